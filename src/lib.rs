@@ -1,0 +1,1 @@
+//! loopkdc: Kerberos from anywhere, through an HTTPS KDC proxy.
