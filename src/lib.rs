@@ -1,1 +1,3 @@
 //! loopkdc: Kerberos from anywhere, through an HTTPS KDC proxy.
+
+pub mod wire;
