@@ -6,8 +6,18 @@
 
 mod asn1;
 mod framed;
+pub mod kkdcp;
+pub mod kpasswd;
+pub mod krb_error;
+mod message;
+mod padata;
 mod realm;
+mod reply;
+mod ticket;
 
 pub use asn1::GeneralString;
 pub use framed::{Deframer, FieldTooLong, Framed};
+pub use kkdcp::KdcProxyMessage;
+pub use message::{KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Resend, Service};
 pub use realm::{Realm, RealmError, RealmKey};
+pub use reply::{MAX_REPLY, Reply, ReplyKind};
