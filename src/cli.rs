@@ -6,10 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
+use crate::failure::{Exit, Failure};
+
+const AFTER_HELP: &str = "\
+The file is that of --config, else config.toml in the user's configuration
+directory for loopkdc, else /etc/loopkdc/config.toml. Or go without one:
+  loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
+
+Exit codes: 0 done, 70 a bug, 77 no permission, 78 bad configuration or usage";
 
 /// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -43,8 +51,14 @@ pub struct RunArgs {
     /// Offer the password-change service here, not at port 464; may be repeated
     #[arg(long, value_name = "ADDR")]
     listen_kpasswd: Vec<String>,
-    /// How much to write to stderr
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    /// Write this much to stderr: off, error, warn, info or debug
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub log: Log,
 }
 
@@ -82,6 +96,24 @@ impl From<Log> for LevelFilter {
             Log::Debug => Self::DEBUG,
         }
     }
+}
+
+/// What clap says of a command line that it can't read, in the form of every other error.
+pub fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut paragraphs = text.trim_end().split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let failure = Failure::new(Exit::Config, first.trim_start_matches("error: "));
+    paragraphs
+        .map(str::trim)
+        .fold(failure, |failure, paragraph| {
+            match paragraph.split_once(": ") {
+                Some(("tip", tip)) => failure.hint(tip),
+                Some(("Usage", usage)) => failure.hint(format!("usage: {usage}")),
+                _ if paragraph.starts_with("For more information") => failure,
+                _ => failure.hint(paragraph),
+            }
+        })
 }
 
 impl RunArgs {

@@ -3,19 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{Cli, Command, RunArgs};
+use loopkdc::check;
+use loopkdc::cli::{self, Cli, Command, RunArgs};
 use loopkdc::config::Config;
 use loopkdc::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error).into(),
-    };
-    let done = match &cli.command {
-        Command::Run(args) => run(args),
-        Command::Check(args) => loopkdc::check::check(&args.sources()),
-    };
+    let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
     match done {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
@@ -25,19 +19,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// The seam of the daemon.
-fn run(args: &RunArgs) -> Result<(), Failure> {
-    let _config = Config::load(&args.sources())?;
-    Ok(())
+fn command(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => run(args),
+        Command::Check(args) => check::check(&args.sources()),
+    }
 }
 
-/// `--help` and `--version` are errors to clap, too; only they go to stdout.
-fn usage(error: &clap::Error) -> Exit {
+fn run(args: &RunArgs) -> Result<(), Failure> {
+    Config::load(&args.sources()).map(|_config| ())
+}
+
+/// To clap, `--help` and `--version` are errors, too: those that go to stdout.
+fn unparsed(error: &clap::Error) -> Result<(), Failure> {
     if error.use_stderr() {
-        eprint!("loopkdc: {}", error.render());
-        return Exit::Config;
+        return Err(cli::usage(error));
     }
     // A reader that is gone needs no help.
     let _ = error.print();
-    Exit::Ok
+    Ok(())
 }

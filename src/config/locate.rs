@@ -10,6 +10,9 @@ use super::read::{self, Unreadable};
 use crate::failure::{Exit, Failure};
 
 const SYSTEM: &str = "/etc/loopkdc/config.toml";
+const SMALLEST: &str = r#"
+    [realms."EXAMPLE.COM"]
+    proxies = ["https://kdcproxy.example.com/KdcProxy"]"#;
 
 /// The file and its text. `None`: the command line says enough without one.
 pub(super) fn read(sources: &Sources) -> Result<Option<(PathBuf, String)>, Failure> {
@@ -58,16 +61,13 @@ fn missing<P: AsRef<Path>>(places: &[P]) -> Failure {
         .iter()
         .map(|path| path.as_ref().display().to_string())
         .collect();
-    let what = "it says which KDC proxy serves which realm";
-    let message = match names.as_slice() {
-        [name] => format!("no configuration: {name} does not exist; {what}"),
-        names => format!(
-            "no configuration: there is neither {}; {what}",
-            names.join(" nor ")
-        ),
+    let none = match names.as_slice() {
+        [name] => format!("{name} does not exist"),
+        names => format!("neither {} exists", names.join(" nor ")),
     };
-    let make = names.last().map(String::as_str).unwrap_or(SYSTEM);
-    Failure::new(Exit::Config, message)
-        .hint("to go without one: loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
-        .hint(format!("to make one: put into {make} what config.example.toml shows, at least\n\n    [realms.\"EXAMPLE.COM\"]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]\n"))
+    let make = names.last().map_or(SYSTEM, String::as_str);
+    let what = "the configuration says which KDC proxy serves which realm";
+    Failure::new(Exit::Config, format!("{what}, and {none}"))
+        .hint("to go without a file: loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
+        .hint(format!("to make one, write into {make} (config.example.toml shows every key):{SMALLEST}"))
 }

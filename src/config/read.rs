@@ -32,16 +32,15 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
 /// The first part of the path that this user can't get past: a name is looked up in the directory
 /// before it, so a lookup that is denied is denied by that directory.
 fn blocker(path: &Path) -> PathBuf {
-    let mut parts: Vec<&Path> = path
-        .ancestors()
-        .filter(|part| !part.as_os_str().is_empty())
-        .collect();
-    parts.reverse();
-    let denied = |part: &&&Path| {
+    let denied = |part: &Path| {
         fs::metadata(part).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
     };
-    let directory = parts.iter().find(denied).and_then(|part| part.parent());
-    directory.unwrap_or(path).to_owned()
+    let first = path.ancestors().filter(|part| denied(part)).last();
+    match first.and_then(Path::parent) {
+        Some(directory) if directory.as_os_str().is_empty() => PathBuf::from("."),
+        Some(directory) => directory.to_owned(),
+        None => path.to_owned(),
+    }
 }
 
 impl Unreadable {
@@ -50,16 +49,16 @@ impl Unreadable {
         let name = path.display();
         match self {
             Self::Missing => Broken::new(format!("{what} {name} does not exist")),
-            Self::Denied { blocker } if blocker == path => {
-                Broken::new(format!("this user may not read {what} {name}"))
-                    .hint(format!("who may is shown by: ls -l {name}"))
-                    .exit(Exit::Permission)
-            }
             Self::Denied { blocker } => {
-                let blocker = blocker.display();
-                Broken::new(format!("this user may not read {what} {name}: the directory {blocker} lets it not through"))
-                    .hint(format!("who may enter is shown by: ls -ld {blocker}"))
-                    .exit(Exit::Permission)
+                let (show, blocker) = match blocker == path {
+                    true => ("ls -l", name.to_string()),
+                    false => ("ls -ld", blocker.display().to_string()),
+                };
+                Broken::new(format!(
+                    "{what} {name} may not be read by this user: {blocker} blocks"
+                ))
+                .hint(format!("see who may pass: {show} {blocker}"))
+                .exit(Exit::Permission)
             }
             Self::Other(error) => Broken::new(format!("{what} {name} can't be read: {error}")),
         }
