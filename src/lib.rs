@@ -1,7 +1,10 @@
 //! loopkdc: Kerberos from anywhere, through an HTTPS KDC proxy.
 
+pub mod answer;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod failure;
+pub mod route;
+pub mod upstream;
 pub mod wire;

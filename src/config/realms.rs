@@ -9,6 +9,8 @@ use toml::Spanned;
 use super::ca::CaFile;
 use super::error::Broken;
 use super::proxy::ProxyUrl;
+pub use crate::answer::OnFailure;
+pub use crate::route::RealmPattern;
 use crate::wire::{Realm, RealmKey};
 
 /// One `[realms."…"]` table, with what it takes from `[defaults]`.
@@ -30,27 +32,6 @@ pub struct RealmEntry {
     pub target_domain: Option<String>,
     /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2).
     pub dclocator_hint: Option<u32>,
-}
-
-/// Which realms a table is for. The longest match wins.
-#[derive(Debug, Clone)]
-pub enum RealmPattern {
-    /// `EXAMPLE.COM`.
-    Exact(Realm),
-    /// `*.EXAMPLE.COM`, held as `.EXAMPLE.COM`: every realm that ends so, at any depth, and not `EXAMPLE.COM` itself.
-    Suffix(Realm),
-    /// `*`.
-    Any,
-}
-
-/// How a failure looks to the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// Like a KDC that can't be reached, at once: programs go offline or ask the next KDC.
-    #[default]
-    Unreachable,
-    /// A KRB-ERROR whose e-text says what happened.
-    Explain,
 }
 
 impl RealmPattern {
