@@ -5,6 +5,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod counters;
+pub mod exchange;
 pub mod failure;
 pub mod lookaside;
 pub mod route;
