@@ -7,6 +7,7 @@ pub mod config;
 pub mod counters;
 pub mod exchange;
 pub mod failure;
+pub mod listen;
 pub mod lookaside;
 pub mod route;
 pub mod upstream;
