@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::check;
 use loopkdc::cli::{self, Cli, Command, RunArgs};
-use loopkdc::config::Config;
 use loopkdc::failure::{Exit, Failure};
+use loopkdc::{check, daemon, logging};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
@@ -27,7 +26,8 @@ fn command(command: &Command) -> Result<(), Failure> {
 }
 
 fn run(args: &RunArgs) -> Result<(), Failure> {
-    Config::load(&args.sources()).map(|_config| ())
+    logging::init(args.log.into());
+    daemon::run(&args.sources())
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.
