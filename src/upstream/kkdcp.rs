@@ -20,6 +20,7 @@ const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
 #[derive(Debug)]
 pub struct KdcProxy {
     url: Url,
+    name: String,
     links: Links,
 }
 
@@ -41,15 +42,16 @@ impl KdcProxy {
     #[must_use]
     pub fn new(url: Url, tls: ClientConfig) -> Self {
         Self {
+            name: url.origin().ascii_serialization(),
             url,
             links: Links::new(tls),
         }
     }
 
-    /// The proxy's URL.
+    /// The proxy's scheme, host and port, for the log: the path of some proxies is a secret.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Sends one request, exactly once, and reads its reply.
@@ -73,8 +75,8 @@ impl KdcProxy {
             .await
             .map_err(|error| unheard(&error, &post.sent, &lease))?;
         let body = receive(response, lease).await?;
-        let message = kkdcp::decode(&body)
-            .map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
+        let message =
+            kkdcp::decode(&body).map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
         Reply::parse(post.service, message.message().0)
             .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))
     }

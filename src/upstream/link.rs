@@ -149,6 +149,8 @@ impl Link {
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
+            // Probes on idle connections would wake the radio; what may go over them is decided by their age.
+            .tcp_keepalive(None)
             .http2_keep_alive_interval(PING_EVERY)
             .http2_keep_alive_timeout(PING_ANSWERED)
             .http2_keep_alive_while_idle(false)
