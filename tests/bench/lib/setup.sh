@@ -26,10 +26,37 @@ need_packages() {
     [ -z "$made" ] || rm -f "$policy"
 }
 
+asks_for_help() {
+    case " $* " in *" --help "* | *" -h "*) return 0 ;; esac
+    return 1
+}
+
 # cargo of a toolchain that is installed for this user but not on root's PATH.
-need_cargo() {
+build() {
     command -v cargo >/dev/null || PATH="$PATH:$HOME/.cargo/bin"
     command -v cargo >/dev/null || die "no cargo: install a Rust toolchain (rust-version in Cargo.toml)"
+    (cd "$bench/../.." && cargo build --release --locked "$@")
+}
+
+# The clients and the stub: $ends. cargo alone knows the name of what it builds for [[bench]].
+build_ends() {
+    build --bench ends || die "the build failed"
+    ends=$(build --bench ends --quiet --message-format json |
+        /usr/bin/python3 -c 'import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable") and message["target"]["kind"] == ["bench"]:
+        print(message["executable"])')
+    [ -x "$ends" ] || die "cargo names no executable of the bench target"
+}
+
+# The program to measure: $loopkdc. Built last and alone: what is measured has the features of what
+# is shipped. A --loopkdc of the caller's comes later on the command line, and so wins.
+build_loopkdc() {
+    loopkdc="$bench/../../target/release/loopkdc"
+    case " $* " in *" --loopkdc"*) return ;; esac
+    build --bin loopkdc || die "the build failed"
+    [ -z "${CARGO_TARGET_DIR:-}" ] || loopkdc="$CARGO_TARGET_DIR/release/loopkdc"
 }
 
 # Runs a program of lib/ in namespaces of its own, where fixed ports and /etc/hosts are free to
