@@ -1,1 +1,41 @@
-fn main() {}
+//! The binary: parse, run one command, print an error once, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use loopkdc::cli::{self, Cli, Command, RunArgs};
+use loopkdc::failure::{Exit, Failure};
+use loopkdc::{check, daemon, logging};
+
+fn main() -> ExitCode {
+    let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
+    match done {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn command(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => run(args),
+        Command::Check(args) => check::check(&args.sources()),
+    }
+}
+
+fn run(args: &RunArgs) -> Result<(), Failure> {
+    logging::init(args.log.into());
+    daemon::run(&args.sources())
+}
+
+/// To clap, `--help` and `--version` are errors, too: those that go to stdout.
+fn unparsed(error: &clap::Error) -> Result<(), Failure> {
+    if error.use_stderr() {
+        return Err(cli::usage(error));
+    }
+    // A reader that is gone needs no help.
+    let _ = error.print();
+    Ok(())
+}

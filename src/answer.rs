@@ -1,0 +1,115 @@
+//! What a request is answered with: the reply, or a verdict that says why there is none.
+//!
+//! Pure. A verdict is decided in one place ([`crate::exchange`]) and worded by each way in.
+
+use crate::upstream::Fault;
+use crate::wire::{Realm, Reply};
+
+/// What [`crate::exchange::Exchange::answer`] says to a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The reply that came through the tunnel, octet for octet.
+    Reply(Reply),
+    /// There is no reply, and why.
+    Verdict(Verdict),
+}
+
+/// How a realm's failures look to an AS-REQ or TGS-REQ; kpasswd is always told in words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Like a KDC that cannot be reached, at once: only that lets PAM, SSSD and their like go offline.
+    #[default]
+    Unreachable,
+    /// A KRB-ERROR with e-text that a person can read.
+    Explain,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No upstream is configured for the realm.
+    NoUpstream,
+    /// No upstream could be reached.
+    Unreachable,
+    /// The last upstream asked refused the request with HTTP 403 ([MS-KKDCP] 3.1.5.3).
+    Forbidden,
+    /// The last upstream asked refused the request with another HTTP status.
+    Refused(u16),
+    /// What came back was not Kerberos: a captive portal, or not a KDC proxy at all.
+    NotKerberos,
+    /// Nothing came back in time.
+    Unanswered,
+    /// The KDC said that it cannot serve (KRB-ERROR 29).
+    NotServed,
+    /// As many requests as `max-in-flight` allows are under way already.
+    Overloaded,
+}
+
+impl From<&Fault> for Cause {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::NotSent(_) => Self::Unreachable,
+            Fault::Stale | Fault::Unanswered | Fault::Silent | Fault::Repeat => Self::Unanswered,
+            Fault::Status(403) => Self::Forbidden,
+            Fault::Status(status) => Self::Refused(*status),
+            Fault::NotKerberos(_) => Self::NotKerberos,
+            Fault::NotServed => Self::NotServed,
+        }
+    }
+}
+
+/// Why there is no reply, and whether anything may have been sent.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What went wrong, as far as the last upstream tells.
+    pub cause: Cause,
+    /// Whether a KDC may have seen the request: decides what a user may be told about a password change.
+    pub may_have_been_sent: bool,
+    /// How the realm wants its failures told.
+    pub on_failure: OnFailure,
+    /// The realm that was asked for.
+    pub realm: Realm,
+}
+
+impl Verdict {
+    /// What went wrong, in words for a person: one line, no full stop, ASCII.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let realm = &self.realm;
+        match self.cause {
+            Cause::NoUpstream => format!("loopkdc: no KDC proxy is configured for realm {realm}"),
+            Cause::Unreachable => format!("loopkdc: no KDC proxy for realm {realm} can be reached"),
+            Cause::Forbidden => {
+                format!("loopkdc: the KDC proxy for realm {realm} forbids this (HTTP 403)")
+            }
+            Cause::Refused(status) => {
+                format!("loopkdc: the KDC proxy for realm {realm} answered HTTP {status}")
+            }
+            Cause::NotKerberos => format!(
+                "loopkdc: something other than the KDC proxy for realm {realm} answered; is there a login page to pass first?"
+            ),
+            Cause::Unanswered => {
+                format!("loopkdc: the KDC proxy for realm {realm} did not answer in time")
+            }
+            Cause::NotServed => {
+                format!("loopkdc: the KDC of realm {realm} is not available at the moment")
+            }
+            Cause::Overloaded => "loopkdc: too many requests are under way".to_owned(),
+        }
+    }
+
+    /// What a user is told whose password change met this verdict.
+    ///
+    /// "Not changed" is said only when nothing was sent; otherwise it is not known.
+    #[must_use]
+    pub fn password_text(&self) -> String {
+        let reason = self.reason();
+        if self.may_have_been_sent {
+            format!(
+                "{reason}. It is not known whether your password was changed: try the new one first"
+            )
+        } else {
+            format!("{reason}. Your password was not changed")
+        }
+    }
+}

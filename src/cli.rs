@@ -1,0 +1,140 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
+
+use crate::config::Sources;
+use crate::failure::{Exit, Failure};
+
+const AFTER_HELP: &str = "\
+The file is that of --config, else config.toml in the user's configuration
+directory for loopkdc, else /etc/loopkdc/config.toml. Or go without one:
+  loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
+
+Exit codes: 0 done, 70 a bug, 77 no permission, 78 bad configuration or usage";
+
+/// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the KDC and password-change services on loopback, in the foreground
+    Run(RunArgs),
+    /// Validate the configuration; show what would listen and where each realm goes
+    Check(CheckArgs),
+}
+
+/// `loopkdc run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Serve REALM by the proxy at URL; may be repeated, in the order to try. Without --config no file is read
+    #[arg(long = "realm", value_name = "REALM=URL")]
+    realms: Vec<String>,
+    /// Trust these certificates (PEM) too, for the realms given by --realm
+    #[arg(long, value_name = "FILE", requires = "realms")]
+    ca: Option<PathBuf>,
+    /// Offer the KDC service here, not at 127.0.0.1:88 and [::1]:88; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    listen_kdc: Vec<String>,
+    /// Offer the password-change service here, not at port 464; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    listen_kpasswd: Vec<String>,
+    /// Write this much to stderr: off, error, warn, info or debug
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub log: Log,
+}
+
+/// `loopkdc check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How much to write to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Log {
+    /// Nothing
+    Off,
+    /// What stops the service
+    Error,
+    /// What limits it
+    Warn,
+    /// Changes of state
+    #[default]
+    Info,
+    /// Every exchange
+    Debug,
+}
+
+impl From<Log> for LevelFilter {
+    fn from(log: Log) -> Self {
+        match log {
+            Log::Off => Self::OFF,
+            Log::Error => Self::ERROR,
+            Log::Warn => Self::WARN,
+            Log::Info => Self::INFO,
+            Log::Debug => Self::DEBUG,
+        }
+    }
+}
+
+/// What clap says of a command line that it can't read, in the form of every other error.
+pub fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut paragraphs = text.trim_end().split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let failure = Failure::new(Exit::Config, first.trim_start_matches("error: "));
+    paragraphs
+        .map(str::trim)
+        .fold(failure, |failure, paragraph| {
+            match paragraph.split_once(": ") {
+                Some(("tip", tip)) => failure.hint(tip),
+                Some(("Usage", usage)) => failure.hint(format!("usage: {usage}")),
+                _ if paragraph.starts_with("For more information") => failure,
+                _ => failure.hint(paragraph),
+            }
+        })
+}
+
+impl RunArgs {
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            file: self.config.clone(),
+            realms: self.realms.clone(),
+            ca_file: self.ca.clone(),
+            listen_kdc: self.listen_kdc.clone(),
+            listen_kpasswd: self.listen_kpasswd.clone(),
+        }
+    }
+}
+
+impl CheckArgs {
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            file: self.config.clone(),
+            ..Sources::default()
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! From tables to entries: what a realm says, else `[defaults]`, and what the command line says above both.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::ca::{CaFile, CaFiles};
+use super::error::{Broken, Place, Written};
+use super::file::{File, RealmTable};
+use super::listen::{number, seconds};
+use super::proxy::{EXAMPLE, ProxyUrl};
+use super::realms::{OnFailure, RealmEntry, RealmPattern, realm};
+use crate::wire::{Realm, RealmKey};
+
+/// What the command line says of one realm.
+pub(super) struct Given {
+    pattern: RealmPattern,
+    key: RealmKey,
+    option: Place,
+    proxies: Vec<Written>,
+}
+
+impl Given {
+    /// Reads `REALM=URL`s; those of one realm become one, in their order.
+    pub(super) fn parse(options: &[String]) -> Result<Vec<Self>, Broken> {
+        let mut all: Vec<Self> = Vec::new();
+        for text in options {
+            let option = Place::option("--realm", text);
+            let (pattern, url) = split(text).map_err(|broken| broken.placed(option.clone()))?;
+            let key = pattern.key()?;
+            let proxy = Written {
+                text: url.to_owned(),
+                place: option.clone(),
+            };
+            match all.iter_mut().find(|given| given.key == key) {
+                Some(given) => given.proxies.push(proxy),
+                None => all.push(Self {
+                    pattern,
+                    key,
+                    option,
+                    proxies: vec![proxy],
+                }),
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn split(text: &str) -> Result<(RealmPattern, &str), Broken> {
+    let (pattern, url) = text.split_once('=').ok_or_else(|| {
+        Broken::new("no = between the realm and its proxy")
+            .hint("write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
+    })?;
+    Ok((RealmPattern::parse(pattern)?, url))
+}
+
+/// Turns tables into entries, one after the other.
+pub(super) struct Builder<'a> {
+    defaults: &'a RealmTable,
+    /// What a `ca-file` of the file is relative to.
+    base: &'a Path,
+    /// `--ca`: for the realms given on the command line.
+    ca_given: Option<&'a Path>,
+    ca_files: CaFiles,
+    known: HashSet<RealmKey>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        defaults: &'a RealmTable,
+        base: &'a Path,
+        ca_given: Option<&'a Path>,
+    ) -> Self {
+        Self {
+            defaults,
+            base,
+            ca_given,
+            ca_files: CaFiles::default(),
+            known: HashSet::new(),
+        }
+    }
+
+    /// The file's realms in its order, then those that only the command line knows.
+    pub(super) fn all(
+        &mut self,
+        file: &File,
+        mut given: Vec<Given>,
+    ) -> Result<(Vec<RealmEntry>, OnFailure), Broken> {
+        let default_on_failure = self.defaults()?;
+        let mut tables: Vec<_> = file.realms.iter().collect();
+        tables.sort_by_key(|(name, _)| name.span().start);
+        let mut entries = Vec::new();
+        for (name, table) in tables {
+            entries.push(self.of_file(name, table, &mut given)?);
+        }
+        for given in given {
+            let option = given.option.clone();
+            entries.push(self.entry(
+                given.pattern.clone(),
+                &RealmTable::default(),
+                &option,
+                Some(&given),
+            )?);
+        }
+        Ok((entries, default_on_failure))
+    }
+
+    fn of_file(
+        &mut self,
+        name: &Spanned<String>,
+        table: &RealmTable,
+        given: &mut Vec<Given>,
+    ) -> Result<RealmEntry, Broken> {
+        let place = Place::Span(name.span());
+        let pattern =
+            RealmPattern::parse(name.get_ref()).map_err(|broken| broken.at(name.span()))?;
+        let key = pattern.key()?;
+        let given = given
+            .iter()
+            .position(|given| given.key == key)
+            .map(|index| given.remove(index));
+        self.entry(pattern, table, &place, given.as_ref())
+    }
+
+    fn entry(
+        &mut self,
+        pattern: RealmPattern,
+        table: &RealmTable,
+        place: &Place,
+        given: Option<&Given>,
+    ) -> Result<RealmEntry, Broken> {
+        self.know(pattern.key()?, &pattern.to_string())
+            .map_err(|broken| broken.placed(place.clone()))?;
+        let shared = self.shared(table, given.is_some())?;
+        Ok(RealmEntry {
+            aliases: self.aliases(&pattern, table)?,
+            proxies: self.proxies(&pattern, table, place, given)?,
+            ca: shared.ca,
+            deadline: shared.deadline,
+            on_failure: shared.on_failure,
+            target_domain: table
+                .target_domain
+                .as_ref()
+                .map(target_domain)
+                .transpose()?,
+            dclocator_hint: shared.dclocator_hint,
+            pattern,
+        })
+    }
+
+    fn know(&mut self, key: RealmKey, name: &str) -> Result<(), Broken> {
+        if self.known.insert(key) {
+            return Ok(());
+        }
+        Err(Broken::new(format!(
+            "realm {name} is configured twice (letter case makes no difference)"
+        )))
+    }
+
+    fn aliases(
+        &mut self,
+        pattern: &RealmPattern,
+        table: &RealmTable,
+    ) -> Result<Vec<Realm>, Broken> {
+        let Some(list) = &table.aliases else {
+            return Ok(Vec::new());
+        };
+        if !matches!(pattern, RealmPattern::Exact(_)) {
+            return Err(
+                Broken::new("aliases belong to one realm, not to a wildcard").at(list.span()),
+            );
+        }
+        let mut aliases = Vec::new();
+        for written in &list.get_ref().0 {
+            let alias = self
+                .alias(written.get_ref())
+                .map_err(|broken| broken.at(written.span()))?;
+            aliases.push(alias);
+        }
+        Ok(aliases)
+    }
+
+    fn alias(&mut self, text: &str) -> Result<Realm, Broken> {
+        match RealmPattern::parse(text)? {
+            RealmPattern::Exact(realm) => self.know(realm.key(), text).map(|()| realm),
+            _ => Err(Broken::new("an alias is one realm, not a wildcard")),
+        }
+    }
+
+    /// The realm's proxies, else those of all realms. The rule on plain text is the realm's own.
+    fn proxies(
+        &self,
+        pattern: &RealmPattern,
+        table: &RealmTable,
+        place: &Place,
+        given: Option<&Given>,
+    ) -> Result<Vec<ProxyUrl>, Broken> {
+        let plaintext = either(&table.allow_plaintext, &self.defaults.allow_plaintext)
+            .copied()
+            .unwrap_or(false);
+        let list = either(&table.proxies, &self.defaults.proxies);
+        let written = match (given, list) {
+            (Some(given), _) => given.proxies.clone(),
+            (None, Some(list)) => list.get_ref().written(),
+            (None, None) => Vec::new(),
+        };
+        if written.is_empty() {
+            let place = list.map_or_else(|| place.clone(), |list| Place::Span(list.span()));
+            return Err(Broken::new(format!("realm {pattern} has no proxies"))
+                .hint(format!("add to it: proxies = [{EXAMPLE}]"))
+                .placed(place));
+        }
+        proxies(&written, plaintext)
+    }
+
+    /// What `[defaults]` may say for a realm that says nothing.
+    fn shared(&mut self, table: &RealmTable, given: bool) -> Result<Shared, Broken> {
+        let defaults = self.defaults;
+        let on_failure = either(&table.on_failure, &defaults.on_failure);
+        let hint = either(&table.dclocator_hint, &defaults.dclocator_hint);
+        let deadline = either(&table.deadline_seconds, &defaults.deadline_seconds);
+        Ok(Shared {
+            ca: self.ca(either(&table.ca_file, &defaults.ca_file), given)?,
+            deadline: seconds(deadline, "deadline-seconds", 1..=120, 9)?,
+            on_failure: on_failure
+                .map(OnFailure::parse)
+                .transpose()?
+                .unwrap_or_default(),
+            dclocator_hint: hint
+                .map(|_| number(hint, "dclocator-hint", 0..=u32::MAX.into(), 0))
+                .transpose()?,
+        })
+    }
+
+    fn ca(
+        &mut self,
+        written: Option<&Spanned<String>>,
+        given: bool,
+    ) -> Result<Option<Arc<CaFile>>, Broken> {
+        if let (true, Some(path)) = (given, self.ca_given) {
+            let option = Place::option("--ca", &path.display().to_string());
+            return self
+                .ca_files
+                .load(path.to_owned())
+                .map(Some)
+                .map_err(|broken| broken.placed(option));
+        }
+        let Some(written) = written else {
+            return Ok(None);
+        };
+        let path = self.base.join(written.get_ref());
+        self.ca_files
+            .load(path)
+            .map(Some)
+            .map_err(|broken| broken.at(written.span()))
+    }
+
+    /// Checks `[defaults]` whether or not a realm makes use of it.
+    fn defaults(&mut self) -> Result<OnFailure, Broken> {
+        let defaults = self.defaults;
+        if let Some(list) = &defaults.aliases {
+            return Err(
+                Broken::new("aliases belong to one realm: they can't stand in [defaults]")
+                    .at(list.span()),
+            );
+        }
+        if let Some(domain) = &defaults.target_domain {
+            return Err(
+                Broken::new("target-domain names one realm: it can't stand in [defaults]")
+                    .at(domain.span()),
+            );
+        }
+        if let Some(list) = &defaults.proxies {
+            proxies(&list.get_ref().written(), true)?;
+        }
+        self.shared(defaults, false).map(|shared| shared.on_failure)
+    }
+}
+
+struct Shared {
+    ca: Option<Arc<CaFile>>,
+    deadline: Duration,
+    on_failure: OnFailure,
+    dclocator_hint: Option<u32>,
+}
+
+fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Option<&'a T> {
+    own.as_ref().or(default.as_ref())
+}
+
+fn proxies(written: &[Written], plaintext: bool) -> Result<Vec<ProxyUrl>, Broken> {
+    let mut proxies = Vec::new();
+    for Written { text, place } in written {
+        let proxy =
+            proxy(text, plaintext, &proxies).map_err(|broken| broken.placed(place.clone()))?;
+        proxies.push(proxy);
+    }
+    Ok(proxies)
+}
+
+fn proxy(text: &str, plaintext: bool, before: &[ProxyUrl]) -> Result<ProxyUrl, Broken> {
+    let proxy = ProxyUrl::parse(text)?;
+    if proxy.is_plaintext() && !plaintext {
+        // [MS-KKDCP] 5.1: the transport is what protects the messages.
+        return Err(
+            Broken::new("http:// would send Kerberos across the network in plain text")
+                .hint("write https://, or set allow-plaintext = true for this realm in the file"),
+        );
+    }
+    if before.contains(&proxy) {
+        return Err(Broken::new(format!("{proxy} is listed twice")));
+    }
+    Ok(proxy)
+}
+
+fn target_domain(written: &Spanned<String>) -> Result<String, Broken> {
+    realm(written.get_ref())
+        .map(|realm| realm.to_string())
+        .map_err(|broken| broken.at(written.span()))
+}

@@ -1,0 +1,168 @@
+//! The file's shape, before any rule: keys, their TOML types, and where each value stands.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use toml::Spanned;
+
+use super::error::{Broken, Place, Written};
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table"
+)]
+pub(super) struct File {
+    pub(super) listen: ListenTable,
+    pub(super) defaults: RealmTable,
+    pub(super) realms: BTreeMap<Spanned<String>, RealmTable>,
+}
+
+/// `[listen]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table, such as [listen]"
+)]
+pub(super) struct ListenTable {
+    pub(super) kdc: Option<Spanned<List>>,
+    pub(super) kpasswd: Option<Spanned<List>>,
+    pub(super) allow_remote_clients: Option<bool>,
+    pub(super) unix_mode: Option<Spanned<String>>,
+    pub(super) udp_reply_max_bytes: Option<Spanned<Whole>>,
+    pub(super) max_connections: Option<Spanned<Whole>>,
+    pub(super) idle_timeout_seconds: Option<Spanned<Whole>>,
+    pub(super) max_in_flight: Option<Spanned<Whole>>,
+}
+
+/// `[realms."…"]`, and `[defaults]`, which holds the same keys.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    default,
+    expecting = "a table, such as [realms.\"EXAMPLE.COM\"]"
+)]
+pub(super) struct RealmTable {
+    pub(super) proxies: Option<Spanned<List>>,
+    pub(super) aliases: Option<Spanned<List>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) deadline_seconds: Option<Spanned<Whole>>,
+    pub(super) on_failure: Option<Spanned<String>>,
+    pub(super) allow_plaintext: Option<bool>,
+    pub(super) target_domain: Option<Spanned<String>>,
+    pub(super) dclocator_hint: Option<Spanned<Whole>>,
+}
+
+/// A whole number of any size. Its bounds are a rule of its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Whole;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Whole, E> {
+                i64::try_from(number)
+                    .map(Whole)
+                    .map_err(|_| E::custom("this number is too large"))
+            }
+        }
+        deserializer.deserialize_i64(Reader)
+    }
+}
+
+/// An array of strings, each with its place, so that an error points at the element.
+#[derive(Debug, Clone, Default)]
+pub(super) struct List(pub(super) Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = List;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of strings, such as [\"…\"]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    list.push(element);
+                }
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_seq(Reader)
+    }
+}
+
+impl List {
+    pub(super) fn written(&self) -> Vec<Written> {
+        let element = |text: &Spanned<String>| Written {
+            text: text.get_ref().clone(),
+            place: Place::Span(text.span()),
+        };
+        self.0.iter().map(element).collect()
+    }
+}
+
+impl File {
+    /// Reads the text, saying in TOML's words what serde says in its own.
+    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+        toml::from_str(text).map_err(|error| {
+            let broken = reword(error.message());
+            match error.span() {
+                Some(span) => quote_realm(broken, text, &span).at(span),
+                None => broken,
+            }
+        })
+    }
+}
+
+fn reword(message: &str) -> Broken {
+    let Some((key, known)) = message
+        .strip_prefix("unknown field ")
+        .and_then(|rest| rest.split_once(", expected "))
+    else {
+        return Broken::new(message);
+    };
+    let known = known.trim_start_matches("one of ").replace('`', "");
+    Broken::new(format!("unknown key {key}")).hint(format!("the keys known here are {known}"))
+}
+
+/// `[realms.EXAMPLE.COM]` is a table in a table to TOML: the error would speak of a key named `COM`.
+fn quote_realm(broken: Broken, text: &str, span: &Range<usize>) -> Broken {
+    let start = text
+        .get(..span.start)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |newline| newline + 1);
+    let line = text
+        .get(start..)
+        .and_then(|rest| rest.lines().next())
+        .unwrap_or_default();
+    let name = line
+        .trim()
+        .strip_prefix("[realms.")
+        .and_then(|rest| rest.split_once(']'));
+    match name {
+        Some((name, _)) if name.contains('.') && !name.contains(['"', '\'']) => {
+            broken.hint(format!("a realm needs quotes here: [realms.\"{name}\"]"))
+        }
+        _ => broken,
+    }
+}

@@ -1,0 +1,314 @@
+//! `[listen]`: where clients reach the two services, and how much they may ask for at once.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::{Broken, Place, Written};
+use super::file::{List, ListenTable, Whole};
+
+const KDC_PORT: u16 = 88;
+const KPASSWD_PORT: u16 = 464;
+/// `sun_path` holds 108 bytes on Linux, the last of them NUL (unix(7)).
+const UNIX_PATH_MAX: usize = 107;
+
+/// Where to listen, and the bounds on what clients hold there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Addresses of the KDC service. Empty: not offered (then `kpasswd` is not empty).
+    pub kdc: Vec<Endpoint>,
+    /// Addresses of the password-change service. Empty: not offered (then `kdc` is not empty).
+    pub kpasswd: Vec<Endpoint>,
+    /// The longest reply sent over UDP, in bytes; a longer one sends the client to TCP.
+    pub udp_reply_max_bytes: usize,
+    /// Stream connections held open at once, over all addresses.
+    pub max_connections: usize,
+    /// How long a stream may be silent between requests.
+    pub idle_timeout: Duration,
+    /// Requests being answered at once, over all addresses.
+    pub max_in_flight: usize,
+    /// Permission bits of Unix sockets.
+    pub unix_mode: u32,
+}
+
+/// One address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub addr: EndpointAddr,
+    /// The machine may lack it: true for the `[::1]` that nobody asked for by name.
+    pub optional: bool,
+}
+
+/// What can be listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointAddr {
+    /// UDP and TCP, reachable from this machine alone.
+    Loopback(LoopbackAddr),
+    /// UDP and TCP, reachable from elsewhere: only with `allow-remote-clients = true`.
+    Remote(SocketAddr),
+    /// A Unix stream socket at an absolute path. MIT 1.22 and later take `kdc = /path`.
+    Unix(PathBuf),
+}
+
+/// A socket address that is loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoopbackAddr(SocketAddr);
+
+impl LoopbackAddr {
+    /// `None` for an address that is not loopback. `::ffff:127.0.0.1` counts as the 127.0.0.1 that it is.
+    pub fn new(addr: SocketAddr) -> Option<Self> {
+        let ip = addr.ip().to_canonical();
+        ip.is_loopback()
+            .then(|| Self(SocketAddr::new(ip, addr.port())))
+    }
+
+    /// The address itself.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl EndpointAddr {
+    /// The address of UDP and TCP; `None` for a Unix socket.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Loopback(addr) => Some(addr.get()),
+            Self::Remote(addr) => Some(*addr),
+            Self::Unix(_) => None,
+        }
+    }
+
+    fn parse(text: &str, port: u16) -> Result<Self, Broken> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path);
+        }
+        let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
+        Ok(LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback))
+    }
+}
+
+impl fmt::Display for EndpointAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(addr) => addr.0.fmt(f),
+            Self::Remote(addr) => addr.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr.fmt(f)
+    }
+}
+
+fn unix(path: &str) -> Result<EndpointAddr, Broken> {
+    if !path.starts_with('/') {
+        return Err(Broken::new("the path of a Unix socket must be absolute")
+            .hint("write it from the root: \"unix:/run/loopkdc/kdc.sock\""));
+    }
+    if path.len() > UNIX_PATH_MAX {
+        return Err(Broken::new(format!(
+            "the path of a Unix socket has at most {UNIX_PATH_MAX} bytes, this one has {}",
+            path.len()
+        )));
+    }
+    if path.contains('\0') {
+        return Err(Broken::new("the path of a Unix socket has no NUL in it"));
+    }
+    Ok(EndpointAddr::Unix(PathBuf::from(path)))
+}
+
+fn not_an_address(text: &str, port: u16) -> Broken {
+    let broken = Broken::new("not an address to listen on");
+    let host = text.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => broken.hint(format!("add the port: \"{ip}:{port}\"")),
+        Ok(IpAddr::V6(ip)) => broken.hint(format!("add the port: \"[{ip}]:{port}\"")),
+        Err(_) if text.starts_with('/') => {
+            broken.hint(format!("a Unix socket is written \"unix:{text}\""))
+        }
+        Err(_) => broken.hint(format!(
+            "write an IP address and a port, as in \"127.0.0.1:{port}\" or \"[::1]:{port}\""
+        )),
+    }
+}
+
+impl Listen {
+    /// `kdc` and `kpasswd`: what the command line says instead of the file, unless empty.
+    pub(super) fn build(
+        table: &ListenTable,
+        kdc: &[String],
+        kpasswd: &[String],
+    ) -> Result<Self, Broken> {
+        let kdc = written(table.kdc.as_ref(), "--listen-kdc", kdc);
+        let kpasswd = written(table.kpasswd.as_ref(), "--listen-kpasswd", kpasswd);
+        let mut taken = Taken {
+            remote: table.allow_remote_clients.unwrap_or(false),
+            addrs: Vec::new(),
+        };
+        let listen = Self {
+            kdc: taken.endpoints(kdc, KDC_PORT)?,
+            kpasswd: taken.endpoints(kpasswd, KPASSWD_PORT)?,
+            udp_reply_max_bytes: number(
+                table.udp_reply_max_bytes.as_ref(),
+                "udp-reply-max-bytes",
+                512..=65507,
+                4096,
+            )?,
+            max_connections: number(
+                table.max_connections.as_ref(),
+                "max-connections",
+                1..=65536,
+                1024,
+            )?,
+            idle_timeout: seconds(
+                table.idle_timeout_seconds.as_ref(),
+                "idle-timeout-seconds",
+                1..=3600,
+                30,
+            )?,
+            max_in_flight: number(
+                table.max_in_flight.as_ref(),
+                "max-in-flight",
+                1..=65536,
+                512,
+            )?,
+            unix_mode: table.unix_mode.as_ref().map_or(Ok(0o666), unix_mode)?,
+        };
+        match &table.kpasswd {
+            Some(list) if listen.kdc.is_empty() && listen.kpasswd.is_empty() => Err(Broken::new(
+                "kdc and kpasswd are both empty: nothing would listen",
+            )
+            .at(list.span())),
+            _ => Ok(listen),
+        }
+    }
+}
+
+/// The command line's addresses if there are any, else the file's, else `None`.
+fn written(list: Option<&Spanned<List>>, option: &str, given: &[String]) -> Option<Vec<Written>> {
+    if given.is_empty() {
+        return list.map(|list| list.get_ref().written());
+    }
+    let place = |text: &String| Place::option(option, text);
+    Some(
+        given
+            .iter()
+            .map(|text| Written {
+                text: text.clone(),
+                place: place(text),
+            })
+            .collect(),
+    )
+}
+
+/// The addresses read so far, to find one that is listed twice.
+struct Taken {
+    remote: bool,
+    addrs: Vec<EndpointAddr>,
+}
+
+impl Taken {
+    fn endpoints(
+        &mut self,
+        written: Option<Vec<Written>>,
+        port: u16,
+    ) -> Result<Vec<Endpoint>, Broken> {
+        let Some(written) = written else {
+            return [
+                (IpAddr::V4(Ipv4Addr::LOCALHOST), false),
+                (IpAddr::V6(Ipv6Addr::LOCALHOST), true),
+            ]
+            .into_iter()
+            .map(|(ip, optional)| {
+                let addr = EndpointAddr::Loopback(LoopbackAddr(SocketAddr::new(ip, port)));
+                self.take(&addr)?;
+                Ok(Endpoint { addr, optional })
+            })
+            .collect();
+        };
+        let endpoint = |Written { text, place }| {
+            let addr =
+                EndpointAddr::parse(&text, port).and_then(|addr| self.take(&addr).map(|()| addr));
+            addr.map(|addr| Endpoint {
+                addr,
+                optional: false,
+            })
+            .map_err(|broken: Broken| broken.placed(place))
+        };
+        written.into_iter().map(endpoint).collect()
+    }
+
+    fn take(&mut self, addr: &EndpointAddr) -> Result<(), Broken> {
+        if matches!(addr, EndpointAddr::Remote(_)) && !self.remote {
+            return Err(Broken::new(format!("{addr} is not a loopback address"))
+                .hint("to serve other machines too, set allow-remote-clients = true under [listen] in the file"));
+        }
+        // Port 0 is whatever port is free: no two of them are the same.
+        let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
+        if !free && self.addrs.contains(addr) {
+            return Err(Broken::new(format!("{addr} is listed twice")));
+        }
+        self.addrs.push(addr.clone());
+        Ok(())
+    }
+}
+
+/// A number within its bounds, or `default`.
+pub(super) fn number<T: TryFrom<i64>>(
+    written: Option<&Spanned<Whole>>,
+    key: &str,
+    bounds: RangeInclusive<i64>,
+    default: T,
+) -> Result<T, Broken> {
+    let Some(written) = written else {
+        return Ok(default);
+    };
+    let Whole(number) = *written.get_ref();
+    let inside = bounds
+        .contains(&number)
+        .then_some(number)
+        .and_then(|number| T::try_from(number).ok());
+    inside.ok_or_else(|| {
+        Broken::new(format!(
+            "{key} goes from {} to {}, {number} is outside",
+            bounds.start(),
+            bounds.end()
+        ))
+        .at(written.span())
+    })
+}
+
+/// Whole seconds within their bounds, or `default`.
+pub(super) fn seconds(
+    written: Option<&Spanned<Whole>>,
+    key: &str,
+    bounds: RangeInclusive<i64>,
+    default: u64,
+) -> Result<Duration, Broken> {
+    number(written, key, bounds, default).map(Duration::from_secs)
+}
+
+fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
+    let text = written.get_ref();
+    let octal = !text.is_empty()
+        && text.len() <= 4
+        && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    // Above 0777 are setuid, setgid and sticky, which mean nothing on a socket.
+    let mode = octal
+        .then(|| u32::from_str_radix(text, 8).ok())
+        .flatten()
+        .filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| {
+        Broken::new("unix-mode is three octal digits after a 0")
+            .hint("\"0666\" lets every local user in, \"0660\" the group")
+            .at(written.span())
+    })
+}

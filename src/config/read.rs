@@ -1,0 +1,66 @@
+//! Reads a file, and says what stands in the way when that fails.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::error::Broken;
+use crate::failure::Exit;
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// Nothing has that name.
+    Missing,
+    /// This user may not get past `blocker`: a directory on the way, or the file itself.
+    Denied { blocker: PathBuf },
+    /// Anything else.
+    Other(io::Error),
+}
+
+/// The whole file.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Unreadable::Missing,
+        ErrorKind::PermissionDenied => Unreadable::Denied {
+            blocker: blocker(path),
+        },
+        _ => Unreadable::Other(error),
+    })
+}
+
+/// The first part of the path that this user can't get past: a name is looked up in the directory
+/// before it, so a lookup that is denied is denied by that directory.
+fn blocker(path: &Path) -> PathBuf {
+    let denied = |part: &Path| {
+        fs::metadata(part).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
+    let first = path.ancestors().filter(|part| denied(part)).last();
+    match first.and_then(Path::parent) {
+        Some(directory) if directory.as_os_str().is_empty() => PathBuf::from("."),
+        Some(directory) => directory.to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+impl Unreadable {
+    /// `what`: the key or option that names the file.
+    pub(super) fn broken(self, what: &str, path: &Path) -> Broken {
+        let name = path.display();
+        match self {
+            Self::Missing => Broken::new(format!("{what} {name} does not exist")),
+            Self::Denied { blocker } => {
+                let (show, blocker) = match blocker == path {
+                    true => ("ls -l", name.to_string()),
+                    false => ("ls -ld", blocker.display().to_string()),
+                };
+                Broken::new(format!(
+                    "{what} {name} may not be read by this user: {blocker} blocks"
+                ))
+                .hint(format!("see who may pass: {show} {blocker}"))
+                .exit(Exit::Permission)
+            }
+            Self::Other(error) => Broken::new(format!("{what} {name} can't be read: {error}")),
+        }
+    }
+}

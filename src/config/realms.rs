@@ -1,0 +1,92 @@
+//! What is known of a realm: which proxies serve it, and how.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::ca::CaFile;
+use super::error::Broken;
+use super::proxy::ProxyUrl;
+pub use crate::answer::OnFailure;
+pub use crate::route::RealmPattern;
+use crate::wire::{Realm, RealmKey};
+
+/// One `[realms."…"]` table, with what it takes from `[defaults]`.
+#[derive(Debug, Clone)]
+pub struct RealmEntry {
+    /// The realms that it serves.
+    pub pattern: RealmPattern,
+    /// Other names that clients use for it, sent on as the realm's own. Empty unless the pattern is exact.
+    pub aliases: Vec<Realm>,
+    /// The ways out in the order to try them. Never empty, no URL twice.
+    pub proxies: Vec<ProxyUrl>,
+    /// Roots of trust besides the system's.
+    pub ca: Option<Arc<CaFile>>,
+    /// The most that a request may take until its answer.
+    pub deadline: Duration,
+    /// How a failure looks to the client.
+    pub on_failure: OnFailure,
+    /// Sent as the target-domain instead of the realm ([MS-KKDCP] 2.2.2).
+    pub target_domain: Option<String>,
+    /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2).
+    pub dclocator_hint: Option<u32>,
+}
+
+impl RealmPattern {
+    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+        match text.strip_prefix('*') {
+            Some("") => Ok(Self::Any),
+            Some(suffix)
+                if suffix.len() > 1 && suffix.starts_with('.') && !suffix.contains('*') =>
+            {
+                realm(suffix).map(Self::Suffix)
+            }
+            None if !text.contains('*') => realm(text).map(Self::Exact),
+            _ => Err(Broken::new("* stands alone or before a dot")
+                .hint("write \"*.EXAMPLE.COM\" or \"*\"")),
+        }
+    }
+
+    /// Equal for patterns that stand for the same realms. No realm is mistaken for a wildcard:
+    /// `*` in a key of this kind comes from a wildcard alone.
+    pub(super) fn key(&self) -> Result<RealmKey, Broken> {
+        Ok(realm(&self.to_string())?.key())
+    }
+}
+
+impl fmt::Display for RealmPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(realm) => realm.fmt(f),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+impl OnFailure {
+    pub(super) fn parse(written: &Spanned<String>) -> Result<Self, Broken> {
+        match written.get_ref().as_str() {
+            "unreachable" => Ok(Self::Unreachable),
+            "explain" => Ok(Self::Explain),
+            _ => {
+                Err(Broken::new("on-failure is \"unreachable\" or \"explain\"").at(written.span()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::Explain => "explain",
+        })
+    }
+}
+
+pub(super) fn realm(text: &str) -> Result<Realm, Broken> {
+    Realm::parse(text.as_bytes()).map_err(|error| Broken::new(error.to_string()))
+}

@@ -1,0 +1,56 @@
+//! What is counted: everything that a peer can cause and that is therefore not logged.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many by now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+/// The counters of one relay.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that are no AS-REQ, TGS-REQ or kpasswd request.
+    pub not_kerberos: Counter,
+    /// Stream requests longer than allowed.
+    pub too_long: Counter,
+    /// Datagrams dropped because `max-in-flight` of them wait for their answers.
+    pub dropped: Counter,
+    /// Connections closed to make room for new ones.
+    pub evicted: Counter,
+    /// Copies that joined an exchange under way.
+    pub joined: Counter,
+    /// Requests answered from the lookaside.
+    pub replayed: Counter,
+    /// Requests for a realm that has no upstream.
+    pub no_upstream: Counter,
+    /// Requests that found no place among `max-in-flight` within their deadline.
+    pub overloaded: Counter,
+    /// Copies of requests handed to an upstream.
+    pub attempts: Counter,
+    /// Exchanges that ended with a reply.
+    pub replied: Counter,
+    /// Exchanges that ended with a verdict.
+    pub failed: Counter,
+    /// Exchanges that ended in a panic.
+    pub panicked: Counter,
+}

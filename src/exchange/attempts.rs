@@ -1,0 +1,285 @@
+//! One request's way through its upstreams.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::sleep_until;
+
+use super::Routing;
+use crate::answer::{Answer, Cause, Verdict};
+use crate::counters::Counters;
+use crate::route::{self, Candidates, Next, UpstreamId};
+use crate::upstream::kkdcp::Post;
+use crate::upstream::{Connection, Fault, Sent};
+use crate::wire::{KerberosMessage, Reply, Resend, Service, kkdcp, krb_error};
+
+/// The copies of one request: those under way, and the upstreams that have not had one.
+pub(super) struct Attempts<'a> {
+    routing: &'a Routing,
+    counters: &'a Counters,
+    candidates: Candidates,
+    message: &'a KerberosMessage,
+    envelope: Bytes,
+    deadline: Instant,
+    untried: VecDeque<UpstreamId>,
+    under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Every copy so far; the youngest stands last.
+    copies: Vec<Copy>,
+    /// When the youngest copy has kept the request to itself for long enough.
+    patience: Option<Instant>,
+    last_fault: Option<Fault>,
+}
+
+/// One copy of the request.
+struct Copy {
+    upstream: UpstreamId,
+    sent: Sent,
+    under_way: bool,
+}
+
+/// How the copy at a place in the list ended.
+struct Ended {
+    copy: usize,
+    outcome: Result<Reply, Fault>,
+}
+
+/// What happens next while copies are under way.
+enum Event {
+    Ended(Ended),
+    OutOfPatience,
+    Deadline,
+}
+
+/// How an exchange ended.
+pub(super) struct End {
+    /// The answer, unless the verdict that was given before is the last word.
+    pub(super) answer: Option<Answer>,
+    /// The fault, if it was not a reply.
+    pub(super) fault: Option<Fault>,
+    /// The upstream that was asked last.
+    pub(super) upstream: Option<UpstreamId>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(
+        routing: &'a Routing,
+        counters: &'a Counters,
+        candidates: Candidates,
+        message: &'a KerberosMessage,
+        deadline: Instant,
+    ) -> Self {
+        let terms = &candidates.terms;
+        let domain = terms
+            .target_domain
+            .as_deref()
+            .unwrap_or(message.realm().as_str());
+        Self {
+            routing,
+            counters,
+            message,
+            envelope: kkdcp::encode_request(&message.framed(), domain, terms.dclocator_hint).into(),
+            deadline,
+            untried: candidates.upstreams.iter().copied().collect(),
+            candidates,
+            under_way: FuturesUnordered::new(),
+            copies: Vec::new(),
+            patience: None,
+            last_fault: None,
+        }
+    }
+
+    /// Tries the upstreams in order until one replies, the resend rule says stop, or time is up.
+    ///
+    /// `give_up` takes a verdict that is given while an answer is still listened for: an upstream that was silent
+    /// before gets less patience than the deadline, and must yet be heard when it comes back to life.
+    pub(super) async fn run(mut self, give_up: impl FnOnce(Verdict)) -> End {
+        let mut give_up = Some(give_up);
+        self.start_next();
+        while !self.under_way.is_empty() {
+            match self.next_event().await {
+                Event::Ended(ended) => match self.judge(ended.outcome) {
+                    Ok(reply) => return self.replied(ended.copy, reply),
+                    Err(fault) => self.failed(ended.copy, fault, give_up.is_some()),
+                },
+                Event::OutOfPatience => {
+                    if !self.move_on()
+                        && !self.under_way.is_empty()
+                        && let Some(give_up) = give_up.take()
+                    {
+                        give_up(self.verdict(self.copies_that_left() > 0));
+                    }
+                }
+                Event::Deadline => {
+                    self.silent();
+                    break;
+                }
+            }
+        }
+        self.end(give_up.is_none())
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let patience = self.patience.filter(|patience| *patience < self.deadline);
+        tokio::select! {
+            biased;
+            Some(ended) = self.under_way.next() => Event::Ended(ended),
+            () = sleep_until(patience.unwrap_or(self.deadline).into()) => match patience {
+                Some(_) => Event::OutOfPatience,
+                None => Event::Deadline,
+            },
+        }
+    }
+
+    /// Starts a copy to the next upstream; says whether there was one.
+    fn start_next(&mut self) -> bool {
+        let Some(upstream) = self.untried.pop_front() else {
+            return false;
+        };
+        let connection = match self.message.resend() {
+            Resend::Harmless => Connection::Any,
+            Resend::Once => Connection::SurelyAlive,
+        };
+        self.start(upstream, connection);
+        true
+    }
+
+    fn start(&mut self, id: UpstreamId, connection: Connection) {
+        let Some(upstream) = self.routing.upstream(id).cloned() else {
+            return;
+        };
+        let sent = Sent::default();
+        let (service, envelope) = (self.message.service(), self.envelope.clone());
+        let post = Post {
+            service,
+            envelope,
+            connection,
+            sent: sent.clone(),
+        };
+        let copy = self.copies.len();
+        self.counters.attempts.add();
+        self.copies.push(Copy {
+            upstream: id,
+            sent,
+            under_way: true,
+        });
+        self.under_way.push(Box::pin(async move {
+            Ended {
+                copy,
+                outcome: upstream.send(post).await,
+            }
+        }));
+        let others = self.message.resend() == Resend::Harmless && !self.untried.is_empty();
+        self.patience = self.routing.routes().patience(id, others, Instant::now());
+    }
+
+    /// Some replies say that there is none.
+    fn judge(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
+        let reply = outcome?;
+        match reply.error_code() {
+            Some(krb_error::KDC_ERR_SVC_UNAVAILABLE) if self.message.service() == Service::Kdc => {
+                Err(Fault::NotServed)
+            }
+            Some(krb_error::KRB_AP_ERR_REPEAT) if self.copies_that_left() > 1 => Err(Fault::Repeat),
+            _ => Ok(reply),
+        }
+    }
+
+    fn copies_that_left(&self) -> usize {
+        self.copies
+            .iter()
+            .filter(|copy| copy.sent.may_have_left())
+            .count()
+    }
+
+    /// A copy failed: follows the resend rule, unless the verdict was given already.
+    fn failed(&mut self, copy: usize, fault: Fault, may_follow: bool) {
+        let Some(copy) = self.copies.get_mut(copy) else {
+            return;
+        };
+        copy.under_way = false;
+        if fault.reached_no_kdc() {
+            copy.sent = Sent::default();
+        }
+        let upstream = copy.upstream;
+        self.record(upstream, &fault);
+        match route::after(&fault, self.message.resend()) {
+            Next::FreshConnection if may_follow => self.start(upstream, Connection::Fresh),
+            Next::OtherUpstream if may_follow => drop(self.start_next()),
+            _ => {}
+        }
+        self.last_fault = Some(fault);
+    }
+
+    /// The youngest copy was silent for long enough; says whether the request went on to another upstream.
+    fn move_on(&mut self) -> bool {
+        self.patience = None;
+        self.silent();
+        // What must not be sent twice, and has not left yet, is called back: then it may go on, or ends as not sent.
+        let called_back = self.message.resend() == Resend::Once
+            && self.copies.iter().all(|copy| copy.sent.withdraw());
+        if called_back {
+            self.under_way.clear();
+        }
+        let next = route::after(&Fault::Silent, self.message.resend());
+        (called_back || next == Next::OtherUpstream) && self.start_next()
+    }
+
+    /// Records that the copies under way brought nothing in the time that they had.
+    fn silent(&mut self) {
+        for copy in self.copies.iter().filter(|copy| copy.under_way) {
+            self.record(copy.upstream, &Fault::Silent);
+        }
+        self.last_fault = Some(Fault::Silent);
+    }
+
+    fn record(&self, upstream: UpstreamId, fault: &Fault) {
+        let change = self
+            .routing
+            .routes()
+            .record_fault(&self.candidates, upstream, fault);
+        self.routing.tell(upstream, change);
+    }
+
+    fn replied(self, copy: usize, reply: Reply) -> End {
+        let upstream = self.copies.get(copy).map(|copy| copy.upstream);
+        if let Some(upstream) = upstream {
+            let change = self
+                .routing
+                .routes()
+                .record_reply(&self.candidates, upstream);
+            self.routing.tell(upstream, change);
+        }
+        self.counters.replied.add();
+        End {
+            answer: Some(Answer::Reply(reply)),
+            fault: None,
+            upstream,
+        }
+    }
+
+    fn end(self, gave_up: bool) -> End {
+        self.counters.failed.add();
+        // A verdict that says "not sent" is final: what has not left is called back first.
+        let may_have_been_sent = !self.copies.iter().all(|copy| copy.sent.withdraw());
+        End {
+            answer: (!gave_up).then(|| Answer::Verdict(self.verdict(may_have_been_sent))),
+            upstream: self.copies.last().map(|copy| copy.upstream),
+            fault: self.last_fault,
+        }
+    }
+
+    fn verdict(&self, may_have_been_sent: bool) -> Verdict {
+        Verdict {
+            cause: self
+                .last_fault
+                .as_ref()
+                .map_or(Cause::Unreachable, Cause::from),
+            may_have_been_sent,
+            on_failure: self.candidates.terms.on_failure,
+            realm: self.message.realm().clone(),
+        }
+    }
+}

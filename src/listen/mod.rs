@@ -1,0 +1,146 @@
+//! Ways in: the sockets of the KDC and kpasswd services.
+
+mod bind;
+mod inherit;
+mod stream;
+mod udp;
+mod words;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use bind::{Kind, Listener, bind};
+pub use inherit::Inherited;
+
+use crate::exchange::Exchange;
+
+/// The bounds of what clients may hold at once, over all sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A longer UDP reply is told to come over TCP instead, in octets.
+    pub udp_reply_max: usize,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Datagrams waiting for their answers at once.
+    pub max_in_flight: usize,
+    /// How long a connection may be silent.
+    pub idle_timeout: Duration,
+}
+
+/// What all listeners share.
+#[derive(Clone, Debug)]
+struct Shared {
+    exchange: Arc<Exchange>,
+    limits: Limits,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered.
+pub fn serve(
+    listeners: Vec<Listener>,
+    exchange: &Arc<Exchange>,
+    limits: Limits,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let shared = Shared {
+        exchange: Arc::clone(exchange),
+        limits,
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+    };
+    let connections = stream::Connections::new(limits.max_connections);
+    let datagrams = udp::places(limits.max_in_flight);
+    for Listener { service, kind } in listeners {
+        match kind {
+            Kind::Udp(socket) => drop(tasks.spawn(udp::serve(
+                socket,
+                service,
+                shared.clone(),
+                datagrams.clone(),
+            ))),
+            Kind::Tcp(socket) => drop(tasks.spawn(stream::serve(
+                socket,
+                service,
+                shared.clone(),
+                connections.clone(),
+            ))),
+            #[cfg(unix)]
+            Kind::Unix(socket) => {
+                drop(tasks.spawn(stream::serve(
+                    socket,
+                    service,
+                    shared.clone(),
+                    connections.clone(),
+                )));
+            }
+        }
+    }
+}
+
+/// Whether an error of accept or recv is the machine's lack of something, rather than a peer's doing.
+fn lacks_resources(error: &std::io::Error) -> bool {
+    // ENOMEM, ENFILE, EMFILE, ENOBUFS
+    error.kind() == std::io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
+}
+
+/// How long a listener that lacks resources waits before it tries again.
+const REST: Duration = Duration::from_millis(100);
+
+/// A lack of descriptors or memory, told once however long it lasts.
+#[derive(Debug, Default)]
+struct Shortage {
+    told: bool,
+}
+
+impl Shortage {
+    /// Waits a moment for what `error` says is lacking.
+    async fn rest(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(%error, "requests are kept waiting");
+        }
+        tokio::time::sleep(REST).await;
+    }
+
+    fn over(&mut self) {
+        if std::mem::take(&mut self.told) {
+            tracing::info!("requests are accepted again");
+        }
+    }
+}
+
+/// The listeners' addresses of one service, for the line that says ready.
+pub struct Addresses(Vec<String>);
+
+impl Addresses {
+    /// The addresses that `listeners` serve `service` at, each once.
+    #[must_use]
+    pub fn of(listeners: &[Listener], service: crate::wire::Service) -> Self {
+        let mut addresses: Vec<String> = listeners
+            .iter()
+            .filter(|listener| listener.service == service)
+            .map(Listener::address)
+            .collect();
+        addresses.dedup();
+        Self(addresses)
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "" })?;
+        f.write_str(&self.0.join(","))
+    }
+}
+
+/// The address of a UDP or TCP socket, as text.
+fn shown(address: std::io::Result<SocketAddr>) -> String {
+    address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
+}

@@ -1,0 +1,84 @@
+//! The UDP way in: a datagram, an answer (RFC 4120 7.2.1).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Shared, Shortage, lacks_resources, words};
+use crate::exchange::Arrival;
+use crate::wire::{KerberosMessage, Service};
+
+/// No datagram is larger.
+const MAX_DATAGRAM: usize = 65_536;
+
+/// The places for datagrams that wait for their answers, over all UDP sockets.
+pub(super) fn places(max_in_flight: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(max_in_flight))
+}
+
+/// Receives datagrams until the daemon stops, and has each answered in a task of its own.
+pub(super) async fn serve(
+    socket: UdpSocket,
+    service: Service,
+    shared: Shared,
+    places: Arc<Semaphore>,
+) {
+    let socket = Arc::new(socket);
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut shortage = Shortage::default();
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        match received {
+            Ok((length, peer)) => {
+                shortage.over();
+                let octets = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    // The client asks again in a second, or over TCP.
+                    shared.exchange.counters().dropped.add();
+                    continue;
+                };
+                let Ok(message) = KerberosMessage::parse(service, octets) else {
+                    shared.exchange.counters().not_kerberos.add();
+                    continue;
+                };
+                shared.tasks.spawn(answer(
+                    Arc::clone(&socket),
+                    message,
+                    peer,
+                    shared.clone(),
+                    place,
+                ));
+            }
+            Err(error) if lacks_resources(&error) => shortage.rest(&error).await,
+            // A peer's doing: an ICMP answer to a reply whose client has gone.
+            Err(error) => tracing::debug!(%error, "receiving a datagram"),
+        }
+    }
+}
+
+async fn answer(
+    socket: Arc<UdpSocket>,
+    message: KerberosMessage,
+    peer: SocketAddr,
+    shared: Shared,
+    _place: OwnedSemaphorePermit,
+) {
+    let arrival = Arrival {
+        at: Instant::now(),
+        udp_peer: Some(peer),
+        transport: "udp",
+    };
+    let answer = shared.exchange.answer(message.clone(), arrival).await;
+    let datagram = words::datagram(&message, answer, shared.limits.udp_reply_max);
+    if let Err(error) = socket.send_to(&datagram, peer).await {
+        tracing::debug!(%error, "sending a datagram");
+    }
+}

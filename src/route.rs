@@ -1,0 +1,238 @@
+//! Realm to ordered upstreams, their health, and the one rule of what may be sent again.
+//!
+//! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::answer::OnFailure;
+use crate::upstream::{Fault, Unsent};
+use crate::wire::{Realm, RealmKey, Resend};
+
+/// An upstream may keep one request to itself for this long before a request that may be sent again goes to the
+/// next one as well.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The same after an exchange that ended in silence, and then for every request, until an octet is heard from it.
+const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
+
+/// Which realms a route is for. The longest match wins.
+#[derive(Clone, Debug)]
+pub enum RealmPattern {
+    /// `EXAMPLE.COM`.
+    Exact(Realm),
+    /// `*.EXAMPLE.COM`, held as `.EXAMPLE.COM`: every realm that ends so, at any depth, and not `EXAMPLE.COM` itself.
+    Suffix(Realm),
+    /// `*`.
+    Any,
+}
+
+/// An upstream, by its place in the caller's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub usize);
+
+/// Where a realm's requests go, and on which terms.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The ways out in the configured order; never empty.
+    pub upstreams: Vec<UpstreamId>,
+    /// The target-domain to send; without one the client's spelling of the realm is sent.
+    pub target_domain: Option<String>,
+    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
+    pub dclocator_hint: Option<u32>,
+    /// How long an exchange may take.
+    pub deadline: Duration,
+    /// How a failure is told.
+    pub on_failure: OnFailure,
+}
+
+/// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    route: usize,
+    /// The terms.
+    pub terms: Arc<Route>,
+    /// The ways out, best first; never empty.
+    pub upstreams: Vec<UpstreamId>,
+}
+
+/// What may follow a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same upstream once more, over a fresh connection.
+    FreshConnection,
+    /// The next upstream.
+    OtherUpstream,
+    /// Nothing: a second copy could do harm, or says nothing new.
+    Stop,
+}
+
+/// The resend rule: what may follow `fault` for a request of which a second copy is `resend`.
+///
+/// Surely not sent, refused with a 4xx (no KDC proxy contacts a KDC before one), or not served by the KDC: the next
+/// upstream, whatever the request is. A kept connection that had been closed: a fresh one. Anything else leaves
+/// open whether a KDC has seen it, and then only a harmless request goes on: a password tried twice locks accounts, a
+/// one-time code works once, and a password change reported as failed may have been done.
+#[must_use]
+pub fn after(fault: &Fault, resend: Resend) -> Next {
+    match (fault, resend) {
+        (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
+        (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
+        (Fault::Stale, Resend::Harmless) => Next::FreshConnection,
+        (_, Resend::Harmless) => Next::OtherUpstream,
+    }
+}
+
+/// A change of an upstream's health that is worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It fails, and why.
+    Ill(Fault),
+    /// It serves again.
+    Well,
+}
+
+/// The configured routes and the health of their upstreams.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: Vec<RouteState>,
+    exact: HashMap<RealmKey, usize>,
+    /// Longest suffix first.
+    suffixes: Vec<(RealmKey, usize)>,
+    any: Option<usize>,
+    health: HashMap<UpstreamId, Health>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    terms: Arc<Route>,
+    /// Whether it is for one realm. Under a wildcard any local user chooses the realm, and so which faults there are.
+    one_realm: bool,
+    /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
+    current: Option<UpstreamId>,
+    /// Upstreams that are well but refuse the one realm of this route.
+    refusing: HashMap<UpstreamId, Fault>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    ill: bool,
+    silent: bool,
+}
+
+impl Routes {
+    /// Adds a route for `pattern` and, for an exact one, for other spellings that are sent as the realm's own.
+    pub fn add(&mut self, pattern: &RealmPattern, aliases: &[Realm], route: Route) {
+        let index = self.routes.len();
+        match pattern {
+            RealmPattern::Exact(realm) => {
+                for name in std::iter::once(realm).chain(aliases) {
+                    self.exact.insert(name.key(), index);
+                }
+            }
+            RealmPattern::Suffix(suffix) => {
+                self.suffixes.push((suffix.key(), index));
+                self.suffixes
+                    .sort_by_key(|(suffix, _)| Reverse(suffix.as_str().len()));
+            }
+            RealmPattern::Any => self.any = Some(index),
+        }
+        self.routes.push(RouteState {
+            terms: Arc::new(route),
+            one_realm: matches!(pattern, RealmPattern::Exact(_)),
+            current: None,
+            refusing: HashMap::new(),
+        });
+    }
+
+    /// The ways out for `realm` in the order to try them, or nothing if none is configured; the longest match wins.
+    #[must_use]
+    pub fn candidates(&self, realm: &Realm) -> Option<Candidates> {
+        let route = self.find(&realm.key())?;
+        let state = self.routes.get(route)?;
+        let mut upstreams = state.terms.upstreams.clone();
+        upstreams.sort_by_key(|id| {
+            let ill = self.is_ill(*id) || state.refusing.contains_key(id);
+            (ill, state.current != Some(*id))
+        });
+        Some(Candidates {
+            route,
+            terms: Arc::clone(&state.terms),
+            upstreams,
+        })
+    }
+
+    fn find(&self, realm: &RealmKey) -> Option<usize> {
+        let suffix = || {
+            let matching =
+                |(suffix, _): &&(RealmKey, usize)| realm.as_str().ends_with(suffix.as_str());
+            self.suffixes.iter().find(matching).map(|(_, route)| *route)
+        };
+        self.exact.get(realm).copied().or_else(suffix).or(self.any)
+    }
+
+    fn is_ill(&self, id: UpstreamId) -> bool {
+        self.health.get(&id).is_some_and(|health| health.ill)
+    }
+
+    /// How long to wait for `id` alone before `Silent` is recorded and what may follow is asked: until then the request
+    /// is nobody else's. `others` says whether the request may still go to another upstream.
+    #[must_use]
+    pub fn patience(&self, id: UpstreamId, others: bool, now: Instant) -> Option<Instant> {
+        let silent = self.health.get(&id).is_some_and(|health| health.silent);
+        match (silent, others) {
+            (true, _) => Some(now + PATIENCE_AFTER_SILENCE),
+            (false, true) => Some(now + PATIENCE),
+            (false, false) => None,
+        }
+    }
+
+    /// Records a reply from `id`: it is well, and the one to stay with.
+    pub fn record_reply(&mut self, candidates: &Candidates, id: UpstreamId) -> Option<Change> {
+        let health = self.health.entry(id).or_default();
+        let was_ill = std::mem::take(&mut health.ill);
+        health.silent = false;
+        let state = self.routes.get_mut(candidates.route)?;
+        state.current = Some(id);
+        let was_refusing = state.refusing.remove(&id).is_some();
+        (was_ill || was_refusing).then_some(Change::Well)
+    }
+
+    /// Records a fault of `id`; says so if it is news.
+    pub fn record_fault(
+        &mut self,
+        candidates: &Candidates,
+        id: UpstreamId,
+        fault: &Fault,
+    ) -> Option<Change> {
+        let state = self.routes.get_mut(candidates.route)?;
+        let health = self.health.entry(id).or_default();
+        if matches!(
+            fault,
+            Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat
+        ) {
+            health.silent = false;
+        }
+        let news = match fault {
+            // About one request or one connection: nothing about the upstream.
+            Fault::Stale
+            | Fault::Repeat
+            | Fault::Status(400 | 413)
+            | Fault::NotSent(Unsent::HandedBack) => false,
+            // The upstream works, and doesn't serve this realm.
+            Fault::NotServed | Fault::Status(_) => {
+                health.ill = false;
+                state.one_realm && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
+            }
+            Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
+                health.silent = true;
+                !std::mem::replace(&mut health.ill, true)
+            }
+            Fault::NotSent(_) | Fault::Unanswered | Fault::NotKerberos(_) => {
+                !std::mem::replace(&mut health.ill, true)
+            }
+        };
+        news.then(|| Change::Ill(fault.clone()))
+    }
+}

@@ -1,0 +1,95 @@
+//! A request body that tells when it is first asked for.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+const HELD: u8 = 0;
+const SENT: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Says whether octets of a request may have left. No HTTP error kind tells: what is sure is that a body
+/// that was never polled never left.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<AtomicU8>);
+
+impl Sent {
+    /// Whether the body was asked for, so that its octets may have left.
+    #[must_use]
+    pub fn may_have_left(&self) -> bool {
+        self.0.load(Ordering::Acquire) == SENT
+    }
+
+    /// Calls the request back; says whether it has not left, and then it never will.
+    #[must_use]
+    pub fn withdraw(&self) -> bool {
+        self.0
+            .compare_exchange(HELD, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire)
+            != Err(SENT)
+    }
+
+    fn leave(&self) -> Result<(), Withdrawn> {
+        match self
+            .0
+            .compare_exchange(HELD, SENT, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Err(WITHDRAWN) => Err(Withdrawn),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The request was called back before its body was asked for.
+#[derive(Debug)]
+pub(super) struct Withdrawn;
+
+impl fmt::Display for Withdrawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request was called back")
+    }
+}
+
+impl std::error::Error for Withdrawn {}
+
+/// The body: one chunk, and the flag that its first poll sets.
+pub(super) struct FlaggedBody {
+    octets: Option<Bytes>,
+    sent: Sent,
+}
+
+impl FlaggedBody {
+    pub(super) fn new(octets: Bytes, sent: Sent) -> Self {
+        Self {
+            octets: Some(octets),
+            sent,
+        }
+    }
+}
+
+impl Body for FlaggedBody {
+    type Data = Bytes;
+    type Error = Withdrawn;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Withdrawn>>> {
+        if let Err(withdrawn) = self.sent.leave() {
+            return Poll::Ready(Some(Err(withdrawn)));
+        }
+        Poll::Ready(self.octets.take().map(|octets| Ok(Frame::data(octets))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.octets.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.octets.as_ref().map_or(0, |octets| octets.len() as u64))
+    }
+}

@@ -1,0 +1,276 @@
+//! The connections kept to one KDC proxy.
+//!
+//! reqwest can neither tell the age of its idle connections nor say which one a request will take. So each
+//! [`Link`] is a client of its own that holds one connection, all with one TLS configuration (roots, tickets), and
+//! what may go over which is decided here. A client whose connection was seen to close connects anew by itself: that is
+//! a fresh connection, and the counter in its connector tells.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Version, redirect, retry};
+use rustls::ClientConfig;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::fault::{Fault, Unsent};
+
+/// Name, connect and TLS together.
+const CONNECT: Duration = Duration::from_secs(3);
+/// A connection heard from within this time is alive.
+const JUST_HEARD: Duration = Duration::from_secs(1);
+/// Idle HTTP/1.1 connections kept to one proxy: more than a burst of one laptop needs.
+const MAX_IDLE: usize = 64;
+/// A request under way asks a silent HTTP/2 connection for a sign of life this often, and waits this long for it.
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_ANSWERED: Duration = Duration::from_secs(2);
+
+/// Over which connection a request may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Any kept one: a request that may be sent again loses nothing if it turns out to be closed.
+    Any,
+    /// One that is surely alive, or a fresh one: a request that may not.
+    SurelyAlive,
+    /// A fresh one.
+    Fresh,
+}
+
+/// The connections kept to one proxy.
+#[derive(Debug)]
+pub(super) struct Links {
+    tls: ClientConfig,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// HTTP/1.1: one request at a time; the one heard last stands last.
+    idle: Vec<Arc<Link>>,
+    /// HTTP/2: all requests at once.
+    shared: Option<Arc<Link>>,
+    patience: IdlePatience,
+}
+
+#[derive(Debug)]
+struct Link {
+    client: Client,
+    /// How often it has connected.
+    connects: Arc<AtomicU32>,
+    heard: Mutex<Instant>,
+}
+
+/// How long the server leaves idle connections open, as far as it has said or shown.
+#[derive(Debug, Default)]
+struct IdlePatience {
+    advertised: Option<Duration>,
+    observed: Duration,
+}
+
+impl IdlePatience {
+    /// Well less than what the server grants: a request on its way when the time is up would be lost.
+    fn surely_alive(&self, idle: Duration) -> bool {
+        idle <= JUST_HEARD || idle < self.advertised.unwrap_or(self.observed) / 2
+    }
+}
+
+impl Links {
+    pub(super) fn new(tls: ClientConfig) -> Self {
+        Self {
+            tls,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// A connection for one request; an HTTP/1.1 one is the holder's alone.
+    pub(super) fn lease(&self, connection: Connection, now: Instant) -> Result<Lease<'_>, Fault> {
+        let kept = match connection {
+            Connection::Fresh => None,
+            _ => lock(&self.kept).take(connection == Connection::SurelyAlive, now),
+        };
+        let link = match kept {
+            Some(link) => link,
+            None => Arc::new(Link::new(self.tls.clone(), now)?),
+        };
+        let connects_before = link.connects.load(Ordering::Acquire);
+        let idle = now.saturating_duration_since(*lock(&link.heard));
+        Ok(Lease {
+            links: self,
+            link,
+            connects_before,
+            idle,
+            given_back: false,
+        })
+    }
+}
+
+impl Kept {
+    fn take(&mut self, surely_alive: bool, now: Instant) -> Option<Arc<Link>> {
+        let fits = |link: &Link, patience: &IdlePatience| {
+            !surely_alive
+                || patience.surely_alive(now.saturating_duration_since(*lock(&link.heard)))
+        };
+        if let Some(shared) = self
+            .shared
+            .as_ref()
+            .filter(|link| fits(link, &self.patience))
+        {
+            return Some(Arc::clone(shared));
+        }
+        self.idle.pop_if(|link| fits(link, &self.patience))
+    }
+
+    fn shares(&self, link: &Arc<Link>) -> bool {
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| Arc::ptr_eq(shared, link))
+    }
+
+    fn put(&mut self, link: Arc<Link>) {
+        if self.idle.len() >= MAX_IDLE {
+            self.idle.remove(0);
+        }
+        self.idle.push(link);
+    }
+}
+
+impl Link {
+    fn new(tls: ClientConfig, now: Instant) -> Result<Self, Fault> {
+        let connects = Arc::new(AtomicU32::new(0));
+        let builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .user_agent(concat!("loopkdc/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(None)
+            // Probes on idle connections would wake the radio; what may go over them is decided by their age.
+            .tcp_keepalive(None)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PING_ANSWERED)
+            .http2_keep_alive_while_idle(false)
+            .connector_layer(CountConnects(Arc::clone(&connects)));
+        // A request whose octets are not even acknowledged: HTTP/1.1's only sign of life.
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(CONNECT);
+        let client = builder
+            .build()
+            .map_err(|error| Fault::NotSent(Unsent::Connect(error.to_string())))?;
+        Ok(Self {
+            client,
+            connects,
+            heard: Mutex::new(now),
+        })
+    }
+}
+
+/// A connection in use. Dropped without [`Lease::give_back`], it is closed or, if shared, no longer offered.
+#[derive(Debug)]
+pub(super) struct Lease<'a> {
+    links: &'a Links,
+    link: Arc<Link>,
+    connects_before: u32,
+    idle: Duration,
+    given_back: bool,
+}
+
+impl Lease<'_> {
+    pub(super) fn client(&self) -> &Client {
+        &self.link.client
+    }
+
+    /// Whether the request went over a connection that stood before it.
+    pub(super) fn was_reused(&self) -> bool {
+        self.connects_before > 0
+            && self.link.connects.load(Ordering::Acquire) == self.connects_before
+    }
+
+    /// The reused connection had been closed: such a time of idleness is more than the server grants.
+    pub(super) fn found_closed(&self) {
+        let patience = &mut lock(&self.links.kept).patience;
+        patience.observed = patience.observed.min(self.idle / 2);
+    }
+
+    /// The head of an answer came, with the keep-alive seconds it advertises.
+    pub(super) fn heard(&self, version: Version, keep_alive: Option<u64>) {
+        let mut kept = lock(&self.links.kept);
+        if self.was_reused() {
+            kept.patience.observed = kept.patience.observed.max(self.idle);
+        }
+        kept.patience.advertised = keep_alive
+            .map(Duration::from_secs)
+            .or(kept.patience.advertised);
+        *lock(&self.link.heard) = Instant::now();
+        if version == Version::HTTP_2 {
+            kept.shared = Some(Arc::clone(&self.link));
+        }
+    }
+
+    /// The answer was read to its end: others may use the connection.
+    pub(super) fn give_back(mut self) {
+        self.given_back = true;
+        let mut kept = lock(&self.links.kept);
+        if !kept.shares(&self.link) {
+            kept.put(Arc::clone(&self.link));
+        }
+    }
+
+    /// The rest of the answer is of no interest: costs an HTTP/1.1 connection, and a shared one nothing.
+    pub(super) fn leave_unread(mut self) {
+        self.given_back = true;
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut kept = lock(&self.links.kept);
+        if !self.given_back && kept.shares(&self.link) {
+            kept.shared = None;
+        }
+    }
+}
+
+/// Counts the connections that a client makes.
+#[derive(Clone, Debug)]
+struct CountConnects(Arc<AtomicU32>);
+
+impl<S> Layer<S> for CountConnects {
+    type Service = Counted<S>;
+
+    fn layer(&self, connector: S) -> Counted<S> {
+        Counted {
+            connector,
+            connects: Arc::clone(&self.0),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Counted<S> {
+    connector: S,
+    connects: Arc<AtomicU32>,
+}
+
+impl<S: Service<R>, R> Service<R> for Counted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, target: R) -> S::Future {
+        self.connects.fetch_add(1, Ordering::AcqRel);
+        self.connector.call(target)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

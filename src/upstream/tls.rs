@@ -1,0 +1,47 @@
+//! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The system's roots, read once for all upstreams.
+#[derive(Clone, Debug)]
+pub struct SystemRoots(Arc<RootCertStore>);
+
+impl SystemRoots {
+    /// Reads the roots of the system; those that cannot be read are left out, since others may do.
+    #[must_use]
+    pub fn load() -> Self {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::debug!(%error, "a system root certificate was left out");
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        Self(Arc::new(roots))
+    }
+
+    /// A client configuration that trusts these roots and `extra`: TLS 1.2 and 1.3, X25519MLKEM768 offered first,
+    /// HTTP/2 before HTTP/1.1.
+    ///
+    /// # Errors
+    /// If the provider supports none of the versions, which is a bug, or `extra` holds what is no certificate.
+    pub fn client_config(
+        &self,
+        extra: &[CertificateDer<'static>],
+    ) -> Result<ClientConfig, rustls::Error> {
+        let mut roots = Arc::clone(&self.0);
+        for certificate in extra {
+            Arc::make_mut(&mut roots).add(certificate.clone())?;
+        }
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}

@@ -1,0 +1,111 @@
+//! Messages on a stream: four octets of length, then the message (RFC 4120 7.2.2).
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::fmt;
+
+/// Octets of the length before each message.
+pub(super) const LENGTH: usize = 4;
+
+/// The top bit of the length, reserved for extensions (RFC 4120 7.2.2).
+const RESERVED_BIT: usize = 1 << 31;
+
+/// Room that a reader finds in the buffer: one read takes a usual request whole.
+const READ_ROOM: usize = 2048;
+
+/// A message behind its four-octet length: what a stream carries, and exactly a `kerb-message`
+/// ([MS-KKDCP] 2.2.2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Framed(Bytes);
+
+impl Framed {
+    /// Puts the length before `message`.
+    ///
+    /// Messages here are bounded far below 2^31 octets, where the length's reserved bit begins.
+    pub fn wrap(message: &[u8]) -> Self {
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let mut framed = BytesMut::with_capacity(LENGTH.saturating_add(message.len()));
+        framed.extend_from_slice(&length.to_be_bytes());
+        framed.extend_from_slice(message);
+        Self(framed.freeze())
+    }
+
+    /// Length and message, for one write: some clients read once and take what they got.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The message without its length.
+    pub fn message(&self) -> &[u8] {
+        self.0.get(LENGTH..).unwrap_or_default()
+    }
+}
+
+/// Cuts a stream into messages, however the stream's reads fall.
+#[derive(Debug)]
+pub struct Deframer {
+    buffer: BytesMut,
+    max: usize,
+}
+
+impl Deframer {
+    /// A deframer for messages of at most `max` octets.
+    pub fn new(max: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            max,
+        }
+    }
+
+    /// Where the reader appends what it has read; it always has room for some.
+    ///
+    /// It grows with what has arrived, never with what a length promises. Read again only after
+    /// [`Deframer::next`] has returned `None`: then it holds one message at most.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.buffer.reserve(READ_ROOM);
+        &mut self.buffer
+    }
+
+    /// The next whole message, or `None` while it is incomplete.
+    ///
+    /// A length of zero makes an empty message, which no parse accepts.
+    ///
+    /// # Errors
+    /// The length is above the maximum or has the reserved top bit set (RFC 4120 7.2.2). There is no
+    /// way on from there in the stream: every further call says the same.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "None here means not yet, which is no iterator's end"
+    )]
+    pub fn next(&mut self) -> Result<Option<Bytes>, FieldTooLong> {
+        let Some((length, rest)) = self.buffer.split_first_chunk::<LENGTH>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| FieldTooLong)?;
+        if length > self.max.min(RESERVED_BIT - 1) {
+            return Err(FieldTooLong);
+        }
+        // A copy, so that a message that is kept for replay doesn't hold the whole read buffer.
+        let message = rest.get(..length).map(Bytes::copy_from_slice);
+        if message.is_some() {
+            self.buffer.advance(LENGTH.saturating_add(length));
+        }
+        Ok(message)
+    }
+
+    /// Whether nothing is pending: the stream may end here without cutting a message.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+}
+
+/// A length that no message may have: answered with KRB_ERR_FIELD_TOOLONG and the end of the stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FieldTooLong;
+
+impl fmt::Display for FieldTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the length before a message is above the maximum or has its reserved bit set")
+    }
+}
+
+impl std::error::Error for FieldTooLong {}

@@ -1,0 +1,67 @@
+//! KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2): the envelope of requests and replies over HTTPS.
+
+use super::asn1::GeneralString;
+use super::framed::{Framed, LENGTH};
+use bytes::Bytes;
+use der::{Decode, Encode, Sequence};
+
+/// KDC-PROXY-MESSAGE, its fields named as in [MS-KKDCP] 2.2.2.
+#[derive(Clone, Debug, Eq, PartialEq, Sequence)]
+pub struct KdcProxyMessage<'a> {
+    /// The Kerberos message behind its four-octet length; see [`KdcProxyMessage::message`].
+    #[asn1(context_specific = "0", type = "OCTET STRING")]
+    pub kerb_message: &'a [u8],
+    /// The realm that the message is for: in requests, though some peers repeat it in replies.
+    #[asn1(context_specific = "1", optional = "true")]
+    pub target_domain: Option<GeneralString<'a>>,
+    /// Flags for finding a domain controller.
+    #[asn1(context_specific = "2", optional = "true")]
+    pub dclocator_hint: Option<u32>,
+}
+
+impl KdcProxyMessage<'_> {
+    /// The Kerberos message without its length, and whether it came with one.
+    ///
+    /// [MS-KKDCP] 2.2.2 has the length; Kerberos.NET and Apple may leave it away. It is there if it
+    /// is right: the first four octets of a bare message never tell the number of those that follow
+    /// (RFC 4120's begin above 2^30, kpasswd's with a length in the upper two octets).
+    pub fn message(&self) -> (Bytes, bool) {
+        let framed = self.kerb_message.split_first_chunk::<LENGTH>();
+        match framed {
+            Some((length, rest))
+                if u32::try_from(rest.len()) == Ok(u32::from_be_bytes(*length)) =>
+            {
+                (Bytes::copy_from_slice(rest), true)
+            }
+            _ => (Bytes::copy_from_slice(self.kerb_message), false),
+        }
+    }
+}
+
+/// The body of a request: `framed`, the realm as the proxy knows it, and flags where configured.
+pub fn encode_request(
+    framed: &Framed,
+    target_domain: &str,
+    dclocator_hint: Option<u32>,
+) -> Vec<u8> {
+    let message = KdcProxyMessage {
+        kerb_message: framed.as_bytes(),
+        target_domain: Some(GeneralString::new(target_domain.as_bytes())),
+        dclocator_hint,
+    };
+    encode(&message)
+}
+
+/// The encoding of any KDC-PROXY-MESSAGE.
+pub fn encode(message: &KdcProxyMessage<'_>) -> Vec<u8> {
+    // Fails on lengths beyond 32 bits only, which no message here has.
+    message.to_der().unwrap_or_default()
+}
+
+/// Reads a body, which must be one KDC-PROXY-MESSAGE in DER and nothing else.
+///
+/// # Errors
+/// Whatever else it is, with the place where it stops being one.
+pub fn decode(body: &[u8]) -> Result<KdcProxyMessage<'_>, der::Error> {
+    KdcProxyMessage::from_der(body)
+}

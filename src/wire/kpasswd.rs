@@ -1,0 +1,108 @@
+//! Changing passwords (RFC 3244): the frame around AP-REQ and KRB-PRIV, and how a failure is told.
+
+use super::asn1::{application, inside};
+use super::krb_error::{self, KrbError};
+use super::message::{NotKerberos, Service};
+use super::realm::Realm;
+use super::ticket::Ticket;
+use std::time::SystemTime;
+
+/// The version of the original protocol, in MIT's requests and in all replies here.
+const VERSION_1: u16 = 1;
+/// The version with a target's name (RFC 3244 2), in requests of Heimdal and Windows.
+const VERSION_SET: u16 = 0xff80;
+/// KRB_PRIV (RFC 4120 5.7.1).
+pub(super) const KRB_PRIV: der::Tag = application(21);
+/// KRB5_KPASSWD_HARDERROR (RFC 3244 2): the one code after which no client asks for the password again.
+const HARD_ERROR: [u8; 2] = [0, 2];
+/// Most octets of a text to the user: a few lines, so that the reply fits any datagram.
+const MAX_TEXT: usize = 512;
+
+/// What stands in a frame, request or reply (RFC 3244 2).
+pub(super) struct Frame<'a> {
+    /// The length that the frame declares for itself, which may be less than what came.
+    pub(super) length: usize,
+    /// The AP-REQ or AP-REP; empty in an error reply.
+    pub(super) ap: &'a [u8],
+    /// The KRB-PRIV, or the KRB-ERROR of an error reply.
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Total length, version, AP length; then both parts.
+    pub(super) fn parse(input: &'a [u8]) -> Result<Self, NotKerberos> {
+        const SHORT: NotKerberos = NotKerberos("a kpasswd message shorter than it says");
+        let (&[l0, l1, v0, v1, a0, a1], _) = input.split_first_chunk().ok_or(SHORT)?;
+        if ![VERSION_1, VERSION_SET].contains(&u16::from_be_bytes([v0, v1])) {
+            return Err(NotKerberos("not a version of kpasswd that is known"));
+        }
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let parts = input.get(6..length).ok_or(SHORT)?;
+        let ap_length = usize::from(u16::from_be_bytes([a0, a1]));
+        let (ap, rest) = parts.split_at_checked(ap_length).ok_or(SHORT)?;
+        Ok(Self { length, ap, rest })
+    }
+}
+
+/// The ticket of a request's AP-REQ: its realm is where the request goes, as the realm of the
+/// target is encrypted (RFC 3244 2).
+pub(super) fn request_ticket(input: &[u8]) -> Result<Ticket<'_>, NotKerberos> {
+    let frame = Frame::parse(input)?;
+    inside(frame.rest, KRB_PRIV).ok_or(NotKerberos("no KRB-PRIV in the kpasswd request"))?;
+    Ticket::of_ap_req(frame.ap).ok_or(NotKerberos(
+        "no AP-REQ with a ticket in the kpasswd request",
+    ))
+}
+
+/// A failure in kpasswd's own frame: AP-REP length 0, then a KRB-ERROR with `krb_code` whose e-data
+/// is the result code 2 and `text`, which MIT's and Heimdal's kpasswd show (RFC 3244 2).
+///
+/// The version is 1 whatever the request's was: Heimdal doesn't read an error of version 0xff80. The
+/// text is cut at 512 octets.
+pub fn error_reply(realm: Option<&Realm>, krb_code: i32, text: &str, now: SystemTime) -> Vec<u8> {
+    let mut e_data = HARD_ERROR.to_vec();
+    e_data.extend_from_slice(cut(text, MAX_TEXT).as_bytes());
+    loop {
+        let error = KrbError {
+            code: krb_code,
+            realm,
+            service: Service::Kpasswd,
+            e_text: None,
+            e_data: Some(&e_data),
+            now,
+        };
+        let reply = frame_error(&error.encode());
+        if !misread_by_heimdal(&reply) {
+            return reply;
+        }
+        e_data.push(b' ');
+    }
+}
+
+/// Heimdal takes a reply whose second octet is the tag of KRB-ERROR, or that tag without its
+/// constructed bit, for a bare KRB-ERROR.
+fn misread_by_heimdal(reply: &[u8]) -> bool {
+    matches!(reply.get(1), Some(0x7e | 0x5e))
+}
+
+fn frame_error(krb_error: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(krb_error.len().saturating_add(6)).unwrap_or(u16::MAX);
+    let mut reply = Vec::with_capacity(usize::from(length));
+    reply.extend_from_slice(&length.to_be_bytes());
+    reply.extend_from_slice(&VERSION_1.to_be_bytes());
+    reply.extend_from_slice(&[0, 0]);
+    reply.extend_from_slice(krb_error);
+    reply
+}
+
+/// At most `max` octets of `text`, whole characters.
+fn cut(text: &str, max: usize) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| *end <= max).last().unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Whether a KRB-ERROR, which nothing authenticates, claims that the password was changed.
+pub(super) fn claims_success(error: &krb_error::Received<'_>) -> bool {
+    error.e_data.is_some_and(|data| data.starts_with(&[0, 0]))
+}

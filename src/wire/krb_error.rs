@@ -1,0 +1,195 @@
+//! KRB-ERROR (RFC 4120 5.9.1): written for our own verdicts, read from upstream.
+
+use super::asn1::{GeneralString, application, exactly, field, well_ordered};
+use super::message::{NotKerberos, Service};
+use super::realm::Realm;
+use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
+use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
+use std::time::{Duration, SystemTime};
+
+/// KDC_ERR_POLICY: a proxy that refuses the request ([MS-KKDCP] 3.1.5.3; RFC 4120 7.5.9).
+pub const KDC_ERR_POLICY: i32 = 12;
+/// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9).
+pub const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
+/// KRB_AP_ERR_REPEAT: the authenticator was seen before (RFC 4120 7.5.9).
+pub const KRB_AP_ERR_REPEAT: i32 = 34;
+/// KRB_ERR_RESPONSE_TOO_BIG: ask again over TCP (RFC 4120 7.2.1).
+pub const KRB_ERR_RESPONSE_TOO_BIG: i32 = 52;
+/// KRB_ERR_GENERIC: an error that only its text tells (RFC 4120 7.5.9).
+pub const KRB_ERR_GENERIC: i32 = 60;
+/// KRB_ERR_FIELD_TOOLONG: a length that isn't accepted (RFC 4120 7.2.2).
+pub const KRB_ERR_FIELD_TOOLONG: i32 = 61;
+/// KRB_AP_ERR_IAKERB_KDC_NOT_FOUND: no way to a KDC of the realm is known (draft-ietf-kitten-iakerb 5).
+pub const KRB_AP_ERR_IAKERB_KDC_NOT_FOUND: i32 = 85;
+/// KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: the KDC did not answer (draft-ietf-kitten-iakerb 5).
+pub const KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: i32 = 86;
+
+/// `[APPLICATION 30]`.
+pub(super) const NUMBER: u32 = 30;
+
+/// The realm of an error about a message whose realm could not be read: the field is not optional.
+/// No domain is called that, and Java, which refuses the colon of RFC 6111's names, takes it.
+const NO_REALM: &str = "-";
+
+/// Most octets of an e-text.
+const MAX_E_TEXT: usize = 255;
+
+/// NT-SRV-INST (RFC 4120 6.2), for krbtgt/REALM and kadmin/changepw alike.
+const NT_SRV_INST: i32 = 2;
+
+/// The last second that a GeneralizedTime has four digits of year for.
+const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
+
+#[derive(Sequence)]
+struct PrincipalName<'a> {
+    #[asn1(context_specific = "0")]
+    name_type: i32,
+    #[asn1(context_specific = "1")]
+    name_string: Vec<GeneralString<'a>>,
+}
+
+/// The fields that we send; the client's name and time are in no error that nothing authenticates.
+#[derive(Sequence)]
+struct Fields<'a> {
+    #[asn1(context_specific = "0")]
+    pvno: u8,
+    #[asn1(context_specific = "1")]
+    msg_type: u8,
+    #[asn1(context_specific = "4")]
+    stime: GeneralizedTime,
+    #[asn1(context_specific = "5")]
+    susec: u32,
+    #[asn1(context_specific = "6")]
+    error_code: i32,
+    #[asn1(context_specific = "9")]
+    realm: GeneralString<'a>,
+    #[asn1(context_specific = "10")]
+    sname: PrincipalName<'a>,
+    #[asn1(context_specific = "11", optional = "true")]
+    e_text: Option<GeneralString<'a>>,
+    #[asn1(context_specific = "12", optional = "true")]
+    e_data: Option<&'a OctetStringRef>,
+}
+
+/// An error to be told to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct KrbError<'a> {
+    /// One of the codes here.
+    pub code: i32,
+    /// The realm asked, where the request could be read.
+    pub realm: Option<&'a Realm>,
+    /// The service asked: it decides the server's name.
+    pub service: Service,
+    /// A text for the user, cut at 255 octets; what isn't ASCII becomes `?` (RFC 4120 5.2.1).
+    pub e_text: Option<&'a str>,
+    /// What the code's e-data is defined to be.
+    pub e_data: Option<&'a [u8]>,
+    /// The time to tell, which clients may correct their clock by.
+    pub now: SystemTime,
+}
+
+impl KrbError<'_> {
+    /// The message, without a stream's length.
+    pub fn encode(&self) -> Vec<u8> {
+        // Fails on lengths beyond 32 bits and on years beyond 9999 only; neither gets as far.
+        self.to_der().unwrap_or_default()
+    }
+
+    fn to_der(self) -> der::Result<Vec<u8>> {
+        let realm = self.realm.map_or(NO_REALM, Realm::as_str).as_bytes();
+        let (stime, susec) = kerberos_time(self.now)?;
+        let e_text = self.e_text.map(ia5);
+        let fields = Fields {
+            pvno: 5,
+            msg_type: 30,
+            stime,
+            susec,
+            error_code: self.code,
+            realm: GeneralString::new(realm),
+            sname: server_name(self.service, realm),
+            e_text: e_text.as_deref().map(GeneralString::new),
+            e_data: self.e_data.map(OctetStringRef::new).transpose()?,
+        };
+        let message = ApplicationRef {
+            tag_number: TagNumber(NUMBER),
+            tag_mode: TagMode::Explicit,
+            value: &fields,
+        };
+        message.to_der()
+    }
+}
+
+/// A KRB-ERROR without e-data: [`KrbError`] in one call.
+pub fn encode(
+    code: i32,
+    realm: Option<&Realm>,
+    service: Service,
+    e_text: Option<&str>,
+    now: SystemTime,
+) -> Vec<u8> {
+    let e_data = None;
+    let error = KrbError {
+        code,
+        realm,
+        service,
+        e_text,
+        e_data,
+        now,
+    };
+    error.encode()
+}
+
+fn server_name(service: Service, realm: &[u8]) -> PrincipalName<'_> {
+    let names = match service {
+        Service::Kdc => [&b"krbtgt"[..], realm],
+        Service::Kpasswd => [&b"kadmin"[..], b"changepw"],
+    };
+    PrincipalName {
+        name_type: NT_SRV_INST,
+        name_string: names.map(GeneralString::new).to_vec(),
+    }
+}
+
+/// KerberosTime and Microseconds (RFC 4120 5.2.3, 5.2.4), within the years that they can write.
+fn kerberos_time(now: SystemTime) -> der::Result<(GeneralizedTime, u32)> {
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+    let since_1970 = since_1970.unwrap_or_default().min(END_OF_9999);
+    let seconds = Duration::from_secs(since_1970.as_secs());
+    let stime = GeneralizedTime::from_unix_duration(seconds)?;
+    Ok((stime, since_1970.subsec_micros()))
+}
+
+/// KerberosString as RFC 4120 5.2.1 wants it sent.
+fn ia5(text: &str) -> Vec<u8> {
+    let octet = |c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?');
+    text.chars().map(octet).take(MAX_E_TEXT).collect()
+}
+
+/// What a KRB-ERROR from upstream says.
+pub(super) struct Received<'a> {
+    /// `error-code [6]`.
+    pub(super) code: i32,
+    /// `e-data [12]`.
+    pub(super) e_data: Option<&'a [u8]>,
+}
+
+impl<'a> Received<'a> {
+    /// Reads `input`, which must be one KRB-ERROR and nothing else.
+    pub(super) fn parse(input: &'a [u8]) -> Result<Self, NotKerberos> {
+        const BROKEN: NotKerberos = NotKerberos("a KRB-ERROR that can't be read");
+        let content = exactly(input, application(NUMBER)).ok_or(BROKEN)?;
+        let fields = exactly(content, Tag::Sequence).ok_or(BROKEN)?;
+        if !well_ordered(fields) {
+            return Err(BROKEN);
+        }
+        let code = field(fields, 6).ok_or(BROKEN)?;
+        let e_data = match field(fields, 12) {
+            Some(data) => Some(exactly(data, Tag::OctetString).ok_or(BROKEN)?),
+            None => None,
+        };
+        Ok(Self {
+            code: i32::from_der(code).map_err(|_| BROKEN)?,
+            e_data,
+        })
+    }
+}

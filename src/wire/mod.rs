@@ -1,0 +1,23 @@
+//! Bytes to types and back: Kerberos messages, their framing on streams, and [MS-KKDCP]'s envelope.
+//!
+//! Pure: nothing here does I/O or reads a clock, and nothing here trusts a length that it was
+//! told. What arrives is parsed once, at the door; after [`KerberosMessage::parse`] and
+//! [`Reply::parse`] nobody reads raw bytes for meaning.
+
+mod asn1;
+mod framed;
+pub mod kkdcp;
+pub mod kpasswd;
+pub mod krb_error;
+mod message;
+mod padata;
+mod realm;
+mod reply;
+mod ticket;
+
+pub use asn1::GeneralString;
+pub use framed::{Deframer, FieldTooLong, Framed};
+pub use kkdcp::KdcProxyMessage;
+pub use message::{KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Resend, Service};
+pub use realm::{Realm, RealmError, RealmKey};
+pub use reply::{MAX_REPLY, Reply, ReplyKind};

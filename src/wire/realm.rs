@@ -1,0 +1,115 @@
+//! Realm names: checked once, kept as sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest realm that is read, in octets. RFC 4120 sets no bound; a realm names a DNS domain (RFC
+/// 4120 6.1), and those end at 255 octets (RFC 1035 2.3.4).
+const MAX_REALM: usize = 255;
+
+/// What RFC 6111 3.1 writes in place of a realm that the client keeps to itself.
+const ANONYMOUS: &str = "WELLKNOWN:ANONYMOUS";
+
+/// A realm as its sender spelled it: 1 to 255 graphic IA5 characters.
+///
+/// Two spellings can mean one realm, so there is no equality here: compare [`Realm::key`].
+#[derive(Clone)]
+pub struct Realm(Arc<str>);
+
+impl Realm {
+    /// Takes the octets of a realm, from a message or from a configuration.
+    ///
+    /// # Errors
+    /// Empty, longer than 255 octets, or an octet outside 0x20 to 0x7e. RFC 4120 5.2.1 allows IA5
+    /// control characters with a warning; nobody uses them, and they would reach logs and terminals.
+    pub fn parse(octets: &[u8]) -> Result<Self, RealmError> {
+        if octets.is_empty() {
+            return Err(RealmError::Empty);
+        }
+        if octets.len() > MAX_REALM {
+            return Err(RealmError::TooLong);
+        }
+        if !octets.iter().all(|octet| (0x20..=0x7e).contains(octet)) {
+            return Err(RealmError::Character);
+        }
+        let text = std::str::from_utf8(octets).map_err(|_| RealmError::Character)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The spelling that was parsed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What equal realms have in common: the one place where letter case is decided.
+    ///
+    /// RFC 4120 6.1 compares realms with regard to case; [MS-KKDCP] 2.2.2 and Active Directory do
+    /// not, and no two realms that differ in case only are known to exist.
+    pub fn key(&self) -> RealmKey {
+        RealmKey(self.0.to_ascii_uppercase().into())
+    }
+
+    /// Whether this is the name that stands for no realm in particular (RFC 6111 3.1).
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.0.eq_ignore_ascii_case(ANONYMOUS)
+    }
+}
+
+impl fmt::Display for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Realm({:?})", self.0)
+    }
+}
+
+/// A realm for comparing and for looking up: upper case.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RealmKey(Arc<str>);
+
+impl RealmKey {
+    /// The realm in upper case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RealmKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why octets are not a realm.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RealmError {
+    /// No octets at all.
+    Empty,
+    /// More than 255 octets.
+    TooLong,
+    /// An octet outside 0x20 to 0x7e.
+    Character,
+}
+
+impl RealmError {
+    /// The sentence that says so.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "the realm is empty",
+            Self::TooLong => "the realm is longer than 255 octets",
+            Self::Character => "the realm holds a character that is not printable ASCII",
+        }
+    }
+}
+
+impl fmt::Display for RealmError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for RealmError {}
