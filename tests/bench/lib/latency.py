@@ -1,6 +1,5 @@
 """Round trips that stock clients cost over a delayed link: through loopkdc, and by MIT's native KKDCP."""
 
-import argparse
 import os
 import shutil
 import socket
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import link
 import realm as realms
-from programs import Processors, Programs, run, timed
+from programs import Processors, Programs, arguments, run, timed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHANGER, PASSWORDS = "bob", ("first secret", "second secret")
@@ -187,16 +186,12 @@ def spread(loopkdc):
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="tests/bench/latency", description=__doc__)
+    parser = arguments("latency", __doc__)
     parser.add_argument("--rtt", type=float, default=100, metavar="MS", help="round trip of the link, in ms (default 100)")
     parser.add_argument("--repetitions", type=int, default=9, metavar="N", help="of each case; the median is shown (default 9)")
-    parser.add_argument("--loopkdc", metavar="BIN", help="the program to measure (default: builds this tree's)")
-    parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rtt < 0 or options.repetitions < 1:
         parser.error("a round trip is not negative, and one repetition is the least")
-    if options.loopkdc:
-        options.loopkdc = os.path.abspath(options.loopkdc)
     return options
 
 

@@ -1,5 +1,6 @@
 """Programs that a measurement starts, waits for and ends."""
 
+import argparse
 import os
 import queue
 import re
@@ -84,6 +85,14 @@ class Programs:
         program = Program(argv, log, **how)
         self._all.append(program)
         return program
+
+
+def arguments(command, text):
+    """The options that every command has."""
+    parser = argparse.ArgumentParser(prog=f"tests/bench/{command}", description=text)
+    parser.add_argument("--loopkdc", type=os.path.abspath, metavar="BIN", help="the program to measure (default: builds this tree's)")
+    parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
+    return parser
 
 
 def run(argv, **how):
