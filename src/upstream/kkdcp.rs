@@ -103,7 +103,7 @@ fn unheard(error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
 }
 
 /// Reads the answer, capped before it is buffered, and gives the connection back.
-async fn receive(mut response: Response, lease: Lease<'_>) -> Result<Bytes, Fault> {
+async fn receive(mut response: Response, mut lease: Lease<'_>) -> Result<Bytes, Fault> {
     lease.heard(response.version(), keep_alive(response.headers()));
     if let Err(fault) = refuse_status(response.status()) {
         lease.leave_unread();

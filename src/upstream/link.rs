@@ -101,6 +101,7 @@ impl Links {
             link,
             connects_before,
             idle,
+            http2: false,
             given_back: false,
         })
     }
@@ -176,6 +177,7 @@ pub(super) struct Lease<'a> {
     link: Arc<Link>,
     connects_before: u32,
     idle: Duration,
+    http2: bool,
     given_back: bool,
 }
 
@@ -197,7 +199,7 @@ impl Lease<'_> {
     }
 
     /// The head of an answer came, with the keep-alive seconds it advertises.
-    pub(super) fn heard(&self, version: Version, keep_alive: Option<u64>) {
+    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<u64>) {
         let mut kept = lock(&self.links.kept);
         if self.was_reused() {
             kept.patience.observed = kept.patience.observed.max(self.idle);
@@ -206,7 +208,8 @@ impl Lease<'_> {
             .map(Duration::from_secs)
             .or(kept.patience.advertised);
         *lock(&self.link.heard) = Instant::now();
-        if version == Version::HTTP_2 {
+        self.http2 = version == Version::HTTP_2;
+        if self.http2 {
             kept.shared = Some(Arc::clone(&self.link));
         }
     }
@@ -215,7 +218,8 @@ impl Lease<'_> {
     pub(super) fn give_back(mut self) {
         self.given_back = true;
         let mut kept = lock(&self.links.kept);
-        if !kept.shares(&self.link) {
+        // Of two that were opened at once, the one heard last is shared, and the other ends with its requests.
+        if !self.http2 {
             kept.put(Arc::clone(&self.link));
         }
     }
