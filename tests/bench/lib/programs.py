@@ -1,0 +1,138 @@
+"""Programs that a measurement starts, waits for and ends."""
+
+import argparse
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+START_SECONDS = 20
+
+
+class Program:
+    """A running program; its output goes to a file, and a line of it says that it is ready."""
+
+    def __init__(self, argv, log, ready=None, env=None, namespace=None):
+        self.name = os.path.basename(argv[0])
+        self.log = log
+        if namespace is not None:
+            argv = ["nsenter", f"--net=/proc/{namespace}/ns/net", "--", *argv]
+        self._process = subprocess.Popen(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.pid = self._process.pid
+        self._said = queue.SimpleQueue()
+        # The pipe is read for as long as the program writes, or it would stop at a full one.
+        self._reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
+        self._reader.start()
+        if ready is not None:
+            self._await_ready()
+
+    def _read(self, ready):
+        with open(self.log, "ab", buffering=0) as log:
+            for line in self._process.stdout:
+                log.write(line)
+                if ready is not None and re.search(ready, line):
+                    self._said.put("ready")
+        self._said.put("ended")
+
+    def _await_ready(self):
+        try:
+            said = self._said.get(timeout=START_SECONDS)
+        except queue.Empty:
+            said = "silent"
+        if said != "ready":
+            self.end()
+            raise SystemExit(f"{self.name} did not become ready ({said}); its last lines:\n{self.tail()}")
+
+    def tail(self):
+        with open(self.log, errors="replace") as log:
+            return "".join(log.readlines()[-20:])
+
+    def end(self):
+        """Asks it to end, and insists after five seconds."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(1)
+
+
+class Programs:
+    """All that one measurement has started; ended in reverse order on the way out."""
+
+    def __init__(self, work):
+        self._work = work
+        self._all = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in reversed(self._all):
+            program.end()
+
+    def start(self, argv, **how):
+        log = os.path.join(self._work, f"{len(self._all)}-{os.path.basename(argv[0])}.log")
+        program = Program(argv, log, **how)
+        self._all.append(program)
+        return program
+
+
+def arguments(command, text):
+    """The options that every command has."""
+    parser = argparse.ArgumentParser(prog=f"tests/bench/{command}", description=text)
+    parser.add_argument("--loopkdc", type=os.path.abspath, metavar="BIN", help="the program to measure (default: builds this tree's)")
+    parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
+    return parser
+
+
+def run(argv, **how):
+    """A command that has to succeed; what it printed is shown only where it does not."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, **how)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(argv)} failed:\n{done.stdout.decode(errors='replace')}")
+    return done.stdout
+
+
+def timed(argv, text, env):
+    """Milliseconds from before the fork to the end of the whole client process."""
+    # Files rather than pipes: nothing of this process has to run while the client does.
+    with tempfile.TemporaryFile() as typed, tempfile.TemporaryFile() as shown:
+        typed.write(text)
+        typed.seek(0)
+        before = time.perf_counter()
+        client = subprocess.Popen(argv, env=env, stdin=typed, stdout=shown, stderr=shown)
+        status = client.wait()
+        after = time.perf_counter()
+        if status != 0:
+            shown.seek(0)
+            raise SystemExit(f"{' '.join(argv)} failed:\n{shown.read().decode(errors='replace')}")
+    return (after - before) * 1000
+
+
+class Processors:
+    """How busy this machine was meanwhile: figures taken beside a build are noise, and have to say so."""
+
+    def __init__(self):
+        self._before = self._read()
+
+    @staticmethod
+    def _read():
+        with open("/proc/stat") as stat:
+            # user nice system idle iowait irq softirq steal: proc(5)
+            return [int(word) for word in stat.readline().split()[1:9]]
+
+    def meanwhile(self):
+        spent = [after - before for before, after in zip(self._before, self._read())]
+        total = sum(spent) or 1
+        idle, stolen = spent[3] + spent[4], spent[7]
+        return f"processors meanwhile {100 * idle // total} % idle, {100 * stolen / total:.1f} % stolen by the host"
