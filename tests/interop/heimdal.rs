@@ -1,0 +1,1 @@
+//! Heimdal's clients, which rebuild and repeat where MIT's repeat the same bytes.
