@@ -39,7 +39,7 @@ impl Way {
 /// Everything that one test needs; all of it ends with the test.
 pub(crate) struct Office {
     pub(crate) client: Client,
-    pub(crate) loopkdc: Option<Loopkdc>,
+    _loopkdc: Option<Loopkdc>,
     pub(crate) proxy: KdcProxy,
     pub(crate) realm: Realm,
     pub(crate) way: Way,
@@ -66,7 +66,7 @@ impl Office {
         };
         let mut office = Office {
             client,
-            loopkdc,
+            _loopkdc: loopkdc,
             proxy,
             realm,
             way,
