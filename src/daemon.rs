@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::listen::{self, Addresses, Inherited, Limits, Listener};
 use crate::route::{Route, Routes, UpstreamId};
 use crate::upstream::kkdcp::KdcProxy;
-use crate::upstream::tls::SystemRoots;
+use crate::upstream::tls::{self, SystemRoots};
 use crate::wire::Service;
 
 /// How long what is under way may take after a signal to stop.
@@ -50,6 +50,7 @@ async fn serve(sources: &Sources, config: Config, inherited: Inherited) -> Resul
     }
     tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
     notify::ready();
+    tokio::task::spawn_blocking(tls::warm_up);
     let mut listen = config.listen;
     while signals.next().await == signals::Signal::Reload {
         notify::reloading();

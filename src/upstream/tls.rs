@@ -6,6 +6,15 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
+/// otherwise be the first handshake, with a user waiting.
+pub fn warm_up() {
+    let mut octet = [0];
+    if aws_lc_rs::default_provider().secure_random.fill(&mut octet).is_err() {
+        tracing::error!("the random generator of the TLS library does not work");
+    }
+}
+
 /// The system's roots, read once for all upstreams.
 #[derive(Clone, Debug)]
 pub struct SystemRoots(Arc<RootCertStore>);
