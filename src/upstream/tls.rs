@@ -10,7 +10,11 @@ use rustls::{ClientConfig, RootCertStore};
 /// otherwise be the first handshake, with a user waiting.
 pub fn warm_up() {
     let mut octet = [0];
-    if aws_lc_rs::default_provider().secure_random.fill(&mut octet).is_err() {
+    if aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut octet)
+        .is_err()
+    {
         tracing::error!("the random generator of the TLS library does not work");
     }
 }
