@@ -38,10 +38,14 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(sources, config, inherited))
+    let end = runtime.block_on(serve(sources, config, inherited));
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_background();
+    end
 }
 
 async fn serve(sources: &Sources, config: Config, inherited: Inherited) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(tls::warm_up);
     let mut signals = signals::Signals::new()?;
     let listeners = listeners(&config.listen, inherited)?;
     let relay = Relay::start(&config, listeners)?;
@@ -50,7 +54,6 @@ async fn serve(sources: &Sources, config: Config, inherited: Inherited) -> Resul
     }
     tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
     notify::ready();
-    tokio::task::spawn_blocking(tls::warm_up);
     let mut listen = config.listen;
     while signals.next().await == signals::Signal::Reload {
         notify::reloading();
