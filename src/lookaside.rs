@@ -55,6 +55,7 @@ pub enum Asked<W> {
 /// The duty to settle an exchange; made by [`Lookaside::ask`].
 #[derive(Clone, Debug)]
 pub struct Lead {
+    number: u64,
     message: MessageKey,
     ticket: Option<Bytes>,
     copy: Option<CopyKey>,
@@ -64,10 +65,18 @@ pub struct Lead {
 /// The exchanges under way and the recent answers; bounded in octets.
 #[derive(Debug)]
 pub struct Lookaside<W> {
-    under_way: HashMap<MessageKey, W>,
-    copies: HashMap<CopyKey, W>,
+    under_way: HashMap<MessageKey, UnderWay<W>>,
+    copies: HashMap<CopyKey, UnderWay<W>>,
     replies: Recent<MessageKey, Reply>,
     verdicts: Recent<VerdictKey, Verdict>,
+    leads: u64,
+}
+
+/// What joiners of an exchange wait on, and whose exchange it is.
+#[derive(Clone, Debug)]
+struct UnderWay<W> {
+    lead: u64,
+    wait: W,
 }
 
 impl<W: Clone> Default for Lookaside<W> {
@@ -77,6 +86,7 @@ impl<W: Clone> Default for Lookaside<W> {
             copies: HashMap::new(),
             replies: Recent::new(REPLY_BYTES),
             verdicts: Recent::new(VERDICT_BYTES),
+            leads: 0,
         }
     }
 }
@@ -98,21 +108,24 @@ impl<W: Clone> Lookaside<W> {
             return Asked::Replay(Answer::Reply(reply));
         }
         if let Some(under_way) = self.under_way.get(&key) {
-            return Asked::Join(under_way.clone());
+            return Asked::Join(under_way.wait.clone());
         }
         if let Some(verdict) = self.verdict_on(&key, ticket.as_ref(), now) {
             return Asked::Replay(Answer::Verdict(verdict));
         }
         let copy = udp_peer.zip(ticket.clone());
         if let Some(under_way) = copy.as_ref().and_then(|copy| self.copies.get(copy)) {
-            return Asked::Join(under_way.clone());
+            return Asked::Join(under_way.wait.clone());
         }
-        let wait = wait();
-        self.under_way.insert(key.clone(), wait.clone());
+        self.leads += 1;
+        let (lead, wait) = (self.leads, wait());
+        let under_way = UnderWay { lead, wait };
+        self.under_way.insert(key.clone(), under_way.clone());
         if let Some(copy) = &copy {
-            self.copies.insert(copy.clone(), wait);
+            self.copies.insert(copy.clone(), under_way);
         }
         Asked::Lead(Lead {
+            number: lead,
             message: key,
             ticket,
             copy,
@@ -140,10 +153,13 @@ impl<W: Clone> Lookaside<W> {
     }
 
     /// Forgets an exchange that will never be settled.
+    ///
+    /// One that is settled late may find its places taken by a later exchange, which keeps them: without its place a
+    /// copy that Heimdal rebuilds would be a second change.
     pub fn abandon(&mut self, lead: &Lead) {
-        self.under_way.remove(&lead.message);
+        remove_own(&mut self.under_way, &lead.message, lead.number);
         if let Some(copy) = &lead.copy {
-            self.copies.remove(copy);
+            remove_own(&mut self.copies, copy, lead.number);
         }
     }
 
@@ -166,6 +182,12 @@ impl<W: Clone> Lookaside<W> {
             self.verdicts
                 .insert(key, verdict.clone(), ticket.len(), VERDICT_KEPT, now);
         }
+    }
+}
+
+fn remove_own<K: Eq + Hash, W>(places: &mut HashMap<K, UnderWay<W>>, key: &K, lead: u64) {
+    if places.get(key).is_some_and(|place| place.lead == lead) {
+        places.remove(key);
     }
 }
 
