@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
 /// Less silence says nothing: a copy may leave just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Changes of one upstream that are told at once, and the time in which one more may be: a local user who can make it
+/// fail and serve in turn must not fill the log.
+const LINES: u32 = 10;
+const LINE: Duration = Duration::from_secs(60);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ pub fn after(fault: &Fault, resend: Resend) -> Next {
     }
 }
 
-/// A change of an upstream's health that is worth a line in the log.
+/// A change of an upstream's health that is worth a line in the log, told once and not too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It fails, and why.
@@ -122,6 +126,30 @@ struct Health {
     ill: Option<Illness>,
     silent: bool,
     heard: Option<Instant>,
+    lines: Lines,
+}
+
+/// The lines that an upstream has had in the log, less those that time has forgiven.
+#[derive(Debug, Default)]
+struct Lines {
+    spent: u32,
+    forgiven: Option<Instant>,
+}
+
+impl Lines {
+    fn spend(&mut self, now: Instant) -> bool {
+        let forgiven = *self.forgiven.get_or_insert(now);
+        if forgiven + LINE <= now {
+            let lines = now.duration_since(forgiven).as_secs() / LINE.as_secs();
+            self.spent = self
+                .spent
+                .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));
+            self.forgiven = Some(now);
+        }
+        let affordable = self.spent < LINES;
+        self.spent += u32::from(affordable);
+        affordable
+    }
 }
 
 /// Kinds of illness, as far as people would do something else about them.
@@ -232,7 +260,8 @@ impl Routes {
         let state = self.routes.get_mut(candidates.route)?;
         state.current = Some(id);
         let was_refusing = state.refusing.remove(&id).is_some();
-        (was_ill || was_refusing).then_some(Change::Well)
+        let news = was_ill || was_refusing;
+        (news && health.lines.spend(now)).then_some(Change::Well)
     }
 
     /// Records a fault of `id`, which was asked at `asked`; says so if it is news.
@@ -271,6 +300,6 @@ impl Routes {
             Fault::NotSent(_) | Fault::Unanswered => health.sicken(Illness::Unreachable),
             Fault::NotKerberos(_) => health.sicken(Illness::NotKerberos),
         };
-        news.then(|| Change::Ill(fault.clone()))
+        (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
     }
 }
