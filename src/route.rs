@@ -169,7 +169,7 @@ impl Health {
     /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what others
     /// heard meanwhile says more.
     fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
-        asked + SILENCE <= now && self.heard.is_none_or(|heard| heard < asked)
+        asked + SILENCE <= now && self.heard.is_none_or(|heard| heard <= asked)
     }
 
     /// Marks it ill; says whether that is news.
@@ -303,3 +303,6 @@ impl Routes {
         (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;
