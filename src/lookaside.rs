@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::answer::{Answer, Verdict};
+use crate::answer::{Answer, Cause, Verdict};
 use crate::wire::{KerberosMessage, Reply, Resend, Service};
 
 /// How long a reply is replayed: a client that waits for a slow one-time-password push may ask again after 35 s.
@@ -26,8 +26,10 @@ const REPLY_KEPT: Duration = Duration::from_secs(40);
 /// How long a verdict is: MIT and Heimdal come back over TCP within 10 ms of the one they met over UDP.
 const VERDICT_KEPT: Duration = Duration::from_secs(2);
 /// Replies and the requests that they answer.
-const REPLY_BYTES: usize = 7 * 1024 * 1024;
-/// Verdicts and the requests or tickets that they stand under.
+const REPLY_BYTES: usize = 5 * 1024 * 1024;
+/// Verdicts on requests that must not be sent twice and may have been, kept apart from those that anyone can cause.
+const SPENT_BYTES: usize = 2 * 1024 * 1024;
+/// Other verdicts, and the requests or tickets that they stand under.
 const VERDICT_BYTES: usize = 1024 * 1024;
 /// What an entry costs beside its octets.
 const ENTRY_BYTES: usize = 256;
@@ -55,6 +57,7 @@ pub enum Asked<W> {
 /// The duty to settle an exchange; made by [`Lookaside::ask`].
 #[derive(Clone, Debug)]
 pub struct Lead {
+    number: u64,
     message: MessageKey,
     ticket: Option<Bytes>,
     copy: Option<CopyKey>,
@@ -64,10 +67,19 @@ pub struct Lead {
 /// The exchanges under way and the recent answers; bounded in octets.
 #[derive(Debug)]
 pub struct Lookaside<W> {
-    under_way: HashMap<MessageKey, W>,
-    copies: HashMap<CopyKey, W>,
+    under_way: HashMap<MessageKey, UnderWay<W>>,
+    copies: HashMap<CopyKey, UnderWay<W>>,
     replies: Recent<MessageKey, Reply>,
+    spent: Recent<MessageKey, Verdict>,
     verdicts: Recent<VerdictKey, Verdict>,
+    leads: u64,
+}
+
+/// What joiners of an exchange wait on, and whose exchange it is.
+#[derive(Clone, Debug)]
+struct UnderWay<W> {
+    lead: u64,
+    wait: W,
 }
 
 impl<W: Clone> Default for Lookaside<W> {
@@ -75,8 +87,10 @@ impl<W: Clone> Default for Lookaside<W> {
         Self {
             under_way: HashMap::new(),
             copies: HashMap::new(),
-            replies: Recent::new(REPLY_BYTES),
-            verdicts: Recent::new(VERDICT_BYTES),
+            replies: Recent::new(REPLY_KEPT, REPLY_BYTES),
+            spent: Recent::new(REPLY_KEPT, SPENT_BYTES),
+            verdicts: Recent::new(VERDICT_KEPT, VERDICT_BYTES),
+            leads: 0,
         }
     }
 }
@@ -98,21 +112,24 @@ impl<W: Clone> Lookaside<W> {
             return Asked::Replay(Answer::Reply(reply));
         }
         if let Some(under_way) = self.under_way.get(&key) {
-            return Asked::Join(under_way.clone());
+            return Asked::Join(under_way.wait.clone());
         }
         if let Some(verdict) = self.verdict_on(&key, ticket.as_ref(), now) {
             return Asked::Replay(Answer::Verdict(verdict));
         }
         let copy = udp_peer.zip(ticket.clone());
         if let Some(under_way) = copy.as_ref().and_then(|copy| self.copies.get(copy)) {
-            return Asked::Join(under_way.clone());
+            return Asked::Join(under_way.wait.clone());
         }
-        let wait = wait();
-        self.under_way.insert(key.clone(), wait.clone());
+        self.leads += 1;
+        let (lead, wait) = (self.leads, wait());
+        let under_way = UnderWay { lead, wait };
+        self.under_way.insert(key.clone(), under_way.clone());
         if let Some(copy) = &copy {
-            self.copies.insert(copy.clone(), wait);
+            self.copies.insert(copy.clone(), under_way);
         }
         Asked::Lead(Lead {
+            number: lead,
             message: key,
             ticket,
             copy,
@@ -121,13 +138,16 @@ impl<W: Clone> Lookaside<W> {
     }
 
     fn verdict_on(
-        &mut self,
+        &self,
         key: &MessageKey,
         ticket: Option<&Bytes>,
         now: Instant,
     ) -> Option<Verdict> {
-        let by_message = self.verdicts.get(&VerdictKey::Message(key.clone()), now);
-        by_message.or_else(|| self.verdicts.get(&VerdictKey::Ticket(ticket?.clone()), now))
+        let recent = |key| self.verdicts.get(&key, now);
+        let spent = self.spent.get(key, now);
+        spent
+            .or_else(|| recent(VerdictKey::Message(key.clone())))
+            .or_else(|| recent(VerdictKey::Ticket(ticket?.clone())))
     }
 
     /// Ends an exchange with its answer. A reply that comes after the verdict may settle it once more.
@@ -140,42 +160,61 @@ impl<W: Clone> Lookaside<W> {
     }
 
     /// Forgets an exchange that will never be settled.
+    ///
+    /// One that is settled late may find its places taken by a later exchange, which keeps them: without its place a
+    /// copy that Heimdal rebuilds would be a second change.
     pub fn abandon(&mut self, lead: &Lead) {
-        self.under_way.remove(&lead.message);
+        remove_own(&mut self.under_way, &lead.message, lead.number);
         if let Some(copy) = &lead.copy {
-            self.copies.remove(copy);
+            remove_own(&mut self.copies, copy, lead.number);
         }
     }
 
     fn keep_reply(&mut self, lead: &Lead, reply: &Reply, now: Instant) {
-        let cost = lead.message.1.len() + reply.bytes().len();
+        let octets = lead.message.1.len() + reply.bytes().len();
         self.replies
-            .insert(lead.message.clone(), reply.clone(), cost, REPLY_KEPT, now);
+            .insert(lead.message.clone(), reply.clone(), octets, now);
     }
 
     fn keep_verdict(&mut self, lead: &Lead, verdict: &Verdict, now: Instant) {
-        let spent = verdict.may_have_been_sent && lead.resend == Resend::Once;
+        let (message, octets) = (lead.message.clone(), lead.message.1.len());
+        // Costs nothing to find again, and anyone may ask for any realm: kept, it would push out what others need.
+        if verdict.cause == Cause::NoUpstream {
+            return;
+        }
+        if !verdict.may_have_been_sent || lead.resend == Resend::Harmless {
+            let key = VerdictKey::Message(message);
+            return self.verdicts.insert(key, verdict.clone(), octets, now);
+        }
         // A request that must not be sent twice stays answered for as long as a reply would: no client repeats its
         // octets on purpose so late, and a relay that did would burn a one-time code or an attempt at a password.
-        let kept = if spent { REPLY_KEPT } else { VERDICT_KEPT };
-        let key = VerdictKey::Message(lead.message.clone());
-        self.verdicts
-            .insert(key, verdict.clone(), lead.message.1.len(), kept, now);
-        if let Some(ticket) = lead.ticket.as_ref().filter(|_| spent) {
+        self.spent.insert(message, verdict.clone(), octets, now);
+        if let Some(ticket) = &lead.ticket {
             let key = VerdictKey::Ticket(ticket.clone());
             self.verdicts
-                .insert(key, verdict.clone(), ticket.len(), VERDICT_KEPT, now);
+                .insert(key, verdict.clone(), ticket.len(), now);
         }
     }
 }
 
+fn remove_own<K: Eq + Hash, W>(places: &mut HashMap<K, UnderWay<W>>, key: &K, lead: u64) {
+    if places.get(key).is_some_and(|place| place.lead == lead) {
+        places.remove(key);
+    }
+}
+
 /// Values that are kept for a while, bounded in octets, oldest out first.
+///
+/// All for the same while, so that what is oldest is also the first to expire: nothing that still stands is pushed out
+/// while something expired takes its room.
 #[derive(Debug)]
 struct Recent<K, V> {
-    kept: HashMap<K, Kept<V>>,
-    oldest_first: VecDeque<(K, u64)>,
-    bytes: usize,
+    keep: Duration,
     most_bytes: usize,
+    kept: HashMap<K, Kept<V>>,
+    oldest_first: VecDeque<Place<K>>,
+    /// What stands in `oldest_first`, replaced values included: their keys still take room.
+    bytes: usize,
     serial: u64,
 }
 
@@ -183,74 +222,72 @@ struct Recent<K, V> {
 struct Kept<V> {
     value: V,
     until: Instant,
-    cost: usize,
     serial: u64,
 }
 
+#[derive(Debug)]
+struct Place<K> {
+    key: K,
+    until: Instant,
+    serial: u64,
+    cost: usize,
+}
+
 impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
-    fn new(most_bytes: usize) -> Self {
+    fn new(keep: Duration, most_bytes: usize) -> Self {
         Self {
+            keep,
+            most_bytes,
             kept: HashMap::new(),
             oldest_first: VecDeque::new(),
             bytes: 0,
-            most_bytes,
             serial: 0,
         }
     }
 
     fn get(&self, key: &K, now: Instant) -> Option<V> {
-        self.kept
-            .get(key)
-            .filter(|kept| now < kept.until)
-            .map(|kept| kept.value.clone())
+        let kept = self.kept.get(key).filter(|kept| now < kept.until)?;
+        Some(kept.value.clone())
     }
 
-    fn insert(&mut self, key: K, value: V, cost: usize, keep: Duration, now: Instant) {
-        self.remove(&key);
-        let cost = cost + ENTRY_BYTES;
-        if cost > self.most_bytes {
-            return;
-        }
+    /// Keeps `value`, in place of what stood under `key` before; key and value have `octets` together.
+    fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) {
+        let (until, cost) = (now + self.keep, octets + ENTRY_BYTES);
         self.serial += 1;
+        let serial = self.serial;
         self.bytes += cost;
-        self.oldest_first.push_back((key.clone(), self.serial));
+        self.oldest_first.push_back(Place {
+            key: key.clone(),
+            until,
+            serial,
+            cost,
+        });
         self.kept.insert(
             key,
             Kept {
                 value,
-                until: now + keep,
-                cost,
-                serial: self.serial,
+                until,
+                serial,
             },
         );
         self.prune(now);
     }
 
-    /// Drops from the old end what has expired, what was replaced, and what exceeds the bound.
+    /// Drops from the old end what has expired, and what exceeds the bound.
     fn prune(&mut self, now: Instant) {
-        while let Some((key, serial)) = self.oldest_first.front() {
-            let stands = self
-                .kept
-                .get(key)
-                .is_some_and(|kept| kept.serial == *serial && now < kept.until);
-            if stands && self.bytes <= self.most_bytes {
-                break;
+        while let Some(place) = self.oldest_first.front() {
+            if now < place.until && self.bytes <= self.most_bytes {
+                return;
             }
-            let (key, serial) = (key.clone(), *serial);
+            let kept = self.kept.get(&place.key);
+            if kept.is_some_and(|kept| kept.serial == place.serial) {
+                self.kept.remove(&place.key);
+            }
+            self.bytes -= place.cost;
             self.oldest_first.pop_front();
-            if self
-                .kept
-                .get(&key)
-                .is_some_and(|kept| kept.serial == serial)
-            {
-                self.remove(&key);
-            }
-        }
-    }
-
-    fn remove(&mut self, key: &K) {
-        if let Some(kept) = self.kept.remove(key) {
-            self.bytes -= kept.cost;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

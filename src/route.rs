@@ -16,6 +16,12 @@ use crate::wire::{Realm, RealmKey, Resend};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The same after an exchange that ended in silence, and then for every request, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
+/// Less silence says nothing: a copy may leave just before the deadline.
+const SILENCE: Duration = Duration::from_millis(500);
+/// Changes of one upstream that are told at once, and the time in which one more may be: a local user who can make it
+/// fail and serve in turn must not fill the log.
+const LINES: u32 = 10;
+const LINE: Duration = Duration::from_secs(60);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -84,7 +90,7 @@ pub fn after(fault: &Fault, resend: Resend) -> Next {
     }
 }
 
-/// A change of an upstream's health that is worth a line in the log.
+/// A change of an upstream's health that is worth a line in the log, told once and not too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It fails, and why.
@@ -117,8 +123,59 @@ struct RouteState {
 
 #[derive(Debug, Default)]
 struct Health {
-    ill: bool,
+    ill: Option<Illness>,
     silent: bool,
+    heard: Option<Instant>,
+    lines: Lines,
+}
+
+/// The lines that an upstream has had in the log, less those that time has forgiven.
+#[derive(Debug, Default)]
+struct Lines {
+    spent: u32,
+    forgiven: Option<Instant>,
+}
+
+impl Lines {
+    fn spend(&mut self, now: Instant) -> bool {
+        let forgiven = *self.forgiven.get_or_insert(now);
+        if forgiven + LINE <= now {
+            let lines = now.duration_since(forgiven).as_secs() / LINE.as_secs();
+            self.spent = self
+                .spent
+                .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));
+            self.forgiven = Some(now);
+        }
+        let affordable = self.spent < LINES;
+        self.spent += u32::from(affordable);
+        affordable
+    }
+}
+
+/// Kinds of illness, as far as people would do something else about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Illness {
+    Unreachable,
+    /// A captive portal, or no KDC proxy.
+    NotKerberos,
+}
+
+impl Health {
+    fn hear(&mut self, now: Instant) {
+        self.silent = false;
+        self.heard = Some(now);
+    }
+
+    /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what others
+    /// heard meanwhile says more.
+    fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
+        asked + SILENCE <= now && self.heard.is_none_or(|heard| heard <= asked)
+    }
+
+    /// Marks it ill; says whether that is news.
+    fn sicken(&mut self, illness: Illness) -> bool {
+        self.ill.replace(illness) != Some(illness)
+    }
 }
 
 impl Routes {
@@ -173,7 +230,9 @@ impl Routes {
     }
 
     fn is_ill(&self, id: UpstreamId) -> bool {
-        self.health.get(&id).is_some_and(|health| health.ill)
+        self.health
+            .get(&id)
+            .is_some_and(|health| health.ill.is_some())
     }
 
     /// How long to wait for `id` alone before `Silent` is recorded and what may follow is asked: until then the request
@@ -189,22 +248,30 @@ impl Routes {
     }
 
     /// Records a reply from `id`: it is well, and the one to stay with.
-    pub fn record_reply(&mut self, candidates: &Candidates, id: UpstreamId) -> Option<Change> {
+    pub fn record_reply(
+        &mut self,
+        candidates: &Candidates,
+        id: UpstreamId,
+        now: Instant,
+    ) -> Option<Change> {
         let health = self.health.entry(id).or_default();
-        let was_ill = std::mem::take(&mut health.ill);
-        health.silent = false;
+        health.hear(now);
+        let was_ill = health.ill.take().is_some();
         let state = self.routes.get_mut(candidates.route)?;
         state.current = Some(id);
         let was_refusing = state.refusing.remove(&id).is_some();
-        (was_ill || was_refusing).then_some(Change::Well)
+        let news = was_ill || was_refusing;
+        (news && health.lines.spend(now)).then_some(Change::Well)
     }
 
-    /// Records a fault of `id`; says so if it is news.
+    /// Records a fault of `id`, which was asked at `asked`; says so if it is news.
     pub fn record_fault(
         &mut self,
         candidates: &Candidates,
         id: UpstreamId,
         fault: &Fault,
+        asked: Instant,
+        now: Instant,
     ) -> Option<Change> {
         let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
@@ -212,7 +279,7 @@ impl Routes {
             fault,
             Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat
         ) {
-            health.silent = false;
+            health.hear(now);
         }
         let news = match fault {
             // About one request or one connection: nothing about the upstream.
@@ -222,17 +289,20 @@ impl Routes {
             | Fault::NotSent(Unsent::HandedBack) => false,
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
-                health.ill = false;
+                health.ill = None;
                 state.one_realm && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
             }
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
-                health.silent = true;
-                !std::mem::replace(&mut health.ill, true)
+                let silent = health.is_silent_since(asked, now);
+                health.silent |= silent;
+                silent && health.sicken(Illness::Unreachable)
             }
-            Fault::NotSent(_) | Fault::Unanswered | Fault::NotKerberos(_) => {
-                !std::mem::replace(&mut health.ill, true)
-            }
+            Fault::NotSent(_) | Fault::Unanswered => health.sicken(Illness::Unreachable),
+            Fault::NotKerberos(_) => health.sicken(Illness::NotKerberos),
         };
-        news.then(|| Change::Ill(fault.clone()))
+        (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

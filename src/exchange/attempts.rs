@@ -36,6 +36,7 @@ pub(super) struct Attempts<'a> {
 /// One copy of the request.
 struct Copy {
     upstream: UpstreamId,
+    asked: Instant,
     sent: Sent,
     under_way: bool,
 }
@@ -158,10 +159,11 @@ impl<'a> Attempts<'a> {
             connection,
             sent: sent.clone(),
         };
-        let copy = self.copies.len();
+        let (copy, asked) = (self.copies.len(), Instant::now());
         self.counters.attempts.add();
         self.copies.push(Copy {
             upstream: id,
+            asked,
             sent,
             under_way: true,
         });
@@ -172,7 +174,7 @@ impl<'a> Attempts<'a> {
             }
         }));
         let others = self.message.resend() == Resend::Harmless && !self.untried.is_empty();
-        self.patience = self.routing.routes().patience(id, others, Instant::now());
+        self.patience = self.routing.routes().patience(id, others, asked);
     }
 
     /// Some replies say that there is none.
@@ -203,8 +205,8 @@ impl<'a> Attempts<'a> {
         if fault.reached_no_kdc() {
             copy.sent = Sent::default();
         }
-        let upstream = copy.upstream;
-        self.record(upstream, &fault);
+        let (upstream, asked) = (copy.upstream, copy.asked);
+        self.record(upstream, &fault, asked);
         match route::after(&fault, self.message.resend()) {
             Next::FreshConnection if may_follow => self.start(upstream, Connection::Fresh),
             Next::OtherUpstream if may_follow => drop(self.start_next()),
@@ -230,26 +232,29 @@ impl<'a> Attempts<'a> {
     /// Records that the copies under way brought nothing in the time that they had.
     fn silent(&mut self) {
         for copy in self.copies.iter().filter(|copy| copy.under_way) {
-            self.record(copy.upstream, &Fault::Silent);
+            self.record(copy.upstream, &Fault::Silent, copy.asked);
         }
         self.last_fault = Some(Fault::Silent);
     }
 
-    fn record(&self, upstream: UpstreamId, fault: &Fault) {
-        let change = self
-            .routing
-            .routes()
-            .record_fault(&self.candidates, upstream, fault);
+    fn record(&self, upstream: UpstreamId, fault: &Fault, asked: Instant) {
+        let change = self.routing.routes().record_fault(
+            &self.candidates,
+            upstream,
+            fault,
+            asked,
+            Instant::now(),
+        );
         self.routing.tell(upstream, change);
     }
 
     fn replied(self, copy: usize, reply: Reply) -> End {
         let upstream = self.copies.get(copy).map(|copy| copy.upstream);
         if let Some(upstream) = upstream {
-            let change = self
-                .routing
-                .routes()
-                .record_reply(&self.candidates, upstream);
+            let change =
+                self.routing
+                    .routes()
+                    .record_reply(&self.candidates, upstream, Instant::now());
             self.routing.tell(upstream, change);
         }
         self.counters.replied.add();

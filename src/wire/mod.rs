@@ -7,7 +7,7 @@
 mod asn1;
 mod framed;
 #[cfg(test)]
-mod handmade;
+pub(crate) mod handmade;
 pub mod kkdcp;
 pub mod kpasswd;
 pub mod krb_error;

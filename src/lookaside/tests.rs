@@ -1,0 +1,392 @@
+mod histories;
+
+use std::time::SystemTime;
+
+use super::*;
+use crate::answer::OnFailure;
+use crate::wire::handmade::{ap_req, kdc_req, kpasswd_frame, message, pa_data};
+use crate::wire::{Realm, krb_error};
+
+/// What joiners wait on here: the number of the lead.
+type Wait = usize;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn as_req(realm: &str) -> KerberosMessage {
+    KerberosMessage::parse(Service::Kdc, kdc_req(10, &[], realm).into()).unwrap()
+}
+
+fn as_req_with_timestamp(realm: &str) -> KerberosMessage {
+    let padata = [pa_data(2, b"timestamp")];
+    KerberosMessage::parse(Service::Kdc, kdc_req(10, &padata, realm).into()).unwrap()
+}
+
+/// A change of a password with the ticket for `name`; `built` tells its copies apart.
+fn change(name: &str, built: u8) -> KerberosMessage {
+    let ap_req = ap_req("EXAMPLE.COM", &["kadmin", name]);
+    let frame = kpasswd_frame(0xff80, &ap_req, &message(21, &[&[built]]));
+    KerberosMessage::parse(Service::Kpasswd, frame.into()).unwrap()
+}
+
+fn peer(port: u16) -> Option<SocketAddr> {
+    Some(([127, 0, 0, 1], port).into())
+}
+
+/// A reply that `number` tells from others.
+fn reply(number: i32) -> Answer {
+    let error = krb_error::encode(number, None, Service::Kdc, None, SystemTime::UNIX_EPOCH);
+    Answer::Reply(Reply::parse(Service::Kdc, error.into()).unwrap())
+}
+
+/// A verdict that `name` tells from others.
+fn verdict(name: &str, may_have_been_sent: bool) -> Answer {
+    Answer::Verdict(Verdict {
+        cause: Cause::Unanswered,
+        may_have_been_sent,
+        on_failure: OnFailure::Unreachable,
+        realm: Realm::parse(name.as_bytes()).unwrap(),
+    })
+}
+
+/// An answer in short, to compare.
+fn short(answer: &Answer) -> String {
+    match answer {
+        Answer::Reply(reply) => format!("reply {:?}", reply.error_code()),
+        Answer::Verdict(verdict) => format!("verdict {}", verdict.realm),
+    }
+}
+
+/// A lookaside with a clock, whose waits are numbered.
+struct Desk {
+    lookaside: Lookaside<Wait>,
+    now: Instant,
+    waits: Wait,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            lookaside: Lookaside::default(),
+            now: Instant::now(),
+            waits: 0,
+        }
+    }
+
+    fn after(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self
+    }
+
+    fn ask(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Asked<Wait> {
+        let waits = &mut self.waits;
+        self.lookaside.ask(message, peer, self.now, || {
+            *waits += 1;
+            *waits
+        })
+    }
+
+    fn lead(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Lead {
+        match self.ask(message, peer) {
+            Asked::Lead(lead) => lead,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whom the request joins.
+    fn join(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Wait {
+        match self.ask(message, peer) {
+            Asked::Join(wait) => wait,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn replay(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> String {
+        match self.ask(message, peer) {
+            Asked::Replay(answer) => short(&answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn settle(&mut self, lead: &Lead, answer: &Answer) {
+        self.lookaside.settle(lead, answer, self.now);
+    }
+
+    /// Asks, and settles at once.
+    fn answer(&mut self, message: &KerberosMessage, answer: &Answer) {
+        let lead = self.lead(message, None);
+        self.settle(&lead, answer);
+    }
+}
+
+#[test]
+fn the_same_octets_join_from_any_peer_over_any_transport() {
+    let mut desk = Desk::new();
+    for message in [
+        as_req("A"),
+        as_req_with_timestamp("A"),
+        change("changepw", 1),
+    ] {
+        desk.lead(&message, peer(1));
+        let leader = desk.waits;
+        assert_eq!(desk.join(&message, peer(1)), leader);
+        assert_eq!(desk.join(&message, peer(2)), leader);
+        assert_eq!(desk.join(&message, None), leader);
+    }
+    assert_eq!(desk.waits, 3, "a wait was made for a joiner");
+}
+
+#[test]
+fn other_octets_do_not_join() {
+    let mut desk = Desk::new();
+    desk.lead(&as_req("A"), peer(1));
+    desk.lead(&as_req("B"), peer(1));
+    desk.lead(&as_req("a"), peer(1));
+}
+
+#[test]
+fn a_reply_is_replayed_for_40_s() {
+    let mut desk = Desk::new();
+    let message = as_req_with_timestamp("A");
+    desk.answer(&message, &reply(7));
+    assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+    desk.after(40 * SECOND - Duration::from_nanos(1));
+    assert_eq!(desk.replay(&message, None), "reply Some(7)");
+    desk.after(Duration::from_nanos(1));
+    desk.lead(&message, None);
+}
+
+#[test]
+fn a_verdict_is_replayed_for_2_s() {
+    for (message, sent) in [
+        (as_req("A"), false),
+        (as_req("A"), true),
+        (as_req_with_timestamp("A"), false),
+        (change("changepw", 1), false),
+    ] {
+        let mut desk = Desk::new();
+        desk.answer(&message, &verdict("V", sent));
+        desk.after(2 * SECOND - Duration::from_nanos(1));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(Duration::from_nanos(1));
+        desk.lead(&message, None);
+    }
+}
+
+#[test]
+fn what_must_not_be_sent_twice_and_may_have_been_is_not_sent_again_for_40_s() {
+    for message in [as_req_with_timestamp("A"), change("changepw", 1)] {
+        let mut desk = Desk::new();
+        desk.answer(&message, &verdict("V", true));
+        desk.after(40 * SECOND - Duration::from_nanos(1));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(Duration::from_nanos(1));
+        desk.lead(&message, None);
+    }
+}
+
+#[test]
+fn that_a_realm_has_no_upstream_is_not_kept() {
+    let mut desk = Desk::new();
+    let Answer::Verdict(mut none) = verdict("V", false) else {
+        unreachable!()
+    };
+    none.cause = Cause::NoUpstream;
+    desk.answer(&as_req("A"), &Answer::Verdict(none));
+    assert_eq!(desk.lookaside.verdicts.bytes, 0);
+    desk.lead(&as_req("A"), None);
+}
+
+#[test]
+fn over_udp_a_change_from_the_same_peer_with_the_same_ticket_is_a_copy() {
+    let mut desk = Desk::new();
+    let first = desk.lead(&change("changepw", 1), peer(1));
+    assert_eq!(desk.join(&change("changepw", 2), peer(1)), 1);
+    desk.lead(&change("changepw", 3), peer(2));
+    desk.lead(&change("changepw", 4), None);
+    desk.lead(&change("other", 5), peer(1));
+    // After a real reply a request is new: kinit asks again with the same ticket.
+    desk.settle(&first, &reply(1));
+    desk.lead(&change("changepw", 2), peer(1));
+}
+
+#[test]
+fn a_change_over_a_stream_has_no_copies() {
+    let mut desk = Desk::new();
+    desk.lead(&change("changepw", 1), None);
+    desk.lead(&change("changepw", 2), None);
+    desk.lead(&change("changepw", 3), peer(1));
+}
+
+#[test]
+fn a_verdict_on_a_change_that_may_be_done_stands_under_its_ticket_for_2_s() {
+    let mut desk = Desk::new();
+    let lead = desk.lead(&change("changepw", 1), peer(1));
+    desk.after(SECOND).settle(&lead, &verdict("V", true));
+    desk.after(2 * SECOND - Duration::from_nanos(1));
+    // Heimdal asks again as version 1, from a new port.
+    assert_eq!(desk.replay(&change("changepw", 2), peer(2)), "verdict V");
+    assert_eq!(desk.replay(&change("changepw", 3), None), "verdict V");
+    desk.lead(&change("other", 4), peer(2));
+    desk.after(Duration::from_nanos(1));
+    desk.lead(&change("changepw", 2), peer(2));
+}
+
+#[test]
+fn a_verdict_on_a_change_that_was_not_sent_stands_for_its_octets_alone() {
+    let mut desk = Desk::new();
+    desk.answer(&change("changepw", 1), &verdict("V", false));
+    desk.lead(&change("changepw", 2), peer(1));
+}
+
+#[test]
+fn an_abandoned_exchange_leaves_nothing_behind() {
+    let mut desk = Desk::new();
+    let lead = desk.lead(&change("changepw", 1), peer(1));
+    desk.lookaside.abandon(&lead);
+    assert!(desk.lookaside.under_way.is_empty());
+    assert!(desk.lookaside.copies.is_empty());
+    desk.lead(&change("changepw", 1), peer(1));
+    assert_eq!(desk.join(&change("changepw", 2), peer(1)), 2);
+}
+
+#[test]
+fn a_reply_after_the_verdict_takes_its_place() {
+    for message in [
+        as_req("A"),
+        as_req_with_timestamp("A"),
+        change("changepw", 1),
+    ] {
+        let mut desk = Desk::new();
+        let lead = desk.lead(&message, peer(1));
+        desk.settle(&lead, &verdict("V", true));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(SECOND).settle(&lead, &reply(7));
+        assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+        desk.after(39 * SECOND);
+        assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+    }
+}
+
+#[test]
+fn a_late_reply_leaves_a_later_exchange_its_places() {
+    let mut desk = Desk::new();
+    let first = desk.lead(&change("changepw", 1), peer(1));
+    desk.settle(&first, &verdict("V", true));
+    desk.after(2 * SECOND);
+    desk.lead(&change("changepw", 2), peer(1));
+    desk.settle(&first, &reply(7));
+    assert_eq!(desk.join(&change("changepw", 3), peer(1)), 2);
+    assert_eq!(desk.join(&change("changepw", 2), None), 2);
+
+    let harmless = as_req("A");
+    let third = desk.lead(&harmless, None);
+    desk.settle(&third, &verdict("V", true));
+    desk.after(2 * SECOND);
+    desk.lead(&harmless, None);
+    desk.lookaside.abandon(&third);
+    assert_eq!(desk.join(&harmless, None), 4);
+}
+
+#[test]
+fn the_oldest_is_out_first() {
+    let mut recent = Recent::new(SECOND, 3 * (ENTRY_BYTES + 10));
+    let now = Instant::now();
+    for key in 0..3 {
+        recent.insert(key, key, 10, now);
+    }
+    assert_eq!(
+        [0, 1, 2].map(|key| recent.get(&key, now)),
+        [Some(0), Some(1), Some(2)]
+    );
+    recent.insert(3, 3, 10, now);
+    assert_eq!(
+        [0, 1, 2, 3].map(|key| recent.get(&key, now)),
+        [None, Some(1), Some(2), Some(3)]
+    );
+    // One octet more than the room that a single one would make.
+    recent.insert(4, 4, 11, now);
+    assert_eq!(
+        [2, 3, 4].map(|key| recent.get(&key, now)),
+        [None, Some(3), Some(4)]
+    );
+}
+
+#[test]
+fn a_replaced_value_counts_until_its_place_is_gone() {
+    let mut recent = Recent::new(SECOND, 10 * (ENTRY_BYTES + 100));
+    let now = Instant::now();
+    for value in 0..1000 {
+        recent.insert("key", value, 100, now);
+        assert_eq!(recent.get(&"key", now), Some(value));
+    }
+    assert_eq!(recent.oldest_first.len(), 10);
+    assert_eq!(recent.bytes, recent.most_bytes);
+    assert_eq!(recent.kept.len(), 1);
+}
+
+#[test]
+fn the_place_of_a_replaced_value_does_not_take_the_new_one_along() {
+    let mut recent = Recent::new(2 * SECOND, 10_000);
+    let now = Instant::now();
+    recent.insert("key", 1, 0, now);
+    recent.insert("key", 2, 0, now + SECOND);
+    recent.insert("other", 3, 0, now + 2 * SECOND);
+    assert_eq!(recent.get(&"key", now + 2 * SECOND), Some(2));
+}
+
+#[test]
+fn what_has_expired_makes_room() {
+    let mut recent = Recent::new(SECOND, 10_000);
+    let now = Instant::now();
+    for key in 0..20 {
+        recent.insert(key, key, 100, now);
+    }
+    recent.insert(20, 20, 100, now + SECOND);
+    assert_eq!(recent.bytes, ENTRY_BYTES + 100);
+    assert_eq!(recent.kept.len(), 1);
+    assert_eq!(recent.oldest_first.len(), 1);
+}
+
+/// The octets that a lookaside really holds, and how many entries hold them.
+fn held(lookaside: &Lookaside<Wait>) -> (usize, usize) {
+    let replies = lookaside
+        .replies
+        .oldest_first
+        .iter()
+        .map(|place| place.cost);
+    let spent = lookaside.spent.oldest_first.iter().map(|place| place.cost);
+    let verdicts = lookaside
+        .verdicts
+        .oldest_first
+        .iter()
+        .map(|place| place.cost);
+    let costs: Vec<_> = replies.chain(spent).chain(verdicts).collect();
+    (costs.iter().sum(), costs.len())
+}
+
+/// One of many requests of the largest size.
+fn largest(padata: &[Vec<u8>], number: u32) -> KerberosMessage {
+    let mut octets = kdc_req(10, padata, "A");
+    octets.resize(crate::wire::MAX_REQUEST - 4, 0);
+    octets.extend(number.to_be_bytes());
+    KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+}
+
+#[test]
+fn a_flood_of_the_largest_requests_stays_within_8_mib() {
+    let mut desk = Desk::new();
+    let spent = as_req_with_timestamp("VICTIM");
+    desk.answer(&spent, &verdict("V", true));
+    for number in 0..50 {
+        desk.answer(&largest(&[], number), &reply(1));
+        desk.answer(&largest(&[], 50 + number), &verdict("A", true));
+        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+    }
+    // What anyone can cause doesn't push out the verdict on what must not be sent twice.
+    assert_eq!(desk.replay(&spent, None), "verdict V");
+    for number in 0..20 {
+        desk.answer(&largest(&[pa_data(2, b"")], number), &verdict("A", true));
+        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+    }
+    assert!(desk.lookaside.under_way.is_empty());
+}

@@ -1,0 +1,389 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const A: UpstreamId = UpstreamId(0);
+const B: UpstreamId = UpstreamId(1);
+const C: UpstreamId = UpstreamId(2);
+
+fn realm(name: &str) -> Realm {
+    Realm::parse(name.as_bytes()).unwrap()
+}
+
+/// Routes are told apart by their hint.
+fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
+    Route {
+        upstreams: upstreams.to_vec(),
+        target_domain: None,
+        dclocator_hint: Some(hint),
+        deadline: 9 * SECOND,
+        on_failure: OnFailure::Unreachable,
+    }
+}
+
+fn exact(name: &str) -> RealmPattern {
+    RealmPattern::Exact(realm(name))
+}
+
+fn suffix(name: &str) -> RealmPattern {
+    RealmPattern::Suffix(realm(name))
+}
+
+/// Every kind of fault.
+fn faults() -> Vec<Fault> {
+    let all = vec![
+        Fault::NotSent(Unsent::Connect("refused".to_owned())),
+        Fault::NotSent(Unsent::ConnectTimeout),
+        Fault::NotSent(Unsent::HandedBack),
+        Fault::Stale,
+        Fault::Unanswered,
+        Fault::Silent,
+        Fault::Status(400),
+        Fault::Status(403),
+        Fault::Status(413),
+        Fault::Status(499),
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::NotKerberos("HTML"),
+        Fault::NotServed,
+        Fault::Repeat,
+    ];
+    for fault in &all {
+        // A new kind belongs into the list above.
+        match fault {
+            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack)
+            | Fault::Stale
+            | Fault::Unanswered
+            | Fault::Silent
+            | Fault::Status(_)
+            | Fault::NotKerberos(_)
+            | Fault::NotServed
+            | Fault::Repeat => {}
+        }
+    }
+    all
+}
+
+/// Routes for one realm with two upstreams, and a clock.
+struct Desk {
+    routes: Routes,
+    now: Instant,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let mut routes = Routes::default();
+        routes.add(&exact("ONE"), &[], route(1, &[A, B]));
+        routes.add(&exact("OTHER"), &[], route(2, &[A, B, C]));
+        routes.add(&RealmPattern::Any, &[], route(3, &[A, B]));
+        let now = Instant::now();
+        Self { routes, now }
+    }
+
+    fn candidates(&self, name: &str) -> Candidates {
+        self.routes.candidates(&realm(name)).unwrap()
+    }
+
+    fn order(&self, name: &str) -> Vec<UpstreamId> {
+        self.candidates(name).upstreams
+    }
+
+    fn reply(&mut self, name: &str, id: UpstreamId) -> Option<Change> {
+        let candidates = self.candidates(name);
+        self.now += SECOND;
+        self.routes.record_reply(&candidates, id, self.now)
+    }
+
+    /// `id` is asked, and fails after a second.
+    fn fault(&mut self, name: &str, id: UpstreamId, fault: &Fault) -> Option<Change> {
+        let (candidates, asked) = (self.candidates(name), self.now);
+        self.now += SECOND;
+        self.routes
+            .record_fault(&candidates, id, fault, asked, self.now)
+    }
+
+    fn is_silent(&self, id: UpstreamId) -> bool {
+        self.routes.patience(id, false, self.now).is_some()
+    }
+}
+
+#[test]
+fn the_longest_match_wins() {
+    let mut routes = Routes::default();
+    routes.add(&RealmPattern::Any, &[], route(1, &[A]));
+    routes.add(&suffix(".COM"), &[], route(2, &[A]));
+    routes.add(&suffix(".EXAMPLE.COM"), &[], route(3, &[A]));
+    routes.add(&suffix(".ORG"), &[], route(4, &[A]));
+    routes.add(&exact("A.EXAMPLE.COM"), &[], route(5, &[A]));
+    let aliases = [realm("CORP"), realm("OLD.EXAMPLE.COM")];
+    routes.add(&exact("EXAMPLE.COM"), &aliases, route(6, &[A]));
+    for (name, hint) in [
+        ("A.EXAMPLE.COM", 5),
+        ("a.example.com", 5),
+        ("EXAMPLE.COM", 6),
+        ("corp", 6),
+        ("Old.Example.com", 6),
+        ("B.EXAMPLE.COM", 3),
+        ("C.B.example.com", 3),
+        ("AEXAMPLE.COM", 2),
+        ("SAMPLE.com", 2),
+        ("COM", 1),
+        ("CORP.LOCAL", 1),
+    ] {
+        let found = routes.candidates(&realm(name)).unwrap();
+        assert_eq!(found.terms.dclocator_hint, Some(hint), "{name}");
+    }
+}
+
+#[test]
+fn a_realm_that_nothing_matches_has_no_candidates() {
+    let mut routes = Routes::default();
+    routes.add(&suffix(".EXAMPLE.COM"), &[], route(1, &[A]));
+    routes.add(&exact("ONE"), &[], route(2, &[A]));
+    for name in ["EXAMPLE.COM", "ONE.", "A.ONE", "A.EXAMPLE.COM.EVIL"] {
+        assert!(routes.candidates(&realm(name)).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn upstreams_are_tried_in_order_and_the_one_that_works_is_stayed_with() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.order("OTHER"), [A, B, C]);
+    desk.reply("OTHER", B);
+    assert_eq!(desk.order("OTHER"), [B, A, C]);
+    assert_eq!(desk.order("ONE"), [A, B], "each realm stays with its own");
+    desk.fault("OTHER", B, &Fault::Unanswered);
+    assert_eq!(desk.order("OTHER"), [A, C, B]);
+    assert_eq!(desk.order("ONE"), [A, B]);
+    desk.reply("OTHER", C);
+    desk.reply("ONE", B);
+    assert_eq!(
+        desk.order("OTHER"),
+        [C, A, B],
+        "well again, and not stayed with"
+    );
+}
+
+#[test]
+fn when_all_are_ill_the_one_that_served_is_tried_first() {
+    let mut desk = Desk::new();
+    desk.reply("OTHER", B);
+    for id in [A, B, C] {
+        desk.fault("OTHER", id, &Fault::Unanswered);
+    }
+    assert_eq!(desk.order("OTHER"), [B, A, C]);
+}
+
+/// What a fault leaves behind.
+#[derive(Debug, PartialEq)]
+struct Marks {
+    told: bool,
+    /// Whether the upstream is put behind others for this realm, and for others.
+    behind_here: bool,
+    behind_elsewhere: bool,
+    silent: bool,
+}
+
+fn marks(name: &str, fault: &Fault) -> Marks {
+    let mut desk = Desk::new();
+    let told = desk.fault(name, A, fault);
+    assert!(
+        told.iter()
+            .all(|change| *change == Change::Ill(fault.clone()))
+    );
+    Marks {
+        told: told.is_some(),
+        behind_here: desk.order(name) == [B, A],
+        behind_elsewhere: desk.order("OTHER") == [B, C, A],
+        silent: desk.is_silent(A),
+    }
+}
+
+#[test]
+fn a_fault_marks_what_it_says_something_about() {
+    for fault in faults() {
+        let [told, behind_here, behind_elsewhere, silent] = match &fault {
+            // Of one request or one connection.
+            Fault::Stale
+            | Fault::Repeat
+            | Fault::Status(400 | 413)
+            | Fault::NotSent(Unsent::HandedBack) => [false; 4],
+            // Of one realm.
+            Fault::Status(_) | Fault::NotServed => [true, true, false, false],
+            // Of the upstream.
+            Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => [true; 4],
+            Fault::NotSent(_) | Fault::Unanswered | Fault::NotKerberos(_) => {
+                [true, true, true, false]
+            }
+        };
+        let expected = Marks {
+            told,
+            behind_here,
+            behind_elsewhere,
+            silent,
+        };
+        assert_eq!(marks("ONE", &fault), expected, "{fault:?}");
+    }
+}
+
+#[test]
+fn under_a_wildcard_a_refusal_says_nothing_about_other_realms() {
+    for fault in [Fault::Status(403), Fault::Status(503), Fault::NotServed] {
+        let nothing = Marks {
+            told: false,
+            behind_here: false,
+            behind_elsewhere: false,
+            silent: false,
+        };
+        assert_eq!(marks("ANY", &fault), nothing, "{fault:?}");
+    }
+}
+
+#[test]
+fn an_upstream_is_silent_until_it_is_heard() {
+    for fault in faults() {
+        let mut desk = Desk::new();
+        desk.fault("ONE", A, &Fault::Silent);
+        desk.fault("ONE", A, &fault);
+        let heard = match fault {
+            Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat => true,
+            Fault::NotSent(_) | Fault::Stale | Fault::Unanswered | Fault::Silent => false,
+        };
+        assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
+    }
+    let mut desk = Desk::new();
+    desk.fault("ONE", A, &Fault::Silent);
+    desk.reply("OTHER", A);
+    assert!(!desk.is_silent(A));
+}
+
+#[test]
+fn silence_counts_only_if_nothing_else_was_heard_meanwhile() {
+    for fault in [Fault::Silent, Fault::NotSent(Unsent::ConnectTimeout)] {
+        let mut desk = Desk::new();
+        let (candidates, asked) = (desk.candidates("ONE"), desk.now);
+        desk.reply("ONE", A);
+        desk.now += 8 * SECOND;
+        let told = desk
+            .routes
+            .record_fault(&candidates, A, &fault, asked, desk.now);
+        assert_eq!(told, None, "{fault:?}");
+        assert_eq!(desk.order("ONE"), [A, B], "{fault:?}");
+        assert!(!desk.is_silent(A), "{fault:?}");
+        // The next silence is its own.
+        assert!(desk.fault("ONE", A, &fault).is_some(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_left_just_before_the_deadline_met_no_silence() {
+    let mut desk = Desk::new();
+    let candidates = desk.candidates("ONE");
+    let mut record = |silence| {
+        let now = desk.now + silence;
+        desk.routes
+            .record_fault(&candidates, A, &Fault::Silent, desk.now, now)
+    };
+    assert_eq!(record(Duration::from_millis(499)), None);
+    assert_eq!(
+        record(Duration::from_millis(500)),
+        Some(Change::Ill(Fault::Silent))
+    );
+}
+
+#[test]
+fn patience_depends_on_silence_and_on_others() {
+    let mut desk = Desk::new();
+    desk.fault("ONE", B, &Fault::Silent);
+    let now = desk.now;
+    let patience = |id, others| {
+        desk.routes
+            .patience(id, others, now)
+            .map(|until| until - now)
+    };
+    assert_eq!(patience(A, false), None, "the whole deadline");
+    assert_eq!(patience(A, true), Some(3 * SECOND));
+    assert_eq!(patience(B, false), Some(2 * SECOND));
+    assert_eq!(patience(B, true), Some(2 * SECOND));
+}
+
+#[test]
+fn the_resend_rule() {
+    use Next::{FreshConnection, OtherUpstream, Stop};
+    for fault in faults() {
+        let [harmless, once] = match &fault {
+            // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
+            Fault::NotSent(_) | Fault::Status(400..=499) | Fault::NotServed => [OtherUpstream; 2],
+            // A KDC may have seen it.
+            Fault::Unanswered | Fault::Silent | Fault::Status(_) | Fault::NotKerberos(_) => {
+                [OtherUpstream, Stop]
+            }
+            Fault::Stale => [FreshConnection, Stop],
+            Fault::Repeat => [Stop; 2],
+        };
+        assert_eq!(after(&fault, Resend::Harmless), harmless, "{fault:?}");
+        assert_eq!(after(&fault, Resend::Once), once, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_change_is_told_once() {
+    let mut desk = Desk::new();
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    assert_eq!(desk.reply("ONE", A), None, "well from the start");
+    assert!(desk.fault("ONE", A, &refused).is_some());
+    assert_eq!(desk.fault("ONE", A, &refused), None);
+    assert_eq!(desk.fault("OTHER", A, &Fault::Unanswered), None);
+    assert_eq!(desk.reply("OTHER", A), Some(Change::Well));
+    assert_eq!(desk.reply("ONE", A), None);
+    assert!(desk.fault("ONE", A, &Fault::Silent).is_some());
+}
+
+#[test]
+fn a_captive_portal_is_told_of_an_upstream_that_was_ill_before() {
+    let mut desk = Desk::new();
+    let portal = Fault::NotKerberos("a redirect");
+    assert!(desk.fault("ONE", A, &Fault::Unanswered).is_some());
+    assert_eq!(
+        desk.fault("ONE", A, &portal),
+        Some(Change::Ill(portal.clone()))
+    );
+    assert_eq!(desk.fault("ONE", A, &portal), None);
+    assert_eq!(desk.reply("ONE", A), Some(Change::Well));
+}
+
+#[test]
+fn a_refusal_is_told_once_for_each_realm_and_reason() {
+    let mut desk = Desk::new();
+    let [forbidden, failing] = [403, 503].map(Fault::Status);
+    assert!(desk.fault("ONE", A, &forbidden).is_some());
+    assert_eq!(desk.fault("ONE", A, &forbidden), None);
+    assert!(desk.fault("OTHER", A, &forbidden).is_some());
+    assert!(desk.fault("ONE", A, &failing).is_some());
+    assert_eq!(desk.reply("ONE", A), Some(Change::Well));
+    assert_eq!(desk.order("OTHER"), [B, C, A], "still refused there");
+}
+
+#[test]
+fn an_upstream_that_refuses_is_ill_no_longer() {
+    let mut desk = Desk::new();
+    desk.fault("ONE", A, &Fault::Unanswered);
+    desk.fault("ONE", A, &Fault::Status(403));
+    assert_eq!(desk.order("ONE"), [B, A]);
+    assert_eq!(desk.order("OTHER"), [A, B, C]);
+}
+
+#[test]
+fn who_makes_an_upstream_fail_and_serve_in_turn_does_not_fill_the_log() {
+    let mut desk = Desk::new();
+    let mut lines = 0;
+    for _ in 0..1800 {
+        lines += u64::from(desk.fault("ONE", A, &Fault::Status(503)).is_some());
+        lines += u64::from(desk.reply("ONE", A).is_some());
+    }
+    // An hour: ten at once, and then one a minute.
+    assert_eq!(lines, 10 + 59);
+    assert!(
+        desk.fault("ONE", B, &Fault::Silent).is_some(),
+        "others are told"
+    );
+}
