@@ -82,6 +82,11 @@ fn acceptor(options: &Options) -> Outcome<TlsAcceptor> {
     let chain =
         CertificateDer::pem_file_iter(&options.certificate)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(&options.key)?;
+    // aws-lc gathers jitter for some 50 ms before its first random octet: the clients are not to wait for that.
+    provider
+        .secure_random
+        .fill(&mut [0])
+        .map_err(|_| "no random octets")?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
