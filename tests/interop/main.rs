@@ -4,7 +4,14 @@
 //! three ways: through the program by UDP, by TCP, and by libkrb5's own MS-KKDCP client, which
 //! talks to the same proxy without the program. A difference is a finding.
 
-#[cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may end its own process"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
