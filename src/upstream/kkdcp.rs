@@ -73,8 +73,8 @@ impl KdcProxy {
             .await
             .map_err(|error| unheard(&error, &post.sent, &lease))?;
         let body = receive(response, lease).await?;
-        let message = kkdcp::decode(&body)
-            .map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
+        let message =
+            kkdcp::decode(&body).map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
         Reply::parse(post.service, message.message().0)
             .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))
     }
