@@ -22,9 +22,14 @@ mod messages;
 mod relay;
 mod upstream;
 
+mod connections;
 mod failover;
 mod faults;
+mod realms;
 mod retransmits;
+mod silence;
+mod verdicts;
+mod ways_in;
 
 use std::time::Duration;
 
