@@ -138,3 +138,79 @@ impl CheckArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn refused(args: &str) -> String {
+        let args = std::iter::once("loopkdc").chain(args.split_whitespace());
+        usage(&Cli::try_parse_from(args).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn the_structs_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_one_screen() {
+        for args in [
+            &["loopkdc", "--help"][..],
+            &["loopkdc", "run", "--help"],
+            &["loopkdc", "check", "--help"],
+        ] {
+            let shown = Cli::command()
+                .term_width(80)
+                .try_get_matches_from(args)
+                .unwrap_err();
+            let help = shown.render().to_string();
+            assert!(help.lines().count() <= 24, "{help}");
+            assert!(
+                help.lines().all(|line| line.chars().count() <= 80),
+                "{help}"
+            );
+        }
+    }
+
+    #[test]
+    fn usage_errors_look_like_all_others() {
+        assert_eq!(
+            refused("chck"),
+            "loopkdc: error: unrecognized subcommand 'chck'\n\
+             loopkdc: hint: a similar subcommand exists: 'check'\n\
+             loopkdc: hint: usage: loopkdc <COMMAND>"
+        );
+        assert_eq!(
+            refused("run --ca ca.pem"),
+            "loopkdc: error: the following required arguments were not provided:\n  --realm <REALM=URL>\n\
+             loopkdc: hint: usage: loopkdc run --realm <REALM=URL> --ca <FILE>"
+        );
+        assert_eq!(
+            refused("run --log loud"),
+            "loopkdc: error: invalid value 'loud' for '--log <LEVEL>'\n  \
+             [possible values: off, error, warn, info, debug]"
+        );
+    }
+
+    #[test]
+    fn every_option_of_run_reaches_the_configuration() {
+        let args = "loopkdc run --config f --realm A=u --realm B=v --ca c --listen-kdc 1 --listen-kdc 2 --listen-kpasswd 3 --log debug";
+        let Command::Run(run) = Cli::try_parse_from(args.split(' ')).unwrap().command else {
+            panic!("not run")
+        };
+        assert_eq!(run.log, Log::Debug);
+        let sources = run.sources();
+        assert_eq!(
+            (sources.file, sources.ca_file),
+            (Some("f".into()), Some("c".into()))
+        );
+        assert_eq!(sources.realms, ["A=u", "B=v"]);
+        assert_eq!(
+            (sources.listen_kdc, sources.listen_kpasswd),
+            (vec!["1".into(), "2".into()], vec!["3".to_owned()])
+        );
+    }
+}

@@ -21,6 +21,9 @@ use crate::wire::Service;
 /// How long what is under way may take after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
+const BLOCKING: usize = 8;
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
@@ -30,6 +33,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
     let config = Config::load(sources)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .build();
     let runtime = runtime

@@ -61,7 +61,7 @@ impl Routing {
 
     /// Tells a change of health in the log, once.
     fn tell(&self, id: UpstreamId, change: Option<Change>) {
-        let Some(upstream) = self.upstream(id).map(|upstream| upstream.url().as_str()) else {
+        let Some(upstream) = self.upstream(id).map(|upstream| upstream.name()) else {
             return;
         };
         match change {
@@ -235,7 +235,7 @@ fn log(message: &KerberosMessage, arrival: &Arrival, routing: &Routing, end: &En
     let upstream = end
         .upstream
         .and_then(|id| routing.upstream(id))
-        .map(|upstream| upstream.url().as_str());
+        .map(|upstream| upstream.name());
     tracing::debug!(
         kind = %message.kind(),
         realm = %message.realm(),

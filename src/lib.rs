@@ -1,4 +1,64 @@
 //! loopkdc: Kerberos from anywhere, through an HTTPS KDC proxy.
+//!
+//! `loopkdc run` is a KDC on loopback that has no principals of its own: it reads the realm out of each request and tunnels
+//! the request to the realm's KDC proxy ([MS-KKDCP]). It never changes a Kerberos message.
+//!
+//! # The walk
+//!
+//! One request, from the socket and back. Arrows point down this list only; [`wire`] knows nobody.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`listen`] | octets arrive over UDP, TCP or a Unix socket and are cut into messages |
+//! | [`wire`] | [`wire::KerberosMessage::parse`] recognises the message and reads its realm; nobody reads raw octets after that |
+//! | [`exchange`] | [`exchange::Exchange::answer`] asks the lookaside, and leads what is new through its upstreams in a task of its own |
+//! | [`lookaside`] | a copy of a request under way joins it; one answered a moment ago is answered again |
+//! | [`route`] | realm to ordered upstreams, their health, and [`route::after`]: the one rule of what may be sent again |
+//! | [`upstream`] | a POST to a KDC proxy, and the [`upstream::Fault`] that says what the other side may have seen |
+//! | [`answer`] | what goes back up: the reply, or a verdict that says why there is none |
+//! | [`listen`] | the verdict is worded for UDP, for a stream and for kpasswd |
+//!
+//! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
+//! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
+//! `route` and `answer` are pure: they do no I/O and take the time as an argument.
+//!
+//! # The words
+//!
+//! A *KDC* is only ever a real one. An *upstream* is a way out. A *listener* is a socket of ours. A *copy* is the same
+//! request once more, sent by a client that waits or by us to another upstream. *Harmless* and *once* ([`wire::Resend`])
+//! say what a second copy could do. A *fault* is why one copy brought no reply; a *verdict* is why the request has none.
+//!
+//! # The invariants
+//!
+//! * **A request that must not be sent twice reaches one upstream.** A password tried twice locks accounts, a one-time code
+//!   works once, a password change reported as failed may have been done. An AS-REQ is harmless only if every padata type
+//!   in it is on a list of those that carry no preauthentication. Whether octets may have left is a type:
+//!   [`upstream::Fault::NotSent`] is claimed only for a failed connect or handshake, or a body that nobody asked for
+//!   ([`upstream::Sent`]); and a request of which the user is told that it was not sent is called back first.
+//! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
+//!   For kpasswd over UDP, the same peer and ticket are, too: Heimdal rebuilds its copies.
+//!   A reply is kept for 40 s and a verdict for 2 s; but the verdict on a request that must not be sent twice, and may have
+//!   been, stands for its octets as long as a reply would.
+//! * **Each request is answered within its deadline.** libkrb5 waits on an established connection without limit. Name, connect
+//!   and TLS get 3 s; the whole deadline is only for an upstream that shows life: one that finished TLS, answers HTTP/2
+//!   pings, or at least acknowledges octets (TCP_USER_TIMEOUT). After an exchange that ended in silence an upstream gets 2 s,
+//!   until an octet of an answer is heard from it; the exchange listens on after such a verdict, so that it can be heard.
+//! * **A failure looks like a KDC that cannot be reached, at once**: KRB_ERR_RESPONSE_TOO_BIG over UDP, then a reset over TCP.
+//!   Only that makes PAM, SSSD and others go offline, and clients try their next `kdc =` line. On port 464 it is always told
+//!   in kpasswd's own framing with result code 2, which is the one that no client asks the password again after.
+//! * **A kept connection never costs a request.** What may be sent again goes over any kept connection, and over a fresh one if
+//!   that turns out to be closed. What may not goes over one heard from within a second, or idle for less than half of what
+//!   its server grants, or over a fresh one.
+//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, connections, datagrams and
+//!   exchanges by number.
+//! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state.
+//!
+//! # Where this differs from other KDC proxies' clients
+//!
+//! Each kept connection is a reqwest client of its own ([`upstream`]): reqwest can tell neither the age of its idle
+//! connections nor which of them a request will take, and the rules above need both.
+//!
+//! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
 pub mod answer;
 pub mod check;

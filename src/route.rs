@@ -107,9 +107,11 @@ pub struct Routes {
 #[derive(Debug)]
 struct RouteState {
     terms: Arc<Route>,
+    /// Whether it is for one realm. Under a wildcard any local user chooses the realm, and so which faults there are.
+    one_realm: bool,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: Option<UpstreamId>,
-    /// Upstreams that are well but refuse this route's realms.
+    /// Upstreams that are well but refuse the one realm of this route.
     refusing: HashMap<UpstreamId, Fault>,
 }
 
@@ -138,6 +140,7 @@ impl Routes {
         }
         self.routes.push(RouteState {
             terms: Arc::new(route),
+            one_realm: matches!(pattern, RealmPattern::Exact(_)),
             current: None,
             refusing: HashMap::new(),
         });
@@ -220,7 +223,7 @@ impl Routes {
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
                 health.ill = false;
-                state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
+                state.one_realm && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
             }
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
                 health.silent = true;

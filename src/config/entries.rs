@@ -10,52 +10,11 @@ use toml::Spanned;
 use super::ca::{CaFile, CaFiles};
 use super::error::{Broken, Place, Written};
 use super::file::{File, RealmTable};
+use super::given::Given;
 use super::listen::{number, seconds};
 use super::proxy::{EXAMPLE, ProxyUrl};
-use super::realms::{OnFailure, RealmEntry, RealmPattern, realm};
-use crate::wire::{Realm, RealmKey};
-
-/// What the command line says of one realm.
-pub(super) struct Given {
-    pattern: RealmPattern,
-    key: RealmKey,
-    option: Place,
-    proxies: Vec<Written>,
-}
-
-impl Given {
-    /// Reads `REALM=URL`s; those of one realm become one, in their order.
-    pub(super) fn parse(options: &[String]) -> Result<Vec<Self>, Broken> {
-        let mut all: Vec<Self> = Vec::new();
-        for text in options {
-            let option = Place::option("--realm", text);
-            let (pattern, url) = split(text).map_err(|broken| broken.placed(option.clone()))?;
-            let key = pattern.key()?;
-            let proxy = Written {
-                text: url.to_owned(),
-                place: option.clone(),
-            };
-            match all.iter_mut().find(|given| given.key == key) {
-                Some(given) => given.proxies.push(proxy),
-                None => all.push(Self {
-                    pattern,
-                    key,
-                    option,
-                    proxies: vec![proxy],
-                }),
-            }
-        }
-        Ok(all)
-    }
-}
-
-fn split(text: &str) -> Result<(RealmPattern, &str), Broken> {
-    let (pattern, url) = text.split_once('=').ok_or_else(|| {
-        Broken::new("no = between the realm and its proxy")
-            .hint("write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
-    })?;
-    Ok((RealmPattern::parse(pattern)?, url))
-}
+use super::realms::{OnFailure, PatternKey, RealmEntry, RealmPattern, realm};
+use crate::wire::Realm;
 
 /// Turns tables into entries, one after the other.
 pub(super) struct Builder<'a> {
@@ -65,7 +24,7 @@ pub(super) struct Builder<'a> {
     /// `--ca`: for the realms given on the command line.
     ca_given: Option<&'a Path>,
     ca_files: CaFiles,
-    known: HashSet<RealmKey>,
+    known: HashSet<PatternKey>,
 }
 
 impl<'a> Builder<'a> {
@@ -117,7 +76,7 @@ impl<'a> Builder<'a> {
         let place = Place::Span(name.span());
         let pattern =
             RealmPattern::parse(name.get_ref()).map_err(|broken| broken.at(name.span()))?;
-        let key = pattern.key()?;
+        let key = pattern.key();
         let given = given
             .iter()
             .position(|given| given.key == key)
@@ -132,7 +91,7 @@ impl<'a> Builder<'a> {
         place: &Place,
         given: Option<&Given>,
     ) -> Result<RealmEntry, Broken> {
-        self.know(pattern.key()?, &pattern.to_string())
+        self.know(pattern.key(), &pattern.to_string())
             .map_err(|broken| broken.placed(place.clone()))?;
         let shared = self.shared(table, given.is_some())?;
         Ok(RealmEntry {
@@ -151,7 +110,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn know(&mut self, key: RealmKey, name: &str) -> Result<(), Broken> {
+    fn know(&mut self, key: PatternKey, name: &str) -> Result<(), Broken> {
         if self.known.insert(key) {
             return Ok(());
         }
@@ -185,7 +144,9 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, text: &str) -> Result<Realm, Broken> {
         match RealmPattern::parse(text)? {
-            RealmPattern::Exact(realm) => self.know(realm.key(), text).map(|()| realm),
+            RealmPattern::Exact(realm) => self
+                .know(PatternKey::Exact(realm.key()), text)
+                .map(|()| realm),
             _ => Err(Broken::new("an alias is one realm, not a wildcard")),
         }
     }
@@ -213,7 +174,7 @@ impl<'a> Builder<'a> {
                 .hint(format!("add to it: proxies = [{EXAMPLE}]"))
                 .placed(place));
         }
-        proxies(&written, plaintext)
+        proxies(&written, (!plaintext).then_some(pattern))
     }
 
     /// What `[defaults]` may say for a realm that says nothing.
@@ -241,7 +202,7 @@ impl<'a> Builder<'a> {
         given: bool,
     ) -> Result<Option<Arc<CaFile>>, Broken> {
         if let (true, Some(path)) = (given, self.ca_given) {
-            let option = Place::option("--ca", &path.display().to_string());
+            let option = Place::Option("--ca".to_owned());
             return self
                 .ca_files
                 .load(path.to_owned())
@@ -274,7 +235,7 @@ impl<'a> Builder<'a> {
             );
         }
         if let Some(list) = &defaults.proxies {
-            proxies(&list.get_ref().written(), true)?;
+            proxies(&list.get_ref().written(), None)?;
         }
         self.shared(defaults, false).map(|shared| shared.on_failure)
     }
@@ -291,24 +252,29 @@ fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Option<&'a T> {
     own.as_ref().or(default.as_ref())
 }
 
-fn proxies(written: &[Written], plaintext: bool) -> Result<Vec<ProxyUrl>, Broken> {
+/// `tls_only`: the realm that doesn't allow plain text.
+fn proxies(written: &[Written], tls_only: Option<&RealmPattern>) -> Result<Vec<ProxyUrl>, Broken> {
     let mut proxies = Vec::new();
     for Written { text, place } in written {
         let proxy =
-            proxy(text, plaintext, &proxies).map_err(|broken| broken.placed(place.clone()))?;
+            proxy(text, tls_only, &proxies).map_err(|broken| broken.placed(place.clone()))?;
         proxies.push(proxy);
     }
     Ok(proxies)
 }
 
-fn proxy(text: &str, plaintext: bool, before: &[ProxyUrl]) -> Result<ProxyUrl, Broken> {
+fn proxy(
+    text: &str,
+    tls_only: Option<&RealmPattern>,
+    before: &[ProxyUrl],
+) -> Result<ProxyUrl, Broken> {
     let proxy = ProxyUrl::parse(text)?;
-    if proxy.is_plaintext() && !plaintext {
+    if let Some(pattern) = tls_only.filter(|_| proxy.is_plaintext()) {
         // [MS-KKDCP] 5.1: the transport is what protects the messages.
-        return Err(
-            Broken::new("http:// would send Kerberos across the network in plain text")
-                .hint("write https://, or set allow-plaintext = true for this realm in the file"),
-        );
+        return Err(Broken::new(format!(
+            "http:// would send what realm {pattern} is asked across the network in plain text"
+        ))
+        .hint("write https://, or set allow-plaintext = true for the realm in the file"));
     }
     if before.contains(&proxy) {
         return Err(Broken::new(format!("{proxy} is listed twice")));

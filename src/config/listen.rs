@@ -307,7 +307,7 @@ fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
         .flatten()
         .filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| {
-        Broken::new("unix-mode is three octal digits after a 0")
+        Broken::new("unix-mode goes from \"0000\" to \"0777\" in octal digits")
             .hint("\"0666\" lets every local user in, \"0660\" the group")
             .at(written.span())
     })

@@ -71,3 +71,51 @@ fn missing<P: AsRef<Path>>(places: &[P]) -> Failure {
         .hint("to go without a file: loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
         .hint(format!("to make one, write into {make} (config.example.toml shows every key):{SMALLEST}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_has_a_file_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let places: Vec<_> = ["a", "b", "c"].map(|name| dir.path().join(name)).to_vec();
+        fs::write(&places[1], "b").unwrap();
+        fs::write(&places[2], "c").unwrap();
+        assert_eq!(first(&places).unwrap(), (places[1].clone(), "b".to_owned()));
+    }
+
+    #[test]
+    fn the_systems_place_is_the_last() {
+        assert_eq!(places().last(), Some(&PathBuf::from(SYSTEM)));
+    }
+
+    #[test]
+    fn no_file_says_what_it_is_for_and_how_to_make_one() {
+        let failure =
+            first(&["/nowhere/user.toml".into(), "/nowhere/etc.toml".into()]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert_eq!(
+            failure.to_string(),
+            r#"loopkdc: error: the configuration says which KDC proxy serves which realm, and neither /nowhere/user.toml nor /nowhere/etc.toml exists
+loopkdc: hint: to go without a file: loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
+loopkdc: hint: to make one, write into /nowhere/etc.toml (config.example.toml shows every key):
+    [realms."EXAMPLE.COM"]
+    proxies = ["https://kdcproxy.example.com/KdcProxy"]"#
+        );
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        fs::write(&file, b"# caf\xe9\n").unwrap();
+        let failure = open(&file).unwrap_err();
+        assert_eq!(
+            failure.message(),
+            format!("{}: not UTF-8 at byte 5", file.display())
+        );
+    }
+}

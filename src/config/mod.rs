@@ -7,12 +7,16 @@ mod ca;
 mod entries;
 mod error;
 mod file;
+mod given;
 mod listen;
 mod locate;
 mod proxy;
 mod read;
 mod realms;
 mod warning;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -22,9 +26,10 @@ pub use proxy::ProxyUrl;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::failure::Failure;
-use entries::{Builder, Given};
+use entries::Builder;
 use error::Broken;
 use file::File;
+use given::Given;
 
 /// All that the command line says about the configuration. Kept by a daemon, to read the file again.
 #[derive(Debug, Clone, Default)]

@@ -34,7 +34,7 @@ impl ProxyUrl {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Broken::new(
-                "a proxy's URL carries no user name or password: MS-KKDCP authenticates nobody",
+                "a proxy's URL carries no user name or password: none would be sent",
             )
             .hint("leave out what stands before the @"));
         }

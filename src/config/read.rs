@@ -64,3 +64,26 @@ impl Unreadable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_by_that_name_is_missing_and_anything_else_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "text").unwrap();
+        assert_eq!(bytes(&file).unwrap(), b"text");
+        assert!(matches!(
+            bytes(&dir.path().join("none")),
+            Err(Unreadable::Missing)
+        ));
+        // The way goes through a file: nothing can be there either.
+        assert!(matches!(
+            bytes(&file.join("none")),
+            Err(Unreadable::Missing)
+        ));
+        assert!(matches!(bytes(dir.path()), Err(Unreadable::Other(_))));
+    }
+}

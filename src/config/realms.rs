@@ -49,11 +49,22 @@ impl RealmPattern {
         }
     }
 
-    /// Equal for patterns that stand for the same realms. No realm is mistaken for a wildcard:
-    /// `*` in a key of this kind comes from a wildcard alone.
-    pub(super) fn key(&self) -> Result<RealmKey, Broken> {
-        Ok(realm(&self.to_string())?.key())
+    /// Equal for patterns that stand for the same realms.
+    pub(super) fn key(&self) -> PatternKey {
+        match self {
+            Self::Exact(realm) => PatternKey::Exact(realm.key()),
+            Self::Suffix(suffix) => PatternKey::Suffix(suffix.key()),
+            Self::Any => PatternKey::Any,
+        }
     }
+}
+
+/// A pattern for comparing and for looking up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum PatternKey {
+    Exact(RealmKey),
+    Suffix(RealmKey),
+    Any,
 }
 
 impl fmt::Display for RealmPattern {

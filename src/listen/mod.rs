@@ -94,6 +94,28 @@ fn lacks_resources(error: &std::io::Error) -> bool {
 /// How long a listener that lacks resources waits before it tries again.
 const REST: Duration = Duration::from_millis(100);
 
+/// A lack of descriptors or memory, told once however long it lasts.
+#[derive(Debug, Default)]
+struct Shortage {
+    told: bool,
+}
+
+impl Shortage {
+    /// Waits a moment for what `error` says is lacking.
+    async fn rest(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(%error, "requests are kept waiting");
+        }
+        tokio::time::sleep(REST).await;
+    }
+
+    fn over(&mut self) {
+        if std::mem::take(&mut self.told) {
+            tracing::info!("requests are accepted again");
+        }
+    }
+}
+
 /// The listeners' addresses of one service, for the line that says ready.
 pub struct Addresses(Vec<String>);
 

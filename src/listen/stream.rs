@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::words::{self, OnStream};
-use super::{REST, Shared, lacks_resources};
+use super::{Shared, Shortage, lacks_resources};
 use crate::exchange::Arrival;
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
@@ -74,6 +74,7 @@ pub(super) async fn serve<L: Accept>(
     shared: Shared,
     connections: Connections,
 ) {
+    let mut shortage = Shortage::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -82,6 +83,7 @@ pub(super) async fn serve<L: Accept>(
         };
         match accepted {
             Ok(stream) => {
+                shortage.over();
                 let Some(seat) = connections.take(&shared) else {
                     continue;
                 };
@@ -94,8 +96,8 @@ pub(super) async fn serve<L: Accept>(
                 shared.tasks.spawn(connection.serve());
             }
             Err(error) if lacks_resources(&error) => {
-                tracing::warn!(%error, "cannot accept connections for now");
-                tokio::time::sleep(REST).await;
+                connections.make_room(&shared);
+                shortage.rest(&error).await;
             }
             // A peer's doing: gone before it was accepted.
             Err(error) => tracing::debug!(%error, "accepting a connection"),
@@ -144,18 +146,18 @@ impl Connections {
 
     /// A place for a new connection, unless all others are being answered.
     fn take(&self, shared: &Shared) -> Option<Seat> {
-        let mut seats = self.seats();
-        if seats.taken.len() >= seats.most {
-            shared.exchange.counters().evicted.add();
-            seats.evict()?;
+        if self.are_full() && !self.make_room(shared) {
+            return None;
         }
+        let mut seats = self.seats();
         let id = seats.next;
         seats.next += 1;
         let leave = shared.stop.child_token();
+        let silent_since = Some(Instant::now());
         seats.taken.insert(
             id,
             Taken {
-                silent_since: Some(Instant::now()),
+                silent_since,
                 leave: leave.clone(),
             },
         );
@@ -164,6 +166,20 @@ impl Connections {
             leave,
             connections: self.clone(),
         })
+    }
+
+    fn are_full(&self) -> bool {
+        let seats = self.seats();
+        seats.taken.len() >= seats.most
+    }
+
+    /// Ends the connection that has been silent for longest; says whether there was one.
+    fn make_room(&self, shared: &Shared) -> bool {
+        let evicted = self.seats().evict().is_some();
+        if evicted {
+            shared.exchange.counters().evicted.add();
+        }
+        evicted
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{REST, Shared, lacks_resources, words};
+use super::{Shared, Shortage, lacks_resources, words};
 use crate::exchange::Arrival;
 use crate::wire::{KerberosMessage, Service};
 
@@ -29,6 +29,7 @@ pub(super) async fn serve(
 ) {
     let socket = Arc::new(socket);
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut shortage = Shortage::default();
     loop {
         let received = tokio::select! {
             biased;
@@ -37,6 +38,7 @@ pub(super) async fn serve(
         };
         match received {
             Ok((length, peer)) => {
+                shortage.over();
                 let octets = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     // The client asks again in a second, or over TCP.
@@ -55,10 +57,7 @@ pub(super) async fn serve(
                     place,
                 ));
             }
-            Err(error) if lacks_resources(&error) => {
-                tracing::warn!(%error, "cannot receive datagrams for now");
-                tokio::time::sleep(REST).await;
-            }
+            Err(error) if lacks_resources(&error) => shortage.rest(&error).await,
             // A peer's doing: an ICMP answer to a reply whose client has gone.
             Err(error) => tracing::debug!(%error, "receiving a datagram"),
         }

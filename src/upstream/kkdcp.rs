@@ -20,6 +20,7 @@ const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
 #[derive(Debug)]
 pub struct KdcProxy {
     url: Url,
+    name: String,
     links: Links,
 }
 
@@ -41,15 +42,16 @@ impl KdcProxy {
     #[must_use]
     pub fn new(url: Url, tls: ClientConfig) -> Self {
         Self {
+            name: url.origin().ascii_serialization(),
             url,
             links: Links::new(tls),
         }
     }
 
-    /// The proxy's URL.
+    /// The proxy's scheme, host and port, for the log: the path of some proxies is a secret.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Sends one request, exactly once, and reads its reply.
@@ -101,7 +103,7 @@ fn unheard(error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
 }
 
 /// Reads the answer, capped before it is buffered, and gives the connection back.
-async fn receive(mut response: Response, lease: Lease<'_>) -> Result<Bytes, Fault> {
+async fn receive(mut response: Response, mut lease: Lease<'_>) -> Result<Bytes, Fault> {
     lease.heard(response.version(), keep_alive(response.headers()));
     if let Err(fault) = refuse_status(response.status()) {
         lease.leave_unread();

@@ -101,6 +101,7 @@ impl Links {
             link,
             connects_before,
             idle,
+            http2: false,
             given_back: false,
         })
     }
@@ -149,6 +150,8 @@ impl Link {
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
+            // Probes on idle connections would wake the radio; what may go over them is decided by their age.
+            .tcp_keepalive(None)
             .http2_keep_alive_interval(PING_EVERY)
             .http2_keep_alive_timeout(PING_ANSWERED)
             .http2_keep_alive_while_idle(false)
@@ -174,6 +177,7 @@ pub(super) struct Lease<'a> {
     link: Arc<Link>,
     connects_before: u32,
     idle: Duration,
+    http2: bool,
     given_back: bool,
 }
 
@@ -195,7 +199,7 @@ impl Lease<'_> {
     }
 
     /// The head of an answer came, with the keep-alive seconds it advertises.
-    pub(super) fn heard(&self, version: Version, keep_alive: Option<u64>) {
+    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<u64>) {
         let mut kept = lock(&self.links.kept);
         if self.was_reused() {
             kept.patience.observed = kept.patience.observed.max(self.idle);
@@ -204,7 +208,8 @@ impl Lease<'_> {
             .map(Duration::from_secs)
             .or(kept.patience.advertised);
         *lock(&self.link.heard) = Instant::now();
-        if version == Version::HTTP_2 {
+        self.http2 = version == Version::HTTP_2;
+        if self.http2 {
             kept.shared = Some(Arc::clone(&self.link));
         }
     }
@@ -213,7 +218,8 @@ impl Lease<'_> {
     pub(super) fn give_back(mut self) {
         self.given_back = true;
         let mut kept = lock(&self.links.kept);
-        if !kept.shares(&self.link) {
+        // Of two that were opened at once, the one heard last is shared, and the other ends with its requests.
+        if !self.http2 {
             kept.put(Arc::clone(&self.link));
         }
     }

@@ -109,3 +109,58 @@ impl fmt::Display for FieldTooLong {
 }
 
 impl std::error::Error for FieldTooLong {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deframer(max: usize, arrived: &[u8]) -> Deframer {
+        let mut deframer = Deframer::new(max);
+        deframer.buffer().extend_from_slice(arrived);
+        deframer
+    }
+
+    #[test]
+    fn a_length_stands_before_the_message() {
+        let framed = Framed::wrap(b"abc");
+        assert_eq!(&framed.as_bytes()[..], b"\0\0\0\x03abc");
+        assert_eq!(framed.message(), b"abc");
+    }
+
+    #[test]
+    fn several_messages_follow_each_other_and_the_last_may_be_incomplete() {
+        let mut deframer = deframer(9, b"\0\0\0\x01a\0\0\0\0\0\0\0\x02bc\0\0\0\x02d");
+        assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"a"))));
+        assert_eq!(deframer.next(), Ok(Some(Bytes::new())));
+        assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"bc"))));
+        assert_eq!(deframer.next(), Ok(None));
+        assert!(!deframer.is_empty());
+        deframer.buffer().extend_from_slice(b"e");
+        assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"de"))));
+        assert_eq!(deframer.next(), Ok(None));
+        assert!(deframer.is_empty());
+    }
+
+    #[test]
+    fn a_length_above_the_maximum_or_with_the_reserved_bit_ends_the_stream() {
+        assert_eq!(deframer(5, b"\0\0\0\x05").next(), Ok(None));
+        for length in [&b"\0\0\0\x06"[..], b"\x80\0\0\x01", b"\xff\xff\xff\xff"] {
+            let mut deframer = deframer(5, length);
+            assert_eq!(deframer.next(), Err(FieldTooLong));
+            deframer.buffer().extend_from_slice(b"\0\0\0\x01a");
+            assert_eq!(deframer.next(), Err(FieldTooLong));
+        }
+        // The reserved bit is refused even where the maximum would allow it.
+        assert_eq!(
+            deframer(usize::MAX, b"\x80\0\0\0").next(),
+            Err(FieldTooLong)
+        );
+    }
+
+    #[test]
+    fn memory_grows_with_what_arrived_not_with_what_was_declared() {
+        let mut deframer = deframer(1 << 30, b"\x3f\xff\xff\xff");
+        assert_eq!(deframer.next(), Ok(None));
+        assert!(deframer.buffer().capacity() <= 3 * READ_ROOM);
+    }
+}

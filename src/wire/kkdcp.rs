@@ -65,3 +65,72 @@ pub fn encode(message: &KdcProxyMessage<'_>) -> Vec<u8> {
 pub fn decode(body: &[u8]) -> Result<KdcProxyMessage<'_>, der::Error> {
     KdcProxyMessage::from_der(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::handmade::{field, integer, octets, sequence, string};
+    use super::*;
+
+    #[test]
+    fn a_request_is_encoded_as_the_specification_has_it() {
+        let message = field(0, &octets(b"\0\0\0\x03abc"));
+        let domain = field(1, &string("EXAMPLE.COM"));
+        let framed = Framed::wrap(b"abc");
+        let plain = encode_request(&framed, "EXAMPLE.COM", None);
+        assert_eq!(plain, sequence(&[&message, &domain]));
+        let hint = field(2, &integer(0x400));
+        let hinted = encode_request(&framed, "EXAMPLE.COM", Some(0x400));
+        assert_eq!(hinted, sequence(&[&message, &domain, &hint]));
+    }
+
+    #[test]
+    fn a_reply_may_repeat_domain_and_hint() {
+        let body = encode_request(&Framed::wrap(b"abc"), "EXAMPLE.COM", Some(u32::MAX));
+        let decoded = decode(&body).unwrap();
+        assert_eq!(decoded.target_domain.unwrap().as_bytes(), b"EXAMPLE.COM");
+        assert_eq!(decoded.dclocator_hint, Some(u32::MAX));
+        let bare = sequence(&[&field(0, &octets(b"\0\0\0\x03abc"))]);
+        assert_eq!(decode(&bare).unwrap().target_domain, None);
+    }
+
+    #[test]
+    fn the_length_is_optional_and_must_be_right_to_be_one() {
+        let message = |kerb_message: &[u8]| {
+            let body = sequence(&[&field(0, &octets(kerb_message))]);
+            decode(&body).unwrap().message()
+        };
+        assert_eq!(
+            message(b"\0\0\0\x03abc"),
+            (Bytes::from_static(b"abc"), true)
+        );
+        assert_eq!(message(b"\0\0\0\0"), (Bytes::new(), true));
+        for bare in [
+            &b"\0\0\0\x04abc"[..],
+            b"\0\0\0\x02abc",
+            b"\x6a\x03abc",
+            b"abc",
+            b"",
+        ] {
+            assert_eq!(message(bare), (Bytes::copy_from_slice(bare), false));
+        }
+    }
+
+    #[test]
+    fn a_body_is_one_message_in_der() {
+        let body = encode_request(&Framed::wrap(b"abc"), "EXAMPLE.COM", None);
+        for end in 0..body.len() {
+            assert!(decode(&body[..end]).is_err(), "{end}");
+        }
+        assert!(decode(&[&body[..], b"\0"].concat()).is_err());
+        let kerb_message = field(0, &octets(b"abc"));
+        for odd in [
+            sequence(&[&kerb_message, &field(3, &integer(1))]),
+            sequence(&[&kerb_message, &kerb_message]),
+            sequence(&[&field(1, &string("A"))]),
+            sequence(&[&kerb_message, &field(2, b"\x02\x02\x00\x01")]),
+            [&[0x30, 0x81, kerb_message.len() as u8], &kerb_message[..]].concat(),
+        ] {
+            assert!(decode(&odd).is_err(), "{odd:x?}");
+        }
+    }
+}

@@ -106,3 +106,94 @@ fn cut(text: &str, max: usize) -> &str {
 pub(super) fn claims_success(error: &krb_error::Received<'_>) -> bool {
     error.e_data.is_some_and(|data| data.starts_with(&[0, 0]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::handmade::{ap_req, field, integer, kpasswd_frame, message};
+    use super::super::{KerberosMessage, Kind, Reply, ReplyKind, Resend};
+    use super::*;
+    use std::time::Duration;
+
+    fn parse(bytes: Vec<u8>) -> Result<KerberosMessage, NotKerberos> {
+        KerberosMessage::parse(Service::Kpasswd, bytes.into())
+    }
+
+    fn changepw() -> Vec<u8> {
+        ap_req("EXAMPLE.COM", &["kadmin", "changepw"])
+    }
+
+    #[test]
+    fn a_change_goes_to_the_realm_of_its_ticket() {
+        for version in [1, 0xff80] {
+            let request = parse(kpasswd_frame(version, &changepw(), &message(21, &[]))).unwrap();
+            assert_eq!(request.kind(), Kind::Kpasswd);
+            assert_eq!(request.service(), Service::Kpasswd);
+            assert_eq!(request.resend(), Resend::Once);
+            assert_eq!(request.realm().as_str(), "EXAMPLE.COM");
+            let ticket = request.ticket().unwrap();
+            assert_eq!(ticket[0], 0x61);
+            assert!(changepw().ends_with(ticket));
+        }
+    }
+
+    #[test]
+    fn a_frame_must_hold_what_it_declares() {
+        let whole = kpasswd_frame(1, &changepw(), &message(21, &[]));
+        for end in 0..whole.len() {
+            assert!(parse(whole[..end].to_vec()).is_err(), "{end}");
+        }
+        assert!(parse([&whole[..], b"after it"].concat()).is_ok());
+        let mut short = whole;
+        short[1] = 5;
+        assert!(parse(short).is_err());
+    }
+
+    #[test]
+    fn other_versions_and_other_parts_are_no_request() {
+        let krb_priv = message(21, &[]);
+        assert!(parse(kpasswd_frame(2, &changepw(), &krb_priv)).is_err());
+        assert!(parse(kpasswd_frame(1, &changepw(), b"")).is_err());
+        assert!(parse(kpasswd_frame(1, &message(15, &[]), &krb_priv)).is_err());
+        let realmless = message(14, &[&field(3, &message(1, &[&field(0, &integer(5))]))]);
+        assert!(parse(kpasswd_frame(1, &realmless, &krb_priv)).is_err());
+    }
+
+    #[test]
+    fn a_failure_is_told_in_the_frame_as_a_hard_error() {
+        let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
+        let text = "not changed: für dich";
+        let bytes = error_reply(Some(&realm), 60, text, SystemTime::UNIX_EPOCH);
+        assert_eq!(bytes[2..6], [0, 1, 0, 0]);
+        let reply = Reply::parse(Service::Kpasswd, bytes.clone().into()).unwrap();
+        assert_eq!(reply.kind(), ReplyKind::Kpasswd);
+        assert_eq!(reply.error_code(), Some(60));
+        let error = krb_error::Received::parse(&bytes[6..]).unwrap();
+        let e_data = error.e_data.unwrap();
+        assert_eq!(e_data[..2], [0, 2]);
+        assert_eq!(std::str::from_utf8(&e_data[2..]).unwrap().trim_end(), text);
+    }
+
+    #[test]
+    fn no_length_of_a_failure_reads_as_a_bare_krb_error() {
+        let mut padded = 0;
+        for length in 0..=MAX_TEXT {
+            let text = "x".repeat(length);
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+            let bytes = error_reply(None, 60, &text, now);
+            assert_ne!(bytes[1], 0x7e);
+            assert_ne!(bytes[1], 0x5e);
+            assert!(Reply::parse(Service::Kpasswd, bytes.clone().into()).is_ok());
+            padded += usize::from(bytes.ends_with(b" "));
+        }
+        assert!(padded > 0);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = "ä".repeat(MAX_TEXT);
+        let bytes = error_reply(None, 60, &text, SystemTime::UNIX_EPOCH);
+        let error = krb_error::Received::parse(&bytes[6..]).unwrap();
+        let told = std::str::from_utf8(&error.e_data.unwrap()[2..]).unwrap();
+        assert_eq!(told.trim_end(), "ä".repeat(MAX_TEXT / 2));
+    }
+}

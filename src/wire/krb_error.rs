@@ -193,3 +193,75 @@ impl<'a> Received<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Reply, ReplyKind, handmade};
+    use super::*;
+
+    #[test]
+    fn an_error_is_encoded_as_rfc_4120_has_it() {
+        let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        let bytes = encode(86, Some(&realm), Service::Kdc, Some("no \u{e4}nswer"), now);
+        let sname = handmade::sequence(&[
+            &handmade::field(0, &handmade::integer(2)),
+            &handmade::field(
+                1,
+                &handmade::sequence(&[
+                    &handmade::string("krbtgt"),
+                    &handmade::string("EXAMPLE.COM"),
+                ]),
+            ),
+        ]);
+        let expected = handmade::message(
+            30,
+            &[
+                &handmade::field(0, &handmade::integer(5)),
+                &handmade::field(1, &handmade::integer(30)),
+                &handmade::field(4, &handmade::tlv(0x18, &[b"20231114221320Z"])),
+                &handmade::field(5, &handmade::integer(123_456)),
+                &handmade::field(6, &handmade::integer(86)),
+                &handmade::field(9, &handmade::string("EXAMPLE.COM")),
+                &handmade::field(10, &sname),
+                &handmade::field(11, &handmade::string("no ?nswer")),
+            ],
+        );
+        // The tag number 30 is the last one that fits one octet, as `handmade` writes them.
+        assert_eq!(bytes, expected);
+        let reply = Reply::parse(Service::Kdc, bytes.into()).unwrap();
+        assert_eq!(reply.kind(), ReplyKind::KrbError);
+        assert_eq!(reply.error_code(), Some(86));
+    }
+
+    #[test]
+    fn an_error_without_a_realm_names_a_placeholder() {
+        let bytes = encode(61, None, Service::Kpasswd, None, SystemTime::UNIX_EPOCH);
+        let fields = exactly(&bytes, application(NUMBER)).unwrap();
+        let fields = exactly(fields, Tag::Sequence).unwrap();
+        assert_eq!(field(fields, 9).unwrap(), handmade::string("-"));
+        let changepw = [handmade::string("kadmin"), handmade::string("changepw")].concat();
+        assert!(field(fields, 10).unwrap().ends_with(&changepw));
+        assert_eq!(field(fields, 11), None);
+    }
+
+    #[test]
+    fn any_clock_makes_an_error() {
+        let day = Duration::from_secs(86_400);
+        for now in [
+            SystemTime::UNIX_EPOCH - day,
+            SystemTime::UNIX_EPOCH + END_OF_9999 + day,
+        ] {
+            let bytes = encode(52, None, Service::Kdc, None, now);
+            assert!(Reply::parse(Service::Kdc, bytes.into()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let text = "x".repeat(100_000);
+        let bytes = encode(60, None, Service::Kdc, Some(&text), SystemTime::UNIX_EPOCH);
+        assert!(bytes.len() < 512);
+        assert!(Reply::parse(Service::Kdc, bytes.into()).is_ok());
+    }
+}

@@ -97,7 +97,8 @@ impl KerberosMessage {
     }
 
     fn parse_kdc_req(bytes: Bytes) -> Result<Self, NotKerberos> {
-        let (kind, kdc_req) = kdc_req(&bytes).ok_or(NotKerberos("not an AS-REQ or TGS-REQ"))?;
+        let (kind, kdc_req) =
+            read_kdc_req(&bytes).ok_or(NotKerberos("not an AS-REQ or TGS-REQ"))?;
         let mut realm = body_realm(kdc_req)?;
         if realm.is_anonymous() {
             realm = padata::realm_by_ticket(kdc_req).unwrap_or(realm);
@@ -173,7 +174,7 @@ impl KerberosMessage {
 }
 
 /// The fields of the KDC-REQ that `input` begins with (RFC 4120 5.4.1).
-fn kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
+fn read_kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
     let as_req = inside(input, application(10)).map(|content| (Kind::AsReq, content));
     let kdc_req = || inside(input, application(12)).map(|content| (Kind::TgsReq, content));
     let (kind, content) = as_req.or_else(kdc_req)?;
@@ -188,4 +189,162 @@ fn body_realm(kdc_req: &[u8]) -> Result<Realm, NotKerberos> {
     let realm = field(body, 2).and_then(|realm| inside(realm, Tag::GeneralString));
     let realm = realm.ok_or(NotKerberos("the request's body has no realm"))?;
     Ok(Realm::parse(realm)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::handmade::{
+        ap_req, field, fx_fast, integer, kdc_req, message, octets, pa_data, sequence, string,
+    };
+    use super::*;
+
+    fn kdc(bytes: Vec<u8>) -> Result<KerberosMessage, NotKerberos> {
+        KerberosMessage::parse(Service::Kdc, bytes.into())
+    }
+
+    fn realm_of(bytes: Vec<u8>) -> String {
+        kdc(bytes).unwrap().realm().to_string()
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_tag_and_its_realm_by_its_body() {
+        let as_req = kdc(kdc_req(10, &[], "Example.COM")).unwrap();
+        assert_eq!(as_req.kind(), Kind::AsReq);
+        assert_eq!(as_req.service(), Service::Kdc);
+        assert_eq!(as_req.realm().as_str(), "Example.COM");
+        assert_eq!(as_req.ticket(), None);
+        let tgs_req = kdc(kdc_req(12, &[], "EXAMPLE.COM")).unwrap();
+        assert_eq!(tgs_req.kind(), Kind::TgsReq);
+        assert!(kdc(kdc_req(11, &[], "EXAMPLE.COM")).is_err());
+    }
+
+    #[test]
+    fn only_the_way_to_the_realm_is_read() {
+        // Each of these breaks a rule that KDCs don't enforce, or that they are the ones to enforce.
+        let body = sequence(&[&field(2, &string("EXAMPLE.COM")), b"\xff\xff"]);
+        let odd = message(
+            10,
+            &[&field(1, b"odd"), &field(2, b""), &field(4, &body), b"\x1f"],
+        );
+        let trailed = [odd, b"octets after it".to_vec()].concat();
+        let parsed = kdc(trailed.clone()).unwrap();
+        assert_eq!(parsed.realm().as_str(), "EXAMPLE.COM");
+        assert_eq!(&parsed.bytes()[..], &trailed[..]);
+        assert_eq!(parsed.framed().message(), &trailed[..]);
+    }
+
+    #[test]
+    fn what_has_no_realm_is_not_a_request() {
+        let no_body = message(10, &[&field(1, &integer(5))]);
+        let no_realm = message(10, &[&field(4, &sequence(&[&field(0, &[])]))]);
+        let other_type = message(
+            10,
+            &[&field(4, &sequence(&[&field(2, &octets(b"EXAMPLE.COM"))]))],
+        );
+        for bytes in [no_body, no_realm, other_type, kdc_req(10, &[], ""), vec![]] {
+            assert!(kdc(bytes).is_err());
+        }
+        let cut = kdc_req(10, &[], "EXAMPLE.COM");
+        for end in 0..cut.len() {
+            assert!(kdc(cut[..end].to_vec()).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_at_most_128_kib() {
+        let mut bytes = kdc_req(10, &[], "EXAMPLE.COM");
+        bytes.resize(MAX_REQUEST, 0);
+        assert!(kdc(bytes.clone()).is_ok());
+        bytes.push(0);
+        assert!(kdc(bytes).is_err());
+    }
+
+    #[test]
+    fn preauthentication_of_any_unknown_kind_is_sent_once() {
+        let resend = |padata: &[Vec<u8>]| kdc(kdc_req(10, padata, "A")).unwrap().resend();
+        let harmless = [3, 10, 11, 19, 128, 149, 150, 165, 167];
+        for kind in -5..700 {
+            let expected = match harmless.contains(&kind) {
+                true => Resend::Harmless,
+                false => Resend::Once,
+            };
+            assert_eq!(
+                resend(&[pa_data(149, b""), pa_data(kind, b"")]),
+                expected,
+                "{kind}"
+            );
+        }
+        assert_eq!(resend(&[]), Resend::Harmless);
+        assert_eq!(resend(&[b"\x30\x80".to_vec()]), Resend::Once, "not DER");
+        assert_eq!(resend(&[sequence(&[])]), Resend::Once, "no type");
+        let too_big = sequence(&[&field(1, b"\x02\x05\x01\x00\x00\x00\x03")]);
+        assert_eq!(resend(&[too_big]), Resend::Once);
+    }
+
+    #[test]
+    fn padata_that_is_no_sequence_is_sent_once() {
+        let body = field(4, &sequence(&[&field(2, &string("A"))]));
+        let odd = message(10, &[&field(3, &octets(b"")), &body]);
+        assert_eq!(kdc(odd).unwrap().resend(), Resend::Once);
+    }
+
+    #[test]
+    fn a_tgs_req_may_be_sent_again_whatever_it_carries() {
+        let tgs_req = kdc_req(12, &[pa_data(1, b""), pa_data(136, b"")], "A");
+        assert_eq!(kdc(tgs_req).unwrap().resend(), Resend::Harmless);
+    }
+
+    const ANONYMOUS: &str = "WELLKNOWN:ANONYMOUS";
+
+    #[test]
+    fn an_anonymous_request_goes_where_its_armor_ticket_is_read() {
+        let fast = |number, armor: &[u8]| {
+            let fx_fast = pa_data(136, &fx_fast(1, Some(armor)));
+            realm_of(kdc_req(number, &[pa_data(2, b""), fx_fast], ANONYMOUS))
+        };
+        assert_eq!(
+            fast(10, &ap_req("A.EXAMPLE", &["krbtgt", "B.EXAMPLE"])),
+            "B.EXAMPLE"
+        );
+        assert_eq!(
+            fast(12, &ap_req("A.EXAMPLE", &["krbtgt", "B.EXAMPLE"])),
+            "B.EXAMPLE"
+        );
+        assert_eq!(
+            fast(10, &ap_req("A.EXAMPLE", &["host", "www"])),
+            "A.EXAMPLE"
+        );
+        assert_eq!(fast(10, &ap_req("A.EXAMPLE", &["krbtgt"])), "A.EXAMPLE");
+        assert_eq!(fast(10, b"no AP-REQ"), ANONYMOUS);
+    }
+
+    #[test]
+    fn an_anonymous_tgs_req_without_armor_goes_where_its_own_ticket_is_read() {
+        let own = pa_data(1, &ap_req("A.EXAMPLE", &["krbtgt", "B.EXAMPLE"]));
+        let armor = ap_req("A.EXAMPLE", &["krbtgt", "C.EXAMPLE"]);
+        let request = |fx_fast: Vec<u8>| {
+            let padata = [own.clone(), pa_data(136, &fx_fast)];
+            realm_of(kdc_req(12, &padata, ANONYMOUS))
+        };
+        assert_eq!(request(fx_fast(0, None)), "B.EXAMPLE");
+        assert_eq!(
+            request(fx_fast(2, Some(&armor))),
+            "B.EXAMPLE",
+            "not an AP-REQ's armor"
+        );
+        assert_eq!(request(fx_fast(1, Some(&armor))), "C.EXAMPLE");
+    }
+
+    #[test]
+    fn an_anonymous_request_without_a_ticket_stays_anonymous() {
+        assert_eq!(realm_of(kdc_req(10, &[], ANONYMOUS)), ANONYMOUS);
+        let fast = pa_data(136, &fx_fast(0, None));
+        assert_eq!(realm_of(kdc_req(10, &[fast], ANONYMOUS)), ANONYMOUS);
+    }
+
+    #[test]
+    fn a_realm_in_the_body_wins_over_any_ticket() {
+        let fast = pa_data(136, &fx_fast(1, Some(&ap_req("B", &["krbtgt", "C"]))));
+        assert_eq!(realm_of(kdc_req(10, &[fast], "A")), "A");
+    }
 }

@@ -6,6 +6,8 @@
 
 mod asn1;
 mod framed;
+#[cfg(test)]
+mod handmade;
 pub mod kkdcp;
 pub mod kpasswd;
 pub mod krb_error;

@@ -113,3 +113,34 @@ impl fmt::Display for RealmError {
 }
 
 impl std::error::Error for RealmError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_realm_is_kept_as_sent_and_compared_without_case() {
+        let realm = Realm::parse(b"Example.COM").unwrap();
+        assert_eq!(realm.as_str(), "Example.COM");
+        assert_eq!(realm.to_string(), "Example.COM");
+        assert_eq!(realm.key(), Realm::parse(b"eXAMPLE.com").unwrap().key());
+        assert_eq!(realm.key().to_string(), "EXAMPLE.COM");
+        assert_ne!(realm.key(), Realm::parse(b"EXAMPLE.ORG").unwrap().key());
+    }
+
+    #[test]
+    fn a_realm_has_1_to_255_printable_octets() {
+        let kind = |octets: &[u8]| Realm::parse(octets).map(|_| ()).unwrap_err();
+        assert_eq!(kind(b""), RealmError::Empty);
+        assert_eq!(kind(&[b'A'; 256]), RealmError::TooLong);
+        assert!(Realm::parse(&[b'A'; 255]).is_ok());
+        for octet in 0..=255 {
+            let parsed = Realm::parse(&[b'A', octet]).map(|_| ());
+            let expected = match octet {
+                0x20..=0x7e => Ok(()),
+                _ => Err(RealmError::Character),
+            };
+            assert_eq!(parsed, expected, "{octet:#x}");
+        }
+    }
+}

@@ -132,3 +132,113 @@ fn refuse_claimed_success(error: &Received<'_>) -> Result<(), NotKerberos> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::handmade::{field, integer, kpasswd_frame, message, octets, string};
+    use super::*;
+
+    fn kdc(bytes: Vec<u8>) -> Result<Reply, NotKerberos> {
+        Reply::parse(Service::Kdc, bytes.into())
+    }
+
+    fn kpasswd(bytes: Vec<u8>) -> Result<Reply, NotKerberos> {
+        Reply::parse(Service::Kpasswd, bytes.into())
+    }
+
+    fn error(code: i32, e_data: Option<&[u8]>) -> Vec<u8> {
+        let e_data = e_data.map(|data| field(12, &octets(data)));
+        message(
+            30,
+            &[&field(6, &integer(code)), &e_data.unwrap_or_default()],
+        )
+    }
+
+    #[test]
+    fn a_reply_is_exactly_one_message() {
+        for number in [11, 13] {
+            let rep = message(number, &[&field(0, &integer(5))]);
+            assert!(kdc(rep.clone()).is_ok());
+            assert!(kdc([&rep[..], b"\0"].concat()).is_err());
+            assert!(kdc([&b"\0"[..], &rep].concat()).is_err());
+            assert!(kdc(rep[..rep.len() - 1].to_vec()).is_err());
+            assert!(kpasswd(rep).is_err());
+        }
+        assert!(kdc(message(10, &[])).is_err());
+        assert!(kdc(b"<html>Please log in</html>".to_vec()).is_err());
+        assert!(kdc(vec![]).is_err());
+        assert!(kpasswd(vec![]).is_err());
+    }
+
+    #[test]
+    fn a_reply_has_at_most_1_mib() {
+        let filled = |length: usize| {
+            let head = |tag, more: usize| {
+                let octets = u32::try_from(length - more).unwrap().to_be_bytes();
+                [&[tag, 0x83], &octets[1..]].concat()
+            };
+            let mut rep = [head(0x6b, 5), head(0x30, 10)].concat();
+            rep.resize(length, 0);
+            rep
+        };
+        assert!(kdc(filled(MAX_REPLY)).is_ok());
+        assert!(kdc(filled(MAX_REPLY + 1)).is_err());
+    }
+
+    #[test]
+    fn an_error_tells_its_code() {
+        assert_eq!(kdc(error(25, None)).unwrap().error_code(), Some(25));
+        assert_eq!(kdc(error(-1, Some(b""))).unwrap().error_code(), Some(-1));
+        let bare = kpasswd(error(29, None)).unwrap();
+        assert_eq!(
+            (bare.kind(), bare.error_code()),
+            (ReplyKind::KrbError, Some(29))
+        );
+        assert!(kdc(message(30, &[&field(5, &integer(1))])).is_err());
+    }
+
+    #[test]
+    fn a_kpasswd_reply_is_a_result_or_an_error() {
+        let (ap_rep, krb_priv) = (message(15, &[]), message(21, &[]));
+        for version in [1, 0xff80] {
+            let result = kpasswd(kpasswd_frame(version, &ap_rep, &krb_priv)).unwrap();
+            assert_eq!(
+                (result.kind(), result.error_code()),
+                (ReplyKind::Kpasswd, None)
+            );
+            let refused = kpasswd(kpasswd_frame(version, b"", &error(60, Some(b"\0\x04no"))));
+            assert_eq!(refused.unwrap().error_code(), Some(60));
+        }
+        assert!(kpasswd(kpasswd_frame(2, &ap_rep, &krb_priv)).is_err());
+        assert!(kpasswd(kpasswd_frame(1, &krb_priv, &krb_priv)).is_err());
+        assert!(kpasswd(kpasswd_frame(1, &ap_rep, &error(60, None))).is_err());
+        assert!(kpasswd(kpasswd_frame(1, b"", &krb_priv)).is_err());
+        let trailed = [kpasswd_frame(1, &ap_rep, &krb_priv), vec![0]].concat();
+        assert!(kpasswd(trailed).is_err());
+        assert!(kdc(kpasswd_frame(1, &ap_rep, &krb_priv)).is_err());
+    }
+
+    #[test]
+    fn nothing_unauthenticated_says_that_the_password_was_changed() {
+        for e_data in [&b"\0\0"[..], b"\0\0Success"] {
+            assert!(kpasswd(kpasswd_frame(1, b"", &error(60, Some(e_data)))).is_err());
+            assert!(kpasswd(error(60, Some(e_data))).is_err());
+            // To the KDC service e-data means something else.
+            assert!(kdc(error(60, Some(e_data))).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_error_that_two_readers_could_read_differently_is_refused() {
+        let code = field(6, &integer(60));
+        let [refusal, success] = [b"\0\x02", b"\0\0"].map(|data| field(12, &octets(data)));
+        let framed = |parts: &[&[u8]]| kpasswd(kpasswd_frame(1, b"", &message(30, parts)));
+        assert!(framed(&[&code, &refusal]).is_ok());
+        assert!(framed(&[&code, &refusal, &success]).is_err());
+        assert!(framed(&[&refusal, &code]).is_err());
+        assert!(framed(&[&code, &refusal, b"\xac\x80"]).is_err());
+        assert!(framed(&[&code, &field(12, &string("\0\0"))]).is_err());
+        let nested = field(12, &[octets(b"\0\x02"), octets(b"\0\0")].concat());
+        assert!(framed(&[&code, &nested]).is_err());
+    }
+}

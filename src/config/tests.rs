@@ -1,0 +1,71 @@
+//! The configuration, without files but for certificates.
+
+mod example;
+mod listen;
+mod proxies;
+mod realms;
+mod syntax;
+mod values;
+
+use std::path::Path;
+
+use super::{Config, Sources};
+
+/// A test by that name: the text is refused in these words.
+macro_rules! refused {
+    ($($name:ident: $text:expr => $words:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(error($text), $words.trim_start_matches('\n').trim_end());
+        })*
+    };
+}
+
+use refused;
+
+/// A realm that nothing is wrong with.
+const REALM: &str = "[realms.\"A\"]\nproxies = [\"https://p\"]\n";
+
+fn build(text: &str) -> Config {
+    build_with(text, &Sources::default())
+}
+
+fn build_with(text: &str, sources: &Sources) -> Config {
+    let built = Config::build(text, Path::new("/nowhere"), sources);
+    built.unwrap_or_else(|broken| panic!("{}", show(text, broken)))
+}
+
+/// What the user reads.
+fn error(text: &str) -> String {
+    error_with(text, &Sources::default())
+}
+
+fn error_with(text: &str, sources: &Sources) -> String {
+    match Config::build(text, Path::new("/nowhere"), sources) {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(broken) => show(text, broken),
+    }
+}
+
+fn show(text: &str, broken: super::error::Broken) -> String {
+    broken
+        .into_failure(Some((Path::new("f.toml"), text)))
+        .to_string()
+}
+
+fn given(options: &[&str]) -> Sources {
+    Sources {
+        realms: options.iter().map(ToString::to_string).collect(),
+        ..Sources::default()
+    }
+}
+
+/// A certificate that can be a root, in PEM.
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::new(vec!["proxy.example".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap()
+        .pem()
+}

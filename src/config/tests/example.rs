@@ -1,0 +1,82 @@
+//! The example that is shipped.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{build, certificate};
+use crate::config::file::File;
+use crate::config::{Config, Sources};
+
+const EXAMPLE: &str = include_str!("../../../packaging/config.example.toml");
+
+/// Takes the `#` from the settings, as its head says.
+fn in_use() -> String {
+    let line = |line: &'static str| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting,
+        _ => line,
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The keys that `table` may hold, as its own error lists them.
+fn known(table: &str) -> BTreeSet<String> {
+    let broken = File::parse(&format!("{table}\nno-such-key = 1\n")).unwrap_err();
+    let shown = broken.into_failure(None).to_string();
+    let (_, keys) = shown.split_once("the keys known here are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn as_shipped_it_says_nothing() {
+    let config = build(EXAMPLE);
+    assert_eq!(config.listen, build("").listen);
+    assert!(config.realms.is_empty());
+}
+
+#[test]
+fn in_use_it_is_valid_and_says_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("example-ca.pem"), certificate()).unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, in_use()).unwrap();
+    let config = Config::load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+    .unwrap();
+    assert_eq!(config.warnings(), [""; 0]);
+
+    let mut listen = build("").listen;
+    listen
+        .kdc
+        .iter_mut()
+        .chain(&mut listen.kpasswd)
+        .for_each(|endpoint| endpoint.optional = false);
+    assert_eq!(config.listen, listen);
+    let plain = &build("[realms.\"A\"]\nproxies = [\"https://p\"]\n").realms[0];
+    let [entry] = &config.realms[..] else {
+        panic!("{:?}", config.realms)
+    };
+    assert_eq!(
+        (entry.deadline, entry.on_failure),
+        (plain.deadline, plain.on_failure)
+    );
+    assert_eq!(entry.aliases.len(), 1);
+}
+
+#[test]
+fn every_key_stands_in_it() {
+    let text = in_use();
+    let shown: toml::Table = toml::from_str(&text).unwrap();
+    let keys = |table: &toml::Value| {
+        table
+            .as_table()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(keys(&shown["listen"]), known("[listen]"));
+    let of_realms = &keys(&shown["defaults"]) | &keys(&shown["realms"]["EXAMPLE.COM"]);
+    assert_eq!(of_realms, known("[realms.\"A\"]"));
+}

@@ -1,0 +1,181 @@
+//! What is refused of proxies, of the certificates that vouch for them, and of the command line.
+
+use std::fs;
+
+use super::{REALM, certificate, error, error_with, given, refused};
+use crate::config::{Config, Sources};
+
+refused! {
+    a_proxy_without_a_scheme: "[defaults]\nproxies = [\"https://p\", \"kdcproxy.example.com\"]\n" => r#"
+loopkdc: error: f.toml:2:25: a proxy is an https:// URL
+  |
+2 | proxies = ["https://p", "kdcproxy.example.com"]
+  |                         ^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write "https://kdcproxy.example.com"
+"#;
+    a_proxy_with_a_port_and_no_scheme: "[defaults]\nproxies = [\"kdcproxy.example.com:443/x\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL
+  |
+2 | proxies = ["kdcproxy.example.com:443/x"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write "https://kdcproxy.example.com:443/x"
+"#;
+    a_proxy_of_another_scheme: "[defaults]\nproxies = [\"ldap://kdc\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL
+  |
+2 | proxies = ["ldap://kdc"]
+  |            ^^^^^^^^^^^^
+loopkdc: hint: ldap:// leads to no KDC proxy: write it like "https://kdcproxy.example.com/KdcProxy"
+"#;
+    a_proxy_without_a_host: "[defaults]\nproxies = [\"https://:443/KdcProxy\"]\n" => r#"
+loopkdc: error: f.toml:2:12: not a URL: empty host
+  |
+2 | proxies = ["https://:443/KdcProxy"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
+"#;
+    a_proxy_that_is_empty: "[defaults]\nproxies = [\"\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL, this is empty
+  |
+2 | proxies = [""]
+  |            ^^
+loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
+"#;
+    a_proxy_with_a_password: "[defaults]\nproxies = [\"https://u:s@p/KdcProxy\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy's URL carries no user name or password: none would be sent
+  |
+2 | proxies = ["https://u:s@p/KdcProxy"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: leave out what stands before the @
+"#;
+    a_proxy_with_a_fragment: "[defaults]\nproxies = [\"https://p/KdcProxy#x\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy's URL has no fragment: it would never be sent
+  |
+2 | proxies = ["https://p/KdcProxy#x"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: leave out the # and what follows
+"#;
+    a_proxy_listed_twice: "[realms.\"A\"]\nproxies = [\"https://p\", \"https://P:443/KdcProxy\"]\n" => r#"
+loopkdc: error: f.toml:2:25: https://p/KdcProxy is listed twice
+  |
+2 | proxies = ["https://p", "https://P:443/KdcProxy"]
+  |                         ^^^^^^^^^^^^^^^^^^^^^^^^
+"#;
+    plain_text: "[realms.\"A\"]\nproxies = [\"http://p\"]\n" => r#"
+loopkdc: error: f.toml:2:12: http:// would send what realm A is asked across the network in plain text
+  |
+2 | proxies = ["http://p"]
+  |            ^^^^^^^^^^
+loopkdc: hint: write https://, or set allow-plaintext = true for the realm in the file
+"#;
+    plain_text_that_one_realm_forbids: "[defaults]\nproxies = [\"http://p\"]\nallow-plaintext = true\n[realms.\"A\"]\nallow-plaintext = false\n" => r#"
+loopkdc: error: f.toml:2:12: http:// would send what realm A is asked across the network in plain text
+  |
+2 | proxies = ["http://p"]
+  |            ^^^^^^^^^^
+loopkdc: hint: write https://, or set allow-plaintext = true for the realm in the file
+"#;
+    a_ca_file_that_is_not_there: "[realms.\"A\"]\nproxies = [\"https://p\"]\nca-file = \"ca.pem\"\n" => r#"
+loopkdc: error: f.toml:3:11: ca-file /nowhere/ca.pem does not exist
+  |
+3 | ca-file = "ca.pem"
+  |           ^^^^^^^^
+"#;
+}
+
+#[test]
+fn the_command_line_keeps_the_rules_of_the_file() {
+    let example =
+        "loopkdc: hint: write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy";
+    assert_eq!(
+        error_with("", &given(&["A"])),
+        format!("loopkdc: error: --realm A: no = between the realm and its proxy\n{example}")
+    );
+    let plain = error_with("", &given(&["A=https://p", "A=http://p"]));
+    assert!(
+        plain.starts_with(
+            "loopkdc: error: --realm A=http://p: http:// would send what realm A is asked"
+        ),
+        "{plain}"
+    );
+    let twice = error_with("", &given(&["A=https://p", "a=https://p"]));
+    assert_eq!(
+        twice,
+        "loopkdc: error: --realm a=https://p: https://p/KdcProxy is listed twice"
+    );
+    let alias = error_with(
+        &format!("{REALM}aliases = [\"B\"]\n"),
+        &given(&["B=https://p"]),
+    );
+    assert_eq!(
+        alias,
+        "loopkdc: error: --realm B=https://p: realm B is configured twice (letter case makes no difference)"
+    );
+    let wide = Sources {
+        listen_kdc: vec!["192.0.2.1:88".to_owned()],
+        ..Sources::default()
+    };
+    assert!(error_with("", &wide).starts_with(
+        "loopkdc: error: --listen-kdc 192.0.2.1:88: 192.0.2.1:88 is not a loopback address\n"
+    ));
+    let ca = Sources {
+        ca_file: Some("/nowhere/ca.pem".into()),
+        ..given(&["A=https://p"])
+    };
+    assert_eq!(
+        error_with("", &ca),
+        "loopkdc: error: --ca: ca-file /nowhere/ca.pem does not exist"
+    );
+}
+
+/// Loads a configuration that names `ca.pem` beside it, and returns what the user reads.
+fn with_ca(pem: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(dir.path().join("ca.pem"), pem).unwrap();
+    fs::write(&file, format!("{REALM}ca-file = \"ca.pem\"\n")).unwrap();
+    let failure = Config::load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+    .unwrap_err();
+    failure
+        .to_string()
+        .replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn a_ca_file_without_certificates() {
+    assert_eq!(
+        with_ca("\x30\x03\x02\x01\x01"),
+        "loopkdc: error: config.toml:3:11: ca-file ca.pem holds no certificate in PEM
+  |
+3 | ca-file = \"ca.pem\"
+  |           ^^^^^^^^
+loopkdc: hint: if it is in DER, convert it: openssl x509 -inform der -in ca.pem -out ca.pem.pem"
+    );
+}
+
+#[test]
+fn a_ca_file_cut_short() {
+    let whole = certificate();
+    let shown = with_ca(&whole[..whole.len() - 10]);
+    assert!(
+        shown.starts_with("loopkdc: error: config.toml:3:11: ca-file ca.pem is not PEM: "),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_ca_file_whose_second_certificate_is_none() {
+    let shown = with_ca(&format!(
+        "{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        certificate()
+    ));
+    assert!(
+        shown.starts_with(
+            "loopkdc: error: config.toml:3:11: ca-file ca.pem: certificate 2 is of no use: "
+        ),
+        "{shown}"
+    );
+}

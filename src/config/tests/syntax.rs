@@ -1,0 +1,57 @@
+//! What is refused before any rule of a value.
+
+use super::{error, refused};
+
+refused! {
+    a_key_that_nobody_knows: "[listen]\nport = 88\n" => r#"
+loopkdc: error: f.toml:2:1: unknown key `port`
+  |
+2 | port = 88
+  | ^^^^
+loopkdc: hint: the keys known here are kdc, kpasswd, allow-remote-clients, unix-mode, udp-reply-max-bytes, max-connections, idle-timeout-seconds, max-in-flight
+"#;
+    a_table_that_nobody_knows: "[realm.\"A\"]\n" => r#"
+loopkdc: error: f.toml:1:2: unknown key `realm`
+  |
+1 | [realm."A"]
+  |  ^^^^^
+loopkdc: hint: the keys known here are listen, defaults, realms
+"#;
+    a_realm_without_quotes: "[realms.EXAMPLE.COM]\nproxies = [\"https://p\"]\n" => r#"
+loopkdc: error: f.toml:1:17: unknown key `COM`
+  |
+1 | [realms.EXAMPLE.COM]
+  |                 ^^^
+loopkdc: hint: a realm needs quotes here: [realms."EXAMPLE.COM"]
+"#;
+    what_is_not_toml: "[listen]\nkdc = [\"127.0.0.1:88\"\nkpasswd = []\n" => r#"
+loopkdc: error: f.toml:3:1: missing comma between array elements, expected `,`
+  |
+3 | kpasswd = []
+  | ^
+"#;
+    a_string_for_an_array: "\n\n[realms.\"A\"]\n\tproxies = \"https://p\"\n" => "
+loopkdc: error: f.toml:4:12: invalid type: string \"https://p\", expected an array of strings, such as [\"…\"]
+  |
+4 | \tproxies = \"https://p\"
+  | \t          ^^^^^^^^^^^
+";
+    a_number_for_a_string: "[realms.\"Ä\"]\nproxies = [\"https://ä\", 7]\n" => r#"
+loopkdc: error: f.toml:2:25: invalid type: integer `7`, expected a string
+  |
+2 | proxies = ["https://ä", 7]
+  |                         ^
+"#;
+    a_string_for_a_number: "[defaults]\ndeadline-seconds = \"9\"\n" => r#"
+loopkdc: error: f.toml:2:20: invalid type: string "9", expected a whole number
+  |
+2 | deadline-seconds = "9"
+  |                    ^^^
+"#;
+    the_same_key_twice: "[realms.\"A\"]\n[realms.\"A\"]\n" => r#"
+loopkdc: error: f.toml:2:9: duplicate key
+  |
+2 | [realms."A"]
+  |         ^^^
+"#;
+}

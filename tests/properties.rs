@@ -1,0 +1,168 @@
+//! What holds for any octets: no parse panics, no split of a stream matters, and what was written
+//! is read back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may end its own process"
+)]
+
+use bytes::Bytes;
+use loopkdc::wire::{
+    Deframer, Framed, GeneralString, KdcProxyMessage, KerberosMessage, MAX_REPLY, MAX_REQUEST,
+    Realm, Reply, Service, kkdcp, kpasswd, krb_error,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// All recorded messages.
+fn recorded() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let messages = files.filter(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "request" || extension == "reply")
+    });
+    let messages: Vec<_> = messages.map(|path| fs::read(path).unwrap()).collect();
+    assert!(!messages.is_empty());
+    messages
+}
+
+/// A recorded message with some octets changed, and then perhaps cut.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let changes = vec((any::<Index>(), any::<u8>()), 0..6);
+    (select(recorded()), changes, any::<Option<Index>>()).prop_map(|(mut message, changes, cut)| {
+        for (at, octet) in changes {
+            let at = at.index(message.len());
+            message[at] = octet;
+        }
+        if let Some(cut) = cut {
+            message.truncate(cut.index(message.len()));
+        }
+        message
+    })
+}
+
+fn services() -> impl Strategy<Value = Service> {
+    select(vec![Service::Kdc, Service::Kpasswd])
+}
+
+/// What a parse promises for whatever it accepts.
+fn check(service: Service, bytes: Vec<u8>) {
+    let bytes = Bytes::from(bytes);
+    if let Ok(request) = KerberosMessage::parse(service, bytes.clone()) {
+        assert!(bytes.len() <= MAX_REQUEST);
+        assert_eq!(request.service(), service);
+        assert_eq!(request.bytes(), &bytes);
+        assert_eq!(request.framed().message(), &bytes[..]);
+        assert!(Realm::parse(request.realm().as_str().as_bytes()).is_ok());
+        assert_eq!(request.ticket().is_some(), service == Service::Kpasswd);
+        assert!(Reply::parse(service, bytes.clone()).is_err());
+    }
+    if let Ok(reply) = Reply::parse(service, bytes.clone()) {
+        assert!(bytes.len() <= MAX_REPLY);
+        assert_eq!(reply.bytes(), &bytes);
+        let trailed = [&bytes[..], b"\0"].concat();
+        assert!(Reply::parse(service, trailed.into()).is_err());
+    }
+    if let Ok(message) = kkdcp::decode(&bytes) {
+        assert_eq!(kkdcp::encode(&message), bytes);
+    }
+}
+
+fn whole_messages(deframer: &mut Deframer) -> Vec<Bytes> {
+    std::iter::from_fn(|| deframer.next().unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn any_octets_are_read_without_panic(service in services(), bytes in vec(any::<u8>(), 0..300)) {
+        check(service, bytes);
+    }
+
+    #[test]
+    fn mutated_messages_are_read_without_panic(service in services(), bytes in mutated()) {
+        check(service, bytes);
+    }
+
+    #[test]
+    fn what_is_put_into_an_envelope_comes_out(
+        kerb_message in vec(any::<u8>(), 0..400),
+        domain in proptest::option::of(vec(any::<u8>(), 0..300)),
+        dclocator_hint in any::<Option<u32>>(),
+    ) {
+        let message = KdcProxyMessage {
+            kerb_message: &kerb_message,
+            target_domain: domain.as_deref().map(GeneralString::new),
+            dclocator_hint,
+        };
+        let body = kkdcp::encode(&message);
+        prop_assert_eq!(kkdcp::decode(&body).unwrap(), message);
+    }
+
+    #[test]
+    fn a_framed_message_comes_out_of_its_envelope(message in vec(any::<u8>(), 0..400)) {
+        let body = kkdcp::encode_request(&Framed::wrap(&message), "EXAMPLE.COM", None);
+        let (out, had_length) = kkdcp::decode(&body).unwrap().message();
+        prop_assert_eq!(out, &message[..]);
+        prop_assert!(had_length);
+    }
+
+    #[test]
+    fn no_message_is_taken_for_its_own_length(message in select(recorded())) {
+        let bare = KdcProxyMessage {
+            kerb_message: &message,
+            target_domain: None,
+            dclocator_hint: None,
+        };
+        prop_assert_eq!(bare.message(), (Bytes::copy_from_slice(&message), false));
+    }
+
+    #[test]
+    fn any_split_of_a_stream_gives_the_same_messages(
+        messages in vec(vec(any::<u8>(), 0..90), 0..6),
+        cuts in vec(any::<Index>(), 0..8),
+    ) {
+        let stream: Vec<u8> = messages.iter().flat_map(|m| Framed::wrap(m).as_bytes().to_vec()).collect();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        let mut deframer = Deframer::new(90);
+        let mut out = Vec::new();
+        for read in cuts.windows(2) {
+            deframer.buffer().extend_from_slice(&stream[read[0]..read[1]]);
+            out.extend(whole_messages(&mut deframer));
+        }
+        prop_assert_eq!(out, messages);
+        prop_assert!(deframer.is_empty());
+    }
+
+    #[test]
+    fn errors_of_ours_are_replies(
+        code in any::<i32>(),
+        realm in proptest::option::of("[ -~]{1,255}"),
+        text in ".{0,600}",
+        seconds in any::<u32>(),
+        service in services(),
+    ) {
+        let realm = realm.map(|realm| Realm::parse(realm.as_bytes()).unwrap());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into());
+        let error = krb_error::encode(code, realm.as_ref(), service, Some(&text), now);
+        let reply = Reply::parse(service, error.into()).unwrap();
+        prop_assert_eq!(reply.error_code(), Some(code));
+        let framed = kpasswd::error_reply(realm.as_ref(), code, &text, now);
+        let low = framed[1];
+        prop_assert!(low != 0x7e && low != 0x5e);
+        let reply = Reply::parse(Service::Kpasswd, framed.into()).unwrap();
+        prop_assert_eq!(reply.error_code(), Some(code));
+    }
+}

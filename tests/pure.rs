@@ -1,0 +1,50 @@
+//! The rooms that are pure stay so: no I/O, no runtime, and no clock but the one they are handed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may end its own process"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a pure room must not name. Time and peers come as arguments, so their types may be named.
+const FORBIDDEN: &[&str] = &[
+    "tokio",
+    "reqwest",
+    "std::fs",
+    "std::io",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "Instant::now",
+    "SystemTime::now",
+    ".elapsed()",
+];
+
+fn pure_rooms() -> Vec<PathBuf> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let wire = fs::read_dir(src.join("wire"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let alone = ["answer.rs", "lookaside.rs", "route.rs"].map(|name| src.join(name));
+    wire.chain(alone).collect()
+}
+
+#[test]
+fn pure_rooms_name_no_io_and_no_clock() {
+    let rooms = pure_rooms();
+    assert!(rooms.iter().any(|path| path.ends_with("wire/message.rs")));
+    for path in rooms {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let found = FORBIDDEN.iter().find(|word| line.contains(**word));
+            assert_eq!(found, None, "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
