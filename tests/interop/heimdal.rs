@@ -1,0 +1,128 @@
+//! Heimdal's clients, which rebuild their copies where MIT's repeat the same bytes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::office::{HOST, Office, PORT, REALM, Way};
+use crate::support::client::{Client, Outcome};
+use crate::support::loopkdc::Loopkdc;
+use crate::support::netns::isolated;
+use crate::support::proxy::{KdcProxy, Route};
+use crate::support::realm::{PASSWORD, Preauth, Realm};
+use crate::support::relay::Relay;
+
+const NEW: &str = "a newer horse";
+/// Heimdal's kpasswd asks for it even when the principal is given in full.
+const DEFAULT_REALM: &str = "[libdefaults]\n default_realm = EXAMPLE.COM\n";
+
+/// Runs one of Heimdal's programs, which Debian can't have installed beside MIT's.
+fn heimdal(client: &Client, program: &str, args: &[&str], typed: &[&str]) -> Outcome {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heimdal/usr");
+    let binary = root.join("bin").join(format!("{program}.heimdal"));
+    assert!(
+        binary.exists(),
+        "{} is missing: tests/run unpacks it",
+        binary.display()
+    );
+    // Without a terminal it reads passwords where they are typed here.
+    let mut command = Command::new("setsid");
+    command
+        .arg("--wait")
+        .arg(binary)
+        .args(args)
+        .env("LD_LIBRARY_PATH", libraries(&root));
+    client.finish(command, typed)
+}
+
+/// `lib/x86_64-linux-gnu`, or what this machine's kind is called.
+fn libraries(root: &Path) -> std::path::PathBuf {
+    let folders = fs::read_dir(root.join("lib"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    folders
+        .into_iter()
+        .find(|folder| folder.join("libkrb5.so.26").exists())
+        .unwrap()
+}
+
+#[test]
+fn kinit_and_kpasswd() {
+    isolated(|| {
+        let mut office = Office::open(Way::Udp);
+        office.client.also(DEFAULT_REALM);
+        let kinit = |password| {
+            let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
+            heimdal(&office.client, "kinit", &args, &[password])
+        };
+        kinit("battery staple").fails_with("Password incorrect");
+        kinit(PASSWORD).succeeds();
+        let typed = [PASSWORD, NEW, NEW];
+        let kpasswd = heimdal(&office.client, "kpasswd", &["user@EXAMPLE.COM"], &typed);
+        kpasswd.says("Success").succeeds();
+        assert_eq!(office.realm.key_version("user"), 2);
+        kinit(NEW).succeeds();
+    });
+}
+
+/// What kpasswd needs when its answer takes six seconds on the way back from the KDC.
+struct SlowOffice {
+    realm: Realm,
+    client: Client,
+    loopkdc: Loopkdc,
+    _proxy: KdcProxy,
+    _dir: TempDir,
+}
+
+impl SlowOffice {
+    fn open() -> SlowOffice {
+        let dir = tempfile::tempdir().unwrap();
+        let realm = Realm::start(dir.path(), REALM, HOST, Preauth::Spake);
+        let slow = Relay::start(realm.kpasswd_address(), Duration::from_secs(6));
+        let route = Route {
+            kpasswd: slow.address,
+            ..Route::to(&realm)
+        };
+        let proxy = KdcProxy::start(dir.path(), PORT, &[route]);
+        let loopkdc = Loopkdc::start(dir.path(), &[(REALM, &proxy)]);
+        let mut client = Client::by_drop_in(dir.path(), &[REALM]);
+        client.also(DEFAULT_REALM);
+        SlowOffice {
+            realm,
+            client,
+            loopkdc,
+            _proxy: proxy,
+            _dir: dir,
+        }
+    }
+}
+
+/// Heimdal sends again after 2 and 5 seconds, each time other bytes: the KDC must see one change,
+/// and its answer must reach the user.
+fn one_change(principal: &str) {
+    let office = SlowOffice::open();
+    let name = format!("{principal}@{REALM}");
+    let kpasswd = heimdal(&office.client, "kpasswd", &[&name], &[PASSWORD, NEW, NEW]);
+    let log = office.loopkdc.process.log();
+    assert!(
+        kpasswd.took > Duration::from_secs(6),
+        "{:?}\n{log}",
+        kpasswd.took
+    );
+    kpasswd.says("Success").succeeds();
+    assert_eq!(office.realm.key_version(principal), 2);
+    assert_eq!(office.realm.kadmind.count("pw request from"), 1);
+}
+
+#[test]
+fn slow_change_happens_once() {
+    isolated(|| one_change("user"));
+}
+
+#[test]
+fn slow_change_happens_once_under_a_history_policy() {
+    isolated(|| one_change("strict"));
+}

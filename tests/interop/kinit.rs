@@ -1,0 +1,75 @@
+//! Tickets: `kinit`, `kvno`, `kinit -R`.
+
+use crate::office::{Office, REALM, Way};
+use crate::support::netns::isolated;
+use crate::support::realm::{PASSWORD, Preauth, SERVICE};
+
+every_way! {
+    /// The first ticket, and that it came the way it should.
+    fn right_password(office) {
+        let kinit = office.client.run("kinit user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+        assert!(kinit.trace.contains(office.way.traced()), "{}", kinit.trace);
+        assert!(kinit.trace.contains("SPAKE"), "{}", kinit.trace);
+        office.client.run("klist", &[]).succeeds().says("krbtgt/EXAMPLE.COM@EXAMPLE.COM");
+    }
+
+    /// A wrong password is said to be one, and counts once.
+    fn wrong_password(office) {
+        let kinit = office.client.run("kinit user@EXAMPLE.COM", &["battery staple"]);
+        kinit.fails_with("Password incorrect");
+        let user = office.realm.admin("getprinc user");
+        assert!(user.contains("Failed password attempts: 1"), "{user}");
+    }
+
+    fn expired_password_with_change(office) {
+        let new = "a newer horse";
+        let typed = [PASSWORD, new, new];
+        office.client.run("kinit expired@EXAMPLE.COM", &typed).says("Password expired").succeeds();
+        assert_eq!(office.realm.key_version("expired"), 2);
+        office.client.run("kinit expired@EXAMPLE.COM", &[new]).succeeds();
+    }
+
+    fn service_ticket(office) {
+        office.client.run("kinit user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+        let kvno = office.client.run(&format!("kvno {SERVICE}"), &[]).succeeds();
+        kvno.says(&format!("{SERVICE}: kvno = 1"));
+    }
+
+    /// A service that isn't there is the KDC's answer, not a failure on the way.
+    fn unknown_service(office) {
+        office.client.run("kinit user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+        office.client.run("kvno host/nowhere@EXAMPLE.COM", &[]).fails_with("not found in Kerberos database");
+    }
+
+    fn renewal(office) {
+        office.client.run("kinit -r 2d user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+        let before = office.proxy.posts();
+        office.client.run("kinit -R", &[]).succeeds();
+        assert!(office.proxy.posts() > before);
+        office.client.run("klist", &[]).says("renew until");
+    }
+}
+
+fn timestamp_only(way: Way) {
+    let office = Office::with(way, Preauth::Timestamp);
+    let kinit = office
+        .client
+        .run(&format!("kinit user@{REALM}"), &[PASSWORD])
+        .succeeds();
+    assert!(
+        kinit.trace.contains("Encrypted timestamp"),
+        "{}",
+        kinit.trace
+    );
+    assert!(!kinit.trace.contains("SPAKE"), "{}", kinit.trace);
+}
+
+#[test]
+fn encrypted_timestamp_over_udp() {
+    isolated(|| timestamp_only(Way::Udp));
+}
+
+#[test]
+fn encrypted_timestamp_over_tcp() {
+    isolated(|| timestamp_only(Way::Tcp));
+}

@@ -1,0 +1,18 @@
+//! Unmodified clients, the program, a KDC proxy of another maker, and a real MIT realm.
+//!
+//! Each test stands in a network of its own and makes the realm anew. What both can do is done
+//! three ways: through the program by UDP, by TCP, and by libkrb5's own MS-KKDCP client, which
+//! talks to the same proxy without the program. A difference is a finding.
+
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[macro_use]
+mod office;
+mod heimdal;
+mod kinit;
+mod kpasswd;
+mod off_network;
+mod realms;
+mod reuse;

@@ -1,0 +1,115 @@
+//! The usual scene: one realm, one proxy in front of it, one laptop.
+
+use tempfile::TempDir;
+
+use crate::support::client::Client;
+use crate::support::loopkdc::Loopkdc;
+use crate::support::proxy::{KdcProxy, Route};
+use crate::support::realm::{Preauth, Realm};
+
+/// The realm of most tests.
+pub(crate) const REALM: &str = "EXAMPLE.COM";
+/// The last octet of its servers' address, away from 127.0.0.1, where the program listens.
+pub(crate) const HOST: u8 = 88;
+/// Where its proxy listens.
+pub(crate) const PORT: u16 = 8443;
+
+/// How the laptop's messages reach the proxy.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Way {
+    /// Through the program, by UDP first.
+    Udp,
+    /// Through the program, by TCP.
+    Tcp,
+    /// Past the program, by libkrb5's own client.
+    Native,
+}
+
+impl Way {
+    /// What libkrb5's trace says when it goes this way.
+    pub(crate) fn traced(self) -> &'static str {
+        match self {
+            Way::Udp => "Sending initial UDP request to dgram 127.0.0.1:88",
+            Way::Tcp => "Sending TCP request to stream 127.0.0.1:88",
+            Way::Native => "Sending HTTPS request to https 127.0.0.1:8443",
+        }
+    }
+}
+
+/// Everything that one test needs; all of it ends with the test.
+pub(crate) struct Office {
+    pub(crate) client: Client,
+    _loopkdc: Option<Loopkdc>,
+    pub(crate) proxy: KdcProxy,
+    pub(crate) realm: Realm,
+    pub(crate) way: Way,
+    _dir: TempDir,
+}
+
+impl Office {
+    /// Opens with SPAKE offered.
+    pub(crate) fn open(way: Way) -> Office {
+        Office::with(way, Preauth::Spake)
+    }
+
+    /// Opens with this preauthentication offered.
+    pub(crate) fn with(way: Way, preauth: Preauth) -> Office {
+        let dir = tempfile::tempdir().unwrap();
+        let realm = Realm::start(dir.path(), REALM, HOST, preauth);
+        let proxy = KdcProxy::start(dir.path(), PORT, &[Route::to(&realm)]);
+        let (loopkdc, client) = match way {
+            Way::Native => (None, Client::by_native_kkdcp(dir.path(), REALM, &proxy)),
+            Way::Udp | Way::Tcp => {
+                let loopkdc = Loopkdc::start(dir.path(), &[(REALM, &proxy)]);
+                (Some(loopkdc), Client::by_drop_in(dir.path(), &[REALM]))
+            }
+        };
+        let mut office = Office {
+            client,
+            _loopkdc: loopkdc,
+            proxy,
+            realm,
+            way,
+            _dir: dir,
+        };
+        if way == Way::Tcp {
+            office
+                .client
+                .also("[libdefaults]\n udp_preference_limit = 1\n");
+        }
+        office
+    }
+}
+
+/// Makes three tests of each function: over UDP, over TCP, and by the native client.
+macro_rules! every_way {
+    ($($(#[$meta:meta])* fn $name:ident($office:ident) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "a body may need nothing of its module")]
+            use super::*;
+            use $crate::office::{Office, Way};
+            use $crate::support::netns::isolated;
+
+            fn body(way: Way) {
+                let $office = Office::open(way);
+                $body
+            }
+
+            #[test]
+            fn over_udp() {
+                isolated(|| body(Way::Udp));
+            }
+
+            #[test]
+            fn over_tcp() {
+                isolated(|| body(Way::Tcp));
+            }
+
+            #[test]
+            fn native() {
+                isolated(|| body(Way::Native));
+            }
+        }
+    )*};
+}

@@ -1,0 +1,192 @@
+//! The user at the keyboard: stock clients, given a krb5.conf and a credential cache of their own.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::process::PATIENCE;
+use super::proxy::KdcProxy;
+
+/// The file that administrators get, as shipped.
+pub(crate) const DROP_IN: &str = include_str!("../../krb5.conf.d/loopkdc.conf");
+
+/// Somebody with Debian's MIT clients.
+pub(crate) struct Client {
+    dir: PathBuf,
+    config: String,
+}
+
+/// What one command did.
+pub(crate) struct Outcome {
+    /// Whether it said so by its exit code.
+    pub(crate) success: bool,
+    /// Standard output and standard error, as on a terminal.
+    pub(crate) text: String,
+    /// From start to end.
+    pub(crate) took: Duration,
+    /// What libkrb5 told of its doings.
+    pub(crate) trace: String,
+}
+
+impl Client {
+    /// Reaches `realms` through the program on 127.0.0.1, by the drop-in and nothing else.
+    pub(crate) fn by_drop_in(dir: &Path, realms: &[&str]) -> Client {
+        let files = realms
+            .iter()
+            .map(|realm| activate(dir, realm))
+            .collect::<Vec<_>>();
+        Client::new(dir, &files)
+    }
+
+    /// Reaches `realm` by libkrb5's own MS-KKDCP client: the same road without the program.
+    pub(crate) fn by_native_kkdcp(dir: &Path, realm: &str, proxy: &KdcProxy) -> Client {
+        let (url, ca) = (proxy.url(), proxy.ca_file.display());
+        let stanza = format!(
+            "[realms]\n {realm} = {{\n kdc = {url}\n primary_kdc = {url}\n master_kdc = {url}\n\
+             kpasswd_server = {url}\n http_anchors = FILE:{ca}\n }}\n"
+        );
+        Client::new(dir, &[stanza])
+    }
+
+    fn new(dir: &Path, files: &[String]) -> Client {
+        let dir = dir.join("client");
+        fs::create_dir(&dir).unwrap();
+        let mut client = Client {
+            dir,
+            config: String::new(),
+        };
+        for file in files {
+            client.also(file);
+        }
+        client
+    }
+
+    /// Adds one more file to what KRB5_CONFIG lists.
+    pub(crate) fn also(&mut self, text: &str) {
+        let count = self.config.matches(':').count();
+        let path = self.dir.join(format!("krb5-{count}.conf"));
+        fs::write(&path, text).unwrap();
+        self.config = format!("{}{}:", self.config, path.display());
+    }
+
+    /// Runs a command line; `typed` is what the user types, a line for each prompt.
+    pub(crate) fn run(&self, line: &str, typed: &[&str]) -> Outcome {
+        let mut words = line.split_whitespace();
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        self.finish(command, typed)
+    }
+
+    /// Runs a command with this client's environment, within bounds.
+    pub(crate) fn finish(&self, command: Command, typed: &[&str]) -> Outcome {
+        let trace = self.dir.join("trace");
+        let _ = fs::remove_file(&trace);
+        let mut bounded = Command::new("timeout");
+        bounded
+            .arg(PATIENCE.as_secs().to_string())
+            .arg(command.get_program());
+        bounded.args(command.get_args());
+        bounded
+            .env("KRB5_CONFIG", self.config.trim_end_matches(':'))
+            .env("KRB5CCNAME", self.dir.join("ccache"))
+            .env("KRB5_TRACE", &trace)
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let start = Instant::now();
+        let mut child = bounded.spawn().unwrap();
+        let typed = typed
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>();
+        // A client that asks for less than was typed has closed its end.
+        let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let took = start.elapsed();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let trace = fs::read_to_string(&trace).unwrap_or_default();
+        Outcome {
+            success: output.status.success(),
+            text,
+            took,
+            trace,
+        }
+    }
+}
+
+impl Outcome {
+    /// Fails the test, with everything that is known, unless the command succeeded.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Outcome {
+        assert!(
+            self.success,
+            "failed after {:?}: {}\n{}",
+            self.took, self.text, self.trace
+        );
+        self
+    }
+
+    /// Fails the test unless the command failed and told the user `words`.
+    #[track_caller]
+    pub(crate) fn fails_with(self, words: &str) -> Outcome {
+        assert!(
+            !self.success,
+            "should have failed: {}\n{}",
+            self.text, self.trace
+        );
+        self.says(words)
+    }
+
+    /// Fails the test unless the user was told `words`.
+    #[track_caller]
+    pub(crate) fn says(self, words: &str) -> Outcome {
+        assert!(
+            self.text.contains(words),
+            "not {words:?} but: {}\n{}",
+            self.text,
+            self.trace
+        );
+        self
+    }
+
+    /// Fails the test unless the command took less than `limit`.
+    #[track_caller]
+    pub(crate) fn within(self, limit: Duration) -> Outcome {
+        assert!(
+            self.took < limit,
+            "took {:?}: {}\n{}",
+            self.took,
+            self.text,
+            self.trace
+        );
+        self
+    }
+}
+
+/// Does to the drop-in what its own head tells an administrator to do.
+pub(crate) fn activate(dir: &Path, realm: &str) -> String {
+    let file = dir.join("loopkdc.conf");
+    fs::write(&file, DROP_IN).unwrap();
+    let told = DROP_IN
+        .lines()
+        .find(|line| line.contains("sed -i"))
+        .expect("the head has it");
+    let script = told
+        .trim_start_matches(['#', ' '])
+        .replace("YOUR.REALM", realm)
+        .replace("your.domain", &realm.to_lowercase());
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(dir)
+        .status();
+    assert!(status.unwrap().success(), "{script}");
+    fs::read_to_string(&file).unwrap()
+}

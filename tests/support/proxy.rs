@@ -1,0 +1,128 @@
+//! A KDC proxy of another maker: Debian's python3-kdcproxy under gunicorn, with TLS.
+
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::process::Process;
+use super::realm::Realm;
+
+/// A running proxy and the certificate authority that vouches for it.
+pub(crate) struct KdcProxy {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What clients must trust, in PEM.
+    pub(crate) ca_file: PathBuf,
+    /// gunicorn, with a line for each request.
+    pub(crate) process: Process,
+}
+
+/// Where a proxy is to send what it gets for one realm.
+pub(crate) struct Route {
+    /// The realm, spelled as the proxy matches it.
+    pub(crate) realm: String,
+    /// Where its KDC is asked.
+    pub(crate) kdc: SocketAddr,
+    /// Where its password server is asked.
+    pub(crate) kpasswd: SocketAddr,
+}
+
+impl Route {
+    /// Straight to the servers of `realm`.
+    pub(crate) fn to(realm: &Realm) -> Route {
+        let name = realm.name.to_owned();
+        Route {
+            realm: name,
+            kdc: realm.kdc_address(),
+            kpasswd: realm.kpasswd_address(),
+        }
+    }
+}
+
+impl KdcProxy {
+    /// Starts a proxy for these realms on 127.0.0.1:`port`, with its files in `dir`.
+    pub(crate) fn start(dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
+        let dir = dir.join(format!("proxy-{port}"));
+        fs::create_dir(&dir).unwrap();
+        certify(&dir);
+        fs::write(dir.join("kdcproxy.conf"), configuration(routes)).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // Debian's gunicorn runs under Debian's Python, whatever `python3` means in PATH.
+        let mut command = Command::new("/usr/bin/gunicorn");
+        command
+            .env("KDCPROXY_CONFIG", dir.join("kdcproxy.conf"))
+            .current_dir(&dir)
+            .args(["--certfile", "leaf.pem", "--keyfile", "leaf.key"])
+            .args([
+                "--worker-class",
+                "gthread",
+                "--threads",
+                "8",
+                "--keep-alive",
+                "20",
+            ])
+            .args(["--access-logfile", "-", "--bind", &address.to_string()])
+            // Loaded before the worker boots, so that the first request finds it warm.
+            .args(["--preload", "kdcproxy:application"]);
+        let process = Process::start("kdcproxy", &mut command, "Booting worker");
+        KdcProxy {
+            address,
+            ca_file: dir.join("ca.pem"),
+            process,
+        }
+    }
+
+    /// Its address as configurations have it.
+    pub(crate) fn url(&self) -> String {
+        url(self.address)
+    }
+
+    /// How many messages were brought to it.
+    pub(crate) fn posts(&self) -> usize {
+        self.process.count("\"POST ")
+    }
+}
+
+/// The address of a proxy that is reached at `address`.
+pub(crate) fn url(address: SocketAddr) -> String {
+    format!("https://localhost:{}/KdcProxy", address.port())
+}
+
+fn configuration(routes: &[Route]) -> String {
+    let mut text = String::from("[global]\nuse_dns = false\n");
+    for Route {
+        realm,
+        kdc,
+        kpasswd,
+    } in routes
+    {
+        write!(
+            text,
+            "[{realm}]\nkerberos = kerberos+tcp://{kdc}\nkpasswd = kpasswd+tcp://{kpasswd}\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn certify(dir: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    let mut authority = CertificateParams::new([]).unwrap();
+    // OpenSSL takes a leaf for self-signed when its issuer bears the leaf's own name.
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "the proxy's authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let leaf = CertificateParams::new(names).unwrap();
+    let leaf_key = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let leaf_pem = leaf.signed_by(&leaf_key, &issuer).unwrap().pem();
+    fs::write(dir.join("ca.pem"), authority_pem).unwrap();
+    fs::write(dir.join("leaf.pem"), leaf_pem).unwrap();
+    fs::write(dir.join("leaf.key"), leaf_key.serialize_pem()).unwrap();
+}

@@ -1,0 +1,165 @@
+//! A throw-away MIT realm: a database, a KDC and the password server, on one loopback address.
+
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::process::Process;
+
+/// The user's password at the start.
+pub(crate) const PASSWORD: &str = "correct horse";
+/// A service of the realm EXAMPLE.COM; `host/b.…` to `host/j.…` exist too.
+pub(crate) const SERVICE: &str = "host/a.example.com@EXAMPLE.COM";
+
+/// A realm that answers on ports 88 and 464 of its own address.
+///
+/// It knows `user`; `expired`, whose password has to be changed; `strict`, whose passwords have at
+/// least ten characters and don't come back within three changes; and ten services.
+pub(crate) struct Realm {
+    /// As the KDC spells it.
+    pub(crate) name: &'static str,
+    /// Where its KDC and its password server listen.
+    pub(crate) address: Ipv4Addr,
+    dir: PathBuf,
+    /// krb5kdc, whose log tells each request.
+    pub(crate) kdc: Process,
+    /// kadmind, whose log tells each password change.
+    pub(crate) kadmind: Process,
+}
+
+/// Which preauthentication the KDC offers.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Preauth {
+    /// SPAKE, and the encrypted timestamp for those who can't.
+    Spake,
+    /// The encrypted timestamp alone.
+    Timestamp,
+}
+
+impl Realm {
+    /// Makes the realm in a folder of its own under `dir` and starts it on 127.0.0.`host`.
+    pub(crate) fn start(dir: &Path, name: &'static str, host: u8, preauth: Preauth) -> Realm {
+        let dir = dir.join(name);
+        fs::create_dir(&dir).unwrap();
+        let address = Ipv4Addr::new(127, 0, 0, host);
+        fs::write(dir.join("kdc.conf"), kdc_conf(&dir, name, address)).unwrap();
+        fs::write(dir.join("krb5.conf"), krb5_conf(name, preauth)).unwrap();
+        fs::write(dir.join("kadm5.acl"), "").unwrap();
+        populate(&dir);
+        let kdc = Process::start(
+            &format!("krb5kdc of {name}"),
+            command(&dir, "krb5kdc").arg("-n"),
+            "commencing operation",
+        );
+        let kadmind = Process::start(
+            &format!("kadmind of {name}"),
+            command(&dir, "kadmind").arg("-nofork"),
+            "starting",
+        );
+        Realm {
+            name,
+            address,
+            dir,
+            kdc,
+            kadmind,
+        }
+    }
+
+    /// Where the KDC listens, by UDP and TCP.
+    pub(crate) fn kdc_address(&self) -> SocketAddr {
+        (self.address, 88).into()
+    }
+
+    /// Where the password server listens, by UDP and TCP.
+    pub(crate) fn kpasswd_address(&self) -> SocketAddr {
+        (self.address, 464).into()
+    }
+
+    /// What `kadmin.local` prints for these lines.
+    pub(crate) fn admin(&self, script: &str) -> String {
+        admin(&self.dir, script)
+    }
+
+    /// How many keys the user has had: each password change counts one up.
+    pub(crate) fn key_version(&self, principal: &str) -> u32 {
+        let text = self.admin(&format!("getprinc {principal}"));
+        let line = text.lines().find_map(|line| line.strip_prefix("Key: vno "));
+        let number = line
+            .and_then(|rest| rest.split(',').next())
+            .expect("a key is listed");
+        number.parse().unwrap()
+    }
+}
+
+fn command(dir: &Path, program: &str) -> Command {
+    // Debian keeps the servers where only root's PATH leads.
+    let mut command = Command::new(format!("/usr/sbin/{program}"));
+    command
+        .env("KRB5_CONFIG", dir.join("krb5.conf"))
+        .env("KRB5_KDC_PROFILE", dir.join("kdc.conf"))
+        .env_remove("KRB5_TRACE");
+    command
+}
+
+fn populate(dir: &Path) {
+    let create = command(dir, "kdb5_util")
+        .args(["create", "-s", "-P", "master"])
+        .output();
+    let create = create.expect("kdb5_util (package krb5-kdc) starts");
+    assert!(
+        create.status.success(),
+        "{}",
+        String::from_utf8_lossy(&create.stderr)
+    );
+    let mut script = format!(
+        "addpol -minlength 10 -history 3 strict\n\
+         addprinc -pw \"{PASSWORD}\" user\n\
+         addprinc -pw \"{PASSWORD}\" +needchange expired\n\
+         addprinc -pw \"{PASSWORD}\" -policy strict strict\n"
+    );
+    for host in 'a'..='j' {
+        script.push_str(&format!("addprinc -randkey host/{host}.example.com\n"));
+    }
+    admin(dir, &script);
+}
+
+fn admin(dir: &Path, script: &str) -> String {
+    let mut child = command(dir, "kadmin.local")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn krb5_conf(name: &str, preauth: Preauth) -> String {
+    // A KDC offers SPAKE only when told a group.
+    let groups = match preauth {
+        Preauth::Spake => "spake_preauth_groups = edwards25519",
+        Preauth::Timestamp => "",
+    };
+    format!("[libdefaults]\n default_realm = {name}\n dns_lookup_kdc = false\n {groups}\n")
+}
+
+fn kdc_conf(dir: &Path, name: &str, address: Ipv4Addr) -> String {
+    let dir = dir.display();
+    format!(
+        "[kdcdefaults]\n kdc_listen = {address}:88\n kdc_tcp_listen = {address}:88\n\
+         [logging]\n kdc = STDERR\n admin_server = STDERR\n default = STDERR\n\
+         [realms]\n {name} = {{\n\
+         database_name = {dir}/principal\n key_stash_file = {dir}/stash\n\
+         acl_file = {dir}/kadm5.acl\n supported_enctypes = aes256-cts:normal\n\
+         kadmind_listen = {address}:749\n kpasswd_listen = {address}:464\n\
+         default_principal_flags = +preauth\n max_renewable_life = 7d\n }}\n"
+    )
+}
