@@ -72,6 +72,12 @@ impl Stream {
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
+
+    /// Whether neither an octet nor the end has come by now.
+    pub fn is_open(&self) -> bool {
+        let error = self.0.try_read(&mut [0; 1]).err();
+        error.is_some_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {

@@ -6,7 +6,7 @@ use loopkdc::wire::Service;
 
 use crate::clients::Heard;
 use crate::messages::{Kind, REALM};
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Gate, Http, Page, Plan, Post, Upstream};
 
 /// A realm whose upstream never answers, and whose deadline is a second.

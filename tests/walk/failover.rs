@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use crate::certificates::Leaf;
 use crate::clients::Heard;
 use crate::messages::{Kind, REALM, krb_error, said};
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Gate, Http, Plan, Upstream};
 
 /// A fault of the first upstream, and who reaches the second one.

@@ -10,7 +10,7 @@ use crate::messages::{
     Kind, REALM, as_rep, changed, envelope, framed, kpasswd_error, krb_error, said, set_version,
     told,
 };
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
 
 /// A realm that wants its failures told in words.

@@ -15,16 +15,22 @@
     reason = "nothing is exported from here: pub says what other modules use"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod certificates;
 mod clients;
+mod daemon;
 mod der;
 mod messages;
 mod relay;
 mod upstream;
 
 mod connections;
+mod crowds;
 mod failover;
 mod faults;
+mod flood;
 mod realms;
 mod retransmits;
 mod silence;

@@ -11,6 +11,8 @@ use crate::der::{
 };
 
 pub const REALM: &str = "EXAMPLE.COM";
+/// Who asks, and who is to be found in no log.
+pub const USER: &str = "jane.q.public";
 
 /// PA-ENC-TIMESTAMP (RFC 4120 5.2.7.2): a password is being tried.
 pub const PA_ENC_TIMESTAMP: i32 = 2;
@@ -95,7 +97,7 @@ pub fn tgs_req(realm: &str) -> Request {
 fn kdc_req(kind: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
     let body = sequence(&[
         field(0, &bits()),
-        field(1, &principal(&["user"])),
+        field(1, &principal(&[USER])),
         field(2, &text(realm)),
         field(3, &principal(&["krbtgt", realm])),
         field(5, &time()),

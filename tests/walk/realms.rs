@@ -2,7 +2,7 @@
 
 use crate::der::dig;
 use crate::messages::{Kind, REALM};
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Plan, Upstream};
 
 /// Asks for `realm` by each kind of request, and says under which name it was sent.

@@ -84,6 +84,11 @@ impl Setup {
         self.dir.path()
     }
 
+    /// Takes the directory over, and with it the file.
+    pub fn into_dir(self) -> TempDir {
+        self.dir
+    }
+
     /// Writes the file; addresses are port 0 unless `[listen]` says something else.
     pub fn write(&self) -> PathBuf {
         let mut listen = self.listen.clone();
@@ -115,7 +120,7 @@ impl Setup {
         let listeners = listeners.unwrap_or_else(|failure| panic!("{failure}"));
         Running {
             relay: Relay::start(&config, listeners).unwrap(),
-            dir: self.dir,
+            _dir: self.dir,
         }
     }
 }
@@ -123,46 +128,51 @@ impl Setup {
 /// A relay at work.
 pub struct Running {
     relay: Relay,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Running {
     pub fn counters(&self) -> &Counters {
         self.relay.exchange.counters()
     }
+}
 
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Where `service` listens, in the order of the configuration.
-    pub fn addresses(&self, service: Service) -> Vec<SocketAddr> {
-        let shown = match service {
+impl Reached for Running {
+    fn shown(&self, service: Service) -> &str {
+        match service {
             Service::Kdc => &self.relay.kdc,
             Service::Kpasswd => &self.relay.kpasswd,
-        };
-        shown
-            .split(',')
-            .filter_map(|address| address.parse().ok())
-            .collect()
+        }
+    }
+}
+
+/// What clients find at addresses of its own.
+pub trait Reached {
+    /// The addresses of `service` as they are told when all is ready.
+    fn shown(&self, service: Service) -> &str;
+
+    /// Where `service` listens, in the order of the configuration.
+    fn addresses(&self, service: Service) -> Vec<SocketAddr> {
+        let shown = self.shown(service).split(',');
+        shown.filter_map(|address| address.parse().ok()).collect()
     }
 
-    pub fn address(&self, service: Service) -> SocketAddr {
+    fn address(&self, service: Service) -> SocketAddr {
         self.addresses(service)[0]
     }
 
     /// A new UDP client of `service`.
-    pub async fn udp(&self, service: Service) -> Udp {
+    async fn udp(&self, service: Service) -> Udp {
         Udp::connect(self.address(service)).await
     }
 
     /// A new TCP client of `service`.
-    pub async fn tcp(&self, service: Service) -> Stream {
+    async fn tcp(&self, service: Service) -> Stream {
         Stream::connect(self.address(service)).await
     }
 
     /// Asks once, by a client of its own.
-    pub async fn ask(&self, transport: Transport, request: &Request) -> Heard {
+    async fn ask(&self, transport: Transport, request: &Request) -> Heard {
         match transport {
             Transport::Udp => {
                 let client = self.udp(request.service).await;

@@ -7,7 +7,7 @@ use tokio::time::interval;
 
 use crate::eventually;
 use crate::messages::{Kind, REALM, change, new_ticket, told};
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Gate, Plan, Upstream};
 
 /// How long a verdict is kept.

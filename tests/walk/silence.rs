@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::clients::Heard;
 use crate::messages::{Kind, REALM, told};
-use crate::relay::{Running, Setup, Transport};
+use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Gate, Http, Plan};
 
 /// How much later than due an answer may come on a machine that has other things to do.

@@ -2,7 +2,7 @@
 
 use crate::clients::Heard;
 use crate::messages::{Kind, REALM, said, told};
-use crate::relay::{Setup, Transport};
+use crate::relay::{Reached, Setup, Transport};
 use crate::upstream::{Act, Gate, Plan};
 use loopkdc::wire::Service;
 

@@ -9,7 +9,7 @@ use crate::clients::{Heard, Stream};
 use crate::messages::{
     Kind, PA_REQ_ENC_PA_REP, REALM, as_rep_of, framed, krb_error, said, tgs_req, told,
 };
-use crate::relay::{Setup, Transport};
+use crate::relay::{Reached, Setup, Transport};
 use crate::upstream::{Act, Plan};
 
 /// Octets that are no request, each in its own way.
