@@ -1,5 +1,7 @@
 //! `loopkdc run`: sockets, ready, tasks, signal, drain.
 
+mod descriptors;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ const BLOCKING: usize = 8;
 pub fn run(sources: &Sources) -> Result<(), Failure> {
     let inherited = Inherited::from_env();
     let config = Config::load(sources)?;
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(BLOCKING)
@@ -151,7 +154,7 @@ impl Relay {
 fn limits(listen: &Listen) -> Limits {
     Limits {
         udp_reply_max: listen.udp_reply_max_bytes,
-        max_connections: listen.max_connections,
+        max_connections: descriptors::for_clients(listen.max_connections),
         max_in_flight: listen.max_in_flight,
         idle_timeout: listen.idle_timeout,
     }

@@ -153,16 +153,18 @@ impl Exchange {
 }
 
 impl Routing {
+    /// A verdict on a message that no attempt was made for, told as its realm wants it.
     fn verdict(
         &self,
         message: &KerberosMessage,
         cause: Cause,
         may_have_been_sent: bool,
     ) -> Verdict {
+        let candidates = self.routes().candidates(message.realm());
         Verdict {
             cause,
             may_have_been_sent,
-            on_failure: self.on_failure,
+            on_failure: candidates.map_or(self.on_failure, |found| found.terms.on_failure),
             realm: message.realm().clone(),
         }
     }

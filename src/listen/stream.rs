@@ -22,6 +22,9 @@ const DISCARD: u64 = 2 * MAX_REQUEST as u64;
 /// And for how long.
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
+/// How long a connection that makes room takes to close.
+const ROOM: Duration = Duration::from_millis(1);
+
 /// A listening stream socket.
 pub(super) trait Accept: Send + 'static {
     type Stream: Stream;
@@ -96,8 +99,11 @@ pub(super) async fn serve<L: Accept>(
                 shared.tasks.spawn(connection.serve());
             }
             Err(error) if lacks_resources(&error) => {
-                connections.make_room(&shared);
-                shortage.rest(&error).await;
+                if connections.make_room(&shared) {
+                    tokio::time::sleep(ROOM).await;
+                } else {
+                    shortage.rest(&error).await;
+                }
             }
             // A peer's doing: gone before it was accepted.
             Err(error) => tracing::debug!(%error, "accepting a connection"),

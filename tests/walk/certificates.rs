@@ -1,0 +1,65 @@
+//! An authority of the tests' own, and leaf certificates that are right or wrong in one way.
+
+use std::sync::{Arc, OnceLock};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivateKeyDer;
+
+/// What is wrong with an upstream's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    Right,
+    WrongName,
+    Expired,
+    Untrusted,
+}
+
+/// The certificate that the relays under test trust, in PEM.
+pub fn trusted() -> String {
+    authority(true).pem()
+}
+
+fn authority(trusted: bool) -> &'static CertifiedIssuer<'static, KeyPair> {
+    static TRUSTED: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    static STRANGER: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    let kept = if trusted { &TRUSTED } else { &STRANGER };
+    kept.get_or_init(|| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    })
+}
+
+/// TLS for an upstream on 127.0.0.1 that speaks `protocols`.
+pub fn server(leaf: Leaf, protocols: &[&str]) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let name = if leaf == Leaf::WrongName {
+        "127.0.0.2"
+    } else {
+        "127.0.0.1"
+    };
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    if leaf == Leaf::Expired {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    }
+    let certificate = params
+        .signed_by(&key, authority(leaf != Leaf::Untrusted))
+        .unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let mut config = builder
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|protocol| protocol.as_bytes().to_vec())
+        .collect();
+    Arc::new(config)
+}

@@ -1,0 +1,95 @@
+//! The program itself as a process, on ports of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use loopkdc::wire::Service;
+use tempfile::TempDir;
+
+use crate::relay::{Reached, Setup};
+use crate::support::process::Process;
+
+/// A running `loopkdc run`.
+pub struct Daemon {
+    pub process: Process,
+    config: PathBuf,
+    kdc: String,
+    kpasswd: String,
+    _dir: TempDir,
+}
+
+impl Reached for Daemon {
+    fn shown(&self, service: Service) -> &str {
+        match service {
+            Service::Kdc => &self.kdc,
+            Service::Kpasswd => &self.kpasswd,
+        }
+    }
+}
+
+impl Daemon {
+    /// Starts it as a user would, with `--log debug`.
+    pub fn start(setup: Setup) -> Self {
+        Self::start_by(Command::new(PROGRAM), setup)
+    }
+
+    /// Starts it by a command that takes the program's arguments.
+    pub fn start_by(mut command: Command, setup: Setup) -> Self {
+        let config = setup.write();
+        command
+            .args(["run", "--log", "debug", "--config"])
+            .arg(&config);
+        let process = Process::start("loopkdc run", &mut command, " ready ");
+        let log = process.log();
+        let address = |key: &str| {
+            let value = log
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(key));
+            value.unwrap_or_else(|| panic!("{key} in {log}")).to_owned()
+        };
+        Self {
+            kdc: address("kdc="),
+            kpasswd: address("kpasswd="),
+            process,
+            config,
+            _dir: setup.into_dir(),
+        }
+    }
+
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// SIGHUP, and waits for the line that says what came of it.
+    pub fn reload(&self, outcome: &str) {
+        let before = self.process.count(outcome);
+        self.process.signal("HUP");
+        self.process.wait_for_count(outcome, before + 1);
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    pub fn terminate(mut self) -> (ExitStatus, String) {
+        let status = self.process.terminate();
+        (status, self.process.log())
+    }
+}
+
+/// The program's file.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_loopkdc");
+
+/// `loopkdc` by way of prlimit, with `soft:hard` descriptors at most; a limit left away stays as it is.
+pub fn with_descriptors(most: &str) -> Command {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nofile={most}")).arg(PROGRAM);
+    command
+}

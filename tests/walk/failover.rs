@@ -1,0 +1,272 @@
+//! The resend rule, with two upstreams: which request reaches the second one after which fault of the first.
+
+use futures_util::future::join_all;
+
+use crate::certificates::Leaf;
+use crate::clients::Heard;
+use crate::messages::{Kind, REALM, krb_error, said};
+use crate::relay::{Reached, Running, Setup, Transport};
+use crate::upstream::{Act, Door, Gate, Http, Plan, Upstream};
+
+/// A fault of the first upstream, and who reaches the second one.
+struct Row {
+    fault: &'static str,
+    first: fn() -> Plan,
+    /// Of [`Kind::ALL`]: AS-REQ without and with preauthentication, TGS-REQ, change of a password.
+    reaches_second: [bool; 4],
+}
+
+const ANY: [bool; 4] = [true; 4];
+/// Only what may be sent twice.
+const HARMLESS: [bool; 4] = [true, false, true, false];
+
+fn door(door: Door) -> Plan {
+    Plan::granting().behind(move |_| door)
+}
+
+fn status(status: u16) -> Plan {
+    Plan::always(Act::status(status))
+}
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    Row { fault: REFUSED, first: Plan::granting, reaches_second: ANY },
+    Row { fault: "reset at once", first: || door(Door::ResetAtOnce), reaches_second: ANY },
+    Row { fault: "reset in the handshake", first: || door(Door::ResetInHandshake), reaches_second: ANY },
+    Row { fault: "silent before TLS", first: || door(Door::Silent), reaches_second: ANY },
+    Row { fault: "wrong name", first: || Plan::granting().showing(Leaf::WrongName), reaches_second: ANY },
+    Row { fault: "400", first: || status(400), reaches_second: ANY },
+    Row { fault: "403", first: || status(403), reaches_second: ANY },
+    Row { fault: "404", first: || status(404), reaches_second: ANY },
+    Row { fault: "413", first: || status(413), reaches_second: ANY },
+    Row { fault: "500", first: || status(500), reaches_second: HARMLESS },
+    Row { fault: "503", first: || status(503), reaches_second: HARMLESS },
+    Row { fault: "511", first: || status(511), reaches_second: HARMLESS },
+    Row { fault: "HTML", first: || status(200), reaches_second: HARMLESS },
+    Row { fault: "302", first: || status(302), reaches_second: HARMLESS },
+    Row { fault: "reset after the request", first: || Plan::always(Act::Reset), reaches_second: HARMLESS },
+    Row { fault: "closed after the request", first: || Plan::always(Act::Close), reaches_second: HARMLESS },
+    Row { fault: "silent", first: || Plan::always(Act::Silence), reaches_second: HARMLESS },
+];
+const REFUSED: &str = "refused";
+
+/// One request that meets one fault, in a realm of its own.
+struct Cell {
+    name: String,
+    realm: String,
+    kind: Kind,
+    reaches: bool,
+    reply: Vec<u8>,
+    first: Upstream,
+    second: Upstream,
+}
+
+impl Cell {
+    fn new(row: &Row, http: Http, kind: Kind, reaches: bool) -> Self {
+        let (plan, reply) = ((row.first)().speaking(http), kind.reply());
+        let name = format!("{} ({http:?}): {kind:?}", row.fault);
+        Self {
+            realm: name
+                .to_uppercase()
+                .replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+            name,
+            kind,
+            reaches,
+            second: Plan::always(Act::Reply(reply.clone())).start(),
+            reply,
+            first: if row.fault == REFUSED {
+                plan.start_down()
+            } else {
+                plan.start()
+            },
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let mut cells = Vec::new();
+        for (row, http) in TABLE
+            .iter()
+            .flat_map(|row| Http::BOTH.map(|http| (row, http)))
+        {
+            for (kind, reaches) in Kind::ALL.into_iter().zip(row.reaches_second) {
+                cells.push(Self::new(row, http, kind, reaches));
+            }
+        }
+        cells
+    }
+
+    fn join(&self, setup: Setup) -> Setup {
+        // Where nobody comes to help, silence lasts until the deadline.
+        let deadline = if self.reaches { 12 } else { 1 };
+        let upstreams = [&self.first, &self.second];
+        setup.realm(
+            &self.realm,
+            &upstreams,
+            &format!("deadline-seconds = {deadline}"),
+        )
+    }
+
+    async fn check(&self, relay: &Running) {
+        let (name, request) = (&self.name, self.kind.request(&self.realm));
+        let answer = relay.ask(Transport::Tcp, &request).await;
+        let is_reply = answer == Heard::Message(self.reply.clone());
+        assert_eq!(is_reply, self.reaches, "{name} heard {answer:?}");
+        assert_eq!(
+            self.second.posts(),
+            usize::from(self.reaches),
+            "{name} at the second"
+        );
+        assert!(self.first.posts() <= 1, "{name} twice at the first");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_upstream_is_reached_by_what_may_reach_it() {
+    let cells = Cell::all();
+    let setup = cells
+        .iter()
+        .fold(Setup::new(), |setup, cell| cell.join(setup));
+    let relay = setup.start();
+    join_all(cells.iter().map(|cell| cell.check(&relay))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn krb_error_29_goes_to_the_next_whatever_the_request_is() {
+    for kind in [Kind::Plain, Kind::Preauth, Kind::Tgs] {
+        let first = Plan::always(Act::Reply(krb_error(29, None))).start();
+        let second = Plan::granting().start();
+        let relay = Setup::by(&[&first, &second]).start();
+        let answer = relay
+            .ask(Transport::Udp, &kind.request(REALM))
+            .await
+            .message();
+        assert_eq!(answer[0], kind.reply()[0], "{kind:?}");
+        assert_eq!((first.posts(), second.posts()), (1, 1), "{kind:?}");
+    }
+}
+
+/// 34 says that the KDC has seen the request before: from the second one asked, that is about the first one's copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn krb_error_34_to_the_second_copy_is_no_answer() {
+    let gate = Gate::shut();
+    let first = {
+        let gate = gate.clone();
+        Plan::new(move |post| post.granted().after(&gate)).start()
+    };
+    let second = {
+        // The first copy's answer comes after the 34.
+        let gate = gate.clone();
+        Plan::new(move |_| {
+            gate.open();
+            Act::Reply(krb_error(34, None))
+        })
+        .start()
+    };
+    let relay = Setup::by(&[&first, &second]).start();
+    let answer = relay
+        .ask(Transport::Udp, &Kind::Tgs.request(REALM))
+        .await
+        .message();
+    assert_eq!(answer[0], 0x6d, "the first copy's TGS-REP");
+    assert_eq!((first.posts(), second.posts()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn krb_error_34_is_a_verdict_when_no_other_copy_is_left() {
+    let first = Plan::always(Act::Reset).start();
+    let second = Plan::always(Act::Reply(krb_error(34, None))).start();
+    let relay = Setup::by(&[&first, &second]).start();
+    let answer = relay.ask(Transport::Tcp, &Kind::Plain.request(REALM)).await;
+    assert_eq!(answer, Heard::Reset);
+    assert_eq!((first.posts(), second.posts()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn krb_error_34_is_relayed_when_the_first_copy_reached_no_kdc() {
+    let first = Plan::always(Act::status(403)).start();
+    let second = Plan::always(Act::Reply(krb_error(34, None))).start();
+    let relay = Setup::by(&[&first, &second]).start();
+    let answer = relay
+        .ask(Transport::Tcp, &Kind::Preauth.request(REALM))
+        .await;
+    assert_eq!(said(&answer.message()).code, 34);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_requests_stay_with_the_upstream_that_works() {
+    let mut first = Plan::granting().start_down();
+    let second = Plan::granting().start();
+    let relay = Setup::by(&[&first, &second]).start();
+    for kind in Kind::ALL {
+        relay
+            .ask(Transport::Tcp, &kind.request(REALM))
+            .await
+            .message();
+    }
+    first.open();
+    for kind in Kind::ALL {
+        relay
+            .ask(Transport::Udp, &kind.request(REALM))
+            .await
+            .message();
+    }
+    assert_eq!((first.posts(), second.posts()), (0, 8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_is_asked_again_when_the_second_fails() {
+    let mut first = Plan::granting().start_down();
+    let second = Plan::new(|post| match post.number {
+        1 => post.granted(),
+        _ => Act::status(503),
+    })
+    .start();
+    let relay = Setup::by(&[&first, &second]).start();
+    relay
+        .ask(Transport::Tcp, &Kind::Plain.request(REALM))
+        .await
+        .message();
+    first.open();
+    relay
+        .ask(Transport::Tcp, &Kind::Plain.request(REALM))
+        .await
+        .message();
+    assert_eq!((first.posts(), second.posts()), (1, 2));
+}
+
+/// The second upstream refuses the request for its form, which says nothing of the upstream: it is the one that is well
+/// when the next request comes, and the first is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_400_and_413_mark_no_upstream_as_ill() {
+    for (status, well) in [(400, true), (413, true), (403, false), (404, false)] {
+        let first = Plan::always(Act::status(503)).start();
+        let second = Plan::always(Act::status(status)).start();
+        let relay = Setup::by(&[&first, &second]).start();
+        relay.ask(Transport::Tcp, &Kind::Plain.request(REALM)).await;
+        relay
+            .ask(Transport::Tcp, &Kind::Change.request(REALM))
+            .await;
+        // The change goes to the best one, and no further than the 503 or the end of the list.
+        let best_is_second = second.posts() == 2;
+        assert_eq!(best_is_second, well, "HTTP {status}");
+    }
+}
+
+/// A realm that the first upstream refuses goes to the second; another realm's requests still go to the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_concerns_its_realm_alone() {
+    let first = Plan::new(|post| match post.target_domain().as_deref() {
+        Some(REALM) => Act::status(403),
+        _ => post.granted(),
+    })
+    .start();
+    let second = Plan::granting().start();
+    let both = [&first, &second];
+    let relay = Setup::by(&both).realm("OTHER.EXAMPLE", &both, "").start();
+    for realm in [REALM, "OTHER.EXAMPLE", REALM, "OTHER.EXAMPLE"] {
+        relay
+            .ask(Transport::Udp, &Kind::Preauth.request(realm))
+            .await;
+    }
+    assert_eq!((first.posts(), second.posts()), (3, 2));
+}

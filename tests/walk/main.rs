@@ -1,0 +1,61 @@
+//! The whole walk, each fault once: a relay, a KDC proxy that does what a script says, and clients that send by hand
+//! what real ones send.
+//!
+//! Nothing here sleeps to wait, and no port is fixed. Where silence itself is what is tested, the deadline is a second.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in tests but not in what they call"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "nothing is exported from here: pub says what other modules use"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod certificates;
+mod clients;
+mod daemon;
+mod der;
+mod messages;
+mod relay;
+mod upstream;
+
+mod connections;
+mod crowds;
+mod failover;
+mod faults;
+mod flood;
+mod realms;
+mod retransmits;
+mod silence;
+mod verdicts;
+mod ways_in;
+
+use std::time::Duration;
+
+use tokio::time::{interval, timeout};
+
+/// Long enough for a loaded machine: only a broken test waits as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `future` brings; that it brings something is part of the test.
+async fn within<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("something happens")
+}
+
+/// Looks again and again until `condition` holds: for what shows in counters or in files, and wakes nobody.
+async fn eventually(condition: impl Fn() -> bool) {
+    let mut again = interval(Duration::from_millis(5));
+    within(async {
+        while !condition() {
+            again.tick().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,116 @@
+//! How long silence lasts: the whole deadline only for an upstream that shows life, and less once it was silent.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::clients::Heard;
+use crate::messages::{Kind, REALM, told};
+use crate::relay::{Reached, Running, Setup, Transport};
+use crate::upstream::{Act, Door, Gate, Http, Plan};
+
+/// How much later than due an answer may come on a machine that has other things to do.
+const LATE: Duration = Duration::from_millis(900);
+
+/// Asks over TCP, and says how long the reset took.
+async fn silent_for(relay: &Running, kind: Kind) -> Duration {
+    let asked = Instant::now();
+    let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+    assert!(matches!(answer, Heard::Reset), "{answer:?}");
+    asked.elapsed()
+}
+
+#[track_caller]
+fn took(elapsed: Duration, seconds: u64) {
+    let due = Duration::from_secs(seconds);
+    assert!(
+        elapsed >= due && elapsed < due + LATE,
+        "{elapsed:?}, not {due:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_met_with_less_patience_until_a_byte_is_heard() {
+    let kinds = [Kind::Plain, Kind::Preauth, Kind::Tgs].map(|kind| async move {
+        let gate = Gate::shut();
+        let script = {
+            let gate = gate.clone();
+            move |post: &crate::upstream::Post| match post.number {
+                2 => post.granted().after(&gate),
+                _ => Act::Silence,
+            }
+        };
+        let upstream = Plan::new(script).start();
+        let relay = Setup::by(&[&upstream]).deadline(3).start();
+
+        took(silent_for(&relay, kind).await, 3);
+
+        let request = kind.request(REALM);
+        let asked = Instant::now();
+        assert_eq!(relay.ask(Transport::Tcp, &request).await, Heard::Reset);
+        took(asked.elapsed(), 2);
+        // The reply that comes after the verdict is kept for the copies, and shows life.
+        gate.open();
+        crate::eventually(|| relay.counters().replied.get() == 1).await;
+        let copy = relay.ask(Transport::Udp, &request).await;
+        assert_eq!(copy.message()[0], kind.reply()[0], "{kind:?}");
+
+        took(silent_for(&relay, kind).await, 3);
+        assert_eq!(upstream.posts(), 3, "{kind:?}");
+    });
+    join_all(kinds).await;
+}
+
+/// HTTP/2 shows life by answering pings; a server that doesn't is given up earlier.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http2_connection_that_answers_no_ping_is_given_up() {
+    let frozen = async {
+        let upstream = Plan::always(Act::Freeze).speaking(Http::Two).start();
+        let relay = Setup::by(&[&upstream]).start();
+        took(silent_for(&relay, Kind::Preauth).await, 3);
+    };
+    let alive = async {
+        let upstream = Plan::always(Act::Silence).speaking(Http::Two).start();
+        let relay = Setup::by(&[&upstream]).deadline(5).start();
+        took(silent_for(&relay, Kind::Preauth).await, 5);
+    };
+    tokio::join!(frozen, alive);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_and_tls_take_three_seconds_at_most() {
+    let upstream = Plan::granting().behind(|_| Door::Silent).start();
+    let relay = Setup::by(&[&upstream]).start();
+    let change = async {
+        let asked = Instant::now();
+        let answer = relay
+            .ask(Transport::Udp, &Kind::Change.request(REALM))
+            .await;
+        took(asked.elapsed(), 3);
+        let told = told(&answer.message());
+        assert!(
+            told.words
+                .contains("can be reached. Your password was not changed"),
+            "{told:?}"
+        );
+    };
+    let preauth = async { took(silent_for(&relay, Kind::Preauth).await, 3) };
+    tokio::join!(change, preauth);
+}
+
+/// What must not be sent twice and has not left is called back when patience ends, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_has_not_left_yet_goes_on_to_the_second_upstream() {
+    let first = Plan::granting().behind(|_| Door::Silent).start();
+    let second = Plan::granting().start();
+    let relay = Setup::by(&[&first, &second]).deadline(9).start();
+    let asks = [Kind::Preauth, Kind::Change].map(|kind| {
+        let relay = &relay;
+        async move {
+            let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+            assert_eq!(answer.message()[0], kind.reply()[0], "{kind:?}");
+        }
+    });
+    join_all(asks).await;
+    assert_eq!((first.posts(), second.posts()), (0, 2));
+}

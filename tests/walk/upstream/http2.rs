@@ -1,0 +1,103 @@
+//! HTTP/2: each request is played by itself, and what ends the connection ends it for all.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use h2::server::{SendResponse, handshake};
+use h2::{Reason, RecvStream};
+use hyper::{Request, Response};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::play::{Move, Page};
+use super::{Ended, Speaker};
+
+/// Answers requests until the script or the client ends the connection.
+pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_>) -> Ended {
+    let Ok(mut connection) = handshake(stream).await else {
+        return Ended::Closed;
+    };
+    let mut playing = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => playing.push(answer(request, respond, speaker)),
+                _ => return Ended::Closed,
+            },
+            Some(after) = playing.next() => match after {
+                After::Nothing => {}
+                After::Freeze => std::future::pending().await,
+                After::Leave => connection.graceful_shutdown(),
+                After::GoAway => connection.abrupt_shutdown(Reason::NO_ERROR),
+                After::End(ended) => return ended,
+            },
+        }
+    }
+}
+
+/// What a request means for its connection.
+enum After {
+    Nothing,
+    Freeze,
+    Leave,
+    GoAway,
+    End(Ended),
+}
+
+async fn answer(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    speaker: Speaker<'_>,
+) -> After {
+    let (head, mut incoming) = request.into_parts();
+    let mut body = Vec::new();
+    while let Some(Ok(chunk)) = incoming.data().await {
+        body.extend_from_slice(&chunk);
+        let _ = incoming.flow_control().release_capacity(chunk.len());
+    }
+    let content_type = head
+        .headers
+        .get("content-type")
+        .map_or("", |value| value.to_str().unwrap());
+    match speaker.play(head.uri.path(), content_type, body).await {
+        Move::Respond(page) => send(&mut respond, &page),
+        Move::RespondAndLeave(page) => {
+            send(&mut respond, &page);
+            return After::Leave;
+        }
+        Move::Endless => return stream_endlessly(&mut respond).await,
+        Move::Silence => std::future::pending().await,
+        Move::Freeze => return After::Freeze,
+        Move::End(ended) => return After::End(ended),
+        Move::ResetStream(reason) => respond.send_reset(reason),
+        Move::GoAway => return After::GoAway,
+    }
+    After::Nothing
+}
+
+/// A client that has gone doesn't hear it.
+fn send(respond: &mut SendResponse<Bytes>, page: &Page) {
+    let mut head = Response::builder().status(page.status);
+    for (name, value) in &page.headers {
+        head = head.header(*name, value);
+    }
+    if let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) {
+        let _ = stream.send_data(page.body.clone().into(), true);
+    }
+}
+
+async fn stream_endlessly(respond: &mut SendResponse<Bytes>) -> After {
+    let Ok(mut stream) = respond.send_response(Response::new(()), false) else {
+        return After::Nothing;
+    };
+    loop {
+        stream.reserve_capacity(0x1000);
+        let Some(Ok(room)) = poll_fn(|context| stream.poll_capacity(context)).await else {
+            return After::Nothing;
+        };
+        if stream.send_data(vec![0x5a; room].into(), false).is_err() {
+            return After::Nothing;
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! A KDC proxy on TLS that does to each connection and to each request what a script says, and remembers what it saw.
+
+mod http1;
+mod http2;
+mod play;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+pub use self::play::{Act, Gate, Page};
+use self::play::{Move, settle};
+use crate::certificates::{self, Leaf};
+use crate::der::dig;
+use crate::messages::{as_rep, changed, tgs_rep};
+use crate::within;
+
+/// What happens to a connection before there is a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    Open,
+    /// Reset before an octet of TLS was read.
+    ResetAtOnce,
+    /// Reset after the ClientHello.
+    ResetInHandshake,
+    /// Reset after the handshake, before the request is read.
+    ResetAfterHandshake,
+    /// Accepted, and never a word.
+    Silent,
+}
+
+/// The version of HTTP that is negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    One,
+    Two,
+}
+
+impl Http {
+    pub const BOTH: [Self; 2] = [Self::One, Self::Two];
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Counts all requests, from 1.
+    pub number: usize,
+    /// Counts the connections, from 1.
+    pub connection: usize,
+    /// Counts the requests of this connection, from 1.
+    pub on_connection: usize,
+    pub path: String,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+impl Post {
+    /// The Kerberos message without its length, which must be right.
+    pub fn message(&self) -> &[u8] {
+        let kerb_message = dig(&self.body, &[0x30, 0xa0, 0x04]).expect("a kerb-message");
+        let (length, message) = kerb_message.split_first_chunk().expect("a length");
+        assert_eq!(
+            u32::from_be_bytes(*length) as usize,
+            message.len(),
+            "the kerb-message's length"
+        );
+        message
+    }
+
+    pub fn target_domain(&self) -> Option<String> {
+        let domain = dig(&self.body, &[0x30, 0xa1, 0x1b])?;
+        Some(String::from_utf8(domain.to_vec()).unwrap())
+    }
+
+    /// What a content KDC says to this.
+    pub fn granted(&self) -> Act {
+        Act::Reply(match self.message()[0] {
+            0x6a => as_rep(),
+            0x6c => tgs_rep(),
+            _ => changed(),
+        })
+    }
+}
+
+/// What an upstream has seen so far.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub connections: usize,
+    pub handshakes: usize,
+    /// Connections of which both ends are known to be closed, after [`Upstream::hang_up`].
+    pub hung_up: usize,
+    pub posts: Vec<Post>,
+}
+
+type Script = Box<dyn Fn(&Post) -> Act + Send + Sync>;
+type Doors = Box<dyn Fn(usize) -> Door + Send + Sync>;
+
+/// An upstream to be started.
+pub struct Plan {
+    script: Script,
+    doors: Doors,
+    leaf: Leaf,
+    protocols: Vec<&'static str>,
+}
+
+/// An upstream at work, or one that is down: then connections to it are refused.
+pub struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    socket: Option<Socket>,
+}
+
+struct Shared {
+    script: Script,
+    doors: Doors,
+    tls: TlsAcceptor,
+    seen: watch::Sender<Seen>,
+    hang_up: Mutex<CancellationToken>,
+}
+
+impl Plan {
+    /// Each request is met with what `script` says.
+    pub fn new(script: impl Fn(&Post) -> Act + Send + Sync + 'static) -> Self {
+        Self {
+            script: Box::new(script),
+            doors: Box::new(|_| Door::Open),
+            leaf: Leaf::Right,
+            protocols: vec!["h2", "http/1.1"],
+        }
+    }
+
+    /// Each request is met with `act`.
+    pub fn always(act: Act) -> Self {
+        Self::new(move |_| act.clone())
+    }
+
+    /// Each request is granted.
+    pub fn granting() -> Self {
+        Self::new(Post::granted)
+    }
+
+    pub fn speaking(mut self, http: Http) -> Self {
+        self.protocols = vec![match http {
+            Http::One => "http/1.1",
+            Http::Two => "h2",
+        }];
+        self
+    }
+
+    /// Each connection, by its number from 1, is met with what `doors` says.
+    pub fn behind(mut self, doors: impl Fn(usize) -> Door + Send + Sync + 'static) -> Self {
+        self.doors = Box::new(doors);
+        self
+    }
+
+    pub fn showing(mut self, leaf: Leaf) -> Self {
+        self.leaf = leaf;
+        self
+    }
+
+    /// Starts it on a port of its own.
+    pub fn start(self) -> Upstream {
+        let mut upstream = self.start_down();
+        upstream.open();
+        upstream
+    }
+
+    /// Takes a port, and refuses connections to it until [`Upstream::open`]: a bound socket that doesn't listen, so that
+    /// nobody else gets the port.
+    pub fn start_down(self) -> Upstream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Upstream {
+            address: socket.local_addr().unwrap().as_socket().unwrap(),
+            shared: Arc::new(Shared {
+                script: self.script,
+                doors: self.doors,
+                tls: certificates::server(self.leaf, &self.protocols).into(),
+                seen: watch::Sender::default(),
+                hang_up: Mutex::default(),
+            }),
+            socket: Some(socket),
+        }
+    }
+}
+
+impl Upstream {
+    pub fn url(&self) -> String {
+        format!("https://{}/KdcProxy", self.address)
+    }
+
+    /// Lets connections in.
+    pub fn open(&mut self) {
+        let socket = self.socket.take().expect("opened once");
+        socket.listen(1024).unwrap();
+        let listener = TcpListener::from_std(socket.into()).unwrap();
+        tokio::spawn(Arc::clone(&self.shared).accept(listener));
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.shared.seen.borrow().clone()
+    }
+
+    /// How many requests came so far.
+    pub fn posts(&self) -> usize {
+        self.shared.seen.borrow().posts.len()
+    }
+
+    /// Waits until what was seen fulfils `wanted`.
+    pub async fn until(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+        let mut seen = self.shared.seen.subscribe();
+        let reached = within(seen.wait_for(|seen| wanted(seen))).await;
+        reached.expect("the upstream is there").clone()
+    }
+
+    /// Waits until `count` requests came.
+    pub async fn until_posts(&self, count: usize) -> Seen {
+        self.until(|seen| seen.posts.len() >= count).await
+    }
+
+    /// Closes all connections, as a server does that has waited for long enough, and waits until the other end has seen it.
+    pub async fn hang_up(&self) {
+        let before = self.seen();
+        let token = std::mem::take(&mut *self.shared.hang_up.lock().unwrap());
+        token.cancel();
+        self.until(|seen| seen.hung_up == before.handshakes).await;
+    }
+}
+
+impl Shared {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).unwrap();
+            let number = self.count(|seen| {
+                seen.connections += 1;
+                seen.connections
+            });
+            tokio::spawn(Arc::clone(&self).serve(stream, number));
+        }
+    }
+
+    fn count<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
+        let mut result = None;
+        self.seen.send_modify(|seen| result = Some(change(seen)));
+        result.unwrap()
+    }
+
+    async fn serve(self: Arc<Self>, mut stream: TcpStream, number: usize) {
+        let door = (self.doors)(number);
+        match door {
+            Door::Silent => return std::future::pending().await,
+            Door::ResetAtOnce => return reset(&stream),
+            Door::ResetInHandshake => {
+                // What has been read is gone; what matters is that the handshake has begun.
+                let _ = stream.read_u8().await;
+                return reset(&stream);
+            }
+            Door::Open | Door::ResetAfterHandshake => {}
+        }
+        let hang_up = self.hang_up.lock().unwrap().clone();
+        // A client that doesn't like the certificate ends the handshake.
+        let Ok(mut stream) = self.tls.accept(stream).await else {
+            return;
+        };
+        self.count(|seen| seen.handshakes += 1);
+        if matches!(door, Door::ResetAfterHandshake) {
+            return reset(stream.get_ref().0);
+        }
+        tokio::select! {
+            biased;
+            () = hang_up.cancelled() => {}
+            ended = self.talk(&mut stream, number) => return ended.carry_out(&stream),
+        }
+        let _ = stream.shutdown().await;
+        // Ends with the other side's FIN, or with its reset.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        self.count(|seen| seen.hung_up += 1);
+    }
+
+    async fn talk(&self, stream: &mut TlsStream<TcpStream>, number: usize) -> Ended {
+        let speaker = Speaker {
+            shared: self,
+            connection: number,
+        };
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => http2::serve(stream, speaker).await,
+            _ => http1::serve(stream, speaker).await,
+        }
+    }
+}
+
+/// One connection's view of the script.
+#[derive(Clone, Copy)]
+struct Speaker<'a> {
+    shared: &'a Shared,
+    connection: usize,
+}
+
+impl Speaker<'_> {
+    /// Remembers a request, and does what the script says until something has to go out on the wire.
+    async fn play(&self, path: &str, content_type: &str, body: Vec<u8>) -> Move {
+        let post = self.shared.count(|seen| {
+            let earlier = seen
+                .posts
+                .iter()
+                .filter(|post| post.connection == self.connection);
+            let post = Post {
+                number: seen.posts.len() + 1,
+                connection: self.connection,
+                on_connection: earlier.count() + 1,
+                path: path.to_owned(),
+                content_type: content_type.to_owned(),
+                body,
+            };
+            seen.posts.push(post.clone());
+            post
+        });
+        settle((self.shared.script)(&post), &post).await
+    }
+}
+
+/// How the script wants a connection to end.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    /// Without a word, not even TLS's close_notify.
+    Closed,
+    Reset,
+}
+
+impl Ended {
+    fn carry_out(self, stream: &TlsStream<TcpStream>) {
+        match self {
+            Self::Closed => {}
+            Self::Reset => reset(stream.get_ref().0),
+        }
+    }
+}
+
+/// Makes the close a reset.
+fn reset(stream: &TcpStream) {
+    SockRef::from(stream)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+}
