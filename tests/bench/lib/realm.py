@@ -42,7 +42,7 @@ KDC_CONF = """\
 
 PROXY_CONF = """\
 [global]
-configs =
+use_dns = false
 [{name}]
 kerberos = kerberos+tcp://127.0.0.1:88
 kpasswd = kpasswd+tcp://127.0.0.1:464
