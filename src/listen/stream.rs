@@ -299,18 +299,25 @@ impl<S: Stream> Connection<S> {
         )
     }
 
-    /// Refuses a request for its length, and reads on for a moment: octets that nobody read would turn the close into a
-    /// reset, and the refusal would be lost.
+    /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read
+    /// would turn the close into a reset, and the refusal would be lost.
     async fn refuse(mut self) {
         self.shared.exchange.counters().too_long.add();
-        if !self.write(&words::field_too_long(self.service)).await
-            || self.stream.shutdown().await.is_err()
-        {
-            return;
-        }
-        let mut rest = (&mut self.stream).take(DISCARD);
-        let mut sink = tokio::io::sink();
-        let discard = tokio::io::copy(&mut rest, &mut sink);
-        drop(timeout(DISCARD_TIME, discard).await);
+        let leave = self.seat.leave.clone();
+        let refusal = async {
+            if !self.write(&words::field_too_long(self.service)).await
+                || self.stream.shutdown().await.is_err()
+            {
+                return;
+            }
+            let mut rest = (&mut self.stream).take(DISCARD);
+            let mut sink = tokio::io::sink();
+            let discard = tokio::io::copy(&mut rest, &mut sink);
+            drop(timeout(DISCARD_TIME, discard).await);
+        };
+        leave.run_until_cancelled(refusal).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
