@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::words::{self, OnStream};
-use super::{Shared, Shortage, lacks_resources};
+use super::{Shared, Shortage, is_peers_doing, lacks_resources};
 use crate::exchange::Arrival;
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
@@ -105,8 +105,11 @@ pub(super) async fn serve<L: Accept>(
                     shortage.rest(&error).await;
                 }
             }
-            // A peer's doing: gone before it was accepted.
-            Err(error) => tracing::debug!(%error, "accepting a connection"),
+            // Gone before it was accepted.
+            Err(error) if is_peers_doing(&error) => {
+                tracing::debug!(%error, "accepting a connection");
+            }
+            Err(error) => shortage.rest(&error).await,
         }
     }
 }
