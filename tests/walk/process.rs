@@ -15,6 +15,7 @@ use crate::daemon::{Daemon, PROGRAM};
 use crate::messages::{Kind, REALM, USER};
 use crate::relay::{Reached, Setup, Transport};
 use crate::support::netns::isolated;
+use crate::support::process::Process;
 use crate::upstream::{Act, Gate, Plan, Upstream};
 
 /// How long a drain may take.
@@ -262,7 +263,7 @@ fn a_default_address_that_the_machine_lacks_is_skipped_and_a_configured_one_is_n
     isolated(|| {
         let arguments = ["run", "--realm", "EXAMPLE.COM=https://kdcproxy.example.com"];
         let start = || {
-            crate::support::process::Process::start(
+            Process::start(
                 "loopkdc run",
                 Command::new(PROGRAM).args(arguments),
                 " ready ",
@@ -295,6 +296,27 @@ fn a_default_address_that_the_machine_lacks_is_skipped_and_a_configured_one_is_n
             .args(["--listen-kdc", "[::1]:88"]));
         assert_eq!(code, Some(78), "{said}");
         assert!(said.contains("cannot listen on [::1]:88"), "{said}");
+    });
+}
+
+#[test]
+fn port_0_is_a_port_that_is_free_for_udp_too() {
+    isolated(|| {
+        fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40031").unwrap();
+        // Three in four, odd and even: the kernel looks among the odd ones first.
+        let taken = (40_000..40_032).filter(|port| port % 8 > 1);
+        let _taken: Vec<_> = taken
+            .map(|port| UdpSocket::bind(("127.0.0.1", port)).unwrap())
+            .collect();
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--realm", "EXAMPLE.COM=https://kdcproxy.example.com"]);
+        command.args([
+            "--listen-kdc",
+            "127.0.0.1:0",
+            "--listen-kpasswd",
+            "127.0.0.1:0",
+        ]);
+        Process::start("loopkdc run", &mut command, " ready ").terminate();
     });
 }
 
