@@ -71,7 +71,7 @@ fn sockets_are_inherited() {
         let kpasswd = client.run("kpasswd user@EXAMPLE.COM", &[PASSWORD, new, new]);
         kpasswd.succeeds();
         let bound = "kdc=127.0.0.1:88,[::1]:88 kpasswd=127.0.0.1:464,[::1]:464";
-        assert_eq!(loopkdc.process.count(bound), 1);
+        loopkdc.process.wait_for(bound);
     });
 }
 
