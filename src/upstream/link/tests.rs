@@ -142,8 +142,7 @@ fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
     }
     other.give_back();
     drop(silent);
-    let offered = lock(&links.kept).shared.is_some();
-    offered
+    lock(&links.kept).shared.is_some()
 }
 
 #[test]
