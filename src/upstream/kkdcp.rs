@@ -133,7 +133,7 @@ fn refuse_status(status: StatusCode) -> Result<(), Fault> {
     match status.as_u16() {
         200 => Ok(()),
         // RFC 6585 6: Network Authentication Required.
-        511 => Err(Fault::NotKerberos("HTTP 511")),
+        511 => Err(Fault::NotKerberos("HTTP 511, log in to the network first")),
         300..=399 => Err(Fault::NotKerberos("a redirect")),
         status @ 400..=599 => Err(Fault::Status(status)),
         _ => Err(Fault::NotKerberos("an HTTP status without an answer")),
