@@ -24,7 +24,7 @@ use crate::wire::Service;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
-const BLOCKING: usize = 8;
+const BLOCKING: usize = 64;
 
 /// Runs the daemon until a signal stops it.
 ///
@@ -52,9 +52,7 @@ async fn serve(sources: &Sources, config: Config, inherited: Inherited) -> Resul
     let mut signals = signals::Signals::new()?;
     let listeners = listeners(&config.listen, inherited)?;
     let relay = Relay::start(&config, listeners)?;
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
+    warn_of(&config);
     tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
     notify::ready();
     let mut listen = config.listen;
@@ -128,6 +126,7 @@ impl Relay {
             Ok((routing, config)) => {
                 self.exchange.reroute(routing);
                 tracing::info!("configuration read again");
+                warn_of(&config);
                 if config.listen != *listen {
                     tracing::warn!("what [listen] says now holds after a restart");
                     *listen = config.listen;
@@ -148,6 +147,12 @@ impl Relay {
             Err(_) => tracing::warn!(left, "stopped before everything under way had ended"),
         }
         tracing::debug!(counters = ?self.exchange.counters(), "counted");
+    }
+}
+
+fn warn_of(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -26,9 +26,11 @@ fn recorded() -> Vec<Vec<u8>> {
     let files = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
+    let kinds = ["request", "reply", "envelope"];
     let messages = files.filter(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "request" || extension == "reply")
+        kinds
+            .iter()
+            .any(|kind| path.extension() == Some(kind.as_ref()))
     });
     let messages: Vec<_> = messages.map(|path| fs::read(path).unwrap()).collect();
     assert!(!messages.is_empty());

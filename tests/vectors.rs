@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use loopkdc::wire::Kind::{AsReq, Kpasswd, TgsReq};
 use loopkdc::wire::Resend::{Harmless, Once};
-use loopkdc::wire::{KerberosMessage, Kind, Reply, ReplyKind, Resend, Service};
+use loopkdc::wire::{KerberosMessage, Kind, Reply, ReplyKind, Resend, Service, kkdcp};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -167,5 +167,22 @@ fn a_change_asked_again_is_known_by_its_ticket() {
     assert_eq!(
         [first, again].map(|request| request.bytes()[2..4].to_vec()),
         [[0xff, 0x80], [0, 1]]
+    );
+}
+
+#[test]
+fn an_envelope_is_read_as_what_it_is() {
+    let body = read("mit-kkdcp", "envelope");
+    let envelope = kkdcp::decode(&body).unwrap();
+    assert_eq!(envelope.target_domain.unwrap().as_bytes(), b"EXAMPLE.COM");
+    assert_eq!(envelope.dclocator_hint, None);
+    let (message, had_length) = envelope.message();
+    assert!(had_length);
+    let request = KerberosMessage::parse(Service::Kdc, message).unwrap();
+    assert_eq!(request.kind(), AsReq);
+    // What we send for the same message is what MIT's own client sends.
+    assert_eq!(
+        kkdcp::encode_request(&request.framed(), "EXAMPLE.COM", None),
+        body
     );
 }

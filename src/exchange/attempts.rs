@@ -196,7 +196,7 @@ impl<'a> Attempts<'a> {
             .count()
     }
 
-    /// A copy failed: follows the resend rule, unless the verdict was given already.
+    /// A copy failed: follows the resend rule, though to no other upstream once the verdict was given.
     fn failed(&mut self, copy: usize, fault: Fault, may_follow: bool) {
         let Some(copy) = self.copies.get_mut(copy) else {
             return;
@@ -208,7 +208,7 @@ impl<'a> Attempts<'a> {
         let (upstream, asked) = (copy.upstream, copy.asked);
         self.record(upstream, &fault, asked);
         match route::after(&fault, self.message.resend()) {
-            Next::FreshConnection if may_follow => self.start(upstream, Connection::Fresh),
+            Next::FreshConnection => self.start(upstream, Connection::Fresh),
             Next::OtherUpstream if may_follow => drop(self.start_next()),
             _ => {}
         }

@@ -19,6 +19,9 @@ use crate::wire::Service;
 /// Connections that the kernel holds until they are accepted: a burst of clients, not a second's worth.
 const BACKLOG: i32 = 1024;
 
+/// How often another port is tried for port 0.
+const PORTS_TRIED: usize = 64;
+
 /// A socket of ours, bound and non-blocking, and the service that it is for.
 #[derive(Debug)]
 pub struct Listener {
@@ -94,8 +97,21 @@ fn lacks_address(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47))
 }
 
-/// TCP first: with port 0, UDP then takes the port that it was given.
+/// For port 0, a port that is free for UDP too.
 fn inet(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+    let tries = if addr.port() == 0 { PORTS_TRIED } else { 1 };
+    let mut bound = both(addr);
+    for _ in 1..tries {
+        match &bound {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => bound = both(addr),
+            _ => break,
+        }
+    }
+    bound
+}
+
+/// TCP first: with port 0, UDP then takes the port that it was given.
+fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
     let tcp = socket(addr, Type::STREAM, Protocol::TCP)?;
     // A daemon that restarts must not wait for its old connections' TIME_WAIT.
     #[cfg(unix)]

@@ -91,10 +91,28 @@ fn lacks_resources(error: &std::io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }
 
+/// Whether an error of accept or recv ends with the peer that caused it (accept(2), Error handling). After any other the
+/// listener rests: one that lasts would otherwise be met again without a pause.
+fn is_peers_doing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::PermissionDenied
+            | Kind::TimedOut
+    )
+}
+
 /// How long a listener that lacks resources waits before it tries again.
 const REST: Duration = Duration::from_millis(100);
 
-/// A lack of descriptors or memory, told once however long it lasts.
+/// A lack of descriptors or memory, or another error that may last, told once however long it lasts.
 #[derive(Debug, Default)]
 struct Shortage {
     told: bool,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::words::{self, OnStream};
-use super::{Shared, Shortage, lacks_resources};
+use super::{Shared, Shortage, is_peers_doing, lacks_resources};
 use crate::exchange::Arrival;
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
@@ -105,8 +105,11 @@ pub(super) async fn serve<L: Accept>(
                     shortage.rest(&error).await;
                 }
             }
-            // A peer's doing: gone before it was accepted.
-            Err(error) => tracing::debug!(%error, "accepting a connection"),
+            // Gone before it was accepted.
+            Err(error) if is_peers_doing(&error) => {
+                tracing::debug!(%error, "accepting a connection");
+            }
+            Err(error) => shortage.rest(&error).await,
         }
     }
 }
@@ -299,18 +302,25 @@ impl<S: Stream> Connection<S> {
         )
     }
 
-    /// Refuses a request for its length, and reads on for a moment: octets that nobody read would turn the close into a
-    /// reset, and the refusal would be lost.
+    /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read
+    /// would turn the close into a reset, and the refusal would be lost.
     async fn refuse(mut self) {
         self.shared.exchange.counters().too_long.add();
-        if !self.write(&words::field_too_long(self.service)).await
-            || self.stream.shutdown().await.is_err()
-        {
-            return;
-        }
-        let mut rest = (&mut self.stream).take(DISCARD);
-        let mut sink = tokio::io::sink();
-        let discard = tokio::io::copy(&mut rest, &mut sink);
-        drop(timeout(DISCARD_TIME, discard).await);
+        let leave = self.seat.leave.clone();
+        let refusal = async {
+            if !self.write(&words::field_too_long(self.service)).await
+                || self.stream.shutdown().await.is_err()
+            {
+                return;
+            }
+            let mut rest = (&mut self.stream).take(DISCARD);
+            let mut sink = tokio::io::sink();
+            let discard = tokio::io::copy(&mut rest, &mut sink);
+            drop(timeout(DISCARD_TIME, discard).await);
+        };
+        leave.run_until_cancelled(refusal).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Shared, Shortage, lacks_resources, words};
+use super::{Shared, Shortage, is_peers_doing, words};
 use crate::exchange::Arrival;
 use crate::wire::{KerberosMessage, Service};
 
@@ -57,9 +57,11 @@ pub(super) async fn serve(
                     place,
                 ));
             }
-            Err(error) if lacks_resources(&error) => shortage.rest(&error).await,
-            // A peer's doing: an ICMP answer to a reply whose client has gone.
-            Err(error) => tracing::debug!(%error, "receiving a datagram"),
+            // An ICMP answer to a reply whose client has gone.
+            Err(error) if is_peers_doing(&error) => {
+                tracing::debug!(%error, "receiving a datagram");
+            }
+            Err(error) => shortage.rest(&error).await,
         }
     }
 }

@@ -93,3 +93,45 @@ impl Body for FlaggedBody {
         SizeHint::with_exact(self.octets.as_ref().map_or(0, |octets| octets.len() as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(body: &mut FlaggedBody) -> Option<Result<Bytes, Withdrawn>> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match Pin::new(body).poll_frame(&mut context) {
+            Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
+            Poll::Pending => unreachable!(),
+        }
+    }
+
+    fn body() -> (FlaggedBody, Sent) {
+        let sent = Sent::default();
+        (
+            FlaggedBody::new(Bytes::from_static(b"octets"), sent.clone()),
+            sent,
+        )
+    }
+
+    #[test]
+    fn a_body_that_was_asked_for_may_have_left_and_cannot_be_called_back() {
+        let (mut body, sent) = body();
+        assert!(!sent.may_have_left());
+        assert_eq!(body.size_hint().exact(), Some(6));
+        assert_eq!(poll(&mut body).unwrap().unwrap(), "octets");
+        assert!(sent.may_have_left());
+        assert!(!sent.withdraw());
+        assert!(body.is_end_stream());
+        assert!(poll(&mut body).is_none());
+    }
+
+    #[test]
+    fn a_body_that_was_called_back_never_leaves() {
+        let (mut body, sent) = body();
+        assert!(sent.withdraw());
+        assert!(poll(&mut body).unwrap().is_err());
+        assert!(!sent.may_have_left());
+        assert!(sent.withdraw(), "as often as one likes");
+    }
+}

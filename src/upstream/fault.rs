@@ -61,9 +61,6 @@ impl fmt::Display for Fault {
             Self::Stale => f.write_str("a kept connection had been closed"),
             Self::Unanswered => f.write_str("the connection failed before the answer"),
             Self::Silent => f.write_str("no answer in time"),
-            Self::Status(511) => {
-                f.write_str("captive portal: HTTP 511, log in to the network first")
-            }
             Self::Status(status) => write!(f, "HTTP {status}"),
             Self::NotKerberos(what) => {
                 write!(f, "not a KDC proxy, perhaps a captive portal: {what}")

@@ -83,23 +83,25 @@ impl KdcProxy {
 }
 
 /// What an error before the answer's head says of the request.
+///
+/// It is called back first: what is said not to have left never will.
 fn unheard(error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
-    if error.is_connect() {
-        let unsent = if error.is_timeout() {
-            Unsent::ConnectTimeout
-        } else {
-            Unsent::Connect(root_cause(error))
-        };
-        return Fault::NotSent(unsent);
-    }
-    if !sent.may_have_left() {
-        return Fault::NotSent(Unsent::HandedBack);
+    if sent.withdraw() {
+        return Fault::NotSent(unsent(error));
     }
     if lease.was_reused() {
         lease.found_closed();
         return Fault::Stale;
     }
     Fault::Unanswered
+}
+
+fn unsent(error: &reqwest::Error) -> Unsent {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => Unsent::ConnectTimeout,
+        (true, false) => Unsent::Connect(root_cause(error)),
+        (false, _) => Unsent::HandedBack,
+    }
 }
 
 /// Reads the answer, capped before it is buffered, and gives the connection back.
@@ -131,7 +133,7 @@ fn refuse_status(status: StatusCode) -> Result<(), Fault> {
     match status.as_u16() {
         200 => Ok(()),
         // RFC 6585 6: Network Authentication Required.
-        511 => Err(Fault::NotKerberos("HTTP 511")),
+        511 => Err(Fault::NotKerberos("HTTP 511, log in to the network first")),
         300..=399 => Err(Fault::NotKerberos("a redirect")),
         status @ 400..=599 => Err(Fault::Status(status)),
         _ => Err(Fault::NotKerberos("an HTTP status without an answer")),

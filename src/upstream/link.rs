@@ -66,13 +66,28 @@ struct Link {
 #[derive(Debug, Default)]
 struct IdlePatience {
     advertised: Option<Duration>,
-    observed: Duration,
+    /// The longest that a connection has been seen to outlast.
+    outlasted: Duration,
+    /// The shortest that one has not: something on the way may close sooner than the server says.
+    closed: Option<Duration>,
 }
 
 impl IdlePatience {
     /// Well less than what the server grants: a request on its way when the time is up would be lost.
     fn surely_alive(&self, idle: Duration) -> bool {
-        idle <= JUST_HEARD || idle < self.advertised.unwrap_or(self.observed) / 2
+        let shown = self.advertised.unwrap_or(self.outlasted);
+        let granted = self.closed.map_or(shown, |closed| closed.min(shown));
+        idle <= JUST_HEARD || idle < granted / 2
+    }
+
+    fn outlasted(&mut self, idle: Duration) {
+        self.outlasted = self.outlasted.max(idle);
+        self.closed = self.closed.filter(|closed| *closed > idle);
+    }
+
+    fn found_closed(&mut self, idle: Duration) {
+        self.outlasted = self.outlasted.min(idle);
+        self.closed = Some(self.closed.map_or(idle, |closed| closed.min(idle)));
     }
 }
 
@@ -101,6 +116,7 @@ impl Links {
             link,
             connects_before,
             idle,
+            silent_since: now,
             http2: false,
             given_back: false,
         })
@@ -170,13 +186,16 @@ impl Link {
     }
 }
 
-/// A connection in use. Dropped without [`Lease::give_back`], it is closed or, if shared, no longer offered.
+/// A connection in use. Dropped without [`Lease::give_back`], it is closed; a shared one is no longer offered, unless others
+/// were answered over it meanwhile: a KDC that drops one request must not cost them all a handshake.
 #[derive(Debug)]
 pub(super) struct Lease<'a> {
     links: &'a Links,
     link: Arc<Link>,
     connects_before: u32,
     idle: Duration,
+    /// When it was taken, or an answer's head came last.
+    silent_since: Instant,
     http2: bool,
     given_back: bool,
 }
@@ -192,22 +211,26 @@ impl Lease<'_> {
             && self.link.connects.load(Ordering::Acquire) == self.connects_before
     }
 
-    /// The reused connection had been closed: such a time of idleness is more than the server grants.
+    /// The reused connection had been closed: such a time of idleness is more than the server grants, and those that
+    /// have been idle for longer would only cost a request each to find out.
     pub(super) fn found_closed(&self) {
-        let patience = &mut lock(&self.links.kept).patience;
-        patience.observed = patience.observed.min(self.idle / 2);
+        let mut kept = lock(&self.links.kept);
+        kept.patience.found_closed(self.idle);
+        let heard = *lock(&self.link.heard);
+        kept.idle.retain(|link| *lock(&link.heard) > heard);
     }
 
     /// The head of an answer came, with the keep-alive seconds it advertises.
     pub(super) fn heard(&mut self, version: Version, keep_alive: Option<u64>) {
         let mut kept = lock(&self.links.kept);
         if self.was_reused() {
-            kept.patience.observed = kept.patience.observed.max(self.idle);
+            kept.patience.outlasted(self.idle);
         }
         kept.patience.advertised = keep_alive
             .map(Duration::from_secs)
             .or(kept.patience.advertised);
-        *lock(&self.link.heard) = Instant::now();
+        self.silent_since = Instant::now();
+        *lock(&self.link.heard) = self.silent_since;
         self.http2 = version == Version::HTTP_2;
         if self.http2 {
             kept.shared = Some(Arc::clone(&self.link));
@@ -233,7 +256,8 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let mut kept = lock(&self.links.kept);
-        if !self.given_back && kept.shares(&self.link) {
+        let others_heard = *lock(&self.link.heard) > self.silent_since;
+        if !self.given_back && !others_heard && kept.shares(&self.link) {
             kept.shared = None;
         }
     }
@@ -278,3 +302,6 @@ impl<S: Service<R>, R> Service<R> for Counted<S> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,10 @@ impl Deframer {
         let message = rest.get(..length).map(Bytes::copy_from_slice);
         if message.is_some() {
             self.buffer.advance(LENGTH.saturating_add(length));
+            // A connection that stays open must not keep the room that its largest request took.
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+            }
         }
         Ok(message)
     }
@@ -162,5 +166,12 @@ mod tests {
         let mut deframer = deframer(1 << 30, b"\x3f\xff\xff\xff");
         assert_eq!(deframer.next(), Ok(None));
         assert!(deframer.buffer().capacity() <= 3 * READ_ROOM);
+    }
+
+    #[test]
+    fn the_room_of_a_large_message_is_given_back() {
+        let mut deframer = deframer(100_000, Framed::wrap(&[7; 100_000]).as_bytes());
+        assert_eq!(deframer.next().unwrap().unwrap().len(), 100_000);
+        assert!(deframer.buffer().capacity() <= 2 * READ_ROOM);
     }
 }

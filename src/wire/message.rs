@@ -219,6 +219,12 @@ mod tests {
     }
 
     #[test]
+    fn kinds_are_called_as_in_the_rfcs() {
+        let names = [Kind::AsReq, Kind::TgsReq, Kind::Kpasswd].map(|kind| kind.to_string());
+        assert_eq!(names, ["AS-REQ", "TGS-REQ", "kpasswd"]);
+    }
+
+    #[test]
     fn only_the_way_to_the_realm_is_read() {
         // Each of these breaks a rule that KDCs don't enforce, or that they are the ones to enforce.
         let body = sequence(&[&field(2, &string("EXAMPLE.COM")), b"\xff\xff"]);
@@ -276,6 +282,7 @@ mod tests {
         }
         assert_eq!(resend(&[]), Resend::Harmless);
         assert_eq!(resend(&[b"\x30\x80".to_vec()]), Resend::Once, "not DER");
+        assert_eq!(resend(&[pa_data(149, b""), vec![0]]), Resend::Once);
         assert_eq!(resend(&[sequence(&[])]), Resend::Once, "no type");
         let too_big = sequence(&[&field(1, b"\x02\x05\x01\x00\x00\x00\x03")]);
         assert_eq!(resend(&[too_big]), Resend::Once);

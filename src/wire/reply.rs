@@ -213,8 +213,10 @@ mod tests {
         assert!(kpasswd(kpasswd_frame(1, &krb_priv, &krb_priv)).is_err());
         assert!(kpasswd(kpasswd_frame(1, &ap_rep, &error(60, None))).is_err());
         assert!(kpasswd(kpasswd_frame(1, b"", &krb_priv)).is_err());
-        let trailed = [kpasswd_frame(1, &ap_rep, &krb_priv), vec![0]].concat();
-        assert!(kpasswd(trailed).is_err());
+        let and_more = |part: &[u8]| [part, b"\0"].concat();
+        assert!(kpasswd(and_more(&kpasswd_frame(1, &ap_rep, &krb_priv))).is_err());
+        assert!(kpasswd(kpasswd_frame(1, &and_more(&ap_rep), &krb_priv)).is_err());
+        assert!(kpasswd(kpasswd_frame(1, &ap_rep, &and_more(&krb_priv))).is_err());
         assert!(kdc(kpasswd_frame(1, &ap_rep, &krb_priv)).is_err());
     }
 

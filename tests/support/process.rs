@@ -42,13 +42,23 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command
+        let child = command
             .spawn()
             .unwrap_or_else(|e| panic!("{command:?}: {e}; tests/run installs what tests need"));
+        Process::adopt(name, child)
+    }
+
+    /// Takes over a child; what it says is heard where it was started with a pipe.
+    pub(crate) fn adopt(name: &str, mut child: Child) -> Process {
         let log = Arc::new(Log::default());
-        log.text.lock().unwrap().open = 2;
-        follow(child.stdout.take().unwrap(), Arc::clone(&log));
-        follow(child.stderr.take().unwrap(), Arc::clone(&log));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        log.text.lock().unwrap().open = stdout.iter().count() + stderr.iter().count();
+        if let Some(stdout) = stdout {
+            follow(stdout, Arc::clone(&log));
+        }
+        if let Some(stderr) = stderr {
+            follow(stderr, Arc::clone(&log));
+        }
         Process {
             name: name.to_owned(),
             child,
@@ -104,7 +114,17 @@ impl Process {
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
-        self.child.wait().unwrap()
+        self.wait()
+    }
+
+    /// Waits for the end, and for the last line.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        let mut state = self.log.text.lock().unwrap();
+        while state.open > 0 {
+            state = self.log.news.wait(state).unwrap();
+        }
+        status
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use loopkdc::wire::Service;
 use tempfile::TempDir;
@@ -40,7 +40,10 @@ impl Daemon {
         command
             .args(["run", "--log", "debug", "--config"])
             .arg(&config);
-        let process = Process::start("loopkdc run", &mut command, " ready ");
+        // Standard input and output stay what the command makes of them: sockets, perhaps.
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let process = Process::adopt("loopkdc run", child);
+        process.wait_for(" ready ");
         let log = process.log();
         let address = |key: &str| {
             let value = log
@@ -78,8 +81,15 @@ impl Daemon {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// SIGTERM, and then the exit code and the whole log.
     pub fn terminate(mut self) -> (ExitStatus, String) {
-        let status = self.process.terminate();
+        self.process.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for the end after a signal.
+    pub fn ended(&mut self) -> (ExitStatus, String) {
+        let status = self.process.wait();
         (status, self.process.log())
     }
 }

@@ -31,6 +31,7 @@ mod crowds;
 mod failover;
 mod faults;
 mod flood;
+mod process;
 mod realms;
 mod retransmits;
 mod silence;

@@ -1,0 +1,156 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The longest idleness after which a connection counts as alive, in tenths of a second.
+fn alive_until(patience: &IdlePatience) -> u32 {
+    let tenths = 0..10_000;
+    let alive = |tenth: &u32| patience.surely_alive(*tenth * SECOND / 10);
+    let longest = tenths.clone().take_while(alive).count();
+    assert!(!tenths.skip(longest).any(|tenth| alive(&tenth)));
+    u32::try_from(longest).unwrap() - 1
+}
+
+#[test]
+fn of_an_unknown_server_only_what_was_just_heard_is_alive() {
+    assert_eq!(alive_until(&IdlePatience::default()), 10);
+}
+
+#[test]
+fn a_connection_is_alive_for_less_than_half_of_what_the_server_advertises() {
+    let mut patience = IdlePatience {
+        advertised: Some(60 * SECOND),
+        ..IdlePatience::default()
+    };
+    assert_eq!(alive_until(&patience), 299);
+    patience.outlasted(300 * SECOND);
+    assert_eq!(alive_until(&patience), 299);
+    patience.advertised = Some(SECOND);
+    assert_eq!(alive_until(&patience), 10);
+}
+
+#[test]
+fn a_connection_is_alive_for_less_than_half_of_what_others_outlasted() {
+    let mut patience = IdlePatience::default();
+    patience.outlasted(8 * SECOND);
+    patience.outlasted(3 * SECOND);
+    assert_eq!(alive_until(&patience), 39);
+}
+
+#[test]
+fn a_connection_that_was_closed_sooner_counts_for_more_than_words() {
+    let mut patience = IdlePatience {
+        advertised: Some(60 * SECOND),
+        ..IdlePatience::default()
+    };
+    patience.found_closed(10 * SECOND);
+    patience.found_closed(20 * SECOND);
+    assert_eq!(alive_until(&patience), 49);
+    patience.outlasted(9 * SECOND);
+    assert_eq!(alive_until(&patience), 49);
+    // It was closed for another reason: a restart, perhaps.
+    patience.outlasted(10 * SECOND);
+    assert_eq!(alive_until(&patience), 299);
+}
+
+#[test]
+fn a_connection_that_was_closed_counts_for_more_than_older_experience() {
+    let mut patience = IdlePatience::default();
+    patience.outlasted(60 * SECOND);
+    patience.found_closed(10 * SECOND);
+    assert_eq!(alive_until(&patience), 49);
+    patience.outlasted(12 * SECOND);
+    assert_eq!(alive_until(&patience), 59);
+}
+
+fn links() -> Links {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Links::new(tls)
+}
+
+/// Keeps connections last heard that long ago.
+fn keep(links: &Links, now: Instant, idle: &[Duration]) {
+    for idle in idle {
+        let link = Link::new(links.tls.clone(), now - *idle).unwrap();
+        lock(&links.kept).put(Arc::new(link));
+    }
+}
+
+fn idle_now(links: &Links, now: Instant) -> Vec<Duration> {
+    let kept = lock(&links.kept);
+    kept.idle
+        .iter()
+        .map(|link| now - *lock(&link.heard))
+        .collect()
+}
+
+#[test]
+fn the_connection_heard_last_is_taken_and_only_if_it_fits() {
+    let (links, now) = (links(), Instant::now() + 100 * SECOND);
+    keep(&links, now, &[30 * SECOND, 20 * SECOND]);
+    let fresh = [Connection::Fresh, Connection::SurelyAlive];
+    for connection in fresh {
+        assert_eq!(links.lease(connection, now).unwrap().idle, Duration::ZERO);
+    }
+    assert_eq!(links.lease(Connection::Any, now).unwrap().idle, 20 * SECOND);
+    assert_eq!(idle_now(&links, now), [30 * SECOND], "not given back");
+    keep(&links, now, &[SECOND]);
+    assert_eq!(
+        links.lease(Connection::SurelyAlive, now).unwrap().idle,
+        SECOND
+    );
+}
+
+#[test]
+fn what_was_idle_for_longer_than_a_closed_connection_is_given_up() {
+    let (links, now) = (links(), Instant::now() + 100 * SECOND);
+    keep(&links, now, &[50 * SECOND, 40 * SECOND, 30 * SECOND]);
+    let lease = links.lease(Connection::Any, now).unwrap();
+    keep(&links, now, &[2 * SECOND]);
+    lease.found_closed();
+    assert_eq!(idle_now(&links, now), [2 * SECOND]);
+}
+
+#[test]
+fn idle_connections_are_bounded_and_the_oldest_goes_first() {
+    let (links, now) = (links(), Instant::now() + 100 * SECOND);
+    let idle: Vec<_> = (0..=64).rev().map(|idle| idle * SECOND).collect();
+    keep(&links, now, &idle);
+    assert_eq!(idle_now(&links, now), idle[1..]);
+}
+
+/// Whether a shared connection is still offered after a request that brought no answer, if in the meantime another
+/// brought one.
+fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
+    let (links, now) = (links(), Instant::now());
+    let mut first = links.lease(Connection::Any, now).unwrap();
+    first.heard(Version::HTTP_2, None);
+    first.give_back();
+    let mut silent = links.lease(Connection::Any, Instant::now()).unwrap();
+    let mut other = links.lease(Connection::Any, Instant::now()).unwrap();
+    assert!(Arc::ptr_eq(&silent.link, &other.link));
+    if meanwhile {
+        other.heard(Version::HTTP_2, None);
+    }
+    if own_head {
+        silent.heard(Version::HTTP_2, None);
+    }
+    other.give_back();
+    drop(silent);
+    lock(&links.kept).shared.is_some()
+}
+
+#[test]
+fn a_shared_connection_is_given_up_for_a_silence_only_if_nobody_was_answered_over_it() {
+    assert!(!is_offered_after_silence(false, false));
+    assert!(is_offered_after_silence(true, false));
+    assert!(
+        !is_offered_after_silence(true, true),
+        "an answer without an end"
+    );
+}

@@ -1,0 +1,65 @@
+//! Any octets as a request and as a reply of either service: no panic, and what is accepted keeps
+//! what its type promises.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use loopkdc_fuzz::wire::{
+    Deframer, KerberosMessage, MAX_REPLY, MAX_REQUEST, Realm, Reply, ReplyKind, Service,
+};
+
+fuzz_target!(|data: &[u8]| {
+    let bytes = Bytes::copy_from_slice(data);
+    for service in [Service::Kdc, Service::Kpasswd] {
+        let request = KerberosMessage::parse(service, bytes.clone());
+        let reply = Reply::parse(service, bytes.clone());
+        assert!(
+            request.is_err() || reply.is_err(),
+            "both a request and a reply"
+        );
+        if let Ok(request) = request {
+            check_request(service, &request, &bytes);
+        }
+        if let Ok(reply) = reply {
+            check_reply(service, &reply, &bytes);
+        }
+    }
+});
+
+fn check_request(service: Service, request: &KerberosMessage, bytes: &Bytes) {
+    assert!(bytes.len() <= MAX_REQUEST);
+    assert_eq!(request.bytes(), bytes);
+    assert_eq!(request.service(), service);
+    let realm = request.realm().as_str();
+    assert!((1..=255).contains(&realm.len()));
+    assert!(realm.bytes().all(|octet| (0x20..=0x7e).contains(&octet)));
+    assert_eq!(
+        Realm::parse(realm.as_bytes()).unwrap().key(),
+        request.realm().key()
+    );
+    assert_eq!(request.ticket().is_some(), service == Service::Kpasswd);
+    if let Some(ticket) = request.ticket() {
+        assert!(bytes.windows(ticket.len()).any(|window| window == ticket));
+    }
+    let mut deframer = Deframer::new(MAX_REQUEST);
+    deframer
+        .buffer()
+        .extend_from_slice(request.framed().as_bytes());
+    assert_eq!(deframer.next(), Ok(Some(bytes.clone())));
+    assert!(deframer.is_empty());
+}
+
+fn check_reply(service: Service, reply: &Reply, bytes: &Bytes) {
+    assert!(bytes.len() <= MAX_REPLY);
+    assert_eq!(reply.bytes(), bytes);
+    assert_eq!(reply.framed().message(), &bytes[..]);
+    match reply.kind() {
+        ReplyKind::AsRep | ReplyKind::TgsRep => assert_eq!(service, Service::Kdc),
+        ReplyKind::Kpasswd => assert_eq!(service, Service::Kpasswd),
+        ReplyKind::KrbError => assert!(reply.error_code().is_some()),
+    }
+    // Exactly one message: neither more nor less of the same octets is one.
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(Reply::parse(service, longer.into()).is_err());
+    assert!(Reply::parse(service, bytes.slice(..bytes.len() - 1)).is_err());
+}

@@ -1,0 +1,7 @@
+//! The program's wire room, compiled on its own.
+//!
+//! It is pure, so its two dependencies are all it needs: an instrumented build takes seconds, where
+//! the whole program with its TLS library takes minutes.
+
+#[path = "../../../src/wire/mod.rs"]
+pub mod wire;
