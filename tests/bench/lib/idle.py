@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import realm as realms
-from programs import Processors, Programs, arguments
+from programs import Processors, Programs, arguments, go_first
 from tunnel import Exchange, Tunnel, own_host, resident_mib
 
 START_TARGET, MEMORY_TARGET = 50, 15
@@ -95,6 +95,7 @@ def report_starts(times):
 
 def main():
     options = parse()
+    go_first()
     own_host(options)
     with Programs(options.work) as programs:
         realm = realms.Realm(options.work)
