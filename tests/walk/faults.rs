@@ -339,3 +339,49 @@ async fn an_envelope_may_leave_the_length_away_or_repeat_the_realm() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_be_chunked_or_end_with_its_connection() {
+    let reply = as_rep();
+    let body = envelope(&framed(&reply), None);
+    let (first, rest) = body.split_at(10);
+    let length = format!("{:x}", rest.len());
+    let chunked = [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\n",
+        first,
+        b"\r\n",
+        length.as_bytes(),
+        b"\r\n",
+        rest,
+        b"\r\n0\r\n\r\n",
+    ];
+    for octets in [
+        chunked.concat(),
+        [b"HTTP/1.0 200 OK\r\n\r\n", &body[..]].concat(),
+    ] {
+        let plan = Plan::always(Act::Octets(octets));
+        let upstream = plan.speaking(Http::One).start();
+        let relay = Setup::by(&[&upstream]).start();
+        for kind in [Kind::Plain, Kind::Preauth] {
+            let answer = relay.ask(Transport::Udp, &kind.request(REALM)).await;
+            assert_eq!(answer.message(), reply, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_may_have_been_a_kdc_s_all_the_same() {
+    let plan = Plan::always(Act::Octets(b"SSH-2.0-elsewhere\r\n".to_vec()));
+    let upstream = plan.speaking(Http::One).start();
+    Shown::start(upstream, 86, UNANSWERED, Perhaps).run().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_1_2_and_1_3_will_do() {
+    for tls in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let upstream = Plan::granting().over(tls).start();
+        let relay = Setup::by(&[&upstream]).start();
+        let answer = relay.ask(Transport::Tcp, &Kind::Plain.request(REALM)).await;
+        assert_eq!(answer.message()[0], 0x6b, "{tls:?}");
+    }
+}

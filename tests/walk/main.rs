@@ -32,6 +32,7 @@ mod failover;
 mod faults;
 mod flood;
 mod process;
+mod real_clients;
 mod realms;
 mod retransmits;
 mod silence;

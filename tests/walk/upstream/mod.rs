@@ -7,6 +7,7 @@ mod play;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use rustls::SupportedProtocolVersion;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -107,6 +108,7 @@ pub struct Plan {
     script: Script,
     doors: Doors,
     leaf: Leaf,
+    tls: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<&'static str>,
 }
 
@@ -132,6 +134,7 @@ impl Plan {
             script: Box::new(script),
             doors: Box::new(|_| Door::Open),
             leaf: Leaf::Right,
+            tls: rustls::ALL_VERSIONS.to_vec(),
             protocols: vec!["h2", "http/1.1"],
         }
     }
@@ -165,6 +168,11 @@ impl Plan {
         self
     }
 
+    pub fn over(mut self, tls: &'static SupportedProtocolVersion) -> Self {
+        self.tls = vec![tls];
+        self
+    }
+
     /// Starts it on a port of its own.
     pub fn start(self) -> Upstream {
         let mut upstream = self.start_down();
@@ -185,7 +193,7 @@ impl Plan {
             shared: Arc::new(Shared {
                 script: self.script,
                 doors: self.doors,
-                tls: certificates::server(self.leaf, &self.protocols).into(),
+                tls: certificates::server(self.leaf, &self.tls, &self.protocols).into(),
                 seen: watch::Sender::default(),
                 hang_up: Mutex::default(),
             }),
