@@ -104,12 +104,99 @@ impl Verdict {
     #[must_use]
     pub fn password_text(&self) -> String {
         let reason = self.reason();
-        if self.may_have_been_sent {
-            format!(
-                "{reason}. It is not known whether your password was changed: try the new one first"
-            )
+        let stop = if reason.ends_with('?') { "" } else { "." };
+        let then = if self.may_have_been_sent {
+            "It is not known whether your password was changed: try the new one first"
         } else {
-            format!("{reason}. Your password was not changed")
+            "Your password was not changed"
+        };
+        format!("{reason}{stop} {then}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Unsent;
+
+    const CAUSES: [Cause; 8] = [
+        Cause::NoUpstream,
+        Cause::Unreachable,
+        Cause::Forbidden,
+        Cause::Refused(599),
+        Cause::NotKerberos,
+        Cause::Unanswered,
+        Cause::NotServed,
+        Cause::Overloaded,
+    ];
+
+    fn verdict(cause: Cause, may_have_been_sent: bool) -> Verdict {
+        Verdict {
+            cause,
+            may_have_been_sent,
+            on_failure: OnFailure::Unreachable,
+            realm: Realm::parse(&[b'R'; 255]).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_cause_is_what_the_fault_says() {
+        for (fault, cause) in [
+            (Fault::NotSent(Unsent::ConnectTimeout), Cause::Unreachable),
+            (Fault::NotSent(Unsent::HandedBack), Cause::Unreachable),
+            (Fault::Stale, Cause::Unanswered),
+            (Fault::Unanswered, Cause::Unanswered),
+            (Fault::Silent, Cause::Unanswered),
+            (Fault::Repeat, Cause::Unanswered),
+            (Fault::Status(403), Cause::Forbidden),
+            (Fault::Status(404), Cause::Refused(404)),
+            (Fault::Status(503), Cause::Refused(503)),
+            (Fault::NotKerberos("HTML"), Cause::NotKerberos),
+            (Fault::NotServed, Cause::NotServed),
+        ] {
+            assert_eq!(Cause::from(&fault), cause, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_said_to_be_unchanged_only_if_nothing_was_sent() {
+        for cause in CAUSES {
+            let unsent = verdict(cause, false).password_text();
+            assert!(
+                unsent.ends_with(" Your password was not changed"),
+                "{unsent}"
+            );
+            let unknown = verdict(cause, true).password_text();
+            assert!(unknown.ends_with(" try the new one first"), "{unknown}");
+            assert!(unknown.contains(" It is not known "), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn texts_are_one_line_of_ascii_and_fit_their_reply_whole() {
+        for cause in CAUSES {
+            let verdict = verdict(cause, true);
+            let (reason, text) = (verdict.reason(), verdict.password_text());
+            assert!(
+                text.bytes().all(|octet| (0x20..0x7f).contains(&octet)),
+                "{text}"
+            );
+            assert!(!reason.ends_with('.'), "{reason}");
+            assert!(!text.contains("?."), "{text}");
+            assert!(text.len() <= 512, "{text}");
+        }
+    }
+
+    #[test]
+    fn reasons_name_the_realm_and_the_status() {
+        assert!(
+            verdict(Cause::Refused(599), true)
+                .reason()
+                .ends_with(" HTTP 599")
+        );
+        for cause in CAUSES {
+            let names = verdict(cause, true).reason().contains("RRR");
+            assert_eq!(names, cause != Cause::Overloaded, "{cause:?}");
         }
     }
 }

@@ -12,12 +12,11 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::attempts::{Attempts, End};
+use self::attempts::Attempts;
 use crate::answer::{Answer, Cause, OnFailure, Verdict};
 use crate::counters::Counters;
 use crate::lookaside::{Asked, Lead, Lookaside};
 use crate::route::{Change, Routes, UpstreamId};
-use crate::upstream::Fault;
 use crate::upstream::kkdcp::KdcProxy;
 use crate::wire::KerberosMessage;
 
@@ -128,10 +127,12 @@ impl Exchange {
             Asked::Lead(lead) => {
                 let leader = Leader {
                     exchange: Arc::clone(self),
+                    message: message.clone(),
+                    arrival,
                     lead,
                     answered: sender,
                 };
-                tokio::spawn(leader.run(message.clone(), arrival));
+                tokio::spawn(leader.run());
             }
         }
         self.wait(receiver, &message).await
@@ -144,109 +145,188 @@ impl Exchange {
             .await
             .ok()
             .and_then(|answer| answer.clone());
-        // A leader that ended without a word panicked: what it had sent is not known.
-        answer.unwrap_or_else(|| {
-            self.counters.panicked.add();
-            Answer::Verdict(self.routing().verdict(message, Cause::Unanswered, true))
-        })
+        answer.unwrap_or_else(|| self.routing().verdict(message, Cause::Unanswered, true))
     }
 }
 
 impl Routing {
     /// A verdict on a message that no attempt was made for, told as its realm wants it.
-    fn verdict(
-        &self,
-        message: &KerberosMessage,
-        cause: Cause,
-        may_have_been_sent: bool,
-    ) -> Verdict {
+    fn verdict(&self, message: &KerberosMessage, cause: Cause, may_have_been_sent: bool) -> Answer {
         let candidates = self.routes().candidates(message.realm());
-        Verdict {
+        Answer::Verdict(Verdict {
             cause,
             may_have_been_sent,
             on_failure: candidates.map_or(self.on_failure, |found| found.terms.on_failure),
             realm: message.realm().clone(),
-        }
+        })
     }
 }
 
 /// The task that leads one exchange.
 struct Leader {
     exchange: Arc<Exchange>,
+    message: KerberosMessage,
+    arrival: Arrival,
     lead: Lead,
     answered: watch::Sender<Option<Answer>>,
 }
 
 impl Leader {
-    async fn run(self, message: KerberosMessage, arrival: Arrival) {
-        let routing = self.exchange.routing();
-        let candidates = routing.routes().candidates(message.realm());
+    async fn run(self) {
+        let (routing, counters) = (self.exchange.routing(), &self.exchange.counters);
+        let candidates = routing.routes().candidates(self.message.realm());
         let Some(candidates) = candidates else {
-            self.exchange.counters.no_upstream.add();
-            return self.settle(Answer::Verdict(routing.verdict(
-                &message,
-                Cause::NoUpstream,
-                false,
-            )));
+            counters.no_upstream.add();
+            return self.turn_away(&routing, Cause::NoUpstream);
         };
-        let deadline = arrival.at + candidates.terms.deadline;
+        let deadline = self.arrival.at + candidates.terms.deadline;
         let permit =
             tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
-            self.exchange.counters.overloaded.add();
-            return self.settle(Answer::Verdict(routing.verdict(
-                &message,
-                Cause::Overloaded,
-                false,
-            )));
+            counters.overloaded.add();
+            return self.turn_away(&routing, Cause::Overloaded);
         };
-        let attempts = Attempts::new(
-            &routing,
-            &self.exchange.counters,
-            candidates,
-            &message,
-            deadline,
-        );
+        let attempts = Attempts::new(&routing, counters, candidates, &self.message, deadline);
         let end = attempts
             .run(|verdict| self.settle(Answer::Verdict(verdict)))
             .await;
-        log(&message, &arrival, &routing, &end);
+        let upstream = end.upstream.and_then(|id| routing.upstream(id));
+        let outcome = end.fault.map(|fault| fault.to_string());
+        self.log(
+            upstream.map(|upstream| upstream.name()),
+            outcome.as_deref().unwrap_or("replied"),
+        );
         if let Some(answer) = end.answer {
             self.settle(answer);
         }
+    }
+
+    /// Ends an exchange of which nothing was sent.
+    fn turn_away(&self, routing: &Routing, cause: Cause) {
+        self.log(
+            None,
+            match cause {
+                Cause::NoUpstream => "no upstream for the realm",
+                _ => "too many requests are under way",
+            },
+        );
+        self.settle(routing.verdict(&self.message, cause, false));
     }
 
     fn settle(&self, answer: Answer) {
         lock(&self.exchange.lookaside).settle(&self.lead, &answer, Instant::now());
         self.answered.send_replace(Some(answer));
     }
+
+    /// A line per exchange, at debug: no principal, no secret.
+    fn log(&self, upstream: Option<&str>, outcome: &str) {
+        tracing::debug!(
+            kind = %self.message.kind(),
+            realm = %self.message.realm(),
+            transport = self.arrival.transport,
+            upstream,
+            outcome,
+            ms = u64::try_from(self.arrival.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "exchange"
+        );
+    }
 }
 
 impl Drop for Leader {
+    /// A leader that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
+    /// that the client sends next.
     fn drop(&mut self) {
         if self.answered.borrow().is_none() {
-            lock(&self.exchange.lookaside).abandon(&self.lead);
+            self.exchange.counters.panicked.add();
+            let routing = self.exchange.routing();
+            self.settle(routing.verdict(&self.message, Cause::Unanswered, true));
         }
     }
 }
 
-/// A line per exchange, at debug: no principal, no secret.
-fn log(message: &KerberosMessage, arrival: &Arrival, routing: &Routing, end: &End) {
-    let upstream = end
-        .upstream
-        .and_then(|id| routing.upstream(id))
-        .map(|upstream| upstream.name());
-    tracing::debug!(
-        kind = %message.kind(),
-        realm = %message.realm(),
-        transport = arrival.transport,
-        upstream,
-        outcome = end.fault.as_ref().map_or_else(|| "replied".to_owned(), Fault::to_string),
-        ms = u64::try_from(arrival.at.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "exchange"
-    );
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::route::{RealmPattern, Route};
+    use crate::wire::Service;
+    use crate::wire::handmade::{kdc_req, pa_data};
+
+    fn as_req_with_timestamp() -> KerberosMessage {
+        let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
+        KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+    }
+
+    fn arrival() -> Arrival {
+        Arrival {
+            at: Instant::now(),
+            udp_peer: None,
+            transport: "tcp",
+        }
+    }
+
+    fn exchange(routes: Routes, max_in_flight: usize) -> Arc<Exchange> {
+        let routing = Routing::new(routes, Vec::new(), OnFailure::Unreachable);
+        Exchange::new(routing, max_in_flight)
+    }
+
+    async fn verdict(exchange: &Arc<Exchange>) -> Verdict {
+        match exchange.answer(as_req_with_timestamp(), arrival()).await {
+            Answer::Verdict(verdict) => verdict,
+            Answer::Reply(reply) => panic!("{reply:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_panics_leaves_a_verdict_that_keeps_the_request_from_being_sent_again() {
+        let exchange = exchange(Routes::default(), 1);
+        let (message, (answered, receiver)) = (as_req_with_timestamp(), watch::channel(None));
+        let asked = lock(&exchange.lookaside).ask(&message, None, Instant::now(), || receiver);
+        let Asked::Lead(lead) = asked else {
+            unreachable!()
+        };
+        drop(Leader {
+            exchange: Arc::clone(&exchange),
+            message,
+            arrival: arrival(),
+            lead,
+            answered,
+        });
+        let verdict = verdict(&exchange).await;
+        assert!(verdict.may_have_been_sent);
+        assert_eq!(verdict.cause, Cause::Unanswered);
+        assert_eq!(exchange.counters.panicked.get(), 1);
+        assert_eq!(exchange.counters.replayed.get(), 1, "led again");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
+        let mut routes = Routes::default();
+        let route = Route {
+            upstreams: Vec::new(),
+            target_domain: None,
+            dclocator_hint: None,
+            deadline: Duration::from_millis(20),
+            on_failure: OnFailure::Explain,
+        };
+        routes.add(&RealmPattern::Any, &[], route);
+        let verdict = verdict(&exchange(routes, 0)).await;
+        assert_eq!(verdict.cause, Cause::Overloaded);
+        assert_eq!(verdict.on_failure, OnFailure::Explain);
+        assert!(!verdict.may_have_been_sent);
+    }
+
+    #[tokio::test]
+    async fn a_realm_without_an_upstream_is_answered_at_once() {
+        let exchange = exchange(Routes::default(), 0);
+        let verdict = verdict(&exchange).await;
+        assert_eq!(verdict.cause, Cause::NoUpstream);
+        assert!(!verdict.may_have_been_sent);
+        assert_eq!(exchange.counters.no_upstream.get(), 1);
+    }
 }

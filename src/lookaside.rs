@@ -159,11 +159,11 @@ impl<W: Clone> Lookaside<W> {
         }
     }
 
-    /// Forgets an exchange that will never be settled.
+    /// Takes an exchange off the list of those under way.
     ///
     /// One that is settled late may find its places taken by a later exchange, which keeps them: without its place a
     /// copy that Heimdal rebuilds would be a second change.
-    pub fn abandon(&mut self, lead: &Lead) {
+    fn abandon(&mut self, lead: &Lead) {
         remove_own(&mut self.under_way, &lead.message, lead.number);
         if let Some(copy) = &lead.copy {
             remove_own(&mut self.copies, copy, lead.number);

@@ -116,6 +116,7 @@ impl Links {
             link,
             connects_before,
             idle,
+            silent_since: now,
             http2: false,
             given_back: false,
         })
@@ -185,13 +186,16 @@ impl Link {
     }
 }
 
-/// A connection in use. Dropped without [`Lease::give_back`], it is closed or, if shared, no longer offered.
+/// A connection in use. Dropped without [`Lease::give_back`], it is closed; a shared one is no longer offered, unless others
+/// were answered over it meanwhile: a KDC that drops one request must not cost them all a handshake.
 #[derive(Debug)]
 pub(super) struct Lease<'a> {
     links: &'a Links,
     link: Arc<Link>,
     connects_before: u32,
     idle: Duration,
+    /// When it was taken, or an answer's head came last.
+    silent_since: Instant,
     http2: bool,
     given_back: bool,
 }
@@ -225,7 +229,8 @@ impl Lease<'_> {
         kept.patience.advertised = keep_alive
             .map(Duration::from_secs)
             .or(kept.patience.advertised);
-        *lock(&self.link.heard) = Instant::now();
+        self.silent_since = Instant::now();
+        *lock(&self.link.heard) = self.silent_since;
         self.http2 = version == Version::HTTP_2;
         if self.http2 {
             kept.shared = Some(Arc::clone(&self.link));
@@ -251,7 +256,8 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let mut kept = lock(&self.links.kept);
-        if !self.given_back && kept.shares(&self.link) {
+        let others_heard = *lock(&self.link.heard) > self.silent_since;
+        if !self.given_back && !others_heard && kept.shares(&self.link) {
             kept.shared = None;
         }
     }

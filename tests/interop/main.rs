@@ -23,3 +23,4 @@ mod kpasswd;
 mod off_network;
 mod realms;
 mod reuse;
+mod units;

@@ -25,15 +25,16 @@ fn two_realms_behind_two_proxies() {
         client
             .run("kinit user@FIRST.EXAMPLE", &[PASSWORD])
             .succeeds();
-        let (posts, none) = (to_first.posts(), to_second.posts());
-        assert!(posts > 0 && none == 0, "{posts} and {none} messages");
+        to_first.was_asked(3);
+        to_second.was_asked(0);
         client
             .run("kinit user@SECOND.EXAMPLE", &[PASSWORD])
             .succeeds();
         client
             .run("klist", &[])
             .says("krbtgt/SECOND.EXAMPLE@SECOND.EXAMPLE");
-        assert_eq!(to_first.posts(), posts);
+        to_first.was_asked(3);
+        to_second.was_asked(2);
         let new = "a newer horse";
         client
             .run("kpasswd user@SECOND.EXAMPLE", &[PASSWORD, new, new])
@@ -63,12 +64,13 @@ fn unknown_realm() {
         kinit
             .fails_with("Cannot contact any KDC for realm 'STRANGE.TO.ALL'")
             .within(soon);
-        assert_eq!(proxy.posts(), 0);
+        proxy.was_asked(0);
         let kinit = client.run("kinit user@STRANGE.TO.PROXY", &[PASSWORD]);
         kinit
             .fails_with("Cannot contact any KDC for realm 'STRANGE.TO.PROXY'")
             .within(soon);
-        assert!(proxy.posts() > 0);
+        // Not twice: the copy that libkrb5 sends over TCP gets the same verdict.
+        proxy.was_asked(1);
         client
             .run("kinit user@EXAMPLE.COM", &[PASSWORD])
             .succeeds()

@@ -1,11 +1,14 @@
 //! The program itself, on the ports that clients expect.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::Process;
 use super::proxy::KdcProxy;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_loopkdc");
 
 /// A running `loopkdc run`.
 pub(crate) struct Loopkdc {
@@ -17,19 +20,37 @@ pub(crate) struct Loopkdc {
 impl Loopkdc {
     /// Starts it with one realm per proxy, on its default addresses.
     pub(crate) fn start(dir: &Path, realms: &[(&str, &KdcProxy)]) -> Loopkdc {
-        let stanza = |(realm, proxy): &(&str, &KdcProxy)| stanza(realm, &proxy.url(), proxy);
-        Loopkdc::with_config(dir, &realms.iter().map(stanza).collect::<String>())
+        Loopkdc::with_config(dir, &stanzas(realms))
     }
 
     /// Starts it with a configuration file of this text.
     pub(crate) fn with_config(dir: &Path, text: &str) -> Loopkdc {
         let config = dir.join("loopkdc.toml");
         fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loopkdc"));
-        command
-            .args(["run", "--log", "debug", "--config"])
-            .arg(&config);
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments(&config));
         let process = Process::start("loopkdc run", &mut command, "ready");
+        Loopkdc { process, config }
+    }
+
+    /// Lets systemd's tool hold these TCP sockets, given as name and address, and start it when
+    /// the first client comes.
+    pub(crate) fn activated(
+        dir: &Path,
+        realms: &[(&str, &KdcProxy)],
+        sockets: &[(&str, &str)],
+    ) -> Loopkdc {
+        let config = dir.join("loopkdc.toml");
+        fs::write(&config, stanzas(realms)).unwrap();
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+        let mut command = Command::new("systemd-socket-activate");
+        for (_, address) in sockets {
+            command.args(["--listen", address]);
+        }
+        command.arg("--fdname").arg(names.join(":"));
+        command.arg(PROGRAM).args(arguments(&config));
+        let process = Process::spawn("systemd-socket-activate", &mut command);
+        process.wait_for_count("Listening on", sockets.len());
         Loopkdc { process, config }
     }
 
@@ -37,6 +58,22 @@ impl Loopkdc {
     pub(crate) fn config(&self) -> &Path {
         &self.config
     }
+}
+
+fn arguments(config: &Path) -> [&OsStr; 5] {
+    let level = OsStr::new("debug");
+    [
+        "run".as_ref(),
+        "--log".as_ref(),
+        level,
+        "--config".as_ref(),
+        config.as_ref(),
+    ]
+}
+
+fn stanzas(realms: &[(&str, &KdcProxy)]) -> String {
+    let stanza = |(realm, proxy): &(&str, &KdcProxy)| stanza(realm, &proxy.url(), proxy);
+    realms.iter().map(stanza).collect()
 }
 
 /// The lines of a configuration that send `realm` to `url`, with the proxy's authority.

@@ -79,9 +79,17 @@ impl KdcProxy {
         url(self.address)
     }
 
-    /// How many messages were brought to it.
-    pub(crate) fn posts(&self) -> usize {
-        self.process.count("\"POST ")
+    /// Fails the test unless it was brought `count` messages in all.
+    ///
+    /// It logs a message after having answered it: the last line may be still to come.
+    #[track_caller]
+    pub(crate) fn was_asked(&self, count: usize) {
+        self.process.wait_for_count("\"POST ", count);
+        assert_eq!(
+            self.process.count("\"POST "),
+            count,
+            "messages to the proxy"
+        );
     }
 }
 

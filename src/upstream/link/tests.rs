@@ -123,3 +123,35 @@ fn idle_connections_are_bounded_and_the_oldest_goes_first() {
     keep(&links, now, &idle);
     assert_eq!(idle_now(&links, now), idle[1..]);
 }
+
+/// Whether a shared connection is still offered after a request that brought no answer, if in the meantime another
+/// brought one.
+fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
+    let (links, now) = (links(), Instant::now());
+    let mut first = links.lease(Connection::Any, now).unwrap();
+    first.heard(Version::HTTP_2, None);
+    first.give_back();
+    let mut silent = links.lease(Connection::Any, Instant::now()).unwrap();
+    let mut other = links.lease(Connection::Any, Instant::now()).unwrap();
+    assert!(Arc::ptr_eq(&silent.link, &other.link));
+    if meanwhile {
+        other.heard(Version::HTTP_2, None);
+    }
+    if own_head {
+        silent.heard(Version::HTTP_2, None);
+    }
+    other.give_back();
+    drop(silent);
+    let offered = lock(&links.kept).shared.is_some();
+    offered
+}
+
+#[test]
+fn a_shared_connection_is_given_up_for_a_silence_only_if_nobody_was_answered_over_it() {
+    assert!(!is_offered_after_silence(false, false));
+    assert!(is_offered_after_silence(true, false));
+    assert!(
+        !is_offered_after_silence(true, true),
+        "an answer without an end"
+    );
+}

@@ -1,5 +1,6 @@
 """What loopkdc costs while nobody asks: memory, wake-ups, and the time from exec to READY."""
 
+import argparse
 import glob
 import os
 import socket
@@ -68,7 +69,7 @@ def verdict(met):
 
 def parse():
     parser = arguments("idle", __doc__)
-    parser.add_argument("--ends", required=True, help="the stub (built by tests/bench/idle)")
+    parser.add_argument("--ends", help=argparse.SUPPRESS)
     parser.add_argument("--starts", type=int, default=10, metavar="N", help="starts to time; the median is shown (default 10)")
     parser.add_argument("--seconds", type=float, default=60, metavar="S", help="of idleness (default 60: the replay window has 40)")
     options = parser.parse_args()
