@@ -141,7 +141,10 @@ fn status(status: u16) -> impl Fn() -> Plan {
 }
 
 fn door(door: Door) -> impl Fn() -> Plan {
-    move || Plan::granting().behind(move |_| door)
+    move || {
+        let door = door.clone();
+        Plan::granting().behind(move |_| door.clone())
+    }
 }
 
 fn leaf(leaf: Leaf) -> impl Fn() -> Plan {

@@ -23,7 +23,7 @@ use crate::messages::{as_rep, changed, tgs_rep};
 use crate::within;
 
 /// What happens to a connection before there is a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Door {
     Open,
     /// Reset before an octet of TLS was read.
@@ -34,6 +34,8 @@ pub enum Door {
     ResetAfterHandshake,
     /// Accepted, and never a word.
     Silent,
+    /// Accepted, and open once the gate is.
+    Late(Gate),
 }
 
 /// The version of HTTP that is negotiated.

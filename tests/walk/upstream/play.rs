@@ -102,7 +102,7 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    async fn passed(&self) {
+    pub(super) async fn passed(&self) {
         let mut opened = self.0.subscribe();
         // The sender lives in self.
         let _ = opened.wait_for(|open| *open).await;

@@ -31,6 +31,7 @@ impl Shared {
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream, number: usize) {
         let door = (self.doors)(number);
+        let ends_after_handshake = matches!(door, Door::ResetAfterHandshake);
         match door {
             Door::Silent => return std::future::pending().await,
             Door::ResetAtOnce => return reset(&stream),
@@ -39,6 +40,7 @@ impl Shared {
                 let _ = stream.read_u8().await;
                 return reset(&stream);
             }
+            Door::Late(gate) => gate.passed().await,
             Door::Open | Door::ResetAfterHandshake => {}
         }
         let hang_up = self.hang_up.lock().unwrap().clone();
@@ -47,7 +49,7 @@ impl Shared {
             return;
         };
         self.count(|seen| seen.handshakes += 1);
-        if matches!(door, Door::ResetAfterHandshake) {
+        if ends_after_handshake {
             return reset(stream.get_ref().0);
         }
         tokio::select! {
