@@ -35,10 +35,11 @@ async fn a_signal_stops_it_once_what_is_under_way_was_answered() {
         let mut silent = relay.tcp(Service::Kdc).await;
 
         relay.process.signal(signal);
-        assert_eq!(
-            silent.hear().await,
-            Heard::End,
-            "nobody waits for the silent"
+        // A reset, if the signal was faster than the accept.
+        let end = silent.hear().await;
+        assert!(
+            matches!(end, Heard::End | Heard::Reset),
+            "nobody waits for the silent: {end:?}"
         );
         refused(&relay).await;
         gate.open();
