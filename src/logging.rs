@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sends our own lines of `level` and above to stderr, and what [`targets`] lets through of the libraries'.
+/// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
     // The journal stamps each line itself.
     let lines = tracing_subscriber::fmt::layer()

@@ -22,6 +22,9 @@ const BACKLOG: i32 = 1024;
 /// How often another port is tried for port 0.
 const PORTS_TRIED: usize = 64;
 
+/// Datagrams that the kernel holds until they are received, in octets with its overhead.
+const RECEIVE_BUFFER: usize = 1024 * 1024;
+
 /// A socket of ours, bound and non-blocking, and the service that it is for.
 #[derive(Debug)]
 pub struct Listener {
@@ -121,6 +124,8 @@ fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
     let tcp = TcpListener::from_std(tcp.into())?;
     let addr = tcp.local_addr()?;
     let udp = socket(addr, Type::DGRAM, Protocol::UDP)?;
+    // What the system grants of it: a burst that overflows costs each of its clients a second.
+    udp.set_recv_buffer_size(RECEIVE_BUFFER)?;
     udp.bind(&addr.into())?;
     Ok(vec![
         Kind::Udp(UdpSocket::from_std(udp.into())?),

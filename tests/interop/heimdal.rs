@@ -1,14 +1,12 @@
 //! Heimdal's clients, which rebuild their copies where MIT's repeat the same bytes.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::office::{HOST, Office, PORT, REALM, Way};
-use crate::support::client::{Client, Outcome};
+use crate::support::client::Client;
+use crate::support::heimdal::heimdal;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Route};
@@ -18,36 +16,6 @@ use crate::support::relay::Relay;
 const NEW: &str = "a newer horse";
 /// Heimdal's kpasswd asks for it even when the principal is given in full.
 const DEFAULT_REALM: &str = "[libdefaults]\n default_realm = EXAMPLE.COM\n";
-
-/// Runs one of Heimdal's programs, which Debian can't have installed beside MIT's.
-fn heimdal(client: &Client, program: &str, args: &[&str], typed: &[&str]) -> Outcome {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heimdal/usr");
-    let binary = root.join("bin").join(format!("{program}.heimdal"));
-    assert!(
-        binary.exists(),
-        "{} is missing: tests/run unpacks it",
-        binary.display()
-    );
-    // Without a terminal it reads passwords where they are typed here.
-    let mut command = Command::new("setsid");
-    command
-        .arg("--wait")
-        .arg(binary)
-        .args(args)
-        .env("LD_LIBRARY_PATH", libraries(&root));
-    client.finish(command, typed)
-}
-
-/// `lib/x86_64-linux-gnu`, or what this machine's kind is called.
-fn libraries(root: &Path) -> std::path::PathBuf {
-    let folders = fs::read_dir(root.join("lib"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    folders
-        .into_iter()
-        .find(|folder| folder.join("libkrb5.so.26").exists())
-        .unwrap()
-}
 
 #[test]
 fn kinit_and_kpasswd() {

@@ -50,7 +50,8 @@ impl Client {
         Client::new(dir, &[stanza])
     }
 
-    fn new(dir: &Path, files: &[String]) -> Client {
+    /// Reads these files, the first ones first.
+    pub(crate) fn new(dir: &Path, files: &[String]) -> Client {
         let dir = dir.join("client");
         fs::create_dir(&dir).unwrap();
         let mut client = Client {

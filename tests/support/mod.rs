@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test binary uses its own share of this")]
 
 pub(crate) mod client;
+pub(crate) mod heimdal;
 pub(crate) mod loopkdc;
 pub(crate) mod nameserver;
 pub(crate) mod netns;

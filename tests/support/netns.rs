@@ -40,6 +40,8 @@ pub(crate) fn isolated<F: FnOnce()>(body: F) {
     // A name that matches no test would pass without having run anything.
     let ran = output.status.success() && said.contains("1 passed");
     assert!(ran, "in its own network: {}\n{said}{cried}", output.status);
+    // What a passing test has to tell, such as what it measured.
+    eprint!("{cried}");
 }
 
 /// `crate::module::test::{{closure}}` without its first and last part.

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 /// What is wrong with an upstream's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,12 @@ fn authority(trusted: bool) -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-/// TLS for an upstream on 127.0.0.1 that speaks `protocols`.
-pub fn server(leaf: Leaf, protocols: &[&str]) -> Arc<ServerConfig> {
+/// TLS of these versions for an upstream on 127.0.0.1 that speaks `protocols`.
+pub fn server(
+    leaf: Leaf,
+    tls: &[&'static SupportedProtocolVersion],
+    protocols: &[&str],
+) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
     let name = if leaf == Leaf::WrongName {
         "127.0.0.2"
@@ -51,7 +55,7 @@ pub fn server(leaf: Leaf, protocols: &[&str]) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(tls)
         .unwrap()
         .with_no_client_auth();
     let mut config = builder

@@ -87,7 +87,7 @@ async fn the_longest_silent_client_makes_room() {
         .listen("max-connections = 4")
         .start();
     let mut crowd = silent(&relay, 4).await;
-    let mut asks = async |client: &mut Stream| {
+    let asks = async |client: &mut Stream| {
         client.send(&Kind::Plain.request(REALM).bytes).await;
         assert_eq!(client.hear().await.message()[0], 0x6b);
     };

@@ -26,15 +26,19 @@ mod messages;
 mod relay;
 mod upstream;
 
+mod answers;
 mod connections;
 mod crowds;
 mod failover;
 mod faults;
 mod flood;
+mod manager;
 mod process;
+mod real_clients;
 mod realms;
 mod retransmits;
 mod silence;
+mod starting;
 mod verdicts;
 mod ways_in;
 

@@ -98,6 +98,36 @@ async fn connect_and_tls_take_three_seconds_at_most() {
     tokio::join!(change, preauth);
 }
 
+/// What the user was told not to have been done must not be done later, when the upstream comes to life.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_not_to_be_sent_is_never_sent() {
+    // With a second the verdict comes at the deadline, with three it comes earlier the second time.
+    let checks = [(1, 1), (3, 2)].map(|(deadline, patience)| async move {
+        let gate = Gate::shut();
+        let plan = {
+            let gate = gate.clone();
+            Plan::granting().behind(move |_| Door::Late(gate.clone()))
+        };
+        let upstream = plan.start();
+        let relay = Setup::by(&[&upstream]).deadline(deadline).start();
+        for due in [deadline.into(), patience] {
+            let asked = Instant::now();
+            let request = Kind::Change.request(REALM);
+            let answer = relay.ask(Transport::Udp, &request).await;
+            took(asked.elapsed(), due);
+            let words = told(&answer.message()).words;
+            assert!(words.contains("Your password was not changed"), "{words}");
+        }
+        gate.open();
+        let last = Kind::Change.request(REALM);
+        relay.ask(Transport::Udp, &last).await;
+        let posts = upstream.seen().posts;
+        let posts: Vec<_> = posts.iter().map(|post| post.message()).collect();
+        assert_eq!(posts, [last.bytes], "and nothing of what came before");
+    });
+    join_all(checks).await;
+}
+
 /// What must not be sent twice and has not left is called back when patience ends, and goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_has_not_left_yet_goes_on_to_the_second_upstream() {

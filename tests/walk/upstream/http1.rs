@@ -40,6 +40,11 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
             respond(stream, &page.with("connection", "close")).await?;
             return Ok(Some(Ended::Closed));
         }
+        Move::Octets(octets) => {
+            stream.write_all(&octets).await?;
+            stream.shutdown().await?;
+            return Ok(Some(Ended::Closed));
+        }
         Move::Endless => stream_endlessly(stream).await?,
         Move::Silence | Move::Freeze => std::future::pending().await,
         Move::End(ended) => return Ok(Some(ended)),

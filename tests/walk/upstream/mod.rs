@@ -3,27 +3,27 @@
 mod http1;
 mod http2;
 mod play;
+mod serve;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use socket2::{Domain, SockRef, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::SupportedProtocolVersion;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 pub use self::play::{Act, Gate, Page};
-use self::play::{Move, settle};
+use self::serve::{Ended, Speaker};
 use crate::certificates::{self, Leaf};
 use crate::der::dig;
 use crate::messages::{as_rep, changed, tgs_rep};
 use crate::within;
 
 /// What happens to a connection before there is a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Door {
     Open,
     /// Reset before an octet of TLS was read.
@@ -34,6 +34,8 @@ pub enum Door {
     ResetAfterHandshake,
     /// Accepted, and never a word.
     Silent,
+    /// Accepted, and open once the gate is.
+    Late(Gate),
 }
 
 /// The version of HTTP that is negotiated.
@@ -107,6 +109,7 @@ pub struct Plan {
     script: Script,
     doors: Doors,
     leaf: Leaf,
+    tls: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<&'static str>,
 }
 
@@ -132,6 +135,7 @@ impl Plan {
             script: Box::new(script),
             doors: Box::new(|_| Door::Open),
             leaf: Leaf::Right,
+            tls: rustls::ALL_VERSIONS.to_vec(),
             protocols: vec!["h2", "http/1.1"],
         }
     }
@@ -165,6 +169,11 @@ impl Plan {
         self
     }
 
+    pub fn over(mut self, tls: &'static SupportedProtocolVersion) -> Self {
+        self.tls = vec![tls];
+        self
+    }
+
     /// Starts it on a port of its own.
     pub fn start(self) -> Upstream {
         let mut upstream = self.start_down();
@@ -185,7 +194,7 @@ impl Plan {
             shared: Arc::new(Shared {
                 script: self.script,
                 doors: self.doors,
-                tls: certificates::server(self.leaf, &self.protocols).into(),
+                tls: certificates::server(self.leaf, &self.tls, &self.protocols).into(),
                 seen: watch::Sender::default(),
                 hang_up: Mutex::default(),
             }),
@@ -235,120 +244,4 @@ impl Upstream {
         token.cancel();
         self.until(|seen| seen.hung_up == before.handshakes).await;
     }
-}
-
-impl Shared {
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).unwrap();
-            let number = self.count(|seen| {
-                seen.connections += 1;
-                seen.connections
-            });
-            tokio::spawn(Arc::clone(&self).serve(stream, number));
-        }
-    }
-
-    fn count<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
-        let mut result = None;
-        self.seen.send_modify(|seen| result = Some(change(seen)));
-        result.unwrap()
-    }
-
-    async fn serve(self: Arc<Self>, mut stream: TcpStream, number: usize) {
-        let door = (self.doors)(number);
-        match door {
-            Door::Silent => return std::future::pending().await,
-            Door::ResetAtOnce => return reset(&stream),
-            Door::ResetInHandshake => {
-                // What has been read is gone; what matters is that the handshake has begun.
-                let _ = stream.read_u8().await;
-                return reset(&stream);
-            }
-            Door::Open | Door::ResetAfterHandshake => {}
-        }
-        let hang_up = self.hang_up.lock().unwrap().clone();
-        // A client that doesn't like the certificate ends the handshake.
-        let Ok(mut stream) = self.tls.accept(stream).await else {
-            return;
-        };
-        self.count(|seen| seen.handshakes += 1);
-        if matches!(door, Door::ResetAfterHandshake) {
-            return reset(stream.get_ref().0);
-        }
-        tokio::select! {
-            biased;
-            () = hang_up.cancelled() => {}
-            ended = self.talk(&mut stream, number) => return ended.carry_out(&stream),
-        }
-        let _ = stream.shutdown().await;
-        // Ends with the other side's FIN, or with its reset.
-        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-        self.count(|seen| seen.hung_up += 1);
-    }
-
-    async fn talk(&self, stream: &mut TlsStream<TcpStream>, number: usize) -> Ended {
-        let speaker = Speaker {
-            shared: self,
-            connection: number,
-        };
-        match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => http2::serve(stream, speaker).await,
-            _ => http1::serve(stream, speaker).await,
-        }
-    }
-}
-
-/// One connection's view of the script.
-#[derive(Clone, Copy)]
-struct Speaker<'a> {
-    shared: &'a Shared,
-    connection: usize,
-}
-
-impl Speaker<'_> {
-    /// Remembers a request, and does what the script says until something has to go out on the wire.
-    async fn play(&self, path: &str, content_type: &str, body: Vec<u8>) -> Move {
-        let post = self.shared.count(|seen| {
-            let earlier = seen
-                .posts
-                .iter()
-                .filter(|post| post.connection == self.connection);
-            let post = Post {
-                number: seen.posts.len() + 1,
-                connection: self.connection,
-                on_connection: earlier.count() + 1,
-                path: path.to_owned(),
-                content_type: content_type.to_owned(),
-                body,
-            };
-            seen.posts.push(post.clone());
-            post
-        });
-        settle((self.shared.script)(&post), &post).await
-    }
-}
-
-/// How the script wants a connection to end.
-#[derive(Clone, Copy, Debug)]
-enum Ended {
-    /// Without a word, not even TLS's close_notify.
-    Closed,
-    Reset,
-}
-
-impl Ended {
-    fn carry_out(self, stream: &TlsStream<TcpStream>) {
-        match self {
-            Self::Closed => {}
-            Self::Reset => reset(stream.get_ref().0),
-        }
-    }
-}
-
-/// Makes the close a reset.
-fn reset(stream: &TcpStream) {
-    SockRef::from(stream)
-        .set_linger(Some(std::time::Duration::ZERO))
-        .unwrap();
 }

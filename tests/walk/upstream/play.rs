@@ -16,6 +16,8 @@ pub enum Act {
     /// 200, and this Kerberos message in its envelope.
     Reply(Vec<u8>),
     Respond(Page),
+    /// These octets, and the end of the connection; HTTP/1.1 only.
+    Octets(Vec<u8>),
     /// 200, and a body that never ends.
     Endless,
     /// Nothing, ever; HTTP/2 answers pings.
@@ -100,7 +102,7 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    async fn passed(&self) {
+    pub(super) async fn passed(&self) {
         let mut opened = self.0.subscribe();
         // The sender lives in self.
         let _ = opened.wait_for(|open| *open).await;
@@ -111,6 +113,7 @@ impl Gate {
 pub(super) enum Move {
     Respond(Page),
     RespondAndLeave(Page),
+    Octets(Vec<u8>),
     Endless,
     Silence,
     Freeze,
@@ -135,6 +138,7 @@ pub(super) async fn settle(act: Act, post: &Post) -> Move {
             Act::Reply(message) => return Move::Respond(Page::reply(&message)),
             Act::LastReply(message) => return Move::RespondAndLeave(Page::reply(&message)),
             Act::Respond(page) => return Move::Respond(page),
+            Act::Octets(octets) => return Move::Octets(octets),
             Act::Endless => return Move::Endless,
             Act::Silence => return Move::Silence,
             Act::Freeze => return Move::Freeze,

@@ -1,0 +1,139 @@
+//! A service manager's part: what it hears, and the sockets that it hands over.
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::{Command, Stdio};
+
+use loopkdc::wire::Service;
+use tokio::net::UnixStream;
+
+use crate::clients::Stream;
+use crate::daemon::{Daemon, PROGRAM};
+use crate::messages::{Kind, REALM};
+use crate::relay::{Reached, Setup, Transport};
+use crate::starting::run;
+use crate::upstream::Plan;
+
+/// Where a service manager hears from a process.
+struct Manager {
+    socket: UnixDatagram,
+    _dir: tempfile::TempDir,
+}
+
+impl Manager {
+    fn start(setup: Setup) -> (Self, Daemon) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.env("NOTIFY_SOCKET", &path);
+        (Self { socket, _dir: dir }, Daemon::start_by(command, setup))
+    }
+
+    fn hear(&self) -> Vec<String> {
+        let mut buffer = [0; 4096];
+        let length = self.socket.recv(&mut buffer).unwrap();
+        let text = str::from_utf8(&buffer[..length]).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_hears_ready_reloading_and_stopping() {
+    let upstream = Plan::granting().start();
+    let (manager, relay) = Manager::start(Setup::by(&[&upstream]));
+    assert_eq!(manager.hear(), ["READY=1"]);
+    relay
+        .ask(Transport::Tcp, &Kind::Plain.request(REALM))
+        .await
+        .message();
+    relay.reload("configuration read again");
+    let reloading = manager.hear();
+    assert_eq!(reloading[0], "RELOADING=1");
+    assert!(reloading[1].starts_with("MONOTONIC_USEC="), "{reloading:?}");
+    assert_eq!(manager.hear(), ["READY=1"]);
+    relay.terminate();
+    assert_eq!(manager.hear(), ["STOPPING=1"]);
+}
+
+/// A command that starts the program with two sockets of a service manager, blocking as systemd's are: descriptors 3 and 4.
+fn with_sockets(names: &str, sockets: [OwnedFd; 2]) -> Command {
+    let mut command = Command::new("sh");
+    let [first, second] = sockets;
+    command
+        .args([
+            "-c",
+            "LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >&2",
+            PROGRAM,
+        ])
+        .env("LISTEN_FDS", "2")
+        .env("LISTEN_FDNAMES", names)
+        .stdin(Stdio::from(first))
+        .stdout(Stdio::from(second));
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inherited_sockets_serve_instead_of_those_in_the_file() {
+    let upstream = Plan::granting().start();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind(tcp.local_addr().unwrap()).unwrap();
+    let address = tcp.local_addr().unwrap();
+    let relay = Daemon::start_by(
+        with_sockets("kdc:kdc", [tcp.into(), udp.into()]),
+        Setup::by(&[&upstream]),
+    );
+    assert_eq!(relay.addresses(Service::Kdc), [address]);
+    for kind in Kind::ALL {
+        for transport in Transport::BOTH {
+            let answer = relay.ask(transport, &kind.request(REALM)).await;
+            assert_eq!(
+                answer.message()[0],
+                kind.reply()[0],
+                "{kind:?} {transport:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inherited_unix_and_kpasswd_sockets_serve() {
+    let upstream = Plan::granting().start();
+    let setup = Setup::by(&[&upstream]);
+    let path = setup.dir().join("kdc.sock");
+    let unix = UnixListener::bind(&path).unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let relay = Daemon::start_by(
+        with_sockets("kdc:kpasswd", [unix.into(), udp.into()]),
+        setup,
+    );
+    let mut client = Stream(UnixStream::connect(&path).await.unwrap());
+    client.send(&Kind::Plain.request(REALM).bytes).await;
+    assert_eq!(client.hear().await.message()[0], 0x6b);
+    let answer = relay
+        .ask(Transport::Udp, &Kind::Change.request(REALM))
+        .await;
+    assert_eq!(answer.message()[0], Kind::Change.reply()[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inherited_socket_without_a_service_ends_it_with_78() {
+    let upstream = Plan::granting().start();
+    let sockets = || {
+        let udp = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        [udp().into(), udp().into()]
+    };
+    for names in ["kdc:http", "loopkdc.socket:loopkdc.socket"] {
+        let setup = Setup::by(&[&upstream]);
+        let (code, said) = run(with_sockets(names, sockets())
+            .args(["run", "--config"])
+            .arg(setup.write()));
+        assert_eq!(code, Some(78), "{said}");
+        assert!(
+            said.contains("hint: write FileDescriptorName=kdc"),
+            "{said}"
+        );
+    }
+}
