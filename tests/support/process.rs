@@ -117,14 +117,17 @@ impl Process {
         self.wait()
     }
 
-    /// Waits for the end, and for the last line.
+    /// Waits for the end and the last line, within bounds: a program that should have ended may run for ever.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let status = self.child.wait().unwrap();
+        let until = Instant::now() + PATIENCE;
         let mut state = self.log.text.lock().unwrap();
         while state.open > 0 {
-            state = self.log.news.wait(state).unwrap();
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{} never ended", self.name);
+            state = self.log.news.wait_timeout(state, left).unwrap().0;
         }
-        status
+        drop(state);
+        self.child.wait().unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 
 use loopkdc::wire::Service;
 use tokio::net::UnixStream;
@@ -15,10 +15,12 @@ use crate::support::netns::isolated;
 use crate::support::process::Process;
 use crate::upstream::Plan;
 
-/// Runs the program to its end.
+/// Runs the program to its end: its exit code and what it said.
 pub fn run(command: &mut Command) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = command.output().unwrap();
-    (status.code(), String::from_utf8(stderr).unwrap())
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut process = Process::adopt("loopkdc run", child);
+    let status = process.wait();
+    (status.code(), process.log())
 }
 
 #[tokio::test(flavor = "multi_thread")]
