@@ -123,7 +123,10 @@ impl Process {
         let mut state = self.log.text.lock().unwrap();
         while state.open > 0 {
             let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{} never ended", self.name);
+            if left.is_zero() {
+                drop(state);
+                panic!("{} never ended", self.name);
+            }
             state = self.log.news.wait_timeout(state, left).unwrap().0;
         }
         drop(state);
