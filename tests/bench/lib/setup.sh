@@ -37,6 +37,6 @@ in_own_namespaces() {
     trap : INT
     cd "$started_in"
     setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc \
-        /usr/bin/python3 -B "$bench/lib/${0##*/}.py" --work "$work" "$@" || status=$?
+        /usr/bin/python3 -Bu "$bench/lib/${0##*/}.py" --work "$work" "$@" || status=$?
     exit "$status"
 }
