@@ -1,34 +1,37 @@
 //! The way out to a KDC itself, over TCP or UDP (RFC 4120 7.2, RFC 3244 2).
 
+mod addresses;
+mod datagrams;
+mod idle;
+
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{interval, timeout};
 
 use super::body::Sent;
 use super::fault::{Fault, Unsent};
 use super::link::Connection;
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Resend, Service, krb_error};
+use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Resend, krb_error};
+use addresses::Addresses;
+use idle::Idle;
 
-/// Name and connect together.
+/// Name and connect together, all addresses of the name included.
 const CONNECT: Duration = Duration::from_secs(2);
-/// A connection heard from within this time is alive.
-const JUST_HEARD: Duration = Duration::from_secs(1);
-/// Connections kept to one KDC that keeps them open; krb5kdc does not.
-const MAX_IDLE: usize = 16;
-/// Connections under way at once: krb5kdc's backlog holds a few, and a SYN that it drops costs a second.
+/// An address that has not answered the connect within this time is not waited for alone (RFC 8305 5).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// Fresh connections at once that the KDC may not have accepted: krb5kdc's backlog holds a few, and a SYN that it
+/// drops costs a second.
 const CONNECTING: usize = 5;
-/// When an unanswered datagram is sent once more, and again after that. Only what is harmless is.
-const RETRANSMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// No datagram is larger.
-const MAX_DATAGRAM: usize = 65_536;
-/// What goes into one, headers left out.
+/// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
+const ACCEPTED: Duration = Duration::from_millis(20);
+/// What goes into one datagram, headers left out.
 const MAX_REQUEST_DATAGRAM: usize = 65_000;
 
 /// Over which transport a KDC is asked.
@@ -37,47 +40,55 @@ pub enum Transport {
     /// TCP, and UDP where TCP is refused.
     #[default]
     TcpFirst,
-    /// UDP, and TCP for what is too big for it.
+    /// UDP, and TCP for what is too big for it or where it is refused.
     UdpFirst,
 }
 
 /// A KDC, or its password service: an address and the connections kept to it.
 #[derive(Debug)]
 pub struct Kdc {
-    /// `host:port`.
-    name: String,
     transport: Transport,
+    addresses: Addresses,
     connecting: Semaphore,
-    idle: Mutex<Vec<Idle>>,
+    idle: Idle,
 }
 
-#[derive(Debug)]
-struct Idle {
+/// A connection in use.
+struct Leased<'a> {
     stream: TcpStream,
-    heard: Instant,
+    /// A place among those that may not have been accepted; a connection that stood before has none.
+    fresh: Option<SemaphorePermit<'a>>,
+}
+
+/// No connection was made.
+struct NoStream {
+    why: Unsent,
+    /// Who said that nobody listens there.
+    refused: Vec<SocketAddr>,
 }
 
 impl Kdc {
-    /// The KDC at `name`, which is `host:port`; nothing is connected yet.
+    /// The KDC at `name`, which is `host:port`; nothing is looked up or connected yet.
     #[must_use]
     pub fn new(name: String, transport: Transport) -> Self {
         Self {
-            name,
             transport,
+            addresses: Addresses::new(name),
             connecting: Semaphore::new(CONNECTING),
-            idle: Mutex::default(),
+            idle: Idle::default(),
         }
     }
 
     /// Its `host:port`, for the log.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.addresses.name()
     }
 
     /// Sends `message` and reads its reply; the time is the caller's, who drops the future when it is up.
     ///
-    /// Only a harmless request is sent more than once, over UDP, as every client does.
+    /// Only a harmless request is sent more than once, over UDP, as every client does; any other is repeated only on the
+    /// word of the one that had it, or of the one that did not take it.
     ///
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
@@ -88,204 +99,236 @@ impl Kdc {
         sent: &Sent,
     ) -> Result<Reply, Fault> {
         let fits = message.bytes().len() <= MAX_REQUEST_DATAGRAM;
-        if self.transport == Transport::UdpFirst && fits {
-            let reply = self.over_udp(message, sent).await?;
-            // RFC 4120 7.2.1: the same again over TCP.
-            if reply.error_code() != Some(krb_error::KRB_ERR_RESPONSE_TOO_BIG) {
-                return Ok(reply);
-            }
+        match self.transport {
+            Transport::UdpFirst if fits => self.udp_first(message, connection, sent).await,
+            _ => self.tcp_first(message, connection, sent, fits).await,
         }
-        match self.stream(connection).await {
-            Ok(stream) => self.over_tcp(stream, message, sent).await,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && fits => {
-                self.over_udp(message, sent).await
-            }
-            Err(error) => Err(unsent(&error)),
+    }
+
+    async fn tcp_first(
+        &self,
+        message: &KerberosMessage,
+        connection: Connection,
+        sent: &Sent,
+        fits: bool,
+    ) -> Result<Reply, Fault> {
+        let refused = match self.stream(connection).await {
+            Ok(leased) => return self.over_tcp(leased, message, sent).await,
+            Err(NoStream { refused, .. }) if fits && !refused.is_empty() => refused,
+            Err(NoStream { why, .. }) => return Err(Fault::NotSent(why)),
+        };
+        let (reply, _) = datagrams::ask(&refused, message, sent).await?;
+        if is_too_big(&reply) {
+            // There is no TCP to come back over, and it was seen.
+            return Err(Fault::Unanswered);
         }
+        Ok(reply)
+    }
+
+    async fn udp_first(
+        &self,
+        message: &KerberosMessage,
+        connection: Connection,
+        sent: &Sent,
+    ) -> Result<Reply, Fault> {
+        let addresses = timeout(CONNECT, self.addresses.get()).await;
+        let addresses = addresses
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| Fault::NotSent(unsent(&error)))?;
+        match datagrams::ask(&addresses, message, sent).await {
+            Ok((reply, from)) if is_too_big(&reply) => self.again(from, message, sent).await,
+            Ok((reply, from)) => {
+                self.addresses.prefer(from);
+                Ok(reply)
+            }
+            Err(Fault::NotSent(Unsent::Connect(_))) => {
+                self.tcp_first(message, connection, sent, false).await
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
+    /// another KDC. Whatever comes of it, the request was seen.
+    async fn again(
+        &self,
+        from: SocketAddr,
+        message: &KerberosMessage,
+        sent: &Sent,
+    ) -> Result<Reply, Fault> {
+        let kept = match message.resend() {
+            Resend::Harmless => self.idle.take(Connection::Any, Instant::now()),
+            Resend::Once => None,
+        };
+        let leased = match kept {
+            Some(stream) => Leased {
+                stream,
+                fresh: None,
+            },
+            None => {
+                let (only, mut refused) = ([from], Vec::new());
+                let fresh = timeout(CONNECT, self.fresh_to(&only, &mut refused)).await;
+                match fresh {
+                    Ok(Ok(leased)) => leased,
+                    _ => return Err(Fault::Unanswered),
+                }
+            }
+        };
+        self.over_tcp(leased, message, sent).await
     }
 
     async fn over_tcp(
         &self,
-        leased: Leased,
+        leased: Leased<'_>,
         message: &KerberosMessage,
         sent: &Sent,
     ) -> Result<Reply, Fault> {
-        let Leased { mut stream, kept } = leased;
-        leave(sent)?;
-        let lost = |_| {
-            if kept {
-                Fault::Stale
-            } else {
-                Fault::Unanswered
+        let Leased { mut stream, fresh } = leased;
+        let kept = fresh.is_none();
+        sent.leave()
+            .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
+        let answered = async {
+            // In one write: some KDCs read the length and the message together or not at all.
+            stream.write_all(message.framed().as_bytes()).await.ok()?;
+            if fresh.is_some() {
+                let _ = timeout(ACCEPTED, stream.readable()).await;
+                drop(fresh);
             }
+            stream.read_u8().await.ok()
         };
-        // In one write: some KDCs read the length and the message together or not at all.
-        let framed = message.framed();
-        stream.write_all(framed.as_bytes()).await.map_err(lost)?;
-        let length = stream.read_u32().await.map_err(lost)?;
-        let octets = read_message(&mut stream, length).await?;
+        let Some(first) = answered.await else {
+            return Err(self.unheard(kept));
+        };
+        let octets = read_message(&mut stream, first).await?;
         let reply = Reply::parse(message.service(), octets)
             .map_err(|_| Fault::NotKerberos("no Kerberos reply"))?;
-        self.keep(stream)?;
+        self.idle.put(stream, kept, Instant::now())?;
         Ok(reply)
     }
 
-    /// A connection that fits: a kept one if there is one, else a fresh one.
-    async fn stream(&self, connection: Connection) -> io::Result<Leased> {
-        if let Some(stream) = self.kept(connection) {
-            return Ok(Leased { stream, kept: true });
+    /// A connection ended before an octet of the answer.
+    fn unheard(&self, kept: bool) -> Fault {
+        if kept {
+            self.idle.found_closed();
+            return Fault::Stale;
         }
-        let stream = timeout(CONNECT, self.connect()).await??;
-        Ok(Leased {
-            stream,
-            kept: false,
+        Fault::Unanswered
+    }
+
+    /// A connection that fits: a kept one if there is one, else a fresh one.
+    async fn stream(&self, connection: Connection) -> Result<Leased<'_>, NoStream> {
+        if let Some(stream) = self.idle.take(connection, Instant::now()) {
+            return Ok(Leased {
+                stream,
+                fresh: None,
+            });
+        }
+        let mut refused = Vec::new();
+        let fresh = timeout(CONNECT, self.fresh(&mut refused)).await;
+        let error = match fresh {
+            Ok(Ok(leased)) => return Ok(leased),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        self.addresses.doubt();
+        Err(NoStream {
+            why: unsent(&error),
+            refused,
         })
     }
 
-    /// A kept connection that fits, if there is one; those that were closed are dropped on the way.
-    fn kept(&self, connection: Connection) -> Option<TcpStream> {
-        if connection == Connection::Fresh {
-            return None;
-        }
-        let mut idle = self.idle();
-        idle.retain(|idle| is_quiet(&idle.stream));
-        let alive =
-            |idle: &mut Idle| connection == Connection::Any || idle.heard.elapsed() <= JUST_HEARD;
-        idle.pop_if(alive).map(|idle| idle.stream)
+    async fn fresh(&self, refused: &mut Vec<SocketAddr>) -> io::Result<Leased<'_>> {
+        let addresses = self.addresses.get().await?;
+        self.fresh_to(&addresses, refused).await
     }
 
-    /// Keeps a connection on which nothing followed the reply.
-    fn keep(&self, stream: TcpStream) -> Result<(), Fault> {
-        let mut beyond = [0];
-        match stream.try_read(&mut beyond) {
-            Ok(0) => return Ok(()),
-            Ok(_) => return Err(Fault::NotKerberos("octets after the reply")),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return Ok(()),
-        }
-        let mut idle = self.idle();
-        if idle.len() >= MAX_IDLE {
-            idle.remove(0);
-        }
-        idle.push(Idle {
+    async fn fresh_to(
+        &self,
+        addresses: &[SocketAddr],
+        refused: &mut Vec<SocketAddr>,
+    ) -> io::Result<Leased<'_>> {
+        let turn = self.connecting.acquire().await.map_err(io::Error::other)?;
+        let (stream, address) = connect(addresses, refused).await?;
+        self.addresses.prefer(address);
+        // What is not even acknowledged shows a connection that only this end believes in.
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(CONNECT))?;
+        stream.set_nodelay(true)?;
+        Ok(Leased {
             stream,
-            heard: Instant::now(),
-        });
-        Ok(())
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let _turn = self.connecting.acquire().await;
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in lookup_host(&self.name).await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    async fn over_udp(&self, message: &KerberosMessage, sent: &Sent) -> Result<Reply, Fault> {
-        let socket = timeout(CONNECT, self.datagrams()).await;
-        let socket = socket.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let socket = socket.map_err(|error| unsent(&error))?;
-        leave(sent)?;
-        let retransmits: &[Duration] = match message.resend() {
-            Resend::Harmless => &RETRANSMITS,
-            Resend::Once => &[],
-        };
-        let mut buffer = vec![0; MAX_DATAGRAM];
-        for wait in retransmits {
-            send(&socket, message).await?;
-            let reply = receive(&socket, &mut buffer, message.service());
-            if let Ok(reply) = timeout(*wait, reply).await {
-                return reply;
-            }
-        }
-        send(&socket, message).await?;
-        receive(&socket, &mut buffer, message.service()).await
-    }
-
-    /// A socket that hears the KDC alone, and its ICMP errors.
-    async fn datagrams(&self) -> io::Result<UdpSocket> {
-        let mut addresses = lookup_host(&self.name).await?;
-        let address = addresses.next().ok_or(io::ErrorKind::NotFound)?;
-        let any: SocketAddr = match address {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = UdpSocket::bind(any).await?;
-        socket.connect(address).await?;
-        Ok(socket)
+            fresh: Some(turn),
+        })
     }
 }
 
-/// A connection in use, and whether it stood before.
-struct Leased {
-    stream: TcpStream,
-    kept: bool,
-}
-
-fn leave(sent: &Sent) -> Result<(), Fault> {
-    sent.leave().map_err(|_| Fault::NotSent(Unsent::HandedBack))
-}
-
-async fn send(socket: &UdpSocket, message: &KerberosMessage) -> Result<(), Fault> {
-    let sent = socket.send(message.bytes()).await;
-    sent.map(|_| ()).map_err(|_| Fault::Unanswered)
-}
-
-/// The first datagram that is a reply; what is none may be anybody's.
-async fn receive(socket: &UdpSocket, buffer: &mut [u8], service: Service) -> Result<Reply, Fault> {
+/// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only; the
+/// connects that lose are dropped before anything goes over them.
+async fn connect(
+    addresses: &[SocketAddr],
+    refused: &mut Vec<SocketAddr>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut untried = addresses.iter().copied();
+    let mut under_way = FuturesUnordered::new();
+    let mut turn = interval(NEXT_ADDRESS);
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
     loop {
-        let length = socket.recv(buffer).await.map_err(|_| Fault::Unanswered)?;
-        let octets = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
-        if let Ok(reply) = Reply::parse(service, octets) {
-            return Ok(reply);
+        tokio::select! {
+            biased;
+            Some((address, end)) = under_way.next() => match end {
+                Ok(stream) => return Ok((stream, address)),
+                Err(error) => {
+                    if is_refusal(&error) {
+                        refused.push(address);
+                    }
+                    last = error;
+                    turn.reset_immediately();
+                }
+            },
+            _ = turn.tick(), if untried.len() > 0 => under_way.extend(untried.next().map(dial)),
+            else => return Err(last),
         }
     }
 }
 
-/// A message of `length` octets, which is refused before a single one is read if it is too long.
-async fn read_message(stream: &mut TcpStream, length: u32) -> Result<Bytes, Fault> {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
+async fn dial(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
+    (address, TcpStream::connect(address).await)
+}
+
+/// The message whose length begins with `first`; it is refused before an octet of it is read if it is too long.
+async fn read_message(stream: &mut TcpStream, first: u8) -> Result<Bytes, Fault> {
+    let mut length = [first, 0, 0, 0];
+    let [_, rest @ ..] = &mut length;
+    stream
+        .read_exact(rest)
+        .await
+        .map_err(|_| Fault::Unanswered)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > MAX_REPLY {
         return Err(Fault::NotKerberos("an oversized reply"));
     }
     let mut octets = BytesMut::new();
     let mut rest = stream.take(length as u64);
     while octets.len() < length {
-        if rest
-            .read_buf(&mut octets)
-            .await
-            .map_err(|_| Fault::Unanswered)?
-            == 0
-        {
-            return Err(Fault::Unanswered);
+        match rest.read_buf(&mut octets).await {
+            Ok(0) | Err(_) => return Err(Fault::Unanswered),
+            Ok(_) => {}
         }
     }
     Ok(octets.freeze())
 }
 
-/// Whether an idle connection is open and says nothing: what is readable is its end, or what nobody asked for.
-fn is_quiet(stream: &TcpStream) -> bool {
-    stream
-        .try_read(&mut [0])
-        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+fn is_too_big(reply: &Reply) -> bool {
+    reply.error_code() == Some(krb_error::KRB_ERR_RESPONSE_TOO_BIG)
 }
 
-fn unsent(error: &io::Error) -> Fault {
-    Fault::NotSent(match error.kind() {
+fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+fn unsent(error: &io::Error) -> Unsent {
+    match error.kind() {
         io::ErrorKind::TimedOut => Unsent::ConnectTimeout,
         io::ErrorKind::NotFound => Unsent::Connect("the name has no address".to_owned()),
         _ => Unsent::Connect(error.to_string()),
-    })
+    }
 }
