@@ -2,6 +2,7 @@
 
 mod addresses;
 mod datagrams;
+mod dial;
 mod idle;
 
 use std::io;
@@ -9,11 +10,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 use super::body::Sent;
 use super::fault::{Fault, Unsent};
@@ -24,8 +24,6 @@ use idle::Idle;
 
 /// Name and connect together, all addresses of the name included.
 const CONNECT: Duration = Duration::from_secs(2);
-/// An address that has not answered the connect within this time is not waited for alone (RFC 8305 5).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// Fresh connections at once that the KDC may not have accepted: krb5kdc's backlog holds a few, and a SYN that it
 /// drops costs a second.
 const CONNECTING: usize = 5;
@@ -248,7 +246,7 @@ impl Kdc {
         refused: &mut Vec<SocketAddr>,
     ) -> io::Result<Leased<'_>> {
         let turn = self.connecting.acquire().await.map_err(io::Error::other)?;
-        let (stream, address) = connect(addresses, refused).await?;
+        let (stream, address) = dial::connect(addresses, refused).await?;
         self.addresses.prefer(address);
         // What is not even acknowledged shows a connection that only this end believes in.
         #[cfg(target_os = "linux")]
@@ -259,39 +257,6 @@ impl Kdc {
             fresh: Some(turn),
         })
     }
-}
-
-/// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only; the
-/// connects that lose are dropped before anything goes over them.
-async fn connect(
-    addresses: &[SocketAddr],
-    refused: &mut Vec<SocketAddr>,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    let mut untried = addresses.iter().copied();
-    let mut under_way = FuturesUnordered::new();
-    let mut turn = interval(NEXT_ADDRESS);
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    loop {
-        tokio::select! {
-            biased;
-            Some((address, end)) = under_way.next() => match end {
-                Ok(stream) => return Ok((stream, address)),
-                Err(error) => {
-                    if is_refusal(&error) {
-                        refused.push(address);
-                    }
-                    last = error;
-                    turn.reset_immediately();
-                }
-            },
-            _ = turn.tick(), if untried.len() > 0 => under_way.extend(untried.next().map(dial)),
-            else => return Err(last),
-        }
-    }
-}
-
-async fn dial(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
-    (address, TcpStream::connect(address).await)
 }
 
 /// The message whose length begins with `first`; it is refused before an octet of it is read if it is too long.

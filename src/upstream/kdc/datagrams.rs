@@ -1,13 +1,15 @@
 //! A request and its reply over UDP (RFC 4120 7.2.1).
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -149,17 +151,21 @@ async fn send(address: SocketAddr, message: &KerberosMessage) -> io::Result<UdpS
 
 /// The first datagram that is a reply; what is none may be anybody's.
 async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
+    // An ICMP error makes no socket readable: who waits for datagrams alone never hears of it.
+    let either = Interest::READABLE | Interest::ERROR;
     loop {
-        socket.readable().await?;
-        // Not before there is something to read: many may wait at once.
-        let mut octets = BytesMut::with_capacity(MAX_DATAGRAM);
-        match socket.try_recv_buf(&mut octets) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        }
-        if let Ok(reply) = Reply::parse(service, Bytes::copy_from_slice(&octets)) {
+        let octets = socket.async_io(either, || receive(socket)).await?;
+        if let Ok(reply) = Reply::parse(service, octets) {
             return Ok(reply);
         }
     }
+}
+
+/// One datagram, or the error that is pending. The room is taken when there is something to read: many may wait at once.
+fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    let length = (&*SockRef::from(socket)).read(&mut buffer)?;
+    Ok(Bytes::copy_from_slice(
+        buffer.get(..length).unwrap_or_default(),
+    ))
 }
