@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::messages::{Kind, as_rep, framed};
 use crate::scripted::{Act, Script, read};
-use crate::{ask, ask_over};
+use crate::{ask, ask_over, within};
 
 #[tokio::test]
 async fn a_kept_connection_is_used_again_unless_a_fresh_one_is_asked_for() {
@@ -85,7 +85,7 @@ async fn a_close_within_a_reply_is_no_stale_connection() {
 
 /// Takes the next connection and grants one request on it.
 async fn grant(listener: &TcpListener) -> TcpStream {
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (mut stream, _) = within(listener.accept()).await.unwrap();
     read(&mut stream).await.unwrap();
     stream.write_all(&framed(&as_rep())).await.unwrap();
     stream
