@@ -16,6 +16,7 @@ use crate::exchange::{Exchange, Routing};
 use crate::failure::{Exit, Failure};
 use crate::listen::{self, Addresses, Inherited, Limits, Listener};
 use crate::route::{Route, Routes, UpstreamId};
+use crate::upstream::Upstream;
 use crate::upstream::kkdcp::KdcProxy;
 use crate::upstream::tls::{self, SystemRoots};
 use crate::wire::Service;
@@ -199,7 +200,7 @@ fn target_domain(entry: &RealmEntry) -> Option<String> {
 /// The upstreams so far.
 #[derive(Default)]
 struct Upstreams {
-    list: Vec<Arc<KdcProxy>>,
+    list: Vec<Arc<Upstream>>,
     known: HashMap<(Url, Option<PathBuf>), UpstreamId>,
     roots: Option<SystemRoots>,
 }
@@ -224,7 +225,11 @@ impl Upstreams {
             Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
         })?;
         let id = UpstreamId(self.list.len());
-        self.list.push(Arc::new(KdcProxy::new(url.clone(), tls)));
+        self.list
+            .push(Arc::new(Upstream::Proxy(Box::new(KdcProxy::new(
+                url.clone(),
+                tls,
+            )))));
         self.known.insert((url.clone(), ca_path), id);
         Ok(id)
     }

@@ -17,7 +17,7 @@ use crate::answer::{Answer, Cause, OnFailure, Verdict};
 use crate::counters::Counters;
 use crate::lookaside::{Asked, Lead, Lookaside};
 use crate::route::{Change, Routes, UpstreamId};
-use crate::upstream::kkdcp::KdcProxy;
+use crate::upstream::Upstream;
 use crate::wire::KerberosMessage;
 
 /// Where a request came from and when.
@@ -35,14 +35,14 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Routing {
     routes: Mutex<Routes>,
-    upstreams: Vec<Arc<KdcProxy>>,
+    upstreams: Vec<Arc<Upstream>>,
     on_failure: OnFailure,
 }
 
 impl Routing {
     /// `routes` speaks of `upstreams` by their place; `on_failure` is for realms that have no route.
     #[must_use]
-    pub fn new(routes: Routes, upstreams: Vec<Arc<KdcProxy>>, on_failure: OnFailure) -> Self {
+    pub fn new(routes: Routes, upstreams: Vec<Arc<Upstream>>, on_failure: OnFailure) -> Self {
         Self {
             routes: Mutex::new(routes),
             upstreams,
@@ -54,7 +54,7 @@ impl Routing {
         lock(&self.routes)
     }
 
-    fn upstream(&self, id: UpstreamId) -> Option<&Arc<KdcProxy>> {
+    fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
         self.upstreams.get(id.0)
     }
 

@@ -1,7 +1,7 @@
 //! Join a retransmit to the exchange under way; replay what was answered a moment ago.
 //!
 //! libkrb5 sends the same octets over the other transport about a second later, and over UDP again after
-//! that. The key is therefore the service and the message's octets, never the peer or the framing. No client
+//! that. The key is therefore the service, the realm and the message's octets, never the peer or the framing. No client
 //! sends identical octets in two runs, so a replay harms nobody.
 //!
 //! Heimdal rebuilds its kpasswd request for each retransmit: other octets, same source port, same ticket. Over
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::answer::{Answer, Cause, Verdict};
-use crate::wire::{KerberosMessage, Reply, Resend, Service};
+use crate::wire::{KerberosMessage, RealmKey, Reply, Resend, Service};
 
 /// How long a reply is replayed: a client that waits for a slow one-time-password push may ask again after 35 s.
 const REPLY_KEPT: Duration = Duration::from_secs(40);
@@ -34,7 +34,8 @@ const VERDICT_BYTES: usize = 1024 * 1024;
 /// What an entry costs beside its octets.
 const ENTRY_BYTES: usize = 256;
 
-type MessageKey = (Service, Bytes);
+/// The service, the realm that the message is routed by, and its octets.
+type MessageKey = (Service, RealmKey, Bytes);
 type CopyKey = (SocketAddr, Bytes);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +107,11 @@ impl<W: Clone> Lookaside<W> {
         now: Instant,
         wait: impl FnOnce() -> W,
     ) -> Asked<W> {
-        let key = (message.service(), message.bytes().clone());
+        let key = (
+            message.service(),
+            message.realm().key(),
+            message.bytes().clone(),
+        );
         let ticket = message.ticket().map(Bytes::copy_from_slice);
         if let Some(reply) = self.replies.get(&key, now) {
             return Asked::Replay(Answer::Reply(reply));
@@ -171,13 +176,13 @@ impl<W: Clone> Lookaside<W> {
     }
 
     fn keep_reply(&mut self, lead: &Lead, reply: &Reply, now: Instant) {
-        let octets = lead.message.1.len() + reply.bytes().len();
+        let octets = lead.message.2.len() + reply.bytes().len();
         self.replies
             .insert(lead.message.clone(), reply.clone(), octets, now);
     }
 
     fn keep_verdict(&mut self, lead: &Lead, verdict: &Verdict, now: Instant) {
-        let (message, octets) = (lead.message.clone(), lead.message.1.len());
+        let (message, octets) = (lead.message.clone(), lead.message.2.len());
         // Costs nothing to find again, and anyone may ask for any realm: kept, it would push out what others need.
         if verdict.cause == Cause::NoUpstream {
             return;

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
@@ -12,9 +11,8 @@ use super::Routing;
 use crate::answer::{Answer, Cause, Verdict};
 use crate::counters::Counters;
 use crate::route::{self, Candidates, Next, UpstreamId};
-use crate::upstream::kkdcp::Post;
-use crate::upstream::{Connection, Fault, Sent};
-use crate::wire::{KerberosMessage, Reply, Resend, Service, kkdcp, krb_error};
+use crate::upstream::{Connection, Fault, Outgoing, Sent};
+use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// The copies of one request: those under way, and the upstreams that have not had one.
 pub(super) struct Attempts<'a> {
@@ -22,7 +20,6 @@ pub(super) struct Attempts<'a> {
     counters: &'a Counters,
     candidates: Candidates,
     message: &'a KerberosMessage,
-    envelope: Bytes,
     deadline: Instant,
     untried: VecDeque<UpstreamId>,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
@@ -72,16 +69,10 @@ impl<'a> Attempts<'a> {
         message: &'a KerberosMessage,
         deadline: Instant,
     ) -> Self {
-        let terms = &candidates.terms;
-        let domain = terms
-            .target_domain
-            .as_deref()
-            .unwrap_or(message.realm().as_str());
         Self {
             routing,
             counters,
             message,
-            envelope: kkdcp::encode_request(&message.framed(), domain, terms.dclocator_hint).into(),
             deadline,
             untried: candidates.upstreams.iter().copied().collect(),
             candidates,
@@ -151,11 +142,12 @@ impl<'a> Attempts<'a> {
         let Some(upstream) = self.routing.upstream(id).cloned() else {
             return;
         };
-        let sent = Sent::default();
-        let (service, envelope) = (self.message.service(), self.envelope.clone());
-        let post = Post {
-            service,
-            envelope,
+        let (sent, terms) = (Sent::default(), &self.candidates.terms);
+        let domain = terms.target_domain.as_deref();
+        let outgoing = Outgoing {
+            message: self.message.clone(),
+            target_domain: domain.unwrap_or(self.message.realm().as_str()).to_owned(),
+            dclocator_hint: terms.dclocator_hint,
             connection,
             sent: sent.clone(),
         };
@@ -170,7 +162,7 @@ impl<'a> Attempts<'a> {
         self.under_way.push(Box::pin(async move {
             Ended {
                 copy,
-                outcome: upstream.send(post).await,
+                outcome: upstream.send(outgoing).await,
             }
         }));
         let others = self.message.resend() == Resend::Harmless && !self.untried.is_empty();

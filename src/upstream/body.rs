@@ -33,7 +33,7 @@ impl Sent {
             != Err(SENT)
     }
 
-    fn leave(&self) -> Result<(), Withdrawn> {
+    pub(super) fn leave(&self) -> Result<(), Withdrawn> {
         match self
             .0
             .compare_exchange(HELD, SENT, Ordering::AcqRel, Ordering::Acquire)

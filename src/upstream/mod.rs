@@ -2,10 +2,78 @@
 
 mod body;
 mod fault;
+pub mod kdc;
 pub mod kkdcp;
 mod link;
 pub mod tls;
 
+use crate::wire::{self, KerberosMessage, Reply};
+
 pub use body::Sent;
 pub use fault::{Fault, Unsent};
 pub use link::Connection;
+
+/// A way out.
+#[derive(Debug)]
+pub enum Upstream {
+    /// A KDC proxy over HTTPS.
+    Proxy(Box<kkdcp::KdcProxy>),
+    /// A KDC, or its password service.
+    Kdc(kdc::Kdc),
+}
+
+/// One copy of a request, and the terms that it goes out on.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The request.
+    pub message: KerberosMessage,
+    /// What a proxy is told that the request is for ([MS-KKDCP] 2.2.2).
+    pub target_domain: String,
+    /// What a proxy is told about the KDC that is wanted ([MS-KKDCP] 2.2.2).
+    pub dclocator_hint: Option<u32>,
+    /// Over which connection it may go.
+    pub connection: Connection,
+    /// Where to say that octets may have left.
+    pub sent: Sent,
+}
+
+impl Upstream {
+    /// Where it is, for the log.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Proxy(proxy) => proxy.name(),
+            Self::Kdc(kdc) => kdc.name(),
+        }
+    }
+
+    /// Sends one copy and reads its reply. The time is the caller's, who drops the future when it is up.
+    ///
+    /// # Errors
+    /// A [`Fault`] that says what the other side may have seen.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Reply, Fault> {
+        let Outgoing {
+            message,
+            target_domain,
+            dclocator_hint,
+            connection,
+            sent,
+        } = outgoing;
+        match self {
+            Self::Proxy(proxy) => {
+                let envelope =
+                    wire::kkdcp::encode_request(&message.framed(), &target_domain, dclocator_hint)
+                        .into();
+                proxy
+                    .send(kkdcp::Post {
+                        service: message.service(),
+                        envelope,
+                        connection,
+                        sent,
+                    })
+                    .await
+            }
+            Self::Kdc(kdc) => kdc.send(&message, connection, &sent).await,
+        }
+    }
+}

@@ -133,6 +133,13 @@ impl KerberosMessage {
         })
     }
 
+    /// The same request, routed by `realm` instead: where an envelope says whom the message is for, that decides, and the
+    /// KDC judges the realm inside ([MS-KKDCP] 3.2.5.1).
+    #[must_use]
+    pub fn addressed_to(self, realm: Realm) -> Self {
+        Self { realm, ..self }
+    }
+
     /// The service that this is a request to.
     pub fn service(&self) -> Service {
         match self.kind {
@@ -146,7 +153,7 @@ impl KerberosMessage {
         self.kind
     }
 
-    /// The realm whose KDC this is for, spelled as in the request.
+    /// The realm whose KDC this is for, spelled as in the request or in the envelope that it came in.
     pub fn realm(&self) -> &Realm {
         &self.realm
     }

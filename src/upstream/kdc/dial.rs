@@ -1,0 +1,47 @@
+//! A connection to one of several addresses.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::net::TcpStream;
+use tokio::time::interval;
+
+use super::is_refusal;
+
+/// An address that has not answered the connect within this time is not waited for alone (RFC 8305 5).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only; the
+/// connects that lose are dropped before anything goes over them.
+pub(super) async fn connect(
+    addresses: &[SocketAddr],
+    refused: &mut Vec<SocketAddr>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut untried = addresses.iter().copied();
+    let mut under_way = FuturesUnordered::new();
+    let mut turn = interval(NEXT_ADDRESS);
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    loop {
+        tokio::select! {
+            biased;
+            Some((address, end)) = under_way.next() => match end {
+                Ok(stream) => return Ok((stream, address)),
+                Err(error) => {
+                    if is_refusal(&error) {
+                        refused.push(address);
+                    }
+                    last = error;
+                    turn.reset_immediately();
+                }
+            },
+            _ = turn.tick(), if untried.len() > 0 => under_way.extend(untried.next().map(dial)),
+            else => return Err(last),
+        }
+    }
+}
+
+async fn dial(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
+    (address, TcpStream::connect(address).await)
+}

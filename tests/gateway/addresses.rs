@@ -1,0 +1,121 @@
+//! A KDC whose name has several addresses.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+
+use loopkdc::upstream::kdc::{Kdc, Transport};
+use socket2::{Domain, Socket, Type};
+
+use crate::messages::{Kind, as_rep, krb_error};
+use crate::scripted::{Act, Script};
+use crate::support::netns::{bind_over, isolated};
+use crate::{BOTH, ask};
+
+/// Runs `body` where `kdc.test` has these addresses.
+fn named(addresses: &[&str], body: impl Future<Output = ()>) {
+    let lines = addresses
+        .iter()
+        .map(|address| format!("{address} kdc.test\n"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), lines.collect::<String>()).unwrap();
+    bind_over(file.path(), Path::new("/etc/hosts"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(body);
+}
+
+fn kdc(address: SocketAddr, transport: Transport) -> Kdc {
+    Kdc::new(format!("kdc.test:{}", address.port()), transport)
+}
+
+fn granting() -> Script {
+    let script = Script::default().tcp(|_| Act::Reply(as_rep()));
+    script.udp(|_| vec![as_rep()])
+}
+
+#[test]
+fn an_address_that_refuses_is_followed_by_the_next() {
+    isolated(|| {
+        named(&["::1", "127.0.0.2", "127.0.0.3"], async {
+            let scripted = granting().start_at("127.0.0.3:0").await;
+            for (kind, transport) in Kind::ALL[..3]
+                .iter()
+                .flat_map(|kind| BOTH.map(|t| (kind, t)))
+            {
+                ask(&kdc(scripted.address, transport), *kind).await.unwrap();
+            }
+            assert_eq!(scripted.seen().asked(), (3, 3));
+        });
+    });
+}
+
+#[test]
+fn an_ipv6_address_will_do() {
+    isolated(|| {
+        named(&["127.0.0.2", "::1"], async {
+            let scripted = granting().start_at("[::1]:0").await;
+            for transport in BOTH {
+                ask(&kdc(scripted.address, transport), Kind::Preauth)
+                    .await
+                    .unwrap();
+            }
+            assert_eq!(scripted.seen().asked(), (1, 1));
+        });
+    });
+}
+
+/// A listener that nobody accepts from, with as many connections waiting as it takes.
+fn deaf(address: SocketAddr) -> (TcpListener, Vec<Socket>) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&address.into()).unwrap();
+    listener.listen(1).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let taken = socket.connect_timeout(&address.into(), std::time::Duration::from_millis(500));
+        waiting.push(socket);
+        if taken.is_err() {
+            return (listener.into(), waiting);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_silent_holds_up_nobody() {
+    isolated(|| {
+        named(&["127.0.0.2", "127.0.0.3"], async {
+            let scripted = granting().start_at("127.0.0.3:0").await;
+            let silent: SocketAddr = ([127, 0, 0, 2], scripted.address.port()).into();
+            let _deaf = deaf(silent);
+            let short = std::time::Duration::from_millis(100);
+            assert!(TcpStream::connect_timeout(&silent, short).is_err());
+            let kdc = kdc(scripted.address, Transport::TcpFirst);
+            ask(&kdc, Kind::Preauth).await.unwrap();
+            assert_eq!(scripted.seen().asked(), (1, 0));
+        });
+    });
+}
+
+/// Two addresses may be two KDCs: the one that said "too big" gets it again, and the other nothing.
+#[test]
+fn what_is_too_big_goes_to_the_same_address() {
+    isolated(|| {
+        named(&["127.0.0.2", "127.0.0.3"], async {
+            let first = Script::refusing().udp(|_| vec![krb_error(52, None)]);
+            let first = first.start_at("127.0.0.2:0").await;
+            let second = granting()
+                .start_at(&format!("127.0.0.3:{}", first.address.port()))
+                .await;
+            for kind in [Kind::Preauth, Kind::Change] {
+                let fault = ask(&kdc(first.address, Transport::UdpFirst), kind).await;
+                assert_eq!(fault.unwrap_err(), loopkdc::upstream::Fault::Unanswered);
+            }
+            assert_eq!(
+                (first.seen().asked(), second.seen().asked()),
+                ((0, 2), (0, 0))
+            );
+        });
+    });
+}

@@ -1,0 +1,66 @@
+//! The other end of the tunnel: the way out to a KDC that does what a script says, and to a real one.
+//!
+//! Nothing here sleeps to wait, and no port is fixed outside a network of the test's own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in tests but not in what they call"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "nothing is exported from here: pub says what other modules use"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../walk/der.rs"]
+#[allow(dead_code, reason = "each test binary uses its own share of this")]
+mod der;
+#[path = "../walk/messages.rs"]
+#[allow(dead_code, reason = "each test binary uses its own share of this")]
+mod messages;
+
+mod scripted;
+
+mod addresses;
+mod datagrams;
+mod kdc;
+mod kept;
+mod real_kdc;
+
+use std::time::Duration;
+
+use loopkdc::upstream::kdc::{Kdc, Transport};
+use loopkdc::upstream::{Connection, Fault, Sent};
+use loopkdc::wire::{KerberosMessage, Reply};
+use tokio::time::timeout;
+
+use messages::{Kind, REALM, Request};
+
+/// Long enough for a loaded machine: only a broken test waits as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `future` brings; that it brings something is part of the test.
+async fn within<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("something happens")
+}
+
+fn parsed(request: &Request) -> KerberosMessage {
+    KerberosMessage::parse(request.service, request.bytes.clone().into()).unwrap()
+}
+
+/// Sends a new request of this kind as the exchange would.
+async fn ask(kdc: &Kdc, kind: Kind) -> Result<Reply, Fault> {
+    ask_over(kdc, kind, Connection::Any).await
+}
+
+async fn ask_over(kdc: &Kdc, kind: Kind, connection: Connection) -> Result<Reply, Fault> {
+    let message = parsed(&kind.request(REALM));
+    within(kdc.send(&message, connection, &Sent::default())).await
+}
+
+const BOTH: [Transport; 2] = [Transport::TcpFirst, Transport::UdpFirst];
