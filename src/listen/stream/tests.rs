@@ -1,3 +1,6 @@
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::answer::OnFailure;
 use crate::exchange::{Exchange, Routing};
