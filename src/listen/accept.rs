@@ -1,6 +1,7 @@
 //! Stream sockets that listen, and the loop that accepts.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::seats::{Connections, Seat};
-use super::{Shared, Shortage, is_peers_doing, lacks_resources};
+use super::{Shortage, is_peers_doing, lacks_resources};
 
 /// How long a connection that makes room takes to close.
 const ROOM: Duration = Duration::from_millis(1);
@@ -23,6 +24,8 @@ pub(super) trait Accept: Send + 'static {
 /// A connected stream socket.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     const TRANSPORT: &'static str;
+    /// Who is at the other end, where that is an address.
+    fn peer(&self) -> Option<SocketAddr>;
     /// Makes the close a reset, where the transport has one.
     fn reset_on_close(&self);
 }
@@ -38,6 +41,9 @@ impl Accept for TcpListener {
 
 impl Stream for TcpStream {
     const TRANSPORT: &'static str = "tcp";
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
+    }
     fn reset_on_close(&self) {
         if let Err(error) = self.set_zero_linger() {
             tracing::debug!(%error, "the close will not be a reset");
@@ -56,13 +62,15 @@ impl Accept for UnixListener {
 #[cfg(unix)]
 impl Stream for UnixStream {
     const TRANSPORT: &'static str = "unix";
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
     fn reset_on_close(&self) {}
 }
 
 /// Accepts connections until the daemon stops, and has `open` serve each that finds a place.
 pub(super) async fn each<L: Accept>(
     listener: L,
-    shared: Shared,
     connections: Connections,
     open: impl Fn(L::Stream, Seat),
 ) {
@@ -70,18 +78,18 @@ pub(super) async fn each<L: Accept>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.stop.cancelled() => return,
+            () = connections.stop().cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok(stream) => {
                 shortage.over();
-                if let Some(seat) = connections.take(&shared) {
+                if let Some(seat) = connections.take() {
                     open(stream, seat);
                 }
             }
             Err(error) if lacks_resources(&error) => {
-                if connections.make_room(&shared) {
+                if connections.make_room() {
                     tokio::time::sleep(ROOM).await;
                 } else {
                     shortage.rest(&error).await;

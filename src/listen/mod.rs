@@ -2,6 +2,7 @@
 
 mod accept;
 mod bind;
+pub mod https;
 mod inherit;
 mod seats;
 mod stream;
@@ -57,7 +58,7 @@ pub fn serve(
         stop: stop.clone(),
         tasks: tasks.clone(),
     };
-    let connections = seats::Connections::new(limits.max_connections);
+    let connections = seats::Connections::new(limits.max_connections, exchange, stop);
     let datagrams = udp::places(limits.max_in_flight);
     for Listener { service, kind } in listeners {
         match kind {

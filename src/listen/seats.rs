@@ -6,12 +6,16 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use crate::exchange::Exchange;
 
 /// The connections open at once. When no place is left, the one that has been silent for longest makes room: silent
 /// clients must not keep others out.
 #[derive(Clone, Debug)]
-pub(super) struct Connections(Arc<Mutex<Seats>>);
+pub(super) struct Connections {
+    seats: Arc<Mutex<Seats>>,
+    exchange: Arc<Exchange>,
+    stop: CancellationToken,
+}
 
 #[derive(Debug)]
 struct Seats {
@@ -36,27 +40,37 @@ pub(super) struct Seat {
 }
 
 impl Connections {
-    pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Seats {
-            most,
-            next: 0,
-            taken: HashMap::new(),
-        })))
+    /// Places for `most` connections, until `stop`; `exchange` counts.
+    pub(super) fn new(most: usize, exchange: &Arc<Exchange>, stop: &CancellationToken) -> Self {
+        Self {
+            seats: Arc::new(Mutex::new(Seats {
+                most,
+                next: 0,
+                taken: HashMap::new(),
+            })),
+            exchange: Arc::clone(exchange),
+            stop: stop.clone(),
+        }
+    }
+
+    /// What says that the daemon stops.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for a new connection, unless all others are being answered.
-    pub(super) fn take(&self, shared: &Shared) -> Option<Seat> {
-        if self.are_full() && !self.make_room(shared) {
+    pub(super) fn take(&self) -> Option<Seat> {
+        if self.are_full() && !self.make_room() {
             return None;
         }
         let mut seats = self.seats();
         let id = seats.next;
         seats.next += 1;
-        let leave = shared.stop.child_token();
+        let leave = self.stop.child_token();
         let silent_since = Some(Instant::now());
         seats.taken.insert(
             id,
@@ -78,10 +92,10 @@ impl Connections {
     }
 
     /// Ends the connection that has been silent for longest; says whether there was one.
-    pub(super) fn make_room(&self, shared: &Shared) -> bool {
+    pub(super) fn make_room(&self) -> bool {
         let evicted = self.seats().evict().is_some();
         if evicted {
-            shared.exchange.counters().evicted.add();
+            self.exchange.counters().evicted.add();
         }
         evicted
     }

@@ -33,7 +33,7 @@ pub(super) async fn serve<L: Accept>(
         };
         shared.tasks.spawn(connection.serve());
     };
-    accept::each(listener, shared.clone(), connections, open).await;
+    accept::each(listener, connections, open).await;
 }
 
 /// One connection.
