@@ -68,7 +68,7 @@ impl Quiet {
         });
     }
 
-    /// Waits until the connection has been without a request for too long. Wakes once for every such time at most.
+    /// Waits until the connection has been without a request for too long.
     pub(super) async fn too_long(&self) {
         let mut requests = self.requests.subscribe();
         loop {
@@ -79,7 +79,11 @@ impl Quiet {
             if until <= Instant::now() {
                 return;
             }
-            sleep_until(until).await;
+            // A request that was answered meanwhile may have left less time.
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = requests.wait_for(|requests| requests.until < until) => {}
+            }
         }
     }
 }

@@ -72,7 +72,11 @@ impl Door {
                 (words::refusal(&refusal), refusal.close)
             }
         };
-        // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for.
+        if version < Version::HTTP_11 {
+            // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
+            // goes by the version where a client asks to keep the connection, and by the header where it does not.
+            *response.version_mut() = Version::HTTP_10;
+        }
         if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
             words::close(&mut response);
         }
