@@ -33,6 +33,10 @@ pub struct Counters {
     pub not_kerberos: Counter,
     /// Stream requests longer than allowed.
     pub too_long: Counter,
+    /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
+    pub refused: Counter,
+    /// Requests whose target-domain is another realm than the one inside.
+    pub other_realm: Counter,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.
     pub dropped: Counter,
     /// Connections closed to make room for new ones.

@@ -1,7 +1,10 @@
 //! Ways in: the sockets of the KDC and kpasswd services.
 
+mod accept;
 mod bind;
+pub mod https;
 mod inherit;
+mod seats;
 mod stream;
 mod udp;
 mod words;
@@ -55,7 +58,7 @@ pub fn serve(
         stop: stop.clone(),
         tasks: tasks.clone(),
     };
-    let connections = stream::Connections::new(limits.max_connections);
+    let connections = seats::Connections::new(limits.max_connections, exchange, stop);
     let datagrams = udp::places(limits.max_in_flight);
     for Listener { service, kind } in listeners {
         match kind {

@@ -1,3 +1,6 @@
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::answer::OnFailure;
 use crate::exchange::{Exchange, Routing};
@@ -25,7 +28,7 @@ async fn a_connection_that_was_refused_makes_room_at_once() {
     let shared = shared();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = Connections::new(1);
+    let connections = Connections::new(1, &shared.exchange, &shared.stop);
     let serve = serve(listener, Service::Kdc, shared.clone(), connections);
     shared.tasks.spawn(serve);
 

@@ -1,0 +1,134 @@
+//! The HTTPS way in: a POST of a KDC-PROXY-MESSAGE, and the answer to it ([MS-KKDCP] 2.1, 3.2.5.1).
+//!
+//! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. Plain
+//! HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
+
+mod connection;
+mod lengths;
+mod quiet;
+mod request;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::connection::Opened;
+use super::accept::{self, Accept};
+use super::seats::Connections;
+use crate::exchange::Exchange;
+
+/// What a [`ServerConfig`] must offer by ALPN, best first.
+pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The path that clients use unless told otherwise.
+pub const DEFAULT_PATH: &str = "/KdcProxy";
+
+/// Where the current certificates are: each connection takes the ones that are there when it is accepted.
+pub type Certificates = watch::Receiver<Arc<ServerConfig>>;
+
+/// A listening socket of the gateway.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, for a reverse proxy.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
+#[derive(Debug)]
+pub struct Door {
+    /// The socket.
+    pub socket: Socket,
+    /// The certificates.
+    pub tls: Option<Certificates>,
+}
+
+/// The bounds of what clients may hold, over all doors.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once. Each may make the gateway hold half a MiB of what it sends.
+    pub max_connections: usize,
+    /// From accept to the end of the first request's headers, TLS included.
+    pub first_request: Duration,
+    /// From the end of a request's headers to the end of its body.
+    pub body: Duration,
+    /// From an answer to the end of the next request's headers, the time to take the answer included.
+    pub idle_timeout: Duration,
+}
+
+impl Limits {
+    /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
+    /// cost a place each, and half a minute spans the pauses of a login.
+    #[must_use]
+    pub fn of(max_connections: usize) -> Self {
+        Self {
+            max_connections,
+            first_request: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+struct Site {
+    /// Without a slash at its end.
+    path: String,
+    exchange: Arc<Exchange>,
+    limits: Limits,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Serves KDC-PROXY-MESSAGEs posted to `path` at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is
+/// still answered. Must be called inside a runtime.
+pub fn serve(
+    doors: Vec<Door>,
+    path: &str,
+    exchange: &Arc<Exchange>,
+    limits: Limits,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let site = Arc::new(Site {
+        path: path.strip_suffix('/').unwrap_or(path).to_owned(),
+        exchange: Arc::clone(exchange),
+        limits,
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+    });
+    let connections = Connections::new(limits.max_connections, exchange, stop);
+    for Door { socket, tls } in doors {
+        let (site, connections) = (Arc::clone(&site), connections.clone());
+        match socket {
+            Socket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            #[cfg(unix)]
+            Socket::Unix(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+        }
+    }
+}
+
+async fn listen<L: Accept>(
+    socket: L,
+    tls: Option<Certificates>,
+    site: Arc<Site>,
+    connections: Connections,
+) {
+    let open = |stream, seat| {
+        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+        let opened = Opened::new(Arc::clone(&site), seat);
+        site.tasks.spawn(opened.serve(stream, certificates));
+    };
+    accept::each(socket, connections, open).await;
+}

@@ -1,0 +1,203 @@
+//! One connection: TLS, the version of HTTP, and its end.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::Site;
+use super::lengths::Counted;
+use super::quiet::Quiet;
+use super::request::{Door, MAX_BODY, Requests};
+use crate::listen::accept::Stream;
+use crate::listen::seats::Seat;
+
+/// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
+const MAX_HEADERS: usize = 16 * 1024;
+/// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
+const STREAMS: u32 = 100;
+/// What an HTTP/2 connection may send before it is read, over all its streams.
+const WINDOW: u32 = 2 * MAX_BODY as u32;
+/// And each of its streams: nearly all requests whole.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// What of an answer waits in a stream for its client to take it.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that the client has reset before they were begun on here, and ours reset for its errors, before the connection
+/// ends (CVE-2023-44487, CVE-2025-8671).
+const RESETS: usize = 20;
+
+/// How long a connection without a request may stay once the daemon stops: an HTTP/2 client that hears of the end loses
+/// no request that was on its way.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How much of what a refused client goes on to send is read, and for how long, so that the refusal is not lost in a reset.
+const DISCARD: u64 = 2 * MAX_BODY as u64;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// A connection that was accepted.
+pub(super) struct Opened {
+    site: Arc<Site>,
+    quiet: Quiet,
+    first_request: Instant,
+}
+
+impl Opened {
+    pub(super) fn new(site: Arc<Site>, seat: Seat) -> Self {
+        let first_request = Instant::now() + site.limits.first_request;
+        let quiet = Quiet::new(seat, first_request, site.limits.idle_timeout);
+        Self {
+            site,
+            quiet,
+            first_request,
+        }
+    }
+
+    /// Serves `stream` to its end.
+    pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerConfig>>) {
+        let peer = stream.peer();
+        let transport = if tls.is_some() { "https" } else { "http" };
+        let door = Door::new(Arc::clone(&self.site), self.quiet.clone(), transport, peer);
+        let Some(tls) = tls else {
+            return self.http1(stream, door).await;
+        };
+        if let Some(stream) = self.handshake(stream, tls).await {
+            // RFC 9113 3.2: only ALPN says so.
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                self.http2(stream, door).await;
+            } else {
+                self.http1(stream, door).await;
+            }
+        }
+    }
+
+    async fn handshake<S: Stream>(
+        &self,
+        stream: S,
+        tls: Arc<ServerConfig>,
+    ) -> Option<TlsStream<S>> {
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let handshake = tokio::time::timeout_at(self.first_request, handshake);
+        let handshake = self.quiet.leave().run_until_cancelled(handshake).await?;
+        match handshake.ok()? {
+            Ok(stream) => Some(stream),
+            Err(error) => {
+                tracing::debug!(%error, "TLS");
+                None
+            }
+        }
+    }
+
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        door: Door,
+    ) {
+        let door = Arc::new(door);
+        let stream = Counted::new(stream, Arc::clone(&door.lengths));
+        let mut connection = http1::Builder::new()
+            .half_close(true)
+            .max_buf_size(MAX_HEADERS)
+            .max_header_size(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), Requests(Arc::clone(&door)));
+        let Some(end) = self.drive(&mut connection).await else {
+            return;
+        };
+        let malformed = end.is_err_and(|error| error.is_parse());
+        if malformed {
+            self.site.exchange.counters().refused.add();
+        }
+        let mut stream = connection.into_parts().io.into_inner();
+        let lingers = malformed || door.unread.load(Ordering::Relaxed);
+        let farewell = async {
+            if stream.shutdown().await.is_ok() && lingers {
+                let mut rest = stream.take(DISCARD);
+                let mut sink = tokio::io::sink();
+                let discard = tokio::io::copy(&mut rest, &mut sink);
+                self.quiet.leave().run_until_cancelled(discard).await;
+            }
+        };
+        drop(timeout(DISCARD_TIME, farewell).await);
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        door: Door,
+    ) {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .max_concurrent_streams(STREAMS)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(RESETS)
+            .max_header_list_size(MAX_HEADERS as u32)
+            .initial_connection_window_size(WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .max_send_buf_size(SEND_BUFFER);
+        let connection = builder.serve_connection(TokioIo::new(stream), Requests(Arc::new(door)));
+        self.drive(&mut Box::pin(connection)).await;
+    }
+
+    /// Serves requests until the connection ends, and says how; or nothing if it is to be dropped: silent for too long,
+    /// or making room.
+    async fn drive(&self, connection: &mut impl Drive) -> Option<hyper::Result<()>> {
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.quiet.leave().cancelled(), if !stopping => {
+                    if !self.site.stop.is_cancelled() && !self.quiet.is_owing() {
+                        return None;
+                    }
+                    stopping = true;
+                    connection.wind_down();
+                    self.quiet.hurry(GOODBYE);
+                }
+                end = poll_fn(|context| connection.poll_end(context)) => return Some(end),
+                () = self.quiet.too_long() => return None,
+            }
+        }
+    }
+}
+
+/// A connection of hyper's.
+trait Drive {
+    /// Works until the connection ends; HTTP/1 leaves the socket open.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>>;
+    /// Takes no further requests.
+    fn wind_down(&mut self);
+}
+
+type Io<S> = TokioIo<S>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
+    for http1::Connection<Io<S>, Requests>
+{
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.poll_without_shutdown(context)
+    }
+
+    fn wind_down(&mut self) {
+        Pin::new(self).graceful_shutdown();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
+    for Pin<Box<http2::Connection<Io<S>, Requests, TokioExecutor>>>
+{
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.as_mut().poll(context)
+    }
+
+    fn wind_down(&mut self) {
+        self.as_mut().graceful_shutdown();
+    }
+}

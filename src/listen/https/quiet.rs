@@ -1,0 +1,123 @@
+//! When a connection may be ended: for silence, to make room, or because the daemon stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::listen::seats::Seat;
+
+/// The requests of one connection, and until when it may stay without one.
+#[derive(Clone)]
+pub(super) struct Quiet {
+    requests: Arc<watch::Sender<Requests>>,
+    seat: Arc<Seat>,
+}
+
+struct Requests {
+    /// Whose headers have come.
+    begun: usize,
+    /// And whose bodies have come too.
+    whole: usize,
+    /// Until when the next one's headers must have come, if none is begun.
+    until: Instant,
+    idle_timeout: Duration,
+}
+
+impl Quiet {
+    /// A new connection, whose first request must begin by `until`, and later ones within `idle_timeout`.
+    pub(super) fn new(seat: Seat, until: Instant, idle_timeout: Duration) -> Self {
+        let requests = Requests {
+            begun: 0,
+            whole: 0,
+            until,
+            idle_timeout,
+        };
+        Self {
+            requests: Arc::new(watch::Sender::new(requests)),
+            seat: Arc::new(seat),
+        }
+    }
+
+    /// Cancelled when the connection is to make room, or the daemon stops.
+    pub(super) fn leave(&self) -> &CancellationToken {
+        &self.seat.leave
+    }
+
+    /// Says that a request has begun, until what is returned is dropped.
+    pub(super) fn begin(&self) -> Begun {
+        self.requests.send_modify(|requests| requests.begun += 1);
+        Begun {
+            quiet: self.clone(),
+            whole: false,
+        }
+    }
+
+    /// Whether a request is whole and waits for its answer.
+    pub(super) fn is_owing(&self) -> bool {
+        self.requests.borrow().whole > 0
+    }
+
+    /// From now on a connection without a request gets `time` only.
+    pub(super) fn hurry(&self, time: Duration) {
+        self.requests.send_modify(|requests| {
+            requests.idle_timeout = time;
+            requests.until = Instant::now() + time;
+        });
+    }
+
+    /// Waits until the connection has been without a request for too long.
+    pub(super) async fn too_long(&self) {
+        let mut requests = self.requests.subscribe();
+        loop {
+            let until = match requests.wait_for(|requests| requests.begun == 0).await {
+                Ok(requests) => requests.until,
+                Err(_) => return,
+            };
+            if until <= Instant::now() {
+                return;
+            }
+            // A request that was answered meanwhile may have left less time.
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = requests.wait_for(|requests| requests.until < until) => {}
+            }
+        }
+    }
+}
+
+/// A request whose headers have come.
+pub(super) struct Begun {
+    quiet: Quiet,
+    whole: bool,
+}
+
+impl Begun {
+    /// Says that its body has come: from now on nothing but the answer is waited for.
+    pub(super) fn is_whole(&mut self) {
+        self.whole = true;
+        self.quiet
+            .requests
+            .send_modify(|requests| requests.whole += 1);
+        self.quiet.seat.silent_since(None);
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let mut silent = false;
+        self.quiet.requests.send_modify(|requests| {
+            requests.begun -= 1;
+            requests.whole -= usize::from(self.whole);
+            silent = requests.whole == 0;
+            requests.until = Instant::now() + requests.idle_timeout;
+        });
+        if silent && self.whole {
+            self.quiet
+                .seat
+                .silent_since(Some(Instant::now().into_std()));
+        }
+    }
+}

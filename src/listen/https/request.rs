@@ -1,0 +1,259 @@
+//! One request: path, method, length, body, and what is answered.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::Site;
+use super::lengths::Lengths;
+use super::quiet::{Begun, Quiet};
+use super::words::{self, Refusal};
+use crate::answer::Answer;
+use crate::exchange::Arrival;
+use crate::wire::proxied::{self, Proxied, Unproxied};
+use crate::wire::{KerberosMessage, MAX_REQUEST};
+
+/// Most octets of a body, the envelope included: what kdcproxy takes too.
+pub(super) const MAX_BODY: usize = MAX_REQUEST;
+/// Octets of bodies that one connection may send at once: HTTP/2 would let it begin a hundred of the longest.
+const BODIES: usize = 2 * MAX_BODY;
+
+const HEALTH: &str = "/healthz";
+
+type Said = Result<Response<Full<Bytes>>, Refusal>;
+
+/// What the requests of one connection share.
+pub(super) struct Door {
+    pub(super) site: Arc<Site>,
+    pub(super) quiet: Quiet,
+    pub(super) transport: &'static str,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) lengths: Arc<Lengths>,
+    /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
+    pub(super) unread: AtomicBool,
+    bodies: Semaphore,
+}
+
+impl Door {
+    pub(super) fn new(
+        site: Arc<Site>,
+        quiet: Quiet,
+        transport: &'static str,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            site,
+            quiet,
+            transport,
+            peer,
+            lengths: Arc::default(),
+            unread: AtomicBool::new(false),
+            bodies: Semaphore::new(BODIES),
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>, begun: Begun) -> Response<Full<Bytes>> {
+        let version = request.version();
+        let (mut response, close) = match self.handle(request, begun).await {
+            Ok(response) => (response, false),
+            Err(refusal) => {
+                tracing::debug!(peer = ?self.peer, status = %refusal.status, "{}", refusal.text);
+                (words::refusal(&refusal), refusal.close)
+            }
+        };
+        if version < Version::HTTP_11 {
+            // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
+            // goes by the version where a client asks to keep the connection, and by the header where it does not.
+            *response.version_mut() = Version::HTTP_10;
+        }
+        if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
+            words::close(&mut response);
+        }
+        response
+    }
+
+    async fn handle(&self, request: Request<Incoming>, begun: Begun) -> Said {
+        let checked = self.check_lengths(&request);
+        match checked.and_then(|()| self.find(&request)) {
+            Ok(Found::KdcProxy) => self.relay(request, begun).await,
+            Ok(Found::Health) => Ok(self.health()),
+            Err(refusal) => {
+                self.site.exchange.counters().refused.add();
+                Err(self.unread(request.body(), refusal))
+            }
+        }
+    }
+
+    /// Refuses what says its length twice over.
+    fn check_lengths(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        if request.headers().contains_key(CONTENT_LENGTH) {
+            self.lengths.tell();
+        }
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        if chunked && self.lengths.is_one_hidden() {
+            let text = "Content-Length stands beside Transfer-Encoding";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, text).closing());
+        }
+        Ok(())
+    }
+
+    fn find(&self, request: &Request<Incoming>) -> Result<Found, Refusal> {
+        let path = request.uri().path();
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        if bare.eq_ignore_ascii_case(&self.site.path) {
+            return match *request.method() {
+                Method::POST => Ok(Found::KdcProxy),
+                _ => Err(Refusal::method("POST")),
+            };
+        }
+        match (path, request.method()) {
+            (HEALTH, &Method::GET | &Method::HEAD) => Ok(Found::Health),
+            (HEALTH, _) => Err(Refusal::method("GET, HEAD")),
+            _ => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "nothing is served here",
+            )),
+        }
+    }
+
+    /// For load balancers: whether new requests are welcome.
+    fn health(&self) -> Response<Full<Bytes>> {
+        if self.site.stop.is_cancelled() {
+            words::text(StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        } else {
+            words::text(StatusCode::OK, "ok")
+        }
+    }
+
+    /// Ends an HTTP/1 connection if `body` is not read to its end: the next request would be looked for in it.
+    fn unread(&self, body: &Incoming, refusal: Refusal) -> Refusal {
+        if body.is_end_stream() {
+            return refusal;
+        }
+        self.unread.store(true, Ordering::Relaxed);
+        refusal.closing()
+    }
+
+    async fn relay(&self, request: Request<Incoming>, mut begun: Begun) -> Said {
+        let counters = self.site.exchange.counters();
+        let body = self.body(request).await.inspect_err(|refusal| {
+            if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+                counters.too_long.add();
+            } else {
+                counters.refused.add();
+            }
+        })?;
+        begun.is_whole();
+        let proxied = proxied::read(&body).map_err(|error| {
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+            if let Unproxied::KerbMessage(_) = error {
+                counters.not_kerberos.add();
+                // [MS-KKDCP] 3.2.5.1 has it dropped; that nothing else comes over this connection is near to that.
+                refusal.closing()
+            } else {
+                counters.refused.add();
+                refusal
+            }
+        })?;
+        self.note_other_realm(&proxied);
+        self.answer(proxied.message, proxied.had_length).await
+    }
+
+    /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
+    fn note_other_realm(&self, proxied: &Proxied) {
+        if let Some(inside) = &proxied.other_realm {
+            self.site.exchange.counters().other_realm.add();
+            let domain = proxied.message.realm();
+            tracing::debug!(peer = ?self.peer, %domain, %inside, "another realm inside than the target-domain");
+        }
+    }
+
+    /// The body, within its time and length.
+    async fn body(&self, request: Request<Incoming>) -> Result<Bytes, Refusal> {
+        let (head, mut body) = request.into_parts();
+        let told = |name| head.headers.contains_key(name);
+        if head.version < Version::HTTP_2 && !told(CONTENT_LENGTH) && !told(TRANSFER_ENCODING) {
+            let text = "the request does not say how long it is";
+            return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, text).closing());
+        }
+        let declared = body.size_hint();
+        if declared.lower() > MAX_BODY as u64 {
+            return Err(self.unread(&body, too_large()));
+        }
+        let most = declared.upper().unwrap_or(u64::MAX).min(MAX_BODY as u64);
+        let read = async {
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            let _place = self.bodies.acquire_many(most).await;
+            collect(&mut body).await
+        };
+        let read = timeout(self.site.limits.body, read).await;
+        let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+        read.unwrap_or_else(|_| Err(late()))
+            .map_err(|refusal| self.unread(&body, refusal))
+    }
+
+    async fn answer(&self, message: KerberosMessage, had_length: bool) -> Said {
+        let arrival = Arrival {
+            at: Instant::now(),
+            udp_peer: None,
+            transport: self.transport,
+        };
+        match self.site.exchange.answer(message, arrival).await {
+            Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
+            Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
+        }
+    }
+}
+
+enum Found {
+    KdcProxy,
+    Health,
+}
+
+fn too_large() -> Refusal {
+    let text = "the body is longer than 128 KiB";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+}
+
+/// Reads a body of at most [`MAX_BODY`], whatever length it says.
+async fn collect(body: &mut Incoming) -> Result<Bytes, Refusal> {
+    let mut octets = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short"))?;
+        // Trailers say nothing here.
+        let data = frame.into_data().unwrap_or_default();
+        if octets.len() + data.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        octets.extend_from_slice(&data);
+    }
+    Ok(octets.freeze())
+}
+
+/// The door as hyper asks it.
+#[derive(Clone)]
+pub(super) struct Requests(pub(super) Arc<Door>);
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let door = Arc::clone(&self.0);
+        let begun = door.quiet.begin();
+        Box::pin(async move { Ok(door.respond(request, begun).await) })
+    }
+}

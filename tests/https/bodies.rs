@@ -1,0 +1,144 @@
+//! Bodies: what is relayed and answered, and what is not.
+
+use hyper::StatusCode;
+
+use crate::clients::{Http, One, assert_refused, post};
+use crate::der::dig;
+use crate::gateway::Gateway;
+use crate::messages::{Kind, REALM, envelope, framed};
+
+fn proxied(kind: Kind) -> Vec<u8> {
+    envelope(&framed(&kind.request(REALM).bytes), Some(REALM))
+}
+
+#[tokio::test]
+async fn requests_of_each_kind_are_relayed_and_answered_in_kind() {
+    let gateway = Gateway::new().await;
+    for http in Http::ALL {
+        for kind in Kind::ALL {
+            for had_length in [true, false] {
+                let request = kind.request(REALM).bytes;
+                let kerb_message = if had_length {
+                    framed(&request)
+                } else {
+                    request
+                };
+                let response = post(
+                    &gateway,
+                    http,
+                    &envelope(&kerb_message, Some("example.com")),
+                )
+                .await;
+                assert_eq!(response.status, 200, "{http:?} {kind:?}");
+                assert_eq!(
+                    response.header("content-type"),
+                    Some("application/kerberos")
+                );
+                let reply = dig(&response.body, &[0x30, 0xa0, 0x04]).unwrap();
+                let rest = framed(reply.get(4..).unwrap_or_default());
+                assert_eq!(rest == reply, had_length, "{http:?} {kind:?}");
+                let message = if had_length { &reply[4..] } else { reply };
+                assert_eq!(message[0], kind.reply()[0]);
+                assert_eq!(dig(&response.body, &[0x30, 0xa1]), None);
+                assert_eq!(response.closed, http == Http::Zero);
+            }
+        }
+    }
+    assert_eq!(gateway.kdc.asked(), 24);
+    assert_eq!(gateway.counters().other_realm.get(), 0);
+}
+
+#[tokio::test]
+async fn one_connection_serves_request_after_request() {
+    let gateway = Gateway::new().await;
+    let mut one = One::connect(&gateway).await;
+    for _ in 0..3 {
+        let body = proxied(Kind::Plain);
+        let head = format!(
+            "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        one.send([head.as_bytes(), &body].concat()).await;
+        assert_eq!(one.hear().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_ends_with_its_answer_even_if_more_is_asked_for() {
+    let gateway = Gateway::new().await;
+    let mut one = One::plain(&gateway).await;
+    let body = proxied(Kind::Plain);
+    let head = format!(
+        "POST /KdcProxy HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    one.send([head.as_bytes(), &body].concat()).await;
+    let response = one.hear().await;
+    assert_eq!(response.status, 200);
+    assert!(response.header("content-length").is_some());
+    assert!(response.closed);
+}
+
+#[tokio::test]
+async fn what_is_no_envelope_or_has_no_realm_is_a_bad_request() {
+    let gateway = Gateway::new().await;
+    let request = framed(&Kind::Plain.request(REALM).bytes);
+    let good = envelope(&request, Some(REALM));
+    // BER: a length in more octets than it takes.
+    let content = dig(&good, &[0x30]).unwrap();
+    let length = (content.len() as u32).to_be_bytes();
+    let long_form = [&[0x30, 0x84][..], &length, content].concat();
+    for http in Http::ALL {
+        for body in [
+            b"hello".to_vec(),
+            [&good[..], b"\0"].concat(),
+            long_form.clone(),
+            envelope(&request, None),
+            envelope(&request, Some("")),
+            envelope(&request, Some("a\r\nb")),
+        ] {
+            let response = post(&gateway, http, &body).await;
+            assert_refused(&response, StatusCode::BAD_REQUEST);
+            assert_eq!(response.closed, http == Http::Zero, "{http:?} {body:?}");
+        }
+    }
+    assert_eq!(gateway.counters().refused.get(), 18);
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_kerberos_is_dropped_and_the_connection_ended() {
+    let gateway = Gateway::new().await;
+    let request = Kind::Plain.request(REALM).bytes;
+    let mut wrong = framed(&request);
+    wrong[3] ^= 1;
+    for http in Http::ALL {
+        for kerb_message in [
+            b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            wrong.clone(),
+            framed(&[&request[..], b"\0"].concat()),
+            framed(&Kind::Plain.reply()),
+            Vec::new(),
+        ] {
+            let response = post(&gateway, http, &envelope(&kerb_message, Some(REALM))).await;
+            assert_refused(&response, StatusCode::BAD_REQUEST);
+            assert_eq!(response.closed, http != Http::Two);
+        }
+    }
+    assert_eq!(gateway.counters().not_kerberos.get(), 15);
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn target_domain_chooses_and_another_realm_inside_is_the_kdcs_to_judge() {
+    let gateway = Gateway::new().await;
+    let request = Kind::Plain.request("OTHER.EXAMPLE").bytes;
+    let response = post(
+        &gateway,
+        Http::Two,
+        &envelope(&framed(&request), Some(REALM)),
+    )
+    .await;
+    assert_eq!(response.status, 200);
+    assert_eq!(gateway.counters().other_realm.get(), 1);
+}

@@ -1,0 +1,76 @@
+//! A KDC over TCP that does the same to each request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::messages::{as_rep, changed, framed, krb_error, tgs_rep};
+
+/// What it does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The reply that fits.
+    Reply,
+    /// Never a word.
+    Silence,
+    /// KRB-ERROR 29.
+    NotServing,
+    /// Something else.
+    Babble,
+}
+
+pub struct Kdc {
+    pub address: String,
+    pub asked: Arc<AtomicUsize>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Kdc {
+    pub async fn start(act: Act) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let counter = Arc::clone(&counter);
+                tokio::spawn(async move {
+                    while let Ok(length) = stream.read_u32().await {
+                        let mut request = vec![0; length as usize];
+                        stream.read_exact(&mut request).await.unwrap();
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        let reply = match act {
+                            Act::Silence => std::future::pending().await,
+                            Act::NotServing => krb_error(29, None),
+                            Act::Babble => b"220 ready".to_vec(),
+                            Act::Reply => fitting(&request),
+                        };
+                        stream.write_all(&framed(&reply)).await.unwrap();
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            asked,
+            _serving: AbortOnDropHandle::new(serving),
+        }
+    }
+
+    /// How many requests it has had.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+fn fitting(request: &[u8]) -> Vec<u8> {
+    match request[0] {
+        0x6a => as_rep(),
+        0x6c => tgs_rep(),
+        _ => changed(),
+    }
+}

@@ -1,0 +1,175 @@
+//! What requests say of their length, and what they had better not.
+
+use hyper::StatusCode;
+
+use crate::clients::{Http, One, Two, assert_refused};
+use crate::gateway::Gateway;
+use crate::messages::{Kind, REALM, envelope, framed};
+
+const MAX: usize = 128 * 1024;
+
+fn body() -> Vec<u8> {
+    envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM))
+}
+
+/// The answer to a head, and octets after it.
+async fn said(gateway: &Gateway, head: &str, rest: &[u8]) -> crate::clients::Response {
+    let mut one = One::plain(gateway).await;
+    one.send([head.as_bytes(), b"\r\n", rest].concat()).await;
+    one.hear().await
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let chunks = body.chunks(1000);
+    let mut octets: Vec<u8> = chunks
+        .flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat())
+        .collect();
+    octets.extend(b"0\r\n\r\n");
+    octets
+}
+
+#[tokio::test]
+async fn a_declared_oversize_is_refused_before_a_single_octet() {
+    let gateway = Gateway::new().await;
+    for version in ["1.0", "1.1"] {
+        for length in [(MAX + 1).to_string(), "4294967296".to_owned()] {
+            let head = format!("POST /KdcProxy HTTP/{version}\r\nContent-Length: {length}\r\n");
+            let response = said(&gateway, &head, b"").await;
+            assert_refused(&response, StatusCode::PAYLOAD_TOO_LARGE);
+            assert!(response.closed);
+        }
+    }
+    let mut two = Two::connect(&gateway).await;
+    let mut request = Two::request("POST", "/KdcProxy");
+    let length = (MAX + 1).to_string().parse().unwrap();
+    request.headers_mut().insert("content-length", length);
+    let (response, _stream) = two.requests.send_request(request, false).unwrap();
+    assert_eq!(crate::within(response).await.unwrap().status(), 413);
+    assert_eq!(gateway.counters().too_long.get(), 5);
+}
+
+#[tokio::test]
+async fn an_expectation_of_too_much_is_answered_with_the_refusal() {
+    let gateway = Gateway::new().await;
+    let head = "POST /KdcProxy HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 131073\r\n";
+    assert_refused(
+        &said(&gateway, head, b"").await,
+        StatusCode::PAYLOAD_TOO_LARGE,
+    );
+}
+
+#[tokio::test]
+async fn the_longest_body_is_read_and_one_octet_more_is_not() {
+    let gateway = Gateway::new().await;
+    for (length, status) in [
+        (MAX, StatusCode::BAD_REQUEST),
+        (MAX + 1, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let octets = vec![b'x'; length];
+        let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+        let response = said(&gateway, head, &chunked(&octets)).await;
+        assert_refused(&response, status);
+        let mut two = Two::connect(&gateway).await;
+        let response = two
+            .ask(Two::request("POST", "/KdcProxy"), octets.clone())
+            .await;
+        assert_refused(&response, status);
+    }
+    let head = format!("POST /KdcProxy HTTP/1.1\r\nContent-Length: {MAX}\r\n");
+    let response = said(&gateway, &head, &vec![b'x'; MAX]).await;
+    assert_refused(&response, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_on() {
+    let gateway = Gateway::new().await;
+    let head = format!("POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n", 2 * MAX);
+    let response = said(&gateway, &head, &vec![b'x'; 2 * MAX]).await;
+    assert_refused(&response, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn chunks_are_taken() {
+    let gateway = Gateway::new().await;
+    let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+    assert_eq!(said(&gateway, head, &chunked(&body())).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_of_no_told_length_is_asked_for_it() {
+    let gateway = Gateway::new().await;
+    for version in ["1.0", "1.1"] {
+        let head = format!("POST /KdcProxy HTTP/{version}\r\n");
+        let response = said(&gateway, &head, b"").await;
+        assert_refused(&response, StatusCode::LENGTH_REQUIRED);
+        assert!(response.closed);
+    }
+}
+
+#[tokio::test]
+async fn no_request_says_two_lengths() {
+    let gateway = Gateway::new().await;
+    let body = chunked(&body());
+    for lines in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\ncontent-length:3",
+        "Content-Length: 3\r\nContent-Length: 4",
+        "Content-Length: 3, 4",
+        "Content-Length: +3",
+        "Content-Length : 3",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding: xchunked",
+    ] {
+        let mut one = One::plain(&gateway).await;
+        let head = format!("POST /KdcProxy HTTP/1.1\r\n{lines}\r\n\r\n");
+        one.send([head.as_bytes(), &body].concat()).await;
+        let response = one.hear().await;
+        assert_eq!(response.status, 400, "{lines}");
+        assert!(response.closed, "{lines}");
+    }
+    let head = "POST /KdcProxy HTTP/1.0\r\nTransfer-Encoding: chunked\r\n";
+    assert_eq!(said(&gateway, head, &body).await.status, 400);
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn two_lengths_are_seen_behind_another_request_too() {
+    let gateway = Gateway::new().await;
+    let (first, second) = (body(), chunked(&body()));
+    let head = format!(
+        "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        first.len()
+    );
+    let other =
+        "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
+    let mut one = One::plain(&gateway).await;
+    one.send([head.as_bytes(), &first, other.as_bytes(), &second].concat())
+        .await;
+    assert_eq!(one.hear().await.status, 200);
+    assert_refused(&one.hear().await, StatusCode::BAD_REQUEST);
+    assert_eq!(gateway.kdc.asked(), 1);
+}
+
+#[tokio::test]
+async fn headers_are_bounded() {
+    let gateway = Gateway::new().await;
+    let head = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n", "x".repeat(17 * 1024));
+    assert_eq!(said(&gateway, &head, b"").await.status, 431);
+    let mut two = Two::connect(&gateway).await;
+    let mut request = Two::request("GET", "/healthz");
+    let long = "x".repeat(17 * 1024).parse().unwrap();
+    request.headers_mut().insert("x", long);
+    let (response, _) = two.requests.send_request(request, true).unwrap();
+    match crate::within(response).await {
+        Ok(response) => assert_eq!(response.status(), 431),
+        Err(error) => assert!(error.is_reset() || error.is_go_away(), "{error}"),
+    }
+    assert_eq!(post_ok(&gateway).await, 200);
+}
+
+async fn post_ok(gateway: &Gateway) -> u16 {
+    crate::clients::post(gateway, Http::One, &body())
+        .await
+        .status
+}

@@ -1,0 +1,58 @@
+//! The gateway's way in, each status and each drop: raw octets over TLS, HTTP/2 by the h2 crate, and a KDC that does what
+//! a script says.
+//!
+//! Nothing here sleeps to wait, and no port is fixed. Where a deadline is what is tested, it is a fraction of a second.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in tests but not in what they call"
+)]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "nothing is exported from here, and the messages are made for the walk's tests too"
+)]
+
+#[path = "../walk/certificates.rs"]
+mod certificates;
+#[path = "../walk/der.rs"]
+mod der;
+#[path = "../walk/messages.rs"]
+mod messages;
+
+mod clients;
+mod gateway;
+mod kdc;
+
+mod bodies;
+mod deadlines;
+mod endings;
+mod lengths;
+mod paths;
+mod verdicts;
+
+use std::time::Duration;
+
+use tokio::time::{interval, timeout};
+
+/// Long enough for a loaded machine: only a broken test waits as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `future` brings; that it brings something is part of the test.
+async fn within<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("something happens")
+}
+
+/// Looks again and again until `condition` holds: for what shows in counters, and wakes nobody.
+async fn eventually(condition: impl Fn() -> bool) {
+    let mut again = interval(Duration::from_millis(5));
+    within(async {
+        while !condition() {
+            again.tick().await;
+        }
+    })
+    .await;
+}

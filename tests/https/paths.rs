@@ -1,0 +1,79 @@
+//! Paths, methods and health.
+
+use hyper::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::clients::{Http, One, ask, assert_refused, tls};
+use crate::gateway::Gateway;
+use crate::messages::{Kind, REALM, envelope, framed};
+
+fn body() -> Vec<u8> {
+    envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM))
+}
+
+#[tokio::test]
+async fn the_path_is_one_in_any_case_with_or_without_a_slash_at_its_end() {
+    let gateway = Gateway::new().await;
+    for http in Http::ALL {
+        for path in ["/KdcProxy", "/kdcproxy/", "/KDCPROXY?a=b"] {
+            let response = ask(&gateway, http, "POST", path, &body()).await;
+            assert_eq!(response.status, 200, "{http:?} {path}");
+        }
+        for path in [
+            "/",
+            "/KdcProxy//",
+            "/KdcProxy/x",
+            "/x/KdcProxy",
+            "/healthz/",
+        ] {
+            let response = ask(&gateway, http, "POST", path, &body()).await;
+            assert_refused(&response, StatusCode::NOT_FOUND);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_post_is_served() {
+    let gateway = Gateway::new().await;
+    for http in Http::ALL {
+        for method in ["GET", "PUT", "OPTIONS", "DELETE"] {
+            let response = ask(&gateway, http, method, "/KdcProxy", b"").await;
+            assert_refused(&response, StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(response.header("allow"), Some("POST"), "{http:?} {method}");
+        }
+    }
+    assert_eq!(gateway.counters().refused.get(), 12);
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn health_is_told_to_those_who_get_it() {
+    let gateway = Gateway::new().await;
+    for http in Http::ALL {
+        let response = ask(&gateway, http, "GET", "/healthz", b"").await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.text(), "loopkdc: ok\n");
+        let response = ask(&gateway, http, "POST", "/healthz", b"").await;
+        assert_refused(&response, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.header("allow"), Some("GET, HEAD"));
+    }
+}
+
+#[tokio::test]
+async fn without_alpn_http_1_is_spoken_whatever_the_client_begins_with() {
+    let gateway = Gateway::new().await;
+    let mut stream = tls(gateway.tls, &[]).await;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    let mut heard = Vec::new();
+    crate::within(stream.read_to_end(&mut heard)).await.unwrap();
+    assert!(
+        heard.is_empty() || heard.starts_with(b"HTTP/1.1 4"),
+        "{heard:?}"
+    );
+    let mut one = One::over(tls(gateway.tls, &[]).await);
+    one.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
+    assert_eq!(one.hear().await.status, 200);
+}

@@ -1,0 +1,80 @@
+//! What there is no reply for, as a status.
+
+use hyper::StatusCode;
+
+use crate::clients::{Http, Response, assert_refused, post};
+use crate::gateway::{Gateway, Setup};
+use crate::kdc::Act;
+use crate::messages::{Kind, REALM, envelope, framed};
+
+/// The answers to a change of a password, which is sent once, over each HTTP.
+async fn answers(gateway: &Gateway, realm: &str) -> Vec<Response> {
+    let mut answers = Vec::new();
+    for http in Http::ALL {
+        let body = envelope(&framed(&Kind::Change.request(REALM).bytes), Some(realm));
+        answers.push(post(gateway, http, &body).await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn an_unknown_realm_is_not_found_and_no_other_is_named() {
+    let gateway = Gateway::new().await;
+    for response in answers(&gateway, "Else.Where").await {
+        assert_refused(&response, StatusCode::NOT_FOUND);
+        assert_eq!(
+            response.text(),
+            "loopkdc: no KDC is configured for realm Else.Where\n"
+        );
+    }
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_kdc_that_is_not_there_is_a_bad_gateway() {
+    // Not even an address: one whose TCP is refused is asked over UDP, and then may have heard.
+    let address = "nowhere".to_owned();
+    let setup = Setup {
+        kdc: Some(address),
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
+    for response in answers(&gateway, REALM).await {
+        assert_refused(&response, StatusCode::BAD_GATEWAY);
+    }
+}
+
+#[tokio::test]
+async fn a_kdc_that_talks_nonsense_or_does_not_serve_is_a_bad_gateway() {
+    for act in [Act::Babble, Act::NotServing] {
+        let gateway = Setup::kdc_that(act).start().await;
+        // 29 to a change is the KDC's own answer, framed otherwise: only an AS-REQ meets it.
+        let body = envelope(&framed(&Kind::Preauth.request(REALM).bytes), Some(REALM));
+        for http in Http::ALL {
+            let response = post(&gateway, http, &body).await;
+            assert_refused(&response, StatusCode::BAD_GATEWAY);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_kdc_is_a_gateway_timeout() {
+    let gateway = Setup::kdc_that(Act::Silence).start().await;
+    for response in answers(&gateway, REALM).await {
+        assert_refused(&response, StatusCode::GATEWAY_TIMEOUT);
+    }
+}
+
+#[tokio::test]
+async fn too_much_at_once_is_told_to_come_later() {
+    let setup = Setup {
+        max_in_flight: 0,
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
+    for response in answers(&gateway, REALM).await {
+        assert_refused(&response, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.header("retry-after"), Some("1"));
+    }
+    assert_eq!(gateway.kdc.asked(), 0);
+}
