@@ -29,6 +29,8 @@ pub enum OnFailure {
 pub enum Cause {
     /// No upstream is configured for the realm.
     NoUpstream,
+    /// The realm is known, and this service of it is not offered.
+    NotOffered,
     /// No upstream could be reached.
     Unreachable,
     /// The last upstream asked refused the request with HTTP 403 ([MS-KKDCP] 3.1.5.3).
@@ -78,6 +80,9 @@ impl Verdict {
         let realm = &self.realm;
         match self.cause {
             Cause::NoUpstream => format!("loopkdc: no KDC proxy is configured for realm {realm}"),
+            Cause::NotOffered => {
+                format!("loopkdc: this service of realm {realm} is not offered here")
+            }
             Cause::Unreachable => format!("loopkdc: no KDC proxy for realm {realm} can be reached"),
             Cause::Forbidden => {
                 format!("loopkdc: the KDC proxy for realm {realm} forbids this (HTTP 403)")
@@ -119,8 +124,9 @@ mod tests {
     use super::*;
     use crate::upstream::Unsent;
 
-    const CAUSES: [Cause; 8] = [
+    const CAUSES: [Cause; 9] = [
         Cause::NoUpstream,
+        Cause::NotOffered,
         Cause::Unreachable,
         Cause::Forbidden,
         Cause::Refused(599),

@@ -19,7 +19,7 @@ use crate::route::{Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
 use crate::upstream::kkdcp::KdcProxy;
 use crate::upstream::tls::{self, SystemRoots};
-use crate::wire::Service;
+use crate::wire::{ByService, Service};
 
 /// How long what is under way may take after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -172,7 +172,8 @@ fn routing(config: &Config) -> Result<Routing, Failure> {
     let mut routes = Routes::default();
     for entry in &config.realms {
         let route = Route {
-            upstreams: upstreams.of(entry)?,
+            upstreams: ByService::both(upstreams.of(entry)?),
+            primary: Vec::new(),
             target_domain: target_domain(entry),
             dclocator_hint: entry.dclocator_hint,
             deadline: entry.deadline,

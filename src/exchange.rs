@@ -16,9 +16,9 @@ use self::attempts::Attempts;
 use crate::answer::{Answer, Cause, OnFailure, Verdict};
 use crate::counters::Counters;
 use crate::lookaside::{Asked, Lead, Lookaside};
-use crate::route::{Change, Routes, UpstreamId};
+use crate::route::{Change, Routes, UpstreamId, Wanted};
 use crate::upstream::Upstream;
-use crate::wire::KerberosMessage;
+use crate::wire::{KerberosMessage, Realm};
 
 /// Where a request came from and when.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,41 @@ pub struct Arrival {
     pub udp_peer: Option<SocketAddr>,
     /// The transport's name, for the log.
     pub transport: &'static str,
+    /// Whether the KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
+    pub primary: bool,
+}
+
+impl Arrival {
+    /// A request over `transport`, now.
+    #[must_use]
+    pub fn now(transport: &'static str) -> Self {
+        Self {
+            at: Instant::now(),
+            udp_peer: None,
+            transport,
+            primary: false,
+        }
+    }
+}
+
+/// An answer, and who gave it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Where it is from.
+    pub source: Source,
+}
+
+/// Where an answer is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The upstream that was asked last.
+    Upstream(Arc<str>),
+    /// The lookaside: a copy of a request that was answered a moment ago.
+    Lookaside,
+    /// No upstream was asked.
+    Nobody,
 }
 
 /// The realms' routes and the upstreams that they lead to; replaced as a whole when the configuration is read anew.
@@ -58,6 +93,13 @@ impl Routing {
         self.upstreams.get(id.0)
     }
 
+    fn source(&self, id: Option<UpstreamId>) -> Source {
+        let upstream = id.and_then(|id| self.upstream(id));
+        upstream.map_or(Source::Nobody, |upstream| {
+            Source::Upstream(upstream.name().into())
+        })
+    }
+
     /// Tells a change of health in the log, once.
     fn tell(&self, id: UpstreamId, change: Option<Change>) {
         let Some(upstream) = self.upstream(id).map(|upstream| upstream.name()) else {
@@ -72,7 +114,7 @@ impl Routing {
 }
 
 /// Where joiners wait for the leader's answer.
-type Waiting = watch::Receiver<Option<Answer>>;
+type Waiting = watch::Receiver<Option<Answered>>;
 
 /// One relay: its routes, its lookaside, its limits and its counters.
 #[derive(Debug)]
@@ -111,14 +153,15 @@ impl Exchange {
     }
 
     /// Answers `message`, within its realm's deadline from its arrival.
-    pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answer {
+    pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
         let (sender, receiver) = watch::channel(None);
         let asked =
             lock(&self.lookaside).ask(&message, arrival.udp_peer, arrival.at, || receiver.clone());
         match asked {
             Asked::Replay(answer) => {
                 self.counters.replayed.add();
-                return answer;
+                let source = Source::Lookaside;
+                return Answered { answer, source };
             }
             Asked::Join(waiting) => {
                 self.counters.joined.add();
@@ -139,24 +182,34 @@ impl Exchange {
     }
 
     /// Waits for the leader, whose deadline is no later than that of anyone who joined it.
-    async fn wait(&self, mut waiting: Waiting, message: &KerberosMessage) -> Answer {
+    async fn wait(&self, mut waiting: Waiting, message: &KerberosMessage) -> Answered {
         let answer = waiting
             .wait_for(Option::is_some)
             .await
             .ok()
             .and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| self.routing().verdict(message, Cause::Unanswered, true))
+        answer.unwrap_or_else(|| Answered {
+            answer: self.routing().verdict(message, Cause::Unanswered, true),
+            source: Source::Nobody,
+        })
+    }
+
+    /// Whether two names are of one realm, aliases included.
+    #[must_use]
+    pub fn is_same_realm(&self, one: &Realm, other: &Realm) -> bool {
+        self.routing().routes().is_same(one, other)
     }
 }
 
 impl Routing {
     /// A verdict on a message that no attempt was made for, told as its realm wants it.
     fn verdict(&self, message: &KerberosMessage, cause: Cause, may_have_been_sent: bool) -> Answer {
-        let candidates = self.routes().candidates(message.realm());
+        let routes = self.routes();
+        let terms = routes.terms(message.realm());
         Answer::Verdict(Verdict {
             cause,
             may_have_been_sent,
-            on_failure: candidates.map_or(self.on_failure, |found| found.terms.on_failure),
+            on_failure: terms.map_or(self.on_failure, |terms| terms.on_failure),
             realm: message.realm().clone(),
         })
     }
@@ -168,16 +221,23 @@ struct Leader {
     message: KerberosMessage,
     arrival: Arrival,
     lead: Lead,
-    answered: watch::Sender<Option<Answer>>,
+    answered: watch::Sender<Option<Answered>>,
 }
 
 impl Leader {
     async fn run(self) {
         let (routing, counters) = (self.exchange.routing(), &self.exchange.counters);
-        let candidates = routing.routes().candidates(self.message.realm());
-        let Some(candidates) = candidates else {
-            counters.no_upstream.add();
-            return self.turn_away(&routing, Cause::NoUpstream);
+        let wanted = Wanted {
+            service: self.message.service(),
+            primary: self.arrival.primary,
+        };
+        let candidates = routing.routes().candidates(self.message.realm(), wanted);
+        let candidates = match candidates {
+            Ok(candidates) => candidates,
+            Err(none) => {
+                counters.no_upstream.add();
+                return self.turn_away(&routing, Cause::from(none));
+            }
         };
         let deadline = self.arrival.at + candidates.terms.deadline;
         let permit =
@@ -188,38 +248,42 @@ impl Leader {
         };
         let attempts = Attempts::new(&routing, counters, candidates, &self.message, deadline);
         let end = attempts
-            .run(|verdict| self.settle(Answer::Verdict(verdict)))
+            .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
             .await;
-        let upstream = end.upstream.and_then(|id| routing.upstream(id));
+        let source = routing.source(end.upstream);
         let outcome = end.fault.map(|fault| fault.to_string());
-        self.log(
-            upstream.map(|upstream| upstream.name()),
-            outcome.as_deref().unwrap_or("replied"),
-        );
+        self.log(&source, outcome.as_deref().unwrap_or("replied"));
         if let Some(answer) = end.answer {
-            self.settle(answer);
+            self.settle(answer, source);
         }
     }
 
     /// Ends an exchange of which nothing was sent.
     fn turn_away(&self, routing: &Routing, cause: Cause) {
         self.log(
-            None,
+            &Source::Nobody,
             match cause {
                 Cause::NoUpstream => "no upstream for the realm",
+                Cause::NotOffered => "no upstream for this service of the realm",
                 _ => "too many requests are under way",
             },
         );
-        self.settle(routing.verdict(&self.message, cause, false));
+        let verdict = routing.verdict(&self.message, cause, false);
+        self.settle(verdict, Source::Nobody);
     }
 
-    fn settle(&self, answer: Answer) {
+    fn settle(&self, answer: Answer, source: Source) {
         lock(&self.exchange.lookaside).settle(&self.lead, &answer, Instant::now());
-        self.answered.send_replace(Some(answer));
+        self.answered
+            .send_replace(Some(Answered { answer, source }));
     }
 
     /// A line per exchange, at debug: no principal, no secret.
-    fn log(&self, upstream: Option<&str>, outcome: &str) {
+    fn log(&self, source: &Source, outcome: &str) {
+        let upstream = match source {
+            Source::Upstream(name) => Some(&**name),
+            Source::Lookaside | Source::Nobody => None,
+        };
         tracing::debug!(
             kind = %self.message.kind(),
             realm = %self.message.realm(),
@@ -239,7 +303,8 @@ impl Drop for Leader {
         if self.answered.borrow().is_none() {
             self.exchange.counters.panicked.add();
             let routing = self.exchange.routing();
-            self.settle(routing.verdict(&self.message, Cause::Unanswered, true));
+            let verdict = routing.verdict(&self.message, Cause::Unanswered, true);
+            self.settle(verdict, Source::Nobody);
         }
     }
 }
@@ -254,8 +319,8 @@ mod tests {
 
     use super::*;
     use crate::route::{RealmPattern, Route};
-    use crate::wire::Service;
     use crate::wire::handmade::{kdc_req, pa_data};
+    use crate::wire::{ByService, Service};
 
     fn as_req_with_timestamp() -> KerberosMessage {
         let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
@@ -263,11 +328,7 @@ mod tests {
     }
 
     fn arrival() -> Arrival {
-        Arrival {
-            at: Instant::now(),
-            udp_peer: None,
-            transport: "tcp",
-        }
+        Arrival::now("tcp")
     }
 
     fn exchange(routes: Routes, max_in_flight: usize) -> Arc<Exchange> {
@@ -276,7 +337,8 @@ mod tests {
     }
 
     async fn verdict(exchange: &Arc<Exchange>) -> Verdict {
-        match exchange.answer(as_req_with_timestamp(), arrival()).await {
+        let answered = exchange.answer(as_req_with_timestamp(), arrival()).await;
+        match answered.answer {
             Answer::Verdict(verdict) => verdict,
             Answer::Reply(reply) => panic!("{reply:?}"),
         }
@@ -308,7 +370,8 @@ mod tests {
     async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
         let mut routes = Routes::default();
         let route = Route {
-            upstreams: Vec::new(),
+            upstreams: ByService::both(vec![UpstreamId(0)]),
+            primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: Duration::from_millis(20),

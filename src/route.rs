@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::answer::OnFailure;
+use crate::answer::{Cause, OnFailure};
 use crate::upstream::{Fault, Unsent};
-use crate::wire::{Realm, RealmKey, Resend};
+use crate::wire::{ByService, Realm, RealmKey, Resend, Service};
 
 /// An upstream may keep one request to itself for this long before a request that may be sent again goes to the
 /// next one as well.
@@ -41,8 +41,10 @@ pub struct UpstreamId(pub usize);
 /// Where a realm's requests go, and on which terms.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The ways out in the configured order; never empty.
-    pub upstreams: Vec<UpstreamId>,
+    /// The ways out in the configured order; none for a service that is not offered.
+    pub upstreams: ByService<Vec<UpstreamId>>,
+    /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
+    pub primary: Vec<UpstreamId>,
     /// The target-domain to send; without one the client's spelling of the realm is sent.
     pub target_domain: Option<String>,
     /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
@@ -57,10 +59,40 @@ pub struct Route {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     route: usize,
+    service: Service,
+    /// Whether the one that replies is the one to stay with.
+    stays: bool,
     /// The terms.
     pub terms: Arc<Route>,
     /// The ways out, best first; never empty.
     pub upstreams: Vec<UpstreamId>,
+}
+
+/// What a request asks of its realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The service.
+    pub service: Service,
+    /// Whether the KDC that takes writes is wanted, if there is one.
+    pub primary: bool,
+}
+
+/// Why a request goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// The realm is unknown here.
+    Realm,
+    /// The realm is known, and this service of it is not offered.
+    Service,
+}
+
+impl From<NoRoute> for Cause {
+    fn from(none: NoRoute) -> Self {
+        match none {
+            NoRoute::Realm => Self::NoUpstream,
+            NoRoute::Service => Self::NotOffered,
+        }
+    }
 }
 
 /// What may follow a fault.
@@ -116,7 +148,7 @@ struct RouteState {
     /// Whether it is for one realm. Under a wildcard any local user chooses the realm, and so which faults there are.
     one_realm: bool,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
-    current: Option<UpstreamId>,
+    current: ByService<Option<UpstreamId>>,
     /// Upstreams that are well but refuse the one realm of this route.
     refusing: HashMap<UpstreamId, Fault>,
 }
@@ -198,26 +230,51 @@ impl Routes {
         self.routes.push(RouteState {
             terms: Arc::new(route),
             one_realm: matches!(pattern, RealmPattern::Exact(_)),
-            current: None,
+            current: ByService::default(),
             refusing: HashMap::new(),
         });
     }
 
-    /// The ways out for `realm` in the order to try them, or nothing if none is configured; the longest match wins.
-    #[must_use]
-    pub fn candidates(&self, realm: &Realm) -> Option<Candidates> {
-        let route = self.find(&realm.key())?;
-        let state = self.routes.get(route)?;
-        let mut upstreams = state.terms.upstreams.clone();
+    /// The ways out for what is `wanted` of `realm`, in the order to try them; the longest match wins.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn candidates(&self, realm: &Realm, wanted: Wanted) -> Result<Candidates, NoRoute> {
+        let Wanted { service, primary } = wanted;
+        let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
+        let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
+        let mut upstreams = state.terms.upstreams.get(service).clone();
+        if upstreams.is_empty() {
+            return Err(NoRoute::Service);
+        }
+        let current = *state.current.get(service);
         upstreams.sort_by_key(|id| {
             let ill = self.is_ill(*id) || state.refusing.contains_key(id);
-            (ill, state.current != Some(*id))
+            let chosen = primary && state.terms.primary.contains(id);
+            (ill, !chosen, current != Some(*id))
         });
-        Some(Candidates {
+        Ok(Candidates {
             route,
+            service,
+            // Who asks for the primary moves nobody else there.
+            stays: !primary || state.terms.primary.is_empty(),
             terms: Arc::clone(&state.terms),
             upstreams,
         })
+    }
+
+    /// The terms of `realm`, whether or not it has a way out.
+    #[must_use]
+    pub fn terms(&self, realm: &Realm) -> Option<&Arc<Route>> {
+        let route = self.find(&realm.key())?;
+        self.routes.get(route).map(|state| &state.terms)
+    }
+
+    /// Whether two names lead to the same route.
+    #[must_use]
+    pub fn is_same(&self, one: &Realm, other: &Realm) -> bool {
+        let route = self.find(&one.key());
+        one.key() == other.key() || route.is_some() && route == self.find(&other.key())
     }
 
     fn find(&self, realm: &RealmKey) -> Option<usize> {
@@ -258,7 +315,9 @@ impl Routes {
         health.hear(now);
         let was_ill = health.ill.take().is_some();
         let state = self.routes.get_mut(candidates.route)?;
-        state.current = Some(id);
+        if candidates.stays {
+            *state.current.get_mut(candidates.service) = Some(id);
+        }
         let was_refusing = state.refusing.remove(&id).is_some();
         let news = was_ill || was_refusing;
         (news && health.lines.spend(now)).then_some(Change::Well)

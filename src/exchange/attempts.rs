@@ -87,7 +87,7 @@ impl<'a> Attempts<'a> {
     ///
     /// `give_up` takes a verdict that is given while an answer is still listened for: an upstream that was silent
     /// before gets less patience than the deadline, and must yet be heard when it comes back to life.
-    pub(super) async fn run(mut self, give_up: impl FnOnce(Verdict)) -> End {
+    pub(super) async fn run(mut self, give_up: impl FnOnce(Option<UpstreamId>, Verdict)) -> End {
         let mut give_up = Some(give_up);
         self.start_next();
         while !self.under_way.is_empty() {
@@ -101,7 +101,7 @@ impl<'a> Attempts<'a> {
                         && !self.under_way.is_empty()
                         && let Some(give_up) = give_up.take()
                     {
-                        give_up(self.verdict(self.copies_that_left() > 0));
+                        give_up(self.youngest(), self.verdict(self.copies_that_left() > 0));
                     }
                 }
                 Event::Deadline => {
@@ -263,9 +263,13 @@ impl<'a> Attempts<'a> {
         let may_have_been_sent = !self.copies.iter().all(|copy| copy.sent.withdraw());
         End {
             answer: (!gave_up).then(|| Answer::Verdict(self.verdict(may_have_been_sent))),
-            upstream: self.copies.last().map(|copy| copy.upstream),
+            upstream: self.youngest(),
             fault: self.last_fault,
         }
+    }
+
+    fn youngest(&self) -> Option<UpstreamId> {
+        self.copies.last().map(|copy| copy.upstream)
     }
 
     fn verdict(&self, may_have_been_sent: bool) -> Verdict {

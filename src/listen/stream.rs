@@ -92,13 +92,9 @@ impl<S: Stream> Connection<S> {
     /// Answers one request; says whether the connection goes on.
     async fn answer(&mut self, message: KerberosMessage) -> bool {
         self.seat.silent_since(None);
-        let arrival = Arrival {
-            at: Instant::now(),
-            udp_peer: None,
-            transport: S::TRANSPORT,
-        };
-        let answer = self.shared.exchange.answer(message.clone(), arrival).await;
-        let goes_on = match words::on_stream(&message, &answer) {
+        let arrival = Arrival::now(S::TRANSPORT);
+        let answered = self.shared.exchange.answer(message.clone(), arrival).await;
+        let goes_on = match words::on_stream(&message, &answered.answer) {
             OnStream::Reply(octets) => self.write(&octets).await,
             OnStream::Reset => {
                 self.stream.reset_on_close();

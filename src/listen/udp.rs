@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -74,12 +73,11 @@ async fn answer(
     _place: OwnedSemaphorePermit,
 ) {
     let arrival = Arrival {
-        at: Instant::now(),
         udp_peer: Some(peer),
-        transport: "udp",
+        ..Arrival::now("udp")
     };
-    let answer = shared.exchange.answer(message.clone(), arrival).await;
-    let datagram = words::datagram(&message, answer, shared.limits.udp_reply_max);
+    let answered = shared.exchange.answer(message.clone(), arrival).await;
+    let datagram = words::datagram(&message, answered.answer, shared.limits.udp_reply_max);
     if let Err(error) = socket.send_to(&datagram, peer).await {
         tracing::debug!(%error, "sending a datagram");
     }

@@ -92,7 +92,7 @@ fn in_words(service: Service, verdict: &Verdict) -> Option<Bytes> {
 /// Codes that no client takes for a reason to ask again: 29 sends Heimdal into a loop, 68 gokrb5.
 fn error_code(cause: Cause) -> i32 {
     match cause {
-        Cause::NoUpstream => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
+        Cause::NoUpstream | Cause::NotOffered => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
         // [MS-KKDCP] 3.1.5.3.
         Cause::Forbidden => krb_error::KDC_ERR_POLICY,
         _ => krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
@@ -126,8 +126,9 @@ mod tests {
         Reply::parse(service, octets.into()).unwrap()
     }
 
-    const CAUSES: [(Cause, i32); 8] = [
+    const CAUSES: [(Cause, i32); 9] = [
         (Cause::NoUpstream, 85),
+        (Cause::NotOffered, 85),
         (Cause::Unreachable, 86),
         (Cause::Forbidden, 12),
         (Cause::Refused(503), 86),

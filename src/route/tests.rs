@@ -5,6 +5,11 @@ const A: UpstreamId = UpstreamId(0);
 const B: UpstreamId = UpstreamId(1);
 const C: UpstreamId = UpstreamId(2);
 
+const KDC: Wanted = Wanted {
+    service: Service::Kdc,
+    primary: false,
+};
+
 fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
 }
@@ -12,7 +17,8 @@ fn realm(name: &str) -> Realm {
 /// Routes are told apart by their hint.
 fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
     Route {
-        upstreams: upstreams.to_vec(),
+        upstreams: ByService::both(upstreams.to_vec()),
+        primary: Vec::new(),
         target_domain: None,
         dclocator_hint: Some(hint),
         deadline: 9 * SECOND,
@@ -80,7 +86,7 @@ impl Desk {
     }
 
     fn candidates(&self, name: &str) -> Candidates {
-        self.routes.candidates(&realm(name)).unwrap()
+        self.routes.candidates(&realm(name), KDC).unwrap()
     }
 
     fn order(&self, name: &str) -> Vec<UpstreamId> {
@@ -129,7 +135,7 @@ fn the_longest_match_wins() {
         ("COM", 1),
         ("CORP.LOCAL", 1),
     ] {
-        let found = routes.candidates(&realm(name)).unwrap();
+        let found = routes.candidates(&realm(name), KDC).unwrap();
         assert_eq!(found.terms.dclocator_hint, Some(hint), "{name}");
     }
 }
@@ -140,7 +146,8 @@ fn a_realm_that_nothing_matches_has_no_candidates() {
     routes.add(&suffix(".EXAMPLE.COM"), &[], route(1, &[A]));
     routes.add(&exact("ONE"), &[], route(2, &[A]));
     for name in ["EXAMPLE.COM", "ONE.", "A.ONE", "A.EXAMPLE.COM.EVIL"] {
-        assert!(routes.candidates(&realm(name)).is_none(), "{name}");
+        let found = routes.candidates(&realm(name), KDC);
+        assert_eq!(found.unwrap_err(), NoRoute::Realm, "{name}");
     }
 }
 
@@ -386,4 +393,74 @@ fn who_makes_an_upstream_fail_and_serve_in_turn_does_not_fill_the_log() {
         desk.fault("ONE", B, &Fault::Silent).is_some(),
         "others are told"
     );
+}
+
+/// A realm with two KDCs, of which the second takes writes, and perhaps a password service.
+fn realm_with_primary(kpasswd: &[UpstreamId]) -> Routes {
+    let mut routes = Routes::default();
+    let upstreams = ByService {
+        kdc: vec![A, B],
+        kpasswd: kpasswd.to_vec(),
+    };
+    let route = Route {
+        upstreams,
+        primary: vec![B],
+        ..route(1, &[])
+    };
+    routes.add(&exact("ONE"), &[realm("ALIAS")], route);
+    routes
+}
+
+fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<UpstreamId>, NoRoute> {
+    let wanted = Wanted { service, primary };
+    let found = routes.candidates(&realm("ONE"), wanted);
+    found.map(|candidates| candidates.upstreams)
+}
+
+#[test]
+fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
+    let mut routes = realm_with_primary(&[C, B]);
+    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), [C, B]);
+    let wanted = Wanted {
+        service: Service::Kpasswd,
+        primary: false,
+    };
+    let candidates = routes.candidates(&realm("ONE"), wanted).unwrap();
+    routes.record_reply(&candidates, B, Instant::now());
+    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), [B, C]);
+    assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
+}
+
+#[test]
+fn a_service_that_is_not_offered_is_told_from_a_realm_that_is_unknown() {
+    let routes = realm_with_primary(&[]);
+    let none = order(&routes, Service::Kpasswd, false);
+    assert_eq!(none.unwrap_err(), NoRoute::Service);
+    assert!(order(&routes, Service::Kdc, false).is_ok());
+}
+
+#[test]
+fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
+    let mut routes = realm_with_primary(&[]);
+    assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [B, A]);
+    let wanted = Wanted {
+        service: Service::Kdc,
+        primary: true,
+    };
+    let candidates = routes.candidates(&realm("ONE"), wanted).unwrap();
+    routes.record_reply(&candidates, B, Instant::now());
+    assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let now = Instant::now();
+    routes.record_fault(&candidates, B, &refused, now, now);
+    assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [A, B]);
+}
+
+#[test]
+fn an_alias_is_the_same_realm() {
+    let routes = realm_with_primary(&[]);
+    assert!(routes.is_same(&realm("alias"), &realm("ONE")));
+    assert!(routes.is_same(&realm("TWO"), &realm("two")));
+    assert!(!routes.is_same(&realm("ONE"), &realm("TWO")));
+    assert!(!routes.is_same(&realm("TWO"), &realm("THREE")));
 }

@@ -20,6 +20,43 @@ pub enum Service {
     Kpasswd,
 }
 
+/// One of a thing for each service.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ByService<T> {
+    /// The KDC's.
+    pub kdc: T,
+    /// The password service's.
+    pub kpasswd: T,
+}
+
+impl<T> ByService<T> {
+    /// The one of `service`.
+    pub fn get(&self, service: Service) -> &T {
+        match service {
+            Service::Kdc => &self.kdc,
+            Service::Kpasswd => &self.kpasswd,
+        }
+    }
+
+    /// The one of `service`, to be changed.
+    pub fn get_mut(&mut self, service: Service) -> &mut T {
+        match service {
+            Service::Kdc => &mut self.kdc,
+            Service::Kpasswd => &mut self.kpasswd,
+        }
+    }
+}
+
+impl<T: Clone> ByService<T> {
+    /// The same for both.
+    pub fn both(one: T) -> Self {
+        Self {
+            kdc: one.clone(),
+            kpasswd: one,
+        }
+    }
+}
+
 /// Which request a message is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {

@@ -21,7 +21,7 @@ mod ticket;
 pub use asn1::GeneralString;
 pub use framed::{Deframer, FieldTooLong, Framed};
 pub use kkdcp::KdcProxyMessage;
-pub use message::{KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Resend, Service};
+pub use message::{ByService, KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Resend, Service};
 pub use proxied::Proxied;
 pub use realm::{Realm, RealmError, RealmKey};
 pub use reply::{MAX_REPLY, Reply, ReplyKind};

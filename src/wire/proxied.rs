@@ -21,6 +21,18 @@ pub struct Proxied {
     pub dclocator_hint: Option<u32>,
 }
 
+/// The flags of a dclocator-hint that only a domain controller which takes writes fulfils: DS_PDC_REQUIRED and
+/// DS_WRITABLE_REQUIRED ([MS-NRPC] 3.5.4.3.1). The others change nothing here.
+const PRIMARY: u32 = 0x80 | 0x1000;
+
+impl Proxied {
+    /// Whether the KDC that takes writes is wanted.
+    #[must_use]
+    pub fn wants_primary(&self) -> bool {
+        self.dclocator_hint.is_some_and(|hint| hint & PRIMARY != 0)
+    }
+}
+
 /// Why a body is not passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unproxied {
@@ -147,6 +159,22 @@ mod tests {
         let proxied = posted(&kdc_req(10, &[], "OTHER.EXAMPLE")).unwrap();
         assert_eq!(proxied.message.realm().as_str(), "Example.Com");
         assert_eq!(proxied.other_realm.unwrap().as_str(), "OTHER.EXAMPLE");
+    }
+
+    #[test]
+    fn two_flags_ask_for_the_primary() {
+        for (hint, primary) in [
+            (None, false),
+            (Some(0), false),
+            (Some(0x80), true),
+            (Some(0x1000), true),
+            (Some(0x4000_0411), false),
+            (Some(0x4000_1411), true),
+        ] {
+            let mut proxied = posted(&kdc_req(10, &[], REALM)).unwrap();
+            proxied.dclocator_hint = hint;
+            assert_eq!(proxied.wants_primary(), primary, "{hint:?}");
+        }
     }
 
     #[test]

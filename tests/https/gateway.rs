@@ -11,7 +11,7 @@ use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket};
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
 use loopkdc::upstream::kdc::{Kdc as Way, Transport};
-use loopkdc::wire::Realm;
+use loopkdc::wire::{ByService, Realm};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -92,7 +92,8 @@ impl Setup {
         let way = Upstream::Kdc(Way::new(address, Transport::TcpFirst));
         let mut routes = Routes::default();
         let route = Route {
-            upstreams: vec![UpstreamId(0)],
+            upstreams: ByService::both(vec![UpstreamId(0)]),
+            primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: Duration::from_millis(300),

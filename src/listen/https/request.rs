@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -21,8 +20,8 @@ use super::quiet::{Begun, Quiet};
 use super::words::{self, Refusal};
 use crate::answer::Answer;
 use crate::exchange::Arrival;
+use crate::wire::MAX_REQUEST;
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, MAX_REQUEST};
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
@@ -167,14 +166,15 @@ impl Door {
             }
         })?;
         self.note_other_realm(&proxied);
-        self.answer(proxied.message, proxied.had_length).await
+        self.answer(proxied).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
     fn note_other_realm(&self, proxied: &Proxied) {
-        if let Some(inside) = &proxied.other_realm {
-            self.site.exchange.counters().other_realm.add();
-            let domain = proxied.message.realm();
+        let (exchange, domain) = (&self.site.exchange, proxied.message.realm());
+        let inside = proxied.other_realm.as_ref();
+        if let Some(inside) = inside.filter(|inside| !exchange.is_same_realm(inside, domain)) {
+            exchange.counters().other_realm.add();
             tracing::debug!(peer = ?self.peer, %domain, %inside, "another realm inside than the target-domain");
         }
     }
@@ -203,13 +203,14 @@ impl Door {
             .map_err(|refusal| self.unread(&body, refusal))
     }
 
-    async fn answer(&self, message: KerberosMessage, had_length: bool) -> Said {
+    async fn answer(&self, proxied: Proxied) -> Said {
         let arrival = Arrival {
-            at: Instant::now(),
-            udp_peer: None,
-            transport: self.transport,
+            primary: proxied.wants_primary(),
+            ..Arrival::now(self.transport)
         };
-        match self.site.exchange.answer(message, arrival).await {
+        let had_length = proxied.had_length;
+        let answered = self.site.exchange.answer(proxied.message, arrival).await;
+        match answered.answer {
             Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
             Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
         }

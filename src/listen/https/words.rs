@@ -62,6 +62,11 @@ impl From<&Verdict> for Refusal {
                 StatusCode::NOT_FOUND,
                 format!("no KDC is configured for realm {realm}"),
             ),
+            // "Forbidden" is the status that tells a client of ours why, and that others may serve it.
+            Cause::NotOffered => (
+                StatusCode::FORBIDDEN,
+                format!("this service of realm {realm} is not offered here"),
+            ),
             Cause::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many requests are under way".to_owned(),
