@@ -80,35 +80,40 @@ impl Limits {
     }
 }
 
+/// What a gateway serves, and on which terms.
+#[derive(Debug)]
+pub struct Terms {
+    /// The path of the KDC proxy; letter case and a slash at its end make no difference.
+    pub path: String,
+    /// The bounds of what clients may hold.
+    pub limits: Limits,
+}
+
 /// What all connections of a gateway share.
 #[derive(Debug)]
 struct Site {
-    /// Without a slash at its end.
-    path: String,
+    terms: Terms,
     exchange: Arc<Exchange>,
-    limits: Limits,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// Serves KDC-PROXY-MESSAGEs posted to `path` at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is
-/// still answered. Must be called inside a runtime.
+/// Serves KDC-PROXY-MESSAGEs at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
+/// Must be called inside a runtime.
 pub fn serve(
     doors: Vec<Door>,
-    path: &str,
+    terms: Terms,
     exchange: &Arc<Exchange>,
-    limits: Limits,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
+    let connections = Connections::new(terms.limits.max_connections, exchange, stop);
     let site = Arc::new(Site {
-        path: path.strip_suffix('/').unwrap_or(path).to_owned(),
+        terms,
         exchange: Arc::clone(exchange),
-        limits,
         stop: stop.clone(),
         tasks: tasks.clone(),
     });
-    let connections = Connections::new(limits.max_connections, exchange, stop);
     for Door { socket, tls } in doors {
         let (site, connections) = (Arc::clone(&site), connections.clone());
         match socket {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use loopkdc::answer::OnFailure;
 use loopkdc::counters::Counters;
 use loopkdc::exchange::{Exchange, Routing};
-use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket};
+use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket, Terms};
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
 use loopkdc::upstream::kdc::{Kdc as Way, Transport};
@@ -108,7 +108,11 @@ impl Setup {
         let (tls, plain) = (door(Some(current)).await, door(None).await);
         let addresses = (tls.1, plain.1);
         let doors = vec![tls.0, plain.0];
-        https::serve(doors, "/KdcProxy", &exchange, self.limits, &stop, &tasks);
+        let terms = Terms {
+            path: "/KdcProxy".to_owned(),
+            limits: self.limits,
+        };
+        https::serve(doors, terms, &exchange, &stop, &tasks);
         Gateway {
             kdc,
             exchange,

@@ -52,8 +52,8 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(site: Arc<Site>, seat: Seat) -> Self {
-        let first_request = Instant::now() + site.limits.first_request;
-        let quiet = Quiet::new(seat, first_request, site.limits.idle_timeout);
+        let first_request = Instant::now() + site.terms.limits.first_request;
+        let quiet = Quiet::new(seat, first_request, site.terms.limits.idle_timeout);
         Self {
             site,
             quiet,

@@ -109,8 +109,7 @@ impl Door {
 
     fn find(&self, request: &Request<Incoming>) -> Result<Found, Refusal> {
         let path = request.uri().path();
-        let bare = path.strip_suffix('/').unwrap_or(path);
-        if bare.eq_ignore_ascii_case(&self.site.path) {
+        if bare(path).eq_ignore_ascii_case(bare(&self.site.terms.path)) {
             return match *request.method() {
                 Method::POST => Ok(Found::KdcProxy),
                 _ => Err(Refusal::method("POST")),
@@ -197,7 +196,7 @@ impl Door {
             let _place = self.bodies.acquire_many(most).await;
             collect(&mut body).await
         };
-        let read = timeout(self.site.limits.body, read).await;
+        let read = timeout(self.site.terms.limits.body, read).await;
         let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
         read.unwrap_or_else(|_| Err(late()))
             .map_err(|refusal| self.unread(&body, refusal))
@@ -220,6 +219,11 @@ impl Door {
 enum Found {
     KdcProxy,
     Health,
+}
+
+/// One slash at the end makes no difference.
+fn bare(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 fn too_large() -> Refusal {
