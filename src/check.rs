@@ -1,111 +1,70 @@
 //! `loopkdc check`: whether the configuration is valid, and what it says.
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+mod gateway;
+mod tunnel;
 
-use crate::config::{Config, Endpoint, RealmEntry, RealmPattern, Sources};
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::config::gateway::GatewayConfig;
+use crate::config::{Config, Endpoint, Sources};
 use crate::failure::Failure;
 
-/// Prints the report on stdout and the warnings on stderr.
-pub fn check(sources: &Sources) -> Result<(), Failure> {
+/// Prints the report on `loopkdc run` on stdout and the warnings on stderr.
+///
+/// # Errors
+/// What is wrong with the configuration, and where.
+pub fn tunnel(sources: &Sources) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    // A reader that is gone changes nothing about the configuration.
-    let _ = write!(std::io::stdout().lock(), "{}", Report(&config));
-    for warning in config.warnings() {
-        eprintln!("loopkdc: warning: {warning}");
-    }
+    print(&tunnel::Report(&config), &config.warnings());
     Ok(())
 }
 
-/// What would listen and where each realm goes.
-struct Report<'a>(&'a Config);
+/// Prints the report on `loopkdc gateway` on stdout and the warnings on stderr.
+///
+/// # Errors
+/// What is wrong with the configuration, and where.
+pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
+    let config = GatewayConfig::load(file)?;
+    print(&gateway::Report(&config), &config.warnings());
+    Ok(())
+}
 
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = self.0;
-        if let Some(path) = &config.source {
-            writeln!(f, "{}: valid", path.display())?;
-        }
-        writeln!(f, "kdc: {}", Endpoints(&config.listen.kdc))?;
-        writeln!(f, "kpasswd: {}", Endpoints(&config.listen.kpasswd))?;
-        let mut realms: Vec<_> = config.realms.iter().collect();
-        realms.sort_by_key(|entry| rank(&entry.pattern));
-        realms.into_iter().try_for_each(|entry| realm(f, entry))?;
-        let any = config
-            .realms
-            .iter()
-            .any(|entry| matches!(entry.pattern, RealmPattern::Any));
-        if !any {
-            writeln!(
-                f,
-                "any other realm: no upstream, on-failure {}",
-                config.default_on_failure
-            )?;
-        }
-        Ok(())
+fn print(report: &impl fmt::Display, warnings: &[String]) {
+    // A reader that is gone changes nothing about the configuration.
+    let _ = write!(std::io::stdout().lock(), "{report}");
+    for warning in warnings {
+        eprintln!("loopkdc: warning: {warning}");
     }
 }
 
-/// In the order in which a realm is matched: the longest match first.
-fn rank(pattern: &RealmPattern) -> (u8, std::cmp::Reverse<usize>) {
-    match pattern {
-        RealmPattern::Exact(_) => (0, std::cmp::Reverse(0)),
-        RealmPattern::Suffix(suffix) => (1, std::cmp::Reverse(suffix.as_str().len())),
-        RealmPattern::Any => (2, std::cmp::Reverse(0)),
-    }
+/// Addresses in their order.
+struct Endpoints<'a> {
+    list: &'a [Endpoint],
+    none: &'static str,
 }
 
-fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
-    let mut names = entry.pattern.to_string();
-    for (index, alias) in entry.aliases.iter().enumerate() {
-        let before = if index == 0 { " (also " } else { ", " };
-        write!(names, "{before}{alias}")?;
+impl<'a> Endpoints<'a> {
+    /// Those of a service.
+    fn offered(list: &'a [Endpoint]) -> Self {
+        let none = "not offered";
+        Self { list, none }
     }
-    if !entry.aliases.is_empty() {
-        names.push(')');
-    }
-    writeln!(f, "realm {names}")?;
-    for (index, proxy) in entry.proxies.iter().enumerate() {
-        writeln!(f, "  {}. {proxy}", index + 1)?;
-    }
-    writeln!(
-        f,
-        "  deadline {} s, on-failure {}",
-        entry.deadline.as_secs(),
-        entry.on_failure
-    )?;
-    if let Some(ca) = &entry.ca {
-        writeln!(
-            f,
-            "  trusts besides the system's roots: {} ({})",
-            ca.path.display(),
-            count(ca.certs.len())
-        )?;
-    }
-    if let Some(domain) = &entry.target_domain {
-        writeln!(f, "  target-domain {domain}")?;
-    }
-    entry
-        .dclocator_hint
-        .map_or(Ok(()), |hint| writeln!(f, "  dclocator-hint {hint:#x}"))
-}
 
-fn count(certs: usize) -> String {
-    if certs == 1 {
-        "1 certificate".to_owned()
-    } else {
-        format!("{certs} certificates")
+    /// Those of a way in that may be closed.
+    fn open(list: &'a [Endpoint]) -> Self {
+        let none = "nowhere";
+        Self { list, none }
     }
 }
-
-struct Endpoints<'a>(&'a [Endpoint]);
 
 impl fmt::Display for Endpoints<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("not offered");
+        if self.list.is_empty() {
+            return f.write_str(self.none);
         }
-        for (index, endpoint) in self.0.iter().enumerate() {
+        for (index, endpoint) in self.list.iter().enumerate() {
             let before = if index == 0 { "" } else { ", " };
             let after = if endpoint.optional {
                 " (if this machine has IPv6)"

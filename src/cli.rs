@@ -9,8 +9,9 @@ use crate::config::Sources;
 use crate::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
-The file is that of --config, else config.toml in the user's configuration
-directory for loopkdc, else /etc/loopkdc/config.toml. Or go without one:
+The file is that of --config, else config.toml (gateway.toml for the gateway)
+in the user's configuration directory for loopkdc, else in /etc/loopkdc. Or go
+without one:
   loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
 
 Exit codes: 0 done, 70 a bug, 77 no permission, 78 bad configuration or usage";
@@ -29,6 +30,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve the KDC and password-change services on loopback, in the foreground
     Run(RunArgs),
+    /// Serve a KDC proxy over HTTPS in front of real KDCs, in the foreground
+    Gateway(GatewayArgs),
     /// Validate the configuration; show what would listen and where each realm goes
     Check(CheckArgs),
 }
@@ -62,12 +65,32 @@ pub struct RunArgs {
     pub log: Log,
 }
 
+/// `loopkdc gateway`.
+#[derive(Debug, Args)]
+pub struct GatewayArgs {
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write this much to stderr: off, error, warn, info or debug. The access log is none of it
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub log: Log,
+}
+
 /// `loopkdc check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Read this file, not the usual ones
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
+    /// The configuration of the gateway, not that of run
+    #[arg(long)]
+    pub gateway: bool,
 }
 
 /// How much to write to stderr.
@@ -160,6 +183,7 @@ mod tests {
         for args in [
             &["loopkdc", "--help"][..],
             &["loopkdc", "run", "--help"],
+            &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
         ] {
             let shown = Cli::command()

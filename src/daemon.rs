@@ -1,328 +1,57 @@
-//! `loopkdc run`: sockets, ready, tasks, signal, drain.
+//! The two daemons: sockets, ready, tasks, signal, drain.
 
 mod descriptors;
+mod gateway;
+mod notify;
+mod signals;
+mod tasks;
+mod tunnel;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+pub use gateway::gateway;
+pub use tunnel::{Relay, listeners, run};
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use url::Url;
-
-use crate::config::{Config, Listen, RealmEntry, Sources};
-use crate::exchange::{Exchange, Routing};
 use crate::failure::{Exit, Failure};
-use crate::listen::{self, Addresses, Inherited, Limits, Listener};
-use crate::route::{Route, Routes, UpstreamId};
-use crate::upstream::Upstream;
-use crate::upstream::kkdcp::KdcProxy;
-use crate::upstream::tls::{self, SystemRoots};
-use crate::wire::{ByService, Service};
-
-/// How long what is under way may take after a signal to stop.
-const DRAIN: Duration = Duration::from_secs(5);
+use signals::{Signal, Signals};
 
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
 const BLOCKING: usize = 64;
 
-/// Runs the daemon until a signal stops it.
-///
-/// # Errors
-/// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
-pub fn run(sources: &Sources) -> Result<(), Failure> {
-    let inherited = Inherited::from_env();
-    let config = Config::load(sources)?;
+/// What serves until a signal stops it.
+trait Daemon {
+    /// Reads the configuration anew; one that cannot work is told, and the old one stays.
+    fn reload(&mut self);
+    /// Stops listening, and lets what is under way end.
+    async fn stop(self);
+}
+
+/// Runs `daemon` in a runtime of its own, with `threads` to work in.
+fn in_runtime(
+    threads: usize,
+    daemon: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
     descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .max_blocking_threads(BLOCKING)
         .enable_all()
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let end = runtime.block_on(serve(sources, config, inherited));
+    let end = runtime.block_on(daemon);
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     end
 }
 
-async fn serve(sources: &Sources, config: Config, inherited: Inherited) -> Result<(), Failure> {
-    tokio::task::spawn_blocking(tls::warm_up);
-    let mut signals = signals::Signals::new()?;
-    let listeners = listeners(&config.listen, inherited)?;
-    let relay = Relay::start(&config, listeners)?;
-    warn_of(&config);
-    tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
+/// Says that `daemon` is ready, and has it do what signals say until one says stop.
+async fn obey(mut signals: Signals, mut daemon: impl Daemon) -> Result<(), Failure> {
     notify::ready();
-    let mut listen = config.listen;
-    while signals.next().await == signals::Signal::Reload {
+    while signals.next().await == Signal::Reload {
         notify::reloading();
-        relay.reload(sources, &mut listen);
+        daemon.reload();
         notify::ready();
     }
     notify::stopping();
-    relay.stop().await;
+    daemon.stop().await;
     Ok(())
-}
-
-/// Binds what the configuration asks for, except a service whose sockets the service manager handed over.
-///
-/// # Errors
-/// A socket that cannot be bound or used, and what to do about it.
-pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>, Failure> {
-    let mut listeners = inherited.listeners()?;
-    for (service, endpoints) in [
-        (Service::Kdc, &listen.kdc),
-        (Service::Kpasswd, &listen.kpasswd),
-    ] {
-        if listeners.iter().any(|listener| listener.service == service) {
-            continue;
-        }
-        for endpoint in endpoints {
-            listeners.extend(listen::bind(service, endpoint, listen.unix_mode)?);
-        }
-    }
-    Ok(listeners)
-}
-
-/// A relay at work: sockets, tasks and what stops them.
-#[derive(Debug)]
-pub struct Relay {
-    /// The room that answers.
-    pub exchange: Arc<Exchange>,
-    /// Where the KDC service listens, as text.
-    pub kdc: String,
-    /// Where the kpasswd service listens, as text.
-    pub kpasswd: String,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Relay {
-    /// Serves `listeners` as `config` says. Must be called inside a runtime.
-    ///
-    /// # Errors
-    /// Certificates that TLS cannot use.
-    pub fn start(config: &Config, listeners: Vec<Listener>) -> Result<Self, Failure> {
-        let exchange = Exchange::new(routing(config)?, config.listen.max_in_flight);
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let kdc = Addresses::of(&listeners, Service::Kdc).to_string();
-        let kpasswd = Addresses::of(&listeners, Service::Kpasswd).to_string();
-        listen::serve(listeners, &exchange, limits(&config.listen), &stop, &tasks);
-        Ok(Self {
-            exchange,
-            kdc,
-            kpasswd,
-            stop,
-            tasks,
-        })
-    }
-
-    /// Reads the configuration anew; one that cannot work is told, and the old one stays.
-    fn reload(&self, sources: &Sources, listen: &mut Listen) {
-        let routing = Config::load(sources).and_then(|config| Ok((routing(&config)?, config)));
-        match routing {
-            Ok((routing, config)) => {
-                self.exchange.reroute(routing);
-                tracing::info!("configuration read again");
-                warn_of(&config);
-                if config.listen != *listen {
-                    tracing::warn!("what [listen] says now holds after a restart");
-                    *listen = config.listen;
-                }
-            }
-            Err(failure) => tracing::error!("the old configuration stays: {failure}"),
-        }
-    }
-
-    /// Stops listening, and lets what is under way end.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        let drained = tokio::time::timeout(DRAIN, self.tasks.wait()).await;
-        let left = self.tasks.len();
-        match drained {
-            Ok(()) => tracing::info!("stopped"),
-            Err(_) => tracing::warn!(left, "stopped before everything under way had ended"),
-        }
-        tracing::debug!(counters = ?self.exchange.counters(), "counted");
-    }
-}
-
-fn warn_of(config: &Config) {
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
-}
-
-fn limits(listen: &Listen) -> Limits {
-    Limits {
-        udp_reply_max: listen.udp_reply_max_bytes,
-        max_connections: descriptors::for_clients(listen.max_connections),
-        max_in_flight: listen.max_in_flight,
-        idle_timeout: listen.idle_timeout,
-    }
-}
-
-/// The routes and upstreams that `config` asks for; proxies that realms have in common are one upstream.
-fn routing(config: &Config) -> Result<Routing, Failure> {
-    let mut upstreams = Upstreams::default();
-    let mut routes = Routes::default();
-    for entry in &config.realms {
-        let route = Route {
-            upstreams: ByService::both(upstreams.of(entry)?),
-            primary: Vec::new(),
-            target_domain: target_domain(entry),
-            dclocator_hint: entry.dclocator_hint,
-            deadline: entry.deadline,
-            on_failure: entry.on_failure,
-        };
-        routes.add(&entry.pattern, &entry.aliases, route);
-    }
-    Ok(Routing::new(
-        routes,
-        upstreams.list,
-        config.default_on_failure,
-    ))
-}
-
-/// What is sent as the target-domain, unless it is the client's spelling: proxies compare with regard to case.
-fn target_domain(entry: &RealmEntry) -> Option<String> {
-    use crate::route::RealmPattern;
-    let own = match &entry.pattern {
-        RealmPattern::Exact(realm) => Some(realm.as_str().to_owned()),
-        RealmPattern::Suffix(_) | RealmPattern::Any => None,
-    };
-    entry.target_domain.clone().or(own)
-}
-
-/// The upstreams so far.
-#[derive(Default)]
-struct Upstreams {
-    list: Vec<Arc<Upstream>>,
-    known: HashMap<(Url, Option<PathBuf>), UpstreamId>,
-    roots: Option<SystemRoots>,
-}
-
-impl Upstreams {
-    fn of(&mut self, entry: &RealmEntry) -> Result<Vec<UpstreamId>, Failure> {
-        entry
-            .proxies
-            .iter()
-            .map(|proxy| self.one(proxy.as_url(), entry))
-            .collect()
-    }
-
-    fn one(&mut self, url: &Url, entry: &RealmEntry) -> Result<UpstreamId, Failure> {
-        let ca_path = entry.ca.as_ref().map(|ca| ca.path.clone());
-        if let Some(id) = self.known.get(&(url.clone(), ca_path.clone())) {
-            return Ok(*id);
-        }
-        let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let roots = self.roots.get_or_insert_with(SystemRoots::load);
-        let tls = roots.client_config(extra).map_err(|error| {
-            Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
-        })?;
-        let id = UpstreamId(self.list.len());
-        self.list
-            .push(Arc::new(Upstream::Proxy(Box::new(KdcProxy::new(
-                url.clone(),
-                tls,
-            )))));
-        self.known.insert((url.clone(), ca_path), id);
-        Ok(id)
-    }
-}
-
-/// The signals that a daemon obeys.
-mod signals {
-    use crate::failure::{Exit, Failure};
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(super) enum Signal {
-        Stop,
-        Reload,
-    }
-
-    #[cfg(unix)]
-    pub(super) struct Signals {
-        terminate: tokio::signal::unix::Signal,
-        interrupt: tokio::signal::unix::Signal,
-        hang_up: tokio::signal::unix::Signal,
-    }
-
-    #[cfg(unix)]
-    impl Signals {
-        pub(super) fn new() -> Result<Self, Failure> {
-            use tokio::signal::unix::{SignalKind, signal};
-            let listen = |kind| {
-                signal(kind).map_err(|error| {
-                    Failure::new(Exit::Bug, format!("cannot listen for signals: {error}"))
-                })
-            };
-            Ok(Self {
-                terminate: listen(SignalKind::terminate())?,
-                interrupt: listen(SignalKind::interrupt())?,
-                hang_up: listen(SignalKind::hangup())?,
-            })
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            tokio::select! {
-                _ = self.terminate.recv() => Signal::Stop,
-                _ = self.interrupt.recv() => Signal::Stop,
-                _ = self.hang_up.recv() => Signal::Reload,
-            }
-        }
-    }
-
-    #[cfg(not(unix))]
-    pub(super) struct Signals;
-
-    #[cfg(not(unix))]
-    impl Signals {
-        pub(super) fn new() -> Result<Self, Failure> {
-            Ok(Self)
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            // An error means that no signal can ever come: then only the end of the process stops it.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            Signal::Stop
-        }
-    }
-}
-
-/// What the service manager is told (sd_notify(3)); nothing where there is none.
-mod notify {
-    #[cfg(target_os = "linux")]
-    use sd_notify::NotifyState;
-
-    pub(super) fn ready() {
-        #[cfg(target_os = "linux")]
-        tell(&[NotifyState::Ready]);
-    }
-
-    pub(super) fn reloading() {
-        #[cfg(target_os = "linux")]
-        if let Ok(now) = NotifyState::monotonic_usec_now() {
-            tell(&[NotifyState::Reloading, now]);
-        }
-    }
-
-    pub(super) fn stopping() {
-        #[cfg(target_os = "linux")]
-        tell(&[NotifyState::Stopping]);
-    }
-
-    #[cfg(target_os = "linux")]
-    fn tell(states: &[NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::debug!(%error, "the service manager cannot be told");
-        }
-    }
 }

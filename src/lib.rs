@@ -72,5 +72,6 @@ pub mod listen;
 pub mod logging;
 pub mod lookaside;
 pub mod route;
+pub mod throttle;
 pub mod upstream;
 pub mod wire;

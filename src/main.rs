@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{self, Cli, Command, RunArgs};
+use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, RunArgs};
 use loopkdc::failure::{Exit, Failure};
 use loopkdc::{check, daemon, logging};
 
@@ -21,13 +21,26 @@ fn main() -> ExitCode {
 fn command(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run(args),
-        Command::Check(args) => check::check(&args.sources()),
+        Command::Gateway(args) => gateway(args),
+        Command::Check(args) => check(args),
     }
 }
 
 fn run(args: &RunArgs) -> Result<(), Failure> {
     logging::init(args.log.into());
     daemon::run(&args.sources())
+}
+
+fn gateway(args: &GatewayArgs) -> Result<(), Failure> {
+    logging::init(args.log.into());
+    daemon::gateway(args.config.as_deref())
+}
+
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    match args.gateway {
+        true => check::gateway(args.config.as_deref()),
+        false => check::tunnel(&args.sources()),
+    }
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.

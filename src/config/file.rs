@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::error::{Broken, Place, Written};
@@ -122,16 +122,20 @@ impl List {
 }
 
 impl File {
-    /// Reads the text, saying in TOML's words what serde says in its own.
     pub(super) fn parse(text: &str) -> Result<Self, Broken> {
-        toml::from_str(text).map_err(|error| {
-            let broken = reword(error.message());
-            match error.span() {
-                Some(span) => quote_realm(broken, text, &span).at(span),
-                None => broken,
-            }
-        })
+        parse(text)
     }
+}
+
+/// Reads the text, saying in TOML's words what serde says in its own.
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Broken> {
+    toml::from_str(text).map_err(|error| {
+        let broken = reword(error.message());
+        match error.span() {
+            Some(span) => quote_realm(broken, text, &span).at(span),
+            None => broken,
+        }
+    })
 }
 
 fn reword(message: &str) -> Broken {

@@ -83,7 +83,7 @@ impl EndpointAddr {
         }
     }
 
-    fn parse(text: &str, port: u16) -> Result<Self, Broken> {
+    pub(super) fn parse(text: &str, port: u16) -> Result<Self, Broken> {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path);
         }
@@ -296,7 +296,7 @@ pub(super) fn seconds(
     number(written, key, bounds, default).map(Duration::from_secs)
 }
 
-fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
+pub(super) fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
     let text = written.get_ref();
     let octal = !text.is_empty()
         && text.len() <= 4

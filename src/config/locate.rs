@@ -4,43 +4,99 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use super::Sources;
 use super::error::Broken;
 use super::read::{self, Unreadable};
 use crate::failure::{Exit, Failure};
 
-const SYSTEM: &str = "/etc/loopkdc/config.toml";
-const SMALLEST: &str = r#"
+/// The usual file of a command.
+#[derive(Debug)]
+pub(super) struct Usual {
+    name: &'static str,
+    /// What it is for.
+    what: &'static str,
+    example: &'static str,
+    smallest: &'static str,
+    /// How to go without one.
+    without: Option<&'static str>,
+}
+
+pub(super) const RUN: Usual = Usual {
+    name: "config.toml",
+    what: "the configuration says which KDC proxy serves which realm",
+    example: "config.example.toml",
+    smallest: r#"
     [realms."EXAMPLE.COM"]
-    proxies = ["https://kdcproxy.example.com/KdcProxy"]"#;
+    proxies = ["https://kdcproxy.example.com/KdcProxy"]"#,
+    without: Some("loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy"),
+};
 
-/// The file and its text. `None`: the command line says enough without one.
-pub(super) fn read(sources: &Sources) -> Result<Option<(PathBuf, String)>, Failure> {
-    match &sources.file {
-        Some(path) => open(path)
-            .and_then(|text| text.ok_or_else(|| missing(&[path])))
-            .map(|text| Some((path.clone(), text))),
-        // What was typed out in full should not change with a file that happens to lie about.
-        None if !sources.realms.is_empty() => Ok(None),
-        None => first(&places()).map(Some),
-    }
-}
+pub(super) const GATEWAY: Usual = Usual {
+    name: "gateway.toml",
+    what: "the gateway's configuration says which KDCs serve which realm",
+    example: "gateway.example.toml",
+    smallest: r#"
+    [gateway]
+    certificate = "gateway.pem"
+    key = "gateway-key.pem"
 
-/// The user's file comes before the system's.
-fn places() -> Vec<PathBuf> {
-    let user =
-        ProjectDirs::from("", "", "loopkdc").map(|dirs| dirs.config_dir().join("config.toml"));
-    user.into_iter().chain([PathBuf::from(SYSTEM)]).collect()
-}
+    [realms."EXAMPLE.COM"]
+    kdcs = ["dc1.example.com"]"#,
+    without: None,
+};
 
-/// The first that exists. One that exists and can't be read is an error: the next would be a surprise.
-fn first(places: &[PathBuf]) -> Result<(PathBuf, String), Failure> {
-    for path in places {
-        if let Some(text) = open(path)? {
-            return Ok((path.clone(), text));
+impl Usual {
+    /// The file and its text: the one that was `given`, else the first that exists in the usual places.
+    pub(super) fn read(&self, given: Option<&Path>) -> Result<(PathBuf, String), Failure> {
+        match given {
+            Some(path) => open(path)
+                .and_then(|text| text.ok_or_else(|| self.missing(&[path])))
+                .map(|text| (path.to_owned(), text)),
+            None => self.first(&self.places()),
         }
     }
-    Err(missing(places))
+
+    fn system(&self) -> PathBuf {
+        Path::new("/etc/loopkdc").join(self.name)
+    }
+
+    /// The user's file comes before the system's.
+    fn places(&self) -> Vec<PathBuf> {
+        let user =
+            ProjectDirs::from("", "", "loopkdc").map(|dirs| dirs.config_dir().join(self.name));
+        user.into_iter().chain([self.system()]).collect()
+    }
+
+    /// The first that exists. One that exists and can't be read is an error: the next would be a surprise.
+    fn first(&self, places: &[PathBuf]) -> Result<(PathBuf, String), Failure> {
+        for path in places {
+            if let Some(text) = open(path)? {
+                return Ok((path.clone(), text));
+            }
+        }
+        Err(self.missing(places))
+    }
+
+    fn missing<P: AsRef<Path>>(&self, places: &[P]) -> Failure {
+        let name = |path: &P| path.as_ref().display().to_string();
+        let names: Vec<_> = places.iter().map(name).collect();
+        let none = match names.as_slice() {
+            [name] => format!("{name} does not exist"),
+            names => format!("neither {} exists", names.join(" nor ")),
+        };
+        let system = self.system().display().to_string();
+        let make = names.last().unwrap_or(&system);
+        let failure = Failure::new(Exit::Config, format!("{}, and {none}", self.what));
+        let failure = match self.without {
+            Some(command) => failure.hint(format!("to go without a file: {command}")),
+            None => failure,
+        };
+        let Self {
+            example, smallest, ..
+        } = self;
+        failure.hint(format!(
+            "to make one, write into {make} ({example} shows every key):{smallest}"
+        ))
+    }
 }
 
 fn open(path: &Path) -> Result<Option<String>, Failure> {
@@ -56,22 +112,6 @@ fn open(path: &Path) -> Result<Option<String>, Failure> {
     text.map(Some)
 }
 
-fn missing<P: AsRef<Path>>(places: &[P]) -> Failure {
-    let names: Vec<_> = places
-        .iter()
-        .map(|path| path.as_ref().display().to_string())
-        .collect();
-    let none = match names.as_slice() {
-        [name] => format!("{name} does not exist"),
-        names => format!("neither {} exists", names.join(" nor ")),
-    };
-    let make = names.last().map_or(SYSTEM, String::as_str);
-    let what = "the configuration says which KDC proxy serves which realm";
-    Failure::new(Exit::Config, format!("{what}, and {none}"))
-        .hint("to go without a file: loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
-        .hint(format!("to make one, write into {make} (config.example.toml shows every key):{SMALLEST}"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -84,18 +124,25 @@ mod tests {
         let places: Vec<_> = ["a", "b", "c"].map(|name| dir.path().join(name)).to_vec();
         fs::write(&places[1], "b").unwrap();
         fs::write(&places[2], "c").unwrap();
-        assert_eq!(first(&places).unwrap(), (places[1].clone(), "b".to_owned()));
+        assert_eq!(
+            RUN.first(&places).unwrap(),
+            (places[1].clone(), "b".to_owned())
+        );
     }
 
     #[test]
     fn the_systems_place_is_the_last() {
-        assert_eq!(places().last(), Some(&PathBuf::from(SYSTEM)));
+        for usual in [RUN, GATEWAY] {
+            let system = PathBuf::from("/etc/loopkdc").join(usual.name);
+            assert_eq!(usual.places().last(), Some(&system));
+        }
     }
 
     #[test]
     fn no_file_says_what_it_is_for_and_how_to_make_one() {
-        let failure =
-            first(&["/nowhere/user.toml".into(), "/nowhere/etc.toml".into()]).unwrap_err();
+        let failure = RUN
+            .first(&["/nowhere/user.toml".into(), "/nowhere/etc.toml".into()])
+            .unwrap_err();
         assert_eq!(failure.exit(), Exit::Config);
         assert_eq!(
             failure.to_string(),
@@ -105,6 +152,17 @@ loopkdc: hint: to make one, write into /nowhere/etc.toml (config.example.toml sh
     [realms."EXAMPLE.COM"]
     proxies = ["https://kdcproxy.example.com/KdcProxy"]"#
         );
+    }
+
+    #[test]
+    fn a_gateway_always_needs_a_file() {
+        let missing = GATEWAY.read(Some(Path::new("/nowhere/gateway.toml")));
+        let shown = missing.unwrap_err().to_string();
+        assert!(
+            shown.contains(", and /nowhere/gateway.toml does not exist\n"),
+            "{shown}"
+        );
+        assert!(!shown.contains("without a file"), "{shown}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The configuration: text becomes values that are already valid, or an error that points at the text.
 //!
+//! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
+//!
 //! `file` knows the keys and their TOML types, `listen`, `realms` and `proxy` the rules of the values,
 //! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
 
@@ -7,6 +9,7 @@ mod ca;
 mod entries;
 mod error;
 mod file;
+pub mod gateway;
 mod given;
 mod listen;
 mod locate;
@@ -63,10 +66,12 @@ pub struct Config {
 impl Config {
     /// Reads and validates everything, certificates too. Opens files and nothing else.
     pub fn load(sources: &Sources) -> Result<Self, Failure> {
-        let Some((path, text)) = locate::read(sources)? else {
+        // What was typed out in full should not change with a file that happens to lie about.
+        if sources.file.is_none() && !sources.realms.is_empty() {
             return Self::build("", Path::new(""), sources)
                 .map_err(|broken| broken.into_failure(None));
-        };
+        }
+        let (path, text) = locate::RUN.read(sources.file.as_deref())?;
         let base = path.parent().unwrap_or(Path::new(""));
         let built = Self::build(&text, base, sources)
             .map_err(|broken| broken.into_failure(Some((&path, &text))));

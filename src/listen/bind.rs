@@ -1,5 +1,7 @@
 //! The one place where sockets are bound.
 
+mod purpose;
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -11,9 +13,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::shown;
+use self::purpose::Purpose;
+#[cfg(unix)]
+use super::shown_path;
+use super::{https, shown};
 use crate::config::{Endpoint, EndpointAddr};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::wire::Service;
 
 /// Connections that the kernel holds until they are accepted: a burst of clients, not a second's worth.
@@ -54,14 +59,7 @@ impl Listener {
             Kind::Udp(socket) => shown(socket.local_addr()),
             Kind::Tcp(socket) => shown(socket.local_addr()),
             #[cfg(unix)]
-            Kind::Unix(socket) => {
-                let address = socket.local_addr().ok();
-                let path = address.as_ref().and_then(|address| address.as_pathname());
-                path.map_or_else(
-                    || "unix".to_owned(),
-                    |path| format!("unix:{}", path.display()),
-                )
-            }
+            Kind::Unix(socket) => shown_path(socket),
         }
     }
 }
@@ -80,18 +78,48 @@ pub fn bind(
     let bound = match &endpoint.addr {
         EndpointAddr::Loopback(addr) => inet(addr.get()),
         EndpointAddr::Remote(addr) => inet(*addr),
-        EndpointAddr::Unix(path) => unix(path, unix_mode).map(|kind| vec![kind]),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(|socket| vec![socket.into()]),
     };
+    let kinds = unless_lacking(bound, endpoint, Purpose::Service(service))?;
+    let listener = |kind| Listener { service, kind };
+    Ok(kinds
+        .unwrap_or_default()
+        .into_iter()
+        .map(listener)
+        .collect())
+}
+
+/// Binds TCP alone, or a Unix socket with `unix_mode`, for HTTP.
+///
+/// An optional endpoint that this machine has no address for gives none, and a line in the log.
+///
+/// # Errors
+/// A [`Failure`] that says what to do, in the words of the configuration's `key`. Must be called inside a runtime.
+pub fn bind_http(
+    key: &'static str,
+    endpoint: &Endpoint,
+    unix_mode: u32,
+) -> Result<Option<https::Socket>, Failure> {
+    let bound = match &endpoint.addr {
+        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(https::Socket::Tcp),
+        EndpointAddr::Remote(addr) => tcp(*addr).map(https::Socket::Tcp),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(https::Socket::from),
+    };
+    unless_lacking(bound, endpoint, Purpose::Http(key))
+}
+
+fn unless_lacking<T>(
+    bound: io::Result<T>,
+    endpoint: &Endpoint,
+    purpose: Purpose,
+) -> Result<Option<T>, Failure> {
     match bound {
-        Ok(kinds) => Ok(kinds
-            .into_iter()
-            .map(|kind| Listener { service, kind })
-            .collect()),
+        Ok(bound) => Ok(Some(bound)),
         Err(error) if endpoint.optional && lacks_address(&error) => {
             tracing::info!(%endpoint, "not listening here: this machine has no IPv6");
-            Ok(Vec::new())
+            Ok(None)
         }
-        Err(error) => Err(refused(service, endpoint, &error)),
+        Err(error) => Err(purpose.refused(endpoint, &error)),
     }
 }
 
@@ -113,15 +141,19 @@ fn inet(addr: SocketAddr) -> io::Result<Vec<Kind>> {
     bound
 }
 
-/// TCP first: with port 0, UDP then takes the port that it was given.
-fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     let tcp = socket(addr, Type::STREAM, Protocol::TCP)?;
     // A daemon that restarts must not wait for its old connections' TIME_WAIT.
     #[cfg(unix)]
     tcp.set_reuse_address(true)?;
     tcp.bind(&addr.into())?;
     tcp.listen(BACKLOG)?;
-    let tcp = TcpListener::from_std(tcp.into())?;
+    TcpListener::from_std(tcp.into())
+}
+
+/// TCP first: with port 0, UDP then takes the port that it was given.
+fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+    let tcp = tcp(addr)?;
     let addr = tcp.local_addr()?;
     let udp = socket(addr, Type::DGRAM, Protocol::UDP)?;
     // What the system grants of it: a burst that overflows costs each of its clients a second.
@@ -144,19 +176,34 @@ fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket
 }
 
 #[cfg(unix)]
-fn unix(path: &Path, mode: u32) -> io::Result<Kind> {
+fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(Kind::Unix(listener))
+    Ok(listener)
 }
 
+/// This system has no Unix sockets.
 #[cfg(not(unix))]
-fn unix(_: &Path, _: u32) -> io::Result<Kind> {
+fn unix(_: &Path, _: u32) -> io::Result<std::convert::Infallible> {
     Err(io::Error::new(
         ErrorKind::Unsupported,
         "this system has no Unix sockets",
     ))
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Kind {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+#[cfg(not(unix))]
+impl From<std::convert::Infallible> for Kind {
+    fn from(none: std::convert::Infallible) -> Self {
+        match none {}
+    }
 }
 
 /// Removes what a daemon that ended left behind: a socket that nobody listens on, and nothing else.
@@ -173,41 +220,4 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     } else {
         Ok(())
     }
-}
-
-fn refused(service: Service, endpoint: &Endpoint, error: &io::Error) -> Failure {
-    let (option, free) = match service {
-        Service::Kdc => ("--listen-kdc", "127.0.0.1:8888"),
-        Service::Kpasswd => ("--listen-kpasswd", "127.0.0.1:8464"),
-    };
-    let failure = |exit| Failure::new(exit, format!("cannot listen on {endpoint}: {error}"));
-    let elsewhere =
-        format!("or listen elsewhere with {option} {free}, and name that port in krb5.conf");
-    match error.kind() {
-        ErrorKind::PermissionDenied if endpoint.addr.socket_addr().is_some() => failure(Exit::Permission)
-            .hint("ports below 1024 take root, systemd's sockets, or a capability:")
-            .hint("systemctl enable --now loopkdc.socket loopkdc-kpasswd.socket")
-            .hint("setcap cap_net_bind_service=+ep \"$(command -v loopkdc)\"")
-            .hint(elsewhere),
-        ErrorKind::PermissionDenied => {
-            failure(Exit::Permission).hint(format!("make the socket's directory writable, {elsewhere}"))
-        }
-        ErrorKind::AddrInUse if endpoint.addr.socket_addr().is_none() => failure(Exit::Config)
-            .hint("another loopkdc may listen there, or something that is no socket stands there: remove it"),
-        ErrorKind::AddrInUse => failure(Exit::Config).hint(holders(service, endpoint)).hint(elsewhere),
-        ErrorKind::AddrNotAvailable => failure(Exit::Config)
-            .hint("no interface of this machine has this address: ip address"),
-        ErrorKind::NotFound => failure(Exit::Config).hint("make the socket's directory first"),
-        _ => failure(Exit::Config),
-    }
-}
-
-/// Who usually holds the port, and how to see who does.
-fn holders(service: Service, endpoint: &Endpoint) -> String {
-    let usual = match service {
-        Service::Kdc => "krb5kdc, samba, heimdal-kdc",
-        Service::Kpasswd => "kadmind, samba, kpasswdd",
-    };
-    let port = endpoint.addr.socket_addr().map_or(0, |addr| addr.port());
-    format!("usually held by {usual} or another loopkdc; to see who: ss -lntup 'sport = {port}'")
 }

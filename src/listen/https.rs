@@ -44,6 +44,32 @@ pub enum Socket {
     Unix(UnixListener),
 }
 
+impl Socket {
+    /// Its address, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(socket) => super::shown(socket.local_addr()),
+            #[cfg(unix)]
+            Self::Unix(socket) => super::shown_path(socket),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Socket {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+#[cfg(not(unix))]
+impl From<std::convert::Infallible> for Socket {
+    fn from(none: std::convert::Infallible) -> Self {
+        match none {}
+    }
+}
+
 /// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
 #[derive(Debug)]
 pub struct Door {
@@ -136,4 +162,27 @@ async fn listen<L: Accept>(
         site.tasks.spawn(opened.serve(stream, certificates));
     };
     accept::each(socket, connections, open).await;
+}
+
+/// stub
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trusted {
+    networks: Vec<ipnet::IpNet>,
+    unix: bool,
+}
+impl Trusted {
+    /// a
+    pub fn add(&mut self, text: &str) -> Result<(), String> {
+        if text == "unix" {
+            self.unix = true;
+        } else {
+            self.networks
+                .push(text.parse().map_err(|_| "bad".to_owned())?);
+        }
+        Ok(())
+    }
+    /// a
+    pub fn is_empty(&self) -> bool {
+        !self.unix && self.networks.is_empty()
+    }
 }

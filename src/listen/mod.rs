@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use bind::{Kind, Listener, bind};
+pub use bind::{Kind, Listener, bind, bind_http};
 pub use inherit::Inherited;
 
 use crate::exchange::Exchange;
@@ -164,4 +164,15 @@ impl fmt::Display for Addresses {
 /// The address of a UDP or TCP socket, as text.
 fn shown(address: std::io::Result<SocketAddr>) -> String {
     address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
+}
+
+/// The address of a Unix socket, as text.
+#[cfg(unix)]
+fn shown_path(socket: &tokio::net::UnixListener) -> String {
+    let address = socket.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    path.map_or_else(
+        || "unix".to_owned(),
+        |path| format!("unix:{}", path.display()),
+    )
 }

@@ -33,7 +33,7 @@ const ACCEPTED: Duration = Duration::from_millis(20);
 const MAX_REQUEST_DATAGRAM: usize = 65_000;
 
 /// Over which transport a KDC is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// TCP, and UDP where TCP is refused.
     #[default]

@@ -1,0 +1,135 @@
+//! What `loopkdc gateway` would do.
+
+use std::fmt;
+
+use crate::config::gateway::{Discover, GatewayConfig, KdcAddr, KdcRealm, Kdcs, Serving};
+use crate::throttle::Quotas;
+use crate::upstream::kdc::Transport;
+
+use super::Endpoints;
+
+/// What would be served, and which KDCs would be asked.
+pub(super) struct Report<'a>(pub(super) &'a GatewayConfig);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        writeln!(f, "{}: valid", config.source.display())?;
+        serving(f, &config.serving)?;
+        config.realms.iter().try_for_each(|entry| realm(f, entry))?;
+        writeln!(f, "any other realm: not served")
+    }
+}
+
+fn serving(f: &mut fmt::Formatter<'_>, serving: &Serving) -> fmt::Result {
+    let Serving { https, plain, .. } = serving;
+    writeln!(f, "https: {}", Endpoints::open(https))?;
+    writeln!(f, "plain http: {}", Endpoints::open(plain))?;
+    writeln!(f, "path: {}", serving.path)?;
+    if let Some(tls) = &serving.tls {
+        writeln!(f, "certificate: {}", tls.certificate.display())?;
+        if let Some(ca) = &tls.client_ca {
+            let must = if tls.require_client_cert {
+                "required of"
+            } else {
+                "asked of"
+            };
+            writeln!(
+                f,
+                "client certificates: {must} every client, signed by {}",
+                ca.display()
+            )?;
+        }
+    }
+    quotas(f, &serving.quotas)?;
+    writeln!(f, "access log: {}", serving.access_log)?;
+    match serving.metrics {
+        Some(addr) => writeln!(f, "metrics: http://{}/metrics", addr.get()),
+        None => writeln!(f, "metrics: not served"),
+    }
+}
+
+fn quotas(f: &mut fmt::Formatter<'_>, quotas: &Quotas) -> fmt::Result {
+    let Quotas {
+        requests_per_second,
+        burst,
+        failures_per_minute,
+        failure_burst,
+    } = quotas;
+    match requests_per_second {
+        0 => writeln!(f, "one client: any number of requests")?,
+        rate => writeln!(f, "one client: {rate} requests a second, {burst} at once")?,
+    }
+    match failures_per_minute {
+        0 => writeln!(f, "failed logins of one client: any number"),
+        rate => writeln!(
+            f,
+            "failed logins of one client in one realm: {rate} a minute, {failure_burst} at once"
+        ),
+    }
+}
+
+fn realm(f: &mut fmt::Formatter<'_>, entry: &KdcRealm) -> fmt::Result {
+    let KdcRealm {
+        aliases, services, ..
+    } = entry;
+    write!(f, "realm {}", entry.realm)?;
+    for (index, alias) in aliases.iter().enumerate() {
+        write!(f, "{}{alias}", if index == 0 { " (also " } else { ", " })?;
+    }
+    writeln!(f, "{}", if aliases.is_empty() { "" } else { ")" })?;
+    match &entry.kdcs {
+        Kdcs::Listed(listed) => {
+            kdcs(f, "kdc", &listed.kdc)?;
+            kdcs(f, "kpasswd", &listed.kpasswd)?;
+        }
+        Kdcs::Discovered(found) => discovered(f, entry, found, services.kdc, services.kpasswd)?,
+    }
+    let transport = match entry.transport {
+        Transport::TcpFirst => "tcp",
+        Transport::UdpFirst => "udp",
+    };
+    let seconds = entry.deadline.as_secs();
+    writeln!(f, "  deadline {seconds} s, transport {transport} first")
+}
+
+fn kdcs(f: &mut fmt::Formatter<'_>, service: &str, list: &[KdcAddr]) -> fmt::Result {
+    if list.is_empty() {
+        return writeln!(f, "  {service}: not offered");
+    }
+    for (index, kdc) in list.iter().enumerate() {
+        let primary = if kdc.primary { " (primary)" } else { "" };
+        writeln!(f, "  {service} {}. {kdc}{primary}", index + 1)?;
+    }
+    Ok(())
+}
+
+fn discovered(
+    f: &mut fmt::Formatter<'_>,
+    entry: &KdcRealm,
+    found: &Discover,
+    kdc: bool,
+    kpasswd: bool,
+) -> fmt::Result {
+    for (offered, service) in [(kdc, "kdc"), (kpasswd, "kpasswd")] {
+        match (offered, service) {
+            (false, _) => writeln!(f, "  {service}: not offered")?,
+            (true, "kdc") => {
+                writeln!(
+                    f,
+                    "  kdc: SRV records of _kerberos._tcp.{0} and _kerberos._udp.{0}",
+                    entry.realm
+                )?;
+            }
+            (true, _) => {
+                writeln!(
+                    f,
+                    "  kpasswd: SRV records of _kpasswd._tcp.{0} and _kpasswd._udp.{0}",
+                    entry.realm
+                )?;
+            }
+        }
+    }
+    let ports: Vec<_> = found.ports.iter().map(u16::to_string).collect();
+    writeln!(f, "  ports allowed in them: {}", ports.join(", "))
+}

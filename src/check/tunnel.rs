@@ -1,0 +1,88 @@
+//! What `loopkdc run` would do.
+
+use std::fmt::{self, Write as _};
+
+use crate::config::{Config, RealmEntry, RealmPattern};
+
+use super::Endpoints;
+
+/// What would listen and where each realm goes.
+pub(super) struct Report<'a>(pub(super) &'a Config);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        if let Some(path) = &config.source {
+            writeln!(f, "{}: valid", path.display())?;
+        }
+        writeln!(f, "kdc: {}", Endpoints::offered(&config.listen.kdc))?;
+        writeln!(f, "kpasswd: {}", Endpoints::offered(&config.listen.kpasswd))?;
+        let mut realms: Vec<_> = config.realms.iter().collect();
+        realms.sort_by_key(|entry| rank(&entry.pattern));
+        realms.into_iter().try_for_each(|entry| realm(f, entry))?;
+        let any = config
+            .realms
+            .iter()
+            .any(|entry| matches!(entry.pattern, RealmPattern::Any));
+        if !any {
+            writeln!(
+                f,
+                "any other realm: no upstream, on-failure {}",
+                config.default_on_failure
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// In the order in which a realm is matched: the longest match first.
+fn rank(pattern: &RealmPattern) -> (u8, std::cmp::Reverse<usize>) {
+    match pattern {
+        RealmPattern::Exact(_) => (0, std::cmp::Reverse(0)),
+        RealmPattern::Suffix(suffix) => (1, std::cmp::Reverse(suffix.as_str().len())),
+        RealmPattern::Any => (2, std::cmp::Reverse(0)),
+    }
+}
+
+fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
+    let mut names = entry.pattern.to_string();
+    for (index, alias) in entry.aliases.iter().enumerate() {
+        let before = if index == 0 { " (also " } else { ", " };
+        write!(names, "{before}{alias}")?;
+    }
+    if !entry.aliases.is_empty() {
+        names.push(')');
+    }
+    writeln!(f, "realm {names}")?;
+    for (index, proxy) in entry.proxies.iter().enumerate() {
+        writeln!(f, "  {}. {proxy}", index + 1)?;
+    }
+    writeln!(
+        f,
+        "  deadline {} s, on-failure {}",
+        entry.deadline.as_secs(),
+        entry.on_failure
+    )?;
+    if let Some(ca) = &entry.ca {
+        writeln!(
+            f,
+            "  trusts besides the system's roots: {} ({})",
+            ca.path.display(),
+            count(ca.certs.len())
+        )?;
+    }
+    if let Some(domain) = &entry.target_domain {
+        writeln!(f, "  target-domain {domain}")?;
+    }
+    entry
+        .dclocator_hint
+        .map_or(Ok(()), |hint| writeln!(f, "  dclocator-hint {hint:#x}"))
+}
+
+fn count(certs: usize) -> String {
+    if certs == 1 {
+        "1 certificate".to_owned()
+    } else {
+        format!("{certs} certificates")
+    }
+}

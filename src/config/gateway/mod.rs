@@ -1,0 +1,56 @@
+//! The configuration of `loopkdc gateway`.
+//!
+//! `file` knows the keys and their TOML types, `serving` the rules of `[gateway]`, `kdcs` and `realms` those of the realms.
+
+mod file;
+mod kdcs;
+mod realms;
+mod serving;
+mod warning;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use kdcs::KdcAddr;
+pub use realms::{Discover, KdcRealm, Kdcs};
+pub use serving::{AccessLog, Serving, TlsFiles};
+
+use super::error::Broken;
+use super::{file as shared, locate};
+use crate::failure::Failure;
+use file::File;
+
+/// A configuration that can work.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// What is served, where, and within which bounds.
+    pub serving: Serving,
+    /// The realms in the file's order. No two names or aliases are the same. May be empty.
+    pub realms: Vec<KdcRealm>,
+    /// The file that was read.
+    pub source: PathBuf,
+}
+
+impl GatewayConfig {
+    /// Reads and validates the file that was `given`, else the one in the usual places.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn load(given: Option<&Path>) -> Result<Self, Failure> {
+        let (source, text) = locate::GATEWAY.read(given)?;
+        Self::build(&text, &source).map_err(|broken| broken.into_failure(Some((&source, &text))))
+    }
+
+    /// `source`: the file, to whose directory the files in `text` are relative.
+    fn build(text: &str, source: &Path) -> Result<Self, Broken> {
+        let file: File = shared::parse(text)?;
+        let base = source.parent().unwrap_or(Path::new(""));
+        Ok(Self {
+            serving: Serving::build(&file.gateway, base)?,
+            realms: realms::all(&file)?,
+            source: source.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! `[gateway]`: what is served, where, and within which bounds.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::file::GatewayTable;
+use crate::config::error::{Broken, Written};
+use crate::config::file::List;
+use crate::config::listen::{Endpoint, EndpointAddr, LoopbackAddr, number, unix_mode};
+use crate::listen::https::{DEFAULT_PATH, Trusted};
+use crate::throttle::Quotas;
+
+const HTTPS_PORT: u16 = 443;
+const PLAIN_PORT: u16 = 8080;
+const METRICS_PORT: u16 = 9464;
+
+/// What is served, where, and within which bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// Where HTTPS is served. Empty: nowhere (then `plain` is not empty).
+    pub https: Vec<Endpoint>,
+    /// Where plain HTTP is served: loopback addresses and Unix sockets.
+    pub plain: Vec<Endpoint>,
+    /// Permission bits of Unix sockets.
+    pub unix_mode: u32,
+    /// What HTTPS is served with; there wherever `https` is not empty.
+    pub tls: Option<TlsFiles>,
+    /// Whose word on the client's address is believed.
+    pub trusted: Trusted,
+    /// The path of the KDC proxy.
+    pub path: String,
+    /// Connections open at once, over all addresses.
+    pub max_connections: usize,
+    /// Requests being answered at once.
+    pub max_in_flight: usize,
+    /// The same by one KDC.
+    pub max_in_flight_per_kdc: usize,
+    /// How much one client may ask.
+    pub quotas: Quotas,
+    /// Where a line for each request goes.
+    pub access_log: AccessLog,
+    /// Most such lines in a second.
+    pub access_log_lines_per_second: u32,
+    /// Whether they name principals.
+    pub log_principals: bool,
+    /// Where metrics are served.
+    pub metrics: Option<LoopbackAddr>,
+}
+
+/// The files of a TLS server, all in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those that lead to its root.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Who signs the certificates of clients.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must show one.
+    pub require_client_cert: bool,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// To the standard error stream.
+    #[default]
+    Stderr,
+    /// To this file.
+    File(PathBuf),
+}
+
+impl fmt::Display for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Stderr => f.write_str("stderr"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Serving {
+    /// `base`: what files are relative to.
+    pub(super) fn build(table: &GatewayTable, base: &Path) -> Result<Self, Broken> {
+        let https = https(table.listen.as_ref())?;
+        let plain = plain(table.plain_listen.as_ref(), &https)?;
+        let whole = |written, key, most, default| number(written, key, 1..=most, default);
+        let bound = |written, key, default| number(written, key, 0..=1_000_000, default);
+        Ok(Self {
+            tls: tls(table, !https.is_empty(), base)?,
+            https,
+            plain,
+            unix_mode: table.unix_mode.as_ref().map_or(Ok(0o660), unix_mode)?,
+            trusted: trusted(table.trusted_proxies.as_ref())?,
+            path: table
+                .path
+                .as_ref()
+                .map_or(Ok(DEFAULT_PATH.to_owned()), path)?,
+            max_connections: whole(
+                table.max_connections.as_ref(),
+                "max-connections",
+                65536,
+                4096,
+            )?,
+            max_in_flight: whole(table.max_in_flight.as_ref(), "max-in-flight", 65536, 1024)?,
+            max_in_flight_per_kdc: whole(
+                table.max_in_flight_per_kdc.as_ref(),
+                "max-in-flight-per-kdc",
+                65536,
+                128,
+            )?,
+            quotas: Quotas {
+                requests_per_second: bound(
+                    table.client_requests_per_second.as_ref(),
+                    "client-requests-per-second",
+                    50,
+                )?,
+                burst: number(
+                    table.client_burst.as_ref(),
+                    "client-burst",
+                    1..=1_000_000,
+                    200,
+                )?,
+                failures_per_minute: bound(
+                    table.failed_logins_per_minute.as_ref(),
+                    "failed-logins-per-minute",
+                    10,
+                )?,
+                failure_burst: number(
+                    table.failed_login_burst.as_ref(),
+                    "failed-login-burst",
+                    1..=1_000_000,
+                    20,
+                )?,
+            },
+            access_log: access_log(table.access_log.as_ref(), base)?,
+            access_log_lines_per_second: number(
+                table.access_log_lines_per_second.as_ref(),
+                "access-log-lines-per-second",
+                1..=1_000_000,
+                100,
+            )?,
+            log_principals: table.log_principals.unwrap_or(false),
+            metrics: table.metrics_listen.as_ref().map(metrics).transpose()?,
+        })
+    }
+}
+
+fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, Broken> {
+    let Some(list) = list else {
+        let any = [
+            (IpAddr::V4(Ipv4Addr::UNSPECIFIED), false),
+            (IpAddr::V6(Ipv6Addr::UNSPECIFIED), true),
+        ];
+        return Ok(any
+            .map(|(ip, optional)| Endpoint {
+                addr: EndpointAddr::Remote(SocketAddr::new(ip, HTTPS_PORT)),
+                optional,
+            })
+            .to_vec());
+    };
+    endpoints(list, HTTPS_PORT, &[], |addr| match addr {
+        EndpointAddr::Unix(_) => Err(Broken::new("HTTPS is served over TCP")
+            .hint("a Unix socket for a reverse proxy belongs into plain-listen")),
+        _ => Ok(()),
+    })
+}
+
+fn plain(list: Option<&Spanned<List>>, https: &[Endpoint]) -> Result<Vec<Endpoint>, Broken> {
+    let plain = match list {
+        None => Vec::new(),
+        // [MS-KKDCP] 5.1: the transport is what protects the messages.
+        Some(list) => endpoints(list, PLAIN_PORT, https, |addr| {
+            match addr {
+            EndpointAddr::Remote(addr) => Err(Broken::new(format!(
+                "{addr} is not a loopback address, and plain HTTP is served to this machine alone"
+            ))
+            .hint(format!(
+                "for a reverse proxy on this machine write \"127.0.0.1:{}\"; to serve other machines, move it to listen",
+                addr.port()
+            ))),
+            _ => Ok(()),
+        }
+        })?,
+    };
+    match list {
+        Some(list) if plain.is_empty() && https.is_empty() => Err(Broken::new(
+            "listen and plain-listen are both empty: nothing would be served",
+        )
+        .at(list.span())),
+        _ => Ok(plain),
+    }
+}
+
+/// Addresses of which `is_fit` has nothing to say, none of them twice nor among `taken`.
+fn endpoints(
+    list: &Spanned<List>,
+    port: u16,
+    taken: &[Endpoint],
+    is_fit: impl Fn(&EndpointAddr) -> Result<(), Broken>,
+) -> Result<Vec<Endpoint>, Broken> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for Written { text, place } in list.get_ref().written() {
+        let addr = EndpointAddr::parse(&text, port).and_then(|addr| {
+            is_fit(&addr)?;
+            // Port 0 is whatever port is free: no two of them are the same.
+            let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
+            let mut others = endpoints.iter().chain(taken);
+            match !free && others.any(|other| other.addr == addr) {
+                true => Err(Broken::new(format!("{addr} is listed twice"))),
+                false => Ok(addr),
+            }
+        });
+        endpoints.push(Endpoint {
+            addr: addr.map_err(|broken| broken.placed(place))?,
+            optional: false,
+        });
+    }
+    Ok(endpoints)
+}
+
+fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFiles>, Broken> {
+    let file = |written: &Spanned<String>| base.join(written.get_ref());
+    let client_ca = table.client_ca_file.as_ref().map(file);
+    let required = table.require_client_cert.as_ref();
+    if let Some(required) = required.filter(|required| *required.get_ref() && client_ca.is_none()) {
+        return Err(
+            Broken::new("require-client-cert needs to know who signs them")
+                .hint("add: client-ca-file = \"clients-ca.pem\"")
+                .at(required.span()),
+        );
+    }
+    match (&table.certificate, &table.key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate: file(certificate),
+            key: file(key),
+            client_ca,
+            require_client_cert: required.is_some_and(|required| *required.get_ref()),
+        })),
+        (Some(certificate), None) => Err(Broken::new("a certificate is of no use without its key")
+            .hint("add: key = \"gateway-key.pem\"")
+            .at(certificate.span())),
+        (None, Some(key)) => Err(Broken::new("a key is of no use without its certificate")
+            .hint("add: certificate = \"gateway.pem\"")
+            .at(key.span())),
+        (None, None) if needed => Err(Broken::new("HTTPS needs a certificate")
+            .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"")
+            .hint("or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
+        (None, None) => Ok(None),
+    }
+}
+
+fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
+    let mut trusted = Trusted::default();
+    for Written { text, place } in list
+        .map(|list| list.get_ref().written())
+        .unwrap_or_default()
+    {
+        trusted
+            .add(&text)
+            .map_err(|error| Broken::new(error.to_string()).placed(place))?;
+    }
+    Ok(trusted)
+}
+
+fn path(written: &Spanned<String>) -> Result<String, Broken> {
+    let path = written.get_ref();
+    let is_fit = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
+    match path.starts_with('/') && path.bytes().all(is_fit) {
+        true => Ok(path.clone()),
+        false => Err(
+            Broken::new("a path begins with / and holds no space, %, ? or #")
+                .hint(format!("the usual one is {DEFAULT_PATH}"))
+                .at(written.span()),
+        ),
+    }
+}
+
+fn access_log(written: Option<&Spanned<String>>, base: &Path) -> Result<AccessLog, Broken> {
+    match written.map(|written| (written.get_ref().as_str(), written.span())) {
+        None | Some(("stderr", _)) => Ok(AccessLog::Stderr),
+        Some(("off", _)) => Ok(AccessLog::Off),
+        Some(("", span)) => Err(Broken::new("the access log has no name")
+            .hint("write \"stderr\", \"off\" or a file")
+            .at(span)),
+        Some((file, _)) => Ok(AccessLog::File(base.join(file))),
+    }
+}
+
+fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, Broken> {
+    let addr = EndpointAddr::parse(written.get_ref(), METRICS_PORT);
+    let loopback = addr.and_then(|addr| match addr {
+        EndpointAddr::Loopback(addr) => Ok(addr),
+        EndpointAddr::Remote(addr) => Err(Broken::new(format!(
+            "{addr} is not a loopback address, and metrics tell who uses the gateway"
+        ))
+        .hint(format!("write \"127.0.0.1:{}\"", addr.port()))),
+        EndpointAddr::Unix(_) => Err(Broken::new("metrics are served over TCP")),
+    });
+    loopback.map_err(|broken| broken.at(written.span()))
+}

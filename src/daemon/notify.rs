@@ -1,0 +1,28 @@
+//! What the service manager is told (sd_notify(3)); nothing where there is none.
+
+#[cfg(target_os = "linux")]
+use sd_notify::NotifyState;
+
+pub(super) fn ready() {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Ready]);
+}
+
+pub(super) fn reloading() {
+    #[cfg(target_os = "linux")]
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+pub(super) fn stopping() {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Stopping]);
+}
+
+#[cfg(target_os = "linux")]
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager cannot be told");
+    }
+}

@@ -1,0 +1,35 @@
+//! The tasks of a daemon, and their end.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exchange::Exchange;
+
+/// How long what is under way may take after a signal to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Tasks, and what stops them.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    /// Cancelled when the daemon stops: nothing new is begun then.
+    pub(super) stop: CancellationToken,
+    /// Those that are waited for.
+    pub(super) tracker: TaskTracker,
+}
+
+impl Tasks {
+    /// Stops listening, and lets what is under way end.
+    pub(super) async fn end(self, exchange: &Exchange) {
+        self.stop.cancel();
+        self.tracker.close();
+        let drained = tokio::time::timeout(DRAIN, self.tracker.wait()).await;
+        let left = self.tracker.len();
+        match drained {
+            Ok(()) => tracing::info!("stopped"),
+            Err(_) => tracing::warn!(left, "stopped before everything under way had ended"),
+        }
+        tracing::debug!(counters = ?exchange.counters(), "counted");
+    }
+}
