@@ -146,6 +146,7 @@ fn reword(message: &str) -> Broken {
         return Broken::new(message);
     };
     let known = known.trim_start_matches("one of ").replace('`', "");
+    let known = known.replace(" or ", ", ");
     Broken::new(format!("unknown key {key}")).hint(format!("the keys known here are {known}"))
 }
 
