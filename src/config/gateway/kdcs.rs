@@ -34,7 +34,7 @@ impl fmt::Display for KdcAddr {
 impl KdcAddr {
     fn parse(text: &str, port: u16) -> Result<Self, Broken> {
         let (host, port) = split(text, port)?;
-        if !is_host(host) {
+        if !is_host(host) || text.contains('/') {
             return Err(Broken::new(format!("{text:?} is no host and port")).hint(format!(
                 "write a name or an IP address, and a port if it is not {port}, as in \"dc1.example.com:{port}\""
             )));
@@ -67,6 +67,8 @@ fn split(text: &str, port: u16) -> Result<(&str, u16), Broken> {
     let port = match written.map(str::parse) {
         None => port,
         Some(Ok(port)) if port > 0 => port,
+        // A URL: said of the whole.
+        _ if text.contains('/') => port,
         Some(_) => {
             return Err(
                 Broken::new(format!("{:?} is no port", written.unwrap_or_default()))

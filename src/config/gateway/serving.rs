@@ -250,8 +250,7 @@ fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFile
             .hint("add: certificate = \"gateway.pem\"")
             .at(key.span())),
         (None, None) if needed => Err(Broken::new("HTTPS needs a certificate")
-            .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"")
-            .hint("or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
+            .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
         (None, None) => Ok(None),
     }
 }

@@ -1,1 +1,57 @@
-//! Tests.
+//! The gateway's configuration, without files but for the example that is shipped.
+
+mod example;
+mod realms;
+mod serving;
+
+use std::path::Path;
+
+use super::GatewayConfig;
+
+/// A test by that name: the text is refused in these words.
+macro_rules! refused {
+    ($($name:ident: $text:expr => $words:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(error($text), $words.trim_start_matches('\n').trim_end());
+        })*
+    };
+}
+
+use refused;
+
+/// A gateway that nothing is wrong with.
+const GATEWAY: &str = "[gateway]\ncertificate = \"c\"\nkey = \"k\"\n";
+/// A realm that nothing is wrong with.
+const REALM: &str = "[realms.\"A\"]\nkdcs = [\"k\"]\n";
+
+fn build(text: &str) -> GatewayConfig {
+    GatewayConfig::build(text, Path::new("/nowhere/gateway.toml"))
+        .unwrap_or_else(|broken| panic!("{}", show(text, broken)))
+}
+
+/// A gateway with these lines in its table.
+fn serving(lines: &str) -> super::Serving {
+    build(&format!("{GATEWAY}{lines}\n")).serving
+}
+
+/// One realm with these lines in its table.
+fn realm(lines: &str) -> super::KdcRealm {
+    build(&format!("{GATEWAY}[realms.\"A\"]\n{lines}\n"))
+        .realms
+        .remove(0)
+}
+
+/// What the user reads.
+fn error(text: &str) -> String {
+    match GatewayConfig::build(text, Path::new("/nowhere/gateway.toml")) {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(broken) => show(text, broken),
+    }
+}
+
+fn show(text: &str, broken: crate::config::error::Broken) -> String {
+    broken
+        .into_failure(Some((Path::new("f.toml"), text)))
+        .to_string()
+}

@@ -1,0 +1,105 @@
+//! The example that is shipped.
+
+use std::collections::BTreeSet;
+
+use super::{GATEWAY, REALM, build};
+use crate::config::file::parse;
+use crate::config::gateway::file::File;
+use crate::config::gateway::{AccessLog, Kdcs};
+use crate::throttle::Quotas;
+
+const EXAMPLE: &str = include_str!("../../../../packaging/gateway.example.toml");
+
+/// Takes the `#` from the settings, as its head says.
+fn in_use() -> String {
+    let line = |line: &'static str| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting,
+        _ => line,
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The keys that `table` may hold, as its own error lists them.
+fn known(table: &str) -> BTreeSet<String> {
+    let broken = parse::<File>(&format!("{table}\nno-such-key = 1\n")).unwrap_err();
+    let shown = broken.into_failure(None).to_string();
+    let (_, keys) = shown.split_once("the keys known here are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn as_shipped_it_lacks_a_certificate_and_nothing_else() {
+    let with = EXAMPLE.replace("[gateway]\n", GATEWAY);
+    assert_eq!(build(&with).serving, build(GATEWAY).serving);
+    assert!(build(&with).realms.is_empty());
+}
+
+#[test]
+fn in_use_it_is_valid_and_says_the_defaults() {
+    let config = build(&in_use());
+    assert_eq!(
+        config.warnings(),
+        [
+            "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there"
+        ]
+    );
+    let (shown, plain) = (&config.serving, build(GATEWAY).serving);
+    let bounds = |serving: &crate::config::gateway::Serving| {
+        let Quotas {
+            requests_per_second,
+            burst,
+            failures_per_minute,
+            failure_burst,
+        } = serving.quotas;
+        (
+            serving.unix_mode,
+            serving.path.clone(),
+            [
+                serving.max_connections,
+                serving.max_in_flight,
+                serving.max_in_flight_per_kdc,
+            ],
+            [
+                requests_per_second,
+                burst,
+                failures_per_minute,
+                failure_burst,
+            ],
+            serving.access_log.clone(),
+            serving.access_log_lines_per_second,
+            serving.log_principals,
+        )
+    };
+    assert_eq!(bounds(shown), bounds(&plain));
+    assert_eq!(plain.access_log, AccessLog::Stderr);
+    let addrs = |serving: &crate::config::gateway::Serving| {
+        let addr = |endpoint: &crate::config::Endpoint| endpoint.addr.clone();
+        serving.https.iter().map(addr).collect::<Vec<_>>()
+    };
+    assert_eq!(addrs(shown), addrs(&plain));
+
+    let (shown, plain) = (
+        &config.realms[0],
+        &build(&format!("{GATEWAY}{REALM}")).realms[0],
+    );
+    assert_eq!(
+        (shown.services, shown.transport, shown.deadline),
+        (plain.services, plain.transport, plain.deadline)
+    );
+    let Kdcs::Listed(listed) = &shown.kdcs else {
+        panic!("{:?}", shown.kdcs)
+    };
+    assert_eq!((listed.kdc.len(), listed.kpasswd.len()), (2, 1));
+}
+
+#[test]
+fn every_key_stands_in_it() {
+    let shown: toml::Table = toml::from_str(&in_use()).unwrap();
+    let keys = |table: &toml::Value| {
+        let table = table.as_table().unwrap();
+        table.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(keys(&shown["gateway"]), known("[gateway]"));
+    let of_realms = &keys(&shown["defaults"]) | &keys(&shown["realms"]["EXAMPLE.COM"]);
+    assert_eq!(of_realms, known("[realms.\"A\"]"));
+}

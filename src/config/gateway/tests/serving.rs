@@ -1,0 +1,122 @@
+//! `[gateway]`.
+
+use std::path::Path;
+
+use super::{build, error, refused, serving};
+use crate::config::gateway::AccessLog;
+
+refused! {
+    https_without_a_certificate: "[gateway]\n" => r#"
+loopkdc: error: f.toml: HTTPS needs a certificate
+loopkdc: hint: add to [gateway]: certificate = "gateway.pem" and key = "gateway-key.pem"; or serve a reverse proxy on this machine: listen = [] and plain-listen = ["127.0.0.1:8080"]"#;
+    a_certificate_without_a_key: "[gateway]\ncertificate = \"c\"\n" => r#"
+loopkdc: error: f.toml:2:15: a certificate is of no use without its key
+  |
+2 | certificate = "c"
+  |               ^^^
+loopkdc: hint: add: key = "gateway-key.pem""#;
+    a_key_without_a_certificate: "[gateway]\nkey = \"k\"\n" => r#"
+loopkdc: error: f.toml:2:7: a key is of no use without its certificate
+  |
+2 | key = "k"
+  |       ^^^
+loopkdc: hint: add: certificate = "gateway.pem""#;
+    a_client_certificate_from_nobody: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nrequire-client-cert = true\n" => r#"
+loopkdc: error: f.toml:4:23: require-client-cert needs to know who signs them
+  |
+4 | require-client-cert = true
+  |                       ^^^^
+loopkdc: hint: add: client-ca-file = "clients-ca.pem""#;
+    plain_http_for_others: "[gateway]\nlisten = []\nplain-listen = [\"[::1]:1\", \"192.0.2.1:8080\"]\n" => r#"
+loopkdc: error: f.toml:3:28: 192.0.2.1:8080 is not a loopback address, and plain HTTP is served to this machine alone
+  |
+3 | plain-listen = ["[::1]:1", "192.0.2.1:8080"]
+  |                            ^^^^^^^^^^^^^^^^
+loopkdc: hint: for a reverse proxy on this machine write "127.0.0.1:8080"; to serve other machines, move it to listen"#;
+    https_over_a_unix_socket: "[gateway]\nlisten = [\"unix:/run/s\"]\n" => r#"
+loopkdc: error: f.toml:2:11: HTTPS is served over TCP
+  |
+2 | listen = ["unix:/run/s"]
+  |           ^^^^^^^^^^^^^
+loopkdc: hint: a Unix socket for a reverse proxy belongs into plain-listen"#;
+    an_address_in_both_lists: "[gateway]\nlisten = [\"127.0.0.1:1\"]\nplain-listen = [\"127.0.0.1:1\"]\n" => r#"
+loopkdc: error: f.toml:3:17: 127.0.0.1:1 is listed twice
+  |
+3 | plain-listen = ["127.0.0.1:1"]
+  |                 ^^^^^^^^^^^^^"#;
+    nothing_to_serve: "[gateway]\nlisten = []\nplain-listen = []\n" => r#"
+loopkdc: error: f.toml:3:16: listen and plain-listen are both empty: nothing would be served
+  |
+3 | plain-listen = []
+  |                ^^"#;
+    a_path_with_a_query: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\npath = \"/KdcProxy?x\"\n" => r#"
+loopkdc: error: f.toml:4:8: a path begins with / and holds no space, %, ? or #
+  |
+4 | path = "/KdcProxy?x"
+  |        ^^^^^^^^^^^^^
+loopkdc: hint: the usual one is /KdcProxy"#;
+    metrics_for_others: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nmetrics-listen = \"0.0.0.0:9464\"\n" => r#"
+loopkdc: error: f.toml:4:18: 0.0.0.0:9464 is not a loopback address, and metrics tell who uses the gateway
+  |
+4 | metrics-listen = "0.0.0.0:9464"
+  |                  ^^^^^^^^^^^^^^
+loopkdc: hint: write "127.0.0.1:9464""#;
+    a_log_without_a_name: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\naccess-log = \"\"\n" => r#"
+loopkdc: error: f.toml:4:14: the access log has no name
+  |
+4 | access-log = ""
+  |              ^^
+loopkdc: hint: write "stderr", "off" or a file"#;
+    a_key_of_run: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nudp-reply-max-bytes = 1\n" => r#"
+loopkdc: error: f.toml:4:1: unknown key `udp-reply-max-bytes`
+  |
+4 | udp-reply-max-bytes = 1
+  | ^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: the keys known here are listen, certificate, key, plain-listen, unix-mode, trusted-proxies, path, client-ca-file, require-client-cert, max-connections, max-in-flight, max-in-flight-per-kdc, client-requests-per-second, client-burst, failed-logins-per-minute, failed-login-burst, access-log, access-log-lines-per-second, log-principals, metrics-listen"#;
+}
+
+#[test]
+fn files_are_relative_to_the_configuration() {
+    let tls = serving("client-ca-file = \"sub/ca\"").tls.unwrap();
+    assert_eq!(tls.certificate, Path::new("/nowhere/c"));
+    assert_eq!(tls.key, Path::new("/nowhere/k"));
+    assert_eq!(tls.client_ca.unwrap(), Path::new("/nowhere/sub/ca"));
+    assert!(!tls.require_client_cert);
+    assert_eq!(
+        serving("access-log = \"a.log\"").access_log,
+        AccessLog::File("/nowhere/a.log".into())
+    );
+    assert_eq!(serving("access-log = \"off\"").access_log, AccessLog::Off);
+}
+
+#[test]
+fn behind_a_reverse_proxy_no_certificate_is_needed() {
+    let config =
+        build("[gateway]\nlisten = []\nplain-listen = [\"unix:/run/s\", \"127.0.0.1:1\"]\n");
+    assert!(config.serving.tls.is_none());
+    assert_eq!(config.serving.plain.len(), 2);
+    assert_eq!(
+        config.warnings(),
+        [
+            "no realm is configured: every request will be refused",
+            "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one"
+        ]
+    );
+}
+
+#[test]
+fn a_bound_can_be_taken_away_where_it_says_so() {
+    let quotas = serving("client-requests-per-second = 0\nfailed-logins-per-minute = 0").quotas;
+    assert_eq!(
+        (quotas.requests_per_second, quotas.failures_per_minute),
+        (0, 0)
+    );
+    for line in [
+        "client-burst = 0",
+        "max-in-flight = 0",
+        "max-in-flight-per-kdc = 0",
+    ] {
+        let text = format!("[gateway]\ncertificate = \"c\"\nkey = \"k\"\n{line}\n");
+        assert!(error(&text).contains(" goes from 1 to "), "{line}");
+    }
+}
