@@ -2,6 +2,7 @@
 
 use crate::office::{Office, REALM, Way};
 use crate::support::netns::isolated;
+use crate::support::proxy::Maker;
 use crate::support::realm::{PASSWORD, Preauth, SERVICE};
 
 every_way! {
@@ -50,8 +51,8 @@ every_way! {
     }
 }
 
-fn timestamp_only(way: Way) {
-    let office = Office::with(way, Preauth::Timestamp);
+fn timestamp_only(way: Way, maker: Maker) {
+    let office = Office::with(way, maker, Preauth::Timestamp);
     let kinit = office
         .client
         .run(&format!("kinit user@{REALM}"), &[PASSWORD])
@@ -66,10 +67,10 @@ fn timestamp_only(way: Way) {
 
 #[test]
 fn encrypted_timestamp_over_udp() {
-    isolated(|| timestamp_only(Way::Udp));
+    isolated(|| timestamp_only(Way::Udp, Maker::Kdcproxy));
 }
 
 #[test]
 fn encrypted_timestamp_over_tcp() {
-    isolated(|| timestamp_only(Way::Tcp));
+    isolated(|| timestamp_only(Way::Tcp, Maker::Ours));
 }

@@ -1,8 +1,8 @@
-//! Unmodified clients, the program, a KDC proxy of another maker, and a real MIT realm.
+//! Unmodified clients, the program, a KDC proxy, and a real MIT realm.
 //!
-//! Each test stands in a network of its own and makes the realm anew. What both can do is done
-//! three ways: through the program by UDP, by TCP, and by libkrb5's own MS-KKDCP client, which
-//! talks to the same proxy without the program. A difference is a finding.
+//! Each test stands in a network of its own and makes the realm anew. What all can do is done six ways: through `loopkdc run`
+//! by UDP, by TCP, and by libkrb5's own MS-KKDCP client, which talks to the same proxy without it; and with two proxies, `loopkdc
+//! gateway` and one of another maker. A difference is a finding.
 
 #![allow(
     clippy::unwrap_used,

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::proxy::{KdcProxy, Route};
+use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{Preauth, Realm};
 
 /// The realm of most tests.
@@ -47,18 +47,18 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// Opens with SPAKE offered.
+    /// Opens with another maker's proxy and SPAKE offered.
     pub(crate) fn open(way: Way) -> Office {
-        Office::with(way, Preauth::Spake)
+        Office::with(way, Maker::Kdcproxy, Preauth::Spake)
     }
 
-    /// Opens with this preauthentication offered.
-    pub(crate) fn with(way: Way, preauth: Preauth) -> Office {
+    /// Opens with this proxy and this preauthentication offered.
+    pub(crate) fn with(way: Way, maker: Maker, preauth: Preauth) -> Office {
         let dir = tempfile::tempdir().unwrap();
         let realm = Realm::start(dir.path(), REALM, HOST, preauth);
-        let proxy = KdcProxy::start(dir.path(), PORT, &[Route::to(&realm)]);
+        let proxy = KdcProxy::of(maker, dir.path(), PORT, &[Route::to(&realm)]);
         let (loopkdc, client) = match way {
-            Way::Native => (None, Client::by_native_kkdcp(dir.path(), REALM, &proxy)),
+            Way::Native => (None, Client::by_native_kkdcp(dir.path(), &[REALM], &proxy)),
             Way::Udp | Way::Tcp => {
                 let loopkdc = Loopkdc::start(dir.path(), &[(REALM, &proxy)]);
                 (Some(loopkdc), Client::by_drop_in(dir.path(), &[REALM]))
@@ -81,7 +81,7 @@ impl Office {
     }
 }
 
-/// Makes three tests of each function: over UDP, over TCP, and by the native client.
+/// Makes six tests of each function: with either proxy, over UDP, over TCP, and by the native client.
 macro_rules! every_way {
     ($($(#[$meta:meta])* fn $name:ident($office:ident) $body:block)*) => {$(
         $(#[$meta])*
@@ -90,26 +90,36 @@ macro_rules! every_way {
             use super::*;
             use $crate::office::{Office, Way};
             use $crate::support::netns::isolated;
+            use $crate::support::proxy::Maker;
+            use $crate::support::realm::Preauth;
 
-            fn body(way: Way) {
-                let $office = Office::open(way);
+            fn body(way: Way, maker: Maker) {
+                let $office = Office::with(way, maker, Preauth::Spake);
                 $body
             }
 
+            every_way!(@by gateway, Maker::Ours);
+            every_way!(@by kdcproxy, Maker::Kdcproxy);
+        }
+    )*};
+    (@by $by:ident, $maker:expr) => {
+        mod $by {
+            use super::*;
+
             #[test]
             fn over_udp() {
-                isolated(|| body(Way::Udp));
+                isolated(|| body(Way::Udp, $maker));
             }
 
             #[test]
             fn over_tcp() {
-                isolated(|| body(Way::Tcp));
+                isolated(|| body(Way::Tcp, $maker));
             }
 
             #[test]
             fn native() {
-                isolated(|| body(Way::Native));
+                isolated(|| body(Way::Native, $maker));
             }
         }
-    )*};
+    };
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tempfile::tempdir;
 
+use crate::office::Way;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::netns::isolated;
-use crate::support::proxy::{KdcProxy, Route};
+use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
 #[test]
@@ -76,4 +77,50 @@ fn unknown_realm() {
             .succeeds()
             .within(soon);
     });
+}
+
+/// A user of one realm gets a ticket of the other's service: by a referral ticket of its own KDC, then from the other KDC.
+fn cross_realm(way: Way, maker: Maker) {
+    let dir = tempdir().unwrap();
+    let first = Realm::start(dir.path(), "FIRST.EXAMPLE", 88, Preauth::Spake);
+    let second = Realm::start(dir.path(), "SECOND.EXAMPLE", 89, Preauth::Spake);
+    first.is_trusted_by(&second);
+    let routes = [Route::to(&first), Route::to(&second)];
+    let proxy = KdcProxy::of(maker, dir.path(), 8443, &routes);
+    let names = [first.name, second.name];
+    let (_loopkdc, mut client) = match way {
+        Way::Native => (None, Client::by_native_kkdcp(dir.path(), &names, &proxy)),
+        _ => {
+            let realms = names.map(|name| (name, &proxy));
+            let loopkdc = Loopkdc::start(dir.path(), &realms);
+            (Some(loopkdc), Client::by_drop_in(dir.path(), &names))
+        }
+    };
+    client.also("[capaths]\n FIRST.EXAMPLE = {\n SECOND.EXAMPLE = .\n }\n");
+
+    client
+        .run("kinit user@FIRST.EXAMPLE", &[PASSWORD])
+        .succeeds();
+    client
+        .run("kvno host/a.example.com@SECOND.EXAMPLE", &[])
+        .succeeds();
+    client
+        .run("klist", &[])
+        .says("krbtgt/SECOND.EXAMPLE@FIRST.EXAMPLE");
+    second.kdc.wait_for("host/a.example.com@SECOND.EXAMPLE");
+}
+
+#[test]
+fn a_ticket_of_another_realm_through_the_gateway() {
+    isolated(|| cross_realm(Way::Udp, Maker::Ours));
+}
+
+#[test]
+fn a_ticket_of_another_realm_by_the_native_client() {
+    isolated(|| cross_realm(Way::Native, Maker::Ours));
+}
+
+#[test]
+fn a_ticket_of_another_realm_through_another_makers_proxy() {
+    isolated(|| cross_realm(Way::Udp, Maker::Kdcproxy));
 }

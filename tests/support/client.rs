@@ -40,14 +40,17 @@ impl Client {
         Client::new(dir, &files)
     }
 
-    /// Reaches `realm` by libkrb5's own MS-KKDCP client: the same road without the program.
-    pub(crate) fn by_native_kkdcp(dir: &Path, realm: &str, proxy: &KdcProxy) -> Client {
+    /// Reaches `realms` by libkrb5's own MS-KKDCP client: the same road without the program.
+    pub(crate) fn by_native_kkdcp(dir: &Path, realms: &[&str], proxy: &KdcProxy) -> Client {
         let (url, ca) = (proxy.url(), proxy.ca_file.display());
-        let stanza = format!(
-            "[realms]\n {realm} = {{\n kdc = {url}\n primary_kdc = {url}\n master_kdc = {url}\n\
+        let stanza = |realm: &&str| {
+            format!(
+                "[realms]\n {realm} = {{\n kdc = {url}\n primary_kdc = {url}\n master_kdc = {url}\n\
              kpasswd_server = {url}\n http_anchors = FILE:{ca}\n }}\n"
-        );
-        Client::new(dir, &[stanza])
+            )
+        };
+        let stanzas: Vec<String> = realms.iter().map(stanza).collect();
+        Client::new(dir, &stanzas)
     }
 
     /// Reads these files, the first ones first.

@@ -1,4 +1,4 @@
-//! A KDC proxy of another maker: Debian's python3-kdcproxy under gunicorn, with TLS.
+//! A KDC proxy with TLS: `loopkdc gateway`, or one of another maker, Debian's python3-kdcproxy under gunicorn.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,14 +9,27 @@ use std::process::Command;
 use super::process::Process;
 use super::realm::Realm;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_loopkdc");
+
+/// Whose proxy it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Maker {
+    /// `loopkdc gateway`.
+    Ours,
+    /// python3-kdcproxy.
+    Kdcproxy,
+}
+
 /// A running proxy and the certificate authority that vouches for it.
 pub(crate) struct KdcProxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// What clients must trust, in PEM.
     pub(crate) ca_file: PathBuf,
-    /// gunicorn, with a line for each request.
+    /// The program, with a line for each request.
     pub(crate) process: Process,
+    /// What stands in such a line and nowhere else.
+    request: &'static str,
 }
 
 /// Where a proxy is to send what it gets for one realm.
@@ -42,18 +55,46 @@ impl Route {
 }
 
 impl KdcProxy {
-    /// Starts a proxy for these realms on 127.0.0.1:`port`, with its files in `dir`.
+    /// Starts another maker's proxy for these realms on 127.0.0.1:`port`, with its files in `dir`.
     pub(crate) fn start(dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
+        KdcProxy::of(Maker::Kdcproxy, dir, port, routes)
+    }
+
+    /// Starts the proxy that `maker` makes for these realms on 127.0.0.1:`port`, with its files in `dir`.
+    pub(crate) fn of(maker: Maker, dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
         let dir = dir.join(format!("proxy-{port}"));
         fs::create_dir(&dir).unwrap();
         certify(&dir);
+        match maker {
+            Maker::Ours => KdcProxy::gateway(&dir, port, &gateway(port, routes)),
+            Maker::Kdcproxy => KdcProxy::of_another_maker(&dir, port, routes),
+        }
+    }
+
+    /// Starts `loopkdc gateway` with this configuration in `dir`, which holds its certificate.
+    pub(crate) fn gateway(dir: &Path, port: u16, configuration: &str) -> KdcProxy {
+        let file = dir.join("gateway.toml");
+        fs::write(&file, configuration).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["gateway", "--log", "debug", "--config"])
+            .arg(&file);
+        KdcProxy {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            ca_file: dir.join("ca.pem"),
+            process: Process::start("loopkdc gateway", &mut command, "ready"),
+            request: " kind=",
+        }
+    }
+
+    fn of_another_maker(dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
         fs::write(dir.join("kdcproxy.conf"), configuration(routes)).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         // Debian's gunicorn runs under Debian's Python, whatever `python3` means in PATH.
         let mut command = Command::new("/usr/bin/gunicorn");
         command
             .env("KDCPROXY_CONFIG", dir.join("kdcproxy.conf"))
-            .current_dir(&dir)
+            .current_dir(dir)
             .args(["--certfile", "leaf.pem", "--keyfile", "leaf.key"])
             .args([
                 "--worker-class",
@@ -71,6 +112,7 @@ impl KdcProxy {
             address,
             ca_file: dir.join("ca.pem"),
             process,
+            request: "\"POST ",
         }
     }
 
@@ -84,9 +126,9 @@ impl KdcProxy {
     /// It logs a message after having answered it: the last line may be still to come.
     #[track_caller]
     pub(crate) fn was_asked(&self, count: usize) {
-        self.process.wait_for_count("\"POST ", count);
+        self.process.wait_for_count(self.request, count);
         assert_eq!(
-            self.process.count("\"POST "),
+            self.process.count(self.request),
             count,
             "messages to the proxy"
         );
@@ -115,7 +157,28 @@ fn configuration(routes: &[Route]) -> String {
     text
 }
 
-fn certify(dir: &Path) {
+/// The configuration of `loopkdc gateway` for these realms.
+pub(crate) fn gateway(port: u16, routes: &[Route]) -> String {
+    let mut text = format!(
+        "[gateway]\nlisten = [\"127.0.0.1:{port}\"]\ncertificate = \"leaf.pem\"\nkey = \"leaf.key\"\n"
+    );
+    for Route {
+        realm,
+        kdc,
+        kpasswd,
+    } in routes
+    {
+        write!(
+            text,
+            "[realms.\"{realm}\"]\nkdcs = [\"{kdc}\"]\nkpasswd-servers = [\"{kpasswd}\"]\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Writes a leaf for localhost and its authority into `dir`: leaf.pem, leaf.key, ca.pem.
+pub(crate) fn certify(dir: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     let mut authority = CertificateParams::new([]).unwrap();
     // OpenSSL takes a leaf for self-signed when its issuer bears the leaf's own name.

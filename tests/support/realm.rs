@@ -67,6 +67,15 @@ impl Realm {
         }
     }
 
+    /// Lets this realm's users get tickets of `other`'s services: both know one key between them.
+    pub(crate) fn is_trusted_by(&self, other: &Realm) {
+        let principal = format!("krbtgt/{}@{}", other.name, self.name);
+        for realm in [self, other] {
+            let said = realm.admin(&format!("addprinc -pw \"between them\" {principal}\n"));
+            assert!(said.contains("created"), "{said}");
+        }
+    }
+
     /// Where the KDC listens, by UDP and TCP.
     pub(crate) fn kdc_address(&self) -> SocketAddr {
         (self.address, 88).into()
