@@ -59,7 +59,6 @@ pub struct Route {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     route: usize,
-    service: Service,
     /// Whether the one that replies is the one to stay with.
     stays: bool,
     /// The terms.
@@ -102,6 +101,8 @@ pub enum Next {
     FreshConnection,
     /// The next upstream.
     OtherUpstream,
+    /// The next upstream; if there is none, the same once more.
+    OtherOrSame,
     /// Nothing: a second copy could do harm, or says nothing new.
     Stop,
 }
@@ -111,13 +112,15 @@ pub enum Next {
 /// Surely not sent, refused with a 4xx (no KDC proxy contacts a KDC before one), or not served by the KDC: the next
 /// upstream, whatever the request is. A kept connection that had been closed: a fresh one. Anything else leaves
 /// open whether a KDC has seen it, and then only a harmless request goes on: a password tried twice locks accounts, a
-/// one-time code works once, and a password change reported as failed may have been done.
+/// one-time code works once, and a password change reported as failed may have been done. A load balancer says 502 when
+/// the gateway behind it went away with the request, and has another one for the next.
 #[must_use]
 pub fn after(fault: &Fault, resend: Resend) -> Next {
     match (fault, resend) {
         (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
         (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
         (Fault::Stale, Resend::Harmless) => Next::FreshConnection,
+        (Fault::Status(502), Resend::Harmless) => Next::OtherOrSame,
         (_, Resend::Harmless) => Next::OtherUpstream,
     }
 }
@@ -255,7 +258,6 @@ impl Routes {
         });
         Ok(Candidates {
             route,
-            service,
             // Who asks for the primary moves nobody else there.
             stays: !primary || state.terms.primary.is_empty(),
             terms: Arc::clone(&state.terms),
@@ -315,8 +317,10 @@ impl Routes {
         health.hear(now);
         let was_ill = health.ill.take().is_some();
         let state = self.routes.get_mut(candidates.route)?;
-        if candidates.stays {
-            *state.current.get_mut(candidates.service) = Some(id);
+        for service in [Service::Kdc, Service::Kpasswd] {
+            if candidates.stays && state.terms.upstreams.get(service).contains(&id) {
+                *state.current.get_mut(service) = Some(id);
+            }
         }
         let was_refusing = state.refusing.remove(&id).is_some();
         let news = was_ill || was_refusing;

@@ -28,6 +28,8 @@ pub(super) struct Attempts<'a> {
     /// When the youngest copy has kept the request to itself for long enough.
     patience: Option<Instant>,
     last_fault: Option<Fault>,
+    /// Whether an upstream was asked again for want of another.
+    asked_again: bool,
 }
 
 /// One copy of the request.
@@ -80,6 +82,7 @@ impl<'a> Attempts<'a> {
             copies: Vec::new(),
             patience: None,
             last_fault: None,
+            asked_again: false,
         }
     }
 
@@ -136,6 +139,13 @@ impl<'a> Attempts<'a> {
         };
         self.start(upstream, connection);
         true
+    }
+
+    /// Starts a copy to the next upstream, or else once more to the last one.
+    fn start_next_or_again(&mut self, last: UpstreamId) {
+        if !self.start_next() && !std::mem::replace(&mut self.asked_again, true) {
+            self.start(last, Connection::Any);
+        }
     }
 
     fn start(&mut self, id: UpstreamId, connection: Connection) {
@@ -202,6 +212,7 @@ impl<'a> Attempts<'a> {
         match route::after(&fault, self.message.resend()) {
             Next::FreshConnection => self.start(upstream, Connection::Fresh),
             Next::OtherUpstream if may_follow => drop(self.start_next()),
+            Next::OtherOrSame if may_follow => self.start_next_or_again(upstream),
             _ => {}
         }
         self.last_fault = Some(fault);

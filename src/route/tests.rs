@@ -48,6 +48,7 @@ fn faults() -> Vec<Fault> {
         Fault::Status(413),
         Fault::Status(499),
         Fault::Status(500),
+        Fault::Status(502),
         Fault::Status(503),
         Fault::NotKerberos("HTML"),
         Fault::NotServed,
@@ -315,12 +316,13 @@ fn patience_depends_on_silence_and_on_others() {
 
 #[test]
 fn the_resend_rule() {
-    use Next::{FreshConnection, OtherUpstream, Stop};
+    use Next::{FreshConnection, OtherOrSame, OtherUpstream, Stop};
     for fault in faults() {
         let [harmless, once] = match &fault {
             // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
             Fault::NotSent(_) | Fault::Status(400..=499) | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
+            Fault::Status(502) => [OtherOrSame, Stop],
             Fault::Unanswered | Fault::Silent | Fault::Status(_) | Fault::NotKerberos(_) => {
                 [OtherUpstream, Stop]
             }
@@ -419,15 +421,17 @@ fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<Upstrea
 
 #[test]
 fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
-    let mut routes = realm_with_primary(&[C, B]);
-    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), [C, B]);
+    let mut routes = realm_with_primary(&[UpstreamId(3), C]);
+    let kpasswd = [UpstreamId(3), C];
+    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
     let wanted = Wanted {
         service: Service::Kpasswd,
         primary: false,
     };
     let candidates = routes.candidates(&realm("ONE"), wanted).unwrap();
-    routes.record_reply(&candidates, B, Instant::now());
-    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), [B, C]);
+    routes.record_reply(&candidates, C, Instant::now());
+    let kpasswd = [C, UpstreamId(3)];
+    assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
     assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
 }
 

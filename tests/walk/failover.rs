@@ -40,6 +40,7 @@ const TABLE: &[Row] = &[
     Row { fault: "404", first: || status(404), reaches_second: ANY },
     Row { fault: "413", first: || status(413), reaches_second: ANY },
     Row { fault: "500", first: || status(500), reaches_second: HARMLESS },
+    Row { fault: "502", first: || status(502), reaches_second: HARMLESS },
     Row { fault: "503", first: || status(503), reaches_second: HARMLESS },
     Row { fault: "511", first: || status(511), reaches_second: HARMLESS },
     Row { fault: "HTML", first: || status(200), reaches_second: HARMLESS },
@@ -289,4 +290,28 @@ async fn a_refusal_concerns_its_realm_alone() {
             .await;
     }
     assert_eq!((first.posts(), second.posts()), (3, 2));
+}
+
+/// A load balancer says 502 for a gateway that went away with the request, and has another one for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_502_from_the_only_upstream_is_asked_once_more() {
+    for (kind, posts) in Kind::ALL
+        .into_iter()
+        .zip(HARMLESS.map(|harmless| 1 + usize::from(harmless)))
+    {
+        let gone = Plan::always(Act::status(502)).start();
+        let relay = Setup::by(&[&gone]).start();
+        relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        assert_eq!(gone.posts(), posts, "{kind:?}");
+
+        let back = Plan::new(|post| match post.number {
+            1 => Act::status(502),
+            _ => post.granted(),
+        })
+        .start();
+        let relay = Setup::by(&[&back]).start();
+        let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        let is_reply = answer == Heard::Message(kind.reply());
+        assert_eq!(is_reply, posts == 2, "{kind:?} heard {answer:?}");
+    }
 }
