@@ -284,9 +284,10 @@ impl Routes {
         let news = match fault {
             // About one request or one connection: nothing about the upstream.
             Fault::Stale
+            | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack) => false,
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => false,
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
                 health.ill = None;

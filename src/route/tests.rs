@@ -34,7 +34,9 @@ fn faults() -> Vec<Fault> {
         Fault::NotSent(Unsent::Connect("refused".to_owned())),
         Fault::NotSent(Unsent::ConnectTimeout),
         Fault::NotSent(Unsent::HandedBack),
+        Fault::NotSent(Unsent::Busy),
         Fault::Stale,
+        Fault::Dropped,
         Fault::Unanswered,
         Fault::Silent,
         Fault::Status(400),
@@ -50,8 +52,11 @@ fn faults() -> Vec<Fault> {
     for fault in &all {
         // A new kind belongs into the list above.
         match fault {
-            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack)
+            Fault::NotSent(
+                Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack | Unsent::Busy,
+            )
             | Fault::Stale
+            | Fault::Dropped
             | Fault::Unanswered
             | Fault::Silent
             | Fault::Status(_)
@@ -204,9 +209,10 @@ fn a_fault_marks_what_it_says_something_about() {
         let [told, behind_here, behind_elsewhere, silent] = match &fault {
             // Of one request or one connection.
             Fault::Stale
+            | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack) => [false; 4],
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => [false; 4],
             // Of one realm.
             Fault::Status(_) | Fault::NotServed => [true, true, false, false],
             // Of the upstream.
@@ -246,7 +252,11 @@ fn an_upstream_is_silent_until_it_is_heard() {
         desk.fault("ONE", A, &fault);
         let heard = match fault {
             Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat => true,
-            Fault::NotSent(_) | Fault::Stale | Fault::Unanswered | Fault::Silent => false,
+            Fault::NotSent(_)
+            | Fault::Stale
+            | Fault::Dropped
+            | Fault::Unanswered
+            | Fault::Silent => false,
         };
         assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
     }
@@ -314,9 +324,11 @@ fn the_resend_rule() {
             // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
             Fault::NotSent(_) | Fault::Status(400..=499) | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
-            Fault::Unanswered | Fault::Silent | Fault::Status(_) | Fault::NotKerberos(_) => {
-                [OtherUpstream, Stop]
-            }
+            Fault::Dropped
+            | Fault::Unanswered
+            | Fault::Silent
+            | Fault::Status(_)
+            | Fault::NotKerberos(_) => [OtherUpstream, Stop],
             Fault::Stale => [FreshConnection, Stop],
             Fault::Repeat => [Stop; 2],
         };
