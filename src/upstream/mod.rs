@@ -19,7 +19,7 @@ pub enum Upstream {
     /// A KDC proxy over HTTPS.
     Proxy(Box<kkdcp::KdcProxy>),
     /// A KDC, or its password service.
-    Kdc(kdc::Kdc),
+    Kdc(Box<kdc::Kdc>),
 }
 
 /// One copy of a request, and the terms that it goes out on.

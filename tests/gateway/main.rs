@@ -27,9 +27,11 @@ mod messages;
 mod scripted;
 
 mod addresses;
+mod bounds;
 mod datagrams;
 mod kdc;
 mod kept;
+mod names;
 mod real_kdc;
 
 use std::time::Duration;

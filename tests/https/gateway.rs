@@ -10,7 +10,7 @@ use loopkdc::exchange::{Exchange, Routing};
 use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket};
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
-use loopkdc::upstream::kdc::{Kdc as Way, Transport};
+use loopkdc::upstream::kdc::{Kdc as Way, Terms, Transport};
 use loopkdc::wire::Realm;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -89,7 +89,8 @@ impl Setup {
     pub async fn start(self) -> Gateway {
         let kdc = Kdc::start(self.act).await;
         let address = self.kdc.unwrap_or_else(|| kdc.address.clone());
-        let way = Upstream::Kdc(Way::new(address, Transport::TcpFirst));
+        let way = Way::new(Terms::new(address, Transport::TcpFirst));
+        let way = Upstream::Kdc(Box::new(way));
         let mut routes = Routes::default();
         let route = Route {
             upstreams: vec![UpstreamId(0)],
