@@ -1,6 +1,7 @@
 //! Ways out.
 
 mod body;
+pub mod dns;
 mod fault;
 pub mod kdc;
 pub mod kkdcp;

@@ -25,10 +25,12 @@ mod der;
 mod messages;
 
 mod scripted;
+mod zone;
 
 mod addresses;
 mod bounds;
 mod datagrams;
+mod discovery;
 mod kdc;
 mod kept;
 mod names;
