@@ -2,7 +2,7 @@
 //!
 //! Pure. A verdict is decided in one place ([`crate::exchange`]) and worded by each way in.
 
-use crate::upstream::Fault;
+use crate::upstream::{Fault, Unsent};
 use crate::wire::{Realm, Reply};
 
 /// What [`crate::exchange::Exchange::answer`] says to a request.
@@ -43,15 +43,18 @@ pub enum Cause {
     Unanswered,
     /// The KDC said that it cannot serve (KRB-ERROR 29).
     NotServed,
-    /// As many requests as `max-in-flight` allows are under way already.
+    /// As many requests as may be are under way already, here or to the last upstream asked.
     Overloaded,
 }
 
 impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
         match fault {
+            Fault::NotSent(Unsent::Busy) => Self::Overloaded,
             Fault::NotSent(_) => Self::Unreachable,
-            Fault::Stale | Fault::Unanswered | Fault::Silent | Fault::Repeat => Self::Unanswered,
+            Fault::Stale | Fault::Dropped | Fault::Unanswered | Fault::Silent | Fault::Repeat => {
+                Self::Unanswered
+            }
             Fault::Status(403) => Self::Forbidden,
             Fault::Status(status) => Self::Refused(*status),
             Fault::NotKerberos(_) => Self::NotKerberos,
@@ -122,7 +125,6 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Unsent;
 
     const CAUSES: [Cause; 9] = [
         Cause::NoUpstream,
@@ -150,7 +152,9 @@ mod tests {
         for (fault, cause) in [
             (Fault::NotSent(Unsent::ConnectTimeout), Cause::Unreachable),
             (Fault::NotSent(Unsent::HandedBack), Cause::Unreachable),
+            (Fault::NotSent(Unsent::Busy), Cause::Overloaded),
             (Fault::Stale, Cause::Unanswered),
+            (Fault::Dropped, Cause::Unanswered),
             (Fault::Unanswered, Cause::Unanswered),
             (Fault::Silent, Cause::Unanswered),
             (Fault::Repeat, Cause::Unanswered),

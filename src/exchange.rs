@@ -264,7 +264,8 @@ impl Leader {
             &Source::Nobody,
             match cause {
                 Cause::NoUpstream => "no upstream for the realm",
-                Cause::NotOffered => "no upstream for this service of the realm",
+                Cause::NotOffered => "this service of the realm is not offered",
+                Cause::Unreachable => "no upstream is known at the moment",
                 _ => "too many requests are under way",
             },
         );
@@ -370,7 +371,7 @@ mod tests {
     async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
         let mut routes = Routes::default();
         let route = Route {
-            upstreams: ByService::both(vec![UpstreamId(0)]),
+            upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,

@@ -14,9 +14,13 @@
 //! | [`exchange`] | [`exchange::Exchange::answer`] asks the lookaside, and leads what is new through its upstreams in a task of its own |
 //! | [`lookaside`] | a copy of a request under way joins it; one answered a moment ago is answered again |
 //! | [`route`] | realm to ordered upstreams, their health, and [`route::after`]: the one rule of what may be sent again |
-//! | [`upstream`] | a POST to a KDC proxy, and the [`upstream::Fault`] that says what the other side may have seen |
+//! | [`upstream`] | a POST to a KDC proxy ([`upstream::kkdcp`]), or TCP and UDP to a KDC ([`upstream::kdc`]) |
+//! | [`upstream`] | and if there is no reply, the [`upstream::Fault`] that says what the other side may have seen |
 //! | [`answer`] | what goes back up: the reply, or a verdict that says why there is none |
 //! | [`listen`] | the verdict is worded for UDP, for a stream and for kpasswd |
+//!
+//! Beside the walk, [`upstream::dns`] finds the KDCs of realms that the configuration declares and says to look up. No
+//! request comes by there, so none can cause a query.
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
 //! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
@@ -33,8 +37,10 @@
 //! * **A request that must not be sent twice reaches one upstream.** A password tried twice locks accounts, a one-time code
 //!   works once, a password change reported as failed may have been done. An AS-REQ is harmless only if every padata type
 //!   in it is on a list of those that carry no preauthentication. Whether octets may have left is a type:
-//!   [`upstream::Fault::NotSent`] is claimed only for a failed connect or handshake, or a body that nobody asked for
-//!   ([`upstream::Sent`]); and a request of which the user is told that it was not sent is called back first.
+//!   [`upstream::Fault::NotSent`] is claimed only for a failed connect or handshake, a body that nobody asked for
+//!   ([`upstream::Sent`]), or datagrams each of which its host or a firewall returned (ICMP port unreachable); and a request
+//!   of which the user is told that it was not sent is called back first. To a KDC that refuses TCP, such a request goes
+//!   over UDP only once that has answered something.
 //! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
 //!   For kpasswd over UDP, the same peer and ticket are, too: Heimdal rebuilds its copies.
 //!   A reply is kept for 40 s and a verdict for 2 s; but the verdict on a request that must not be sent twice, and may have
@@ -49,6 +55,11 @@
 //! * **A kept connection never costs a request.** What may be sent again goes over any kept connection, and over a fresh one if
 //!   that turns out to be closed. What may not goes over one heard from within a second, or idle for less than half of what
 //!   its server grants, or over a fresh one.
+//! * **A KDC gets what it can take.** Five connects under way, as krb5kdc's backlog is short, and a bounded number of requests;
+//!   what finds no place within a second goes elsewhere, unsent. Neither that nor a request that a KDC drops without a word
+//!   says that it is ill: any client can cause them.
+//! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
+//!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, connections, datagrams and
 //!   exchanges by number.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state.

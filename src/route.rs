@@ -41,8 +41,9 @@ pub struct UpstreamId(pub usize);
 /// Where a realm's requests go, and on which terms.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The ways out in the configured order; none for a service that is not offered.
-    pub upstreams: ByService<Vec<UpstreamId>>,
+    /// The ways out in the configured order; nothing for a service that is not offered. An empty list for one that is, of
+    /// which none is known at the moment.
+    pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
     pub primary: Vec<UpstreamId>,
     /// The target-domain to send; without one the client's spelling of the realm is sent.
@@ -83,6 +84,8 @@ pub enum NoRoute {
     Realm,
     /// The realm is known, and this service of it is not offered.
     Service,
+    /// No upstream is known at the moment.
+    Upstream,
 }
 
 impl From<NoRoute> for Cause {
@@ -90,6 +93,7 @@ impl From<NoRoute> for Cause {
         match none {
             NoRoute::Realm => Self::NoUpstream,
             NoRoute::Service => Self::NotOffered,
+            NoRoute::Upstream => Self::Unreachable,
         }
     }
 }
@@ -246,9 +250,10 @@ impl Routes {
         let Wanted { service, primary } = wanted;
         let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
         let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
-        let mut upstreams = state.terms.upstreams.get(service).clone();
+        let offered = state.terms.upstreams.get(service).as_ref();
+        let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
         if upstreams.is_empty() {
-            return Err(NoRoute::Service);
+            return Err(NoRoute::Upstream);
         }
         let current = *state.current.get(service);
         upstreams.sort_by_key(|id| {
@@ -318,7 +323,8 @@ impl Routes {
         let was_ill = health.ill.take().is_some();
         let state = self.routes.get_mut(candidates.route)?;
         for service in [Service::Kdc, Service::Kpasswd] {
-            if candidates.stays && state.terms.upstreams.get(service).contains(&id) {
+            let serves = state.terms.upstreams.get(service).as_ref();
+            if candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
                 *state.current.get_mut(service) = Some(id);
             }
         }
@@ -347,9 +353,10 @@ impl Routes {
         let news = match fault {
             // About one request or one connection: nothing about the upstream.
             Fault::Stale
+            | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack) => false,
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => false,
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
                 health.ill = None;

@@ -80,8 +80,8 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &KdcRealm) -> fmt::Result {
     writeln!(f, "{}", if aliases.is_empty() { "" } else { ")" })?;
     match &entry.kdcs {
         Kdcs::Listed(listed) => {
-            kdcs(f, "kdc", &listed.kdc)?;
-            kdcs(f, "kpasswd", &listed.kpasswd)?;
+            kdcs(f, "kdc", listed.kdc.as_ref())?;
+            kdcs(f, "kpasswd", listed.kpasswd.as_ref())?;
         }
         Kdcs::Discovered(found) => discovered(f, entry, found, services.kdc, services.kpasswd)?,
     }
@@ -93,10 +93,10 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &KdcRealm) -> fmt::Result {
     writeln!(f, "  deadline {seconds} s, transport {transport} first")
 }
 
-fn kdcs(f: &mut fmt::Formatter<'_>, service: &str, list: &[KdcAddr]) -> fmt::Result {
-    if list.is_empty() {
+fn kdcs(f: &mut fmt::Formatter<'_>, service: &str, list: Option<&Vec<KdcAddr>>) -> fmt::Result {
+    let Some(list) = list else {
         return writeln!(f, "  {service}: not offered");
-    }
+    };
     for (index, kdc) in list.iter().enumerate() {
         let primary = if kdc.primary { " (primary)" } else { "" };
         writeln!(f, "  {service} {}. {kdc}{primary}", index + 1)?;

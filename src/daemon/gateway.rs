@@ -1,10 +1,13 @@
 //! `loopkdc gateway`: a KDC proxy, and the KDCs behind it.
 
+mod discovery;
 mod kdcs;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
+
+use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
 use super::tasks::Tasks;
@@ -15,7 +18,8 @@ use crate::failure::Failure;
 use crate::listen::bind_http;
 use crate::listen::https::{self, Certificates, Door, Limits, Socket, Terms};
 use crate::upstream::tls;
-use kdcs::KdcRegistry;
+use discovery::Known;
+use kdcs::Directory;
 
 /// Runs the gateway until a signal stops it.
 ///
@@ -27,7 +31,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     in_runtime(threads, async {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
-        let gateway = Gateway::start(config, file)?;
+        let gateway = Gateway::start(config, file).await?;
         obey(signals, gateway).await
     })
 }
@@ -36,36 +40,48 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
 struct Gateway {
     file: Option<PathBuf>,
     serving: Serving,
-    exchange: Arc<Exchange>,
-    kdcs: KdcRegistry,
+    known: Known,
     tasks: Tasks,
+    /// Stops what looks up the realms of the configuration as it is.
+    discovery: CancellationToken,
 }
 
 impl Gateway {
-    fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
+    async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
         let serving = config.serving.clone();
-        let mut kdcs = KdcRegistry::default();
-        let exchange = Exchange::new(kdcs.routing(&config), serving.max_in_flight);
+        warn_of(&config);
+        let mut directory = Directory::new(config);
+        let known = Known {
+            exchange: Exchange::new(directory.routing(), serving.max_in_flight),
+            directory: Arc::new(Mutex::new(directory)),
+        };
         let tasks = Tasks::default();
         let certificates = certificates(&serving)?;
         let doors = doors(&serving, certificates)?;
         let (https, plain) = (addresses(&doors, true), addresses(&doors, false));
-        https::serve(
-            doors,
-            terms(&serving),
-            &exchange,
-            &tasks.stop,
-            &tasks.tracker,
-        );
-        warn_of(&config);
+        let discovery = tasks.stop.child_token();
+        known.discover(&discovery, &tasks.tracker).await;
+        let (stop, tracker) = (&tasks.stop, &tasks.tracker);
+        https::serve(doors, terms(&serving), &known.exchange, stop, tracker);
         tracing::info!(%https, %plain, "ready");
         Ok(Self {
             file: file.map(Path::to_owned),
             serving,
-            exchange,
-            kdcs,
+            known,
             tasks,
+            discovery,
         })
+    }
+}
+
+impl Gateway {
+    fn discover_anew(&mut self) {
+        self.discovery.cancel();
+        self.discovery = self.tasks.stop.child_token();
+        let (known, discovery) = (self.known.clone(), self.discovery.clone());
+        let tracker = self.tasks.tracker.clone();
+        let discover = async move { known.discover(&discovery, &tracker).await };
+        self.tasks.tracker.spawn(discover);
     }
 }
 
@@ -73,20 +89,22 @@ impl Daemon for Gateway {
     fn reload(&mut self) {
         match GatewayConfig::load(self.file.as_deref()) {
             Ok(config) => {
-                self.exchange.reroute(self.kdcs.routing(&config));
                 tracing::info!("configuration read again");
                 warn_of(&config);
                 if config.serving != self.serving {
                     tracing::warn!("what [gateway] says now holds after a restart");
-                    self.serving = config.serving;
+                    self.serving = config.serving.clone();
                 }
+                self.known.directory().configure(config);
+                self.known.reroute();
+                self.discover_anew();
             }
             Err(failure) => tracing::error!("the old configuration stays: {failure}"),
         }
     }
 
     async fn stop(self) {
-        self.tasks.end(&self.exchange).await;
+        self.tasks.end(&self.known.exchange).await;
     }
 }
 

@@ -164,7 +164,7 @@ fn routing(config: &Config) -> Result<Routing, Failure> {
     let mut routes = Routes::default();
     for entry in &config.realms {
         let route = Route {
-            upstreams: ByService::both(upstreams.of(entry)?),
+            upstreams: ByService::both(Some(upstreams.of(entry)?)),
             primary: Vec::new(),
             target_domain: target_domain(entry),
             dclocator_hint: entry.dclocator_hint,

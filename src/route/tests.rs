@@ -17,7 +17,7 @@ fn realm(name: &str) -> Realm {
 /// Routes are told apart by their hint.
 fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
     Route {
-        upstreams: ByService::both(upstreams.to_vec()),
+        upstreams: ByService::both(Some(upstreams.to_vec())),
         primary: Vec::new(),
         target_domain: None,
         dclocator_hint: Some(hint),
@@ -40,7 +40,9 @@ fn faults() -> Vec<Fault> {
         Fault::NotSent(Unsent::Connect("refused".to_owned())),
         Fault::NotSent(Unsent::ConnectTimeout),
         Fault::NotSent(Unsent::HandedBack),
+        Fault::NotSent(Unsent::Busy),
         Fault::Stale,
+        Fault::Dropped,
         Fault::Unanswered,
         Fault::Silent,
         Fault::Status(400),
@@ -57,8 +59,11 @@ fn faults() -> Vec<Fault> {
     for fault in &all {
         // A new kind belongs into the list above.
         match fault {
-            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack)
+            Fault::NotSent(
+                Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack | Unsent::Busy,
+            )
             | Fault::Stale
+            | Fault::Dropped
             | Fault::Unanswered
             | Fault::Silent
             | Fault::Status(_)
@@ -212,9 +217,10 @@ fn a_fault_marks_what_it_says_something_about() {
         let [told, behind_here, behind_elsewhere, silent] = match &fault {
             // Of one request or one connection.
             Fault::Stale
+            | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack) => [false; 4],
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => [false; 4],
             // Of one realm.
             Fault::Status(_) | Fault::NotServed => [true, true, false, false],
             // Of the upstream.
@@ -254,7 +260,11 @@ fn an_upstream_is_silent_until_it_is_heard() {
         desk.fault("ONE", A, &fault);
         let heard = match fault {
             Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat => true,
-            Fault::NotSent(_) | Fault::Stale | Fault::Unanswered | Fault::Silent => false,
+            Fault::NotSent(_)
+            | Fault::Stale
+            | Fault::Dropped
+            | Fault::Unanswered
+            | Fault::Silent => false,
         };
         assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
     }
@@ -323,9 +333,11 @@ fn the_resend_rule() {
             Fault::NotSent(_) | Fault::Status(400..=499) | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
             Fault::Status(502) => [OtherOrSame, Stop],
-            Fault::Unanswered | Fault::Silent | Fault::Status(_) | Fault::NotKerberos(_) => {
-                [OtherUpstream, Stop]
-            }
+            Fault::Dropped
+            | Fault::Unanswered
+            | Fault::Silent
+            | Fault::Status(_)
+            | Fault::NotKerberos(_) => [OtherUpstream, Stop],
             Fault::Stale => [FreshConnection, Stop],
             Fault::Repeat => [Stop; 2],
         };
@@ -398,11 +410,11 @@ fn who_makes_an_upstream_fail_and_serve_in_turn_does_not_fill_the_log() {
 }
 
 /// A realm with two KDCs, of which the second takes writes, and perhaps a password service.
-fn realm_with_primary(kpasswd: &[UpstreamId]) -> Routes {
+fn realm_with_primary(kpasswd: Option<&[UpstreamId]>) -> Routes {
     let mut routes = Routes::default();
     let upstreams = ByService {
-        kdc: vec![A, B],
-        kpasswd: kpasswd.to_vec(),
+        kdc: Some(vec![A, B]),
+        kpasswd: kpasswd.map(<[UpstreamId]>::to_vec),
     };
     let route = Route {
         upstreams,
@@ -421,7 +433,7 @@ fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<Upstrea
 
 #[test]
 fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
-    let mut routes = realm_with_primary(&[UpstreamId(3), C]);
+    let mut routes = realm_with_primary(Some(&[UpstreamId(3), C]));
     let kpasswd = [UpstreamId(3), C];
     assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
     let wanted = Wanted {
@@ -437,15 +449,17 @@ fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
 
 #[test]
 fn a_service_that_is_not_offered_is_told_from_a_realm_that_is_unknown() {
-    let routes = realm_with_primary(&[]);
+    let routes = realm_with_primary(None);
     let none = order(&routes, Service::Kpasswd, false);
     assert_eq!(none.unwrap_err(), NoRoute::Service);
+    let unknown = order(&realm_with_primary(Some(&[])), Service::Kpasswd, false);
+    assert_eq!(unknown.unwrap_err(), NoRoute::Upstream);
     assert!(order(&routes, Service::Kdc, false).is_ok());
 }
 
 #[test]
 fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
-    let mut routes = realm_with_primary(&[]);
+    let mut routes = realm_with_primary(None);
     assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [B, A]);
     let wanted = Wanted {
         service: Service::Kdc,
@@ -462,7 +476,7 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
 
 #[test]
 fn an_alias_is_the_same_realm() {
-    let routes = realm_with_primary(&[]);
+    let routes = realm_with_primary(None);
     assert!(routes.is_same(&realm("alias"), &realm("ONE")));
     assert!(routes.is_same(&realm("TWO"), &realm("two")));
     assert!(!routes.is_same(&realm("ONE"), &realm("TWO")));

@@ -7,11 +7,16 @@ use std::fmt;
 /// Pure: [`crate::route`] decides by it what may be sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Surely nothing was sent: the connection or its handshake failed, or the body was never asked for.
+    /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
+    /// was returned as one that nobody was there to take.
     NotSent(Unsent),
     /// A kept connection ended before an octet of the answer: most likely the server had closed it
     /// while it was idle. The request may have been seen; it says nothing about the upstream's health.
     Stale,
+    /// A fresh connection was closed without an octet of an answer: most likely the KDC has dropped the request, as
+    /// krb5kdc does with what it cannot read. It may have been seen; and as anybody can write such a request, it says
+    /// nothing about the upstream's health.
+    Dropped,
     /// The request may have been sent, and the connection failed before the whole answer was there.
     Unanswered,
     /// The request may have been sent, and time ran out without an octet of an answer.
@@ -36,6 +41,8 @@ pub enum Unsent {
     ConnectTimeout,
     /// A living connection handed the request back before its body was asked for.
     HandedBack,
+    /// As many requests as it may have at once are under way to this upstream already.
+    Busy,
 }
 
 impl Fault {
@@ -58,7 +65,9 @@ impl fmt::Display for Fault {
             Self::NotSent(Unsent::HandedBack) => {
                 f.write_str("the connection closed before the request was sent")
             }
+            Self::NotSent(Unsent::Busy) => f.write_str("too many requests are under way to it"),
             Self::Stale => f.write_str("a kept connection had been closed"),
+            Self::Dropped => f.write_str("it closed the connection without an answer"),
             Self::Unanswered => f.write_str("the connection failed before the answer"),
             Self::Silent => f.write_str("no answer in time"),
             Self::Status(status) => write!(f, "HTTP {status}"),

@@ -4,36 +4,40 @@ mod addresses;
 mod datagrams;
 mod dial;
 mod idle;
+mod permitted;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::body::Sent;
 use super::fault::{Fault, Unsent};
 use super::link::Connection;
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Resend, krb_error};
+use crate::wire::{KerberosMessage, Reply, Resend, krb_error};
 use addresses::Addresses;
 use idle::Idle;
+use stream::Leased;
+
+pub use permitted::Permitted;
 
 /// Name and connect together, all addresses of the name included.
 const CONNECT: Duration = Duration::from_secs(2);
 /// Fresh connections at once that the KDC may not have accepted: krb5kdc's backlog holds a few, and a SYN that it
 /// drops costs a second.
 const CONNECTING: usize = 5;
-/// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
-const ACCEPTED: Duration = Duration::from_millis(20);
+/// How long a request waits for a place among those under way, and then for its turn to connect. By then another KDC
+/// would have answered.
+const TURN: Duration = Duration::from_secs(1);
 /// What goes into one datagram, headers left out.
 const MAX_REQUEST_DATAGRAM: usize = 65_000;
 
 /// Over which transport a KDC is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
     /// TCP, and UDP where TCP is refused.
     #[default]
@@ -42,20 +46,45 @@ pub enum Transport {
     UdpFirst,
 }
 
+/// Where a KDC is and how it is asked.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// `host:port`.
+    pub name: String,
+    /// Over which transport.
+    pub transport: Transport,
+    /// How many requests may be under way to it at once.
+    pub max_in_flight: usize,
+    /// Which addresses its name may lead to.
+    pub permitted: Permitted,
+}
+
+impl Terms {
+    /// Requests under way at once unless somebody says otherwise: a tenth of a second's work for krb5kdc.
+    pub const MAX_IN_FLIGHT: usize = 256;
+
+    /// The usual ones for a KDC that an administrator has named.
+    #[must_use]
+    pub fn new(name: String, transport: Transport) -> Self {
+        Self {
+            name,
+            transport,
+            max_in_flight: Self::MAX_IN_FLIGHT,
+            permitted: Permitted::Any,
+        }
+    }
+}
+
 /// A KDC, or its password service: an address and the connections kept to it.
 #[derive(Debug)]
 pub struct Kdc {
     transport: Transport,
     addresses: Addresses,
+    in_flight: Semaphore,
     connecting: Semaphore,
     idle: Idle,
-}
-
-/// A connection in use.
-struct Leased<'a> {
-    stream: TcpStream,
-    /// A place among those that may not have been accepted; a connection that stood before has none.
-    fresh: Option<SemaphorePermit<'a>>,
+    /// Something was heard from it over UDP.
+    has_udp: AtomicBool,
 }
 
 /// No connection was made.
@@ -65,15 +94,25 @@ struct NoStream {
     refused: Vec<SocketAddr>,
 }
 
+impl From<Unsent> for NoStream {
+    fn from(why: Unsent) -> Self {
+        let refused = Vec::new();
+        Self { why, refused }
+    }
+}
+
 impl Kdc {
-    /// The KDC at `name`, which is `host:port`; nothing is looked up or connected yet.
+    /// The KDC that `terms` speak of; nothing is looked up or connected yet.
     #[must_use]
-    pub fn new(name: String, transport: Transport) -> Self {
+    pub fn new(terms: Terms) -> Self {
+        let places = terms.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            transport,
-            addresses: Addresses::new(name),
+            transport: terms.transport,
+            addresses: Addresses::new(terms.name, terms.permitted),
+            in_flight: Semaphore::new(places),
             connecting: Semaphore::new(CONNECTING),
             idle: Idle::default(),
+            has_udp: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +135,7 @@ impl Kdc {
         connection: Connection,
         sent: &Sent,
     ) -> Result<Reply, Fault> {
+        let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
         let fits = message.bytes().len() <= MAX_REQUEST_DATAGRAM;
         match self.transport {
             Transport::UdpFirst if fits => self.udp_first(message, connection, sent).await,
@@ -110,17 +150,42 @@ impl Kdc {
         sent: &Sent,
         fits: bool,
     ) -> Result<Reply, Fault> {
-        let refused = match self.stream(connection).await {
-            Ok(leased) => return self.over_tcp(leased, message, sent).await,
-            Err(NoStream { refused, .. }) if fits && !refused.is_empty() => refused,
-            Err(NoStream { why, .. }) => return Err(Fault::NotSent(why)),
-        };
-        let (reply, _) = datagrams::ask(&refused, message, sent).await?;
-        if is_too_big(&reply) {
-            // There is no TCP to come back over, and it was seen.
-            return Err(Fault::Unanswered);
+        match self.stream(connection).await {
+            Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
+            Err(NoStream { refused, .. }) if fits && self.may_have_udp(message, &refused) => {
+                self.udp_instead(&refused, message, sent).await
+            }
+            Err(NoStream { why, .. }) => Err(Fault::NotSent(why)),
         }
-        Ok(reply)
+    }
+
+    /// Whether who refused TCP is to be asked over UDP. As long as nothing was heard over it, it is more likely that nobody
+    /// is there and a firewall swallows what asks; and a request that must not be sent twice would have to stop at that,
+    /// where after a refusal it can go on.
+    fn may_have_udp(&self, message: &KerberosMessage, refused: &[SocketAddr]) -> bool {
+        let harmless = message.resend() == Resend::Harmless;
+        !refused.is_empty() && (harmless || self.has_udp.load(Ordering::Relaxed))
+    }
+
+    async fn udp_instead(
+        &self,
+        refused: &[SocketAddr],
+        message: &KerberosMessage,
+        sent: &Sent,
+    ) -> Result<Reply, Fault> {
+        let asked = self.over_udp(refused, message, sent);
+        let (reply, _) = match self.has_udp.load(Ordering::Relaxed) {
+            true => asked.await?,
+            // It refused TCP at once: a guess gets the time of a connect, not all there is.
+            false => timeout(CONNECT, asked)
+                .await
+                .unwrap_or(Err(Fault::Silent))?,
+        };
+        match is_too_big(&reply) {
+            // There is no TCP to come back over, and it was seen.
+            true => Err(Fault::Unanswered),
+            false => Ok(reply),
+        }
     }
 
     async fn udp_first(
@@ -129,11 +194,8 @@ impl Kdc {
         connection: Connection,
         sent: &Sent,
     ) -> Result<Reply, Fault> {
-        let addresses = timeout(CONNECT, self.addresses.get()).await;
-        let addresses = addresses
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| Fault::NotSent(unsent(&error)))?;
-        match datagrams::ask(&addresses, message, sent).await {
+        let addresses = self.look_up().await.map_err(Fault::NotSent)?;
+        match self.over_udp(&addresses, message, sent).await {
             Ok((reply, from)) if is_too_big(&reply) => self.again(from, message, sent).await,
             Ok((reply, from)) => {
                 self.addresses.prefer(from);
@@ -144,6 +206,17 @@ impl Kdc {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn over_udp(
+        &self,
+        addresses: &[SocketAddr],
+        message: &KerberosMessage,
+        sent: &Sent,
+    ) -> Result<(Reply, SocketAddr), Fault> {
+        let heard = datagrams::ask(addresses, message, sent).await?;
+        self.has_udp.store(true, Ordering::Relaxed);
+        Ok(heard)
     }
 
     /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
@@ -159,127 +232,64 @@ impl Kdc {
             Resend::Once => None,
         };
         let leased = match kept {
-            Some(stream) => Leased {
-                stream,
-                fresh: None,
-            },
+            Some(stream) => Leased::kept(stream),
             None => {
-                let (only, mut refused) = ([from], Vec::new());
-                let fresh = timeout(CONNECT, self.fresh_to(&only, &mut refused)).await;
-                match fresh {
-                    Ok(Ok(leased)) => leased,
-                    _ => return Err(Fault::Unanswered),
-                }
+                let fresh = self.connect(&[from], CONNECT, &mut Vec::new()).await;
+                fresh.map_err(|_| Fault::Unanswered)?
             }
         };
-        self.over_tcp(leased, message, sent).await
-    }
-
-    async fn over_tcp(
-        &self,
-        leased: Leased<'_>,
-        message: &KerberosMessage,
-        sent: &Sent,
-    ) -> Result<Reply, Fault> {
-        let Leased { mut stream, fresh } = leased;
-        let kept = fresh.is_none();
-        sent.leave()
-            .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-        let answered = async {
-            // In one write: some KDCs read the length and the message together or not at all.
-            stream.write_all(message.framed().as_bytes()).await.ok()?;
-            if fresh.is_some() {
-                let _ = timeout(ACCEPTED, stream.readable()).await;
-                drop(fresh);
-            }
-            stream.read_u8().await.ok()
-        };
-        let Some(first) = answered.await else {
-            return Err(self.unheard(kept));
-        };
-        let octets = read_message(&mut stream, first).await?;
-        let reply = Reply::parse(message.service(), octets)
-            .map_err(|_| Fault::NotKerberos("no Kerberos reply"))?;
-        self.idle.put(stream, kept, Instant::now())?;
-        Ok(reply)
-    }
-
-    /// A connection ended before an octet of the answer.
-    fn unheard(&self, kept: bool) -> Fault {
-        if kept {
-            self.idle.found_closed();
-            return Fault::Stale;
-        }
-        Fault::Unanswered
+        stream::ask(leased, message, sent, &self.idle).await
     }
 
     /// A connection that fits: a kept one if there is one, else a fresh one.
     async fn stream(&self, connection: Connection) -> Result<Leased<'_>, NoStream> {
         if let Some(stream) = self.idle.take(connection, Instant::now()) {
-            return Ok(Leased {
-                stream,
-                fresh: None,
-            });
+            return Ok(Leased::kept(stream));
         }
+        let began = Instant::now();
+        let addresses = self.look_up().await?;
+        let left = CONNECT.saturating_sub(began.elapsed());
         let mut refused = Vec::new();
-        let fresh = timeout(CONNECT, self.fresh(&mut refused)).await;
-        let error = match fresh {
-            Ok(Ok(leased)) => return Ok(leased),
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        self.addresses.doubt();
-        Err(NoStream {
-            why: unsent(&error),
-            refused,
+        let fresh = self.connect(&addresses, left, &mut refused).await;
+        fresh.map_err(|why| {
+            if why != Unsent::Busy {
+                self.addresses.doubt();
+            }
+            NoStream { why, refused }
         })
     }
 
-    async fn fresh(&self, refused: &mut Vec<SocketAddr>) -> io::Result<Leased<'_>> {
-        let addresses = self.addresses.get().await?;
-        self.fresh_to(&addresses, refused).await
+    async fn look_up(&self) -> Result<Vec<SocketAddr>, Unsent> {
+        let addresses = timeout(CONNECT, self.addresses.get()).await;
+        addresses
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| unsent(&error))
     }
 
-    async fn fresh_to(
+    /// Connects `within` this time, in which the wait for the turn does not count: that others are before this one is no
+    /// sign that the KDC is dead.
+    async fn connect(
         &self,
         addresses: &[SocketAddr],
+        within: Duration,
         refused: &mut Vec<SocketAddr>,
-    ) -> io::Result<Leased<'_>> {
-        let turn = self.connecting.acquire().await.map_err(io::Error::other)?;
-        let (stream, address) = dial::connect(addresses, refused).await?;
+    ) -> Result<Leased<'_>, Unsent> {
+        let turn = turn(&self.connecting).await?;
+        let connected = timeout(within, dial::connect(addresses, refused)).await;
+        let (stream, address) = connected
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| unsent(&error))?;
         self.addresses.prefer(address);
-        // What is not even acknowledged shows a connection that only this end believes in.
-        #[cfg(target_os = "linux")]
-        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(CONNECT))?;
-        stream.set_nodelay(true)?;
-        Ok(Leased {
-            stream,
-            fresh: Some(turn),
-        })
+        Ok(Leased::fresh(stream, turn))
     }
 }
 
-/// The message whose length begins with `first`; it is refused before an octet of it is read if it is too long.
-async fn read_message(stream: &mut TcpStream, first: u8) -> Result<Bytes, Fault> {
-    let mut length = [first, 0, 0, 0];
-    let [_, rest @ ..] = &mut length;
-    stream
-        .read_exact(rest)
-        .await
-        .map_err(|_| Fault::Unanswered)?;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if length > MAX_REPLY {
-        return Err(Fault::NotKerberos("an oversized reply"));
+/// A place in `semaphore`, if one comes free in time.
+async fn turn(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, Unsent> {
+    match timeout(TURN, semaphore.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Unsent::Busy),
     }
-    let mut octets = BytesMut::new();
-    let mut rest = stream.take(length as u64);
-    while octets.len() < length {
-        match rest.read_buf(&mut octets).await {
-            Ok(0) | Err(_) => return Err(Fault::Unanswered),
-            Ok(_) => {}
-        }
-    }
-    Ok(octets.freeze())
 }
 
 fn is_too_big(reply: &Reply) -> bool {

@@ -1,6 +1,7 @@
 //! Ways out.
 
 mod body;
+pub mod dns;
 mod fault;
 pub mod kdc;
 pub mod kkdcp;
@@ -19,7 +20,7 @@ pub enum Upstream {
     /// A KDC proxy over HTTPS.
     Proxy(Box<kkdcp::KdcProxy>),
     /// A KDC, or its password service.
-    Kdc(kdc::Kdc),
+    Kdc(Box<kdc::Kdc>),
 }
 
 /// One copy of a request, and the terms that it goes out on.

@@ -4,33 +4,54 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
-use loopkdc::upstream::kdc::{Kdc, Transport};
+use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
 use socket2::{Domain, Socket, Type};
+use tempfile::NamedTempFile;
 
 use crate::messages::{Kind, as_rep, krb_error};
 use crate::scripted::{Act, Script};
 use crate::support::netns::{bind_over, isolated};
 use crate::{BOTH, ask};
 
+/// Where it is written which addresses `kdc.test` has.
+pub struct Names(NamedTempFile);
+
+impl Names {
+    pub fn are(&self, addresses: &[&str]) {
+        let line = |address| format!("{address} kdc.test\n");
+        let lines: String = addresses.iter().map(line).collect();
+        fs::write(self.0.path(), lines).unwrap();
+    }
+}
+
 /// Runs `body` where `kdc.test` has these addresses.
 fn named(addresses: &[&str], body: impl Future<Output = ()>) {
-    let lines = addresses
-        .iter()
-        .map(|address| format!("{address} kdc.test\n"));
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), lines.collect::<String>()).unwrap();
-    bind_over(file.path(), Path::new("/etc/hosts"));
+    renamed(addresses, async |_| body.await);
+}
+
+/// The same for one that changes them.
+pub fn renamed(addresses: &[&str], body: impl AsyncFnOnce(Names)) {
+    let names = Names(NamedTempFile::new().unwrap());
+    names.are(addresses);
+    bind_over(names.0.path(), Path::new("/etc/hosts"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime.unwrap().block_on(body);
+    let runtime = runtime.unwrap();
+    runtime.block_on(body(names));
+    // A look-up holds a thread until the name server's time is up.
+    runtime.shutdown_background();
+}
+
+pub fn terms(address: SocketAddr, transport: Transport) -> Terms {
+    Terms::new(format!("kdc.test:{}", address.port()), transport)
 }
 
 fn kdc(address: SocketAddr, transport: Transport) -> Kdc {
-    Kdc::new(format!("kdc.test:{}", address.port()), transport)
+    Kdc::new(terms(address, transport))
 }
 
-fn granting() -> Script {
+pub fn granting() -> Script {
     let script = Script::default().tcp(|_| Act::Reply(as_rep()));
     script.udp(|_| vec![as_rep()])
 }
@@ -67,14 +88,15 @@ fn an_ipv6_address_will_do() {
 }
 
 /// A listener that nobody accepts from, with as many connections waiting as it takes.
-fn deaf(address: SocketAddr) -> (TcpListener, Vec<Socket>) {
+pub fn deaf(address: SocketAddr) -> (TcpListener, Vec<Socket>) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&address.into()).unwrap();
     listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
     loop {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let taken = socket.connect_timeout(&address.into(), std::time::Duration::from_millis(500));
+        let taken = socket.connect_timeout(&address, std::time::Duration::from_millis(500));
         waiting.push(socket);
         if taken.is_err() {
             return (listener.into(), waiting);

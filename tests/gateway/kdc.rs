@@ -31,14 +31,29 @@ async fn each_kind_is_asked_once_and_its_reply_is_brought_as_it_came() {
     }
 }
 
+/// One that must not be sent twice could not go on after a datagram that nobody answers, so it is no guess.
 #[tokio::test]
-async fn where_tcp_is_refused_udp_is_asked() {
-    for kind in Kind::ALL {
-        let script = Script::refusing().udp(move |_| vec![kind.reply()]);
-        let scripted = script.start().await;
-        ask(&scripted.kdc(Transport::TcpFirst), kind).await.unwrap();
-        assert_eq!(scripted.seen().asked(), (0, 1), "{kind:?}");
+async fn where_tcp_is_refused_udp_is_asked_and_with_every_kind_once_it_has_answered() {
+    let script = Script::refusing().udp(|asked| vec![Kind::ALL[asked.number - 1].reply()]);
+    let scripted = script.start().await;
+    let kdc = scripted.kdc(Transport::TcpFirst);
+    for kind in [Kind::Preauth, Kind::Change] {
+        let fault = ask(&kdc, kind).await.unwrap_err();
+        let refused = matches!(fault, Fault::NotSent(Unsent::Connect(_)));
+        assert!(refused, "{kind:?}: {fault:?}");
     }
+    assert_eq!(scripted.seen().asked(), (0, 0));
+    for (count, kind) in Kind::ALL.into_iter().enumerate() {
+        ask(&kdc, kind).await.unwrap();
+        assert_eq!(scripted.seen().asked(), (0, count + 1), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_tcp_is_refused_and_udp_is_silent_the_guess_ends() {
+    let scripted = Script::refusing().udp(|_| vec![]).start().await;
+    let fault = ask(&scripted.kdc(Transport::TcpFirst), Kind::Plain).await;
+    assert_eq!(fault.unwrap_err(), Fault::Silent);
 }
 
 #[tokio::test]
@@ -61,9 +76,11 @@ fn faults() -> Vec<(&'static str, Act, Fault)> {
     let not = Fault::NotKerberos;
     let length = |length: u32| length.to_be_bytes().to_vec();
     let gone = Fault::Unanswered;
+    let dropped = Fault::Dropped;
     let after = not("octets after the reply");
     vec![
-        ("closes", Act::Last(vec![]), gone.clone()),
+        ("closes", Act::Last(vec![]), dropped.clone()),
+        ("resets", Act::Reset, dropped),
         ("closes in the length", Act::Last(vec![0, 0]), gone.clone()),
         ("closes after it", Act::Last(length(100)), gone.clone()),
         ("closes in the reply", Act::Last(half), gone),

@@ -25,11 +25,15 @@ mod der;
 mod messages;
 
 mod scripted;
+mod zone;
 
 mod addresses;
+mod bounds;
 mod datagrams;
+mod discovery;
 mod kdc;
 mod kept;
+mod names;
 mod real_kdc;
 
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Transport};
+use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::watch;
@@ -11,6 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::messages::framed;
 use crate::within;
+
+const ZERO: std::time::Duration = std::time::Duration::ZERO;
 
 /// What the KDC does about a request on a stream.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub enum Act {
     Last(Vec<u8>),
     /// These octets, and zeros as long as somebody takes them.
     Endless(Vec<u8>),
+    /// The end of the connection, in the hard way.
+    Reset,
     Silence,
 }
 
@@ -65,7 +70,7 @@ pub struct Script {
 pub struct Scripted {
     pub address: SocketAddr,
     seen: Arc<watch::Sender<Seen>>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
     /// Keeps the port from others where it refuses.
     _refusing: Option<TcpSocket>,
 }
@@ -95,6 +100,7 @@ impl Script {
             false => TcpSocket::new_v4(),
         };
         let socket = socket.unwrap();
+        socket.set_reuseaddr(true).unwrap();
         socket.bind(address.parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
         let (seen, mut tasks) = (Arc::new(watch::Sender::default()), JoinSet::new());
@@ -110,7 +116,7 @@ impl Script {
         Scripted {
             address,
             seen,
-            _tasks: tasks,
+            tasks,
             _refusing: refusing,
         }
     }
@@ -119,7 +125,13 @@ impl Script {
 impl Scripted {
     /// The way out to it.
     pub fn kdc(&self, transport: Transport) -> Kdc {
-        Kdc::new(self.address.to_string(), transport)
+        Kdc::new(Terms::new(self.address.to_string(), transport))
+    }
+
+    /// Ends it, and says where it was: nobody listens there then.
+    pub async fn stop(mut self) -> String {
+        self.tasks.shutdown().await;
+        self.address.to_string()
     }
 
     pub fn seen(&self) -> Seen {
@@ -166,6 +178,7 @@ async fn serve(mut stream: TcpStream, script: TcpScript, seen: Arc<watch::Sender
                 }
                 false
             }
+            Act::Reset => SockRef::from(&stream).set_linger(Some(ZERO)).is_err(),
             Act::Silence => true,
         };
         if !goes_on {

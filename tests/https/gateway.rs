@@ -10,7 +10,7 @@ use loopkdc::exchange::{Exchange, Routing};
 use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket, Terms};
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
-use loopkdc::upstream::kdc::{Kdc as Way, Transport};
+use loopkdc::upstream::kdc::{Kdc as Way, Terms as Kdcs, Transport};
 use loopkdc::wire::{ByService, Realm};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -89,10 +89,11 @@ impl Setup {
     pub async fn start(self) -> Gateway {
         let kdc = Kdc::start(self.act).await;
         let address = self.kdc.unwrap_or_else(|| kdc.address.clone());
-        let way = Upstream::Kdc(Way::new(address, Transport::TcpFirst));
+        let way = Way::new(Kdcs::new(address, Transport::TcpFirst));
+        let way = Upstream::Kdc(Box::new(way));
         let mut routes = Routes::default();
         let route = Route {
-            upstreams: ByService::both(vec![UpstreamId(0)]),
+            upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,

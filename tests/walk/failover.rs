@@ -311,7 +311,9 @@ async fn http_502_from_the_only_upstream_is_asked_once_more() {
         .start();
         let relay = Setup::by(&[&back]).start();
         let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
-        let is_reply = answer == Heard::Message(kind.reply());
-        assert_eq!(is_reply, posts == 2, "{kind:?} heard {answer:?}");
+        assert_eq!(back.posts(), posts, "{kind:?}");
+        if posts == 2 {
+            assert_eq!(answer.message()[0], kind.reply()[0], "{kind:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::config::error::{Broken, Place};
 use crate::config::file::List;
 use crate::config::listen::{number, seconds};
 use crate::config::realms::RealmPattern;
+use crate::upstream::dns::{self, Discovery};
 use crate::upstream::kdc::Transport;
 use crate::wire::{ByService, Realm, RealmKey};
 
@@ -36,19 +37,21 @@ pub struct KdcRealm {
 /// Where the KDCs of a realm are known from.
 #[derive(Debug, Clone)]
 pub enum Kdcs {
-    /// The configuration; none for a service that is not offered.
-    Listed(ByService<Vec<KdcAddr>>),
+    /// The configuration; nothing for a service that is not offered.
+    Listed(ByService<Option<Vec<KdcAddr>>>),
     /// DNS (RFC 4120 7.2.3.2).
     Discovered(Discover),
 }
 
-/// What records in DNS may say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How the KDCs of a realm are looked up.
+#[derive(Debug, Clone)]
 pub struct Discover {
-    /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
-    pub networks: Vec<IpNet>,
+    /// The look-up.
+    pub discovery: Discovery,
     /// Ports that are allowed.
     pub ports: Vec<u16>,
+    /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
+    pub networks: Vec<IpNet>,
 }
 
 /// The file's realms in its order.
@@ -138,7 +141,7 @@ impl Reader<'_> {
                     .hint("list kdcs too, or take kpasswd-servers away")
                     .at(servers.span()));
                 }
-                self.discover(table).map(Kdcs::Discovered)
+                self.discover(realm, table).map(Kdcs::Discovered)
             }
             (_, Some(listed)) if table.discover.as_ref().is_some_and(|own| *own.get_ref()) => Err(
                 Broken::new("kdcs are listed, and discover = true would look them up")
@@ -154,7 +157,7 @@ impl Reader<'_> {
         realm: &Realm,
         services: ByService<bool>,
         table: &RealmTable,
-    ) -> Result<ByService<Vec<KdcAddr>>, Broken> {
+    ) -> Result<ByService<Option<Vec<KdcAddr>>>, Broken> {
         let kdcs = table.kdcs.as_ref().map(kdcs::kdcs).transpose()?;
         let kdcs = kdcs.unwrap_or_default();
         let servers = table.kpasswd_servers.as_ref();
@@ -177,16 +180,25 @@ impl Reader<'_> {
             }
         }
         Ok(ByService {
-            kdc: if services.kdc { kdcs } else { Vec::new() },
-            kpasswd: if services.kpasswd {
-                kpasswd
-            } else {
-                Vec::new()
-            },
+            kdc: services.kdc.then_some(kdcs),
+            kpasswd: services.kpasswd.then_some(kpasswd),
         })
     }
 
-    fn discover(&self, table: &RealmTable) -> Result<Discover, Broken> {
+    fn discover(&self, realm: &Realm, table: &RealmTable) -> Result<Discover, Broken> {
+        let (networks, ports) = self.allowed(table)?;
+        let discovery = Discovery::new(realm, &ports).map_err(|error| {
+            Broken::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
+        })?;
+        Ok(Discover {
+            discovery,
+            ports,
+            networks,
+        })
+    }
+
+    /// What records in DNS may say.
+    fn allowed(&self, table: &RealmTable) -> Result<(Vec<IpNet>, Vec<u16>), Broken> {
         let defaults = self.defaults;
         let networks = table
             .discover_networks
@@ -200,10 +212,8 @@ impl Reader<'_> {
             let port = |port| number(Some(port), "a port", 1..=65535, 0);
             ports.get_ref().iter().map(port).collect()
         });
-        Ok(Discover {
-            networks: networks.map_or(Ok(Vec::new()), self::networks)?,
-            ports: ports.unwrap_or_else(|| Ok(vec![88, 464]))?,
-        })
+        let networks = networks.map_or(Ok(Vec::new()), self::networks)?;
+        Ok((networks, ports.unwrap_or_else(|| Ok(dns::PORTS.to_vec()))?))
     }
 
     fn deadline(&self, table: &RealmTable) -> Result<Duration, Broken> {
@@ -231,7 +241,7 @@ impl Reader<'_> {
         }
         services(defaults.services.as_ref())?;
         transport(defaults.transport.as_ref())?;
-        self.discover(defaults)?;
+        self.allowed(defaults)?;
         self.deadline(defaults).map(drop)
     }
 }

@@ -10,6 +10,8 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use super::Permitted;
+
 /// How long addresses are used before the name is looked up again.
 const KNOWN: Duration = Duration::from_secs(30);
 /// A name server that does not answer within this time holds up nobody who knows an address.
@@ -22,6 +24,7 @@ type Lookup = Shared<BoxFuture<'static, Result<Arc<[SocketAddr]>, (io::ErrorKind
 #[derive(Debug)]
 pub(super) struct Addresses {
     name: String,
+    permitted: Permitted,
     state: Mutex<State>,
 }
 
@@ -39,9 +42,10 @@ struct State {
 }
 
 impl Addresses {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, permitted: Permitted) -> Self {
         Self {
             name,
+            permitted,
             state: Mutex::default(),
         }
     }
@@ -94,7 +98,8 @@ impl Addresses {
         if let Some((lookup, _)) = last {
             return (lookup.clone(), known);
         }
-        let lookup = look_up(self.name.clone()).boxed().shared();
+        let lookup = look_up(self.name.clone(), self.permitted.clone());
+        let lookup = lookup.boxed().shared();
         state.lookup = Some((lookup.clone(), now));
         state.doubted = false;
         (lookup, known)
@@ -105,13 +110,65 @@ impl Addresses {
     }
 }
 
-async fn look_up(name: String) -> Result<Arc<[SocketAddr]>, (io::ErrorKind, String)> {
+/// Each look-up is judged anew: the same name may lead elsewhere a moment later, which is what DNS rebinding does.
+async fn look_up(
+    name: String,
+    permitted: Permitted,
+) -> Result<Arc<[SocketAddr]>, (io::ErrorKind, String)> {
     let found = lookup_host(name).await;
+    let found = found.map_err(|error| (error.kind(), error.to_string()))?;
+    let mut refused = None;
     let found: Vec<_> = found
-        .map_err(|error| (error.kind(), error.to_string()))?
+        .filter(|address| {
+            let why = permitted.refuses(address.ip());
+            refused = refused.or(why.map(|why| (address.ip(), why)));
+            why.is_none()
+        })
         .collect();
-    match found.is_empty() {
-        true => Err((io::ErrorKind::NotFound, String::new())),
-        false => Ok(found.into()),
+    match (found.is_empty(), refused) {
+        (false, _) => Ok(found.into()),
+        (true, None) => Err((io::ErrorKind::NotFound, String::new())),
+        (true, Some((address, why))) => {
+            let text = format!("its address {address} is refused: {why}");
+            Err((io::ErrorKind::PermissionDenied, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any);
+        let then = Instant::now();
+        let is_new = async |after: Duration| {
+            let before = addresses.lock().lookup.clone();
+            let (lookup, _) = addresses.lookup(then + after);
+            lookup.clone().await.unwrap();
+            before.is_none_or(|(before, _)| !before.ptr_eq(&lookup))
+        };
+        let almost = KNOWN - Duration::from_millis(1);
+        assert!(is_new(Duration::ZERO).await, "the first");
+        assert!(!is_new(almost).await, "known");
+        assert!(is_new(KNOWN).await, "old");
+        assert!(!is_new(KNOWN).await, "known again");
+        addresses.doubt();
+        assert!(is_new(KNOWN).await, "doubted");
+        assert!(!is_new(KNOWN + almost).await, "doubted once");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_looked_up_again_and_one_that_is_under_way_is_not() {
+        let refusing = Permitted::OtherHosts(Vec::new());
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing);
+        let now = Instant::now();
+        let (first, _) = addresses.lookup(now);
+        let (copy, _) = addresses.lookup(now + 2 * KNOWN);
+        assert!(first.ptr_eq(&copy), "under way");
+        assert_eq!(first.await.unwrap_err().0, io::ErrorKind::PermissionDenied);
+        let (second, _) = addresses.lookup(now);
+        assert!(!second.ptr_eq(&copy));
     }
 }

@@ -31,7 +31,7 @@ type Heard = (SocketAddr, io::Result<Reply>);
 ///
 /// # Errors
 /// `NotSent` if each address said of each datagram that nobody is there to take it (ICMP port unreachable, which is
-/// UDP's refused connect), or it could not even leave.
+/// UDP's refused connect: a KDC that took one would not have caused it), or it could not even leave.
 pub(super) async fn ask(
     addresses: &[SocketAddr],
     message: &KerberosMessage,

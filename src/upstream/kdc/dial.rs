@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::interval;
 
-use super::is_refusal;
+use super::{CONNECT, is_refusal};
 
 /// An address that has not answered the connect within this time is not waited for alone (RFC 8305 5).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
@@ -27,7 +27,7 @@ pub(super) async fn connect(
         tokio::select! {
             biased;
             Some((address, end)) = under_way.next() => match end {
-                Ok(stream) => return Ok((stream, address)),
+                Ok(stream) => return Ok((attentive(stream)?, address)),
                 Err(error) => {
                     if is_refusal(&error) {
                         refused.push(address);
@@ -44,4 +44,13 @@ pub(super) async fn connect(
 
 async fn dial(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
     (address, TcpStream::connect(address).await)
+}
+
+/// Says at once what it has to say, and hears that nobody acknowledges it.
+fn attentive(stream: TcpStream) -> io::Result<TcpStream> {
+    // What is not even acknowledged shows a connection that only this end believes in.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(CONNECT))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -84,6 +84,12 @@ loopkdc: error: f.toml:5:8: kdcs belong to one realm: they can't stand in [defau
   |
 5 | kdcs = ["k"]
   |        ^^^^^"#;
+    a_realm_that_dns_cannot_know: "[realms.\"A B\"]\ndiscover = true\n" => r#"
+loopkdc: error: f.toml:4:9: realm A B is no DNS domain
+  |
+4 | [realms."A B"]
+  |         ^^^^^
+loopkdc: hint: list its KDCs: kdcs = ["dc1.example.com"]"#;
     no_network: "[defaults]\ndiscover-networks = [\"10.0.0.0/33\"]\n" => r#"
 loopkdc: error: f.toml:5:22: "10.0.0.0/33" is no network
   |
@@ -96,7 +102,10 @@ fn names(entry: &KdcRealm) -> (Vec<String>, Vec<String>) {
     let Kdcs::Listed(ByService { kdc, kpasswd }) = &entry.kdcs else {
         panic!("{:?}", entry.kdcs)
     };
-    let names = |list: &[super::super::KdcAddr]| list.iter().map(ToString::to_string).collect();
+    let names = |list: &Option<Vec<super::super::KdcAddr>>| {
+        let names = list.iter().flatten().map(ToString::to_string);
+        names.collect()
+    };
     (names(kdc), names(kpasswd))
 }
 

@@ -1,0 +1,111 @@
+//! A request and its reply over TCP (RFC 4120 7.2.2).
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
+
+use super::idle::Idle;
+use crate::upstream::body::Sent;
+use crate::upstream::fault::{Fault, Unsent};
+use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
+
+/// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
+const ACCEPTED: Duration = Duration::from_millis(20);
+
+/// A connection in use.
+pub(super) struct Leased<'a> {
+    stream: TcpStream,
+    /// A place among those that may not have been accepted; a connection that stood before has none.
+    fresh: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Leased<'a> {
+    pub(super) fn kept(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            fresh: None,
+        }
+    }
+
+    pub(super) fn fresh(stream: TcpStream, turn: SemaphorePermit<'a>) -> Self {
+        Self {
+            stream,
+            fresh: Some(turn),
+        }
+    }
+}
+
+/// Asks over this connection, and keeps it in `idle` if it is still open after the reply.
+pub(super) async fn ask(
+    leased: Leased<'_>,
+    message: &KerberosMessage,
+    sent: &Sent,
+    idle: &Idle,
+) -> Result<Reply, Fault> {
+    let Leased { mut stream, fresh } = leased;
+    let kept = fresh.is_none();
+    sent.leave()
+        .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
+    let first = first_octet(&mut stream, fresh, message).await;
+    let first = first.map_err(|error| unheard(&error, kept, idle))?;
+    let octets = read_message(&mut stream, first).await?;
+    let reply = Reply::parse(message.service(), octets)
+        .map_err(|_| Fault::NotKerberos("no Kerberos reply"))?;
+    idle.put(stream, kept, Instant::now())?;
+    Ok(reply)
+}
+
+async fn first_octet(
+    stream: &mut TcpStream,
+    fresh: Option<SemaphorePermit<'_>>,
+    message: &KerberosMessage,
+) -> io::Result<u8> {
+    // In one write: some KDCs read the length and the message together or not at all.
+    stream.write_all(message.framed().as_bytes()).await?;
+    if fresh.is_some() {
+        let _ = timeout(ACCEPTED, stream.readable()).await;
+        drop(fresh);
+    }
+    stream.read_u8().await
+}
+
+/// A connection ended before an octet of the answer. Who closes it is there; who falls silent may not be.
+fn unheard(error: &io::Error, kept: bool, idle: &Idle) -> Fault {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    if kept {
+        idle.found_closed();
+        return Fault::Stale;
+    }
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | BrokenPipe => Fault::Dropped,
+        _ => Fault::Unanswered,
+    }
+}
+
+/// The message whose length begins with `first`; it is refused before an octet of it is read if it is too long.
+async fn read_message(stream: &mut TcpStream, first: u8) -> Result<Bytes, Fault> {
+    let mut length = [first, 0, 0, 0];
+    let [_, rest @ ..] = &mut length;
+    stream
+        .read_exact(rest)
+        .await
+        .map_err(|_| Fault::Unanswered)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_REPLY {
+        return Err(Fault::NotKerberos("an oversized reply"));
+    }
+    let mut octets = BytesMut::new();
+    let mut rest = stream.take(length as u64);
+    while octets.len() < length {
+        match rest.read_buf(&mut octets).await {
+            Ok(0) | Err(_) => return Err(Fault::Unanswered),
+            Ok(_) => {}
+        }
+    }
+    Ok(octets.freeze())
+}

@@ -1,0 +1,67 @@
+//! How much of a KDC a burst may take, and that a burst is no sign of a dead one.
+
+use futures_util::future::join_all;
+use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::upstream::{Connection, Fault, Sent, Unsent};
+
+use crate::addresses::deaf;
+use crate::messages::{Kind, REALM, as_rep};
+use crate::scripted::{Act, Script};
+use crate::{BOTH, ask, ask_over, parsed, within};
+
+const BUSY: Fault = Fault::NotSent(Unsent::Busy);
+
+#[tokio::test]
+async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() {
+    for transport in BOTH {
+        let script = Script::default().tcp(|asked| match asked.number {
+            1 | 2 => Act::Silence,
+            _ => Act::Reply(as_rep()),
+        });
+        let script = script.udp(|asked| match asked.number {
+            1 | 2 => vec![],
+            _ => vec![as_rep()],
+        });
+        let scripted = script.start().await;
+        let name = scripted.address.to_string();
+        let kdc = Kdc::new(Terms {
+            max_in_flight: 2,
+            ..Terms::new(name, transport)
+        });
+        let both = join_all((0..2).map(|_| ask(&kdc, Kind::Preauth)));
+        let third = async {
+            let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
+            scripted.until(|seen| asked(seen) == 2).await;
+            let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), Sent::default());
+            let fault = within(kdc.send(&message, Connection::Any, &sent)).await;
+            assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
+            assert!(!sent.may_have_left());
+            assert_eq!(asked(&scripted.seen()), 2, "{transport:?}");
+        };
+        tokio::select! {
+            end = both => panic!("{end:?}"),
+            () = third => {}
+        }
+        ask(&kdc, Kind::Preauth).await.unwrap();
+    }
+}
+
+/// Those whose turn it was say that they heard nothing; the others have asked nobody.
+#[tokio::test]
+async fn five_connect_at_once_and_the_others_do_not_say_that_it_is_dead() {
+    let (listener, _waiting) = deaf(([127, 0, 0, 1], 0).into());
+    let name = listener.local_addr().unwrap().to_string();
+    let kdc = Kdc::new(Terms::new(name, Transport::TcpFirst));
+    let faults = join_all((0..20).map(|_| ask_over(&kdc, Kind::Preauth, Connection::Fresh))).await;
+    let count = |why: Unsent| {
+        let fault = Fault::NotSent(why);
+        let same = faults
+            .iter()
+            .filter(|other| other.as_ref().err() == Some(&fault));
+        same.count()
+    };
+    assert_eq!(
+        (count(Unsent::ConnectTimeout), count(Unsent::Busy)),
+        (5, 15)
+    );
+}
