@@ -12,7 +12,11 @@ use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 4] = [
+    (
+        "loopkdc-gateway.service",
+        include_str!("../../packaging/systemd/loopkdc-gateway.service"),
+    ),
     (
         "loopkdc.service",
         include_str!("../../packaging/systemd/loopkdc.service"),
@@ -50,7 +54,29 @@ fn units_are_valid() {
 #[test]
 fn all_units_are_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
-    assert_eq!(fs::read_dir(folder).unwrap().count(), UNITS.len());
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let units = names.filter(|name| !name.ends_with(".sysusers"));
+    assert_eq!(units.count(), UNITS.len());
+}
+
+/// The group that the gateway's unit wants is made as the file beside it says.
+#[test]
+fn the_group_of_the_gateway_is_made() {
+    let root = tempdir().unwrap();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd/loopkdc.sysusers");
+    let made = Command::new("systemd-sysusers")
+        .arg(format!("--root={}", root.path().display()))
+        .arg(file)
+        .output();
+    let made = made.expect("systemd-sysusers (package systemd) starts");
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{said}");
+    let groups = fs::read_to_string(root.path().join("etc/group")).unwrap();
+    assert!(groups.contains("loopkdc:"), "{groups}");
+    let (_, unit) = UNITS[0];
+    assert!(unit.contains("\nSupplementaryGroups=loopkdc\n"));
 }
 
 /// The sockets that the units describe are taken over by their names, and serve.
