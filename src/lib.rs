@@ -71,6 +71,7 @@ pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod lookaside;
+pub mod record;
 pub mod route;
 pub mod upstream;
 pub mod wire;

@@ -68,13 +68,21 @@ pub enum Kind {
     Kpasswd,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Kind {
+    /// What the RFCs call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::AsReq => "AS-REQ",
             Self::TgsReq => "TGS-REQ",
             Self::Kpasswd => "kpasswd",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
