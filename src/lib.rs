@@ -60,6 +60,7 @@
 //!
 //! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
+pub mod access_log;
 pub mod answer;
 pub mod check;
 pub mod cli;
