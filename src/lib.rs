@@ -72,6 +72,7 @@ pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod lookaside;
+pub mod metrics;
 pub mod record;
 pub mod route;
 pub mod upstream;
