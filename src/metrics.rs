@@ -99,6 +99,12 @@ impl Metrics {
         registry.register_collector(Box::new(Arc::clone(&self.readings)));
     }
 
+    /// The room that is shown.
+    #[must_use]
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        self.readings.exchange()
+    }
+
     /// Counts a request that has ended.
     pub fn count(&self, record: &Record) {
         let kind = record.kind.map_or(NONE, |kind| kind.name());

@@ -31,6 +31,10 @@ impl Readings {
         }
     }
 
+    pub(super) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
     pub(super) fn connections_from(&self, count: Count) {
         drop(self.connections.set(count));
     }
