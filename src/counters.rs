@@ -67,10 +67,10 @@ counters! {
     pub too_long: Counter,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
     pub refused: Counter,
+    /// HTTP requests answered 429: their client asked for too much, or tried too many wrong passwords.
+    pub throttled: Counter,
     /// Requests whose target-domain is another realm than the one inside.
     pub other_realm: Counter,
-    /// HTTP requests answered 429: their client asks for more than it may.
-    pub throttled: Counter,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.
     pub dropped: Counter,
     /// Connections closed to make room for new ones.

@@ -18,9 +18,17 @@
 //! | [`answer`] | what goes back up: the reply, or a verdict that says why there is none |
 //! | [`listen`] | the verdict is worded for UDP, for a stream and for kpasswd |
 //!
+//! Those who watch a gateway hear of each HTTP request once, when it has ended; nothing comes back from them.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`listen`] | the request becomes a [`record::Record`], if anybody listens |
+//! | [`access_log`] | the record becomes a line, and a thread writes it; what is too much is left out and counted |
+//! | [`metrics`] | the record becomes numbers, which [`listen::metrics`] shows with those of [`counters`] and of [`route`] |
+//!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
 //! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
-//! `route` and `answer` are pure: they do no I/O and take the time as an argument.
+//! `route`, `answer` and `record` are pure: they do no I/O and take the time as an argument.
 //!
 //! # The words
 //!
@@ -51,7 +59,10 @@
 //!   its server grants, or over a fresh one.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, connections, datagrams and
 //!   exchanges by number.
-//! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state.
+//! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
+//!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
+//! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
+//!   of the configuration have numbers of their own.
 //!
 //! # Where this differs from other KDC proxies' clients
 //!

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use der::DateTime;
 
 use crate::exchange::Source;
-use crate::record::{Client, RealmName, Record};
+use crate::record::{RealmName, Record};
 
 /// What stands where there is nothing to say.
 const ABSENT: &str = "-";
@@ -34,8 +34,9 @@ impl Display for Line<'_> {
         let record = self.record;
         write!(f, "time={} client=", Time(self.at))?;
         match record.client {
-            Client::Address(address) => write!(f, "{address}")?,
-            Client::Unix => f.write_str("unix")?,
+            // IPv4 is IPv4 on a socket that takes both.
+            Some(address) => write!(f, "{}", address.to_canonical())?,
+            None => f.write_str("unix")?,
         }
         let realm = record.realm.as_ref().map(|realm| match realm {
             RealmName::Configured(name) => Value(name),
@@ -144,7 +145,7 @@ mod tests {
             error_code: Some(24),
             principal: Some("alice/admin".to_owned()),
             source: Source::Lookaside,
-            client: Client::Address("2001:db8::1".parse().unwrap()),
+            client: Some("2001:db8::1".parse().unwrap()),
             ..record()
         };
         assert_eq!(
@@ -155,9 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_is_ipv4_on_any_socket() {
+        let ipv4 = Record {
+            client: Some("::ffff:192.0.2.1".parse().unwrap()),
+            ..record()
+        };
+        assert_eq!(of(&ipv4, at()), of(&record(), at()));
+    }
+
+    #[test]
     fn what_is_absent_is_a_dash() {
         let nothing = Record {
-            client: Client::Unix,
+            client: None,
             kind: None,
             realm: None,
             source: Source::Nobody,
@@ -208,7 +218,7 @@ mod tests {
     #[test]
     fn no_line_is_longer_than_3_kib() {
         let longest = Record {
-            client: Client::Address("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
+            client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
             realm: Some(RealmName::Other(Realm::parse(&[b'"'; 255]).unwrap())),
             source: Source::Upstream("x".repeat(255).into()),
             error_code: Some(i32::MIN),
