@@ -26,15 +26,49 @@ impl fmt::Debug for Counter {
     }
 }
 
-/// The counters of one relay.
-#[derive(Debug, Default)]
-pub struct Counters {
+/// A counter as those see it who show them all.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Its name, in snake case.
+    pub name: &'static str,
+    /// What it counts, in a sentence.
+    pub help: &'static str,
+    /// How many by now.
+    pub value: u64,
+}
+
+/// Declares the counters once: as fields for who counts, and as a list for who shows them. The comment is the help text.
+macro_rules! counters {
+    ($(#[doc = $help:literal] pub $name:ident: Counter,)*) => {
+        /// The counters of one relay.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(#[doc = $help] pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// All of them.
+            pub fn each(&self) -> impl Iterator<Item = Counted> {
+                [$(Counted {
+                    name: stringify!($name),
+                    help: $help.trim_ascii(),
+                    value: self.$name.get(),
+                },)*]
+                .into_iter()
+            }
+        }
+    };
+}
+
+counters! {
     /// Requests that are no AS-REQ, TGS-REQ or kpasswd request.
     pub not_kerberos: Counter,
     /// Stream requests longer than allowed.
     pub too_long: Counter,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
     pub refused: Counter,
+    /// HTTP requests answered 429: their client asked for too much, or tried too many wrong passwords.
+    pub throttled: Counter,
     /// Requests whose target-domain is another realm than the one inside.
     pub other_realm: Counter,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.
@@ -57,4 +91,22 @@ pub struct Counters {
     pub failed: Counter,
     /// Exchanges that ended in a panic.
     pub panicked: Counter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_listed_with_what_they_count() {
+        let counters = Counters::default();
+        counters.evicted.add();
+        let counted: Vec<_> = counters.each().filter(|each| each.value > 0).collect();
+        assert_eq!(counted.len(), 1);
+        assert_eq!((counted[0].name, counted[0].value), ("evicted", 1));
+        for Counted { help, .. } in counters.each() {
+            assert!(help.ends_with('.') && !help.starts_with(' '), "{help:?}");
+            assert!(!help.contains(['\n', '\\']), "{help:?}");
+        }
+    }
 }

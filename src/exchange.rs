@@ -6,6 +6,7 @@
 
 mod attempts;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -199,6 +200,25 @@ impl Exchange {
     pub fn is_same_realm(&self, one: &Realm, other: &Realm) -> bool {
         self.routing().routes().is_same(one, other)
     }
+
+    /// The name that `realm` was configured under, if it was: of those there are only so many, whatever clients ask for.
+    #[must_use]
+    pub fn configured(&self, realm: &Realm) -> Option<Arc<str>> {
+        self.routing().routes().configured(realm).cloned()
+    }
+
+    /// The upstreams by name, and whether each of them serves as far as is known; of those that share a name, whether all do.
+    #[must_use]
+    pub fn upstreams(&self) -> BTreeMap<String, bool> {
+        let routing = self.routing();
+        let routes = routing.routes();
+        let mut upstreams = BTreeMap::new();
+        for (place, upstream) in routing.upstreams.iter().enumerate() {
+            let all = upstreams.entry(upstream.name().to_owned()).or_insert(true);
+            *all &= !routes.is_ill(UpstreamId(place));
+        }
+        upstreams
+    }
 }
 
 impl Routing {
@@ -383,6 +403,32 @@ mod tests {
         assert_eq!(verdict.cause, Cause::Overloaded);
         assert_eq!(verdict.on_failure, OnFailure::Explain);
         assert!(!verdict.may_have_been_sent);
+    }
+
+    #[test]
+    fn a_realm_is_called_as_it_was_configured_or_not_at_all() {
+        let realm = |name: &str| Realm::parse(name.as_bytes()).unwrap();
+        let route = Route {
+            upstreams: ByService::default(),
+            primary: Vec::new(),
+            target_domain: None,
+            dclocator_hint: None,
+            deadline: Duration::ZERO,
+            on_failure: OnFailure::Unreachable,
+        };
+        let mut routes = Routes::default();
+        let example = RealmPattern::Exact(realm("Example.COM"));
+        routes.add(&example, &[realm("EXAMPLE")], route.clone());
+        let suffix = RealmPattern::Suffix(realm(".EXAMPLE.COM"));
+        routes.add(&suffix, &[], route);
+        let exchange = exchange(routes, 0);
+        let called = |name| exchange.configured(&realm(name));
+        for name in ["Example.COM", "EXAMPLE.com", "example"] {
+            assert_eq!(called(name).as_deref(), Some("Example.COM"), "{name}");
+        }
+        // Of these there are as many as clients can think of.
+        assert_eq!(called("A.EXAMPLE.COM"), None);
+        assert_eq!(called("ELSEWHERE"), None);
     }
 
     #[tokio::test]

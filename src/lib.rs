@@ -22,9 +22,17 @@
 //! Beside the walk, [`upstream::dns`] finds the KDCs of realms that the configuration declares and says to look up. No
 //! request comes by there, so none can cause a query.
 //!
+//! Those who watch a gateway hear of each HTTP request once, when it has ended; nothing comes back from them.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`listen`] | the request becomes a [`record::Record`], if anybody listens |
+//! | [`access_log`] | the record becomes a line, and a thread writes it; what is too much is left out and counted |
+//! | [`metrics`] | the record becomes numbers, which [`listen::metrics`] shows with those of [`counters`] and of [`route`] |
+//!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
 //! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
-//! `route` and `answer` are pure: they do no I/O and take the time as an argument.
+//! `route`, `answer` and `record` are pure: they do no I/O and take the time as an argument.
 //!
 //! # The words
 //!
@@ -62,7 +70,10 @@
 //!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, connections, datagrams and
 //!   exchanges by number.
-//! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state.
+//! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
+//!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
+//! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
+//!   of the configuration have numbers of their own.
 //!
 //! # Where this differs from other KDC proxies' clients
 //!
@@ -71,6 +82,7 @@
 //!
 //! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
+pub mod access_log;
 pub mod answer;
 pub mod check;
 pub mod cli;
@@ -82,6 +94,8 @@ pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod lookaside;
+pub mod metrics;
+pub mod record;
 pub mod route;
 pub mod throttle;
 pub mod upstream;

@@ -152,6 +152,8 @@ pub struct Routes {
 #[derive(Debug)]
 struct RouteState {
     terms: Arc<Route>,
+    /// The realm as it was configured, if the route is for one.
+    name: Option<Arc<str>>,
     /// Whether it is for one realm. Under a wildcard any local user chooses the realm, and so which faults there are.
     one_realm: bool,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
@@ -234,9 +236,14 @@ impl Routes {
             }
             RealmPattern::Any => self.any = Some(index),
         }
+        let name = match pattern {
+            RealmPattern::Exact(realm) => Some(Arc::from(realm.as_str())),
+            RealmPattern::Suffix(_) | RealmPattern::Any => None,
+        };
         self.routes.push(RouteState {
             terms: Arc::new(route),
-            one_realm: matches!(pattern, RealmPattern::Exact(_)),
+            one_realm: name.is_some(),
+            name,
             current: ByService::default(),
             refusing: HashMap::new(),
         });
@@ -277,6 +284,13 @@ impl Routes {
         self.routes.get(route).map(|state| &state.terms)
     }
 
+    /// The name that `realm` was configured under, if it was configured itself or as an alias.
+    #[must_use]
+    pub fn configured(&self, realm: &Realm) -> Option<&Arc<str>> {
+        let route = self.find(&realm.key())?;
+        self.routes.get(route)?.name.as_ref()
+    }
+
     /// Whether two names lead to the same route.
     #[must_use]
     pub fn is_same(&self, one: &Realm, other: &Realm) -> bool {
@@ -293,7 +307,9 @@ impl Routes {
         self.exact.get(realm).copied().or_else(suffix).or(self.any)
     }
 
-    fn is_ill(&self, id: UpstreamId) -> bool {
+    /// Whether `id` is known to fail.
+    #[must_use]
+    pub fn is_ill(&self, id: UpstreamId) -> bool {
         self.health
             .get(&id)
             .is_some_and(|health| health.ill.is_some())

@@ -125,6 +125,21 @@ fn requests_are_read_as_what_they_are() {
 }
 
 #[test]
+fn an_as_req_says_whom_it_is_from_and_no_other_request_does() {
+    for (name, kind, _) in REQUESTS {
+        let request = KerberosMessage::parse(service(name), read(name, "request")).expect(name);
+        let expected = match (kind, *name) {
+            (TgsReq | Kpasswd, _) => None,
+            (AsReq, "heimdal-fast") => Some("WELLKNOWN/ANONYMOUS"),
+            (AsReq, "mit-no-preauth" | "mit-request-pac") => Some("nora"),
+            (AsReq, "mit-unknown-client") => Some("nobody"),
+            (AsReq, _) => Some("alice"),
+        };
+        assert_eq!(request.client_name().as_deref(), expected, "{name}");
+    }
+}
+
+#[test]
 fn replies_are_read_as_what_they_are() {
     for (name, kind, error_code) in REPLIES {
         let reply = Reply::parse(service(name), read(name, "reply")).expect(name);

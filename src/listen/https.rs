@@ -5,6 +5,7 @@
 
 mod connection;
 mod lengths;
+mod observed;
 mod quiet;
 mod request;
 mod words;
@@ -23,7 +24,10 @@ use tokio_util::task::TaskTracker;
 use self::connection::Opened;
 use super::accept::{self, Accept};
 use super::seats::Connections;
+use crate::access_log::AccessLog;
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
+use crate::record::Record;
 
 /// What a [`ServerConfig`] must offer by ALPN, best first.
 pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -106,6 +110,36 @@ impl Limits {
     }
 }
 
+/// Who hears of each request.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
+    /// A line for each.
+    pub access_log: Option<AccessLog>,
+    /// Numbers.
+    pub metrics: Option<Arc<Metrics>>,
+}
+
+impl Observers {
+    fn are_there(&self) -> bool {
+        self.access_log.is_some() || self.metrics.is_some()
+    }
+
+    fn name_principals(&self) -> bool {
+        self.access_log
+            .as_ref()
+            .is_some_and(AccessLog::names_principals)
+    }
+
+    fn observe(&self, record: &Record) {
+        if let Some(access_log) = &self.access_log {
+            access_log.write(record);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.count(record);
+        }
+    }
+}
+
 /// What a gateway serves, and on which terms.
 #[derive(Debug)]
 pub struct Terms {
@@ -113,6 +147,8 @@ pub struct Terms {
     pub path: String,
     /// The bounds of what clients may hold.
     pub limits: Limits,
+    /// Who hears of each request.
+    pub observers: Observers,
 }
 
 /// What all connections of a gateway share.
@@ -134,6 +170,10 @@ pub fn serve(
     tasks: &TaskTracker,
 ) {
     let connections = Connections::new(terms.limits.max_connections, exchange, stop);
+    if let Some(metrics) = &terms.observers.metrics {
+        let connections = connections.clone();
+        metrics.connections_from(move || connections.open());
+    }
     let site = Arc::new(Site {
         terms,
         exchange: Arc::clone(exchange),

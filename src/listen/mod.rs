@@ -4,6 +4,7 @@ mod accept;
 mod bind;
 pub mod https;
 mod inherit;
+pub mod metrics;
 mod seats;
 mod stream;
 mod udp;

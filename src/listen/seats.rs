@@ -62,6 +62,11 @@ impl Connections {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many places are taken.
+    pub(super) fn open(&self) -> usize {
+        self.seats().taken.len()
+    }
+
     /// A place for a new connection, unless all others are being answered.
     pub(super) fn take(&self) -> Option<Seat> {
         if self.are_full() && !self.make_room() {

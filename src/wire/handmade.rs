@@ -7,7 +7,8 @@ pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     match content.len() {
         short @ 0..=0x7f => element.push(short as u8),
         long @ 0x80..=0xff => element.extend([0x81, long as u8]),
-        long => element.extend([0x82, (long >> 8) as u8, long as u8]),
+        long @ 0x100..=0xffff => element.extend([0x82, (long >> 8) as u8, long as u8]),
+        long => element.extend([0x83, (long >> 16) as u8, (long >> 8) as u8, long as u8]),
     }
     element.extend(content);
     element
@@ -67,13 +68,18 @@ pub(crate) fn kdc_req(number: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
     message(number, &[&parts.concat()])
 }
 
+/// PrincipalName.
+pub(crate) fn principal(kind: i32, names: &[&str]) -> Vec<u8> {
+    let names: Vec<_> = names.iter().map(|name| string(name)).collect();
+    sequence(&[
+        &field(0, &integer(kind)),
+        &field(1, &sequence(&[&names.concat()])),
+    ])
+}
+
 /// An AP-REQ with a ticket for `sname` that `realm` issued.
 pub(crate) fn ap_req(realm: &str, sname: &[&str]) -> Vec<u8> {
-    let names: Vec<_> = sname.iter().map(|name| string(name)).collect();
-    let sname = sequence(&[
-        &field(0, &integer(2)),
-        &field(1, &sequence(&[&names.concat()])),
-    ]);
+    let sname = principal(2, sname);
     let parts = [
         field(0, &integer(5)),
         field(1, &string(realm)),

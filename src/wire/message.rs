@@ -3,7 +3,7 @@
 use super::asn1::{application, field, inside};
 use super::framed::Framed;
 use super::realm::{Realm, RealmError};
-use super::{kpasswd, padata};
+use super::{kpasswd, padata, principal};
 use bytes::Bytes;
 use der::Tag;
 use std::fmt;
@@ -68,13 +68,21 @@ pub enum Kind {
     Kpasswd,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Kind {
+    /// What the RFCs call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::AsReq => "AS-REQ",
             Self::TgsReq => "TGS-REQ",
             Self::Kpasswd => "kpasswd",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -205,6 +213,17 @@ impl KerberosMessage {
         &self.bytes
     }
 
+    /// The principal that an AS-REQ says it is from, without its realm (`cname [1]` of the body, RFC 4120 5.4.1): the only
+    /// request that says so in clear. At most 255 octets, escaped as in RFC 1964 2.1.1; personal data.
+    #[must_use]
+    pub fn client_name(&self) -> Option<String> {
+        if self.kind != Kind::AsReq {
+            return None;
+        }
+        let (_, kdc_req) = read_kdc_req(&self.bytes)?;
+        principal::text(field(body(kdc_req)?, 1)?)
+    }
+
     /// The encoding of the ticket that a change of a password is made with: the same in copies that a
     /// client builds anew. `None` for other requests.
     pub fn ticket(&self) -> Option<&[u8]> {
@@ -225,11 +244,15 @@ fn read_kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
     Some((kind, inside(content, Tag::Sequence)?))
 }
 
-/// `realm [2]` of `req-body [4]` (RFC 4120 5.4.1): in an AS-REQ the client's, in a TGS-REQ the
+/// The fields of `req-body [4]` (RFC 4120 5.4.1).
+fn body(kdc_req: &[u8]) -> Option<&[u8]> {
+    inside(field(kdc_req, 4)?, Tag::Sequence)
+}
+
+/// `realm [2]` of the body (RFC 4120 5.4.1): in an AS-REQ the client's, in a TGS-REQ the
 /// server's, and in both the one whose KDC is asked.
 fn body_realm(kdc_req: &[u8]) -> Result<Realm, NotKerberos> {
-    let body = field(kdc_req, 4).and_then(|body| inside(body, Tag::Sequence));
-    let body = body.ok_or(NotKerberos("the request has no body"))?;
+    let body = body(kdc_req).ok_or(NotKerberos("the request has no body"))?;
     let realm = field(body, 2).and_then(|realm| inside(realm, Tag::GeneralString));
     let realm = realm.ok_or(NotKerberos("the request's body has no realm"))?;
     Ok(Realm::parse(realm)?)
@@ -238,7 +261,8 @@ fn body_realm(kdc_req: &[u8]) -> Result<Realm, NotKerberos> {
 #[cfg(test)]
 mod tests {
     use super::super::handmade::{
-        ap_req, field, fx_fast, integer, kdc_req, message, octets, pa_data, sequence, string,
+        ap_req, field, fx_fast, integer, kdc_req, message, octets, pa_data, principal, sequence,
+        string,
     };
     use super::*;
 
@@ -343,6 +367,20 @@ mod tests {
     fn a_tgs_req_may_be_sent_again_whatever_it_carries() {
         let tgs_req = kdc_req(12, &[pa_data(1, b""), pa_data(136, b"")], "A");
         assert_eq!(kdc(tgs_req).unwrap().resend(), Resend::Harmless);
+    }
+
+    #[test]
+    fn only_an_as_req_says_whom_it_is_from() {
+        let name = |number, cname: &[u8]| {
+            let body = [field(1, cname), field(2, &string("A"))].concat();
+            let bytes = message(number, &[&field(4, &sequence(&[&body]))]);
+            kdc(bytes).unwrap().client_name()
+        };
+        let alice = principal(1, &["alice", "admin"]);
+        assert_eq!(name(10, &alice).as_deref(), Some("alice/admin"));
+        assert_eq!(name(12, &alice), None);
+        assert_eq!(name(10, b"odd"), None);
+        assert_eq!(kdc(kdc_req(10, &[], "A")).unwrap().client_name(), None);
     }
 
     const ANONYMOUS: &str = "WELLKNOWN:ANONYMOUS";

@@ -13,6 +13,7 @@ pub mod kpasswd;
 pub mod krb_error;
 mod message;
 mod padata;
+mod principal;
 pub mod proxied;
 mod realm;
 mod reply;

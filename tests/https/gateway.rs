@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use loopkdc::access_log::AccessLog;
 use loopkdc::answer::OnFailure;
 use loopkdc::counters::Counters;
 use loopkdc::exchange::{Exchange, Routing};
-use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket, Terms};
+use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Observers, Socket, Terms};
+use loopkdc::metrics::Metrics;
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
 use loopkdc::upstream::kdc::{Kdc as Way, Terms as Kdcs, Transport};
@@ -35,6 +37,7 @@ pub fn certificate() -> Arc<ServerConfig> {
 pub struct Gateway {
     pub kdc: Kdc,
     pub exchange: Arc<Exchange>,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     pub tls: SocketAddr,
@@ -49,6 +52,7 @@ pub struct Setup {
     /// Where the KDC is said to be, if not where it is.
     pub kdc: Option<String>,
     pub limits: Limits,
+    pub access_log: Option<AccessLog>,
 }
 
 impl Default for Setup {
@@ -58,6 +62,7 @@ impl Default for Setup {
             max_in_flight: 16,
             kdc: None,
             limits: Limits::of(64),
+            access_log: None,
         }
     }
 }
@@ -104,6 +109,7 @@ impl Setup {
         routes.add(&RealmPattern::Exact(realm), &[], route);
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
+        let metrics = Metrics::new(&exchange);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (certificates, current) = watch::channel(certificate());
         let (tls, plain) = (door(Some(current)).await, door(None).await);
@@ -112,11 +118,16 @@ impl Setup {
         let terms = Terms {
             path: "/KdcProxy".to_owned(),
             limits: self.limits,
+            observers: Observers {
+                access_log: self.access_log,
+                metrics: Some(Arc::clone(&metrics)),
+            },
         };
         https::serve(doors, terms, &exchange, &stop, &tasks);
         Gateway {
             kdc,
             exchange,
+            metrics,
             stop,
             tasks,
             tls: addresses.0,

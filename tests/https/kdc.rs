@@ -20,6 +20,8 @@ pub enum Act {
     NotServing,
     /// Something else.
     Babble,
+    /// KRB-ERROR with this code.
+    Refuse(i32),
 }
 
 pub struct Kdc {
@@ -47,6 +49,7 @@ impl Kdc {
                             Act::Silence => std::future::pending().await,
                             Act::NotServing => krb_error(29, None),
                             Act::Babble => b"220 ready".to_vec(),
+                            Act::Refuse(code) => krb_error(code, None),
                             Act::Reply => fitting(&request),
                         };
                         stream.write_all(&framed(&reply)).await.unwrap();

@@ -27,10 +27,12 @@ mod clients;
 mod gateway;
 mod kdc;
 
+mod access_log;
 mod bodies;
 mod deadlines;
 mod endings;
 mod lengths;
+mod metrics;
 mod paths;
 mod verdicts;
 

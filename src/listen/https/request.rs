@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::Site;
 use super::lengths::Lengths;
+use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::words::{self, Refusal};
 use crate::answer::Answer;
@@ -64,7 +65,8 @@ impl Door {
 
     async fn respond(&self, request: Request<Incoming>, begun: Begun) -> Response<Full<Bytes>> {
         let version = request.version();
-        let (mut response, close) = match self.handle(request, begun).await {
+        let mut observed = self.observe(&request);
+        let (mut response, close) = match self.handle(request, begun, &mut observed).await {
             Ok(response) => (response, false),
             Err(refusal) => {
                 tracing::debug!(peer = ?self.peer, status = %refusal.status, "{}", refusal.text);
@@ -79,13 +81,27 @@ impl Door {
         if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
             words::close(&mut response);
         }
+        observed.end(response.status());
         response
     }
 
-    async fn handle(&self, request: Request<Incoming>, begun: Begun) -> Said {
+    /// Load balancers look often, and nobody at that.
+    fn observe(&self, request: &Request<Incoming>) -> Observed {
+        if request.uri().path() == HEALTH {
+            return Observed::ignored();
+        }
+        Observed::begin(&self.site, self.peer.map(|peer| peer.ip()))
+    }
+
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        begun: Begun,
+        observed: &mut Observed,
+    ) -> Said {
         let checked = self.check_lengths(&request);
         match checked.and_then(|()| self.find(&request)) {
-            Ok(Found::KdcProxy) => self.relay(request, begun).await,
+            Ok(Found::KdcProxy) => self.relay(request, begun, observed).await,
             Ok(Found::Health) => Ok(self.health()),
             Err(refusal) => {
                 self.site.exchange.counters().refused.add();
@@ -143,7 +159,12 @@ impl Door {
         refusal.closing()
     }
 
-    async fn relay(&self, request: Request<Incoming>, mut begun: Begun) -> Said {
+    async fn relay(
+        &self,
+        request: Request<Incoming>,
+        mut begun: Begun,
+        observed: &mut Observed,
+    ) -> Said {
         let counters = self.site.exchange.counters();
         let body = self.body(request).await.inspect_err(|refusal| {
             if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -164,8 +185,9 @@ impl Door {
                 refusal
             }
         })?;
+        observed.asks(&proxied.message);
         self.note_other_realm(&proxied);
-        self.answer(proxied).await
+        self.answer(proxied, observed).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
@@ -202,13 +224,14 @@ impl Door {
             .map_err(|refusal| self.unread(&body, refusal))
     }
 
-    async fn answer(&self, proxied: Proxied) -> Said {
+    async fn answer(&self, proxied: Proxied, observed: &mut Observed) -> Said {
         let arrival = Arrival {
             primary: proxied.wants_primary(),
             ..Arrival::now(self.transport)
         };
         let had_length = proxied.had_length;
         let answered = self.site.exchange.answer(proxied.message, arrival).await;
+        observed.hears(&answered);
         match answered.answer {
             Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
             Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),

@@ -41,6 +41,11 @@ fn check_request(service: Service, request: &KerberosMessage, bytes: &Bytes) {
     if let Some(ticket) = request.ticket() {
         assert!(bytes.windows(ticket.len()).any(|window| window == ticket));
     }
+    if let Some(name) = request.client_name() {
+        assert_eq!(service, Service::Kdc);
+        assert!(name.len() <= 255);
+        assert!(!name.contains(['\0', '\x08', '\t', '\n']));
+    }
     let mut deframer = Deframer::new(MAX_REQUEST);
     deframer
         .buffer()
