@@ -19,7 +19,8 @@
 //! | [`listen`] | the verdict is worded for UDP, for a stream and for kpasswd |
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
-//! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
+//! drain), [`check`], [`logging`], [`counters`], [`throttle`] (how much one client of the gateway may ask for) and
+//! [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
 //! `route` and `answer` are pure: they do no I/O and take the time as an argument.
 //!
 //! # The words
@@ -72,5 +73,6 @@ pub mod listen;
 pub mod logging;
 pub mod lookaside;
 pub mod route;
+pub mod throttle;
 pub mod upstream;
 pub mod wire;
