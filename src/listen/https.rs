@@ -4,6 +4,7 @@
 //! HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
 mod connection;
+mod forwarded;
 mod lengths;
 mod quiet;
 mod request;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Opened;
+pub use self::forwarded::Trusted;
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::exchange::Exchange;
