@@ -18,7 +18,7 @@ use crate::counters::Counters;
 use crate::lookaside::{Asked, Lead, Lookaside};
 use crate::route::{Change, Routes, UpstreamId, Wanted};
 use crate::upstream::Upstream;
-use crate::wire::{KerberosMessage, Realm};
+use crate::wire::{KerberosMessage, Realm, RealmKey};
 
 /// Where a request came from and when.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub struct Answered {
 pub enum Source {
     /// The upstream that was asked last.
     Upstream(Arc<str>),
-    /// The lookaside: a copy of a request that was answered a moment ago.
+    /// The lookaside: a copy of a request that is under way or was answered a moment ago.
     Lookaside,
     /// No upstream was asked.
     Nobody,
@@ -165,7 +165,9 @@ impl Exchange {
             }
             Asked::Join(waiting) => {
                 self.counters.joined.add();
-                return self.wait(waiting, &message).await;
+                let answer = self.wait(waiting, &message).await.answer;
+                let source = Source::Lookaside;
+                return Answered { answer, source };
             }
             Asked::Lead(lead) => {
                 let leader = Leader {
@@ -192,6 +194,18 @@ impl Exchange {
             answer: self.routing().verdict(message, Cause::Unanswered, true),
             source: Source::Nobody,
         })
+    }
+
+    /// Whether no upstream of any realm can be reached, as far as was seen lately.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.routing().routes().is_cut_off(Instant::now())
+    }
+
+    /// The name that a realm goes by, whichever of its aliases `realm` is.
+    #[must_use]
+    pub fn realm_key(&self, realm: &Realm) -> RealmKey {
+        self.routing().routes().realm_key(realm)
     }
 
     /// Whether two names are of one realm, aliases included.
