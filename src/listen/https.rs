@@ -8,33 +8,34 @@ mod forwarded;
 mod lengths;
 mod quiet;
 mod request;
+mod tls;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Opened;
 pub use self::forwarded::Trusted;
+pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::exchange::Exchange;
 
-/// What a [`ServerConfig`] must offer by ALPN, best first.
+/// What is offered by ALPN, best first.
 pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The path that clients use unless told otherwise.
 pub const DEFAULT_PATH: &str = "/KdcProxy";
 
 /// Where the current certificates are: each connection takes the ones that are there when it is accepted.
-pub type Certificates = watch::Receiver<Arc<ServerConfig>>;
+pub type Certificates = channel::Receiver<Arc<ServerTls>>;
 
 /// A listening socket of the gateway.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ async fn listen<L: Accept>(
     connections: Connections,
 ) {
     let open = |stream, seat| {
-        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow().config));
         let opened = Opened::new(Arc::clone(&site), seat);
         site.tasks.spawn(opened.serve(stream, certificates));
     };

@@ -7,12 +7,11 @@ use std::time::Duration;
 use loopkdc::answer::OnFailure;
 use loopkdc::counters::Counters;
 use loopkdc::exchange::{Exchange, Routing};
-use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Socket, Terms};
+use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, ServerTls, Socket, Terms};
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::upstream::Upstream;
 use loopkdc::upstream::kdc::{Kdc as Way, Transport};
 use loopkdc::wire::{ByService, Realm};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +22,17 @@ use crate::kdc::{Act, Kdc};
 use crate::messages::REALM;
 
 /// TLS with a new certificate.
-pub fn certificate() -> Arc<ServerConfig> {
+pub fn certificate() -> Arc<ServerTls> {
     let protocols = ALPN.map(|protocol| std::str::from_utf8(protocol).unwrap());
-    server(
+    let config = server(
         Leaf::Right,
         &[&rustls::version::TLS13, &rustls::version::TLS12],
         &protocols,
-    )
+    );
+    Arc::new(ServerTls {
+        config,
+        validity: None,
+    })
 }
 
 pub struct Gateway {
@@ -39,7 +42,7 @@ pub struct Gateway {
     pub tasks: TaskTracker,
     pub tls: SocketAddr,
     pub plain: SocketAddr,
-    pub certificates: watch::Sender<Arc<ServerConfig>>,
+    pub certificates: watch::Sender<Arc<ServerTls>>,
 }
 
 /// What a test asks for that differs from others.
