@@ -35,6 +35,8 @@ pub struct Counters {
     pub too_long: Counter,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
     pub refused: Counter,
+    /// HTTP requests answered 429: their client asked for too much, or tried too many wrong passwords.
+    pub throttled: Counter,
     /// Requests whose target-domain is another realm than the one inside.
     pub other_realm: Counter,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.
@@ -47,7 +49,7 @@ pub struct Counters {
     pub replayed: Counter,
     /// Requests for a realm that has no upstream.
     pub no_upstream: Counter,
-    /// Requests that found no place among `max-in-flight` within their deadline.
+    /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
     pub overloaded: Counter,
     /// Copies of requests handed to an upstream.
     pub attempts: Counter,

@@ -3,6 +3,7 @@
 //! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. Plain
 //! HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
+mod asking;
 mod connection;
 mod forwarded;
 mod lengths;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,7 @@ pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, wa
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::exchange::Exchange;
+use crate::throttle::Throttle;
 
 /// What is offered by ALPN, best first.
 pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -65,19 +67,23 @@ pub struct Limits {
     pub first_request: Duration,
     /// From the end of a request's headers to the end of its body.
     pub body: Duration,
+    /// Octets of the requests that wait for their answers, over all connections: a client that resets a stream may begin
+    /// another, while what it asked is still under way.
+    pub waiting: usize,
     /// From an answer to the end of the next request's headers, the time to take the answer included.
     pub idle_timeout: Duration,
 }
 
 impl Limits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
-    /// cost a place each, and half a minute spans the pauses of a login.
+    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are.
     #[must_use]
     pub fn of(max_connections: usize) -> Self {
         Self {
             max_connections,
             first_request: Duration::from_secs(10),
             body: Duration::from_secs(10),
+            waiting: 16 * 1024 * 1024,
             idle_timeout: Duration::from_secs(30),
         }
     }
@@ -90,6 +96,10 @@ pub struct Terms {
     pub path: String,
     /// The bounds of what clients may hold.
     pub limits: Limits,
+    /// The bounds of what each client may ask for.
+    pub throttle: Throttle,
+    /// The reverse proxies that are believed.
+    pub trusted: Trusted,
 }
 
 /// What all connections of a gateway share.
@@ -97,6 +107,8 @@ pub struct Terms {
 struct Site {
     terms: Terms,
     exchange: Arc<Exchange>,
+    /// Places for the octets of requests.
+    waiting: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -112,6 +124,7 @@ pub fn serve(
 ) {
     let connections = Connections::new(terms.limits.max_connections, exchange, stop);
     let site = Arc::new(Site {
+        waiting: Arc::new(Semaphore::new(terms.limits.waiting)),
         terms,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),

@@ -28,10 +28,14 @@ mod gateway;
 mod kdc;
 
 mod bodies;
+mod crowds;
 mod deadlines;
 mod endings;
+mod health;
 mod lengths;
 mod paths;
+mod replaced;
+mod throttle;
 mod verdicts;
 
 use std::time::Duration;
