@@ -81,7 +81,7 @@ counters! {
     pub replayed: Counter,
     /// Requests for a realm that has no upstream.
     pub no_upstream: Counter,
-    /// Requests that found no place among `max-in-flight` within their deadline.
+    /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
     pub overloaded: Counter,
     /// Copies of requests handed to an upstream.
     pub attempts: Counter,

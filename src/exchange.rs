@@ -61,7 +61,7 @@ pub struct Answered {
 pub enum Source {
     /// The upstream that was asked last.
     Upstream(Arc<str>),
-    /// The lookaside: a copy of a request that was answered a moment ago.
+    /// The lookaside: a copy of a request that is under way or was answered a moment ago.
     Lookaside,
     /// No upstream was asked.
     Nobody,
@@ -166,7 +166,9 @@ impl Exchange {
             }
             Asked::Join(waiting) => {
                 self.counters.joined.add();
-                return self.wait(waiting, &message).await;
+                let answer = self.wait(waiting, &message).await.answer;
+                let source = Source::Lookaside;
+                return Answered { answer, source };
             }
             Asked::Lead(lead) => {
                 let leader = Leader {
@@ -195,15 +197,22 @@ impl Exchange {
         })
     }
 
+    /// Whether no upstream of any realm can be reached, as far as was seen lately.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.routing().routes().is_cut_off(Instant::now())
+    }
+
     /// Whether two names are of one realm, aliases included.
     #[must_use]
     pub fn is_same_realm(&self, one: &Realm, other: &Realm) -> bool {
         self.routing().routes().is_same(one, other)
     }
 
-    /// The name that `realm` was configured under, if it was: of those there are only so many, whatever clients ask for.
+    /// The realm as it was configured, if it was, itself or as an alias: of those there are only so many, whatever
+    /// clients ask for.
     #[must_use]
-    pub fn configured(&self, realm: &Realm) -> Option<Arc<str>> {
+    pub fn configured(&self, realm: &Realm) -> Option<Realm> {
         self.routing().routes().configured(realm).cloned()
     }
 
@@ -422,7 +431,7 @@ mod tests {
         let suffix = RealmPattern::Suffix(realm(".EXAMPLE.COM"));
         routes.add(&suffix, &[], route);
         let exchange = exchange(routes, 0);
-        let called = |name| exchange.configured(&realm(name));
+        let called = |name| Some(exchange.configured(&realm(name))?.to_string());
         for name in ["Example.COM", "EXAMPLE.com", "example"] {
             assert_eq!(called(name).as_deref(), Some("Example.COM"), "{name}");
         }

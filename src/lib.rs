@@ -31,8 +31,9 @@
 //! | [`metrics`] | the record becomes numbers, which [`listen::metrics`] shows with those of [`counters`] and of [`route`] |
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
-//! drain), [`check`], [`logging`], [`counters`] and [`failure`] (what ends a command). The rooms `wire`, `lookaside`,
-//! `route`, `answer` and `record` are pure: they do no I/O and take the time as an argument.
+//! drain), [`check`], [`logging`], [`counters`], [`throttle`] (how much one client of the gateway may ask for) and
+//! [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no
+//! I/O and take the time as an argument.
 //!
 //! # The words
 //!

@@ -111,7 +111,7 @@ impl Metrics {
         let ended = Ended {
             kind,
             realm: match &record.realm {
-                Some(RealmName::Configured(name)) => Arc::clone(name),
+                Some(RealmName::Configured(name)) => name.as_str().into(),
                 Some(RealmName::Other(_)) => OTHER.into(),
                 None => NONE.into(),
             },

@@ -3,7 +3,6 @@
 //! Pure. Made once for each request, and only if somebody observes.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::Source;
@@ -34,7 +33,7 @@ pub struct Record {
 #[derive(Clone, Debug)]
 pub enum RealmName {
     /// One of the configured ones, spelled as there.
-    Configured(Arc<str>),
+    Configured(Realm),
     /// Any other, spelled as the client did.
     Other(Realm),
 }
@@ -119,7 +118,7 @@ pub(crate) mod tests {
         Record {
             client: Some(IpAddr::from([192, 0, 2, 1])),
             kind: Some(Kind::AsReq),
-            realm: Some(RealmName::Configured("EXAMPLE.COM".into())),
+            realm: Some(RealmName::Configured(Realm::parse(b"EXAMPLE.COM").unwrap())),
             source: Source::Upstream("dc1.example.com:88".into()),
             error_code: None,
             status: Some(200),

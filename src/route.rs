@@ -2,11 +2,14 @@
 //!
 //! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
 
+mod health;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::health::{Health, Illness};
 use crate::answer::{Cause, OnFailure};
 use crate::upstream::{Fault, Unsent};
 use crate::wire::{ByService, Realm, RealmKey, Resend, Service};
@@ -16,12 +19,6 @@ use crate::wire::{ByService, Realm, RealmKey, Resend, Service};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The same after an exchange that ended in silence, and then for every request, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
-/// Less silence says nothing: a copy may leave just before the deadline.
-const SILENCE: Duration = Duration::from_millis(500);
-/// Changes of one upstream that are told at once, and the time in which one more may be: a local user who can make it
-/// fail and serve in turn must not fill the log.
-const LINES: u32 = 10;
-const LINE: Duration = Duration::from_secs(60);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -152,71 +149,12 @@ pub struct Routes {
 #[derive(Debug)]
 struct RouteState {
     terms: Arc<Route>,
-    /// The realm as it was configured, if the route is for one.
-    name: Option<Arc<str>>,
-    /// Whether it is for one realm. Under a wildcard any local user chooses the realm, and so which faults there are.
-    one_realm: bool,
+    /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
+    realm: Option<Realm>,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: ByService<Option<UpstreamId>>,
     /// Upstreams that are well but refuse the one realm of this route.
     refusing: HashMap<UpstreamId, Fault>,
-}
-
-#[derive(Debug, Default)]
-struct Health {
-    ill: Option<Illness>,
-    silent: bool,
-    heard: Option<Instant>,
-    lines: Lines,
-}
-
-/// The lines that an upstream has had in the log, less those that time has forgiven.
-#[derive(Debug, Default)]
-struct Lines {
-    spent: u32,
-    forgiven: Option<Instant>,
-}
-
-impl Lines {
-    fn spend(&mut self, now: Instant) -> bool {
-        let forgiven = *self.forgiven.get_or_insert(now);
-        if forgiven + LINE <= now {
-            let lines = now.duration_since(forgiven).as_secs() / LINE.as_secs();
-            self.spent = self
-                .spent
-                .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));
-            self.forgiven = Some(now);
-        }
-        let affordable = self.spent < LINES;
-        self.spent += u32::from(affordable);
-        affordable
-    }
-}
-
-/// Kinds of illness, as far as people would do something else about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Illness {
-    Unreachable,
-    /// A captive portal, or no KDC proxy.
-    NotKerberos,
-}
-
-impl Health {
-    fn hear(&mut self, now: Instant) {
-        self.silent = false;
-        self.heard = Some(now);
-    }
-
-    /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what others
-    /// heard meanwhile says more.
-    fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
-        asked + SILENCE <= now && self.heard.is_none_or(|heard| heard <= asked)
-    }
-
-    /// Marks it ill; says whether that is news.
-    fn sicken(&mut self, illness: Illness) -> bool {
-        self.ill.replace(illness) != Some(illness)
-    }
 }
 
 impl Routes {
@@ -236,14 +174,12 @@ impl Routes {
             }
             RealmPattern::Any => self.any = Some(index),
         }
-        let name = match pattern {
-            RealmPattern::Exact(realm) => Some(Arc::from(realm.as_str())),
-            RealmPattern::Suffix(_) | RealmPattern::Any => None,
-        };
         self.routes.push(RouteState {
             terms: Arc::new(route),
-            one_realm: name.is_some(),
-            name,
+            realm: match pattern {
+                RealmPattern::Exact(realm) => Some(realm.clone()),
+                RealmPattern::Suffix(_) | RealmPattern::Any => None,
+            },
             current: ByService::default(),
             refusing: HashMap::new(),
         });
@@ -284,11 +220,11 @@ impl Routes {
         self.routes.get(route).map(|state| &state.terms)
     }
 
-    /// The name that `realm` was configured under, if it was configured itself or as an alias.
+    /// The realm as it was configured, if it was, itself or as an alias.
     #[must_use]
-    pub fn configured(&self, realm: &Realm) -> Option<&Arc<str>> {
+    pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
         let route = self.find(&realm.key())?;
-        self.routes.get(route)?.name.as_ref()
+        self.routes.get(route)?.realm.as_ref()
     }
 
     /// Whether two names lead to the same route.
@@ -305,6 +241,20 @@ impl Routes {
             self.suffixes.iter().find(matching).map(|(_, route)| *route)
         };
         self.exact.get(realm).copied().or_else(suffix).or(self.any)
+    }
+
+    /// Whether no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
+    /// while ago says nothing; and clients can cause other faults, but not that a connect fails. Password services are
+    /// asked too seldom to tell.
+    #[must_use]
+    pub fn is_cut_off(&self, now: Instant) -> bool {
+        let kdcs = |state: &RouteState| state.terms.upstreams.kdc.clone().unwrap_or_default();
+        let mut kdcs = self.routes.iter().flat_map(kdcs).peekable();
+        let is_cut_off = |id| {
+            let health = self.health.get(&id);
+            health.is_some_and(|health| health.is_cut_off(now))
+        };
+        kdcs.peek().is_some() && kdcs.all(is_cut_off)
     }
 
     /// Whether `id` is known to fail.
@@ -366,6 +316,12 @@ impl Routes {
         ) {
             health.hear(now);
         }
+        if matches!(
+            fault,
+            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout)
+        ) {
+            health.fail_to_connect(now);
+        }
         let news = match fault {
             // About one request or one connection: nothing about the upstream.
             Fault::Stale
@@ -376,7 +332,8 @@ impl Routes {
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
                 health.ill = None;
-                state.one_realm && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
+                state.realm.is_some()
+                    && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
             }
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
                 let silent = health.is_silent_since(asked, now);

@@ -39,7 +39,7 @@ impl Display for Line<'_> {
             None => f.write_str("unix")?,
         }
         let realm = record.realm.as_ref().map(|realm| match realm {
-            RealmName::Configured(name) => Value(name),
+            RealmName::Configured(name) => Value(name.as_str()),
             RealmName::Other(realm) => Value(realm.as_str()),
         });
         let kdc = match &record.source {

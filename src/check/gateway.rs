@@ -42,7 +42,10 @@ fn serving(f: &mut fmt::Formatter<'_>, serving: &Serving) -> fmt::Result {
         }
     }
     quotas(f, &serving.quotas)?;
-    writeln!(f, "access log: {}", serving.access_log)?;
+    match &serving.access_log {
+        Some(log) => writeln!(f, "access log: {}", log.target)?,
+        None => writeln!(f, "access log: off")?,
+    }
     match serving.metrics {
         Some(addr) => writeln!(f, "metrics: http://{}/metrics", addr.get()),
         None => writeln!(f, "metrics: not served"),

@@ -6,20 +6,30 @@ mod kdcs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
 use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey};
+use crate::access_log::AccessLog;
 use crate::config::gateway::{GatewayConfig, Serving};
 use crate::exchange::Exchange;
-use crate::failure::Failure;
-use crate::listen::bind_http;
-use crate::listen::https::{self, Certificates, Door, Limits, Socket, Terms};
+use crate::failure::{Exit, Failure};
+use crate::listen::https::{
+    self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
+};
+use crate::listen::{self, bind_http};
+use crate::metrics::Metrics;
+use crate::throttle::Throttle;
 use crate::upstream::tls;
 use discovery::Known;
 use kdcs::Directory;
+
+/// How long the last lines of the access log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs the gateway until a signal stops it.
 ///
@@ -41,7 +51,10 @@ struct Gateway {
     file: Option<PathBuf>,
     serving: Serving,
     known: Known,
+    observers: Observers,
     tasks: Tasks,
+    /// Has the certificate's files looked at.
+    certificate: Arc<Notify>,
     /// Stops what looks up the realms of the configuration as it is.
     discovery: CancellationToken,
 }
@@ -51,30 +64,103 @@ impl Gateway {
         let serving = config.serving.clone();
         warn_of(&config);
         let mut directory = Directory::new(config);
-        let known = Known {
-            exchange: Exchange::new(directory.routing(), serving.max_in_flight),
-            directory: Arc::new(Mutex::new(directory)),
-        };
-        let tasks = Tasks::default();
-        let certificates = certificates(&serving)?;
-        let doors = doors(&serving, certificates)?;
-        let (https, plain) = (addresses(&doors, true), addresses(&doors, false));
-        let discovery = tasks.stop.child_token();
-        known.discover(&discovery, &tasks.tracker).await;
-        let (stop, tracker) = (&tasks.stop, &tasks.tracker);
-        https::serve(doors, terms(&serving), &known.exchange, stop, tracker);
-        tracing::info!(%https, %plain, "ready");
-        Ok(Self {
+        let exchange = Exchange::new(directory.routing(), serving.max_in_flight);
+        let gateway = Self {
             file: file.map(Path::to_owned),
+            observers: Observers {
+                access_log: serving
+                    .access_log
+                    .clone()
+                    .map(AccessLog::open)
+                    .transpose()?,
+                metrics: serving.metrics.map(|_| Metrics::new(&exchange)),
+            },
             serving,
-            known,
-            tasks,
-            discovery,
-        })
+            known: Known {
+                exchange,
+                directory: Arc::new(Mutex::new(directory)),
+            },
+            tasks: Tasks::default(),
+            certificate: Arc::default(),
+            discovery: CancellationToken::new(),
+        };
+        gateway.open().await?;
+        Ok(gateway)
     }
-}
 
-impl Gateway {
+    /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
+    async fn open(&self) -> Result<(), Failure> {
+        let Tasks { stop, tracker } = &self.tasks;
+        let certificates = self.certificates()?;
+        let doors = doors(&self.serving, certificates)?;
+        let (https, plain) = (addresses(&doors, true), addresses(&doors, false));
+        let metrics = self.serve_metrics()?;
+        self.known.discover(&self.discovery, tracker).await;
+        https::serve(doors, self.terms(), &self.known.exchange, stop, tracker);
+        tracing::info!(%https, %plain, %metrics, "ready");
+        Ok(())
+    }
+
+    fn terms(&self) -> Terms {
+        let serving = &self.serving;
+        Terms {
+            path: serving.path.clone(),
+            limits: Limits::of(descriptors::for_clients(serving.max_connections)),
+            throttle: Throttle::new(&serving.quotas),
+            trusted: serving.trusted.clone(),
+            observers: self.observers.clone(),
+        }
+    }
+
+    /// What HTTPS is served with, which follows the files.
+    fn certificates(&self) -> Result<Option<Certificates>, Failure> {
+        let Some(files) = &self.serving.tls else {
+            return Ok(None);
+        };
+        let certificates = self.watch(files)?;
+        if let Some(metrics) = &self.observers.metrics {
+            let shown = show_expiry(certificates.clone(), Arc::clone(metrics));
+            let stop = self.tasks.stop.clone();
+            let shown = async move { stop.run_until_cancelled(shown).await };
+            self.tasks.tracker.spawn(shown);
+        }
+        Ok(Some(certificates))
+    }
+
+    fn watch(&self, files: &TlsFiles) -> Result<Certificates, Failure> {
+        // The configuration had them loaded before: they were replaced this very moment.
+        let loaded = ServerTls::load(files).map_err(|error| {
+            let exit = if error.denied {
+                Exit::Permission
+            } else {
+                Exit::Config
+            };
+            error
+                .hint
+                .into_iter()
+                .fold(Failure::new(exit, error.text), Failure::hint)
+        })?;
+        let reload = Arc::clone(&self.certificate);
+        Ok(https::watch(
+            files.clone(),
+            loaded,
+            &self.tasks.stop,
+            reload,
+        ))
+    }
+
+    /// Serves the metrics, and says where.
+    fn serve_metrics(&self) -> Result<String, Failure> {
+        let (Some(addr), Some(metrics)) = (self.serving.metrics, &self.observers.metrics) else {
+            return Ok("none".to_owned());
+        };
+        let socket = listen::bind_metrics(addr)?;
+        let address = listen::shown(socket.local_addr());
+        let Tasks { stop, tracker } = &self.tasks;
+        listen::metrics::serve(socket, Arc::clone(metrics), stop, tracker);
+        Ok(address)
+    }
+
     fn discover_anew(&mut self) {
         self.discovery.cancel();
         self.discovery = self.tasks.stop.child_token();
@@ -87,6 +173,10 @@ impl Gateway {
 
 impl Daemon for Gateway {
     fn reload(&mut self) {
+        self.certificate.notify_one();
+        if let Some(access_log) = &self.observers.access_log {
+            access_log.reopen();
+        }
         match GatewayConfig::load(self.file.as_deref()) {
             Ok(config) => {
                 tracing::info!("configuration read again");
@@ -104,40 +194,25 @@ impl Daemon for Gateway {
     }
 
     async fn stop(self) {
+        self.discovery.cancel();
         self.tasks.end(&self.known.exchange).await;
+        if let Some(access_log) = &self.observers.access_log {
+            access_log.end(LAST_LINES).await;
+        }
     }
 }
 
-fn terms(serving: &Serving) -> Terms {
-    Terms {
-        path: serving.path.clone(),
-        limits: Limits::of(descriptors::for_clients(serving.max_connections)),
+/// Tells `metrics` until when the certificate is valid, each time it is another one.
+async fn show_expiry(mut certificates: Certificates, metrics: Arc<Metrics>) {
+    loop {
+        let validity = certificates.borrow_and_update().validity;
+        if let Some(validity) = validity {
+            metrics.certificate_expires(validity.not_after());
+        }
+        if certificates.changed().await.is_err() {
+            return;
+        }
     }
-}
-
-fn certificates(serving: &Serving) -> Result<Option<Certificates>, Failure> {
-    let Some(files) = &serving.tls else {
-        return Ok(None);
-    };
-    let fail = |error: String| Failure::new(crate::failure::Exit::Config, error);
-    use rustls::pki_types::pem::PemObject;
-    let chain = rustls::pki_types::CertificateDer::pem_file_iter(&files.certificate)
-        .map_err(|e| fail(e.to_string()))?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| fail(e.to_string()))?;
-    let key = rustls::pki_types::PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|e| fail(e.to_string()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| fail(e.to_string()))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|e| fail(e.to_string()))?;
-    server.alpn_protocols = https::ALPN.map(<[u8]>::to_vec).to_vec();
-    let (sender, receiver) = tokio::sync::watch::channel(Arc::new(server));
-    tokio::spawn(async move { sender.closed().await });
-    Ok(Some(receiver))
 }
 
 /// Binds what the configuration asks for.

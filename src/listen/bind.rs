@@ -17,7 +17,7 @@ use self::purpose::Purpose;
 #[cfg(unix)]
 use super::shown_path;
 use super::{https, shown};
-use crate::config::{Endpoint, EndpointAddr};
+use crate::config::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::failure::Failure;
 use crate::wire::Service;
 
@@ -106,6 +106,19 @@ pub fn bind_http(
         EndpointAddr::Unix(path) => unix(path, unix_mode).map(https::Socket::from),
     };
     unless_lacking(bound, endpoint, Purpose::Http(key))
+}
+
+/// Binds TCP for the metrics.
+///
+/// # Errors
+/// A [`Failure`] that says what to do. Must be called inside a runtime.
+pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
+    let endpoint = Endpoint {
+        addr: EndpointAddr::Loopback(addr),
+        optional: false,
+    };
+    let purpose = Purpose::Http("metrics-listen");
+    tcp(addr.get()).map_err(|error| purpose.refused(&endpoint, &error))
 }
 
 fn unless_lacking<T>(

@@ -3,40 +3,45 @@
 //! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. Plain
 //! HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
+mod asking;
 mod connection;
+mod forwarded;
 mod lengths;
 mod observed;
 mod quiet;
 mod request;
+mod tls;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Opened;
+pub use self::forwarded::Trusted;
+pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::access_log::AccessLog;
 use crate::exchange::Exchange;
 use crate::metrics::Metrics;
 use crate::record::Record;
+use crate::throttle::Throttle;
 
-/// What a [`ServerConfig`] must offer by ALPN, best first.
+/// What is offered by ALPN, best first.
 pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The path that clients use unless told otherwise.
 pub const DEFAULT_PATH: &str = "/KdcProxy";
 
 /// Where the current certificates are: each connection takes the ones that are there when it is accepted.
-pub type Certificates = watch::Receiver<Arc<ServerConfig>>;
+pub type Certificates = channel::Receiver<Arc<ServerTls>>;
 
 /// A listening socket of the gateway.
 #[derive(Debug)]
@@ -92,19 +97,23 @@ pub struct Limits {
     pub first_request: Duration,
     /// From the end of a request's headers to the end of its body.
     pub body: Duration,
+    /// Octets of the requests that wait for their answers, over all connections: a client that resets a stream may begin
+    /// another, while what it asked is still under way.
+    pub waiting: usize,
     /// From an answer to the end of the next request's headers, the time to take the answer included.
     pub idle_timeout: Duration,
 }
 
 impl Limits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
-    /// cost a place each, and half a minute spans the pauses of a login.
+    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are.
     #[must_use]
     pub fn of(max_connections: usize) -> Self {
         Self {
             max_connections,
             first_request: Duration::from_secs(10),
             body: Duration::from_secs(10),
+            waiting: 16 * 1024 * 1024,
             idle_timeout: Duration::from_secs(30),
         }
     }
@@ -149,6 +158,10 @@ pub struct Terms {
     pub limits: Limits,
     /// Who hears of each request.
     pub observers: Observers,
+    /// The bounds of what each client may ask for.
+    pub throttle: Throttle,
+    /// The reverse proxies that are believed.
+    pub trusted: Trusted,
 }
 
 /// What all connections of a gateway share.
@@ -156,6 +169,8 @@ pub struct Terms {
 struct Site {
     terms: Terms,
     exchange: Arc<Exchange>,
+    /// Places for the octets of requests.
+    waiting: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -175,6 +190,7 @@ pub fn serve(
         metrics.connections_from(move || connections.open());
     }
     let site = Arc::new(Site {
+        waiting: Arc::new(Semaphore::new(terms.limits.waiting)),
         terms,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),
@@ -197,32 +213,9 @@ async fn listen<L: Accept>(
     connections: Connections,
 ) {
     let open = |stream, seat| {
-        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow().config));
         let opened = Opened::new(Arc::clone(&site), seat);
         site.tasks.spawn(opened.serve(stream, certificates));
     };
     accept::each(socket, connections, open).await;
-}
-
-/// stub
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trusted {
-    networks: Vec<ipnet::IpNet>,
-    unix: bool,
-}
-impl Trusted {
-    /// a
-    pub fn add(&mut self, text: &str) -> Result<(), String> {
-        if text == "unix" {
-            self.unix = true;
-        } else {
-            self.networks
-                .push(text.parse().map_err(|_| "bad".to_owned())?);
-        }
-        Ok(())
-    }
-    /// a
-    pub fn is_empty(&self) -> bool {
-        !self.unix && self.networks.is_empty()
-    }
 }

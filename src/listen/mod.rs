@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use bind::{Kind, Listener, bind, bind_http};
+pub use bind::{Kind, Listener, bind, bind_http, bind_metrics};
 pub use inherit::Inherited;
 
 use crate::exchange::Exchange;
@@ -163,7 +163,7 @@ impl fmt::Display for Addresses {
 }
 
 /// The address of a UDP or TCP socket, as text.
-fn shown(address: std::io::Result<SocketAddr>) -> String {
+pub(crate) fn shown(address: std::io::Result<SocketAddr>) -> String {
     address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
 }
 

@@ -482,3 +482,50 @@ fn an_alias_is_the_same_realm() {
     assert!(!routes.is_same(&realm("ONE"), &realm("TWO")));
     assert!(!routes.is_same(&realm("TWO"), &realm("THREE")));
 }
+
+/// Two realms with an upstream each, and what asks the one.
+fn two_realms() -> (Routes, [Candidates; 2]) {
+    let mut routes = Routes::default();
+    routes.add(&exact("R"), &[], route(1, &[A]));
+    routes.add(&exact("S"), &[], route(2, &[B]));
+    let candidates = ["R", "S"].map(|name| routes.candidates(&realm(name), KDC).unwrap());
+    (routes, candidates)
+}
+
+#[test]
+fn cut_off_is_who_reaches_no_upstream_of_any_realm() {
+    let start = Instant::now();
+    let (mut routes, [r, s]) = two_realms();
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let slow = Fault::NotSent(Unsent::ConnectTimeout);
+    assert!(!routes.is_cut_off(start));
+    routes.record_fault(&r, A, &refused, start, start);
+    assert!(!routes.is_cut_off(start));
+    routes.record_fault(&s, B, &slow, start, start + SECOND);
+    let at = |millis| start + Duration::from_millis(millis);
+    assert!(routes.is_cut_off(at(1000)));
+    // What was seen too long ago says nothing.
+    assert!(routes.is_cut_off(at(9_999)));
+    assert!(!routes.is_cut_off(at(10_000)));
+    routes.record_fault(&r, A, &refused, at(10_000), at(10_000));
+    assert!(routes.is_cut_off(at(10_000)));
+    routes.record_reply(&s, B, at(10_001));
+    assert!(!routes.is_cut_off(at(10_001)));
+    assert!(!Routes::default().is_cut_off(start));
+}
+
+#[test]
+fn only_failed_connects_cut_off() {
+    let start = Instant::now();
+    for fault in faults() {
+        let (mut routes, [r, s]) = two_realms();
+        for (candidates, id) in [(&r, A), (&s, B)] {
+            routes.record_fault(candidates, id, &fault, start, start + SECOND);
+        }
+        let connects = matches!(
+            fault,
+            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout)
+        );
+        assert_eq!(routes.is_cut_off(start + SECOND), connects, "{fault:?}");
+    }
+}

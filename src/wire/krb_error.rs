@@ -9,6 +9,10 @@ use std::time::{Duration, SystemTime};
 
 /// KDC_ERR_POLICY: a proxy that refuses the request ([MS-KKDCP] 3.1.5.3; RFC 4120 7.5.9).
 pub const KDC_ERR_POLICY: i32 = 12;
+/// KDC_ERR_CLIENT_REVOKED: the client's credentials are revoked, or it is locked out (RFC 4120 7.5.9).
+pub const KDC_ERR_CLIENT_REVOKED: i32 = 18;
+/// KDC_ERR_PREAUTH_FAILED: a wrong password, or a wrong code (RFC 4120 7.5.9).
+pub const KDC_ERR_PREAUTH_FAILED: i32 = 24;
 /// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9).
 pub const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
 /// KRB_AP_ERR_REPEAT: the authenticator was seen before (RFC 4120 7.5.9).

@@ -1,10 +1,11 @@
 //! Bodies: what is relayed and answered, and what is not.
 
 use hyper::StatusCode;
+use tokio::net::UnixStream;
 
 use crate::clients::{Http, One, assert_refused, post};
 use crate::der::dig;
-use crate::gateway::Gateway;
+use crate::gateway::{ALIAS, Gateway};
 use crate::messages::{Kind, REALM, envelope, framed};
 
 fn proxied(kind: Kind) -> Vec<u8> {
@@ -141,4 +142,26 @@ async fn target_domain_chooses_and_another_realm_inside_is_the_kdcs_to_judge() {
     .await;
     assert_eq!(response.status, 200);
     assert_eq!(gateway.counters().other_realm.get(), 1);
+}
+
+#[tokio::test]
+async fn an_alias_is_no_other_realm() {
+    let gateway = Gateway::new().await;
+    for (inside, domain) in [(REALM, ALIAS), (ALIAS, REALM), (ALIAS, "example")] {
+        let request = framed(&Kind::Plain.request(inside).bytes);
+        let response = post(&gateway, Http::Two, &envelope(&request, Some(domain))).await;
+        assert_eq!(response.status, 200, "{inside} {domain}");
+    }
+    assert_eq!(gateway.counters().other_realm.get(), 0);
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_door_too() {
+    let gateway = Gateway::new().await;
+    let stream = UnixStream::connect(&gateway.unix).await.unwrap();
+    let mut one = One::over(stream);
+    for kind in Kind::ALL {
+        assert_eq!(one.post("", &proxied(kind)).await.status, 200);
+    }
+    assert_eq!(gateway.kdc.asked(), 4);
 }

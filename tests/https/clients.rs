@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use hyper::{HeaderMap, Request, StatusCode};
 use rustls::ClientConfig;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,18 +18,35 @@ use crate::gateway::Gateway;
 use crate::within;
 
 pub async fn tls(address: SocketAddr, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    handshake(stream, protocols, None).await
+}
+
+/// A certificate and its key, for a client that has one.
+pub type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// TLS over `stream`, as whoever `identity` says.
+pub async fn handshake(
+    stream: TcpStream,
+    protocols: &[&[u8]],
+    identity: Option<Identity>,
+) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(trusted().as_bytes()).unwrap();
     roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(vec![certificate], key)
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::from(address.ip());
+    let name = ServerName::from(stream.peer_addr().unwrap().ip());
     let connector = TlsConnector::from(Arc::new(config));
     within(connector.connect(name, stream)).await.unwrap()
 }
@@ -124,6 +141,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> One<S> {
         self.stream.flush().await.unwrap();
     }
 
+    /// The answer to a POST.
+    pub async fn post(&mut self, lines: &str, body: &[u8]) -> Response {
+        let length = body.len();
+        let head = format!("POST /KdcProxy HTTP/1.1\r\n{lines}Content-Length: {length}\r\n\r\n");
+        self.send([head.as_bytes(), body].concat()).await;
+        self.hear().await
+    }
+
     /// One response, which must say its length; and, where it says that the connection ends, that it does.
     pub async fn hear(&mut self) -> Response {
         let end = loop {
@@ -160,6 +185,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> One<S> {
             response.closed = true;
         }
         response
+    }
+
+    /// Takes a 413 without waiting for the end of the connection.
+    pub async fn refused_while_it_sends(&mut self) {
+        while !self.buffer.ends_with(b"KiB\n") {
+            assert!(self.read().await, "no response: {:?}", self.buffer);
+        }
+        assert!(self.buffer.starts_with(b"HTTP/1.1 413 "));
+        self.buffer.clear();
     }
 
     async fn read(&mut self) -> bool {

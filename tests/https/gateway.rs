@@ -1,6 +1,8 @@
 //! A gateway in this process, on a port of its own.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,30 +10,54 @@ use loopkdc::access_log::AccessLog;
 use loopkdc::answer::OnFailure;
 use loopkdc::counters::Counters;
 use loopkdc::exchange::{Exchange, Routing};
-use loopkdc::listen::https::{self, ALPN, Certificates, Door, Limits, Observers, Socket, Terms};
+use loopkdc::listen::https::{
+    self, ALPN, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
+};
 use loopkdc::metrics::Metrics;
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
+use loopkdc::throttle::{Quotas, Throttle};
 use loopkdc::upstream::Upstream;
 use loopkdc::upstream::kdc::{Kdc as Way, Terms as Kdcs, Transport};
 use loopkdc::wire::{ByService, Realm};
-use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificates::{Leaf, server};
+use crate::certificates::{Leaf, server, signed};
 use crate::kdc::{Act, Kdc};
 use crate::messages::REALM;
 
+/// Another name of the realm.
+pub const ALIAS: &str = "EXAMPLE";
+
 /// TLS with a new certificate.
-pub fn certificate() -> Arc<ServerConfig> {
+pub fn certificate() -> Arc<ServerTls> {
     let protocols = ALPN.map(|protocol| std::str::from_utf8(protocol).unwrap());
-    server(
+    let config = server(
         Leaf::Right,
         &[&rustls::version::TLS13, &rustls::version::TLS12],
         &protocols,
-    )
+    );
+    Arc::new(ServerTls {
+        config,
+        validity: None,
+    })
+}
+
+/// The files of a new certificate that clients trust, in `dir`.
+pub fn files(dir: &Path) -> TlsFiles {
+    let (certificate, key) = signed(Leaf::Right);
+    let files = TlsFiles {
+        certificate: dir.join("gateway.pem"),
+        key: dir.join("gateway-key.pem"),
+        client_ca: None,
+        require_client_cert: false,
+    };
+    fs::write(&files.certificate, certificate.pem()).unwrap();
+    fs::write(&files.key, key.serialize_pem()).unwrap();
+    files
 }
 
 pub struct Gateway {
@@ -42,7 +68,10 @@ pub struct Gateway {
     pub tasks: TaskTracker,
     pub tls: SocketAddr,
     pub plain: SocketAddr,
-    pub certificates: watch::Sender<Arc<ServerConfig>>,
+    pub unix: PathBuf,
+    /// Those in use, unless the test brought its own.
+    pub certificates: watch::Sender<Arc<ServerTls>>,
+    _dir: TempDir,
 }
 
 /// What a test asks for that differs from others.
@@ -53,6 +82,11 @@ pub struct Setup {
     pub kdc: Option<String>,
     pub limits: Limits,
     pub access_log: Option<AccessLog>,
+    pub quotas: Quotas,
+    pub trusted: Trusted,
+    /// The ways out.
+    pub upstreams: ByService<Option<Vec<UpstreamId>>>,
+    pub certificates: Option<Certificates>,
 }
 
 impl Default for Setup {
@@ -63,6 +97,10 @@ impl Default for Setup {
             kdc: None,
             limits: Limits::of(64),
             access_log: None,
+            quotas: Quotas::default(),
+            trusted: Trusted::default(),
+            upstreams: ByService::both(Some(vec![UpstreamId(0)])),
+            certificates: None,
         }
     }
 }
@@ -91,6 +129,18 @@ impl Setup {
         setup
     }
 
+    pub fn quotas(quotas: Quotas) -> Self {
+        Self {
+            quotas,
+            ..Self::default()
+        }
+    }
+
+    pub fn trusting(mut self, text: &str) -> Self {
+        self.trusted.add(text).unwrap();
+        self
+    }
+
     pub async fn start(self) -> Gateway {
         let kdc = Kdc::start(self.act).await;
         let address = self.kdc.unwrap_or_else(|| kdc.address.clone());
@@ -98,23 +148,30 @@ impl Setup {
         let way = Upstream::Kdc(Box::new(way));
         let mut routes = Routes::default();
         let route = Route {
-            upstreams: ByService::both(Some(vec![UpstreamId(0)])),
+            upstreams: self.upstreams,
             primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: Duration::from_millis(300),
             on_failure: OnFailure::Unreachable,
         };
-        let realm = Realm::parse(REALM.as_bytes()).unwrap();
-        routes.add(&RealmPattern::Exact(realm), &[], route);
+        let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
+        routes.add(&RealmPattern::Exact(realm), &[alias], route);
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
         let metrics = Metrics::new(&exchange);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (certificates, current) = watch::channel(certificate());
+        let current = self.certificates.unwrap_or(current);
         let (tls, plain) = (door(Some(current)).await, door(None).await);
         let addresses = (tls.1, plain.1);
-        let doors = vec![tls.0, plain.0];
+        let dir = tempfile::tempdir().unwrap();
+        let unix = dir.path().join("gateway.sock");
+        let local = Door {
+            socket: Socket::Unix(UnixListener::bind(&unix).unwrap()),
+            tls: None,
+        };
+        let doors = vec![tls.0, plain.0, local];
         let terms = Terms {
             path: "/KdcProxy".to_owned(),
             limits: self.limits,
@@ -122,6 +179,8 @@ impl Setup {
                 access_log: self.access_log,
                 metrics: Some(Arc::clone(&metrics)),
             },
+            throttle: Throttle::new(&self.quotas),
+            trusted: self.trusted,
         };
         https::serve(doors, terms, &exchange, &stop, &tasks);
         Gateway {
@@ -132,7 +191,9 @@ impl Setup {
             tasks,
             tls: addresses.0,
             plain: addresses.1,
+            unix,
             certificates,
+            _dir: dir,
         }
     }
 }

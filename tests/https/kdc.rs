@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::messages::{as_rep, changed, framed, krb_error, tgs_rep};
@@ -22,11 +23,14 @@ pub enum Act {
     Babble,
     /// KRB-ERROR with this code.
     Refuse(i32),
+    /// KRB-ERROR 24, as soon as [`Kdc::release`] says so.
+    RefuseLater,
 }
 
 pub struct Kdc {
     pub address: String,
     pub asked: Arc<AtomicUsize>,
+    pub release: Arc<Semaphore>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -35,11 +39,12 @@ impl Kdc {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
+        let release = Arc::new(Semaphore::new(0));
+        let (counter, released) = (Arc::clone(&asked), Arc::clone(&release));
         let serving = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let counter = Arc::clone(&counter);
+                let (counter, released) = (Arc::clone(&counter), Arc::clone(&released));
                 tokio::spawn(async move {
                     while let Ok(length) = stream.read_u32().await {
                         let mut request = vec![0; length as usize];
@@ -50,6 +55,10 @@ impl Kdc {
                             Act::NotServing => krb_error(29, None),
                             Act::Babble => b"220 ready".to_vec(),
                             Act::Refuse(code) => krb_error(code, None),
+                            Act::RefuseLater => {
+                                released.acquire().await.unwrap().forget();
+                                krb_error(24, None)
+                            }
                             Act::Reply => fitting(&request),
                         };
                         stream.write_all(&framed(&reply)).await.unwrap();
@@ -60,6 +69,7 @@ impl Kdc {
         Self {
             address,
             asked,
+            release,
             _serving: AbortOnDropHandle::new(serving),
         }
     }

@@ -29,11 +29,15 @@ mod kdc;
 
 mod access_log;
 mod bodies;
+mod crowds;
 mod deadlines;
 mod endings;
+mod health;
 mod lengths;
 mod metrics;
 mod paths;
+mod replaced;
+mod throttle;
 mod verdicts;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Paths, methods and health.
+//! Paths, methods, and which HTTP.
 
 use hyper::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,19 +44,6 @@ async fn only_post_is_served() {
     }
     assert_eq!(gateway.counters().refused.get(), 12);
     assert_eq!(gateway.kdc.asked(), 0);
-}
-
-#[tokio::test]
-async fn health_is_told_to_those_who_get_it() {
-    let gateway = Gateway::new().await;
-    for http in Http::ALL {
-        let response = ask(&gateway, http, "GET", "/healthz", b"").await;
-        assert_eq!(response.status, 200);
-        assert_eq!(response.text(), "loopkdc: ok\n");
-        let response = ask(&gateway, http, "POST", "/healthz", b"").await;
-        assert_refused(&response, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(response.header("allow"), Some("GET, HEAD"));
-    }
 }
 
 #[tokio::test]

@@ -31,6 +31,21 @@ async fn an_unknown_realm_is_not_found_and_no_other_is_named() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_not_offered_is_forbidden() {
+    let mut setup = Setup::default();
+    setup.upstreams.kpasswd = None;
+    let gateway = setup.start().await;
+    for response in answers(&gateway, REALM).await {
+        assert_refused(&response, StatusCode::FORBIDDEN);
+        let told = "loopkdc: this service of realm EXAMPLE.COM is not offered here\n";
+        assert_eq!(response.text(), told);
+    }
+    assert_eq!(gateway.kdc.asked(), 0);
+    let body = envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM));
+    assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_kdc_that_is_not_there_is_a_bad_gateway() {
     // Not even an address: one whose TCP is refused is asked over UDP, and then may have heard.
     let address = "nowhere".to_owned();

@@ -83,7 +83,7 @@ impl KdcProxy {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             ca_file: dir.join("ca.pem"),
             process: Process::start("loopkdc gateway", &mut command, "ready"),
-            request: " kind=",
+            request: " client=",
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -32,12 +34,8 @@ fn authority(trusted: bool) -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-/// TLS of these versions for an upstream on 127.0.0.1 that speaks `protocols`.
-pub fn server(
-    leaf: Leaf,
-    tls: &[&'static SupportedProtocolVersion],
-    protocols: &[&str],
-) -> Arc<ServerConfig> {
+/// A certificate and its key.
+pub fn signed(leaf: Leaf) -> (Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let name = if leaf == Leaf::WrongName {
         "127.0.0.2"
@@ -52,6 +50,16 @@ pub fn server(
     let certificate = params
         .signed_by(&key, authority(leaf != Leaf::Untrusted))
         .unwrap();
+    (certificate, key)
+}
+
+/// TLS of these versions for an upstream on 127.0.0.1 that speaks `protocols`.
+pub fn server(
+    leaf: Leaf,
+    tls: &[&'static SupportedProtocolVersion],
+    protocols: &[&str],
+) -> Arc<ServerConfig> {
+    let (certificate, key) = signed(leaf);
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use kdcs::KdcAddr;
 pub use realms::{Discover, KdcRealm, Kdcs};
-pub use serving::{AccessLog, Serving, TlsFiles};
+pub use serving::Serving;
 
 use super::error::Broken;
 use super::{file as shared, locate};
@@ -34,22 +34,26 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Reads and validates the file that was `given`, else the one in the usual places.
+    /// Reads and validates the file that was `given`, else the one in the usual places, and the certificate.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub fn load(given: Option<&Path>) -> Result<Self, Failure> {
         let (source, text) = locate::GATEWAY.read(given)?;
-        Self::build(&text, &source).map_err(|broken| broken.into_failure(Some((&source, &text))))
+        let config = shared::parse(&text).and_then(|file: File| {
+            let config = Self::build(&file, &source)?;
+            serving::check_files(&file.gateway, config.serving.tls.as_ref())?;
+            Ok(config)
+        });
+        config.map_err(|broken| broken.into_failure(Some((&source, &text))))
     }
 
-    /// `source`: the file, to whose directory the files in `text` are relative.
-    fn build(text: &str, source: &Path) -> Result<Self, Broken> {
-        let file: File = shared::parse(text)?;
+    /// `source`: where `file` is, to whose directory the files in it are relative. Opens none of them.
+    fn build(file: &File, source: &Path) -> Result<Self, Broken> {
         let base = source.parent().unwrap_or(Path::new(""));
         Ok(Self {
             serving: Serving::build(&file.gateway, base)?,
-            realms: realms::all(&file)?,
+            realms: realms::all(file)?,
             source: source.to_owned(),
         })
     }

@@ -1,16 +1,17 @@
 //! `[gateway]`: what is served, where, and within which bounds.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 
 use super::file::GatewayTable;
+use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
 use crate::config::listen::{Endpoint, EndpointAddr, LoopbackAddr, number, unix_mode};
-use crate::listen::https::{DEFAULT_PATH, Trusted};
+use crate::failure::Exit;
+use crate::listen::https::{DEFAULT_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted};
 use crate::throttle::Quotas;
 
 const HTTPS_PORT: u16 = 443;
@@ -40,49 +41,10 @@ pub struct Serving {
     pub max_in_flight_per_kdc: usize,
     /// How much one client may ask.
     pub quotas: Quotas,
-    /// Where a line for each request goes.
-    pub access_log: AccessLog,
-    /// Most such lines in a second.
-    pub access_log_lines_per_second: u32,
-    /// Whether they name principals.
-    pub log_principals: bool,
+    /// A line for each request, if they are wanted.
+    pub access_log: Option<Settings>,
     /// Where metrics are served.
     pub metrics: Option<LoopbackAddr>,
-}
-
-/// The files of a TLS server, all in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, and those that lead to its root.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// Who signs the certificates of clients.
-    pub client_ca: Option<PathBuf>,
-    /// Whether a client must show one.
-    pub require_client_cert: bool,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum AccessLog {
-    /// Nowhere.
-    Off,
-    /// To the standard error stream.
-    #[default]
-    Stderr,
-    /// To this file.
-    File(PathBuf),
-}
-
-impl fmt::Display for AccessLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("off"),
-            Self::Stderr => f.write_str("stderr"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
 }
 
 impl Serving {
@@ -139,14 +101,7 @@ impl Serving {
                     20,
                 )?,
             },
-            access_log: access_log(table.access_log.as_ref(), base)?,
-            access_log_lines_per_second: number(
-                table.access_log_lines_per_second.as_ref(),
-                "access-log-lines-per-second",
-                1..=1_000_000,
-                100,
-            )?,
-            log_principals: table.log_principals.unwrap_or(false),
+            access_log: access_log(table, base)?,
             metrics: table.metrics_listen.as_ref().map(metrics).transpose()?,
         })
     }
@@ -255,6 +210,31 @@ fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFile
     }
 }
 
+/// Reads the files that `tls` names: what is wrong with one is shown where it is named.
+pub(super) fn check_files(table: &GatewayTable, tls: Option<&TlsFiles>) -> Result<(), Broken> {
+    let refused = |error: TlsError| {
+        let named = match error.file {
+            TlsFile::Certificate => &table.certificate,
+            TlsFile::Key => &table.key,
+            TlsFile::ClientCa => &table.client_ca_file,
+        };
+        let exit = if error.denied {
+            Exit::Permission
+        } else {
+            Exit::Config
+        };
+        let broken = Broken::new(error.text).exit(exit);
+        let broken = error.hint.into_iter().fold(broken, Broken::hint);
+        match named {
+            Some(named) => broken.at(named.span()),
+            None => broken,
+        }
+    };
+    tls.map_or(Ok(()), |tls| {
+        ServerTls::load(tls).map(drop).map_err(refused)
+    })
+}
+
 fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
     let mut trusted = Trusted::default();
     for Written { text, place } in list
@@ -281,15 +261,29 @@ fn path(written: &Spanned<String>) -> Result<String, Broken> {
     }
 }
 
-fn access_log(written: Option<&Spanned<String>>, base: &Path) -> Result<AccessLog, Broken> {
-    match written.map(|written| (written.get_ref().as_str(), written.span())) {
-        None | Some(("stderr", _)) => Ok(AccessLog::Stderr),
-        Some(("off", _)) => Ok(AccessLog::Off),
-        Some(("", span)) => Err(Broken::new("the access log has no name")
-            .hint("write \"stderr\", \"off\" or a file")
-            .at(span)),
-        Some((file, _)) => Ok(AccessLog::File(base.join(file))),
-    }
+fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<Settings>, Broken> {
+    let lines_per_second = number(
+        table.access_log_lines_per_second.as_ref(),
+        "access-log-lines-per-second",
+        1..=1_000_000,
+        100,
+    )?;
+    let written = table.access_log.as_ref();
+    let target = match written.map(|written| (written.get_ref().as_str(), written.span())) {
+        None | Some(("stderr", _)) => Target::Stderr,
+        Some(("off", _)) => return Ok(None),
+        Some(("", span)) => {
+            return Err(Broken::new("the access log has no name")
+                .hint("write \"stderr\", \"off\" or a file")
+                .at(span));
+        }
+        Some((file, _)) => Target::File(base.join(file)),
+    };
+    Ok(Some(Settings {
+        target,
+        lines_per_second,
+        principals: table.log_principals.unwrap_or(false),
+    }))
 }
 
 fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, Broken> {

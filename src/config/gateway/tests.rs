@@ -26,8 +26,7 @@ const GATEWAY: &str = "[gateway]\ncertificate = \"c\"\nkey = \"k\"\n";
 const REALM: &str = "[realms.\"A\"]\nkdcs = [\"k\"]\n";
 
 fn build(text: &str) -> GatewayConfig {
-    GatewayConfig::build(text, Path::new("/nowhere/gateway.toml"))
-        .unwrap_or_else(|broken| panic!("{}", show(text, broken)))
+    try_build(text).unwrap_or_else(|broken| panic!("{}", show(text, broken)))
 }
 
 /// A gateway with these lines in its table.
@@ -44,10 +43,15 @@ fn realm(lines: &str) -> super::KdcRealm {
 
 /// What the user reads.
 fn error(text: &str) -> String {
-    match GatewayConfig::build(text, Path::new("/nowhere/gateway.toml")) {
+    match try_build(text) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(broken) => show(text, broken),
     }
+}
+
+fn try_build(text: &str) -> Result<GatewayConfig, crate::config::error::Broken> {
+    let file = crate::config::file::parse(text)?;
+    GatewayConfig::build(&file, Path::new("/nowhere/gateway.toml"))
 }
 
 fn show(text: &str, broken: crate::config::error::Broken) -> String {

@@ -1,6 +1,7 @@
 //! What is valid, and still worth a word.
 
 use super::{GatewayConfig, Serving};
+use crate::listen::https::Trusted;
 
 impl GatewayConfig {
     /// One line each: lower case, no full stop.
@@ -16,7 +17,7 @@ impl GatewayConfig {
             tls,
             ..
         } = &self.serving;
-        if !plain.is_empty() && trusted.is_empty() {
+        if !plain.is_empty() && *trusted == Trusted::default() {
             warnings.push(
                 "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one".to_owned(),
             );
@@ -27,7 +28,8 @@ impl GatewayConfig {
                 "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there".to_owned(),
             );
         }
-        if self.serving.log_principals {
+        let log = self.serving.access_log.as_ref();
+        if log.is_some_and(|log| log.principals) {
             warnings.push("log-principals: the access log names who logs in".to_owned());
         }
         warnings

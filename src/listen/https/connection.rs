@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 use super::Site;
 use super::lengths::Counted;
 use super::quiet::Quiet;
-use super::request::{Door, MAX_BODY, Requests};
+use super::request::{Door, MAX_BODY, Peer, Requests};
 use crate::listen::accept::Stream;
 use crate::listen::seats::Seat;
 
@@ -63,18 +63,26 @@ impl Opened {
 
     /// Serves `stream` to its end.
     pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerConfig>>) {
-        let peer = stream.peer();
-        let transport = if tls.is_some() { "https" } else { "http" };
-        let door = Door::new(Arc::clone(&self.site), self.quiet.clone(), transport, peer);
+        let mut peer = Peer {
+            transport: "http",
+            address: stream.peer(),
+            certificate: None,
+        };
+        let door = |peer| Door::new(Arc::clone(&self.site), self.quiet.clone(), peer);
         let Some(tls) = tls else {
-            return self.http1(stream, door).await;
+            return self.http1(stream, door(peer)).await;
         };
         if let Some(stream) = self.handshake(stream, tls).await {
+            let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                self.http2(stream, door).await;
+            let is_http2 = session.alpn_protocol() == Some(b"h2");
+            peer.transport = "https";
+            let leaf = session.peer_certificates().and_then(<[_]>::first);
+            peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
+            if is_http2 {
+                self.http2(stream, door(peer)).await;
             } else {
-                self.http1(stream, door).await;
+                self.http1(stream, door(peer)).await;
             }
         }
     }

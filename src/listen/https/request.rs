@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -19,8 +19,7 @@ use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::words::{self, Refusal};
-use crate::answer::Answer;
-use crate::exchange::Arrival;
+use crate::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::MAX_REQUEST;
 use crate::wire::proxied::{self, Proxied, Unproxied};
 
@@ -31,14 +30,22 @@ const BODIES: usize = 2 * MAX_BODY;
 
 const HEALTH: &str = "/healthz";
 
-type Said = Result<Response<Full<Bytes>>, Refusal>;
+pub(super) type Said = Result<Response<Full<Bytes>>, Refusal>;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) transport: &'static str,
+    /// Its address, if it is not on a Unix socket.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) certificate: Option<CertificateSlot>,
+}
 
 /// What the requests of one connection share.
 pub(super) struct Door {
     pub(super) site: Arc<Site>,
     pub(super) quiet: Quiet,
-    pub(super) transport: &'static str,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) peer: Peer,
     pub(super) lengths: Arc<Lengths>,
     /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
     pub(super) unread: AtomicBool,
@@ -46,16 +53,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(
-        site: Arc<Site>,
-        quiet: Quiet,
-        transport: &'static str,
-        peer: Option<SocketAddr>,
-    ) -> Self {
+    pub(super) fn new(site: Arc<Site>, quiet: Quiet, peer: Peer) -> Self {
         Self {
             site,
             quiet,
-            transport,
             peer,
             lengths: Arc::default(),
             unread: AtomicBool::new(false),
@@ -65,14 +66,21 @@ impl Door {
 
     async fn respond(&self, request: Request<Incoming>, begun: Begun) -> Response<Full<Bytes>> {
         let version = request.version();
-        let mut observed = self.observe(&request);
-        let (mut response, close) = match self.handle(request, begun, &mut observed).await {
+        let is_head = request.method() == Method::HEAD;
+        let client = self.client(request.headers());
+        let mut observed = self.observe(&request, &client);
+        let handled = self.handle(request, client, begun, &mut observed).await;
+        let (mut response, close) = match handled {
             Ok(response) => (response, false),
             Err(refusal) => {
-                tracing::debug!(peer = ?self.peer, status = %refusal.status, "{}", refusal.text);
+                tracing::debug!(client = ?client.address, status = %refusal.status, "{}", refusal.text);
                 (words::refusal(&refusal), refusal.close)
             }
         };
+        if is_head && version == Version::HTTP_2 {
+            // hyper leaves it out over HTTP/1 only (RFC 9110 9.3.2).
+            *response.body_mut() = Full::default();
+        }
         if version < Version::HTTP_11 {
             // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
             // goes by the version where a client asks to keep the connection, and by the header where it does not.
@@ -86,28 +94,54 @@ impl Door {
     }
 
     /// Load balancers look often, and nobody at that.
-    fn observe(&self, request: &Request<Incoming>) -> Observed {
+    fn observe(&self, request: &Request<Incoming>, client: &Client) -> Observed {
         if request.uri().path() == HEALTH {
             return Observed::ignored();
         }
-        Observed::begin(&self.site, self.peer.map(|peer| peer.ip()))
+        Observed::begin(&self.site, client.address)
+    }
+
+    /// Who asks: the other end, or whom a trusted proxy there asks for.
+    fn client(&self, headers: &HeaderMap) -> Client {
+        let trusted = &self.site.terms.trusted;
+        let (address, by_proxy) = trusted.client(self.peer.address, headers);
+        // A certificate that a proxy shows is its own.
+        let certificate = self.peer.certificate.filter(|_| !by_proxy);
+        Client {
+            address,
+            certificate,
+        }
     }
 
     async fn handle(
         &self,
         request: Request<Incoming>,
+        client: Client,
         begun: Begun,
         observed: &mut Observed,
     ) -> Said {
         let checked = self.check_lengths(&request);
-        match checked.and_then(|()| self.find(&request)) {
-            Ok(Found::KdcProxy) => self.relay(request, begun, observed).await,
-            Ok(Found::Health) => Ok(self.health()),
-            Err(refusal) => {
-                self.site.exchange.counters().refused.add();
-                Err(self.unread(request.body(), refusal))
-            }
+        let found = checked.and_then(|()| self.find(&request));
+        if let Ok(Found::Health) = found {
+            // Load balancers ask often and at their own pace.
+            return Ok(self.health());
         }
+        let admitted = self.site.terms.throttle.admit(&client);
+        let admitted = admitted.map_err(|wait| self.throttled(wait));
+        if let Err(refusal) = admitted {
+            return Err(self.unread(request.body(), refusal));
+        }
+        if let Err(refusal) = found {
+            self.site.exchange.counters().refused.add();
+            return Err(self.unread(request.body(), refusal));
+        }
+        self.relay(request, client, begun, observed).await
+    }
+
+    /// Asks a client for its patience.
+    pub(super) fn throttled(&self, wait: Wait) -> Refusal {
+        self.site.exchange.counters().throttled.add();
+        Refusal::throttled(wait)
     }
 
     /// Refuses what says its length twice over.
@@ -145,6 +179,9 @@ impl Door {
     fn health(&self) -> Response<Full<Bytes>> {
         if self.site.stop.is_cancelled() {
             words::text(StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        } else if self.site.exchange.is_cut_off() {
+            let text = "no KDC of any realm can be reached";
+            words::text(StatusCode::SERVICE_UNAVAILABLE, text)
         } else {
             words::text(StatusCode::OK, "ok")
         }
@@ -162,6 +199,7 @@ impl Door {
     async fn relay(
         &self,
         request: Request<Incoming>,
+        client: Client,
         mut begun: Begun,
         observed: &mut Observed,
     ) -> Said {
@@ -187,7 +225,7 @@ impl Door {
         })?;
         observed.asks(&proxied.message);
         self.note_other_realm(&proxied);
-        self.answer(proxied, observed).await
+        self.answer(proxied, client, observed).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
@@ -196,7 +234,7 @@ impl Door {
         let inside = proxied.other_realm.as_ref();
         if let Some(inside) = inside.filter(|inside| !exchange.is_same_realm(inside, domain)) {
             exchange.counters().other_realm.add();
-            tracing::debug!(peer = ?self.peer, %domain, %inside, "another realm inside than the target-domain");
+            tracing::debug!(peer = ?self.peer.address, %domain, %inside, "another realm inside than the target-domain");
         }
     }
 
@@ -222,20 +260,6 @@ impl Door {
         let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
         read.unwrap_or_else(|_| Err(late()))
             .map_err(|refusal| self.unread(&body, refusal))
-    }
-
-    async fn answer(&self, proxied: Proxied, observed: &mut Observed) -> Said {
-        let arrival = Arrival {
-            primary: proxied.wants_primary(),
-            ..Arrival::now(self.transport)
-        };
-        let had_length = proxied.had_length;
-        let answered = self.site.exchange.answer(proxied.message, arrival).await;
-        observed.hears(&answered);
-        match answered.answer {
-            Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
-            Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
-        }
     }
 }
 

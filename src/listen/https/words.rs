@@ -6,12 +6,13 @@ use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use crate::answer::{Cause, Verdict};
+use crate::throttle::Wait;
 
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Seconds after which an overloaded gateway may be asked again: what is under way then will have ended.
-const LATER: HeaderValue = HeaderValue::from_static("1");
+const LATER: u64 = 1;
 
 /// An answer that is no reply.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Refusal {
     pub(super) text: String,
     /// The methods that the path knows, where that is what was wrong.
     pub(super) allow: Option<&'static str>,
+    /// Seconds after which it may be asked again, where that is known.
+    pub(super) retry_after: Option<u64>,
     /// Whether the connection ends with it: what follows in it can't be trusted to be a request.
     pub(super) close: bool,
 }
@@ -31,6 +34,7 @@ impl Refusal {
             status,
             text: text.into(),
             allow: None,
+            retry_after: None,
             close: false,
         }
     }
@@ -51,6 +55,21 @@ impl Refusal {
         refusal.allow = Some(allow);
         refusal
     }
+
+    pub(super) fn overloaded() -> Self {
+        let text = "too many requests are under way";
+        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, text);
+        refusal.retry_after = Some(LATER);
+        refusal
+    }
+
+    pub(super) fn throttled(wait: Wait) -> Self {
+        let seconds = wait.seconds();
+        let text = format!("too many requests: try again in {seconds} s");
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, text);
+        refusal.retry_after = Some(seconds);
+        refusal
+    }
 }
 
 impl From<&Verdict> for Refusal {
@@ -67,10 +86,7 @@ impl From<&Verdict> for Refusal {
                 StatusCode::FORBIDDEN,
                 format!("this service of realm {realm} is not offered here"),
             ),
-            Cause::Overloaded => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many requests are under way".to_owned(),
-            ),
+            Cause::Overloaded => return Self::overloaded(),
             Cause::Unanswered => (
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("the KDC of realm {realm} did not answer in time"),
@@ -115,8 +131,8 @@ pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
     if let Some(allow) = refusal.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
-    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, LATER);
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     response
 }

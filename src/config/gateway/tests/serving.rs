@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{build, error, refused, serving};
-use crate::config::gateway::AccessLog;
+use crate::access_log::{Settings, Target};
 
 refused! {
     https_without_a_certificate: "[gateway]\n" => r#"
@@ -82,11 +82,26 @@ fn files_are_relative_to_the_configuration() {
     assert_eq!(tls.key, Path::new("/nowhere/k"));
     assert_eq!(tls.client_ca.unwrap(), Path::new("/nowhere/sub/ca"));
     assert!(!tls.require_client_cert);
-    assert_eq!(
-        serving("access-log = \"a.log\"").access_log,
-        AccessLog::File("/nowhere/a.log".into())
-    );
-    assert_eq!(serving("access-log = \"off\"").access_log, AccessLog::Off);
+    let log = serving("access-log = \"a.log\"").access_log.unwrap();
+    assert_eq!(log.target, Target::File("/nowhere/a.log".into()));
+}
+
+#[test]
+fn the_access_log_is_on_and_names_nobody_unless_told_otherwise() {
+    let usual = Settings {
+        target: Target::Stderr,
+        lines_per_second: 100,
+        principals: false,
+    };
+    assert_eq!(serving("").access_log, Some(usual.clone()));
+    assert_eq!(serving("access-log = \"off\"").access_log, None);
+    let told = Settings {
+        lines_per_second: 7,
+        principals: true,
+        ..usual
+    };
+    let lines = "access-log-lines-per-second = 7\nlog-principals = true";
+    assert_eq!(serving(lines).access_log, Some(told));
 }
 
 #[test]

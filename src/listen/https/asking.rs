@@ -1,0 +1,88 @@
+//! What a request that was understood is answered with, and what its client is charged for it.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+
+use super::observed::Observed;
+use super::request::{Door, Said};
+use super::words::{self, Refusal};
+use crate::answer::Answer;
+use crate::exchange::{Answered, Arrival, Source};
+use crate::throttle::{Client, Throttle};
+use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
+use crate::wire::proxied::{self, Proxied};
+use crate::wire::{KerberosMessage, Kind, Resend};
+
+impl Door {
+    /// Asks, unless too many of this client's passwords were wrong and this is another.
+    pub(super) async fn answer(
+        &self,
+        proxied: Proxied,
+        client: Client,
+        observed: &mut Observed,
+    ) -> Said {
+        let arrival = Arrival {
+            primary: proxied.wants_primary(),
+            ..Arrival::now(self.peer.transport)
+        };
+        let (message, had_length) = (proxied.message, proxied.had_length);
+        let realm = self.site.exchange.configured(message.realm());
+        let realm = realm.as_ref().unwrap_or(message.realm()).key();
+        let is_login = message.kind() == Kind::AsReq;
+        if is_login && message.resend() == Resend::Once {
+            let admitted = self.site.terms.throttle.admit_login(&client, &realm);
+            admitted.map_err(|wait| self.throttled(wait))?;
+        }
+        let answered = self.ask(message, arrival, move |throttle, answered| {
+            // A copy is the same password once more.
+            if is_login && answered.source != Source::Lookaside && is_wrong(&answered.answer) {
+                throttle.count_failure(&client, &realm);
+            }
+        });
+        let answered = answered.await?;
+        observed.hears(&answered);
+        match answered.answer {
+            Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
+            Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
+        }
+    }
+
+    /// Asks in a task of its own, which also sees the answer that no client waits for any more: its password was tried and
+    /// its octets are held all the same.
+    async fn ask(
+        &self,
+        message: KerberosMessage,
+        arrival: Arrival,
+        see: impl FnOnce(&Throttle, &Answered) + Send + 'static,
+    ) -> Result<Answered, Refusal> {
+        let octets = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
+        let Ok(held) = Arc::clone(&self.site.waiting).try_acquire_many_owned(octets) else {
+            self.site.exchange.counters().overloaded.add();
+            return Err(Refusal::overloaded());
+        };
+        let site = Arc::clone(&self.site);
+        let asked = self.site.tasks.spawn(async move {
+            let answered = site.exchange.answer(message, arrival).await;
+            see(&site.terms.throttle, &answered);
+            drop(held);
+            answered
+        });
+        let dropped = |_| {
+            let text = "the request was dropped";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+        };
+        asked.await.map_err(dropped)
+    }
+}
+
+/// Whether a KDC said that the password was wrong, or that there were too many of them.
+fn is_wrong(answer: &Answer) -> bool {
+    let Answer::Reply(reply) = answer else {
+        return false;
+    };
+    matches!(
+        reply.error_code(),
+        Some(KDC_ERR_PREAUTH_FAILED | KDC_ERR_CLIENT_REVOKED)
+    )
+}

@@ -1,0 +1,150 @@
+use governor::clock::FakeRelativeClock;
+
+use super::*;
+use crate::wire::Realm;
+
+const QUOTAS: Quotas = Quotas {
+    requests_per_second: 10,
+    burst: 3,
+    failures_per_minute: 6,
+    failure_burst: 2,
+};
+
+fn throttle(quotas: Quotas) -> (Throttle<FakeRelativeClock>, FakeRelativeClock) {
+    let clock = FakeRelativeClock::default();
+    // Some time after the start, as in a process that runs.
+    let throttle = Throttle::by(&quotas, &clock);
+    clock.advance(Duration::from_secs(1000));
+    (throttle, clock)
+}
+
+fn at(address: &str) -> Client {
+    Client {
+        address: Some(address.parse().unwrap()),
+        certificate: None,
+    }
+}
+
+fn realm(name: &str) -> RealmKey {
+    Realm::parse(name.as_bytes()).unwrap().key()
+}
+
+/// How many of the next hundred requests are admitted.
+fn admitted(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> usize {
+    (0..100).filter(|_| throttle.admit(client).is_ok()).count()
+}
+
+#[test]
+fn a_burst_is_admitted_and_then_the_rate() {
+    let (throttle, clock) = throttle(QUOTAS);
+    let client = at("192.0.2.1");
+    assert_eq!(admitted(&throttle, &client), 3);
+    clock.advance(Duration::from_millis(99));
+    assert_eq!(admitted(&throttle, &client), 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(admitted(&throttle, &client), 1);
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(admitted(&throttle, &client), 3);
+}
+
+#[test]
+fn each_client_has_its_own_and_shares_it_with_its_network() {
+    let (throttle, _clock) = throttle(QUOTAS);
+    let local = Client {
+        address: None,
+        certificate: None,
+    };
+    // Any two share a slot once in 65,536 times: one such pair among these is allowed for.
+    let spent = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"].map(at);
+    let served: usize = spent
+        .iter()
+        .chain([&local])
+        .map(|client| admitted(&throttle, client))
+        .sum();
+    assert!(served >= 12, "{served}");
+    for (namesake, of) in [
+        ("::ffff:192.0.2.1", &spent[0]),
+        ("2001:db8::ffff:0:0:9", &spent[2]),
+    ] {
+        assert_eq!(admitted(&throttle, &at(namesake)), 0, "{of:?}");
+    }
+}
+
+#[test]
+fn a_certificate_counts_wherever_it_is_shown() {
+    let (throttle, clock) = throttle(QUOTAS);
+    let shown = |address: &str| Client {
+        certificate: Some(throttle.certificate(b"certificate")),
+        ..at(address)
+    };
+    let served: usize = (0..50)
+        .map(|host| admitted(&throttle, &shown(&format!("198.51.100.{host}"))))
+        .sum();
+    // Fewer if it shares its slot with one of the addresses.
+    assert!((1..=3).contains(&served), "{served}");
+    clock.advance(Duration::from_secs(3600));
+    assert!(admitted(&throttle, &shown("192.0.2.1")) > 0);
+}
+
+#[test]
+fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
+    let (throttle, clock) = throttle(QUOTAS);
+    let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
+    for _ in 0..2 {
+        // Looking costs nothing.
+        for _ in 0..100 {
+            assert_eq!(throttle.admit_login(&client, &here), Ok(()));
+        }
+        throttle.count_failure(&client, &here);
+    }
+    let wait = throttle.admit_login(&client, &here).unwrap_err();
+    assert_eq!(wait.seconds(), 10);
+    // What was under way holds up nobody for longer.
+    for _ in 0..100 {
+        throttle.count_failure(&client, &here);
+    }
+    clock.advance(Duration::from_millis(9_001));
+    let wait = throttle.admit_login(&client, &realm("example.com"));
+    assert_eq!(wait.unwrap_err().seconds(), 1);
+    let elsewhere = [
+        throttle.admit_login(&at("192.0.2.2"), &here),
+        throttle.admit_login(&client, &realm("OTHER.EXAMPLE")),
+    ];
+    assert!(elsewhere.contains(&Ok(())), "{elsewhere:?}");
+    clock.advance(Duration::from_millis(999));
+    assert_eq!(throttle.admit_login(&client, &here), Ok(()));
+    throttle.count_failure(&client, &here);
+    assert!(throttle.admit_login(&client, &here).is_err());
+}
+
+#[test]
+fn nought_is_no_bound() {
+    for quotas in [
+        Quotas::default(),
+        Quotas {
+            burst: 0,
+            failure_burst: 0,
+            ..QUOTAS
+        },
+        Quotas {
+            requests_per_second: 0,
+            failures_per_minute: 0,
+            ..QUOTAS
+        },
+    ] {
+        let (throttle, _clock) = throttle(quotas);
+        let (client, realm) = (at("192.0.2.1"), realm("R"));
+        assert_eq!(admitted(&throttle, &client), 100);
+        for _ in 0..100 {
+            throttle.count_failure(&client, &realm);
+        }
+        assert_eq!(throttle.admit_login(&client, &realm), Ok(()));
+    }
+}
+
+#[test]
+fn whole_seconds_are_told_and_at_least_one() {
+    for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (6000, 6)] {
+        assert_eq!(Wait(Duration::from_millis(millis)).seconds(), seconds);
+    }
+}

@@ -1,0 +1,124 @@
+//! Clients in numbers: what they hold is bounded, and others are served.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::clients::{Http, One, Two, assert_refused, post};
+use crate::gateway::{Gateway, Setup};
+use crate::kdc::Act;
+use crate::messages::{Kind, REALM, envelope, framed};
+use crate::{eventually, within};
+
+const CROWD: usize = 2000;
+
+fn body() -> Vec<u8> {
+    envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM))
+}
+
+/// Both ends of each connection are in this process.
+fn raise_limit_of_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    assert!(
+        maximum.is_none_or(|most| most as usize > 2 * CROWD + 100),
+        "ulimit -Hn"
+    );
+}
+
+#[tokio::test]
+async fn two_thousand_connections_are_open_at_once_and_each_is_served() {
+    raise_limit_of_descriptors();
+    let patient = |limits: &mut loopkdc::listen::https::Limits| {
+        limits.max_connections = CROWD + 10;
+        limits.first_request = Duration::from_secs(600);
+    };
+    let gateway = Setup::limits(patient).start().await;
+    let mut crowd = Vec::new();
+    for _ in 0..CROWD {
+        let mut one = One::plain(&gateway).await;
+        one.send("GET /healthz HTTP/1.1\r\nX: ").await;
+        crowd.push(one);
+    }
+    for http in Http::ALL {
+        assert_eq!(post(&gateway, http, &body()).await.status, 200);
+    }
+    for one in &mut crowd {
+        one.send("y\r\n\r\n").await;
+        assert_eq!(one.hear().await.status, 200);
+    }
+    assert_eq!(gateway.counters().evicted.get(), 0);
+}
+
+/// Opens streams and resets each at once, until the connection is ended.
+async fn reset_without_end(gateway: &Gateway) -> usize {
+    let two = Two::connect(gateway).await;
+    let (mut requests, mut resets) = (two.requests, 0);
+    let flood = async {
+        loop {
+            let Ok(ready) = requests.clone().ready().await else {
+                return;
+            };
+            requests = ready;
+            let request = Two::request("POST", "/KdcProxy");
+            let Ok((_, mut stream)) = requests.send_request(request, false) else {
+                return;
+            };
+            stream.send_reset(h2::Reason::CANCEL);
+            resets += 1;
+            // One thread for both ends: the frames must get their turn, many at once.
+            if resets % 50 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    within(flood).await;
+    let end = within(two.connection).await.unwrap();
+    // What reason was given is lost where the flood's own writing fails first.
+    assert!(end.is_err(), "{end:?}");
+    resets
+}
+
+/// CVE-2023-44487.
+#[tokio::test]
+async fn streams_reset_in_numbers_end_their_connection_and_no_other() {
+    let gateway = Gateway::new().await;
+    let mut other = Two::connect(&gateway).await;
+    let served = async {
+        for _ in 0..50 {
+            let response = other.ask(Two::request("POST", "/KdcProxy"), body()).await;
+            assert_eq!(response.status, 200);
+        }
+    };
+    let floods = futures_util::future::join_all((0..10).map(|_| reset_without_end(&gateway)));
+    let (resets, ()) = tokio::join!(floods, served);
+    // Some more are on their way before the flood hears of its end.
+    assert!(resets.iter().all(|resets| *resets < 1000), "{resets:?}");
+    assert_eq!(gateway.kdc.asked(), 50);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_answer_is_bounded_even_if_nobody_waits_for_it() {
+    let plain = |realm| Kind::Plain.request(realm).bytes;
+    let mut setup = Setup::kdc_that(Act::Silence);
+    setup.limits.waiting = plain(REALM).len() * 3 / 2;
+    let gateway = setup.start().await;
+    let mut two = Two::connect(&gateway).await;
+    let request = Two::request("POST", "/KdcProxy");
+    let (response, mut stream) = two.requests.send_request(request, false).unwrap();
+    stream.send_data(body().into(), true).unwrap();
+    eventually(|| gateway.kdc.asked() == 1).await;
+    let turned_away = post(&gateway, Http::One, &body()).await;
+    assert_refused(&turned_away, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(turned_away.header("retry-after"), Some("1"));
+    stream.send_reset(h2::Reason::CANCEL);
+    drop(response);
+    let again = two.ask(Two::request("POST", "/KdcProxy"), body()).await;
+    assert_refused(&again, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(gateway.counters().overloaded.get(), 2);
+    eventually(|| gateway.counters().failed.get() == 1).await;
+    let served = post(&gateway, Http::One, &body()).await;
+    assert_refused(&served, StatusCode::GATEWAY_TIMEOUT);
+}

@@ -1,0 +1,293 @@
+//! Clients that ask for too much, or try too many passwords; and who they are.
+
+use hyper::StatusCode;
+use loopkdc::listen::https::{ServerTls, TlsFiles, watch};
+use loopkdc::throttle::Quotas;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::clients::{Http, Identity, One, Response, Two, assert_refused, handshake, post};
+use crate::gateway::{ALIAS, Gateway, Setup, files};
+use crate::kdc::Act;
+use crate::messages::{Kind, REALM, envelope, framed};
+use crate::{eventually, within};
+
+/// Three at once, and then as little as can be told.
+const FEW: Quotas = Quotas {
+    requests_per_second: 1,
+    burst: 3,
+    failures_per_minute: 0,
+    failure_burst: 0,
+};
+
+fn body(kind: Kind) -> Vec<u8> {
+    envelope(&framed(&kind.request(REALM).bytes), Some(REALM))
+}
+
+/// How many of twenty requests at once are answered, on connections of their own where one is ended; a slow machine may
+/// see one or two more than the burst.
+async fn served(gateway: &Gateway, lines: &str) -> usize {
+    let mut served = 0;
+    for _ in 0..20 {
+        let mut one = One::plain(gateway).await;
+        let response = one.post(lines, &body(Kind::Plain)).await;
+        if response.status == 200 {
+            served += 1;
+        } else {
+            assert_wait(&response, 1);
+        }
+    }
+    served
+}
+
+fn assert_wait(response: &Response, most: u64) {
+    assert_refused(response, StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=most).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn whoever_asks_too_much_is_told_when_to_come_back() {
+    for http in Http::ALL {
+        let gateway = Setup::quotas(FEW).start().await;
+        let response = loop {
+            let response = post(&gateway, http, &body(Kind::Plain)).await;
+            if response.status != 200 {
+                break response;
+            }
+            assert!(gateway.kdc.asked() < 20, "no bound");
+        };
+        assert_wait(&response, 1);
+        assert!(gateway.kdc.asked() >= 3);
+        assert_eq!(gateway.counters().throttled.get(), 1);
+        assert_eq!(gateway.counters().refused.get(), 0);
+        let health = crate::clients::ask(&gateway, http, "GET", "/healthz", b"").await;
+        assert_eq!(health.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_not_read() {
+    let gateway = Setup::quotas(FEW).start().await;
+    served(&gateway, "").await;
+    // No octet of the body is sent, and none waited for.
+    let mut one = One::plain(&gateway).await;
+    one.send("POST /KdcProxy HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+        .await;
+    let response = one.hear().await;
+    assert_wait(&response, 1);
+    assert!(response.closed);
+    let mut two = Two::connect(&gateway).await;
+    let request = Two::request("POST", "/KdcProxy");
+    let (response, _body) = two.requests.send_request(request, false).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), 429);
+}
+
+#[tokio::test]
+async fn requests_that_are_refused_cost_as_much() {
+    let gateway = Setup::quotas(FEW).start().await;
+    for _ in 0..3 {
+        let mut one = One::plain(&gateway).await;
+        one.send("GET /else HTTP/1.1\r\n\r\n").await;
+        assert_eq!(one.hear().await.status, 404);
+    }
+    assert!(served(&gateway, "").await < 3);
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_count_each_for_themselves() {
+    let gateway = Setup::quotas(FEW).trusting("127.0.0.1").start().await;
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        let lines = format!("X-Forwarded-For: 203.0.113.1, {client}\r\n");
+        let served = served(&gateway, &lines).await;
+        assert!((3..10).contains(&served), "{served}");
+    }
+    let gateway = Setup::quotas(FEW).start().await;
+    let mut all = 0;
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        all += served(&gateway, &format!("Forwarded: for={client}\r\n")).await;
+    }
+    assert!(all < 9, "whoever is not trusted is believed");
+}
+
+#[tokio::test]
+async fn whoever_comes_over_a_unix_socket_is_one_client_unless_trusted() {
+    for (trusted, most) in [(None, 1), (Some("unix"), 3)] {
+        let setup = Setup::quotas(FEW);
+        let setup = match trusted {
+            Some(text) => setup.trusting(text),
+            None => setup,
+        };
+        let gateway = setup.start().await;
+        let mut throttled = 0;
+        for request in 0..30 {
+            let stream = UnixStream::connect(&gateway.unix).await.unwrap();
+            let lines = format!("X-Forwarded-For: 192.0.2.{request}\r\n");
+            let response = One::over(stream).post(&lines, &body(Kind::Plain)).await;
+            throttled += usize::from(response.status == 429);
+        }
+        // Addresses may share a slot, hardly ever three of them.
+        assert_eq!(throttled == 0, most == 3, "{throttled}");
+    }
+}
+
+fn identity() -> (String, Identity) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["client".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let identity = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    (certificate.pem(), (certificate.der().clone(), identity))
+}
+
+/// A connection from this address of the loopback.
+async fn from(gateway: &Gateway, host: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+    socket.connect(gateway.tls).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_is_one_client_from_wherever_it_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let (authority, identity) = identity();
+    let path = dir.path().join("clients.pem");
+    std::fs::write(&path, authority).unwrap();
+    for require_client_cert in [false, true] {
+        let files = TlsFiles {
+            client_ca: Some(path.clone()),
+            require_client_cert,
+            ..files(dir.path())
+        };
+        let loaded = ServerTls::load(&files).unwrap();
+        let stop = CancellationToken::new();
+        let certificates = watch(files, loaded, &stop, Default::default());
+        let setup = Setup {
+            certificates: Some(certificates),
+            ..Setup::quotas(FEW)
+        };
+        let gateway = setup.start().await;
+        let mut served = 0;
+        for host in 10..30 {
+            let shown = (identity.0.clone(), identity.1.clone_key());
+            let stream = handshake(from(&gateway, host).await, &[], Some(shown)).await;
+            let response = One::over(stream).post("", &body(Kind::Plain)).await;
+            served += usize::from(response.status == 200);
+        }
+        assert!((1..10).contains(&served), "{served}");
+        // TLS 1.3 tells a client that it was turned away when it reads.
+        let stream = handshake(from(&gateway, 40).await, &[], None).await;
+        let mut one = One::over(stream);
+        if require_client_cert {
+            assert!(!one.ended().await, "no alert");
+        } else {
+            assert_eq!(one.post("", &body(Kind::Plain)).await.status, 200);
+        }
+        stop.cancel();
+    }
+}
+
+/// Two wrong passwords at once, and one a minute for long.
+fn guesses(act: Act) -> Setup {
+    let quotas = Quotas {
+        failures_per_minute: 1,
+        failure_burst: 2,
+        ..Quotas::default()
+    };
+    Setup {
+        act,
+        ..Setup::quotas(quotas)
+    }
+}
+
+async fn log_in(gateway: &Gateway) -> Response {
+    post(gateway, Http::Two, &body(Kind::Preauth)).await
+}
+
+#[tokio::test]
+async fn wrong_passwords_hold_up_logins_and_nothing_else() {
+    for code in [24, 18] {
+        let gateway = guesses(Act::Refuse(code))
+            .trusting("127.0.0.1")
+            .start()
+            .await;
+        for _ in 0..2 {
+            assert_eq!(log_in(&gateway).await.status, 200);
+        }
+        assert_wait(&log_in(&gateway).await, 60);
+        let alias = envelope(&framed(&Kind::Preauth.request(REALM).bytes), Some(ALIAS));
+        assert_wait(&post(&gateway, Http::One, &alias).await, 60);
+        assert_eq!(gateway.counters().throttled.get(), 2);
+        assert_eq!(gateway.kdc.asked(), 2);
+        for kind in [Kind::Plain, Kind::Tgs] {
+            assert_eq!(post(&gateway, Http::Two, &body(kind)).await.status, 200);
+        }
+        let mut other = One::plain(&gateway).await;
+        let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+        assert_eq!(other.post(lines, &body(Kind::Preauth)).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn only_wrong_passwords_count() {
+    // KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_PREAUTH_REQUIRED, and a reply.
+    for act in [Act::Refuse(6), Act::Refuse(25), Act::Reply] {
+        let gateway = guesses(act).start().await;
+        for _ in 0..5 {
+            assert_eq!(log_in(&gateway).await.status, 200, "{act:?}");
+        }
+    }
+    let gateway = guesses(Act::Refuse(24)).start().await;
+    for _ in 0..5 {
+        assert_eq!(
+            post(&gateway, Http::Two, &body(Kind::Tgs)).await.status,
+            200
+        );
+    }
+    assert_eq!(log_in(&gateway).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_copy_is_no_other_guess() {
+    let gateway = guesses(Act::Refuse(24)).start().await;
+    let guess = body(Kind::Preauth);
+    for _ in 0..5 {
+        assert_eq!(post(&gateway, Http::Two, &guess).await.status, 200);
+    }
+    let gateway = guesses(Act::RefuseLater).start().await;
+    let copies = async {
+        tokio::join!(
+            post(&gateway, Http::Two, &guess),
+            post(&gateway, Http::Two, &guess)
+        )
+    };
+    let release = async {
+        eventually(|| gateway.counters().joined.get() == 1).await;
+        gateway.kdc.release.add_permits(100);
+    };
+    let (copies, ()) = tokio::join!(copies, release);
+    assert_eq!((copies.0.status, copies.1.status), (200, 200));
+    assert_eq!(log_in(&gateway).await.status, 200);
+    assert_eq!(gateway.kdc.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_guess_counts_even_if_nobody_waits_for_the_answer() {
+    let gateway = guesses(Act::RefuseLater).start().await;
+    for guess in 1..=2 {
+        let mut two = Two::connect(&gateway).await;
+        let request = Two::request("POST", "/KdcProxy");
+        let (response, mut stream) = two.requests.send_request(request, false).unwrap();
+        stream.send_data(body(Kind::Preauth).into(), true).unwrap();
+        eventually(|| gateway.kdc.asked() == guess).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(response);
+        // The reset has been seen when what was sent after it is answered.
+        let health = two.ask(Two::request("GET", "/healthz"), Vec::new()).await;
+        assert_eq!(health.status, 200);
+        gateway.kdc.release.add_permits(1);
+        eventually(|| gateway.counters().replied.get() == guess as u64).await;
+    }
+    assert_wait(&log_in(&gateway).await, 60);
+}
