@@ -33,8 +33,6 @@ const CONNECTING: usize = 5;
 /// How long a request waits for a place among those under way, and then for its turn to connect. By then another KDC
 /// would have answered.
 const TURN: Duration = Duration::from_secs(1);
-/// What goes into one datagram, headers left out.
-const MAX_REQUEST_DATAGRAM: usize = 65_000;
 
 /// Over which transport a KDC is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,10 +134,9 @@ impl Kdc {
         sent: &Sent,
     ) -> Result<Reply, Fault> {
         let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
-        let fits = message.bytes().len() <= MAX_REQUEST_DATAGRAM;
         match self.transport {
-            Transport::UdpFirst if fits => self.udp_first(message, connection, sent).await,
-            _ => self.tcp_first(message, connection, sent, fits).await,
+            Transport::TcpFirst => self.tcp_first(message, connection, sent).await,
+            Transport::UdpFirst => self.udp_first(message, connection, sent).await,
         }
     }
 
@@ -148,11 +145,10 @@ impl Kdc {
         message: &KerberosMessage,
         connection: Connection,
         sent: &Sent,
-        fits: bool,
     ) -> Result<Reply, Fault> {
         match self.stream(connection).await {
             Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
-            Err(NoStream { refused, .. }) if fits && self.may_have_udp(message, &refused) => {
+            Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused) => {
                 self.udp_instead(&refused, message, sent).await
             }
             Err(NoStream { why, .. }) => Err(Fault::NotSent(why)),
@@ -201,8 +197,11 @@ impl Kdc {
                 self.addresses.prefer(from);
                 Ok(reply)
             }
+            // Refused, or too big for a datagram.
             Err(Fault::NotSent(Unsent::Connect(_))) => {
-                self.tcp_first(message, connection, sent, false).await
+                let leased = self.stream(connection).await;
+                let leased = leased.map_err(|none| Fault::NotSent(none.why))?;
+                stream::ask(leased, message, sent, &self.idle).await
             }
             Err(fault) => Err(fault),
         }

@@ -47,9 +47,8 @@ impl Zone {
         script: impl IntoIterator<Item = (&'static str, Say)>,
     ) -> Self {
         let script: Script = Arc::new(script.into_iter().collect());
-        let udp = UdpSocket::bind(address).await.unwrap();
-        let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
+        let (udp, tcp) = both(address).await;
+        let address = tcp.local_addr().unwrap();
         let (asked, mut tasks) = (Arc::default(), JoinSet::new());
         tasks.spawn(datagrams(udp, Arc::clone(&script), Arc::clone(&asked)));
         tasks.spawn(streams(tcp, script));
@@ -66,6 +65,19 @@ impl Zone {
         asked.sort();
         asked.dedup();
         asked
+    }
+}
+
+/// The same port over both; one that is free over TCP may be somebody's over UDP.
+async fn both(address: &str) -> (UdpSocket, TcpListener) {
+    let mut tries = 0;
+    loop {
+        let tcp = TcpListener::bind(address).await.unwrap();
+        match UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            Ok(udp) => return (udp, tcp),
+            Err(error) => assert!(tries < 9, "{error}"),
+        }
+        tries += 1;
     }
 }
 
