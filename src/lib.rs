@@ -1,7 +1,8 @@
 //! loopkdc: Kerberos from anywhere, through an HTTPS KDC proxy.
 //!
 //! `loopkdc run` is a KDC on loopback that has no principals of its own: it reads the realm out of each request and tunnels
-//! the request to the realm's KDC proxy ([MS-KKDCP]). It never changes a Kerberos message.
+//! the request to the realm's KDC proxy ([MS-KKDCP]). It never changes a Kerberos message. `loopkdc gateway` is such a proxy:
+//! the same relay with other ends.
 //!
 //! # The walk
 //!
@@ -9,7 +10,7 @@
 //!
 //! | room | what happens there |
 //! |---|---|
-//! | [`listen`] | octets arrive over UDP, TCP or a Unix socket and are cut into messages |
+//! | [`listen`] | octets arrive over UDP, TCP or a Unix socket and are cut into messages; or, at the gateway, over HTTPS ([`listen::https`]), where [`throttle`] charges their client |
 //! | [`wire`] | [`wire::KerberosMessage::parse`] recognises the message and reads its realm; nobody reads raw octets after that |
 //! | [`exchange`] | [`exchange::Exchange::answer`] asks the lookaside, and leads what is new through its upstreams in a task of its own |
 //! | [`lookaside`] | a copy of a request under way joins it; one answered a moment ago is answered again |
@@ -17,7 +18,7 @@
 //! | [`upstream`] | a POST to a KDC proxy ([`upstream::kkdcp`]), or TCP and UDP to a KDC ([`upstream::kdc`]) |
 //! | [`upstream`] | and if there is no reply, the [`upstream::Fault`] that says what the other side may have seen |
 //! | [`answer`] | what goes back up: the reply, or a verdict that says why there is none |
-//! | [`listen`] | the verdict is worded for UDP, for a stream and for kpasswd |
+//! | [`listen`] | the verdict is worded for UDP, for a stream, for kpasswd and as a status of HTTP |
 //!
 //! Beside the walk, [`upstream::dns`] finds the KDCs of realms that the configuration declares and says to look up. No
 //! request comes by there, so none can cause a query.
@@ -69,8 +70,11 @@
 //!   says that it is ill: any client can cause them.
 //! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
 //!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
-//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, connections, datagrams and
-//!   exchanges by number.
+//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, what the gateway's clients
+//!   wait for by 16 MiB, what is known of those clients by 1 MiB; connections, datagrams and exchanges by number.
+//! * **A password that was tried is counted**, whoever waits for the answer: a client that hangs up has tried it all the same.
+//!   A copy of it is counted once. The gateway's clients are who they are by address, and a reverse proxy is believed only if
+//!   it is trusted and only as far as trusted proxies speak.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those

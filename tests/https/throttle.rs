@@ -88,12 +88,14 @@ async fn what_is_too_much_is_not_read() {
 #[tokio::test]
 async fn requests_that_are_refused_cost_as_much() {
     let gateway = Setup::quotas(FEW).start().await;
-    for _ in 0..3 {
+    let mut statuses = Vec::new();
+    while !statuses.contains(&429) {
         let mut one = One::plain(&gateway).await;
         one.send("GET /else HTTP/1.1\r\n\r\n").await;
-        assert_eq!(one.hear().await.status, 404);
+        statuses.push(one.hear().await.status);
+        assert!(statuses.len() < 20, "{statuses:?}");
     }
-    assert!(served(&gateway, "").await < 3);
+    assert_eq!(statuses[..3], [404; 3]);
 }
 
 #[tokio::test]
