@@ -72,7 +72,10 @@ impl fmt::Display for Fault {
             Self::Silent => f.write_str("no answer in time"),
             Self::Status(status) => write!(f, "HTTP {status}"),
             Self::NotKerberos(what) => {
-                write!(f, "not a KDC proxy, perhaps a captive portal: {what}")
+                write!(
+                    f,
+                    "what answered is no KDC, perhaps a captive portal: {what}"
+                )
             }
             Self::NotServed => f.write_str("the KDC is not available (KRB-ERROR 29)"),
             Self::Repeat => {

@@ -67,7 +67,7 @@ impl KdcProxy {
         certify(&dir);
         match maker {
             Maker::Ours => KdcProxy::gateway(&dir, port, &gateway(port, routes)),
-            Maker::Kdcproxy => KdcProxy::of_another_maker(&dir, port, routes),
+            Maker::Kdcproxy => KdcProxy::of_another_maker(&dir, port, &configuration(routes)),
         }
     }
 
@@ -87,8 +87,9 @@ impl KdcProxy {
         }
     }
 
-    fn of_another_maker(dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
-        fs::write(dir.join("kdcproxy.conf"), configuration(routes)).unwrap();
+    /// Starts another maker's proxy with this configuration in `dir`, which holds its certificate.
+    pub(crate) fn of_another_maker(dir: &Path, port: u16, configuration: &str) -> KdcProxy {
+        fs::write(dir.join("kdcproxy.conf"), configuration).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         // Debian's gunicorn runs under Debian's Python, whatever `python3` means in PATH.
         let mut command = Command::new("/usr/bin/gunicorn");

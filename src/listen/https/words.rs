@@ -89,7 +89,7 @@ impl From<&Verdict> for Refusal {
             Cause::Overloaded => return Self::overloaded(),
             Cause::Unanswered => (
                 StatusCode::GATEWAY_TIMEOUT,
-                format!("the KDC of realm {realm} did not answer in time"),
+                format!("the KDC of realm {realm} did not answer"),
             ),
             Cause::Unreachable => (
                 StatusCode::BAD_GATEWAY,
