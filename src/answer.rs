@@ -2,6 +2,8 @@
 //!
 //! Pure. A verdict is decided in one place ([`crate::exchange`]) and worded by each way in.
 
+use std::sync::Arc;
+
 use crate::upstream::{Fault, Unsent};
 use crate::wire::{Realm, Reply};
 
@@ -12,6 +14,26 @@ pub enum Answer {
     Reply(Reply),
     /// There is no reply, and why.
     Verdict(Verdict),
+}
+
+/// An answer, and who gave it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Where it is from.
+    pub source: Source,
+}
+
+/// Where an answer is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The upstream that was asked last.
+    Upstream(Arc<str>),
+    /// The lookaside: a copy of a request that is under way or was answered a moment ago.
+    Lookaside,
+    /// No upstream was asked.
+    Nobody,
 }
 
 /// How a realm's failures look to an AS-REQ or TGS-REQ; kpasswd is always told in words.
@@ -152,6 +174,7 @@ mod tests {
         for (fault, cause) in [
             (Fault::NotSent(Unsent::ConnectTimeout), Cause::Unreachable),
             (Fault::NotSent(Unsent::HandedBack), Cause::Unreachable),
+            (Fault::NotSent(Unsent::TooLong), Cause::Unreachable),
             (Fault::NotSent(Unsent::Busy), Cause::Overloaded),
             (Fault::Stale, Cause::Unanswered),
             (Fault::Dropped, Cause::Unanswered),

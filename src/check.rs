@@ -8,8 +8,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::config::gateway::GatewayConfig;
-use crate::config::{Config, Endpoint, Sources};
+use crate::config::{Config, Sources};
 use crate::failure::Failure;
+use crate::listen::Endpoint;
 
 /// Prints the report on `loopkdc run` on stdout and the warnings on stderr.
 ///

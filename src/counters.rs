@@ -63,7 +63,7 @@ macro_rules! counters {
 counters! {
     /// Requests that are no AS-REQ, TGS-REQ or kpasswd request.
     pub not_kerberos: Counter,
-    /// Stream requests longer than allowed.
+    /// Requests over a stream or HTTP that are longer than allowed.
     pub too_long: Counter,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
     pub refused: Counter,
@@ -79,7 +79,7 @@ counters! {
     pub joined: Counter,
     /// Requests answered from the lookaside.
     pub replayed: Counter,
-    /// Requests for a realm that has no upstream.
+    /// Requests for a realm, or a service of one, of which no upstream is configured or known.
     pub no_upstream: Counter,
     /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
     pub overloaded: Counter,

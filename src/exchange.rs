@@ -14,7 +14,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
 use self::attempts::Attempts;
-use crate::answer::{Answer, Cause, OnFailure, Verdict};
+use crate::answer::{Answer, Answered, Cause, OnFailure, Source, Verdict};
 use crate::counters::Counters;
 use crate::lookaside::{Asked, Lead, Lookaside};
 use crate::route::{Change, Routes, UpstreamId, Wanted};
@@ -47,26 +47,6 @@ impl Arrival {
     }
 }
 
-/// An answer, and who gave it.
-#[derive(Clone, Debug)]
-pub struct Answered {
-    /// The answer.
-    pub answer: Answer,
-    /// Where it is from.
-    pub source: Source,
-}
-
-/// Where an answer is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The upstream that was asked last.
-    Upstream(Arc<str>),
-    /// The lookaside: a copy of a request that is under way or was answered a moment ago.
-    Lookaside,
-    /// No upstream was asked.
-    Nobody,
-}
-
 /// The realms' routes and the upstreams that they lead to; replaced as a whole when the configuration is read anew.
 #[derive(Debug)]
 pub struct Routing {
@@ -92,6 +72,17 @@ impl Routing {
 
     fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
         self.upstreams.get(id.0)
+    }
+
+    /// Takes over what `before` knows of the upstreams that both have.
+    fn inherit(&self, before: &Self) {
+        let place = |id: UpstreamId| {
+            let same = before.upstream(id)?;
+            let mut here = self.upstreams.iter();
+            here.position(|here| Arc::ptr_eq(here, same))
+                .map(UpstreamId)
+        };
+        self.routes().inherit(&mut before.routes(), place);
     }
 
     fn source(&self, id: Option<UpstreamId>) -> Source {
@@ -144,9 +135,12 @@ impl Exchange {
         &self.counters
     }
 
-    /// Replaces the routes and upstreams; exchanges under way end on the old ones.
+    /// Replaces the routes and upstreams; exchanges under way end on the old ones. What is known of an upstream that
+    /// stays is still known.
     pub fn reroute(&self, routing: Routing) {
-        *self.routing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routing);
+        let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
+        routing.inherit(&current);
+        *current = Arc::new(routing);
     }
 
     fn routing(&self) -> Arc<Routing> {

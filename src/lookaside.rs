@@ -184,7 +184,7 @@ impl<W: Clone> Lookaside<W> {
     fn keep_verdict(&mut self, lead: &Lead, verdict: &Verdict, now: Instant) {
         let (message, octets) = (lead.message.clone(), lead.message.2.len());
         // Costs nothing to find again, and anyone may ask for any realm: kept, it would push out what others need.
-        if verdict.cause == Cause::NoUpstream {
+        if matches!(verdict.cause, Cause::NoUpstream | Cause::NotOffered) {
             return;
         }
         if !verdict.may_have_been_sent || lead.resend == Resend::Harmless {

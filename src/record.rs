@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::exchange::Source;
+use crate::answer::Source;
 use crate::wire::{Kind, Realm};
 
 /// One request and its answer.

@@ -3,6 +3,7 @@
 //! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
 
 mod health;
+mod resend;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,7 +13,9 @@ use std::time::{Duration, Instant};
 use self::health::{Health, Illness};
 use crate::answer::{Cause, OnFailure};
 use crate::upstream::{Fault, Unsent};
-use crate::wire::{ByService, Realm, RealmKey, Resend, Service};
+use crate::wire::{ByService, Realm, RealmKey, Service};
+
+pub use resend::{Next, after};
 
 /// An upstream may keep one request to itself for this long before a request that may be sent again goes to the
 /// next one as well.
@@ -92,37 +95,6 @@ impl From<NoRoute> for Cause {
             NoRoute::Service => Self::NotOffered,
             NoRoute::Upstream => Self::Unreachable,
         }
-    }
-}
-
-/// What may follow a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The same upstream once more, over a fresh connection.
-    FreshConnection,
-    /// The next upstream.
-    OtherUpstream,
-    /// The next upstream; if there is none, the same once more.
-    OtherOrSame,
-    /// Nothing: a second copy could do harm, or says nothing new.
-    Stop,
-}
-
-/// The resend rule: what may follow `fault` for a request of which a second copy is `resend`.
-///
-/// Surely not sent, refused with a 4xx (no KDC proxy contacts a KDC before one), or not served by the KDC: the next
-/// upstream, whatever the request is. A kept connection that had been closed: a fresh one. Anything else leaves
-/// open whether a KDC has seen it, and then only a harmless request goes on: a password tried twice locks accounts, a
-/// one-time code works once, and a password change reported as failed may have been done. A load balancer says 502 when
-/// the gateway behind it went away with the request, and has another one for the next.
-#[must_use]
-pub fn after(fault: &Fault, resend: Resend) -> Next {
-    match (fault, resend) {
-        (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
-        (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
-        (Fault::Stale, Resend::Harmless) => Next::FreshConnection,
-        (Fault::Status(502), Resend::Harmless) => Next::OtherOrSame,
-        (_, Resend::Harmless) => Next::OtherUpstream,
     }
 }
 
@@ -248,13 +220,33 @@ impl Routes {
     /// asked too seldom to tell.
     #[must_use]
     pub fn is_cut_off(&self, now: Instant) -> bool {
-        let kdcs = |state: &RouteState| state.terms.upstreams.kdc.clone().unwrap_or_default();
-        let mut kdcs = self.routes.iter().flat_map(kdcs).peekable();
-        let is_cut_off = |id| {
-            let health = self.health.get(&id);
+        let kdcs = |state: &RouteState| state.terms.upstreams.kdc.clone();
+        let mut realms = self.routes.iter().filter_map(kdcs).peekable();
+        let is_cut_off = |id: &UpstreamId| {
+            let health = self.health.get(id);
             health.is_some_and(|health| health.is_cut_off(now))
         };
-        kdcs.peek().is_some() && kdcs.all(is_cut_off)
+        // One of which no KDC is known is cut off, too.
+        realms.peek().is_some() && realms.all(|kdcs| kdcs.iter().all(is_cut_off))
+    }
+
+    /// Takes over what `before` knows of the upstreams that are here too; `place` says where one is here.
+    pub fn inherit(&mut self, before: &mut Self, place: impl Fn(UpstreamId) -> Option<UpstreamId>) {
+        let health = std::mem::take(&mut before.health).into_iter();
+        self.health = health
+            .filter_map(|(id, health)| Some((place(id)?, health)))
+            .collect();
+        let current = |route: &usize| before.routes.get(*route).map(|state| state.current);
+        for state in &mut self.routes {
+            let route = state
+                .realm
+                .as_ref()
+                .and_then(|realm| before.exact.get(&realm.key()));
+            let current = route.and_then(current).unwrap_or_default();
+            for service in [Service::Kdc, Service::Kpasswd] {
+                *state.current.get_mut(service) = current.get(service).and_then(&place);
+            }
+        }
     }
 
     /// Whether `id` is known to fail.
@@ -328,7 +320,7 @@ impl Routes {
             | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => false,
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => false,
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
                 health.ill = None;

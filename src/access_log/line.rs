@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
 
-use crate::exchange::Source;
+use crate::answer::Source;
 use crate::record::{RealmName, Record};
 
 /// What stands where there is nothing to say.

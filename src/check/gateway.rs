@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::gateway::{Discover, GatewayConfig, KdcAddr, KdcRealm, Kdcs, Serving};
+use crate::listen::https::Trusted;
 use crate::throttle::Quotas;
 use crate::upstream::kdc::Transport;
 
@@ -40,6 +41,9 @@ fn serving(f: &mut fmt::Formatter<'_>, serving: &Serving) -> fmt::Result {
                 ca.display()
             )?;
         }
+    }
+    if serving.trusted != Trusted::default() {
+        writeln!(f, "believed about clients' addresses: {}", serving.trusted)?;
     }
     quotas(f, &serving.quotas)?;
     match &serving.access_log {
@@ -134,5 +138,10 @@ fn discovered(
         }
     }
     let ports: Vec<_> = found.ports.iter().map(u16::to_string).collect();
-    writeln!(f, "  ports allowed in them: {}", ports.join(", "))
+    writeln!(f, "  ports allowed in them: {}", ports.join(", "))?;
+    if !found.networks.is_empty() {
+        let networks: Vec<_> = found.networks.iter().map(ToString::to_string).collect();
+        writeln!(f, "  also allowed: {}", networks.join(", "))?;
+    }
+    Ok(())
 }

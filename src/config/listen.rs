@@ -1,6 +1,5 @@
 //! `[listen]`: where clients reach the two services, and how much they may ask for at once.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use toml::Spanned;
 
 use super::error::{Broken, Place, Written};
 use super::file::{List, ListenTable, Whole};
+use crate::listen::{Endpoint, EndpointAddr};
 
 const KDC_PORT: u16 = 88;
 const KPASSWD_PORT: u16 = 464;
@@ -35,77 +35,13 @@ pub struct Listen {
     pub unix_mode: u32,
 }
 
-/// One address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The address.
-    pub addr: EndpointAddr,
-    /// The machine may lack it: true for the `[::1]` that nobody asked for by name.
-    pub optional: bool,
-}
-
-/// What can be listened on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndpointAddr {
-    /// UDP and TCP, reachable from this machine alone.
-    Loopback(LoopbackAddr),
-    /// UDP and TCP, reachable from elsewhere: only with `allow-remote-clients = true`.
-    Remote(SocketAddr),
-    /// A Unix stream socket at an absolute path. MIT 1.22 and later take `kdc = /path`.
-    Unix(PathBuf),
-}
-
-/// A socket address that is loopback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoopbackAddr(SocketAddr);
-
-impl LoopbackAddr {
-    /// `None` for an address that is not loopback. `::ffff:127.0.0.1` counts as the 127.0.0.1 that it is.
-    pub fn new(addr: SocketAddr) -> Option<Self> {
-        let ip = addr.ip().to_canonical();
-        ip.is_loopback()
-            .then(|| Self(SocketAddr::new(ip, addr.port())))
+/// An address as it is written; without a port the error says `port`.
+pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, Broken> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path);
     }
-
-    /// The address itself.
-    pub fn get(self) -> SocketAddr {
-        self.0
-    }
-}
-
-impl EndpointAddr {
-    /// The address of UDP and TCP; `None` for a Unix socket.
-    pub fn socket_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Loopback(addr) => Some(addr.get()),
-            Self::Remote(addr) => Some(*addr),
-            Self::Unix(_) => None,
-        }
-    }
-
-    pub(super) fn parse(text: &str, port: u16) -> Result<Self, Broken> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path);
-        }
-        let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
-        Ok(LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback))
-    }
-}
-
-impl fmt::Display for EndpointAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loopback(addr) => addr.0.fmt(f),
-            Self::Remote(addr) => addr.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.addr.fmt(f)
-    }
+    let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
+    Ok(addr.into())
 }
 
 fn unix(path: &str) -> Result<EndpointAddr, Broken> {
@@ -228,15 +164,14 @@ impl Taken {
             ]
             .into_iter()
             .map(|(ip, optional)| {
-                let addr = EndpointAddr::Loopback(LoopbackAddr(SocketAddr::new(ip, port)));
+                let addr = SocketAddr::new(ip, port).into();
                 self.take(&addr)?;
                 Ok(Endpoint { addr, optional })
             })
             .collect();
         };
         let endpoint = |Written { text, place }| {
-            let addr =
-                EndpointAddr::parse(&text, port).and_then(|addr| self.take(&addr).map(|()| addr));
+            let addr = endpoint_addr(&text, port).and_then(|addr| self.take(&addr).map(|()| addr));
             addr.map(|addr| Endpoint {
                 addr,
                 optional: false,

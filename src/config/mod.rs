@@ -24,7 +24,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use ca::CaFile;
-pub use listen::{Endpoint, EndpointAddr, Listen, LoopbackAddr};
+pub use listen::Listen;
 pub use proxy::ProxyUrl;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 

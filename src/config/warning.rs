@@ -1,6 +1,7 @@
 //! What is valid, and still worth a word.
 
-use super::{Config, EndpointAddr, RealmEntry, RealmPattern};
+use super::{Config, RealmEntry, RealmPattern};
+use crate::listen::EndpointAddr;
 
 impl Config {
     /// One line each: lower case, no full stop.

@@ -182,7 +182,9 @@ impl Daemon for Gateway {
                 tracing::info!("configuration read again");
                 warn_of(&config);
                 if config.serving != self.serving {
-                    tracing::warn!("what [gateway] says now holds after a restart");
+                    tracing::warn!(
+                        "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
+                    );
                     self.serving = config.serving.clone();
                 }
                 self.known.directory().configure(config);

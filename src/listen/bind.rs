@@ -14,10 +14,10 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
 use self::purpose::Purpose;
+use super::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 #[cfg(unix)]
 use super::shown_path;
 use super::{https, shown};
-use crate::config::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::failure::Failure;
 use crate::wire::Service;
 

@@ -40,6 +40,9 @@ pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// The path that clients use unless told otherwise.
 pub const DEFAULT_PATH: &str = "/KdcProxy";
 
+/// Where load balancers ask.
+pub const HEALTH_PATH: &str = "/healthz";
+
 /// Where the current certificates are: each connection takes the ones that are there when it is accepted.
 pub type Certificates = channel::Receiver<Arc<ServerTls>>;
 

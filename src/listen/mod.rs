@@ -1,7 +1,8 @@
-//! Ways in: the sockets of the KDC and kpasswd services.
+//! Ways in: the sockets of the KDC and kpasswd services, HTTPS, and where the metrics are read.
 
 mod accept;
 mod bind;
+mod endpoint;
 pub mod https;
 mod inherit;
 pub mod metrics;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use bind::{Kind, Listener, bind, bind_http, bind_metrics};
+pub use endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 pub use inherit::Inherited;
 
 use crate::exchange::Exchange;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::Resend;
 
 const SECOND: Duration = Duration::from_secs(1);
 const A: UpstreamId = UpstreamId(0);
@@ -40,6 +41,7 @@ fn faults() -> Vec<Fault> {
         Fault::NotSent(Unsent::Connect("refused".to_owned())),
         Fault::NotSent(Unsent::ConnectTimeout),
         Fault::NotSent(Unsent::HandedBack),
+        Fault::NotSent(Unsent::TooLong),
         Fault::NotSent(Unsent::Busy),
         Fault::Stale,
         Fault::Dropped,
@@ -60,7 +62,11 @@ fn faults() -> Vec<Fault> {
         // A new kind belongs into the list above.
         match fault {
             Fault::NotSent(
-                Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::HandedBack | Unsent::Busy,
+                Unsent::Connect(_)
+                | Unsent::ConnectTimeout
+                | Unsent::HandedBack
+                | Unsent::Busy
+                | Unsent::TooLong,
             )
             | Fault::Stale
             | Fault::Dropped
@@ -220,7 +226,7 @@ fn a_fault_marks_what_it_says_something_about() {
             | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy) => [false; 4],
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => [false; 4],
             // Of one realm.
             Fault::Status(_) | Fault::NotServed => [true, true, false, false],
             // Of the upstream.
@@ -528,4 +534,54 @@ fn only_failed_connects_cut_off() {
         );
         assert_eq!(routes.is_cut_off(start + SECOND), connects, "{fault:?}");
     }
+}
+
+#[test]
+fn a_realm_of_which_no_kdc_is_known_is_cut_off() {
+    let start = Instant::now();
+    let mut routes = Routes::default();
+    routes.add(&exact("UNKNOWN"), &[], route(1, &[]));
+    assert!(routes.is_cut_off(start));
+    routes.add(&exact("ONE"), &[], route(2, &[A]));
+    assert!(!routes.is_cut_off(start));
+    let candidates = routes.candidates(&realm("ONE"), KDC).unwrap();
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    routes.record_fault(&candidates, A, &refused, start, start);
+    assert!(routes.is_cut_off(start));
+}
+
+/// New routes, on which B and C stand in each other's places and A is gone.
+#[test]
+fn what_is_known_of_an_upstream_is_known_on_new_routes() {
+    let now = Instant::now();
+    let mut before = Routes::default();
+    before.add(&exact("ONE"), &[], route(1, &[A, B, C]));
+    before.add(&exact("OTHER"), &[], route(2, &[A, B]));
+    let of = |routes: &Routes, name| routes.candidates(&realm(name), KDC).unwrap();
+    before.record_reply(&of(&before, "ONE"), C, now);
+    before.record_reply(&of(&before, "OTHER"), A, now);
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    before.record_fault(&of(&before, "ONE"), B, &refused, now, now);
+
+    let mut after = Routes::default();
+    after.add(&exact("OTHER"), &[], route(2, &[C, B]));
+    after.add(&exact("one"), &[], route(1, &[A, B, C]));
+    after.add(&exact("NEW"), &[], route(3, &[B, C]));
+    let place = |id| match id {
+        B => Some(C),
+        C => Some(B),
+        _ => None,
+    };
+    after.inherit(&mut before, place);
+    assert_eq!(
+        of(&after, "ONE").upstreams,
+        [B, A, C],
+        "one to stay with, one ill"
+    );
+    assert_eq!(
+        of(&after, "OTHER").upstreams,
+        [B, C],
+        "the one to stay with is gone"
+    );
+    assert_eq!(of(&after, "NEW").upstreams, [B, C]);
 }

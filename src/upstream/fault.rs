@@ -39,6 +39,8 @@ pub enum Unsent {
     Connect(String),
     /// Name, connect and TLS together took longer than they may.
     ConnectTimeout,
+    /// It fits into no datagram, and there is no other way: says nothing about the upstream.
+    TooLong,
     /// A living connection handed the request back before its body was asked for.
     HandedBack,
     /// As many requests as it may have at once are under way to this upstream already.
@@ -62,6 +64,9 @@ impl fmt::Display for Fault {
         match self {
             Self::NotSent(Unsent::Connect(why)) => write!(f, "cannot connect: {why}"),
             Self::NotSent(Unsent::ConnectTimeout) => f.write_str("cannot connect: timed out"),
+            Self::NotSent(Unsent::TooLong) => {
+                f.write_str("too long for a datagram, and TCP is refused")
+            }
             Self::NotSent(Unsent::HandedBack) => {
                 f.write_str("the connection closed before the request was sent")
             }

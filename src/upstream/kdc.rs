@@ -197,10 +197,13 @@ impl Kdc {
                 self.addresses.prefer(from);
                 Ok(reply)
             }
-            // Refused, or too big for a datagram.
-            Err(Fault::NotSent(Unsent::Connect(_))) => {
+            Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
                 let leased = self.stream(connection).await;
-                let leased = leased.map_err(|none| Fault::NotSent(none.why))?;
+                // Any client can send what is too long for a KDC without TCP: that TCP is refused is no news then.
+                let leased = leased.map_err(|none| match over_udp {
+                    Unsent::TooLong => Fault::NotSent(over_udp),
+                    _ => Fault::NotSent(none.why),
+                })?;
                 stream::ask(leased, message, sent, &self.idle).await
             }
             Err(fault) => Err(fault),
@@ -301,6 +304,8 @@ fn is_refusal(error: &io::Error) -> bool {
 
 fn unsent(error: &io::Error) -> Unsent {
     match error.kind() {
+        // EMSGSIZE: 90 on Linux, 40 on the BSDs, WSAEMSGSIZE on Windows.
+        _ if matches!(error.raw_os_error(), Some(90 | 40 | 10040)) => Unsent::TooLong,
         io::ErrorKind::TimedOut => Unsent::ConnectTimeout,
         io::ErrorKind::NotFound => Unsent::Connect("the name has no address".to_owned()),
         _ => Unsent::Connect(error.to_string()),

@@ -76,7 +76,7 @@ fn the_group_of_the_gateway_is_made() {
     let groups = fs::read_to_string(root.path().join("etc/group")).unwrap();
     assert!(groups.contains("loopkdc:"), "{groups}");
     let (_, unit) = UNITS[0];
-    assert!(unit.contains("\nSupplementaryGroups=loopkdc\n"));
+    assert!(unit.contains("\nGroup=loopkdc\n"));
 }
 
 /// The sockets that the units describe are taken over by their names, and serve.

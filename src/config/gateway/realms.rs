@@ -236,7 +236,9 @@ impl Reader<'_> {
         for (key, span) in spans {
             if let Some(span) = span {
                 let rule = format!("{key} belong to one realm: they can't stand in [defaults]");
-                return Err(Broken::new(rule).at(span));
+                return Err(Broken::new(rule)
+                    .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
+                    .at(span));
             }
         }
         services(defaults.services.as_ref())?;

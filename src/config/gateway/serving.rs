@@ -9,9 +9,12 @@ use super::file::GatewayTable;
 use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
-use crate::config::listen::{Endpoint, EndpointAddr, LoopbackAddr, number, unix_mode};
+use crate::config::listen::{endpoint_addr, number, unix_mode};
 use crate::failure::Exit;
-use crate::listen::https::{DEFAULT_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted};
+use crate::listen::https::{
+    DEFAULT_PATH, HEALTH_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted,
+};
+use crate::listen::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::throttle::Quotas;
 
 const HTTPS_PORT: u16 = 443;
@@ -53,7 +56,6 @@ impl Serving {
         let https = https(table.listen.as_ref())?;
         let plain = plain(table.plain_listen.as_ref(), &https)?;
         let whole = |written, key, most, default| number(written, key, 1..=most, default);
-        let bound = |written, key, default| number(written, key, 0..=1_000_000, default);
         Ok(Self {
             tls: tls(table, !https.is_empty(), base)?,
             https,
@@ -77,34 +79,39 @@ impl Serving {
                 65536,
                 128,
             )?,
-            quotas: Quotas {
-                requests_per_second: bound(
-                    table.client_requests_per_second.as_ref(),
-                    "client-requests-per-second",
-                    50,
-                )?,
-                burst: number(
-                    table.client_burst.as_ref(),
-                    "client-burst",
-                    1..=1_000_000,
-                    200,
-                )?,
-                failures_per_minute: bound(
-                    table.failed_logins_per_minute.as_ref(),
-                    "failed-logins-per-minute",
-                    10,
-                )?,
-                failure_burst: number(
-                    table.failed_login_burst.as_ref(),
-                    "failed-login-burst",
-                    1..=1_000_000,
-                    20,
-                )?,
-            },
+            quotas: quotas(table)?,
             access_log: access_log(table, base)?,
             metrics: table.metrics_listen.as_ref().map(metrics).transpose()?,
         })
     }
+}
+
+fn quotas(table: &GatewayTable) -> Result<Quotas, Broken> {
+    let bound = |written, key, default| number(written, key, 0..=1_000_000, default);
+    Ok(Quotas {
+        requests_per_second: bound(
+            table.client_requests_per_second.as_ref(),
+            "client-requests-per-second",
+            50,
+        )?,
+        burst: number(
+            table.client_burst.as_ref(),
+            "client-burst",
+            1..=1_000_000,
+            200,
+        )?,
+        failures_per_minute: bound(
+            table.failed_logins_per_minute.as_ref(),
+            "failed-logins-per-minute",
+            10,
+        )?,
+        failure_burst: number(
+            table.failed_login_burst.as_ref(),
+            "failed-login-burst",
+            1..=1_000_000,
+            20,
+        )?,
+    })
 }
 
 fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, Broken> {
@@ -162,7 +169,7 @@ fn endpoints(
 ) -> Result<Vec<Endpoint>, Broken> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for Written { text, place } in list.get_ref().written() {
-        let addr = EndpointAddr::parse(&text, port).and_then(|addr| {
+        let addr = endpoint_addr(&text, port).and_then(|addr| {
             is_fit(&addr)?;
             // Port 0 is whatever port is free: no two of them are the same.
             let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
@@ -251,6 +258,13 @@ fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
 fn path(written: &Spanned<String>) -> Result<String, Broken> {
     let path = written.get_ref();
     let is_fit = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
+    if path.trim_end_matches('/').eq_ignore_ascii_case(HEALTH_PATH) {
+        return Err(
+            Broken::new(format!("{HEALTH_PATH} is where load balancers ask"))
+                .hint(format!("the usual path is {DEFAULT_PATH}"))
+                .at(written.span()),
+        );
+    }
     match path.starts_with('/') && path.bytes().all(is_fit) {
         true => Ok(path.clone()),
         false => Err(
@@ -287,14 +301,15 @@ fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<Settings>, Bro
 }
 
 fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, Broken> {
-    let addr = EndpointAddr::parse(written.get_ref(), METRICS_PORT);
+    let addr = endpoint_addr(written.get_ref(), METRICS_PORT);
     let loopback = addr.and_then(|addr| match addr {
         EndpointAddr::Loopback(addr) => Ok(addr),
         EndpointAddr::Remote(addr) => Err(Broken::new(format!(
             "{addr} is not a loopback address, and metrics tell who uses the gateway"
         ))
         .hint(format!("write \"127.0.0.1:{}\"", addr.port()))),
-        EndpointAddr::Unix(_) => Err(Broken::new("metrics are served over TCP")),
+        EndpointAddr::Unix(_) => Err(Broken::new("metrics are served over TCP")
+            .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
     });
     loopback.map_err(|broken| broken.at(written.span()))
 }

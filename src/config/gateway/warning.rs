@@ -9,7 +9,7 @@ impl GatewayConfig {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.realms.is_empty() {
-            warnings.push("no realm is configured: every request will be refused".to_owned());
+            warnings.push("no realm is configured: every request will be refused; add [realms.\"EXAMPLE.COM\"] with kdcs".to_owned());
         }
         let Serving {
             plain,

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{REALM, build, build_with, certificate, given};
-use crate::config::{Config, EndpointAddr, Listen, OnFailure, RealmEntry, Sources};
+use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources};
+use crate::listen::EndpointAddr;
 
 fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
     let shown =
-        |endpoints: &[super::super::Endpoint]| endpoints.iter().map(ToString::to_string).collect();
+        |endpoints: &[crate::listen::Endpoint]| endpoints.iter().map(ToString::to_string).collect();
     (shown(&listen.kdc), shown(&listen.kpasswd))
 }
 

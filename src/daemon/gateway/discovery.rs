@@ -98,7 +98,7 @@ impl Watch {
             tracing::info!(%realm, %kdc, %kpasswd, "found in DNS");
             for refused in &found.refused {
                 let (name, why) = (&refused.name, refused.why);
-                tracing::warn!(%realm, %name, %why, "found in DNS and not asked");
+                tracing::warn!(%realm, %name, %why, "found in DNS and not asked; discover-ports says which ports may be");
             }
         }
         good_for
@@ -107,7 +107,7 @@ impl Watch {
     /// What was found before still holds.
     fn failed(&mut self, error: &dns::LookUpError) -> Duration {
         if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!(realm = %self.realm, %error, "its KDCs can't be looked up");
+            tracing::warn!(realm = %self.realm, %error, "its KDCs can't be looked up: what is known of them still holds; kdcs lists them instead");
         }
         dns::RETRY
     }

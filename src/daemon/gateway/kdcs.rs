@@ -16,6 +16,8 @@ use crate::wire::{ByService, RealmKey};
 /// common is one, and that new routes keep the connections to those that stay.
 #[derive(Debug)]
 pub(super) struct Directory {
+    /// What [gateway] says holds after a restart.
+    max_in_flight: usize,
     config: GatewayConfig,
     found: HashMap<RealmKey, Found>,
     known: HashMap<Key, Arc<Upstream>>,
@@ -33,6 +35,7 @@ struct Key {
 impl Directory {
     pub(super) fn new(config: GatewayConfig) -> Self {
         Self {
+            max_in_flight: config.serving.max_in_flight_per_kdc,
             config,
             found: HashMap::new(),
             known: HashMap::new(),
@@ -44,9 +47,23 @@ impl Directory {
         &self.config
     }
 
-    /// Takes another configuration; what DNS said still holds.
+    /// Takes another configuration; what DNS said still holds where the same would be asked of it.
     pub(super) fn configure(&mut self, config: GatewayConfig) {
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
+        let ports = |config: &GatewayConfig, realm: &RealmKey| {
+            let entry = config
+                .realms
+                .iter()
+                .find(|entry| entry.realm.key() == *realm);
+            match &entry?.kdcs {
+                Kdcs::Discovered(discover) => Some(discover.ports.clone()),
+                Kdcs::Listed(_) => None,
+            }
+        };
+        self.found.retain(|realm, _| {
+            let now = ports(&self.config, realm);
+            now.is_some() && now == ports(&before, realm)
+        });
     }
 
     /// Takes what DNS says of a realm; says whether that is other than before.
@@ -63,7 +80,7 @@ impl Directory {
     pub(super) fn routing(&mut self) -> Routing {
         let mut routes = Routes::default();
         let mut list = List {
-            max_in_flight: self.config.serving.max_in_flight_per_kdc,
+            max_in_flight: self.max_in_flight,
             before: std::mem::take(&mut self.known),
             ids: HashMap::new(),
             upstreams: Vec::new(),

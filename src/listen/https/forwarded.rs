@@ -3,6 +3,7 @@
 //! Only a trusted proxy is believed, and of what it hands on only as much as trusted proxies said: from the right, up to the
 //! first address that is none of theirs. What stands left of it is whatever that client wrote.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hyper::HeaderMap;
@@ -20,6 +21,15 @@ pub struct Trusted {
     pub networks: Vec<IpNet>,
     /// Whoever comes over a Unix socket.
     pub unix: bool,
+}
+
+/// As the configuration lists them.
+impl fmt::Display for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unix = self.unix.then(|| "unix".to_owned());
+        let networks = self.networks.iter().map(ToString::to_string);
+        f.write_str(&networks.chain(unix).collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl Trusted {

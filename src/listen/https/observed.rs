@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 
 use super::Site;
-use crate::answer::Answer;
-use crate::exchange::{Answered, Source};
+use crate::answer::{Answer, Answered, Source};
 use crate::metrics::InFlight;
 use crate::record::{RealmName, Record};
 use crate::wire::KerberosMessage;

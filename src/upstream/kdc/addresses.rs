@@ -129,7 +129,8 @@ async fn look_up(
         (false, _) => Ok(found.into()),
         (true, None) => Err((io::ErrorKind::NotFound, String::new())),
         (true, Some((address, why))) => {
-            let text = format!("its address {address} is refused: {why}");
+            let text =
+                format!("its address {address} is refused: {why} (discover-networks may allow it)");
             Err((io::ErrorKind::PermissionDenied, text))
         }
     }

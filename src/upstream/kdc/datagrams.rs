@@ -51,10 +51,14 @@ pub(super) async fn ask(
         last: io::ErrorKind::NotFound.into(),
     };
     let mut retransmits = retransmits.iter();
+    let mut pause = retransmits.next();
     loop {
         copies.send().await?;
-        let heard = match retransmits.next() {
-            Some(pause) => timeout(*pause, copies.hear()).await.unwrap_or(None),
+        let heard = match pause {
+            Some(time) => timeout(*time, copies.hear()).await.unwrap_or_else(|_| {
+                pause = retransmits.next();
+                None
+            }),
             None => copies.hear().await,
         };
         if let Some(heard) = heard {

@@ -70,7 +70,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     };
     assert_eq!(bounds(shown), bounds(&plain));
     let addrs = |serving: &crate::config::gateway::Serving| {
-        let addr = |endpoint: &crate::config::Endpoint| endpoint.addr.clone();
+        let addr = |endpoint: &crate::listen::Endpoint| endpoint.addr.clone();
         serving.https.iter().map(addr).collect::<Vec<_>>()
     };
     assert_eq!(addrs(shown), addrs(&plain));

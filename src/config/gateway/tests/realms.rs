@@ -83,7 +83,8 @@ loopkdc: error: f.toml:5:13: transport is "tcp" or "udp"
 loopkdc: error: f.toml:5:8: kdcs belong to one realm: they can't stand in [defaults]
   |
 5 | kdcs = ["k"]
-  |        ^^^^^"#;
+  |        ^^^^^
+loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]"#;
     a_realm_that_dns_cannot_know: "[realms.\"A B\"]\ndiscover = true\n" => r#"
 loopkdc: error: f.toml:4:9: realm A B is no DNS domain
   |

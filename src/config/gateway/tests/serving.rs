@@ -55,6 +55,12 @@ loopkdc: error: f.toml:4:8: a path begins with / and holds no space, %, ? or #
 4 | path = "/KdcProxy?x"
   |        ^^^^^^^^^^^^^
 loopkdc: hint: the usual one is /KdcProxy"#;
+    the_path_of_load_balancers: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\npath = \"/Healthz/\"\n" => r#"
+loopkdc: error: f.toml:4:8: /healthz is where load balancers ask
+  |
+4 | path = "/Healthz/"
+  |        ^^^^^^^^^^^
+loopkdc: hint: the usual path is /KdcProxy"#;
     metrics_for_others: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nmetrics-listen = \"0.0.0.0:9464\"\n" => r#"
 loopkdc: error: f.toml:4:18: 0.0.0.0:9464 is not a loopback address, and metrics tell who uses the gateway
   |
@@ -113,7 +119,7 @@ fn behind_a_reverse_proxy_no_certificate_is_needed() {
     assert_eq!(
         config.warnings(),
         [
-            "no realm is configured: every request will be refused",
+            "no realm is configured: every request will be refused; add [realms.\"EXAMPLE.COM\"] with kdcs",
             "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one"
         ]
     );
