@@ -66,8 +66,9 @@
 //!   that turns out to be closed. What may not goes over one heard from within a second, or idle for less than half of what
 //!   its server grants, or over a fresh one.
 //! * **A KDC gets what it can take.** Five connects under way, as krb5kdc's backlog is short, and a bounded number of requests;
-//!   what finds no place within a second goes elsewhere, unsent. Neither that nor a request that a KDC drops without a word
-//!   says that it is ill: any client can cause them.
+//!   what finds no place within a second goes elsewhere, unsent. Neither that, nor a connection that it closes without a word,
+//!   nor a message too long for it says that it is ill: any client can cause them. Silence does, if nothing else was heard
+//!   from it meanwhile.
 //! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
 //!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, what the gateway's clients
