@@ -400,6 +400,7 @@ mod tests {
             dclocator_hint: None,
             deadline: Duration::from_millis(20),
             on_failure: OnFailure::Explain,
+            silence_is_illness: true,
         };
         routes.add(&RealmPattern::Any, &[], route);
         let verdict = verdict(&exchange(routes, 0)).await;
@@ -418,6 +419,7 @@ mod tests {
             dclocator_hint: None,
             deadline: Duration::ZERO,
             on_failure: OnFailure::Unreachable,
+            silence_is_illness: true,
         };
         let mut routes = Routes::default();
         let example = RealmPattern::Exact(realm("Example.COM"));

@@ -12,7 +12,7 @@
 //! Pure: the clock is an argument, and what a joiner waits on (`W`) is the caller's.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,9 @@ const ENTRY_BYTES: usize = 256;
 /// The service, the realm that the message is routed by, and its octets.
 type MessageKey = (Service, RealmKey, Bytes);
 type CopyKey = (SocketAddr, Bytes);
+/// Stands for a [`MessageKey`] that would cost its octets. Two hashes under secrets of this process: nobody can make
+/// another message that has both.
+type Fingerprint = [u64; 2];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum VerdictKey {
@@ -71,8 +74,9 @@ pub struct Lookaside<W> {
     under_way: HashMap<MessageKey, UnderWay<W>>,
     copies: HashMap<CopyKey, UnderWay<W>>,
     replies: Recent<MessageKey, Reply>,
-    spent: Recent<MessageKey, Verdict>,
+    spent: Recent<Fingerprint, Verdict>,
     verdicts: Recent<VerdictKey, Verdict>,
+    secrets: [RandomState; 2],
     leads: u64,
 }
 
@@ -91,6 +95,7 @@ impl<W: Clone> Default for Lookaside<W> {
             replies: Recent::new(REPLY_KEPT, REPLY_BYTES),
             spent: Recent::new(REPLY_KEPT, SPENT_BYTES),
             verdicts: Recent::new(VERDICT_KEPT, VERDICT_BYTES),
+            secrets: Default::default(),
             leads: 0,
         }
     }
@@ -149,10 +154,14 @@ impl<W: Clone> Lookaside<W> {
         now: Instant,
     ) -> Option<Verdict> {
         let recent = |key| self.verdicts.get(&key, now);
-        let spent = self.spent.get(key, now);
+        let spent = self.spent.get(&self.fingerprint(key), now);
         spent
             .or_else(|| recent(VerdictKey::Message(key.clone())))
             .or_else(|| recent(VerdictKey::Ticket(ticket?.clone())))
+    }
+
+    fn fingerprint(&self, key: &MessageKey) -> Fingerprint {
+        self.secrets.each_ref().map(|secret| secret.hash_one(key))
     }
 
     /// Ends an exchange with its answer. A reply that comes after the verdict may settle it once more.
@@ -193,7 +202,9 @@ impl<W: Clone> Lookaside<W> {
         }
         // A request that must not be sent twice stays answered for as long as a reply would: no client repeats its
         // octets on purpose so late, and a relay that did would burn a one-time code or an attempt at a password.
-        self.spent.insert(message, verdict.clone(), octets, now);
+        // Under a fingerprint: else a few long messages, as anyone can send them, would push out what others need.
+        let fingerprint = self.fingerprint(&message);
+        self.spent.insert(fingerprint, verdict.clone(), 0, now);
         if let Some(ticket) = &lead.ticket {
             let key = VerdictKey::Ticket(ticket.clone());
             self.verdicts

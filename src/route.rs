@@ -54,6 +54,8 @@ pub struct Route {
     pub deadline: Duration,
     /// How a failure is told.
     pub on_failure: OnFailure,
+    /// Whether who is silent is ill. Of a KDC, which drops what it can't read, any client could say that it is.
+    pub silence_is_illness: bool,
 }
 
 /// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
@@ -282,12 +284,19 @@ impl Routes {
         let state = self.routes.get_mut(candidates.route)?;
         for service in [Service::Kdc, Service::Kpasswd] {
             let serves = state.terms.upstreams.get(service).as_ref();
-            if candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
+            let is_left = state.current.get(service).is_none_or(|current| {
+                let health = self.health.get(&current);
+                let fails = health.is_some_and(|health| health.ill.is_some() || health.silent);
+                fails || state.refusing.contains_key(&current)
+            });
+            // One request that went elsewhere, which a client can bring about, takes no others along.
+            if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
                 *state.current.get_mut(service) = Some(id);
             }
         }
         let was_refusing = state.refusing.remove(&id).is_some();
         let news = was_ill || was_refusing;
+        let health = self.health.get_mut(&id)?;
         (news && health.lines.spend(now)).then_some(Change::Well)
     }
 
@@ -312,7 +321,7 @@ impl Routes {
             fault,
             Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout)
         ) {
-            health.fail_to_connect(now);
+            health.fail_to_connect(asked, now);
         }
         let news = match fault {
             // About one request or one connection: nothing about the upstream.
@@ -330,7 +339,8 @@ impl Routes {
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
                 let silent = health.is_silent_since(asked, now);
                 health.silent |= silent;
-                silent && health.sicken(Illness::Unreachable)
+                let says_so = *fault != Fault::Silent || state.terms.silence_is_illness;
+                silent && says_so && health.sicken(Illness::Unreachable)
             }
             Fault::NotSent(_) | Fault::Unanswered => health.sicken(Illness::Unreachable),
             Fault::NotKerberos(_) => health.sicken(Illness::NotKerberos),

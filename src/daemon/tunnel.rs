@@ -170,6 +170,7 @@ fn routing(config: &Config) -> Result<Routing, Failure> {
             dclocator_hint: entry.dclocator_hint,
             deadline: entry.deadline,
             on_failure: entry.on_failure,
+            silence_is_illness: true,
         };
         routes.add(&entry.pattern, &entry.aliases, route);
     }

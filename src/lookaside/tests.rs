@@ -388,5 +388,7 @@ fn a_flood_of_the_largest_requests_stays_within_8_mib() {
         desk.answer(&largest(&[pa_data(2, b"")], number), &verdict("A", true));
         assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
     }
+    // Nor do the largest of the same kind.
+    assert_eq!(desk.replay(&spent, None), "verdict V");
     assert!(desk.lookaside.under_way.is_empty());
 }

@@ -59,8 +59,10 @@ impl Health {
         self.cut_off = None;
     }
 
-    pub(super) fn fail_to_connect(&mut self, now: Instant) {
-        self.cut_off = Some(now);
+    pub(super) fn fail_to_connect(&mut self, asked: Instant, now: Instant) {
+        if self.heard.is_none_or(|heard| heard <= asked) {
+            self.cut_off = Some(now);
+        }
     }
 
     pub(super) fn is_cut_off(&self, now: Instant) -> bool {

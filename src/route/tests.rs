@@ -24,6 +24,7 @@ fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
         dclocator_hint: Some(hint),
         deadline: 9 * SECOND,
         on_failure: OnFailure::Unreachable,
+        silence_is_illness: true,
     }
 }
 
@@ -584,4 +585,38 @@ fn what_is_known_of_an_upstream_is_known_on_new_routes() {
         "the one to stay with is gone"
     );
     assert_eq!(of(&after, "NEW").upstreams, [B, C]);
+}
+
+#[test]
+fn silence_is_an_illness_only_where_it_says_so() {
+    for silence_is_illness in [true, false] {
+        let mut routes = Routes::default();
+        let route = Route {
+            silence_is_illness,
+            ..route(1, &[A, B])
+        };
+        routes.add(&exact("ONE"), &[], route);
+        let (candidates, start) = (
+            routes.candidates(&realm("ONE"), KDC).unwrap(),
+            Instant::now(),
+        );
+        routes.record_fault(&candidates, A, &Fault::Silent, start, start + SECOND);
+        assert_eq!(routes.is_ill(A), silence_is_illness);
+        assert!(routes.patience(A, false, start).is_some(), "either way");
+        // Who answers instead is the one to stay with, until the other fails in its turn.
+        routes.record_reply(&candidates, B, start + SECOND);
+        assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [B, A]);
+    }
+}
+
+#[test]
+fn one_request_that_went_elsewhere_takes_no_others_along() {
+    let mut desk = Desk::new();
+    desk.reply("OTHER", A);
+    desk.reply("OTHER", B);
+    assert_eq!(desk.order("OTHER"), [A, B, C]);
+    desk.fault("OTHER", A, &Fault::Status(403));
+    desk.reply("OTHER", B);
+    desk.reply("OTHER", A);
+    assert_eq!(desk.order("OTHER"), [B, A, C], "until it failed");
 }

@@ -179,7 +179,7 @@ impl Kdc {
         };
         match is_too_big(&reply) {
             // There is no TCP to come back over, and it was seen.
-            true => Err(Fault::Unanswered),
+            true => Err(Fault::Dropped),
             false => Ok(reply),
         }
     }
@@ -237,7 +237,8 @@ impl Kdc {
             Some(stream) => Leased::kept(stream),
             None => {
                 let fresh = self.connect(&[from], CONNECT, &mut Vec::new()).await;
-                fresh.map_err(|_| Fault::Unanswered)?
+                // Any client can ask for a reply that is too long: it says nothing about the KDC.
+                fresh.map_err(|_| Fault::Dropped)?
             }
         };
         stream::ask(leased, message, sent, &self.idle).await

@@ -40,7 +40,8 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
                     ..terms.clone()
                 });
                 let fault = ask(&kdc, Kind::Plain).await.unwrap_err();
-                let why = "its address 127.0.0.2 is refused: loopback (discover-networks may allow it)";
+                let why =
+                    "its address 127.0.0.2 is refused: loopback (discover-networks may allow it)";
                 assert_eq!(fault, refused(why));
                 let kdc = Kdc::new(Terms {
                     permitted: other_hosts(&["127.0.0.3/32"]),

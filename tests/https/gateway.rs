@@ -154,6 +154,7 @@ impl Setup {
             dclocator_hint: None,
             deadline: Duration::from_millis(300),
             on_failure: OnFailure::Unreachable,
+            silence_is_illness: false,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
         routes.add(&RealmPattern::Exact(realm), &[alias], route);

@@ -118,6 +118,7 @@ impl List {
             dclocator_hint: None,
             deadline: entry.deadline,
             on_failure: OnFailure::default(),
+            silence_is_illness: false,
         }
     }
 
