@@ -17,6 +17,7 @@ mod support;
 
 #[macro_use]
 mod office;
+mod discovery;
 mod heimdal;
 mod kinit;
 mod kpasswd;
