@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use self::attempts::Attempts;
 use crate::answer::{Answer, Answered, Cause, OnFailure, Source, Verdict};
 use crate::counters::Counters;
+use crate::logging::Quoted;
 use crate::lookaside::{Asked, Lead, Lookaside};
 use crate::route::{Change, Routes, UpstreamId, Wanted};
 use crate::upstream::Upstream;
@@ -310,7 +311,7 @@ impl Leader {
         };
         tracing::debug!(
             kind = %self.message.kind(),
-            realm = %self.message.realm(),
+            realm = %Quoted(self.message.realm().as_str()),
             transport = self.arrival.transport,
             upstream,
             outcome,

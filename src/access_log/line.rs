@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use der::DateTime;
 
 use crate::answer::Source;
+use crate::logging::Quoted as Value;
 use crate::record::{RealmName, Record};
 
 /// What stands where there is nothing to say.
@@ -69,35 +70,6 @@ impl<T: Display> Display for Maybe<T> {
             None => f.write_str(ABSENT),
         }
     }
-}
-
-/// A value that somebody else chose.
-struct Value<'a>(&'a str);
-
-impl Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:/@$*[]".contains(&octet);
-        let Self(text) = *self;
-        if text.bytes().all(is_plain) && !text.is_empty() && text != ABSENT {
-            return f.write_str(text);
-        }
-        f.write_char('"')?;
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                ' '..='~' => f.write_char(character)?,
-                _ => escape(character, f)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-/// As RFC 8259 7 has it, outside the basic plane too.
-fn escape(character: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut units = [0; 2];
-    let mut units = character.encode_utf16(&mut units).iter();
-    units.try_for_each(|unit| write!(f, "\\u{unit:04x}"))
 }
 
 /// A moment in UTC, to the millisecond (RFC 3339).

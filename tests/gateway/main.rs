@@ -24,6 +24,7 @@ mod der;
 #[allow(dead_code, reason = "each test binary uses its own share of this")]
 mod messages;
 
+#[allow(dead_code, reason = "the tests of scars use it too")]
 mod scripted;
 mod zone;
 

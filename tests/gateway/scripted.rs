@@ -38,6 +38,7 @@ pub struct Asked {
     pub number: usize,
     /// Which one it is on its connection, from 1.
     pub on_connection: usize,
+    pub request: Vec<u8>,
 }
 
 /// What the KDC has seen.
@@ -167,6 +168,7 @@ async fn serve(mut stream: TcpStream, script: TcpScript, seen: Arc<watch::Sender
         let asked = Asked {
             number,
             on_connection,
+            request,
         };
         let goes_on = match script(&asked) {
             Act::Reply(reply) => stream.write_all(&framed(&reply)).await.is_ok(),
@@ -209,6 +211,7 @@ async fn datagrams(socket: UdpSocket, script: UdpScript, seen: Arc<watch::Sender
         let asked = Asked {
             number,
             on_connection: 1,
+            request: buffer[..length].to_vec(),
         };
         for reply in script(&asked) {
             socket.send_to(&reply, peer).await.unwrap();

@@ -18,6 +18,7 @@ mod support;
 #[macro_use]
 mod office;
 mod differences;
+mod discovery;
 mod heimdal;
 mod kinit;
 mod kpasswd;

@@ -15,3 +15,4 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod realm;
 pub(crate) mod relay;
+pub(crate) mod trap;

@@ -1,54 +1,217 @@
-//! A name server that hears everything and never answers, as off the office network.
+//! Name servers where the resolver of this network looks: one that hears everything and never answers, as off the office
+//! network, and one that says what a test wants. Messages are put together by hand (RFC 1035 4).
 
-use std::io::Read;
-use std::net::{TcpListener, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::netns::NAME_SERVER;
 
-/// Listens by UDP and TCP where the resolver of this network looks.
-pub(crate) struct SilentNameServer {
-    queries: Arc<Mutex<Vec<String>>>,
+const A: u16 = 1;
+const SOA: u16 = 6;
+const SRV: u16 = 33;
+const NO_SUCH_NAME: u16 = 3;
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Record {
+    /// An address.
+    A(Ipv4Addr),
+    /// A service: priority, port, host.
+    Srv(u16, u16, &'static str),
 }
+
+/// Listens by UDP and TCP and never answers.
+pub(crate) struct SilentNameServer(NameServer);
 
 impl SilentNameServer {
     /// Starts to listen; ends with the test's process.
     pub(crate) fn start() -> SilentNameServer {
-        let queries = Arc::new(Mutex::new(Vec::new()));
-        let udp = UdpSocket::bind((NAME_SERVER, 53)).unwrap();
-        let tcp = TcpListener::bind((NAME_SERVER, 53)).unwrap();
-        let heard = Arc::clone(&queries);
-        thread::spawn(move || {
-            let mut query = vec![0; 65536];
-            while let Ok(length) = udp.recv(&mut query) {
-                heard.lock().unwrap().push(question(&query[..length]));
-            }
-        });
-        let heard = Arc::clone(&queries);
-        thread::spawn(move || {
-            for stream in tcp.incoming().map_while(Result::ok) {
-                let heard = Arc::clone(&heard);
-                thread::spawn(move || {
-                    let mut stream = stream;
-                    let mut query = vec![0; 65536];
-                    while let Ok(length @ 3..) = stream.read(&mut query) {
-                        heard.lock().unwrap().push(question(&query[2..length]));
-                    }
-                });
-            }
-        });
-        SilentNameServer { queries }
+        let server = NameServer::start();
+        server.is_silent_about("");
+        SilentNameServer(server)
     }
 
     /// The names asked for so far.
     pub(crate) fn queries(&self) -> Vec<String> {
-        self.queries.lock().unwrap().clone()
+        self.0.queries()
     }
 }
 
-/// The name in the first question (RFC 1035 4.1.2), after the twelve octets of the header.
-fn question(query: &[u8]) -> String {
+/// Answers by UDP and TCP as it was told to last.
+pub(crate) struct NameServer(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    zone: Mutex<Zone>,
+    queries: Mutex<Vec<String>>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Zone {
+    /// By name in lower case: TTL and records.
+    names: HashMap<String, (u32, Vec<Record>)>,
+    /// Ends of names that are not answered about.
+    silent: Vec<String>,
+}
+
+impl NameServer {
+    /// Starts to listen; no name exists. Ends with the test's process.
+    pub(crate) fn start() -> NameServer {
+        let shared = Arc::new(Shared::default());
+        let udp = UdpSocket::bind((NAME_SERVER, 53)).unwrap();
+        let tcp = TcpListener::bind((NAME_SERVER, 53)).unwrap();
+        let by_udp = Arc::clone(&shared);
+        thread::spawn(move || {
+            let mut query = vec![0; 65536];
+            while let Ok((length, peer)) = udp.recv_from(&mut query) {
+                if let Some(answer) = by_udp.answer(&query[..length]) {
+                    udp.send_to(&answer, peer).unwrap();
+                }
+            }
+        });
+        let by_tcp = Arc::clone(&shared);
+        thread::spawn(move || {
+            for mut stream in tcp.incoming().map_while(Result::ok) {
+                let by_tcp = Arc::clone(&by_tcp);
+                thread::spawn(move || {
+                    let mut query = vec![0; 65536];
+                    while let Ok(length @ 3..) = stream.read(&mut query) {
+                        if let Some(answer) = by_tcp.answer(&query[2..length]) {
+                            let size = u16::try_from(answer.len()).unwrap().to_be_bytes();
+                            stream.write_all(&[&size[..], &answer].concat()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        NameServer(shared)
+    }
+
+    /// Has it say from now on that `name` stands for these records for `ttl` seconds.
+    pub(crate) fn says(&self, name: &str, ttl: u32, records: &[Record]) {
+        let mut zone = self.0.zone.lock().unwrap();
+        zone.names
+            .insert(name.to_lowercase(), (ttl, records.to_vec()));
+    }
+
+    /// Has it never answer about names with this end.
+    pub(crate) fn is_silent_about(&self, end: &str) {
+        self.0.zone.lock().unwrap().silent.push(end.to_lowercase());
+    }
+
+    /// The names asked for so far, as they were spelled.
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.0.queries.lock().unwrap().clone()
+    }
+
+    /// Waits until names that contain `word` were asked for `count` times.
+    #[track_caller]
+    pub(crate) fn was_asked(&self, word: &str, count: usize, within: Duration) {
+        let lacks = |queries: &mut Vec<String>| {
+            queries.iter().filter(|name| name.contains(word)).count() < count
+        };
+        let queries = self.0.queries.lock().unwrap();
+        let waited = self.0.news.wait_timeout_while(queries, within, lacks);
+        let (queries, late) = waited.unwrap();
+        assert!(!late.timed_out(), "{word} {count} times: {queries:?}");
+    }
+}
+
+impl Shared {
+    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let (name, end) = question(query);
+        self.queries.lock().unwrap().push(name.clone());
+        self.news.notify_all();
+        let (name, zone) = (name.to_lowercase(), self.zone.lock().unwrap());
+        if zone.silent.iter().any(|silent| name.ends_with(silent)) {
+            return None;
+        }
+        let kind = u16::from_be_bytes([*query.get(end)?, *query.get(end + 1)?]);
+        let question = query.get(12..end + 4)?;
+        let (flags, answers) = match zone.names.get(&name) {
+            Some((ttl, records)) => (0, records.iter().filter_map(|of| of.octets(kind, *ttl))),
+            None => return Some(message(query, NO_SUCH_NAME, question, &[], &[soa()])),
+        };
+        let answers: Vec<_> = answers.collect();
+        let authority = if answers.is_empty() {
+            vec![soa()]
+        } else {
+            Vec::new()
+        };
+        Some(message(query, flags, question, &answers, &authority))
+    }
+}
+
+impl Record {
+    /// As an answer to a question for this type.
+    fn octets(&self, kind: u16, ttl: u32) -> Option<Vec<u8>> {
+        match self {
+            Record::A(address) if kind == A => Some(record(A, ttl, &address.octets())),
+            Record::Srv(priority, port, host) if kind == SRV => {
+                let numbers = [*priority, 0, *port].map(u16::to_be_bytes).concat();
+                Some(record(SRV, ttl, &[numbers, labels(host)].concat()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A response, recursion desired and available.
+fn message(
+    query: &[u8],
+    flags: u16,
+    question: &[u8],
+    answers: &[Vec<u8>],
+    authority: &[Vec<u8>],
+) -> Vec<u8> {
+    let counts = [1, answers.len(), authority.len(), 0];
+    let counts = counts.map(|count| u16::try_from(count).unwrap().to_be_bytes());
+    let head = [
+        &query[..2],
+        &(0x8180 | flags).to_be_bytes(),
+        &counts.concat(),
+    ];
+    [
+        head.concat(),
+        question.to_vec(),
+        answers.concat(),
+        authority.concat(),
+    ]
+    .concat()
+}
+
+/// A record about the name in the question (a pointer to it, RFC 1035 4.1.4), class IN.
+fn record(kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let head = [0xc00c, kind, 1].map(u16::to_be_bytes).concat();
+    let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+    [&head[..], &ttl.to_be_bytes(), &length, data].concat()
+}
+
+/// That there is nothing holds for a minute (RFC 2308 5).
+fn soa() -> Vec<u8> {
+    let numbers = [1_u32, 7200, 900, 86_400, 60]
+        .map(u32::to_be_bytes)
+        .concat();
+    record(
+        SOA,
+        60,
+        &[labels("ns.test"), labels("admin.test"), numbers].concat(),
+    )
+}
+
+fn labels(name: &str) -> Vec<u8> {
+    let label =
+        |label: &str| [&[u8::try_from(label.len()).unwrap()][..], label.as_bytes()].concat();
+    [name.split('.').flat_map(label).collect(), vec![0]].concat()
+}
+
+/// The name in the first question (RFC 1035 4.1.2), after the twelve octets of the header, and where its type begins.
+fn question(query: &[u8]) -> (String, usize) {
     let mut labels = Vec::new();
     let mut rest = query.get(12..).unwrap_or_default();
     while let Some((&length @ 1..=63, tail)) = rest.split_first() {
@@ -58,5 +221,5 @@ fn question(query: &[u8]) -> String {
         labels.push(String::from_utf8_lossy(label).into_owned());
         rest = tail;
     }
-    labels.join(".")
+    (labels.join("."), query.len() - rest.len() + 1)
 }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::kdcs::Directory;
 use crate::config::gateway::{Discover, KdcRealm, Kdcs};
 use crate::exchange::Exchange;
+use crate::logging::Quoted;
 use crate::upstream::dns::{self, Found, Target};
 use crate::wire::Realm;
 
@@ -97,7 +98,7 @@ impl Watch {
             let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
             tracing::info!(%realm, %kdc, %kpasswd, "found in DNS");
             for refused in &found.refused {
-                let (name, why) = (&refused.name, refused.why);
+                let (name, why) = (Quoted(&refused.name), refused.why);
                 tracing::warn!(%realm, %name, %why, "found in DNS and not asked; discover-ports says which ports may be");
             }
         }

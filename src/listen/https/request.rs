@@ -19,6 +19,7 @@ use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::words::{self, Refusal};
+use crate::logging::Quoted;
 use crate::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::MAX_REQUEST;
 use crate::wire::proxied::{self, Proxied, Unproxied};
@@ -73,7 +74,9 @@ impl Door {
         let (mut response, close) = match handled {
             Ok(response) => (response, false),
             Err(refusal) => {
-                tracing::debug!(client = ?client.address, status = %refusal.status, "{}", refusal.text);
+                // It may name the realm that the client chose.
+                let (status, text) = (refusal.status.as_u16(), &refusal.text);
+                tracing::debug!(client = ?client.address, status, ?text, "refused");
                 (words::refusal(&refusal), refusal.close)
             }
         };
@@ -234,7 +237,9 @@ impl Door {
         let inside = proxied.other_realm.as_ref();
         if let Some(inside) = inside.filter(|inside| !exchange.is_same_realm(inside, domain)) {
             exchange.counters().other_realm.add();
-            tracing::debug!(peer = ?self.peer.address, %domain, %inside, "another realm inside than the target-domain");
+            let peer = self.peer.address;
+            let (domain, inside) = (Quoted(domain.as_str()), Quoted(inside.as_str()));
+            tracing::debug!(?peer, %domain, %inside, "another realm inside than the target-domain");
         }
     }
 
