@@ -8,6 +8,7 @@
 
 pub(crate) mod client;
 pub(crate) mod heimdal;
+pub(crate) mod https;
 pub(crate) mod loopkdc;
 pub(crate) mod nameserver;
 pub(crate) mod netns;
