@@ -17,7 +17,9 @@ mod support;
 
 #[macro_use]
 mod office;
+mod gateway;
 mod heimdal;
+mod kdcs;
 mod kinit;
 mod kpasswd;
 mod off_network;

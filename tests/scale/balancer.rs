@@ -7,8 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-
+use crate::support::authority::Authority;
 use crate::support::netns::bind_over;
 use crate::support::process::{PATIENCE, Process};
 
@@ -43,32 +42,18 @@ pub(crate) fn furnish(dir: &Path) {
     fs::write(dir.join("hosts"), hosts).unwrap();
     bind_over(&dir.join("hosts"), Path::new("/etc/hosts"));
 
-    let mut authority = CertificateParams::new([]).unwrap();
-    let name = &mut authority.distinguished_name;
-    name.push(DnType::CommonName, "the authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let root = authority.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(authority, key);
-    let leaf = |name: &str| {
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new([name.to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&key, &issuer).unwrap();
-        (leaf.pem(), key.serialize_pem())
-    };
+    let authority = Authority::new();
+    authority.write(&dir.join("ca.pem"));
     for (name, _) in GATEWAYS {
-        let (leaf, key) = leaf(name);
         let own = dir.join(name);
         fs::create_dir(&own).unwrap();
-        fs::write(own.join("leaf.pem"), leaf).unwrap();
-        fs::write(own.join("leaf.key"), key).unwrap();
+        authority.certify(&own, &[name]);
     }
     let own = dir.join("haproxy");
     fs::create_dir(&own).unwrap();
-    let (leaf, key) = leaf(NAME);
+    authority.write(&own.join("gateways-ca.pem"));
+    let (leaf, key) = authority.leaf(&[NAME], |_| {});
     fs::write(own.join("kdcproxy.pem"), leaf + &key).unwrap();
-    fs::write(own.join("gateways-ca.pem"), &root).unwrap();
-    fs::write(dir.join("ca.pem"), root).unwrap();
     bind_over(&own, Path::new("/etc/haproxy"));
 }
 
