@@ -29,6 +29,12 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
     })
 }
 
+/// What is wrong with a file that this user may not read.
+pub(super) fn denied(what: &str, path: &Path) -> Broken {
+    let blocker = blocker(path);
+    Unreadable::Denied { blocker }.broken(what, path)
+}
+
 /// The first part of the path that this user can't get past: a name is looked up in the directory
 /// before it, so a lookup that is denied is denied by that directory.
 fn blocker(path: &Path) -> PathBuf {

@@ -5,6 +5,7 @@
     reason = "clippy allows it in tests but not in what they call"
 )]
 
+mod gateway;
 #[cfg(unix)]
 mod permission;
 

@@ -12,12 +12,12 @@ use super::{Ended, Home, REALM};
 /// Nobody, by number: passwd(5) need not have a name for it.
 const NOBODY: u32 = 65534;
 
-fn mode(path: &Path, mode: u32) {
+pub(super) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// Runs `loopkdc` in the home as a user who has no rights there but those of everybody.
-fn unprivileged(home: &Home, args: &[&str]) -> Ended {
+pub(super) fn unprivileged(home: &Home, args: &[&str]) -> Ended {
     let binary = home.path().join("loopkdc");
     // Copied by a process of its own: a child that another test forks meanwhile would hold a
     // descriptor of ours open for writing, and such a file can't be run (ETXTBSY).

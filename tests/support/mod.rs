@@ -6,8 +6,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its own share of this")]
 
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod heimdal;
+pub(crate) mod https;
 pub(crate) mod loopkdc;
 pub(crate) mod nameserver;
 pub(crate) mod netns;

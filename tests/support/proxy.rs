@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::authority::Authority;
 use super::process::Process;
 use super::realm::Realm;
 
@@ -180,21 +181,7 @@ pub(crate) fn gateway(port: u16, routes: &[Route]) -> String {
 
 /// Writes a leaf for localhost and its authority into `dir`: leaf.pem, leaf.key, ca.pem.
 pub(crate) fn certify(dir: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let mut authority = CertificateParams::new([]).unwrap();
-    // OpenSSL takes a leaf for self-signed when its issuer bears the leaf's own name.
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "the proxy's authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let leaf = CertificateParams::new(names).unwrap();
-    let leaf_key = KeyPair::generate().unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    let leaf_pem = leaf.signed_by(&leaf_key, &issuer).unwrap().pem();
-    fs::write(dir.join("ca.pem"), authority_pem).unwrap();
-    fs::write(dir.join("leaf.pem"), leaf_pem).unwrap();
-    fs::write(dir.join("leaf.key"), leaf_key.serialize_pem()).unwrap();
+    let authority = Authority::new();
+    authority.write(&dir.join("ca.pem"));
+    authority.certify(dir, &["localhost", "127.0.0.1"]);
 }

@@ -10,7 +10,7 @@ use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
 use crate::config::listen::{endpoint_addr, number, unix_mode};
-use crate::failure::Exit;
+use crate::config::read;
 use crate::listen::https::{
     DEFAULT_PATH, HEALTH_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted,
 };
@@ -219,27 +219,28 @@ fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFile
 
 /// Reads the files that `tls` names: what is wrong with one is shown where it is named.
 pub(super) fn check_files(table: &GatewayTable, tls: Option<&TlsFiles>) -> Result<(), Broken> {
+    let Some(tls) = tls else {
+        return Ok(());
+    };
     let refused = |error: TlsError| {
-        let named = match error.file {
-            TlsFile::Certificate => &table.certificate,
-            TlsFile::Key => &table.key,
-            TlsFile::ClientCa => &table.client_ca_file,
+        let (named, path) = match error.file {
+            TlsFile::Certificate => (&table.certificate, Some(&tls.certificate)),
+            TlsFile::Key => (&table.key, Some(&tls.key)),
+            TlsFile::ClientCa => (&table.client_ca_file, tls.client_ca.as_ref()),
         };
-        let exit = if error.denied {
-            Exit::Permission
-        } else {
-            Exit::Config
+        let broken = match path.filter(|_| error.denied) {
+            Some(path) => read::denied(&error.file.to_string(), path),
+            None => error
+                .hint
+                .into_iter()
+                .fold(Broken::new(error.text), Broken::hint),
         };
-        let broken = Broken::new(error.text).exit(exit);
-        let broken = error.hint.into_iter().fold(broken, Broken::hint);
         match named {
             Some(named) => broken.at(named.span()),
             None => broken,
         }
     };
-    tls.map_or(Ok(()), |tls| {
-        ServerTls::load(tls).map(drop).map_err(refused)
-    })
+    ServerTls::load(tls).map(drop).map_err(refused)
 }
 
 fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
