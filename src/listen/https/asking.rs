@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use super::observed::Observed;
-use super::request::{Door, Said};
+use super::request::{Conversation, Said};
 use super::words::{self, Refusal};
 use crate::answer::Answer;
 use crate::exchange::{Answered, Arrival, Source};
@@ -14,7 +14,7 @@ use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied};
 use crate::wire::{KerberosMessage, Kind, Resend};
 
-impl Door {
+impl Conversation {
     /// Asks, unless too many of this client's passwords were wrong and this is another.
     pub(super) async fn answer(
         &self,

@@ -42,7 +42,7 @@ pub(super) struct Peer {
 }
 
 /// What the requests of one connection share.
-pub(super) struct Door {
+pub(super) struct Conversation {
     pub(super) site: Arc<Site>,
     pub(super) quiet: Quiet,
     pub(super) peer: Peer,
@@ -52,7 +52,7 @@ pub(super) struct Door {
     bodies: Semaphore,
 }
 
-impl Door {
+impl Conversation {
     pub(super) fn new(site: Arc<Site>, quiet: Quiet, peer: Peer) -> Self {
         Self {
             site,
@@ -294,9 +294,9 @@ async fn collect(body: &mut Incoming) -> Result<Bytes, Refusal> {
     Ok(octets.freeze())
 }
 
-/// The door as hyper asks it.
+/// The conversation as hyper asks it.
 #[derive(Clone)]
-pub(super) struct Requests(pub(super) Arc<Door>);
+pub(super) struct Requests(pub(super) Arc<Conversation>);
 
 impl hyper::service::Service<Request<Incoming>> for Requests {
     type Response = Response<Full<Bytes>>;
@@ -304,8 +304,8 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let door = Arc::clone(&self.0);
-        let begun = door.quiet.begin();
-        Box::pin(async move { Ok(door.respond(request, begun).await) })
+        let conversation = Arc::clone(&self.0);
+        let begun = conversation.quiet.begin();
+        Box::pin(async move { Ok(conversation.respond(request, begun).await) })
     }
 }
