@@ -20,8 +20,8 @@ use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::words::{self, Refusal};
 use crate::throttle::{CertificateSlot, Client, Wait};
-use crate::wire::MAX_REQUEST;
 use crate::wire::proxied::{self, Proxied, Unproxied};
+use crate::wire::{MAX_REQUEST, Realm};
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
@@ -223,19 +223,17 @@ impl Conversation {
                 refusal
             }
         })?;
-        observed.asks(&proxied.message);
-        self.note_other_realm(&proxied);
+        observed.asks(&proxied.message, self.other_realm(&proxied));
         self.answer(proxied, client, observed).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
-    fn note_other_realm(&self, proxied: &Proxied) {
+    fn other_realm<'a>(&self, proxied: &'a Proxied) -> Option<&'a Realm> {
         let (exchange, domain) = (&self.site.exchange, proxied.message.realm());
         let inside = proxied.other_realm.as_ref();
-        if let Some(inside) = inside.filter(|inside| !exchange.is_same_realm(inside, domain)) {
-            exchange.counters().other_realm.add();
-            tracing::debug!(peer = ?self.peer.address, %domain, %inside, "another realm inside than the target-domain");
-        }
+        let inside = inside.filter(|inside| !exchange.is_same_realm(inside, domain))?;
+        exchange.counters().other_realm.add();
+        Some(inside)
     }
 
     /// The body, within its time and length.
