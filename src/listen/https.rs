@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use self::connection::Opened;
 pub use self::forwarded::Trusted;
 pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
+pub(super) use self::words::text;
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::access_log::AccessLog;

@@ -117,7 +117,7 @@ pub(super) fn reply(body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 /// A line of text as a response.
-pub(super) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+pub(in crate::listen) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
