@@ -232,6 +232,39 @@ async fn wrong_passwords_hold_up_logins_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn guesses_at_once_are_as_few_as_those_in_turn() {
+    let gateway = guesses(Act::RefuseLater).start().await;
+    let at_once = futures_util::future::join_all((0..10).map(|_| log_in(&gateway)));
+    let release = async {
+        eventually(|| gateway.counters().throttled.get() == 8).await;
+        gateway.kdc.release.add_permits(100);
+    };
+    let (responses, ()) = tokio::join!(at_once, release);
+    let tried = responses.iter().filter(|response| response.status == 200);
+    assert_eq!(tried.count(), 2);
+    assert_eq!(gateway.kdc.asked(), 2);
+    assert_wait(&log_in(&gateway).await, 60);
+}
+
+#[tokio::test]
+async fn a_login_that_was_not_answered_costs_nothing() {
+    for act in [Act::Silence, Act::NotServing, Act::Babble] {
+        let gateway = guesses(act).start().await;
+        for _ in 0..4 {
+            let status = log_in(&gateway).await.status;
+            assert!([502, 504].contains(&status), "{act:?} {status}");
+        }
+    }
+    // Nor does one that finds no place.
+    let mut setup = guesses(Act::Reply);
+    setup.limits.waiting = 1;
+    let gateway = setup.start().await;
+    for _ in 0..4 {
+        assert_eq!(log_in(&gateway).await.status, 503);
+    }
+}
+
+#[tokio::test]
 async fn only_wrong_passwords_count() {
     // KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_PREAUTH_REQUIRED, and a reply.
     for act in [Act::Refuse(6), Act::Refuse(25), Act::Reply] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::observed::Observed;
 use super::request::{Conversation, Said};
@@ -29,15 +30,22 @@ impl Conversation {
         let (message, had_length) = (proxied.message, proxied.had_length);
         let realm = self.site.exchange.configured(message.realm());
         let realm = realm.as_ref().unwrap_or(message.realm()).key();
+        let held = self.hold(&message)?;
         let is_login = message.kind() == Kind::AsReq;
-        if is_login && message.resend() == Resend::Once {
+        let stake = if is_login && message.resend() == Resend::Once {
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
-            admitted.map_err(|wait| self.throttled(wait))?;
-        }
-        let answered = self.ask(message, arrival, move |throttle, answered| {
+            Some(admitted.map_err(|wait| self.throttled(wait))?)
+        } else {
+            None
+        };
+        let answered = self.ask(message, arrival, held, move |throttle, answered| {
             // A copy is the same password once more.
-            if is_login && answered.source != Source::Lookaside && is_wrong(&answered.answer) {
-                throttle.count_failure(&client, &realm);
+            let is_new = answered.source != Source::Lookaside;
+            let is_failure = is_new && is_wrong(&answered.answer);
+            match stake {
+                Some(stake) if !is_failure => throttle.give_back(stake),
+                None if is_login && is_failure => throttle.count_failure(&client, &realm),
+                _ => {}
             }
         });
         let answered = answered.await?;
@@ -48,19 +56,25 @@ impl Conversation {
         }
     }
 
+    /// A place for the octets of `message`.
+    fn hold(&self, message: &KerberosMessage) -> Result<OwnedSemaphorePermit, Refusal> {
+        let octets = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
+        let held = Arc::clone(&self.site.waiting).try_acquire_many_owned(octets);
+        held.map_err(|_| {
+            self.site.exchange.counters().overloaded.add();
+            Refusal::overloaded()
+        })
+    }
+
     /// Asks in a task of its own, which also sees the answer that no client waits for any more: its password was tried and
     /// its octets are held all the same.
     async fn ask(
         &self,
         message: KerberosMessage,
         arrival: Arrival,
+        held: OwnedSemaphorePermit,
         see: impl FnOnce(&Throttle, &Answered) + Send + 'static,
     ) -> Result<Answered, Refusal> {
-        let octets = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
-        let Ok(held) = Arc::clone(&self.site.waiting).try_acquire_many_owned(octets) else {
-            self.site.exchange.counters().overloaded.add();
-            return Err(Refusal::overloaded());
-        };
         let site = Arc::clone(&self.site);
         let asked = self.site.tasks.spawn(async move {
             let answered = site.exchange.answer(message, arrival).await;
