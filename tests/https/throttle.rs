@@ -257,7 +257,7 @@ async fn a_login_that_was_not_answered_costs_nothing() {
     }
     // Nor does one that finds no place.
     let mut setup = guesses(Act::Reply);
-    setup.limits.waiting = 1;
+    setup.limits.waiting = 1000;
     let gateway = setup.start().await;
     for _ in 0..4 {
         assert_eq!(log_in(&gateway).await.status, 503);

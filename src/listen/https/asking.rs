@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::observed::Observed;
+use super::receiving::Place;
 use super::request::{Conversation, Said};
 use super::words::{self, Refusal};
 use crate::answer::Answer;
@@ -20,6 +20,7 @@ impl Conversation {
     pub(super) async fn answer(
         &self,
         proxied: Proxied,
+        place: Place,
         client: Client,
         observed: &mut Observed,
     ) -> Said {
@@ -30,7 +31,6 @@ impl Conversation {
         let (message, had_length) = (proxied.message, proxied.had_length);
         let realm = self.site.exchange.configured(message.realm());
         let realm = realm.as_ref().unwrap_or(message.realm()).key();
-        let held = self.hold(&message)?;
         let is_login = message.kind() == Kind::AsReq;
         let stake = if is_login && message.resend() == Resend::Once {
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
@@ -38,7 +38,7 @@ impl Conversation {
         } else {
             None
         };
-        let answered = self.ask(message, arrival, held, move |throttle, answered| {
+        let answered = self.ask(message, arrival, place, move |throttle, answered| {
             // A copy is the same password once more.
             let is_new = answered.source != Source::Lookaside;
             let is_failure = is_new && is_wrong(&answered.answer);
@@ -56,30 +56,20 @@ impl Conversation {
         }
     }
 
-    /// A place for the octets of `message`.
-    fn hold(&self, message: &KerberosMessage) -> Result<OwnedSemaphorePermit, Refusal> {
-        let octets = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
-        let held = Arc::clone(&self.site.waiting).try_acquire_many_owned(octets);
-        held.map_err(|_| {
-            self.site.exchange.counters().overloaded.add();
-            Refusal::overloaded()
-        })
-    }
-
     /// Asks in a task of its own, which also sees the answer that no client waits for any more: its password was tried and
     /// its octets are held all the same.
     async fn ask(
         &self,
         message: KerberosMessage,
         arrival: Arrival,
-        held: OwnedSemaphorePermit,
+        place: Place,
         see: impl FnOnce(&Throttle, &Answered) + Send + 'static,
     ) -> Result<Answered, Refusal> {
         let site = Arc::clone(&self.site);
         let asked = self.site.tasks.spawn(async move {
             let answered = site.exchange.answer(message, arrival).await;
             see(&site.terms.throttle, &answered);
-            drop(held);
+            drop(place);
             answered
         });
         let dropped = |_| {
