@@ -17,6 +17,8 @@ pub struct Record {
     pub kind: Option<Kind>,
     /// Of whom, if it was a Kerberos message.
     pub realm: Option<RealmName>,
+    /// The realm inside the message, if that is another one ([MS-KKDCP] 3.2.5.1).
+    pub inside: Option<Realm>,
     /// Who answered.
     pub source: Source,
     /// The error code of the KRB-ERROR that answered, if one did (RFC 4120 7.5.9).
@@ -119,6 +121,7 @@ pub(crate) mod tests {
             client: Some(IpAddr::from([192, 0, 2, 1])),
             kind: Some(Kind::AsReq),
             realm: Some(RealmName::Configured(Realm::parse(b"EXAMPLE.COM").unwrap())),
+            inside: None,
             source: Source::Upstream("dc1.example.com:88".into()),
             error_code: None,
             status: Some(200),

@@ -3,14 +3,15 @@
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; who they are can't be aimed at, since the hash is keyed anew in each process.
 
+use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, MonotonicClock};
+use governor::clock::{Clock, MonotonicClock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
@@ -30,7 +31,7 @@ pub struct Quotas {
     pub burst: u32,
     /// Failed logins a minute in one realm for long.
     pub failures_per_minute: u32,
-    /// And at once after a pause.
+    /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
     pub failure_burst: u32,
 }
 
@@ -59,6 +60,11 @@ impl Wait {
         (self.0.as_secs() + begun).max(1)
     }
 }
+
+/// What a login pays if its password is wrong; lost unless it is [given back](Throttle::give_back).
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "dropped, it counts as a wrong password"]
+pub struct Stake(Option<Token>);
 
 /// The bounds of a gateway's clients.
 pub struct Throttle<C: Clock = MonotonicClock> {
@@ -125,27 +131,35 @@ impl<C: Clock + Clone> Throttle<C> {
             return Ok(());
         };
         requests.spend(self.slot(Subject::from(client.address)))?;
-        match client.certificate {
-            Some(CertificateSlot(slot)) => requests.spend(slot),
-            None => Ok(()),
+        if let Some(CertificateSlot(slot)) = client.certificate {
+            requests.spend(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as
+    /// can be under way at once.
+    ///
+    /// # Errors
+    /// Too many have failed, or may yet.
+    pub fn admit_login(&self, client: &Client, realm: &RealmKey) -> Result<Stake, Wait> {
+        let failures = self.failures.as_ref();
+        let token = failures.map(|bound| bound.spend(self.login(client, realm)));
+        token.transpose().map(Stake)
+    }
+
+    /// Gives back what a login had at stake: no password was wrong.
+    pub fn give_back(&self, stake: Stake) {
+        if let (Some(failures), Some(token)) = (&self.failures, stake.0) {
+            failures.give_back(&token);
         }
     }
 
-    /// Whether `client` may try a password in `realm`. As many as are under way at once may fail before that is known:
-    /// the bound on requests is theirs.
-    ///
-    /// # Errors
-    /// Too many have failed.
-    pub fn admit_login(&self, client: &Client, realm: &RealmKey) -> Result<(), Wait> {
-        let failures = self.failures.as_ref();
-        failures.map_or(Ok(()), |bound| bound.look(self.login(client, realm)))
-    }
-
-    /// Counts a login of `client` in `realm` that failed.
+    /// Counts a login of `client` in `realm` that failed and had nothing at stake.
     pub fn count_failure(&self, client: &Client, realm: &RealmKey) {
         if let Some(failures) = &self.failures {
-            // What fails while nothing is left costs nothing more: it was under way already.
-            let _ = failures.spend(self.login(client, realm));
+            // What fails while nothing is left costs nothing more.
+            drop(failures.spend(self.login(client, realm)));
         }
     }
 
@@ -163,12 +177,15 @@ impl<C: Clock> fmt::Debug for Throttle<C> {
     }
 }
 
-type Limiter<S, C> = RateLimiter<u16, S, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Limiter<C> = RateLimiter<Token, Slots, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// A bucket of tokens for each slot.
 struct Bound<C: Clock> {
-    spending: Limiter<Slots, C>,
-    looking: Limiter<Looked, C>,
+    limiter: Limiter<C>,
+    slots: Slots,
+    start: C::Instant,
+    /// How long the clock takes to bring one token.
+    each: Nanos,
 }
 
 impl<C: Clock + Clone> Bound<C> {
@@ -176,26 +193,53 @@ impl<C: Clock + Clone> Bound<C> {
         let quota = per(NonZeroU32::new(rate)?).allow_burst(NonZeroU32::new(burst)?);
         let slots = Slots::default();
         Some(Self {
-            looking: RateLimiter::new(quota, Looked(slots.clone()), clock.clone()),
-            spending: RateLimiter::new(quota, slots, clock.clone()),
+            // Not later than the limiter's, so that nothing is given back twice.
+            start: clock.now(),
+            limiter: RateLimiter::new(quota, slots.clone(), clock.clone()),
+            slots,
+            each: quota.replenish_interval().into(),
         })
     }
 
-    fn spend(&self, slot: u16) -> Result<(), Wait> {
-        let now = self.spending.clock().now();
-        let spent = self.spending.check_key(&slot);
-        spent.map_err(|not_until| Wait(not_until.wait_time_from(now)))
+    fn spend(&self, slot: u16) -> Result<Token, Wait> {
+        let (now, token) = (self.limiter.clock().now(), Token::of(slot));
+        match self.limiter.check_key(&token) {
+            Ok(()) => Ok(token),
+            Err(not_until) => Err(Wait(not_until.wait_time_from(now))),
+        }
     }
 
-    /// What spending would say.
-    fn look(&self, slot: u16) -> Result<(), Wait> {
-        let now = self.looking.clock().now();
-        let looked = self.looking.check_key(&slot);
-        looked.map_err(|not_until| Wait(not_until.wait_time_from(now)))
+    /// Gives back of a token what the clock has not brought again by now: with all of it, a bucket that was full meanwhile
+    /// would hold more than its burst.
+    fn give_back(&self, token: &Token) {
+        let now = self.limiter.clock().now().duration_since(self.start);
+        let rest = token.until.get().saturating_sub(now).min(self.each);
+        self.slots.lower(token.slot, rest);
     }
 }
 
-/// The states of all buckets.
+/// A token that was taken from the bucket in `slot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Token {
+    slot: u16,
+    /// When the clock will have brought it again, behind those that were taken before.
+    until: Cell<Nanos>,
+}
+
+impl Token {
+    fn of(slot: u16) -> Self {
+        let until = Cell::new(Nanos::new(0));
+        Self { slot, until }
+    }
+}
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.slot.hash(hasher);
+    }
+}
+
+/// The states of all buckets: of each, when it will be full.
 #[derive(Clone)]
 struct Slots(Arc<[InMemoryState]>);
 
@@ -205,36 +249,33 @@ impl Default for Slots {
     }
 }
 
-impl StateStore for Slots {
-    type Key = u16;
-
-    fn measure_and_replace<T, F, E>(&self, slot: &u16, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        match self.0.get(usize::from(*slot)) {
-            Some(state) => state.measure_and_replace(&NotKeyed::NonKey, measure),
-            // There is a slot for each number.
-            None => measure(None).map(|(said, _)| said),
+impl Slots {
+    fn lower(&self, slot: u16, by: Nanos) {
+        if let Some(state) = self.0.get(usize::from(slot)) {
+            let lower = |until: Option<Nanos>| until.map(|until| ((), until.saturating_sub(by)));
+            let lower = |until| lower(until).ok_or(());
+            // One that says nothing is full.
+            let _ = state.measure_and_replace(&NotKeyed::NonKey, lower);
         }
     }
 }
 
-/// The same states, measured and left as they are: governor itself tells what is left only to those who spend.
-struct Looked(Slots);
+impl StateStore for Slots {
+    type Key = Token;
 
-impl StateStore for Looked {
-    type Key = u16;
-
-    fn measure_and_replace<T, F, E>(&self, slot: &u16, measure: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, token: &Token, measure: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // An error is what leaves a state alone.
-        let look = |state| Err::<(T, Nanos), _>(measure(state).map(|(said, _)| said));
-        match self.0.measure_and_replace(slot, look) {
-            Ok(said) => Ok(said),
-            Err(said) => said,
+        let measure = |until| {
+            let (said, until) = measure(until)?;
+            token.until.set(until);
+            Ok((said, until))
+        };
+        match self.0.get(usize::from(token.slot)) {
+            Some(state) => state.measure_and_replace(&NotKeyed::NonKey, measure),
+            // There is a slot for each number.
+            None => measure(None).map(|(said, _)| said),
         }
     }
 }

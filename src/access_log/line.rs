@@ -49,7 +49,11 @@ impl Display for Line<'_> {
             Source::Nobody => None,
         };
         write!(f, " kind={}", Maybe(record.kind))?;
-        write!(f, " realm={} kdc={}", Maybe(realm), Maybe(kdc))?;
+        write!(f, " realm={}", Maybe(realm))?;
+        if let Some(inside) = &record.inside {
+            write!(f, " inside={}", Value(inside.as_str()))?;
+        }
+        write!(f, " kdc={}", Maybe(kdc))?;
         write!(f, " error={}", Maybe(record.error_code))?;
         write!(f, " status={}", Maybe(record.status))?;
         write!(f, " ms={}", record.elapsed.as_millis())?;
@@ -128,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn another_realm_inside_is_told_and_forges_nothing() {
+        let told = Record {
+            inside: Some(Realm::parse(br#"OTHER" kdc=""#).unwrap()),
+            ..record()
+        };
+        assert_eq!(
+            of(&told, at()),
+            "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
+             inside=\"OTHER\\\" kdc=\\\"\" kdc=dc1.example.com:88 error=- status=200 ms=3\n"
+        );
+    }
+
+    #[test]
     fn ipv4_is_ipv4_on_any_socket() {
         let ipv4 = Record {
             client: Some("::ffff:192.0.2.1".parse().unwrap()),
@@ -192,6 +209,7 @@ mod tests {
         let longest = Record {
             client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
             realm: Some(RealmName::Other(Realm::parse(&[b'"'; 255]).unwrap())),
+            inside: Some(Realm::parse(&[b'"'; 255]).unwrap()),
             source: Source::Upstream("x".repeat(255).into()),
             error_code: Some(i32::MIN),
             elapsed: Duration::MAX,

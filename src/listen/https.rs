@@ -9,6 +9,7 @@ mod forwarded;
 mod lengths;
 mod observed;
 mod quiet;
+mod receiving;
 mod request;
 mod tls;
 mod words;
@@ -19,13 +20,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Opened;
 pub use self::forwarded::Trusted;
+use self::receiving::Places;
 pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
+pub(super) use self::words::text;
 use super::accept::{self, Accept};
 use super::seats::Connections;
 use crate::access_log::AccessLog;
@@ -94,14 +97,14 @@ pub struct Door {
 /// The bounds of what clients may hold, over all doors.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections open at once. Each may make the gateway hold half a MiB of what it sends.
+    /// Connections open at once. What they send is read as it comes, and bounded by `waiting` all together.
     pub max_connections: usize,
     /// From accept to the end of the first request's headers, TLS included.
     pub first_request: Duration,
     /// From the end of a request's headers to the end of its body.
     pub body: Duration,
-    /// Octets of the requests that wait for their answers, over all connections: a client that resets a stream may begin
-    /// another, while what it asked is still under way.
+    /// Octets of requests, from their arrival to their answer, over all connections: there may be many streams in each, and
+    /// a client that resets one may begin another, while what it asked is still under way.
     pub waiting: usize,
     /// From an answer to the end of the next request's headers, the time to take the answer included.
     pub idle_timeout: Duration,
@@ -172,8 +175,7 @@ pub struct Terms {
 struct Site {
     terms: Terms,
     exchange: Arc<Exchange>,
-    /// Places for the octets of requests.
-    waiting: Arc<Semaphore>,
+    places: Places,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -193,7 +195,7 @@ pub fn serve(
         metrics.connections_from(move || connections.open());
     }
     let site = Arc::new(Site {
-        waiting: Arc::new(Semaphore::new(terms.limits.waiting)),
+        places: Places::new(terms.limits.waiting),
         terms,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),

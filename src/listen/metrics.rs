@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept;
+use super::https::text;
 use super::seats::{Connections, Seat};
 use crate::metrics::{self, Metrics};
 
@@ -30,7 +31,6 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 8 * 1024;
 
 const PATH: &str = "/metrics";
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Serves `metrics` at `listener`, in tasks of `tasks`, until `stop`. Must be called inside a runtime.
 pub fn serve(
@@ -87,13 +87,6 @@ fn shown(metrics: &Metrics) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(shown.into()));
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
 }
 

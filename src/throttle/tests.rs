@@ -86,35 +86,74 @@ fn a_certificate_counts_wherever_it_is_shown() {
     assert!(admitted(&throttle, &shown("192.0.2.1")) > 0);
 }
 
+/// How many of the next hundred logins at once are admitted; what they put at stake is lost.
+fn tried(throttle: &Throttle<FakeRelativeClock>, client: &Client, realm: &RealmKey) -> usize {
+    let stakes: Vec<_> = (0..100)
+        .map(|_| throttle.admit_login(client, realm))
+        .collect();
+    stakes.iter().flatten().count()
+}
+
 #[test]
 fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
     let (throttle, clock) = throttle(QUOTAS);
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
-    for _ in 0..2 {
-        // Looking costs nothing.
-        for _ in 0..100 {
-            assert_eq!(throttle.admit_login(&client, &here), Ok(()));
-        }
-        throttle.count_failure(&client, &here);
-    }
+    // However many are under way at once, before one of them is known to have failed.
+    assert_eq!(tried(&throttle, &client, &here), 2);
     let wait = throttle.admit_login(&client, &here).unwrap_err();
     assert_eq!(wait.seconds(), 10);
-    // What was under way holds up nobody for longer.
+    // What fails without a stake holds up nobody for longer.
     for _ in 0..100 {
         throttle.count_failure(&client, &here);
     }
     clock.advance(Duration::from_millis(9_001));
     let wait = throttle.admit_login(&client, &realm("example.com"));
     assert_eq!(wait.unwrap_err().seconds(), 1);
-    let elsewhere = [
-        throttle.admit_login(&at("192.0.2.2"), &here),
-        throttle.admit_login(&client, &realm("OTHER.EXAMPLE")),
-    ];
-    assert!(elsewhere.contains(&Ok(())), "{elsewhere:?}");
+    let elsewhere = tried(&throttle, &at("192.0.2.2"), &here)
+        + tried(&throttle, &client, &realm("OTHER.EXAMPLE"));
+    assert!(elsewhere >= 2, "{elsewhere}");
     clock.advance(Duration::from_millis(999));
-    assert_eq!(throttle.admit_login(&client, &here), Ok(()));
+    assert_eq!(tried(&throttle, &client, &here), 1);
+}
+
+#[test]
+fn failures_without_a_stake_hold_up_logins_too() {
+    let (throttle, _clock) = throttle(QUOTAS);
+    let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
     throttle.count_failure(&client, &here);
-    assert!(throttle.admit_login(&client, &here).is_err());
+    assert_eq!(tried(&throttle, &client, &here), 1);
+}
+
+#[test]
+fn what_is_given_back_can_be_spent_again() {
+    let (throttle, clock) = throttle(QUOTAS);
+    let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
+    for _ in 0..100 {
+        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here).unwrap());
+        assert!(throttle.admit_login(&client, &here).is_err());
+        clock.advance(Duration::from_millis(50));
+        stakes
+            .into_iter()
+            .for_each(|stake| throttle.give_back(stake));
+    }
+    assert_eq!(tried(&throttle, &client, &here), 2);
+}
+
+#[test]
+fn what_the_clock_has_brought_again_is_not_given_back_as_well() {
+    let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
+    // One token comes every ten seconds, the first one spent first. The later it is, the more logins have failed before
+    // the two are given back; never may more of them be tried at once than a full bucket holds.
+    for (seconds, before, after) in [(0, 0, 2), (9, 0, 2), (10, 1, 1), (15, 1, 1), (20, 2, 0)] {
+        let (throttle, clock) = throttle(QUOTAS);
+        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here).unwrap());
+        clock.advance(Duration::from_secs(seconds));
+        assert_eq!(tried(&throttle, &client, &here), before, "{seconds}");
+        stakes
+            .into_iter()
+            .for_each(|stake| throttle.give_back(stake));
+        assert_eq!(tried(&throttle, &client, &here), after, "{seconds}");
+    }
 }
 
 #[test]
@@ -138,7 +177,8 @@ fn nought_is_no_bound() {
         for _ in 0..100 {
             throttle.count_failure(&client, &realm);
         }
-        assert_eq!(throttle.admit_login(&client, &realm), Ok(()));
+        assert_eq!(tried(&throttle, &client, &realm), 100);
+        throttle.give_back(throttle.admit_login(&client, &realm).unwrap());
     }
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::clients::{Http, One, Two, ask, post};
 use crate::der::{field, integer, principal, sequence, text};
-use crate::gateway::{Gateway, Setup};
+use crate::gateway::{ALIAS, Gateway, Setup};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, USER, envelope, framed};
 use crate::{PATIENCE, eventually};
@@ -97,7 +97,7 @@ async fn each_request_has_its_line_over_each_http() {
             refused(405),
             refused(404),
             refused(400),
-            seen("kind=AS-REQ realm=ELSEWHERE kdc=- error=- status=404"),
+            seen("kind=AS-REQ realm=ELSEWHERE inside=EXAMPLE.COM kdc=- error=- status=404"),
         ];
         assert_eq!(log.lines().await, expected, "{http:?}");
     }
@@ -115,6 +115,22 @@ async fn what_a_kdc_says_and_who_said_it_is_told_and_to_copies_too() {
         format!("client=127.0.0.1 kind=AS-REQ realm=EXAMPLE.COM kdc={kdc} error=25 status=200")
     };
     assert_eq!(log.lines().await, [line(kdc), line("lookaside")]);
+}
+
+#[tokio::test]
+async fn another_realm_inside_than_the_one_asked_is_told() {
+    let log = Log::new(|_| ());
+    let gateway = log.gateway(Act::Reply).await;
+    for (inside, domain) in [("OTHER.EXAMPLE", REALM), (ALIAS, REALM)] {
+        let body = envelope(&framed(&Kind::Plain.request(inside).bytes), Some(domain));
+        assert_eq!(post(&gateway, Http::One, &body).await.status, 200);
+    }
+    let kdc = &gateway.kdc.address;
+    let line = |inside: &str| {
+        format!("client=127.0.0.1 kind=AS-REQ realm={REALM}{inside} kdc={kdc} error=- status=200")
+    };
+    let expected = [line(" inside=OTHER.EXAMPLE"), line("")];
+    assert_eq!(log.lines().await, expected);
 }
 
 #[tokio::test]
@@ -187,8 +203,7 @@ async fn what_clients_choose_forges_nothing() {
         text.bytes()
             .all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet))
     );
-    let forged =
-        r#" kind=AS-REQ realm="A\" status=200 principal=\"root" kdc=- error=- status=404 ms="#;
+    let forged = r#" kind=AS-REQ realm="A\" status=200 principal=\"root" inside=EXAMPLE.COM kdc=- error=- status=404 ms="#;
     assert!(lines[0].contains(forged), "{text}");
     let name = r#" principal="x\\ntime=2026-01-01T00:00:00.000Z client=192.0.2.1 \u000d\u001b[2J\"=/y\\\\""#;
     assert!(lines[0].ends_with(name), "{text}");
@@ -276,10 +291,14 @@ async fn a_disk_that_hangs_costs_no_request_and_bounds_what_waits() {
     });
     let gateway = log.gateway(Act::Reply).await;
     let mut one = One::plain(&gateway).await;
-    while log.log.left_out() == 0 {
+    // What a pipe takes and what waits for it are some 2,000 lines.
+    let mut asked = 0;
+    while log.log.left_out() == 0 && asked < 20_000 {
         one.send("GET / HTTP/1.1\r\nHost: g\r\n\r\n").await;
         assert_eq!(one.hear().await.status, 404);
+        asked += 1;
     }
+    assert_ne!(log.log.left_out(), 0, "{asked} lines wait");
     assert!(
         !log.log.end(Duration::from_millis(10)).await,
         "it waits for the disk"

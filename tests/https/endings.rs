@@ -1,10 +1,13 @@
 //! Connections that make room, a daemon that stops, certificates that are replaced, bodies that are begun.
 
-use std::time::Duration;
+use std::future::poll_fn;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use h2::SendStream;
+use h2::client::ResponseFuture;
 use hyper::StatusCode;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::clients::{Http, One, Two, ask, assert_refused, post, tls};
 use crate::gateway::{Gateway, Setup, certificate};
@@ -92,25 +95,79 @@ async fn each_connection_gets_the_certificate_of_its_time() {
     }
 }
 
-/// Many who send nothing but the first octets of a long body: what is kept of each is bounded, and others are served.
+/// Begins a body of 128 KiB of which so many octets come, and waits until they have left.
+async fn begin_long_body(two: &mut Two, octets: usize) -> (ResponseFuture, SendStream<Bytes>) {
+    let mut request = Two::request("POST", "/KdcProxy");
+    let length = "131072".parse().unwrap();
+    request.headers_mut().insert("content-length", length);
+    let ready = within(two.requests.clone().ready()).await.unwrap();
+    two.requests = ready;
+    let (response, mut stream) = two.requests.send_request(request, false).unwrap();
+    stream.reserve_capacity(octets);
+    while stream.capacity() < octets {
+        within(poll_fn(|context| stream.poll_capacity(context))).await;
+    }
+    stream.send_data(vec![0; octets].into(), false).unwrap();
+    (response, stream)
+}
+
+#[tokio::test]
+async fn who_declares_long_bodies_and_does_not_send_them_keeps_nobody_out() {
+    let gateway = Setup::limits(|limits| limits.waiting = 64 * 1024)
+        .start()
+        .await;
+    let mut two = Two::connect(&gateway).await;
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        held.push(begin_long_body(&mut two, 1000).await);
+    }
+    let response = two.ask(Two::request("POST", "/KdcProxy"), body()).await;
+    assert_eq!(response.status, 200);
+}
+
 #[tokio::test]
 async fn one_connection_cannot_begin_long_bodies_without_end() {
     let gateway = Gateway::new().await;
     let mut two = Two::connect(&gateway).await;
-    let mut held = Vec::new();
-    for _ in 0..3 {
-        let mut request = Two::request("POST", "/KdcProxy");
-        request
-            .headers_mut()
-            .insert("content-length", "131072".parse().unwrap());
-        let ready = within(two.requests.clone().ready()).await.unwrap();
-        two.requests = ready;
-        let (response, mut stream) = two.requests.send_request(request, false).unwrap();
-        stream.send_data(vec![0; 1000].into(), false).unwrap();
+    let (mut held, mut refused) = (Vec::new(), None);
+    // 256 KiB are 5 of them.
+    while held.len() < 10 && refused.is_none() {
+        let (mut response, stream) = begin_long_body(&mut two, 50_000).await;
+        // What is answered to a later request shows that the gateway has looked at this one.
+        let health = two.ask(Two::request("GET", "/healthz"), Vec::new()).await;
+        assert_eq!(health.status, 200);
+        refused = (&mut response).now_or_never();
         held.push((response, stream));
     }
-    // The same connection has no place for another body; another connection has.
-    let crowded = two.ask(Two::request("POST", "/KdcProxy"), body());
-    assert!(timeout(Duration::from_millis(200), crowded).await.is_err());
+    assert_eq!(held.len(), 6);
+    let refused = refused.unwrap().unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "2");
+    assert_eq!(gateway.counters().overloaded.get(), 1);
     assert_eq!(post(&gateway, Http::Two, &body()).await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_of_all_connections_are_bounded_and_long_ones_leave_room_for_short_ones() {
+    let gateway = Setup::limits(|limits| limits.waiting = 256 * 1024)
+        .start()
+        .await;
+    let mut crowd = Vec::new();
+    for _ in 0..10 {
+        let mut one = One::plain(&gateway).await;
+        one.send("POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7530\r\n")
+            .await;
+        one.send(vec![0; 30_000]).await;
+        crowd.push(one);
+    }
+    // 4 of them fill half of it.
+    eventually(|| gateway.counters().overloaded.get() == 6).await;
+    for http in Http::ALL {
+        assert_eq!(post(&gateway, http, &body()).await.status, 200);
+    }
+    drop(crowd);
+    // What they held is free again: of the same length, another one is read to its end.
+    let long = vec![0; 120_000];
+    eventually(|| gateway.exchange.counters().refused.get() >= 4).await;
+    assert_eq!(post(&gateway, Http::Two, &long).await.status, 400);
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use super::observed::Observed;
-use super::request::{Door, Said};
+use super::receiving::Place;
+use super::request::{Conversation, Said};
 use super::words::{self, Refusal};
 use crate::answer::{Answer, Answered, Source};
 use crate::exchange::Arrival;
@@ -14,11 +15,12 @@ use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied};
 use crate::wire::{KerberosMessage, Kind, Resend};
 
-impl Door {
+impl Conversation {
     /// Asks, unless too many of this client's passwords were wrong and this is another.
     pub(super) async fn answer(
         &self,
         proxied: Proxied,
+        place: Place,
         client: Client,
         observed: &mut Observed,
     ) -> Said {
@@ -30,14 +32,20 @@ impl Door {
         let realm = self.site.exchange.configured(message.realm());
         let realm = realm.as_ref().unwrap_or(message.realm()).key();
         let is_login = message.kind() == Kind::AsReq;
-        if is_login && message.resend() == Resend::Once {
+        let stake = if is_login && message.resend() == Resend::Once {
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
-            admitted.map_err(|wait| self.throttled(wait))?;
-        }
-        let answered = self.ask(message, arrival, move |throttle, answered| {
+            Some(admitted.map_err(|wait| self.throttled(wait))?)
+        } else {
+            None
+        };
+        let answered = self.ask(message, arrival, place, move |throttle, answered| {
             // A copy is the same password once more.
-            if is_login && answered.source != Source::Lookaside && is_wrong(&answered.answer) {
-                throttle.count_failure(&client, &realm);
+            let is_new = answered.source != Source::Lookaside;
+            let is_failure = is_new && is_wrong(&answered.answer);
+            match stake {
+                Some(stake) if !is_failure => throttle.give_back(stake),
+                None if is_login && is_failure => throttle.count_failure(&client, &realm),
+                _ => {}
             }
         });
         let answered = answered.await?;
@@ -54,18 +62,14 @@ impl Door {
         &self,
         message: KerberosMessage,
         arrival: Arrival,
+        place: Place,
         see: impl FnOnce(&Throttle, &Answered) + Send + 'static,
     ) -> Result<Answered, Refusal> {
-        let octets = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
-        let Ok(held) = Arc::clone(&self.site.waiting).try_acquire_many_owned(octets) else {
-            self.site.exchange.counters().overloaded.add();
-            return Err(Refusal::overloaded());
-        };
         let site = Arc::clone(&self.site);
         let asked = self.site.tasks.spawn(async move {
             let answered = site.exchange.answer(message, arrival).await;
             see(&site.terms.throttle, &answered);
-            drop(held);
+            drop(place);
             answered
         });
         let dropped = |_| {

@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 use super::Site;
 use super::lengths::Counted;
 use super::quiet::Quiet;
-use super::request::{Door, MAX_BODY, Peer, Requests};
+use super::request::{Conversation, MAX_BODY, Peer, Requests};
 use crate::listen::accept::Stream;
 use crate::listen::seats::Seat;
 
@@ -68,9 +68,10 @@ impl Opened {
             address: stream.peer(),
             certificate: None,
         };
-        let door = |peer| Door::new(Arc::clone(&self.site), self.quiet.clone(), peer);
+        let conversation =
+            |peer| Conversation::new(Arc::clone(&self.site), self.quiet.clone(), peer);
         let Some(tls) = tls else {
-            return self.http1(stream, door(peer)).await;
+            return self.http1(stream, conversation(peer)).await;
         };
         if let Some(stream) = self.handshake(stream, tls).await {
             let session = stream.get_ref().1;
@@ -80,9 +81,9 @@ impl Opened {
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
             if is_http2 {
-                self.http2(stream, door(peer)).await;
+                self.http2(stream, conversation(peer)).await;
             } else {
-                self.http1(stream, door(peer)).await;
+                self.http1(stream, conversation(peer)).await;
             }
         }
     }
@@ -107,15 +108,15 @@ impl Opened {
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
-        door: Door,
+        conversation: Conversation,
     ) {
-        let door = Arc::new(door);
-        let stream = Counted::new(stream, Arc::clone(&door.lengths));
+        let conversation = Arc::new(conversation);
+        let stream = Counted::new(stream, Arc::clone(&conversation.lengths));
         let mut connection = http1::Builder::new()
             .half_close(true)
             .max_buf_size(MAX_HEADERS)
             .max_header_size(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), Requests(Arc::clone(&door)));
+            .serve_connection(TokioIo::new(stream), Requests(Arc::clone(&conversation)));
         let Some(end) = self.drive(&mut connection).await else {
             return;
         };
@@ -124,7 +125,7 @@ impl Opened {
             self.site.exchange.counters().refused.add();
         }
         let mut stream = connection.into_parts().io.into_inner();
-        let lingers = malformed || door.unread.load(Ordering::Relaxed);
+        let lingers = malformed || conversation.unread.load(Ordering::Relaxed);
         let farewell = async {
             if stream.shutdown().await.is_ok() && lingers {
                 let mut rest = stream.take(DISCARD);
@@ -139,7 +140,7 @@ impl Opened {
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
-        door: Door,
+        conversation: Conversation,
     ) {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -150,7 +151,8 @@ impl Opened {
             .initial_connection_window_size(WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .max_send_buf_size(SEND_BUFFER);
-        let connection = builder.serve_connection(TokioIo::new(stream), Requests(Arc::new(door)));
+        let connection =
+            builder.serve_connection(TokioIo::new(stream), Requests(Arc::new(conversation)));
         self.drive(&mut Box::pin(connection)).await;
     }
 

@@ -10,7 +10,7 @@ use super::Site;
 use crate::answer::{Answer, Answered, Source};
 use crate::metrics::InFlight;
 use crate::record::{RealmName, Record};
-use crate::wire::KerberosMessage;
+use crate::wire::{KerberosMessage, Realm};
 
 /// What is known of a request so far. When it is dropped its observers hear of it; of one that is dropped before it
 /// [ended](Self::end), that its client has gone.
@@ -37,6 +37,7 @@ impl Observed {
                 client,
                 kind: None,
                 realm: None,
+                inside: None,
                 source: Source::Nobody,
                 error_code: None,
                 status: None,
@@ -54,14 +55,15 @@ impl Observed {
         Self { seen: None }
     }
 
-    /// What it asks for.
-    pub(super) fn asks(&mut self, message: &KerberosMessage) {
+    /// What it asks for, and the realm that stands `inside` if that is another one.
+    pub(super) fn asks(&mut self, message: &KerberosMessage, inside: Option<&Realm>) {
         let Some(Seen { site, record, .. }) = &mut self.seen else {
             return;
         };
         let realm = message.realm();
         let configured = site.exchange.configured(realm);
         record.kind = Some(message.kind());
+        record.inside = inside.cloned();
         record.realm =
             Some(configured.map_or_else(|| RealmName::Other(realm.clone()), RealmName::Configured));
         if site.terms.observers.name_principals() {

@@ -12,11 +12,11 @@ use crate::listen::seats::Seat;
 /// The requests of one connection, and until when it may stay without one.
 #[derive(Clone)]
 pub(super) struct Quiet {
-    requests: Arc<watch::Sender<Requests>>,
+    requests: Arc<watch::Sender<Progress>>,
     seat: Arc<Seat>,
 }
 
-struct Requests {
+struct Progress {
     /// Whose headers have come.
     begun: usize,
     /// And whose bodies have come too.
@@ -29,7 +29,7 @@ struct Requests {
 impl Quiet {
     /// A new connection, whose first request must begin by `until`, and later ones within `idle_timeout`.
     pub(super) fn new(seat: Seat, until: Instant, idle_timeout: Duration) -> Self {
-        let requests = Requests {
+        let requests = Progress {
             begun: 0,
             whole: 0,
             until,

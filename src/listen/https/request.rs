@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -18,11 +18,11 @@ use super::Site;
 use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
+use super::receiving::{Place, Receiving, too_large};
 use super::words::{self, Refusal};
-use crate::logging::Quoted;
 use crate::throttle::{CertificateSlot, Client, Wait};
-use crate::wire::MAX_REQUEST;
 use crate::wire::proxied::{self, Proxied, Unproxied};
+use crate::wire::{MAX_REQUEST, Realm};
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
@@ -43,17 +43,17 @@ pub(super) struct Peer {
 }
 
 /// What the requests of one connection share.
-pub(super) struct Door {
+pub(super) struct Conversation {
     pub(super) site: Arc<Site>,
     pub(super) quiet: Quiet,
     pub(super) peer: Peer,
     pub(super) lengths: Arc<Lengths>,
     /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
     pub(super) unread: AtomicBool,
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
 }
 
-impl Door {
+impl Conversation {
     pub(super) fn new(site: Arc<Site>, quiet: Quiet, peer: Peer) -> Self {
         Self {
             site,
@@ -61,7 +61,7 @@ impl Door {
             peer,
             lengths: Arc::default(),
             unread: AtomicBool::new(false),
-            bodies: Semaphore::new(BODIES),
+            bodies: Arc::new(Semaphore::new(BODIES)),
         }
     }
 
@@ -207,15 +207,17 @@ impl Door {
         observed: &mut Observed,
     ) -> Said {
         let counters = self.site.exchange.counters();
-        let body = self.body(request).await.inspect_err(|refusal| {
-            if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
-                counters.too_long.add();
-            } else {
-                counters.refused.add();
-            }
+        let body = self.body(request).await;
+        let (body, place) = body.inspect_err(|refusal| match refusal.status {
+            StatusCode::PAYLOAD_TOO_LARGE => counters.too_long.add(),
+            StatusCode::SERVICE_UNAVAILABLE => counters.overloaded.add(),
+            _ => counters.refused.add(),
         })?;
         begun.is_whole();
-        let proxied = proxied::read(&body).map_err(|error| {
+        let proxied = proxied::read(&body);
+        // The message is a copy out of it, and has its place from now on.
+        drop(body);
+        let proxied = proxied.map_err(|error| {
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
             if let Unproxied::KerbMessage(_) = error {
                 counters.not_kerberos.add();
@@ -226,40 +228,35 @@ impl Door {
                 refusal
             }
         })?;
-        observed.asks(&proxied.message);
-        self.note_other_realm(&proxied);
-        self.answer(proxied, client, observed).await
+        observed.asks(&proxied.message, self.other_realm(&proxied));
+        self.answer(proxied, place, client, observed).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
-    fn note_other_realm(&self, proxied: &Proxied) {
+    fn other_realm<'a>(&self, proxied: &'a Proxied) -> Option<&'a Realm> {
         let (exchange, domain) = (&self.site.exchange, proxied.message.realm());
         let inside = proxied.other_realm.as_ref();
-        if let Some(inside) = inside.filter(|inside| !exchange.is_same_realm(inside, domain)) {
-            exchange.counters().other_realm.add();
-            let peer = self.peer.address;
-            let (domain, inside) = (Quoted(domain.as_str()), Quoted(inside.as_str()));
-            tracing::debug!(?peer, %domain, %inside, "another realm inside than the target-domain");
-        }
+        let inside = inside.filter(|inside| !exchange.is_same_realm(inside, domain))?;
+        exchange.counters().other_realm.add();
+        Some(inside)
     }
 
-    /// The body, within its time and length.
-    async fn body(&self, request: Request<Incoming>) -> Result<Bytes, Refusal> {
+    /// The body, within its time and length, and its place.
+    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, Place), Refusal> {
         let (head, mut body) = request.into_parts();
         let told = |name| head.headers.contains_key(name);
         if head.version < Version::HTTP_2 && !told(CONTENT_LENGTH) && !told(TRANSFER_ENCODING) {
             let text = "the request does not say how long it is";
             return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, text).closing());
         }
-        let declared = body.size_hint();
-        if declared.lower() > MAX_BODY as u64 {
+        if body.size_hint().lower() > MAX_BODY as u64 {
             return Err(self.unread(&body, too_large()));
         }
-        let most = declared.upper().unwrap_or(u64::MAX).min(MAX_BODY as u64);
+        // A hundred streams may wait for their bodies: not with headers that nobody looks at any more.
+        drop(head);
         let read = async {
-            let most = u32::try_from(most).unwrap_or(u32::MAX);
-            let _place = self.bodies.acquire_many(most).await;
-            collect(&mut body).await
+            let receiving = Receiving::begin(&self.site.places, &self.bodies)?;
+            receiving.read(&mut body).await
         };
         let read = timeout(self.site.terms.limits.body, read).await;
         let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
@@ -278,30 +275,9 @@ fn bare(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
-fn too_large() -> Refusal {
-    let text = "the body is longer than 128 KiB";
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-}
-
-/// Reads a body of at most [`MAX_BODY`], whatever length it says.
-async fn collect(body: &mut Incoming) -> Result<Bytes, Refusal> {
-    let mut octets = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short"))?;
-        // Trailers say nothing here.
-        let data = frame.into_data().unwrap_or_default();
-        if octets.len() + data.len() > MAX_BODY {
-            return Err(too_large());
-        }
-        octets.extend_from_slice(&data);
-    }
-    Ok(octets.freeze())
-}
-
-/// The door as hyper asks it.
+/// The conversation as hyper asks it.
 #[derive(Clone)]
-pub(super) struct Requests(pub(super) Arc<Door>);
+pub(super) struct Requests(pub(super) Arc<Conversation>);
 
 impl hyper::service::Service<Request<Incoming>> for Requests {
     type Response = Response<Full<Bytes>>;
@@ -309,8 +285,8 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let door = Arc::clone(&self.0);
-        let begun = door.quiet.begin();
-        Box::pin(async move { Ok(door.respond(request, begun).await) })
+        let conversation = Arc::clone(&self.0);
+        let begun = conversation.quiet.begin();
+        Box::pin(async move { Ok(conversation.respond(request, begun).await) })
     }
 }

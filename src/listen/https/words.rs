@@ -11,8 +11,8 @@ use crate::throttle::Wait;
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Seconds after which an overloaded gateway may be asked again: what is under way then will have ended.
-const LATER: u64 = 1;
+/// Seconds after which an overloaded gateway may be asked again: until then the lookaside says the same once more.
+const LATER: u64 = 2;
 
 /// An answer that is no reply.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ pub(super) fn reply(body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 /// A line of text as a response.
-pub(super) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+pub(in crate::listen) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
