@@ -83,9 +83,9 @@ impl Office {
         kinit.succeeds();
     }
 
-    /// Ends `load`, and fails the test unless exactly the requests that got a verdict are those that must not be sent twice,
-    /// no more than `loopkdc run` counted, and none that must not be seen twice was. Returns how many they are.
-    pub(crate) fn judge(&mut self, load: Load) -> usize {
+    /// Ends `load`, and fails the test if a request that must not be sent twice was seen twice, or if `loopkdc run` counted
+    /// other verdicts than the laptop. Returns what got one.
+    pub(crate) fn judge(&mut self, load: Load) -> Vec<Kind> {
         let asked = load.end();
         let once = |asked: &&Asked| asked.kind == Kind::Preauth;
         for asked in asked.iter().filter(once) {
@@ -94,9 +94,6 @@ impl Office {
             assert!(seen == 1 || !asked.replied);
         }
         let lost: Vec<_> = asked.iter().filter(|asked| !asked.replied).collect();
-        for asked in &lost {
-            assert_eq!(asked.kind, Kind::Preauth, "after {:?}", asked.took);
-        }
         let longest = asked.iter().map(|asked| asked.took).max().unwrap();
         let count = asked.len();
         eprintln!("{count} requests, {} lost, longest {longest:?}", lost.len());
@@ -105,7 +102,7 @@ impl Office {
         let counted = log.lines().find(|line| line.contains("counted")).unwrap();
         let failed = format!(" failed: {},", lost.len());
         assert!(counted.contains(&failed), "{} lost: {counted}", lost.len());
-        lost.len()
+        lost.iter().map(|asked| asked.kind).collect()
     }
 }
 

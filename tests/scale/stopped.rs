@@ -27,6 +27,6 @@ fn nothing_is_lost() {
         office.start_again(serving);
         load.goes_on(500);
         assert!(requests(&office.gateways[serving]) > 0);
-        assert_eq!(office.judge(load), 0);
+        assert_eq!(office.judge(load), []);
     });
 }

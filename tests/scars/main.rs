@@ -166,6 +166,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "request smuggling: two servers see two requests where one was sent",
         &[
             "scars/smuggling nobody_sees_a_second_request_behind_an_ambiguous_one",
+            "scars/smuggling nobody_sees_a_second_request_behind_a_bare_line_feed",
             "https/lengths no_request_says_two_lengths",
             "https/lengths two_lengths_are_seen_behind_another_request_too",
         ],

@@ -84,3 +84,19 @@ async fn nobody_sees_a_second_request_behind_an_ambiguous_one() {
     one.send(second()).await;
     assert_eq!(one.hear().await.status, 200);
 }
+
+/// A line feed alone, which a reverse proxy in front may take for a part of a header's value: it sees one request here.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "httparse takes a bare line feed for the end of a line, as RFC 9112 2.2 lets it, and hyper does not say so"]
+async fn nobody_sees_a_second_request_behind_a_bare_line_feed() {
+    let kdc = granting().start().await;
+    let gateway = Gateway::start(&realm(REALM, &[kdc.address]));
+    for lines in ["X: y\n", "X: y\nContent-Length: 5\r\n"] {
+        let mut one = One::plain(&gateway).await;
+        let head = format!("GET /healthz HTTP/1.1\r\nHost: g\r\n{lines}\n");
+        one.send([head.as_bytes(), &second()].concat()).await;
+        let response = one.hear().await;
+        assert_eq!((response.status, response.closed), (400, true), "{lines:?}");
+        assert_eq!(kdc.seen().tcp.len(), 0, "{lines:?}");
+    }
+}
