@@ -21,6 +21,19 @@ const AS_REQ: &[u8] = include_bytes!("../vectors/mit-plain.request");
 const WITH_PASSWORD: &[u8] = include_bytes!("../vectors/mit-timestamp.request");
 const REPLY: &[u8] = include_bytes!("../vectors/mit-plain.reply");
 
+/// What [`a_password_is_tried_at_one_kdc`] shows.
+const PASSWORD_ROW: &str = "| a password, and the first of two KDCs is silent | 504, tried once | the reply, tried twice |";
+
+/// The rows of the README's table.
+fn told() -> Vec<&'static str> {
+    let lines = README.lines();
+    let table = lines.skip_while(|line| !line.starts_with("| asked of |"));
+    table
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
+}
+
 /// What a KDC does once it has read a request.
 #[derive(Clone, Copy)]
 enum Act {
@@ -104,7 +117,7 @@ struct Probe {
     options: &'static [&'static str],
 }
 
-/// Posts it: the status, what is in the answer, and about how long it took where that is more than a second.
+/// Posts it: the status, what is in the answer, and whether it took longer than a client waits.
 fn ask(proxy: &KdcProxy, dir: &Path, probe: &Probe) -> String {
     let (body, answer) = (dir.join("body"), dir.join("answer"));
     fs::write(&body, &probe.body).unwrap();
@@ -138,13 +151,8 @@ fn ask(proxy: &KdcProxy, dir: &Path, probe: &Probe) -> String {
         "200" => "200 and no reply".to_owned(),
         status => status.to_owned(),
     };
-    if took > Duration::from_secs(1) {
-        let long = took > Duration::from_secs(10);
-        said += if long {
-            " after more than 10 s"
-        } else {
-            " within 10 s"
-        };
+    if took > Duration::from_secs(10) {
+        said += " after more than 10 s";
     }
     said
 }
@@ -269,8 +277,10 @@ fn the_readme_says_what_is_otherwise() {
         let rows: Vec<_> = rows
             .map(|(probe, [ours, theirs])| format!("| {} | {ours} | {theirs} |", probe.what))
             .collect();
-        let missing = rows.iter().filter(|row| !README.contains(row.as_str()));
-        assert_eq!(missing.count(), 0, "the table is:\n{}", rows.join("\n"));
+        let told = told();
+        let (last, told) = told.split_last().unwrap();
+        assert_eq!(told, rows, "the README says:\n{}", told.join("\n"));
+        assert_eq!(*last, PASSWORD_ROW);
     });
 }
 
@@ -296,11 +306,9 @@ fn a_password_is_tried_at_one_kdc() {
             (said, asked)
         };
         let (said, asked) = tried(Maker::Ours, 8443);
-        assert_eq!((said, asked), ("504 within 10 s".to_owned(), [1, 0]));
+        assert_eq!((said, asked), ("504".to_owned(), [1, 0]));
         let (said, asked) = tried(Maker::Kdcproxy, 8444);
         assert_eq!((said.starts_with("the reply"), asked), (true, [1, 1]));
-        let row = "| a password, and the first of two KDCs is silent | 504, tried once | the reply, tried twice |";
-        assert!(README.contains(row), "{row}");
     });
 }
 
