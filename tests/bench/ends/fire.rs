@@ -1,35 +1,30 @@
-//! Clients that keep one AS-REQ each under way, over UDP.
+//! Clients that keep one AS-REQ each under way.
 
-use std::net::SocketAddr;
-use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::net::UdpSocket;
+use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
-use crate::{Outcome, read};
+use crate::Outcome;
+use crate::line::{Judgement, Line, Target, Templates};
 
 /// How long after the end of a round an answer still counts as one.
 const GRACE: Duration = Duration::from_secs(5);
-/// The tags of req-body's nonce with a value of four octets (RFC 4120 5.4.1).
-const NONCE: [u8; 4] = [0xa7, 0x06, 0x02, 0x04];
+/// How long all clients together may take to make the connections that they keep.
+const SET_UP: Duration = Duration::from_secs(30);
+/// Connections that are made at once.
+const AT_ONCE: usize = 4;
+/// A client that lost this many answers stops: a target that is gone must not be asked for ever.
+const LOSSES: u64 = 3;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The KDC to ask
-    #[arg(long)]
-    target: SocketAddr,
-    /// An AS-REQ as a client sent it
-    #[arg(long)]
-    request: PathBuf,
-    /// What a KDC answered to it: what counts as an answer looks like this one
-    #[arg(long)]
-    reply: PathBuf,
+    #[command(flatten)]
+    target: Target,
     #[arg(long, default_value_t = 32)]
     clients: u16,
     #[arg(long)]
@@ -37,45 +32,41 @@ pub(crate) struct Options {
     /// The first nonce: a range that no other round has used
     #[arg(long)]
     nonce: u32,
+    /// How long that range is: as many requests are made at most
+    #[arg(long, default_value_t = u32::MAX)]
+    requests: u32,
 }
 
 struct Round {
-    target: SocketAddr,
-    template: Vec<u8>,
-    nonce_at: Range<usize>,
-    nonce: AtomicU32,
-    reply: Vec<u8>,
-    end: Instant,
+    target: Templates,
+    nonces: AtomicU32,
+    last_nonce: u32,
+    turns: Semaphore,
+    ready: Barrier,
+    seconds: Duration,
+    end: OnceLock<Instant>,
 }
 
-/// What one client saw; a client whose answer is lost sends nothing more, so a loss costs rate too.
+/// What one client saw; a client whose answer is lost waits no less than the others, so a loss costs rate too.
 #[derive(Default)]
 struct Seen {
     micros: Vec<u32>,
     identical: u64,
     wrong: u64,
     lost: u64,
+    why: Option<String>,
 }
 
 /// Runs one round and prints its figures in one line.
-pub(crate) fn run(options: &Options) -> Outcome<()> {
-    // One thread: these clients share their two cores with what they measure.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(fire(options))
-}
-
-async fn fire(options: &Options) -> Outcome<()> {
-    let template = read(&options.request)?;
-    let start = Instant::now();
+pub(crate) async fn run(options: &Options) -> Outcome<()> {
     let round = Arc::new(Round {
-        target: options.target,
-        nonce_at: nonce_at(&template)?,
-        template,
-        nonce: AtomicU32::new(options.nonce),
-        reply: read(&options.reply)?,
-        end: start + Duration::from_secs_f64(options.seconds),
+        target: options.target.templates()?,
+        nonces: AtomicU32::new(options.nonce),
+        last_nonce: options.nonce.saturating_add(options.requests),
+        turns: Semaphore::new(AT_ONCE),
+        ready: Barrier::new(options.clients.into()),
+        seconds: Duration::from_secs_f64(options.seconds),
+        end: OnceLock::new(),
     });
     let mut clients = JoinSet::new();
     for _ in 0..options.clients {
@@ -88,73 +79,78 @@ async fn fire(options: &Options) -> Outcome<()> {
         all.identical += seen.identical;
         all.wrong += seen.wrong;
         all.lost += seen.lost;
+        all.why = all.why.or(seen.why);
     }
     print(&mut all, options.seconds);
     Ok(())
 }
 
-/// Where the four octets of the nonce are; a captured nonce with another length will not do.
-fn nonce_at(request: &[u8]) -> Outcome<Range<usize>> {
-    let mut found = request
-        .windows(NONCE.len())
-        .enumerate()
-        .filter(|(_, octets)| *octets == NONCE);
-    match (found.next(), found.next()) {
-        (Some((at, _)), None) => Ok(at + NONCE.len()..at + 2 * NONCE.len()),
-        _ => Err("the request has no nonce of four octets, or more than one".into()),
-    }
-}
-
 async fn client(round: Arc<Round>) -> Outcome<Seen> {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).await?;
-    socket.connect(round.target).await?;
-    let (mut request, mut buffer) = (round.template.clone(), vec![0; 65536]);
+    let mut line = timeout(SET_UP, round.set_up()).await??;
+    round.ready.wait().await;
+    let end = *round.end.get_or_init(|| Instant::now() + round.seconds);
     let mut seen = Seen::default();
-    let last = tokio::time::Instant::from_std(round.end + GRACE);
-    let asking = async {
-        loop {
-            let sent = Instant::now();
-            if sent >= round.end {
-                return Outcome::Ok(());
-            }
-            let nonce = round.nonce.fetch_add(1, Relaxed).to_be_bytes();
-            request
-                .get_mut(round.nonce_at.clone())
-                .ok_or("no nonce")?
-                .copy_from_slice(&nonce);
-            socket.send(&request).await?;
-            let length = socket.recv(&mut buffer).await?;
-            seen.record(
-                &round.reply,
-                buffer.get(..length).unwrap_or_default(),
-                sent.elapsed(),
-            );
-        }
-    };
     // One timer for the whole round: a timer for each request would cost as much as sending it.
+    let asking = round.ask_until(end, &mut line, &mut seen);
+    let last = tokio::time::Instant::from_std(end + GRACE);
     match timeout_at(last, asking).await {
         Ok(done) => done?,
-        Err(_) => seen.lost += 1,
+        Err(_) => seen.lose("no answer"),
     }
     Ok(seen)
 }
 
+impl Round {
+    /// What lasts is made, and used once: some servers give a connection their attention until its first request.
+    async fn set_up(&self) -> Outcome<Line> {
+        let _turn = self.turns.acquire().await?;
+        let mut line = Line::open(&self.target).await?;
+        if self.target.over.lasts() {
+            let mut request = self.target.request().to_vec();
+            self.target
+                .number(&mut request, self.nonces.fetch_add(1, Relaxed))?;
+            line.ask(&self.target, &request).await?;
+        }
+        Ok(line)
+    }
+
+    async fn ask_until(&self, end: Instant, line: &mut Line, seen: &mut Seen) -> Outcome<()> {
+        let mut request = self.target.request().to_vec();
+        loop {
+            let (sent, nonce) = (Instant::now(), self.nonces.fetch_add(1, Relaxed));
+            if sent >= end || nonce >= self.last_nonce || seen.lost >= LOSSES {
+                return Ok(());
+            }
+            self.target.number(&mut request, nonce)?;
+            match line.ask(&self.target, &request).await {
+                Ok(reply) => seen.record(self.target.judge(&reply), sent.elapsed()),
+                Err(error) => {
+                    seen.lose(&error.to_string());
+                    *line = Line::open(&self.target).await?;
+                }
+            }
+        }
+    }
+}
+
 impl Seen {
-    fn record(&mut self, expected: &[u8], reply: &[u8], took: Duration) {
-        if reply == expected {
-            self.identical += 1;
-        } else if !alike(expected, reply) {
-            self.wrong += 1;
-            return;
+    fn record(&mut self, judgement: Option<Judgement>, took: Duration) {
+        match judgement {
+            Some(Judgement::Identical) => self.identical += 1,
+            Some(Judgement::Alike) => {}
+            None => {
+                self.wrong += 1;
+                return;
+            }
         }
         self.micros
             .push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
     }
-}
 
-/// The same message but for its times and what is encrypted: not, say, RESPONSE_TOO_BIG.
-fn alike(expected: &[u8], reply: &[u8]) -> bool {
-    reply.first() == expected.first() && reply.len().abs_diff(expected.len()) <= 8
+    fn lose(&mut self, why: &str) {
+        self.lost += 1;
+        self.why.get_or_insert_with(|| why.to_owned());
+    }
 }
 
 fn print(all: &mut Seen, seconds: f64) {
@@ -166,6 +162,9 @@ fn print(all: &mut Seen, seconds: f64) {
             .copied()
             .unwrap_or(0)
     };
+    if let Some(why) = &all.why {
+        println!("the first loss: {why}");
+    }
     println!(
         "answered={count} seconds={seconds} p50={} p99={} slowest={} identical={} wrong={} lost={}",
         percentile(50),

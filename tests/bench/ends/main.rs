@@ -1,8 +1,8 @@
-//! The two ends of `tests/bench/load`, which starts them and prints what they measure.
+//! The ends of `tests/bench/load` and `tests/bench/gateway`, which start them and print what they measure.
 //!
-//! `stub` is a KDC proxy that costs next to nothing: it answers every POST with one reply, at once.
-//! `fire` is the clients: each sends an AS-REQ that differs from all others as soon as its last was
-//! answered, so that nobody's lookaside helps.
+//! `stub` is a KDC proxy that costs next to nothing, and `kdc` a KDC that does: each answers everything with one reply, at
+//! once. `fire` is the clients: each sends an AS-REQ that differs from all others as soon as its last was answered, so that
+//! nobody's lookaside helps. `hold` is clients that are there and say next to nothing.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 mod fire;
+mod hold;
+mod kdc;
+mod line;
 mod stub;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -26,15 +29,24 @@ struct Cli {
 #[derive(Subcommand)]
 enum Part {
     Stub(stub::Options),
+    Kdc(kdc::Options),
     Fire(fire::Options),
+    Hold(hold::Options),
 }
 
 fn main() -> Outcome<()> {
-    match Cli::parse().part {
-        Some(Part::Stub(options)) => stub::run(&options),
-        Some(Part::Fire(options)) => fire::run(&options),
+    let part = Cli::parse().part;
+    // One thread for each: on two cores a second one costs the others more than it gives.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match part {
+        Some(Part::Stub(options)) => runtime.block_on(stub::run(&options)),
+        Some(Part::Kdc(options)) => runtime.block_on(kdc::run(&options)),
+        Some(Part::Fire(options)) => runtime.block_on(fire::run(&options)),
+        Some(Part::Hold(options)) => runtime.block_on(hold::run(&options)),
         None => {
-            println!("tests/bench/load runs this one, with a KDC and loopkdc beside it");
+            println!("tests/bench/load and gateway run this one, with a KDC and loopkdc beside it");
             Ok(())
         }
     }

@@ -56,7 +56,7 @@ struct Stub {
 }
 
 /// Serves until SIGTERM, then says how often it was asked.
-pub(crate) fn run(options: &Options) -> Outcome<()> {
+pub(crate) async fn run(options: &Options) -> Outcome<()> {
     let stub = Arc::new(Stub {
         tls: acceptor(options)?,
         http: options.http,
@@ -64,11 +64,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         posts: AtomicU64::new(0),
         handshakes: AtomicU64::new(0),
     });
-    // One thread: on two cores a second worker costs the others more than it gives.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(&stub))?;
+    serve(&stub).await?;
     println!(
         "posts={} handshakes={}",
         stub.posts.load(Relaxed),

@@ -28,20 +28,28 @@ class Program:
         self.pid = self._process.pid
         self._said = queue.SimpleQueue()
         # The pipe is read for as long as the program writes, or it would stop at a full one.
-        self._reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
+        self._awaited = ready
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if ready is not None:
-            self._await_ready()
+            self._wait()
 
-    def _read(self, ready):
+    def _read(self):
         with open(self.log, "ab", buffering=0) as log:
             for line in self._process.stdout:
                 log.write(line)
-                if ready is not None and re.search(ready, line):
+                if self._awaited is not None and re.search(self._awaited, line):
                     self._said.put("ready")
+                    self._awaited = None
         self._said.put("ended")
 
-    def _await_ready(self):
+    def wait_for(self, ready, ask):
+        """Has it be asked for something, and waits until a line says that this is done."""
+        self._awaited = ready
+        ask()
+        self._wait()
+
+    def _wait(self):
         try:
             said = self._said.get(timeout=START_SECONDS)
         except queue.Empty:

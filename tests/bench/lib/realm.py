@@ -44,8 +44,21 @@ PROXY_CONF = """\
 [global]
 use_dns = false
 [{name}]
-kerberos = kerberos+tcp://127.0.0.1:88
+kerberos = kerberos+{transport}://127.0.0.1:{port}
 kpasswd = kpasswd+tcp://127.0.0.1:464
+"""
+
+GATEWAY_CONF = """\
+[gateway]
+listen = ["127.0.0.1:{port}"]
+certificate = "{certificate}"
+key = "{key}"
+client-requests-per-second = 0
+failed-logins-per-minute = 0
+access-log = "{access_log}"
+[realms."{name}"]
+kdcs = ["127.0.0.1:{kdc_port}"]
+transport = "{transport}"
 """
 
 
@@ -57,7 +70,6 @@ class Realm:
         self.ca = self.path("ca.pem")
         self.certificate, self.key = self.path("proxy.pem"), self.path("proxy.key")
         self._write("kdc.conf", KDC_CONF.format(name=NAME, work=work))
-        self._write("kdcproxy.conf", PROXY_CONF.format(name=NAME))
         self._write("kadm5.acl", "")
         self.direct = self.client_config("direct", KDC)
         self._make_database()
@@ -80,7 +92,6 @@ class Realm:
             "KRB5_CONFIG": ":".join(configs or (self.direct,)),
             "KRB5_KDC_PROFILE": self.path("kdc.conf"),
             "KRB5CCNAME": f"FILE:{self.path('ccache')}",
-            "KDCPROXY_CONFIG": self.path("kdcproxy.conf"),
             "TMPDIR": self.work,
         }
 
@@ -123,13 +134,22 @@ class Realm:
     def start_kadmind(self, programs, namespace=None):
         return programs.start(["kadmind", "-r", NAME, "-nofork"], ready=rb"starting", env=self.environment(), namespace=namespace)
 
-    def start_proxy(self, programs, address, namespace=None):
+    def start_proxy(self, programs, address, namespace=None, port=443, workers=1, threads=8, transport="tcp", kdc_port=88):
         """Debian's kdcproxy, with TLS and with connections kept."""
+        config = self._write(f"kdcproxy-{port}.conf", PROXY_CONF.format(name=NAME, transport=transport, port=kdc_port))
         return programs.start(
-            ["gunicorn", "--bind", f"{address}:443", "--worker-class", "gthread", "--workers", "1", "--threads", "8",
-             "--keep-alive", "75", "--certfile", self.certificate, "--keyfile", self.key,
+            ["gunicorn", "--bind", f"{address}:{port}", "--worker-class", "gthread", "--workers", str(workers),
+             "--threads", str(threads), "--keep-alive", "75", "--certfile", self.certificate, "--keyfile", self.key,
              "--worker-tmp-dir", self.work, "--chdir", self.work, "kdcproxy:application"],
-            ready=rb"Booting worker", env=self.environment(), namespace=namespace)
+            ready=rb"Booting worker", env=self.environment() | {"KDCPROXY_CONFIG": config}, namespace=namespace)
+
+    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True):
+        """`loopkdc gateway`, for clients that may ask as often as they like."""
+        config = self._write(f"gateway-{port}.toml", GATEWAY_CONF.format(
+            name=NAME, certificate=self.certificate, key=self.key, port=port, transport=transport, kdc_port=kdc_port,
+            access_log=self.path(f"access-{port}.log") if access_log else "off"))
+        return programs.start([loopkdc, "gateway", "--config", config], ready=rb"\bready\b",
+                              env={"PATH": "/usr/bin:/bin", "HOME": self.work})
 
 
 def name_the_proxy(work, address):

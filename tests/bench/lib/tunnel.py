@@ -111,7 +111,16 @@ def resident_mib(pid):
 
 
 def processor_seconds(pid):
-    """User and system time of a process and its threads: proc(5), utime and stime."""
-    with open(f"/proc/{pid}/stat") as stat:
-        words = stat.read().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process, its threads and its children: proc(5), utime and stime."""
+    return sum(own for process, parent, own in _processes() if pid in (process, parent))
+
+
+def _processes():
+    tick = os.sysconf("SC_CLK_TCK")
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as stat:
+                words = stat.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        yield int(name), int(words[1]), (int(words[11]) + int(words[12])) / tick
