@@ -70,10 +70,11 @@ impl Opened {
         };
         let conversation =
             |peer| Conversation::new(Arc::clone(&self.site), self.quiet.clone(), peer);
+        // Each part in a box of its own: a task is as large as its largest part, for as long as it lives.
         let Some(tls) = tls else {
-            return self.http1(stream, conversation(peer)).await;
+            return Box::pin(self.http1(stream, conversation(peer))).await;
         };
-        if let Some(stream) = self.handshake(stream, tls).await {
+        if let Some(stream) = Box::pin(self.handshake(stream, tls)).await {
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
             let is_http2 = session.alpn_protocol() == Some(b"h2");
@@ -81,9 +82,9 @@ impl Opened {
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
             if is_http2 {
-                self.http2(stream, conversation(peer)).await;
+                Box::pin(self.http2(stream, conversation(peer))).await;
             } else {
-                self.http1(stream, conversation(peer)).await;
+                Box::pin(self.http1(stream, conversation(peer))).await;
             }
         }
     }
@@ -92,12 +93,12 @@ impl Opened {
         &self,
         stream: S,
         tls: Arc<ServerConfig>,
-    ) -> Option<TlsStream<S>> {
+    ) -> Option<Box<TlsStream<S>>> {
         let handshake = TlsAcceptor::from(tls).accept(stream);
         let handshake = tokio::time::timeout_at(self.first_request, handshake);
         let handshake = self.quiet.leave().run_until_cancelled(handshake).await?;
         match handshake.ok()? {
-            Ok(stream) => Some(stream),
+            Ok(stream) => Some(Box::new(stream)),
             Err(error) => {
                 tracing::debug!(%error, "TLS");
                 None
