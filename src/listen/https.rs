@@ -6,6 +6,7 @@
 mod asking;
 mod connection;
 mod forwarded;
+mod kept;
 mod lengths;
 mod observed;
 mod quiet;

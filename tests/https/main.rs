@@ -40,6 +40,7 @@ mod memory;
 mod metrics;
 mod paths;
 mod replaced;
+mod rests;
 mod throttle;
 mod verdicts;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -16,14 +16,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Site;
-use super::lengths::Counted;
+use super::kept::Kept;
 use super::quiet::Quiet;
 use super::request::{Conversation, MAX_BODY, Peer, Requests};
 use crate::listen::accept::Stream;
 use crate::listen::seats::Seat;
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
-const MAX_HEADERS: usize = 16 * 1024;
+pub(super) const MAX_HEADERS: usize = 16 * 1024;
 /// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
 const STREAMS: u32 = 100;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
@@ -112,12 +112,7 @@ impl Opened {
         conversation: Conversation,
     ) {
         let conversation = Arc::new(conversation);
-        let stream = Counted::new(stream, Arc::clone(&conversation.lengths));
-        let mut connection = http1::Builder::new()
-            .half_close(true)
-            .max_buf_size(MAX_HEADERS)
-            .max_header_size(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), Requests(Arc::clone(&conversation)));
+        let mut connection = Kept::new(stream, Arc::clone(&conversation));
         let Some(end) = self.drive(&mut connection).await else {
             return;
         };
@@ -125,7 +120,9 @@ impl Opened {
         if malformed {
             self.site.exchange.counters().refused.add();
         }
-        let mut stream = connection.into_parts().io.into_inner();
+        let Some(mut stream) = connection.into_stream() else {
+            return;
+        };
         let lingers = malformed || conversation.unread.load(Ordering::Relaxed);
         let farewell = async {
             if stream.shutdown().await.is_ok() && lingers {
@@ -179,30 +176,16 @@ impl Opened {
     }
 }
 
-/// A connection of hyper's.
-trait Drive {
+/// A connection at work.
+pub(super) trait Drive {
     /// Works until the connection ends; HTTP/1 leaves the socket open.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>>;
     /// Takes no further requests.
     fn wind_down(&mut self);
 }
 
-type Io<S> = TokioIo<S>;
-
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
-    for http1::Connection<Io<S>, Requests>
-{
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.poll_without_shutdown(context)
-    }
-
-    fn wind_down(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
-    for Pin<Box<http2::Connection<Io<S>, Requests, TokioExecutor>>>
+    for Pin<Box<http2::Connection<TokioIo<S>, Requests, TokioExecutor>>>
 {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         self.as_mut().poll(context)

@@ -60,6 +60,11 @@ impl Quiet {
         self.requests.borrow().whole > 0
     }
 
+    /// Whether a request is begun and not answered.
+    pub(super) fn is_asked(&self) -> bool {
+        self.requests.borrow().begun > 0
+    }
+
     /// From now on a connection without a request gets `time` only.
     pub(super) fn hurry(&self, time: Duration) {
         self.requests.send_modify(|requests| {

@@ -53,6 +53,10 @@ pub(super) struct Conversation {
     bodies: Arc<Semaphore>,
     /// Whether the connection has paid for a request that is yet to come.
     prepaid: AtomicBool,
+    /// Whether the last request was read to its end, and its answer, as far as there is one, keeps the connection.
+    whole: AtomicBool,
+    /// Whether an answer waits for the client to take what was sent before.
+    pub(super) blocked: AtomicBool,
 }
 
 impl Conversation {
@@ -66,7 +70,21 @@ impl Conversation {
             lengths: Arc::default(),
             unread: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES)),
+            whole: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
         }
+    }
+
+    /// Whether an HTTP/1 connection has nothing but the next request before it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
+            && !self.blocked.load(Ordering::Relaxed)
+            && !self.quiet.is_asked()
+    }
+
+    /// Says that the next request has not been seen.
+    pub(super) fn stir(&self) {
+        self.whole.store(false, Ordering::Relaxed);
     }
 
     async fn respond(&self, request: Request<Incoming>, begun: Begun) -> Response<Full<Bytes>> {
@@ -95,6 +113,7 @@ impl Conversation {
         }
         if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
             words::close(&mut response);
+            self.stir();
         }
         observed.end(response.status());
         response
@@ -271,8 +290,9 @@ impl Conversation {
         };
         let read = timeout(self.site.terms.limits.body, read).await;
         let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-        read.unwrap_or_else(|_| Err(late()))
-            .map_err(|refusal| self.unread(&body, refusal))
+        let read = read.unwrap_or_else(|_| Err(late()));
+        self.whole.store(read.is_ok(), Ordering::Relaxed);
+        read.map_err(|refusal| self.unread(&body, refusal))
     }
 }
 
@@ -298,6 +318,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let conversation = Arc::clone(&self.0);
         let begun = conversation.quiet.begin();
+        conversation.stir();
         Box::pin(async move { Ok(conversation.respond(request, begun).await) })
     }
 }
