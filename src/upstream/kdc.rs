@@ -80,6 +80,7 @@ pub struct Kdc {
     addresses: Addresses,
     in_flight: Semaphore,
     connecting: Semaphore,
+    unread: Semaphore,
     idle: Idle,
     /// Something was heard from it over UDP.
     has_udp: AtomicBool,
@@ -109,6 +110,7 @@ impl Kdc {
             addresses: Addresses::new(terms.name, terms.permitted),
             in_flight: Semaphore::new(places),
             connecting: Semaphore::new(CONNECTING),
+            unread: Semaphore::new(datagrams::UNREAD),
             idle: Idle::default(),
             has_udp: AtomicBool::new(false),
         }
@@ -216,7 +218,7 @@ impl Kdc {
         message: &KerberosMessage,
         sent: &Sent,
     ) -> Result<(Reply, SocketAddr), Fault> {
-        let heard = datagrams::ask(addresses, message, sent).await?;
+        let heard = datagrams::ask(addresses, message, sent, &self.unread).await?;
         self.has_udp.store(true, Ordering::Relaxed);
         Ok(heard)
     }

@@ -1,5 +1,7 @@
 //! How much of a KDC a burst may take, and that a burst is no sign of a dead one.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
 use loopkdc::upstream::{Connection, Fault, Sent, Unsent};
@@ -64,4 +66,19 @@ async fn five_connect_at_once_and_the_others_do_not_say_that_it_is_dead() {
         (count(Unsent::ConnectTimeout), count(Unsent::Busy)),
         (5, 15)
     );
+}
+
+/// What a socket has no room for is lost without a word.
+#[tokio::test]
+async fn a_silent_kdc_is_not_sent_all_datagrams_at_once() {
+    let scripted = Script::refusing().udp(|_| vec![]).start().await;
+    let kdc = scripted.kdc(Transport::UdpFirst);
+    let began = Instant::now();
+    let all = join_all((0..33).map(|_| ask(&kdc, Kind::Preauth)));
+    tokio::select! {
+        end = all => panic!("{end:?}"),
+        _ = scripted.until(|seen| seen.udp.len() == 33) => {}
+    }
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(100), "{waited:?}");
 }

@@ -1,5 +1,6 @@
 //! A request and its reply over UDP (RFC 4120 7.2.1).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,6 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::{is_refusal, unsent};
@@ -22,12 +24,22 @@ use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 const RETRANSMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// No datagram is larger.
 const MAX_DATAGRAM: usize = 65_536;
+/// Requests at once that the KDC may not have read: what its socket has no room for is lost without a word, and costs a
+/// second. Linux gives a socket room for some 50 datagrams of 2 KiB.
+pub(super) const UNREAD: usize = 32;
+/// A KDC that has not replied this long after a request thinks, and has read it long ago.
+const READ: Duration = Duration::from_millis(50);
 /// The reply to one copy follows the "repeat" to another sooner than this, or was lost.
 const AFTER_REPEAT: Duration = Duration::from_secs(1);
 
 type Heard = (SocketAddr, io::Result<Reply>);
 
-/// Asks the addresses in turn and brings the first reply, and who gave it.
+thread_local! {
+    /// Room for one datagram, from one poll to the next: many may be waited for at once.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Asks the addresses in turn and brings the first reply, and who gave it; `unread` has the places of [`UNREAD`].
 ///
 /// # Errors
 /// `NotSent` if each address said of each datagram that nobody is there to take it (ICMP port unreachable, which is
@@ -36,7 +48,9 @@ pub(super) async fn ask(
     addresses: &[SocketAddr],
     message: &KerberosMessage,
     sent: &Sent,
+    unread: &Semaphore,
 ) -> Result<(Reply, SocketAddr), Fault> {
+    let mut turn = unread.acquire().await.ok();
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
     let retransmits: &[Duration] = match message.resend() {
@@ -53,7 +67,7 @@ pub(super) async fn ask(
     let mut retransmits = retransmits.iter();
     let mut pause = retransmits.next();
     loop {
-        copies.send().await?;
+        copies.send(turn.take()).await?;
         let heard = match pause {
             Some(time) => timeout(*time, copies.hear()).await.unwrap_or_else(|_| {
                 pause = retransmits.next();
@@ -72,21 +86,26 @@ struct Copies<'a> {
     message: &'a KerberosMessage,
     /// Those that have not refused it, the next one first.
     addresses: VecDeque<SocketAddr>,
-    under_way: FuturesUnordered<BoxFuture<'static, Heard>>,
+    under_way: FuturesUnordered<BoxFuture<'a, Heard>>,
     /// How many left and were not refused.
     may_have_arrived: usize,
     last: io::Error,
 }
 
-impl Copies<'_> {
-    /// Sends one copy to the next address that a datagram can leave for.
-    async fn send(&mut self) -> Result<(), Fault> {
+impl<'a> Copies<'a> {
+    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once it is read.
+    async fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
         while let Some(address) = self.addresses.pop_front() {
             match send(address, self.message).await {
                 Ok(socket) => {
-                    let service = self.message.service();
+                    let (service, turn) = (self.message.service(), turn.take());
                     self.under_way.push(Box::pin(async move {
-                        (address, hear(&socket, service).await)
+                        let soon = timeout(READ, hear(&socket, service)).await;
+                        drop(turn);
+                        match soon {
+                            Ok(heard) => (address, heard),
+                            Err(_) => (address, hear(&socket, service).await),
+                        }
                     }));
                     self.addresses.push_back(address);
                     self.may_have_arrived += 1;
@@ -165,11 +184,13 @@ async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
     }
 }
 
-/// One datagram, or the error that is pending. The room is taken when there is something to read: many may wait at once.
+/// One datagram, or the error that is pending.
 fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    let length = (&*SockRef::from(socket)).read(&mut buffer)?;
-    Ok(Bytes::copy_from_slice(
-        buffer.get(..length).unwrap_or_default(),
-    ))
+    ROOM.with_borrow_mut(|room| {
+        room.resize(MAX_DATAGRAM, 0);
+        let length = (&*SockRef::from(socket)).read(room)?;
+        Ok(Bytes::copy_from_slice(
+            room.get(..length).unwrap_or_default(),
+        ))
+    })
 }
