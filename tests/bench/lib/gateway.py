@@ -197,7 +197,7 @@ def memory(options, programs, realm, clients):
         figures = [resident_mib(gateway.pid)]
         hold = programs.start([options.ends, "hold", *clients.target(over, port), "--connections", str(options.connections)], ready=rb"open=")
         figures.append(resident_mib(gateway.pid))
-        hold.wait_for(rb"asked=", lambda: os.kill(hold.pid, signal.SIGUSR1))
+        hold.ask(signal.SIGUSR1, rb"asked=")
         figures.append(resident_mib(gateway.pid))
         hold.end()
         shown = "; ".join(f"{when} {resident:.1f} ({own:.1f})" for when, (resident, own) in zip(("none", "idle", "each asked once"), figures))

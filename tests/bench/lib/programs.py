@@ -2,13 +2,11 @@
 
 import argparse
 import os
-import queue
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 START_SECONDS = 20
@@ -22,41 +20,30 @@ class Program:
         self.log = log
         if namespace is not None:
             argv = ["nsenter", f"--net=/proc/{namespace}/ns/net", "--", *argv]
-        self._process = subprocess.Popen(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        # Not by way of a pipe: whoever read it would take a processor's time from what is measured, for each line.
+        with open(log, "ab") as said:
+            self._process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         self.pid = self._process.pid
-        self._said = queue.SimpleQueue()
-        # The pipe is read for as long as the program writes, or it would stop at a full one.
-        self._awaited = ready
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
         if ready is not None:
-            self._wait()
+            self._wait_for(ready)
 
-    def _read(self):
-        with open(self.log, "ab", buffering=0) as log:
-            for line in self._process.stdout:
-                log.write(line)
-                if self._awaited is not None and re.search(self._awaited, line):
-                    self._said.put("ready")
-                    self._awaited = None
-        self._said.put("ended")
+    def ask(self, signal_number, answer):
+        """Sends a signal, and waits for the line that answers it."""
+        start = os.path.getsize(self.log)
+        self._process.send_signal(signal_number)
+        self._wait_for(answer, start)
 
-    def wait_for(self, ready, ask):
-        """Has it be asked for something, and waits until a line says that this is done."""
-        self._awaited = ready
-        ask()
-        self._wait()
-
-    def _wait(self):
-        try:
-            said = self._said.get(timeout=START_SECONDS)
-        except queue.Empty:
-            said = "silent"
-        if said != "ready":
-            self.end()
-            raise SystemExit(f"{self.name} did not become ready ({said}); its last lines:\n{self.tail()}")
+    def _wait_for(self, ready, start=0):
+        until = time.monotonic() + START_SECONDS
+        with open(self.log, "rb") as log:
+            log.seek(start)
+            said = b""
+            while not re.search(ready, said):
+                if self._process.poll() is not None or time.monotonic() > until:
+                    self.end()
+                    raise SystemExit(f"{self.name} did not become ready; its last lines:\n{self.tail()}")
+                time.sleep(0.002)
+                said += log.read()
 
     def tail(self):
         with open(self.log, errors="replace") as log:
@@ -71,7 +58,6 @@ class Program:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._reader.join(1)
 
 
 class Programs:
