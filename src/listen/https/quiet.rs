@@ -48,7 +48,7 @@ impl Quiet {
 
     /// Says that a request has begun, until what is returned is dropped.
     pub(super) fn begin(&self) -> Begun {
-        self.requests.send_modify(|requests| requests.begun += 1);
+        self.note(|requests| requests.begun += 1);
         Begun {
             quiet: self.clone(),
             whole: false,
@@ -77,19 +77,30 @@ impl Quiet {
     pub(super) async fn too_long(&self) {
         let mut requests = self.requests.subscribe();
         loop {
-            let until = match requests.wait_for(|requests| requests.begun == 0).await {
-                Ok(requests) => requests.until,
-                Err(_) => return,
+            let now = Instant::now();
+            let until = {
+                let requests = requests.borrow_and_update();
+                match requests.begun {
+                    0 if requests.until <= now => return,
+                    0 => requests.until,
+                    // From its answer on there will be no less time.
+                    _ => now + requests.idle_timeout,
+                }
             };
-            if until <= Instant::now() {
-                return;
-            }
-            // A request that was answered meanwhile may have left less time.
             tokio::select! {
                 () = sleep_until(until) => {}
-                _ = requests.wait_for(|requests| requests.until < until) => {}
+                Ok(()) = requests.changed() => {}
             }
         }
+    }
+
+    /// Takes note of what leaves no less time than there was. Nobody is told: it is the connection's own task that would be
+    /// woken, and again another thread by that.
+    fn note(&self, change: impl FnOnce(&mut Progress)) {
+        self.requests.send_if_modified(|requests| {
+            change(requests);
+            false
+        });
     }
 }
 
@@ -103,9 +114,7 @@ impl Begun {
     /// Says that its body has come: from now on nothing but the answer is waited for.
     pub(super) fn is_whole(&mut self) {
         self.whole = true;
-        self.quiet
-            .requests
-            .send_modify(|requests| requests.whole += 1);
+        self.quiet.note(|requests| requests.whole += 1);
         self.quiet.seat.silent_since(None);
     }
 }
@@ -113,7 +122,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         let mut silent = false;
-        self.quiet.requests.send_modify(|requests| {
+        self.quiet.note(|requests| {
             requests.begun -= 1;
             requests.whole -= usize::from(self.whole);
             silent = requests.whole == 0;

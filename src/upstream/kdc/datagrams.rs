@@ -27,8 +27,9 @@ const MAX_DATAGRAM: usize = 65_536;
 /// Requests at once that the KDC may not have read: what its socket has no room for is lost without a word, and costs a
 /// second. Linux gives a socket room for some 50 datagrams of 2 KiB.
 pub(super) const UNREAD: usize = 32;
-/// A KDC that has not replied this long after a request thinks, and has read it long ago.
-const READ: Duration = Duration::from_millis(50);
+/// How long a request waits at most until the KDC has read others: one that has replied to none in this time thinks, and
+/// has read them long ago.
+const READ: Duration = Duration::from_millis(100);
 /// The reply to one copy follows the "repeat" to another sooner than this, or was lost.
 const AFTER_REPEAT: Duration = Duration::from_secs(1);
 
@@ -50,7 +51,10 @@ pub(super) async fn ask(
     sent: &Sent,
     unread: &Semaphore,
 ) -> Result<(Reply, SocketAddr), Fault> {
-    let mut turn = unread.acquire().await.ok();
+    let mut turn = timeout(READ, unread.acquire())
+        .await
+        .ok()
+        .and_then(Result::ok);
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
     let retransmits: &[Duration] = match message.resend() {
@@ -93,19 +97,16 @@ struct Copies<'a> {
 }
 
 impl<'a> Copies<'a> {
-    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once it is read.
+    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once it is replied to.
     async fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
         while let Some(address) = self.addresses.pop_front() {
             match send(address, self.message).await {
                 Ok(socket) => {
                     let (service, turn) = (self.message.service(), turn.take());
                     self.under_way.push(Box::pin(async move {
-                        let soon = timeout(READ, hear(&socket, service)).await;
+                        let heard = hear(&socket, service).await;
                         drop(turn);
-                        match soon {
-                            Ok(heard) => (address, heard),
-                            Err(_) => (address, hear(&socket, service).await),
-                        }
+                        (address, heard)
                     }));
                     self.addresses.push_back(address);
                     self.may_have_arrived += 1;
