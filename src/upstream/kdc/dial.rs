@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
-use tokio::time::interval;
+use tokio::time::{Instant, interval_at};
 
 use super::{CONNECT, is_refusal};
 
@@ -20,8 +20,9 @@ pub(super) async fn connect(
     refused: &mut Vec<SocketAddr>,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let mut untried = addresses.iter().copied();
-    let mut under_way = FuturesUnordered::new();
-    let mut turn = interval(NEXT_ADDRESS);
+    // The first at once: even a timer that is due costs a millisecond.
+    let mut under_way: FuturesUnordered<_> = untried.next().map(dial).into_iter().collect();
+    let mut turn = interval_at(Instant::now() + NEXT_ADDRESS, NEXT_ADDRESS);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     loop {
         tokio::select! {
@@ -33,7 +34,8 @@ pub(super) async fn connect(
                         refused.push(address);
                     }
                     last = error;
-                    turn.reset_immediately();
+                    under_way.extend(untried.next().map(dial));
+                    turn.reset();
                 }
             },
             _ = turn.tick(), if untried.len() > 0 => under_way.extend(untried.next().map(dial)),

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
@@ -14,6 +14,10 @@ use crate::upstream::body::Sent;
 use crate::upstream::fault::{Fault, Unsent};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
+/// What is read at once: nearly all replies whole.
+const ROOM: usize = 4096;
+/// Octets of a reply's length.
+const LENGTH: usize = 4;
 /// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
 const ACCEPTED: Duration = Duration::from_millis(20);
 
@@ -51,7 +55,7 @@ pub(super) async fn ask(
     let kept = fresh.is_none();
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let first = first_octet(&mut stream, fresh, message).await;
+    let first = first_octets(&mut stream, fresh, message).await;
     let first = first.map_err(|error| unheard(&error, kept, idle))?;
     let octets = read_message(&mut stream, first).await?;
     let reply = Reply::parse(message.service(), octets)
@@ -60,18 +64,22 @@ pub(super) async fn ask(
     Ok(reply)
 }
 
-async fn first_octet(
+async fn first_octets(
     stream: &mut TcpStream,
     fresh: Option<SemaphorePermit<'_>>,
     message: &KerberosMessage,
-) -> io::Result<u8> {
+) -> io::Result<BytesMut> {
     // In one write: some KDCs read the length and the message together or not at all.
     stream.write_all(message.framed().as_bytes()).await?;
     if fresh.is_some() {
         let _ = timeout(ACCEPTED, stream.readable()).await;
         drop(fresh);
     }
-    stream.read_u8().await
+    let mut octets = BytesMut::with_capacity(ROOM);
+    match stream.read_buf(&mut octets).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(octets),
+    }
 }
 
 /// A connection ended before an octet of the answer. Who closes it is there; who falls silent may not be.
@@ -87,25 +95,29 @@ fn unheard(error: &io::Error, kept: bool, idle: &Idle) -> Fault {
     }
 }
 
-/// The message whose length begins with `first`; it is refused before an octet of it is read if it is too long.
-async fn read_message(stream: &mut TcpStream, first: u8) -> Result<Bytes, Fault> {
-    let mut length = [first, 0, 0, 0];
-    let [_, rest @ ..] = &mut length;
-    stream
-        .read_exact(rest)
-        .await
-        .map_err(|_| Fault::Unanswered)?;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+/// The message that begins with `octets`, which is refused before more of it is read if it is too long.
+async fn read_message(stream: &mut TcpStream, mut octets: BytesMut) -> Result<Bytes, Fault> {
+    while octets.len() < LENGTH {
+        more(stream, &mut octets).await?;
+    }
+    let length = usize::try_from(octets.get_u32()).unwrap_or(usize::MAX);
     if length > MAX_REPLY {
         return Err(Fault::NotKerberos("an oversized reply"));
     }
-    let mut octets = BytesMut::new();
-    let mut rest = stream.take(length as u64);
+    let Some(missing) = length.checked_sub(octets.len()) else {
+        return Err(Fault::NotKerberos("octets after the reply"));
+    };
+    let mut rest = stream.take(missing as u64);
     while octets.len() < length {
-        match rest.read_buf(&mut octets).await {
-            Ok(0) | Err(_) => return Err(Fault::Unanswered),
-            Ok(_) => {}
-        }
+        more(&mut rest, &mut octets).await?;
     }
-    Ok(octets.freeze())
+    // A copy, for the reply will be kept, and the room is larger.
+    Ok(Bytes::copy_from_slice(&octets))
+}
+
+async fn more(stream: &mut (impl AsyncRead + Unpin), octets: &mut BytesMut) -> Result<(), Fault> {
+    match stream.read_buf(octets).await {
+        Ok(0) | Err(_) => Err(Fault::Unanswered),
+        Ok(_) => Ok(()),
+    }
 }
