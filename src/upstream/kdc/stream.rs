@@ -19,7 +19,7 @@ const ROOM: usize = 4096;
 /// Octets of a reply's length.
 const LENGTH: usize = 4;
 /// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
-const ACCEPTED: Duration = Duration::from_millis(20);
+const ACCEPTED: Duration = Duration::from_millis(50);
 
 /// A connection in use.
 pub(super) struct Leased<'a> {
