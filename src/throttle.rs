@@ -1,5 +1,10 @@
 //! How much one client may ask for ([MS-KKDCP] 5.1): requests, and logins with a wrong password.
 //!
+//! A connection over TLS pays for its first request before the handshake, which costs more than most requests. MIT's client
+//! makes one for each message, and pays no more than whoever keeps one; a connection that brings no request has paid for
+//! nothing. There is nobody to give a reason to before the handshake, so one that can't pay is ended without a word. It is
+//! the other end that pays, unless it is a trusted proxy: those make connections for many.
+//!
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; who they are can't be aimed at, since the hash is keyed anew in each process.
 
@@ -122,19 +127,35 @@ impl<C: Clock + Clone> Throttle<C> {
         CertificateSlot(self.slot(Subject::Certificate(der)))
     }
 
-    /// Takes what one request costs, from its address first and then from its certificate.
+    /// Takes what a connection from `peer` costs.
+    ///
+    /// # Errors
+    /// It has nothing left.
+    pub fn admit_connection(&self, peer: IpAddr) -> Result<(), Wait> {
+        self.spend(self.slot(Subject::from(Some(peer))))
+    }
+
+    /// Takes what the first request costs over a connection that was [paid for](Self::admit_connection).
+    ///
+    /// # Errors
+    /// Its certificate has nothing left.
+    pub fn admit_first(&self, client: &Client) -> Result<(), Wait> {
+        let certificate = client.certificate;
+        certificate.map_or(Ok(()), |CertificateSlot(slot)| self.spend(slot))
+    }
+
+    /// Takes what any other request costs, from its address first and then from its certificate.
     ///
     /// # Errors
     /// One of the two has nothing left; the other may have paid.
     pub fn admit(&self, client: &Client) -> Result<(), Wait> {
-        let Some(requests) = &self.requests else {
-            return Ok(());
-        };
-        requests.spend(self.slot(Subject::from(client.address)))?;
-        if let Some(CertificateSlot(slot)) = client.certificate {
-            requests.spend(slot)?;
-        }
-        Ok(())
+        self.spend(self.slot(Subject::from(client.address)))?;
+        self.admit_first(client)
+    }
+
+    fn spend(&self, slot: u16) -> Result<(), Wait> {
+        let requests = self.requests.as_ref();
+        requests.map_or(Ok(()), |requests| requests.spend(slot).map(drop))
     }
 
     /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as

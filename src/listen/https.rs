@@ -14,6 +14,8 @@ mod request;
 mod tls;
 mod words;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ pub use self::forwarded::Trusted;
 use self::receiving::Places;
 pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
 pub(super) use self::words::text;
-use super::accept::{self, Accept};
+use super::accept::{self, Accept, Stream};
 use super::seats::Connections;
 use crate::access_log::AccessLog;
 use crate::exchange::Exchange;
@@ -177,6 +179,42 @@ struct Site {
     tasks: TaskTracker,
 }
 
+impl Site {
+    /// Whether `peer` pays for its connections over TLS.
+    fn charges(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some() && !self.terms.trusted.believes(peer)
+    }
+
+    /// Whether a connection over TLS may come in, for which `peer` pays.
+    fn admits(&self, peer: Option<SocketAddr>) -> bool {
+        let payer = peer.filter(|_| self.charges(peer));
+        let admit = |payer: SocketAddr| self.terms.throttle.admit_connection(payer.ip());
+        let admitted = payer.map_or(Ok(()), admit);
+        if admitted.is_err() {
+            self.exchange.counters().throttled.add();
+        }
+        admitted.is_ok()
+    }
+}
+
+/// A socket of which only those connections are accepted that can pay: the others must not make anybody leave for them.
+struct Paying<L> {
+    socket: L,
+    site: Arc<Site>,
+}
+
+impl<L: Accept + Sync> Accept for Paying<L> {
+    type Stream = L::Stream;
+    async fn accept(&self) -> io::Result<L::Stream> {
+        loop {
+            let stream = self.socket.accept().await?;
+            if self.site.admits(stream.peer()) {
+                return Ok(stream);
+            }
+        }
+    }
+}
+
 /// Serves KDC-PROXY-MESSAGEs at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
 /// Must be called inside a runtime.
 pub fn serve(
@@ -208,7 +246,7 @@ pub fn serve(
     }
 }
 
-async fn listen<L: Accept>(
+async fn listen<L: Accept + Sync>(
     socket: L,
     tls: Option<Certificates>,
     site: Arc<Site>,
@@ -219,5 +257,10 @@ async fn listen<L: Accept>(
         let opened = Opened::new(Arc::clone(&site), seat);
         site.tasks.spawn(opened.serve(stream, certificates));
     };
-    accept::each(socket, connections, open).await;
+    if tls.is_some() {
+        let site = Arc::clone(&site);
+        accept::each(Paying { socket, site }, connections, open).await;
+    } else {
+        accept::each(socket, connections, open).await;
+    }
 }

@@ -8,7 +8,9 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::clients::{Http, Identity, One, Response, Two, assert_refused, handshake, post};
+use crate::clients::{
+    Http, Identity, One, Response, Two, assert_refused, handshake, post, try_handshake,
+};
 use crate::gateway::{ALIAS, Gateway, Setup, files};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
@@ -50,27 +52,96 @@ fn assert_wait(response: &Response, most: u64) {
 
 #[tokio::test]
 async fn whoever_asks_too_much_is_told_when_to_come_back() {
-    for http in Http::ALL {
+    for is_two in [false, true] {
         let gateway = Setup::quotas(FEW).start().await;
+        let mut two = Two::connect(&gateway).await;
         let response = loop {
-            let response = post(&gateway, http, &body(Kind::Plain)).await;
+            let body = body(Kind::Plain);
+            let response = if is_two {
+                two.ask(Two::request("POST", "/KdcProxy"), body).await
+            } else {
+                One::plain(&gateway).await.post("", &body).await
+            };
             if response.status != 200 {
                 break response;
             }
             assert!(gateway.kdc.asked() < 20, "no bound");
         };
         assert_wait(&response, 1);
-        assert!(gateway.kdc.asked() >= 3);
+        // The connection over TLS has paid for its first request.
+        assert!(gateway.kdc.asked() >= if is_two { 3 } else { 2 });
         assert_eq!(gateway.counters().throttled.get(), 1);
         assert_eq!(gateway.counters().refused.get(), 0);
-        let health = crate::clients::ask(&gateway, http, "GET", "/healthz", b"").await;
+        let health = two.ask(Two::request("GET", "/healthz"), Vec::new()).await;
         assert_eq!(health.status, 200);
     }
+}
+
+/// How many of twenty connections from this address of the loopback get as far as TLS.
+async fn hands_shaken(gateway: &Gateway, host: u8) -> usize {
+    let mut shaken = 0;
+    for _ in 0..20 {
+        let stream = from(gateway, host).await;
+        shaken += usize::from(try_handshake(stream, &[], None).await.is_ok());
+    }
+    shaken
+}
+
+#[tokio::test]
+async fn connections_that_bring_nothing_are_paid_for_before_the_handshake() {
+    let mut setup = Setup::quotas(FEW);
+    setup.limits.max_connections = 2;
+    let gateway = setup.start().await;
+    let mut other = One::over(handshake(from(&gateway, 3).await, &[], None).await);
+    let shaken = hands_shaken(&gateway, 2).await;
+    assert!((3..10).contains(&shaken), "{shaken}");
+    assert_eq!(gateway.counters().throttled.get(), 20 - shaken as u64);
+    // Nobody leaves for who cannot pay.
+    let response = other.post("", &body(Kind::Plain)).await;
+    assert_eq!(response.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_has_paid_for_its_first_request_and_for_no_other() {
+    let quotas = Quotas { burst: 6, ..FEW };
+    let gateway = Setup::quotas(quotas).start().await;
+    let mut one = One::connect(&gateway).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(one.post("", &body(Kind::Plain)).await.status);
+        let mut other = One::connect(&gateway).await;
+        statuses.push(other.post("", &body(Kind::Plain)).await.status);
+    }
+    assert_eq!(statuses, [200; 6]);
+    let mut served = 0;
+    while one.post("", &body(Kind::Plain)).await.status == 200 {
+        served += 1;
+    }
+    assert!(served < 4, "{served}");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_connects_for_nothing_and_its_clients_pay_for_each_request() {
+    let gateway = Setup::quotas(FEW).trusting("127.0.0.0/8").start().await;
+    assert_eq!(hands_shaken(&gateway, 2).await, 20);
+    let mut served = 0;
+    for _ in 0..20 {
+        let mut one = One::connect(&gateway).await;
+        let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+        let response = one.post(lines, &body(Kind::Plain)).await;
+        served += usize::from(response.status == 200);
+    }
+    assert!((3..10).contains(&served), "{served}");
 }
 
 #[tokio::test]
 async fn what_is_too_much_is_not_read() {
     let gateway = Setup::quotas(FEW).start().await;
+    let mut two = Two::connect(&gateway).await;
+    assert_eq!(
+        two.ask(Two::request("GET", "/"), Vec::new()).await.status,
+        404
+    );
     served(&gateway, "").await;
     // No octet of the body is sent, and none waited for.
     let mut one = One::plain(&gateway).await;
@@ -79,7 +150,6 @@ async fn what_is_too_much_is_not_read() {
     let response = one.hear().await;
     assert_wait(&response, 1);
     assert!(response.closed);
-    let mut two = Two::connect(&gateway).await;
     let request = Two::request("POST", "/KdcProxy");
     let (response, _body) = two.requests.send_request(request, false).unwrap();
     assert_eq!(within(response).await.unwrap().status(), 429);

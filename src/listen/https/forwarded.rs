@@ -36,6 +36,12 @@ impl Trusted {
         Ok(())
     }
 
+    /// Whether what `peer` says of others is believed; nothing is whoever is on a Unix socket.
+    pub(super) fn believes(&self, peer: Option<SocketAddr>) -> bool {
+        let peer = peer.map(|peer| peer.ip().to_canonical());
+        peer.map_or(self.unix, |peer| self.covers(peer))
+    }
+
     /// The address of who asked `peer`, or of `peer` itself if it is not trusted or does not say; nothing for whoever is on
     /// a Unix socket. Also whether it was a proxy that said so.
     pub(super) fn client(
@@ -43,8 +49,9 @@ impl Trusted {
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
     ) -> (Option<IpAddr>, bool) {
+        let is_believed = self.believes(peer);
         let peer = peer.map(|peer| peer.ip().to_canonical());
-        if !peer.map_or(self.unix, |peer| self.covers(peer)) {
+        if !is_believed {
             return (peer, false);
         }
         let listed = |name, read: fn(&str) -> Option<Vec<Node>>| {

@@ -51,11 +51,15 @@ pub(super) struct Conversation {
     /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
     pub(super) unread: AtomicBool,
     bodies: Arc<Semaphore>,
+    /// Whether the connection has paid for a request that is yet to come.
+    prepaid: AtomicBool,
 }
 
 impl Conversation {
     pub(super) fn new(site: Arc<Site>, quiet: Quiet, peer: Peer) -> Self {
+        let is_paid = peer.transport == "https" && site.charges(peer.address);
         Self {
+            prepaid: AtomicBool::new(is_paid),
             site,
             quiet,
             peer,
@@ -127,16 +131,23 @@ impl Conversation {
             // Load balancers ask often and at their own pace.
             return Ok(self.health());
         }
-        let admitted = self.site.terms.throttle.admit(&client);
-        let admitted = admitted.map_err(|wait| self.throttled(wait));
-        if let Err(refusal) = admitted {
-            return Err(self.unread(request.body(), refusal));
+        if let Err(wait) = self.admit(&client) {
+            return Err(self.unread(request.body(), self.throttled(wait)));
         }
         if let Err(refusal) = found {
             self.site.exchange.counters().refused.add();
             return Err(self.unread(request.body(), refusal));
         }
         self.relay(request, client, begun, observed).await
+    }
+
+    fn admit(&self, client: &Client) -> Result<(), Wait> {
+        let throttle = &self.site.terms.throttle;
+        if self.prepaid.swap(false, Ordering::Relaxed) {
+            throttle.admit_first(client)
+        } else {
+            throttle.admit(client)
+        }
     }
 
     /// Asks a client for its patience.
