@@ -4,14 +4,24 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::clients::{Http, One, Two, assert_refused, post};
 use crate::gateway::{Gateway, Setup};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
-use crate::{eventually, within};
+use crate::{PATIENCE, eventually, within};
 
 const CROWD: usize = 2000;
+
+/// What is slow here is the machine.
+fn patient() -> Setup {
+    Setup {
+        deadline: PATIENCE,
+        ..Setup::default()
+    }
+}
 
 fn body() -> Vec<u8> {
     envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM))
@@ -52,6 +62,47 @@ async fn two_thousand_connections_are_open_at_once_and_each_is_served() {
     assert_eq!(gateway.counters().evicted.get(), 0);
 }
 
+/// Sends an octet at a time for as long as the other end takes them.
+async fn trickle(one: &mut One<TcpStream>) {
+    let mut pause = tokio::time::interval(Duration::from_millis(10));
+    loop {
+        pause.tick().await;
+        if one.stream.write_all(b"0").await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_who_send_an_octet_at_a_time_slow_down_nobody() {
+    let mut setup = patient();
+    setup.limits.max_connections = 110;
+    setup.limits.first_request = PATIENCE;
+    setup.limits.body = PATIENCE;
+    let gateway = setup.start().await;
+    let mut slow = Vec::new();
+    for number in 0..100 {
+        let mut one = One::plain(&gateway).await;
+        let begun = match number % 2 {
+            0 => "POST /KdcProxy HTTP/1.1\r\nX: ",
+            _ => "POST /KdcProxy HTTP/1.1\r\nContent-Length: 131072\r\n\r\n",
+        };
+        one.send(begun).await;
+        slow.push(one);
+    }
+    let trickles = futures_util::future::join_all(slow.iter_mut().map(trickle));
+    let served = async {
+        for http in Http::ALL.repeat(20) {
+            assert_eq!(post(&gateway, http, &body()).await.status, 200);
+        }
+    };
+    tokio::select! {
+        _ = trickles => panic!("the slow were sent away"),
+        () = within(served) => {}
+    }
+    assert_eq!(gateway.counters().evicted.get(), 0);
+}
+
 /// Opens streams and resets each at once, until the connection is ended.
 async fn reset_without_end(gateway: &Gateway) -> usize {
     let two = Two::connect(gateway).await;
@@ -84,7 +135,7 @@ async fn reset_without_end(gateway: &Gateway) -> usize {
 /// CVE-2023-44487.
 #[tokio::test]
 async fn streams_reset_in_numbers_end_their_connection_and_no_other() {
-    let gateway = Gateway::new().await;
+    let gateway = patient().start().await;
     let mut other = Two::connect(&gateway).await;
     let served = async {
         for _ in 0..50 {

@@ -78,6 +78,7 @@ pub struct Gateway {
 pub struct Setup {
     pub act: Act,
     pub max_in_flight: usize,
+    pub deadline: Duration,
     /// Where the KDC is said to be, if not where it is.
     pub kdc: Option<String>,
     pub limits: Limits,
@@ -94,6 +95,7 @@ impl Default for Setup {
         Self {
             act: Act::Reply,
             max_in_flight: 16,
+            deadline: Duration::from_millis(300),
             kdc: None,
             limits: Limits::of(64),
             access_log: None,
@@ -152,7 +154,7 @@ impl Setup {
             primary: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
-            deadline: Duration::from_millis(300),
+            deadline: self.deadline,
             on_failure: OnFailure::Unreachable,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
