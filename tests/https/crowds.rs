@@ -13,7 +13,7 @@ use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::{PATIENCE, eventually, within};
 
-const CROWD: usize = 2000;
+pub const CROWD: usize = 2000;
 
 /// What is slow here is the machine.
 fn patient() -> Setup {
@@ -28,7 +28,7 @@ fn body() -> Vec<u8> {
 }
 
 /// Both ends of each connection are in this process.
-fn raise_limit_of_descriptors() {
+pub fn raise_limit_of_descriptors() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let current = maximum;
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();

@@ -22,6 +22,8 @@ mod certificates;
 mod der;
 #[path = "../walk/messages.rs"]
 mod messages;
+#[path = "../support/process.rs"]
+mod process;
 
 mod clients;
 mod gateway;
@@ -34,6 +36,7 @@ mod deadlines;
 mod endings;
 mod health;
 mod lengths;
+mod memory;
 mod metrics;
 mod paths;
 mod replaced;
