@@ -67,7 +67,7 @@ counters! {
     pub too_long: Counter,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
     pub refused: Counter,
-    /// HTTP requests answered 429 and TLS connections ended unheard: too many of them, or of wrong passwords, from one client.
+    /// HTTP requests answered 429 or turned away before TLS: too many of them, or of wrong passwords, from one client.
     pub throttled: Counter,
     /// Requests whose target-domain is another realm than the one inside.
     pub other_realm: Counter,
