@@ -1,6 +1,7 @@
 //! HTTP/2 streams that are begun and ended in numbers, by the client or by what it provokes. Frames are put together by
 //! hand (RFC 9113 4.1), since no client library would send these.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -8,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
-use crate::clients::{Http, handshake, post, tls};
+use crate::clients::{Http, post, tls, try_handshake};
 use crate::gateway::{Gateway, realm};
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::scripted::{Act, Script};
@@ -191,7 +192,11 @@ async fn whole_requests_that_are_reset_keep_nobody_else_waiting() {
     let floods = join_all((0..10).map(|_| async {
         let mut sent = 0;
         while sent < STREAMS {
-            sent += flood(from(2, &gateway).await, &RESET).await;
+            // Who has spent what it may is turned away before TLS.
+            let Ok(stream) = from(2, &gateway).await else {
+                break;
+            };
+            sent += flood(stream, &RESET).await;
         }
         sent
     }));
@@ -224,9 +229,9 @@ async fn streams_that_provoke_nothing_are_served() {
 }
 
 /// TLS from another address of the loopback: another client.
-async fn from(host: u8, gateway: &Gateway) -> TlsStream<TcpStream> {
+async fn from(host: u8, gateway: &Gateway) -> io::Result<TlsStream<TcpStream>> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, host], 0).into()).unwrap();
     let stream = socket.connect(gateway.tls).await.unwrap();
-    handshake(stream, &[b"h2"], None).await
+    try_handshake(stream, &[b"h2"], None).await
 }
