@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::request::MAX_BODY;
 use super::words::Refusal;
+use crate::throttle::UnderWay;
 
 /// Octets that a place grows by. The first ones are taken before anything comes, for the request itself.
 const STEP: usize = 1024;
@@ -27,8 +28,23 @@ pub(super) struct Places {
     for_short: usize,
 }
 
-/// A place among them, until it is dropped.
-pub(super) type Place = OwnedSemaphorePermit;
+/// Octets among them, until they are dropped.
+pub(super) type Octets = OwnedSemaphorePermit;
+
+/// The place of a request, until it is dropped: that of its octets, and its own among those of its client.
+pub(super) struct Place {
+    _octets: Octets,
+    _under_way: UnderWay,
+}
+
+impl Place {
+    pub(super) fn new(octets: Octets, under_way: UnderWay) -> Self {
+        Self {
+            _octets: octets,
+            _under_way: under_way,
+        }
+    }
+}
 
 impl Places {
     pub(super) fn new(octets: usize) -> Self {
@@ -38,7 +54,7 @@ impl Places {
         }
     }
 
-    fn take(&self, octets: usize, is_short: bool) -> Option<Place> {
+    fn take(&self, octets: usize, is_short: bool) -> Option<Octets> {
         if !is_short && self.free.available_permits() < self.for_short + octets {
             return None;
         }
@@ -46,7 +62,7 @@ impl Places {
     }
 }
 
-fn take(places: &Arc<Semaphore>, octets: usize) -> Option<Place> {
+fn take(places: &Arc<Semaphore>, octets: usize) -> Option<Octets> {
     let octets = u32::try_from(octets).ok()?;
     Arc::clone(places).try_acquire_many_owned(octets).ok()
 }
@@ -56,7 +72,7 @@ pub(super) struct Receiving<'a> {
     places: &'a Places,
     /// Places of its connection.
     connection: &'a Arc<Semaphore>,
-    held: (Place, Place),
+    held: (Octets, Octets),
     octets: Vec<u8>,
 }
 
@@ -75,7 +91,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// Reads a body of at most [`MAX_BODY`], whatever length it says, and its place, which it keeps.
-    pub(super) async fn read(mut self, body: &mut Incoming) -> Result<(Bytes, Place), Refusal> {
+    pub(super) async fn read(mut self, body: &mut Incoming) -> Result<(Bytes, Octets), Refusal> {
         while let Some(frame) = body.frame().await {
             let cut = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short");
             // Trailers say nothing here.

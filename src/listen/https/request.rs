@@ -18,7 +18,7 @@ use super::Site;
 use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
-use super::receiving::{Place, Receiving, too_large};
+use super::receiving::{Octets, Place, Receiving, too_large};
 use super::words::{self, Refusal};
 use crate::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::proxied::{self, Proxied, Unproxied};
@@ -238,7 +238,7 @@ impl Conversation {
     ) -> Said {
         let counters = self.site.exchange.counters();
         let body = self.body(request).await;
-        let (body, place) = body.inspect_err(|refusal| match refusal.status {
+        let (body, octets) = body.inspect_err(|refusal| match refusal.status {
             StatusCode::PAYLOAD_TOO_LARGE => counters.too_long.add(),
             StatusCode::SERVICE_UNAVAILABLE => counters.overloaded.add(),
             _ => counters.refused.add(),
@@ -259,6 +259,9 @@ impl Conversation {
             }
         })?;
         observed.asks(&proxied.message, self.other_realm(&proxied));
+        let under_way = self.site.terms.throttle.begin(&client);
+        let under_way = under_way.map_err(|wait| self.throttled(wait))?;
+        let place = Place::new(octets, under_way);
         self.answer(proxied, place, client, observed).await
     }
 
@@ -272,7 +275,7 @@ impl Conversation {
     }
 
     /// The body, within its time and length, and its place.
-    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, Place), Refusal> {
+    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, Octets), Refusal> {
         let (head, mut body) = request.into_parts();
         let told = |name| head.headers.contains_key(name);
         if head.version < Version::HTTP_2 && !told(CONTENT_LENGTH) && !told(TRANSFER_ENCODING) {
