@@ -17,14 +17,15 @@ use crate::throttle::UnderWay;
 
 /// Octets that a place grows by. The first ones are taken before anything comes, for the request itself.
 const STEP: usize = 1024;
-/// Most octets of a short body: nearly all are.
-const SHORT: usize = 8 * 1024;
+/// Most octets of a short body: nearly all are, of requests and of answers.
+pub(super) const SHORT: usize = 8 * 1024;
 
-/// Places for the octets of requests, from their arrival to their answer, over all connections.
+/// Places for the octets of requests, from their arrival to their answer, over all connections; or for those of answers,
+/// until they are taken.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    /// Those that are left to short bodies: whoever sends long ones slowly keeps out no others.
+    /// Those that are left to short bodies: whoever sends or takes long ones slowly keeps out no others.
     for_short: usize,
 }
 
@@ -54,7 +55,7 @@ impl Places {
         }
     }
 
-    fn take(&self, octets: usize, is_short: bool) -> Option<Octets> {
+    pub(super) fn take(&self, octets: usize, is_short: bool) -> Option<Octets> {
         if !is_short && self.free.available_permits() < self.for_short + octets {
             return None;
         }

@@ -106,6 +106,7 @@ impl Conversation {
             // hyper leaves it out over HTTP/1 only (RFC 9110 9.3.2).
             *response.body_mut() = Full::default();
         }
+        let mut response = self.give(response);
         if version < Version::HTTP_11 {
             // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
             // goes by the version where a client asks to keep the connection, and by the header where it does not.
