@@ -8,13 +8,14 @@
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; who they are can't be aimed at, since the hash is keyed anew in each process.
 
+mod turns;
+
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock, Reference};
@@ -23,6 +24,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
+use self::turns::{Turn, Turns};
 use crate::wire::RealmKey;
 
 /// Slots of eight octets for each kind of bound.
@@ -222,53 +224,6 @@ impl<C: Clock> fmt::Debug for Throttle<C> {
             .field("in_flight", &self.in_flight.is_some())
             .field("failures", &self.failures.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// How many requests are under way in each slot, and may be.
-struct Turns {
-    slots: Arc<[AtomicU32]>,
-    most: u32,
-}
-
-impl Turns {
-    fn new(most: u32) -> Option<Self> {
-        let slots = || (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
-        (most > 0).then(|| Self {
-            slots: slots(),
-            most,
-        })
-    }
-
-    fn take(&self, slot: u16) -> Result<Turn, Wait> {
-        let more = |count| (count < self.most).then_some(count + 1);
-        let taken = self
-            .slots
-            .get(usize::from(slot))
-            .map(|count| count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more));
-        match taken {
-            // Nobody knows when one of them will be answered.
-            Some(Err(_)) => Err(Wait(Duration::from_secs(1))),
-            // There is a slot for each number.
-            Some(Ok(_)) | None => Ok(Turn {
-                slots: Arc::clone(&self.slots),
-                slot,
-            }),
-        }
-    }
-}
-
-/// A request that is counted in `slot`.
-struct Turn {
-    slots: Arc<[AtomicU32]>,
-    slot: u16,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some(count) = self.slots.get(usize::from(self.slot)) {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 
