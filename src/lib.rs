@@ -72,7 +72,7 @@
 //! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
 //!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, what the gateway's clients
-//!   send and wait for by 16 MiB, what is known of those clients by 1 MiB; connections, datagrams and exchanges by number.
+//!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of those clients by 1.25 MiB; connections, datagrams and exchanges by number.
 //! * **A password that was tried is counted**, whoever waits for the answer: a client that hangs up has tried it all the same.
 //!   A copy of it is counted once. The gateway's clients are who they are by address, and a reverse proxy is believed only if
 //!   it is trusted and only as far as trusted proxies speak.

@@ -1,4 +1,4 @@
-//! How much one client may ask for ([MS-KKDCP] 5.1): requests, and logins with a wrong password.
+//! How much one client may ask for ([MS-KKDCP] 5.1): requests, requests at once, and logins with a wrong password.
 //!
 //! A connection over TLS pays for its first request before the handshake, which costs more than most requests. MIT's client
 //! makes one for each message, and pays no more than whoever keeps one; a connection that brings no request has paid for
@@ -7,6 +7,8 @@
 //!
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; who they are can't be aimed at, since the hash is keyed anew in each process.
+
+mod turns;
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,6 +24,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
+use self::turns::{Turn, Turns};
 use crate::wire::RealmKey;
 
 /// Slots of eight octets for each kind of bound.
@@ -34,6 +37,8 @@ pub struct Quotas {
     pub requests_per_second: u32,
     /// Requests at once after a pause.
     pub burst: u32,
+    /// Requests under way at once.
+    pub in_flight: u32,
     /// Failed logins a minute in one realm for long.
     pub failures_per_minute: u32,
     /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
@@ -71,9 +76,17 @@ impl Wait {
 #[must_use = "dropped, it counts as a wrong password"]
 pub struct Stake(Option<Token>);
 
+/// A request that is under way, until this is dropped.
+#[must_use = "dropped, the request is over"]
+pub struct UnderWay {
+    _address: Option<Turn>,
+    _certificate: Option<Turn>,
+}
+
 /// The bounds of a gateway's clients.
 pub struct Throttle<C: Clock = MonotonicClock> {
     requests: Option<Bound<C>>,
+    in_flight: Option<Turns>,
     failures: Option<Bound<C>>,
     random: RandomState,
 }
@@ -113,6 +126,7 @@ impl<C: Clock + Clone> Throttle<C> {
         let per_minute = (quotas.failures_per_minute, Quota::per_minute as fn(_) -> _);
         Self {
             requests: Bound::new(per_second, quotas.burst, clock),
+            in_flight: Turns::new(quotas.in_flight),
             failures: Bound::new(per_minute, quotas.failure_burst, clock),
             random: RandomState::new(),
         }
@@ -158,6 +172,20 @@ impl<C: Clock + Clone> Throttle<C> {
         requests.map_or(Ok(()), |requests| requests.spend(slot).map(drop))
     }
 
+    /// Counts a request as under way, for its address and for its certificate: what a KDC drops in silence holds a place of
+    /// it until its deadline, and nobody may have all of them.
+    ///
+    /// # Errors
+    /// One of the two has too many under way.
+    pub fn begin(&self, client: &Client) -> Result<UnderWay, Wait> {
+        let begin = |slot| self.in_flight.as_ref().map(|turns| turns.take(slot));
+        let certificate = client.certificate.map(|CertificateSlot(slot)| slot);
+        Ok(UnderWay {
+            _address: begin(self.slot(Subject::from(client.address))).transpose()?,
+            _certificate: certificate.and_then(begin).transpose()?,
+        })
+    }
+
     /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as
     /// can be under way at once.
     ///
@@ -193,8 +221,15 @@ impl<C: Clock> fmt::Debug for Throttle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Throttle")
             .field("requests", &self.requests.is_some())
+            .field("in_flight", &self.in_flight.is_some())
             .field("failures", &self.failures.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UnderWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnderWay").finish_non_exhaustive()
     }
 }
 

@@ -60,12 +60,17 @@ fn quotas(f: &mut fmt::Formatter<'_>, quotas: &Quotas) -> fmt::Result {
     let Quotas {
         requests_per_second,
         burst,
+        in_flight,
         failures_per_minute,
         failure_burst,
     } = quotas;
     match requests_per_second {
         0 => writeln!(f, "one client: any number of requests")?,
         rate => writeln!(f, "one client: {rate} requests a second, {burst} at once")?,
+    }
+    match in_flight {
+        0 => writeln!(f, "requests of one client under way: any number")?,
+        most => writeln!(f, "requests of one client under way: {most}")?,
     }
     match failures_per_minute {
         0 => writeln!(f, "failed logins of one client: any number"),

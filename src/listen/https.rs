@@ -13,6 +13,7 @@ mod quiet;
 mod receiving;
 mod request;
 mod tls;
+mod untaken;
 mod words;
 
 use std::io;
@@ -109,7 +110,10 @@ pub struct Limits {
     /// Octets of requests, from their arrival to their answer, over all connections: there may be many streams in each, and
     /// a client that resets one may begin another, while what it asked is still under way.
     pub waiting: usize,
-    /// From an answer to the end of the next request's headers, the time to take the answer included.
+    /// Octets of answers that clients have not taken, over all connections, except the first short one of each.
+    pub answers: usize,
+    /// From an answer to the end of the next request's headers, the time to take the answer included; and from any answer
+    /// until it is taken, whatever else is asked meanwhile.
     pub idle_timeout: Duration,
 }
 
@@ -123,6 +127,7 @@ impl Limits {
             first_request: Duration::from_secs(10),
             body: Duration::from_secs(10),
             waiting: 16 * 1024 * 1024,
+            answers: 16 * 1024 * 1024,
             idle_timeout: Duration::from_secs(30),
         }
     }
@@ -179,6 +184,7 @@ struct Site {
     terms: Terms,
     exchange: Arc<Exchange>,
     places: Places,
+    answers: Places,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -235,6 +241,7 @@ pub fn serve(
     }
     let site = Arc::new(Site {
         places: Places::new(terms.limits.waiting),
+        answers: Places::new(terms.limits.answers),
         terms,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),

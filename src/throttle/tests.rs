@@ -6,6 +6,7 @@ use crate::wire::Realm;
 const QUOTAS: Quotas = Quotas {
     requests_per_second: 10,
     burst: 3,
+    in_flight: 2,
     failures_per_minute: 6,
     failure_burst: 2,
 };
@@ -162,11 +163,13 @@ fn nought_is_no_bound() {
         Quotas::default(),
         Quotas {
             burst: 0,
+            in_flight: 0,
             failure_burst: 0,
             ..QUOTAS
         },
         Quotas {
             requests_per_second: 0,
+            in_flight: 0,
             failures_per_minute: 0,
             ..QUOTAS
         },
@@ -174,12 +177,45 @@ fn nought_is_no_bound() {
         let (throttle, _clock) = throttle(quotas);
         let (client, realm) = (at("192.0.2.1"), realm("R"));
         assert_eq!(admitted(&throttle, &client), 100);
+        assert_eq!(under_way(&throttle, &client).len(), 100);
         for _ in 0..100 {
             throttle.count_failure(&client, &realm);
         }
         assert_eq!(tried(&throttle, &client, &realm), 100);
         throttle.give_back(throttle.admit_login(&client, &realm).unwrap());
     }
+}
+
+/// Those of the next hundred requests that may be under way at once.
+fn under_way(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> Vec<UnderWay> {
+    (0..100)
+        .filter_map(|_| throttle.begin(client).ok())
+        .collect()
+}
+
+#[test]
+fn so_many_are_under_way_until_they_are_answered() {
+    let (throttle, clock) = throttle(QUOTAS);
+    let client = at("192.0.2.1");
+    let begun = under_way(&throttle, &client);
+    assert_eq!(begun.len(), 2);
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(throttle.begin(&client).unwrap_err().seconds(), 1);
+    drop(begun);
+    assert_eq!(under_way(&throttle, &client).len(), 2);
+    // What its certificate refused is not under way for the address.
+    let shown = Client {
+        certificate: Some(throttle.certificate(b"a")),
+        ..at("192.0.2.2")
+    };
+    let of_certificate = under_way(&throttle, &shown);
+    let elsewhere = Client {
+        certificate: shown.certificate,
+        ..at("192.0.2.3")
+    };
+    assert_eq!(under_way(&throttle, &elsewhere).len(), 0);
+    assert_eq!(under_way(&throttle, &at("192.0.2.3")).len(), 2);
+    assert_eq!(of_certificate.len(), 2);
 }
 
 #[test]

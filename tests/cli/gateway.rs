@@ -65,6 +65,7 @@ fn check_shows_what_would_be_served_and_which_kdcs_are_asked() {
         require-client-cert = true
         client-requests-per-second = 7
         client-burst = 9
+        client-max-in-flight = 5
         failed-logins-per-minute = 0
         access-log = "access.log"
         log-principals = true
@@ -91,6 +92,7 @@ path: /tenant/KdcProxy
 certificate: gateway.pem
 client certificates: required of every client, signed by gateway.pem
 one client: 7 requests a second, 9 at once
+requests of one client under way: 5
 failed logins of one client: any number
 access log: access.log
 metrics: http://127.0.0.1:9464/metrics

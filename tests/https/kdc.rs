@@ -19,6 +19,8 @@ pub enum Act {
     Silence,
     /// KRB-ERROR 29.
     NotServing,
+    /// KRB-ERROR 60 with so much e-data that nine of them make a mebibyte.
+    Long,
     /// Something else.
     Babble,
     /// KRB-ERROR with this code.
@@ -53,6 +55,7 @@ impl Kdc {
                         let reply = match act {
                             Act::Silence => std::future::pending().await,
                             Act::NotServing => krb_error(29, None),
+                            Act::Long => krb_error(60, Some(&vec![0; 120_000])),
                             Act::Babble => b"220 ready".to_vec(),
                             Act::Refuse(code) => krb_error(code, None),
                             Act::RefuseLater => {

@@ -42,6 +42,7 @@ mod paths;
 mod replaced;
 mod rests;
 mod throttle;
+mod untaken;
 mod verdicts;
 
 use std::time::Duration;

@@ -44,6 +44,7 @@ async fn two_thousand_connections_over_tls_take_little_memory() {
         certificate = "gateway.pem"
         key = "gateway-key.pem"
         client-requests-per-second = 0
+        client-max-in-flight = 0
         [realms."EXAMPLE.COM"]
         kdcs = ["127.0.0.1:88"]
     "#;

@@ -20,6 +20,7 @@ use crate::{eventually, within};
 const FEW: Quotas = Quotas {
     requests_per_second: 1,
     burst: 3,
+    in_flight: 0,
     failures_per_minute: 0,
     failure_burst: 0,
 };
@@ -395,4 +396,41 @@ async fn a_guess_counts_even_if_nobody_waits_for_the_answer() {
         eventually(|| gateway.counters().replied.get() == guess as u64).await;
     }
     assert_wait(&log_in(&gateway).await, 60);
+}
+
+#[tokio::test]
+async fn nobody_takes_all_places_of_a_kdc_even_by_hanging_up() {
+    let quotas = Quotas {
+        in_flight: 2,
+        ..Quotas::default()
+    };
+    let setup = Setup {
+        act: Act::RefuseLater,
+        deadline: crate::PATIENCE,
+        ..Setup::quotas(quotas)
+    };
+    let gateway = setup.trusting("127.0.0.1").start().await;
+    for asked in 1..=2 {
+        let mut one = One::plain(&gateway).await;
+        let body = body(Kind::Plain);
+        let head = format!(
+            "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        one.send([head.as_bytes(), &body].concat()).await;
+        eventually(|| gateway.kdc.asked() == asked).await;
+    }
+    let response = post(&gateway, Http::Two, &body(Kind::Tgs)).await;
+    assert_wait(&response, 1);
+    assert_eq!(gateway.counters().throttled.get(), 1);
+    let mut other = One::plain(&gateway).await;
+    let (body, lines) = (body(Kind::Tgs), "X-Forwarded-For: 192.0.2.1\r\n");
+    let release = async {
+        eventually(|| gateway.kdc.asked() == 3).await;
+        gateway.kdc.release.add_permits(10);
+        eventually(|| gateway.counters().replied.get() == 3).await;
+    };
+    let (other, ()) = tokio::join!(other.post(lines, &body), release);
+    assert_eq!(other.status, 200);
+    assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
 }

@@ -126,7 +126,7 @@ fn gateway(dir: &Path, which: usize) -> KdcProxy {
     let configuration = format!(
         "[gateway]\nlisten = [\"{address}:443\"]\ncertificate = \"leaf.pem\"\nkey = \"leaf.key\"\n\
          trusted-proxies = [\"127.0.0.1\"]\nclient-requests-per-second = 0\n\
-         failed-logins-per-minute = 0\naccess-log-lines-per-second = 1000000\n\
+         client-max-in-flight = 0\nfailed-logins-per-minute = 0\naccess-log-lines-per-second = 1000000\n\
          [realms.\"{REALM}\"]\nkdcs = [\"{RECORDER}\"]\nkpasswd-servers = [\"127.0.0.88:464\"]\n"
     );
     KdcProxy::gateway(&dir.join(name), 443, &configuration)

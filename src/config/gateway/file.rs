@@ -47,6 +47,7 @@ pub(super) struct GatewayTable {
     pub(super) max_in_flight_per_kdc: Option<Spanned<Whole>>,
     pub(super) client_requests_per_second: Option<Spanned<Whole>>,
     pub(super) client_burst: Option<Spanned<Whole>>,
+    pub(super) client_max_in_flight: Option<Spanned<Whole>>,
     pub(super) failed_logins_per_minute: Option<Spanned<Whole>>,
     pub(super) failed_login_burst: Option<Spanned<Whole>>,
     pub(super) access_log: Option<Spanned<String>>,

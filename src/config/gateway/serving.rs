@@ -100,6 +100,12 @@ fn quotas(table: &GatewayTable) -> Result<Quotas, Broken> {
             1..=1_000_000,
             200,
         )?,
+        in_flight: number(
+            table.client_max_in_flight.as_ref(),
+            "client-max-in-flight",
+            0..=65536,
+            16,
+        )?,
         failures_per_minute: bound(
             table.failed_logins_per_minute.as_ref(),
             "failed-logins-per-minute",

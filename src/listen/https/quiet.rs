@@ -1,4 +1,4 @@
-//! When a connection may be ended: for silence, to make room, or because the daemon stops.
+//! When a connection may be ended: for silence, for an answer that is not taken, to make room, or because the daemon stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,23 @@ struct Progress {
     /// Until when the next one's headers must have come, if none is begun.
     until: Instant,
     idle_timeout: Duration,
+    /// The answers that were not taken: since when, and how many octets.
+    untaken: Vec<(Instant, usize)>,
+    /// How long each of them may stay so.
+    taking: Duration,
+}
+
+impl Progress {
+    /// When the connection is to end, unless something comes of it before.
+    fn end(&self, now: Instant) -> Instant {
+        let asked = match self.begun {
+            0 => self.until,
+            // From its answer on there will be no less time.
+            _ => now + self.idle_timeout,
+        };
+        let oldest = self.untaken.iter().map(|(since, _)| *since).min();
+        oldest.map_or(asked, |oldest| asked.min(oldest + self.taking))
+    }
 }
 
 impl Quiet {
@@ -34,6 +51,8 @@ impl Quiet {
             whole: 0,
             until,
             idle_timeout,
+            untaken: Vec::new(),
+            taking: idle_timeout,
         };
         Self {
             requests: Arc::new(watch::Sender::new(requests)),
@@ -55,6 +74,21 @@ impl Quiet {
         }
     }
 
+    /// Says that an answer of so many octets was given, and is not taken until what is returned is dropped; and how many
+    /// octets were not taken before.
+    pub(super) fn give(&self, octets: usize) -> (Given, usize) {
+        let (since, mut before) = (Instant::now(), 0);
+        self.note(|requests| {
+            before = requests.untaken.iter().map(|(_, octets)| octets).sum();
+            requests.untaken.push((since, octets));
+        });
+        let given = Given {
+            quiet: self.clone(),
+            answer: (since, octets),
+        };
+        (given, before)
+    }
+
     /// Whether a request is whole and waits for its answer.
     pub(super) fn is_owing(&self) -> bool {
         self.requests.borrow().whole > 0
@@ -73,19 +107,19 @@ impl Quiet {
         });
     }
 
-    /// Waits until the connection has been without a request for too long.
+    /// Waits until the connection has been without a request for too long, or an answer untaken.
     pub(super) async fn too_long(&self) {
         let mut requests = self.requests.subscribe();
         loop {
             let now = Instant::now();
             let until = {
                 let requests = requests.borrow_and_update();
-                match requests.begun {
-                    0 if requests.until <= now => return,
-                    0 => requests.until,
-                    // From its answer on there will be no less time.
-                    _ => now + requests.idle_timeout,
+                let end = requests.end(now);
+                if end <= now {
+                    return;
                 }
+                // What is noted meanwhile ends no earlier.
+                end.min(now + requests.taking)
             };
             tokio::select! {
                 () = sleep_until(until) => {}
@@ -133,5 +167,22 @@ impl Drop for Begun {
                 .seat
                 .silent_since(Some(Instant::now().into_std()));
         }
+    }
+}
+
+/// An answer that was given.
+pub(super) struct Given {
+    quiet: Quiet,
+    answer: (Instant, usize),
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.quiet.note(|requests| {
+            let mut untaken = requests.untaken.iter();
+            if let Some(taken) = untaken.position(|untaken| *untaken == self.answer) {
+                requests.untaken.swap_remove(taken);
+            }
+        });
     }
 }

@@ -13,22 +13,39 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::request::MAX_BODY;
 use super::words::Refusal;
+use crate::throttle::UnderWay;
 
 /// Octets that a place grows by. The first ones are taken before anything comes, for the request itself.
 const STEP: usize = 1024;
-/// Most octets of a short body: nearly all are.
-const SHORT: usize = 8 * 1024;
+/// Most octets of a short body: nearly all are, of requests and of answers.
+pub(super) const SHORT: usize = 8 * 1024;
 
-/// Places for the octets of requests, from their arrival to their answer, over all connections.
+/// Places for the octets of requests, from their arrival to their answer, over all connections; or for those of answers,
+/// until they are taken.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    /// Those that are left to short bodies: whoever sends long ones slowly keeps out no others.
+    /// Those that are left to short bodies: whoever sends or takes long ones slowly keeps out no others.
     for_short: usize,
 }
 
-/// A place among them, until it is dropped.
-pub(super) type Place = OwnedSemaphorePermit;
+/// Octets among them, until they are dropped.
+pub(super) type Octets = OwnedSemaphorePermit;
+
+/// The place of a request, until it is dropped: that of its octets, and its own among those of its client.
+pub(super) struct Place {
+    _octets: Octets,
+    _under_way: UnderWay,
+}
+
+impl Place {
+    pub(super) fn new(octets: Octets, under_way: UnderWay) -> Self {
+        Self {
+            _octets: octets,
+            _under_way: under_way,
+        }
+    }
+}
 
 impl Places {
     pub(super) fn new(octets: usize) -> Self {
@@ -38,7 +55,7 @@ impl Places {
         }
     }
 
-    fn take(&self, octets: usize, is_short: bool) -> Option<Place> {
+    pub(super) fn take(&self, octets: usize, is_short: bool) -> Option<Octets> {
         if !is_short && self.free.available_permits() < self.for_short + octets {
             return None;
         }
@@ -46,7 +63,7 @@ impl Places {
     }
 }
 
-fn take(places: &Arc<Semaphore>, octets: usize) -> Option<Place> {
+fn take(places: &Arc<Semaphore>, octets: usize) -> Option<Octets> {
     let octets = u32::try_from(octets).ok()?;
     Arc::clone(places).try_acquire_many_owned(octets).ok()
 }
@@ -56,7 +73,7 @@ pub(super) struct Receiving<'a> {
     places: &'a Places,
     /// Places of its connection.
     connection: &'a Arc<Semaphore>,
-    held: (Place, Place),
+    held: (Octets, Octets),
     octets: Vec<u8>,
 }
 
@@ -75,7 +92,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// Reads a body of at most [`MAX_BODY`], whatever length it says, and its place, which it keeps.
-    pub(super) async fn read(mut self, body: &mut Incoming) -> Result<(Bytes, Place), Refusal> {
+    pub(super) async fn read(mut self, body: &mut Incoming) -> Result<(Bytes, Octets), Refusal> {
         while let Some(frame) = body.frame().await {
             let cut = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short");
             // Trailers say nothing here.

@@ -18,7 +18,7 @@ use super::Site;
 use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
-use super::receiving::{Place, Receiving, too_large};
+use super::receiving::{Octets, Place, Receiving, too_large};
 use super::words::{self, Refusal};
 use crate::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::proxied::{self, Proxied, Unproxied};
@@ -106,6 +106,7 @@ impl Conversation {
             // hyper leaves it out over HTTP/1 only (RFC 9110 9.3.2).
             *response.body_mut() = Full::default();
         }
+        let mut response = self.give(response);
         if version < Version::HTTP_11 {
             // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
             // goes by the version where a client asks to keep the connection, and by the header where it does not.
@@ -238,7 +239,7 @@ impl Conversation {
     ) -> Said {
         let counters = self.site.exchange.counters();
         let body = self.body(request).await;
-        let (body, place) = body.inspect_err(|refusal| match refusal.status {
+        let (body, octets) = body.inspect_err(|refusal| match refusal.status {
             StatusCode::PAYLOAD_TOO_LARGE => counters.too_long.add(),
             StatusCode::SERVICE_UNAVAILABLE => counters.overloaded.add(),
             _ => counters.refused.add(),
@@ -259,6 +260,9 @@ impl Conversation {
             }
         })?;
         observed.asks(&proxied.message, self.other_realm(&proxied));
+        let under_way = self.site.terms.throttle.begin(&client);
+        let under_way = under_way.map_err(|wait| self.throttled(wait))?;
+        let place = Place::new(octets, under_way);
         self.answer(proxied, place, client, observed).await
     }
 
@@ -272,7 +276,7 @@ impl Conversation {
     }
 
     /// The body, within its time and length, and its place.
-    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, Place), Refusal> {
+    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, Octets), Refusal> {
         let (head, mut body) = request.into_parts();
         let told = |name| head.headers.contains_key(name);
         if head.version < Version::HTTP_2 && !told(CONTENT_LENGTH) && !told(TRANSFER_ENCODING) {

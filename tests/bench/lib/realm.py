@@ -54,6 +54,7 @@ listen = ["127.0.0.1:{port}"]
 certificate = "{certificate}"
 key = "{key}"
 client-requests-per-second = 0
+client-max-in-flight = 0
 failed-logins-per-minute = 0
 access-log = "{access_log}"
 [realms."{name}"]

@@ -98,7 +98,7 @@ fn a_certificate_is_replaced_under_load() {
         let home = Home::new();
         let dir = home.dir.path();
         let realm = Realm::start(dir, REALM, HOST, Preauth::Timestamp);
-        let bounds = "client-requests-per-second = 0\n";
+        let bounds = "client-requests-per-second = 0\nclient-max-in-flight = 0\n";
         let gateway = home.start(&configuration(bounds, &served(&realm)));
         let _loopkdc = Loopkdc::start(dir, &[(REALM, &gateway)]);
         let own = |name: &str| {

@@ -48,6 +48,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         let Quotas {
             requests_per_second,
             burst,
+            in_flight,
             failures_per_minute,
             failure_burst,
         } = serving.quotas;
@@ -62,6 +63,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
             [
                 requests_per_second,
                 burst,
+                in_flight,
                 failures_per_minute,
                 failure_burst,
             ],

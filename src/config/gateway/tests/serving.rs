@@ -78,7 +78,7 @@ loopkdc: error: f.toml:4:1: unknown key `udp-reply-max-bytes`
   |
 4 | udp-reply-max-bytes = 1
   | ^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: the keys known here are listen, certificate, key, plain-listen, unix-mode, trusted-proxies, path, client-ca-file, require-client-cert, max-connections, max-in-flight, max-in-flight-per-kdc, client-requests-per-second, client-burst, failed-logins-per-minute, failed-login-burst, access-log, access-log-lines-per-second, log-principals, metrics-listen"#;
+loopkdc: hint: the keys known here are listen, certificate, key, plain-listen, unix-mode, trusted-proxies, path, client-ca-file, require-client-cert, max-connections, max-in-flight, max-in-flight-per-kdc, client-requests-per-second, client-burst, client-max-in-flight, failed-logins-per-minute, failed-login-burst, access-log, access-log-lines-per-second, log-principals, metrics-listen"#;
 }
 
 #[test]
@@ -127,10 +127,17 @@ fn behind_a_reverse_proxy_no_certificate_is_needed() {
 
 #[test]
 fn a_bound_can_be_taken_away_where_it_says_so() {
-    let quotas = serving("client-requests-per-second = 0\nfailed-logins-per-minute = 0").quotas;
+    let quotas = serving(
+        "client-requests-per-second = 0\nclient-max-in-flight = 0\nfailed-logins-per-minute = 0",
+    )
+    .quotas;
     assert_eq!(
-        (quotas.requests_per_second, quotas.failures_per_minute),
-        (0, 0)
+        [
+            quotas.requests_per_second,
+            quotas.in_flight,
+            quotas.failures_per_minute
+        ],
+        [0; 3]
     );
     for line in [
         "client-burst = 0",
