@@ -353,6 +353,18 @@ async fn only_wrong_passwords_count() {
     assert_eq!(log_in(&gateway).await.status, 200);
 }
 
+/// A KDC tells of a locked account before it asks for a password: a machine that asks for such a one again and again
+/// holds up nobody behind its address.
+#[tokio::test]
+async fn a_locked_account_that_no_password_was_tried_for_counts_for_nothing() {
+    let gateway = guesses(Act::Refuse(18)).start().await;
+    for _ in 0..5 {
+        let response = post(&gateway, Http::Two, &body(Kind::Plain)).await;
+        assert_eq!(response.status, 200);
+    }
+    assert_eq!(log_in(&gateway).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_copy_is_no_other_guess() {
     let gateway = guesses(Act::Refuse(24)).start().await;

@@ -31,8 +31,8 @@ impl Conversation {
         let (message, had_length) = (proxied.message, proxied.had_length);
         let realm = self.site.exchange.configured(message.realm());
         let realm = realm.as_ref().unwrap_or(message.realm()).key();
-        let is_login = message.kind() == Kind::AsReq;
-        let stake = if is_login && message.resend() == Resend::Once {
+        let is_login = message.kind() == Kind::AsReq && message.resend() == Resend::Once;
+        let stake = if is_login {
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
             Some(admitted.map_err(|wait| self.throttled(wait))?)
         } else {
@@ -42,10 +42,11 @@ impl Conversation {
             // A copy is the same password once more.
             let is_new = answered.source != Source::Lookaside;
             let is_failure = is_new && is_wrong(&answered.answer);
-            match stake {
-                Some(stake) if !is_failure => throttle.give_back(stake),
-                None if is_login && is_failure => throttle.count_failure(&client, &realm),
-                _ => {}
+            // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
+            if let Some(stake) = stake
+                && !is_failure
+            {
+                throttle.give_back(stake);
             }
         });
         let answered = answered.await?;
