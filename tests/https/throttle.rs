@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::{
     Http, Identity, One, Response, Two, assert_refused, handshake, post, try_handshake,
 };
-use crate::gateway::{ALIAS, Gateway, Setup, files};
+use crate::gateway::{ALIAS, Gateway, NEIGHBOUR, Setup, files};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::{eventually, within};
@@ -299,6 +299,32 @@ async fn wrong_passwords_hold_up_logins_and_nothing_else() {
         let lines = "X-Forwarded-For: 192.0.2.1\r\n";
         assert_eq!(other.post(lines, &body(Kind::Preauth)).await.status, 200);
     }
+}
+
+/// Or each realm that shares its KDCs with another would give a guesser as many guesses again.
+#[tokio::test]
+async fn a_password_counts_in_the_realm_inside() {
+    let gateway = guesses(Act::Refuse(24)).start().await;
+    let guess =
+        |inside, domain| envelope(&framed(&Kind::Preauth.request(inside).bytes), Some(domain));
+    for domain in [REALM, NEIGHBOUR] {
+        let response = post(&gateway, Http::One, &guess(NEIGHBOUR, domain)).await;
+        assert_eq!(response.status, 200);
+    }
+    for domain in [REALM, NEIGHBOUR] {
+        let response = post(&gateway, Http::One, &guess(NEIGHBOUR, domain)).await;
+        assert_wait(&response, 60);
+    }
+    // Of realms that are not known there are as many as clients can think of.
+    for inside in ["ELSE.WHERE", "ELSEWHERE"] {
+        assert_eq!(
+            post(&gateway, Http::One, &guess(inside, REALM))
+                .await
+                .status,
+            200
+        );
+    }
+    assert_wait(&log_in(&gateway).await, 60);
 }
 
 #[tokio::test]
