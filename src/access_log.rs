@@ -2,7 +2,8 @@
 //!
 //! A request never waits for it. Its line goes to a thread that writes, over a channel that holds so many and no more;
 //! what finds no place there, what is over the lines that a second may have, and what the disk does not take, is left out,
-//! counted, and told in the log itself.
+//! counted, and told in the log itself. What anybody can cause without a Kerberos message, or is turned away for asking too
+//! much, has few lines of its own, so that it takes none from those who log in.
 
 mod line;
 mod target;
@@ -21,7 +22,7 @@ use self::target::Open;
 use self::writer::Writer;
 use crate::counters::Counter;
 use crate::failure::{Exit, Failure};
-use crate::record::Record;
+use crate::record::{Outcome, Record};
 
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
 const WAITING: usize = 1024;
@@ -49,7 +50,7 @@ impl fmt::Display for Target {
 pub struct Settings {
     /// Where the lines go.
     pub target: Target,
-    /// Most lines in a second.
+    /// Most lines in a second; and as many as a tenth beside them for what was no Kerberos message or was too much.
     pub lines_per_second: u32,
     /// Whether an AS-REQ's line says who it is from.
     pub principals: bool,
@@ -63,7 +64,7 @@ pub struct AccessLog(Arc<Inner>);
 struct Inner {
     lines: SyncSender<Errand>,
     wishes: Arc<Wishes>,
-    second: Mutex<Second>,
+    seconds: Mutex<Seconds>,
     principals: bool,
 }
 
@@ -104,7 +105,7 @@ impl AccessLog {
         Ok(Self(Arc::new(Inner {
             lines,
             wishes,
-            second: Mutex::new(Second::new(settings.lines_per_second, Instant::now())),
+            seconds: Mutex::new(Seconds::new(settings.lines_per_second, Instant::now())),
             principals: settings.principals,
         })))
     }
@@ -117,7 +118,7 @@ impl AccessLog {
 
     /// Writes a line about `record`, or leaves it out. Never waits.
     pub fn write(&self, record: &Record) {
-        let is_written = self.has_room(Instant::now()) && {
+        let is_written = self.has_room(record, Instant::now()) && {
             let line = line::of(record, SystemTime::now());
             self.0.lines.try_send(Errand::Line(line)).is_ok()
         };
@@ -126,9 +127,10 @@ impl AccessLog {
         }
     }
 
-    fn has_room(&self, now: Instant) -> bool {
-        let mut second = self.0.second.lock().unwrap_or_else(PoisonError::into_inner);
-        second.has_room(now)
+    fn has_room(&self, record: &Record, now: Instant) -> bool {
+        let seconds = self.0.seconds.lock();
+        let mut seconds = seconds.unwrap_or_else(PoisonError::into_inner);
+        seconds.of(record).has_room(now)
     }
 
     /// How many lines were left out by now.
@@ -153,7 +155,34 @@ impl AccessLog {
     }
 }
 
-/// The lines of the second that runs.
+/// The lines of the second that runs, in two parts: neither takes from the other.
+#[derive(Debug)]
+struct Seconds {
+    asked: Second,
+    /// For what costs its client nothing: no Kerberos message, or one more than it may send.
+    aside: Second,
+}
+
+impl Seconds {
+    fn new(most: u32, now: Instant) -> Self {
+        Self {
+            asked: Second::new(most, now),
+            aside: Second::new((most / 10).max(1), now),
+        }
+    }
+
+    /// The part that `record` belongs to.
+    fn of(&mut self, record: &Record) -> &mut Second {
+        let is_aside = record.kind.is_none() || record.outcome() == Outcome::Throttled;
+        if is_aside {
+            &mut self.aside
+        } else {
+            &mut self.asked
+        }
+    }
+}
+
+/// The lines of one part of it.
 #[derive(Debug)]
 struct Second {
     most: u32,

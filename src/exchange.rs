@@ -204,6 +204,23 @@ impl Exchange {
         self.routing().routes().is_same(one, other)
     }
 
+    /// The verdict on a message with the realm `inside` it, if that is one that is known here and does not offer what the
+    /// message asks for.
+    #[must_use]
+    pub fn withheld(&self, message: &KerberosMessage, inside: &Realm) -> Option<Verdict> {
+        let routing = self.routing();
+        if !routing.routes().withholds(inside, message.service()) {
+            return None;
+        }
+        self.counters.no_upstream.add();
+        Some(Verdict {
+            cause: Cause::NotOffered,
+            may_have_been_sent: false,
+            on_failure: routing.on_failure,
+            realm: inside.clone(),
+        })
+    }
+
     /// The realm as it was configured, if it was, itself or as an alias: of those there are only so many, whatever
     /// clients ask for.
     #[must_use]

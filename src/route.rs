@@ -194,6 +194,13 @@ impl Routes {
         self.routes.get(route).map(|state| &state.terms)
     }
 
+    /// Whether `realm` is known and this service of it is not offered.
+    #[must_use]
+    pub fn withholds(&self, realm: &Realm, service: Service) -> bool {
+        let terms = self.terms(realm);
+        terms.is_some_and(|terms| terms.upstreams.get(service).is_none())
+    }
+
     /// The realm as it was configured, if it was, itself or as an alias.
     #[must_use]
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {

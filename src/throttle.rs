@@ -204,14 +204,6 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// Counts a login of `client` in `realm` that failed and had nothing at stake.
-    pub fn count_failure(&self, client: &Client, realm: &RealmKey) {
-        if let Some(failures) = &self.failures {
-            // What fails while nothing is left costs nothing more.
-            drop(failures.spend(self.login(client, realm)));
-        }
-    }
-
     fn login(&self, client: &Client, realm: &RealmKey) -> u16 {
         self.slot((Subject::from(client.address), realm))
     }

@@ -32,6 +32,37 @@ fn a_second_has_so_many_lines_and_the_next_as_many() {
     );
 }
 
+#[test]
+fn what_is_no_login_takes_no_lines_from_logins() {
+    let now = Instant::now();
+    let status = |status| Record { status, ..record() };
+    let no_message = |status| Record {
+        kind: None,
+        realm: None,
+        status,
+        ..record()
+    };
+    let asides = [
+        no_message(Some(404)),
+        no_message(Some(429)),
+        no_message(None),
+        status(Some(429)),
+    ];
+    for (most, few) in [(1, 1), (20, 2), (100, 10)] {
+        let mut seconds = Seconds::new(most, now);
+        let mut written = |record: &Record| {
+            (0..200)
+                .filter(|_| seconds.of(record).has_room(now))
+                .count()
+        };
+        let asides: usize = asides.iter().map(&mut written).sum();
+        assert_eq!(asides, few, "{most}");
+        let answered = written(&status(Some(200)));
+        assert_eq!(answered, most as usize);
+        assert_eq!(written(&status(None)), 0, "one that hung up has tried it");
+    }
+}
+
 #[tokio::test]
 async fn each_line_is_written_or_told_as_left_out() {
     let folder = tempfile::tempdir().unwrap();

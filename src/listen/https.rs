@@ -6,6 +6,7 @@
 mod asking;
 mod connection;
 mod forwarded;
+mod heads;
 mod kept;
 mod lengths;
 mod observed;

@@ -103,10 +103,8 @@ fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
     assert_eq!(tried(&throttle, &client, &here), 2);
     let wait = throttle.admit_login(&client, &here).unwrap_err();
     assert_eq!(wait.seconds(), 10);
-    // What fails without a stake holds up nobody for longer.
-    for _ in 0..100 {
-        throttle.count_failure(&client, &here);
-    }
+    // What is turned away holds up nobody for longer.
+    assert_eq!(tried(&throttle, &client, &here), 0);
     clock.advance(Duration::from_millis(9_001));
     let wait = throttle.admit_login(&client, &realm("example.com"));
     assert_eq!(wait.unwrap_err().seconds(), 1);
@@ -114,14 +112,6 @@ fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
         + tried(&throttle, &client, &realm("OTHER.EXAMPLE"));
     assert!(elsewhere >= 2, "{elsewhere}");
     clock.advance(Duration::from_millis(999));
-    assert_eq!(tried(&throttle, &client, &here), 1);
-}
-
-#[test]
-fn failures_without_a_stake_hold_up_logins_too() {
-    let (throttle, _clock) = throttle(QUOTAS);
-    let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
-    throttle.count_failure(&client, &here);
     assert_eq!(tried(&throttle, &client, &here), 1);
 }
 
@@ -178,9 +168,6 @@ fn nought_is_no_bound() {
         let (client, realm) = (at("192.0.2.1"), realm("R"));
         assert_eq!(admitted(&throttle, &client), 100);
         assert_eq!(under_way(&throttle, &client).len(), 100);
-        for _ in 0..100 {
-            throttle.count_failure(&client, &realm);
-        }
         assert_eq!(tried(&throttle, &client, &realm), 100);
         throttle.give_back(throttle.admit_login(&client, &realm).unwrap());
     }

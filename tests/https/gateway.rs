@@ -32,6 +32,9 @@ use crate::messages::REALM;
 /// Another name of the realm.
 pub const ALIAS: &str = "EXAMPLE";
 
+/// A realm with the same KDC, of which the passwords are not changed here.
+pub const NEIGHBOUR: &str = "NEIGHBOUR.EXAMPLE";
+
 /// TLS with a new certificate.
 pub fn certificate() -> Arc<ServerTls> {
     let protocols = ALPN.map(|protocol| std::str::from_utf8(protocol).unwrap());
@@ -159,7 +162,11 @@ impl Setup {
             silence_is_illness: false,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
+        let mut neighbour = route.clone();
+        neighbour.upstreams.kpasswd = None;
         routes.add(&RealmPattern::Exact(realm), &[alias], route);
+        let realm = Realm::parse(NEIGHBOUR.as_bytes()).unwrap();
+        routes.add(&RealmPattern::Exact(realm), &[], neighbour);
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
         let metrics = Metrics::new(&exchange);

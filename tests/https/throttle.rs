@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::{
     Http, Identity, One, Response, Two, assert_refused, handshake, post, try_handshake,
 };
-use crate::gateway::{ALIAS, Gateway, Setup, files};
+use crate::gateway::{ALIAS, Gateway, NEIGHBOUR, Setup, files};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::{eventually, within};
@@ -302,6 +302,32 @@ async fn wrong_passwords_hold_up_logins_and_nothing_else() {
     }
 }
 
+/// Or each realm that shares its KDCs with another would give a guesser as many guesses again.
+#[tokio::test]
+async fn a_password_counts_in_the_realm_inside() {
+    let gateway = guesses(Act::Refuse(24)).start().await;
+    let guess =
+        |inside, domain| envelope(&framed(&Kind::Preauth.request(inside).bytes), Some(domain));
+    for domain in [REALM, NEIGHBOUR] {
+        let response = post(&gateway, Http::One, &guess(NEIGHBOUR, domain)).await;
+        assert_eq!(response.status, 200);
+    }
+    for domain in [REALM, NEIGHBOUR] {
+        let response = post(&gateway, Http::One, &guess(NEIGHBOUR, domain)).await;
+        assert_wait(&response, 60);
+    }
+    // Of realms that are not known there are as many as clients can think of.
+    for inside in ["ELSE.WHERE", "ELSEWHERE"] {
+        assert_eq!(
+            post(&gateway, Http::One, &guess(inside, REALM))
+                .await
+                .status,
+            200
+        );
+    }
+    assert_wait(&log_in(&gateway).await, 60);
+}
+
 #[tokio::test]
 async fn guesses_at_once_are_as_few_as_those_in_turn() {
     let gateway = guesses(Act::RefuseLater).start().await;
@@ -350,6 +376,18 @@ async fn only_wrong_passwords_count() {
             post(&gateway, Http::Two, &body(Kind::Tgs)).await.status,
             200
         );
+    }
+    assert_eq!(log_in(&gateway).await.status, 200);
+}
+
+/// A KDC tells of a locked account before it asks for a password: a machine that asks for such a one again and again
+/// holds up nobody behind its address.
+#[tokio::test]
+async fn a_locked_account_that_no_password_was_tried_for_counts_for_nothing() {
+    let gateway = guesses(Act::Refuse(18)).start().await;
+    for _ in 0..5 {
+        let response = post(&gateway, Http::Two, &body(Kind::Plain)).await;
+        assert_eq!(response.status, 200);
     }
     assert_eq!(log_in(&gateway).await.status, 200);
 }

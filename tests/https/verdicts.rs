@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 
 use crate::clients::{Http, Response, assert_refused, post};
-use crate::gateway::{Gateway, Setup};
+use crate::gateway::{ALIAS, Gateway, NEIGHBOUR, Setup};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
 
@@ -43,6 +43,30 @@ async fn a_service_that_is_not_offered_is_forbidden() {
     assert_eq!(gateway.kdc.asked(), 0);
     let body = envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM));
     assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+}
+
+/// A KDC goes by the realm inside ([MS-KKDCP] 3.2.5.1), and may be that of several.
+#[tokio::test]
+async fn a_service_that_is_not_offered_is_not_to_be_had_under_the_name_of_another_realm() {
+    let gateway = Gateway::new().await;
+    let body = |kind: Kind, inside| envelope(&framed(&kind.request(inside).bytes), Some(REALM));
+    for http in Http::ALL {
+        let response = post(&gateway, http, &body(Kind::Change, NEIGHBOUR)).await;
+        assert_refused(&response, StatusCode::FORBIDDEN);
+        let told = "loopkdc: this service of realm NEIGHBOUR.EXAMPLE is not offered here\n";
+        assert_eq!(response.text(), told);
+    }
+    assert_eq!(gateway.kdc.asked(), 0);
+    // What is offered of it is relayed, and what this knows nothing of.
+    let others = [
+        (Kind::Tgs, NEIGHBOUR),
+        (Kind::Change, ALIAS),
+        (Kind::Change, "ELSE.WHERE"),
+    ];
+    for (kind, inside) in others {
+        let response = post(&gateway, Http::One, &body(kind, inside)).await;
+        assert_eq!(response.status, 200, "{inside}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::exchange::Arrival;
 use crate::throttle::{Client, Throttle};
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied};
-use crate::wire::{KerberosMessage, Kind, Resend};
+use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Resend};
 
 impl Conversation {
     /// Asks, unless too many of this client's passwords were wrong and this is another.
@@ -29,10 +29,11 @@ impl Conversation {
             ..Arrival::now(self.peer.transport)
         };
         let (message, had_length) = (proxied.message, proxied.had_length);
-        let realm = self.site.exchange.configured(message.realm());
-        let realm = realm.as_ref().unwrap_or(message.realm()).key();
-        let is_login = message.kind() == Kind::AsReq;
-        let stake = if is_login && message.resend() == Resend::Once {
+        let inside = proxied.other_realm.as_ref();
+        self.check_inside(&message, inside)?;
+        let realm = self.charged(message.realm(), inside);
+        let is_login = message.kind() == Kind::AsReq && message.resend() == Resend::Once;
+        let stake = if is_login {
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
             Some(admitted.map_err(|wait| self.throttled(wait))?)
         } else {
@@ -42,10 +43,11 @@ impl Conversation {
             // A copy is the same password once more.
             let is_new = answered.source != Source::Lookaside;
             let is_failure = is_new && is_wrong(&answered.answer);
-            match stake {
-                Some(stake) if !is_failure => throttle.give_back(stake),
-                None if is_login && is_failure => throttle.count_failure(&client, &realm),
-                _ => {}
+            // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
+            if let Some(stake) = stake
+                && !is_failure
+            {
+                throttle.give_back(stake);
             }
         });
         let answered = answered.await?;
@@ -54,6 +56,26 @@ impl Conversation {
             Answer::Reply(reply) => Ok(words::reply(proxied::answer(reply.bytes(), had_length))),
             Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
         }
+    }
+
+    /// Realms may share their KDCs, which go by the realm inside: what is not offered of that is not to be had under the name
+    /// of another.
+    fn check_inside(
+        &self,
+        message: &KerberosMessage,
+        inside: Option<&Realm>,
+    ) -> Result<(), Refusal> {
+        let exchange = &self.site.exchange;
+        let inside = inside.filter(|inside| !exchange.is_same_realm(inside, message.realm()));
+        let withheld = inside.and_then(|inside| exchange.withheld(message, inside));
+        withheld.map_or(Ok(()), |verdict| Err(Refusal::from(&verdict)))
+    }
+
+    /// The realm whose passwords are tried: the one inside, of those that are configured.
+    fn charged(&self, domain: &Realm, inside: Option<&Realm>) -> RealmKey {
+        let configured = |realm| self.site.exchange.configured(realm);
+        let realm = inside.and_then(configured).or_else(|| configured(domain));
+        realm.as_ref().unwrap_or(domain).key()
     }
 
     /// Asks in a task of its own, which also sees the answer that no client waits for any more: its password was tried and

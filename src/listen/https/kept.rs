@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -101,10 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Kept<S> {
         ready!(connection.poll_without_shutdown(context))?;
         if let Turn::Asked(connection) = std::mem::replace(&mut self.turn, Turn::Changing) {
             let parts = connection.into_parts();
+            let ahead = parts.io.into_inner();
+            self.conversation.heads.rewind();
             self.turn = Turn::Waiting(Ahead {
                 // A copy: hyper's may be the last octets of its buffer, or none of them.
-                octets: Bytes::copy_from_slice(&parts.read_buf),
-                ..parts.io.into_inner()
+                octets: [&*parts.read_buf, &*ahead.octets].concat().into(),
+                ..ahead
             });
         }
         Poll::Pending
@@ -168,11 +170,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.octets.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        let Self {
+            octets,
+            stream,
+            conversation,
+        } = &mut *self;
+        let before = buffer.filled().len();
+        let is_new = octets.is_empty();
+        if is_new {
+            ready!(Pin::new(stream).poll_read(context, buffer))?;
+        } else {
+            let count = octets.len().min(buffer.remaining());
+            buffer.put_slice(octets.get(..count).unwrap_or_default());
         }
-        let count = self.octets.len().min(buffer.remaining());
-        buffer.put_slice(&self.octets.split_to(count));
+        let filled = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+        let passed = conversation.heads.pass(filled);
+        if is_new {
+            // The rest waits here for the request before it.
+            *octets = Bytes::copy_from_slice(filled.get(passed..).unwrap_or_default());
+        } else {
+            octets.advance(passed);
+        }
+        buffer.set_filled(before + passed);
         Poll::Ready(Ok(()))
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Site;
+use super::heads::Heads;
 use super::lengths::Lengths;
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
@@ -48,6 +49,7 @@ pub(super) struct Conversation {
     pub(super) quiet: Quiet,
     pub(super) peer: Peer,
     pub(super) lengths: Arc<Lengths>,
+    pub(super) heads: Heads,
     /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
     pub(super) unread: AtomicBool,
     bodies: Arc<Semaphore>,
@@ -68,6 +70,7 @@ impl Conversation {
             quiet,
             peer,
             lengths: Arc::default(),
+            heads: Heads::default(),
             unread: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES)),
             whole: AtomicBool::new(false),
@@ -323,6 +326,10 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let conversation = Arc::clone(&self.0);
         let begun = conversation.quiet.begin();
         conversation.stir();
+        let body = request.body().size_hint().exact();
+        if request.version() < Version::HTTP_2 && !conversation.heads.begin(body) {
+            return Box::pin(async { Ok(words::unseen()) });
+        }
         Box::pin(async move { Ok(conversation.respond(request, begun).await) })
     }
 }

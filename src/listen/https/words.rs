@@ -124,6 +124,13 @@ pub(in crate::listen) fn text(status: StatusCode, text: &str) -> Response<Full<B
     response
 }
 
+/// To what hyper would take for a request, and was none on its way there: nothing else is heard over its connection.
+pub(super) fn unseen() -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::BAD_REQUEST, "the request is malformed");
+    close(&mut response);
+    response
+}
+
 /// A refusal as a response.
 pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
     let mut response = text(refusal.status, &refusal.text);
