@@ -18,13 +18,16 @@ STUB_PORT = 8088
 PROXY_SETTINGS = [(1, 1), (1, 8), (2, 1), (2, 4), (2, 16), (4, 4), (4, 16)]
 TIMES, WITHIN, ADDED, MEMORY = 10, 0.85, 0.3, 40
 KRB5KDC, STUB = "krb5kdc", "stub"
+# The share of the processors' time that others may take during a round that counts.
+QUIET = 0.05
 KEPT = {"http2": "HTTP/2", "http1": "HTTP/1.1"}
 
 
 class Figures:
     """One round's figures, as the clients print them, and the processor time that others took."""
 
-    def __init__(self, text, spent):
+    def __init__(self, text, spent, disturbed):
+        self.disturbed = disturbed
         figures = dict(re.findall(r"(\w+)=(\S+)", text))
         self.answered, self.wrong, self.lost = (int(figures[key]) for key in ("answered", "wrong", "lost"))
         self.rate = self.answered / float(figures["seconds"])
@@ -69,13 +72,20 @@ class Clients:
 
     def fire(self, subject, clients, seconds):
         before = {name: processor_seconds(program.pid) for name, program in subject.programs.items()}
-        own = os.times()
+        own, processors = os.times(), Processors()
         text = run([self.options.ends, "fire", *self.target(subject.over, subject.port), "--clients", str(clients),
                     "--seconds", str(seconds), "--requests", str(NONCES)]).decode()
         after = os.times()
         spent = {name: processor_seconds(program.pid) - before[name] for name, program in subject.programs.items()}
         spent["clients"] = after.children_user + after.children_system - own.children_user - own.children_system
-        return Figures(text, spent)
+        return Figures(text, spent, processors.disturbed(sum(spent.values())))
+
+    def fire_in_quiet(self, subject, clients, seconds):
+        """Again and again until nothing else took the processors' time, or the calmest of several."""
+        rounds = []
+        while len(rounds) < self.options.patience and (not rounds or rounds[-1].disturbed > QUIET):
+            rounds.append(self.fire(subject, clients, seconds))
+        return min(rounds, key=lambda one: one.disturbed)
 
 
 class Backend:
@@ -135,19 +145,19 @@ class Backend:
                 subject.rounds[clients] = []
             for _ in range(self.options.rounds):
                 for subject in self.all:
-                    subject.rounds[clients].append(self.clients.fire(subject, clients, self.options.seconds))
+                    subject.rounds[clients].append(self.clients.fire_in_quiet(subject, clients, self.options.seconds))
             self.table(clients)
 
     def table(self, clients):
         print(f"\n{self.name}, {clients} clients:\n{'':32} {'a second':>9} {'of direct':>9} {'p50 ms':>8} {'p99 ms':>8} {'worst':>8} {'wrong':>6} {'lost':>5}"
-              "   processor time per request (µs)")
+              "   others   processor time per request (µs)")
         for subject in self.all:
             ratio = subject.times(self.direct[subject.transport], clients)
             spent = {key: statistics.median(one.spent[key] for one in subject.rounds[clients]) for key in subject.rounds[clients][0].spent}
             costs = ", ".join(f"{key} {micros:.0f}" for key, micros in spent.items())
             print(f"{subject.name:32} {subject.middle(clients, 'rate'):9.0f} {ratio:9.2f} {subject.middle(clients, 'p50'):8.2f} "
                   f"{subject.middle(clients, 'p99'):8.2f} {subject.worst(clients):8.1f} {subject.total(clients, 'wrong'):6} "
-                  f"{subject.total(clients, 'lost'):5}   {costs}", flush=True)
+                  f"{subject.total(clients, 'lost'):5}   {100 * subject.middle(clients, 'disturbed'):5.0f}%   {costs}", flush=True)
             for why in sorted({why for one in subject.rounds[clients] for why in one.why}):
                 print(f"{'':32} lost: {why}")
 
@@ -218,6 +228,8 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each; the median is shown (default 3)")
     parser.add_argument("--seconds", type=float, default=2, metavar="S", help="of each round (default 2)")
     parser.add_argument("--clients", type=int, action="append", metavar="N", help="that each have one request under way (default 1, 16 and 256)")
+    parser.add_argument("--patience", type=int, default=4, metavar="N", help="how often a round is repeated that something else disturbed (default 4)")
+    parser.add_argument("--real-time", action="store_true", help="run all that is measured before whatever else runs here, which then gets next to no time: for a machine that is not quiet")
     parser.add_argument("--kdc", choices=(KRB5KDC, STUB), action="append", help="what is asked in the end (default: both)")
     parser.add_argument("--answer", choices=CASES, default="as-rep", help="what the AS-REQs are answered by (default as-rep)")
     parser.add_argument("--gunicorn", type=pair, action="append", metavar="WxT", help="workers and threads of kdcproxy's gunicorn to try (default: several; the best is shown)")
@@ -225,7 +237,7 @@ def parse():
     options = parser.parse_args()
     options.clients, options.kdc = options.clients or [1, 16, 256], options.kdc or [STUB, KRB5KDC]
     options.gunicorn = options.gunicorn or PROXY_SETTINGS
-    if min(options.rounds, *options.clients) < 1 or not 0 < options.seconds <= 60 or not 0 <= options.connections <= 60000:
+    if min(options.rounds, options.patience, *options.clients) < 1 or not 0 < options.seconds <= 60 or not 0 <= options.connections <= 60000:
         parser.error("at least one round, one client, and more than no time but no more than a minute")
     return options
 
@@ -233,6 +245,9 @@ def parse():
 def main():
     options = parse()
     go_first()
+    if options.real_time:
+        # A kernel with EEVDF lets a build finish its slice of some milliseconds before whoever waits for a datagram.
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)
     own_host(options)

@@ -130,6 +130,13 @@ class Processors:
             # user nice system idle iowait irq softirq steal: proc(5)
             return [int(word) for word in stat.readline().split()[1:9]]
 
+    def disturbed(self, own_seconds):
+        """Which share of the processors went to the host and to what else runs here, beside these seconds of ours."""
+        spent = [after - before for before, after in zip(self._before, self._read())]
+        total = sum(spent) or 1
+        own = own_seconds * os.sysconf("SC_CLK_TCK")
+        return max(0.0, total - spent[3] - spent[4] - own) / total
+
     def meanwhile(self):
         spent = [after - before for before, after in zip(self._before, self._read())]
         total = sum(spent) or 1
