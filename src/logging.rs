@@ -11,6 +11,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use quoted::Quoted;
 
+/// Names as a line of the log has them.
+#[must_use]
+pub fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(","),
+    }
+}
+
 /// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
     // The journal stamps each line itself.

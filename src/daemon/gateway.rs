@@ -22,6 +22,7 @@ use crate::listen::https::{
     self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
 };
 use crate::listen::{self, bind_http};
+use crate::logging::listed;
 use crate::metrics::Metrics;
 use crate::throttle::Throttle;
 use crate::upstream::tls;
@@ -152,7 +153,7 @@ impl Gateway {
     /// Serves the metrics, and says where.
     fn serve_metrics(&self) -> Result<String, Failure> {
         let (Some(addr), Some(metrics)) = (self.serving.metrics, &self.observers.metrics) else {
-            return Ok("none".to_owned());
+            return Ok(listed(&[]));
         };
         let socket = listen::bind_metrics(addr)?;
         let address = listen::shown(socket.local_addr());
@@ -236,10 +237,7 @@ fn doors(serving: &Serving, certificates: Option<Certificates>) -> Result<Vec<Do
 fn addresses(doors: &[Door], tls: bool) -> String {
     let doors = doors.iter().filter(|door| door.tls.is_some() == tls);
     let addresses: Vec<_> = doors.map(|door| Socket::address(&door.socket)).collect();
-    match addresses.is_empty() {
-        true => "none".to_owned(),
-        false => addresses.join(","),
-    }
+    listed(&addresses)
 }
 
 fn warn_of(config: &GatewayConfig) {

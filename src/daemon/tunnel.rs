@@ -12,7 +12,7 @@ use super::{Daemon, descriptors, in_runtime, obey};
 use crate::config::{Config, Listen, RealmEntry, Sources};
 use crate::exchange::{Exchange, Routing};
 use crate::failure::{Exit, Failure};
-use crate::listen::{self, Addresses, Inherited, Limits, Listener};
+use crate::listen::{self, Inherited, Limits, Listener};
 use crate::route::{Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
 use crate::upstream::kkdcp::KdcProxy;
@@ -103,8 +103,8 @@ impl Relay {
     pub fn start(config: &Config, listeners: Vec<Listener>) -> Result<Self, Failure> {
         let exchange = Exchange::new(routing(config)?, config.listen.max_in_flight);
         let tasks = Tasks::default();
-        let kdc = Addresses::of(&listeners, Service::Kdc).to_string();
-        let kpasswd = Addresses::of(&listeners, Service::Kpasswd).to_string();
+        let kdc = listen::addresses(&listeners, Service::Kdc);
+        let kpasswd = listen::addresses(&listeners, Service::Kpasswd);
         listen::serve(
             listeners,
             &exchange,

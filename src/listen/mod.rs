@@ -11,7 +11,6 @@ mod stream;
 mod udp;
 mod words;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,7 @@ pub use endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 pub use inherit::Inherited;
 
 use crate::exchange::Exchange;
+use crate::logging::listed;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]
@@ -140,28 +140,16 @@ impl Shortage {
     }
 }
 
-/// The listeners' addresses of one service, for the line that says ready.
-pub struct Addresses(Vec<String>);
-
-impl Addresses {
-    /// The addresses that `listeners` serve `service` at, each once.
-    #[must_use]
-    pub fn of(listeners: &[Listener], service: crate::wire::Service) -> Self {
-        let mut addresses: Vec<String> = listeners
-            .iter()
-            .filter(|listener| listener.service == service)
-            .map(Listener::address)
-            .collect();
-        addresses.dedup();
-        Self(addresses)
-    }
-}
-
-impl fmt::Display for Addresses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "none" } else { "" })?;
-        f.write_str(&self.0.join(","))
-    }
+/// The addresses that `listeners` serve `service` at, each once, for the line that says ready.
+#[must_use]
+pub fn addresses(listeners: &[Listener], service: crate::wire::Service) -> String {
+    let mut addresses: Vec<String> = listeners
+        .iter()
+        .filter(|listener| listener.service == service)
+        .map(Listener::address)
+        .collect();
+    addresses.dedup();
+    listed(&addresses)
 }
 
 /// The address of a UDP or TCP socket, as text.

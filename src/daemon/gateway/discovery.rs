@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::kdcs::Directory;
 use crate::config::gateway::{Discover, KdcRealm, Kdcs};
 use crate::exchange::Exchange;
-use crate::logging::Quoted;
+use crate::logging::{Quoted, listed};
 use crate::upstream::dns::{self, Found, Target};
 use crate::wire::Realm;
 
@@ -115,9 +115,6 @@ impl Watch {
 }
 
 fn names(targets: &[Target]) -> String {
-    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(","),
-    }
+    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
+    listed(&names)
 }
