@@ -8,7 +8,6 @@ mod connection;
 mod forwarded;
 mod heads;
 mod kept;
-mod lengths;
 mod observed;
 mod quiet;
 mod receiving;

@@ -16,10 +16,12 @@ use crate::wire::proxied::{self, Proxied};
 use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Resend};
 
 impl Conversation {
-    /// Asks, unless too many of this client's passwords were wrong and this is another.
+    /// Asks, unless too many of this client's passwords were wrong and this is another. `inside` is the realm inside, where
+    /// that is another than the target-domain's.
     pub(super) async fn answer(
         &self,
         proxied: Proxied,
+        inside: Option<Realm>,
         place: Place,
         client: Client,
         observed: &mut Observed,
@@ -29,11 +31,10 @@ impl Conversation {
             ..Arrival::now(self.peer.transport)
         };
         let (message, had_length) = (proxied.message, proxied.had_length);
-        let inside = proxied.other_realm.as_ref();
-        self.check_inside(&message, inside)?;
-        let realm = self.charged(message.realm(), inside);
+        self.check_inside(&message, inside.as_ref())?;
         let is_login = message.kind() == Kind::AsReq && message.resend() == Resend::Once;
         let stake = if is_login {
+            let realm = self.charged(message.realm(), inside.as_ref());
             let admitted = self.site.terms.throttle.admit_login(&client, &realm);
             Some(admitted.map_err(|wait| self.throttled(wait))?)
         } else {
@@ -65,9 +66,7 @@ impl Conversation {
         message: &KerberosMessage,
         inside: Option<&Realm>,
     ) -> Result<(), Refusal> {
-        let exchange = &self.site.exchange;
-        let inside = inside.filter(|inside| !exchange.is_same_realm(inside, message.realm()));
-        let withheld = inside.and_then(|inside| exchange.withheld(message, inside));
+        let withheld = inside.and_then(|inside| self.site.exchange.withheld(message, inside));
         withheld.map_or(Ok(()), |verdict| Err(Refusal::from(&verdict)))
     }
 

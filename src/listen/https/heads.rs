@@ -1,6 +1,10 @@
-//! Where the requests of an HTTP/1 connection begin and end, and line feeds in their heads that no carriage return precedes.
+//! Where the requests of an HTTP/1 connection begin and end, and what hyper says nothing of in their heads.
 //!
-//! httparse takes such a line feed for the end of a line, as RFC 9112 2.2 lets a recipient do. A reverse proxy in front that
+//! Whether a request says its length twice over: hyper drops Content-Length where Transfer-Encoding stands beside it, and goes
+//! by the latter. Two servers that choose differently see two different requests (RFC 9112 6.1, 11.2), so that is refused;
+//! but what was dropped shows in the octets only.
+//!
+//! And a line feed that no carriage return precedes. httparse takes it for the end of a line, as RFC 9112 2.2 lets a recipient do. A reverse proxy in front that
 //! takes it for a part of a value sees one request where hyper would see two (RFC 9112 11.2), so it is refused here. In a
 //! body it is an octet like any other: so the octets are followed here on their way to hyper, which gets none behind a head
 //! before it has begun on that request, and may begin on none whose head was not seen here.
@@ -12,9 +16,28 @@ const END: &[u8] = b"\r\n\r\n";
 /// What no part of a head may hold: hyper answers 400 to it, and ends the connection (RFC 9110 5.5).
 const REFUSED: u8 = 0;
 
+/// How a line that says a length begins, in lower case, and the end of the line before it; httparse takes no space before
+/// the colon.
+const LENGTH: &[u8] = b"\ncontent-length:";
+
 /// How far the requests of a connection have been handed over.
 #[derive(Debug, Default)]
-pub(super) struct Heads(Mutex<Place>);
+pub(super) struct Heads(Mutex<Followed>);
+
+#[derive(Debug, Default)]
+struct Followed {
+    place: Place,
+    /// How much of [`LENGTH`] the last octets of a head are.
+    matched: usize,
+    says_length: bool,
+}
+
+/// A head that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Whether a Content-Length line stands in it.
+    pub(super) says_length: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -43,15 +66,18 @@ impl Default for Place {
 impl Heads {
     /// Says that a head is next, whatever was handed over of it.
     pub(super) fn rewind(&self) {
-        self.change(|place| *place = Place::default());
+        self.change(|followed| *followed = Followed::default());
     }
 
-    /// Begins the request whose head was handed over, with a body of so many octets, or in chunks. Says whether it was seen.
-    pub(super) fn begin(&self, body: Option<u64>) -> bool {
-        self.change(|place| {
-            let seen = *place == Place::Whole;
-            *place = match body {
-                _ if !seen => Place::Refused,
+    /// Begins the request whose head was handed over, with a body of so many octets, or in chunks; nothing if none was.
+    pub(super) fn begin(&self, body: Option<u64>) -> Option<Seen> {
+        self.change(|followed| {
+            let Followed {
+                place, says_length, ..
+            } = std::mem::take(followed);
+            let seen = (place == Place::Whole).then_some(Seen { says_length });
+            followed.place = match body {
+                _ if seen.is_none() => Place::Refused,
                 Some(0) => Place::default(),
                 Some(octets) => Place::Body(octets),
                 None => Place::Size(true, 0),
@@ -62,11 +88,11 @@ impl Heads {
 
     /// How many of `octets` may be handed over now: at least one. The last of them is another if it is refused.
     pub(super) fn pass(&self, octets: &mut [u8]) -> usize {
-        self.change(|place| {
+        self.change(|followed| {
             let mut passed = 0;
             while let Some(rest) = octets.get_mut(passed..).filter(|rest| !rest.is_empty()) {
-                passed += place.pass(rest);
-                if matches!(place, Place::Whole | Place::Refused) {
+                passed += followed.pass(rest);
+                if matches!(followed.place, Place::Whole | Place::Refused) {
                     break;
                 }
             }
@@ -74,8 +100,22 @@ impl Heads {
         })
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Place) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Followed) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Followed {
+    fn pass(&mut self, octets: &mut [u8]) -> usize {
+        if let (Place::Head(_), Some(octet)) = (self.place, octets.first()) {
+            // The line feed stands at the start only, so nothing else can begin a match.
+            self.matched = match LENGTH.get(self.matched) {
+                Some(next) if *next == octet.to_ascii_lowercase() => self.matched + 1,
+                _ => usize::from(*octet == b'\n'),
+            };
+            self.says_length |= self.matched == LENGTH.len();
+        }
+        self.place.pass(octets)
     }
 }
 
@@ -150,7 +190,8 @@ mod tests {
             while !rest.is_empty() {
                 let count = heads.pass(&mut rest);
                 passed.extend(rest.drain(..count));
-                if heads.change(|place| *place == Place::Whole) && heads.begin(bodies[begun]) {
+                let is_whole = heads.change(|followed| followed.place == Place::Whole);
+                if is_whole && heads.begin(bodies[begun]).is_some() {
                     begun += 1;
                 }
             }
@@ -191,12 +232,40 @@ mod tests {
     #[test]
     fn no_request_begins_whose_head_was_not_seen() {
         let heads = Heads::default();
-        assert!(!heads.begin(Some(0)));
+        assert_eq!(heads.begin(Some(0)), None);
         heads.rewind();
         // Empty lines are no head.
         let mut octets = *b"\r\n\r\nGET";
         assert_eq!(heads.pass(&mut octets), 4);
         assert_eq!(heads.pass(&mut octets[4..]), 3);
-        assert!(!heads.begin(Some(0)));
+        assert_eq!(heads.begin(Some(0)), None);
+    }
+
+    #[test]
+    fn a_length_is_found_in_its_own_head_however_that_is_cut() {
+        let lengths = [
+            ("Content-Length: 3", true),
+            ("X: y\r\ncontent-LENGTH:", true),
+            ("X: content-length:", false),
+            ("Content-Length :5", false),
+            ("content-\r\ncontent-length:4", true),
+        ];
+        for (line, says_length) in lengths {
+            let head = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
+            for cut in 0..head.len() {
+                let heads = Heads::default();
+                let mut octets = head.clone().into_bytes();
+                let (first, second) = octets.split_at_mut(cut);
+                let passed = [heads.pass(first), heads.pass(second)];
+                assert_eq!(passed, [cut, head.len() - cut]);
+                let seen = heads.begin(Some(16));
+                assert_eq!(seen, Some(Seen { says_length }), "{head} {cut}");
+                // In a body it is none.
+                assert_eq!(heads.pass(&mut LENGTH.to_vec()), 16);
+                heads.pass(&mut b"GET / HTTP/1.1\r\n\r\n".to_vec());
+                let seen = heads.begin(None);
+                assert_eq!(seen, Some(Seen { says_length: false }));
+            }
+        }
     }
 }

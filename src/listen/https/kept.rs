@@ -16,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Drive, MAX_HEADERS};
-use super::lengths::Counted;
 use super::request::{Conversation, Requests};
 
 /// What is read of a request before hyper is there: nearly all requests whole.
@@ -42,7 +41,6 @@ enum Turn<S: AsyncRead + AsyncWrite + Unpin> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Kept<S> {
     pub(super) fn new(stream: S, conversation: Arc<Conversation>) -> Self {
-        let stream = Counted::new(stream, Arc::clone(&conversation.lengths));
         Self {
             turn: Turn::Waiting(Ahead {
                 octets: Bytes::new(),
@@ -137,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive for Kept<S> {
 /// A stream of which the first octets may have been read already.
 pub(super) struct Ahead<S> {
     octets: Bytes,
-    stream: Counted<S>,
+    stream: S,
     conversation: Arc<Conversation>,
 }
 

@@ -14,13 +14,12 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::Site;
-use super::heads::Heads;
-use super::lengths::Lengths;
+use super::heads::{Heads, Seen};
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::receiving::{Octets, Place, Receiving, too_large};
 use super::words::{self, Refusal};
+use super::{HEALTH_PATH, Site};
 use crate::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::proxied::{self, Proxied, Unproxied};
 use crate::wire::{MAX_REQUEST, Realm};
@@ -29,8 +28,6 @@ use crate::wire::{MAX_REQUEST, Realm};
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
 /// Octets of bodies that one connection may send at once: HTTP/2 would let it begin a hundred of the longest.
 const BODIES: usize = 2 * MAX_BODY;
-
-const HEALTH: &str = "/healthz";
 
 pub(super) type Said = Result<Response<Full<Bytes>>, Refusal>;
 
@@ -48,7 +45,6 @@ pub(super) struct Conversation {
     pub(super) site: Arc<Site>,
     pub(super) quiet: Quiet,
     pub(super) peer: Peer,
-    pub(super) lengths: Arc<Lengths>,
     pub(super) heads: Heads,
     /// Whether a body was left unread: then the close must wait for it, or the answer is lost in a reset.
     pub(super) unread: AtomicBool,
@@ -69,7 +65,6 @@ impl Conversation {
             site,
             quiet,
             peer,
-            lengths: Arc::default(),
             heads: Heads::default(),
             unread: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES)),
@@ -125,7 +120,7 @@ impl Conversation {
 
     /// Load balancers look often, and nobody at that.
     fn observe(&self, request: &Request<Incoming>, client: &Client) -> Observed {
-        if request.uri().path() == HEALTH {
+        if request.uri().path() == HEALTH_PATH {
             return Observed::ignored();
         }
         Observed::begin(&self.site, client.address)
@@ -150,7 +145,7 @@ impl Conversation {
         begun: Begun,
         observed: &mut Observed,
     ) -> Said {
-        let checked = self.check_lengths(&request);
+        let checked = Self::check_lengths(&request);
         let found = checked.and_then(|()| self.find(&request));
         if let Ok(Found::Health) = found {
             // Load balancers ask often and at their own pace.
@@ -182,12 +177,10 @@ impl Conversation {
     }
 
     /// Refuses what says its length twice over.
-    fn check_lengths(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        if request.headers().contains_key(CONTENT_LENGTH) {
-            self.lengths.tell();
-        }
+    fn check_lengths(request: &Request<Incoming>) -> Result<(), Refusal> {
         let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        if chunked && self.lengths.is_one_hidden() {
+        let seen = request.extensions().get::<Seen>();
+        if chunked && seen.is_some_and(|seen| seen.says_length) {
             let text = "Content-Length stands beside Transfer-Encoding";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, text).closing());
         }
@@ -203,8 +196,8 @@ impl Conversation {
             };
         }
         match (path, request.method()) {
-            (HEALTH, &Method::GET | &Method::HEAD) => Ok(Found::Health),
-            (HEALTH, _) => Err(Refusal::method("GET, HEAD")),
+            (HEALTH_PATH, &Method::GET | &Method::HEAD) => Ok(Found::Health),
+            (HEALTH_PATH, _) => Err(Refusal::method("GET, HEAD")),
             _ => Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "nothing is served here",
@@ -262,11 +255,13 @@ impl Conversation {
                 refusal
             }
         })?;
-        observed.asks(&proxied.message, self.other_realm(&proxied));
+        let inside = self.other_realm(&proxied);
+        observed.asks(&proxied.message, inside);
         let under_way = self.site.terms.throttle.begin(&client);
         let under_way = under_way.map_err(|wait| self.throttled(wait))?;
         let place = Place::new(octets, under_way);
-        self.answer(proxied, place, client, observed).await
+        let inside = inside.cloned();
+        self.answer(proxied, inside, place, client, observed).await
     }
 
     /// The KDC judges the realm inside ([MS-KKDCP] 3.2.5.1); whoever runs the gateway may want to know.
@@ -322,13 +317,16 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let conversation = Arc::clone(&self.0);
         let begun = conversation.quiet.begin();
         conversation.stir();
         let body = request.body().size_hint().exact();
-        if request.version() < Version::HTTP_2 && !conversation.heads.begin(body) {
-            return Box::pin(async { Ok(words::unseen()) });
+        if request.version() < Version::HTTP_2 {
+            let Some(seen) = conversation.heads.begin(body) else {
+                return Box::pin(async { Ok(words::unseen()) });
+            };
+            request.extensions_mut().insert(seen);
         }
         Box::pin(async move { Ok(conversation.respond(request, begun).await) })
     }
