@@ -57,22 +57,6 @@ pub struct Terms {
     pub permitted: Permitted,
 }
 
-impl Terms {
-    /// Requests under way at once unless somebody says otherwise: a tenth of a second's work for krb5kdc.
-    pub const MAX_IN_FLIGHT: usize = 256;
-
-    /// The usual ones for a KDC that an administrator has named.
-    #[must_use]
-    pub fn new(name: String, transport: Transport) -> Self {
-        Self {
-            name,
-            transport,
-            max_in_flight: Self::MAX_IN_FLIGHT,
-            permitted: Permitted::Any,
-        }
-    }
-}
-
 /// A KDC, or its password service: an address and the connections kept to it.
 #[derive(Debug)]
 pub struct Kdc {

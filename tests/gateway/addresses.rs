@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use tempfile::NamedTempFile;
 
 use crate::messages::{Kind, as_rep, krb_error};
-use crate::scripted::{Act, Script};
+use crate::scripted::{Act, Script, terms_of};
 use crate::support::netns::{bind_over, isolated};
 use crate::{BOTH, ask};
 
@@ -44,7 +44,7 @@ pub fn renamed(addresses: &[&str], body: impl AsyncFnOnce(Names)) {
 }
 
 pub fn terms(address: SocketAddr, transport: Transport) -> Terms {
-    Terms::new(format!("kdc.test:{}", address.port()), transport)
+    terms_of(format!("kdc.test:{}", address.port()), transport)
 }
 
 fn kdc(address: SocketAddr, transport: Transport) -> Kdc {

@@ -8,7 +8,7 @@ use loopkdc::upstream::{Connection, Fault, Sent, Unsent};
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};
-use crate::scripted::{Act, Script};
+use crate::scripted::{Act, Script, terms_of};
 use crate::{BOTH, ask, ask_over, parsed, within};
 
 const BUSY: Fault = Fault::NotSent(Unsent::Busy);
@@ -28,7 +28,7 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
         let name = scripted.address.to_string();
         let kdc = Kdc::new(Terms {
             max_in_flight: 2,
-            ..Terms::new(name, transport)
+            ..terms_of(name, transport)
         });
         let both = join_all((0..2).map(|_| ask(&kdc, Kind::Preauth)));
         let third = async {
@@ -53,7 +53,7 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
 async fn five_connect_at_once_and_the_others_do_not_say_that_it_is_dead() {
     let (listener, _waiting) = deaf(([127, 0, 0, 1], 0).into());
     let name = listener.local_addr().unwrap().to_string();
-    let kdc = Kdc::new(Terms::new(name, Transport::TcpFirst));
+    let kdc = Kdc::new(terms_of(name, Transport::TcpFirst));
     let faults = join_all((0..20).map(|_| ask_over(&kdc, Kind::Preauth, Connection::Fresh))).await;
     let count = |why: Unsent| {
         let fault = Fault::NotSent(why);

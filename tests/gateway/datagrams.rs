@@ -1,11 +1,11 @@
 //! A KDC over UDP.
 
 use loopkdc::upstream::Fault;
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::upstream::kdc::{Kdc, Transport};
 use tokio::net::UdpSocket;
 
 use crate::messages::{Kind, as_rep, krb_error, tgs_rep};
-use crate::scripted::{Act, Script};
+use crate::scripted::{Act, Script, terms_of};
 use crate::{BOTH, ask};
 
 const REPEAT: i32 = 34;
@@ -116,7 +116,7 @@ async fn a_repeat_is_no_answer_to_what_was_sent_twice() {
 #[tokio::test]
 async fn a_reply_behind_a_repeat_is_heard() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let kdc = Kdc::new(Terms::new(
+    let kdc = Kdc::new(terms_of(
         socket.local_addr().unwrap().to_string(),
         Transport::UdpFirst,
     ));

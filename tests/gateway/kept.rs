@@ -1,12 +1,12 @@
 //! The connections kept to a KDC: reused while they live, and none that died costs a request that may not be repeated.
 
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::upstream::kdc::{Kdc, Transport};
 use loopkdc::upstream::{Connection, Fault};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::messages::{Kind, as_rep, framed};
-use crate::scripted::{Act, Script, read};
+use crate::scripted::{Act, Script, read, terms_of};
 use crate::{ask, ask_over, within};
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn grant(listener: &TcpListener) -> TcpStream {
 async fn a_kept_connection_with_octets_on_it_is_not_used() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let kdc = Kdc::new(Terms::new(address, Transport::TcpFirst));
+    let kdc = Kdc::new(terms_of(address, Transport::TcpFirst));
     let (reply, mut stream) = tokio::join!(ask(&kdc, Kind::Plain), grant(&listener));
     reply.unwrap();
     let unasked = as_rep();

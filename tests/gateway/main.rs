@@ -17,6 +17,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/patience.rs"]
+#[allow(dead_code, reason = "each test binary uses its own share of this")]
+mod patience;
+
 #[path = "../walk/der.rs"]
 #[allow(dead_code, reason = "each test binary uses its own share of this")]
 mod der;
@@ -37,22 +41,12 @@ mod kept;
 mod names;
 mod real_kdc;
 
-use std::time::Duration;
-
 use loopkdc::upstream::kdc::{Kdc, Transport};
 use loopkdc::upstream::{Connection, Fault, Sent};
 use loopkdc::wire::{KerberosMessage, Reply};
-use tokio::time::timeout;
 
 use messages::{Kind, REALM, Request};
-
-/// Long enough for a loaded machine: only a broken test waits as long.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What `future` brings; that it brings something is part of the test.
-async fn within<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("something happens")
-}
+use patience::within;
 
 fn parsed(request: &Request) -> KerberosMessage {
     KerberosMessage::parse(request.service, request.bytes.clone().into()).unwrap()

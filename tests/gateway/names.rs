@@ -7,6 +7,7 @@ use loopkdc::upstream::{Connection, Fault, Unsent};
 
 use crate::addresses::{granting, renamed, terms};
 use crate::messages::Kind;
+use crate::scripted::terms_of;
 use crate::support::nameserver::SilentNameServer;
 use crate::support::netns::isolated;
 use crate::{ask, ask_over};
@@ -89,7 +90,7 @@ fn a_name_server_that_hangs_costs_no_more_than_a_connect() {
             let _name_server = SilentNameServer::start();
             let began = Instant::now();
             for transport in crate::BOTH {
-                let kdc = Kdc::new(Terms::new("kdc.test:88".to_owned(), transport));
+                let kdc = Kdc::new(terms_of("kdc.test:88".to_owned(), transport));
                 let fault = ask(&kdc, Kind::Preauth).await.unwrap_err();
                 assert_eq!(fault, Fault::NotSent(Unsent::ConnectTimeout));
             }

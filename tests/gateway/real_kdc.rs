@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::upstream::kdc::{Kdc, Transport};
 use loopkdc::upstream::{Connection, Sent};
 use loopkdc::wire::{KerberosMessage, Resend, Service};
 use tempfile::tempdir;
@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 
 use crate::BOTH;
+use crate::scripted::terms_of;
 use crate::support::client::Client;
 use crate::support::netns::isolated;
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
@@ -18,7 +19,7 @@ use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
 /// Relays datagrams at 127.0.0.1 to `to`, each once.
 async fn relay(service: Service, port: u16, to: SocketAddr, transport: Transport) {
     let socket = Arc::new(UdpSocket::bind(("127.0.0.1", port)).await.unwrap());
-    let kdc = Arc::new(Kdc::new(Terms::new(to.to_string(), transport)));
+    let kdc = Arc::new(Kdc::new(terms_of(to.to_string(), transport)));
     tokio::spawn(async move {
         let mut buffer = vec![0; 65_536];
         loop {

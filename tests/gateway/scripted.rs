@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::upstream::kdc::{Kdc, Permitted, Terms, Transport};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -123,10 +123,20 @@ impl Script {
     }
 }
 
+/// A KDC that an administrator has named, and may ask as much of as any test does.
+pub fn terms_of(name: String, transport: Transport) -> Terms {
+    Terms {
+        name,
+        transport,
+        max_in_flight: 256,
+        permitted: Permitted::Any,
+    }
+}
+
 impl Scripted {
     /// The way out to it.
     pub fn kdc(&self, transport: Transport) -> Kdc {
-        Kdc::new(Terms::new(self.address.to_string(), transport))
+        Kdc::new(terms_of(self.address.to_string(), transport))
     }
 
     /// Ends it, and says where it was: nobody listens there then.

@@ -17,7 +17,7 @@ use loopkdc::metrics::Metrics;
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::throttle::{Quotas, Throttle};
 use loopkdc::upstream::Upstream;
-use loopkdc::upstream::kdc::{Kdc as Way, Terms as Kdcs, Transport};
+use loopkdc::upstream::kdc::{Kdc as Way, Permitted, Terms as Kdcs, Transport};
 use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
@@ -149,7 +149,12 @@ impl Setup {
     pub async fn start(self) -> Gateway {
         let kdc = Kdc::start(self.act).await;
         let address = self.kdc.unwrap_or_else(|| kdc.address.clone());
-        let way = Way::new(Kdcs::new(address, Transport::TcpFirst));
+        let way = Way::new(Kdcs {
+            name: address,
+            transport: Transport::TcpFirst,
+            max_in_flight: 256,
+            permitted: Permitted::Any,
+        });
         let way = Upstream::Kdc(Box::new(way));
         let mut routes = Routes::default();
         let route = Route {

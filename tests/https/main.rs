@@ -22,6 +22,8 @@ mod certificates;
 mod der;
 #[path = "../walk/messages.rs"]
 mod messages;
+#[path = "../support/patience.rs"]
+mod patience;
 #[path = "../support/process.rs"]
 mod process;
 
@@ -45,25 +47,4 @@ mod throttle;
 mod untaken;
 mod verdicts;
 
-use std::time::Duration;
-
-use tokio::time::{interval, timeout};
-
-/// Long enough for a loaded machine: only a broken test waits as long.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What `future` brings; that it brings something is part of the test.
-async fn within<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("something happens")
-}
-
-/// Looks again and again until `condition` holds: for what shows in counters, and wakes nobody.
-async fn eventually(condition: impl Fn() -> bool) {
-    let mut again = interval(Duration::from_millis(5));
-    within(async {
-        while !condition() {
-            again.tick().await;
-        }
-    })
-    .await;
-}
+use patience::{PATIENCE, eventually, within};

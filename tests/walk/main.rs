@@ -18,6 +18,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/patience.rs"]
+mod patience;
+
 mod certificates;
 mod clients;
 mod daemon;
@@ -42,25 +45,4 @@ mod starting;
 mod verdicts;
 mod ways_in;
 
-use std::time::Duration;
-
-use tokio::time::{interval, timeout};
-
-/// Long enough for a loaded machine: only a broken test waits as long.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What `future` brings; that it brings something is part of the test.
-async fn within<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("something happens")
-}
-
-/// Looks again and again until `condition` holds: for what shows in counters or in files, and wakes nobody.
-async fn eventually(condition: impl Fn() -> bool) {
-    let mut again = interval(Duration::from_millis(5));
-    within(async {
-        while !condition() {
-            again.tick().await;
-        }
-    })
-    .await;
-}
+use patience::{PATIENCE, eventually, within};
