@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::messages::{Kind, as_rep, krb_error};
 use crate::scripted::{Act, Script, terms_of};
 use crate::support::netns::{bind_over, isolated};
-use crate::{BOTH, ask};
+use crate::{BOTH, ask, eventually};
 
 /// Where it is written which addresses `kdc.test` has.
 pub struct Names(NamedTempFile);
@@ -118,6 +118,30 @@ fn an_address_that_is_silent_holds_up_nobody() {
             assert_eq!(scripted.seen().asked(), (1, 0));
         });
     });
+}
+
+/// How many connects to `address` have not been answered: those in SYN_SENT (proc(5), /proc/net/tcp).
+fn calls(address: SocketAddr) -> usize {
+    let SocketAddr::V4(v4) = address else {
+        panic!("{address}")
+    };
+    let host = u32::from_ne_bytes(v4.ip().octets());
+    let waiting = format!(" {host:08X}:{:04X} 02 ", v4.port());
+    let sockets = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    sockets.matches(&waiting).count()
+}
+
+/// A full backlog drops a SYN, and the kernel sends the next after a second.
+#[tokio::test]
+async fn who_is_silent_is_called_again() {
+    let (listener, _waiting) = deaf(([127, 0, 0, 1], 0).into());
+    let address = listener.local_addr().unwrap();
+    let kdc = Kdc::new(terms_of(address.to_string(), Transport::TcpFirst));
+    let before = calls(address);
+    tokio::select! {
+        end = ask(&kdc, Kind::Preauth) => panic!("{end:?}"),
+        () = eventually(|| calls(address) > before + 1) => {}
+    }
 }
 
 /// Two addresses may be two KDCs: the one that said "too big" gets it again, and the other nothing.

@@ -46,7 +46,7 @@ use loopkdc::upstream::{Connection, Fault, Sent};
 use loopkdc::wire::{KerberosMessage, Reply};
 
 use messages::{Kind, REALM, Request};
-use patience::within;
+use patience::{eventually, within};
 
 fn parsed(request: &Request) -> KerberosMessage {
     KerberosMessage::parse(request.service, request.bytes.clone().into()).unwrap()

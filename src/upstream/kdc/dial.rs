@@ -10,21 +10,24 @@ use tokio::time::{Instant, interval_at};
 
 use super::{CONNECT, is_refusal};
 
-/// An address that has not answered the connect within this time is not waited for alone (RFC 8305 5).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// Who has not answered a connect within this time is not waited for alone (RFC 8305 5).
+const NEXT: Duration = Duration::from_millis(250);
 
-/// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only; the
-/// connects that lose are dropped before anything goes over them.
+/// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only, and is
+/// called again after all the others: a full backlog drops a SYN without a word, and the kernel repeats it after a second
+/// (RFC 6298 2.1). The connects that lose are dropped before anything goes over them.
 pub(super) async fn connect(
     addresses: &[SocketAddr],
     refused: &mut Vec<SocketAddr>,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let mut untried = addresses.iter().copied();
+    let mut again = addresses.iter().copied().cycle();
+    let mut failed = Vec::new();
     // The first at once: even a timer that is due costs a millisecond.
     let mut under_way: FuturesUnordered<_> = untried.next().map(dial).into_iter().collect();
-    let mut turn = interval_at(Instant::now() + NEXT_ADDRESS, NEXT_ADDRESS);
+    let mut turn = interval_at(Instant::now() + NEXT, NEXT);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
-    loop {
+    while addresses.iter().any(|address| !failed.contains(address)) {
         tokio::select! {
             biased;
             Some((address, end)) = under_way.next() => match end {
@@ -33,15 +36,20 @@ pub(super) async fn connect(
                     if is_refusal(&error) {
                         refused.push(address);
                     }
+                    failed.push(address);
                     last = error;
                     under_way.extend(untried.next().map(dial));
                     turn.reset();
                 }
             },
-            _ = turn.tick(), if untried.len() > 0 => under_way.extend(untried.next().map(dial)),
-            else => return Err(last),
+            _ = turn.tick() => {
+                let mut silent = again.by_ref().take(addresses.len());
+                let next = untried.next().or_else(|| silent.find(|address| !failed.contains(address)));
+                under_way.extend(next.map(dial));
+            }
         }
     }
+    Err(last)
 }
 
 async fn dial(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
