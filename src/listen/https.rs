@@ -1,7 +1,7 @@
 //! The HTTPS way in: a POST of a KDC-PROXY-MESSAGE, and the answer to it ([MS-KKDCP] 2.1, 3.2.5.1).
 //!
-//! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. Plain
-//! HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
+//! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. It
+//! chooses HTTP/2 as long as few speak it. Plain HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
 mod asking;
 mod connection;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,9 +40,6 @@ use crate::exchange::Exchange;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::throttle::Throttle;
-
-/// What is offered by ALPN, best first.
-pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The path that clients use unless told otherwise.
 pub const DEFAULT_PATH: &str = "/KdcProxy";
@@ -103,6 +100,8 @@ pub struct Door {
 pub struct Limits {
     /// Connections open at once. What they send is read as it comes, and bounded by `waiting` all together.
     pub max_connections: usize,
+    /// How many of them speak HTTP/2: the next ones are not offered it.
+    pub max_http2: usize,
     /// From accept to the end of the first request's headers, TLS included.
     pub first_request: Duration,
     /// From the end of a request's headers to the end of its body.
@@ -119,11 +118,14 @@ pub struct Limits {
 
 impl Limits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
-    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are.
+    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
+    /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: who has many clients has few from each, for
+    /// which HTTP/1.1 does as well.
     #[must_use]
     pub fn of(max_connections: usize) -> Self {
         Self {
             max_connections,
+            max_http2: 256,
             first_request: Duration::from_secs(10),
             body: Duration::from_secs(10),
             waiting: 16 * 1024 * 1024,
@@ -185,6 +187,7 @@ struct Site {
     exchange: Arc<Exchange>,
     places: Places,
     answers: Places,
+    http2: Semaphore,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -242,6 +245,7 @@ pub fn serve(
     let site = Arc::new(Site {
         places: Places::new(terms.limits.waiting),
         answers: Places::new(terms.limits.answers),
+        http2: Semaphore::new(terms.limits.max_http2.min(Semaphore::MAX_PERMITS)),
         terms,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),
@@ -264,9 +268,9 @@ async fn listen<L: Accept + Sync>(
     connections: Connections,
 ) {
     let open = |stream, seat| {
-        let certificates = tls.as_ref().map(|tls| Arc::clone(&tls.borrow().config));
+        let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
         let opened = Opened::new(Arc::clone(&site), seat);
-        site.tasks.spawn(opened.serve(stream, certificates));
+        site.tasks.spawn(opened.serve(stream, tls));
     };
     if tls.is_some() {
         let site = Arc::clone(&site);

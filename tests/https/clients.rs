@@ -228,7 +228,10 @@ pub struct Two {
 
 impl Two {
     pub async fn connect(gateway: &Gateway) -> Self {
-        let stream = tls(gateway.tls, &[b"h2"]).await;
+        Self::over(tls(gateway.tls, &[b"h2"]).await).await
+    }
+
+    pub async fn over(stream: TlsStream<TcpStream>) -> Self {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let (requests, connection) = within(h2::client::handshake(stream)).await.unwrap();
         let connection = tokio::spawn(connection);

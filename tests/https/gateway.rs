@@ -11,7 +11,7 @@ use loopkdc::answer::OnFailure;
 use loopkdc::counters::Counters;
 use loopkdc::exchange::{Exchange, Routing};
 use loopkdc::listen::https::{
-    self, ALPN, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
+    self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
 };
 use loopkdc::metrics::Metrics;
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
@@ -37,16 +37,9 @@ pub const NEIGHBOUR: &str = "NEIGHBOUR.EXAMPLE";
 
 /// TLS with a new certificate.
 pub fn certificate() -> Arc<ServerTls> {
-    let protocols = ALPN.map(|protocol| std::str::from_utf8(protocol).unwrap());
-    let config = server(
-        Leaf::Right,
-        &[&rustls::version::TLS13, &rustls::version::TLS12],
-        &protocols,
-    );
-    Arc::new(ServerTls {
-        config,
-        validity: None,
-    })
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let config = server(Leaf::Right, &versions, &[]);
+    Arc::new(ServerTls::new(config, None))
 }
 
 /// The files of a new certificate that clients trust, in `dir`.

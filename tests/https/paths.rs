@@ -2,10 +2,12 @@
 
 use hyper::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::clients::{Http, One, ask, assert_refused, tls};
-use crate::gateway::Gateway;
+use crate::clients::{Http, One, Two, ask, assert_refused, tls, try_handshake};
+use crate::gateway::{Gateway, Setup};
 use crate::messages::{Kind, REALM, envelope, framed};
+use crate::within;
 
 fn body() -> Vec<u8> {
     envelope(&framed(&Kind::Plain.request(REALM).bytes), Some(REALM))
@@ -55,7 +57,7 @@ async fn without_alpn_http_1_is_spoken_whatever_the_client_begins_with() {
         .await
         .unwrap();
     let mut heard = Vec::new();
-    crate::within(stream.read_to_end(&mut heard)).await.unwrap();
+    within(stream.read_to_end(&mut heard)).await.unwrap();
     assert!(
         heard.is_empty() || heard.starts_with(b"HTTP/1.1 4"),
         "{heard:?}"
@@ -63,4 +65,29 @@ async fn without_alpn_http_1_is_spoken_whatever_the_client_begins_with() {
     let mut one = One::over(tls(gateway.tls, &[]).await);
     one.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
     assert_eq!(one.hear().await.status, 200);
+}
+
+/// What a client offers may be chosen, and HTTP/2 while there is a place for it.
+#[tokio::test]
+async fn as_many_clients_as_have_a_place_speak_http_2_and_the_others_http_1() {
+    const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
+    let gateway = Setup::limits(|limits| limits.max_http2 = 1).start().await;
+    // Who does not offer it takes no place.
+    let _without = tls(gateway.tls, &[b"http/1.1"]).await;
+    let first = Two::over(tls(gateway.tls, BOTH).await).await;
+    let next = tls(gateway.tls, BOTH).await;
+    assert_eq!(next.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(One::over(next).post("", &body()).await.status, 200);
+    let stream = TcpStream::connect(gateway.tls).await.unwrap();
+    let refused = try_handshake(stream, &[b"h2"], None).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("NoApplicationProtocol"),
+        "{refused}"
+    );
+    drop(first);
+    let chosen = async || {
+        let stream = tls(gateway.tls, BOTH).await;
+        stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
+    };
+    within(async { while chosen().await.as_deref() != Some(b"h2") {} }).await;
 }

@@ -58,7 +58,7 @@ pub fn server(
     leaf: Leaf,
     tls: &[&'static SupportedProtocolVersion],
     protocols: &[&str],
-) -> Arc<ServerConfig> {
+) -> ServerConfig {
     let (certificate, key) = signed(leaf);
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
@@ -73,5 +73,5 @@ pub fn server(
         .iter()
         .map(|protocol| protocol.as_bytes().to_vec())
         .collect();
-    Arc::new(config)
+    config
 }

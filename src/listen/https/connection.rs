@@ -1,6 +1,7 @@
 //! One connection: TLS, the version of HTTP, and its end.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,16 +10,18 @@ use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Site;
 use super::kept::Kept;
 use super::quiet::Quiet;
 use super::request::{Conversation, MAX_BODY, Peer, Requests};
+use super::tls::{HTTP2, ServerTls};
 use crate::listen::accept::Stream;
 use crate::listen::seats::Seat;
 
@@ -62,7 +65,7 @@ impl Opened {
     }
 
     /// Serves `stream` to its end.
-    pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerConfig>>) {
+    pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerTls>>) {
         let mut peer = Peer {
             transport: "http",
             address: stream.peer(),
@@ -74,36 +77,55 @@ impl Opened {
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, conversation(peer))).await;
         };
-        if let Some(stream) = Box::pin(self.handshake(stream, tls)).await {
+        if let Some((stream, http2)) = Box::pin(self.handshake(stream, tls)).await {
             let session = stream.get_ref().1;
-            // RFC 9113 3.2: only ALPN says so.
-            let is_http2 = session.alpn_protocol() == Some(b"h2");
             peer.transport = "https";
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
-            if is_http2 {
-                Box::pin(self.http2(stream, conversation(peer))).await;
-            } else {
-                Box::pin(self.http1(stream, conversation(peer))).await;
+            match http2 {
+                Some(_place) => Box::pin(self.http2(stream, conversation(peer))).await,
+                None => Box::pin(self.http1(stream, conversation(peer))).await,
             }
         }
     }
 
+    /// The stream, and a place among those of HTTP/2 if it is to be spoken.
     async fn handshake<S: Stream>(
         &self,
         stream: S,
-        tls: Arc<ServerConfig>,
-    ) -> Option<Box<TlsStream<S>>> {
-        let handshake = TlsAcceptor::from(tls).accept(stream);
-        let handshake = tokio::time::timeout_at(self.first_request, handshake);
+        tls: Arc<ServerTls>,
+    ) -> Option<(Box<TlsStream<S>>, Option<SemaphorePermit<'_>>)> {
+        let handshake = tokio::time::timeout_at(self.first_request, self.shake(stream, &tls));
         let handshake = self.quiet.leave().run_until_cancelled(handshake).await?;
         match handshake.ok()? {
-            Ok(stream) => Some(Box::new(stream)),
+            Ok((stream, place)) => Some((Box::new(stream), place)),
             Err(error) => {
                 tracing::debug!(%error, "TLS");
                 None
             }
         }
+    }
+
+    async fn shake<S: Stream>(
+        &self,
+        stream: S,
+        tls: &ServerTls,
+    ) -> io::Result<(TlsStream<S>, Option<SemaphorePermit<'_>>)> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let offered = hello.client_hello().alpn();
+        let offers_http2 = offered.is_some_and(|mut names| names.any(|name| name == HTTP2));
+        let place = match offers_http2 {
+            true => self.site.http2.try_acquire().ok(),
+            false => None,
+        };
+        let config = match place {
+            Some(_) => &tls.any_http,
+            None => &tls.http1,
+        };
+        let stream = hello.into_stream(Arc::clone(config)).await?;
+        // RFC 9113 3.2: only ALPN says so.
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((stream, place.filter(|_| is_http2)))
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(

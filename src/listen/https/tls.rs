@@ -19,7 +19,11 @@ use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
 pub use self::replace::watch;
 pub use self::validity::Validity;
-use super::ALPN;
+
+/// What HTTP/2 over TLS is called by ALPN (RFC 9113 3.1).
+pub(super) const HTTP2: &[u8] = b"h2";
+/// And HTTP/1.1 (RFC 7301 6).
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Where the certificates are, all in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +101,10 @@ impl std::error::Error for TlsError {}
 /// What a listener speaks TLS with.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
-    /// Certificate, key, versions and protocols.
-    pub config: Arc<ServerConfig>,
+    /// Certificate, key and versions; HTTP/2 or HTTP/1.1.
+    pub any_http: Arc<ServerConfig>,
+    /// The same for HTTP/1.1 alone.
+    pub http1: Arc<ServerConfig>,
     /// When the certificate is valid, if that can be read.
     pub validity: Option<Validity>,
 }
@@ -112,6 +118,21 @@ pub struct Loaded {
 }
 
 impl ServerTls {
+    /// TLS with `config`, whatever protocols it names.
+    #[must_use]
+    pub fn new(config: ServerConfig, validity: Option<Validity>) -> Self {
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self {
+            any_http: offering(&[HTTP2, HTTP1]),
+            http1: offering(&[HTTP1]),
+            validity,
+        }
+    }
+
     /// Reads the files and checks that they fit together.
     ///
     /// # Errors
@@ -144,13 +165,9 @@ impl ServerTls {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| misfit(files, &error))?;
-        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         // Tickets hold the state of sessions, so that resuming costs no memory here.
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(bug)?;
-        Ok(Self {
-            config: Arc::new(config),
-            validity,
-        })
+        Ok(Self::new(config, validity))
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) enum Over {
     TcpKept,
     /// HTTPS/1.1 over a connection that is kept
     Http1,
-    /// HTTP/2 over a connection that is kept
+    /// HTTP/2 over a connection that is kept, or HTTP/1.1 where the other side chooses that
     Http2,
     /// HTTPS/1.0 with a connection and a handshake for each request, as MIT's libkrb5 has it
     Http1Fresh,
@@ -72,10 +72,18 @@ impl Over {
         matches!(self, Self::TcpKept | Self::Http1 | Self::Http2)
     }
 
-    fn alpn(self) -> &'static [u8] {
+    fn alpn(self) -> &'static [&'static [u8]] {
         match self {
-            Self::Http2 => b"h2",
-            _ => b"http/1.1",
+            Self::Http2 => &[b"h2", b"http/1.1"],
+            _ => &[b"http/1.1"],
+        }
+    }
+
+    /// The version in an HTTP/1 request.
+    fn version(self) -> &'static str {
+        match self {
+            Self::Http1Fresh => "1.0",
+            _ => "1.1",
         }
     }
 }
@@ -87,6 +95,8 @@ pub(crate) struct Templates {
     tls: Option<TlsConnector>,
     name: ServerName<'static>,
     host: String,
+    /// What goes before a request in HTTP/1.
+    head: String,
     request: Vec<u8>,
     nonce_at: Range<usize>,
     reply: Vec<u8>,
@@ -112,33 +122,30 @@ impl Target {
                 .transpose()?,
             name: ServerName::try_from(self.host.clone())?,
             host: self.host.clone(),
+            head: format!(
+                "POST /KdcProxy HTTP/{}\r\nHost: {}\r\nContent-Type: application/kerberos\r\n\
+                 Content-Length: {}\r\n\r\n",
+                self.over.version(),
+                self.host,
+                request.len()
+            ),
             nonce_at: nonce_at(&request)?,
             request,
             reply: read(&self.reply)?,
         })
     }
 
-    /// All octets that a client sends for one request, but for HTTP/2's headers.
+    /// What a client sends for one request, but for HTTP's head.
     fn wrap(&self, request: &[u8]) -> Outcome<Vec<u8>> {
         let framed = Framed::wrap(request);
         let message = KerberosMessage::parse(Service::Kdc, Bytes::copy_from_slice(request))
             .map_err(|_| "the request is none")?;
-        let body = kkdcp::encode_request(&framed, message.realm().as_str(), None);
-        let post = |version| {
-            let head = format!(
-                "POST /KdcProxy HTTP/{version}\r\nHost: {}\r\nContent-Type: application/kerberos\r\n\
-                 Content-Length: {}\r\n\r\n",
-                self.host,
-                body.len()
-            );
-            [head.as_bytes(), &body].concat()
-        };
         Ok(match self.over {
             Over::Udp => request.to_vec(),
             Over::Tcp | Over::TcpKept => framed.as_bytes().to_vec(),
-            Over::Http1 => post("1.1"),
-            Over::Http1Fresh => post("1.0"),
-            Over::Http2 => body,
+            Over::Http1 | Over::Http1Fresh | Over::Http2 => {
+                kkdcp::encode_request(&framed, message.realm().as_str(), None)
+            }
         })
     }
 }
@@ -155,7 +162,7 @@ fn connector(ca: &PathBuf, over: Over) -> Outcome<TlsConnector> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![over.alpn().to_vec()];
+    config.alpn_protocols = over.alpn().iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -231,8 +238,11 @@ impl Line {
             Over::Http1 => Self::Http1(Box::new(target.handshake().await?)),
             Over::Http1Fresh => Self::Http1Fresh,
             Over::Http2 => {
-                let (requests, connection) =
-                    h2::client::handshake(target.handshake().await?).await?;
+                let stream = target.handshake().await?;
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    return Ok(Self::Http1(Box::new(stream)));
+                }
+                let (requests, connection) = h2::client::handshake(stream).await?;
                 tokio::spawn(connection);
                 Self::Http2(requests)
             }
@@ -251,10 +261,12 @@ impl Line {
             }
             Self::Tcp => over_tcp(&mut target.connect().await?, request).await,
             Self::TcpKept(stream) => over_tcp(stream, request).await,
-            Self::Http1(stream) => unwrap(&over_http1(stream.as_mut(), request).await?),
+            Self::Http1(stream) => {
+                unwrap(&over_http1(stream.as_mut(), &target.head, request).await?)
+            }
             Self::Http1Fresh => {
                 let mut stream = target.handshake().await?;
-                let body = over_http1(&mut stream, request).await?;
+                let body = over_http1(&mut stream, &target.head, request).await?;
                 // Its end is that of the answer, too.
                 match stream.read_u8().await {
                     Ok(_) => Err("octets after the answer".into()),
@@ -277,8 +289,14 @@ async fn over_tcp(stream: &mut TcpStream, request: &[u8]) -> Outcome<Bytes> {
     Ok(reply.freeze())
 }
 
-async fn over_http1(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> Outcome<Bytes> {
-    stream.write_all(request).await?;
+async fn over_http1(
+    stream: &mut TlsStream<TcpStream>,
+    head: &str,
+    request: &[u8],
+) -> Outcome<Bytes> {
+    stream
+        .write_all(&[head.as_bytes(), request].concat())
+        .await?;
     stream.flush().await?;
     let mut answer = BytesMut::with_capacity(4096);
     let head = loop {

@@ -194,7 +194,7 @@ impl Plan {
             shared: Arc::new(Shared {
                 script: self.script,
                 doors: self.doors,
-                tls: certificates::server(self.leaf, &self.tls, &self.protocols).into(),
+                tls: Arc::new(certificates::server(self.leaf, &self.tls, &self.protocols)).into(),
                 seen: watch::Sender::default(),
                 hang_up: Mutex::default(),
             }),

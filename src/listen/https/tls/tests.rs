@@ -106,8 +106,7 @@ fn keys_are_taken_in_each_form() {
             armour("RSA PRIVATE KEY", &unwrapped(&rsa)),
         ),
     ] {
-        let loaded = ServerTls::load(&Site::new(certificate, &key).files).unwrap();
-        assert_eq!(loaded.tls.config.alpn_protocols, ALPN);
+        ServerTls::load(&Site::new(certificate, &key).files).unwrap();
     }
 }
 
