@@ -125,7 +125,7 @@ impl Limits {
     pub fn of(max_connections: usize) -> Self {
         Self {
             max_connections,
-            max_http2: 256,
+            max_http2: 128,
             first_request: Duration::from_secs(10),
             body: Duration::from_secs(10),
             waiting: 16 * 1024 * 1024,
