@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use loopkdc::wire::{GeneralString, kkdcp};
 use tempfile::tempdir;
 
-use crate::support::netns::isolated;
+use crate::recorded::isolated;
 use crate::support::proxy::{KdcProxy, Maker, Route, certify};
 
 const README: &str = include_str!("../../README.md");

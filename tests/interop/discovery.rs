@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use tempfile::tempdir;
 
 use crate::office::{HOST, PORT, REALM};
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::nameserver::{NameServer, Record};
-use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, certify};
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
 use crate::support::trap::Trap;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::office::{HOST, Office, PORT, REALM, Way};
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::heimdal::heimdal;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 use crate::support::relay::Relay;
+use crate::table::{About, Software, comes_through};
 
 const NEW: &str = "a newer horse";
 /// Heimdal's kpasswd asks for it even when the principal is given in full.
@@ -33,6 +34,8 @@ fn kinit_and_kpasswd() {
         kpasswd.says("Success").succeeds();
         assert_eq!(office.realm.key_version("user"), 2);
         kinit(NEW).succeeds();
+        let what = "Heimdal: `kinit` and `kpasswd`, and a wrong password";
+        comes_through(About::Clients, what, &[Software::heimdal()]);
     });
 }
 
@@ -83,6 +86,8 @@ fn one_change(principal: &str) {
     kpasswd.says("Success").succeeds();
     assert_eq!(office.realm.key_version(principal), 2);
     assert_eq!(office.realm.kadmind.count("pw request from"), 1);
+    let what = "Heimdal: a change that takes 6 s and is sent three times happens once";
+    comes_through(About::Passwords, what, &[Software::heimdal()]);
 }
 
 #[test]

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tempfile::{TempDir, tempdir};
 
 use crate::office::{PORT, REALM};
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::netns::isolated;
 use crate::support::proxy::{self, KdcProxy};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 

@@ -26,5 +26,7 @@ mod kinit;
 mod kpasswd;
 mod off_network;
 mod realms;
+mod recorded;
 mod reuse;
+mod table;
 mod units;

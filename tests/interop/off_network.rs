@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::office::{Office, Way};
+use crate::recorded::isolated;
 use crate::support::nameserver::SilentNameServer;
-use crate::support::netns::isolated;
 use crate::support::realm::{PASSWORD, SERVICE};
 
 const LIMIT: Duration = Duration::from_millis(500);

@@ -1,11 +1,13 @@
 //! The usual scene: one realm, one proxy in front of it, one laptop.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::proxy::{KdcProxy, Maker, Route};
-use crate::support::realm::{Preauth, Realm};
+use crate::support::realm::{More, Preauth, Realm};
 
 /// The realm of most tests.
 pub(crate) const REALM: &str = "EXAMPLE.COM";
@@ -43,7 +45,8 @@ pub(crate) struct Office {
     pub(crate) proxy: KdcProxy,
     pub(crate) realm: Realm,
     pub(crate) way: Way,
-    _dir: TempDir,
+    #[allow(dead_code)]
+    dir: TempDir,
 }
 
 impl Office {
@@ -56,6 +59,18 @@ impl Office {
     pub(crate) fn with(way: Way, maker: Maker, preauth: Preauth) -> Office {
         let dir = tempfile::tempdir().unwrap();
         let realm = Realm::start(dir.path(), REALM, HOST, preauth);
+        Office::of(way, maker, realm, dir)
+    }
+
+    /// Opens with the program, `loopkdc gateway` and a realm that has `more`.
+    pub(crate) fn furnished(more: More) -> Office {
+        let dir = tempfile::tempdir().unwrap();
+        let realm = Realm::with(dir.path(), REALM, HOST, Preauth::Spake, more);
+        Office::of(Way::Udp, Maker::Ours, realm, dir)
+    }
+
+    /// Opens with this realm, whose files are in `dir`.
+    fn of(way: Way, maker: Maker, realm: Realm, dir: TempDir) -> Office {
         let proxy = KdcProxy::of(maker, dir.path(), PORT, &[Route::to(&realm)]);
         let (loopkdc, client) = match way {
             Way::Native => (None, Client::by_native_kkdcp(dir.path(), &[REALM], &proxy)),
@@ -70,7 +85,7 @@ impl Office {
             proxy,
             realm,
             way,
-            _dir: dir,
+            dir,
         };
         if way == Way::Tcp {
             office
@@ -78,6 +93,11 @@ impl Office {
                 .also("[libdefaults]\n udp_preference_limit = 1\n");
         }
         office
+    }
+
+    /// A folder for what a test needs.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 
@@ -89,7 +109,7 @@ macro_rules! every_way {
             #[allow(unused_imports, reason = "a body may need nothing of its module")]
             use super::*;
             use $crate::office::{Office, Way};
-            use $crate::support::netns::isolated;
+            use $crate::recorded::isolated;
             use $crate::support::proxy::Maker;
             use $crate::support::realm::Preauth;
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tempfile::tempdir;
 
 use crate::office::Way;
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
+use crate::table::{About, Software, comes_through};
 
 #[test]
 fn two_realms_behind_two_proxies() {
@@ -108,6 +109,8 @@ fn cross_realm(way: Way, maker: Maker) {
         .run("klist", &[])
         .says("krbtgt/SECOND.EXAMPLE@FIRST.EXAMPLE");
     second.kdc.wait_for("host/a.example.com@SECOND.EXAMPLE");
+    let what = "TGS: a ticket of another realm";
+    comes_through(About::Exchanges, what, &[Software::mit()]);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tempfile::tempdir;
 
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::{Loopkdc, stanza};
-use crate::support::netns::isolated;
 use crate::support::proxy::{self, KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 use crate::support::relay::Relay;

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use tempfile::tempdir;
 
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 

@@ -8,7 +8,7 @@ use super::client::{Client, Outcome};
 
 /// Runs one of Heimdal's programs, which Debian can't have installed beside MIT's.
 pub(crate) fn heimdal(client: &Client, program: &str, args: &[&str], typed: &[&str]) -> Outcome {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heimdal/usr");
+    let root = root();
     let binary = root.join("bin").join(format!("{program}.heimdal"));
     assert!(
         binary.exists(),
@@ -23,6 +23,11 @@ pub(crate) fn heimdal(client: &Client, program: &str, args: &[&str], typed: &[&s
         .args(args)
         .env("LD_LIBRARY_PATH", libraries(&root));
     client.finish(command, typed)
+}
+
+/// Where tests/run unpacks them.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("heimdal/usr")
 }
 
 /// `lib/x86_64-linux-gnu`, or what this machine's kind is called.

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Set in the environment of the second run.
+/// Set in the environment of the second run, to the test's name.
 const INSIDE: &str = "LOOPKDC_TEST_INSIDE";
 
 /// The only name server known inside. Nobody listens there unless a test does.
@@ -22,15 +22,19 @@ pub(crate) const NAME_SERVER: &str = "127.0.0.53";
 /// To be called from a `#[test]` function with a closure: the closure's type tells the name of the
 /// test that is to be run again.
 pub(crate) fn isolated<F: FnOnce()>(body: F) {
+    isolated_as(&test_name::<F>(), body);
+}
+
+/// The same for a test of this name.
+pub(crate) fn isolated_as(name: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         furnish();
         return body();
     }
-    let name = test_name::<F>();
     let output = unshare()
         .arg(env::current_exe().unwrap())
-        .args(["--exact", &name, "--include-ignored", "--nocapture"])
-        .env(INSIDE, "1")
+        .args(["--exact", name, "--include-ignored", "--nocapture"])
+        .env(INSIDE, name)
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
         .output()
@@ -44,8 +48,8 @@ pub(crate) fn isolated<F: FnOnce()>(body: F) {
     eprint!("{cried}");
 }
 
-/// `crate::module::test::{{closure}}` without its first and last part.
-fn test_name<F>() -> String {
+/// The name of the test that `F` is a closure of: `crate::module::test::{{closure}}` without its first and last part.
+pub(crate) fn test_name<F>() -> String {
     let full = type_name::<F>().trim_end_matches("::{{closure}}");
     let (_, name) = full.split_once("::").expect("a closure inside a test");
     name.to_owned()
@@ -74,6 +78,11 @@ fn furnish() {
         fs::rename(&own, &file).unwrap();
     }
     bind_over(&file, Path::new("/etc/resolv.conf"));
+}
+
+/// The name of the test that runs here.
+pub(crate) fn name() -> String {
+    env::var(INSIDE).expect("inside")
 }
 
 /// Puts `file` in the place of `target`, in this mount namespace only.

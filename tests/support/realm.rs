@@ -38,16 +38,45 @@ pub(crate) enum Preauth {
     Timestamp,
 }
 
+/// What a realm has beside what all have.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct More<'a> {
+    /// Lines of the realm's stanza in kdc.conf.
+    pub(crate) stanza: &'a str,
+    /// Sections of kdc.conf.
+    pub(crate) kdc: &'a str,
+    /// Sections of the krb5.conf that its servers read.
+    pub(crate) krb5: &'a str,
+    /// kadm5.acl.
+    pub(crate) acl: &'a str,
+    /// Lines for kadmin.local before the servers start.
+    pub(crate) admin: &'a str,
+}
+
 impl Realm {
     /// Makes the realm in a folder of its own under `dir` and starts it on 127.0.0.`host`.
     pub(crate) fn start(dir: &Path, name: &'static str, host: u8, preauth: Preauth) -> Realm {
+        Realm::with(dir, name, host, preauth, More::default())
+    }
+
+    /// The same with `more`.
+    pub(crate) fn with(
+        dir: &Path,
+        name: &'static str,
+        host: u8,
+        preauth: Preauth,
+        more: More,
+    ) -> Realm {
         let dir = dir.join(name);
         fs::create_dir(&dir).unwrap();
         let address = Ipv4Addr::new(127, 0, 0, host);
-        fs::write(dir.join("kdc.conf"), kdc_conf(&dir, name, address)).unwrap();
-        fs::write(dir.join("krb5.conf"), krb5_conf(name, preauth)).unwrap();
-        fs::write(dir.join("kadm5.acl"), "").unwrap();
+        let kdc = kdc_conf(&dir, name, address, more);
+        fs::write(dir.join("kdc.conf"), kdc).unwrap();
+        let krb5 = krb5_conf(name, preauth) + more.krb5;
+        fs::write(dir.join("krb5.conf"), krb5).unwrap();
+        fs::write(dir.join("kadm5.acl"), more.acl).unwrap();
         populate(&dir);
+        admin(&dir, more.admin);
         let kdc = Process::start(
             &format!("krb5kdc of {name}"),
             command(&dir, "krb5kdc").arg("-n"),
@@ -160,8 +189,9 @@ fn krb5_conf(name: &str, preauth: Preauth) -> String {
     format!("[libdefaults]\n default_realm = {name}\n dns_lookup_kdc = false\n {groups}\n")
 }
 
-fn kdc_conf(dir: &Path, name: &str, address: Ipv4Addr) -> String {
+fn kdc_conf(dir: &Path, name: &str, address: Ipv4Addr, more: More) -> String {
     let dir = dir.display();
+    let More { stanza, kdc, .. } = more;
     format!(
         "[kdcdefaults]\n kdc_listen = {address}:88\n kdc_tcp_listen = {address}:88\n\
          [logging]\n kdc = STDERR\n admin_server = STDERR\n default = STDERR\n\
@@ -169,6 +199,6 @@ fn kdc_conf(dir: &Path, name: &str, address: Ipv4Addr) -> String {
          database_name = {dir}/principal\n key_stash_file = {dir}/stash\n\
          acl_file = {dir}/kadm5.acl\n supported_enctypes = aes256-cts:normal\n\
          kadmind_listen = {address}:749\n kpasswd_listen = {address}:464\n\
-         default_principal_flags = +preauth\n max_renewable_life = 7d\n }}\n"
+         default_principal_flags = +preauth\n max_renewable_life = 7d\n{stanza}\n }}\n{kdc}\n"
     )
 }

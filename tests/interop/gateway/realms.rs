@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Home, configuration};
 use crate::office::{HOST, REALM};
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::{Loopkdc, stanza};
-use crate::support::netns::isolated;
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
 /// Passwords are changed inside only: the user reads that it is forbidden, not that something is broken.

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::{Home, configuration, served};
 use crate::office::{HOST, REALM};
+use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::https;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::netns::isolated;
+use crate::support::netns;
 use crate::support::process::PATIENCE;
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
@@ -94,7 +95,8 @@ fn has_lines(file: &Path, count: usize) {
 /// The files are renamed one after the other, while clients of both kinds log in without a pause.
 #[test]
 fn a_certificate_is_replaced_under_load() {
-    isolated(|| {
+    // One of the clients reaches the gateway without the program.
+    netns::isolated(|| {
         let home = Home::new();
         let dir = home.dir.path();
         let realm = Realm::start(dir, REALM, HOST, Preauth::Timestamp);

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use super::{Home, configuration, served};
 use crate::office::{HOST, REALM};
+use crate::recorded::isolated;
 use crate::support::authority::Authority;
 use crate::support::client::Client;
 use crate::support::https::{self, Site};
-use crate::support::netns::isolated;
 use crate::support::process::PATIENCE;
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 

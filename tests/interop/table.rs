@@ -1,0 +1,195 @@
+//! The table "What comes through" in the README: each test that passes says what it has shown, and here it is compared.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{heimdal, netns};
+
+/// The lines of the README between which the table stands.
+const MARKS: [&str; 2] = [
+    "<!-- The interop tests write this table. -->\n",
+    "<!-- End of what they write. -->\n",
+];
+/// Set to write the README instead of comparing it.
+const WRITE: &str = "WRITE_TABLE";
+/// What ends the name of a test that is done several ways.
+const WAYS: [&str; 2] = ["::gateway::", "::kdcproxy::"];
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum About {
+    Clients,
+    Kdcs,
+    Exchanges,
+    /// RFC 3244.
+    Passwords,
+    /// RFC 4559.
+    Web,
+    /// RFC 5896.
+    Delegation,
+    /// RFC 8129.
+    Indicators,
+}
+
+impl About {
+    const ALL: [(About, &'static str); 7] = [
+        (About::Clients, "Clients"),
+        (About::Kdcs, "KDCs"),
+        (About::Exchanges, "Exchanges"),
+        (About::Passwords, "Passwords (RFC 3244)"),
+        (About::Web, "Web logins (RFC 4559)"),
+        (About::Delegation, "Delegation by policy (RFC 5896)"),
+        (About::Indicators, "Authentication indicators (RFC 8129)"),
+    ];
+}
+
+/// A program that a test ran, with its version.
+pub(crate) struct Software(String);
+
+impl Software {
+    /// A Debian package, with the version of what is packaged: `1.20.1` of `1.20.1-2+deb12u4`.
+    pub(crate) fn debian(name: &str, package: &str) -> Software {
+        Software(format!("{name} {}", upstream(&installed(package))))
+    }
+
+    /// One of which Debian replaces the version within a release: its first number, which may have grown since.
+    pub(crate) fn rolling(name: &str, package: &str) -> Software {
+        let version = installed(package);
+        let version = upstream(&version);
+        let major = version.split('.').next().unwrap();
+        Software(format!("{name} {major}{ROLLING}"))
+    }
+
+    /// Anything else.
+    pub(crate) fn other(name: &str, version: &str) -> Software {
+        Software(format!("{name} {version}"))
+    }
+
+    /// The one whose packages tests/run unpacks without installing them: its changelog begins with the version.
+    pub(crate) fn heimdal() -> Software {
+        let changelog = heimdal::root().join("share/doc/heimdal-clients/changelog.Debian.gz");
+        let output = Command::new("zcat").arg(changelog).output().unwrap();
+        let changelog = String::from_utf8_lossy(&output.stdout);
+        let version = changelog.split(['(', ')']).nth(1).unwrap();
+        Software(format!("Heimdal {}", upstream(version)))
+    }
+
+    pub(crate) fn mit() -> Software {
+        Software::debian("MIT", "krb5-user")
+    }
+}
+
+/// Behind a version that does not have to be the newest.
+const ROLLING: &str = " or later";
+
+fn installed(package: &str) -> String {
+    let output = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Version}", package])
+        .output()
+        .unwrap();
+    let version = String::from_utf8(output.stdout).unwrap();
+    assert!(!version.is_empty(), "{package}: tests/run installs it");
+    version
+}
+
+/// Without epoch, Debian's revision, and what says that files were left out.
+fn upstream(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let version = version.rsplit_once('-').map_or(version, |(first, _)| first);
+    let end = version.find(['+', '~']).unwrap_or(version.len());
+    let version = &version[..end];
+    version.find(".git").map_or(version, |end| &version[..end])
+}
+
+/// The test that runs here has shown that `what` comes through, to be said at its end.
+pub(crate) fn comes_through(about: About, what: &str, with: &[Software]) {
+    let test = netns::name();
+    let shown = WAYS.iter().find_map(|way| test.split_once(way));
+    let shown = shown.map_or(&*test, |(name, _)| name);
+    let with: Vec<&str> = with.iter().map(|one| &*one.0).collect();
+    let row = format!("| {what} | {} | `{shown}` |\n", with.join(", "));
+    fs::create_dir_all(rows()).unwrap();
+    fs::write(
+        rows().join(test.replace("::", ".")),
+        format!("{about:?}\n{row}"),
+    )
+    .unwrap();
+}
+
+fn rows() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("comes-through")
+}
+
+/// The table of the rows that were written since the folder was emptied.
+fn table() -> String {
+    let mut shown: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in fs::read_dir(rows()).expect("tests/run runs the others before") {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let (about, row) = text.split_once('\n').unwrap();
+        shown
+            .entry(about.to_owned())
+            .or_default()
+            .push(row.to_owned());
+    }
+    let mut table = String::from("| what | with | test |\n|---|---|---|\n");
+    for (about, title) in About::ALL {
+        let mut rows = shown.remove(&format!("{about:?}")).unwrap_or_default();
+        rows.sort();
+        rows.dedup();
+        assert!(
+            !rows.is_empty(),
+            "no test has shown anything about {about:?}"
+        );
+        table.push_str(&format!("| **{title}** | | |\n{}", rows.concat()));
+    }
+    table
+}
+
+/// The digits before [`ROLLING`] left out.
+fn without_rolling_versions(table: &str) -> String {
+    let mut parts = table.split(ROLLING).peekable();
+    let mut kept = String::new();
+    while let Some(part) = parts.next() {
+        let ends_in_version = parts.peek().is_some();
+        kept.push_str(match ends_in_version {
+            true => part.trim_end_matches(|c: char| c.is_ascii_digit()),
+            false => part,
+        });
+    }
+    kept
+}
+
+/// The README has a row for each test that passed, and no other.
+#[test]
+#[ignore = "tests/run runs it after all others"]
+fn is_current() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&file).unwrap();
+    let (before, rest) = readme.split_once(MARKS[0]).unwrap();
+    let (written, after) = rest.split_once(MARKS[1]).unwrap();
+    let table = table();
+    if std::env::var_os(WRITE).is_some() {
+        let [begin, end] = MARKS;
+        fs::write(&file, [before, begin, &table, end, after].concat()).unwrap();
+        return;
+    }
+    assert_eq!(
+        without_rolling_versions(written),
+        without_rolling_versions(&table),
+        "to write it: {WRITE}=1 cargo nextest run --run-ignored only table::is_current"
+    );
+}
+
+#[test]
+fn versions_are_those_of_what_is_packaged() {
+    for (version, shown) in [
+        ("1.20.1-2+deb12u4", "1.20.1"),
+        ("2:4.17.12+dfsg-0+deb12u4", "4.17.12"),
+        ("7.8.git20221117.28daf24+dfsg-2", "7.8"),
+        ("17.0.21.1+2-1~deb12u1", "17.0.21.1"),
+    ] {
+        assert_eq!(upstream(version), shown);
+    }
+}
