@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{heimdal, netns};
+use crate::support::{netns, unpacked};
 
 /// The lines of the README between which the table stands.
 const MARKS: [&str; 2] = [
@@ -67,13 +67,14 @@ impl Software {
         Software(format!("{name} {version}"))
     }
 
-    /// The one whose packages tests/run unpacks without installing them: its changelog begins with the version.
+    /// One whose package tests/run unpacks, in this group, without installing it.
+    pub(crate) fn unpacked(name: &str, group: &str, package: &str) -> Software {
+        let version = unpacked::version(group, package);
+        Software(format!("{name} {}", upstream(&version)))
+    }
+
     pub(crate) fn heimdal() -> Software {
-        let changelog = heimdal::root().join("share/doc/heimdal-clients/changelog.Debian.gz");
-        let output = Command::new("zcat").arg(changelog).output().unwrap();
-        let changelog = String::from_utf8_lossy(&output.stdout);
-        let version = changelog.split(['(', ')']).nth(1).unwrap();
-        Software(format!("Heimdal {}", upstream(version)))
+        Software::unpacked("Heimdal", "heimdal", "heimdal-clients")
     }
 
     pub(crate) fn mit() -> Software {

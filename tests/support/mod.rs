@@ -18,3 +18,4 @@ pub(crate) mod proxy;
 pub(crate) mod realm;
 pub(crate) mod relay;
 pub(crate) mod trap;
+pub(crate) mod unpacked;
