@@ -17,6 +17,7 @@ mod support;
 
 #[macro_use]
 mod office;
+mod clients;
 mod differences;
 mod discovery;
 mod gateway;

@@ -75,6 +75,12 @@ impl Client {
         self.config = format!("{}{}:", self.config, path.display());
     }
 
+    /// The files it reads, in the order of their weight.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.config.split_terminator(':');
+        files.map(Path::new)
+    }
+
     /// Runs a command line; `typed` is what the user types, a line for each prompt.
     pub(crate) fn run(&self, line: &str, typed: &[&str]) -> Outcome {
         let mut words = line.split_whitespace();

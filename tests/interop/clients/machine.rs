@@ -1,0 +1,94 @@
+//! The machine that a test runs on, as its programs see it: its users, its krb5.conf and its PAM services.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::office::Office;
+use crate::support::client::Client;
+use crate::support::netns::bind_over;
+use crate::support::unpacked;
+
+/// The user `user` of the machine, who is also a principal of the realm, as is `expired`.
+pub(crate) const USER_ID: u32 = 20_000;
+const ACCOUNTS: [(&str, u32); 4] = [
+    ("root", 0),
+    ("user", USER_ID),
+    ("expired", 20_001),
+    // Whose rights sshd takes before anybody is let in.
+    ("sshd", 20_002),
+];
+/// The group that tests/run unpacks.
+const GROUP: &str = "login";
+
+/// Gives this mount namespace the office's krb5.conf, the users' accounts, homes for them, and an empty /run.
+pub(crate) fn furnish(office: &Office) {
+    let dir = office.dir().join("machine");
+    fs::create_dir(&dir).unwrap();
+    replace(&dir, "/etc/krb5.conf", &krb5_conf(&office.client));
+    let accounts = |line: &dyn Fn(&str, u32) -> String| -> String {
+        let lines = ACCOUNTS.iter().map(|(name, id)| line(name, *id));
+        lines.collect()
+    };
+    let passwd = accounts(&|name, id| format!("{name}:x:{id}:{id}::/home/{name}:/bin/sh\n"));
+    replace(&dir, "/etc/passwd", &passwd);
+    replace(
+        &dir,
+        "/etc/group",
+        &accounts(&|name, id| format!("{name}:x:{id}:\n")),
+    );
+    // A password that nobody has: the accounts are not locked, which would keep sshd from letting them in.
+    replace(
+        &dir,
+        "/etc/shadow",
+        &accounts(&|name, _| format!("{name}:*:19000::::::\n")),
+    );
+    for empty in ["/home", "/run"] {
+        mount_empty(empty);
+    }
+    for (name, id) in ACCOUNTS {
+        let home = Path::new("/home").join(name);
+        fs::create_dir(&home).unwrap();
+        chown(&home, Some(id), Some(id)).unwrap();
+    }
+}
+
+/// Makes `lines` the PAM service `name`, and the only one of this mount namespace.
+pub(crate) fn pam_service(office: &Office, name: &str, lines: &str) {
+    let dir = office.dir().join("machine/pam.d");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join(name), lines).unwrap();
+    bind_over(&dir, Path::new("/etc/pam.d"));
+}
+
+/// libpam-krb5's module.
+pub(crate) fn pam_krb5() -> PathBuf {
+    let module = "security/pam_krb5.so";
+    unpacked::folder_with(&unpacked::root(GROUP).join("lib"), module).join(module)
+}
+
+/// OpenSSH's server.
+pub(crate) fn sshd() -> PathBuf {
+    unpacked::file(GROUP, "usr/sbin/sshd")
+}
+
+/// One file that says what the client's files say.
+fn krb5_conf(client: &Client) -> String {
+    let files = client.files().map(|file| fs::read_to_string(file).unwrap());
+    files.collect()
+}
+
+fn replace(dir: &Path, target: &str, text: &str) {
+    let target = Path::new(target);
+    let file = dir.join(target.file_name().unwrap());
+    fs::write(&file, text).unwrap();
+    bind_over(&file, target);
+}
+
+fn mount_empty(path: &str) {
+    let status = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", path])
+        .status();
+    assert!(status.unwrap().success(), "{path}");
+}

@@ -1,0 +1,4 @@
+//! Clients other than MIT's and Heimdal's own: languages' libraries, and what lets users in at a machine's door.
+
+mod machine;
+mod pam;
