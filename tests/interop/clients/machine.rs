@@ -24,23 +24,22 @@ const GROUP: &str = "login";
 
 /// Gives this mount namespace the office's krb5.conf, the users' accounts, homes for them, and an empty /run.
 pub(crate) fn furnish(office: &Office) {
-    let dir = office.dir().join("machine");
-    fs::create_dir(&dir).unwrap();
-    replace(&dir, "/etc/krb5.conf", &krb5_conf(&office.client));
+    fs::create_dir(office.dir().join("machine")).unwrap();
+    replace(office, "/etc/krb5.conf", &krb5_conf(&office.client));
     let accounts = |line: &dyn Fn(&str, u32) -> String| -> String {
         let lines = ACCOUNTS.iter().map(|(name, id)| line(name, *id));
         lines.collect()
     };
     let passwd = accounts(&|name, id| format!("{name}:x:{id}:{id}::/home/{name}:/bin/sh\n"));
-    replace(&dir, "/etc/passwd", &passwd);
+    replace(office, "/etc/passwd", &passwd);
     replace(
-        &dir,
+        office,
         "/etc/group",
         &accounts(&|name, id| format!("{name}:x:{id}:\n")),
     );
     // A password that nobody has: the accounts are not locked, which would keep sshd from letting them in.
     replace(
-        &dir,
+        office,
         "/etc/shadow",
         &accounts(&|name, _| format!("{name}:*:19000::::::\n")),
     );
@@ -79,9 +78,13 @@ fn krb5_conf(client: &Client) -> String {
     files.collect()
 }
 
-fn replace(dir: &Path, target: &str, text: &str) {
+/// Puts a file of this text in the place of `target`, in this mount namespace only.
+pub(crate) fn replace(office: &Office, target: &str, text: &str) {
     let target = Path::new(target);
-    let file = dir.join(target.file_name().unwrap());
+    let file = office
+        .dir()
+        .join("machine")
+        .join(target.file_name().unwrap());
     fs::write(&file, text).unwrap();
     bind_over(&file, target);
 }
