@@ -1,6 +1,6 @@
 //! The usual scene: one realm, one proxy in front of it, one laptop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -93,6 +93,16 @@ impl Office {
                 .also("[libdefaults]\n udp_preference_limit = 1\n");
         }
         office
+    }
+
+    /// The key of a service, in a file of its own.
+    pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
+        let file = self.dir().join(principal.replace('/', "."));
+        let said = self
+            .realm
+            .admin(&format!("ktadd -k {} {principal}", file.display()));
+        assert!(said.contains("added to keytab"), "{said}");
+        file
     }
 
     /// A folder for what a test needs.

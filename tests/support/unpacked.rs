@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where tests/run unpacks the group `name`.
+/// Where tests/run unpacks the group `name`, and where other files of this name are that tests share.
 pub(crate) fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }

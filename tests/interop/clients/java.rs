@@ -1,0 +1,91 @@
+//! Java's own implementation, as JAAS and GSS offer it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::machine;
+use crate::office::{Office, REALM};
+use crate::recorded::isolated;
+use crate::support::client::Outcome;
+use crate::support::realm::{More, PASSWORD, SERVICE};
+use crate::table::{About, Software, comes_through};
+
+/// Debian's package, by its name and by the folder that it makes.
+const PACKAGE: &str = "openjdk-17-jdk-headless";
+const FOLDER: &str = "java-17-openjdk-";
+const USER: &str = "user@EXAMPLE.COM";
+
+fn office() -> Office {
+    let mut office = Office::furnished(More::default());
+    let default = format!("[libdefaults]\n default_realm = {REALM}\n");
+    office.client.also(&default);
+    // Java reads one file.
+    machine::furnish(&office);
+    office
+}
+
+/// Runs the program from its source: Java compiles it in memory.
+fn login(office: &Office, args: &[&str]) -> Outcome {
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/interop/programs/Login.java"
+    );
+    let mut command = Command::new(java());
+    command.arg(source).args(args);
+    office.client.finish(command, &[])
+}
+
+fn java() -> PathBuf {
+    let all = fs::read_dir("/usr/lib/jvm").expect("tests/run installs it");
+    let mut all = all.map(|entry| entry.unwrap());
+    let folder = all.find(|entry| entry.file_name().to_string_lossy().starts_with(FOLDER));
+    folder.expect(PACKAGE).path().join("bin/java")
+}
+
+fn shown(what: &str) {
+    let with = [Software::rolling("OpenJDK", PACKAGE)];
+    comes_through(About::Clients, what, &with);
+}
+
+#[test]
+fn login_and_a_context_with_a_service() {
+    isolated(|| {
+        let office = office();
+        let keytab = office.keytab(SERVICE);
+        let args = [USER, PASSWORD, SERVICE, keytab.to_str().unwrap()];
+        let login = login(&office, &args).succeeds();
+        login
+            .says("ticket of krbtgt/EXAMPLE.COM@EXAMPLE.COM")
+            .says("host/a.example.com@EXAMPLE.COM was called by user@EXAMPLE.COM")
+            .says("ticket of host/a.example.com@EXAMPLE.COM");
+        shown("Java: login by JAAS, and a context with a service by GSS");
+    });
+}
+
+#[test]
+fn wrong_password() {
+    isolated(|| {
+        let office = office();
+        login(&office, &[USER, "battery staple"])
+            .fails_with("Pre-authentication information was invalid (24)");
+        let user = office.realm.admin("getprinc user");
+        assert!(user.contains("Failed password attempts: 1"), "{user}");
+        shown("Java: a wrong password, counted once");
+    });
+}
+
+/// What it says of the reset that ends its attempt (left without an answer it waits for 90 seconds).
+#[test]
+fn tunnel_down() {
+    isolated(|| {
+        let mut office = office();
+        office.proxy.process.terminate();
+        let login = login(&office, &[USER, PASSWORD]);
+        login
+            .fails_with("login: Connection reset")
+            .within(Duration::from_secs(15));
+        shown("Java: with the tunnel down, that there is no KDC");
+    });
+}
