@@ -1,5 +1,6 @@
 //! Clients other than MIT's and Heimdal's own: languages' libraries, and what lets users in at a machine's door.
 
+mod gokrb5;
 mod java;
 mod machine;
 mod pam;
