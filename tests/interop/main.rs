@@ -29,5 +29,6 @@ mod off_network;
 mod realms;
 mod recorded;
 mod reuse;
+mod servers;
 mod table;
 mod units;
