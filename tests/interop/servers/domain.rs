@@ -14,9 +14,9 @@ use crate::support::process::Process;
 use crate::table::Software;
 
 /// The domain's realm.
-pub(super) const REALM: &str = "AD.EXAMPLE";
+pub(crate) const REALM: &str = "AD.EXAMPLE";
 /// Of `user`, of `chief`, who is one of the domain's administrators, and of `joiner`, who is in 600 groups.
-pub(super) const PASSWORD: &str = "Correct.Horse.1";
+pub(crate) const PASSWORD: &str = "Correct.Horse.1";
 /// What smb.conf says too.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 90);
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/programs");
@@ -28,16 +28,16 @@ const MAKING: [&str; 3] = [
 ];
 
 /// A running domain controller, and a laptop that reaches it through the tunnel.
-pub(super) struct Domain {
+pub(crate) struct Domain {
     _samba: Process,
-    pub(super) site: Site,
+    pub(crate) site: Site,
     configuration: PathBuf,
     dir: TempDir,
 }
 
 impl Domain {
     /// Starts a copy of the domain, which is provisioned by the first test that needs it.
-    pub(super) fn start() -> Domain {
+    pub(crate) fn start() -> Domain {
         let dir = tempfile::tempdir().unwrap();
         let own = dir.path().join("domain");
         run(Command::new("cp").arg("-a").arg(provisioned()).arg(&own));
@@ -61,7 +61,7 @@ impl Domain {
     }
 
     /// Writes the keys of an account into a file, as an administrator does for a machine.
-    pub(super) fn keytab(&self, principal: &str) -> PathBuf {
+    pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
         let file = self.dir.path().join("keytab");
         run(Command::new("samba-tool")
             .args(["domain", "exportkeytab", "--principal", principal])
@@ -73,7 +73,7 @@ impl Domain {
 }
 
 /// Samba, as the README names it.
-pub(super) fn software() -> Software {
+pub(crate) fn software() -> Software {
     Software::debian("Samba AD DC", "samba")
 }
 

@@ -8,12 +8,12 @@ use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::proxy::{KdcProxy, Maker, Route};
 
-mod domain;
+pub(crate) mod domain;
 mod samba;
 
 /// The laptop, and the gateway of a realm whose servers are at one address.
-struct Site {
-    client: Client,
+pub(crate) struct Site {
+    pub(crate) client: Client,
     _loopkdc: Loopkdc,
     _gateway: KdcProxy,
 }
