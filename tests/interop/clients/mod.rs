@@ -1,6 +1,7 @@
 //! Clients other than MIT's and Heimdal's own: languages' libraries, and what lets users in at a machine's door.
 
 mod gokrb5;
+mod gssapi;
 mod impacket;
 mod java;
 mod machine;
