@@ -10,7 +10,7 @@ use crate::support::client::Client;
 use crate::support::heimdal::heimdal;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::proxy::{KdcProxy, Route};
-use crate::support::realm::{PASSWORD, Preauth, Realm};
+use crate::support::realm::{More, PASSWORD, Preauth, Realm, SERVICE};
 use crate::support::relay::Relay;
 use crate::table::{About, Software, comes_through};
 
@@ -36,6 +36,43 @@ fn kinit_and_kpasswd() {
         kinit(NEW).succeeds();
         let what = "Heimdal: `kinit` and `kpasswd`, and a wrong password";
         comes_through(About::Clients, what, &[Software::heimdal()]);
+    });
+}
+
+#[test]
+fn service_ticket() {
+    isolated(|| {
+        let mut office = Office::furnished(More::default());
+        office.client.also(DEFAULT_REALM);
+        let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
+        heimdal(&office.client, "kinit", &args, &[PASSWORD]).succeeds();
+        let kgetcred = |service: &str| heimdal(&office.client, "kgetcred", &[service], &[]);
+        kgetcred(SERVICE).succeeds();
+        office.client.run("klist", &[]).says(SERVICE);
+        let unknown = kgetcred("host/nowhere@EXAMPLE.COM");
+        // The KDC's e-text.
+        unknown.fails_with("LOOKING_UP_SERVER");
+        let what = "Heimdal: `kgetcred`";
+        comes_through(About::Clients, what, &[Software::heimdal()]);
+    });
+}
+
+/// It asks as RFC 3244 has it (version 0xff80), and after any refusal as those before had it (version 1).
+#[test]
+fn both_versions_of_kpasswd() {
+    isolated(|| {
+        let mut office = Office::furnished(More::default());
+        office.client.also(DEFAULT_REALM);
+        let typed = [PASSWORD, "short", "short"];
+        let kpasswd = heimdal(&office.client, "kpasswd", &["strict@EXAMPLE.COM"], &typed);
+        kpasswd.says("New password is too short");
+        for request in ["setpw request from", "chpw request from"] {
+            office.realm.kadmind.wait_for(request);
+        }
+        assert_eq!(office.realm.kadmind.count("pw request from"), 2);
+        assert_eq!(office.realm.key_version("strict"), 1);
+        let what = "Heimdal: a refused password, asked for in both versions of the protocol";
+        comes_through(About::Passwords, what, &[Software::heimdal()]);
     });
 }
 
