@@ -5,5 +5,6 @@ mod gssapi;
 mod impacket;
 mod java;
 mod machine;
+mod mit;
 mod pam;
 mod ssh;
