@@ -89,9 +89,18 @@ pub(crate) fn replace(office: &Office, target: &str, text: &str) {
     bind_over(&file, target);
 }
 
-fn mount_empty(path: &str) {
-    let status = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", path])
-        .status();
-    assert!(status.unwrap().success(), "{path}");
+/// Puts an empty folder in the place of this one, in this mount namespace only.
+pub(crate) fn mount_empty(path: &str) {
+    mount(&["-t", "tmpfs", "-o", "mode=755", "tmpfs", path]);
+}
+
+/// Adds to a folder what is in another, in this mount namespace only.
+pub(crate) fn mount_over(added: &Path, path: &str) {
+    let layers = format!("lowerdir={}:{path}", added.display());
+    mount(&["-t", "overlay", "-o", &layers, "overlay", path]);
+}
+
+fn mount(args: &[&str]) {
+    let status = Command::new("mount").args(args).status();
+    assert!(status.unwrap().success(), "mount {args:?}");
 }

@@ -8,3 +8,4 @@ mod machine;
 mod mit;
 mod pam;
 mod ssh;
+mod sssd;
