@@ -6,6 +6,7 @@ mod impacket;
 mod java;
 mod machine;
 mod mit;
+mod nfs;
 mod pam;
 mod ssh;
 mod sssd;
