@@ -20,12 +20,13 @@ use crate::table::{About, Software, comes_through};
 const GROUP: &str = "sssd";
 /// The PAM service of these tests.
 const SERVICE: &str = "desk";
-/// As the README has it for whoever uses SSSD.
+/// As the README has it for whoever uses SSSD, but that tickets end with the test.
 const CONFIGURATION: &str = "\
     [sssd]\nservices = pam\ndomains = example\n\
     [pam]\npam_verbosity = 2\n\
     [domain/example]\nid_provider = files\nauth_provider = krb5\ncache_credentials = true\n\
-    krb5_realm = EXAMPLE.COM\nkrb5_server = 127.0.0.1\nkrb5_use_kdcinfo = false\nkrb5_auth_timeout = 15\n";
+    krb5_realm = EXAMPLE.COM\nkrb5_server = 127.0.0.1\nkrb5_use_kdcinfo = false\nkrb5_auth_timeout = 15\n\
+    krb5_ccname_template = FILE:%h/ccache\n";
 /// Folders that its packages have below /var/lib/sss.
 const FOLDERS: [&str; 5] = [
     "db",
