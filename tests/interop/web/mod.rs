@@ -1,5 +1,6 @@
 //! Web logins by ticket (RFC 4559): Apache with mod_auth_gssapi, reached by curl and by Chromium.
 
+mod delegation;
 mod login;
 
 use std::fs::{self, Permissions};
