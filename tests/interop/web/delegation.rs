@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::tempdir;
 
-use super::{AS_TYPED, Intranet, WebServer, curl, software};
+use super::{AS_TYPED, Intranet, WebServer, curl, has_credentials, with_curl};
 use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
@@ -18,11 +18,7 @@ const WWW: &str = "http://www.example.com/";
 
 /// Whether the web server has credentials of `user` after a login with `--delegation` of this kind.
 fn hands_over(client: &Client, kind: &str, user: &str, page: &str) -> bool {
-    let seen = curl(client, &["--delegation", kind, page]).succeeds();
-    let seen = seen.says(&format!("user: {user}<")).text;
-    let has = ["credentials: FILE:", "credentials: (none)"].map(|text| seen.contains(text));
-    assert_ne!(has[0], has[1], "{seen}");
-    has[0]
+    has_credentials(curl(client, &["--delegation", kind, page]), user)
 }
 
 /// What `klist -f` shows below the ticket of `service`.
@@ -37,7 +33,8 @@ fn flags(client: &Client, service: &str) -> String {
 #[test]
 fn klist_shows_who_may_have_credentials() {
     isolated(|| {
-        let Intranet { office, .. } = Intranet::open();
+        let intranet = Intranet::open();
+        let office = &intranet.office;
         let client = &office.client;
         client
             .run("kinit -f user@EXAMPLE.COM", &[PASSWORD])
@@ -58,7 +55,8 @@ fn klist_shows_who_may_have_credentials() {
 #[test]
 fn curl_delegates_by_policy() {
     isolated(|| {
-        let Intranet { office, .. } = Intranet::open();
+        let intranet = Intranet::open();
+        let office = &intranet.office;
         let client = &office.client;
         let user = "user@EXAMPLE.COM";
         client
@@ -86,10 +84,6 @@ fn is_of_use(client: &Client, dir: &Path, user: &str) {
     client.run(&list, &[]).succeeds().says("Flags: Ff");
     let kvno = format!("kvno -c {} {SERVICE}", delegated.display());
     client.run(&kvno, &[]).succeeds().says("kvno = 1");
-}
-
-fn with_curl() -> [Software; 3] {
-    software(Software::debian("curl", "curl"))
 }
 
 /// The path from the user's realm to the server's: who stands behind whom.

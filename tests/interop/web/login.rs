@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
-use super::{Intranet, curl, curl_command, software};
+use super::{Intranet, curl, curl_command, with_curl};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
 use crate::support::realm::PASSWORD;
-use crate::table::{About, Software, comes_through};
+use crate::table::{About, comes_through};
 
 const PAGE: &str = "http://www.example.com/";
 const SERVICE: &str = "HTTP/www.example.com@EXAMPLE.COM";
-
-fn with_curl() -> [Software; 3] {
-    software(Software::debian("curl", "curl"))
-}
 
 #[test]
 fn curl_logs_in_by_ticket() {

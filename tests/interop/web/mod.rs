@@ -1,5 +1,6 @@
 //! Web logins by ticket (RFC 4559): Apache with mod_auth_gssapi, reached by curl and by Chromium.
 
+mod browser;
 mod delegation;
 mod login;
 
@@ -37,7 +38,9 @@ impl WebServer {
         fs::write(own.join("pages/index.html"), PAGE).unwrap();
         fs::create_dir(own.join("delegated")).unwrap();
         let [www, trusted] = ["www", "trusted"].map(|host| site(host, realm));
-        let hosts = format!("127.0.0.1 localhost\n::1 localhost\n{ADDRESS} {www} {trusted}\n");
+        // A line for each, as Chromium makes the service's name from the first name on a line.
+        let hosts =
+            format!("127.0.0.1 localhost\n::1 localhost\n{ADDRESS} {www}\n{ADDRESS} {trusted}\n");
         fs::write(own.join("hosts"), hosts).unwrap();
         bind_over(&own.join("hosts"), Path::new("/etc/hosts"));
         let keytab = own.join("keytab");
@@ -96,10 +99,6 @@ fn configuration(dir: &Path) -> String {
          User www-data\n\
          Group www-data\n\
          Listen {ADDRESS}:80\n\
-         StartServers 1\n\
-         ServerLimit 1\n\
-         ThreadsPerChild 8\n\
-         MaxRequestWorkers 8\n\
          ErrorLog /dev/stderr\n\
          LogFormat \"%{{Host}}i user=%u status=%>s token=%{{Authorization}}i\" line\n\
          CustomLog /dev/stdout line\n\
@@ -140,6 +139,14 @@ impl Intranet {
     }
 }
 
+/// What [`PAGE`] says to `user`: whether the server was handed credentials.
+fn has_credentials(page: Outcome, user: &str) -> bool {
+    let page = page.succeeds().says(&format!("user: {user}<")).text;
+    let [some, none] = ["credentials: FILE:", "credentials: (none)"].map(|it| page.contains(it));
+    assert_ne!(some, none, "{page}");
+    some
+}
+
 /// Runs curl with these arguments; it fails where the server refuses.
 fn curl(client: &Client, args: &[&str]) -> Outcome {
     client.finish(curl_command(args), &[])
@@ -169,4 +176,8 @@ fn software(browser: Software) -> [Software; 3] {
         Software::debian("Apache", "apache2"),
         Software::debian("mod_auth_gssapi", "libapache2-mod-auth-gssapi"),
     ]
+}
+
+fn with_curl() -> [Software; 3] {
+    software(Software::debian("curl", "curl"))
 }
