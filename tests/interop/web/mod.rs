@@ -173,7 +173,7 @@ fn curl_command(args: &[&str]) -> Command {
 fn software(browser: Software) -> [Software; 3] {
     [
         browser,
-        Software::debian("Apache", "apache2"),
+        Software::rolling("Apache", "apache2"),
         Software::debian("mod_auth_gssapi", "libapache2-mod-auth-gssapi"),
     ]
 }
