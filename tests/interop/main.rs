@@ -30,3 +30,4 @@ mod recorded;
 mod reuse;
 mod table;
 mod units;
+mod web;
