@@ -19,6 +19,7 @@ mod support;
 mod office;
 mod differences;
 mod discovery;
+mod exchanges;
 mod gateway;
 mod heimdal;
 mod kdcs;

@@ -75,6 +75,11 @@ impl Client {
         self.config = format!("{}{}:", self.config, path.display());
     }
 
+    /// Where its tickets are.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.join("ccache")
+    }
+
     /// Runs a command line; `typed` is what the user types, a line for each prompt.
     pub(crate) fn run(&self, line: &str, typed: &[&str]) -> Outcome {
         let mut words = line.split_whitespace();
@@ -94,7 +99,7 @@ impl Client {
         bounded.args(command.get_args());
         bounded
             .env("KRB5_CONFIG", self.config.trim_end_matches(':'))
-            .env("KRB5CCNAME", self.dir.join("ccache"))
+            .env("KRB5CCNAME", self.cache())
             .env("KRB5_TRACE", &trace)
             .envs(
                 command
