@@ -1,5 +1,7 @@
 //! What a client can ask a KDC for, beside what is asked every day.
 
+mod fast;
+mod pkinit;
 mod s4u;
 mod tickets;
 
