@@ -1,7 +1,8 @@
 //! What a client can ask a KDC for, beside what is asked every day.
 
 mod fast;
-mod pkinit;
+pub(crate) mod otp;
+pub(crate) mod pkinit;
 mod s4u;
 mod tickets;
 
