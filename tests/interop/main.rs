@@ -22,6 +22,7 @@ mod discovery;
 mod exchanges;
 mod gateway;
 mod heimdal;
+mod indicators;
 mod kdcs;
 mod kinit;
 mod kpasswd;

@@ -17,18 +17,18 @@ use crate::table::Software;
 const GSS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/programs/gss.py");
 
 /// Runs it with these arguments, under the Python for which Debian has packages.
-fn gss(office: &Office, args: &[&str]) -> Outcome {
+pub(crate) fn gss(office: &Office, args: &[&str]) -> Outcome {
     let mut command = Command::new("/usr/bin/python3");
     command.arg(GSS).args(args);
     office.client.finish(command, &[])
 }
 
-fn python_gssapi() -> Software {
+pub(crate) fn python_gssapi() -> Software {
     Software::debian("python3-gssapi", "python3-gssapi")
 }
 
 /// A file of keys, as the host of these services has it.
-fn keytab(office: &Office, services: &[&str]) -> PathBuf {
+pub(crate) fn keytab(office: &Office, services: &[&str]) -> PathBuf {
     let file = office.dir().join("keytab");
     let (path, services) = (file.display(), services.join(" "));
     let said = office
@@ -39,7 +39,7 @@ fn keytab(office: &Office, services: &[&str]) -> PathBuf {
 }
 
 /// Changes these principals, a line of kadmin.local for each.
-fn change(office: &Office, lines: &str) {
+pub(crate) fn change(office: &Office, lines: &str) {
     let said = office.realm.admin(lines);
     let done = said.matches(" created.").count()
         + said.matches(" modified.").count()
