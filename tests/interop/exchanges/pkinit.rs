@@ -73,7 +73,7 @@ fn alternative_name(realm: &str, principal: &[&str]) -> CustomExtension {
     const ID_PKINIT_SAN: [u8; 8] = [0x06, 6, 0x2b, 6, 1, 5, 2, 2];
     let string = |text: &&str| der(0x1b, text.as_bytes());
     let components: Vec<u8> = principal.iter().flat_map(string).collect();
-    // NT-PRINCIPAL; the KDC looks at the strings.
+    // NT-PRINCIPAL, though who reads it looks at the strings alone.
     let name_type = der(0xa0, &der(0x02, &[1]));
     let components = der(0xa1, &der(0x30, &components));
     let name = der(0x30, &[name_type, components].concat());

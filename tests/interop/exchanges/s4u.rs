@@ -19,6 +19,8 @@ use crate::table::{About, Software, comes_through};
 const ALLOWED: &str = "host/b.example.com@EXAMPLE.COM";
 const NOT_ALLOWED: &str = "host/c.example.com@EXAMPLE.COM";
 
+/// What the entries of a realm are made of.
+const SCHEMA: &str = "/usr/share/doc/krb5-kdc-ldap/kerberos.schema.gz";
 const ADMIN: &str = "cn=admin,dc=example";
 const ADMIN_PASSWORD: &str = "not secret";
 
@@ -34,10 +36,10 @@ impl Directory {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
         fs::create_dir(path.join("db")).unwrap();
-        let schema = Command::new("zcat")
-            .arg("/usr/share/doc/krb5-kdc-ldap/kerberos.schema.gz")
-            .output();
-        fs::write(path.join("kerberos.schema"), schema.unwrap().stdout).unwrap();
+        let schema = Command::new("zcat").arg(SCHEMA).output().unwrap().stdout;
+        // Debian's slim images install no documentation.
+        assert!(!schema.is_empty(), "{SCHEMA} is missing");
+        fs::write(path.join("kerberos.schema"), schema).unwrap();
         fs::write(path.join("slapd.conf"), slapd_conf(path)).unwrap();
         fs::write(path.join("password"), stashed(ADMIN_PASSWORD)).unwrap();
         let mut slapd = Command::new("/usr/sbin/slapd");

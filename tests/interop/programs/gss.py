@@ -5,10 +5,9 @@ authentication indicators (RFC 8129) that stand among the attributes of that nam
 """
 
 import argparse
-import os
+import sys
 
 import gssapi
-import gssapi.raw.ext_rfc6680  # noqa: F401: without it a name has no attributes
 
 INDICATORS = b"auth-indicators"
 
@@ -51,6 +50,8 @@ print("initiator:", name)
 if INDICATORS in set(name.attributes):
     for indicator in name.attributes[INDICATORS].values:
         print("indicator:", indicator.decode())
+if acceptor.delegated_creds is None and (args.forward or args.to):
+    sys.exit("nothing was delegated")
 if args.forward:
     acceptor.delegated_creds.store(store={"ccache": args.forward}, overwrite=True)
 if args.to:
