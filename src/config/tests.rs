@@ -1,6 +1,6 @@
 //! The configuration, without files but for certificates.
 
-mod example;
+pub(super) mod example;
 mod listen;
 mod proxies;
 mod realms;
@@ -21,7 +21,7 @@ macro_rules! refused {
     };
 }
 
-use refused;
+pub(super) use refused;
 
 /// A realm that nothing is wrong with.
 const REALM: &str = "[realms.\"A\"]\nproxies = [\"https://p\"]\n";
@@ -47,7 +47,7 @@ fn error_with(text: &str, sources: &Sources) -> String {
     }
 }
 
-fn show(text: &str, broken: super::error::Broken) -> String {
+pub(super) fn show(text: &str, broken: super::error::Broken) -> String {
     broken
         .into_failure(Some((Path::new("f.toml"), text)))
         .to_string()

@@ -135,7 +135,10 @@ impl Setup {
     }
 
     pub fn trusting(mut self, text: &str) -> Self {
-        self.trusted.add(text).unwrap();
+        match text {
+            "unix" => self.trusted.unix = true,
+            network => self.trusted.networks.push(network.parse().unwrap()),
+        }
         self
     }
 

@@ -171,7 +171,7 @@ async fn requests_that_are_refused_cost_as_much() {
 
 #[tokio::test]
 async fn clients_behind_a_trusted_proxy_count_each_for_themselves() {
-    let gateway = Setup::quotas(FEW).trusting("127.0.0.1").start().await;
+    let gateway = Setup::quotas(FEW).trusting("127.0.0.1/32").start().await;
     for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
         let lines = format!("X-Forwarded-For: 203.0.113.1, {client}\r\n");
         let served = served(&gateway, &lines).await;
@@ -282,7 +282,7 @@ async fn log_in(gateway: &Gateway) -> Response {
 async fn wrong_passwords_hold_up_logins_and_nothing_else() {
     for code in [24, 18] {
         let gateway = guesses(Act::Refuse(code))
-            .trusting("127.0.0.1")
+            .trusting("127.0.0.1/32")
             .start()
             .await;
         for _ in 0..2 {
@@ -447,7 +447,7 @@ async fn nobody_takes_all_places_of_a_kdc_even_by_hanging_up() {
         deadline: crate::PATIENCE,
         ..Setup::quotas(quotas)
     };
-    let gateway = setup.trusting("127.0.0.1").start().await;
+    let gateway = setup.trusting("127.0.0.1/32").start().await;
     for asked in 1..=2 {
         let mut one = One::plain(&gateway).await;
         let body = body(Kind::Plain);

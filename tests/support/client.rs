@@ -81,6 +81,11 @@ impl Client {
         files.map(Path::new)
     }
 
+    /// Where its tickets are.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.join("ccache")
+    }
+
     /// Runs a command line; `typed` is what the user types, a line for each prompt.
     pub(crate) fn run(&self, line: &str, typed: &[&str]) -> Outcome {
         let mut words = line.split_whitespace();
@@ -100,7 +105,7 @@ impl Client {
         bounded.args(command.get_args());
         bounded
             .env("KRB5_CONFIG", self.config.trim_end_matches(':'))
-            .env("KRB5CCNAME", self.dir.join("ccache"))
+            .env("KRB5CCNAME", self.cache())
             .env("KRB5_TRACE", &trace)
             .envs(
                 command

@@ -51,6 +51,8 @@ pub(crate) struct More<'a> {
     pub(crate) acl: &'a str,
     /// Lines for kadmin.local before the servers start.
     pub(crate) admin: &'a str,
+    /// The program that makes a database of another kind, and its arguments.
+    pub(crate) create: &'a [&'a str],
 }
 
 impl Realm {
@@ -75,7 +77,7 @@ impl Realm {
         let krb5 = krb5_conf(name, preauth) + more.krb5;
         fs::write(dir.join("krb5.conf"), krb5).unwrap();
         fs::write(dir.join("kadm5.acl"), more.acl).unwrap();
-        populate(&dir);
+        populate(&dir, more);
         admin(&dir, more.admin);
         let kdc = Process::start(
             &format!("krb5kdc of {name}"),
@@ -141,9 +143,14 @@ fn command(dir: &Path, program: &str) -> Command {
     command
 }
 
-fn populate(dir: &Path) {
-    let create = command(dir, "kdb5_util")
-        .args(["create", "-s", "-P", "master"])
+fn populate(dir: &Path, more: More) {
+    let (program, arguments) = match more.create {
+        [program, arguments @ ..] => (*program, arguments),
+        [] => ("kdb5_util", &["create"][..]),
+    };
+    let create = command(dir, program)
+        .args(arguments)
+        .args(["-s", "-P", "master"])
         .output();
     let create = create.expect("kdb5_util (package krb5-kdc) starts");
     assert!(

@@ -4,6 +4,7 @@
 
 mod file;
 mod kdcs;
+mod network;
 mod realms;
 mod serving;
 mod warning;

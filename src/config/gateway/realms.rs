@@ -1,7 +1,6 @@
 //! `[realms."…"]`: which KDCs serve a realm, and how they are asked.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,6 +8,7 @@ use toml::Spanned;
 
 use super::file::{File, RealmTable};
 use super::kdcs::{self, KdcAddr};
+use super::network::network;
 use crate::config::error::{Broken, Place};
 use crate::config::file::List;
 use crate::config::listen::{number, seconds};
@@ -279,15 +279,12 @@ fn transport(written: Option<&Spanned<String>>) -> Result<Transport, Broken> {
 }
 
 fn networks(list: &Spanned<List>) -> Result<Vec<IpNet>, Broken> {
-    let network = |written: &Spanned<String>| {
-        let text = written.get_ref();
-        let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
-        let network = text.parse::<IpNet>().ok().or_else(one);
-        network.ok_or_else(|| {
-            Broken::new(format!("{text:?} is no network"))
+    let read = |written: &Spanned<String>| {
+        network(written.get_ref()).map_err(|error| {
+            Broken::new(error)
                 .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
                 .at(written.span())
         })
     };
-    list.get_ref().0.iter().map(network).collect()
+    list.get_ref().0.iter().map(read).collect()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::file::GatewayTable;
+use super::network::network;
 use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
@@ -255,9 +256,16 @@ fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
         .map(|list| list.get_ref().written())
         .unwrap_or_default()
     {
-        trusted
-            .add(&text)
-            .map_err(|error| Broken::new(error.to_string()).placed(place))?;
+        if text == "unix" {
+            trusted.unix = true;
+            continue;
+        }
+        let refused = |error| {
+            Broken::new(error)
+                .hint("a proxy that comes over a Unix socket is written \"unix\"")
+                .placed(place)
+        };
+        trusted.networks.push(network(&text).map_err(refused)?);
     }
     Ok(trusted)
 }

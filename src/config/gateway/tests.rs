@@ -7,18 +7,7 @@ mod serving;
 use std::path::Path;
 
 use super::GatewayConfig;
-
-/// A test by that name: the text is refused in these words.
-macro_rules! refused {
-    ($($name:ident: $text:expr => $words:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            assert_eq!(error($text), $words.trim_start_matches('\n').trim_end());
-        })*
-    };
-}
-
-use refused;
+use crate::config::tests::{refused, show};
 
 /// A gateway that nothing is wrong with.
 const GATEWAY: &str = "[gateway]\ncertificate = \"c\"\nkey = \"k\"\n";
@@ -52,10 +41,4 @@ fn error(text: &str) -> String {
 fn try_build(text: &str) -> Result<GatewayConfig, crate::config::error::Broken> {
     let file = crate::config::file::parse(text)?;
     GatewayConfig::build(&file, Path::new("/nowhere/gateway.toml"))
-}
-
-fn show(text: &str, broken: crate::config::error::Broken) -> String {
-    broken
-        .into_failure(Some((Path::new("f.toml"), text)))
-        .to_string()
 }

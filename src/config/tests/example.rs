@@ -3,24 +3,30 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use serde::de::DeserializeOwned;
+
 use super::{build, certificate};
-use crate::config::file::File;
+use crate::config::file::{File, parse};
 use crate::config::{Config, Sources};
 
 const EXAMPLE: &str = include_str!("../../../packaging/config.example.toml");
 
-/// Takes the `#` from the settings, as its head says.
-fn in_use() -> String {
-    let line = |line: &'static str| match line.strip_prefix('#') {
-        Some(setting) if !setting.starts_with(' ') => setting,
-        _ => line,
-    };
-    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+/// Takes the `#` from the settings of an example, as its head says.
+pub(in crate::config) fn in_use(example: &str) -> String {
+    fn line(line: &str) -> &str {
+        match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        }
+    }
+    example.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The keys that `table` may hold, as its own error lists them.
-fn known(table: &str) -> BTreeSet<String> {
-    let broken = File::parse(&format!("{table}\nno-such-key = 1\n")).unwrap_err();
+pub(in crate::config) fn known<File: DeserializeOwned>(table: &str) -> BTreeSet<String> {
+    let broken = parse::<File>(&format!("{table}\nno-such-key = 1\n"))
+        .err()
+        .unwrap();
     let shown = broken.into_failure(None).to_string();
     let (_, keys) = shown.split_once("the keys known here are ").unwrap();
     keys.split(", ").map(str::to_owned).collect()
@@ -38,7 +44,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("example-ca.pem"), certificate()).unwrap();
     let file = dir.path().join("config.toml");
-    fs::write(&file, in_use()).unwrap();
+    fs::write(&file, in_use(EXAMPLE)).unwrap();
     let config = Config::load(&Sources {
         file: Some(file),
         ..Sources::default()
@@ -66,7 +72,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
 
 #[test]
 fn every_key_stands_in_it() {
-    let text = in_use();
+    let text = in_use(EXAMPLE);
     let shown: toml::Table = toml::from_str(&text).unwrap();
     let keys = |table: &toml::Value| {
         table
@@ -76,7 +82,7 @@ fn every_key_stands_in_it() {
             .cloned()
             .collect::<BTreeSet<_>>()
     };
-    assert_eq!(keys(&shown["listen"]), known("[listen]"));
+    assert_eq!(keys(&shown["listen"]), known::<File>("[listen]"));
     let of_realms = &keys(&shown["defaults"]) | &keys(&shown["realms"]["EXAMPLE.COM"]);
-    assert_eq!(of_realms, known("[realms.\"A\"]"));
+    assert_eq!(of_realms, known::<File>("[realms.\"A\"]"));
 }

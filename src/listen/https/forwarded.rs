@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, HeaderValue};
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Most proxies in a row that are believed.
@@ -33,19 +33,6 @@ impl fmt::Display for Trusted {
 }
 
 impl Trusted {
-    /// Adds what the configuration says: a network, an address, or "unix".
-    ///
-    /// # Errors
-    /// It is none of them: what is wrong, in words.
-    pub fn add(&mut self, text: &str) -> Result<(), String> {
-        if text == "unix" {
-            self.unix = true;
-        } else {
-            self.networks.push(network(text)?);
-        }
-        Ok(())
-    }
-
     /// Whether what `peer` says of others is believed; nothing is whoever is on a Unix socket.
     pub(super) fn believes(&self, peer: Option<SocketAddr>) -> bool {
         let peer = peer.map(|peer| peer.ip().to_canonical());
@@ -104,31 +91,6 @@ impl Trusted {
         }
         farthest
     }
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let parsed = match text.parse::<IpAddr>() {
-        Ok(address) => Ok(IpNet::from(address)),
-        Err(_) => text.parse::<IpNet>(),
-    };
-    let network = parsed
-        .map_err(|_| "not a network such as 10.0.0.0/8, an address, or \"unix\"".to_owned())?;
-    if network != network.trunc() {
-        let meant = network.trunc();
-        return Err(format!(
-            "the network of this address is {meant}: write that, or the address alone"
-        ));
-    }
-    match network {
-        IpNet::V6(network) if is_mapped(network) => {
-            Err("addresses that begin with ::ffff: are IPv4: write them as such".to_owned())
-        }
-        network => Ok(network),
-    }
-}
-
-fn is_mapped(network: Ipv6Net) -> bool {
-    network.prefix_len() >= 96 && network.addr().to_ipv4_mapped().is_some()
 }
 
 /// Who a proxy heard from: nothing if it would not say.

@@ -3,29 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{GATEWAY, REALM, build};
-use crate::config::file::parse;
 use crate::config::gateway::Kdcs;
 use crate::config::gateway::file::File;
+use crate::config::tests::example::{in_use, known};
 use crate::throttle::Quotas;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.example.toml");
-
-/// Takes the `#` from the settings, as its head says.
-fn in_use() -> String {
-    let line = |line: &'static str| match line.strip_prefix('#') {
-        Some(setting) if !setting.starts_with(' ') => setting,
-        _ => line,
-    };
-    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// The keys that `table` may hold, as its own error lists them.
-fn known(table: &str) -> BTreeSet<String> {
-    let broken = parse::<File>(&format!("{table}\nno-such-key = 1\n")).unwrap_err();
-    let shown = broken.into_failure(None).to_string();
-    let (_, keys) = shown.split_once("the keys known here are ").unwrap();
-    keys.split(", ").map(str::to_owned).collect()
-}
 
 #[test]
 fn as_shipped_it_lacks_a_certificate_and_nothing_else() {
@@ -36,7 +19,7 @@ fn as_shipped_it_lacks_a_certificate_and_nothing_else() {
 
 #[test]
 fn in_use_it_is_valid_and_says_the_defaults() {
-    let config = build(&in_use());
+    let config = build(&in_use(EXAMPLE));
     assert_eq!(
         config.warnings(),
         [
@@ -99,12 +82,12 @@ fn in_use_it_is_valid_and_says_the_defaults() {
 
 #[test]
 fn every_key_stands_in_it() {
-    let shown: toml::Table = toml::from_str(&in_use()).unwrap();
+    let shown: toml::Table = toml::from_str(&in_use(EXAMPLE)).unwrap();
     let keys = |table: &toml::Value| {
         let table = table.as_table().unwrap();
         table.keys().cloned().collect::<BTreeSet<_>>()
     };
-    assert_eq!(keys(&shown["gateway"]), known("[gateway]"));
+    assert_eq!(keys(&shown["gateway"]), known::<File>("[gateway]"));
     let of_realms = &keys(&shown["defaults"]) | &keys(&shown["realms"]["EXAMPLE.COM"]);
-    assert_eq!(of_realms, known("[realms.\"A\"]"));
+    assert_eq!(of_realms, known::<File>("[realms.\"A\"]"));
 }

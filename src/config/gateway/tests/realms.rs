@@ -92,10 +92,16 @@ loopkdc: error: f.toml:4:9: realm A B is no DNS domain
   |         ^^^^^
 loopkdc: hint: list its KDCs: kdcs = ["dc1.example.com"]"#;
     no_network: "[defaults]\ndiscover-networks = [\"10.0.0.0/33\"]\n" => r#"
-loopkdc: error: f.toml:5:22: "10.0.0.0/33" is no network
+loopkdc: error: f.toml:5:22: "10.0.0.0/33" is no network and no address
   |
 5 | discover-networks = ["10.0.0.0/33"]
   |                      ^^^^^^^^^^^^^
+loopkdc: hint: write it like "10.0.0.0/8" or "fd00::/8""#;
+    no_address_is_in_it: "[defaults]\ndiscover-networks = [\"169.254.169.254/16\"]\n" => r#"
+loopkdc: error: f.toml:5:22: the network of this address is 169.254.0.0/16: write that, or the address alone
+  |
+5 | discover-networks = ["169.254.169.254/16"]
+  |                      ^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: write it like "10.0.0.0/8" or "fd00::/8""#;
 }
 

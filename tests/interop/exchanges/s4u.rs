@@ -1,0 +1,241 @@
+//! A service that acts for a user ([MS-SFU]): S4U2Self and S4U2Proxy.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{change, flags, gss, keytab, python_gssapi};
+use crate::office::{Office, REALM};
+use crate::recorded::isolated;
+use crate::support::client::Outcome;
+use crate::support::process::Process;
+use crate::support::realm::{More, PASSWORD, SERVICE};
+use crate::table::{About, Software, comes_through};
+
+/// The services that [`SERVICE`] may and may not act before.
+const ALLOWED: &str = "host/b.example.com@EXAMPLE.COM";
+const NOT_ALLOWED: &str = "host/c.example.com@EXAMPLE.COM";
+
+/// What the entries of a realm are made of.
+const SCHEMA: &str = "/usr/share/doc/krb5-kdc-ldap/kerberos.schema.gz";
+const ADMIN: &str = "cn=admin,dc=example";
+const ADMIN_PASSWORD: &str = "not secret";
+
+/// An LDAP server on a socket, with a place for a realm: of MIT's databases only the one in LDAP says which service may act
+/// before which. With db2 a KDC answers every S4U2Proxy with KDC_ERR_BADOPTION and logs UNSUPPORTED_S4U2PROXY_REQUEST.
+struct Directory {
+    _slapd: Process,
+    dir: TempDir,
+}
+
+impl Directory {
+    fn start() -> Directory {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        fs::create_dir(path.join("db")).unwrap();
+        let schema = Command::new("zcat").arg(SCHEMA).output().unwrap().stdout;
+        // Debian's slim images install no documentation.
+        assert!(!schema.is_empty(), "{SCHEMA} is missing");
+        fs::write(path.join("kerberos.schema"), schema).unwrap();
+        fs::write(path.join("slapd.conf"), slapd_conf(path)).unwrap();
+        fs::write(path.join("password"), stashed(ADMIN_PASSWORD)).unwrap();
+        let mut slapd = Command::new("/usr/sbin/slapd");
+        slapd.args(["-d", "stats", "-h", &url(path), "-f"]);
+        let slapd = Process::start(
+            "slapd",
+            slapd.arg(path.join("slapd.conf")),
+            "slapd starting",
+        );
+        let directory = Directory { _slapd: slapd, dir };
+        directory.load(
+            "ldapadd",
+            "dn: dc=example\nobjectClass: domain\ndc: example\n",
+        );
+        directory
+    }
+
+    /// A realm whose database is here, with the program.
+    fn office(&self) -> Office {
+        let dir = self.dir.path().display();
+        let url = url(self.dir.path());
+        let database = format!(
+            "[dbmodules]\n ldap = {{\n db_library = kldap\n ldap_servers = {url}\n\
+             ldap_kdc_dn = {ADMIN}\n ldap_kadmind_dn = {ADMIN}\n\
+             ldap_service_password_file = {dir}/password\n\
+             ldap_kerberos_container_dn = cn=realms,dc=example\n }}\n"
+        );
+        let words = [
+            "kdb5_ldap_util",
+            "-D",
+            ADMIN,
+            "-w",
+            ADMIN_PASSWORD,
+            "create",
+        ];
+        let office = Office::furnished(More {
+            stanza: " database_module = ldap\n",
+            kdc: &database,
+            create: &words,
+            ..More::default()
+        });
+        self.load(
+            "ldapmodify",
+            &format!(
+                "dn: krbPrincipalName={SERVICE},cn={REALM},cn=realms,dc=example\nchangetype: modify\n\
+                 add: krbAllowedToDelegateTo\nkrbAllowedToDelegateTo: {ALLOWED}\n"
+            ),
+        );
+        office
+    }
+
+    /// Has a program of ldap-utils read this LDIF.
+    fn load(&self, program: &str, ldif: &str) {
+        let mut child = Command::new(program)
+            .args(["-x", "-D", ADMIN, "-w", ADMIN_PASSWORD])
+            .args(["-H", &url(self.dir.path())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(ldif.as_bytes()).unwrap();
+        drop(stdin);
+        assert!(child.wait().unwrap().success(), "{program} of {ldif}");
+    }
+}
+
+fn openldap() -> Software {
+    Software::debian("OpenLDAP", "slapd")
+}
+
+/// Where it listens, as LDAP has it.
+fn url(dir: &Path) -> String {
+    let socket = dir.join("socket");
+    format!("ldapi://{}", socket.to_str().unwrap().replace('/', "%2F"))
+}
+
+fn slapd_conf(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
+         include {dir}/kerberos.schema\npidfile {dir}/pid\n\
+         modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+         database mdb\ndirectory {dir}/db\nsuffix \"dc=example\"\n\
+         rootdn \"{ADMIN}\"\nrootpw \"{ADMIN_PASSWORD}\"\n"
+    )
+}
+
+/// A password as `kdb5_ldap_util stashsrvpw` writes it.
+fn stashed(password: &str) -> String {
+    let hex: String = password
+        .bytes()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    format!("{ADMIN}#{{HEX}}{hex}\n")
+}
+
+/// A service with its key and a ticket of its own, in a cache of its own.
+struct Host {
+    keytab: PathBuf,
+    cache: PathBuf,
+}
+
+impl Host {
+    fn of(office: &Office) -> Host {
+        let host = Host {
+            keytab: keytab(office, &[SERVICE]),
+            cache: office.dir().join("of-the-service"),
+        };
+        host.log_in(office);
+        host
+    }
+
+    /// Into an empty cache.
+    fn log_in(&self, office: &Office) {
+        let (keytab, cache) = (self.keytab.display(), self.cache.display());
+        let kinit = format!("kinit -f -c {cache} -k -t {keytab} {SERVICE}");
+        office.client.run(&kinit, &[]).succeeds();
+    }
+
+    fn kvno(&self, office: &Office, rest: &str) -> Outcome {
+        let line = format!(
+            "kvno -c {} -k {} {rest}",
+            self.cache.display(),
+            self.keytab.display()
+        );
+        office.client.run(&line, &[])
+    }
+}
+
+/// [MS-SFU] 1.3.1: a ticket of itself in a user's name, who has not asked for it.
+#[test]
+fn s4u2self() {
+    isolated(|| {
+        let office = Office::furnished(More::default());
+        let host = Host::of(&office);
+        let kvno = host.kvno(&office, &format!("-I user@EXAMPLE.COM {SERVICE}"));
+        kvno.succeeds().says("keytab entry valid");
+        let kdc = &office.realm.kdc;
+        kdc.wait_for("PROTOCOL-TRANSITION s4u-client=user@EXAMPLE.COM");
+        let klist = office
+            .client
+            .run(&format!("klist {}", host.cache.display()), &[]);
+        klist.says("for client user@EXAMPLE.COM");
+        host.kvno(&office, &format!("-I nobody@EXAMPLE.COM {SERVICE}"))
+            .fails_with("not found in Kerberos database");
+        let what = "TGS: a service's ticket of itself in a user's name (S4U2Self)";
+        comes_through(About::Exchanges, what, &[Software::mit()]);
+    });
+}
+
+/// [MS-SFU] 1.3.2 with the ticket that a user came with: the service may go on to where it is allowed to, and nowhere
+/// else.
+#[test]
+fn s4u2proxy() {
+    isolated(|| {
+        let directory = Directory::start();
+        let office = directory.office();
+        let host = Host::of(&office);
+        let kinit = office.client.run("kinit -f user@EXAMPLE.COM", &[PASSWORD]);
+        kinit.succeeds();
+        let [keytab, cache] = [&host.keytab, &host.cache].map(|path| path.to_str().unwrap());
+        let act = |before| {
+            let args = [SERVICE, keytab, "--proxy", cache, "--to", before];
+            gss(&office, &args)
+        };
+        let acted = act(ALLOWED).succeeds();
+        acted.says("initiator: user@EXAMPLE.COM").says(ALLOWED);
+        let kdc = &office.realm.kdc;
+        kdc.wait_for("CONSTRAINED-DELEGATION s4u-client=user@EXAMPLE.COM");
+        act(NOT_ALLOWED).fails_with("KDC can't fulfill requested option");
+        let what = "TGS: a service goes on with the user's ticket (S4U2Proxy)";
+        let with = [Software::mit(), openldap(), python_gssapi()];
+        comes_through(About::Exchanges, what, &with);
+    });
+}
+
+/// Both, one after the other, which takes a leave of its own.
+#[test]
+fn s4u2self_and_s4u2proxy() {
+    isolated(|| {
+        let directory = Directory::start();
+        let office = directory.office();
+        let host = Host::of(&office);
+        let act = |before| host.kvno(&office, &format!("-P -I user@EXAMPLE.COM {before}"));
+        act(ALLOWED).fails_with("constrained delegation failed");
+        let line = format!("modprinc +ok_to_auth_as_delegate {SERVICE}\n");
+        change(&office, &line);
+        // The ticket in the user's name that it has by now may not be used further.
+        host.log_in(&office);
+        act(ALLOWED).succeeds();
+        assert!(flags(&office, &host.cache, ALLOWED).contains('F'));
+        act(NOT_ALLOWED).fails_with("constrained delegation failed");
+        let what =
+            "TGS: a service goes on in the name of a user who has no ticket (S4U2Self, S4U2Proxy)";
+        let with = [Software::mit(), openldap()];
+        comes_through(About::Exchanges, what, &with);
+    });
+}
