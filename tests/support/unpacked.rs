@@ -1,6 +1,6 @@
 //! What tests/run unpacks from Debian's packages without installing them.
 //!
-//! Heimdal's clients can't be installed beside MIT's; a login server or a PAM module, once installed, would be used by the machine
+//! Heimdal's programs can't be installed beside MIT's; a login server or a PAM module, once installed, would be used by the machine
 //! itself.
 
 use std::fs;
