@@ -18,7 +18,7 @@ pub(crate) const REALM: &str = "AD.EXAMPLE";
 /// Of `user`, of `chief`, who is one of the domain's administrators, and of `joiner`, who is in 600 groups.
 pub(crate) const PASSWORD: &str = "Correct.Horse.1";
 /// What smb.conf says too.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 90);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 90);
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/programs");
 /// What makes the domain: when one of these changes it is made anew.
 const MAKING: [&str; 3] = [
