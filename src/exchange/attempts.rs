@@ -160,6 +160,7 @@ impl<'a> Attempts<'a> {
             dclocator_hint: terms.dclocator_hint,
             connection,
             sent: sent.clone(),
+            others: !self.untried.is_empty(),
         };
         let (copy, asked) = (self.copies.len(), Instant::now());
         self.counters.attempts.add();

@@ -119,9 +119,33 @@ impl Kdc {
         connection: Connection,
         sent: &Sent,
     ) -> Result<Reply, Fault> {
+        self.send_if(message, connection, sent, true).await
+    }
+
+    /// The same for the last that can be asked: where TCP is refused, UDP is a guess that costs nothing more. Heimdal's
+    /// kpasswdd has no TCP.
+    ///
+    /// # Errors
+    /// A [`Fault`] that says what the other side may have seen.
+    pub async fn send_at_last(
+        &self,
+        message: &KerberosMessage,
+        connection: Connection,
+        sent: &Sent,
+    ) -> Result<Reply, Fault> {
+        self.send_if(message, connection, sent, false).await
+    }
+
+    async fn send_if(
+        &self,
+        message: &KerberosMessage,
+        connection: Connection,
+        sent: &Sent,
+        others: bool,
+    ) -> Result<Reply, Fault> {
         let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
         match self.transport {
-            Transport::TcpFirst => self.tcp_first(message, connection, sent).await,
+            Transport::TcpFirst => self.tcp_first(message, connection, sent, others).await,
             Transport::UdpFirst => self.udp_first(message, connection, sent).await,
         }
     }
@@ -131,10 +155,11 @@ impl Kdc {
         message: &KerberosMessage,
         connection: Connection,
         sent: &Sent,
+        others: bool,
     ) -> Result<Reply, Fault> {
         match self.stream(connection).await {
             Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
-            Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused) => {
+            Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused, others) => {
                 self.udp_instead(&refused, message, sent).await
             }
             Err(NoStream { why, .. }) => Err(Fault::NotSent(why)),
@@ -143,10 +168,15 @@ impl Kdc {
 
     /// Whether who refused TCP is to be asked over UDP. As long as nothing was heard over it, it is more likely that nobody
     /// is there and a firewall swallows what asks; and a request that must not be sent twice would have to stop at that,
-    /// where after a refusal it can go on.
-    fn may_have_udp(&self, message: &KerberosMessage, refused: &[SocketAddr]) -> bool {
-        let harmless = message.resend() == Resend::Harmless;
-        !refused.is_empty() && (harmless || self.has_udp.load(Ordering::Relaxed))
+    /// where after a refusal it can go on to `others`.
+    fn may_have_udp(
+        &self,
+        message: &KerberosMessage,
+        refused: &[SocketAddr],
+        others: bool,
+    ) -> bool {
+        let stops = others && message.resend() == Resend::Once;
+        !refused.is_empty() && (!stops || self.has_udp.load(Ordering::Relaxed))
     }
 
     async fn udp_instead(

@@ -36,6 +36,8 @@ pub struct Outgoing {
     pub connection: Connection,
     /// Where to say that octets may have left.
     pub sent: Sent,
+    /// Whether there is another to go on to.
+    pub others: bool,
 }
 
 impl Upstream {
@@ -59,6 +61,7 @@ impl Upstream {
             dclocator_hint,
             connection,
             sent,
+            others,
         } = outgoing;
         match self {
             Self::Proxy(proxy) => {
@@ -74,7 +77,8 @@ impl Upstream {
                     })
                     .await
             }
-            Self::Kdc(kdc) => kdc.send(&message, connection, &sent).await,
+            Self::Kdc(kdc) if others => kdc.send(&message, connection, &sent).await,
+            Self::Kdc(kdc) => kdc.send_at_last(&message, connection, &sent).await,
         }
     }
 }

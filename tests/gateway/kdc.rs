@@ -49,6 +49,20 @@ async fn where_tcp_is_refused_udp_is_asked_and_with_every_kind_once_it_has_answe
     }
 }
 
+/// Heimdal's kpasswdd listens on UDP alone, and mostly there is one for a realm.
+#[tokio::test]
+async fn where_the_last_refuses_tcp_it_is_asked_over_udp_whatever_it_is() {
+    for kind in Kind::ALL {
+        let script = Script::refusing().udp(move |_| vec![kind.reply()]);
+        let scripted = script.start().await;
+        let (kdc, sent) = (scripted.kdc(Transport::TcpFirst), Sent::default());
+        let message = parsed(&kind.request(REALM));
+        let reply = within(kdc.send_at_last(&message, Connection::Any, &sent)).await;
+        assert!(reply.is_ok(), "{kind:?}: {reply:?}");
+        assert_eq!(scripted.seen().asked(), (0, 1), "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn where_tcp_is_refused_and_udp_is_silent_the_guess_ends() {
     let scripted = Script::refusing().udp(|_| vec![]).start().await;
