@@ -34,7 +34,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// `lib/x86_64-linux-gnu`, or what this machine's kind is called.
-fn libraries(root: &Path) -> PathBuf {
+pub(crate) fn libraries(root: &Path) -> PathBuf {
     let folders = fs::read_dir(root.join("lib"))
         .unwrap()
         .map(|entry| entry.unwrap().path());

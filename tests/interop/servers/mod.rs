@@ -9,6 +9,7 @@ use crate::support::loopkdc::Loopkdc;
 use crate::support::proxy::{KdcProxy, Maker, Route};
 
 mod domain;
+mod heimdal;
 mod samba;
 
 /// The laptop, and the gateway of a realm whose servers are at one address.
