@@ -25,6 +25,7 @@ mod kdcs;
 mod kinit;
 mod kpasswd;
 mod off_network;
+mod passwords;
 mod realms;
 mod recorded;
 mod reuse;
