@@ -31,4 +31,5 @@ mod recorded;
 mod reuse;
 mod servers;
 mod table;
+mod trust;
 mod units;

@@ -161,6 +161,14 @@ impl Outcome {
         self
     }
 
+    /// Octets of the largest reply that libkrb5 traced.
+    #[track_caller]
+    pub(crate) fn largest_reply(&self) -> usize {
+        let sizes = self.trace.split("Received answer (").skip(1);
+        let sizes = sizes.filter_map(|rest| rest.split(' ').next()?.parse().ok());
+        sizes.max().expect("a reply is traced")
+    }
+
     /// Fails the test unless the command took less than `limit`.
     #[track_caller]
     pub(crate) fn within(self, limit: Duration) -> Outcome {

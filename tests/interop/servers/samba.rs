@@ -109,23 +109,16 @@ fn a_user_in_many_groups_logs_in() {
         let domain = Domain::start();
         let client = &domain.site.client;
         let kinit = client.run("kinit joiner@AD.EXAMPLE", &[PASSWORD]);
-        let traced = kinit.succeeds().trace;
-        let (udp, tcp) = traced.split_once("too big for UDP").expect(&traced);
+        let kinit = kinit.succeeds();
+        let (udp, tcp) = kinit.trace.split_once("too big for UDP").unwrap();
         assert!(udp.contains("Sending initial UDP request to dgram 127.0.0.1:88"));
         assert!(tcp.contains("Sending TCP request to stream 127.0.0.1:88"));
-        assert!(largest(&traced) > 4096, "{traced}");
+        assert!(kinit.largest_reply() > 4096, "{}", kinit.trace);
         let kvno = client.run("kvno host/pc1.ad.example", &[]).succeeds();
-        assert!(largest(&kvno.trace) > 4096, "{}", kvno.trace);
+        assert!(kvno.largest_reply() > 4096, "{}", kvno.trace);
         let what = "Active Directory: a ticket of a user in 600 groups, more than 4 KiB";
         shown(About::Kdcs, what, vec![]);
     });
-}
-
-/// Octets of the largest reply in a trace.
-fn largest(trace: &str) -> usize {
-    let sizes = trace.split("Received answer (").skip(1);
-    let sizes = sizes.filter_map(|rest| rest.split(' ').next()?.parse().ok());
-    sizes.max().expect(trace)
 }
 
 /// Each rule in the domain's own words.
