@@ -46,7 +46,7 @@ impl Realm {
         kdc.wait_for("KDC started");
         let kpasswdd = start("kpasswdd");
         listens(464);
-        let site = Site::open(dir.path(), REALM, ADDRESS);
+        let site = Site::open(dir.path(), &[(REALM, ADDRESS)]);
         Realm {
             kdc,
             kpasswdd,

@@ -3,6 +3,7 @@
 use super::domain::{Domain, PASSWORD, software};
 use crate::recorded::isolated;
 use crate::support::heimdal::heimdal;
+use crate::support::realm::{More, Preauth, Realm};
 use crate::table::{About, Software, comes_through};
 
 const NEW: &str = "Newer.Horse.2";
@@ -76,6 +77,39 @@ fn a_user_logs_in_by_an_enterprise_name() {
         kinit.succeeds();
         let what = "Active Directory: login by an enterprise name (`kinit -E`)";
         shown(About::Kdcs, what, vec![Software::heimdal()]);
+    });
+}
+
+/// The domain's KDC knows whose name it is, and says so by KDC_ERR_WRONG_REALM (RFC 6806 7).
+#[test]
+fn a_user_of_another_realm_is_referred_to_it() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let more = More {
+            admin: "addprinc -pw \"a third horse\" user\\@other.example\n",
+            ..More::default()
+        };
+        let other = Realm::with(dir.path(), "OTHER.EXAMPLE", 88, Preauth::Spake, more);
+        let domain = Domain::beside(&[&other]);
+        let client = &domain.site.client;
+        let kinit = client.run("kinit -C -E user@other.example", &["a third horse"]);
+        let kinit = kinit.succeeds();
+        let referred = "Following referral to realm OTHER.EXAMPLE";
+        assert!(kinit.trace.contains(referred), "{}", kinit.trace);
+        let klist = client.run("klist", &[]);
+        klist.says("krbtgt/OTHER.EXAMPLE@OTHER.EXAMPLE");
+        client.run("kdestroy", &[]).succeeds();
+        let args = [
+            "--canonicalize",
+            "--enterprise",
+            "--password-file=STDIN",
+            "user@other.example",
+        ];
+        heimdal(client, "kinit", &args, &["a third horse"]).succeeds();
+        let klist = client.run("klist", &[]);
+        klist.says("krbtgt/OTHER.EXAMPLE@OTHER.EXAMPLE");
+        let what = "AS: a referral to the user's realm from an enterprise name";
+        shown(About::Exchanges, what, vec![Software::heimdal()]);
     });
 }
 
