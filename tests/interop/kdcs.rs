@@ -106,6 +106,22 @@ fn a_kdc_that_refuses_costs_nothing() {
     });
 }
 
+/// A change must not be sent twice, and would have to stop at a datagram that nobody answers: only the last is sent one.
+#[test]
+fn a_password_change_goes_on_from_a_server_that_refuses_tcp() {
+    isolated(|| {
+        let silent = UdpSocket::bind((ABSENT.ip(), 464)).unwrap();
+        silent.set_nonblocking(true).unwrap();
+        let dir = tempdir().unwrap();
+        let realm = realm(&dir, 88);
+        let branch = Branch::open(&dir, "tcp", [ABSENT, realm.kdc_address()]);
+        let typed = [PASSWORD, "a newer horse", "a newer horse"];
+        let kpasswd = branch.client.run("kpasswd user@EXAMPLE.COM", &typed);
+        kpasswd.succeeds().within(SOON);
+        assert!(silent.recv(&mut [0; 4096]).is_err(), "asked");
+    });
+}
+
 /// Sockets are bound there and take what comes; nobody reads it.
 #[test]
 fn a_kdc_that_is_silent_costs_its_time_once() {

@@ -5,10 +5,11 @@ domain=$1
 configuration=$2
 shift 2
 # Two tests may need it at once.
-exec 9>"$domain.lock"
+exec 9>"${domain%-*}.lock"
 flock 9
 [ ! -e "$domain" ] || exit 0
-rm -rf "$domain.new"
+# Those that were made otherwise.
+rm -rf "${domain%-*}"-*
 mkdir -p "$domain.new/sysvol"
 sed "s|@|$domain.new|" "$configuration" >"$domain.new/smb.conf"
 samba-tool domain provision --configfile="$domain.new/smb.conf" --server-role=dc --dns-backend=NONE "$@"

@@ -4,6 +4,8 @@ import sys
 
 import ldb
 from samba.auth import system_session
+from samba.dcerpc import drsblobs, lsa, security
+from samba.ndr import ndr_pack
 from samba.param import LoadParm
 from samba.samdb import SamDB
 
@@ -20,6 +22,33 @@ def users(name):
     return f"CN={name},CN=Users,{domain.domain_dn()}"
 
 
+def trust(realm):
+    """Trusts a realm as another forest: who has a name of it is referred to its KDC."""
+    key = drsblobs.AuthenticationInformation()
+    key.AuthType = lsa.TRUST_AUTH_TYPE_CLEAR
+    password = "between them".encode("utf-16-le")
+    key.AuthInfo.password = list(password)
+    key.AuthInfo.size = len(password)
+    keys = drsblobs.AuthenticationInformationArray()
+    keys.count, keys.array = 1, [key]
+    both = drsblobs.trustAuthInOutBlob()
+    both.count, both.current = 1, keys
+    domain.add(
+        {
+            "dn": f"CN={realm},CN=System,{domain.domain_dn()}",
+            "objectClass": "trustedDomain",
+            "trustPartner": realm,
+            "flatName": realm.split(".")[0].upper(),
+            "trustType": str(lsa.LSA_TRUST_TYPE_UPLEVEL),
+            "trustDirection": str(lsa.LSA_TRUST_DIRECTION_INBOUND | lsa.LSA_TRUST_DIRECTION_OUTBOUND),
+            "trustAttributes": str(lsa.LSA_TRUST_ATTRIBUTE_FOREST_TRANSITIVE),
+            "securityIdentifier": ndr_pack(security.dom_sid("S-1-5-21-1-2-3")),
+            "trustAuthIncoming": ndr_pack(both),
+            "trustAuthOutgoing": ndr_pack(both),
+        }
+    )
+
+
 domain.transaction_start()
 # A password may be changed again at once, and none grows old: the domain is kept for later runs.
 domain.set_minPwdAge("0")
@@ -32,6 +61,7 @@ domain.newuser("chief", PASSWORD)
 domain.add_remove_group_members("Domain Admins", ["chief"], add_members_operation=True)
 domain.newcomputer("pc1", service_principal_name_list=["host/pc1.ad.example"])
 domain.setpassword("(sAMAccountName=pc1$)", "Machine.Horse.1")
+trust("other.example")
 domain.newuser("joiner", PASSWORD)
 for number in range(GROUPS):
     domain.newgroup(f"group{number}")

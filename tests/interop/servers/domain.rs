@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::iter;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use super::Site;
 use crate::support::process::Process;
+use crate::support::realm::Realm;
 use crate::table::Software;
 
 /// The domain's realm.
@@ -38,6 +40,11 @@ pub(crate) struct Domain {
 impl Domain {
     /// Starts a copy of the domain, which is provisioned by the first test that needs it.
     pub(crate) fn start() -> Domain {
+        Domain::beside(&[])
+    }
+
+    /// The same, and the laptop reaches these realms too.
+    pub(crate) fn beside(others: &[&Realm]) -> Domain {
         let dir = tempfile::tempdir().unwrap();
         let own = dir.path().join("domain");
         run(Command::new("cp").arg("-a").arg(provisioned()).arg(&own));
@@ -51,7 +58,9 @@ impl Domain {
             .arg("--configfile")
             .arg(&configuration);
         let samba = Process::start("samba", &mut command, "ready to serve connections");
-        let site = Site::open(dir.path(), REALM, ADDRESS);
+        let others = others.iter().map(|realm| (realm.name, realm.address));
+        let realms: Vec<_> = iter::once((REALM, ADDRESS)).chain(others).collect();
+        let site = Site::open(dir.path(), &realms);
         Domain {
             _samba: samba,
             site,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::Site;
+use crate::passwords::Requests;
 use crate::recorded::isolated;
 use crate::support::heimdal::{self, heimdal};
 use crate::support::process::{PATIENCE, Process};
@@ -46,7 +47,7 @@ impl Realm {
         kdc.wait_for("KDC started");
         let kpasswdd = start("kpasswdd");
         listens(464);
-        let site = Site::open(dir.path(), REALM, ADDRESS);
+        let site = Site::open(dir.path(), &[(REALM, ADDRESS)]);
         Realm {
             kdc,
             kpasswdd,
@@ -246,6 +247,28 @@ fn an_administrator_sets_a_users_password() {
             .wait_for("chief@HEIMDAL.EXAMPLE is changing password for user@");
         client.run("kinit user@HEIMDAL.EXAMPLE", &[NEW]).succeeds();
         let what = "Heimdal: an administrator sets a user's password (0xff80)";
+        shown(About::Passwords, what);
+    });
+}
+
+#[test]
+fn the_result_codes() {
+    isolated(|| {
+        let realm = Realm::start();
+        let requests = Requests::new(&realm.site.client, REALM);
+        let (user, chief) = (["user", PASSWORD], ["chief", PASSWORD]);
+        // With the NUL that ends each of its texts.
+        let soft = requests.change("user", PASSWORD, "short");
+        soft.says(&format!("version 1 code 4 text {REASON}\0\n"));
+        let denied = requests.set(user, "chief", NEW);
+        denied.says("version 1 code 2 text permission denied\0\n");
+        let malformed = requests.ask("ff80", b"no ChangePasswdData");
+        malformed.says("version 1 code 1 text malformed ChangePasswdData\0\n");
+        let unknown = requests.set(chief, "nobody", NEW);
+        unknown.says("version 1 code 4 text Principal does not exist\0\n");
+        let success = requests.set(chief, "user", NEW);
+        success.says("version 1 code 0 text Password changed\0\n");
+        let what = "Heimdal: result codes 0, 1, 2 and 4, and their texts";
         shown(About::Passwords, what);
     });
 }

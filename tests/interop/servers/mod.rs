@@ -12,28 +12,34 @@ pub(crate) mod domain;
 mod heimdal;
 mod samba;
 
-/// The laptop, and the gateway of a realm whose servers are at one address.
+/// The laptop, and for each realm a gateway.
 pub(crate) struct Site {
     pub(crate) client: Client,
     _loopkdc: Loopkdc,
-    _gateway: KdcProxy,
+    _gateways: Vec<KdcProxy>,
 }
 
 impl Site {
-    fn open(dir: &Path, realm: &str, address: Ipv4Addr) -> Site {
-        let route = Route {
-            realm: realm.to_owned(),
-            kdc: (address, 88).into(),
-            kpasswd: (address, 464).into(),
+    /// Opens with these realms, each of whose servers are at one address. The first is the laptop's own.
+    fn open(dir: &Path, realms: &[(&str, Ipv4Addr)]) -> Site {
+        let gateway = |(port, (realm, address)): (u16, &(&str, Ipv4Addr))| {
+            let route = Route {
+                realm: (*realm).to_owned(),
+                kdc: (*address, 88).into(),
+                kpasswd: (*address, 464).into(),
+            };
+            KdcProxy::of(Maker::Ours, dir, port, &[route])
         };
-        let gateway = KdcProxy::of(Maker::Ours, dir, PORT, &[route]);
-        let loopkdc = Loopkdc::start(dir, &[(realm, &gateway)]);
-        let mut client = Client::by_drop_in(dir, &[realm]);
-        client.also(&format!("[libdefaults]\n default_realm = {realm}\n"));
+        let gateways: Vec<KdcProxy> = (PORT..).zip(realms).map(gateway).collect();
+        let names: Vec<&str> = realms.iter().map(|(name, _)| *name).collect();
+        let ways: Vec<_> = names.iter().copied().zip(&gateways).collect();
+        let loopkdc = Loopkdc::start(dir, &ways);
+        let mut client = Client::by_drop_in(dir, &names);
+        client.also(&format!("[libdefaults]\n default_realm = {}\n", names[0]));
         Site {
             client,
             _loopkdc: loopkdc,
-            _gateway: gateway,
+            _gateways: gateways,
         }
     }
 }

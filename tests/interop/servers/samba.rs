@@ -1,8 +1,10 @@
 //! Samba's domain controller, which stands for Active Directory.
 
-use super::domain::{Domain, PASSWORD, software};
+use super::domain::{Domain, PASSWORD, REALM, software};
+use crate::passwords::Requests;
 use crate::recorded::isolated;
 use crate::support::heimdal::heimdal;
+use crate::support::realm::{More, Preauth, Realm};
 use crate::table::{About, Software, comes_through};
 
 const NEW: &str = "Newer.Horse.2";
@@ -76,6 +78,39 @@ fn a_user_logs_in_by_an_enterprise_name() {
         kinit.succeeds();
         let what = "Active Directory: login by an enterprise name (`kinit -E`)";
         shown(About::Kdcs, what, vec![Software::heimdal()]);
+    });
+}
+
+/// The domain's KDC knows whose name it is, and says so by KDC_ERR_WRONG_REALM (RFC 6806 7).
+#[test]
+fn a_user_of_another_realm_is_referred_to_it() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let more = More {
+            admin: "addprinc -pw \"a third horse\" user\\@other.example\n",
+            ..More::default()
+        };
+        let other = Realm::with(dir.path(), "OTHER.EXAMPLE", 88, Preauth::Spake, more);
+        let domain = Domain::beside(&[&other]);
+        let client = &domain.site.client;
+        let kinit = client.run("kinit -C -E user@other.example", &["a third horse"]);
+        let kinit = kinit.succeeds();
+        let referred = "Following referral to realm OTHER.EXAMPLE";
+        assert!(kinit.trace.contains(referred), "{}", kinit.trace);
+        let klist = client.run("klist", &[]);
+        klist.says("krbtgt/OTHER.EXAMPLE@OTHER.EXAMPLE");
+        client.run("kdestroy", &[]).succeeds();
+        let args = [
+            "--canonicalize",
+            "--enterprise",
+            "--password-file=STDIN",
+            "user@other.example",
+        ];
+        heimdal(client, "kinit", &args, &["a third horse"]).succeeds();
+        let klist = client.run("klist", &[]);
+        klist.says("krbtgt/OTHER.EXAMPLE@OTHER.EXAMPLE");
+        let what = "AS: a referral to the user's realm from an enterprise name";
+        shown(About::Exchanges, what, vec![Software::heimdal()]);
     });
 }
 
@@ -180,5 +215,29 @@ fn an_administrator_sets_a_users_password() {
         client.run("kinit user@AD.EXAMPLE", &[NEW]).succeeds();
         let what = "Active Directory: an administrator sets a user's password (0xff80)";
         shown(About::Passwords, what, vec![Software::heimdal()]);
+    });
+}
+
+#[test]
+fn the_result_codes() {
+    isolated(|| {
+        let domain = Domain::start();
+        let requests = Requests::new(&domain.site.client, REALM);
+        let (user, chief) = (["user", PASSWORD], ["chief", PASSWORD]);
+        let soft = requests.set(chief, "user", "short");
+        soft.says("version 1 code 4 text Password too short, password must be at least 7");
+        let denied = requests.set(user, "joiner", NEW);
+        denied.says("version 1 code 5 text Not permitted to change password\n");
+        let unknown = requests.set(chief, "nobody", NEW);
+        unknown.says("version 1 code 5 text No such user when changing password\n");
+        let malformed = requests.ask("ff80", b"no ChangePasswdData");
+        malformed.says("version 1 code 1 text Failed to decode packet\n");
+        requests.ticket("kinit", "user", PASSWORD);
+        let initial_flag_needed = requests.ask("1", NEW.as_bytes());
+        initial_flag_needed.says("version 1 code 7 text Expected an initial ticket\n");
+        let success = requests.set(chief, "user", NEW);
+        success.says("version 1 code 0 text Password changed\n");
+        let what = "Active Directory: result codes 0, 1, 4, 5 and 7, and their texts";
+        shown(About::Passwords, what, vec![]);
     });
 }
