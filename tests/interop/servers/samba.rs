@@ -31,7 +31,7 @@ fn a_user_logs_in() {
         kinit(PASSWORD).succeeds();
         let args = ["host/pc1.ad.example@AD.EXAMPLE"];
         heimdal(client, "kgetcred", &args, &[]).succeeds();
-        let what = "Active Directory: login, a wrong password, a service's ticket";
+        let what = "Samba AD: login, a wrong password, a service's ticket";
         shown(About::Kdcs, what, vec![Software::heimdal()]);
     });
 }
@@ -47,7 +47,7 @@ fn a_machine_logs_in() {
         // Its own ticket, by the name of its service.
         let line = format!("kvno -k {} host/pc1.ad.example", keytab.display());
         client.run(&line, &[]).succeeds().says("keytab entry valid");
-        let what = "Active Directory: a machine's login with its keytab";
+        let what = "Samba AD: a machine's login with its keytab";
         shown(About::Kdcs, what, vec![]);
     });
 }
@@ -76,7 +76,7 @@ fn a_user_logs_in_by_an_enterprise_name() {
         ];
         let kinit = heimdal(client, "kinit", &args, &[PASSWORD]);
         kinit.succeeds();
-        let what = "Active Directory: login by an enterprise name (`kinit -E`)";
+        let what = "Samba AD: login by an enterprise name (`kinit -E`)";
         shown(About::Kdcs, what, vec![Software::heimdal()]);
     });
 }
@@ -133,7 +133,7 @@ fn a_user_logs_in_under_fast() {
         let kinit = client.run(&line, &[PASSWORD]).succeeds();
         let armored = "Preauth module encrypted_challenge (138) (real) returned: 0/Success";
         assert!(kinit.trace.contains(armored), "{}", kinit.trace);
-        let what = "Active Directory: FAST armored by a machine's ticket";
+        let what = "Samba AD: FAST armored by a machine's ticket";
         shown(About::Kdcs, what, vec![]);
     });
 }
@@ -152,7 +152,7 @@ fn a_user_in_many_groups_logs_in() {
         assert!(kinit.largest_reply() > 4096, "{}", kinit.trace);
         let kvno = client.run("kvno host/pc1.ad.example", &[]).succeeds();
         assert!(kvno.largest_reply() > 4096, "{}", kvno.trace);
-        let what = "Active Directory: a ticket of a user in 600 groups, more than 4 KiB";
+        let what = "Samba AD: a ticket of a user in 600 groups, more than 4 KiB";
         shown(About::Kdcs, what, vec![]);
     });
 }
@@ -191,7 +191,7 @@ fn a_user_changes_a_password() {
         let kpasswd = heimdal(client, "kpasswd", &["user@AD.EXAMPLE"], &typed);
         kpasswd.succeeds().says("Success : Password changed");
         client.run("kinit user@AD.EXAMPLE", &[newest]).succeeds();
-        let what = "Active Directory: a password change, and the words of its policy";
+        let what = "Samba AD: a password change, and the words of its policy";
         shown(About::Passwords, what, vec![Software::heimdal()]);
     });
 }
@@ -214,7 +214,7 @@ fn an_administrator_sets_a_users_password() {
             .succeeds()
             .says("Success : Password changed");
         client.run("kinit user@AD.EXAMPLE", &[NEW]).succeeds();
-        let what = "Active Directory: an administrator sets a user's password (0xff80)";
+        let what = "Samba AD: an administrator sets a user's password (0xff80)";
         shown(About::Passwords, what, vec![Software::heimdal()]);
     });
 }
@@ -238,7 +238,7 @@ fn the_result_codes() {
         initial_flag_needed.says("version 1 code 7 text Expected an initial ticket\n");
         let success = requests.set(chief, "user", NEW);
         success.says("version 1 code 0 text Password changed\n");
-        let what = "Active Directory: result codes 0, 1, 4, 5 and 7, and their texts";
+        let what = "Samba AD: result codes 0, 1, 4, 5 and 7, and their texts";
         shown(About::Passwords, what, vec![]);
     });
 }
