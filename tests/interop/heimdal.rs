@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::office::{HOST, Office, PORT, REALM, Way};
+use crate::office::{HOST, Office, PORT, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::heimdal::heimdal;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::proxy::{KdcProxy, Route};
+use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{More, PASSWORD, Preauth, Realm, SERVICE};
 use crate::support::relay::Relay;
 use crate::table::{About, Software, comes_through};
@@ -21,7 +21,7 @@ const DEFAULT_REALM: &str = "[libdefaults]\n default_realm = EXAMPLE.COM\n";
 #[test]
 fn kinit_and_kpasswd() {
     isolated(|| {
-        let mut office = Office::open(Way::Udp);
+        let mut office = Office::furnished(More::default());
         office.client.also(DEFAULT_REALM);
         let kinit = |password| {
             let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
@@ -94,7 +94,7 @@ impl SlowOffice {
             kpasswd: slow.address,
             ..Route::to(&realm)
         };
-        let proxy = KdcProxy::start(dir.path(), PORT, &[route]);
+        let proxy = KdcProxy::of(Maker::Ours, dir.path(), PORT, &[route]);
         let loopkdc = Loopkdc::start(dir.path(), &[(REALM, &proxy)]);
         let mut client = Client::by_drop_in(dir.path(), &[REALM]);
         client.also(DEFAULT_REALM);

@@ -17,7 +17,7 @@ pub(crate) const HOST: u8 = 88;
 pub(crate) const PORT: u16 = 8443;
 
 /// How the laptop's messages reach the proxy.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Way {
     /// Through the program, by UDP first.
     Udp,

@@ -109,8 +109,10 @@ fn cross_realm(way: Way, maker: Maker) {
         .run("klist", &[])
         .says("krbtgt/SECOND.EXAMPLE@FIRST.EXAMPLE");
     second.kdc.wait_for("host/a.example.com@SECOND.EXAMPLE");
-    let what = "TGS: a ticket of another realm";
-    comes_through(About::Exchanges, what, &[Software::mit()]);
+    if (way, maker) == (Way::Udp, Maker::Ours) {
+        let what = "TGS: a ticket of another realm";
+        comes_through(About::Exchanges, what, &[Software::mit()]);
+    }
 }
 
 #[test]

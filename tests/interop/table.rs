@@ -14,8 +14,9 @@ const MARKS: [&str; 2] = [
 ];
 /// Set to write the README instead of comparing it.
 const WRITE: &str = "WRITE_TABLE";
-/// What ends the name of a test that is done several ways.
-const WAYS: [&str; 2] = ["::gateway::", "::kdcproxy::"];
+/// What ends the names of a test that is done several ways: through the program and the gateway, or otherwise.
+const THIS_WAY: [&str; 2] = ["::gateway::over_udp", "::gateway::over_tcp"];
+const ANOTHER_WAY: [&str; 2] = ["::gateway::native", "::kdcproxy::"];
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,8 +108,11 @@ fn upstream(version: &str) -> &str {
 /// The test that runs here has shown that `what` comes through, to be said at its end.
 pub(crate) fn comes_through(about: About, what: &str, with: &[Software]) {
     let test = netns::name();
-    let shown = WAYS.iter().find_map(|way| test.split_once(way));
-    let shown = shown.map_or(&*test, |(name, _)| name);
+    if ANOTHER_WAY.iter().any(|way| test.contains(way)) {
+        return;
+    }
+    let shown = THIS_WAY.iter().find_map(|way| test.strip_suffix(way));
+    let shown = shown.unwrap_or(&test);
     let with: Vec<&str> = with.iter().map(|one| &*one.0).collect();
     let row = format!("| {what} | {} | `{shown}` |\n", with.join(", "));
     fs::create_dir_all(rows()).unwrap();
