@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::body::Sent;
 use super::fault::{Fault, Unsent};
 use super::link::Connection;
-use crate::wire::{KerberosMessage, Reply, Resend, krb_error};
+use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 use addresses::Addresses;
 use idle::Idle;
 use stream::Leased;
@@ -109,34 +109,11 @@ impl Kdc {
     /// Sends `message` and reads its reply; the time is the caller's, who drops the future when it is up.
     ///
     /// Only a harmless request is sent more than once, over UDP, as every client does; any other is repeated only on the
-    /// word of the one that had it, or of the one that did not take it.
+    /// word of the one that had it, or of the one that did not take it. `others` says that there is another to go on to.
     ///
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(
-        &self,
-        message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
-    ) -> Result<Reply, Fault> {
-        self.send_if(message, connection, sent, true).await
-    }
-
-    /// The same for the last that can be asked: where TCP is refused, UDP is a guess that costs nothing more. Heimdal's
-    /// kpasswdd has no TCP.
-    ///
-    /// # Errors
-    /// A [`Fault`] that says what the other side may have seen.
-    pub async fn send_at_last(
-        &self,
-        message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
-    ) -> Result<Reply, Fault> {
-        self.send_if(message, connection, sent, false).await
-    }
-
-    async fn send_if(
         &self,
         message: &KerberosMessage,
         connection: Connection,
@@ -168,15 +145,19 @@ impl Kdc {
 
     /// Whether who refused TCP is to be asked over UDP. As long as nothing was heard over it, it is more likely that nobody
     /// is there and a firewall swallows what asks; and a request that must not be sent twice would have to stop at that,
-    /// where after a refusal it can go on to `others`.
+    /// where after a refusal it can go on, here or from another gateway. Only to the last server of passwords it goes all the
+    /// same: Heimdal's kpasswdd has no TCP, and no other request comes to its port that could have shown it.
     fn may_have_udp(
         &self,
         message: &KerberosMessage,
         refused: &[SocketAddr],
         others: bool,
     ) -> bool {
-        let stops = others && message.resend() == Resend::Once;
-        !refused.is_empty() && (!stops || self.has_udp.load(Ordering::Relaxed))
+        let may_stop = match message.resend() {
+            Resend::Harmless => true,
+            Resend::Once => message.service() == Service::Kpasswd && !others,
+        };
+        !refused.is_empty() && (may_stop || self.has_udp.load(Ordering::Relaxed))
     }
 
     async fn udp_instead(

@@ -77,8 +77,7 @@ impl Upstream {
                     })
                     .await
             }
-            Self::Kdc(kdc) if others => kdc.send(&message, connection, &sent).await,
-            Self::Kdc(kdc) => kdc.send_at_last(&message, connection, &sent).await,
+            Self::Kdc(kdc) => kdc.send(&message, connection, &sent, others).await,
         }
     }
 }

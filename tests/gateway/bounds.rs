@@ -35,7 +35,7 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
             let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
             scripted.until(|seen| asked(seen) == 2).await;
             let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), Sent::default());
-            let fault = within(kdc.send(&message, Connection::Any, &sent)).await;
+            let fault = within(kdc.send(&message, Connection::Any, &sent, true)).await;
             assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
             assert!(!sent.may_have_left());
             assert_eq!(asked(&scripted.seen()), 2, "{transport:?}");

@@ -59,7 +59,7 @@ async fn ask(kdc: &Kdc, kind: Kind) -> Result<Reply, Fault> {
 
 async fn ask_over(kdc: &Kdc, kind: Kind, connection: Connection) -> Result<Reply, Fault> {
     let message = parsed(&kind.request(REALM));
-    within(kdc.send(&message, connection, &Sent::default())).await
+    within(kdc.send(&message, connection, &Sent::default(), true)).await
 }
 
 const BOTH: [Transport; 2] = [Transport::TcpFirst, Transport::UdpFirst];

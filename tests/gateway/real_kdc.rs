@@ -32,7 +32,7 @@ async fn relay(service: Service, port: u16, to: SocketAddr, transport: Transport
                     Resend::Harmless => Connection::Any,
                     Resend::Once => Connection::SurelyAlive,
                 };
-                let reply = kdc.send(&message, connection, &Sent::default()).await;
+                let reply = kdc.send(&message, connection, &Sent::default(), true).await;
                 let reply = reply.unwrap_or_else(|fault| panic!("{fault}"));
                 socket.send_to(reply.bytes(), peer).await.unwrap();
             });

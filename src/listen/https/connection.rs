@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::server::Acceptor;
+use rustls::server::{Acceptor, ClientHello};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -21,7 +21,7 @@ use super::Site;
 use super::kept::Kept;
 use super::quiet::Quiet;
 use super::request::{Conversation, MAX_BODY, Peer, Requests};
-use super::tls::{HTTP2, ServerTls};
+use super::tls::{HTTP1, HTTP2, ServerTls};
 use crate::listen::accept::Stream;
 use crate::listen::seats::Seat;
 
@@ -77,19 +77,23 @@ impl Opened {
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, conversation(peer))).await;
         };
-        if let Some((stream, http2)) = Box::pin(self.handshake(stream, tls)).await {
+        if let Some((stream, place)) = Box::pin(self.handshake(stream, tls)).await {
             let session = stream.get_ref().1;
+            // RFC 9113 3.2: only ALPN says so.
+            let is_http2 = session.alpn_protocol() == Some(HTTP2);
+            let _place = place.filter(|_| is_http2);
             peer.transport = "https";
             let leaf = session.peer_certificates().and_then(<[_]>::first);
             peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
-            match http2 {
-                Some(_place) => Box::pin(self.http2(stream, conversation(peer))).await,
-                None => Box::pin(self.http1(stream, conversation(peer))).await,
+            if is_http2 {
+                Box::pin(self.http2(stream, conversation(peer))).await;
+            } else {
+                Box::pin(self.http1(stream, conversation(peer))).await;
             }
         }
     }
 
-    /// The stream, and a place among those of HTTP/2 if it is to be spoken.
+    /// The stream, and a place among those of HTTP/2 if it was offered and there is one.
     async fn handshake<S: Stream>(
         &self,
         stream: S,
@@ -112,20 +116,18 @@ impl Opened {
         tls: &ServerTls,
     ) -> io::Result<(TlsStream<S>, Option<SemaphorePermit<'_>>)> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let offered = hello.client_hello().alpn();
-        let offers_http2 = offered.is_some_and(|mut names| names.any(|name| name == HTTP2));
-        let place = match offers_http2 {
+        let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
+        let place = match http2 {
             true => self.site.http2.try_acquire().ok(),
             false => None,
         };
-        let config = match place {
-            Some(_) => &tls.any_http,
-            None => &tls.http1,
+        // Who can do nothing else is not turned away.
+        let config = match place.is_some() || !http1 {
+            true => &tls.any_http,
+            false => &tls.http1,
         };
         let stream = hello.into_stream(Arc::clone(config)).await?;
-        // RFC 9113 3.2: only ALPN says so.
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok((stream, place.filter(|_| is_http2)))
+        Ok((stream, place))
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -196,6 +198,12 @@ impl Opened {
             }
         }
     }
+}
+
+/// Whether a client can speak this (RFC 7301 3.1).
+fn offers(hello: &ClientHello<'_>, protocol: &[u8]) -> bool {
+    let mut offered = hello.alpn().into_iter().flatten();
+    offered.any(|name| name == protocol)
 }
 
 /// A connection at work.

@@ -23,7 +23,7 @@ pub use self::validity::Validity;
 /// What HTTP/2 over TLS is called by ALPN (RFC 9113 3.1).
 pub(super) const HTTP2: &[u8] = b"h2";
 /// And HTTP/1.1 (RFC 7301 6).
-const HTTP1: &[u8] = b"http/1.1";
+pub(super) const HTTP1: &[u8] = b"http/1.1";
 
 /// Where the certificates are, all in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,14 +14,14 @@ use super::{CONNECT, is_refusal};
 const NEXT: Duration = Duration::from_millis(250);
 
 /// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only, and is
-/// called again after all the others: a full backlog drops a SYN without a word, and the kernel repeats it after a second
+/// called once more after all the others: a full backlog drops a SYN without a word, and the kernel repeats it after a second
 /// (RFC 6298 2.1). The connects that lose are dropped before anything goes over them.
 pub(super) async fn connect(
     addresses: &[SocketAddr],
     refused: &mut Vec<SocketAddr>,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let mut untried = addresses.iter().copied();
-    let mut again = addresses.iter().copied().cycle();
+    let mut again = addresses.iter().copied();
     let mut failed = Vec::new();
     // The first at once: even a timer that is due costs a millisecond.
     let mut under_way: FuturesUnordered<_> = untried.next().map(dial).into_iter().collect();
@@ -33,7 +33,7 @@ pub(super) async fn connect(
             Some((address, end)) = under_way.next() => match end {
                 Ok(stream) => return Ok((attentive(stream)?, address)),
                 Err(error) => {
-                    if is_refusal(&error) {
+                    if is_refusal(&error) && !refused.contains(&address) {
                         refused.push(address);
                     }
                     failed.push(address);
@@ -43,8 +43,7 @@ pub(super) async fn connect(
                 }
             },
             _ = turn.tick() => {
-                let mut silent = again.by_ref().take(addresses.len());
-                let next = untried.next().or_else(|| silent.find(|address| !failed.contains(address)));
+                let next = untried.next().or_else(|| again.find(|address| !failed.contains(address)));
                 under_way.extend(next.map(dial));
             }
         }
