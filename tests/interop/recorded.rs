@@ -1,18 +1,21 @@
 //! What goes over the wires of a test, on both sides of the tunnel: the one must be the other, octet by octet.
 //!
-//! Every test of this suite that starts `loopkdc run` is recorded and compared, whatever it is about.
+//! A test of this suite is recorded and compared whatever it is about, unless a client in it goes past the program.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{ChildStdout, Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
-use loopkdc::wire::{Reply, Service, krb_error};
+use loopkdc::wire::{Framed, KerberosMessage, Reply, Resend, Service, krb_error};
 
 use crate::support::netns::{self, isolated_as, test_name};
-use crate::support::process::Process;
+use crate::support::process::{PATIENCE, Process};
+use crate::table;
 
 /// Where the program listens; every server has another address.
 const DOOR: [IpAddr; 2] = [
@@ -23,23 +26,27 @@ const DOOR: [IpAddr; 2] = [
 const END: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 255, 255, 254), KDC);
 const KDC: u16 = 88;
 const KPASSWD: u16 = 464;
+/// How soon the last datagram is sent again, should it be lost.
+const AGAIN: Duration = Duration::from_millis(500);
 /// Octets of the length before a message in a stream (RFC 4120 7.2.2).
 const LENGTH: usize = 4;
 
-/// Runs `body` in a network of its own, and compares what went through the tunnel.
+/// Runs `body` in a network of its own, and compares what went through the tunnel. What it says that comes through counts
+/// after that.
 pub(crate) fn isolated<F: FnOnce()>(body: F) {
     isolated_as(&test_name::<F>(), || {
         let recorder = Recorder::start();
         body();
-        let (from_kdcs, to_clients) = recorder.end().compare().unwrap();
-        eprintln!("octet by octet: {from_kdcs} replies of KDCs, {to_clients} to clients");
+        let compared = recorder.end().compare().unwrap();
+        eprintln!("octet by octet: {compared} replies to clients");
+        table::write(compared);
     });
 }
 
 /// tcpdump at work.
 struct Recorder {
     _tcpdump: Process,
-    packets: JoinHandle<Record>,
+    record: Receiver<Record>,
 }
 
 impl Recorder {
@@ -62,20 +69,26 @@ impl Recorder {
             .spawn()
             .expect("tcpdump starts; tests/run installs it");
         let stdout = child.stdout.take().unwrap();
-        let packets = thread::spawn(|| Record::read(stdout));
+        let (tell, record) = channel();
+        thread::spawn(move || tell.send(Record::read(stdout)));
         let tcpdump = Process::adopt("tcpdump", child);
         tcpdump.wait_for("listening on lo");
         Recorder {
             _tcpdump: tcpdump,
-            packets,
+            record,
         }
     }
 
     /// Waits until all that was sent so far is recorded.
     fn end(self) -> Record {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.send_to(b"the end", END).unwrap();
-        self.packets.join().unwrap()
+        for _ in 0..PATIENCE.as_millis() / AGAIN.as_millis() {
+            socket.send_to(b"the end", END).unwrap();
+            if let Ok(record) = self.record.recv_timeout(AGAIN) {
+                return record;
+            }
+        }
+        panic!("tcpdump does not see the end");
     }
 }
 
@@ -154,62 +167,58 @@ impl Record {
     }
 
     /// What was asked of those that `are_asked`, each with what was answered.
-    fn exchanges(&self, are_asked: impl Fn(&SocketAddr) -> bool) -> Vec<Exchanges> {
-        let is_asked =
-            |server: &SocketAddr| [KDC, KPASSWD].contains(&server.port()) && are_asked(server);
-        let datagrams = self.datagrams.iter().map(|(ends, said)| {
-            let heard = self.datagrams.get(&(ends.1, ends.0));
-            let heard = heard.cloned().unwrap_or_default();
-            (ends.1, said.clone(), heard)
+    fn exchanges(&self, are_asked: impl Fn(&SocketAddr) -> bool) -> Vec<Exchange> {
+        let over_udp = self.datagrams.iter().flat_map(|((client, server), said)| {
+            let heard = self.datagrams.get(&(*server, *client));
+            Exchange::over_udp(server, said, heard.map_or(&[], Vec::as_slice))
         });
-        let streams = self.streams.iter().flat_map(|((client, server), said)| {
+        let over_tcp = self.streams.iter().flat_map(|((client, server), said)| {
             let heard = self.streams.get(&(*server, *client));
-            said.iter().enumerate().map(move |(number, said)| {
+            said.iter().enumerate().flat_map(move |(number, said)| {
                 let heard = heard.and_then(|heard| heard.get(number));
                 let heard = heard.map(Stream::messages).unwrap_or_default();
-                (*server, said.messages(), heard)
+                Exchange::over_tcp(server, said.messages(), heard)
             })
         });
-        datagrams
-            .chain(streams)
-            .filter(|(server, ..)| is_asked(server))
-            .map(|(server, requests, replies)| Exchanges {
-                port: server.port(),
-                requests,
-                replies,
-            })
+        let all = over_udp.chain(over_tcp);
+        all.filter(|one| [KDC, KPASSWD].contains(&one.server.port()) && are_asked(&one.server))
             .collect()
     }
 
-    /// How many replies came from KDCs and how many went to clients.
+    /// How many replies went to clients.
     ///
     /// # Errors
-    /// A KDC was asked what no client had said; or a client heard what no KDC had answered to its request, other than what
-    /// the tunnel says in its own name.
-    fn compare(&self) -> Result<(usize, usize), String> {
+    /// A KDC was asked what no client had said, or twice what must not be asked twice; or a client heard what no KDC had
+    /// answered to its request, other than what the tunnel says in its own name.
+    fn compare(&self) -> Result<usize, String> {
         let inside = self.exchanges(|server| DOOR.contains(&server.ip()));
         let outside = self.exchanges(|server| !DOOR.contains(&server.ip()));
         if inside.is_empty() {
             // The program was not asked.
-            return Ok((0, 0));
+            return Ok(0);
         }
         for kdc in &outside {
-            let was_said = |request: &&Vec<u8>| inside.iter().any(|one| one.has(kdc.port, request));
-            if let Some(request) = kdc.requests.iter().find(|one| !was_said(one)) {
-                return Err(format!("no client said {request:02x?}"));
+            if !inside.iter().any(|client| client.shares_a_request(kdc)) {
+                return Err(format!("no client said {:02x?}", kdc.requests));
+            }
+            let answered = outside.iter().filter(|other| other.repeats(kdc)).count();
+            if answered > 1 && kdc.must_be_sent_once() {
+                return Err(format!("{answered} times {:02x?}", kdc.requests));
             }
         }
-        for client in &inside {
-            let is_known = |reply: &&Vec<u8>| {
-                outside.iter().any(|kdc| kdc.has_answered(client, reply))
-                    || is_own(client.port, reply)
-            };
-            if let Some(reply) = client.replies.iter().find(|one| !is_known(one)) {
-                return Err(format!("no KDC answered {reply:02x?}"));
+        for client in inside.iter().filter(|client| client.reply.is_some()) {
+            let told: Vec<_> = outside
+                .iter()
+                .filter(|kdc| kdc.shares_a_request(client))
+                .collect();
+            if !client.was_told_by_one_of(&told) && !client.was_told_by_the_tunnel(&told) {
+                return Err(format!("no KDC answered {:02x?}", client.reply));
             }
         }
-        let count = |all: &[Exchanges]| all.iter().map(|one| one.replies.len()).sum();
-        Ok((count(&outside), count(&inside)))
+        Ok(inside
+            .iter()
+            .filter(|client| client.reply.is_some())
+            .count())
     }
 }
 
@@ -256,75 +265,158 @@ impl Stream {
     }
 }
 
-/// What one client and one server said to each other.
-struct Exchanges {
-    port: u16,
+/// What a server was asked, and its reply if it gave one.
+struct Exchange {
+    server: SocketAddr,
+    /// Over UDP there may be several, one of which was answered.
     requests: Vec<Vec<u8>>,
-    replies: Vec<Vec<u8>>,
+    reply: Option<Vec<u8>>,
+    is_udp: bool,
 }
 
-impl Exchanges {
-    /// Whether this was asked at this port.
-    fn has(&self, port: u16, request: &Vec<u8>) -> bool {
-        self.port == port && self.requests.contains(request)
+impl Exchange {
+    /// Who listens at a port of their own may be answered several times there.
+    fn over_udp(server: &SocketAddr, said: &[Vec<u8>], heard: &[Vec<u8>]) -> Vec<Exchange> {
+        let replies = heard.iter().cloned().map(Some);
+        let none = (heard.is_empty() && !said.is_empty()).then_some(None);
+        let exchange = |reply| Exchange {
+            server: *server,
+            requests: said.to_vec(),
+            reply,
+            is_udp: true,
+        };
+        replies.chain(none).map(exchange).collect()
     }
 
-    /// Whether this was answered to something that the client had asked.
-    fn has_answered(&self, client: &Exchanges, reply: &Vec<u8>) -> bool {
-        let mut asked = self.requests.iter();
-        self.replies.contains(reply) && asked.any(|request| client.has(self.port, request))
+    /// Each reply is that of the request in its place.
+    fn over_tcp(server: &SocketAddr, said: Vec<Vec<u8>>, heard: Vec<Vec<u8>>) -> Vec<Exchange> {
+        let mut heard = heard.into_iter();
+        let exchange = |request| Exchange {
+            server: *server,
+            requests: vec![request],
+            reply: heard.next(),
+            is_udp: false,
+        };
+        said.into_iter().map(exchange).collect()
+    }
+
+    fn service(&self) -> Service {
+        match self.server.port() {
+            KPASSWD => Service::Kpasswd,
+            _ => Service::Kdc,
+        }
+    }
+
+    fn shares_a_request(&self, other: &Exchange) -> bool {
+        let mut requests = self.requests.iter();
+        self.service() == other.service() && requests.any(|one| other.requests.contains(one))
+    }
+
+    /// Whether it was answered, and is the same as `other`, which may be itself. That a KDC asks for another transport or
+    /// does not serve is no answer.
+    fn repeats(&self, other: &Exchange) -> bool {
+        let no_answer = [
+            Some(krb_error::KRB_ERR_RESPONSE_TOO_BIG),
+            Some(krb_error::KDC_ERR_SVC_UNAVAILABLE),
+        ];
+        let is_answered = self.reply.is_some() && !no_answer.contains(&self.error_code());
+        is_answered && self.shares_a_request(other)
+    }
+
+    fn must_be_sent_once(&self) -> bool {
+        self.requests.iter().any(|request| {
+            let message = KerberosMessage::parse(self.service(), request.clone().into());
+            message.is_ok_and(|message| message.resend() == Resend::Once)
+        })
+    }
+
+    fn error_code(&self) -> Option<i32> {
+        let reply = self.reply.clone()?;
+        Reply::parse(self.service(), reply.into())
+            .ok()?
+            .error_code()
+    }
+
+    /// Whether one of these KDCs gave the client's reply. KDC_ERR_SVC_UNAVAILABLE (29) is none for clients: Heimdal's ask
+    /// without end after it.
+    fn was_told_by_one_of(&self, told: &[&Exchange]) -> bool {
+        let is_withheld = self.service() == Service::Kdc
+            && self.error_code() == Some(krb_error::KDC_ERR_SVC_UNAVAILABLE);
+        !is_withheld && told.iter().any(|kdc| kdc.reply == self.reply)
+    }
+
+    /// Whether the tunnel says this in its own name: that a client must come back over TCP, or that it could not be served.
+    fn was_told_by_the_tunnel(&self, told: &[&Exchange]) -> bool {
+        let is_served = told.iter().any(|kdc| kdc.repeats(self));
+        match (self.service(), self.error_code()) {
+            (Service::Kdc, Some(krb_error::KRB_ERR_RESPONSE_TOO_BIG)) => self.is_udp,
+            (
+                _,
+                Some(
+                    krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND
+                    | krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
+                ),
+            ) => !is_served,
+            (Service::Kpasswd, Some(krb_error::KDC_ERR_POLICY | krb_error::KRB_ERR_GENERIC)) => {
+                !is_served
+            }
+            _ => false,
+        }
     }
 }
 
-/// Whether the tunnel says this in its own name: that a client must come back over TCP or that it could not be served. It
-/// never says KDC_ERR_SVC_UNAVAILABLE (29), which keeps Heimdal's clients asking without end.
-fn is_own(port: u16, reply: &[u8]) -> bool {
-    let (service, allowed): (_, &[i32]) = match port {
-        KPASSWD => (
-            Service::Kpasswd,
-            &[
-                krb_error::KDC_ERR_POLICY,
-                krb_error::KRB_ERR_GENERIC,
-                krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
-                krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
-            ],
-        ),
-        _ => (
-            Service::Kdc,
-            &[
-                krb_error::KRB_ERR_RESPONSE_TOO_BIG,
-                krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
-                krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
-            ],
-        ),
-    };
-    let reply = Reply::parse(service, reply.to_vec().into());
-    let code = reply.ok().and_then(|reply| reply.error_code());
-    code.is_some_and(|code| allowed.contains(&code))
-}
-
-/// Asks over UDP what is said to be Kerberos, where these `requests` and `replies` are heard on both sides.
-fn asked(requests: [&[u8]; 2], replies: [&[u8]; 2]) -> Result<(usize, usize), String> {
+/// Asks what is said to be Kerberos, where these `requests` and `replies` are heard on both sides.
+fn asked(
+    over: fn(&[u8], &[u8], Ipv4Addr),
+    requests: [&str; 2],
+    replies: [&str; 2],
+) -> Result<usize, String> {
     let recorder = Recorder::start();
-    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     for (side, host) in [1, 88].into_iter().enumerate() {
-        let server = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), KDC)).unwrap();
-        let address = server.local_addr().unwrap();
-        client.send_to(requests[side], address).unwrap();
-        let (_, from) = server.recv_from(&mut [0; 16]).unwrap();
-        server.send_to(replies[side], from).unwrap();
-        client.recv_from(&mut [0; 16]).unwrap();
+        let address = Ipv4Addr::new(127, 0, 0, host);
+        over(requests[side].as_bytes(), replies[side].as_bytes(), address);
     }
     recorder.end().compare()
+}
+
+fn over_udp(request: &[u8], reply: &[u8], address: Ipv4Addr) {
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let server = UdpSocket::bind((address, KDC)).unwrap();
+    client.send_to(request, (address, KDC)).unwrap();
+    let (_, from) = server.recv_from(&mut [0; 16]).unwrap();
+    server.send_to(reply, from).unwrap();
+    client.recv_from(&mut [0; 16]).unwrap();
+}
+
+/// Octet by octet, and twice in a row.
+fn over_tcp(request: &[u8], reply: &[u8], address: Ipv4Addr) {
+    let listener = TcpListener::bind((address, KDC)).unwrap();
+    let mut client = TcpStream::connect((address, KDC)).unwrap();
+    let mut server = listener.accept().unwrap().0;
+    client.set_nodelay(true).unwrap();
+    for _ in 0..2 {
+        for octet in Framed::wrap(request).as_bytes() {
+            client.write_all(&[*octet]).unwrap();
+        }
+        server
+            .read_exact(&mut vec![0; LENGTH + request.len()])
+            .unwrap();
+        server.write_all(Framed::wrap(reply).as_bytes()).unwrap();
+        client
+            .read_exact(&mut vec![0; LENGTH + reply.len()])
+            .unwrap();
+    }
 }
 
 #[test]
 fn one_octet_of_difference_is_found() {
     netns::isolated(|| {
-        assert_eq!(asked([b"ask", b"ask"], [b"tell", b"tell"]), Ok((1, 1)));
-        let changed = asked([b"ask", b"asK"], [b"tell", b"tell"]);
-        assert!(changed.unwrap_err().contains("no client said"));
-        let changed = asked([b"ask", b"ask"], [b"tell", b"telL"]);
-        assert!(changed.unwrap_err().contains("no KDC answered"));
+        for (over, count) in [(over_udp as fn(&[u8], &[u8], Ipv4Addr), 1), (over_tcp, 2)] {
+            assert_eq!(asked(over, ["ask", "ask"], ["tell", "tell"]), Ok(count));
+            let changed = asked(over, ["ask", "asK"], ["tell", "tell"]);
+            assert!(changed.unwrap_err().contains("no client said"));
+            let changed = asked(over, ["ask", "ask"], ["tell", "telL"]);
+            assert!(changed.unwrap_err().contains("no KDC answered"));
+        }
     });
 }

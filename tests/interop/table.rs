@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::support::{netns, unpacked};
 
@@ -105,6 +106,9 @@ fn upstream(version: &str) -> &str {
     version.find(".git").map_or(version, |end| &version[..end])
 }
 
+/// What the test that runs here has shown.
+static SHOWN: Mutex<Option<String>> = Mutex::new(None);
+
 /// The test that runs here has shown that `what` comes through, to be said at its end.
 pub(crate) fn comes_through(about: About, what: &str, with: &[Software]) {
     let test = netns::name();
@@ -114,13 +118,18 @@ pub(crate) fn comes_through(about: About, what: &str, with: &[Software]) {
     let shown = THIS_WAY.iter().find_map(|way| test.strip_suffix(way));
     let shown = shown.unwrap_or(&test);
     let with: Vec<&str> = with.iter().map(|one| &*one.0).collect();
-    let row = format!("| {what} | {} | `{shown}` |\n", with.join(", "));
+    let row = format!("{about:?}\n| {what} | {} | `{shown}` |\n", with.join(", "));
+    *SHOWN.lock().unwrap() = Some(row);
+}
+
+/// Writes down what the test has shown, after so many replies came to its clients through the tunnel.
+pub(crate) fn write(replies: usize) {
+    let Some(row) = SHOWN.lock().unwrap().take() else {
+        return;
+    };
+    assert!(replies > 0, "nothing came through");
     fs::create_dir_all(rows()).unwrap();
-    fs::write(
-        rows().join(test.replace("::", ".")),
-        format!("{about:?}\n{row}"),
-    )
-    .unwrap();
+    fs::write(rows().join(netns::name().replace("::", ".")), row).unwrap();
 }
 
 fn rows() -> PathBuf {
@@ -143,6 +152,9 @@ fn table() -> String {
         let mut rows = shown.remove(&format!("{about:?}")).unwrap_or_default();
         rows.sort();
         rows.dedup();
+        let what = |row: &String| row.split(" | ").next().map(str::to_owned);
+        let same = rows.windows(2).find(|two| what(&two[0]) == what(&two[1]));
+        assert_eq!(same, None, "what makes the difference?");
         assert!(
             !rows.is_empty(),
             "no test has shown anything about {about:?}"
