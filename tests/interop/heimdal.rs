@@ -110,7 +110,7 @@ impl SlowOffice {
 
 /// Heimdal sends again after 2 and 5 seconds, each time other bytes: the KDC must see one change,
 /// and its answer must reach the user.
-fn one_change(principal: &str) {
+fn one_change(principal: &str, policy: &str) {
     let office = SlowOffice::open();
     let name = format!("{principal}@{REALM}");
     let kpasswd = heimdal(&office.client, "kpasswd", &[&name], &[PASSWORD, NEW, NEW]);
@@ -124,15 +124,16 @@ fn one_change(principal: &str) {
     assert_eq!(office.realm.key_version(principal), 2);
     assert_eq!(office.realm.kadmind.count("pw request from"), 1);
     let what = "Heimdal: a change that takes 6 s and is sent three times happens once";
-    comes_through(About::Passwords, what, &[Software::heimdal()]);
+    let what = format!("{what}, by a user {policy}");
+    comes_through(About::Passwords, &what, &[Software::heimdal()]);
 }
 
 #[test]
 fn slow_change_happens_once() {
-    isolated(|| one_change("user"));
+    isolated(|| one_change("user", "without a policy"));
 }
 
 #[test]
 fn slow_change_happens_once_under_a_history_policy() {
-    isolated(|| one_change("strict"));
+    isolated(|| one_change("strict", "whose old passwords are remembered"));
 }

@@ -117,7 +117,7 @@ fn a_password_change_goes_on_from_a_server_that_refuses_tcp() {
         let branch = Branch::open(&dir, "tcp", [ABSENT, realm.kdc_address()]);
         let typed = [PASSWORD, "a newer horse", "a newer horse"];
         let kpasswd = branch.client.run("kpasswd user@EXAMPLE.COM", &typed);
-        kpasswd.succeeds().within(SOON);
+        kpasswd.succeeds();
         assert!(silent.recv(&mut [0; 4096]).is_err(), "asked");
     });
 }

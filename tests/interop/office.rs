@@ -45,7 +45,6 @@ pub(crate) struct Office {
     pub(crate) proxy: KdcProxy,
     pub(crate) realm: Realm,
     pub(crate) way: Way,
-    #[allow(dead_code)]
     dir: TempDir,
 }
 

@@ -87,7 +87,8 @@ impl Software {
 /// Behind a version that does not have to be the newest.
 const ROLLING: &str = " or later";
 
-fn installed(package: &str) -> String {
+/// The version of a Debian package.
+pub(crate) fn installed(package: &str) -> String {
     let output = Command::new("dpkg-query")
         .args(["-W", "-f", "${Version}", package])
         .output()

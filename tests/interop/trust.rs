@@ -89,7 +89,10 @@ fn tickets_larger_than_64_kib(transport: &str) {
     // Here the request is as large.
     let kvno = client.run(&format!("kvno {SERVICE}"), &[]);
     assert!(kvno.succeeds().largest_reply() > 65_536);
-    shown("AS and TGS: tickets of more than 64 KiB, over UDP and then TCP");
+    let asked = transport.to_uppercase();
+    shown(&format!(
+        "AS and TGS: tickets of more than 64 KiB, over UDP and then TCP, of a KDC asked over {asked}"
+    ));
 }
 
 #[test]

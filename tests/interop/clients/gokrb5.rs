@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use super::machine;
+use super::{SOON, machine};
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
@@ -60,9 +59,7 @@ fn login_ticket_and_password_change() {
         assert_eq!(office.realm.key_version("user"), 2);
         office.proxy.process.terminate();
         let login = login(&office, NEW, &[]);
-        login
-            .fails_with("Networking_Error")
-            .within(Duration::from_secs(2));
+        login.fails_with("Networking_Error").within(SOON);
         let with = [Software::debian("gokrb5", PACKAGE)];
         let what = "Go: login, a service's ticket and a password change by gokrb5";
         comes_through(About::Clients, what, &with);

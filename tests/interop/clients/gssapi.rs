@@ -1,8 +1,8 @@
 //! GSS-API by MIT's library, as programs in Python have it.
 
 use std::process::Command;
-use std::time::Duration;
 
+use super::SOON;
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::realm::{More, PASSWORD, SERVICE};
@@ -36,7 +36,7 @@ fn context() {
         office.proxy.process.terminate();
         let down = context(&office, PASSWORD);
         down.fails_with("Cannot contact any KDC for realm 'EXAMPLE.COM'")
-            .within(Duration::from_secs(2));
+            .within(SOON);
         let with = [
             Software::debian("python3-gssapi", "python3-gssapi"),
             Software::mit(),

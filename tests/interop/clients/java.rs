@@ -86,6 +86,6 @@ fn tunnel_down() {
         login
             .fails_with("login: Connection reset")
             .within(Duration::from_secs(15));
-        shown("Java: with the tunnel down, that there is no KDC");
+        shown("Java: with the tunnel down, an error at once");
     });
 }

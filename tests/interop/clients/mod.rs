@@ -10,3 +10,6 @@ mod nfs;
 mod pam;
 mod ssh;
 mod sssd;
+
+/// Sooner than a gateway or the program would give up, however slow the machine.
+const SOON: std::time::Duration = std::time::Duration::from_secs(7);

@@ -94,6 +94,9 @@ fn tickets_of_the_machine_and_of_a_user() {
             office.client.finish(command, &[]).succeeds();
             let issued = format!("{principal}@{REALM} for nfs/b.example.com@{REALM}");
             office.realm.kdc.wait_for(&issued);
+            let log = office.realm.kdc.log();
+            let line = log.lines().find(|line| line.contains(&issued));
+            assert!(line.unwrap().contains("ISSUE"), "{line:?}");
         }
         let with = [Software::unpacked("nfs-common", GROUP, "nfs-common")];
         let what = "NFS: tickets of the machine and of a user for a mount, by rpc.gssd";

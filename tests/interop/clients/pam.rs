@@ -1,9 +1,8 @@
 //! Logins by PAM: libpam-krb5, through `pamtester`.
 
 use std::process::Command;
-use std::time::Duration;
 
-use super::machine;
+use super::{SOON, machine};
 use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
@@ -93,7 +92,7 @@ fn is_unavailable(office: &Office) {
     let login = pam(office, "user", &["authenticate"], &[PASSWORD]);
     login
         .fails_with("Authentication service cannot retrieve authentication info")
-        .within(Duration::from_secs(2));
+        .within(SOON);
 }
 
 #[test]

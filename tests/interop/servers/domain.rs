@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::Site;
 use crate::support::process::Process;
 use crate::support::realm::Realm;
-use crate::table::Software;
+use crate::table::{Software, installed};
 
 /// The domain's realm.
 pub(crate) const REALM: &str = "AD.EXAMPLE";
@@ -89,7 +89,7 @@ pub(crate) fn software() -> Software {
 /// A folder with a domain that was never started.
 fn provisioned() -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    MAKING.hash(&mut hasher);
+    (MAKING, installed("samba")).hash(&mut hasher);
     let name = format!("domain-{:016x}", hasher.finish());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let programs = Path::new(PROGRAMS);
