@@ -15,14 +15,13 @@ use crate::support::relay::Relay;
 use crate::table::{About, Software, comes_through};
 
 const NEW: &str = "a newer horse";
-/// Heimdal's kpasswd asks for it even when the principal is given in full.
-const DEFAULT_REALM: &str = "[libdefaults]\n default_realm = EXAMPLE.COM\n";
 
 #[test]
 fn kinit_and_kpasswd() {
     isolated(|| {
         let mut office = Office::furnished(More::default());
-        office.client.also(DEFAULT_REALM);
+        // Its kpasswd asks for it even when the principal is given in full.
+        office.client.default_realm(REALM);
         let kinit = |password| {
             let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
             heimdal(&office.client, "kinit", &args, &[password])
@@ -43,7 +42,7 @@ fn kinit_and_kpasswd() {
 fn service_ticket() {
     isolated(|| {
         let mut office = Office::furnished(More::default());
-        office.client.also(DEFAULT_REALM);
+        office.client.default_realm(REALM);
         let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
         heimdal(&office.client, "kinit", &args, &[PASSWORD]).succeeds();
         let kgetcred = |service: &str| heimdal(&office.client, "kgetcred", &[service], &[]);
@@ -62,7 +61,7 @@ fn service_ticket() {
 fn both_versions_of_kpasswd() {
     isolated(|| {
         let mut office = Office::furnished(More::default());
-        office.client.also(DEFAULT_REALM);
+        office.client.default_realm(REALM);
         let typed = [PASSWORD, "short", "short"];
         let kpasswd = heimdal(&office.client, "kpasswd", &["strict@EXAMPLE.COM"], &typed);
         kpasswd.says("New password is too short");
@@ -97,7 +96,7 @@ impl SlowOffice {
         let proxy = KdcProxy::of(Maker::Ours, dir.path(), PORT, &[route]);
         let loopkdc = Loopkdc::start(dir.path(), &[(REALM, &proxy)]);
         let mut client = Client::by_drop_in(dir.path(), &[REALM]);
-        client.also(DEFAULT_REALM);
+        client.default_realm(REALM);
         SlowOffice {
             realm,
             client,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exchanges::otp::{CODE, Tokens};
 use crate::exchanges::pkinit::Certificates;
-use crate::exchanges::{change, gss, keytab, python_gssapi};
+use crate::exchanges::{change, gss, python_gssapi};
 use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::realm::{More, PASSWORD, SERVICE};
@@ -18,7 +18,7 @@ const OPEN: &str = "host/b.example.com@EXAMPLE.COM";
 fn guard(office: &Office, indicator: &str) -> PathBuf {
     let line = format!("set_string {SERVICE} require_auth {indicator}\n");
     change(office, &line);
-    keytab(office, &[SERVICE, OPEN])
+    office.keytab(&[SERVICE, OPEN])
 }
 
 /// What a service learns of whoever is logged in.

@@ -15,6 +15,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../walk/der.rs"]
+#[allow(dead_code, reason = "each test binary uses its own share of this")]
+mod der;
+
 #[macro_use]
 mod office;
 mod clients;

@@ -94,12 +94,13 @@ impl Office {
         office
     }
 
-    /// The key of a service, in a file of its own.
-    pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
-        let file = self.dir().join(principal.replace('/', "."));
+    /// A file of keys, as the host of these services has it.
+    pub(crate) fn keytab(&self, services: &[&str]) -> PathBuf {
+        let file = self.dir().join("keytab");
+        let (path, services) = (file.display(), services.join(" "));
         let said = self
             .realm
-            .admin(&format!("ktadd -k {} {principal}", file.display()));
+            .admin(&format!("ktadd -norandkey -k {path} {services}\n"));
         assert!(said.contains("added to keytab"), "{said}");
         file
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::der::tlv;
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::{Client, Outcome};
@@ -80,14 +81,6 @@ fn change_passwd_data(realm: &str, user: &str, password: &str) -> Vec<u8> {
         tlv(0xa2, &tlv(0x1b, realm.as_bytes())),
     ];
     tlv(0x30, &fields.concat())
-}
-
-/// A DER value of less than 128 octets.
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(value.len())
-        .ok()
-        .filter(|length| *length < 128);
-    [&[tag, length.unwrap()], value].concat()
 }
 
 /// Opens with a realm in which `chief` may set anybody's password, made with these lines for kadmin.local too.

@@ -75,6 +75,22 @@ impl Client {
         self.config = format!("{}{}:", self.config, path.display());
     }
 
+    /// Takes names without a realm to be of this one.
+    pub(crate) fn default_realm(&mut self, realm: &str) {
+        self.also(&format!("[libdefaults]\n default_realm = {realm}\n"));
+    }
+
+    /// The flags of a service's ticket in a credential cache, as `klist -f` abbreviates them.
+    pub(crate) fn flags(&self, cache: &Path, service: &str) -> String {
+        let klist = self.run(&format!("klist -f {}", cache.display()), &[]);
+        let klist = klist.succeeds().text;
+        let mut lines = klist.lines().skip_while(|line| !line.ends_with(service));
+        let below = lines.nth(1);
+        let below = below.unwrap_or_else(|| panic!("no ticket of {service}: {klist}"));
+        let (_, flags) = below.split_once("Flags: ").expect(below);
+        flags.to_owned()
+    }
+
     /// The files it reads, in the order of their weight.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let files = self.config.split_terminator(':');

@@ -1,7 +1,7 @@
 //! DER by hand: enough to build messages that nobody else built, and to find a field in one.
 
 /// One element: tag, length, content.
-pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut der = vec![tag];
     match content.len() {
         short @ 0..=0x7f => der.push(short as u8),
@@ -20,51 +20,51 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// `[APPLICATION number]`, constructed.
-pub fn application(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn application(number: u8, content: &[u8]) -> Vec<u8> {
     tlv(0x60 | number, content)
 }
 
 /// `[number] EXPLICIT`.
-pub fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     tlv(0xa0 | number, content)
 }
 
-pub fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
     tlv(0x30, &parts.concat())
 }
 
-pub fn integer(value: i64) -> Vec<u8> {
+pub(crate) fn integer(value: i64) -> Vec<u8> {
     let octets = value.to_be_bytes();
     let redundant = |pair: &&[u8]| matches!((pair[0], pair[1] >> 7), (0, 0) | (0xff, 1));
     let skip = octets.windows(2).take_while(redundant).count();
     tlv(0x02, &octets[skip..])
 }
 
-pub fn octets(content: &[u8]) -> Vec<u8> {
+pub(crate) fn octets(content: &[u8]) -> Vec<u8> {
     tlv(0x04, content)
 }
 
-pub fn bits() -> Vec<u8> {
+pub(crate) fn bits() -> Vec<u8> {
     tlv(0x03, &[0; 5])
 }
 
 /// GeneralString, Kerberos's only kind of text.
-pub fn text(content: &str) -> Vec<u8> {
+pub(crate) fn text(content: &str) -> Vec<u8> {
     tlv(0x1b, content.as_bytes())
 }
 
-pub fn time() -> Vec<u8> {
+pub(crate) fn time() -> Vec<u8> {
     tlv(0x18, b"20370913024805Z")
 }
 
 /// PrincipalName (RFC 4120 5.2.2).
-pub fn principal(parts: &[&str]) -> Vec<u8> {
+pub(crate) fn principal(parts: &[&str]) -> Vec<u8> {
     let parts: Vec<_> = parts.iter().map(|part| text(part)).collect();
     sequence(&[field(0, &integer(1)), field(1, &sequence(&parts))])
 }
 
 /// The content of the element that `path` leads to, a tag for each level; the first of its tag counts.
-pub fn dig<'a>(der: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn dig<'a>(der: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
     let Some((wanted, path)) = path.split_first() else {
         return Some(der);
     };
@@ -96,7 +96,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// An INTEGER's content as a number.
-pub fn number(content: &[u8]) -> i64 {
+pub(crate) fn number(content: &[u8]) -> i64 {
     let sign = if content.first().is_some_and(|octet| *octet > 0x7f) {
         -1
     } else {

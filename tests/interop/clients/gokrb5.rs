@@ -7,20 +7,12 @@ use super::{SOON, machine};
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
-use crate::support::realm::{More, PASSWORD};
+use crate::support::realm::PASSWORD;
 use crate::support::unpacked::root;
 use crate::table::{About, Software, comes_through};
 
 const PACKAGE: &str = "golang-github-jcmturner-gokrb5.v8-dev";
 const NEW: &str = "a newer horse";
-
-fn office() -> Office {
-    let mut office = Office::furnished(More::default());
-    let default = format!("[libdefaults]\n default_realm = {REALM}\n");
-    office.client.also(&default);
-    machine::furnish(&office);
-    office
-}
 
 /// Compiles the program against Debian's package; after the first time Go finds all of it in its cache.
 fn program() -> PathBuf {
@@ -45,7 +37,7 @@ fn program() -> PathBuf {
 fn login_ticket_and_password_change() {
     isolated(|| {
         let program = program();
-        let mut office = office();
+        let mut office = machine::office();
         let login = |office: &Office, password, rest: &[&str]| -> Outcome {
             let mut command = Command::new(&program);
             command.args(["user", REALM, password]).args(rest);

@@ -13,9 +13,8 @@ use crate::table::{About, Software, comes_through};
 fn context() {
     isolated(|| {
         let mut office = Office::furnished(More::default());
-        let default = format!("[libdefaults]\n default_realm = {REALM}\n");
-        office.client.also(&default);
-        let keytab = office.keytab(SERVICE);
+        office.client.default_realm(REALM);
+        let keytab = office.keytab(&[SERVICE]);
         let context = |office: &Office, password: &str| {
             let program = concat!(
                 env!("CARGO_MANIFEST_DIR"),

@@ -6,25 +6,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::machine;
-use crate::office::{Office, REALM};
+use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
-use crate::support::realm::{More, PASSWORD, SERVICE};
+use crate::support::realm::{PASSWORD, SERVICE};
 use crate::table::{About, Software, comes_through};
 
 /// Debian's package, by its name and by the folder that it makes.
 const PACKAGE: &str = "openjdk-17-jdk-headless";
 const FOLDER: &str = "java-17-openjdk-";
 const USER: &str = "user@EXAMPLE.COM";
-
-fn office() -> Office {
-    let mut office = Office::furnished(More::default());
-    let default = format!("[libdefaults]\n default_realm = {REALM}\n");
-    office.client.also(&default);
-    // Java reads one file.
-    machine::furnish(&office);
-    office
-}
 
 /// Runs the program from its source: Java compiles it in memory.
 fn login(office: &Office, args: &[&str]) -> Outcome {
@@ -52,8 +43,8 @@ fn shown(what: &str) {
 #[test]
 fn login_and_a_context_with_a_service() {
     isolated(|| {
-        let office = office();
-        let keytab = office.keytab(SERVICE);
+        let office = machine::office();
+        let keytab = office.keytab(&[SERVICE]);
         let args = [USER, PASSWORD, SERVICE, keytab.to_str().unwrap()];
         let login = login(&office, &args).succeeds();
         login
@@ -67,7 +58,7 @@ fn login_and_a_context_with_a_service() {
 #[test]
 fn wrong_password() {
     isolated(|| {
-        let office = office();
+        let office = machine::office();
         login(&office, &[USER, "battery staple"])
             .fails_with("Pre-authentication information was invalid (24)");
         let user = office.realm.admin("getprinc user");
@@ -80,7 +71,7 @@ fn wrong_password() {
 #[test]
 fn tunnel_down() {
     isolated(|| {
-        let mut office = office();
+        let mut office = machine::office();
         office.proxy.process.terminate();
         let login = login(&office, &[USER, PASSWORD]);
         login

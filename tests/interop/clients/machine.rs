@@ -5,9 +5,10 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::office::Office;
+use crate::office::{Office, REALM};
 use crate::support::client::Client;
 use crate::support::netns::bind_over;
+use crate::support::realm::More;
 use crate::support::unpacked;
 
 /// The user `user` of the machine, who is also a principal of the realm, as is `expired`.
@@ -21,6 +22,14 @@ const ACCOUNTS: [(&str, u32); 4] = [
 ];
 /// The group that tests/run unpacks.
 const GROUP: &str = "login";
+
+/// An office whose laptop is this machine.
+pub(super) fn office() -> Office {
+    let mut office = Office::furnished(More::default());
+    office.client.default_realm(REALM);
+    furnish(&office);
+    office
+}
 
 /// Gives this mount namespace the office's krb5.conf, the users' accounts, homes for them, and an empty /run.
 pub(crate) fn furnish(office: &Office) {

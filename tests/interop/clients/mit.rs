@@ -39,7 +39,7 @@ fn as_user(office: &Office, line: &[&str], typed: &[&str]) -> Outcome {
 fn ksu() {
     isolated(|| {
         let mut office = Office::furnished(More::default());
-        let keytab = office.keytab(SERVICE);
+        let keytab = office.keytab(&[SERVICE]);
         office.client.also(&format!(
             "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n \
              default_keytab_name = FILE:{}\n",

@@ -77,7 +77,7 @@ fn tickets_of_the_machine_and_of_a_user() {
     isolated(|| {
         let office = office();
         let _server = TcpListener::bind(SERVER).unwrap();
-        let keytab = office.keytab(SERVICE);
+        let keytab = office.keytab(&[SERVICE]);
         fs::create_dir(CACHES).unwrap();
         let cache = format!("{CACHES}/krb5cc_{USER_ID}");
         let line = format!("kinit -c {cache} user@EXAMPLE.COM");

@@ -6,7 +6,7 @@ use super::{SOON, machine};
 use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
-use crate::support::realm::{More, PASSWORD};
+use crate::support::realm::PASSWORD;
 use crate::table::{About, Software, comes_through};
 
 const NEW: &str = "a newer horse";
@@ -15,11 +15,7 @@ const SERVICE: &str = "desk";
 
 /// An office whose laptop asks for Kerberos passwords at login.
 fn office() -> Office {
-    let mut office = Office::furnished(More::default());
-    office
-        .client
-        .also("[libdefaults]\n default_realm = EXAMPLE.COM\n");
-    machine::furnish(&office);
+    let office = machine::office();
     let module = machine::pam_krb5();
     let module = module.display();
     let lines = ["auth", "account", "password", "session"]

@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::machine;
-use crate::office::{Office, PORT, REALM};
+use crate::office::{Office, PORT};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
 use crate::support::process::Process;
 use crate::support::proxy::{KdcProxy, Route, gateway};
-use crate::support::realm::{More, PASSWORD};
+use crate::support::realm::PASSWORD;
 use crate::support::unpacked;
 use crate::table::{About, Software, comes_through};
 
@@ -38,10 +38,7 @@ const FOLDERS: [&str; 5] = [
 
 /// An office whose laptop asks SSSD at login.
 fn office() -> (Office, Process) {
-    let mut office = Office::furnished(More::default());
-    let default = format!("[libdefaults]\n default_realm = {REALM}\n");
-    office.client.also(&default);
-    machine::furnish(&office);
+    let office = machine::office();
     let module = "security/pam_sss.so";
     let libraries = unpacked::folder_with(&unpacked::root(GROUP).join("lib"), module);
     let module = libraries.join(module);

@@ -1,11 +1,10 @@
 //! FAST (RFC 6113): what is made of the password travels in the armor of another ticket's key, and so can't be guessed at.
 
-use super::keytab;
 use super::pkinit::{ANONYMOUS, Certificates};
 use crate::office::{Office, Way};
 use crate::recorded::isolated;
 use crate::support::proxy::Maker;
-use crate::support::realm::{More, PASSWORD, Preauth, SERVICE};
+use crate::support::realm::{PASSWORD, Preauth, SERVICE};
 use crate::table::{About, Software, comes_through};
 
 /// PA-SPAKE, and what takes the encrypted timestamp's place inside FAST (RFC 6113 5.4.6).
@@ -36,11 +35,7 @@ fn armored(office: &Office, arguments: &str, by: u8) {
 fn by_anonymous_pkinit() {
     isolated(|| {
         let certificates = Certificates::issue();
-        let office = Office::furnished(More {
-            stanza: &certificates.stanza(),
-            admin: ANONYMOUS,
-            ..More::default()
-        });
+        let office = certificates.office(ANONYMOUS);
         let kinit = format!("-n {} @EXAMPLE.COM", certificates.anchors());
         armored(&office, &kinit, SPAKE);
         let what = "AS: FAST, armored by anonymous PKINIT";
@@ -52,7 +47,7 @@ fn by_anonymous_pkinit() {
 fn by_a_hosts_ticket() {
     isolated(|| {
         let office = Office::with(Way::Udp, Maker::Ours, Preauth::Timestamp);
-        let keytab = keytab(&office, &[SERVICE]);
+        let keytab = office.keytab(&[SERVICE]);
         let kinit = format!("-k -t {} {SERVICE}", keytab.display());
         armored(&office, &kinit, ENCRYPTED_CHALLENGE);
         let what = "AS: FAST, armored by a host's ticket";

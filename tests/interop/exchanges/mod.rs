@@ -6,7 +6,6 @@ pub(crate) mod pkinit;
 mod s4u;
 mod tickets;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::office::Office;
@@ -27,17 +26,6 @@ pub(crate) fn python_gssapi() -> Software {
     Software::debian("python3-gssapi", "python3-gssapi")
 }
 
-/// A file of keys, as the host of these services has it.
-pub(crate) fn keytab(office: &Office, services: &[&str]) -> PathBuf {
-    let file = office.dir().join("keytab");
-    let (path, services) = (file.display(), services.join(" "));
-    let said = office
-        .realm
-        .admin(&format!("ktadd -norandkey -k {path} {services}\n"));
-    assert!(file.exists(), "{said}");
-    file
-}
-
 /// Changes these principals, a line of kadmin.local for each.
 pub(crate) fn change(office: &Office, lines: &str) {
     let said = office.realm.admin(lines);
@@ -45,18 +33,4 @@ pub(crate) fn change(office: &Office, lines: &str) {
         + said.matches(" modified.").count()
         + said.matches("Attribute set").count();
     assert_eq!(done, lines.lines().count(), "{said}");
-}
-
-/// The flags of a service's ticket in a credential cache, as `klist -f` abbreviates them.
-fn flags(office: &Office, cache: &Path, service: &str) -> String {
-    let klist = office
-        .client
-        .run(&format!("klist -f {}", cache.display()), &[]);
-    let klist = klist.succeeds().text;
-    let mut lines = klist.lines().skip_while(|line| !line.ends_with(service));
-    lines
-        .next()
-        .unwrap_or_else(|| panic!("no ticket of {service}: {klist}"));
-    let flags = lines.next().and_then(|line| line.split("Flags: ").nth(1));
-    flags.unwrap_or_else(|| panic!("{klist}")).to_owned()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use tempfile::TempDir;
 
+use crate::der::tlv;
 use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::authority::Authority;
@@ -43,6 +44,15 @@ impl Certificates {
         )
     }
 
+    /// Opens with a realm that has them, made with these lines for kadmin.local too.
+    pub(super) fn office(&self, admin: &str) -> Office {
+        Office::furnished(More {
+            stanza: &self.stanza(),
+            admin,
+            ..More::default()
+        })
+    }
+
     /// What tells `kinit` whom to believe.
     pub(crate) fn anchors(&self) -> String {
         format!("-X X509_anchors=FILE:{}/ca.pem", self.dir.path().display())
@@ -71,35 +81,25 @@ fn certify(authority: &Authority, dir: &Path, file: &str, principal: &[&str], pu
 fn alternative_name(realm: &str, principal: &[&str]) -> CustomExtension {
     const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
     const ID_PKINIT_SAN: [u8; 8] = [0x06, 6, 0x2b, 6, 1, 5, 2, 2];
-    let string = |text: &&str| der(0x1b, text.as_bytes());
+    let string = |text: &&str| tlv(0x1b, text.as_bytes());
     let components: Vec<u8> = principal.iter().flat_map(string).collect();
     // NT-PRINCIPAL, though who reads it looks at the strings alone.
-    let name_type = der(0xa0, &der(0x02, &[1]));
-    let components = der(0xa1, &der(0x30, &components));
-    let name = der(0x30, &[name_type, components].concat());
-    let realm = der(0xa0, &string(&realm));
-    let principal = der(0x30, &[realm, der(0xa1, &name)].concat());
-    let other_name = [&ID_PKINIT_SAN[..], &der(0xa0, &principal)].concat();
-    let names = der(0x30, &der(0xa0, &other_name));
+    let name_type = tlv(0xa0, &tlv(0x02, &[1]));
+    let components = tlv(0xa1, &tlv(0x30, &components));
+    let name = tlv(0x30, &[name_type, components].concat());
+    let realm = tlv(0xa0, &string(&realm));
+    let principal = tlv(0x30, &[realm, tlv(0xa1, &name)].concat());
+    let other_name = [&ID_PKINIT_SAN[..], &tlv(0xa0, &principal)].concat();
+    let names = tlv(0x30, &tlv(0xa0, &other_name));
     CustomExtension::from_oid_content(&SUBJECT_ALT_NAME, names)
-}
-
-/// A tag, the length in one octet, the contents.
-fn der(tag: u8, contents: &[u8]) -> Vec<u8> {
-    assert!(contents.len() < 0x80);
-    [&[tag, contents.len() as u8], contents].concat()
 }
 
 #[test]
 fn a_users_certificate() {
     isolated(|| {
         let certificates = Certificates::issue();
-        let office = Office::furnished(More {
-            stanza: &certificates.stanza(),
-            // Nothing but the certificate can log in now.
-            admin: "purgekeys -all user\n",
-            ..More::default()
-        });
+        // Nothing but the certificate can log in now.
+        let office = certificates.office("purgekeys -all user\n");
         let identity = certificates.identity();
         let kinit = |user: &str| {
             let line = format!("kinit {identity} {user}@EXAMPLE.COM");
@@ -126,11 +126,7 @@ fn a_users_certificate() {
 fn anonymous() {
     isolated(|| {
         let certificates = Certificates::issue();
-        let office = Office::furnished(More {
-            stanza: &certificates.stanza(),
-            admin: ANONYMOUS,
-            ..More::default()
-        });
+        let office = certificates.office(ANONYMOUS);
         let kinit = format!("kinit -n {} @EXAMPLE.COM", certificates.anchors());
         office.client.run(&kinit, &[]).succeeds();
         let klist = office.client.run("klist", &[]);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{change, flags, gss, keytab, python_gssapi};
+use super::{change, gss, python_gssapi};
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
@@ -148,7 +148,7 @@ struct Host {
 impl Host {
     fn of(office: &Office) -> Host {
         let host = Host {
-            keytab: keytab(office, &[SERVICE]),
+            keytab: office.keytab(&[SERVICE]),
             cache: office.dir().join("of-the-service"),
         };
         host.log_in(office);
@@ -233,7 +233,7 @@ fn s4u2self_and_s4u2proxy() {
         // The ticket in the user's name that it has by now may not be used further.
         host.log_in(&office);
         act(ALLOWED).succeeds();
-        assert!(flags(&office, &host.cache, ALLOWED).contains('F'));
+        assert!(office.client.flags(&host.cache, ALLOWED).contains('F'));
         act(NOT_ALLOWED).fails_with("constrained delegation failed");
         let what =
             "TGS: a service goes on in the name of a user who has no ticket (S4U2Self, S4U2Proxy)";

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{change, flags, gss, keytab, python_gssapi};
+use super::{change, gss, python_gssapi};
 use crate::office::Office;
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
@@ -23,7 +23,7 @@ fn kinit(office: &Office, options: &str) -> Outcome {
 fn forwardable_and_forwarded() {
     isolated(|| {
         let office = Office::furnished(More::default());
-        let keytab = keytab(&office, &[SERVICE]);
+        let keytab = office.keytab(&[SERVICE]);
         let (own, there) = (office.client.cache(), office.dir().join("on-the-host"));
         let log_in = || {
             let [keytab, there] = [&keytab, &there].map(|path| path.to_str().unwrap());
@@ -31,15 +31,15 @@ fn forwardable_and_forwarded() {
         };
 
         kinit(&office, "-F");
-        assert!(!flags(&office, &own, TGT).contains('F'));
+        assert!(!office.client.flags(&own, TGT).contains('F'));
         log_in().fails_with("nothing was delegated");
         kinit(&office, "-f");
-        assert!(flags(&office, &own, TGT).contains('F'));
+        assert!(office.client.flags(&own, TGT).contains('F'));
         log_in().succeeds().says("initiator: user@EXAMPLE.COM");
-        assert!(flags(&office, &there, TGT).contains('f'));
+        assert!(office.client.flags(&there, TGT).contains('f'));
         let kvno = format!("kvno -c {} {OTHER_SERVICE}", there.display());
         office.client.run(&kvno, &[]).succeeds();
-        assert!(flags(&office, &there, OTHER_SERVICE).contains('f'));
+        assert!(office.client.flags(&there, OTHER_SERVICE).contains('f'));
         let what = "TGS: a forwardable ticket is forwarded to a host and used there";
         comes_through(About::Exchanges, what, &[Software::mit(), python_gssapi()]);
     });
@@ -56,7 +56,7 @@ fn proxiable() {
             let kvno = format!("kvno {SERVICE}");
             office.client.run(&kvno, &[]).succeeds();
             for ticket in [TGT, SERVICE] {
-                let flags = flags(&office, &cache, ticket);
+                let flags = office.client.flags(&cache, ticket);
                 assert_eq!(flags.contains('P'), is_proxiable, "{ticket}: {flags}");
             }
         }
@@ -74,7 +74,7 @@ fn postdated_and_validated() {
         let validate = || office.client.run("kinit -v", &[]);
 
         kinit(&office, "-s 1h");
-        assert!(flags(&office, &cache, TGT).contains("di"));
+        assert!(office.client.flags(&cache, TGT).contains("di"));
         validate().fails_with("Ticket not yet valid");
         kinit(&office, "-s 1s");
         let until = Instant::now() + PATIENCE;
@@ -84,7 +84,7 @@ fn postdated_and_validated() {
             validated = validate();
         }
         validated.succeeds();
-        let flags = flags(&office, &cache, TGT);
+        let flags = office.client.flags(&cache, TGT);
         assert!(flags.contains('d') && !flags.contains('i'), "{flags}");
         let kvno = format!("kvno {SERVICE}");
         office.client.run(&kvno, &[]).succeeds();

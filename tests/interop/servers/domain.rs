@@ -10,7 +10,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::Site;
+use super::{Site, run};
 use crate::support::process::Process;
 use crate::support::realm::Realm;
 use crate::table::{Software, installed};
@@ -102,11 +102,4 @@ fn provisioned() -> PathBuf {
         .arg(format!("--host-ip={ADDRESS}"))
         .arg(format!("--adminpass={PASSWORD}")));
     folder
-}
-
-fn run(command: &mut Command) {
-    let output = command.output();
-    let output = output.unwrap_or_else(|e| panic!("{command:?}: {e}; tests/run installs it"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
 }

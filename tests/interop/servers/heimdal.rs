@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::Site;
+use super::{Site, run};
 use crate::passwords::Requests;
 use crate::recorded::isolated;
 use crate::support::heimdal::{self, heimdal};
@@ -111,13 +111,6 @@ fn server(path: &str) -> Command {
     let mut command = Command::new(root.join(path));
     command.env("LD_LIBRARY_PATH", heimdal::libraries(&root));
     command
-}
-
-fn run(command: &mut Command) {
-    let output = command.output();
-    let output = output.unwrap_or_else(|e| panic!("{command:?}: {e}; tests/run unpacks it"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
 }
 
 /// Waits until a server takes datagrams on this port of [`ADDRESS`]: kpasswdd says nothing when it is ready.

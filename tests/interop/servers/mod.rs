@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::process::Command;
 
 use crate::office::PORT;
 use crate::support::client::Client;
@@ -35,11 +36,19 @@ impl Site {
         let ways: Vec<_> = names.iter().copied().zip(&gateways).collect();
         let loopkdc = Loopkdc::start(dir, &ways);
         let mut client = Client::by_drop_in(dir, &names);
-        client.also(&format!("[libdefaults]\n default_realm = {}\n", names[0]));
+        client.default_realm(names[0]);
         Site {
             client,
             _loopkdc: loopkdc,
             _gateways: gateways,
         }
     }
+}
+
+/// Runs a command that has to succeed.
+fn run(command: &mut Command) {
+    let output = command.output();
+    let output = output.unwrap_or_else(|e| panic!("{command:?}: {e}; tests/run brings it"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
 }

@@ -21,15 +21,6 @@ fn hands_over(client: &Client, kind: &str, user: &str, page: &str) -> bool {
     has_credentials(curl(client, &["--delegation", kind, page]), user)
 }
 
-/// What `klist -f` shows below the ticket of `service`.
-fn flags(client: &Client, service: &str) -> String {
-    let list = client.run("klist -f", &[]).succeeds().text;
-    let mut lines = list.lines().skip_while(|line| !line.ends_with(service));
-    let below = lines.nth(1).expect("a ticket of this service");
-    let (_, flags) = below.split_once("Flags: ").unwrap();
-    flags.to_owned()
-}
-
 #[test]
 fn klist_shows_who_may_have_credentials() {
     isolated(|| {
@@ -44,7 +35,7 @@ fn klist_shows_who_may_have_credentials() {
             ("HTTP/www.example.com@EXAMPLE.COM", false),
         ] {
             client.run(&format!("kvno {service}"), &[]).succeeds();
-            let flags = flags(client, service);
+            let flags = client.flags(&client.cache(), service);
             assert_eq!(flags.contains('O'), is_marked, "{service}: {flags}");
         }
         let what = "MIT: `klist -f` shows `O` for a service with ok_as_delegate and for no other";
@@ -130,7 +121,7 @@ fn curl_delegates_across_realms_if_every_ticket_on_the_path_is_marked() {
                 .succeeds();
             let page = "http://trusted.there.example/";
             let handed = hands_over(&client, "policy", user, page);
-            let flags = flags(&client, "HTTP/trusted.there.example@THERE.EXAMPLE");
+            let flags = client.flags(&client.cache(), "HTTP/trusted.there.example@THERE.EXAMPLE");
             let all = marked == [true, true];
             assert_eq!((handed, flags.contains('O')), (all, all), "{marked:?}");
             assert!(hands_over(&client, "always", user, page), "{marked:?}");
