@@ -6,6 +6,7 @@ mod notify;
 mod signals;
 mod tasks;
 mod tunnel;
+mod upstreams;
 
 pub use gateway::gateway;
 pub use tunnel::{Relay, listeners, run};

@@ -414,6 +414,7 @@ mod tests {
         let route = Route {
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             primary: Vec::new(),
+            direct: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: Duration::from_millis(20),
@@ -433,6 +434,7 @@ mod tests {
         let route = Route {
             upstreams: ByService::default(),
             primary: Vec::new(),
+            direct: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: Duration::ZERO,

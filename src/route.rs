@@ -46,6 +46,8 @@ pub struct Route {
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
     pub primary: Vec<UpstreamId>,
+    /// Those among them that are KDCs of a network that this machine may or may not be on.
+    pub direct: Vec<UpstreamId>,
     /// The target-domain to send; without one the client's spelling of the realm is sent.
     pub target_domain: Option<String>,
     /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).

@@ -13,7 +13,7 @@ use super::error::Broken;
 use super::read;
 
 /// A file of certificates in PEM, each fit to be a root of trust; at least one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CaFile {
     /// Where it was read from.
     pub path: PathBuf,

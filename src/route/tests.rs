@@ -20,6 +20,7 @@ fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
     Route {
         upstreams: ByService::both(Some(upstreams.to_vec())),
         primary: Vec::new(),
+        direct: Vec::new(),
         target_domain: None,
         dclocator_hint: Some(hint),
         deadline: 9 * SECOND,

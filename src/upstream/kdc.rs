@@ -45,7 +45,7 @@ pub enum Transport {
 }
 
 /// Where a KDC is and how it is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// `host:port`.
     pub name: String,

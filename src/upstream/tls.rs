@@ -1,5 +1,6 @@
 //! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -19,9 +20,26 @@ pub fn warm_up() {
     }
 }
 
-/// The system's roots, read once for all upstreams.
+/// The system's roots, read once for all upstreams. Equal if they were read from the same certificates.
 #[derive(Clone, Debug)]
-pub struct SystemRoots(Arc<RootCertStore>);
+pub struct SystemRoots {
+    store: Arc<RootCertStore>,
+    fingerprint: u64,
+}
+
+impl PartialEq for SystemRoots {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for SystemRoots {}
+
+impl Hash for SystemRoots {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fingerprint.hash(state);
+    }
+}
 
 impl SystemRoots {
     /// Reads the roots of the system; those that cannot be read are left out, since others may do.
@@ -31,9 +49,14 @@ impl SystemRoots {
         for error in &found.errors {
             tracing::debug!(%error, "a system root certificate was left out");
         }
+        let mut hasher = DefaultHasher::new();
+        found.certs.hash(&mut hasher);
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        Self(Arc::new(roots))
+        Self {
+            store: Arc::new(roots),
+            fingerprint: hasher.finish(),
+        }
     }
 
     /// A client configuration that trusts these roots and `extra`: TLS 1.2 and 1.3, X25519MLKEM768 offered first,
@@ -45,7 +68,7 @@ impl SystemRoots {
         &self,
         extra: &[CertificateDer<'static>],
     ) -> Result<ClientConfig, rustls::Error> {
-        let mut roots = Arc::clone(&self.0);
+        let mut roots = Arc::clone(&self.store);
         for certificate in extra {
             Arc::make_mut(&mut roots).add(certificate.clone())?;
         }

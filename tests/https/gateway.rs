@@ -156,6 +156,7 @@ impl Setup {
         let route = Route {
             upstreams: self.upstreams,
             primary: Vec::new(),
+            direct: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: self.deadline,

@@ -103,6 +103,18 @@ async fn a_reload_moves_a_realm_and_ends_what_is_under_way_where_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reload_keeps_the_connections_to_a_proxy_that_stays() {
+    let upstream = Plan::granting().start();
+    let relay = Daemon::start(Setup::by(&[&upstream]));
+    for _ in 0..2 {
+        let request = Kind::Tgs.request(REALM);
+        relay.ask(Transport::Udp, &request).await.message();
+        relay.reload("configuration read again");
+    }
+    assert_eq!((upstream.posts(), upstream.seen().handshakes), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_configuration_is_told_and_the_old_one_stays() {
     let upstream = Plan::granting().start();
     let relay = Daemon::start(Setup::by(&[&upstream]));

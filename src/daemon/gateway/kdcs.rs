@@ -1,10 +1,11 @@
 //! The KDCs that a gateway knows, and the routes to them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::convert::Infallible;
 
 use crate::answer::OnFailure;
 use crate::config::gateway::{Discover, GatewayConfig, KdcAddr, KdcRealm, Kdcs};
+use crate::daemon::upstreams::{Gathering, InUse};
 use crate::exchange::Routing;
 use crate::route::{RealmPattern, Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
@@ -20,16 +21,7 @@ pub(super) struct Directory {
     max_in_flight: usize,
     config: GatewayConfig,
     found: HashMap<RealmKey, Found>,
-    known: HashMap<Key, Arc<Upstream>>,
-}
-
-/// What makes two KDCs one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    name: String,
-    transport: Transport,
-    max_in_flight: usize,
-    permitted: Permitted,
+    in_use: InUse<Terms>,
 }
 
 impl Directory {
@@ -38,7 +30,7 @@ impl Directory {
             max_in_flight: config.serving.max_in_flight_per_kdc,
             config,
             found: HashMap::new(),
-            known: HashMap::new(),
+            in_use: InUse::default(),
         }
     }
 
@@ -78,34 +70,33 @@ impl Directory {
 
     /// The routes to all that is known.
     pub(super) fn routing(&mut self) -> Routing {
-        let mut routes = Routes::default();
-        let mut list = List {
-            max_in_flight: self.max_in_flight,
-            before: std::mem::take(&mut self.known),
-            ids: HashMap::new(),
-            upstreams: Vec::new(),
-        };
-        for entry in &self.config.realms {
-            let pattern = RealmPattern::Exact(entry.realm.clone());
-            let found = self.found.get(&entry.realm.key());
-            routes.add(&pattern, &entry.aliases, list.route(entry, found));
-        }
-        let List { ids, upstreams, .. } = list;
-        let known = |(key, id): (Key, UpstreamId)| Some((key, Arc::clone(upstreams.get(id.0)?)));
-        self.known = ids.into_iter().filter_map(known).collect();
+        let Self { config, found, .. } = self;
+        let max_in_flight = self.max_in_flight;
+        let renewed = self.in_use.renew(|kdcs| {
+            let mut routes = Routes::default();
+            let mut list = List {
+                max_in_flight,
+                kdcs,
+            };
+            for entry in &config.realms {
+                let pattern = RealmPattern::Exact(entry.realm.clone());
+                let found = found.get(&entry.realm.key());
+                routes.add(&pattern, &entry.aliases, list.route(entry, found));
+            }
+            Ok::<_, Infallible>(routes)
+        });
+        let Ok((routes, upstreams)) = renewed;
         Routing::new(routes, upstreams, OnFailure::default())
     }
 }
 
 /// The KDCs so far.
-struct List {
+struct List<'a, 'b> {
     max_in_flight: usize,
-    before: HashMap<Key, Arc<Upstream>>,
-    ids: HashMap<Key, UpstreamId>,
-    upstreams: Vec<Arc<Upstream>>,
+    kdcs: &'a mut Gathering<'b, Terms>,
 }
 
-impl List {
+impl List<'_, '_> {
     fn route(&mut self, entry: &KdcRealm, found: Option<&Found>) -> Route {
         let (upstreams, primary) = match &entry.kdcs {
             Kdcs::Listed(listed) => self.listed(listed, entry),
@@ -114,6 +105,7 @@ impl List {
         Route {
             upstreams,
             primary,
+            direct: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: entry.deadline,
@@ -174,36 +166,14 @@ impl List {
     }
 
     fn id(&mut self, name: String, transport: Transport, permitted: Permitted) -> UpstreamId {
-        let key = Key {
+        let terms = Terms {
             name,
             transport,
             max_in_flight: self.max_in_flight,
             permitted,
         };
-        if let Some(id) = self.ids.get(&key) {
-            return *id;
-        }
-        let id = UpstreamId(self.upstreams.len());
-        let known = self.before.remove(&key);
-        self.upstreams.push(known.unwrap_or_else(|| key.kdc()));
-        self.ids.insert(key, id);
+        let make = |terms: &Terms| Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone()))));
+        let Ok::<_, Infallible>(id) = self.kdcs.id(terms, make);
         id
-    }
-}
-
-impl Key {
-    fn kdc(&self) -> Arc<Upstream> {
-        let Self {
-            name,
-            transport,
-            max_in_flight,
-            permitted,
-        } = self.clone();
-        Arc::new(Upstream::Kdc(Box::new(Kdc::new(Terms {
-            name,
-            transport,
-            max_in_flight,
-            permitted,
-        }))))
     }
 }
