@@ -85,12 +85,18 @@ counters! {
     pub overloaded: Counter,
     /// Copies of requests handed to an upstream.
     pub attempts: Counter,
+    /// Copies sent because an answer was late or the network changed.
+    pub raced: Counter,
     /// Exchanges that ended with a reply.
     pub replied: Counter,
     /// Exchanges that ended with a verdict.
     pub failed: Counter,
     /// Exchanges that ended in a panic.
     pub panicked: Counter,
+    /// Changes of the network.
+    pub networks: Counter,
+    /// Times that the machine slept.
+    pub sleeps: Counter,
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::attempts::Attempts;
+use self::attempts::{Attempts, Request};
 use crate::answer::{Answer, Answered, Cause, OnFailure, Source, Verdict};
 use crate::counters::Counters;
-use crate::logging::Quoted;
+use crate::logging::{Lines, Quoted};
 use crate::lookaside::{Asked, Lead, Lookaside};
+use crate::network::{Clocks, Sleep};
 use crate::route::{Change, Routes, UpstreamId, Wanted};
 use crate::upstream::Upstream;
 use crate::wire::{KerberosMessage, Realm};
@@ -75,6 +76,12 @@ impl Routing {
         self.upstreams.get(id.0)
     }
 
+    /// Forgets what was seen of upstreams, and the connections to them.
+    fn forget(&self) {
+        self.routes().forget();
+        self.upstreams.iter().for_each(|upstream| upstream.forget());
+    }
+
     /// Takes over what `before` knows of the upstreams that both have.
     fn inherit(&self, before: &Self) {
         let place = |id: UpstreamId| {
@@ -116,6 +123,10 @@ pub struct Exchange {
     lookaside: Mutex<Lookaside<Waiting>>,
     in_flight: Semaphore,
     counters: Counters,
+    sleep: Sleep,
+    /// How often the network became another one: exchanges under way hear of it.
+    networks: watch::Sender<u64>,
+    lines: Mutex<Lines>,
 }
 
 impl Exchange {
@@ -127,6 +138,9 @@ impl Exchange {
             lookaside: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             counters: Counters::default(),
+            sleep: Sleep::since(Clocks::now()),
+            networks: watch::Sender::new(0),
+            lines: Mutex::default(),
         })
     }
 
@@ -142,6 +156,33 @@ impl Exchange {
         let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         routing.inherit(&current);
         *current = Arc::new(routing);
+    }
+
+    /// The network is another one: what was seen of upstreams no longer counts, kept connections lead nowhere, and exchanges
+    /// under way may go another way.
+    pub fn network_changed(&self) {
+        self.counters.networks.add();
+        self.start_anew();
+        if lock(&self.lines).spend(Instant::now()) {
+            tracing::info!("network changed");
+        }
+    }
+
+    /// The same if the machine slept: nobody kept its connections meanwhile, and it may be anywhere.
+    fn wake(&self) {
+        let Some(slept) = self.sleep.until(Clocks::now()) else {
+            return;
+        };
+        self.counters.sleeps.add();
+        self.start_anew();
+        if lock(&self.lines).spend(Instant::now()) {
+            tracing::info!(seconds = slept.as_secs(), "resumed from sleep");
+        }
+    }
+
+    fn start_anew(&self) {
+        self.routing().forget();
+        self.networks.send_modify(|networks| *networks += 1);
     }
 
     fn routing(&self) -> Arc<Routing> {
@@ -267,12 +308,14 @@ struct Leader {
 
 impl Leader {
     async fn run(self) {
+        self.exchange.wake();
         let (routing, counters) = (self.exchange.routing(), &self.exchange.counters);
         let wanted = Wanted {
             service: self.message.service(),
             primary: self.arrival.primary,
         };
-        let candidates = routing.routes().candidates(self.message.realm(), wanted);
+        let realm = self.message.realm();
+        let candidates = routing.routes().candidates(realm, wanted, Instant::now());
         let candidates = match candidates {
             Ok(candidates) => candidates,
             Err(none) => {
@@ -287,7 +330,12 @@ impl Leader {
             counters.overloaded.add();
             return self.turn_away(&routing, Cause::Overloaded);
         };
-        let attempts = Attempts::new(&routing, counters, candidates, &self.message, deadline);
+        let networks = self.exchange.networks.subscribe();
+        let request = Request {
+            message: &self.message,
+            deadline,
+        };
+        let attempts = Attempts::new(&routing, counters, networks, candidates, request);
         let end = attempts
             .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
             .await;
@@ -420,6 +468,7 @@ mod tests {
             deadline: Duration::from_millis(20),
             on_failure: OnFailure::Explain,
             silence_is_illness: true,
+            races: true,
         };
         routes.add(&RealmPattern::Any, &[], route);
         let verdict = verdict(&exchange(routes, 0)).await;
@@ -440,6 +489,7 @@ mod tests {
             deadline: Duration::ZERO,
             on_failure: OnFailure::Unreachable,
             silence_is_illness: true,
+            races: true,
         };
         let mut routes = Routes::default();
         let example = RealmPattern::Exact(realm("Example.COM"));

@@ -101,6 +101,7 @@ pub mod listen;
 pub mod logging;
 pub mod lookaside;
 pub mod metrics;
+pub mod network;
 pub mod record;
 pub mod route;
 pub mod throttle;

@@ -1,5 +1,6 @@
 //! The log: lines on stderr.
 
+mod lines;
 mod quoted;
 
 use std::io::{IsTerminal, stderr};
@@ -9,6 +10,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub(crate) use lines::Lines;
 pub use quoted::Quoted;
 
 /// Names as a line of the log has them.

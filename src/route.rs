@@ -2,26 +2,30 @@
 //!
 //! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
 
+mod backoff;
 mod health;
+mod pace;
 mod resend;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::backoff::Backoff;
 use self::health::{Health, Illness};
 use crate::answer::{Cause, OnFailure};
 use crate::upstream::{Fault, Unsent};
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
+pub use pace::Over;
 pub use resend::{Next, after};
 
-/// An upstream may keep one request to itself for this long before a request that may be sent again goes to the
-/// next one as well.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The same after an exchange that ended in silence, and then for every request, until an octet is heard from it.
+/// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
+/// A KDC that is on this network answers a harmless request sooner, or a proxy is asked as well.
+const DIRECT: Duration = Duration::from_millis(300);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -58,6 +62,9 @@ pub struct Route {
     pub on_failure: OnFailure,
     /// Whether who is silent is ill. Of a KDC, which drops what it can't read, any client could say that it is.
     pub silence_is_illness: bool,
+    /// Whether a harmless request goes another way as well as soon as its answer is late, as one laptop may do; many
+    /// clients at once would only ask twice of a KDC that is busy.
+    pub races: bool,
 }
 
 /// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
@@ -120,6 +127,28 @@ pub struct Routes {
     suffixes: Vec<(RealmKey, usize)>,
     any: Option<usize>,
     health: HashMap<UpstreamId, Health>,
+    chance: Chance,
+}
+
+/// Numbers that nobody foresees.
+#[derive(Debug, Default)]
+struct Chance {
+    state: RandomState,
+    drawn: u64,
+}
+
+impl Chance {
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.state.hash_one(self.drawn)
+    }
+}
+
+/// What an upstream says to the one realm of a route, and for how long that counts.
+#[derive(Debug)]
+struct Refusal {
+    fault: Fault,
+    backoff: Backoff,
 }
 
 #[derive(Debug)]
@@ -130,7 +159,10 @@ struct RouteState {
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: ByService<Option<UpstreamId>>,
     /// Upstreams that are well but refuse the one realm of this route.
-    refusing: HashMap<UpstreamId, Fault>,
+    refusing: HashMap<UpstreamId, Refusal>,
+    /// A KDC that should be on this network did not answer: none of them is asked on it again, so that a network that leads
+    /// nowhere costs a moment once.
+    set_aside: bool,
 }
 
 impl Routes {
@@ -158,6 +190,7 @@ impl Routes {
             },
             current: ByService::default(),
             refusing: HashMap::new(),
+            set_aside: false,
         });
     }
 
@@ -165,20 +198,26 @@ impl Routes {
     ///
     /// # Errors
     /// There is none.
-    pub fn candidates(&self, realm: &Realm, wanted: Wanted) -> Result<Candidates, NoRoute> {
+    pub fn candidates(
+        &self,
+        realm: &Realm,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Result<Candidates, NoRoute> {
         let Wanted { service, primary } = wanted;
         let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
         let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
         let offered = state.terms.upstreams.get(service).as_ref();
-        let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
+        let mut upstreams = state.eligible(offered.ok_or(NoRoute::Service)?);
         if upstreams.is_empty() {
             return Err(NoRoute::Upstream);
         }
         let current = *state.current.get(service);
+        // If all of them are down, the one with the fewest failures is as good a guess as any.
         upstreams.sort_by_key(|id| {
-            let ill = self.is_ill(*id) || state.refusing.contains_key(id);
+            let down = self.failures(*id, now).max(state.refusals(*id, now));
             let chosen = primary && state.terms.primary.contains(id);
-            (ill, !chosen, current != Some(*id))
+            (down, !chosen, state.rank(*id), current != Some(*id))
         });
         Ok(Candidates {
             route,
@@ -247,13 +286,17 @@ impl Routes {
         self.health = health
             .filter_map(|(id, health)| Some((place(id)?, health)))
             .collect();
-        let current = |route: &usize| before.routes.get(*route).map(|state| state.current);
+        let known = |route: &usize| {
+            let state = before.routes.get(*route);
+            state.map(|state| (state.current, state.set_aside))
+        };
         for state in &mut self.routes {
             let route = state
                 .realm
                 .as_ref()
                 .and_then(|realm| before.exact.get(&realm.key()));
-            let current = route.and_then(current).unwrap_or_default();
+            let (current, set_aside) = route.and_then(known).unwrap_or_default();
+            state.set_aside = set_aside;
             for service in [Service::Kdc, Service::Kpasswd] {
                 *state.current.get_mut(service) = current.get(service).and_then(&place);
             }
@@ -268,16 +311,52 @@ impl Routes {
             .is_some_and(|health| health.ill.is_some())
     }
 
-    /// How long to wait for `id` alone before `Silent` is recorded and what may follow is asked: until then the request
-    /// is nobody else's. `others` says whether the request may still go to another upstream.
-    #[must_use]
-    pub fn patience(&self, id: UpstreamId, others: bool, now: Instant) -> Option<Instant> {
-        let silent = self.health.get(&id).is_some_and(|health| health.silent);
-        match (silent, others) {
-            (true, _) => Some(now + PATIENCE_AFTER_SILENCE),
-            (false, true) => Some(now + PATIENCE),
-            (false, false) => None,
+    /// The failures of `id` that count against it at `now`.
+    fn failures(&self, id: UpstreamId, now: Instant) -> u32 {
+        let health = self.health.get(&id);
+        health.map_or(0, |health| health.backoff.counts(now))
+    }
+
+    /// Forgets what was seen of upstreams: the network is another one. What they said last lives on in the log alone.
+    pub fn forget(&mut self) {
+        self.health.values_mut().for_each(Health::forget);
+        for state in &mut self.routes {
+            state.current = ByService::default();
+            state.refusing.clear();
+            state.set_aside = false;
         }
+    }
+
+    /// How long to wait for `id` before a verdict is given: until then nothing else may be known.
+    #[must_use]
+    pub fn patience(&self, id: UpstreamId, now: Instant) -> Option<Instant> {
+        let silent = self.health.get(&id).is_some_and(|health| health.silent);
+        silent.then(|| now + PATIENCE_AFTER_SILENCE)
+    }
+
+    /// When the answer of `id`, which was asked at `asked`, is late: then a harmless request is sent another way as well.
+    #[must_use]
+    pub fn late(
+        &self,
+        candidates: &Candidates,
+        id: UpstreamId,
+        over: Over,
+        asked: Instant,
+    ) -> Instant {
+        let terms = &candidates.terms;
+        if terms.direct.contains(&id) {
+            return asked + DIRECT;
+        }
+        let pace = self.health.get(&id).map(|health| health.pace);
+        match terms.races {
+            true => asked + pace.unwrap_or_default().late(over),
+            false => asked + pace::LATEST,
+        }
+    }
+
+    /// Records how long `id` took to answer a harmless request over a kept connection.
+    pub fn record_pace(&mut self, id: UpstreamId, took: Duration) {
+        self.health.entry(id).or_default().pace.sample(took);
     }
 
     /// Records a reply from `id`: it is well, and the one to stay with.
@@ -289,7 +368,7 @@ impl Routes {
     ) -> Option<Change> {
         let health = self.health.entry(id).or_default();
         health.hear(now);
-        let was_ill = health.ill.take().is_some();
+        let was_ill = health.recover();
         let state = self.routes.get_mut(candidates.route)?;
         for service in [Service::Kdc, Service::Kpasswd] {
             let serves = state.terms.upstreams.get(service).as_ref();
@@ -320,6 +399,7 @@ impl Routes {
     ) -> Option<Change> {
         let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
+        let chance = self.chance.draw();
         if matches!(
             fault,
             Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat
@@ -332,29 +412,83 @@ impl Routes {
         ) {
             health.fail_to_connect(asked, now);
         }
-        let news = match fault {
+        let unanswered = matches!(
+            fault,
+            Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout)
+        );
+        state.set_aside |= unanswered && state.terms.direct.contains(&id);
+        let illness = match fault {
             // About one request or one connection: nothing about the upstream.
             Fault::Stale
             | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => false,
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => return None,
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) => {
-                health.ill = None;
-                state.realm.is_some()
-                    && state.refusing.insert(id, fault.clone()).as_ref() != Some(fault)
+                health.recover();
+                let news = state.refuse(id, fault, asked, now, chance);
+                return (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()));
             }
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
                 let silent = health.is_silent_since(asked, now);
                 health.silent |= silent;
                 let says_so = *fault != Fault::Silent || state.terms.silence_is_illness;
-                silent && says_so && health.sicken(Illness::Unreachable)
+                (silent && says_so).then_some(Illness::Unreachable)
             }
-            Fault::NotSent(_) | Fault::Unanswered => health.sicken(Illness::Unreachable),
-            Fault::NotKerberos(_) => health.sicken(Illness::NotKerberos),
-        };
+            Fault::NotSent(_) | Fault::Unanswered => Some(Illness::Unreachable),
+            Fault::NotKerberos(_) => Some(Illness::NotKerberos),
+        }?;
+        health.backoff.fail(asked, now, chance);
+        let news = health.sicken(illness);
         (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
+    }
+}
+
+impl RouteState {
+    /// Of `offered`, those that may be asked: all, but those that were set aside if there are others.
+    fn eligible(&self, offered: &[UpstreamId]) -> Vec<UpstreamId> {
+        let is_aside = |id: &UpstreamId| self.set_aside && self.terms.direct.contains(id);
+        let left: Vec<_> = offered.iter().filter(|id| !is_aside(id)).copied().collect();
+        if left.is_empty() {
+            offered.to_vec()
+        } else {
+            left
+        }
+    }
+
+    /// Direct ones stand before the others or after them, as configured: that one of the others serves does not change it.
+    fn rank(&self, id: UpstreamId) -> bool {
+        let is_direct = |id: &UpstreamId| self.terms.direct.contains(id);
+        let kdcs = self.terms.upstreams.kdc.iter().flatten();
+        let are_first = kdcs.clone().next().is_some_and(is_direct);
+        is_direct(&id) != are_first
+    }
+
+    fn refusals(&self, id: UpstreamId, now: Instant) -> u32 {
+        let refusal = self.refusing.get(&id);
+        refusal.map_or(0, |refusal| refusal.backoff.counts(now))
+    }
+
+    /// Marks `id` as refusing this realm; says whether that is news.
+    fn refuse(
+        &mut self,
+        id: UpstreamId,
+        fault: &Fault,
+        asked: Instant,
+        now: Instant,
+        chance: u64,
+    ) -> bool {
+        if self.realm.is_none() {
+            return false;
+        }
+        let before = self.refusing.remove(&id);
+        let news = before.as_ref().is_none_or(|before| before.fault != *fault);
+        let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
+        backoff.fail(asked, now, chance);
+        let fault = fault.clone();
+        self.refusing.insert(id, Refusal { fault, backoff });
+        news
     }
 }
 

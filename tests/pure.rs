@@ -37,7 +37,12 @@ fn pure_rooms() -> Vec<PathBuf> {
         "lookaside.rs",
         "record.rs",
         "route.rs",
+        "route/backoff.rs",
         "route/health.rs",
+        "route/pace.rs",
+        "route/resend.rs",
+        "network/seen.rs",
+        "logging/lines.rs",
         "upstream/dns/targets.rs",
     ];
     let alone = alone.map(|name| src.join(name));

@@ -1,6 +1,8 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
 mod directory;
+#[cfg(target_os = "linux")]
+mod roaming;
 
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         let listeners = listeners(&config.listen, inherited)?;
         let relay = Relay::start(&config, listeners)?;
         warn_of(&config);
+        #[cfg(target_os = "linux")]
+        roaming::follow(&relay.exchange, &relay.tasks);
         tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {

@@ -5,19 +5,31 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::Routing;
 use crate::answer::{Answer, Cause, Verdict};
 use crate::counters::Counters;
-use crate::route::{self, Candidates, Next, UpstreamId};
+use crate::route::{self, Candidates, Next, Over, UpstreamId};
 use crate::upstream::{Connection, Fault, Outgoing, Sent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
+
+/// However often the network changes, no request has more copies.
+const MAX_COPIES: usize = 32;
+
+/// What is to be answered, and until when.
+pub(super) struct Request<'a> {
+    pub(super) message: &'a KerberosMessage,
+    pub(super) deadline: Instant,
+}
 
 /// The copies of one request: those under way, and the upstreams that have not had one.
 pub(super) struct Attempts<'a> {
     routing: &'a Routing,
     counters: &'a Counters,
+    /// Says when the network has become another one.
+    networks: watch::Receiver<u64>,
     candidates: Candidates,
     message: &'a KerberosMessage,
     deadline: Instant,
@@ -25,6 +37,8 @@ pub(super) struct Attempts<'a> {
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Every copy so far; the youngest stands last.
     copies: Vec<Copy>,
+    /// When the youngest copy is late, so that a harmless request goes another way as well.
+    late: Option<Instant>,
     /// When the youngest copy has kept the request to itself for long enough.
     patience: Option<Instant>,
     last_fault: Option<Fault>,
@@ -49,7 +63,9 @@ struct Ended {
 /// What happens next while copies are under way.
 enum Event {
     Ended(Ended),
+    Late,
     OutOfPatience,
+    NetworkChanged,
     Deadline,
 }
 
@@ -67,19 +83,21 @@ impl<'a> Attempts<'a> {
     pub(super) fn new(
         routing: &'a Routing,
         counters: &'a Counters,
+        networks: watch::Receiver<u64>,
         candidates: Candidates,
-        message: &'a KerberosMessage,
-        deadline: Instant,
+        Request { message, deadline }: Request<'a>,
     ) -> Self {
         Self {
             routing,
             counters,
+            networks,
             message,
             deadline,
             untried: candidates.upstreams.iter().copied().collect(),
             candidates,
             under_way: FuturesUnordered::new(),
             copies: Vec::new(),
+            late: None,
             patience: None,
             last_fault: None,
             asked_again: false,
@@ -99,6 +117,10 @@ impl<'a> Attempts<'a> {
                     Ok(reply) => return self.replied(ended.copy, reply),
                     Err(fault) => self.failed(ended.copy, fault, give_up.is_some()),
                 },
+                Event::Late if give_up.is_some() => self.race(),
+                Event::NetworkChanged if give_up.is_some() => self.go_anew(),
+                // What was told stays so: the copies under way are listened to, and no more are sent.
+                Event::Late | Event::NetworkChanged => self.late = None,
                 Event::OutOfPatience => {
                     if !self.move_on()
                         && !self.under_way.is_empty()
@@ -117,14 +139,23 @@ impl<'a> Attempts<'a> {
     }
 
     async fn next_event(&mut self) -> Event {
-        let patience = self.patience.filter(|patience| *patience < self.deadline);
+        let due = [
+            (self.late, Event::Late),
+            (self.patience, Event::OutOfPatience),
+        ];
+        let due = due
+            .into_iter()
+            .filter_map(|(due, event)| Some((due?, event)));
+        let before_the_end = due.filter(|(due, _)| *due < self.deadline);
+        let (due, event) = before_the_end
+            .min_by_key(|(due, _)| *due)
+            .unwrap_or((self.deadline, Event::Deadline));
         tokio::select! {
             biased;
             Some(ended) = self.under_way.next() => Event::Ended(ended),
-            () = sleep_until(patience.unwrap_or(self.deadline).into()) => match patience {
-                Some(_) => Event::OutOfPatience,
-                None => Event::Deadline,
-            },
+            // It ends with the exchange alone.
+            Ok(()) = self.networks.changed() => Event::NetworkChanged,
+            () = sleep_until(due.into()) => event,
         }
     }
 
@@ -176,8 +207,56 @@ impl<'a> Attempts<'a> {
                 outcome: upstream.send(outgoing).await,
             }
         }));
-        let others = self.message.resend() == Resend::Harmless && !self.untried.is_empty();
-        self.patience = self.routing.routes().patience(id, others, asked);
+        let routes = self.routing.routes();
+        self.patience = routes.patience(id, asked);
+        let is_harmless = self.message.resend() == Resend::Harmless;
+        self.late = is_harmless.then(|| routes.late(&self.candidates, id, Over::Kept, asked));
+    }
+
+    /// The youngest copy is late: a kept connection may be dead without a word, and else the upstream may be.
+    fn race(&mut self) {
+        self.late = None;
+        let Some(copy) = self.copies.last() else {
+            return;
+        };
+        let (upstream, asked) = (copy.upstream, copy.asked);
+        if copy.sent.went_over_kept() {
+            self.counters.raced.add();
+            return self.start(upstream, Connection::Fresh);
+        }
+        let routes = self.routing.routes();
+        let late = routes.late(&self.candidates, upstream, Over::Fresh, asked);
+        drop(routes);
+        if late > Instant::now() {
+            self.late = Some(late);
+        } else if self.start_next() {
+            self.counters.raced.add();
+        }
+    }
+
+    /// The network is another one. What has not left is called back and begins anew; what has left and is harmless goes
+    /// again. Anything else may still be answered, and must not be sent twice.
+    fn go_anew(&mut self) {
+        let is_harmless = self.message.resend() == Resend::Harmless;
+        let may_go = self.call_back() || is_harmless;
+        if may_go && self.copies.len() < MAX_COPIES {
+            self.counters.raced.add();
+            self.untried = self.candidates.upstreams.iter().copied().collect();
+            self.start_next();
+        }
+    }
+
+    /// Calls the copies back that have not left; says whether that is all of them.
+    fn call_back(&mut self) -> bool {
+        let mut all = true;
+        for copy in self.copies.iter_mut().filter(|copy| copy.under_way) {
+            copy.under_way = !copy.sent.withdraw();
+            all &= !copy.under_way;
+        }
+        if all {
+            self.under_way.clear();
+        }
+        all
     }
 
     /// Some replies say that there is none.
@@ -224,11 +303,7 @@ impl<'a> Attempts<'a> {
         self.patience = None;
         self.silent();
         // What must not be sent twice, and has not left yet, is called back: then it may go on, or ends as not sent.
-        let called_back = self.message.resend() == Resend::Once
-            && self.copies.iter().all(|copy| copy.sent.withdraw());
-        if called_back {
-            self.under_way.clear();
-        }
+        let called_back = self.message.resend() == Resend::Once && self.call_back();
         let next = route::after(&Fault::Silent, self.message.resend());
         (called_back || next == Next::OtherUpstream) && self.start_next()
     }
@@ -253,20 +328,33 @@ impl<'a> Attempts<'a> {
     }
 
     fn replied(self, copy: usize, reply: Reply) -> End {
-        let upstream = self.copies.get(copy).map(|copy| copy.upstream);
-        if let Some(upstream) = upstream {
-            let change =
-                self.routing
-                    .routes()
-                    .record_reply(&self.candidates, upstream, Instant::now());
-            self.routing.tell(upstream, change);
+        let copy = self.copies.get(copy);
+        if let Some(winner) = copy {
+            let lost = |copy: &&Copy| copy.under_way && copy.asked < winner.asked;
+            let losers = self.copies.iter().filter(lost);
+            for copy in losers.filter(|copy| copy.upstream != winner.upstream) {
+                self.record(copy.upstream, &Fault::Silent, copy.asked);
+            }
+            self.record_reply(winner);
         }
+        let upstream = copy.map(|copy| copy.upstream);
         self.counters.replied.add();
         End {
             answer: Some(Answer::Reply(reply)),
             fault: None,
             upstream,
         }
+    }
+
+    fn record_reply(&self, copy: &Copy) {
+        let (upstream, now) = (copy.upstream, Instant::now());
+        let mut routes = self.routing.routes();
+        if self.message.resend() == Resend::Harmless && copy.sent.went_over_kept() {
+            routes.record_pace(upstream, now.saturating_duration_since(copy.asked));
+        }
+        let change = routes.record_reply(&self.candidates, upstream, now);
+        drop(routes);
+        self.routing.tell(upstream, change);
     }
 
     fn end(self, gave_up: bool) -> End {

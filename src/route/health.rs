@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::backoff::Backoff;
+use super::pace::Pace;
+use crate::logging::Lines;
+
 /// Less silence says nothing: a copy may leave just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Changes of one upstream that are told at once, and the time in which one more may be: a local user who can make it
-/// fail and serve in turn must not fill the log.
-const LINES: u32 = 10;
-const LINE: Duration = Duration::from_secs(60);
 /// How long a failed connect counts for the gateway's own health: a load balancer asks twice in that time.
 const CUT_OFF: Duration = Duration::from_secs(10);
 
@@ -15,33 +15,13 @@ const CUT_OFF: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     pub(super) ill: Option<Illness>,
     pub(super) silent: bool,
+    /// What its illness costs it.
+    pub(super) backoff: Backoff,
+    pub(super) pace: Pace,
     heard: Option<Instant>,
     /// When a connect failed, if nothing was heard since.
     cut_off: Option<Instant>,
     pub(super) lines: Lines,
-}
-
-/// The lines that an upstream has had in the log, less those that time has forgiven.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    spent: u32,
-    forgiven: Option<Instant>,
-}
-
-impl Lines {
-    pub(super) fn spend(&mut self, now: Instant) -> bool {
-        let forgiven = *self.forgiven.get_or_insert(now);
-        if forgiven + LINE <= now {
-            let lines = now.duration_since(forgiven).as_secs() / LINE.as_secs();
-            self.spent = self
-                .spent
-                .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));
-            self.forgiven = Some(now);
-        }
-        let affordable = self.spent < LINES;
-        self.spent += u32::from(affordable);
-        affordable
-    }
 }
 
 /// Kinds of illness, as far as people would do something else about them.
@@ -53,10 +33,24 @@ pub(super) enum Illness {
 }
 
 impl Health {
+    /// Nothing but how much was said of it in the log: what was seen was seen from another network.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            lines: std::mem::take(&mut self.lines),
+            ..Self::default()
+        };
+    }
+
     pub(super) fn hear(&mut self, now: Instant) {
         self.silent = false;
         self.heard = Some(now);
         self.cut_off = None;
+    }
+
+    /// It serves; says whether that is news.
+    pub(super) fn recover(&mut self) -> bool {
+        self.backoff = Backoff::default();
+        self.ill.take().is_some()
     }
 
     pub(super) fn fail_to_connect(&mut self, asked: Instant, now: Instant) {

@@ -26,6 +26,7 @@ fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
         deadline: 9 * SECOND,
         on_failure: OnFailure::Unreachable,
         silence_is_illness: true,
+        races: true,
     }
 }
 
@@ -100,7 +101,7 @@ impl Desk {
     }
 
     fn candidates(&self, name: &str) -> Candidates {
-        self.routes.candidates(&realm(name), KDC).unwrap()
+        self.routes.candidates(&realm(name), KDC, self.now).unwrap()
     }
 
     fn order(&self, name: &str) -> Vec<UpstreamId> {
@@ -122,7 +123,7 @@ impl Desk {
     }
 
     fn is_silent(&self, id: UpstreamId) -> bool {
-        self.routes.patience(id, false, self.now).is_some()
+        self.routes.patience(id, self.now).is_some()
     }
 }
 
@@ -149,7 +150,9 @@ fn the_longest_match_wins() {
         ("COM", 1),
         ("CORP.LOCAL", 1),
     ] {
-        let found = routes.candidates(&realm(name), KDC).unwrap();
+        let found = routes
+            .candidates(&realm(name), KDC, Instant::now())
+            .unwrap();
         assert_eq!(found.terms.dclocator_hint, Some(hint), "{name}");
     }
 }
@@ -160,7 +163,7 @@ fn a_realm_that_nothing_matches_has_no_candidates() {
     routes.add(&suffix(".EXAMPLE.COM"), &[], route(1, &[A]));
     routes.add(&exact("ONE"), &[], route(2, &[A]));
     for name in ["EXAMPLE.COM", "ONE.", "A.ONE", "A.EXAMPLE.COM.EVIL"] {
-        let found = routes.candidates(&realm(name), KDC);
+        let found = routes.candidates(&realm(name), KDC, Instant::now());
         assert_eq!(found.unwrap_err(), NoRoute::Realm, "{name}");
     }
 }
@@ -317,19 +320,45 @@ fn a_copy_that_left_just_before_the_deadline_met_no_silence() {
 }
 
 #[test]
-fn patience_depends_on_silence_and_on_others() {
+fn who_was_silent_is_given_less_time() {
     let mut desk = Desk::new();
     desk.fault("ONE", B, &Fault::Silent);
-    let now = desk.now;
-    let patience = |id, others| {
-        desk.routes
-            .patience(id, others, now)
-            .map(|until| until - now)
+    let patience = |id| desk.routes.patience(id, desk.now);
+    assert_eq!(patience(A), None, "the whole deadline");
+    assert_eq!(patience(B), Some(desk.now + 2 * SECOND));
+}
+
+#[test]
+fn an_answer_is_late_as_its_upstream_is_wont() {
+    let mut desk = Desk::new();
+    let late = |desk: &Desk, id, over| {
+        let candidates = desk.candidates("ONE");
+        let late = desk.routes.late(&candidates, id, over, desk.now);
+        (late - desk.now).as_millis()
     };
-    assert_eq!(patience(A, false), None, "the whole deadline");
-    assert_eq!(patience(A, true), Some(3 * SECOND));
-    assert_eq!(patience(B, false), Some(2 * SECOND));
-    assert_eq!(patience(B, true), Some(2 * SECOND));
+    for _ in 0..50 {
+        desk.routes.record_pace(A, SECOND);
+    }
+    assert!((1000..1002).contains(&late(&desk, A, Over::Kept)));
+    assert_eq!(late(&desk, A, Over::Fresh), 3000);
+    assert_eq!(late(&desk, B, Over::Kept), 1000, "unknown");
+    desk.routes.forget();
+    assert_eq!(late(&desk, A, Over::Fresh), 1000, "unknown on this network");
+}
+
+#[test]
+fn who_has_many_clients_gives_a_kdc_time() {
+    let mut routes = Routes::default();
+    let route = Route {
+        races: false,
+        ..route(1, &[A, B])
+    };
+    routes.add(&exact("ONE"), &[], route);
+    let now = Instant::now();
+    let candidates = routes.candidates(&realm("ONE"), KDC, now).unwrap();
+    for over in [Over::Kept, Over::Fresh] {
+        assert_eq!(routes.late(&candidates, A, over, now), now + 3 * SECOND);
+    }
 }
 
 #[test]
@@ -387,6 +416,9 @@ fn a_refusal_is_told_once_for_each_realm_and_reason() {
     assert!(desk.fault("ONE", A, &forbidden).is_some());
     assert_eq!(desk.fault("ONE", A, &forbidden), None);
     assert!(desk.fault("OTHER", A, &forbidden).is_some());
+    for _ in 0..2 {
+        assert_eq!(desk.fault("OTHER", A, &forbidden), None);
+    }
     assert!(desk.fault("ONE", A, &failing).is_some());
     assert_eq!(desk.reply("ONE", A), Some(Change::Well));
     assert_eq!(desk.order("OTHER"), [B, C, A], "still refused there");
@@ -435,7 +467,7 @@ fn realm_with_primary(kpasswd: Option<&[UpstreamId]>) -> Routes {
 
 fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<UpstreamId>, NoRoute> {
     let wanted = Wanted { service, primary };
-    let found = routes.candidates(&realm("ONE"), wanted);
+    let found = routes.candidates(&realm("ONE"), wanted, Instant::now());
     found.map(|candidates| candidates.upstreams)
 }
 
@@ -448,7 +480,9 @@ fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
         service: Service::Kpasswd,
         primary: false,
     };
-    let candidates = routes.candidates(&realm("ONE"), wanted).unwrap();
+    let candidates = routes
+        .candidates(&realm("ONE"), wanted, Instant::now())
+        .unwrap();
     routes.record_reply(&candidates, C, Instant::now());
     let kpasswd = [C, UpstreamId(3)];
     assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
@@ -473,7 +507,9 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
         service: Service::Kdc,
         primary: true,
     };
-    let candidates = routes.candidates(&realm("ONE"), wanted).unwrap();
+    let candidates = routes
+        .candidates(&realm("ONE"), wanted, Instant::now())
+        .unwrap();
     routes.record_reply(&candidates, B, Instant::now());
     assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
     let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
@@ -496,7 +532,11 @@ fn two_realms() -> (Routes, [Candidates; 2]) {
     let mut routes = Routes::default();
     routes.add(&exact("R"), &[], route(1, &[A]));
     routes.add(&exact("S"), &[], route(2, &[B]));
-    let candidates = ["R", "S"].map(|name| routes.candidates(&realm(name), KDC).unwrap());
+    let candidates = ["R", "S"].map(|name| {
+        routes
+            .candidates(&realm(name), KDC, Instant::now())
+            .unwrap()
+    });
     (routes, candidates)
 }
 
@@ -546,7 +586,9 @@ fn a_realm_of_which_no_kdc_is_known_is_cut_off() {
     assert!(routes.is_cut_off(start));
     routes.add(&exact("ONE"), &[], route(2, &[A]));
     assert!(!routes.is_cut_off(start));
-    let candidates = routes.candidates(&realm("ONE"), KDC).unwrap();
+    let candidates = routes
+        .candidates(&realm("ONE"), KDC, Instant::now())
+        .unwrap();
     let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
     routes.record_fault(&candidates, A, &refused, start, start);
     assert!(routes.is_cut_off(start));
@@ -559,7 +601,11 @@ fn what_is_known_of_an_upstream_is_known_on_new_routes() {
     let mut before = Routes::default();
     before.add(&exact("ONE"), &[], route(1, &[A, B, C]));
     before.add(&exact("OTHER"), &[], route(2, &[A, B]));
-    let of = |routes: &Routes, name| routes.candidates(&realm(name), KDC).unwrap();
+    let of = |routes: &Routes, name| {
+        routes
+            .candidates(&realm(name), KDC, Instant::now())
+            .unwrap()
+    };
     before.record_reply(&of(&before, "ONE"), C, now);
     before.record_reply(&of(&before, "OTHER"), A, now);
     let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
@@ -598,12 +644,14 @@ fn silence_is_an_illness_only_where_it_says_so() {
         };
         routes.add(&exact("ONE"), &[], route);
         let (candidates, start) = (
-            routes.candidates(&realm("ONE"), KDC).unwrap(),
+            routes
+                .candidates(&realm("ONE"), KDC, Instant::now())
+                .unwrap(),
             Instant::now(),
         );
         routes.record_fault(&candidates, A, &Fault::Silent, start, start + SECOND);
         assert_eq!(routes.is_ill(A), silence_is_illness);
-        assert!(routes.patience(A, false, start).is_some(), "either way");
+        assert!(routes.patience(A, start).is_some(), "either way");
         // Who answers instead is the one to stay with, until the other fails in its turn.
         routes.record_reply(&candidates, B, start + SECOND);
         assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [B, A]);
@@ -620,4 +668,105 @@ fn one_request_that_went_elsewhere_takes_no_others_along() {
     desk.reply("OTHER", B);
     desk.reply("OTHER", A);
     assert_eq!(desk.order("OTHER"), [B, A, C], "until it failed");
+}
+
+#[test]
+fn who_failed_is_put_behind_the_others_for_a_while() {
+    let mut desk = Desk::new();
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    desk.fault("ONE", A, &refused);
+    assert_eq!(desk.order("ONE"), [B, A]);
+    desk.now += SECOND;
+    assert_eq!(desk.order("ONE"), [A, B], "one failure is a second");
+    assert!(desk.routes.is_ill(A), "and not well for that");
+    for _ in 0..6 {
+        desk.fault("ONE", A, &refused);
+    }
+    desk.now += 40 * SECOND;
+    assert_eq!(desk.order("ONE"), [B, A], "seven are most of a minute");
+    desk.now += 20 * SECOND;
+    assert_eq!(desk.order("ONE"), [A, B]);
+}
+
+#[test]
+fn if_all_are_down_the_one_that_failed_least_is_tried_first() {
+    let mut desk = Desk::new();
+    for _ in 0..3 {
+        desk.fault("ONE", A, &Fault::Unanswered);
+    }
+    desk.fault("ONE", B, &Fault::Unanswered);
+    assert_eq!(desk.order("ONE"), [B, A]);
+}
+
+#[test]
+fn a_realm_that_is_refused_again_and_again_is_put_behind_for_longer() {
+    let mut desk = Desk::new();
+    for _ in 0..3 {
+        desk.fault("ONE", A, &Fault::Status(503));
+    }
+    desk.now += 2 * SECOND;
+    assert_eq!(desk.order("ONE"), [B, A]);
+    assert_eq!(desk.order("OTHER"), [A, B, C], "that realm alone");
+    desk.now += 2 * SECOND;
+    assert_eq!(desk.order("ONE"), [A, B]);
+}
+
+#[test]
+fn on_another_network_nothing_is_known_of_anybody() {
+    let mut desk = Desk::new();
+    desk.reply("ONE", B);
+    desk.fault("ONE", A, &Fault::Silent);
+    desk.fault("OTHER", A, &Fault::Status(503));
+    desk.routes.forget();
+    assert_eq!(desk.order("ONE"), [A, B]);
+    assert_eq!(desk.order("OTHER"), [A, B, C]);
+    assert!(!desk.is_silent(A) && !desk.routes.is_ill(A));
+}
+
+/// A realm whose KDC A is on this network, or not, with B as the proxy.
+fn office(upstreams: &[UpstreamId]) -> Desk {
+    let mut routes = Routes::default();
+    let route = Route {
+        direct: vec![A],
+        ..route(1, upstreams)
+    };
+    routes.add(&exact("ONE"), &[], route);
+    let now = Instant::now();
+    Desk { routes, now }
+}
+
+#[test]
+fn a_kdc_of_this_network_keeps_its_place_whoever_served_last() {
+    let mut preferred = office(&[A, B]);
+    preferred.fault("ONE", A, &Fault::Unanswered);
+    preferred.reply("ONE", B);
+    assert_eq!(preferred.order("ONE"), [A, B]);
+    let mut last = office(&[B, A]);
+    last.fault("ONE", B, &Fault::Unanswered);
+    last.reply("ONE", A);
+    assert_eq!(last.order("ONE"), [B, A]);
+}
+
+#[test]
+fn a_kdc_that_does_not_answer_is_not_asked_again_on_this_network() {
+    for fault in [Fault::Silent, Fault::NotSent(Unsent::ConnectTimeout)] {
+        for upstreams in [[A, B], [B, A]] {
+            let mut desk = office(&upstreams);
+            desk.fault("ONE", A, &fault);
+            desk.now += 3600 * SECOND;
+            assert_eq!(desk.order("ONE"), [B], "{fault:?}");
+            desk.routes.forget();
+            assert_eq!(desk.order("ONE"), upstreams, "{fault:?}");
+        }
+        let mut alone = office(&[A]);
+        alone.fault("ONE", A, &fault);
+        assert_eq!(alone.order("ONE"), [A], "there is no other");
+    }
+    let mut refusing = office(&[A, B]);
+    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    refusing.fault("ONE", A, &refused);
+    assert_eq!(refusing.order("ONE"), [B, A], "it is there");
+    let late = refusing.candidates("ONE");
+    let late = refusing.routes.late(&late, A, Over::Fresh, refusing.now);
+    assert_eq!(late - refusing.now, DIRECT);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,19 +16,36 @@ const WITHDRAWN: u8 = 2;
 /// Says whether octets of a request may have left. No HTTP error kind tells: what is sure is that a body
 /// that was never polled never left.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<AtomicU8>);
+pub struct Sent(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    octets: AtomicU8,
+    over_kept: AtomicBool,
+}
 
 impl Sent {
+    /// Whether it was given to a connection that stood before, and that may have ended without a word.
+    #[must_use]
+    pub fn went_over_kept(&self) -> bool {
+        self.0.over_kept.load(Ordering::Acquire)
+    }
+
+    pub(super) fn goes_over_kept(&self) {
+        self.0.over_kept.store(true, Ordering::Release);
+    }
+
     /// Whether the body was asked for, so that its octets may have left.
     #[must_use]
     pub fn may_have_left(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SENT
+        self.0.octets.load(Ordering::Acquire) == SENT
     }
 
     /// Calls the request back; says whether it has not left, and then it never will.
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.0
+            .octets
             .compare_exchange(HELD, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire)
             != Err(SENT)
     }
@@ -36,6 +53,7 @@ impl Sent {
     pub(super) fn leave(&self) -> Result<(), Withdrawn> {
         match self
             .0
+            .octets
             .compare_exchange(HELD, SENT, Ordering::AcqRel, Ordering::Acquire)
         {
             Err(WITHDRAWN) => Err(Withdrawn),

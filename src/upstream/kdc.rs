@@ -106,6 +106,13 @@ impl Kdc {
         self.addresses.name()
     }
 
+    /// Forgets the connections, and what its addresses were like: the network is another one. Requests under way go on.
+    pub fn forget(&self) {
+        self.idle.forget();
+        self.addresses.doubt();
+        self.has_udp.store(false, Ordering::Relaxed);
+    }
+
     /// Sends `message` and reads its reply; the time is the caller's, who drops the future when it is up.
     ///
     /// Only a harmless request is sent more than once, over UDP, as every client does; any other is repeated only on the
@@ -134,7 +141,7 @@ impl Kdc {
         sent: &Sent,
         others: bool,
     ) -> Result<Reply, Fault> {
-        match self.stream(connection).await {
+        match self.stream(connection, sent).await {
             Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
             Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused, others) => {
                 self.udp_instead(&refused, message, sent).await
@@ -195,7 +202,7 @@ impl Kdc {
                 Ok(reply)
             }
             Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
-                let leased = self.stream(connection).await;
+                let leased = self.stream(connection, sent).await;
                 // Any client can send what is too long for a KDC without TCP: that TCP is refused is no news then.
                 let leased = leased.map_err(|none| match over_udp {
                     Unsent::TooLong => Fault::NotSent(over_udp),
@@ -242,8 +249,9 @@ impl Kdc {
     }
 
     /// A connection that fits: a kept one if there is one, else a fresh one.
-    async fn stream(&self, connection: Connection) -> Result<Leased<'_>, NoStream> {
+    async fn stream(&self, connection: Connection, sent: &Sent) -> Result<Leased<'_>, NoStream> {
         if let Some(stream) = self.idle.take(connection, Instant::now()) {
+            sent.goes_over_kept();
             return Ok(Leased::kept(stream));
         }
         let began = Instant::now();

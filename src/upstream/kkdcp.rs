@@ -54,6 +54,11 @@ impl KdcProxy {
         &self.name
     }
 
+    /// Forgets the connections: the network is another one. Requests under way go on.
+    pub fn forget(&self) {
+        self.links.forget();
+    }
+
     /// Sends one request, exactly once, and reads its reply.
     ///
     /// Name, connect and TLS are bounded in time here; the rest is the caller's, who drops the future when time is up.
@@ -62,6 +67,9 @@ impl KdcProxy {
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
         let lease = self.links.lease(post.connection, Instant::now())?;
+        if lease.is_kept() {
+            post.sent.goes_over_kept();
+        }
         let request = lease
             .client()
             .post(self.url.clone())

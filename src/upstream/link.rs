@@ -25,7 +25,10 @@ const JUST_HEARD: Duration = Duration::from_secs(1);
 const MAX_IDLE: usize = 64;
 /// A request under way asks a silent HTTP/2 connection for a sign of life this often, and waits this long for it.
 const PING_EVERY: Duration = Duration::from_secs(1);
-const PING_ANSWERED: Duration = Duration::from_secs(2);
+const PING_ANSWERED: Duration = Duration::from_secs(1);
+/// Octets that nobody has acknowledged by then went to nobody: HTTP/1.1's only sign of life.
+#[cfg(target_os = "linux")]
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 
 /// Over which connection a request may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(super) struct Links {
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// How often all were forgotten: what was lent before is not taken back.
+    forgotten: u64,
     /// HTTP/1.1: one request at a time; the one heard last stands last.
     idle: Vec<Arc<Link>>,
     /// HTTP/2: all requests at once.
@@ -99,11 +104,24 @@ impl Links {
         }
     }
 
+    /// Closes all kept connections, those in use with their requests, and forgets how long such connections last here.
+    pub(super) fn forget(&self) {
+        let mut kept = lock(&self.kept);
+        *kept = Kept {
+            forgotten: kept.forgotten + 1,
+            ..Kept::default()
+        };
+    }
+
     /// A connection for one request; an HTTP/1.1 one is the holder's alone.
     pub(super) fn lease(&self, connection: Connection, now: Instant) -> Result<Lease<'_>, Fault> {
-        let kept = match connection {
-            Connection::Fresh => None,
-            _ => lock(&self.kept).take(connection == Connection::SurelyAlive, now),
+        let (kept, forgotten) = {
+            let mut all = lock(&self.kept);
+            let kept = match connection {
+                Connection::Fresh => None,
+                _ => all.take(connection == Connection::SurelyAlive, now),
+            };
+            (kept, all.forgotten)
         };
         let link = match kept {
             Some(link) => link,
@@ -114,6 +132,7 @@ impl Links {
         Ok(Lease {
             links: self,
             link,
+            forgotten,
             connects_before,
             idle,
             silent_since: now,
@@ -172,9 +191,8 @@ impl Link {
             .http2_keep_alive_timeout(PING_ANSWERED)
             .http2_keep_alive_while_idle(false)
             .connector_layer(CountConnects(Arc::clone(&connects)));
-        // A request whose octets are not even acknowledged: HTTP/1.1's only sign of life.
         #[cfg(target_os = "linux")]
-        let builder = builder.tcp_user_timeout(CONNECT);
+        let builder = builder.tcp_user_timeout(ACKNOWLEDGED);
         let client = builder
             .build()
             .map_err(|error| Fault::NotSent(Unsent::Connect(error.to_string())))?;
@@ -192,6 +210,7 @@ impl Link {
 pub(super) struct Lease<'a> {
     links: &'a Links,
     link: Arc<Link>,
+    forgotten: u64,
     connects_before: u32,
     idle: Duration,
     /// When it was taken, or an answer's head came last.
@@ -205,10 +224,14 @@ impl Lease<'_> {
         &self.link.client
     }
 
+    /// Whether it has been used before; it may have been closed since.
+    pub(super) fn is_kept(&self) -> bool {
+        self.connects_before > 0
+    }
+
     /// Whether the request went over a connection that stood before it.
     pub(super) fn was_reused(&self) -> bool {
-        self.connects_before > 0
-            && self.link.connects.load(Ordering::Acquire) == self.connects_before
+        self.is_kept() && self.link.connects.load(Ordering::Acquire) == self.connects_before
     }
 
     /// The reused connection had been closed: such a time of idleness is more than the server grants, and those that
@@ -232,7 +255,7 @@ impl Lease<'_> {
         self.silent_since = Instant::now();
         *lock(&self.link.heard) = self.silent_since;
         self.http2 = version == Version::HTTP_2;
-        if self.http2 {
+        if self.http2 && kept.forgotten == self.forgotten {
             kept.shared = Some(Arc::clone(&self.link));
         }
     }
@@ -242,7 +265,7 @@ impl Lease<'_> {
         self.given_back = true;
         let mut kept = lock(&self.links.kept);
         // Of two that were opened at once, the one heard last is shared, and the other ends with its requests.
-        if !self.http2 {
+        if !self.http2 && kept.forgotten == self.forgotten {
             kept.put(Arc::clone(&self.link));
         }
     }

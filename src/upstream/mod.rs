@@ -50,6 +50,14 @@ impl Upstream {
         }
     }
 
+    /// Forgets its connections and how it was reached: the network is another one.
+    pub fn forget(&self) {
+        match self {
+            Self::Proxy(proxy) => proxy.forget(),
+            Self::Kdc(kdc) => kdc.forget(),
+        }
+    }
+
     /// Sends one copy and reads its reply. The time is the caller's, who drops the future when it is up.
     ///
     /// # Errors

@@ -162,6 +162,7 @@ impl Setup {
             deadline: self.deadline,
             on_failure: OnFailure::Unreachable,
             silence_is_illness: false,
+            races: false,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
         let mut neighbour = route.clone();

@@ -67,7 +67,7 @@ async fn an_http2_connection_that_answers_no_ping_is_given_up() {
     let frozen = async {
         let upstream = Plan::always(Act::Freeze).speaking(Http::Two).start();
         let relay = Setup::by(&[&upstream]).start();
-        took(silent_for(&relay, Kind::Preauth).await, 3);
+        took(silent_for(&relay, Kind::Preauth).await, 2);
     };
     let alive = async {
         let upstream = Plan::always(Act::Silence).speaking(Http::Two).start();

@@ -111,6 +111,7 @@ impl List<'_, '_> {
             deadline: entry.deadline,
             on_failure: OnFailure::default(),
             silence_is_illness: false,
+            races: false,
         }
     }
 

@@ -66,6 +66,7 @@ impl List<'_, '_> {
             deadline: entry.deadline,
             on_failure: entry.on_failure,
             silence_is_illness: true,
+            races: true,
         })
     }
 

@@ -80,6 +80,11 @@ impl Idle {
         Ok(())
     }
 
+    /// Forgets all of them.
+    pub(super) fn forget(&self) {
+        *self.lock() = Kept::default();
+    }
+
     /// A kept connection turned out to have been closed.
     pub(super) fn found_closed(&self) {
         self.lock().keeps_open = false;

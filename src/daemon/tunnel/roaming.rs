@@ -1,0 +1,34 @@
+//! Following the machine from one network to the next.
+
+use std::sync::Arc;
+
+use crate::daemon::tasks::Tasks;
+use crate::exchange::Exchange;
+use crate::network::Changes;
+
+/// Has `exchange` hear of each change of the network, in a task of `tasks`.
+pub(super) fn follow(exchange: &Arc<Exchange>, tasks: &Tasks) {
+    let changes = match Changes::open() {
+        Ok(changes) => changes,
+        Err(error) => {
+            // Then a dead connection is found by the first request that waits on it.
+            tracing::warn!(%error, "changes of the network can't be heard of");
+            return;
+        }
+    };
+    let (exchange, stop) = (Arc::clone(exchange), tasks.stop.clone());
+    let follow = async move { stop.run_until_cancelled(each(changes, &exchange)).await };
+    tasks.tracker.spawn(follow);
+}
+
+async fn each(mut changes: Changes, exchange: &Exchange) {
+    loop {
+        match changes.next().await {
+            Ok(()) => exchange.network_changed(),
+            Err(error) => {
+                tracing::warn!(%error, "changes of the network are no longer heard of");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! For how long who failed is put behind the others.
+
+use std::time::{Duration, Instant};
+
+/// After the first failure, and after the last of many.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Failures one after the other, and until when they count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+    last: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    /// One more failure of what was asked at `asked`: those that were under way together are one. Each doubles the time, of
+    /// which chance takes up to a quarter: those who failed together must not all come back together. `chance` is any number.
+    pub(super) fn fail(&mut self, asked: Instant, now: Instant, chance: u64) {
+        if self.last.is_some_and(|last| asked < last) {
+            return;
+        }
+        let doubled = SHORTEST
+            .saturating_mul(1 << self.failures.min(6))
+            .min(LONGEST);
+        let off = doubled / 4 * u32::try_from(chance % 1024).unwrap_or(0) / 1024;
+        self.failures = self.failures.saturating_add(1);
+        self.last = Some(now);
+        self.until = Some(now + (doubled - off).max(SHORTEST));
+    }
+
+    /// How many failures count at `now`.
+    pub(super) fn counts(&self, now: Instant) -> u32 {
+        let holds = self.until.is_some_and(|until| now < until);
+        if holds { self.failures } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long it holds after each of so many failures.
+    fn times(failures: usize, chance: u64) -> Vec<u128> {
+        let mut now = Instant::now();
+        let mut backoff = Backoff::default();
+        let time = |_| {
+            backoff.fail(now, now, chance);
+            let until = backoff.until.unwrap();
+            let time = until - now;
+            assert!(backoff.counts(until - Duration::from_nanos(1)) > 0);
+            assert_eq!(backoff.counts(until), 0);
+            now = until;
+            time.as_millis()
+        };
+        (0..failures).map(time).collect()
+    }
+
+    #[test]
+    fn the_time_doubles_from_one_second_to_sixty() {
+        let times = times(9, 0);
+        assert_eq!(
+            times,
+            [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000]
+        );
+    }
+
+    #[test]
+    fn chance_takes_a_quarter_at_most() {
+        for chance in [1, 511, 1023, u64::MAX] {
+            for (less, all) in times(9, chance).into_iter().zip(times(9, 0)) {
+                assert!(less <= all && less >= 1000 && less * 4 >= all * 3, "{less}");
+            }
+        }
+        assert_ne!(times(9, 1023), times(9, 0));
+    }
+
+    #[test]
+    fn failures_of_what_was_under_way_together_are_one() {
+        let now = Instant::now();
+        let at = |millis| now + Duration::from_millis(millis);
+        let mut backoff = Backoff::default();
+        backoff.fail(now, at(100), 0);
+        for asked in [0, 50, 99] {
+            backoff.fail(at(asked), at(200), 0);
+        }
+        assert_eq!(backoff.counts(at(1099)), 1);
+        assert_eq!(backoff.counts(at(1100)), 0);
+        backoff.fail(at(100), at(300), 0);
+        assert_eq!(backoff.counts(at(300)), 2);
+    }
+}
