@@ -1,6 +1,5 @@
 //! The way out to a KDC itself, over TCP or UDP (RFC 4120 7.2, RFC 3244 2).
 
-mod addresses;
 mod datagrams;
 mod dial;
 mod idle;
@@ -15,11 +14,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::addresses::Addresses;
 use super::body::Sent;
 use super::fault::{Fault, Unsent};
 use super::link::Connection;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
-use addresses::Addresses;
 use idle::Idle;
 use stream::Leased;
 
@@ -109,7 +108,7 @@ impl Kdc {
     /// Forgets the connections, and what its addresses were like: the network is another one. Requests under way go on.
     pub fn forget(&self) {
         self.idle.forget();
-        self.addresses.doubt();
+        self.addresses.forget();
         self.has_udp.store(false, Ordering::Relaxed);
     }
 
@@ -198,7 +197,7 @@ impl Kdc {
         match self.over_udp(&addresses, message, sent).await {
             Ok((reply, from)) if is_too_big(&reply) => self.again(from, message, sent).await,
             Ok((reply, from)) => {
-                self.addresses.prefer(from);
+                self.addresses.prefer(from.ip());
                 Ok(reply)
             }
             Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
@@ -287,7 +286,7 @@ impl Kdc {
         let (stream, address) = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|error| unsent(&error))?;
-        self.addresses.prefer(address);
+        self.addresses.prefer(address.ip());
         Ok(Leased::fresh(stream, turn))
     }
 }

@@ -95,6 +95,9 @@ impl KdcProxy {
 /// It is called back first: what is said not to have left never will.
 fn unheard(error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
     if sent.withdraw() {
+        if error.is_connect() {
+            lease.found_nobody();
+        }
         return Fault::NotSent(unsent(error));
     }
     if lease.was_reused() {
@@ -115,6 +118,9 @@ fn unsent(error: &reqwest::Error) -> Unsent {
 /// Reads the answer, capped before it is buffered, and gives the connection back.
 async fn receive(mut response: Response, mut lease: Lease<'_>) -> Result<Bytes, Fault> {
     lease.heard(response.version(), keep_alive(response.headers()));
+    if let Some(address) = response.remote_addr() {
+        lease.reached(address.ip());
+    }
     if let Err(fault) = refuse_status(response.status()) {
         lease.leave_unread();
         return Err(fault);

@@ -5,6 +5,7 @@
 //! what may go over which is decided here. A client whose connection was seen to close connects anew by itself: that is
 //! a fresh connection, and the counter in its connector tells.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::fault::{Fault, Unsent};
+use super::names::Names;
 
 /// Name, connect and TLS together.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -45,6 +47,7 @@ pub enum Connection {
 #[derive(Debug)]
 pub(super) struct Links {
     tls: ClientConfig,
+    names: Arc<Names>,
     kept: Mutex<Kept>,
 }
 
@@ -100,12 +103,14 @@ impl Links {
     pub(super) fn new(tls: ClientConfig) -> Self {
         Self {
             tls,
+            names: Arc::default(),
             kept: Mutex::default(),
         }
     }
 
     /// Closes all kept connections, those in use with their requests, and forgets how long such connections last here.
     pub(super) fn forget(&self) {
+        self.names.forget();
         let mut kept = lock(&self.kept);
         *kept = Kept {
             forgotten: kept.forgotten + 1,
@@ -125,7 +130,7 @@ impl Links {
         };
         let link = match kept {
             Some(link) => link,
-            None => Arc::new(Link::new(self.tls.clone(), now)?),
+            None => Arc::new(Link::new(self, now)?),
         };
         let connects_before = link.connects.load(Ordering::Acquire);
         let idle = now.saturating_duration_since(*lock(&link.heard));
@@ -173,10 +178,11 @@ impl Kept {
 }
 
 impl Link {
-    fn new(tls: ClientConfig, now: Instant) -> Result<Self, Fault> {
+    fn new(links: &Links, now: Instant) -> Result<Self, Fault> {
         let connects = Arc::new(AtomicU32::new(0));
         let builder = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(links.tls.clone())
+            .dns_resolver(Arc::clone(&links.names))
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -241,6 +247,16 @@ impl Lease<'_> {
         kept.patience.found_closed(self.idle);
         let heard = *lock(&self.link.heard);
         kept.idle.retain(|link| *lock(&link.heard) > heard);
+    }
+
+    /// It could not connect.
+    pub(super) fn found_nobody(&self) {
+        self.links.names.doubt();
+    }
+
+    /// It is connected to this address.
+    pub(super) fn reached(&self, address: IpAddr) {
+        self.links.names.prefer(address);
     }
 
     /// The head of an answer came, with the keep-alive seconds it advertises.

@@ -1,11 +1,13 @@
 //! Ways out.
 
+mod addresses;
 mod body;
 pub mod dns;
 mod fault;
 pub mod kdc;
 pub mod kkdcp;
 mod link;
+mod names;
 pub mod tls;
 
 use crate::wire::{self, KerberosMessage, Reply};

@@ -76,7 +76,7 @@ fn links() -> Links {
 /// Keeps connections last heard that long ago.
 fn keep(links: &Links, now: Instant, idle: &[Duration]) {
     for idle in idle {
-        let link = Link::new(links.tls.clone(), now - *idle).unwrap();
+        let link = Link::new(links, now - *idle).unwrap();
         lock(&links.kept).put(Arc::new(link));
     }
 }
@@ -153,4 +153,18 @@ fn a_shared_connection_is_given_up_for_a_silence_only_if_nobody_was_answered_ove
         !is_offered_after_silence(true, true),
         "an answer without an end"
     );
+}
+
+#[test]
+fn on_another_network_no_connection_of_before_is_used_again() {
+    for version in [Version::HTTP_2, Version::HTTP_11] {
+        let (links, now) = (links(), Instant::now());
+        let mut lent = links.lease(Connection::Any, now).unwrap();
+        keep(&links, now, &[SECOND]);
+        links.forget();
+        lent.heard(version, Some(60));
+        lent.give_back();
+        let kept = lock(&links.kept);
+        assert!(kept.idle.is_empty() && kept.shared.is_none(), "{version:?}");
+    }
 }

@@ -1,7 +1,7 @@
-//! The addresses of a KDC's name, looked up now and then and never twice at once.
+//! The addresses of a name, looked up now and then and never twice at once.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::Permitted;
+use super::kdc::Permitted;
 
 /// How long addresses are used before the name is looked up again.
 const KNOWN: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ struct State {
     /// What the last good one found.
     known: Option<Arc<[SocketAddr]>>,
     /// The address that worked last: FAST cookies, SPAKE and one-time-password state may live there.
-    preferred: Option<SocketAddr>,
+    preferred: Option<IpAddr>,
     /// No address took the last connection.
     doubted: bool,
 }
@@ -70,20 +70,32 @@ impl Addresses {
         let mut state = self.lock();
         state.known = Some(Arc::clone(&found));
         let mut addresses = found.to_vec();
-        addresses.sort_by_key(|address| state.preferred != Some(*address));
+        addresses.sort_by_key(|address| state.preferred != Some(address.ip()));
         Ok(addresses)
     }
 
-    /// `address` works.
-    pub(super) fn prefer(&self, address: SocketAddr) {
+    /// `address` works, if it is one of these.
+    pub(super) fn prefer(&self, address: IpAddr) {
         let mut state = self.lock();
-        state.preferred = Some(address);
-        state.doubted = false;
+        let known = state.known.as_deref().unwrap_or_default();
+        if known.iter().any(|known| known.ip() == address) {
+            state.preferred = Some(address);
+            state.doubted = false;
+        }
     }
 
     /// No address works: perhaps the name has others by now.
     pub(super) fn doubt(&self) {
         self.lock().doubted = true;
+    }
+
+    /// The network is another one: its name servers are asked, and what those of before said is used if they are silent.
+    pub(super) fn forget(&self) {
+        let mut state = self.lock();
+        *state = State {
+            known: state.known.take(),
+            ..State::default()
+        };
     }
 
     fn lookup(&self, now: Instant) -> (Lookup, Option<Arc<[SocketAddr]>>) {
@@ -158,6 +170,31 @@ mod tests {
         addresses.doubt();
         assert!(is_new(KNOWN).await, "doubted");
         assert!(!is_new(KNOWN + almost).await, "doubted once");
+    }
+
+    #[tokio::test]
+    async fn on_another_network_a_look_up_begins_anew_and_what_is_known_still_serves() {
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any);
+        let now = Instant::now();
+        let found = addresses.get().await.unwrap();
+        let (before, _) = addresses.lookup(now);
+        addresses.forget();
+        let (after, known) = addresses.lookup(now);
+        assert!(!before.ptr_eq(&after));
+        assert_eq!(known.as_deref(), Some(&found[..]));
+    }
+
+    #[tokio::test]
+    async fn the_address_that_works_comes_first() {
+        let addresses = Addresses::new("kdc.example.com:88".to_owned(), Permitted::Any);
+        let found = ["192.0.2.1:88", "[2001:db8::1]:88"].map(|address| address.parse().unwrap());
+        let lookup = async move { Ok(Arc::from(found)) }.boxed().shared();
+        addresses.lock().lookup = Some((lookup, Instant::now()));
+        assert_eq!(addresses.get().await.unwrap(), found);
+        addresses.prefer("192.0.2.9".parse().unwrap());
+        assert_eq!(addresses.get().await.unwrap(), found, "none of its own");
+        addresses.prefer(found[1].ip());
+        assert_eq!(addresses.get().await.unwrap(), [found[1], found[0]]);
     }
 
     #[tokio::test]
