@@ -82,11 +82,14 @@ impl KdcProxy {
             .send()
             .await
             .map_err(|error| unheard(&error, &post.sent, &lease))?;
-        let body = receive(response, lease).await?;
+        let (body, lease) = receive(response, lease).await?;
         let message =
             kkdcp::decode(&body).map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
-        Reply::parse(post.service, message.message().0)
-            .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))
+        let reply = Reply::parse(post.service, message.message().0)
+            .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))?;
+        // Not before: a connection that ends at a captive portal still does when the portal lets others through.
+        lease.give_back();
+        Ok(reply)
     }
 }
 
@@ -115,14 +118,19 @@ fn unsent(error: &reqwest::Error) -> Unsent {
     }
 }
 
-/// Reads the answer, capped before it is buffered, and gives the connection back.
-async fn receive(mut response: Response, mut lease: Lease<'_>) -> Result<Bytes, Fault> {
+/// Reads the answer, capped before it is buffered.
+async fn receive(
+    mut response: Response,
+    mut lease: Lease<'_>,
+) -> Result<(Bytes, Lease<'_>), Fault> {
     lease.heard(response.version(), keep_alive(response.headers()));
     if let Some(address) = response.remote_addr() {
         lease.reached(address.ip());
     }
     if let Err(fault) = refuse_status(response.status()) {
-        lease.leave_unread();
+        if matches!(fault, Fault::Status(_)) {
+            lease.leave_unread();
+        }
         return Err(fault);
     }
     let declared = response.content_length().unwrap_or(0);
@@ -136,11 +144,10 @@ async fn receive(mut response: Response, mut lease: Lease<'_>) -> Result<Bytes, 
         }
         body.extend_from_slice(&chunk);
     }
-    lease.give_back();
     if body.is_empty() {
         return Err(Fault::NotKerberos("an empty answer"));
     }
-    Ok(body.into())
+    Ok((body.into(), lease))
 }
 
 fn refuse_status(status: StatusCode) -> Result<(), Fault> {

@@ -53,18 +53,37 @@ async fn refusals_leave_an_http2_connection_in_use() {
     let plan = Plan::new(|post| match post.number {
         1 => Act::status(403),
         2 => Act::status(503),
-        3 => Act::status(200),
         _ => post.granted(),
     });
     let upstream = plan.speaking(Http::Two).start();
     let relay = Setup::by(&[&upstream]).start();
-    for _ in 0..3 {
+    for _ in 0..2 {
         relay
             .ask(Transport::Udp, &Kind::Change.request(REALM))
             .await;
     }
     granted(&relay, Kind::Change).await;
     assert_eq!(upstream.seen().handshakes, 1);
+}
+
+/// It may end at a captive portal, and still does when the portal lets new ones through.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_kerberos_costs_the_connection() {
+    for status in [200, 204, 302, 511] {
+        for http in Http::BOTH {
+            let plan = Plan::new(move |post| match post.number {
+                2 => Act::status(status),
+                _ => post.granted(),
+            });
+            let upstream = plan.speaking(http).start();
+            let relay = Setup::by(&[&upstream]).start();
+            granted(&relay, Kind::Plain).await;
+            relay.ask(Transport::Udp, &Kind::Tgs.request(REALM)).await;
+            granted(&relay, Kind::Plain).await;
+            let handshakes = upstream.seen().handshakes;
+            assert_eq!(handshakes, 2, "{status} {http:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
