@@ -16,6 +16,11 @@ without one:
 
 Exit codes: 0 done, 70 a bug, 77 no permission, 78 bad configuration or usage";
 
+const IMPORT_HELP: &str = "\
+The configuration goes to stdout, and what of the file was left out to stderr:
+  loopkdc import /etc/krb5.conf >config.toml
+  loopkdc check --config config.toml";
+
 /// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
@@ -34,6 +39,8 @@ pub enum Command {
     Gateway(GatewayArgs),
     /// Validate the configuration; show what would listen and where each realm goes
     Check(CheckArgs),
+    /// Make a configuration of a krb5.conf or of Windows' list of KDC proxies
+    Import(ImportArgs),
 }
 
 /// `loopkdc run`.
@@ -91,6 +98,15 @@ pub struct CheckArgs {
     /// The configuration of the gateway, not that of run
     #[arg(long)]
     pub gateway: bool,
+}
+
+/// `loopkdc import`.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_HELP)]
+pub struct ImportArgs {
+    /// A krb5.conf, a registry export (.reg), or lines of a realm and <https … />
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// How much to write to stderr.
@@ -185,6 +201,7 @@ mod tests {
             &["loopkdc", "run", "--help"],
             &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
+            &["loopkdc", "import", "--help"],
         ] {
             let shown = Cli::command()
                 .term_width(80)

@@ -97,6 +97,7 @@ pub mod counters;
 pub mod daemon;
 pub mod exchange;
 pub mod failure;
+pub mod import;
 pub mod listen;
 pub mod logging;
 pub mod lookaside;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, RunArgs};
+use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, RunArgs};
 use loopkdc::failure::{Exit, Failure};
-use loopkdc::{check, daemon, logging};
+use loopkdc::{check, daemon, import, logging};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
@@ -23,6 +23,7 @@ fn command(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run(args),
         Command::Gateway(args) => gateway(args),
         Command::Check(args) => check(args),
+        Command::Import(ImportArgs { file }) => import::import(file),
     }
 }
 

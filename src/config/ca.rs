@@ -33,7 +33,7 @@ impl fmt::Debug for CaFile {
 }
 
 impl CaFile {
-    fn load(path: &Path) -> Result<Self, Broken> {
+    pub(crate) fn load(path: &Path) -> Result<Self, Broken> {
         let bytes = read::bytes(path).map_err(|error| error.broken("ca-file", path))?;
         let name = path.display();
         let certs: Vec<_> = CertificateDer::pem_slice_iter(&bytes)

@@ -14,7 +14,7 @@ mod given;
 mod listen;
 mod locate;
 mod proxy;
-mod read;
+pub(crate) mod read;
 mod realms;
 mod warning;
 
@@ -72,11 +72,20 @@ impl Config {
                 .map_err(|broken| broken.into_failure(None));
         }
         let (path, text) = locate::RUN.read(sources.file.as_deref())?;
+        Self::parse(&path, &text, sources)
+    }
+
+    /// Validates `text` as that of the file `path`, whose directory a `ca-file` in it is relative to, with what the
+    /// command line says above it.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(path: &Path, text: &str, sources: &Sources) -> Result<Self, Failure> {
         let base = path.parent().unwrap_or(Path::new(""));
-        let built = Self::build(&text, base, sources)
-            .map_err(|broken| broken.into_failure(Some((&path, &text))));
+        let built = Self::build(text, base, sources)
+            .map_err(|broken| broken.into_failure(Some((path, text))));
         built.map(|config| Self {
-            source: Some(path),
+            source: Some(path.to_owned()),
             ..config
         })
     }

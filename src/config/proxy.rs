@@ -27,7 +27,7 @@ impl ProxyUrl {
         self.0.scheme() == "http"
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Broken> {
         let mut url = Url::parse(text).map_err(|error| unreadable(text, error))?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(other_scheme(text, &url));

@@ -1,7 +1,7 @@
 //! Reads a file, and says what stands in the way when that fails.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::Broken;
@@ -9,7 +9,7 @@ use crate::failure::Exit;
 
 /// Why a file could not be read.
 #[derive(Debug)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// Nothing has that name.
     Missing,
     /// This user may not get past `blocker`: a directory on the way, or the file itself.
@@ -20,13 +20,29 @@ pub(super) enum Unreadable {
 
 /// The whole file.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    fs::read(path).map_err(|error| match error.kind() {
+    fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+/// The whole file, unless it has more than `most` octets.
+pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+    let mut octets = Vec::new();
+    let opened = File::open(path);
+    let read = opened.and_then(|file| file.take(most + 1).read_to_end(&mut octets));
+    match read {
+        Ok(length) if length as u64 <= most => Ok(octets),
+        Ok(_) => Err(Unreadable::Other(ErrorKind::FileTooLarge.into())),
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Unreadable {
+    match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Unreadable::Missing,
         ErrorKind::PermissionDenied => Unreadable::Denied {
             blocker: blocker(path),
         },
         _ => Unreadable::Other(error),
-    })
+    }
 }
 
 /// What is wrong with a file that this user may not read.
@@ -51,7 +67,7 @@ fn blocker(path: &Path) -> PathBuf {
 
 impl Unreadable {
     /// `what`: the key or option that names the file.
-    pub(super) fn broken(self, what: &str, path: &Path) -> Broken {
+    pub(crate) fn broken(self, what: &str, path: &Path) -> Broken {
         let name = path.display();
         match self {
             Self::Missing => Broken::new(format!("{what} {name} does not exist")),
@@ -91,5 +107,9 @@ mod tests {
             Err(Unreadable::Missing)
         ));
         assert!(matches!(bytes(dir.path()), Err(Unreadable::Other(_))));
+        assert_eq!(at_most(&file, 4).unwrap(), b"text");
+        for (path, most) in [(&*file, 3), (Path::new("/dev/zero"), 3), (dir.path(), 3)] {
+            assert!(matches!(at_most(path, most), Err(Unreadable::Other(_))));
+        }
     }
 }

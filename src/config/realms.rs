@@ -50,7 +50,7 @@ impl RealmPattern {
     }
 
     /// Equal for patterns that stand for the same realms.
-    pub(super) fn key(&self) -> PatternKey {
+    pub(crate) fn key(&self) -> PatternKey {
         match self {
             Self::Exact(realm) => PatternKey::Exact(realm.key()),
             Self::Suffix(suffix) => PatternKey::Suffix(suffix.key()),
@@ -61,7 +61,7 @@ impl RealmPattern {
 
 /// A pattern for comparing and for looking up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum PatternKey {
+pub(crate) enum PatternKey {
     Exact(RealmKey),
     Suffix(RealmKey),
     Any,

@@ -6,6 +6,7 @@
 )]
 
 mod gateway;
+mod import;
 #[cfg(unix)]
 mod permission;
 

@@ -1,0 +1,181 @@
+//! `loopkdc import`: other clients' files become a configuration that `loopkdc check` takes.
+
+use std::fs;
+
+use super::{Ended, Home};
+
+const KRB5_CONF: &str = "\
+# A file as it may stand in /etc.
+includedir conf.d
+[libdefaults]
+    default_realm = EXAMPLE.COM
+
+[realms]
+    EXAMPLE.COM = {
+        kdc = https://kdcproxy.example.com/KdcProxy
+        kdc = https://kdcproxy2.example.com:8443/tenant/kerberos
+        kdc = dc1.example.com
+        kpasswd_server = https://kdcproxy.example.com/KdcProxy
+        admin_server = dc1.example.com
+        http_anchors = FILE:ca.pem
+    }
+";
+const INCLUDED: &str =
+    "[realms]\n SUB.EXAMPLE.COM = {\n kdc = https://kdcproxy.example.com/KdcProxy\n }\n";
+
+/// A home with a krb5.conf and what it speaks of.
+fn with_krb5_conf() -> Home {
+    let home = Home::new("");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    fs::write(home.path().join("ca.pem"), certificate.pem()).unwrap();
+    fs::write(home.path().join("krb5.conf"), KRB5_CONF).unwrap();
+    fs::create_dir(home.path().join("conf.d")).unwrap();
+    fs::write(home.path().join("conf.d/sub.conf"), INCLUDED).unwrap();
+    home
+}
+
+/// What `loopkdc check` says of what `loopkdc import` wrote.
+fn checked(home: &Home, written: &str) -> Ended {
+    let file = home.path().join("written.toml");
+    fs::write(&file, written).unwrap();
+    home.loopkdc(&["check", "--config", "written.toml"])
+}
+
+#[test]
+fn a_krb5_conf_becomes_a_configuration() {
+    let home = with_krb5_conf();
+    let dir = home.path().display();
+    let ended = home.loopkdc(&["import", "krb5.conf"]);
+    let stdout = format!(
+        "\
+# Made from \"krb5.conf\" by \"loopkdc import\", version {}.
+# It was read as MIT krb5 1.22 reads a krb5.conf: kdc = https://… in [realms].
+# Password changes go through the proxies of their realm, with or without a kpasswd_server.
+
+[realms.\"SUB.EXAMPLE.COM\"]
+proxies = [\"https://kdcproxy.example.com/KdcProxy\"]
+
+[realms.\"EXAMPLE.COM\"]
+# A KDC of the file, which direct = and kdcs = can use: \"dc1.example.com\"
+# MIT trusts the ca-file alone, and loopkdc the system's certificates besides.
+proxies = [
+    \"https://kdcproxy.example.com/KdcProxy\",
+    \"https://kdcproxy2.example.com:8443/tenant/kerberos\",
+]
+ca-file = \"{dir}/ca.pem\"
+",
+        env!("CARGO_PKG_VERSION")
+    );
+    let stderr = "\
+loopkdc: warning: line 10: kdc = dc1.example.com: is no HTTPS proxy: see direct = and kdcs =
+loopkdc: warning: line 12: admin_server = dc1.example.com: kadmin is not tunnelled
+";
+    assert_eq!(
+        ended,
+        Ended {
+            code: Some(0),
+            stdout,
+            stderr: stderr.to_owned()
+        }
+    );
+    let checked = checked(&home, &ended.stdout);
+    let realms = format!(
+        "\
+realm SUB.EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  deadline 9 s, on-failure unreachable
+realm EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  2. https://kdcproxy2.example.com:8443/tenant/kerberos
+  deadline 9 s, on-failure unreachable
+  trusts besides the system's roots: {dir}/ca.pem (1 certificate)
+"
+    );
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    assert!(checked.stdout.contains(&realms), "{}", checked.stdout);
+}
+
+#[test]
+fn an_export_of_the_windows_registry_becomes_a_configuration() {
+    let home = Home::new("");
+    let export = "Windows Registry Editor Version 5.00\r\n\r\n\
+        [HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\Kerberos\\KdcProxy\\ProxyServers]\r\n\
+        \"corp.example.com\"=\"<https kdcproxy.example.com:443:KdcProxy kdcproxy2.example.com />\"\r\n\
+        \".example.com\"=\"<https kdcproxy.example.com />\"\r\n\
+        \"example.org\"=\"https://kdcproxy.example.org\"\r\n";
+    let octets = export.encode_utf16().flat_map(u16::to_le_bytes);
+    let octets: Vec<u8> = b"\xff\xfe".iter().copied().chain(octets).collect();
+    fs::write(home.path().join("proxies.reg"), octets).unwrap();
+    let ended = home.loopkdc(&["import", "proxies.reg"]);
+    let stderr = "loopkdc: warning: line 6: example.org https://kdcproxy.example.org: is not in the form <https proxy.example.com:443:KdcProxy />\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));
+    assert!(
+        ended
+            .stdout
+            .starts_with("# Made from \"proxies.reg\" by \"loopkdc import\", version "),
+        "{ended:?}"
+    );
+    let checked = checked(&home, &ended.stdout);
+    let realms = "\
+realm CORP.EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  2. https://kdcproxy2.example.com/KdcProxy
+  deadline 9 s, on-failure unreachable
+realm *.EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  deadline 9 s, on-failure unreachable
+";
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    assert!(checked.stdout.contains(realms), "{}", checked.stdout);
+}
+
+#[test]
+fn a_file_that_says_nothing_of_proxies_ends_with_78() {
+    let home = Home::new("");
+    fs::write(
+        home.path().join("krb5.conf"),
+        "[realms]\nEXAMPLE.COM = {\nkdc = tcp/dc1\n}\n",
+    )
+    .unwrap();
+    let ended = home.loopkdc(&["import", "krb5.conf"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
+    let first = "\
+loopkdc: warning: line 3: realm EXAMPLE.COM: has no kdc = https://…, and is left as it is
+loopkdc: error: krb5.conf names no KDC proxy that can be taken
+loopkdc: hint: ";
+    assert!(ended.stderr.starts_with(first), "{ended:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_ends_as_a_configuration_does() {
+    let home = Home::new("");
+    for (file, why) in [
+        ("none.conf", "the file none.conf does not exist\n"),
+        (
+            "/dev/zero",
+            "the file /dev/zero can't be read: file too large\n",
+        ),
+    ] {
+        let ended = home.loopkdc(&["import", file]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
+        let hint =
+            "loopkdc: hint: name the krb5.conf of another client: loopkdc import /etc/krb5.conf\n";
+        assert_eq!(ended.stderr, format!("loopkdc: error: {why}{hint}"));
+    }
+    let ended = home.loopkdc(&["import"]);
+    assert_eq!(ended.code, Some(78));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read_ends_with_77() {
+    let home = Home::new("");
+    fs::write(home.path().join("krb5.conf"), KRB5_CONF).unwrap();
+    super::permission::mode(&home.path().join("krb5.conf"), 0o000);
+    let ended = super::permission::unprivileged(&home, &["import", "krb5.conf"]);
+    let why = "loopkdc: error: the file krb5.conf may not be read by this user: krb5.conf blocks\n";
+    assert_eq!(ended.code, Some(77));
+    assert!(ended.stderr.starts_with(why), "{ended:?}");
+}
