@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use super::Routing;
+use super::{Routing, now};
 use crate::answer::{Answer, Cause, Verdict};
 use crate::counters::Counters;
 use crate::route::{self, Candidates, Next, Over, UpstreamId};
@@ -193,7 +193,7 @@ impl<'a> Attempts<'a> {
             sent: sent.clone(),
             others: !self.untried.is_empty(),
         };
-        let (copy, asked) = (self.copies.len(), Instant::now());
+        let (copy, asked) = (self.copies.len(), now());
         self.counters.attempts.add();
         self.copies.push(Copy {
             upstream: id,
@@ -227,7 +227,7 @@ impl<'a> Attempts<'a> {
         let routes = self.routing.routes();
         let late = routes.late(&self.candidates, upstream, Over::Fresh, asked);
         drop(routes);
-        if late > Instant::now() {
+        if late > now() {
             self.late = Some(late);
         } else if self.start_next() {
             self.counters.raced.add();
@@ -317,13 +317,10 @@ impl<'a> Attempts<'a> {
     }
 
     fn record(&self, upstream: UpstreamId, fault: &Fault, asked: Instant) {
-        let change = self.routing.routes().record_fault(
-            &self.candidates,
-            upstream,
-            fault,
-            asked,
-            Instant::now(),
-        );
+        let change =
+            self.routing
+                .routes()
+                .record_fault(&self.candidates, upstream, fault, asked, now());
         self.routing.tell(upstream, change);
     }
 
@@ -347,7 +344,7 @@ impl<'a> Attempts<'a> {
     }
 
     fn record_reply(&self, copy: &Copy) {
-        let (upstream, now) = (copy.upstream, Instant::now());
+        let (upstream, now) = (copy.upstream, now());
         let mut routes = self.routing.routes();
         if self.message.resend() == Resend::Harmless && copy.sent.went_over_kept() {
             routes.record_pace(upstream, now.saturating_duration_since(copy.asked));

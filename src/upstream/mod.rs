@@ -8,6 +8,8 @@ pub mod kdc;
 pub mod kkdcp;
 mod link;
 mod names;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod tls;
 
 use crate::wire::{self, KerberosMessage, Reply};
@@ -23,6 +25,9 @@ pub enum Upstream {
     Proxy(Box<kkdcp::KdcProxy>),
     /// A KDC, or its password service.
     Kdc(Box<kdc::Kdc>),
+    /// One that does what a test says.
+    #[cfg(test)]
+    Scripted(scripted::Scripted),
 }
 
 /// One copy of a request, and the terms that it goes out on.
@@ -49,6 +54,8 @@ impl Upstream {
         match self {
             Self::Proxy(proxy) => proxy.name(),
             Self::Kdc(kdc) => kdc.name(),
+            #[cfg(test)]
+            Self::Scripted(scripted) => scripted.name(),
         }
     }
 
@@ -57,6 +64,8 @@ impl Upstream {
         match self {
             Self::Proxy(proxy) => proxy.forget(),
             Self::Kdc(kdc) => kdc.forget(),
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 
@@ -65,6 +74,10 @@ impl Upstream {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Reply, Fault> {
+        #[cfg(test)]
+        if let Self::Scripted(scripted) = self {
+            return scripted.send(outgoing).await;
+        }
         let Outgoing {
             message,
             target_domain,
@@ -88,6 +101,8 @@ impl Upstream {
                     .await
             }
             Self::Kdc(kdc) => kdc.send(&message, connection, &sent, others).await,
+            #[cfg(test)]
+            Self::Scripted(_) => unreachable!(),
         }
     }
 }
