@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::config::gateway::{Discover, GatewayConfig, KdcAddr, KdcRealm, Kdcs, Serving};
+use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
+use crate::config::{Discover, KdcAddr, Kdcs};
 use crate::listen::https::Trusted;
 use crate::throttle::Quotas;
 use crate::upstream::kdc::Transport;

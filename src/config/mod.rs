@@ -2,7 +2,7 @@
 //!
 //! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
 //!
-//! `file` knows the keys and their TOML types, `listen`, `realms` and `proxy` the rules of the values,
+//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy` and `kdcs` the rules of the values,
 //! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
 
 mod ca;
@@ -11,6 +11,7 @@ mod error;
 mod file;
 pub mod gateway;
 mod given;
+mod kdcs;
 mod listen;
 mod locate;
 mod proxy;
@@ -24,6 +25,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use ca::CaFile;
+pub use kdcs::{Discover, KdcAddr, Kdcs};
 pub use listen::Listen;
 pub use proxy::ProxyUrl;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};

@@ -1,14 +1,12 @@
 //! The file's shape, before any rule: keys, their TOML types, and where each value stands.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use crate::config::file::{List, Whole};
+use crate::config::kdcs::{KdcList, Keys};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -65,7 +63,7 @@ pub(super) struct GatewayTable {
     expecting = "a table, such as [realms.\"EXAMPLE.COM\"]"
 )]
 pub(super) struct RealmTable {
-    pub(super) kdcs: Option<Spanned<Kdcs>>,
+    pub(super) kdcs: Option<Spanned<KdcList>>,
     pub(super) kpasswd_servers: Option<Spanned<List>>,
     pub(super) aliases: Option<Spanned<List>>,
     pub(super) discover: Option<Spanned<bool>>,
@@ -76,64 +74,15 @@ pub(super) struct RealmTable {
     pub(super) deadline_seconds: Option<Spanned<Whole>>,
 }
 
-/// An array of KDCs, each an address or a table, with its place.
-#[derive(Debug)]
-pub(super) struct Kdcs(pub(super) Vec<Spanned<KdcItem>>);
-
-/// A KDC as it was written.
-#[derive(Debug)]
-pub(super) struct KdcItem {
-    pub(super) address: String,
-    pub(super) primary: bool,
-}
-
-impl<'de> Deserialize<'de> for Kdcs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Kdcs;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of KDCs, such as [\"dc1.example.com:88\"]")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Kdcs, A::Error> {
-                let mut kdcs = Vec::new();
-                while let Some(kdc) = elements.next_element()? {
-                    kdcs.push(kdc);
-                }
-                Ok(Kdcs(kdcs))
-            }
+impl RealmTable {
+    /// What it says of KDCs.
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys {
+            kdcs: self.kdcs.as_ref(),
+            kpasswd_servers: self.kpasswd_servers.as_ref(),
+            discover: self.discover.as_ref(),
+            networks: self.discover_networks.as_ref(),
+            ports: self.discover_ports.as_ref(),
         }
-        deserializer.deserialize_seq(Reader)
-    }
-}
-
-impl<'de> Deserialize<'de> for KdcItem {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        struct Table {
-            address: String,
-            #[serde(default)]
-            primary: bool,
-        }
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = KdcItem;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"host:port\", or { address = \"host:port\", primary = true }")
-            }
-            fn visit_str<E>(self, address: &str) -> Result<KdcItem, E> {
-                Ok(KdcItem {
-                    address: address.to_owned(),
-                    primary: false,
-                })
-            }
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<KdcItem, A::Error> {
-                let Table { address, primary } =
-                    Table::deserialize(MapAccessDeserializer::new(table))?;
-                Ok(KdcItem { address, primary })
-            }
-        }
-        deserializer.deserialize_any(Reader)
     }
 }

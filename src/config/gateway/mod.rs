@@ -1,10 +1,8 @@
 //! The configuration of `loopkdc gateway`.
 //!
-//! `file` knows the keys and their TOML types, `serving` the rules of `[gateway]`, `kdcs` and `realms` those of the realms.
+//! `file` knows the keys and their TOML types, `serving` the rules of `[gateway]`, `realms` and [`crate::config`]'s `kdcs` those of the realms.
 
 mod file;
-mod kdcs;
-mod network;
 mod realms;
 mod serving;
 mod warning;
@@ -14,8 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use kdcs::KdcAddr;
-pub use realms::{Discover, KdcRealm, Kdcs};
+pub use realms::KdcRealm;
 pub use serving::Serving;
 
 use super::error::Broken;

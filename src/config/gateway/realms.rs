@@ -3,17 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use toml::Spanned;
 
 use super::file::{File, RealmTable};
-use super::kdcs::{self, KdcAddr};
-use super::network::network;
-use crate::config::error::{Broken, Place};
+use crate::config::error::Broken;
 use crate::config::file::List;
-use crate::config::listen::{number, seconds};
+use crate::config::kdcs::{self, Kdcs};
+use crate::config::listen::seconds;
 use crate::config::realms::RealmPattern;
-use crate::upstream::dns::{self, Discovery};
 use crate::upstream::kdc::Transport;
 use crate::wire::{ByService, Realm, RealmKey};
 
@@ -32,26 +29,6 @@ pub struct KdcRealm {
     pub transport: Transport,
     /// The most that a request may take until its answer.
     pub deadline: Duration,
-}
-
-/// Where the KDCs of a realm are known from.
-#[derive(Debug, Clone)]
-pub enum Kdcs {
-    /// The configuration; nothing for a service that is not offered.
-    Listed(ByService<Option<Vec<KdcAddr>>>),
-    /// DNS (RFC 4120 7.2.3.2).
-    Discovered(Discover),
-}
-
-/// How the KDCs of a realm are looked up.
-#[derive(Debug, Clone)]
-pub struct Discover {
-    /// The look-up.
-    pub discovery: Discovery,
-    /// Ports that are allowed.
-    pub ports: Vec<u16>,
-    /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
-    pub networks: Vec<IpNet>,
 }
 
 /// The file's realms in its order.
@@ -83,9 +60,8 @@ impl Reader<'_> {
         let services = services(table.services.as_ref().or(self.defaults.services.as_ref()))?;
         Ok(KdcRealm {
             aliases: self.aliases(table)?,
-            kdcs: self
-                .kdcs(&realm, services, table)
-                .map_err(|broken| broken.placed(Place::Span(name.span())))?,
+            kdcs: kdcs::read(&realm, services, &table.keys(), &self.defaults.keys())
+                .map_err(|broken| broken.at(name.span()))?,
             services,
             transport: transport(
                 table
@@ -123,99 +99,6 @@ impl Reader<'_> {
         .collect()
     }
 
-    fn kdcs(
-        &self,
-        realm: &Realm,
-        services: ByService<bool>,
-        table: &RealmTable,
-    ) -> Result<Kdcs, Broken> {
-        let discover = table.discover.as_ref().or(self.defaults.discover.as_ref());
-        let listed = table.kdcs.as_ref();
-        match (discover, listed) {
-            // What the realm says itself goes before what holds for all.
-            (Some(discover), None) if *discover.get_ref() => {
-                if let Some(servers) = &table.kpasswd_servers {
-                    return Err(Broken::new(
-                        "with discover = true DNS says where passwords are changed",
-                    )
-                    .hint("list kdcs too, or take kpasswd-servers away")
-                    .at(servers.span()));
-                }
-                self.discover(realm, table).map(Kdcs::Discovered)
-            }
-            (_, Some(listed)) if table.discover.as_ref().is_some_and(|own| *own.get_ref()) => Err(
-                Broken::new("kdcs are listed, and discover = true would look them up")
-                    .hint("take one of the two away")
-                    .at(listed.span()),
-            ),
-            _ => self.listed(realm, services, table).map(Kdcs::Listed),
-        }
-    }
-
-    fn listed(
-        &self,
-        realm: &Realm,
-        services: ByService<bool>,
-        table: &RealmTable,
-    ) -> Result<ByService<Option<Vec<KdcAddr>>>, Broken> {
-        let kdcs = table.kdcs.as_ref().map(kdcs::kdcs).transpose()?;
-        let kdcs = kdcs.unwrap_or_default();
-        let servers = table.kpasswd_servers.as_ref();
-        let kpasswd = match servers {
-            Some(servers) => kdcs::kpasswd(&servers.get_ref().written())?,
-            None => kdcs::beside(&kdcs),
-        };
-        for (offered, list, key, service) in [
-            (services.kdc, &kdcs, "kdcs = [\"dc1.example.com\"]", "KDC"),
-            (
-                services.kpasswd,
-                &kpasswd,
-                "kpasswd-servers = [\"dc1.example.com\"]",
-                "server that changes passwords",
-            ),
-        ] {
-            if offered && list.is_empty() {
-                return Err(Broken::new(format!("realm {realm} has no {service}"))
-                    .hint(format!("add to it: {key}, or discover = true")));
-            }
-        }
-        Ok(ByService {
-            kdc: services.kdc.then_some(kdcs),
-            kpasswd: services.kpasswd.then_some(kpasswd),
-        })
-    }
-
-    fn discover(&self, realm: &Realm, table: &RealmTable) -> Result<Discover, Broken> {
-        let (networks, ports) = self.allowed(table)?;
-        let discovery = Discovery::new(realm, &ports).map_err(|error| {
-            Broken::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
-        })?;
-        Ok(Discover {
-            discovery,
-            ports,
-            networks,
-        })
-    }
-
-    /// What records in DNS may say.
-    fn allowed(&self, table: &RealmTable) -> Result<(Vec<IpNet>, Vec<u16>), Broken> {
-        let defaults = self.defaults;
-        let networks = table
-            .discover_networks
-            .as_ref()
-            .or(defaults.discover_networks.as_ref());
-        let ports = table
-            .discover_ports
-            .as_ref()
-            .or(defaults.discover_ports.as_ref());
-        let ports = ports.map(|ports| {
-            let port = |port| number(Some(port), "a port", 1..=65535, 0);
-            ports.get_ref().iter().map(port).collect()
-        });
-        let networks = networks.map_or(Ok(Vec::new()), self::networks)?;
-        Ok((networks, ports.unwrap_or_else(|| Ok(dns::PORTS.to_vec()))?))
-    }
-
     fn deadline(&self, table: &RealmTable) -> Result<Duration, Broken> {
         let written = table.deadline_seconds.as_ref();
         let written = written.or(self.defaults.deadline_seconds.as_ref());
@@ -225,25 +108,12 @@ impl Reader<'_> {
     /// Checks `[defaults]` whether or not a realm makes use of it.
     fn check_defaults(&self) -> Result<(), Broken> {
         let defaults = self.defaults;
-        let spans = [
-            ("aliases", defaults.aliases.as_ref().map(Spanned::span)),
-            ("kdcs", defaults.kdcs.as_ref().map(Spanned::span)),
-            (
-                "kpasswd-servers",
-                defaults.kpasswd_servers.as_ref().map(Spanned::span),
-            ),
-        ];
-        for (key, span) in spans {
-            if let Some(span) = span {
-                let rule = format!("{key} belong to one realm: they can't stand in [defaults]");
-                return Err(Broken::new(rule)
-                    .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
-                    .at(span));
-            }
+        if let Some(aliases) = &defaults.aliases {
+            return Err(kdcs::of_one_realm("aliases").at(aliases.span()));
         }
+        kdcs::check_defaults(&defaults.keys())?;
         services(defaults.services.as_ref())?;
         transport(defaults.transport.as_ref())?;
-        self.allowed(defaults)?;
         self.deadline(defaults).map(drop)
     }
 }
@@ -276,15 +146,4 @@ fn transport(written: Option<&Spanned<String>>) -> Result<Transport, Broken> {
         Some(("udp", _)) => Ok(Transport::UdpFirst),
         Some((_, span)) => Err(Broken::new("transport is \"tcp\" or \"udp\"").at(span)),
     }
-}
-
-fn networks(list: &Spanned<List>) -> Result<Vec<IpNet>, Broken> {
-    let read = |written: &Spanned<String>| {
-        network(written.get_ref()).map_err(|error| {
-            Broken::new(error)
-                .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
-                .at(written.span())
-        })
-    };
-    list.get_ref().0.iter().map(read).collect()
 }

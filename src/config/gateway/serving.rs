@@ -6,10 +6,10 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::file::GatewayTable;
-use super::network::network;
 use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
+use crate::config::kdcs::network;
 use crate::config::listen::{endpoint_addr, number, unix_mode};
 use crate::config::read;
 use crate::listen::https::{

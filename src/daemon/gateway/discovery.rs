@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::kdcs::Directory;
-use crate::config::gateway::{Discover, KdcRealm, Kdcs};
+use crate::config::gateway::KdcRealm;
+use crate::config::{Discover, Kdcs};
 use crate::exchange::Exchange;
 use crate::logging::{Quoted, listed};
 use crate::upstream::dns::{self, Found, Target};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use crate::answer::OnFailure;
-use crate::config::gateway::{Discover, GatewayConfig, KdcAddr, KdcRealm, Kdcs};
+use crate::config::gateway::{GatewayConfig, KdcRealm};
+use crate::config::{Discover, KdcAddr, Kdcs};
 use crate::daemon::upstreams::{Gathering, InUse};
 use crate::exchange::Routing;
 use crate::route::{RealmPattern, Route, Routes, UpstreamId};

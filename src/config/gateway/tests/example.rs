@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{GATEWAY, REALM, build};
-use crate::config::gateway::Kdcs;
+use crate::config::Kdcs;
 use crate::config::gateway::file::File;
 use crate::config::tests::example::{in_use, known};
 use crate::throttle::Quotas;

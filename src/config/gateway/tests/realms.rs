@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{GATEWAY, build, realm, refused};
-use crate::config::gateway::{KdcRealm, Kdcs};
+use crate::config::gateway::KdcRealm;
+use crate::config::{KdcAddr, Kdcs};
 use crate::upstream::kdc::Transport;
 use crate::wire::ByService;
 
@@ -109,7 +110,7 @@ fn names(entry: &KdcRealm) -> (Vec<String>, Vec<String>) {
     let Kdcs::Listed(ByService { kdc, kpasswd }) = &entry.kdcs else {
         panic!("{:?}", entry.kdcs)
     };
-    let names = |list: &Option<Vec<super::super::KdcAddr>>| {
+    let names = |list: &Option<Vec<KdcAddr>>| {
         let names = list.iter().flatten().map(ToString::to_string);
         names.collect()
     };

@@ -1,11 +1,11 @@
-//! The KDCs and password servers of a realm.
+//! The address of a KDC or password server.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use toml::Spanned;
 
-use super::file::{KdcItem, Kdcs};
+use super::written::{KdcItem, KdcList};
 use crate::config::error::{Broken, Written};
 
 const KDC_PORT: u16 = 88;
@@ -90,7 +90,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// `kdcs`.
-pub(super) fn kdcs(written: &Spanned<Kdcs>) -> Result<Vec<KdcAddr>, Broken> {
+pub(super) fn kdcs(written: &Spanned<KdcList>) -> Result<Vec<KdcAddr>, Broken> {
     let mut kdcs = Vec::new();
     for item in &written.get_ref().0 {
         let KdcItem { address, primary } = item.get_ref();

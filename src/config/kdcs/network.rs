@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv6Net};
 ///
 /// # Errors
 /// It is neither, or none that an address is ever in: what is wrong, in words.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(in crate::config) fn network(text: &str) -> Result<IpNet, String> {
     let parsed = match text.parse::<IpAddr>() {
         Ok(address) => Ok(IpNet::from(address)),
         Err(_) => text.parse::<IpNet>(),
