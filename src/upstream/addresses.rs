@@ -10,12 +10,20 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::kdc::Permitted;
+use super::kdc::{Permitted, Reach};
 
 /// How long addresses are used before the name is looked up again.
 const KNOWN: Duration = Duration::from_secs(30);
-/// A name server that does not answer within this time holds up nobody who knows an address.
-const NAME_PATIENCE: Duration = Duration::from_millis(300);
+
+impl Reach {
+    /// A name server that does not answer within this time holds up nobody who knows an address.
+    fn name_patience(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Always => 300,
+            Self::OnSomeNetworks => 100,
+        })
+    }
+}
 
 /// Ends in text, because an [`io::Error`] can't be shared.
 type Lookup = Shared<BoxFuture<'static, Result<Arc<[SocketAddr]>, (io::ErrorKind, String)>>>;
@@ -25,6 +33,7 @@ type Lookup = Shared<BoxFuture<'static, Result<Arc<[SocketAddr]>, (io::ErrorKind
 pub(super) struct Addresses {
     name: String,
     permitted: Permitted,
+    reach: Reach,
     state: Mutex<State>,
 }
 
@@ -42,10 +51,11 @@ struct State {
 }
 
 impl Addresses {
-    pub(super) fn new(name: String, permitted: Permitted) -> Self {
+    pub(super) fn new(name: String, permitted: Permitted, reach: Reach) -> Self {
         Self {
             name,
             permitted,
+            reach,
             state: Mutex::default(),
         }
     }
@@ -58,8 +68,11 @@ impl Addresses {
     pub(super) async fn get(&self) -> io::Result<Vec<SocketAddr>> {
         let (lookup, known) = self.lookup(Instant::now());
         let found = match &known {
-            Some(_) => timeout(NAME_PATIENCE, lookup).await.ok(),
-            None => Some(lookup.await),
+            Some(_) => {
+                let patience = self.reach.name_patience();
+                timeout(patience, lookup.clone()).await.ok()
+            }
+            None => Some(lookup.clone().await),
         };
         let found = match (found, known) {
             (Some(Ok(found)), _) => found,
@@ -68,7 +81,12 @@ impl Addresses {
             (None, None) => return Err(io::ErrorKind::TimedOut.into()),
         };
         let mut state = self.lock();
-        state.known = Some(Arc::clone(&found));
+        // Unless it was forgotten meanwhile.
+        if let Some((last, _)) = &state.lookup
+            && last.ptr_eq(&lookup)
+        {
+            state.known = Some(Arc::clone(&found));
+        }
         let mut addresses = found.to_vec();
         addresses.sort_by_key(|address| state.preferred != Some(address.ip()));
         Ok(addresses)
@@ -154,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any);
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
         let then = Instant::now();
         let is_new = async |after: Duration| {
             let before = addresses.lock().lookup.clone();
@@ -170,11 +188,13 @@ mod tests {
         addresses.doubt();
         assert!(is_new(KNOWN).await, "doubted");
         assert!(!is_new(KNOWN + almost).await, "doubted once");
+        addresses.forget();
+        assert!(is_new(KNOWN + almost).await, "forgotten");
     }
 
     #[tokio::test]
     async fn on_another_network_a_look_up_begins_anew_and_what_is_known_still_serves() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any);
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
         let now = Instant::now();
         let found = addresses.get().await.unwrap();
         let (before, _) = addresses.lookup(now);
@@ -186,7 +206,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_address_that_works_comes_first() {
-        let addresses = Addresses::new("kdc.example.com:88".to_owned(), Permitted::Any);
+        let addresses = Addresses::new(
+            "kdc.example.com:88".to_owned(),
+            Permitted::Any,
+            Reach::Always,
+        );
         let found = ["192.0.2.1:88", "[2001:db8::1]:88"].map(|address| address.parse().unwrap());
         let lookup = async move { Ok(Arc::from(found)) }.boxed().shared();
         addresses.lock().lookup = Some((lookup, Instant::now()));
@@ -200,7 +224,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_looked_up_again_and_one_that_is_under_way_is_not() {
         let refusing = Permitted::OtherHosts(Vec::new());
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing);
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing, Reach::Always);
         let now = Instant::now();
         let (first, _) = addresses.lookup(now);
         let (copy, _) = addresses.lookup(now + 2 * KNOWN);
@@ -208,5 +232,8 @@ mod tests {
         assert_eq!(first.await.unwrap_err().0, io::ErrorKind::PermissionDenied);
         let (second, _) = addresses.lookup(now);
         assert!(!second.ptr_eq(&copy));
+        addresses.forget();
+        let (third, _) = addresses.lookup(now);
+        assert!(!third.ptr_eq(&second), "it asks name servers of before");
     }
 }

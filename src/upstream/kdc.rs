@@ -32,6 +32,8 @@ const CONNECTING: usize = 5;
 /// How long a request waits for a place among those under way, and then for its turn to connect. By then another KDC
 /// would have answered.
 const TURN: Duration = Duration::from_secs(1);
+/// All that comes before a request leaves, for a KDC that is not on every network: place, name, turn and connect.
+pub const MOMENT: Duration = Duration::from_millis(300);
 
 /// Over which transport a KDC is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +43,17 @@ pub enum Transport {
     TcpFirst,
     /// UDP, and TCP for what is too big for it or where it is refused.
     UdpFirst,
+}
+
+/// Whether a KDC is there wherever this machine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// It should be.
+    #[default]
+    Always,
+    /// On some networks, and then near: it gets [`MOMENT`] until it has taken a connection, and is asked over TCP alone,
+    /// for what is sent to nobody over UDP can't be sent elsewhere any more.
+    OnSomeNetworks,
 }
 
 /// Where a KDC is and how it is asked.
@@ -54,12 +67,15 @@ pub struct Terms {
     pub max_in_flight: usize,
     /// Which addresses its name may lead to.
     pub permitted: Permitted,
+    /// Whether it may be out of reach, which is no fault then.
+    pub reach: Reach,
 }
 
 /// A KDC, or its password service: an address and the connections kept to it.
 #[derive(Debug)]
 pub struct Kdc {
     transport: Transport,
+    reach: Reach,
     addresses: Addresses,
     in_flight: Semaphore,
     connecting: Semaphore,
@@ -90,7 +106,8 @@ impl Kdc {
         let places = terms.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             transport: terms.transport,
-            addresses: Addresses::new(terms.name, terms.permitted),
+            reach: terms.reach,
+            addresses: Addresses::new(terms.name, terms.permitted, terms.reach),
             in_flight: Semaphore::new(places),
             connecting: Semaphore::new(CONNECTING),
             unread: Semaphore::new(datagrams::UNREAD),
@@ -126,11 +143,36 @@ impl Kdc {
         sent: &Sent,
         others: bool,
     ) -> Result<Reply, Fault> {
+        if self.reach == Reach::OnSomeNetworks {
+            return self.if_there(message, connection, sent).await;
+        }
         let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
         match self.transport {
             Transport::TcpFirst => self.tcp_first(message, connection, sent, others).await,
             Transport::UdpFirst => self.udp_first(message, connection, sent).await,
         }
+    }
+
+    async fn if_there(
+        &self,
+        message: &KerberosMessage,
+        connection: Connection,
+        sent: &Sent,
+    ) -> Result<Reply, Fault> {
+        let ready = async {
+            let place = turn(&self.in_flight).await?;
+            let leased = self
+                .stream(connection, sent)
+                .await
+                .map_err(|none| none.why)?;
+            Ok((place, leased))
+        };
+        let ready = timeout(MOMENT, ready).await.unwrap_or_else(|_| {
+            self.addresses.doubt();
+            Err(Unsent::ConnectTimeout)
+        });
+        let (_place, leased) = ready.map_err(Fault::NotSent)?;
+        stream::ask(leased, message, sent, &self.idle).await
     }
 
     async fn tcp_first(
@@ -282,7 +324,7 @@ impl Kdc {
         refused: &mut Vec<SocketAddr>,
     ) -> Result<Leased<'_>, Unsent> {
         let turn = turn(&self.connecting).await?;
-        let connected = timeout(within, dial::connect(addresses, refused)).await;
+        let connected = timeout(within, dial::connect(addresses, self.reach, refused)).await;
         let (stream, address) = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|error| unsent(&error))?;

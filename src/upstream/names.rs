@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::Addresses;
-use super::kdc::Permitted;
+use super::kdc::{Permitted, Reach};
 
 /// The names so far: as many as one configured way has. What they stand for outlasts a name server that is silent.
 #[derive(Debug, Default)]
@@ -37,7 +37,8 @@ impl Names {
         let mut names = self.lock();
         let known = names.entry(name.to_owned()).or_insert_with(|| {
             // The port is reqwest's to add.
-            Arc::new(Addresses::new(format!("{name}:0"), Permitted::Any))
+            let name = format!("{name}:0");
+            Arc::new(Addresses::new(name, Permitted::Any, Reach::Always))
         });
         Arc::clone(known)
     }

@@ -33,6 +33,7 @@ mod scripted;
 mod zone;
 
 mod addresses;
+mod away;
 mod bounds;
 mod datagrams;
 mod discovery;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Permitted, Terms, Transport};
+use loopkdc::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -130,6 +130,7 @@ pub fn terms_of(name: String, transport: Transport) -> Terms {
         transport,
         max_in_flight: 256,
         permitted: Permitted::Any,
+        reach: Reach::Always,
     }
 }
 

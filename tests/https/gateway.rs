@@ -17,7 +17,7 @@ use loopkdc::metrics::Metrics;
 use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::throttle::{Quotas, Throttle};
 use loopkdc::upstream::Upstream;
-use loopkdc::upstream::kdc::{Kdc as Way, Permitted, Terms as Kdcs, Transport};
+use loopkdc::upstream::kdc::{Kdc as Way, Permitted, Reach, Terms as Kdcs, Transport};
 use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
@@ -150,6 +150,7 @@ impl Setup {
             transport: Transport::TcpFirst,
             max_in_flight: 256,
             permitted: Permitted::Any,
+            reach: Reach::Always,
         });
         let way = Upstream::Kdc(Box::new(way));
         let mut routes = Routes::default();

@@ -11,7 +11,7 @@ use crate::exchange::Routing;
 use crate::route::{RealmPattern, Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
 use crate::upstream::dns::{Found, Target};
-use crate::upstream::kdc::{Kdc, Permitted, Terms, Transport};
+use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use crate::wire::{ByService, RealmKey};
 
 /// What is configured, what DNS said of it last, and every KDC that is in use, so that one that several realms have in
@@ -173,6 +173,7 @@ impl List<'_, '_> {
             transport,
             max_in_flight: self.max_in_flight,
             permitted,
+            reach: Reach::Always,
         };
         let make = |terms: &Terms| Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone()))));
         let Ok::<_, Infallible>(id) = self.kdcs.id(terms, make);

@@ -8,16 +8,24 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at};
 
-use super::{CONNECT, is_refusal};
+use super::{CONNECT, Reach, is_refusal};
 
-/// Who has not answered a connect within this time is not waited for alone (RFC 8305 5).
-const NEXT: Duration = Duration::from_millis(250);
+impl Reach {
+    /// Who has not answered a connect within this time is not waited for alone (RFC 8305 5).
+    fn next(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Always => 250,
+            Self::OnSomeNetworks => 100,
+        })
+    }
+}
 
 /// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only, and is
 /// called once more after all the others: a full backlog drops a SYN without a word, and the kernel repeats it after a second
 /// (RFC 6298 2.1). The connects that lose are dropped before anything goes over them.
 pub(super) async fn connect(
     addresses: &[SocketAddr],
+    reach: Reach,
     refused: &mut Vec<SocketAddr>,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let mut untried = addresses.iter().copied();
@@ -25,7 +33,7 @@ pub(super) async fn connect(
     let mut failed = Vec::new();
     // The first at once: even a timer that is due costs a millisecond.
     let mut under_way: FuturesUnordered<_> = untried.next().map(dial).into_iter().collect();
-    let mut turn = interval_at(Instant::now() + NEXT, NEXT);
+    let mut turn = interval_at(Instant::now() + reach.next(), reach.next());
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     while addresses.iter().any(|address| !failed.contains(address)) {
         tokio::select! {

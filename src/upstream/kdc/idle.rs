@@ -80,14 +80,14 @@ impl Idle {
         Ok(())
     }
 
-    /// Forgets all of them.
-    pub(super) fn forget(&self) {
-        *self.lock() = Kept::default();
-    }
-
     /// A kept connection turned out to have been closed.
     pub(super) fn found_closed(&self) {
         self.lock().keeps_open = false;
+    }
+
+    /// Closes all that is kept; whether it keeps connections open is still known.
+    pub(super) fn forget(&self) {
+        self.lock().streams.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -141,6 +141,8 @@ mod tests {
         );
         assert!(idle.take(Connection::Fresh, then).is_none());
         let stream = idle.take(Connection::SurelyAlive, then).unwrap();
+        idle.forget();
+        assert!(idle.take(Connection::Any, then).is_none(), "forgotten");
         idle.put(stream, true, then).unwrap();
         idle.found_closed();
         assert!(
