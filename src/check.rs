@@ -1,6 +1,7 @@
 //! `loopkdc check`: whether the configuration is valid, and what it says.
 
 mod gateway;
+mod kdcs;
 mod tunnel;
 
 use std::fmt;

@@ -3,12 +3,11 @@
 use std::fmt;
 
 use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
-use crate::config::{Discover, KdcAddr, Kdcs};
 use crate::listen::https::Trusted;
 use crate::throttle::Quotas;
 use crate::upstream::kdc::Transport;
 
-use super::Endpoints;
+use super::{Endpoints, kdcs};
 
 /// What would be served, and which KDCs would be asked.
 pub(super) struct Report<'a>(pub(super) &'a GatewayConfig);
@@ -91,63 +90,11 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &KdcRealm) -> fmt::Result {
         write!(f, "{}{alias}", if index == 0 { " (also " } else { ", " })?;
     }
     writeln!(f, "{}", if aliases.is_empty() { "" } else { ")" })?;
-    match &entry.kdcs {
-        Kdcs::Listed(listed) => {
-            kdcs(f, "kdc", listed.kdc.as_ref())?;
-            kdcs(f, "kpasswd", listed.kpasswd.as_ref())?;
-        }
-        Kdcs::Discovered(found) => discovered(f, entry, found, services.kdc, services.kpasswd)?,
-    }
+    kdcs::show(f, &entry.realm, &entry.kdcs, *services)?;
     let transport = match entry.transport {
         Transport::TcpFirst => "tcp",
         Transport::UdpFirst => "udp",
     };
     let seconds = entry.deadline.as_secs();
     writeln!(f, "  deadline {seconds} s, transport {transport} first")
-}
-
-fn kdcs(f: &mut fmt::Formatter<'_>, service: &str, list: Option<&Vec<KdcAddr>>) -> fmt::Result {
-    let Some(list) = list else {
-        return writeln!(f, "  {service}: not offered");
-    };
-    for (index, kdc) in list.iter().enumerate() {
-        let primary = if kdc.primary { " (primary)" } else { "" };
-        writeln!(f, "  {service} {}. {kdc}{primary}", index + 1)?;
-    }
-    Ok(())
-}
-
-fn discovered(
-    f: &mut fmt::Formatter<'_>,
-    entry: &KdcRealm,
-    found: &Discover,
-    kdc: bool,
-    kpasswd: bool,
-) -> fmt::Result {
-    for (offered, service) in [(kdc, "kdc"), (kpasswd, "kpasswd")] {
-        match (offered, service) {
-            (false, _) => writeln!(f, "  {service}: not offered")?,
-            (true, "kdc") => {
-                writeln!(
-                    f,
-                    "  kdc: SRV records of _kerberos._tcp.{0} and _kerberos._udp.{0}",
-                    entry.realm
-                )?;
-            }
-            (true, _) => {
-                writeln!(
-                    f,
-                    "  kpasswd: SRV records of _kpasswd._tcp.{0} and _kpasswd._udp.{0}",
-                    entry.realm
-                )?;
-            }
-        }
-    }
-    let ports: Vec<_> = found.ports.iter().map(u16::to_string).collect();
-    writeln!(f, "  ports allowed in them: {}", ports.join(", "))?;
-    if !found.networks.is_empty() {
-        let networks: Vec<_> = found.networks.iter().map(ToString::to_string).collect();
-        writeln!(f, "  also allowed: {}", networks.join(", "))?;
-    }
-    Ok(())
 }

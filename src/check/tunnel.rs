@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::{Config, RealmEntry, RealmPattern};
+use crate::config::{Config, Order, RealmEntry, RealmPattern};
+use crate::wire::ByService;
 
-use super::Endpoints;
+use super::{Endpoints, kdcs};
 
 /// What would listen and where each realm goes.
 pub(super) struct Report<'a>(pub(super) &'a Config);
@@ -57,6 +58,10 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
     for (index, proxy) in entry.proxies.iter().enumerate() {
         writeln!(f, "  {}. {proxy}", index + 1)?;
     }
+    if let (Some(direct), RealmPattern::Exact(realm)) = (&entry.direct, &entry.pattern) {
+        writeln!(f, "  direct {}: {}", direct.order, order(direct.order))?;
+        kdcs::show(f, realm, &direct.kdcs, ByService::both(true))?;
+    }
     writeln!(
         f,
         "  deadline {} s, on-failure {}",
@@ -77,6 +82,13 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
     entry
         .dclocator_hint
         .map_or(Ok(()), |hint| writeln!(f, "  dclocator-hint {hint:#x}"))
+}
+
+fn order(order: Order) -> &'static str {
+    match order {
+        Order::Prefer => "where these can be reached, they are asked and no proxy",
+        Order::Fallback => "where no proxy can be reached, these are asked",
+    }
 }
 
 fn count(certs: usize) -> String {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::ca::{CaFile, CaFiles};
+use super::direct;
 use super::error::{Broken, Place, Written};
 use super::file::{File, RealmTable};
 use super::given::Given;
@@ -97,6 +98,7 @@ impl<'a> Builder<'a> {
         Ok(RealmEntry {
             aliases: self.aliases(&pattern, table)?,
             proxies: self.proxies(&pattern, table, place, given)?,
+            direct: direct::read(&pattern, table, self.defaults, place)?,
             ca: shared.ca,
             deadline: shared.deadline,
             on_failure: shared.on_failure,
@@ -237,6 +239,7 @@ impl<'a> Builder<'a> {
         if let Some(list) = &defaults.proxies {
             proxies(&list.get_ref().written(), None)?;
         }
+        direct::check_defaults(defaults)?;
         self.shared(defaults, false).map(|shared| shared.on_failure)
     }
 }

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::error::{Broken, Place, Written};
+use super::kdcs::{KdcList, Keys};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -60,6 +61,25 @@ pub(super) struct RealmTable {
     pub(super) allow_plaintext: Option<bool>,
     pub(super) target_domain: Option<Spanned<String>>,
     pub(super) dclocator_hint: Option<Spanned<Whole>>,
+    pub(super) direct: Option<Spanned<String>>,
+    pub(super) kdcs: Option<Spanned<KdcList>>,
+    pub(super) kpasswd_servers: Option<Spanned<List>>,
+    pub(super) discover: Option<Spanned<bool>>,
+    pub(super) discover_networks: Option<Spanned<List>>,
+    pub(super) discover_ports: Option<Spanned<Vec<Spanned<Whole>>>>,
+}
+
+impl RealmTable {
+    /// What it says of KDCs.
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys {
+            kdcs: self.kdcs.as_ref(),
+            kpasswd_servers: self.kpasswd_servers.as_ref(),
+            discover: self.discover.as_ref(),
+            networks: self.discover_networks.as_ref(),
+            ports: self.discover_ports.as_ref(),
+        }
+    }
 }
 
 /// A whole number of any size. Its bounds are a rule of its key.

@@ -2,10 +2,11 @@
 //!
 //! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
 //!
-//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy` and `kdcs` the rules of the values,
+//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy`, `direct` and `kdcs` the rules of the values,
 //! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
 
 mod ca;
+mod direct;
 mod entries;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use ca::CaFile;
+pub use direct::{Direct, Order};
 pub use kdcs::{Discover, KdcAddr, Kdcs};
 pub use listen::Listen;
 pub use proxy::ProxyUrl;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::ca::CaFile;
+use super::direct::Direct;
 use super::error::Broken;
 use super::proxy::ProxyUrl;
 pub use crate::answer::OnFailure;
@@ -22,6 +23,8 @@ pub struct RealmEntry {
     pub aliases: Vec<Realm>,
     /// The ways out in the order to try them. Never empty, no URL twice.
     pub proxies: Vec<ProxyUrl>,
+    /// The KDCs that are asked themselves where they can be reached. None unless the pattern is exact.
+    pub direct: Option<Direct>,
     /// Roots of trust besides the system's.
     pub ca: Option<Arc<CaFile>>,
     /// The most that a request may take until its answer.

@@ -1,5 +1,6 @@
 //! The configuration, without files but for certificates.
 
+mod direct;
 pub(super) mod example;
 mod listen;
 mod proxies;

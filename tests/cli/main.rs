@@ -5,6 +5,7 @@
     reason = "clippy allows it in tests but not in what they call"
 )]
 
+mod finding;
 mod gateway;
 mod import;
 #[cfg(unix)]

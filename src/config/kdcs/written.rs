@@ -8,11 +8,11 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 /// An array of KDCs, each an address or a table, with its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct KdcList(pub(super) Vec<Spanned<KdcItem>>);
 
 /// A KDC as it was written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct KdcItem {
     pub(super) address: String,
     pub(super) primary: bool,

@@ -68,6 +68,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         (plain.deadline, plain.on_failure)
     );
     assert_eq!(entry.aliases.len(), 1);
+    assert!(entry.direct.is_none() && plain.direct.is_none());
 }
 
 #[test]

@@ -4,19 +4,30 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::{CaFile, Config, ProxyUrl, RealmEntry};
+use crate::config::{CaFile, Config, Direct, Kdcs, Order, ProxyUrl, RealmEntry};
 use crate::daemon::upstreams::{Gathering, InUse};
 use crate::exchange::Routing;
 use crate::failure::{Exit, Failure};
 use crate::route::{RealmPattern, Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
+use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use crate::upstream::kkdcp::KdcProxy;
 use crate::upstream::tls::SystemRoots;
-use crate::wire::ByService;
+use crate::wire::{ByService, Service};
+
+/// Requests under way to one KDC at once.
+const MAX_IN_FLIGHT: usize = 128;
+
+/// What makes two ways out one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Proxy(ProxyKey),
+    Kdc(Terms),
+}
 
 /// What makes two proxies one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct ProxyKey {
     url: Url,
     ca: Option<Arc<CaFile>>,
     roots: SystemRoots,
@@ -32,9 +43,9 @@ impl Directory {
     /// # Errors
     /// Certificates that TLS cannot use; those of before are still in use then.
     pub(super) fn routing(&mut self, config: &Config) -> Result<Routing, Failure> {
-        let (routes, upstreams) = self.0.renew(|proxies| {
+        let (routes, upstreams) = self.0.renew(|upstreams| {
             let mut list = List {
-                proxies,
+                upstreams,
                 roots: None,
             };
             let mut routes = Routes::default();
@@ -47,20 +58,37 @@ impl Directory {
     }
 }
 
-/// The proxies so far.
+/// The ways out so far.
 struct List<'a, 'b> {
-    proxies: &'a mut Gathering<'b, Key>,
+    upstreams: &'a mut Gathering<'b, Key>,
     /// Read when the first proxy wants them.
     roots: Option<SystemRoots>,
 }
 
 impl List<'_, '_> {
     fn route(&mut self, entry: &RealmEntry) -> Result<Route, Failure> {
-        let proxies = entry.proxies.iter().map(|proxy| self.id(proxy, entry));
+        let proxies = entry.proxies.iter().map(|proxy| self.proxy(proxy, entry));
+        let proxies: Vec<_> = proxies.collect::<Result<_, _>>()?;
+        let mut upstreams = ByService::both(proxies);
+        let mut direct = Vec::new();
+        if let Some(Direct { order, kdcs }) = &entry.direct {
+            for service in [Service::Kdc, Service::Kpasswd] {
+                let kdcs = self.kdcs(kdcs, service)?;
+                let upstreams = upstreams.get_mut(service);
+                match order {
+                    Order::Prefer => drop(upstreams.splice(..0, kdcs.iter().copied())),
+                    Order::Fallback => upstreams.extend(&kdcs),
+                }
+                direct.extend(kdcs);
+            }
+        }
         Ok(Route {
-            upstreams: ByService::both(Some(proxies.collect::<Result<_, _>>()?)),
+            upstreams: ByService {
+                kdc: Some(upstreams.kdc),
+                kpasswd: Some(upstreams.kpasswd),
+            },
             primary: Vec::new(),
-            direct: Vec::new(),
+            direct,
             target_domain: target_domain(entry),
             dclocator_hint: entry.dclocator_hint,
             deadline: entry.deadline,
@@ -70,24 +98,54 @@ impl List<'_, '_> {
         })
     }
 
-    fn id(&mut self, proxy: &ProxyUrl, entry: &RealmEntry) -> Result<UpstreamId, Failure> {
-        let key = Key {
+    fn proxy(&mut self, proxy: &ProxyUrl, entry: &RealmEntry) -> Result<UpstreamId, Failure> {
+        let key = ProxyKey {
             url: proxy.as_url().clone(),
             ca: entry.ca.clone(),
             roots: self.roots.get_or_insert_with(SystemRoots::load).clone(),
         };
-        self.proxies.id(key, Key::proxy)
+        self.upstreams.id(Key::Proxy(key), Key::upstream)
+    }
+
+    /// Those that an administrator has named.
+    fn kdcs(&mut self, kdcs: &Kdcs, service: Service) -> Result<Vec<UpstreamId>, Failure> {
+        let Kdcs::Listed(listed) = kdcs else {
+            return Ok(Vec::new());
+        };
+        let addrs = listed.get(service).iter().flatten();
+        let ids = addrs.map(|addr| self.kdc(addr.to_string(), Permitted::Any));
+        ids.collect()
+    }
+
+    fn kdc(&mut self, name: String, permitted: Permitted) -> Result<UpstreamId, Failure> {
+        let terms = Terms {
+            name,
+            transport: Transport::TcpFirst,
+            max_in_flight: MAX_IN_FLIGHT,
+            permitted,
+            reach: Reach::OnSomeNetworks,
+        };
+        self.upstreams.id(Key::Kdc(terms), Key::upstream)
     }
 }
 
 impl Key {
-    fn proxy(&self) -> Result<Upstream, Failure> {
+    fn upstream(&self) -> Result<Upstream, Failure> {
+        match self {
+            Self::Proxy(proxy) => proxy.proxy().map(Box::new).map(Upstream::Proxy),
+            Self::Kdc(terms) => Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone())))),
+        }
+    }
+}
+
+impl ProxyKey {
+    fn proxy(&self) -> Result<KdcProxy, Failure> {
         let Self { url, ca, roots } = self;
         let extra = ca.as_ref().map_or(&[][..], |ca| &ca.certs);
         let tls = roots.client_config(extra).map_err(|error| {
             Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
         })?;
-        Ok(Upstream::Proxy(Box::new(KdcProxy::new(url.clone(), tls))))
+        Ok(KdcProxy::new(url.clone(), tls))
     }
 }
 

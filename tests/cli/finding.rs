@@ -1,0 +1,54 @@
+//! What `loopkdc check` says of KDCs that are asked themselves.
+
+use crate::Home;
+
+/// What `check` says of the realms.
+fn realms(config: &str) -> String {
+    let ended = Home::new(config).loopkdc(&["check", "--config", "config.toml"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let (_, realms) = ended.stdout.split_once("\nrealm").unwrap();
+    format!("realm{realms}")
+}
+
+#[test]
+fn check_shows_which_kdcs_are_asked_and_when() {
+    let shown = realms(
+        r#"
+        [defaults]
+        proxies = ["https://p"]
+        [realms."A.TEST"]
+        direct = "prefer"
+        kdcs = ["dc1.a.test", "dc2.a.test:1088"]
+        kpasswd-servers = ["dc1.a.test"]
+        [realms."B.TEST"]
+        direct = "fallback"
+        discover = true
+        discover-networks = ["127.0.0.0/8"]
+        [realms."C.TEST"]
+        direct = "never"
+        kdcs = ["dc1.c.test"]
+        "#,
+    );
+    let expected = "\
+realm A.TEST
+  1. https://p/KdcProxy
+  direct prefer: where these can be reached, they are asked and no proxy
+  kdc 1. dc1.a.test:88
+  kdc 2. dc2.a.test:1088
+  kpasswd 1. dc1.a.test:464
+  deadline 9 s, on-failure unreachable
+realm B.TEST
+  1. https://p/KdcProxy
+  direct fallback: where no proxy can be reached, these are asked
+  kdc: SRV records of _kerberos._tcp.B.TEST and _kerberos._udp.B.TEST
+  kpasswd: SRV records of _kpasswd._tcp.B.TEST and _kpasswd._udp.B.TEST
+  ports allowed in them: 88, 464
+  also allowed: 127.0.0.0/8
+  deadline 9 s, on-failure unreachable
+realm C.TEST
+  1. https://p/KdcProxy
+  deadline 9 s, on-failure unreachable
+any other realm: no upstream, on-failure unreachable
+";
+    assert_eq!(shown, expected);
+}
