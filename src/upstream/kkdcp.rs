@@ -1,5 +1,7 @@
 //! The way out over HTTPS: a KDC proxy ([MS-KKDCP] 3.1).
 
+mod proxy_url;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,6 +14,8 @@ use super::body::{FlaggedBody, Sent};
 use super::fault::{Fault, Unsent};
 use super::link::{Connection, Lease, Links};
 use crate::wire::{MAX_REPLY, Reply, Service, kkdcp};
+
+pub use proxy_url::{ProxyUrl, UrlError};
 
 /// What an envelope may add to the largest reply: tags, lengths, an echoed target-domain and hint.
 const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
