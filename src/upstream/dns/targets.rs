@@ -1,14 +1,10 @@
 //! SRV records to the targets that are asked, in their order. Pure: the random numbers are an argument.
 
 use std::cmp::Reverse;
-use std::fmt;
 
+use super::order::{Ranked, ordered};
+use super::{MAX_REFUSED, Refusal, Refused};
 use crate::upstream::kdc::Transport;
-
-/// As many targets of one service as are kept: the best by priority, then by weight.
-const MAX_TARGETS: usize = 16;
-/// As many refusals as are worth telling.
-const MAX_REFUSED: usize = 16;
 
 /// A KDC or password service as DNS knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,36 +13,6 @@ pub struct Target {
     pub name: String,
     /// TCP first if it was found as a TCP service, UDP first if it was found as a UDP service only.
     pub transport: Transport,
-}
-
-/// What DNS names and nobody is asked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// `host:port` as it was found.
-    pub name: String,
-    /// Why not.
-    pub why: Refusal,
-}
-
-/// Why a target is not asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Its port is none of those that are allowed: a zone must not lead requests to any service of any host.
-    Port,
-    /// It is no name of a host.
-    Name,
-    /// There are enough better ones.
-    TooMany,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Port => "its port is not allowed",
-            Self::Name => "it is no name of a host",
-            Self::TooMany => "there are too many",
-        })
-    }
 }
 
 /// An SRV record (RFC 2782), and what the service was asked for over.
@@ -73,23 +39,28 @@ pub(super) fn choose(
             None => good.push(record),
         }
     }
-    let mut best = best(once_each(good));
-    let surplus = best.split_off(best.len().min(MAX_TARGETS));
-    refused.extend(
-        surplus
-            .iter()
-            .map(|record| record.refused(Refusal::TooMany)),
-    );
+    let (targets, surplus) = ordered(once_each(good), random);
+    let too_many = |record: &Record| record.refused(Refusal::TooMany);
+    refused.extend(surplus.iter().map(too_many));
     refused.truncate(MAX_REFUSED);
-    let targets = in_order(best, random).into_iter().map(Record::target);
-    (targets.collect(), refused)
+    (targets.into_iter().map(Record::target).collect(), refused)
 }
 
-impl Record {
+impl Ranked for Record {
+    fn priority(&self) -> u16 {
+        self.priority
+    }
+
+    fn weight(&self) -> u16 {
+        self.weight
+    }
+
     fn name(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
+}
 
+impl Record {
     fn refusal(&self, ports: &[u16]) -> Option<Refusal> {
         match (is_host(&self.host), ports.contains(&self.port)) {
             (false, _) => Some(Refusal::Name),
@@ -128,36 +99,9 @@ fn once_each(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-/// By priority, then by weight, then by name, so that the same records always leave the same targets.
-fn best(mut records: Vec<Record>) -> Vec<Record> {
-    let rank = |record: &Record| (record.priority, Reverse(record.weight), record.name());
-    records.sort_by_cached_key(rank);
-    records
-}
-
-/// Priority by priority, and within one by chance in proportion to the weights (RFC 2782). `random(n)` is one of the
-/// numbers from 0 to n.
-fn in_order(mut records: Vec<Record>, random: &mut impl FnMut(u32) -> u32) -> Vec<Record> {
-    // Those without weight stand first, so that they have a very small chance and not none.
-    records.sort_by_key(|record| (record.priority, record.weight != 0));
-    let mut ordered = Vec::with_capacity(records.len());
-    while let Some(priority) = records.first().map(|record| record.priority) {
-        let same = records.iter().filter(|record| record.priority == priority);
-        let mut sum = 0;
-        let sums = same.map(|record| {
-            sum += u32::from(record.weight);
-            sum
-        });
-        let sums: Vec<_> = sums.collect();
-        let drawn = random(sum);
-        let next = sums.iter().position(|sum| *sum >= drawn).unwrap_or(0);
-        ordered.push(records.remove(next));
-    }
-    ordered
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::order::MOST;
     use super::*;
     use Transport::{TcpFirst, UdpFirst};
 
@@ -312,7 +256,7 @@ mod tests {
         let kept = |records: &[Record], random: &mut dyn FnMut(u32) -> u32| {
             let (mut targets, refused) = choose(records.to_vec(), &[88], &mut |n| random(n));
             targets.sort();
-            assert_eq!((targets.len(), refused.len()), (MAX_TARGETS, MAX_REFUSED));
+            assert_eq!((targets.len(), refused.len()), (MOST, MAX_REFUSED));
             assert!(refused.iter().all(|no| no.why == Refusal::TooMany));
             targets
         };
