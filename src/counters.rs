@@ -3,14 +3,27 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::logging;
+
 /// A number that only grows.
 #[derive(Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// One more.
     pub fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many more.
+    pub fn add_all(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// How many by now.
@@ -41,7 +54,7 @@ pub struct Counted {
 macro_rules! counters {
     ($(#[doc = $help:literal] pub $name:ident: Counter,)*) => {
         /// The counters of one relay.
-        #[derive(Debug, Default)]
+        #[derive(Default)]
         pub struct Counters {
             $(#[doc = $help] pub $name: Counter,)*
         }
@@ -55,6 +68,12 @@ macro_rules! counters {
                     value: self.$name.get(),
                 },)*]
                 .into_iter()
+                // There is one log, whatever the number of relays.
+                .chain([Counted {
+                    name: "log_lines_left_out",
+                    help: "Lines of the log at info and above that were left out because there were too many of them.",
+                    value: logging::LEFT_OUT.get(),
+                }])
             }
         }
     };
@@ -75,10 +94,22 @@ counters! {
     pub dropped: Counter,
     /// Connections closed to make room for new ones.
     pub evicted: Counter,
+    /// Connections closed at once, because all others wait for their answers.
+    pub turned_away: Counter,
+    /// Streams closed because nothing came of a request for `idle-timeout-seconds`.
+    pub idle: Counter,
+    /// Streams closed because a request was not whole within `idle-timeout-seconds`.
+    pub slow: Counter,
+    /// Streams closed because their clients did not take a reply within `idle-timeout-seconds`.
+    pub untaken: Counter,
+    /// Streams closed because the octets of long requests took all the room that there is for them.
+    pub crowded_out: Counter,
     /// Copies that joined an exchange under way.
     pub joined: Counter,
     /// Requests answered from the lookaside.
     pub replayed: Counter,
+    /// Answers that the lookaside forgot before their time, to stay within its octets.
+    pub forgotten: Counter,
     /// Requests for a realm, or a service of one, of which no upstream is configured or known.
     pub no_upstream: Counter,
     /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
@@ -87,16 +118,30 @@ counters! {
     pub attempts: Counter,
     /// Copies sent because an answer was late or the network changed.
     pub raced: Counter,
+    /// Answers of upstreams that are longer than a reply may be.
+    pub reply_too_long: Counter,
+    /// Replies that are longer than `udp-reply-max-bytes`: the client was told to come back over TCP.
+    pub too_big_for_udp: Counter,
     /// Exchanges that ended with a reply.
     pub replied: Counter,
     /// Exchanges that ended with a verdict.
     pub failed: Counter,
-    /// Exchanges that ended in a panic.
+    /// Exchanges, connections and listeners that ended in a panic.
     pub panicked: Counter,
     /// Changes of the network.
     pub networks: Counter,
     /// Times that the machine slept.
     pub sleeps: Counter,
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Counters");
+        for Counted { name, value, .. } in self.each() {
+            shown.field(name, &value);
+        }
+        shown.finish()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The log: lines on stderr.
 
+mod bounded;
 mod lines;
 mod quoted;
 
@@ -10,6 +11,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use bounded::Bounded;
+
+pub(crate) use bounded::LEFT_OUT;
 pub(crate) use lines::Lines;
 pub use quoted::Quoted;
 
@@ -26,7 +30,7 @@ pub fn listed(names: &[String]) -> String {
 pub fn init(level: LevelFilter) {
     // The journal stamps each line itself.
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(stderr)
+        .with_writer(Bounded::default())
         .with_ansi(stderr().is_terminal())
         .with_target(false);
     let registry = tracing_subscriber::registry().with(targets(level));
