@@ -363,7 +363,8 @@ impl Leader {
     }
 
     fn settle(&self, answer: Answer, source: Source) {
-        lock(&self.exchange.lookaside).settle(&self.lead, &answer, now());
+        let forgotten = lock(&self.exchange.lookaside).settle(&self.lead, &answer, now());
+        self.exchange.counters.forgotten.add_all(forgotten);
         self.answered
             .send_replace(Some(Answered { answer, source }));
     }

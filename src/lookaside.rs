@@ -165,7 +165,9 @@ impl<W: Clone> Lookaside<W> {
     }
 
     /// Ends an exchange with its answer. A reply that comes after the verdict may settle it once more.
-    pub fn settle(&mut self, lead: &Lead, answer: &Answer, now: Instant) {
+    ///
+    /// Says how many answers were forgotten before their time, to stay within the bounds.
+    pub fn settle(&mut self, lead: &Lead, answer: &Answer, now: Instant) -> u64 {
         self.abandon(lead);
         match answer {
             Answer::Reply(reply) => self.keep_reply(lead, reply, now),
@@ -184,17 +186,17 @@ impl<W: Clone> Lookaside<W> {
         }
     }
 
-    fn keep_reply(&mut self, lead: &Lead, reply: &Reply, now: Instant) {
+    fn keep_reply(&mut self, lead: &Lead, reply: &Reply, now: Instant) -> u64 {
         let octets = lead.message.2.len() + reply.bytes().len();
         self.replies
-            .insert(lead.message.clone(), reply.clone(), octets, now);
+            .insert(lead.message.clone(), reply.clone(), octets, now)
     }
 
-    fn keep_verdict(&mut self, lead: &Lead, verdict: &Verdict, now: Instant) {
+    fn keep_verdict(&mut self, lead: &Lead, verdict: &Verdict, now: Instant) -> u64 {
         let (message, octets) = (lead.message.clone(), lead.message.2.len());
         // Costs nothing to find again, and anyone may ask for any realm: kept, it would push out what others need.
         if matches!(verdict.cause, Cause::NoUpstream | Cause::NotOffered) {
-            return;
+            return 0;
         }
         if !verdict.may_have_been_sent || lead.resend == Resend::Harmless {
             let key = VerdictKey::Message(message);
@@ -204,12 +206,13 @@ impl<W: Clone> Lookaside<W> {
         // octets on purpose so late, and a relay that did would burn a one-time code or an attempt at a password.
         // Under a fingerprint: else a few long messages, as anyone can send them, would push out what others need.
         let fingerprint = self.fingerprint(&message);
-        self.spent.insert(fingerprint, verdict.clone(), 0, now);
-        if let Some(ticket) = &lead.ticket {
-            let key = VerdictKey::Ticket(ticket.clone());
-            self.verdicts
-                .insert(key, verdict.clone(), ticket.len(), now);
-        }
+        let forgotten = self.spent.insert(fingerprint, verdict.clone(), 0, now);
+        let Some(ticket) = &lead.ticket else {
+            return forgotten;
+        };
+        let key = VerdictKey::Ticket(ticket.clone());
+        let (verdict, octets) = (verdict.clone(), ticket.len());
+        forgotten + self.verdicts.insert(key, verdict, octets, now)
     }
 }
 
@@ -266,8 +269,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
         Some(kept.value.clone())
     }
 
-    /// Keeps `value`, in place of what stood under `key` before; key and value have `octets` together.
-    fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) {
+    /// Keeps `value`, in place of what stood under `key` before; key and value have `octets` together. Says how many values
+    /// were dropped for it that still stood.
+    fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) -> u64 {
         let (until, cost) = (now + self.keep, octets + ENTRY_BYTES);
         self.serial += 1;
         let serial = self.serial;
@@ -286,22 +290,25 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
                 serial,
             },
         );
-        self.prune(now);
+        self.prune(now)
     }
 
-    /// Drops from the old end what has expired, and what exceeds the bound.
-    fn prune(&mut self, now: Instant) {
+    /// Drops from the old end what has expired, and what exceeds the bound; says how much of it had not expired.
+    fn prune(&mut self, now: Instant) -> u64 {
+        let mut forgotten = 0;
         while let Some(place) = self.oldest_first.front() {
             if now < place.until && self.bytes <= self.most_bytes {
-                return;
+                break;
             }
             let kept = self.kept.get(&place.key);
             if kept.is_some_and(|kept| kept.serial == place.serial) {
                 self.kept.remove(&place.key);
+                forgotten += u64::from(now < place.until);
             }
             self.bytes -= place.cost;
             self.oldest_first.pop_front();
         }
+        forgotten
     }
 }
 

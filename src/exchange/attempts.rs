@@ -12,7 +12,7 @@ use super::{Routing, now};
 use crate::answer::{Answer, Cause, Verdict};
 use crate::counters::Counters;
 use crate::route::{self, Candidates, Next, Over, UpstreamId};
-use crate::upstream::{Connection, Fault, Outgoing, Sent};
+use crate::upstream::{Connection, Fault, OVERSIZED, Outgoing, Sent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// However often the network changes, no request has more copies.
@@ -288,6 +288,9 @@ impl<'a> Attempts<'a> {
             copy.sent = Sent::default();
         }
         let (upstream, asked) = (copy.upstream, copy.asked);
+        if fault == Fault::NotKerberos(OVERSIZED) {
+            self.counters.reply_too_long.add();
+        }
         self.record(upstream, &fault, asked);
         match route::after(&fault, self.message.resend()) {
             Next::FreshConnection => self.start(upstream, Connection::Fresh),

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What [`Fault::NotKerberos`] says of an answer that is longer than any reply may be.
+pub(crate) const OVERSIZED: &str = "an oversized reply";
+
 /// Why an upstream gave no reply; the variant says what may have reached the other side.
 ///
 /// Pure: [`crate::route`] decides by it what may be sent again.

@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use url::Url;
 
 use super::body::{FlaggedBody, Sent};
-use super::fault::{Fault, Unsent};
+use super::fault::{Fault, OVERSIZED, Unsent};
 use super::link::{Connection, Lease, Links};
 use crate::wire::{MAX_REPLY, Reply, Service, kkdcp};
 
@@ -139,12 +139,12 @@ async fn receive(
     }
     let declared = response.content_length().unwrap_or(0);
     if usize::try_from(declared).map_or(true, |declared| declared > MAX_ENVELOPE) {
-        return Err(Fault::NotKerberos("an oversized answer"));
+        return Err(Fault::NotKerberos(OVERSIZED));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| Fault::Unanswered)? {
         if body.len() + chunk.len() > MAX_ENVELOPE {
-            return Err(Fault::NotKerberos("an oversized answer"));
+            return Err(Fault::NotKerberos(OVERSIZED));
         }
         body.extend_from_slice(&chunk);
     }

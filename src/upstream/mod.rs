@@ -15,6 +15,7 @@ pub mod tls;
 use crate::wire::{self, KerberosMessage, Reply};
 
 pub use body::Sent;
+pub(crate) use fault::OVERSIZED;
 pub use fault::{Fault, Unsent};
 pub use link::Connection;
 

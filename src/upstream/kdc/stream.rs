@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::idle::Idle;
 use crate::upstream::body::Sent;
-use crate::upstream::fault::{Fault, Unsent};
+use crate::upstream::fault::{Fault, OVERSIZED, Unsent};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
 /// What is read at once: nearly all replies whole.
@@ -102,7 +102,7 @@ async fn read_message(stream: &mut TcpStream, mut octets: BytesMut) -> Result<By
     }
     let length = usize::try_from(octets.get_u32()).unwrap_or(usize::MAX);
     if length > MAX_REPLY {
-        return Err(Fault::NotKerberos("an oversized reply"));
+        return Err(Fault::NotKerberos(OVERSIZED));
     }
     let Some(missing) = length.checked_sub(octets.len()) else {
         return Err(Fault::NotKerberos("octets after the reply"));
