@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::seats::{Connections, Seat};
-use super::{Shortage, is_peers_doing, lacks_resources};
+use super::{Shortage, is_peers_doing, isolated, lacks_resources};
 
 /// How long a connection that makes room takes to close.
 const ROOM: Duration = Duration::from_millis(1);
@@ -69,10 +69,21 @@ impl Stream for UnixStream {
 }
 
 /// Accepts connections until the daemon stops, and has `open` serve each that finds a place.
-pub(super) async fn each<L: Accept>(
+pub(super) async fn each<L: Accept + Sync>(
     listener: L,
     connections: Connections,
-    open: impl Fn(L::Stream, Seat),
+    open: impl Fn(L::Stream, Seat) + Sync,
+) {
+    isolated::keep(connections.exchange(), || {
+        accept(&listener, &connections, &open)
+    })
+    .await;
+}
+
+async fn accept<L: Accept>(
+    listener: &L,
+    connections: &Connections,
+    open: &(impl Fn(L::Stream, Seat) + Sync),
 ) {
     let mut shortage = Shortage::default();
     loop {

@@ -34,6 +34,7 @@ use self::receiving::Places;
 pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
 pub(super) use self::words::text;
 use super::accept::{self, Accept, Stream};
+use super::isolated;
 use super::seats::Connections;
 use crate::access_log::AccessLog;
 use crate::exchange::Exchange;
@@ -270,7 +271,7 @@ async fn listen<L: Accept + Sync>(
     let open = |stream, seat| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
         let opened = Opened::new(Arc::clone(&site), seat);
-        site.tasks.spawn(opened.serve(stream, tls));
+        isolated::spawn(&site.tasks, &site.exchange, opened.serve(stream, tls));
     };
     if tls.is_some() {
         let site = Arc::clone(&site);

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept;
 use super::https::text;
+use super::isolated;
 use super::seats::{Connections, Seat};
 use crate::metrics::{self, Metrics};
 
@@ -43,7 +44,9 @@ pub fn serve(
     let of_each = tasks.clone();
     tasks.spawn(async move {
         let open = |stream, seat| {
-            of_each.spawn(one(stream, seat, Arc::clone(&metrics), DEADLINE));
+            let metrics = Arc::clone(&metrics);
+            let exchange = Arc::clone(metrics.exchange());
+            isolated::spawn(&of_each, &exchange, one(stream, seat, metrics, DEADLINE));
         };
         accept::each(listener, connections, open).await;
     });

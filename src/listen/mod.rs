@@ -5,6 +5,7 @@ mod bind;
 mod endpoint;
 pub mod https;
 mod inherit;
+mod isolated;
 pub mod metrics;
 mod seats;
 mod stream;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +45,7 @@ pub struct Limits {
 struct Shared {
     exchange: Arc<Exchange>,
     limits: Limits,
+    long_requests: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -58,33 +61,24 @@ pub fn serve(
     let shared = Shared {
         exchange: Arc::clone(exchange),
         limits,
+        long_requests: stream::room(),
         stop: stop.clone(),
         tasks: tasks.clone(),
     };
     let connections = seats::Connections::new(limits.max_connections, exchange, stop);
     let datagrams = udp::places(limits.max_in_flight);
     for Listener { service, kind } in listeners {
+        let (shared, connections) = (shared.clone(), connections.clone());
         match kind {
-            Kind::Udp(socket) => drop(tasks.spawn(udp::serve(
-                socket,
-                service,
-                shared.clone(),
-                datagrams.clone(),
-            ))),
-            Kind::Tcp(socket) => drop(tasks.spawn(stream::serve(
-                socket,
-                service,
-                shared.clone(),
-                connections.clone(),
-            ))),
+            Kind::Udp(socket) => {
+                drop(tasks.spawn(udp::serve(socket, service, shared, datagrams.clone())))
+            }
+            Kind::Tcp(socket) => {
+                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
+            }
             #[cfg(unix)]
             Kind::Unix(socket) => {
-                drop(tasks.spawn(stream::serve(
-                    socket,
-                    service,
-                    shared.clone(),
-                    connections.clone(),
-                )));
+                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
             }
         }
     }

@@ -53,6 +53,11 @@ impl Connections {
         }
     }
 
+    /// Who counts.
+    pub(super) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
     /// What says that the daemon stops.
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.stop
@@ -70,6 +75,7 @@ impl Connections {
     /// A place for a new connection, unless all others are being answered.
     pub(super) fn take(&self) -> Option<Seat> {
         if self.are_full() && !self.make_room() {
+            self.exchange.counters().turned_away.add();
             return None;
         }
         let mut seats = self.seats();

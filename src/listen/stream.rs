@@ -1,16 +1,30 @@
 //! The stream way in: TCP and Unix sockets, four octets of length before each message (RFC 4120 7.2.2).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::Shared;
 use super::accept::{self, Accept, Stream};
 use super::seats::{Connections, Seat};
 use super::words::{self, OnStream};
+use super::{Shared, isolated};
 use crate::exchange::Arrival;
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
+
+/// Octets of long requests over all streams, until they are answered.
+const LONG_REQUESTS: usize = 16 * 1024 * 1024;
+/// What a connection may hold besides: nearly all requests whole. Whoever sends long ones slowly keeps out no others.
+const SHORT: usize = 8 * 1024;
+/// What a long one takes at once.
+const STEP: usize = 8 * 1024;
+
+/// The room for long requests.
+pub(super) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(LONG_REQUESTS))
+}
 
 /// How much of an oversized request is read after its refusal, so that the refusal is not lost in a reset.
 const DISCARD: u64 = 2 * MAX_REQUEST as u64;
@@ -18,7 +32,7 @@ const DISCARD: u64 = 2 * MAX_REQUEST as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Accepts connections until the daemon stops, each served in a task of its own.
-pub(super) async fn serve<L: Accept>(
+pub(super) async fn serve<L: Accept + Sync>(
     listener: L,
     service: Service,
     shared: Shared,
@@ -30,8 +44,9 @@ pub(super) async fn serve<L: Accept>(
             service,
             shared: shared.clone(),
             seat,
+            room: None,
         };
-        shared.tasks.spawn(connection.serve());
+        isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
     };
     accept::each(listener, connections, open).await;
 }
@@ -42,6 +57,8 @@ struct Connection<S> {
     service: Service,
     shared: Shared,
     seat: Seat,
+    /// What its request takes of the room for long ones.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -73,20 +90,52 @@ impl<S: Stream> Connection<S> {
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
         tokio::pin!(deadline);
+        self.room = None;
         loop {
             if let Some(message) = deframer.next()? {
                 return Ok(Some(message));
             }
+            if !self.make_room(deframer.pending()) {
+                self.shared.exchange.counters().crowded_out.add();
+                return Ok(None);
+            }
             tokio::select! {
                 biased;
                 () = leave.cancelled() => return Ok(None),
-                () = &mut deadline => return Ok(None),
+                () = &mut deadline => {
+                    let counters = self.shared.exchange.counters();
+                    let counter = if deframer.is_empty() { &counters.idle } else { &counters.slow };
+                    counter.add();
+                    return Ok(None);
+                }
                 read = self.stream.read_buf(deframer.buffer()) => match read {
                     Ok(0) | Err(_) => return Ok(None),
                     Ok(_) => {}
                 },
             }
         }
+    }
+
+    /// Takes room for a request of which so many octets have come; says whether there is any.
+    fn make_room(&mut self, octets: usize) -> bool {
+        if octets <= SHORT {
+            return true;
+        }
+        let held = self
+            .room
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = octets.next_multiple_of(STEP).saturating_sub(held);
+        let free = Arc::clone(&self.shared.long_requests);
+        let taken = u32::try_from(more)
+            .ok()
+            .and_then(|more| free.try_acquire_many_owned(more).ok());
+        match (taken, &mut self.room) {
+            (None, _) => return false,
+            (Some(taken), Some(room)) => room.merge(taken),
+            (Some(taken), room) => *room = Some(taken),
+        }
+        true
     }
 
     /// Answers one request; says whether the connection goes on.
@@ -106,14 +155,12 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn write(&mut self, octets: &[u8]) -> bool {
-        matches!(
-            timeout(
-                self.shared.limits.idle_timeout,
-                self.stream.write_all(octets)
-            )
-            .await,
-            Ok(Ok(()))
-        )
+        let within = self.shared.limits.idle_timeout;
+        let written = timeout(within, self.stream.write_all(octets)).await;
+        if written.is_err() {
+            self.shared.exchange.counters().untaken.add();
+        }
+        matches!(written, Ok(Ok(())))
     }
 
     /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read

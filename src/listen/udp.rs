@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::{Shared, Shortage, is_peers_doing, words};
+use super::{Shared, Shortage, is_peers_doing, isolated, words};
 use crate::exchange::Arrival;
 use crate::wire::{KerberosMessage, Service};
 
@@ -26,59 +26,85 @@ pub(super) async fn serve(
     shared: Shared,
     places: Arc<Semaphore>,
 ) {
-    let socket = Arc::new(socket);
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    let mut shortage = Shortage::default();
-    loop {
-        let received = tokio::select! {
-            biased;
-            () = shared.stop.cancelled() => return,
-            received = socket.recv_from(&mut buffer) => received,
-        };
-        match received {
-            Ok((length, peer)) => {
-                shortage.over();
-                let octets = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    // The client asks again in a second, or over TCP.
-                    shared.exchange.counters().dropped.add();
-                    continue;
-                };
-                let Ok(message) = KerberosMessage::parse(service, octets) else {
-                    shared.exchange.counters().not_kerberos.add();
-                    continue;
-                };
-                shared.tasks.spawn(answer(
-                    Arc::clone(&socket),
-                    message,
-                    peer,
-                    shared.clone(),
-                    place,
-                ));
-            }
-            // An ICMP answer to a reply whose client has gone.
-            Err(error) if is_peers_doing(&error) => {
-                tracing::debug!(%error, "receiving a datagram");
-            }
-            Err(error) => shortage.rest(&error).await,
-        }
-    }
+    let listener = Listener {
+        socket: Arc::new(socket),
+        service,
+        shared,
+    };
+    isolated::keep(&listener.shared.exchange, || listener.receive(&places)).await;
 }
 
-async fn answer(
+#[derive(Clone)]
+struct Listener {
     socket: Arc<UdpSocket>,
-    message: KerberosMessage,
-    peer: SocketAddr,
+    service: Service,
     shared: Shared,
-    _place: OwnedSemaphorePermit,
-) {
-    let arrival = Arrival {
-        udp_peer: Some(peer),
-        ..Arrival::now("udp")
-    };
-    let answered = shared.exchange.answer(message.clone(), arrival).await;
-    let datagram = words::datagram(&message, answered.answer, shared.limits.udp_reply_max);
-    if let Err(error) = socket.send_to(&datagram, peer).await {
-        tracing::debug!(%error, "sending a datagram");
+}
+
+impl Listener {
+    async fn receive(&self, places: &Arc<Semaphore>) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut shortage = Shortage::default();
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                received = self.socket.recv_from(&mut buffer) => received,
+            };
+            match received {
+                Ok((length, peer)) => {
+                    shortage.over();
+                    let octets = buffer.get(..length).unwrap_or_default();
+                    self.take(octets, peer, places);
+                }
+                // An ICMP answer to a reply whose client has gone.
+                Err(error) if is_peers_doing(&error) => {
+                    tracing::debug!(%error, "receiving a datagram");
+                }
+                Err(error) => shortage.rest(&error).await,
+            }
+        }
+    }
+
+    /// Has a datagram answered, if there is a place for one more.
+    fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
+        let Shared {
+            exchange, tasks, ..
+        } = &self.shared;
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            // The client asks again in a second, or over TCP.
+            return exchange.counters().dropped.add();
+        };
+        let octets = Bytes::copy_from_slice(octets);
+        let Some(message) = self.parse(octets) else {
+            return exchange.counters().not_kerberos.add();
+        };
+        let listener = self.clone();
+        isolated::spawn(tasks, exchange, async move {
+            listener.answer(message, peer).await;
+            drop(place);
+        });
+    }
+
+    /// No datagram, whatever is in it, keeps those behind it from being read.
+    fn parse(&self, octets: Bytes) -> Option<KerberosMessage> {
+        let parse = || KerberosMessage::parse(self.service, octets).ok();
+        isolated::call(&self.shared.exchange, parse).flatten()
+    }
+
+    async fn answer(self, message: KerberosMessage, peer: SocketAddr) {
+        let (exchange, reply_max) = (&self.shared.exchange, self.shared.limits.udp_reply_max);
+        let arrival = Arrival {
+            udp_peer: Some(peer),
+            ..Arrival::now("udp")
+        };
+        let answered = exchange.answer(message.clone(), arrival).await;
+        if !words::fits(&message, &answered.answer, reply_max) {
+            exchange.counters().too_big_for_udp.add();
+        }
+        let datagram = words::datagram(&message, answered.answer, reply_max);
+        if let Err(error) = self.socket.send_to(&datagram, peer).await {
+            tracing::debug!(%error, "sending a datagram");
+        }
     }
 }

@@ -20,16 +20,24 @@ pub(super) enum OnStream {
     Reset,
 }
 
-/// The answer as a datagram.
-pub(super) fn datagram(message: &KerberosMessage, answer: Answer, reply_max: usize) -> Bytes {
+/// Whether an answer is short enough for a datagram.
+pub(super) fn fits(message: &KerberosMessage, answer: &Answer, reply_max: usize) -> bool {
     match answer {
         // There is no such error that Heimdal's kpasswd survives, and kpasswd replies are short.
-        Answer::Reply(reply)
-            if reply.bytes().len() <= reply_max || message.service() == Service::Kpasswd =>
-        {
-            reply.bytes().clone()
+        Answer::Reply(reply) => {
+            reply.bytes().len() <= reply_max || message.service() == Service::Kpasswd
         }
-        Answer::Reply(_) => too_big(message),
+        Answer::Verdict(_) => true,
+    }
+}
+
+/// The answer as a datagram.
+pub(super) fn datagram(message: &KerberosMessage, answer: Answer, reply_max: usize) -> Bytes {
+    if !fits(message, &answer, reply_max) {
+        return too_big(message);
+    }
+    match answer {
+        Answer::Reply(reply) => reply.bytes().clone(),
         Answer::Verdict(verdict) => {
             in_words(message.service(), &verdict).unwrap_or_else(|| too_big(message))
         }

@@ -96,6 +96,11 @@ impl Deframer {
         Ok(message)
     }
 
+    /// Octets that are pending: of a message that is not whole.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether nothing is pending: the stream may end here without cutting a message.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()

@@ -10,6 +10,7 @@ use super::request::{Conversation, Said};
 use super::words::{self, Refusal};
 use crate::answer::{Answer, Answered, Source};
 use crate::exchange::Arrival;
+use crate::listen::isolated;
 use crate::throttle::{Client, Throttle};
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied};
@@ -87,17 +88,18 @@ impl Conversation {
         see: impl FnOnce(&Throttle, &Answered) + Send + 'static,
     ) -> Result<Answered, Refusal> {
         let site = Arc::clone(&self.site);
-        let asked = self.site.tasks.spawn(async move {
+        let (tasks, exchange) = (&self.site.tasks, &self.site.exchange);
+        let asked = isolated::spawn(tasks, exchange, async move {
             let answered = site.exchange.answer(message, arrival).await;
             see(&site.terms.throttle, &answered);
             drop(place);
             answered
         });
-        let dropped = |_| {
+        let dropped = || {
             let text = "the request was dropped";
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
         };
-        asked.await.map_err(dropped)
+        asked.await.ok().flatten().ok_or_else(dropped)
     }
 }
 

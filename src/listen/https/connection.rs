@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use rustls::server::{Acceptor, ClientHello};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
@@ -23,6 +23,7 @@ use super::quiet::Quiet;
 use super::request::{Conversation, MAX_BODY, Peer, Requests};
 use super::tls::{HTTP1, HTTP2, ServerTls};
 use crate::listen::accept::Stream;
+use crate::listen::isolated::Streams;
 use crate::listen::seats::Seat;
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
@@ -164,7 +165,7 @@ impl Opened {
         stream: S,
         conversation: Conversation,
     ) {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(Streams(Arc::clone(&self.site.exchange)));
         builder
             .max_concurrent_streams(STREAMS)
             .max_pending_accept_reset_streams(RESETS)
@@ -215,7 +216,7 @@ pub(super) trait Drive {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
-    for Pin<Box<http2::Connection<TokioIo<S>, Requests, TokioExecutor>>>
+    for Pin<Box<http2::Connection<TokioIo<S>, Requests, Streams>>>
 {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         self.as_mut().poll(context)

@@ -18,6 +18,7 @@ fn shared() -> Shared {
             max_in_flight: 1,
             idle_timeout: Duration::from_secs(30),
         },
+        long_requests: room(),
         stop: CancellationToken::new(),
         tasks: tokio_util::task::TaskTracker::new(),
     }
