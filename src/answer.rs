@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::upstream::{Fault, Unsent};
+use crate::upstream::{Bar, Credential, Fault, Unsent};
 use crate::wire::{Realm, Reply};
 
 /// What [`crate::exchange::Exchange::answer`] says to a request.
@@ -55,10 +55,20 @@ pub enum Cause {
     NotOffered,
     /// No upstream could be reached.
     Unreachable,
+    /// The certificate of the last upstream asked is not trusted: a captive portal's, perhaps.
+    Untrusted,
+    /// The HTTP or SOCKS proxy on the way to the last upstream asked did not let the request through.
+    Barred(Bar),
+    /// What the last upstream asked wants to be shown could not be had.
+    NothingToShow,
+    /// The last upstream asked wants to be shown something.
+    Wants(Credential),
     /// The last upstream asked refused the request with HTTP 403 ([MS-KKDCP] 3.1.5.3).
     Forbidden,
     /// The last upstream asked refused the request with another HTTP status.
     Refused(u16),
+    /// The same with a web page: a captive portal, perhaps.
+    Page(u16),
     /// What came back was not Kerberos: a captive portal, or not a KDC proxy at all.
     NotKerberos,
     /// Nothing came back in time.
@@ -73,12 +83,18 @@ impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
         match fault {
             Fault::NotSent(Unsent::Busy) => Self::Overloaded,
+            Fault::NotSent(Unsent::Untrusted(_)) => Self::Untrusted,
+            Fault::NotSent(Unsent::Barred { bar, .. }) => Self::Barred(*bar),
+            Fault::NotSent(Unsent::NothingToShow(_)) => Self::NothingToShow,
             Fault::NotSent(_) => Self::Unreachable,
             Fault::Stale | Fault::Dropped | Fault::Unanswered | Fault::Silent | Fault::Repeat => {
                 Self::Unanswered
             }
-            Fault::Status(403) => Self::Forbidden,
+            Fault::Wants(credential) => Self::Wants(*credential),
+            Fault::Uncertified => Self::Wants(Credential::Certificate),
+            Fault::Status(403) | Fault::Page(403) => Self::Forbidden,
             Fault::Status(status) => Self::Refused(*status),
+            Fault::Page(status) => Self::Page(*status),
             Fault::NotKerberos(_) => Self::NotKerberos,
             Fault::NotServed => Self::NotServed,
         }
@@ -109,6 +125,25 @@ impl Verdict {
                 format!("loopkdc: this service of realm {realm} is not offered here")
             }
             Cause::Unreachable => format!("loopkdc: no KDC proxy for realm {realm} can be reached"),
+            Cause::Untrusted => format!(
+                "loopkdc: the certificate of the KDC proxy for realm {realm} is not trusted; is there a login page to pass first?"
+            ),
+            Cause::Barred(bar) => {
+                let how = barred(bar);
+                format!(
+                    "loopkdc: the HTTP proxy on the way to the KDC proxy for realm {realm} {how}"
+                )
+            }
+            Cause::NothingToShow => format!(
+                "loopkdc: what the KDC proxy for realm {realm} wants to be shown cannot be had; the log says why"
+            ),
+            Cause::Wants(credential) => {
+                let what = wanted(credential);
+                format!("loopkdc: the KDC proxy for realm {realm} {what}")
+            }
+            Cause::Page(status) => format!(
+                "loopkdc: HTTP {status} and a web page came instead of an answer of the KDC proxy for realm {realm}; is there a login page to pass first?"
+            ),
             Cause::Forbidden => {
                 format!("loopkdc: the KDC proxy for realm {realm} forbids this (HTTP 403)")
             }
@@ -144,14 +179,52 @@ impl Verdict {
     }
 }
 
+fn barred(bar: Bar) -> &'static str {
+    match bar {
+        Bar::Unreachable => "cannot be reached",
+        Bar::Password => "wants user and password: give it both in http-proxy",
+        Bar::OtherPassword => "does not take the user and password in http-proxy",
+        Bar::Refused => "does not connect to it",
+    }
+}
+
+/// What is wanted, with the setting to use.
+fn wanted(credential: Credential) -> &'static str {
+    match credential {
+        Credential::Ticket => "wants a Kerberos ticket: set auth = \"negotiate\"",
+        Credential::OtherTicket => "does not take the ticket that auth = \"negotiate\" shows it",
+        Credential::Token => "wants a token or a password: set bearer-token-file or headers-file",
+        Credential::OtherToken => "does not take what bearer-token-file or headers-file shows it",
+        Credential::Certificate => {
+            "asks for a TLS client certificate: set client-certificate and client-key"
+        }
+        Credential::OtherCertificate => {
+            "forbids this: it does not take the certificate in client-certificate"
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CAUSES: [Cause; 9] = [
+    const CAUSES: [Cause; 22] = [
         Cause::NoUpstream,
         Cause::NotOffered,
         Cause::Unreachable,
+        Cause::Untrusted,
+        Cause::Barred(Bar::Unreachable),
+        Cause::Barred(Bar::Password),
+        Cause::Barred(Bar::OtherPassword),
+        Cause::Barred(Bar::Refused),
+        Cause::NothingToShow,
+        Cause::Wants(Credential::Ticket),
+        Cause::Wants(Credential::OtherTicket),
+        Cause::Wants(Credential::Token),
+        Cause::Wants(Credential::OtherToken),
+        Cause::Wants(Credential::Certificate),
+        Cause::Wants(Credential::OtherCertificate),
+        Cause::Page(503),
         Cause::Forbidden,
         Cause::Refused(599),
         Cause::NotKerberos,
@@ -181,6 +254,21 @@ mod tests {
             (Fault::Unanswered, Cause::Unanswered),
             (Fault::Silent, Cause::Unanswered),
             (Fault::Repeat, Cause::Unanswered),
+            (
+                Fault::NotSent(Unsent::Untrusted(String::new())),
+                Cause::Untrusted,
+            ),
+            (
+                Fault::NotSent(Unsent::NothingToShow(String::new())),
+                Cause::NothingToShow,
+            ),
+            (Fault::Uncertified, Cause::Wants(Credential::Certificate)),
+            (
+                Fault::Wants(Credential::Ticket),
+                Cause::Wants(Credential::Ticket),
+            ),
+            (Fault::Page(403), Cause::Forbidden),
+            (Fault::Page(503), Cause::Page(503)),
             (Fault::Status(403), Cause::Forbidden),
             (Fault::Status(404), Cause::Refused(404)),
             (Fault::Status(503), Cause::Refused(503)),

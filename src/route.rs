@@ -402,7 +402,12 @@ impl Routes {
         let chance = self.chance.draw();
         if matches!(
             fault,
-            Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat
+            Fault::Status(_)
+                | Fault::Page(_)
+                | Fault::Wants(_)
+                | Fault::NotKerberos(_)
+                | Fault::NotServed
+                | Fault::Repeat
         ) {
             health.hear(now);
         }
@@ -423,9 +428,10 @@ impl Routes {
             | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
+            | Fault::Page(400 | 413)
             | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => return None,
             // The upstream works, and doesn't serve this realm.
-            Fault::NotServed | Fault::Status(_) => {
+            Fault::NotServed | Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) => {
                 health.recover();
                 let news = state.refuse(id, fault, asked, now, chance);
                 return (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()));
@@ -436,7 +442,9 @@ impl Routes {
                 let says_so = *fault != Fault::Silent || state.terms.silence_is_illness;
                 (silent && says_so).then_some(Illness::Unreachable)
             }
-            Fault::NotSent(_) | Fault::Unanswered => Some(Illness::Unreachable),
+            Fault::NotSent(_) | Fault::Unanswered | Fault::Uncertified => {
+                Some(Illness::Unreachable)
+            }
             Fault::NotKerberos(_) => Some(Illness::NotKerberos),
         }?;
         health.backoff.fail(asked, now, chance);

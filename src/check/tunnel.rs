@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::config::{Config, Order, RealmEntry, RealmPattern};
+use crate::upstream::out::{MinTls, Out, Via};
 use crate::wire::ByService;
 
 use super::{Endpoints, kdcs};
@@ -76,6 +77,7 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
             count(ca.certs.len())
         )?;
     }
+    out(f, &entry.out)?;
     if let Some(domain) = &entry.target_domain {
         writeln!(f, "  target-domain {domain}")?;
     }
@@ -88,6 +90,53 @@ fn order(order: Order) -> &'static str {
     match order {
         Order::Prefer => "where these can be reached, they are asked and no proxy",
         Order::Fallback => "where no proxy can be reached, these are asked",
+    }
+}
+
+/// How requests get out, where that is not as usual; no secret.
+fn out(f: &mut fmt::Formatter<'_>, out: &Out) -> fmt::Result {
+    match &out.via {
+        Via::Nothing => {}
+        Via::Environment => {
+            writeln!(
+                f,
+                "  goes by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say"
+            )?;
+        }
+        Via::Proxy(proxy) => {
+            let given = match proxy.has_credentials() {
+                true => ", with user and password",
+                false => "",
+            };
+            writeln!(f, "  goes by way of {proxy}{given}")?;
+        }
+    }
+    if let Some(identity) = &out.identity {
+        writeln!(f, "  client certificate: {}", identity.file.display())?;
+    }
+    let names: Vec<_> = out
+        .shown
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !names.is_empty() {
+        writeln!(f, "  headers: {}", names.join(", "))?;
+    }
+    for (what, file) in [
+        ("headers", &out.shown.headers_file),
+        ("bearer token", &out.shown.bearer_token_file),
+    ] {
+        if let Some(file) = file {
+            writeln!(f, "  {what} as {} has it when it is sent", file.display())?;
+        }
+    }
+    for pin in &out.pins {
+        writeln!(f, "  pin: {pin}")?;
+    }
+    match out.min_tls {
+        MinTls::Tls12 => Ok(()),
+        MinTls::Tls13 => writeln!(f, "  TLS 1.3 or later"),
     }
 }
 

@@ -13,8 +13,10 @@ use super::error::{Broken, Place, Written};
 use super::file::{File, RealmTable};
 use super::given::Given;
 use super::listen::{number, seconds};
+use super::out::Keys;
 use super::proxy::{EXAMPLE, ProxyUrl};
 use super::realms::{OnFailure, PatternKey, RealmEntry, RealmPattern, realm};
+use crate::upstream::out::Out;
 use crate::wire::Realm;
 
 /// Turns tables into entries, one after the other.
@@ -95,10 +97,15 @@ impl<'a> Builder<'a> {
         self.know(pattern.key(), &pattern.to_string())
             .map_err(|broken| broken.placed(place.clone()))?;
         let shared = self.shared(table, given.is_some())?;
+        let keys = self.keys(table);
+        keys.guard(&pattern)?;
+        let proxies = self.proxies(&pattern, table, place, given)?;
+        keys.suit(&proxies)?;
         Ok(RealmEntry {
             aliases: self.aliases(&pattern, table)?,
-            proxies: self.proxies(&pattern, table, place, given)?,
             direct: direct::read(&pattern, table, self.defaults, place)?,
+            proxies,
+            out: shared.out,
             ca: shared.ca,
             deadline: shared.deadline,
             on_failure: shared.on_failure,
@@ -179,6 +186,14 @@ impl<'a> Builder<'a> {
         proxies(&written, (!plaintext).then_some(pattern))
     }
 
+    fn keys<'b>(&self, own: &'b RealmTable) -> Keys<'b>
+    where
+        'a: 'b,
+    {
+        let defaults = self.defaults;
+        Keys { own, defaults }
+    }
+
     /// What `[defaults]` may say for a realm that says nothing.
     fn shared(&mut self, table: &RealmTable, given: bool) -> Result<Shared, Broken> {
         let defaults = self.defaults;
@@ -186,6 +201,7 @@ impl<'a> Builder<'a> {
         let hint = either(&table.dclocator_hint, &defaults.dclocator_hint);
         let deadline = either(&table.deadline_seconds, &defaults.deadline_seconds);
         Ok(Shared {
+            out: Arc::new(self.keys(table).out(self.base)?),
             ca: self.ca(either(&table.ca_file, &defaults.ca_file), given)?,
             deadline: seconds(deadline, "deadline-seconds", 1..=120, 9)?,
             on_failure: on_failure
@@ -245,13 +261,14 @@ impl<'a> Builder<'a> {
 }
 
 struct Shared {
+    out: Arc<Out>,
     ca: Option<Arc<CaFile>>,
     deadline: Duration,
     on_failure: OnFailure,
     dclocator_hint: Option<u32>,
 }
 
-fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Option<&'a T> {
+pub(super) fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Option<&'a T> {
     own.as_ref().or(default.as_ref())
 }
 

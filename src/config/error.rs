@@ -12,6 +12,8 @@ pub(crate) struct Broken {
     hint: Option<String>,
     place: Option<Place>,
     exit: Exit,
+    /// Whether what is written there may be a secret.
+    secret: bool,
 }
 
 /// Where a value stands.
@@ -43,7 +45,14 @@ impl Broken {
             hint: None,
             place: None,
             exit: Exit::Config,
+            secret: false,
         }
+    }
+
+    /// Says where it stands, and not what.
+    pub(crate) fn secret(mut self) -> Self {
+        self.secret = true;
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -71,6 +80,10 @@ impl Broken {
     pub(crate) fn into_failure(self, source: Option<(&Path, &str)>) -> Failure {
         let rule = self.rule;
         let message = match (self.place, source) {
+            (Some(Place::Span(span)), Some((path, text))) if self.secret => {
+                let place = Position::of(text, &span);
+                format!("{}:{}:{}: {rule}", path.display(), place.line, place.column)
+            }
             (Some(Place::Span(span)), Some((path, text))) => point_at(path, text, &span, &rule),
             (Some(Place::Option(option)), _) => format!("{option}: {rule}"),
             (None, Some((path, _))) => format!("{}: {rule}", path.display()),
@@ -84,33 +97,72 @@ impl Broken {
     }
 }
 
-/// `file:line:column: rule`, the line itself, and carets under the value.
-/// Columns count characters, from 1.
-fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String {
-    let before = text.get(..span.start).unwrap_or(text);
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text
-        .get(start..)
-        .and_then(|rest| rest.lines().next())
-        .unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let column = before.get(start..).unwrap_or_default().chars().count();
+/// Where a span begins. Lines and columns count from 1, columns in characters.
+struct Position<'a> {
+    line: usize,
+    column: usize,
+    /// The whole line.
+    text: &'a str,
+}
 
+impl<'a> Position<'a> {
+    fn of(text: &'a str, span: &Range<usize>) -> Self {
+        let before = text.get(..span.start).unwrap_or(text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text
+            .get(start..)
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.get(start..).unwrap_or_default().chars().count() + 1,
+            text: line,
+        }
+    }
+}
+
+/// `file:line:column: rule`, the line itself, and carets under the value.
+fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String {
+    let Position {
+        line,
+        column,
+        text: shown,
+    } = Position::of(text, span);
     let marked = text
         .get(span.clone())
         .and_then(|value| value.lines().next())
         .unwrap_or_default();
     let carets = "^".repeat(marked.chars().count().max(1));
     // A tab is as wide as the terminal likes: repeating it keeps the caret under the value.
-    let pad: String = line
+    let pad: String = shown
         .chars()
-        .take(column)
+        .take(column - 1)
         .map(|c| if c == '\t' { '\t' } else { ' ' })
         .collect();
-    let gutter = " ".repeat(number.to_string().len());
+    let gutter = " ".repeat(line.to_string().len());
     let path = path.display();
+    let shown = without_passwords(shown);
     format!(
-        "{path}:{number}:{}: {rule}\n{gutter} |\n{number} | {line}\n{gutter} | {pad}{carets}",
-        column + 1
+        "{path}:{line}:{column}: {rule}\n{gutter} |\n{line} | {shown}\n{gutter} | {pad}{carets}"
     )
+}
+
+/// The line with an asterisk for each character between the `://` of a URL and its `@`: what is wrong with it may be told
+/// to others, or be in a log.
+fn without_passwords(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let end = after.find(['"', '\'', ' ']).unwrap_or(after.len());
+        let (url, after) = after.split_at(end);
+        let (user, host) = url.rsplit_once('@').map_or(("", url), |(user, _)| {
+            (user, url.get(user.len()..).unwrap_or_default())
+        });
+        shown.extend(user.chars().map(|_| '*'));
+        shown.push_str(host);
+        rest = after;
+    }
+    shown + rest
 }

@@ -67,6 +67,16 @@ pub(super) struct RealmTable {
     pub(super) discover: Option<Spanned<bool>>,
     pub(super) discover_networks: Option<Spanned<List>>,
     pub(super) discover_ports: Option<Spanned<Vec<Spanned<Whole>>>>,
+    pub(super) http_proxy: Option<Spanned<String>>,
+    pub(super) client_certificate: Option<Spanned<String>>,
+    pub(super) client_key: Option<Spanned<String>>,
+    pub(super) client_key_passphrase_file: Option<Spanned<String>>,
+    pub(super) headers: Option<Spanned<List>>,
+    pub(super) headers_file: Option<Spanned<String>>,
+    pub(super) bearer_token_file: Option<Spanned<String>>,
+    pub(super) pins: Option<Spanned<List>>,
+    pub(super) min_tls: Option<Spanned<String>>,
+    pub(super) any_realm: Option<bool>,
 }
 
 impl RealmTable {

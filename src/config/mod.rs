@@ -2,7 +2,7 @@
 //!
 //! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
 //!
-//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy`, `direct` and `kdcs` the rules of the values,
+//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy`, `out`, `direct` and `kdcs` the rules of the values,
 //! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
 
 mod ca;
@@ -15,6 +15,7 @@ mod given;
 mod kdcs;
 mod listen;
 mod locate;
+mod out;
 mod proxy;
 pub(crate) mod read;
 mod realms;

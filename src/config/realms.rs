@@ -12,6 +12,7 @@ use super::error::Broken;
 use super::proxy::ProxyUrl;
 pub use crate::answer::OnFailure;
 pub use crate::route::RealmPattern;
+use crate::upstream::out::Out;
 use crate::wire::{Realm, RealmKey};
 
 /// One `[realms."…"]` table, with what it takes from `[defaults]`.
@@ -25,6 +26,8 @@ pub struct RealmEntry {
     pub proxies: Vec<ProxyUrl>,
     /// The KDCs that are asked themselves where they can be reached. None unless the pattern is exact.
     pub direct: Option<Direct>,
+    /// How requests get to the proxies, and what they show.
+    pub out: Arc<Out>,
     /// Roots of trust besides the system's.
     pub ca: Option<Arc<CaFile>>,
     /// The most that a request may take until its answer.

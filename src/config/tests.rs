@@ -3,6 +3,7 @@
 mod direct;
 pub(super) mod example;
 mod listen;
+mod out;
 mod proxies;
 mod realms;
 mod syntax;
@@ -63,10 +64,13 @@ fn given(options: &[&str]) -> Sources {
 
 /// A certificate that can be a root, in PEM.
 fn certificate() -> String {
+    certified().0
+}
+
+/// The same, and its key.
+fn certified() -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
-    rcgen::CertificateParams::new(vec!["proxy.example".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap()
-        .pem()
+    let params = rcgen::CertificateParams::new(vec!["proxy.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    (certificate, key.serialize_pem())
 }

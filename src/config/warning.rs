@@ -1,7 +1,11 @@
 //! What is valid, and still worth a word.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use super::{Config, RealmEntry, RealmPattern};
 use crate::listen::EndpointAddr;
+use crate::upstream::out::Via;
 
 impl Config {
     /// One line each: lower case, no full stop.
@@ -16,7 +20,26 @@ impl Config {
             format!("{endpoint} is not a loopback address: other machines can use this tunnel")
         }));
         warnings.extend(self.realms.iter().flat_map(of_realm));
+        let exposed = self.secret_files();
+        let exposed = exposed
+            .into_iter()
+            .filter(|file| is_readable_by_others(file));
+        warnings.extend(exposed.map(|file| {
+            let file = file.display();
+            format!("any local user may read {file}, which holds a secret: chmod o= {file}")
+        }));
         warnings
+    }
+
+    fn secret_files(&self) -> BTreeSet<&Path> {
+        let mut files = BTreeSet::new();
+        for entry in &self.realms {
+            files.extend(entry.out.secret_files.iter().map(PathBuf::as_path));
+            let has_password =
+                matches!(&entry.out.via, Via::Proxy(proxy) if proxy.has_credentials());
+            files.extend(self.source.as_deref().filter(|_| has_password));
+        }
+        files
     }
 }
 
@@ -43,4 +66,15 @@ fn of_realm(entry: &RealmEntry) -> Vec<String> {
         plain.map(|proxy| format!("realm {} goes to {proxy} in plain text", entry.pattern)),
     );
     warnings
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
 }

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::answer::{Answer, Cause, OnFailure, Verdict};
+use crate::upstream::Credential;
 use crate::wire::{Framed, KerberosMessage, Service, kpasswd, krb_error};
 
 /// What is written to a stream.
@@ -102,7 +103,7 @@ fn error_code(cause: Cause) -> i32 {
     match cause {
         Cause::NoUpstream | Cause::NotOffered => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
         // [MS-KKDCP] 3.1.5.3.
-        Cause::Forbidden => krb_error::KDC_ERR_POLICY,
+        Cause::Forbidden | Cause::Wants(Credential::OtherCertificate) => krb_error::KDC_ERR_POLICY,
         _ => krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::{Bar, Credential};
 use crate::wire::Resend;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,13 +44,25 @@ fn faults() -> Vec<Fault> {
     let all = vec![
         Fault::NotSent(Unsent::Connect("refused".to_owned())),
         Fault::NotSent(Unsent::ConnectTimeout),
+        Fault::NotSent(Unsent::Untrusted("a portal's".to_owned())),
+        Fault::NotSent(Unsent::Barred {
+            by: "the HTTP proxy".to_owned(),
+            bar: Bar::Refused,
+            why: "403".to_owned(),
+        }),
+        Fault::NotSent(Unsent::NothingToShow("no file".to_owned())),
         Fault::NotSent(Unsent::HandedBack),
         Fault::NotSent(Unsent::TooLong),
         Fault::NotSent(Unsent::Busy),
         Fault::Stale,
         Fault::Dropped,
         Fault::Unanswered,
+        Fault::Uncertified,
         Fault::Silent,
+        Fault::Page(400),
+        Fault::Page(403),
+        Fault::Page(502),
+        Fault::Wants(Credential::Ticket),
         Fault::Status(400),
         Fault::Status(403),
         Fault::Status(413),
@@ -67,6 +80,9 @@ fn faults() -> Vec<Fault> {
             Fault::NotSent(
                 Unsent::Connect(_)
                 | Unsent::ConnectTimeout
+                | Unsent::Untrusted(_)
+                | Unsent::Barred { .. }
+                | Unsent::NothingToShow(_)
                 | Unsent::HandedBack
                 | Unsent::Busy
                 | Unsent::TooLong,
@@ -74,8 +90,11 @@ fn faults() -> Vec<Fault> {
             | Fault::Stale
             | Fault::Dropped
             | Fault::Unanswered
+            | Fault::Uncertified
             | Fault::Silent
             | Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::Wants(_)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => {}
@@ -231,12 +250,15 @@ fn a_fault_marks_what_it_says_something_about() {
             | Fault::Dropped
             | Fault::Repeat
             | Fault::Status(400 | 413)
+            | Fault::Page(400 | 413)
             | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => [false; 4],
             // Of one realm.
-            Fault::Status(_) | Fault::NotServed => [true, true, false, false],
+            Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) | Fault::NotServed => {
+                [true, true, false, false]
+            }
             // Of the upstream.
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => [true; 4],
-            Fault::NotSent(_) | Fault::Unanswered | Fault::NotKerberos(_) => {
+            Fault::NotSent(_) | Fault::Unanswered | Fault::Uncertified | Fault::NotKerberos(_) => {
                 [true, true, true, false]
             }
         };
@@ -270,11 +292,17 @@ fn an_upstream_is_silent_until_it_is_heard() {
         desk.fault("ONE", A, &Fault::Silent);
         desk.fault("ONE", A, &fault);
         let heard = match fault {
-            Fault::Status(_) | Fault::NotKerberos(_) | Fault::NotServed | Fault::Repeat => true,
+            Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::Wants(_)
+            | Fault::NotKerberos(_)
+            | Fault::NotServed
+            | Fault::Repeat => true,
             Fault::NotSent(_)
             | Fault::Stale
             | Fault::Dropped
             | Fault::Unanswered
+            | Fault::Uncertified
             | Fault::Silent => false,
         };
         assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
@@ -367,13 +395,19 @@ fn the_resend_rule() {
     for fault in faults() {
         let [harmless, once] = match &fault {
             // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
-            Fault::NotSent(_) | Fault::Status(400..=499) | Fault::NotServed => [OtherUpstream; 2],
+            Fault::NotSent(_)
+            | Fault::Status(400..=499)
+            | Fault::Page(400..=499)
+            | Fault::Wants(_)
+            | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
-            Fault::Status(502) => [OtherOrSame, Stop],
+            Fault::Status(502) | Fault::Page(502) => [OtherOrSame, Stop],
             Fault::Dropped
             | Fault::Unanswered
+            | Fault::Uncertified
             | Fault::Silent
             | Fault::Status(_)
+            | Fault::Page(_)
             | Fault::NotKerberos(_) => [OtherUpstream, Stop],
             Fault::Stale => [FreshConnection, Stop],
             Fault::Repeat => [Stop; 2],

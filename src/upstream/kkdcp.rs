@@ -5,14 +5,16 @@ mod proxy_url;
 use std::time::Instant;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Body, Response, StatusCode};
-use rustls::ClientConfig;
 use url::Url;
 
 use super::body::{FlaggedBody, Sent};
 use super::fault::{Fault, OVERSIZED, Unsent};
 use super::link::{Connection, Lease, Links};
+use super::out::{Carrier, Out, Via};
+use super::refusal::{self, Server};
+use super::tls::{Asked, ClientTls};
 use crate::wire::{MAX_REPLY, Reply, Service, kkdcp};
 
 pub use proxy_url::{ProxyUrl, UrlError};
@@ -26,6 +28,10 @@ pub struct KdcProxy {
     url: Url,
     name: String,
     links: Links,
+    via: Via,
+    carrier: Carrier,
+    asked: Asked,
+    has_certificate: bool,
 }
 
 /// One POST to make.
@@ -41,14 +47,26 @@ pub struct Post {
     pub sent: Sent,
 }
 
+/// What an answer is read by.
+#[derive(Clone, Copy)]
+struct Asking {
+    service: Service,
+    /// Whether the request showed an Authorization.
+    has_token: bool,
+}
+
 impl KdcProxy {
-    /// A proxy at `url`, spoken to with `tls`; nothing is connected yet.
+    /// A proxy at `url`, spoken to with `tls` as `out` says; nothing is connected yet.
     #[must_use]
-    pub fn new(url: Url, tls: ClientConfig) -> Self {
+    pub fn new(url: Url, tls: ClientTls, out: &Out) -> Self {
         Self {
             name: url.origin().ascii_serialization(),
             url,
-            links: Links::new(tls),
+            links: Links::new(tls.config, out.via.clone()),
+            via: out.via.clone(),
+            carrier: Carrier::new(&out.shown),
+            asked: tls.asked,
+            has_certificate: out.identity.is_some(),
         }
     }
 
@@ -70,6 +88,12 @@ impl KdcProxy {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
+        let shown = self.carrier.headers().await;
+        let shown = shown.map_err(|why| Fault::NotSent(Unsent::NothingToShow(why)))?;
+        let asking = Asking {
+            service: post.service,
+            has_token: shown.contains_key(AUTHORIZATION),
+        };
         let lease = self.links.lease(post.connection, Instant::now())?;
         if lease.is_kept() {
             post.sent.goes_over_kept();
@@ -77,6 +101,7 @@ impl KdcProxy {
         let request = lease
             .client()
             .post(self.url.clone())
+            .headers(shown)
             .header(CONTENT_TYPE, "application/kerberos")
             .body(Body::wrap(FlaggedBody::new(
                 post.envelope,
@@ -85,58 +110,87 @@ impl KdcProxy {
         let response = request
             .send()
             .await
-            .map_err(|error| unheard(&error, &post.sent, &lease))?;
-        let (body, lease) = receive(response, lease).await?;
-        let message =
-            kkdcp::decode(&body).map_err(|_| Fault::NotKerberos("no KDC-PROXY-MESSAGE"))?;
-        let reply = Reply::parse(post.service, message.message().0)
-            .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))?;
-        // Not before: a connection that ends at a captive portal still does when the portal lets others through.
+            .map_err(|error| self.unheard(&error, &post.sent, &lease))?;
+        let reply = self.receive(response, lease, asking).await?;
+        if !self.has_certificate {
+            self.asked.served();
+        }
+        Ok(reply)
+    }
+
+    /// Reads the answer, capped before it is buffered, and gives the connection back. One that brought no Kerberos is a
+    /// captive portal's, perhaps, and what goes over it still would be when others have long passed it: it ends here.
+    async fn receive(
+        &self,
+        mut response: Response,
+        mut lease: Lease<'_>,
+        asking: Asking,
+    ) -> Result<Reply, Fault> {
+        lease.heard(response.version(), keep_alive(response.headers()));
+        if let Some(address) = response.remote_addr() {
+            lease.reached(address.ip());
+        }
+        if let Err(fault) = self.refused(response.status(), response.headers(), asking) {
+            if !matches!(fault, Fault::NotKerberos(_)) {
+                lease.leave_unread();
+            }
+            return Err(fault);
+        }
+        let is_page = refusal::is_page(response.headers());
+        let body = read(&mut response).await?;
+        let reply = decode(asking.service, &body, is_page)?;
         lease.give_back();
         Ok(reply)
     }
-}
 
-/// What an error before the answer's head says of the request.
-///
-/// It is called back first: what is said not to have left never will.
-fn unheard(error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
-    if sent.withdraw() {
-        if error.is_connect() {
+    /// What a status other than 200 says.
+    fn refused(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        asking: Asking,
+    ) -> Result<(), Fault> {
+        let server = Server {
+            asked: &self.asked,
+            has_certificate: self.has_certificate,
+            has_token: asking.has_token,
+        };
+        match status.as_u16() {
+            200 => Ok(()),
+            // RFC 6585 6: Network Authentication Required.
+            511 => Err(Fault::NotKerberos("HTTP 511, log in to the network first")),
+            300..=399 => Err(Fault::NotKerberos("a redirect")),
+            status @ 400..=599 => Err(refusal::of_status(status, headers, &server)),
+            _ => Err(Fault::NotKerberos("an HTTP status without an answer")),
+        }
+    }
+
+    /// What an error before the answer's head says of the request.
+    ///
+    /// It is called back first: what is said not to have left never will.
+    fn unheard(&self, error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
+        let is_withdrawn = sent.withdraw();
+        if lease.was_reused() && !is_withdrawn {
+            lease.found_closed();
+            return Fault::Stale;
+        }
+        if let Some(credential) =
+            refusal::wants_certificate(error, &self.asked, self.has_certificate)
+        {
+            return Fault::Wants(credential);
+        }
+        if is_withdrawn && error.is_connect() {
             lease.found_nobody();
         }
-        return Fault::NotSent(unsent(error));
-    }
-    if lease.was_reused() {
-        lease.found_closed();
-        return Fault::Stale;
-    }
-    Fault::Unanswered
-}
-
-fn unsent(error: &reqwest::Error) -> Unsent {
-    match (error.is_connect(), error.is_timeout()) {
-        (true, true) => Unsent::ConnectTimeout,
-        (true, false) => Unsent::Connect(root_cause(error)),
-        (false, _) => Unsent::HandedBack,
-    }
-}
-
-/// Reads the answer, capped before it is buffered.
-async fn receive(
-    mut response: Response,
-    mut lease: Lease<'_>,
-) -> Result<(Bytes, Lease<'_>), Fault> {
-    lease.heard(response.version(), keep_alive(response.headers()));
-    if let Some(address) = response.remote_addr() {
-        lease.reached(address.ip());
-    }
-    if let Err(fault) = refuse_status(response.status()) {
-        if matches!(fault, Fault::Status(_)) {
-            lease.leave_unread();
+        match (is_withdrawn, self.has_certificate) {
+            (true, _) => Fault::NotSent(refusal::unsent(error, &self.via)),
+            (false, false) if self.asked.in_earnest() => Fault::Uncertified,
+            (false, _) => Fault::Unanswered,
         }
-        return Err(fault);
     }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, Fault> {
     let declared = response.content_length().unwrap_or(0);
     if usize::try_from(declared).map_or(true, |declared| declared > MAX_ENVELOPE) {
         return Err(Fault::NotKerberos(OVERSIZED));
@@ -148,21 +202,17 @@ async fn receive(
         }
         body.extend_from_slice(&chunk);
     }
-    if body.is_empty() {
-        return Err(Fault::NotKerberos("an empty answer"));
-    }
-    Ok((body.into(), lease))
+    Ok(body)
 }
 
-fn refuse_status(status: StatusCode) -> Result<(), Fault> {
-    match status.as_u16() {
-        200 => Ok(()),
-        // RFC 6585 6: Network Authentication Required.
-        511 => Err(Fault::NotKerberos("HTTP 511, log in to the network first")),
-        300..=399 => Err(Fault::NotKerberos("a redirect")),
-        status @ 400..=599 => Err(Fault::Status(status)),
-        _ => Err(Fault::NotKerberos("an HTTP status without an answer")),
-    }
+fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> {
+    let message = kkdcp::decode(body).map_err(|_| match (body, is_page) {
+        ([], _) => Fault::NotKerberos("an empty answer"),
+        (_, true) => Fault::NotKerberos("a web page"),
+        _ => Fault::NotKerberos("no KDC-PROXY-MESSAGE"),
+    })?;
+    Reply::parse(service, message.message().0)
+        .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))
 }
 
 /// The timeout that an HTTP/1.1 server advertises for idle connections, in seconds (RFC 2068 19.7.1.1, still in use).
@@ -177,12 +227,4 @@ fn keep_alive(headers: &HeaderMap) -> Option<u64> {
             .ok()
     };
     value.split(',').find_map(timeout)
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Version, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::fault::{Fault, Unsent};
 use super::names::Names;
+use super::out::Via;
 
 /// Name, connect and TLS together.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -48,6 +49,7 @@ pub enum Connection {
 pub(super) struct Links {
     tls: ClientConfig,
     names: Arc<Names>,
+    via: Via,
     kept: Mutex<Kept>,
 }
 
@@ -100,10 +102,11 @@ impl IdlePatience {
 }
 
 impl Links {
-    pub(super) fn new(tls: ClientConfig) -> Self {
+    pub(super) fn new(tls: ClientConfig, via: Via) -> Self {
         Self {
             tls,
             names: Arc::default(),
+            via,
             kept: Mutex::default(),
         }
     }
@@ -180,10 +183,11 @@ impl Kept {
 impl Link {
     fn new(links: &Links, now: Instant) -> Result<Self, Fault> {
         let connects = Arc::new(AtomicU32::new(0));
-        let builder = Client::builder()
+        let unusable = |error: reqwest::Error| Fault::NotSent(Unsent::Connect(error.to_string()));
+        let builder = by_way_of(&links.via, Client::builder())
+            .map_err(unusable)?
             .tls_backend_preconfigured(links.tls.clone())
             .dns_resolver(Arc::clone(&links.names))
-            .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
@@ -199,15 +203,22 @@ impl Link {
             .connector_layer(CountConnects(Arc::clone(&connects)));
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(ACKNOWLEDGED);
-        let client = builder
-            .build()
-            .map_err(|error| Fault::NotSent(Unsent::Connect(error.to_string())))?;
+        let client = builder.build().map_err(unusable)?;
         Ok(Self {
             client,
             connects,
             heard: Mutex::new(now),
         })
     }
+}
+
+/// Sends connections the way that is configured: what the environment says counts only where it is asked for.
+fn by_way_of(via: &Via, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
+    Ok(match via {
+        Via::Nothing => builder.no_proxy(),
+        Via::Environment => builder,
+        Via::Proxy(proxy) => builder.no_proxy().proxy(Proxy::all(proxy.url().clone())?),
+    })
 }
 
 /// A connection in use. Dropped without [`Lease::give_back`], it is closed; a shared one is no longer offered, unless others

@@ -8,6 +8,8 @@ pub mod kdc;
 pub mod kkdcp;
 mod link;
 mod names;
+pub mod out;
+mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod tls;
@@ -16,7 +18,7 @@ use crate::wire::{self, KerberosMessage, Reply};
 
 pub use body::Sent;
 pub(crate) use fault::OVERSIZED;
-pub use fault::{Fault, Unsent};
+pub use fault::{Bar, Credential, Fault, Unsent};
 pub use link::Connection;
 
 /// A way out.

@@ -1,11 +1,22 @@
 //! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
 
+mod asked;
+mod pins;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
+
+pub(super) use self::asked::Asked;
+use self::asked::Shows;
+pub use self::pins::Pin;
+use self::pins::Pinned;
+pub(super) use self::pins::Unpinned;
+use super::out::{MinTls, Out};
 
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
 /// otherwise be the first handshake, with a user waiting.
@@ -59,25 +70,45 @@ impl SystemRoots {
         }
     }
 
-    /// A client configuration that trusts these roots and `extra`: TLS 1.2 and 1.3, X25519MLKEM768 offered first,
-    /// HTTP/2 before HTTP/1.1.
+    /// TLS that trusts these roots and `extra`, as `out` wants it: X25519MLKEM768 offered first, HTTP/2 before HTTP/1.1.
     ///
     /// # Errors
     /// If the provider supports none of the versions, which is a bug, or `extra` holds what is no certificate.
-    pub fn client_config(
+    pub fn client(
         &self,
         extra: &[CertificateDer<'static>],
-    ) -> Result<ClientConfig, rustls::Error> {
+        out: &Out,
+    ) -> Result<ClientTls, rustls::Error> {
         let mut roots = Arc::clone(&self.store);
         for certificate in extra {
             Arc::make_mut(&mut roots).add(certificate.clone())?;
         }
+        let versions = match out.min_tls {
+            MinTls::Tls12 => &[&TLS13, &TLS12][..],
+            MinTls::Tls13 => &[&TLS13],
+        };
+        let asked = Asked::default();
+        let shows = Shows {
+            certified: out.identity.as_ref().map(|own| Arc::clone(own.certified())),
+            asked: asked.clone(),
+        };
         let mut config =
             ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+                .with_protocol_versions(versions)?
+                .with_root_certificates(Arc::clone(&roots))
+                .with_client_cert_resolver(Arc::new(shows));
+        if !out.pins.is_empty() {
+            let verifier = Arc::new(Pinned::new(roots, out.pins.clone())?);
+            config.dangerous().set_certificate_verifier(verifier);
+        }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        Ok(ClientTls { config, asked })
     }
+}
+
+/// TLS towards one KDC proxy.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    pub(super) config: ClientConfig,
+    pub(super) asked: Asked,
 }

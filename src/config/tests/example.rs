@@ -1,11 +1,12 @@
 //! The example that is shipped.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde::de::DeserializeOwned;
 
-use super::{build, certificate};
+use super::{build, certificate, certified};
 use crate::config::file::{File, parse};
 use crate::config::{Config, Sources};
 
@@ -42,7 +43,19 @@ fn as_shipped_it_says_nothing() {
 #[test]
 fn in_use_it_is_valid_and_says_the_defaults() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("example-ca.pem"), certificate()).unwrap();
+    let (laptop, key) = certified();
+    for (name, content) in [
+        ("example-ca.pem", certificate()),
+        ("laptop.pem", laptop),
+        ("laptop-key.pem", key),
+        ("laptop-key.passphrase", "none\n".to_owned()),
+        ("headers.txt", "X-Device: laptop\n".to_owned()),
+        ("token.txt", "abc.def\n".to_owned()),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
     let file = dir.path().join("config.toml");
     fs::write(&file, in_use(EXAMPLE)).unwrap();
     let config = Config::load(&Sources {
@@ -69,6 +82,10 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     );
     assert_eq!(entry.aliases.len(), 1);
     assert!(entry.direct.is_none() && plain.direct.is_none());
+    let out = &entry.out;
+    assert_eq!((&out.via, out.min_tls), (&plain.out.via, plain.out.min_tls));
+    assert!(out.identity.is_some());
+    assert_eq!((out.shown.headers.len(), out.pins.len()), (1, 2));
 }
 
 #[test]

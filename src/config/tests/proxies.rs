@@ -44,7 +44,7 @@ loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
     a_proxy_with_a_password: "[defaults]\nproxies = [\"https://u:s@p/KdcProxy\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy's URL carries no user name or password: none would be sent
   |
-2 | proxies = ["https://u:s@p/KdcProxy"]
+2 | proxies = ["https://***@p/KdcProxy"]
   |            ^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: leave out what stands before the @
 "#;

@@ -12,6 +12,7 @@ use crate::route::{RealmPattern, Route, Routes, UpstreamId};
 use crate::upstream::Upstream;
 use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use crate::upstream::kkdcp::KdcProxy;
+use crate::upstream::out::Out;
 use crate::upstream::tls::SystemRoots;
 use crate::wire::{ByService, Service};
 
@@ -31,6 +32,7 @@ struct ProxyKey {
     url: Url,
     ca: Option<Arc<CaFile>>,
     roots: SystemRoots,
+    out: Arc<Out>,
 }
 
 /// Every upstream in use, so that new routes keep the connections to those that stay.
@@ -103,6 +105,7 @@ impl List<'_, '_> {
             url: proxy.as_url().clone(),
             ca: entry.ca.clone(),
             roots: self.roots.get_or_insert_with(SystemRoots::load).clone(),
+            out: Arc::clone(&entry.out),
         };
         self.upstreams.id(Key::Proxy(key), Key::upstream)
     }
@@ -140,12 +143,17 @@ impl Key {
 
 impl ProxyKey {
     fn proxy(&self) -> Result<KdcProxy, Failure> {
-        let Self { url, ca, roots } = self;
+        let Self {
+            url,
+            ca,
+            roots,
+            out,
+        } = self;
         let extra = ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots.client_config(extra).map_err(|error| {
+        let tls = roots.client(extra, out).map_err(|error| {
             Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
         })?;
-        Ok(KdcProxy::new(url.clone(), tls))
+        Ok(KdcProxy::new(url.clone(), tls, out))
     }
 }
 

@@ -100,7 +100,14 @@ impl From<&Verdict> for Refusal {
                 format!("the KDC of realm {realm} is not available at the moment"),
             ),
             // Also a 403 from a KDC proxy behind this one: it was refused to the gateway, not to the client.
-            Cause::Forbidden | Cause::Refused(_) | Cause::NotKerberos => (
+            Cause::Forbidden
+            | Cause::Refused(_)
+            | Cause::Page(_)
+            | Cause::Wants(_)
+            | Cause::NothingToShow
+            | Cause::Barred(_)
+            | Cause::Untrusted
+            | Cause::NotKerberos => (
                 StatusCode::BAD_GATEWAY,
                 format!("what answered for realm {realm} was no KDC"),
             ),

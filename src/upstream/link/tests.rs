@@ -70,7 +70,7 @@ fn links() -> Links {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Links::new(tls)
+    Links::new(tls, Via::Nothing)
 }
 
 /// Keeps connections last heard that long ago.

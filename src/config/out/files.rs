@@ -1,0 +1,70 @@
+//! Files that the configuration names: relative to it, or handed over by the service manager.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use crate::config::error::Broken;
+use crate::config::read;
+
+/// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).
+const CREDENTIAL: &str = "credential:";
+/// Where those are.
+const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// What files are relative to.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub(super) base: &'a Path,
+}
+
+impl Files<'_> {
+    /// Where the file is.
+    pub(super) fn path(self, written: &Spanned<String>) -> Result<PathBuf, Broken> {
+        let text = written.get_ref();
+        let Some(name) = text.strip_prefix(CREDENTIAL) else {
+            return Ok(self.base.join(text));
+        };
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return Err(Broken::new("a credential's name has no slash and no dot before it")
+                .hint("write it like \"credential:NAME\", and LoadCredential=NAME:FILE in the unit")
+                .at(written.span()));
+        }
+        let directory = env::var_os(DIRECTORY).ok_or_else(|| {
+            Broken::new(format!(
+                "{text} is of use only where a service manager sets ${DIRECTORY}"
+            ))
+            .hint(format!(
+                "in a shell: systemd-run --pipe -p LoadCredential={name}:FILE loopkdc check"
+            ))
+            .at(written.span())
+        })?;
+        Ok(Path::new(&directory).join(name))
+    }
+
+    /// The whole file, and where it is. `key`: what names it.
+    pub(super) fn read(
+        self,
+        key: &str,
+        written: &Spanned<String>,
+    ) -> Result<(PathBuf, Vec<u8>), Broken> {
+        let path = self.path(written)?;
+        let bytes =
+            read::bytes(&path).map_err(|error| error.broken(key, &path).at(written.span()))?;
+        Ok((path, bytes))
+    }
+
+    /// The same for one that holds text.
+    pub(super) fn read_text(
+        self,
+        key: &str,
+        written: &Spanned<String>,
+    ) -> Result<(PathBuf, String), Broken> {
+        let (path, bytes) = self.read(key, written)?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Broken::new(format!("{key} {} is not text", path.display())).at(written.span())
+        })?;
+        Ok((path, text))
+    }
+}

@@ -1,0 +1,125 @@
+//! How requests to a KDC proxy get out of this machine, and what they show of it.
+
+mod identity;
+mod shown;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+pub use self::identity::Identity;
+pub(super) use self::shown::Carrier;
+pub use self::shown::{Header, HeaderError, Shown, parse_headers, parse_token};
+use super::tls::Pin;
+
+/// All that makes two ways to one KDC proxy different ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Out {
+    /// What stands between this machine and the KDC proxy.
+    pub via: Via,
+    /// The certificate to show if the KDC proxy asks for one.
+    pub identity: Option<Identity>,
+    /// What each request shows.
+    pub shown: Shown,
+    /// Keys of which one must be in the chain of certificates that vouches for the KDC proxy. Empty: any will do.
+    pub pins: Vec<Pin>,
+    /// The oldest version of TLS that will do.
+    pub min_tls: MinTls,
+    /// The files that all this was read from which nobody else should read.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// What stands between this machine and a KDC proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// Nothing: connections are made to the KDC proxy itself.
+    #[default]
+    Nothing,
+    /// What HTTPS_PROXY, ALL_PROXY and NO_PROXY say, if anything.
+    Environment,
+    /// This proxy.
+    Proxy(ForwardProxy),
+}
+
+/// An HTTP proxy that is asked to CONNECT (RFC 9110 9.3.6), or a SOCKS5 proxy that is given names as they are (RFC 1928).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ForwardProxy(Url);
+
+impl ForwardProxy {
+    /// The proxy at `url`, with its user and password if it wants them. `None` if the URL leads to no such proxy.
+    #[must_use]
+    pub fn new(url: Url) -> Option<Self> {
+        let leads = matches!(url.scheme(), "http" | "socks5h") && url.has_host();
+        leads.then_some(Self(url))
+    }
+
+    /// Whether it is told who asks.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some()
+    }
+
+    /// With user and password.
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+/// Scheme, host and port; neither user nor password.
+impl fmt::Display for ForwardProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.host_str().unwrap_or_default();
+        write!(f, "{}://{host}", self.0.scheme())?;
+        self.0.port().map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Debug for ForwardProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ForwardProxy({self})")
+    }
+}
+
+/// The oldest version of TLS that will do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MinTls {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(url: &str) -> Option<ForwardProxy> {
+        ForwardProxy::new(url.parse().unwrap())
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let proxy = proxy("http://user:secret@proxy.example:3128").unwrap();
+        assert!(proxy.has_credentials());
+        assert_eq!(proxy.to_string(), "http://proxy.example:3128");
+        assert_eq!(
+            format!("{proxy:?}"),
+            "ForwardProxy(http://proxy.example:3128)"
+        );
+        assert!(proxy.url().as_str().contains("secret"));
+    }
+
+    #[test]
+    fn only_two_kinds_will_do() {
+        assert!(proxy("socks5h://[::1]:1080").is_some_and(|proxy| !proxy.has_credentials()));
+        for url in [
+            "https://proxy.example",
+            "socks4://proxy.example",
+            "socks5h:proxy",
+        ] {
+            assert_eq!(proxy(url), None, "{url}");
+        }
+    }
+}

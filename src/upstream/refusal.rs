@@ -1,0 +1,218 @@
+//! What errors of the libraries say: why a request was not sent, and what a server refused it for.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use rustls::{AlertDescription, CertificateError};
+
+use super::fault::{Bar, Credential, Fault, Unsent};
+use super::out::Via;
+use super::tls::{Asked, Unpinned};
+
+/// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
+const TUNNEL: &str = "tunnel error: ";
+const SOCKS: &str = "SOCKS error: ";
+
+/// What is known of a server that refuses.
+pub(super) struct Server<'a> {
+    pub(super) asked: &'a Asked,
+    /// Whether there is a certificate to show it.
+    pub(super) has_certificate: bool,
+    /// Whether it was shown an Authorization.
+    pub(super) has_token: bool,
+}
+
+/// What an HTTP status of 400 or above says.
+pub(super) fn of_status(status: u16, headers: &HeaderMap, server: &Server<'_>) -> Fault {
+    let is_page = is_page(headers);
+    let fault = match is_page {
+        true => Fault::Page(status),
+        false => Fault::Status(status),
+    };
+    let wants = match status {
+        401 => unauthorized(headers, server),
+        // Behind Apache it says the one, behind nginx the other; in their own words, not in a KDC proxy's.
+        400 | 403 if server.has_certificate => (status == 403 || is_page)
+            .then_some(Credential::OtherCertificate)
+            .filter(|_| server.asked.was()),
+        400 | 403 => is_page
+            .then_some(Credential::Certificate)
+            .filter(|_| server.asked.in_earnest()),
+        _ => None,
+    };
+    wants.map_or(fault, Fault::Wants)
+}
+
+/// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
+fn unauthorized(headers: &HeaderMap, server: &Server<'_>) -> Option<Credential> {
+    let offers = |scheme: &str| {
+        let mut challenges = headers.get_all(WWW_AUTHENTICATE).into_iter();
+        // Each field may hold several, with commas between them and inside of them.
+        challenges.any(|field| {
+            let field = String::from_utf8_lossy(field.as_bytes());
+            let words = field.split(',').map(|part| part.trim_start());
+            let mut schemes = words.map(|part| part.split([' ', '=']).next().unwrap_or_default());
+            schemes.any(|word| word.eq_ignore_ascii_case(scheme))
+        })
+    };
+    let takes_token = ["bearer", "basic"].iter().any(|scheme| offers(scheme));
+    match server.has_token {
+        true => Some(Credential::OtherToken),
+        false if offers("negotiate") => Some(Credential::Ticket),
+        false => takes_token.then_some(Credential::Token),
+    }
+}
+
+/// Whether the answer is a web page, which no KDC proxy gives itself.
+pub(super) fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    kind.starts_with(b"text/html") || kind.starts_with(b"application/xhtml")
+}
+
+/// Why a request was not sent.
+pub(super) fn unsent(error: &reqwest::Error, via: &Via) -> Unsent {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => Unsent::ConnectTimeout,
+        (true, false) => unconnected(error, via),
+        (false, _) => Unsent::HandedBack,
+    }
+}
+
+fn unconnected(error: &reqwest::Error, via: &Via) -> Unsent {
+    if let Some(rustls::Error::InvalidCertificate(error)) = tls_error(error) {
+        return Unsent::Untrusted(untrusted(error));
+    }
+    barred(error, via).unwrap_or_else(|| Unsent::Connect(root_cause(error)))
+}
+
+/// In no words of the other side's: whose certificate it is, is not known.
+fn untrusted(error: &CertificateError) -> String {
+    use CertificateError as Why;
+    match error {
+        Why::UnknownIssuer | Why::BadSignature => {
+            "nobody has signed it whom this machine or ca-file trusts".to_owned()
+        }
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            "it is made out to another name".to_owned()
+        }
+        Why::Expired | Why::ExpiredContext { .. } => {
+            "it has expired, or the clock here is wrong".to_owned()
+        }
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            "it is not valid yet, or the clock here is wrong".to_owned()
+        }
+        Why::Other(other) if other.0.is::<Unpinned>() => Unpinned.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// What the HTTP or SOCKS proxy on the way had against it, if it was that.
+fn barred(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
+    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    let text = |prefix: &str| texts.iter().find_map(|text| text.strip_prefix(prefix));
+    let (kind, said) = match text(TUNNEL) {
+        Some(said) => ("HTTP", said),
+        None => ("SOCKS", text(SOCKS)?),
+    };
+    let (by, was_given) = match via {
+        Via::Proxy(proxy) => (format!("the {kind} proxy {proxy}"), proxy.has_credentials()),
+        Via::Nothing | Via::Environment => (format!("the {kind} proxy of the environment"), false),
+    };
+    let password = match was_given {
+        true => Bar::OtherPassword,
+        false => Bar::Password,
+    };
+    let (bar, why) = match said {
+        "proxy authorization required" => (password, "407".to_owned()),
+        "credentials not accepted"
+        | "server does not support user/pass authentication"
+        | "server implements authentication incorrectly" => (password, said.to_owned()),
+        "failed to create underlying connection" => (Bar::Unreachable, root_cause(error)),
+        "unsuccessful" => (
+            Bar::Refused,
+            "it answered with another status than 200".to_owned(),
+        ),
+        said => (Bar::Refused, said.to_owned()),
+    };
+    Some(Unsent::Barred { by, bar, why })
+}
+
+/// Whether a handshake ended, or a fresh connection after it, for want of a certificate: no request is read before.
+pub(super) fn wants_certificate(
+    error: &reqwest::Error,
+    asked: &Asked,
+    has_one: bool,
+) -> Option<Credential> {
+    if has_one {
+        let is_refused = asked.was() && alert(error).is_some_and(is_about_certificate);
+        return is_refused.then_some(Credential::OtherCertificate);
+    }
+    let is_wanted = match alert(error) {
+        Some(alert) => asked.was() && is_about_certificate(alert),
+        None => asked.in_earnest() && error.is_connect() && is_ended(error),
+    };
+    is_wanted.then_some(Credential::Certificate)
+}
+
+/// Whether the other side ended a connection without a word.
+fn is_ended(error: &reqwest::Error) -> bool {
+    let last = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    last.last().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+        )
+    })
+}
+
+/// RFC 8446 6.2. Before TLS 1.3 a missing certificate was a handshake_failure (RFC 5246 7.4.6).
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::HandshakeFailure
+    )
+}
+
+fn alert(error: &reqwest::Error) -> Option<AlertDescription> {
+    match tls_error(error) {
+        Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error, and what it came from, down to the first cause.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |error| {
+        inside(*error)
+    })
+}
+
+fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // The source() of an io::Error is that of the error inside, which itself would be left out.
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inside) => Some(inside),
+        None => error.source(),
+    }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let text = causes(error).last().map(ToString::to_string);
+    text.unwrap_or_default()
+}
