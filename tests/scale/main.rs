@@ -26,7 +26,6 @@ mod support;
 mod balancer;
 mod load;
 mod office;
-mod recorder;
 
 mod forwarded;
 mod hung;

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use crate::balancer::{self, GATEWAYS, NAME};
 use crate::load::{Asked, Load};
 use crate::messages::{Kind, REALM};
-use crate::recorder::Recorder;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
 use crate::support::process::{PATIENCE, Process};
 use crate::support::proxy::KdcProxy;
 use crate::support::realm::{PASSWORD, Preauth, Realm};
+use crate::support::recorder::Recorder;
 
 /// Where the gateways believe the KDC to be.
 const RECORDER: SocketAddr = SocketAddr::new(

@@ -1,9 +1,11 @@
 //! The user at the keyboard: stock clients, given a krb5.conf and a credential cache of their own.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::process::PATIENCE;
@@ -104,14 +106,27 @@ impl Client {
 
     /// Runs a command line; `typed` is what the user types, a line for each prompt.
     pub(crate) fn run(&self, line: &str, typed: &[&str]) -> Outcome {
+        let mut running = self.begin(line);
+        running.is_told(typed);
+        running.ends()
+    }
+
+    /// Begins a command line, for a user who takes his time.
+    pub(crate) fn begin(&self, line: &str) -> Running {
         let mut words = line.split_whitespace();
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
-        self.finish(command, typed)
+        self.start(command)
     }
 
     /// Runs a command with this client's environment, within bounds.
     pub(crate) fn finish(&self, command: Command, typed: &[&str]) -> Outcome {
+        let mut running = self.start(command);
+        running.is_told(typed);
+        running.ends()
+    }
+
+    fn start(&self, command: Command) -> Running {
         let trace = self.dir.join("trace");
         let _ = fs::remove_file(&trace);
         let mut bounded = Command::new("timeout");
@@ -133,22 +148,93 @@ impl Client {
             .stderr(Stdio::piped());
         let start = Instant::now();
         let mut child = bounded.spawn().unwrap();
-        let typed = typed
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>();
-        // A client that asks for less than was typed has closed its end.
-        let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let took = start.elapsed();
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let trace = fs::read_to_string(&trace).unwrap_or_default();
-        Outcome {
-            success: output.status.success(),
-            text,
-            took,
+        let said = Arc::<Said>::default();
+        let stdout = said.follow(0, child.stdout.take().unwrap());
+        let stderr = said.follow(1, child.stderr.take().unwrap());
+        Running {
+            keyboard: child.stdin.take(),
+            child,
+            said,
+            readers: [stdout, stderr],
+            start,
             trace,
+        }
+    }
+}
+
+/// A command that runs, and the user before it. Dropped, it is left alone.
+pub(crate) struct Running {
+    child: Child,
+    keyboard: Option<ChildStdin>,
+    said: Arc<Said>,
+    /// Each returns when its stream ended.
+    readers: [JoinHandle<Instant>; 2],
+    start: Instant,
+    trace: PathBuf,
+}
+
+/// Standard output and standard error so far.
+#[derive(Default)]
+struct Said {
+    octets: Mutex<[Vec<u8>; 2]>,
+    news: Condvar,
+}
+
+impl Said {
+    fn follow(
+        self: &Arc<Self>,
+        which: usize,
+        mut stream: impl Read + Send + 'static,
+    ) -> JoinHandle<Instant> {
+        let said = Arc::clone(self);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut chunk) {
+                said.octets.lock().unwrap()[which].extend_from_slice(&chunk[..length]);
+                said.news.notify_all();
+            }
+            Instant::now()
+        })
+    }
+}
+
+impl Running {
+    /// The user types these lines, and leaves the keyboard.
+    pub(crate) fn is_told(&mut self, typed: &[&str]) {
+        self.types(typed);
+        self.keyboard = None;
+    }
+
+    /// The user types these lines.
+    pub(crate) fn types(&mut self, typed: &[&str]) {
+        let typed: String = typed.iter().map(|line| format!("{line}\n")).collect();
+        // A client that asks for less than was typed has closed its end.
+        let keyboard = self.keyboard.as_mut().expect("the user is still there");
+        let _ = keyboard.write_all(typed.as_bytes());
+    }
+
+    /// Waits for a prompt.
+    #[track_caller]
+    pub(crate) fn asks(&self, prompt: &str) {
+        let lacks = |said: &mut [Vec<u8>; 2]| !String::from_utf8_lossy(&said[0]).contains(prompt);
+        let said = self.said.octets.lock().unwrap();
+        let waited = self.said.news.wait_timeout_while(said, PATIENCE, lacks);
+        let (said, late) = waited.unwrap();
+        let text = String::from_utf8_lossy(&said[0]);
+        assert!(!late.timed_out(), "never asked for {prompt:?}: {text}");
+    }
+
+    /// Waits for the end; it is bounded.
+    pub(crate) fn ends(mut self) -> Outcome {
+        self.keyboard = None;
+        let ended = self.readers.map(|reader| reader.join().unwrap());
+        let status = self.child.wait().unwrap();
+        let text = self.said.octets.lock().unwrap().concat();
+        Outcome {
+            success: status.success(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+            took: ended[0].max(ended[1]) - self.start,
+            trace: fs::read_to_string(&self.trace).unwrap_or_default(),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod realm;
+pub(crate) mod recorder;
 pub(crate) mod relay;
 pub(crate) mod trap;
 pub(crate) mod unpacked;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::netns::NAME_SERVER;
 
 const A: u16 = 1;
 const SOA: u16 = 6;
+const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const NO_SUCH_NAME: u16 = 3;
 
@@ -20,6 +21,8 @@ const NO_SUCH_NAME: u16 = 3;
 pub(crate) enum Record {
     /// An address.
     A(Ipv4Addr),
+    /// An address of IPv6.
+    Aaaa(Ipv6Addr),
     /// A service: priority, port, host.
     Srv(u16, u16, &'static str),
 }
@@ -62,9 +65,14 @@ struct Zone {
 impl NameServer {
     /// Starts to listen; no name exists. Ends with the test's process.
     pub(crate) fn start() -> NameServer {
+        NameServer::at(NAME_SERVER.parse().unwrap())
+    }
+
+    /// The same at another address.
+    pub(crate) fn at(address: IpAddr) -> NameServer {
         let shared = Arc::new(Shared::default());
-        let udp = UdpSocket::bind((NAME_SERVER, 53)).unwrap();
-        let tcp = TcpListener::bind((NAME_SERVER, 53)).unwrap();
+        let udp = UdpSocket::bind((address, 53)).unwrap();
+        let tcp = TcpListener::bind((address, 53)).unwrap();
         let by_udp = Arc::clone(&shared);
         thread::spawn(move || {
             let mut query = vec![0; 65536];
@@ -152,6 +160,7 @@ impl Record {
     fn octets(&self, kind: u16, ttl: u32) -> Option<Vec<u8>> {
         match self {
             Record::A(address) if kind == A => Some(record(A, ttl, &address.octets())),
+            Record::Aaaa(address) if kind == AAAA => Some(record(AAAA, ttl, &address.octets())),
             Record::Srv(priority, port, host) if kind == SRV => {
                 let numbers = [*priority, 0, *port].map(u16::to_be_bytes).concat();
                 Some(record(SRV, ttl, &[numbers, labels(host)].concat()))

@@ -25,6 +25,7 @@ pub(crate) enum Maker {
 pub(crate) struct KdcProxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    url: String,
     /// What clients must trust, in PEM.
     pub(crate) ca_file: PathBuf,
     /// The program, with a line for each request.
@@ -55,6 +56,15 @@ impl Route {
     }
 }
 
+/// Where a proxy stands, and who vouches for which name of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Where it listens, the first of them for those who know it by address.
+    pub(crate) listen: &'a [SocketAddr],
+    pub(crate) name: &'a str,
+    pub(crate) authority: &'a Authority,
+}
+
 impl KdcProxy {
     /// Starts another maker's proxy for these realms on 127.0.0.1:`port`, with its files in `dir`.
     pub(crate) fn start(dir: &Path, port: u16, routes: &[Route]) -> KdcProxy {
@@ -72,8 +82,29 @@ impl KdcProxy {
         }
     }
 
+    /// Starts the proxy that `maker` makes for these realms at this place, with its files in `dir`, for the first time or again.
+    pub(crate) fn at(maker: Maker, dir: &Path, place: Place, routes: &[Route]) -> KdcProxy {
+        fs::create_dir_all(dir).unwrap();
+        place.authority.write(&dir.join("ca.pem"));
+        place.authority.certify(dir, &[place.name]);
+        let url = format!("https://{}/KdcProxy", place.name);
+        match maker {
+            Maker::Ours => {
+                KdcProxy::gateway_at(dir, place.listen, url, &gateway_on(place.listen, routes))
+            }
+            Maker::Kdcproxy => {
+                KdcProxy::of_another_maker_at(dir, place.listen, url, &configuration(routes))
+            }
+        }
+    }
+
     /// Starts `loopkdc gateway` with this configuration in `dir`, which holds its certificate.
     pub(crate) fn gateway(dir: &Path, port: u16, configuration: &str) -> KdcProxy {
+        let address = loopback(port);
+        KdcProxy::gateway_at(dir, &[address], url(address), configuration)
+    }
+
+    fn gateway_at(dir: &Path, listen: &[SocketAddr], url: String, configuration: &str) -> KdcProxy {
         let file = dir.join("gateway.toml");
         fs::write(&file, configuration).unwrap();
         let mut command = Command::new(PROGRAM);
@@ -81,7 +112,8 @@ impl KdcProxy {
             .args(["gateway", "--log", "debug", "--config"])
             .arg(&file);
         KdcProxy {
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: listen[0],
+            url,
             ca_file: dir.join("ca.pem"),
             process: Process::start("loopkdc gateway", &mut command, "ready"),
             request: " client=",
@@ -90,8 +122,17 @@ impl KdcProxy {
 
     /// Starts another maker's proxy with this configuration in `dir`, which holds its certificate.
     pub(crate) fn of_another_maker(dir: &Path, port: u16, configuration: &str) -> KdcProxy {
+        let address = loopback(port);
+        KdcProxy::of_another_maker_at(dir, &[address], url(address), configuration)
+    }
+
+    fn of_another_maker_at(
+        dir: &Path,
+        listen: &[SocketAddr],
+        url: String,
+        configuration: &str,
+    ) -> KdcProxy {
         fs::write(dir.join("kdcproxy.conf"), configuration).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
         // Debian's gunicorn runs under Debian's Python, whatever `python3` means in PATH.
         let mut command = Command::new("/usr/bin/gunicorn");
         command
@@ -106,12 +147,14 @@ impl KdcProxy {
                 "--keep-alive",
                 "20",
             ])
-            .args(["--access-logfile", "-", "--bind", &address.to_string()])
+            .args(["--access-logfile", "-"])
+            .args(listen.iter().map(|address| format!("--bind={address}")))
             // Loaded before the worker boots, so that the first request finds it warm.
             .args(["--preload", "kdcproxy:application"]);
         let process = Process::start("kdcproxy", &mut command, "Booting worker");
         KdcProxy {
-            address,
+            address: listen[0],
+            url,
             ca_file: dir.join("ca.pem"),
             process,
             request: "\"POST ",
@@ -120,7 +163,7 @@ impl KdcProxy {
 
     /// Its address as configurations have it.
     pub(crate) fn url(&self) -> String {
-        url(self.address)
+        self.url.clone()
     }
 
     /// Fails the test unless it was brought `count` messages in all.
@@ -142,6 +185,10 @@ pub(crate) fn url(address: SocketAddr) -> String {
     format!("https://localhost:{}/KdcProxy", address.port())
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 fn configuration(routes: &[Route]) -> String {
     let mut text = String::from("[global]\nuse_dns = false\n");
     for Route {
@@ -161,9 +208,13 @@ fn configuration(routes: &[Route]) -> String {
 
 /// The configuration of `loopkdc gateway` for these realms.
 pub(crate) fn gateway(port: u16, routes: &[Route]) -> String {
-    let mut text = format!(
-        "[gateway]\nlisten = [\"127.0.0.1:{port}\"]\ncertificate = \"leaf.pem\"\nkey = \"leaf.key\"\n"
-    );
+    gateway_on(&[loopback(port)], routes)
+}
+
+fn gateway_on(listen: &[SocketAddr], routes: &[Route]) -> String {
+    let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
+    let mut text =
+        format!("[gateway]\nlisten = {listen:?}\ncertificate = \"leaf.pem\"\nkey = \"leaf.key\"\n");
     for Route {
         realm,
         kdc,

@@ -79,16 +79,7 @@ impl Realm {
         fs::write(dir.join("kadm5.acl"), more.acl).unwrap();
         populate(&dir, more);
         admin(&dir, more.admin);
-        let kdc = Process::start(
-            &format!("krb5kdc of {name}"),
-            command(&dir, "krb5kdc").arg("-n"),
-            "commencing operation",
-        );
-        let kadmind = Process::start(
-            &format!("kadmind of {name}"),
-            command(&dir, "kadmind").arg("-nofork"),
-            "starting",
-        );
+        let [kdc, kadmind] = servers(&dir, name);
         Realm {
             name,
             address,
@@ -96,6 +87,11 @@ impl Realm {
             kdc,
             kadmind,
         }
+    }
+
+    /// A second KDC and a second password server on the same database and the same addresses, for another host.
+    pub(crate) fn once_more(&self) -> [Process; 2] {
+        servers(&self.dir, self.name)
     }
 
     /// Lets this realm's users get tickets of `other`'s services: both know one key between them.
@@ -131,6 +127,28 @@ impl Realm {
             .expect("a key is listed");
         number.parse().unwrap()
     }
+
+    /// How many wrong passwords were tried since the last right one, as far as the KDC has seen.
+    pub(crate) fn failed_attempts(&self, principal: &str) -> u32 {
+        let text = self.admin(&format!("getprinc {principal}"));
+        let mut lines = text.lines();
+        let number = lines.find_map(|line| line.strip_prefix("Failed password attempts: "));
+        number.expect("they are listed").parse().unwrap()
+    }
+}
+
+fn servers(dir: &Path, name: &str) -> [Process; 2] {
+    let kdc = Process::start(
+        &format!("krb5kdc of {name}"),
+        command(dir, "krb5kdc").arg("-n"),
+        "commencing operation",
+    );
+    let kadmind = Process::start(
+        &format!("kadmind of {name}"),
+        command(dir, "kadmind").arg("-nofork"),
+        "starting",
+    );
+    [kdc, kadmind]
 }
 
 fn command(dir: &Path, program: &str) -> Command {

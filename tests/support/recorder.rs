@@ -1,4 +1,4 @@
-//! What stands in front of the KDC: it counts each request by its octets, and can hold them all back.
+//! What stands in front of the KDC: it counts each request by its octets, and can hold requests or their answers back.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -14,8 +14,8 @@ pub(crate) struct Recorder {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
-    kdc: SocketAddr,
     state: Mutex<State>,
     news: Condvar,
 }
@@ -23,33 +23,56 @@ struct Shared {
 #[derive(Default)]
 struct State {
     seen: HashMap<Vec<u8>, usize>,
-    closed: bool,
+    hold: Hold,
     held: usize,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Default)]
+enum Hold {
+    #[default]
+    Nothing,
+    /// Requests, before the KDC sees them.
+    Requests,
+    /// The answers to these requests, which the KDC has carried out.
+    Answers(fn(&[u8]) -> bool),
 }
 
 impl Recorder {
     /// Passes on what comes to `address`, from threads that end with the test's process.
     pub(crate) fn start(address: SocketAddr, kdc: SocketAddr) -> Self {
+        let shared = Arc::default();
+        let recorder = Self { shared };
+        recorder.stand(address, kdc);
+        recorder
+    }
+
+    /// Stands at another address too, of the host that this thread is on, and keeps one record of all.
+    pub(crate) fn stand(&self, address: SocketAddr, kdc: SocketAddr) {
         let listener = TcpListener::bind(address).unwrap();
-        let shared = Arc::new(Shared {
-            kdc,
-            state: Mutex::default(),
-            news: Condvar::new(),
-        });
-        let each = Arc::clone(&shared);
+        let each = Arc::clone(&self.shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let each = Arc::clone(&each);
-                thread::spawn(move || each.serve(stream));
+                thread::spawn(move || each.serve(stream, kdc));
             }
         });
-        Self { shared }
     }
 
     /// From now on requests are counted and not passed on; returns once `count` of them wait.
     pub(crate) fn hold(&self, count: usize) {
+        self.shared.state.lock().unwrap().hold = Hold::Requests;
+        self.holds(count);
+    }
+
+    /// From now on these requests are counted and passed on, and their answers are not.
+    pub(crate) fn hold_answers(&self, to: fn(&[u8]) -> bool) {
+        self.shared.state.lock().unwrap().hold = Hold::Answers(to);
+    }
+
+    /// Returns once `count` requests or answers wait.
+    pub(crate) fn holds(&self, count: usize) {
         let mut state = self.shared.state.lock().unwrap();
-        state.closed = true;
         let until = Instant::now() + PATIENCE;
         while state.held < count {
             let left = until.saturating_duration_since(Instant::now());
@@ -60,7 +83,7 @@ impl Recorder {
 
     /// Passes on what was held back, and all that comes.
     pub(crate) fn release(&self) {
-        self.shared.state.lock().unwrap().closed = false;
+        self.shared.state.lock().unwrap().hold = Hold::Nothing;
         self.shared.news.notify_all();
     }
 
@@ -69,23 +92,29 @@ impl Recorder {
         let state = self.shared.state.lock().unwrap();
         state.seen.get(request).copied().unwrap_or(0)
     }
+
+    /// The requests so far, and how often each of them came.
+    pub(crate) fn seen(&self) -> HashMap<Vec<u8>, usize> {
+        self.shared.state.lock().unwrap().seen.clone()
+    }
 }
 
 impl Shared {
     /// Serves one connection to its end.
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let kdc = UdpSocket::bind("127.0.0.1:0").unwrap();
-        kdc.connect(self.kdc).unwrap();
-        kdc.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    fn serve(&self, mut stream: TcpStream, kdc: SocketAddr) -> Option<()> {
+        let own = UdpSocket::bind("127.0.0.1:0").unwrap();
+        own.connect(kdc).unwrap();
+        own.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         loop {
             let mut length = [0; 4];
             stream.read_exact(&mut length).ok()?;
             let mut request = vec![0; u32::from_be_bytes(length) as usize];
             stream.read_exact(&mut request).ok()?;
             self.record(&request);
-            kdc.send(&request).unwrap();
+            own.send(&request).unwrap();
             let mut reply = vec![0; 65_536];
-            let size = kdc.recv(&mut reply).expect("the KDC replies");
+            let size = own.recv(&mut reply).expect("the KDC replies");
+            self.wait_while(|hold| matches!(hold, Hold::Answers(to) if to(&request)));
             let framed = [&(size as u32).to_be_bytes()[..], &reply[..size]].concat();
             stream.write_all(&framed).ok()?;
         }
@@ -94,9 +123,15 @@ impl Shared {
     fn record(&self, request: &[u8]) {
         let mut state = self.state.lock().unwrap();
         *state.seen.entry(request.to_vec()).or_default() += 1;
+        drop(state);
+        self.wait_while(|hold| matches!(hold, Hold::Requests));
+    }
+
+    fn wait_while(&self, held: impl Fn(Hold) -> bool) {
+        let mut state = self.state.lock().unwrap();
         state.held += 1;
         self.news.notify_all();
-        while state.closed {
+        while held(state.hold) {
             state = self.news.wait(state).unwrap();
         }
         state.held -= 1;
