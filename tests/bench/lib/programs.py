@@ -27,10 +27,19 @@ class Program:
         if ready is not None:
             self._wait_for(ready)
 
+    def signal(self, signal_number):
+        self._process.send_signal(signal_number)
+
     def ask(self, signal_number, answer):
         """Sends a signal, and waits for the line that answers it."""
         start = os.path.getsize(self.log)
-        self._process.send_signal(signal_number)
+        self.signal(signal_number)
+        self._wait_for(answer, start)
+
+    def after(self, command, answer):
+        """Runs a command, and waits for the line that this program has to say to it."""
+        start = os.path.getsize(self.log)
+        run(command)
         self._wait_for(answer, start)
 
     def _wait_for(self, ready, start=0):
