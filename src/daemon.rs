@@ -3,6 +3,7 @@
 mod descriptors;
 mod gateway;
 mod notify;
+mod panics;
 mod signals;
 mod tasks;
 mod tunnel;
@@ -30,6 +31,7 @@ fn in_runtime(
     threads: usize,
     daemon: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
+    panics::tell();
     descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)

@@ -55,8 +55,11 @@ impl<'a> MakeWriter<'a> for Bounded {
         if *line.level() > Level::INFO || OWN.contains(&line.target()) {
             return self.make_writer();
         }
-        let mut budget = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(left_out) = budget.spend(Instant::now()) else {
+        let spent = {
+            let mut budget = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            budget.spend(Instant::now())
+        };
+        let Some(left_out) = spent else {
             LEFT_OUT.add();
             return OptionalWriter::none();
         };

@@ -35,6 +35,7 @@ mod crowds;
 mod failover;
 mod faults;
 mod flood;
+mod limits;
 mod manager;
 mod process;
 mod real_clients;
