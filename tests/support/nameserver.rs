@@ -112,6 +112,11 @@ impl NameServer {
         self.0.zone.lock().unwrap().silent.push(end.to_lowercase());
     }
 
+    /// Has it answer about all names again.
+    pub(crate) fn speaks(&self) {
+        self.0.zone.lock().unwrap().silent.clear();
+    }
+
     /// The names asked for so far, as they were spelled.
     pub(crate) fn queries(&self) -> Vec<String> {
         self.0.queries.lock().unwrap().clone()

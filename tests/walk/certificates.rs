@@ -42,7 +42,8 @@ pub fn signed(leaf: Leaf) -> (Certificate, KeyPair) {
     } else {
         "127.0.0.1"
     };
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    let names = [name, "*.proxy.test"].map(str::to_owned);
+    let mut params = CertificateParams::new(names).unwrap();
     if leaf == Leaf::Expired {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);

@@ -41,6 +41,7 @@ mod process;
 mod real_clients;
 mod realms;
 mod retransmits;
+mod shortages;
 mod silence;
 mod starting;
 mod verdicts;

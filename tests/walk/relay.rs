@@ -72,8 +72,13 @@ impl Setup {
     }
 
     /// Adds a realm, with further lines of its table.
-    pub fn realm(mut self, name: &str, upstreams: &[&Upstream], lines: &str) -> Self {
+    pub fn realm(self, name: &str, upstreams: &[&Upstream], lines: &str) -> Self {
         let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
+        self.realm_at(name, &urls, lines)
+    }
+
+    /// The same by URLs.
+    pub fn realm_at(mut self, name: &str, urls: &[String], lines: &str) -> Self {
         self.realms.push_str(&format!(
             "[realms.\"{name}\"]\nproxies = {urls:?}\n{lines}\n"
         ));
