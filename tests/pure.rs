@@ -49,6 +49,7 @@ fn pure_rooms() -> Vec<PathBuf> {
         "logging/lines.rs",
         "upstream/dns/order.rs",
         "upstream/dns/targets.rs",
+        "upstream/dns/uri.rs",
     ];
     let alone = alone.map(|name| src.join(name));
     wire.chain(alone).collect()

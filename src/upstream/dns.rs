@@ -3,15 +3,19 @@
 
 mod kdcs;
 mod order;
+mod proxies;
 mod query;
 mod targets;
+mod uri;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 pub use kdcs::{Discovery, PORTS};
+pub use proxies::ProxyDiscovery;
 pub use targets::Target;
+pub use uri::Allowed;
 
 /// No answer is trusted for longer, or asked for again sooner, whatever its TTL is.
 const GOOD_FOR: (Duration, Duration) = (RETRY, Duration::from_secs(3600));
@@ -64,6 +68,12 @@ pub enum Refusal {
     Name,
     /// There are enough better ones.
     TooMany,
+    /// It is no URL of a KDC proxy.
+    NoProxy,
+    /// It is `http`, over which everybody on the way reads who asks for what.
+    Plaintext,
+    /// Its address is no other host's, and what it is.
+    Address(&'static str),
 }
 
 impl fmt::Display for Refusal {
@@ -72,6 +82,9 @@ impl fmt::Display for Refusal {
             Self::Port => "its port is not allowed",
             Self::Name => "it is no name of a host",
             Self::TooMany => "there are too many",
+            Self::NoProxy => "it is no URL of a KDC proxy",
+            Self::Plaintext => "it is plain http, and allow-plaintext is not set",
+            Self::Address(what) => return write!(f, "its address is {what}"),
         })
     }
 }

@@ -40,6 +40,7 @@ mod discovery;
 mod kdc;
 mod kept;
 mod names;
+mod proxies;
 mod real_kdc;
 
 use loopkdc::upstream::kdc::{Kdc, Transport};

@@ -14,6 +14,7 @@ const SERVER_FAILURE: u16 = 2;
 const NO_SUCH_NAME: u16 = 3;
 const SOA: u16 = 6;
 pub const SRV: u16 = 33;
+pub const URI: u16 = 256;
 
 /// What is said about a name.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub enum Say {
     Srv(Vec<(u32, u16, u16, u16, &'static str)>),
     /// The same, and in a datagram only that there is more than fits.
     OverTcp(Vec<(u32, u16, u16, u16, &'static str)>),
+    /// URI records: TTL, priority, weight, target.
+    Uri(Vec<(u32, u16, u16, &'static str)>),
     /// No record of this type, which holds for so many seconds.
     Nothing(u32),
     Failure,
@@ -143,9 +146,14 @@ impl Query {
             Some(Say::Srv(all) | Say::OverTcp(all)) if self.kind == SRV => {
                 answers = all.iter().map(srv).collect();
             }
+            Some(Say::Uri(all)) if self.kind == URI => answers = all.iter().map(uri).collect(),
             Some(Say::Nothing(ttl)) => authority = vec![soa(*ttl)],
             Some(Say::Failure) => flags = SERVER_FAILURE,
             _ => flags = NO_SUCH_NAME,
+        }
+        // What is too long for a datagram of RFC 6891 6.2.3 is for TCP.
+        if by_udp && answers.concat().len() > 1_200 {
+            (flags, answers) = (TRUNCATED, Vec::new());
         }
         let counts = [1, answers.len(), authority.len(), 0];
         let counts = counts.map(|count| u16::try_from(count).unwrap().to_be_bytes());
@@ -169,6 +177,11 @@ fn record(kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
 fn srv((ttl, priority, weight, port, target): &(u32, u16, u16, u16, &str)) -> Vec<u8> {
     let data = [*priority, *weight, *port].map(u16::to_be_bytes).concat();
     record(SRV, *ttl, &[data, name(target)].concat())
+}
+
+fn uri((ttl, priority, weight, target): &(u32, u16, u16, &str)) -> Vec<u8> {
+    let data = [*priority, *weight].map(u16::to_be_bytes).concat();
+    record(URI, *ttl, &[&data, target.as_bytes()].concat())
 }
 
 /// RFC 2308 5: the lesser of the record's TTL and its last field.
