@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
+
 use crate::config::{Discover, KdcAddr, Kdcs};
 use crate::wire::{ByService, Realm};
 
@@ -59,9 +61,14 @@ fn discovered(
     }
     let ports: Vec<_> = found.ports.iter().map(u16::to_string).collect();
     writeln!(f, "  ports allowed in them: {}", ports.join(", "))?;
-    if !found.networks.is_empty() {
-        let networks: Vec<_> = found.networks.iter().map(ToString::to_string).collect();
-        writeln!(f, "  also allowed: {}", networks.join(", "))?;
+    also_allowed(f, &found.networks)
+}
+
+/// What names found in DNS may lead to besides other hosts.
+pub(super) fn also_allowed(f: &mut fmt::Formatter<'_>, networks: &[IpNet]) -> fmt::Result {
+    if networks.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    writeln!(f, "  also allowed: {}", networks.join(", "))
 }

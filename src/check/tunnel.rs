@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::{Config, Order, RealmEntry, RealmPattern};
+use crate::config::{Config, Order, Proxies, RealmEntry, RealmPattern};
+use crate::upstream::dns::Allowed;
+use crate::upstream::kdc::Permitted;
 use crate::upstream::out::{MinTls, Out, Via};
 use crate::wire::ByService;
 
@@ -56,9 +58,7 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
         names.push(')');
     }
     writeln!(f, "realm {names}")?;
-    for (index, proxy) in entry.proxies.iter().enumerate() {
-        writeln!(f, "  {}. {proxy}", index + 1)?;
-    }
+    proxies(f, entry)?;
     if let (Some(direct), RealmPattern::Exact(realm)) = (&entry.direct, &entry.pattern) {
         writeln!(f, "  direct {}: {}", direct.order, order(direct.order))?;
         kdcs::show(f, realm, &direct.kdcs, ByService::both(true))?;
@@ -84,6 +84,31 @@ fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
     entry
         .dclocator_hint
         .map_or(Ok(()), |hint| writeln!(f, "  dclocator-hint {hint:#x}"))
+}
+
+fn proxies(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
+    for (index, proxy) in entry.proxies.listed().iter().enumerate() {
+        writeln!(f, "  {}. {proxy}", index + 1)?;
+    }
+    let Proxies::Discovered(discovery) = &entry.proxies else {
+        return Ok(());
+    };
+    let realm = &entry.pattern;
+    writeln!(
+        f,
+        "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
+    )?;
+    let Allowed {
+        plaintext,
+        permitted,
+    } = discovery.allowed();
+    if *plaintext {
+        writeln!(f, "  allowed in them: http://")?;
+    }
+    match permitted {
+        Permitted::Any => Ok(()),
+        Permitted::OtherHosts(networks) => kdcs::also_allowed(f, networks),
+    }
 }
 
 fn order(order: Order) -> &'static str {

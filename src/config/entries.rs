@@ -9,12 +9,12 @@ use toml::Spanned;
 
 use super::ca::{CaFile, CaFiles};
 use super::direct;
-use super::error::{Broken, Place, Written};
+use super::error::{Broken, Place};
 use super::file::{File, RealmTable};
 use super::given::Given;
 use super::listen::{number, seconds};
 use super::out::Keys;
-use super::proxy::{EXAMPLE, ProxyUrl};
+use super::proxies;
 use super::realms::{OnFailure, PatternKey, RealmEntry, RealmPattern, realm};
 use crate::upstream::out::Out;
 use crate::wire::Realm;
@@ -99,7 +99,7 @@ impl<'a> Builder<'a> {
         let shared = self.shared(table, given.is_some())?;
         let keys = self.keys(table);
         keys.guard(&pattern)?;
-        let proxies = self.proxies(&pattern, table, place, given)?;
+        let proxies = proxies::read(&pattern, table, self.defaults, place, given)?;
         keys.suit(&proxies)?;
         Ok(RealmEntry {
             aliases: self.aliases(&pattern, table)?,
@@ -158,32 +158,6 @@ impl<'a> Builder<'a> {
                 .map(|()| realm),
             _ => Err(Broken::new("an alias is one realm, not a wildcard")),
         }
-    }
-
-    /// The realm's proxies, else those of all realms. The rule on plain text is the realm's own.
-    fn proxies(
-        &self,
-        pattern: &RealmPattern,
-        table: &RealmTable,
-        place: &Place,
-        given: Option<&Given>,
-    ) -> Result<Vec<ProxyUrl>, Broken> {
-        let plaintext = either(&table.allow_plaintext, &self.defaults.allow_plaintext)
-            .copied()
-            .unwrap_or(false);
-        let list = either(&table.proxies, &self.defaults.proxies);
-        let written = match (given, list) {
-            (Some(given), _) => given.proxies.clone(),
-            (None, Some(list)) => list.get_ref().written(),
-            (None, None) => Vec::new(),
-        };
-        if written.is_empty() {
-            let place = list.map_or_else(|| place.clone(), |list| Place::Span(list.span()));
-            return Err(Broken::new(format!("realm {pattern} has no proxies"))
-                .hint(format!("add to it: proxies = [{EXAMPLE}]"))
-                .placed(place));
-        }
-        proxies(&written, (!plaintext).then_some(pattern))
     }
 
     fn keys<'b>(&self, own: &'b RealmTable) -> Keys<'b>
@@ -252,9 +226,7 @@ impl<'a> Builder<'a> {
                     .at(domain.span()),
             );
         }
-        if let Some(list) = &defaults.proxies {
-            proxies(&list.get_ref().written(), None)?;
-        }
+        proxies::check_defaults(defaults)?;
         direct::check_defaults(defaults)?;
         self.shared(defaults, false).map(|shared| shared.on_failure)
     }
@@ -270,36 +242,6 @@ struct Shared {
 
 pub(super) fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Option<&'a T> {
     own.as_ref().or(default.as_ref())
-}
-
-/// `tls_only`: the realm that doesn't allow plain text.
-fn proxies(written: &[Written], tls_only: Option<&RealmPattern>) -> Result<Vec<ProxyUrl>, Broken> {
-    let mut proxies = Vec::new();
-    for Written { text, place } in written {
-        let proxy =
-            proxy(text, tls_only, &proxies).map_err(|broken| broken.placed(place.clone()))?;
-        proxies.push(proxy);
-    }
-    Ok(proxies)
-}
-
-fn proxy(
-    text: &str,
-    tls_only: Option<&RealmPattern>,
-    before: &[ProxyUrl],
-) -> Result<ProxyUrl, Broken> {
-    let proxy = ProxyUrl::parse(text)?;
-    if let Some(pattern) = tls_only.filter(|_| proxy.is_plaintext()) {
-        // [MS-KKDCP] 5.1: the transport is what protects the messages.
-        return Err(Broken::new(format!(
-            "http:// would send what realm {pattern} is asked across the network in plain text"
-        ))
-        .hint("write https://, or set allow-plaintext = true for the realm in the file"));
-    }
-    if before.contains(&proxy) {
-        return Err(Broken::new(format!("{proxy} is listed twice")));
-    }
-    Ok(proxy)
 }
 
 fn target_domain(written: &Spanned<String>) -> Result<String, Broken> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
@@ -53,7 +54,7 @@ pub(super) struct ListenTable {
     expecting = "a table, such as [realms.\"EXAMPLE.COM\"]"
 )]
 pub(super) struct RealmTable {
-    pub(super) proxies: Option<Spanned<List>>,
+    pub(super) proxies: Option<Spanned<ProxyList>>,
     pub(super) aliases: Option<Spanned<List>>,
     pub(super) ca_file: Option<Spanned<String>>,
     pub(super) deadline_seconds: Option<Spanned<Whole>>,
@@ -138,6 +139,41 @@ impl<'de> Deserialize<'de> for List {
             }
         }
         deserializer.deserialize_seq(Reader)
+    }
+}
+
+/// An array of URLs, or a word that stands for one.
+#[derive(Debug, Clone)]
+pub(super) enum ProxyList {
+    List(List),
+    Word(String),
+}
+
+impl<'de> Deserialize<'de> for ProxyList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ProxyList;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of strings, such as [\"…\"], or \"discover\"")
+            }
+            fn visit_str<E>(self, word: &str) -> Result<ProxyList, E> {
+                Ok(ProxyList::Word(word.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<ProxyList, A::Error> {
+                List::deserialize(SeqAccessDeserializer::new(elements)).map(ProxyList::List)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl ProxyList {
+    pub(super) fn written(&self) -> Vec<Written> {
+        match self {
+            Self::List(list) => list.written(),
+            Self::Word(_) => Vec::new(),
+        }
     }
 }
 

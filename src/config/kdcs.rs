@@ -141,16 +141,17 @@ fn discover_realm(realm: &Realm, own: &Keys<'_>, defaults: &Keys<'_>) -> Result<
 
 /// What records in DNS may say.
 fn allowed(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<(Vec<IpNet>, Vec<u16>), Broken> {
-    let networks = own.networks.or(defaults.networks);
     let ports = own.ports.or(defaults.ports).map(|ports| {
         let port = |port| number(Some(port), "a port", 1..=65535, 0);
         ports.get_ref().iter().map(port).collect()
     });
-    let networks = networks.map_or(Ok(Vec::new()), self::networks)?;
+    let networks = networks(own, defaults)?;
     Ok((networks, ports.unwrap_or_else(|| Ok(dns::PORTS.to_vec()))?))
 }
 
-fn networks(list: &Spanned<List>) -> Result<Vec<IpNet>, Broken> {
+/// What names found in DNS may lead to besides other hosts.
+pub(super) fn networks(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<Vec<IpNet>, Broken> {
+    let list = own.networks.or(defaults.networks);
     let read = |written: &Spanned<String>| {
         network(written.get_ref()).map_err(|error| {
             Broken::new(error)
@@ -158,5 +159,6 @@ fn networks(list: &Spanned<List>) -> Result<Vec<IpNet>, Broken> {
                 .at(written.span())
         })
     };
-    list.get_ref().0.iter().map(read).collect()
+    let all = list.iter().flat_map(|list| &list.get_ref().0);
+    all.map(read).collect()
 }

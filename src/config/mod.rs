@@ -2,7 +2,7 @@
 //!
 //! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
 //!
-//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxy`, `out`, `direct` and `kdcs` the rules of the values,
+//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxies`, `out`, `direct` and `kdcs` the rules of the values,
 //! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
 
 mod ca;
@@ -16,6 +16,7 @@ mod kdcs;
 mod listen;
 mod locate;
 mod out;
+mod proxies;
 mod proxy;
 pub(crate) mod read;
 mod realms;
@@ -30,6 +31,7 @@ pub use ca::CaFile;
 pub use direct::{Direct, Order};
 pub use kdcs::{Discover, KdcAddr, Kdcs};
 pub use listen::Listen;
+pub use proxies::Proxies;
 pub use proxy::ProxyUrl;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 

@@ -14,6 +14,7 @@ use self::files::Files;
 use super::entries::either;
 use super::error::Broken;
 use super::file::{List, RealmTable};
+use super::proxies::Proxies;
 use super::proxy::ProxyUrl;
 use super::realms::RealmPattern;
 use crate::upstream::out::{MinTls, Out};
@@ -92,13 +93,13 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
-    pub(super) fn suit(self, proxies: &[ProxyUrl]) -> Result<(), Broken> {
-        if proxies.iter().any(ProxyUrl::is_plaintext) {
+    pub(super) fn suit(self, proxies: &Proxies) -> Result<(), Broken> {
+        if proxies.may_be_plaintext() {
             self.keep_secret()?;
         }
         let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
         let via = self.get(|table| &table.http_proxy);
-        match (via, proxies.iter().find(is_ipv6)) {
+        match (via, proxies.listed().iter().find(is_ipv6)) {
             // reqwest takes the brackets for a part of the name that is to be in the certificate.
             (Some(via), Some(proxy)) if via.get_ref() != "none" => Err(Broken::new(
                 "a KDC proxy that goes by an IPv6 address can't be reached through another proxy",

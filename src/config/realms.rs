@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::ca::CaFile;
 use super::direct::Direct;
 use super::error::Broken;
-use super::proxy::ProxyUrl;
+use super::proxies::Proxies;
 pub use crate::answer::OnFailure;
 pub use crate::route::RealmPattern;
 use crate::upstream::out::Out;
@@ -22,8 +22,8 @@ pub struct RealmEntry {
     pub pattern: RealmPattern,
     /// Other names that clients use for it, sent on as the realm's own. Empty unless the pattern is exact.
     pub aliases: Vec<Realm>,
-    /// The ways out in the order to try them. Never empty, no URL twice.
-    pub proxies: Vec<ProxyUrl>,
+    /// The ways out.
+    pub proxies: Proxies,
     /// The KDCs that are asked themselves where they can be reached. None unless the pattern is exact.
     pub direct: Option<Direct>,
     /// How requests get to the proxies, and what they show.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Config, RealmEntry, RealmPattern};
+use super::{Config, Proxies, RealmEntry, RealmPattern};
 use crate::listen::EndpointAddr;
 use crate::upstream::out::Via;
 
@@ -61,7 +61,19 @@ fn of_realm(entry: &RealmEntry) -> Vec<String> {
         }
         _ => {}
     }
-    let plain = entry.proxies.iter().filter(|proxy| proxy.is_plaintext());
+    let plain = entry
+        .proxies
+        .listed()
+        .iter()
+        .filter(|proxy| proxy.is_plaintext());
+    if let Proxies::Discovered(discovery) = &entry.proxies
+        && discovery.allowed().plaintext
+    {
+        warnings.push(format!(
+            "realm {} may go in plain text to any proxy that DNS names",
+            entry.pattern
+        ));
+    }
     warnings.extend(
         plain.map(|proxy| format!("realm {} goes to {proxy} in plain text", entry.pattern)),
     );

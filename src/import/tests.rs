@@ -68,7 +68,12 @@ fn realms(found: &Found) -> Vec<String> {
     let read = Config::parse(Path::new("written.toml"), &written, &Sources::default());
     let config = read.unwrap_or_else(|failure| panic!("{written}\n{failure}"));
     let shown = |entry: &crate::config::RealmEntry| {
-        let proxies: Vec<_> = entry.proxies.iter().map(ToString::to_string).collect();
+        let proxies: Vec<_> = entry
+            .proxies
+            .listed()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         format!("{} {}", entry.pattern, proxies.join(" "))
     };
     config.realms.iter().map(shown).collect()

@@ -1,4 +1,4 @@
-//! What `loopkdc check` says of KDCs that are asked themselves.
+//! What `loopkdc check` says of KDCs that are asked themselves, and of what DNS is to name.
 
 use crate::Home;
 
@@ -47,6 +47,25 @@ realm B.TEST
   deadline 9 s, on-failure unreachable
 realm C.TEST
   1. https://p/KdcProxy
+  deadline 9 s, on-failure unreachable
+any other realm: no upstream, on-failure unreachable
+";
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn check_shows_which_records_lead_to_the_proxies() {
+    let shown = realms(
+        r#"
+        [realms."A.TEST"]
+        proxies = "discover"
+        discover-networks = ["10.0.0.0/8"]
+        "#,
+    );
+    let expected = "\
+realm A.TEST
+  proxies: URI records of _kerberos.A.TEST and _kpasswd.A.TEST, else SRV records of _kerberos._https.A.TEST
+  also allowed: 10.0.0.0/8
   deadline 9 s, on-failure unreachable
 any other realm: no upstream, on-failure unreachable
 ";

@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use super::{REALM, certificate, error, error_with, given, refused};
-use crate::config::{Config, Sources};
+use super::{REALM, build, build_with, certificate, error, error_with, given, refused};
+use crate::config::{Config, Proxies, Sources};
+use crate::upstream::dns::{Allowed, ProxyDiscovery};
+use crate::upstream::kdc::Permitted;
 
 refused! {
     a_proxy_without_a_scheme: "[defaults]\nproxies = [\"https://p\", \"kdcproxy.example.com\"]\n" => r#"
@@ -75,12 +77,95 @@ loopkdc: error: f.toml:2:12: http:// would send what realm A is asked across the
   |            ^^^^^^^^^^
 loopkdc: hint: write https://, or set allow-plaintext = true for the realm in the file
 "#;
+    a_proxy_without_brackets: "[defaults]\nproxies = \"https://p\"\n" => r#"
+loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
+  |
+2 | proxies = "https://p"
+  |           ^^^^^^^^^^^
+loopkdc: hint: write it in brackets: proxies = ["https://p"]
+"#;
+    another_word: "[realms.\"A\"]\nproxies = \"dns\"\n" => r#"
+loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
+  |
+2 | proxies = "dns"
+  |           ^^^^^
+loopkdc: hint: write it like proxies = ["https://kdcproxy.example.com/KdcProxy"]
+"#;
+    the_word_in_brackets: "[realms.\"A\"]\nproxies = [\"discover\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL
+  |
+2 | proxies = ["discover"]
+  |            ^^^^^^^^^^
+loopkdc: hint: for those that DNS names write it without brackets: proxies = "discover"
+"#;
+    a_look_up_for_a_wildcard: "[realms.\"*.A\"]\nproxies = \"discover\"\n" => r#"
+loopkdc: error: f.toml:2:11: proxies are looked up for one realm, not for a wildcard
+  |
+2 | proxies = "discover"
+  |           ^^^^^^^^^^
+loopkdc: hint: list them: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+"#;
+    a_look_up_for_all_realms_and_a_wildcard: "[defaults]\nproxies = \"discover\"\n[realms.\"*\"]\n" => r#"
+loopkdc: error: f.toml:3:9: proxies are looked up for one realm, not for a wildcard
+  |
+3 | [realms."*"]
+  |         ^^^
+loopkdc: hint: list them: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+"#;
+    a_look_up_for_a_realm_that_is_no_domain: "[realms.\"C=US\"]\nproxies = \"discover\"\n" => r#"
+loopkdc: error: f.toml:2:11: realm C=US is no DNS domain
+  |
+2 | proxies = "discover"
+  |           ^^^^^^^^^^
+loopkdc: hint: list its proxies: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+"#;
     a_ca_file_that_is_not_there: "[realms.\"A\"]\nproxies = [\"https://p\"]\nca-file = \"ca.pem\"\n" => r#"
 loopkdc: error: f.toml:3:11: ca-file /nowhere/ca.pem does not exist
   |
 3 | ca-file = "ca.pem"
   |           ^^^^^^^^
 "#;
+}
+
+/// What is taken of what DNS says of the proxies, if it is asked.
+fn allowed(config: &Config) -> Option<Allowed> {
+    let allowed = |discovery: &ProxyDiscovery| discovery.allowed().clone();
+    match &config.realms[0].proxies {
+        Proxies::Listed(_) => None,
+        Proxies::Discovered(discovery) => Some(allowed(discovery)),
+    }
+}
+
+#[test]
+fn proxies_are_looked_up_where_that_is_said() {
+    let discover = "proxies = \"discover\"\n";
+    let strict = Allowed {
+        plaintext: false,
+        permitted: Permitted::OtherHosts(Vec::new()),
+    };
+    for text in [
+        format!("[realms.\"A\"]\n{discover}"),
+        format!("[defaults]\n{discover}[realms.\"A\"]\n"),
+    ] {
+        let config = build(&text);
+        assert_eq!(allowed(&config), Some(strict.clone()));
+        assert_eq!(config.warnings(), [""; 0]);
+    }
+    let given = build_with("", &given(&["A=discover"]));
+    assert_eq!(allowed(&given), Some(strict));
+    let listed = build(&format!("[defaults]\n{discover}{REALM}"));
+    assert_eq!(allowed(&listed), None);
+    let lax = build(&format!(
+        "[defaults]\ndiscover-networks = [\"10.0.0.1\"]\n[realms.\"A\"]\n{discover}allow-plaintext = true\n"
+    ));
+    let network = "10.0.0.1/32".parse().unwrap();
+    let expected = Allowed {
+        plaintext: true,
+        permitted: Permitted::OtherHosts(vec![network]),
+    };
+    assert_eq!(allowed(&lax), Some(expected));
+    let warning = "realm A may go in plain text to any proxy that DNS names";
+    assert_eq!(lax.warnings(), [warning]);
 }
 
 #[test]

@@ -30,11 +30,11 @@ loopkdc: error: f.toml:3:1: missing comma between array elements, expected `,`
 3 | kpasswd = []
   | ^
 "#;
-    a_string_for_an_array: "\n\n[realms.\"A\"]\n\tproxies = \"https://p\"\n" => "
-loopkdc: error: f.toml:4:12: invalid type: string \"https://p\", expected an array of strings, such as [\"…\"]
+    a_string_for_an_array: "\n\n[realms.\"A\"]\n\taliases = \"CORP\"\n" => "
+loopkdc: error: f.toml:4:12: invalid type: string \"CORP\", expected an array of strings, such as [\"…\"]
   |
-4 | \tproxies = \"https://p\"
-  | \t          ^^^^^^^^^^^
+4 | \taliases = \"CORP\"
+  | \t          ^^^^^^
 ";
     a_number_for_a_string: "[realms.\"Ä\"]\nproxies = [\"https://ä\", 7]\n" => r#"
 loopkdc: error: f.toml:2:25: invalid type: integer `7`, expected a string

@@ -17,6 +17,7 @@ fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
 fn urls(entry: &RealmEntry) -> Vec<&str> {
     entry
         .proxies
+        .listed()
         .iter()
         .map(|proxy| proxy.as_url().as_str())
         .collect()
@@ -151,7 +152,7 @@ fn plain_text_can_be_allowed_and_is_warned_about() {
     );
     let config =
         build("[defaults]\nallow-plaintext = true\n[realms.\"A\"]\nproxies = [\"http://p\"]\n");
-    assert!(config.realms[0].proxies[0].is_plaintext());
+    assert!(config.realms[0].proxies.listed()[0].is_plaintext());
 }
 
 #[test]

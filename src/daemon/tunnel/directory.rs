@@ -69,7 +69,11 @@ struct List<'a, 'b> {
 
 impl List<'_, '_> {
     fn route(&mut self, entry: &RealmEntry) -> Result<Route, Failure> {
-        let proxies = entry.proxies.iter().map(|proxy| self.proxy(proxy, entry));
+        let proxies = entry
+            .proxies
+            .listed()
+            .iter()
+            .map(|proxy| self.proxy(proxy, entry));
         let proxies: Vec<_> = proxies.collect::<Result<_, _>>()?;
         let mut upstreams = ByService::both(proxies);
         let mut direct = Vec::new();
