@@ -112,9 +112,7 @@ impl KdcProxy {
             .await
             .map_err(|error| self.unheard(&error, &post.sent, &lease))?;
         let reply = self.receive(response, lease, asking).await?;
-        if !self.has_certificate {
-            self.asked.served();
-        }
+        self.asked.served();
         Ok(reply)
     }
 
@@ -122,7 +120,7 @@ impl KdcProxy {
     /// captive portal's, perhaps, and what goes over it still would be when others have long passed it: it ends here.
     async fn receive(
         &self,
-        mut response: Response,
+        response: Response,
         mut lease: Lease<'_>,
         asking: Asking,
     ) -> Result<Reply, Fault> {
@@ -137,7 +135,7 @@ impl KdcProxy {
             return Err(fault);
         }
         let is_page = refusal::is_page(response.headers());
-        let body = read(&mut response).await?;
+        let body = read(response).await?;
         let reply = decode(asking.service, &body, is_page)?;
         lease.give_back();
         Ok(reply)
@@ -190,7 +188,7 @@ impl KdcProxy {
     }
 }
 
-async fn read(response: &mut Response) -> Result<Vec<u8>, Fault> {
+async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
     let declared = response.content_length().unwrap_or(0);
     if usize::try_from(declared).map_or(true, |declared| declared > MAX_ENVELOPE) {
         return Err(Fault::NotKerberos(OVERSIZED));

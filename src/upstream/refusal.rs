@@ -145,19 +145,29 @@ pub(super) fn wants_certificate(
     asked: &Asked,
     has_one: bool,
 ) -> Option<Credential> {
-    if has_one {
-        let is_refused = asked.was() && alert(error).is_some_and(is_about_certificate);
-        return is_refused.then_some(Credential::OtherCertificate);
-    }
-    let is_wanted = match alert(error) {
-        Some(alert) => asked.was() && is_about_certificate(alert),
-        None => asked.in_earnest() && error.is_connect() && is_ended(error),
+    let credential = match has_one {
+        true => Credential::OtherCertificate,
+        false => Credential::Certificate,
     };
-    is_wanted.then_some(Credential::Certificate)
+    let is_it = match is_about_certificate(error) {
+        Some(is_about_certificate) => asked.was() && is_about_certificate,
+        // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
+        None => asked.in_earnest() && (is_ended(error) || is_unheard(error)),
+    };
+    is_it.then_some(credential)
 }
 
-/// Whether the other side ended a connection without a word.
+/// Whether a connection ended after its handshake and before a request was given to it.
+fn is_unheard(error: &reqwest::Error) -> bool {
+    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>());
+    causes.any(hyper::Error::is_canceled)
+}
+
+/// Whether the other side ended a handshake without a word.
 fn is_ended(error: &reqwest::Error) -> bool {
+    if !error.is_connect() {
+        return false;
+    }
     let last = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     last.last().is_some_and(|error| {
         matches!(
@@ -167,27 +177,33 @@ fn is_ended(error: &reqwest::Error) -> bool {
     })
 }
 
-/// RFC 8446 6.2. Before TLS 1.3 a missing certificate was a handshake_failure (RFC 5246 7.4.6).
-fn is_about_certificate(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-            | AlertDescription::HandshakeFailure
-    )
-}
+/// Alerts about a certificate (RFC 8446 6.2). Before TLS 1.3 that there was none was a handshake_failure (RFC 5246 7.4.6).
+const ABOUT_CERTIFICATE: [AlertDescription; 10] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::DecryptError,
+    AlertDescription::HandshakeFailure,
+];
 
-fn alert(error: &reqwest::Error) -> Option<AlertDescription> {
-    match tls_error(error) {
-        Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
-        _ => None,
+/// Whether the server's alert was about the certificate; nothing if it sent none.
+fn is_about_certificate(error: &reqwest::Error) -> Option<bool> {
+    if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
+        return Some(ABOUT_CERTIFICATE.contains(alert));
     }
+    // Over HTTP/2 the text alone is left of it.
+    let text = causes(error).find_map(|cause| {
+        let text = cause.to_string();
+        text.strip_prefix("received fatal alert: ")
+            .map(str::to_owned)
+    })?;
+    let mut names = ABOUT_CERTIFICATE.iter().map(|alert| format!("{alert:?}"));
+    Some(names.any(|name| name == text))
 }
 
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificates::{Leaf, server, signed};
+use crate::certificates::{Clients, Leaf, server, signed};
 use crate::kdc::{Act, Kdc};
 use crate::messages::REALM;
 
@@ -38,7 +38,7 @@ pub const NEIGHBOUR: &str = "NEIGHBOUR.EXAMPLE";
 /// TLS with a new certificate.
 pub fn certificate() -> Arc<ServerTls> {
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-    let config = server(Leaf::Right, &versions, &[]);
+    let config = server(Leaf::Right, Clients::NotAsked, &versions, &[]);
     Arc::new(ServerTls::new(config, None))
 }
 

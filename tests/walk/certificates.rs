@@ -7,7 +7,9 @@ use rcgen::{
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// What is wrong with an upstream's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +56,40 @@ pub fn signed(leaf: Leaf) -> (Certificate, KeyPair) {
     (certificate, key)
 }
 
+/// Whether an upstream asks its clients for certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    NotAsked,
+    /// Who has none is served as well.
+    Asked,
+    /// Who has none is turned away.
+    MustHave,
+}
+
+/// What an upstream that asks for it believes, or not: a certificate and its key, in PEM.
+pub fn client(trusted: bool) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["laptop.example".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, authority(trusted)).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+fn verifier(clients: Clients) -> Arc<dyn ClientCertVerifier> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority(true).der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    match clients {
+        Clients::NotAsked => WebPkiClientVerifier::no_client_auth(),
+        Clients::Asked => verifier.allow_unauthenticated().build().unwrap(),
+        Clients::MustHave => verifier.build().unwrap(),
+    }
+}
+
 /// TLS of these versions for an upstream on 127.0.0.1 that speaks `protocols`.
 pub fn server(
     leaf: Leaf,
+    clients: Clients,
     tls: &[&'static SupportedProtocolVersion],
     protocols: &[&str],
 ) -> ServerConfig {
@@ -66,7 +99,7 @@ pub fn server(
     let builder = builder
         .with_protocol_versions(tls)
         .unwrap()
-        .with_no_client_auth();
+        .with_client_cert_verifier(verifier(clients));
     let mut config = builder
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();

@@ -17,6 +17,7 @@ use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
 const EXPLAINED: &str = "EXPLAINED.EXAMPLE";
 
 const UNREACHABLE: &str = "can be reached";
+const UNTRUSTED: &str = "is not trusted; is there a login page";
 const PORTAL: &str = "something other than the KDC proxy";
 const UNANSWERED: &str = "did not answer in time";
 
@@ -170,9 +171,9 @@ macro_rules! faults {
 faults! {
     reset_at_once: door(Door::ResetAtOnce) => 86 UNREACHABLE, Nothing;
     reset_in_the_handshake: door(Door::ResetInHandshake) => 86 UNREACHABLE, Nothing;
-    a_wrong_name: leaf(Leaf::WrongName) => 86 UNREACHABLE, Nothing;
-    an_expired_certificate: leaf(Leaf::Expired) => 86 UNREACHABLE, Nothing;
-    an_untrusted_certificate: leaf(Leaf::Untrusted) => 86 UNREACHABLE, Nothing;
+    a_wrong_name: leaf(Leaf::WrongName) => 86 UNTRUSTED, Nothing;
+    an_expired_certificate: leaf(Leaf::Expired) => 86 UNTRUSTED, Nothing;
+    an_untrusted_certificate: leaf(Leaf::Untrusted) => 86 UNTRUSTED, Nothing;
     // Whether the request was written before the reset arrived is chance.
     reset_before_the_request: door(Door::ResetAfterHandshake) => 86 "", ByChance;
     reset_after_the_request: || Plan::always(Act::Reset) => 86 UNANSWERED, Perhaps;

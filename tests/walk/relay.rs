@@ -85,6 +85,12 @@ impl Setup {
         self
     }
 
+    /// Adds these lines as they are, instead of what is known of [`REALM`].
+    pub fn raw(mut self, lines: &str) -> Self {
+        self.realms = lines.to_owned();
+        self
+    }
+
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }

@@ -1,4 +1,4 @@
-//! Whether a KDC proxy asks for a certificate, which decides what a refusal means.
+//! Whether a KDC proxy asks for a certificate, which decides what it means that it refuses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-/// Whether a server has asked for a certificate, and whether it served without one.
+/// Whether a server has asked for a certificate, and whether it was content with what it was shown.
 #[derive(Clone, Debug, Default)]
 pub(in crate::upstream) struct Asked(Arc<State>);
 
@@ -22,12 +22,12 @@ impl Asked {
         self.0.was.load(Ordering::Acquire)
     }
 
-    /// It serves who has shown none: what else it refuses is for another reason.
+    /// It was content, with none perhaps: what else it refuses is for another reason.
     pub(in crate::upstream) fn served(&self) {
         self.0.served.store(true, Ordering::Release);
     }
 
-    /// Whether it may have wanted one.
+    /// Whether it may not be content.
     pub(in crate::upstream) fn in_earnest(&self) -> bool {
         self.was() && !self.0.served.load(Ordering::Acquire)
     }

@@ -31,10 +31,7 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
         .expect("a Content-Length");
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    match speaker
-        .play(&head.path, head.value("content-type"), body)
-        .await
-    {
+    match speaker.play(&head.path, head.fields, body).await {
         Move::Respond(page) => respond(stream, &page).await?,
         Move::RespondAndLeave(page) => {
             respond(stream, &page.with("connection", "close")).await?;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use h2::server::{SendResponse, handshake};
 use h2::{Reason, RecvStream};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -56,11 +57,10 @@ async fn answer(
         body.extend_from_slice(&chunk);
         let _ = incoming.flow_control().release_capacity(chunk.len());
     }
-    let content_type = head
-        .headers
-        .get("content-type")
-        .map_or("", |value| value.to_str().unwrap());
-    match speaker.play(head.uri.path(), content_type, body).await {
+    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = head.headers.iter();
+    let headers = headers.map(|(name, value)| (name.to_string(), text(value)));
+    match speaker.play(head.uri.path(), headers.collect(), body).await {
         Move::Respond(page) => send(&mut respond, &page),
         Move::RespondAndLeave(page) => {
             send(&mut respond, &page);

@@ -8,7 +8,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use rustls::SupportedProtocolVersion;
+use rustls::{NamedGroup, ProtocolVersion, SupportedProtocolVersion};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::play::{Act, Gate, Page};
 use self::serve::{Ended, Speaker};
-use crate::certificates::{self, Leaf};
+use crate::certificates::{self, Clients, Leaf};
 use crate::der::dig;
 use crate::messages::{as_rep, changed, tgs_rep};
 use crate::within;
@@ -59,11 +59,20 @@ pub struct Post {
     /// Counts the requests of this connection, from 1.
     pub on_connection: usize,
     pub path: String,
-    pub content_type: String,
+    pub headers: Headers,
     pub body: Vec<u8>,
 }
 
+/// Names in lower case, and values.
+pub type Headers = Vec<(String, String)>;
+
 impl Post {
+    /// The value of this header; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let header = self.headers.iter().find(|(known, _)| known == name);
+        header.map_or("", |(_, value)| value)
+    }
+
     /// The Kerberos message without its length, which must be right.
     pub fn message(&self) -> &[u8] {
         let kerb_message = dig(&self.body, &[0x30, 0xa0, 0x04]).expect("a kerb-message");
@@ -96,6 +105,8 @@ impl Post {
 pub struct Seen {
     pub connections: usize,
     pub handshakes: usize,
+    /// What was agreed on in each handshake.
+    pub agreed: Vec<(ProtocolVersion, NamedGroup)>,
     /// Connections of which both ends are known to be closed, after [`Upstream::hang_up`].
     pub hung_up: usize,
     pub posts: Vec<Post>,
@@ -109,6 +120,7 @@ pub struct Plan {
     script: Script,
     doors: Doors,
     leaf: Leaf,
+    clients: Clients,
     tls: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<&'static str>,
 }
@@ -135,6 +147,7 @@ impl Plan {
             script: Box::new(script),
             doors: Box::new(|_| Door::Open),
             leaf: Leaf::Right,
+            clients: Clients::NotAsked,
             tls: rustls::ALL_VERSIONS.to_vec(),
             protocols: vec!["h2", "http/1.1"],
         }
@@ -169,6 +182,12 @@ impl Plan {
         self
     }
 
+    /// Clients are asked for certificates.
+    pub fn asking(mut self, clients: Clients) -> Self {
+        self.clients = clients;
+        self
+    }
+
     pub fn over(mut self, tls: &'static SupportedProtocolVersion) -> Self {
         self.tls = vec![tls];
         self
@@ -194,7 +213,13 @@ impl Plan {
             shared: Arc::new(Shared {
                 script: self.script,
                 doors: self.doors,
-                tls: Arc::new(certificates::server(self.leaf, &self.tls, &self.protocols)).into(),
+                tls: Arc::new(certificates::server(
+                    self.leaf,
+                    self.clients,
+                    &self.tls,
+                    &self.protocols,
+                ))
+                .into(),
                 seen: watch::Sender::default(),
                 hang_up: Mutex::default(),
             }),
@@ -204,6 +229,10 @@ impl Plan {
 }
 
 impl Upstream {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self) -> String {
         format!("https://{}/KdcProxy", self.address)
     }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 
 use super::play::{Move, settle};
-use super::{Door, Post, Seen, Shared, http1, http2};
+use super::{Door, Headers, Post, Seen, Shared, http1, http2};
 
 impl Shared {
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
@@ -48,7 +48,15 @@ impl Shared {
         let Ok(mut stream) = self.tls.accept(stream).await else {
             return;
         };
-        self.count(|seen| seen.handshakes += 1);
+        let tls = stream.get_ref().1;
+        let group = tls
+            .negotiated_key_exchange_group()
+            .map(|group| group.name());
+        let agreed = (tls.protocol_version().unwrap(), group.unwrap());
+        self.count(|seen| {
+            seen.handshakes += 1;
+            seen.agreed.push(agreed);
+        });
         if ends_after_handshake {
             return reset(stream.get_ref().0);
         }
@@ -84,7 +92,7 @@ pub(super) struct Speaker<'a> {
 
 impl Speaker<'_> {
     /// Remembers a request, and does what the script says until something has to go out on the wire.
-    pub(super) async fn play(&self, path: &str, content_type: &str, body: Vec<u8>) -> Move {
+    pub(super) async fn play(&self, path: &str, headers: Headers, body: Vec<u8>) -> Move {
         let post = self.shared.count(|seen| {
             let earlier = seen
                 .posts
@@ -95,7 +103,7 @@ impl Speaker<'_> {
                 connection: self.connection,
                 on_connection: earlier.count() + 1,
                 path: path.to_owned(),
-                content_type: content_type.to_owned(),
+                headers,
                 body,
             };
             seen.posts.push(post.clone());
