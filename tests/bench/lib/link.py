@@ -4,6 +4,8 @@ Two TUN devices, one in each namespace, and a process that copies each IP packet
 after half a round trip. Every packet is late, so handshakes cost what they cost on a real link; a
 TCP relay would hide them.
 
+SIGUSR1 makes it lead nowhere, without a word to either side; SIGUSR2 mends it.
+
 usage: link.py ONE-WAY-MILLISECONDS OTHER-NAMESPACE-PID
 """
 
@@ -12,6 +14,7 @@ import fcntl
 import gc
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -48,7 +51,9 @@ def lay(there):
 def carry(ends, delay):
     """Copies packets for ever; one queue, since all packets are late by the same time."""
     other = {ends[0]: ends[1], ends[1]: ends[0]}
-    queue = collections.deque()
+    queue, mended = collections.deque(), [True]
+    for number, works in ((signal.SIGUSR1, False), (signal.SIGUSR2, True)):
+        signal.signal(number, lambda *_, works=works: mended.__setitem__(0, works))
     clock, read, write, wait = time.monotonic, os.read, os.write, select.select
     while True:
         timeout = max(0.0, queue[0][0] - clock()) if queue else None
@@ -62,7 +67,12 @@ def carry(ends, delay):
         now = clock()
         while queue and queue[0][0] <= now:
             _, end, packet = queue.popleft()
-            write(end, packet)
+            try:
+                if mended[0]:
+                    write(end, packet)
+            except OSError:
+                # The device is down: a cable that was pulled.
+                pass
 
 
 def main():

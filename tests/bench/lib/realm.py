@@ -50,7 +50,7 @@ kpasswd = kpasswd+tcp://127.0.0.1:464
 
 GATEWAY_CONF = """\
 [gateway]
-listen = ["127.0.0.1:{port}"]
+listen = ["{address}:{port}"]
 certificate = "{certificate}"
 key = "{key}"
 client-requests-per-second = 0
@@ -144,13 +144,13 @@ class Realm:
              "--worker-tmp-dir", self.work, "--chdir", self.work, "kdcproxy:application"],
             ready=rb"Booting worker", env=self.environment() | {"KDCPROXY_CONFIG": config}, namespace=namespace)
 
-    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True):
+    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True, address="127.0.0.1", namespace=None):
         """`loopkdc gateway`, for clients that may ask as often as they like."""
         config = self._write(f"gateway-{port}.toml", GATEWAY_CONF.format(
-            name=NAME, certificate=self.certificate, key=self.key, port=port, transport=transport, kdc_port=kdc_port,
+            name=NAME, certificate=self.certificate, key=self.key, address=address, port=port, transport=transport, kdc_port=kdc_port,
             access_log=self.path(f"access-{port}.log") if access_log else "off"))
         return programs.start([loopkdc, "gateway", "--config", config], ready=rb"\bready\b",
-                              env={"PATH": "/usr/bin:/bin", "HOME": self.work})
+                              env={"PATH": "/usr/bin:/bin", "HOME": self.work}, namespace=namespace)
 
 
 def name_the_proxy(work, address):
