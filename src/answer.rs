@@ -247,6 +247,7 @@ mod tests {
         for (fault, cause) in [
             (Fault::NotSent(Unsent::ConnectTimeout), Cause::Unreachable),
             (Fault::NotSent(Unsent::HandedBack), Cause::Unreachable),
+            (Fault::NotSent(Unsent::Ended), Cause::Unreachable),
             (Fault::NotSent(Unsent::TooLong), Cause::Unreachable),
             (Fault::NotSent(Unsent::Busy), Cause::Overloaded),
             (Fault::Stale, Cause::Unanswered),

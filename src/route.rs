@@ -429,7 +429,10 @@ impl Routes {
             | Fault::Repeat
             | Fault::Status(400 | 413)
             | Fault::Page(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => return None,
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) =>
+            {
+                return None;
+            }
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) => {
                 health.recover();

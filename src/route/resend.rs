@@ -1,6 +1,6 @@
 //! The resend rule: what may be sent again.
 
-use crate::upstream::Fault;
+use crate::upstream::{Fault, Unsent};
 use crate::wire::Resend;
 
 /// What may follow a fault.
@@ -19,13 +19,14 @@ pub enum Next {
 /// The resend rule: what may follow `fault` for a request of which a second copy is `resend`.
 ///
 /// Surely not sent, refused with a 4xx (no KDC proxy contacts a KDC before one), or not served by the KDC: the next
-/// upstream, whatever the request is. A kept connection that had been closed: a fresh one. Anything else leaves
-/// open whether a KDC has seen it, and then only a harmless request goes on: a password tried twice locks accounts, a
-/// one-time code works once, and a password change reported as failed may have been done. A load balancer says 502 when
-/// the gateway behind it went away with the request, and has another one for the next.
+/// upstream, whatever the request is; but if a kept connection had ended before the request was sent, or a harmless one on
+/// its way, a fresh one. Anything else leaves open whether a KDC has seen it, and then only a harmless request goes on: a
+/// password tried twice locks accounts, a one-time code works once, and a password change reported as failed may have been
+/// done. A load balancer says 502 when the gateway behind it went away with the request, and has another one for the next.
 #[must_use]
 pub fn after(fault: &Fault, resend: Resend) -> Next {
     match (fault, resend) {
+        (Fault::NotSent(Unsent::Ended), _) => Next::FreshConnection,
         (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
         (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
         (Fault::Stale, Resend::Harmless) => Next::FreshConnection,

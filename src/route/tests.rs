@@ -52,6 +52,7 @@ fn faults() -> Vec<Fault> {
         }),
         Fault::NotSent(Unsent::NothingToShow("no file".to_owned())),
         Fault::NotSent(Unsent::HandedBack),
+        Fault::NotSent(Unsent::Ended),
         Fault::NotSent(Unsent::TooLong),
         Fault::NotSent(Unsent::Busy),
         Fault::Stale,
@@ -84,6 +85,7 @@ fn faults() -> Vec<Fault> {
                 | Unsent::Barred { .. }
                 | Unsent::NothingToShow(_)
                 | Unsent::HandedBack
+                | Unsent::Ended
                 | Unsent::Busy
                 | Unsent::TooLong,
             )
@@ -251,7 +253,9 @@ fn a_fault_marks_what_it_says_something_about() {
             | Fault::Repeat
             | Fault::Status(400 | 413)
             | Fault::Page(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Busy | Unsent::TooLong) => [false; 4],
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) => {
+                [false; 4]
+            }
             // Of one realm.
             Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) | Fault::NotServed => {
                 [true, true, false, false]
@@ -394,6 +398,8 @@ fn the_resend_rule() {
     use Next::{FreshConnection, OtherOrSame, OtherUpstream, Stop};
     for fault in faults() {
         let [harmless, once] = match &fault {
+            // Surely not sent, and nothing said of the upstream.
+            Fault::NotSent(Unsent::Ended) => [FreshConnection; 2],
             // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
             Fault::NotSent(_)
             | Fault::Status(400..=499)

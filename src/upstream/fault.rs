@@ -67,6 +67,8 @@ pub enum Unsent {
     TooLong,
     /// A living connection handed the request back before its body was asked for.
     HandedBack,
+    /// A kept connection ended before the body was asked for: most likely it had ended long before, unheard.
+    Ended,
     /// As many requests as it may have at once are under way to this upstream already.
     Busy,
 }
@@ -180,6 +182,7 @@ impl fmt::Display for Unsent {
             }
             Self::TooLong => f.write_str("too long for a datagram, and TCP is refused"),
             Self::HandedBack => f.write_str("the connection closed before the request was sent"),
+            Self::Ended => f.write_str("a kept connection had ended before the request was sent"),
             Self::Busy => f.write_str("too many requests are under way to it"),
         }
     }

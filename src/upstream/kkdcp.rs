@@ -168,9 +168,12 @@ impl KdcProxy {
     /// It is called back first: what is said not to have left never will.
     fn unheard(&self, error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
         let is_withdrawn = sent.withdraw();
-        if lease.was_reused() && !is_withdrawn {
+        if lease.was_reused() {
             lease.found_closed();
-            return Fault::Stale;
+            return match is_withdrawn {
+                true => Fault::NotSent(Unsent::Ended),
+                false => Fault::Stale,
+            };
         }
         if let Some(credential) =
             refusal::wants_certificate(error, &self.asked, self.has_certificate)

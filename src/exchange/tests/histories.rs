@@ -45,6 +45,7 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         2 => Just(End::Unsent(Unsent::Connect("refused".to_owned()))),
         1 => Just(End::Unsent(Unsent::HandedBack)),
+        1 => Just(End::Unsent(Unsent::Ended)),
         2 => Just(End::Silence),
         1 => Just(End::Fault(Fault::Stale)),
         1 => Just(End::Fault(Fault::Unanswered)),
