@@ -5,6 +5,7 @@
 //! strands nobody who joined it, and so that a panic ends that exchange alone.
 
 mod attempts;
+mod finder;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use crate::network::{Clocks, Sleep};
 use crate::route::{Change, Routes, UpstreamId, Wanted};
 use crate::upstream::Upstream;
 use crate::wire::{KerberosMessage, Realm};
+
+pub use self::finder::Finder;
 
 /// Where a request came from and when.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,7 @@ pub struct Routing {
     routes: Mutex<Routes>,
     upstreams: Vec<Arc<Upstream>>,
     on_failure: OnFailure,
+    finder: Option<Arc<dyn Finder>>,
 }
 
 impl Routing {
@@ -65,7 +69,15 @@ impl Routing {
             routes: Mutex::new(routes),
             upstreams,
             on_failure,
+            finder: None,
         }
+    }
+
+    /// The same, with somebody who looks up what is to be looked up.
+    #[must_use]
+    pub fn found_by(self, finder: Arc<dyn Finder>) -> Self {
+        let finder = Some(finder);
+        Self { finder, ..self }
     }
 
     fn routes(&self) -> MutexGuard<'_, Routes> {
@@ -80,6 +92,9 @@ impl Routing {
     fn forget(&self) {
         self.routes().forget();
         self.upstreams.iter().for_each(|upstream| upstream.forget());
+        if let Some(finder) = &self.finder {
+            finder.expire();
+        }
     }
 
     /// Takes over what `before` knows of the upstreams that both have.
@@ -187,6 +202,34 @@ impl Exchange {
 
     fn routing(&self) -> Arc<Routing> {
         Arc::clone(&self.routing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The routes for `message`, when what has to be looked up for it was looked up, or time is up. Nothing but a realm that
+    /// was configured is looked up.
+    async fn routing_for(
+        self: &Arc<Self>,
+        message: &KerberosMessage,
+        arrival: Arrival,
+    ) -> Arc<Routing> {
+        let routing = self.routing();
+        let Some(finder) = &routing.finder else {
+            return routing;
+        };
+        let (realm, terms) = {
+            let routes = routing.routes();
+            let realm = routes.configured(message.realm()).cloned();
+            (realm, routes.terms(message.realm()).cloned())
+        };
+        let (Some(realm), Some(terms)) = (realm, terms) else {
+            return routing;
+        };
+        let Some(looked_up) = finder.asked(&realm, self) else {
+            return routing;
+        };
+        let deadline = arrival.at + terms.deadline;
+        // Who has no more time is told what there is.
+        drop(tokio::time::timeout_at(deadline.into(), looked_up).await);
+        self.routing()
     }
 
     /// Answers `message`, within its realm's deadline from its arrival.
@@ -309,7 +352,8 @@ struct Leader {
 impl Leader {
     async fn run(self) {
         self.exchange.wake();
-        let (routing, counters) = (self.exchange.routing(), &self.exchange.counters);
+        let routing = self.exchange.routing_for(&self.message, self.arrival).await;
+        let counters = &self.exchange.counters;
         let wanted = Wanted {
             service: self.message.service(),
             primary: self.arrival.primary,

@@ -1,3 +1,4 @@
+mod finding;
 mod histories;
 
 use std::time::Duration;
