@@ -14,8 +14,12 @@ use super::kdc::{Permitted, Reach};
 
 /// How long addresses are used before the name is looked up again.
 const KNOWN: Duration = Duration::from_secs(30);
+/// A look-up that takes longer may hang at name servers that are gone by now, and is no longer joined.
+const HUNG: Duration = Duration::from_secs(3);
 
 impl Reach {
+    /// A look-up that takes longer may hang at name servers that are gone by now, and is no longer joined.
+    const HUNG: Duration = Duration::from_secs(3);
     /// A name server that does not answer within this time holds up nobody who knows an address.
     fn name_patience(self) -> Duration {
         Duration::from_millis(match self {
@@ -39,8 +43,8 @@ pub(super) struct Addresses {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The look-up of last, and when it began. Those who wait for it may all give up and it still is the only one: each
-    /// holds a thread until the name server's time is up.
+    /// The look-up of last, and when it began. Those who wait for it may all give up and it still is the only one for a
+    /// while: each holds a thread until the name server's time is up.
     lookup: Option<(Lookup, Instant)>,
     /// What the last good one found.
     known: Option<Arc<[SocketAddr]>>,
@@ -121,15 +125,17 @@ impl Addresses {
         let known = state.known.clone();
         let doubted = state.doubted;
         let last = state.lookup.as_ref().filter(|(lookup, since)| {
-            let failed = matches!(lookup.peek(), Some(Err(_)));
-            let under_way = lookup.peek().is_none();
-            under_way || !failed && !doubted && *since + KNOWN > now
+            let found = matches!(lookup.peek(), Some(Ok(_)));
+            let under_way = lookup.peek().is_none() && *since + HUNG > now;
+            under_way || found && !doubted && *since + KNOWN > now
         });
         if let Some((lookup, _)) = last {
             return (lookup.clone(), known);
         }
         let lookup = look_up(self.name.clone(), self.permitted.clone());
         let lookup = lookup.boxed().shared();
+        // To its end, whoever waits for it: else the next one to ask would hear what failed long ago.
+        tokio::spawn(lookup.clone());
         state.lookup = Some((lookup.clone(), now));
         state.doubted = false;
         (lookup, known)
@@ -193,6 +199,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
+        let hanging: Lookup = std::future::pending().boxed().shared();
+        let now = Instant::now();
+        addresses.lock().lookup = Some((hanging.clone(), now));
+        let almost = HUNG - Duration::from_millis(1);
+        assert!(addresses.lookup(now + almost).0.ptr_eq(&hanging));
+        assert!(!addresses.lookup(now + HUNG).0.ptr_eq(&hanging));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_nobody_waits_for_comes_to_its_end() {
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
+        drop(addresses.lookup(Instant::now()));
+        let ended = async {
+            let is_over = || {
+                let state = addresses.lock();
+                let lookup = state.lookup.as_ref();
+                lookup.is_some_and(|(lookup, _)| lookup.peek().is_some())
+            };
+            while !is_over() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), ended).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn on_another_network_a_look_up_begins_anew_and_what_is_known_still_serves() {
         let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
         let now = Instant::now();
@@ -227,7 +261,8 @@ mod tests {
         let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing, Reach::Always);
         let now = Instant::now();
         let (first, _) = addresses.lookup(now);
-        let (copy, _) = addresses.lookup(now + 2 * KNOWN);
+        let almost = HUNG - Duration::from_millis(1);
+        let (copy, _) = addresses.lookup(now + almost);
         assert!(first.ptr_eq(&copy), "under way");
         assert_eq!(first.await.unwrap_err().0, io::ErrorKind::PermissionDenied);
         let (second, _) = addresses.lookup(now);
