@@ -166,6 +166,11 @@ impl KdcProxy {
         self.url.clone()
     }
 
+    /// How many messages it has logged so far: each after having answered it.
+    pub(crate) fn asked(&self) -> usize {
+        self.process.count(self.request)
+    }
+
     /// Fails the test unless it was brought `count` messages in all.
     ///
     /// It logs a message after having answered it: the last line may be still to come.

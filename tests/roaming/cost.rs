@@ -1,0 +1,149 @@
+//! What a login cost, in time and in messages.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bounds::SLACK;
+use crate::scene::Scene;
+use crate::support::client::Running;
+use crate::support::realm::PASSWORD;
+
+/// What stood on the counters when it began.
+pub(crate) struct Meter {
+    began: Instant,
+    requests: HashMap<Vec<u8>, usize>,
+    posts: usize,
+    connects: u64,
+}
+
+/// How long a proxy may take to log what it has answered. One that was killed never does.
+const LOGGED: Duration = Duration::from_millis(300);
+
+/// What a login, or a try at one, cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// From its start, or the change before it, to its end.
+    pub(crate) took: Duration,
+    /// Requests that reached the office.
+    pub(crate) requests: usize,
+    /// POSTs that brought them there.
+    pub(crate) posts: usize,
+    /// Connections to the proxies.
+    pub(crate) connects: u64,
+}
+
+impl Meter {
+    /// Starts to count.
+    pub(crate) fn start(scene: &Scene) -> Meter {
+        Meter {
+            requests: scene.recorder.seen(),
+            posts: posts(scene),
+            connects: scene.connects(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Starts the clock anew: the time counts from a change, and the messages from before.
+    pub(crate) fn sees_change(&mut self) {
+        self.began = Instant::now();
+    }
+
+    /// What was spent since then.
+    pub(crate) fn read(&self, scene: &Scene) -> Cost {
+        let took = self.began.elapsed();
+        let before = |request| self.requests.get(request).copied().unwrap_or(0);
+        let seen = scene.recorder.seen();
+        let more = seen.iter().map(|(request, count)| count - before(request));
+        let more: Vec<usize> = more.filter(|more| *more > 0).collect();
+        let passed_on: usize = more.iter().sum();
+        Cost {
+            took,
+            requests: more.len(),
+            posts: passed_on.max(posts(scene) - self.posts),
+            connects: scene.connects() - self.connects,
+        }
+    }
+}
+
+/// POSTs so far. The recorder hears at once of what a proxy passes on; of what a proxy knows the answer to already, only its
+/// log tells, and that a moment later.
+fn posts(scene: &Scene) -> usize {
+    let passed_on: usize = scene.recorder.seen().values().sum();
+    let until = Instant::now() + LOGGED;
+    while scene.posts() < passed_on && Instant::now() < until {
+        thread::sleep(Duration::from_millis(2));
+    }
+    scene.posts()
+}
+
+impl Cost {
+    /// Fails the test if this is more than a login that finds nothing prepared costs.
+    #[track_caller]
+    pub(crate) fn is_no_more_than(self, cold: Cost) {
+        assert_eq!(self.posts, cold.posts, "POSTs: {self:?}, cold {cold:?}");
+        assert!(self.connects <= cold.connects, "{self:?}, cold {cold:?}");
+        self.is_within(cold.took);
+    }
+
+    /// Fails the test if this took longer.
+    #[track_caller]
+    pub(crate) fn is_within(self, limit: Duration) {
+        assert!(self.took < limit + SLACK, "{self:?}, bound {limit:?}");
+    }
+
+    /// Fails the test unless each request was brought once.
+    #[track_caller]
+    pub(crate) fn is_a_post_each(self) {
+        assert_eq!(self.posts, self.requests, "{self:?}");
+    }
+
+    /// Writes the line of a case.
+    pub(crate) fn is_told(self, case: &str, cold: Cost) {
+        let Cost {
+            requests, posts, ..
+        } = self;
+        let (took, connects) = (self.took.as_millis(), self.connects);
+        let (cold_took, cold_connects) = (cold.took.as_millis(), cold.connects);
+        eprintln!(
+            "roaming | {case} | {took} ms to the first ticket | {cold_took} ms cold | {posts} POSTs of {requests} requests | \
+             {connects} connects | {cold_connects} cold"
+        );
+    }
+}
+
+impl Scene {
+    /// A user logs in.
+    #[track_caller]
+    pub(crate) fn logs_in(&self) -> Cost {
+        let meter = Meter::start(self);
+        self.begins_to_log_in().ends().succeeds();
+        meter.read(self)
+    }
+
+    /// A user logs in after this change, from which on the time counts.
+    #[track_caller]
+    pub(crate) fn logs_in_after(&mut self, change: impl FnOnce(&mut Scene)) -> Cost {
+        let meter = Meter::start(self);
+        change(self);
+        self.begins_to_log_in().ends().succeeds();
+        meter.read(self)
+    }
+
+    /// A user tries to log in, in vain, and is told so within this time.
+    #[track_caller]
+    pub(crate) fn fails_to_log_in(&self, limit: Duration) -> Cost {
+        let meter = Meter::start(self);
+        let kinit = self.begins_to_log_in().ends();
+        let kinit = kinit.fails_with("Cannot contact any KDC");
+        kinit.within(limit + SLACK);
+        meter.read(self)
+    }
+
+    /// A user has typed his password.
+    pub(crate) fn begins_to_log_in(&self) -> Running {
+        let mut kinit = self.begins("kinit user@EXAMPLE.COM");
+        kinit.is_told(&[PASSWORD]);
+        kinit
+    }
+}
