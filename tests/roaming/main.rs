@@ -24,5 +24,7 @@ mod scene;
 mod topology;
 
 mod address;
+mod black_hole;
 mod cable;
+mod mtu;
 mod route;
