@@ -27,4 +27,5 @@ mod address;
 mod black_hole;
 mod cable;
 mod mtu;
+mod names;
 mod route;
