@@ -28,4 +28,6 @@ mod black_hole;
 mod cable;
 mod mtu;
 mod names;
+mod proxies;
 mod route;
+mod suspend;
