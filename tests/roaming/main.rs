@@ -31,3 +31,4 @@ mod names;
 mod proxies;
 mod route;
 mod suspend;
+mod vpn;
