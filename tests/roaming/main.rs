@@ -26,6 +26,7 @@ mod topology;
 mod address;
 mod black_hole;
 mod cable;
+mod captive;
 mod mtu;
 mod names;
 mod proxies;
