@@ -29,6 +29,7 @@ mod cable;
 mod captive;
 mod mtu;
 mod names;
+mod proofs;
 mod proxies;
 mod route;
 mod suspend;
