@@ -1,6 +1,6 @@
 //! The name server is black-holed, or one of the families of addresses that it says.
 
-use crate::bounds::{FOUND_DEAD, OTHER_FAMILY};
+use crate::bounds::{CONNECT, FOUND_DEAD, OTHER_FAMILY};
 use crate::scene::Plan;
 use crate::support::netns::isolated;
 use crate::topology::Site;
@@ -29,6 +29,20 @@ fn nobody_answers_and_a_name_is_remembered() {
         after.is_told("DNS and the kept connection black-holed", cold);
         after.is_a_post_each();
         after.is_within(FOUND_DEAD + cold.took);
+    });
+}
+
+#[test]
+fn nobody_answers_and_a_name_is_needed() {
+    isolated(|| {
+        let mut scene = Plan::default().open();
+        let cold = scene.logs_in();
+        scene.drops_dns();
+        scene.forgets();
+        scene.fails_to_log_in(CONNECT);
+        let after = scene.logs_in_after(|scene| scene.drops_nothing());
+        after.is_told("DNS black-holed and back", cold);
+        after.is_no_more_than(cold);
     });
 }
 
