@@ -23,6 +23,10 @@
 //! Beside the walk, [`upstream::dns`] finds the KDCs of realms that the configuration declares and says to look up. No
 //! request comes by there, so none can cause a query.
 //!
+//! Where a laptop is, [`network`] says: the kernel tells of links, addresses and routes that come and go, and two of its
+//! clocks, compared at each request, of sleep. Either has the exchange begin anew: kept connections are dropped, marks and
+//! measures of upstreams forgotten, and requests under way that may go again do.
+//!
 //! Those who watch a gateway hear of each HTTP request once, when it has ended; nothing comes back from them.
 //!
 //! | room | what happens there |
@@ -57,8 +61,15 @@
 //!   been, stands for its octets as long as a reply would.
 //! * **Each request is answered within its deadline.** libkrb5 waits on an established connection without limit. Name, connect
 //!   and TLS get 3 s; the whole deadline is only for an upstream that shows life: one that finished TLS, answers HTTP/2
-//!   pings, or at least acknowledges octets (TCP_USER_TIMEOUT). After an exchange that ended in silence an upstream gets 2 s,
-//!   until an octet of an answer is heard from it; the exchange listens on after such a verdict, so that it can be heard.
+//!   pings within a second, or acknowledges octets within two (TCP_USER_TIMEOUT). After an exchange that ended in silence an
+//!   upstream gets 2 s, until an octet of an answer is heard from it; the exchange listens on after such a verdict, so that it
+//!   can be heard.
+//! * **A harmless request waits for nobody who is late**, by the measure of that upstream's answers before: between half a
+//!   second and three, one if none is known. It goes over a fresh connection beside a kept one, and then to the next proxy;
+//!   KRB_AP_ERR_REPEAT to such a copy is no answer. At a gateway, whose many clients would only ask twice of a busy KDC, it
+//!   goes to the next KDC after three seconds.
+//! * **Who fails is put behind the others** for a second and, failing on, for up to a minute, for the one realm that it refuses
+//!   or for all; if all are, the one that failed least is tried. A reply ends that, and so does another network.
 //! * **A failure looks like a KDC that cannot be reached, at once**: KRB_ERR_RESPONSE_TOO_BIG over UDP, then a reset over TCP.
 //!   Only that makes PAM, SSSD and others go offline, and clients try their next `kdc =` line. On port 464 it is always told
 //!   in kpasswd's own framing with result code 2, which is the one that no client asks the password again after.
