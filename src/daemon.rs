@@ -1,6 +1,7 @@
 //! The two daemons: sockets, ready, tasks, signal, drain.
 
 mod descriptors;
+mod discovery;
 mod gateway;
 mod notify;
 mod panics;

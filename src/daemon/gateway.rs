@@ -4,19 +4,19 @@ mod discovery;
 mod kdcs;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey};
 use crate::access_log::AccessLog;
 use crate::config::gateway::{GatewayConfig, Serving};
-use crate::exchange::Exchange;
 use crate::failure::{Exit, Failure};
 use crate::listen::https::{
     self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
@@ -26,7 +26,6 @@ use crate::logging::listed;
 use crate::metrics::Metrics;
 use crate::throttle::Throttle;
 use crate::upstream::tls;
-use discovery::Known;
 use kdcs::Directory;
 
 /// How long the last lines of the access log may take.
@@ -56,7 +55,7 @@ fn threads() -> usize {
 struct Gateway {
     file: Option<PathBuf>,
     serving: Serving,
-    known: Known,
+    known: Known<Directory>,
     observers: Observers,
     tasks: Tasks,
     /// Has the certificate's files looked at.
@@ -69,8 +68,7 @@ impl Gateway {
     async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
         let serving = config.serving.clone();
         warn_of(&config);
-        let mut directory = Directory::new(config);
-        let exchange = Exchange::new(directory.routing(), serving.max_in_flight);
+        let Ok(known) = Known::new(Directory::new(config), serving.max_in_flight);
         let gateway = Self {
             file: file.map(Path::to_owned),
             observers: Observers {
@@ -79,13 +77,10 @@ impl Gateway {
                     .clone()
                     .map(AccessLog::open)
                     .transpose()?,
-                metrics: serving.metrics.map(|_| Metrics::new(&exchange)),
+                metrics: serving.metrics.map(|_| Metrics::new(&known.exchange)),
             },
             serving,
-            known: Known {
-                exchange,
-                directory: Arc::new(Mutex::new(directory)),
-            },
+            known,
             tasks: Tasks::default(),
             certificate: Arc::default(),
             discovery: CancellationToken::new(),

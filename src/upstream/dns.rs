@@ -37,6 +37,14 @@ pub struct Found<T = Target> {
     pub good_for: Duration,
 }
 
+impl<T> Found<T> {
+    /// Whether it leads nowhere.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kdc.is_empty() && self.kpasswd.is_empty()
+    }
+}
+
 impl<T: Clone + Ord> Found<T> {
     /// Whether both lead to the same places; the order, which chance decides within a priority, doesn't matter.
     #[must_use]

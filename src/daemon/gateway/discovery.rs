@@ -1,6 +1,5 @@
 //! Looking up the KDCs of the realms that ask for it, again and again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -10,35 +9,14 @@ use tokio_util::task::TaskTracker;
 use super::kdcs::Directory;
 use crate::config::gateway::KdcRealm;
 use crate::config::{Discover, Kdcs};
-use crate::exchange::Exchange;
-use crate::logging::{Quoted, listed};
+use crate::daemon::discovery::{Known, Teller};
 use crate::upstream::dns::{self, Found, Target};
 use crate::wire::Realm;
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.
 const FIRST: Duration = Duration::from_secs(3);
 
-/// What is known of KDCs, and who is told of a change.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) directory: Arc<Mutex<Directory>>,
-    pub(super) exchange: Arc<Exchange>,
-}
-
-impl Known {
-    pub(super) fn directory(&self) -> MutexGuard<'_, Directory> {
-        self.directory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has requests go where the directory says.
-    pub(super) fn reroute(&self) {
-        // Under its lock: of two changes the later one must stay.
-        let mut directory = self.directory();
-        self.exchange.reroute(directory.routing());
-    }
-
+impl Known<Directory> {
     /// Looks up what the configuration says is to be looked up, in tasks of `tasks` until `stop`; returns when everything
     /// was looked up once, or soon.
     pub(super) async fn discover(&self, stop: &CancellationToken, tasks: &TaskTracker) {
@@ -50,9 +28,9 @@ impl Known {
             };
             let watch = Watch {
                 known: self.clone(),
+                teller: Teller::of_kdcs(realm.clone()),
                 realm,
                 discover,
-                told: false,
             };
             let stop = stop.clone();
             let looked_up = first.token();
@@ -68,11 +46,10 @@ impl Known {
 
 /// One realm that is looked up.
 struct Watch {
-    known: Known,
+    known: Known<Directory>,
     realm: Realm,
     discover: Discover,
-    /// Whether a failure was told that has not ended since.
-    told: bool,
+    teller: Teller,
 }
 
 impl Watch {
@@ -81,7 +58,10 @@ impl Watch {
         loop {
             let pause = match self.discover.discovery.look_up().await {
                 Ok(found) => self.found(found),
-                Err(error) => self.failed(&error),
+                Err(error) => {
+                    self.teller.failed(&error);
+                    dns::RETRY
+                }
             };
             looked_up.take();
             sleep(pause).await;
@@ -89,33 +69,13 @@ impl Watch {
     }
 
     fn found(&mut self, found: Found) -> Duration {
-        let good_for = found.good_for;
-        let realm = &self.realm;
-        if std::mem::take(&mut self.told) {
-            tracing::info!(%realm, "its KDCs can be looked up again");
-        }
-        if self.known.directory().learn(realm.key(), found.clone()) {
+        let (realm, good_for) = (self.realm.key(), found.good_for);
+        let news = self.known.directory().learn(realm, found.clone());
+        if news {
             self.known.reroute();
-            let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
-            tracing::info!(%realm, %kdc, %kpasswd, "found in DNS");
-            for refused in &found.refused {
-                let (name, why) = (Quoted(&refused.name), refused.why);
-                tracing::warn!(%realm, %name, %why, "found in DNS and not asked; discover-ports says which ports may be");
-            }
         }
+        self.teller
+            .found(&found, news, |target: &Target| target.name.clone());
         good_for
     }
-
-    /// What was found before still holds.
-    fn failed(&mut self, error: &dns::LookUpError) -> Duration {
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!(realm = %self.realm, %error, "its KDCs can't be looked up: what is known of them still holds; kdcs lists them instead");
-        }
-        dns::RETRY
-    }
-}
-
-fn names(targets: &[Target]) -> String {
-    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
-    listed(&names)
 }

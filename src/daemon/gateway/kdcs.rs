@@ -1,11 +1,12 @@
 //! The KDCs that a gateway knows, and the routes to them.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use crate::answer::OnFailure;
 use crate::config::gateway::{GatewayConfig, KdcRealm};
 use crate::config::{Discover, KdcAddr, Kdcs};
+use crate::daemon::discovery::{self, Said};
 use crate::daemon::upstreams::{Gathering, InUse};
 use crate::exchange::Routing;
 use crate::route::{RealmPattern, Route, Routes, UpstreamId};
@@ -21,7 +22,7 @@ pub(super) struct Directory {
     /// What [gateway] says holds after a restart.
     max_in_flight: usize,
     config: GatewayConfig,
-    found: HashMap<RealmKey, Found>,
+    found: Said<Target>,
     in_use: InUse<Terms>,
 }
 
@@ -30,7 +31,7 @@ impl Directory {
         Self {
             max_in_flight: config.serving.max_in_flight_per_kdc,
             config,
-            found: HashMap::new(),
+            found: Said::default(),
             in_use: InUse::default(),
         }
     }
@@ -53,7 +54,7 @@ impl Directory {
                 Kdcs::Listed(_) => None,
             }
         };
-        self.found.retain(|realm, _| {
+        self.found.retain(|realm| {
             let now = ports(&self.config, realm);
             now.is_some() && now == ports(&before, realm)
         });
@@ -61,19 +62,17 @@ impl Directory {
 
     /// Takes what DNS says of a realm; says whether that is other than before.
     pub(super) fn learn(&mut self, realm: RealmKey, found: Found) -> bool {
-        let before = self.found.get(&realm);
-        let news = before.is_none_or(|before| !before.has_same_targets(&found));
-        if news {
-            self.found.insert(realm, found);
-        }
-        news
+        self.found.learn(realm, found)
     }
+}
 
-    /// The routes to all that is known.
-    pub(super) fn routing(&mut self) -> Routing {
+impl discovery::Directory for Directory {
+    type Error = Infallible;
+
+    fn routing(&mut self, _: &Arc<Mutex<Self>>) -> Result<Routing, Infallible> {
         let Self { config, found, .. } = self;
         let max_in_flight = self.max_in_flight;
-        let renewed = self.in_use.renew(|kdcs| {
+        let (routes, upstreams) = self.in_use.renew(|kdcs| {
             let mut routes = Routes::default();
             let mut list = List {
                 max_in_flight,
@@ -81,13 +80,12 @@ impl Directory {
             };
             for entry in &config.realms {
                 let pattern = RealmPattern::Exact(entry.realm.clone());
-                let found = found.get(&entry.realm.key());
+                let found = found.of(&entry.realm.key());
                 routes.add(&pattern, &entry.aliases, list.route(entry, found));
             }
             Ok::<_, Infallible>(routes)
-        });
-        let Ok((routes, upstreams)) = renewed;
-        Routing::new(routes, upstreams, OnFailure::default())
+        })?;
+        Ok(Routing::new(routes, upstreams, OnFailure::default()))
     }
 }
 
