@@ -114,6 +114,8 @@ counters! {
     pub no_upstream: Counter,
     /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
     pub overloaded: Counter,
+    /// Look-ups in DNS of where a realm's requests go, which requests brought about.
+    pub look_ups: Counter,
     /// Copies of requests handed to an upstream.
     pub attempts: Counter,
     /// Copies sent because an answer was late or the network changed.

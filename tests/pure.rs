@@ -47,6 +47,7 @@ fn pure_rooms() -> Vec<PathBuf> {
         "route/resend.rs",
         "network/seen.rs",
         "logging/lines.rs",
+        "daemon/tunnel/due.rs",
         "upstream/dns/order.rs",
         "upstream/dns/targets.rs",
         "upstream/dns/uri.rs",

@@ -99,6 +99,23 @@ impl Usual {
     }
 }
 
+/// Folders for what a daemon has found out, of which the first that it can use is used: the service manager's, else the
+/// system's, else the user's.
+pub(crate) fn state_places() -> Vec<PathBuf> {
+    let given = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
+    // systemd names several with colons between (systemd.exec(5)).
+    let given = std::env::split_paths(&given).find(|path| path.is_absolute());
+    if let Some(given) = given {
+        return vec![given];
+    }
+    let user = ProjectDirs::from("", "", "loopkdc").map(|dirs| {
+        let state = dirs.state_dir().unwrap_or(dirs.data_local_dir());
+        state.to_owned()
+    });
+    let system = PathBuf::from("/var/lib/loopkdc");
+    [system].into_iter().chain(user).collect()
+}
+
 fn open(path: &Path) -> Result<Option<String>, Failure> {
     let bytes = match read::bytes(path) {
         Ok(bytes) => bytes,

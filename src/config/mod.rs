@@ -31,6 +31,7 @@ pub use ca::CaFile;
 pub use direct::{Direct, Order};
 pub use kdcs::{Discover, KdcAddr, Kdcs};
 pub use listen::Listen;
+pub(crate) use locate::state_places;
 pub use proxies::Proxies;
 pub use proxy::ProxyUrl;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};

@@ -9,9 +9,11 @@ use toml::Spanned;
 use super::ca::CaFile;
 use super::direct::Direct;
 use super::error::Broken;
+use super::kdcs::{Discover, Kdcs};
 use super::proxies::Proxies;
 pub use crate::answer::OnFailure;
 pub use crate::route::RealmPattern;
+use crate::upstream::dns::ProxyDiscovery;
 use crate::upstream::out::Out;
 use crate::wire::{Realm, RealmKey};
 
@@ -38,6 +40,35 @@ pub struct RealmEntry {
     pub target_domain: Option<String>,
     /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2).
     pub dclocator_hint: Option<u32>,
+}
+
+impl RealmEntry {
+    /// The one realm that it serves, unless its pattern is a wildcard.
+    #[must_use]
+    pub fn realm(&self) -> Option<&Realm> {
+        match &self.pattern {
+            RealmPattern::Exact(realm) => Some(realm),
+            RealmPattern::Suffix(_) | RealmPattern::Any => None,
+        }
+    }
+
+    /// How its KDCs are looked up, if they are.
+    #[must_use]
+    pub fn looks_up_kdcs(&self) -> Option<&Discover> {
+        match &self.direct.as_ref()?.kdcs {
+            Kdcs::Listed(_) => None,
+            Kdcs::Discovered(discover) => Some(discover),
+        }
+    }
+
+    /// How its proxies are looked up, if they are.
+    #[must_use]
+    pub fn looks_up_proxies(&self) -> Option<&Arc<ProxyDiscovery>> {
+        match &self.proxies {
+            Proxies::Listed(_) => None,
+            Proxies::Discovered(discovery) => Some(discovery),
+        }
+    }
 }
 
 impl RealmPattern {

@@ -1,11 +1,17 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
 mod directory;
+mod due;
+mod finder;
+mod memory;
 #[cfg(target_os = "linux")]
 mod roaming;
+mod search;
+mod ways;
 
 use std::sync::Arc;
 
+use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey};
@@ -88,11 +94,11 @@ pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>,
 pub struct Relay {
     /// The room that answers.
     pub exchange: Arc<Exchange>,
+    known: Known<Directory>,
     /// Where the KDC service listens, as text.
     pub kdc: String,
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
-    directory: Directory,
     tasks: Tasks,
 }
 
@@ -102,8 +108,8 @@ impl Relay {
     /// # Errors
     /// Certificates that TLS cannot use.
     pub fn start(config: &Config, listeners: Vec<Listener>) -> Result<Self, Failure> {
-        let mut directory = Directory::default();
-        let exchange = Exchange::new(directory.routing(config)?, config.listen.max_in_flight);
+        let known = Known::new(Directory::new(config)?, config.listen.max_in_flight)?;
+        let exchange = Arc::clone(&known.exchange);
         let tasks = Tasks::default();
         let kdc = listen::addresses(&listeners, Service::Kdc);
         let kpasswd = listen::addresses(&listeners, Service::Kpasswd);
@@ -118,18 +124,20 @@ impl Relay {
             exchange,
             kdc,
             kpasswd,
-            directory,
+            known,
             tasks,
         })
     }
 
     /// Reads the configuration anew; one that cannot work is told, and the old one stays.
     fn reload(&mut self, sources: &Sources, listen: &mut Listen) {
-        let routing =
-            Config::load(sources).and_then(|config| Ok((self.directory.routing(&config)?, config)));
-        match routing {
-            Ok((routing, config)) => {
-                self.exchange.reroute(routing);
+        let loaded = Config::load(sources).and_then(|config| {
+            self.known.directory().configure(&config)?;
+            Ok(config)
+        });
+        match loaded {
+            Ok(config) => {
+                self.known.reroute();
                 tracing::info!("configuration read again");
                 warn_of(&config);
                 if config.listen != *listen {

@@ -11,7 +11,9 @@ use url::Url;
 
 use super::body::{FlaggedBody, Sent};
 use super::fault::{Fault, OVERSIZED, Unsent};
+use super::kdc::Permitted;
 use super::link::{Connection, Lease, Links};
+use super::names::Names;
 use super::out::{Carrier, Out, Via};
 use super::refusal::{self, Server};
 use super::tls::{Asked, ClientTls};
@@ -56,13 +58,15 @@ struct Asking {
 }
 
 impl KdcProxy {
-    /// A proxy at `url`, spoken to with `tls` as `out` says; nothing is connected yet.
+    /// A proxy at `url`, spoken to with `tls` as `out` says; nothing is connected yet. `permitted` says which addresses its
+    /// name may lead to.
     #[must_use]
-    pub fn new(url: Url, tls: ClientTls, out: &Out) -> Self {
+    pub fn new(url: Url, tls: ClientTls, out: &Out, permitted: Permitted) -> Self {
+        let names = Names::to(url.host_str().unwrap_or_default(), permitted);
         Self {
             name: url.origin().ascii_serialization(),
             url,
-            links: Links::new(tls.config, out.via.clone()),
+            links: Links::new(tls.config, out.via.clone(), names),
             via: out.via.clone(),
             carrier: Carrier::new(&out.shown),
             asked: tls.asked,

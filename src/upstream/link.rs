@@ -102,10 +102,10 @@ impl IdlePatience {
 }
 
 impl Links {
-    pub(super) fn new(tls: ClientConfig, via: Via) -> Self {
+    pub(super) fn new(tls: ClientConfig, via: Via, names: Names) -> Self {
         Self {
             tls,
-            names: Arc::default(),
+            names: Arc::new(names),
             via,
             kept: Mutex::default(),
         }

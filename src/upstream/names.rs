@@ -11,9 +11,24 @@ use super::kdc::{Permitted, Reach};
 
 /// The names so far: as many as one configured way has. What they stand for outlasts a name server that is silent.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<HashMap<String, Arc<Addresses>>>);
+pub(super) struct Names {
+    so_far: Mutex<HashMap<String, Arc<Addresses>>>,
+    /// The KDC proxy's own name.
+    own: String,
+    /// Which addresses that may lead to. An HTTP proxy on the way was named by an administrator.
+    permitted: Permitted,
+}
 
 impl Names {
+    /// Those on the way to the KDC proxy that is called `own`.
+    pub(super) fn to(own: &str, permitted: Permitted) -> Self {
+        Self {
+            so_far: Mutex::default(),
+            own: own.to_owned(),
+            permitted,
+        }
+    }
+
     /// This address was reached: among the others of its name it comes first.
     pub(super) fn prefer(&self, address: IpAddr) {
         self.each(|addresses| addresses.prefer(address));
@@ -37,14 +52,18 @@ impl Names {
         let mut names = self.lock();
         let known = names.entry(name.to_owned()).or_insert_with(|| {
             // The port is reqwest's to add.
-            let name = format!("{name}:0");
-            Arc::new(Addresses::new(name, Permitted::Any, Reach::Always))
+            let address = format!("{name}:0");
+            let permitted = match name == self.own {
+                true => self.permitted.clone(),
+                false => Permitted::Any,
+            };
+            Arc::new(Addresses::new(address, permitted, Reach::Always))
         });
         Arc::clone(known)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Addresses>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

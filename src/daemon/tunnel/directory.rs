@@ -1,171 +1,196 @@
-//! The ways out that the configuration knows, and the routes to them.
+//! What is configured and what DNS said, and the routes that follow from both.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use url::Url;
-
-use crate::config::{CaFile, Config, Direct, Kdcs, Order, ProxyUrl, RealmEntry};
-use crate::daemon::upstreams::{Gathering, InUse};
+use super::finder::{Finder, Searches};
+use super::memory::{self, Memory};
+use super::search::{Answer, Search, Wanted};
+use super::ways::{InDns, Key, Ways};
+use crate::config::{Config, OnFailure, ProxyUrl, RealmEntry};
+use crate::daemon::discovery::{self, Known, Said};
+use crate::daemon::upstreams::InUse;
 use crate::exchange::Routing;
-use crate::failure::{Exit, Failure};
-use crate::route::{RealmPattern, Route, Routes, UpstreamId};
-use crate::upstream::Upstream;
-use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
-use crate::upstream::kkdcp::KdcProxy;
-use crate::upstream::out::Out;
+use crate::failure::Failure;
+use crate::route::Routes;
+use crate::upstream::dns::Target;
 use crate::upstream::tls::SystemRoots;
-use crate::wire::{ByService, Service};
+use crate::wire::{Realm, RealmKey};
 
-/// Requests under way to one KDC at once.
-const MAX_IN_FLIGHT: usize = 128;
-
-/// What makes two ways out one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Proxy(ProxyKey),
-    Kdc(Terms),
+/// Every upstream in use stands here, so that new routes keep the connections to those that stay.
+#[derive(Debug)]
+pub(super) struct Directory {
+    realms: Vec<RealmEntry>,
+    default_on_failure: OnFailure,
+    roots: Option<SystemRoots>,
+    in_use: InUse<Key>,
+    kdcs: Said<Target>,
+    proxies: Said<ProxyUrl>,
+    searches: HashMap<RealmKey, Searches>,
+    memory: Arc<Memory>,
 }
-
-/// What makes two proxies one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ProxyKey {
-    url: Url,
-    ca: Option<Arc<CaFile>>,
-    roots: SystemRoots,
-    out: Arc<Out>,
-}
-
-/// Every upstream in use, so that new routes keep the connections to those that stay.
-#[derive(Debug, Default)]
-pub(super) struct Directory(InUse<Key>);
 
 impl Directory {
-    /// The routes and upstreams that `config` asks for.
+    /// What `config` asks for, and what is remembered of what DNS said before this start.
     ///
     /// # Errors
-    /// Certificates that TLS cannot use; those of before are still in use then.
-    pub(super) fn routing(&mut self, config: &Config) -> Result<Routing, Failure> {
-        let (routes, upstreams) = self.0.renew(|upstreams| {
-            let mut list = List {
-                upstreams,
-                roots: None,
-            };
-            let mut routes = Routes::default();
-            for entry in &config.realms {
-                routes.add(&entry.pattern, &entry.aliases, list.route(entry)?);
-            }
-            Ok(routes)
-        })?;
-        Ok(Routing::new(routes, upstreams, config.default_on_failure))
+    /// Certificates that TLS cannot use.
+    pub(super) fn new(config: &Config) -> Result<Self, Failure> {
+        let mut directory = Self {
+            realms: Vec::new(),
+            default_on_failure: OnFailure::default(),
+            roots: None,
+            in_use: InUse::default(),
+            kdcs: Said::default(),
+            proxies: Said::default(),
+            searches: HashMap::new(),
+            memory: Arc::default(),
+        };
+        directory.configure(config)?;
+        Ok(directory)
     }
-}
 
-/// The ways out so far.
-struct List<'a, 'b> {
-    upstreams: &'a mut Gathering<'b, Key>,
-    /// Read when the first proxy wants them.
-    roots: Option<SystemRoots>,
-}
-
-impl List<'_, '_> {
-    fn route(&mut self, entry: &RealmEntry) -> Result<Route, Failure> {
-        let proxies = entry
-            .proxies
-            .listed()
-            .iter()
-            .map(|proxy| self.proxy(proxy, entry));
-        let proxies: Vec<_> = proxies.collect::<Result<_, _>>()?;
-        let mut upstreams = ByService::both(proxies);
-        let mut direct = Vec::new();
-        if let Some(Direct { order, kdcs }) = &entry.direct {
-            for service in [Service::Kdc, Service::Kpasswd] {
-                let kdcs = self.kdcs(kdcs, service)?;
-                let upstreams = upstreams.get_mut(service);
-                match order {
-                    Order::Prefer => drop(upstreams.splice(..0, kdcs.iter().copied())),
-                    Order::Fallback => upstreams.extend(&kdcs),
-                }
-                direct.extend(kdcs);
-            }
+    /// Takes another configuration. What DNS said still holds, and is looked up anew when a request comes.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use; the configuration of before holds then.
+    pub(super) fn configure(&mut self, config: &Config) -> Result<(), Failure> {
+        let before = std::mem::replace(&mut self.realms, config.realms.clone());
+        // They are read once for each configuration.
+        let roots = self.roots.take();
+        if let Err(failure) = self.routes() {
+            (self.realms, self.roots) = (before, roots);
+            return Err(failure);
         }
-        Ok(Route {
-            upstreams: ByService {
-                kdc: Some(upstreams.kdc),
-                kpasswd: Some(upstreams.kpasswd),
-            },
-            primary: Vec::new(),
-            direct,
-            target_domain: target_domain(entry),
-            dclocator_hint: entry.dclocator_hint,
-            deadline: entry.deadline,
-            on_failure: entry.on_failure,
-            silence_is_illness: true,
-            races: true,
+        self.default_on_failure = config.default_on_failure;
+        self.recall();
+        self.search_anew();
+        Ok(())
+    }
+
+    /// Forgets what is not looked up any more, and remembers what was found before this start.
+    fn recall(&mut self) {
+        let realms = &self.realms;
+        let entry = |key: &RealmKey| {
+            let is = |entry: &&RealmEntry| entry.realm().is_some_and(|realm| realm.key() == *key);
+            realms.iter().find(is)
+        };
+        self.kdcs
+            .retain(|key| entry(key).is_some_and(|entry| entry.looks_up_kdcs().is_some()));
+        self.proxies
+            .retain(|key| entry(key).is_some_and(|entry| entry.looks_up_proxies().is_some()));
+        let lacking = realms.iter().filter_map(|entry| {
+            let (realm, discovery) = (entry.realm()?, entry.looks_up_proxies()?);
+            let is_lacking = self.proxies.of(&realm.key()).is_none();
+            is_lacking.then(|| (realm.clone(), discovery.allowed().clone()))
+        });
+        let lacking: Vec<_> = lacking.collect();
+        if lacking.is_empty() {
+            return;
+        }
+        for (realm, found) in self.memory.recall(&lacking) {
+            self.proxies.learn(realm, found);
+        }
+    }
+
+    fn search_anew(&mut self) {
+        let searches = self.realms.iter().filter_map(|entry| {
+            let key = entry.realm()?.key();
+            Some((key.clone(), self.searches_for(entry)?))
+        });
+        self.searches = searches.collect();
+    }
+
+    fn searches_for(&self, entry: &RealmEntry) -> Option<Searches> {
+        let realm = entry.realm()?;
+        let search = |wanted, found| Arc::new(Search::new(realm.clone(), wanted, found));
+        let kdcs = entry.looks_up_kdcs().map(|discover| {
+            let found = self.kdcs.knows(&realm.key());
+            search(Wanted::Kdcs(discover.discovery.clone()), found)
+        });
+        let proxies = entry.looks_up_proxies().map(|discovery| {
+            let found = self.proxies.knows(&realm.key());
+            search(Wanted::Proxies(Arc::clone(discovery)), found)
+        });
+        let lists_kdcs = entry.direct.is_some() && kdcs.is_none();
+        (kdcs.is_some() || proxies.is_some()).then_some(Searches {
+            kdcs,
+            proxies,
+            lists_kdcs,
         })
     }
 
-    fn proxy(&mut self, proxy: &ProxyUrl, entry: &RealmEntry) -> Result<UpstreamId, Failure> {
-        let key = ProxyKey {
-            url: proxy.as_url().clone(),
-            ca: entry.ca.clone(),
-            roots: self.roots.get_or_insert_with(SystemRoots::load).clone(),
-            out: Arc::clone(&entry.out),
-        };
-        self.upstreams.id(Key::Proxy(key), Key::upstream)
-    }
-
-    /// Those that an administrator has named.
-    fn kdcs(&mut self, kdcs: &Kdcs, service: Service) -> Result<Vec<UpstreamId>, Failure> {
-        let Kdcs::Listed(listed) = kdcs else {
-            return Ok(Vec::new());
-        };
-        let addrs = listed.get(service).iter().flatten();
-        let ids = addrs.map(|addr| self.kdc(addr.to_string(), Permitted::Any));
-        ids.collect()
-    }
-
-    fn kdc(&mut self, name: String, permitted: Permitted) -> Result<UpstreamId, Failure> {
-        let terms = Terms {
-            name,
-            transport: Transport::TcpFirst,
-            max_in_flight: MAX_IN_FLIGHT,
-            permitted,
-            reach: Reach::OnSomeNetworks,
-        };
-        self.upstreams.id(Key::Kdc(terms), Key::upstream)
-    }
-}
-
-impl Key {
-    fn upstream(&self) -> Result<Upstream, Failure> {
-        match self {
-            Self::Proxy(proxy) => proxy.proxy().map(Box::new).map(Upstream::Proxy),
-            Self::Kdc(terms) => Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone())))),
+    /// Takes what DNS says; says whether that is other than before. That it names no proxy is no reason to forget those that
+    /// it named elsewhere: many zones are known to their own networks only.
+    pub(super) fn learn(&mut self, search: &Arc<Search>, answer: &Answer) -> bool {
+        let realm = search.realm().key();
+        let current = self.searches.get(&realm).is_some_and(|searches| {
+            let both = [&searches.kdcs, &searches.proxies];
+            let mut both = both.into_iter().flatten();
+            both.any(|current| Arc::ptr_eq(current, search))
+        });
+        match answer {
+            // The configuration is another one by now.
+            _ if !current => false,
+            Answer::Kdcs(found) => self.kdcs.learn(realm, found.clone()),
+            Answer::Proxies(found) if found.is_empty() && self.proxies.knows(&realm) => false,
+            Answer::Proxies(found) => self.proxies.learn(realm, found.clone()),
         }
     }
-}
 
-impl ProxyKey {
-    fn proxy(&self) -> Result<KdcProxy, Failure> {
+    /// Has the proxies that are known written down for the next start, away from those who wait.
+    pub(super) fn remember(known: &Known<Self>) {
+        let (known, memory) = (known.clone(), Arc::clone(&known.directory().memory));
+        let written = move || memory.write(|| known.directory().found_proxies());
+        drop(tokio::task::spawn_blocking(written));
+    }
+
+    fn found_proxies(&self) -> Vec<memory::Proxies> {
+        let realms = self.realms.iter().filter_map(RealmEntry::realm);
+        let known = realms.filter_map(|realm| {
+            let found = self.proxies.of(&realm.key())?;
+            Some((realm.clone(), [found.kdc.clone(), found.kpasswd.clone()]))
+        });
+        known.collect()
+    }
+
+    fn routes(&mut self) -> Result<Routing, Failure> {
         let Self {
-            url,
-            ca,
+            realms,
             roots,
-            out,
+            kdcs,
+            proxies,
+            ..
         } = self;
-        let extra = ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots.client(extra, out).map_err(|error| {
-            Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
+        let (routes, upstreams) = self.in_use.renew(|upstreams| {
+            let mut ways = Ways { upstreams, roots };
+            let mut routes = Routes::default();
+            for entry in realms.iter() {
+                let key = entry.realm().map(Realm::key);
+                let dns = key.map_or(InDns::default(), |key| InDns {
+                    kdcs: kdcs.of(&key),
+                    proxies: proxies.of(&key),
+                });
+                routes.add(&entry.pattern, &entry.aliases, ways.route(entry, dns)?);
+            }
+            Ok::<_, Failure>(routes)
         })?;
-        Ok(KdcProxy::new(url.clone(), tls, out))
+        Ok(Routing::new(routes, upstreams, self.default_on_failure))
     }
 }
 
-/// What is sent as the target-domain, unless it is the client's spelling: proxies compare with regard to case.
-fn target_domain(entry: &RealmEntry) -> Option<String> {
-    let own = match &entry.pattern {
-        RealmPattern::Exact(realm) => Some(realm.as_str().to_owned()),
-        RealmPattern::Suffix(_) | RealmPattern::Any => None,
-    };
-    entry.target_domain.clone().or(own)
+impl discovery::Directory for Directory {
+    type Error = Failure;
+
+    fn routing(&mut self, own: &Arc<Mutex<Self>>) -> Result<Routing, Failure> {
+        let routing = self.routes()?;
+        if self.searches.is_empty() {
+            return Ok(routing);
+        }
+        let finder = Finder {
+            directory: Arc::clone(own),
+            searches: self.searches.clone(),
+        };
+        Ok(routing.found_by(Arc::new(finder)))
+    }
 }

@@ -1,0 +1,208 @@
+//! What DNS said last of KDC proxies, kept for the next start: that may be where no name server knows.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use crate::config::read::{self, Unreadable};
+use crate::config::state_places;
+use crate::upstream::dns::{Allowed, Found, RETRY};
+use crate::upstream::kkdcp::ProxyUrl;
+use crate::wire::{Realm, RealmKey};
+
+const FILE: &str = "proxies.toml";
+/// What fills more octets was not written here.
+const MAX_FILE: u64 = 1024 * 1024;
+/// As many as a look-up finds.
+const MAX_PROXIES: usize = 16;
+
+/// A realm, and its proxies for logins and for passwords.
+pub(super) type Proxies = (Realm, [Vec<ProxyUrl>; 2]);
+
+/// The file, wherever it can be.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Folders, of which the first that will do is used.
+    places: Vec<PathBuf>,
+    /// Whether it was told that nothing can be kept. One writes at a time.
+    told: Mutex<bool>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::at(state_places())
+    }
+}
+
+/// The file's shape. What else stands in it may be a later version's.
+#[derive(Default, Deserialize)]
+struct Written {
+    #[serde(default)]
+    realms: HashMap<String, WrittenRealm>,
+}
+
+#[derive(Default, Deserialize)]
+struct WrittenRealm {
+    #[serde(default)]
+    kdc: Vec<String>,
+    #[serde(default)]
+    kpasswd: Vec<String>,
+}
+
+impl Memory {
+    fn at(places: Vec<PathBuf>) -> Self {
+        Self {
+            places,
+            told: Mutex::new(false),
+        }
+    }
+
+    /// What is known of these realms, as far as it is allowed. The file is as good as anybody's word: what is read is held to
+    /// the rules of what is found, and a file that can't be read is told and left alone.
+    pub(super) fn recall(&self, realms: &[(Realm, Allowed)]) -> Vec<(RealmKey, Found<ProxyUrl>)> {
+        for place in &self.places {
+            let file = place.join(FILE);
+            match read::at_most(&file, MAX_FILE) {
+                Ok(octets) => return recalled(&file, &octets, realms),
+                Err(Unreadable::Missing | Unreadable::Denied { .. }) => {}
+                Err(Unreadable::Other(error)) => {
+                    tell_broken(&file, &error.to_string());
+                    return Vec::new();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Writes `proxies` down. A failure is told once: the next look-up finds them anew.
+    pub(super) fn write(&self, proxies: impl FnOnce() -> Vec<Proxies>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: of two that write the later one knows more.
+        let text = text(&proxies());
+        let mut failed = Vec::new();
+        for place in &self.places {
+            match write(place, &text) {
+                Ok(()) => return,
+                Err(error) => failed.push(format!("{}: {error}", place.display())),
+            }
+        }
+        if !std::mem::replace(&mut *told, true) {
+            let failed = failed.join("; ");
+            tracing::warn!("what was found in DNS can't be kept for the next start: {failed}");
+        }
+    }
+}
+
+fn tell_broken(file: &Path, why: &str) {
+    let file = file.display();
+    tracing::warn!(%file, "what was found in DNS before can't be read and has to be found anew: {why}");
+}
+
+fn recalled(
+    file: &Path,
+    octets: &[u8],
+    realms: &[(Realm, Allowed)],
+) -> Vec<(RealmKey, Found<ProxyUrl>)> {
+    let written: Written = match toml::from_slice(octets) {
+        Ok(written) => written,
+        Err(error) => {
+            tell_broken(file, error.message());
+            return Vec::new();
+        }
+    };
+    let by_key = written.realms.iter().filter_map(|(name, of_realm)| {
+        let realm = Realm::parse(name.as_bytes()).ok()?;
+        Some((realm.key(), of_realm))
+    });
+    let by_key: HashMap<_, _> = by_key.collect();
+    let known = realms.iter().filter_map(|(realm, allowed)| {
+        let of_realm = by_key.get(&realm.key())?;
+        let found = Found {
+            kdc: proxies(&of_realm.kdc, allowed),
+            kpasswd: proxies(&of_realm.kpasswd, allowed),
+            refused: Vec::new(),
+            good_for: RETRY,
+        };
+        (!found.is_empty()).then(|| (realm.key(), found))
+    });
+    known.collect()
+}
+
+fn proxies(written: &[String], allowed: &Allowed) -> Vec<ProxyUrl> {
+    let read = written
+        .iter()
+        .filter_map(|text| ProxyUrl::read(text).ok())
+        .filter(|proxy| allowed.refuses(proxy).is_none());
+    let mut proxies: Vec<ProxyUrl> = Vec::new();
+    for proxy in read.take(MAX_PROXIES) {
+        if !proxies.contains(&proxy) {
+            proxies.push(proxy);
+        }
+    }
+    proxies
+}
+
+fn text(proxies: &[Proxies]) -> String {
+    let mut text = String::from(
+        "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n",
+    );
+    for (realm, [kdc, kpasswd]) in proxies {
+        text.push_str(&format!(
+            "\n[realms.{}]\nkdc = [{}]\nkpasswd = [{}]\n",
+            quoted(realm.as_str()),
+            list(kdc),
+            list(kpasswd)
+        ));
+    }
+    text
+}
+
+fn list(proxies: &[ProxyUrl]) -> String {
+    let quoted = proxies.iter().map(|proxy| quoted(proxy.as_url().as_str()));
+    quoted.collect::<Vec<_>>().join(", ")
+}
+
+/// Neither realms nor URLs hold control characters.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Whole or not at all, and for nobody else to read.
+fn write(place: &Path, text: &str) -> io::Result<()> {
+    make(place)?;
+    let own = place.join(format!("{FILE}.{}", std::process::id()));
+    // What a process of that id has left.
+    drop(fs::remove_file(&own));
+    let written = create(&own).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&own, place.join(FILE))
+    });
+    if written.is_err() {
+        drop(fs::remove_file(&own));
+    }
+    written
+}
+
+fn make(place: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(place)
+}
+
+fn create(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
+#[cfg(test)]
+mod tests;
