@@ -28,7 +28,10 @@ impl Loopkdc {
         let config = dir.join("loopkdc.toml");
         fs::write(&config, text).unwrap();
         let mut command = Command::new(PROGRAM);
-        command.args(arguments(&config));
+        // What it finds out, it keeps where the test can see it.
+        command
+            .args(arguments(&config))
+            .env("STATE_DIRECTORY", dir.join("state"));
         let process = Process::start("loopkdc run", &mut command, "ready");
         Loopkdc { process, config }
     }

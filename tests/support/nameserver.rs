@@ -14,6 +14,7 @@ const A: u16 = 1;
 const SOA: u16 = 6;
 const AAAA: u16 = 28;
 const SRV: u16 = 33;
+const URI: u16 = 256;
 const NO_SUCH_NAME: u16 = 3;
 
 /// What a name stands for.
@@ -25,6 +26,8 @@ pub(crate) enum Record {
     Aaaa(Ipv6Addr),
     /// A service: priority, port, host.
     Srv(u16, u16, &'static str),
+    /// A URI (RFC 7553): priority, target.
+    Uri(u16, String),
 }
 
 /// Listens by UDP and TCP and never answers.
@@ -78,7 +81,7 @@ impl NameServer {
             let mut query = vec![0; 65536];
             while let Ok((length, peer)) = udp.recv_from(&mut query) {
                 if let Some(answer) = by_udp.answer(&query[..length]) {
-                    udp.send_to(&answer, peer).unwrap();
+                    udp.send_to(&cut(answer), peer).unwrap();
                 }
             }
         });
@@ -107,6 +110,12 @@ impl NameServer {
             .insert(name.to_lowercase(), (ttl, records.to_vec()));
     }
 
+    /// Has it say from now on that there is no such name.
+    pub(crate) fn forgets(&self, name: &str) {
+        let mut zone = self.0.zone.lock().unwrap();
+        zone.names.remove(&name.to_lowercase());
+    }
+
     /// Has it never answer about names with this end.
     pub(crate) fn is_silent_about(&self, end: &str) {
         self.0.zone.lock().unwrap().silent.push(end.to_lowercase());
@@ -120,6 +129,29 @@ impl NameServer {
     /// The names asked for so far, as they were spelled.
     pub(crate) fn queries(&self) -> Vec<String> {
         self.0.queries.lock().unwrap().clone()
+    }
+
+    /// Has it answer about all names again.
+    pub(crate) fn speaks_again(&self) {
+        self.0.zone.lock().unwrap().silent.clear();
+    }
+
+    /// How often names that contain `word` were asked for so far.
+    pub(crate) fn count(&self, word: &str) -> usize {
+        let queries = self.queries();
+        queries.iter().filter(|name| name.contains(word)).count()
+    }
+
+    /// Fails the test if names that contain `word` are asked for more than `count` times within this time.
+    #[track_caller]
+    pub(crate) fn rests(&self, word: &str, count: usize, within: Duration) {
+        let has = |queries: &mut Vec<String>| {
+            queries.iter().filter(|name| name.contains(word)).count() <= count
+        };
+        let queries = self.0.queries.lock().unwrap();
+        let waited = self.0.news.wait_timeout_while(queries, within, has);
+        let (queries, in_time) = waited.unwrap();
+        assert!(in_time.timed_out(), "{word} more than {count}: {queries:?}");
     }
 
     /// Waits until names that contain `word` were asked for `count` times.
@@ -170,9 +202,25 @@ impl Record {
                 let numbers = [*priority, 0, *port].map(u16::to_be_bytes).concat();
                 Some(record(SRV, ttl, &[numbers, labels(host)].concat()))
             }
+            Record::Uri(priority, target) if kind == URI => {
+                let numbers = [*priority, 0].map(u16::to_be_bytes).concat();
+                Some(record(URI, ttl, &[&numbers, target.as_bytes()].concat()))
+            }
             _ => None,
         }
     }
+}
+
+/// An answer for UDP: of what is too long there is only said that it is (RFC 1035 4.2.1, RFC 6891 6.2.5).
+fn cut(mut answer: Vec<u8>) -> Vec<u8> {
+    const MOST: usize = 1232;
+    if answer.len() > MOST {
+        let (_, end) = question(&answer);
+        answer.truncate(end + 4);
+        answer[2] |= 0x02;
+        answer[6..12].fill(0);
+    }
+    answer
 }
 
 /// A response, recursion desired and available.

@@ -1,0 +1,85 @@
+//! What was found, for the next start.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::scene::{FIRST, LONG, LOOPBACK, Scene, change_network};
+use crate::support::netns::isolated;
+
+const SOON: Duration = Duration::from_secs(1);
+
+fn discover() -> String {
+    format!("proxies = \"discover\"\n{LOOPBACK}")
+}
+
+/// Starts the program where DNS names the proxy, has it find it, and ends it.
+fn found_before(scene: &Scene) {
+    scene.lead(LONG, &[(10, "https://proxy.test")]);
+    let mut loopkdc = scene.loopkdc(&discover());
+    scene.kinit().succeeds();
+    loopkdc.process.wait_for("found in DNS");
+    assert!(loopkdc.process.terminate().success());
+    let memory = fs::read_to_string(scene.memory()).unwrap();
+    assert!(
+        memory.contains("\"https://proxy.test/KdcProxy\""),
+        "{memory}"
+    );
+}
+
+/// Where name servers are silent about the zone, and where they know nothing of it.
+#[test]
+fn the_next_start_needs_no_zone() {
+    isolated(|| {
+        let scene = Scene::new();
+        let proxy = scene.proxy("proxy.test", FIRST);
+        found_before(&scene);
+        scene.names.is_silent_about("example.com");
+        let mut loopkdc = scene.loopkdc(&discover());
+        let kinit = scene.kinit().succeeds();
+        kinit.within(SOON);
+        proxy.was_asked(4);
+        loopkdc.process.terminate();
+
+        scene.names.speaks_again();
+        scene.names.forgets("_kerberos.EXAMPLE.COM");
+        let loopkdc = scene.loopkdc(&discover());
+        scene.kinit().succeeds();
+        scene
+            .names
+            .was_asked("_kerberos.EXAMPLE.COM", 3, Duration::from_secs(20));
+        change_network(&loopkdc);
+        scene.kinit().succeeds();
+        proxy.was_asked(8);
+        let memory = fs::read_to_string(scene.memory()).unwrap();
+        assert!(
+            memory.contains("\"https://proxy.test/KdcProxy\""),
+            "{memory}"
+        );
+    });
+}
+
+#[test]
+fn a_broken_file_is_told_and_replaced() {
+    isolated(|| {
+        let scene = Scene::new();
+        let _proxy = scene.proxy("proxy.test", FIRST);
+        fs::create_dir(scene.memory().parent().unwrap()).unwrap();
+        fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
+        found_before(&scene);
+    });
+}
+
+/// The folder is read-only, or no folder: what is found is used all the same.
+#[test]
+fn nowhere_to_keep_it_is_told_and_no_fault() {
+    isolated(|| {
+        let scene = Scene::new();
+        let _proxy = scene.proxy("proxy.test", FIRST);
+        fs::write(scene.memory().parent().unwrap(), "").unwrap();
+        scene.lead(LONG, &[(10, "https://proxy.test")]);
+        let loopkdc = scene.loopkdc(&discover());
+        scene.kinit().succeeds();
+        let told = "what was found in DNS can't be kept for the next start";
+        loopkdc.process.wait_for(told);
+    });
+}
