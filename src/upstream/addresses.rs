@@ -18,8 +18,6 @@ const KNOWN: Duration = Duration::from_secs(30);
 const HUNG: Duration = Duration::from_secs(3);
 
 impl Reach {
-    /// A look-up that takes longer may hang at name servers that are gone by now, and is no longer joined.
-    const HUNG: Duration = Duration::from_secs(3);
     /// A name server that does not answer within this time holds up nobody who knows an address.
     fn name_patience(self) -> Duration {
         Duration::from_millis(match self {
