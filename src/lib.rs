@@ -20,8 +20,10 @@
 //! | [`answer`] | what goes back up: the reply, or a verdict that says why there is none |
 //! | [`listen`] | the verdict is worded for UDP, for a stream, for kpasswd and as a status of HTTP |
 //!
-//! Beside the walk, [`upstream::dns`] finds the KDCs of realms that the configuration declares and says to look up. No
-//! request comes by there, so none can cause a query.
+//! Beside the walk, [`upstream::dns`] finds the KDCs and the KDC proxies of realms that the configuration declares and says
+//! to look up. A gateway looks up again and again; no request comes by there. A tunnel looks up when a request has come
+//! ([`exchange::Finder`]), for an idle laptop must not wake, and then the realm's own name as the configuration has it: no
+//! other name can be asked for, whatever a client says.
 //!
 //! Where a laptop is, [`network`] says: the kernel tells of links, addresses and routes that come and go, and two of its
 //! clocks, compared at each request, of sleep. Either has the exchange begin anew: kept connections are dropped, marks and
