@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loopkdc::wire::{KerberosMessage, Resend, Service};
+
 use crate::bounds::SLACK;
 use crate::scene::Scene;
 use crate::support::client::Running;
@@ -140,10 +142,34 @@ impl Scene {
         meter.read(self)
     }
 
+    /// Fails the test if a request that must not be sent twice was: to the servers, or to a proxy that hid it from them, as
+    /// not all proxies do.
+    #[track_caller]
+    pub(crate) fn sent_nothing_twice(&self) {
+        for (request, count) in self.recorder.seen() {
+            assert!(count == 1 || !must_go_once(&request), "sent {count} times");
+        }
+        for proxy in &self.proxies {
+            let log = proxy.process.log();
+            let tries = [" kind=kpasswd ", " error=24 ", " error=- "];
+            let of_once = |line: &&str| tries.iter().any(|part| line.contains(part));
+            let mut copies = log.lines().filter(|line| line.contains(" kdc=lookaside "));
+            assert_eq!(copies.find(of_once), None);
+        }
+    }
+
     /// A user has typed his password.
     pub(crate) fn begins_to_log_in(&self) -> Running {
         let mut kinit = self.begins("kinit user@EXAMPLE.COM");
         kinit.is_told(&[PASSWORD]);
         kinit
     }
+}
+
+/// Whether a second copy of this could do harm.
+pub(crate) fn must_go_once(request: &[u8]) -> bool {
+    [Service::Kdc, Service::Kpasswd].into_iter().any(|service| {
+        let message = KerberosMessage::parse(service, request.to_vec().into());
+        message.is_ok_and(|message| message.resend() == Resend::Once)
+    })
 }

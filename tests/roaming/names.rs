@@ -68,6 +68,9 @@ fn ipv6_ends_under_a_kept_connection() {
         let mut scene = Plan::default().open();
         scene.says_addresses(Site::both_families);
         scene.drops_ipv4();
+        // The first packet of IPv6 waits for its neighbour.
+        scene.logs_in();
+        scene.forgets();
         let cold = scene.logs_in();
         scene.drops_nothing();
         let after = scene.logs_in_after(|scene| scene.drops_ipv6());

@@ -5,10 +5,9 @@
 
 mod changer;
 
-use loopkdc::wire::{KerberosMessage, Resend, Service};
-
 use self::changer::Changer;
 use crate::bounds::{DEADLINE, SLACK};
+use crate::cost;
 use crate::portal::{PAGE, Voucher};
 use crate::scene::{Plan, Scene};
 use crate::support::client::{Outcome, Running};
@@ -80,7 +79,7 @@ fn proof(fault: Fault) {
     (fault.before)(&mut scene);
     // What the servers have done and the laptop has not heard of when the fault strikes.
     let [mut changer, mut later] = [0, 1].map(|which| Changer::begins(&scene, CHANGERS[which]));
-    scene.recorder.hold_answers(must_go_once);
+    scene.recorder.hold_answers(cost::must_go_once);
     let guess = guesses(&scene, GUESSERS[0]);
     changer.chooses();
     scene.recorder.holds(2);
@@ -108,7 +107,7 @@ fn proof(fault: Fault) {
     );
     later.knows(&scene, fault.tells);
     changed_after.knows(&scene, &[Some(true)]);
-    nothing_was_sent_twice(&scene);
+    scene.sent_nothing_twice();
 }
 
 fn guesses(scene: &Scene, name: &str) -> Running {
@@ -136,26 +135,6 @@ fn nobody_is_locked_out(scene: &Scene, fault: &Fault, guesses: [Outcome; 3]) {
     } else {
         meanwhile.fails_with(UNREACHABLE);
         assert!(failed[1] <= 1, "{} failed attempts", failed[1]);
-    }
-}
-
-fn must_go_once(request: &[u8]) -> bool {
-    [Service::Kdc, Service::Kpasswd].into_iter().any(|service| {
-        let message = KerberosMessage::parse(service, request.to_vec().into());
-        message.is_ok_and(|message| message.resend() == Resend::Once)
-    })
-}
-
-/// Neither to the servers, nor to a proxy that hid it from them: not all proxies do.
-fn nothing_was_sent_twice(scene: &Scene) {
-    for (request, count) in scene.recorder.seen() {
-        assert!(count == 1 || !must_go_once(&request), "sent {count} times");
-    }
-    for proxy in &scene.proxies {
-        let log = proxy.process.log();
-        let of_once = |line: &&str| line.contains("kind=kpasswd") || line.contains("error=24");
-        let mut copies = log.lines().filter(|line| line.contains("kdc=lookaside"));
-        assert_eq!(copies.find(of_once), None);
     }
 }
 

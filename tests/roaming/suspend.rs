@@ -36,7 +36,7 @@ fn during_an_exchange() {
             cold,
         );
         after.is_within(cold.took);
-        assert_eq!(after.requests, 2);
-        assert_eq!(after.posts, 3, "the lost one again, the password once");
+        assert!(after.posts > after.requests, "the lost one goes again");
+        scene.sent_nothing_twice();
     });
 }
