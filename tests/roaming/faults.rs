@@ -1,6 +1,7 @@
 //! What can happen to a network, and how it ends.
 
 use crate::scene::Scene;
+use crate::topology::NAME_SERVER;
 
 impl Scene {
     /// Lets the router drop what matches one of these rules, until [`Scene::drops_nothing`].
@@ -65,12 +66,12 @@ impl Scene {
         self.drops(&["iifname line", "oifname line"]);
     }
 
-    /// Nothing but the router itself is reached.
+    /// Nothing is reached but the router itself and, as with most portals, the name server.
     pub(crate) fn drops_what_leaves_home(&self) {
-        self.drops(&[
-            "iifname home ip daddr != 10.1.0.1",
-            "oifname home ip saddr != 10.1.0.1",
-        ]);
+        let reached = format!("{{ 10.1.0.1, {NAME_SERVER} }}");
+        let out = format!("iifname home ip daddr != {reached}");
+        let back = format!("oifname home ip saddr != {reached}");
+        self.drops(&[&out, &back]);
     }
 
     /// The laptop's cable is pulled.
