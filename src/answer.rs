@@ -61,6 +61,8 @@ pub enum Cause {
     Barred(Bar),
     /// What the last upstream asked wants to be shown could not be had.
     NothingToShow,
+    /// It is a ticket that would have to come through that upstream.
+    Loop,
     /// The last upstream asked wants to be shown something.
     Wants(Credential),
     /// The last upstream asked refused the request with HTTP 403 ([MS-KKDCP] 3.1.5.3).
@@ -86,6 +88,7 @@ impl From<&Fault> for Cause {
             Fault::NotSent(Unsent::Untrusted(_)) => Self::Untrusted,
             Fault::NotSent(Unsent::Barred { bar, .. }) => Self::Barred(*bar),
             Fault::NotSent(Unsent::NothingToShow(_)) => Self::NothingToShow,
+            Fault::NotSent(Unsent::Loop) => Self::Loop,
             Fault::NotSent(_) => Self::Unreachable,
             Fault::Stale | Fault::Dropped | Fault::Unanswered | Fault::Silent | Fault::Repeat => {
                 Self::Unanswered
@@ -136,6 +139,9 @@ impl Verdict {
             }
             Cause::NothingToShow => format!(
                 "loopkdc: what the KDC proxy for realm {realm} wants to be shown cannot be had; the log says why"
+            ),
+            Cause::Loop => format!(
+                "loopkdc: the ticket for the KDC proxy of realm {realm} would have to come through it: that takes another entry in [realms], or a KDC in krb5.conf"
             ),
             Cause::Wants(credential) => {
                 let what = wanted(credential);
@@ -208,7 +214,7 @@ fn wanted(credential: Credential) -> &'static str {
 mod tests {
     use super::*;
 
-    const CAUSES: [Cause; 22] = [
+    const CAUSES: [Cause; 23] = [
         Cause::NoUpstream,
         Cause::NotOffered,
         Cause::Unreachable,
@@ -218,6 +224,7 @@ mod tests {
         Cause::Barred(Bar::OtherPassword),
         Cause::Barred(Bar::Refused),
         Cause::NothingToShow,
+        Cause::Loop,
         Cause::Wants(Credential::Ticket),
         Cause::Wants(Credential::OtherTicket),
         Cause::Wants(Credential::Token),
@@ -263,6 +270,7 @@ mod tests {
                 Fault::NotSent(Unsent::NothingToShow(String::new())),
                 Cause::NothingToShow,
             ),
+            (Fault::NotSent(Unsent::Loop), Cause::Loop),
             (Fault::Uncertified, Cause::Wants(Credential::Certificate)),
             (
                 Fault::Wants(Credential::Ticket),

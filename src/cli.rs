@@ -41,6 +41,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Make a configuration of a krb5.conf or of Windows' list of KDC proxies
     Import(ImportArgs),
+    /// Ask the GSSAPI library for tokens: of use to `run` alone
+    #[cfg(feature = "negotiate")]
+    #[command(hide = true)]
+    Gssapi(GssapiArgs),
 }
 
 /// `loopkdc run`.
@@ -107,6 +111,16 @@ pub struct ImportArgs {
     /// A krb5.conf, a registry export (.reg), or lines of a realm and <https … />
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// `loopkdc gssapi`.
+#[cfg(feature = "negotiate")]
+#[derive(Debug, Args)]
+pub struct GssapiArgs {
+    /// The service that tokens are for, HTTP@HOST
+    pub service: String,
+    /// Whose tickets they are of
+    pub principal: Option<String>,
 }
 
 /// How much to write to stderr.

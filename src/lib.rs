@@ -110,6 +110,8 @@ pub mod counters;
 pub mod daemon;
 pub mod exchange;
 pub mod failure;
+#[cfg(feature = "negotiate")]
+pub mod gssapi;
 pub mod import;
 pub mod listen;
 pub mod logging;

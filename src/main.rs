@@ -24,6 +24,8 @@ fn command(command: &Command) -> Result<(), Failure> {
         Command::Gateway(args) => gateway(args),
         Command::Check(args) => check(args),
         Command::Import(ImportArgs { file }) => import::import(file),
+        #[cfg(feature = "negotiate")]
+        Command::Gssapi(args) => loopkdc::gssapi::serve(&args.service, args.principal.as_deref()),
     }
 }
 

@@ -148,13 +148,16 @@ fn out(f: &mut fmt::Formatter<'_>, out: &Out) -> fmt::Result {
     if !names.is_empty() {
         writeln!(f, "  headers: {}", names.join(", "))?;
     }
-    for (what, file) in [
-        ("headers", &out.shown.headers_file),
-        ("bearer token", &out.shown.bearer_token_file),
-    ] {
-        if let Some(file) = file {
-            writeln!(f, "  {what} as {} has it when it is sent", file.display())?;
-        }
+    if let Some(file) = &out.shown.headers_file {
+        let file = file.display();
+        writeln!(f, "  headers as {file} has them when they are sent")?;
+    }
+    if let Some(file) = &out.shown.bearer_token_file {
+        let file = file.display();
+        writeln!(f, "  bearer token as {file} has it when it is sent")?;
+    }
+    if let Some(negotiate) = &out.negotiate {
+        writeln!(f, "  Negotiate: {negotiate}")?;
     }
     for pin in &out.pins {
         writeln!(f, "  pin: {pin}")?;

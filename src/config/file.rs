@@ -77,6 +77,10 @@ pub(super) struct RealmTable {
     pub(super) bearer_token_file: Option<Spanned<String>>,
     pub(super) pins: Option<Spanned<List>>,
     pub(super) min_tls: Option<Spanned<String>>,
+    pub(super) auth: Option<Spanned<String>>,
+    pub(super) keytab: Option<Spanned<String>>,
+    pub(super) ccache: Option<Spanned<String>>,
+    pub(super) negotiate_principal: Option<Spanned<String>>,
     pub(super) any_realm: Option<bool>,
 }
 

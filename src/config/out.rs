@@ -4,6 +4,7 @@ mod files;
 mod forward_proxy;
 mod headers;
 mod identity;
+mod negotiate;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,12 @@ impl<'a> Keys<'a> {
         either(key(self.own), key(self.defaults))
     }
 
+    /// `auth`, if it asks for anything.
+    fn auth(self) -> Option<&'a Spanned<String>> {
+        let auth = self.get(|table| &table.auth);
+        auth.filter(|auth| auth.get_ref() != "none")
+    }
+
     /// `base`: what files are relative to.
     pub(super) fn out(self, base: &Path) -> Result<Out, Broken> {
         let files = Files { base };
@@ -39,6 +46,7 @@ impl<'a> Keys<'a> {
             via: forward_proxy::via(self.get(|table| &table.http_proxy))?,
             identity: identity::identity(self, files)?,
             shown: headers::shown(self, files)?,
+            negotiate: negotiate::negotiate(self, files)?,
             pins: self.get(|table| &table.pins).map_or(Ok(Vec::new()), pins)?,
             min_tls: self
                 .get(|table| &table.min_tls)
@@ -55,6 +63,7 @@ impl<'a> Keys<'a> {
             self.get(|table| &table.client_key_passphrase_file),
             self.get(|table| &table.headers_file),
             self.get(|table| &table.bearer_token_file),
+            self.get(|table| &table.keytab),
         ];
         named
             .into_iter()
@@ -79,6 +88,7 @@ impl<'a> Keys<'a> {
                 "bearer-token-file",
                 self.get(|table| &table.bearer_token_file),
             ),
+            ("tickets", self.auth()),
         ];
         for (key, written) in of_this_machine {
             if let Some(written) = written {
@@ -118,11 +128,12 @@ impl<'a> Keys<'a> {
                 "bearer-token-file",
                 self.get(|table| &table.bearer_token_file),
             ),
+            ("auth", self.auth()),
         ];
         for (key, written) in secrets {
             if let Some(written) = written {
                 return Err(Broken::new(format!(
-                    "an http:// proxy would be sent what {key} holds in plain text"
+                    "an http:// proxy would be sent in plain text what {key} is to show it"
                 ))
                 .hint("write https:// in proxies")
                 .at(written.span()));

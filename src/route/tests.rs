@@ -51,6 +51,7 @@ fn faults() -> Vec<Fault> {
             why: "403".to_owned(),
         }),
         Fault::NotSent(Unsent::NothingToShow("no file".to_owned())),
+        Fault::NotSent(Unsent::Loop),
         Fault::NotSent(Unsent::HandedBack),
         Fault::NotSent(Unsent::Ended),
         Fault::NotSent(Unsent::TooLong),
@@ -84,6 +85,7 @@ fn faults() -> Vec<Fault> {
                 | Unsent::Untrusted(_)
                 | Unsent::Barred { .. }
                 | Unsent::NothingToShow(_)
+                | Unsent::Loop
                 | Unsent::HandedBack
                 | Unsent::Ended
                 | Unsent::Busy

@@ -63,6 +63,8 @@ pub enum Unsent {
     },
     /// What the upstream wants to be shown could not be had, and why.
     NothingToShow(String),
+    /// The ticket that it wants to be shown would have to come through it.
+    Loop,
     /// It fits into no datagram, and there is no other way: says nothing about the upstream.
     TooLong,
     /// A living connection handed the request back before its body was asked for.
@@ -180,6 +182,9 @@ impl fmt::Display for Unsent {
             Self::NothingToShow(why) => {
                 write!(f, "what it wants to be shown cannot be had: {why}")
             }
+            Self::Loop => f.write_str(
+                "the ticket that it wants to be shown would have to come through it: let that come by another entry of [realms], or by a KDC in krb5.conf",
+            ),
             Self::TooLong => f.write_str("too long for a datagram, and TCP is refused"),
             Self::HandedBack => f.write_str("the connection closed before the request was sent"),
             Self::Ended => f.write_str("a kept connection had ended before the request was sent"),

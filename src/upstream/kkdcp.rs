@@ -10,17 +10,20 @@ use reqwest::{Body, Response, StatusCode};
 use url::Url;
 
 use super::body::{FlaggedBody, Sent};
-use super::fault::{Fault, OVERSIZED, Unsent};
+use super::fault::{Credential, Fault, OVERSIZED, Unsent};
 use super::kdc::Permitted;
 use super::link::{Connection, Lease, Links};
 use super::names::Names;
+use super::negotiate::{self, Conversation, Heard, Negotiator};
 use super::out::{Carrier, Out, Via};
-use super::refusal::{self, Server};
+use super::refusal::{self, Server, Shown};
 use super::tls::{Asked, ClientTls};
-use crate::wire::{MAX_REPLY, Reply, Service, kkdcp};
+use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
 pub use proxy_url::{ProxyUrl, UrlError};
 
+/// How often a proxy may say something before it serves or refuses.
+const MAX_ROUNDS: usize = 4;
 /// What an envelope may add to the largest reply: tags, lengths, an echoed target-domain and hint.
 const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
 
@@ -32,6 +35,7 @@ pub struct KdcProxy {
     links: Links,
     via: Via,
     carrier: Carrier,
+    negotiator: Option<Negotiator>,
     asked: Asked,
     has_certificate: bool,
 }
@@ -39,8 +43,8 @@ pub struct KdcProxy {
 /// One POST to make.
 #[derive(Clone, Debug)]
 pub struct Post {
-    /// The service that was asked: decides what the reply must be.
-    pub service: Service,
+    /// The request inside. Its service decides what the reply must be.
+    pub message: KerberosMessage,
     /// The encoded KDC-PROXY-MESSAGE.
     pub envelope: Bytes,
     /// Over which connection it may go.
@@ -49,12 +53,12 @@ pub struct Post {
     pub sent: Sent,
 }
 
-/// What an answer is read by.
-#[derive(Clone, Copy)]
-struct Asking {
-    service: Service,
-    /// Whether the request showed an Authorization.
-    has_token: bool,
+/// What came of a turn of a conversation.
+enum Turn {
+    /// It is our turn again.
+    Said,
+    /// That was the last one.
+    Answered(Response),
 }
 
 impl KdcProxy {
@@ -62,8 +66,11 @@ impl KdcProxy {
     /// name may lead to.
     #[must_use]
     pub fn new(url: Url, tls: ClientTls, out: &Out, permitted: Permitted) -> Self {
-        let names = Names::to(url.host_str().unwrap_or_default(), permitted);
+        let host = url.host_str().unwrap_or_default();
+        let names = Names::to(host, permitted);
+        let negotiator = out.negotiate.as_ref();
         Self {
+            negotiator: negotiator.map(|whose| Negotiator::new(whose, host)),
             name: url.origin().ascii_serialization(),
             url,
             links: Links::new(tls.config, out.via.clone(), names),
@@ -92,32 +99,92 @@ impl KdcProxy {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
+        let mut conversation = self.begin(&post.message).await.map_err(Fault::NotSent)?;
         let shown = self.carrier.headers().await;
-        let shown = shown.map_err(|why| Fault::NotSent(Unsent::NothingToShow(why)))?;
-        let asking = Asking {
-            service: post.service,
-            has_token: shown.contains_key(AUTHORIZATION),
-        };
+        let mut shown = shown.map_err(|why| Fault::NotSent(Unsent::NothingToShow(why)))?;
         let lease = self.links.lease(post.connection, Instant::now())?;
         if lease.is_kept() {
             post.sent.goes_over_kept();
         }
+        for _ in 0..MAX_ROUNDS {
+            if let Some(conversation) = &conversation {
+                shown.insert(AUTHORIZATION, conversation.token());
+            }
+            let response = self.post(&post, shown.clone(), &lease).await?;
+            let Some(conversation) = &mut conversation else {
+                return self
+                    .receive(response, lease, &post, Shown::of(&shown))
+                    .await;
+            };
+            match self.converse(response, conversation).await? {
+                Turn::Said => {}
+                Turn::Answered(response) => {
+                    return self.receive(response, lease, &post, Shown::Ticket).await;
+                }
+            }
+        }
+        Err(Fault::Wants(Credential::OtherTicket))
+    }
+
+    /// Gets the first token, if tokens are wanted.
+    async fn begin(&self, message: &KerberosMessage) -> Result<Option<Conversation>, Unsent> {
+        match &self.negotiator {
+            Some(negotiator) if negotiator.is_looping(message) => Err(Unsent::Loop),
+            Some(negotiator) => negotiator.begin().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes one POST.
+    async fn post(
+        &self,
+        post: &Post,
+        shown: HeaderMap,
+        lease: &Lease<'_>,
+    ) -> Result<Response, Fault> {
         let request = lease
             .client()
             .post(self.url.clone())
             .headers(shown)
             .header(CONTENT_TYPE, "application/kerberos")
             .body(Body::wrap(FlaggedBody::new(
-                post.envelope,
+                post.envelope.clone(),
                 post.sent.clone(),
             )));
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unheard(&error, &post.sent, &lease))?;
-        let reply = self.receive(response, lease, asking).await?;
-        self.asked.served();
-        Ok(reply)
+        let response = request.send().await;
+        response.map_err(|error| self.unheard(&error, &post.sent, lease))
+    }
+
+    /// Hears the token in the answer, if there is one: before the last the proxy has asked nobody else, so that the request
+    /// is sent again with the next (RFC 4559 4.1), over the connection that the conversation is about.
+    async fn converse(
+        &self,
+        response: Response,
+        conversation: &mut Conversation,
+    ) -> Result<Turn, Fault> {
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        let token = negotiate::token_in(response.headers()).map(str::to_owned);
+        let is_answer = response.status() == StatusCode::OK;
+        let token = match token {
+            Some(token) if is_refused || is_answer => token,
+            _ => return Ok(Turn::Answered(response)),
+        };
+        let heard = conversation.hear(&token).await;
+        if let Err(why) = &heard {
+            tracing::debug!(upstream = self.name, %why, "its token is not understood");
+        }
+        match (heard, is_refused) {
+            // To its end, so that the connection is there for the next.
+            (Ok(Heard::WantsMore), true) => match read(response).await {
+                Ok(_) => Ok(Turn::Said),
+                Err(_) => Err(Fault::Wants(Credential::OtherTicket)),
+            },
+            (_, true) => Err(Fault::Wants(Credential::OtherTicket)),
+            (Ok(Heard::Proven), false) => Ok(Turn::Answered(response)),
+            (Ok(Heard::WantsMore) | Err(_), false) => Err(Fault::NotKerberos(
+                "its answer to a ticket does not prove who it is",
+            )),
+        }
     }
 
     /// Reads the answer, capped before it is buffered, and gives the connection back. One that brought no Kerberos is a
@@ -126,13 +193,14 @@ impl KdcProxy {
         &self,
         response: Response,
         mut lease: Lease<'_>,
-        asking: Asking,
+        post: &Post,
+        shown: Shown,
     ) -> Result<Reply, Fault> {
         lease.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
             lease.reached(address.ip());
         }
-        if let Err(fault) = self.refused(response.status(), response.headers(), asking) {
+        if let Err(fault) = self.refused(response.status(), response.headers(), shown) {
             if !matches!(fault, Fault::NotKerberos(_)) {
                 lease.leave_unread();
             }
@@ -140,22 +208,18 @@ impl KdcProxy {
         }
         let is_page = refusal::is_page(response.headers());
         let body = read(response).await?;
-        let reply = decode(asking.service, &body, is_page)?;
+        let reply = decode(post.message.service(), &body, is_page)?;
         lease.give_back();
+        self.asked.served();
         Ok(reply)
     }
 
     /// What a status other than 200 says.
-    fn refused(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        asking: Asking,
-    ) -> Result<(), Fault> {
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, shown: Shown) -> Result<(), Fault> {
         let server = Server {
             asked: &self.asked,
             has_certificate: self.has_certificate,
-            has_token: asking.has_token,
+            shown,
         };
         match status.as_u16() {
             200 => Ok(()),
@@ -233,3 +297,6 @@ fn keep_alive(headers: &HeaderMap) -> Option<u64> {
     };
     value.split(',').find_map(timeout)
 }
+
+#[cfg(test)]
+mod tests;

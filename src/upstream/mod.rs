@@ -8,6 +8,7 @@ pub mod kdc;
 pub mod kkdcp;
 mod link;
 mod names;
+pub mod negotiate;
 pub mod out;
 mod refusal;
 #[cfg(test)]
@@ -96,7 +97,7 @@ impl Upstream {
                         .into();
                 proxy
                     .send(kkdcp::Post {
-                        service: message.service(),
+                        message,
                         envelope,
                         connection,
                         sent,

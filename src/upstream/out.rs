@@ -11,6 +11,7 @@ use url::Url;
 pub use self::identity::Identity;
 pub(super) use self::shown::Carrier;
 pub use self::shown::{Header, HeaderError, Shown, parse_headers, parse_token};
+use super::negotiate::Negotiate;
 use super::tls::Pin;
 
 /// All that makes two ways to one KDC proxy different ones.
@@ -22,6 +23,8 @@ pub struct Out {
     pub identity: Option<Identity>,
     /// What each request shows.
     pub shown: Shown,
+    /// The tickets that each request shows.
+    pub negotiate: Option<Negotiate>,
     /// Keys of which one must be in the chain of certificates that vouches for the KDC proxy. Empty: any will do.
     pub pins: Vec<Pin>,
     /// The oldest version of TLS that will do.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use rustls::{AlertDescription, CertificateError};
 
 use super::fault::{Bar, Credential, Fault, Unsent};
@@ -19,8 +19,24 @@ pub(super) struct Server<'a> {
     pub(super) asked: &'a Asked,
     /// Whether there is a certificate to show it.
     pub(super) has_certificate: bool,
-    /// Whether it was shown an Authorization.
-    pub(super) has_token: bool,
+    pub(super) shown: Shown,
+}
+
+/// What a request showed as its Authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    Token,
+    Ticket,
+}
+
+impl Shown {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        match headers.contains_key(AUTHORIZATION) {
+            true => Self::Token,
+            false => Self::Nothing,
+        }
+    }
 }
 
 /// What an HTTP status of 400 or above says.
@@ -57,10 +73,11 @@ fn unauthorized(headers: &HeaderMap, server: &Server<'_>) -> Option<Credential> 
         })
     };
     let takes_token = ["bearer", "basic"].iter().any(|scheme| offers(scheme));
-    match server.has_token {
-        true => Some(Credential::OtherToken),
-        false if offers("negotiate") => Some(Credential::Ticket),
-        false => takes_token.then_some(Credential::Token),
+    match server.shown {
+        Shown::Ticket => Some(Credential::OtherTicket),
+        Shown::Token => Some(Credential::OtherToken),
+        Shown::Nothing if offers("negotiate") => Some(Credential::Ticket),
+        Shown::Nothing => takes_token.then_some(Credential::Token),
     }
 }
 

@@ -224,6 +224,17 @@ impl KerberosMessage {
         principal::text(field(body(kdc_req)?, 1)?)
     }
 
+    /// The principal whose ticket a TGS-REQ asks for, without its realm (`sname [3]` of the body, RFC 4120 5.4.1). As
+    /// [`KerberosMessage::client_name`] has it.
+    #[must_use]
+    pub fn service_name(&self) -> Option<String> {
+        if self.kind != Kind::TgsReq {
+            return None;
+        }
+        let (_, kdc_req) = read_kdc_req(&self.bytes)?;
+        principal::text(field(body(kdc_req)?, 3)?)
+    }
+
     /// The encoding of the ticket that a change of a password is made with: the same in copies that a
     /// client builds anew. `None` for other requests.
     pub fn ticket(&self) -> Option<&[u8]> {
@@ -381,6 +392,20 @@ mod tests {
         assert_eq!(name(12, &alice), None);
         assert_eq!(name(10, b"odd"), None);
         assert_eq!(kdc(kdc_req(10, &[], "A")).unwrap().client_name(), None);
+    }
+
+    #[test]
+    fn a_tgs_req_says_whose_ticket_it_asks_for() {
+        let name = |number, sname: &[u8]| {
+            let body = [field(2, &string("A")), field(3, sname)].concat();
+            let bytes = message(number, &[&field(4, &sequence(&[&body]))]);
+            kdc(bytes).unwrap().service_name()
+        };
+        let web = principal(2, &["HTTP", "www.example.com"]);
+        assert_eq!(name(12, &web).as_deref(), Some("HTTP/www.example.com"));
+        assert_eq!(name(10, &web), None);
+        assert_eq!(name(12, b"odd"), None);
+        assert_eq!(kdc(kdc_req(12, &[], "A")).unwrap().service_name(), None);
     }
 
     const ANONYMOUS: &str = "WELLKNOWN:ANONYMOUS";

@@ -8,6 +8,7 @@
 mod finding;
 mod gateway;
 mod import;
+mod out;
 #[cfg(unix)]
 mod permission;
 

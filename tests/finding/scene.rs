@@ -145,7 +145,9 @@ impl HalfUp {
             ip(&format!("link set {end} up"));
         }
         ip("addr add 10.88.0.1/24 dev vpn0");
-        ip(&format!("neigh add {LOST} lladdr 02:00:00:00:00:09 dev vpn0"));
+        ip(&format!(
+            "neigh add {LOST} lladdr 02:00:00:00:00:09 dev vpn0"
+        ));
         HalfUp
     }
 

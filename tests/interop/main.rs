@@ -32,6 +32,7 @@ mod kdcs;
 mod kinit;
 mod kpasswd;
 mod off_network;
+mod out;
 mod passwords;
 mod realms;
 mod recorded;

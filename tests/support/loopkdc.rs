@@ -25,13 +25,23 @@ impl Loopkdc {
 
     /// Starts it with a configuration file of this text.
     pub(crate) fn with_config(dir: &Path, text: &str) -> Loopkdc {
+        Loopkdc::with_environment(dir, text, &[])
+    }
+
+    /// The same with these variables of its environment.
+    pub(crate) fn with_environment(
+        dir: &Path,
+        text: &str,
+        environment: &[(&str, &str)],
+    ) -> Loopkdc {
         let config = dir.join("loopkdc.toml");
         fs::write(&config, text).unwrap();
         let mut command = Command::new(PROGRAM);
         // What it finds out, it keeps where the test can see it.
         command
             .args(arguments(&config))
-            .env("STATE_DIRECTORY", dir.join("state"));
+            .env("STATE_DIRECTORY", dir.join("state"))
+            .envs(environment.iter().copied());
         let process = Process::start("loopkdc run", &mut command, "ready");
         Loopkdc { process, config }
     }

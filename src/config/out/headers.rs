@@ -37,11 +37,14 @@ pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
                     .at(written.span())
             })?;
             all.push(token);
-            one_authorization(&all).map_err(|broken| broken.at(written.span()))?;
             Some(path)
         }
         None => None,
     };
+    let last = keys.auth().or(keys.get(|table| &table.bearer_token_file));
+    if let Some(last) = last {
+        one_authorization(&all, keys.auth().is_some()).map_err(|broken| broken.at(last.span()))?;
+    }
     Ok(Shown {
         headers,
         headers_file,
@@ -63,15 +66,16 @@ fn listed(list: &Spanned<List>) -> Result<Vec<Header>, Broken> {
 }
 
 /// A second one would replace the first.
-fn one_authorization(headers: &[Header]) -> Result<(), Broken> {
+fn one_authorization(headers: &[Header], and_tickets: bool) -> Result<(), Broken> {
     let count = headers
         .iter()
         .filter(|(name, _)| name == AUTHORIZATION)
         .count();
-    if count > 1 {
-        return Err(Broken::new(
-            "the token has no place: a header says Authorization already",
-        ));
+    if count + usize::from(and_tickets) > 1 {
+        return Err(
+            Broken::new("a request has one Authorization, and there are two")
+                .hint("of auth, bearer-token-file and a header Authorization choose one"),
+        );
     }
     Ok(())
 }

@@ -101,6 +101,124 @@ loopkdc: hint: write it like "credential:NAME", and LoadCredential=NAME:FILE in 
 "#;
 }
 
+refused! {
+    tickets_of_another_kind: "[defaults]\nauth = \"kerberos\"\n" => r#"
+loopkdc: error: f.toml:2:8: auth is "negotiate" or "none"
+  |
+2 | auth = "kerberos"
+  |        ^^^^^^^^^^
+"#;
+    tickets_of_nobody: "[defaults]\nauth = \"negotiate\"\n" => r#"
+loopkdc: error: f.toml:2:8: auth = "negotiate" needs tickets to show
+  |
+2 | auth = "negotiate"
+  |        ^^^^^^^^^^^
+loopkdc: hint: name a file of keys, keytab = "FILE", or a credential cache, ccache = "NAME"
+"#;
+    tickets_that_are_not_shown: "[defaults]\nkeytab = \"laptop.keytab\"\n" => r#"
+loopkdc: error: f.toml:2:10: tickets are shown only with auth = "negotiate"
+  |
+2 | keytab = "laptop.keytab"
+  |          ^^^^^^^^^^^^^^^
+"#;
+}
+
+#[cfg(not(feature = "negotiate"))]
+refused! {
+    tickets_without_the_library: "[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
+loopkdc: error: f.toml:2:8: this loopkdc was built without the GSSAPI library
+  |
+2 | auth = "negotiate"
+  |        ^^^^^^^^^^^
+loopkdc: hint: build it with it: cargo build --release --features negotiate
+"#;
+}
+
+#[cfg(feature = "negotiate")]
+refused! {
+    a_keytab_that_is_not_there: "[defaults]\nauth = \"negotiate\"\nkeytab = \"laptop.keytab\"\n" => r#"
+loopkdc: error: f.toml:3:10: keytab /nowhere/laptop.keytab does not exist
+  |
+3 | keytab = "laptop.keytab"
+  |          ^^^^^^^^^^^^^^^
+"#;
+    a_cache_in_the_memory_of_nobody: "[defaults]\nauth = \"negotiate\"\nccache = \"MEMORY:x\"\n" => r#"
+loopkdc: error: f.toml:3:10: a MEMORY: cache is that of another process
+  |
+3 | ccache = "MEMORY:x"
+  |          ^^^^^^^^^^
+loopkdc: hint: with a keytab leave ccache out: tickets are kept in memory then
+"#;
+    a_principal_without_a_realm: "[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\nnegotiate-principal = \"laptop$\"\n" => r#"
+loopkdc: error: f.toml:4:23: a principal has a name and a realm
+  |
+4 | negotiate-principal = "laptop$"
+  |                       ^^^^^^^^^
+loopkdc: hint: write it like "host/laptop.example.com@EXAMPLE.COM"
+"#;
+    two_authorizations: "[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\nheaders = [\"Authorization: Basic eDp5\"]\n" => r#"
+loopkdc: error: f.toml:2:8: a request has one Authorization, and there are two
+  |
+2 | auth = "negotiate"
+  |        ^^^^^^^^^^^
+loopkdc: hint: of auth, bearer-token-file and a header Authorization choose one
+"#;
+    tickets_in_plain_text: "[realms.\"A\"]\nproxies = [\"http://p\"]\nallow-plaintext = true\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
+loopkdc: error: f.toml:4:8: an http:// proxy would be sent in plain text what auth is to show it
+  |
+4 | auth = "negotiate"
+  |        ^^^^^^^^^^^
+loopkdc: hint: write https:// in proxies
+"#;
+    tickets_for_any_realm: "[realms.\"*\"]\nproxies = [\"https://p\"]\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
+loopkdc: error: f.toml:3:8: with realm * any local user could have a realm of their choice asked with this machine's tickets
+  |
+3 | auth = "negotiate"
+  |        ^^^^^^^^^^^
+loopkdc: hint: name the realms, or say any-realm = true if that is meant
+"#;
+}
+
+#[cfg(feature = "negotiate")]
+#[test]
+fn a_realm_shows_the_tickets_that_it_names() {
+    let dir = Dir::new();
+    let entry = [
+        &b"\x05\x02\x00\x00\x00\x2a\x00\x02\x00\x0bEXAMPLE.COM\x00\x04host\x00\x06laptop"[..],
+        &[0; 13],
+    ];
+    fs::write(dir.path().join("laptop.keytab"), entry.concat()).unwrap();
+    let negotiate = |lines: &str| {
+        let entry = dir.realm(&format!("auth = \"negotiate\"\n{lines}"));
+        entry.map(|entry| entry.out.negotiate.clone().unwrap())
+    };
+    let by_keys = negotiate("keytab = \"laptop.keytab\"\n").unwrap();
+    assert_eq!(
+        by_keys.principal.unwrap().to_string(),
+        "host/laptop@EXAMPLE.COM"
+    );
+    assert_eq!(by_keys.keytab.unwrap(), dir.path().join("laptop.keytab"));
+    let other = "keytab = \"laptop.keytab\"\nnegotiate-principal = \"other@EXAMPLE.COM\"\n";
+    let shown = negotiate(other).unwrap_err();
+    assert!(
+        shown.contains("keytab laptop.keytab holds no key of other@EXAMPLE.COM"),
+        "{shown}"
+    );
+    for (written, cache) in [
+        ("KCM:", "KCM:".to_owned()),
+        (
+            "tickets",
+            format!("FILE:{}", dir.path().join("tickets").display()),
+        ),
+    ] {
+        let by_cache = negotiate(&format!("ccache = \"{written}\"\n")).unwrap();
+        assert_eq!((by_cache.ccache, by_cache.principal), (Some(cache), None));
+    }
+    let defaults =
+        format!("[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\n{REALM}auth = \"none\"\n");
+    assert_eq!(dir.build(&defaults).unwrap().realms[0].out.negotiate, None);
+}
+
 /// Files to be named by a configuration beside them.
 struct Dir(TempDir);
 
@@ -293,7 +411,7 @@ fn there_is_one_authorization() {
         .realm("headers = [\"Authorization: Basic eDp5\"]\nbearer-token-file = \"token\"\n")
         .unwrap_err();
     assert!(
-        shown.contains("the token has no place: a header says Authorization already"),
+        shown.contains("a request has one Authorization, and there are two"),
         "{shown}"
     );
 }
@@ -306,7 +424,7 @@ fn what_is_secret_is_not_sent_in_plain_text() {
     let shown = dir.build(text).unwrap_err();
     assert!(
         shown.starts_with(
-            "loopkdc: error: f.toml:4:21: an http:// proxy would be sent what bearer-token-file holds in plain text\n"
+            "loopkdc: error: f.toml:4:21: an http:// proxy would be sent in plain text what bearer-token-file is to show it\n"
         ),
         "{shown}"
     );

@@ -105,6 +105,7 @@ impl From<&Verdict> for Refusal {
             | Cause::Page(_)
             | Cause::Wants(_)
             | Cause::NothingToShow
+            | Cause::Loop
             | Cause::Barred(_)
             | Cause::Untrusted
             | Cause::NotKerberos => (

@@ -1,0 +1,229 @@
+//! `auth`, `keytab`, `ccache` and `negotiate-principal`.
+
+use toml::Spanned;
+
+use super::Keys;
+use super::files::Files;
+use crate::config::error::Broken;
+use crate::upstream::negotiate::{Negotiate, Principal};
+
+/// Kinds of credential caches that krb5.conf(5) knows by these names, but for those of one process.
+const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];
+
+pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negotiate>, Broken> {
+    let keytab = keys.get(|table| &table.keytab);
+    let ccache = keys.get(|table| &table.ccache);
+    let principal = keys.get(|table| &table.negotiate_principal);
+    let auth = match keys.get(|table| &table.auth) {
+        Some(auth) => auth,
+        None => return of_no_use(keytab.or(ccache).or(principal)),
+    };
+    match auth.get_ref().as_str() {
+        "none" => return Ok(None),
+        "negotiate" => {}
+        _ => return Err(Broken::new("auth is \"negotiate\" or \"none\"").at(auth.span())),
+    }
+    if keytab.is_none() && ccache.is_none() {
+        return Err(Broken::new("auth = \"negotiate\" needs tickets to show")
+            .hint(
+                "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"",
+            )
+            .at(auth.span()));
+    }
+    if !cfg!(feature = "negotiate") {
+        return Err(
+            Broken::new("this loopkdc was built without the GSSAPI library")
+                .hint("build it with it: cargo build --release --features negotiate")
+                .at(auth.span()),
+        );
+    }
+    let principal = principal
+        .map(|written| named(written).map_err(|broken| broken.at(written.span())))
+        .transpose()?;
+    let (keytab, principal) = match keytab {
+        Some(written) => {
+            let (path, octets) = files.read("keytab", written)?;
+            let principal = choose(&octets, principal).map_err(|why| {
+                Broken::new(format!("keytab {} {why}", path.display())).at(written.span())
+            })?;
+            (Some(path), Some(principal))
+        }
+        None => (None, principal),
+    };
+    let ccache = ccache.map(|written| cache(files, written)).transpose()?;
+    Ok(Some(Negotiate {
+        keytab,
+        ccache,
+        principal,
+    }))
+}
+
+fn of_no_use(written: Option<&Spanned<String>>) -> Result<Option<Negotiate>, Broken> {
+    written.map_or(Ok(None), |written| {
+        Err(Broken::new("tickets are shown only with auth = \"negotiate\"").at(written.span()))
+    })
+}
+
+fn cache(files: Files<'_>, written: &Spanned<String>) -> Result<String, Broken> {
+    let text = written.get_ref();
+    if CACHES.iter().any(|kind| text.starts_with(kind)) {
+        return Ok(text.clone());
+    }
+    if text.starts_with("MEMORY:") {
+        return Err(Broken::new("a MEMORY: cache is that of another process")
+            .hint("with a keytab leave ccache out: tickets are kept in memory then")
+            .at(written.span()));
+    }
+    Ok(format!("FILE:{}", files.path(written)?.display()))
+}
+
+fn named(written: &Spanned<String>) -> Result<Principal, Broken> {
+    let parts = written.get_ref().rsplit_once('@');
+    match parts.filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) {
+        Some((name, realm)) => Ok(Principal {
+            name: name.to_owned(),
+            realm: realm.to_owned(),
+        }),
+        None => Err(Broken::new("a principal has a name and a realm")
+            .hint("write it like \"host/laptop.example.com@EXAMPLE.COM\"")),
+    }
+}
+
+/// The principal whose keys are to be used: the one that is `wanted`, else the first in the file.
+fn choose(keytab: &[u8], wanted: Option<Principal>) -> Result<Principal, String> {
+    let held = principals(keytab).ok_or("is no keytab of MIT's format")?;
+    let first = held.first().cloned().ok_or("holds no key")?;
+    match wanted {
+        Some(wanted) if held.contains(&wanted) => Ok(wanted),
+        Some(wanted) => Err(format!("holds no key of {wanted}")),
+        None => Ok(first),
+    }
+}
+
+/// The principals in a keytab, format 0x0502: entries behind their lengths, of which negative ones are holes.
+fn principals(keytab: &[u8]) -> Option<Vec<Principal>> {
+    let mut rest = keytab.strip_prefix(&[5, 2])?;
+    let mut held = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = i32::from_be_bytes(*length);
+        let octets = usize::try_from(length.unsigned_abs()).ok()?;
+        let (entry, after) = after.split_at_checked(octets)?;
+        match length {
+            0 => break,
+            1.. => held.push(principal(entry)?),
+            _ => {}
+        }
+        rest = after;
+    }
+    Some(held)
+}
+
+fn principal(entry: &[u8]) -> Option<Principal> {
+    let (count, mut rest) = entry.split_first_chunk()?;
+    let mut text = || {
+        let (length, after) = rest.split_first_chunk()?;
+        let (text, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
+        rest = after;
+        Some(String::from_utf8_lossy(text).into_owned())
+    };
+    let realm = text()?;
+    let count = u16::from_be_bytes(*count);
+    let components: Option<Vec<_>> = (0..count).map(|_| text()).collect();
+    Some(Principal {
+        // As it is written, and as the library reads it.
+        name: components?
+            .iter()
+            .map(|part| escaped(part))
+            .collect::<Vec<_>>()
+            .join("/"),
+        realm,
+    })
+}
+
+/// RFC 1964 2.1.1.
+fn escaped(component: &str) -> String {
+    let special = |character: &char| matches!(character, '/' | '@' | '\\');
+    let escape = |character: char| {
+        special(&character)
+            .then_some('\\')
+            .into_iter()
+            .chain([character])
+    };
+    component.chars().flat_map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A keytab as MIT's ktutil wrote it: two keys, of which one was deleted, and then one of a host.
+    fn keytab(entries: &[(i32, &str, &[&str])]) -> Vec<u8> {
+        let text = |text: &str| {
+            [
+                &u16::try_from(text.len()).unwrap().to_be_bytes(),
+                text.as_bytes(),
+            ]
+            .concat()
+        };
+        let mut keytab = vec![5, 2];
+        for (sign, realm, components) in entries {
+            let mut entry = u16::try_from(components.len())
+                .unwrap()
+                .to_be_bytes()
+                .to_vec();
+            entry.extend(text(realm));
+            entry.extend(components.iter().flat_map(|part| text(part)));
+            entry.extend([0; 32]);
+            keytab.extend((i32::try_from(entry.len()).unwrap() * sign).to_be_bytes());
+            keytab.extend(entry);
+        }
+        keytab
+    }
+
+    fn chosen(keytab: &[u8], wanted: Option<&str>) -> Result<String, String> {
+        let wanted = wanted.map(|text| {
+            let (name, realm) = text.rsplit_once('@').unwrap();
+            Principal {
+                name: name.to_owned(),
+                realm: realm.to_owned(),
+            }
+        });
+        choose(keytab, wanted).map(|principal| principal.to_string())
+    }
+
+    #[test]
+    fn the_first_principal_is_meant_unless_one_is_named() {
+        let keytab = keytab(&[
+            (-1, "GONE.EXAMPLE", &["gone"]),
+            (1, "EXAMPLE.COM", &["host", "laptop.example.com"]),
+            (1, "EXAMPLE.COM", &["laptop$", "a/b@c"]),
+        ]);
+        assert_eq!(
+            chosen(&keytab, None).unwrap(),
+            "host/laptop.example.com@EXAMPLE.COM"
+        );
+        let second = r"laptop$/a\/b\@c@EXAMPLE.COM";
+        assert_eq!(chosen(&keytab, Some(second)).unwrap(), second);
+        let none = chosen(&keytab, Some("gone@GONE.EXAMPLE")).unwrap_err();
+        assert_eq!(none, "holds no key of gone@GONE.EXAMPLE");
+    }
+
+    #[test]
+    fn what_is_no_keytab_is_told() {
+        assert_eq!(chosen(&[5, 2], None).unwrap_err(), "holds no key");
+        let whole = keytab(&[(1, "EXAMPLE.COM", &["user"])]);
+        for octets in [
+            &b""[..],
+            b"\x05\x01",
+            b"-----BEGIN",
+            &whole[..whole.len() - 1],
+            &[5, 2, 0, 0, 0, 1, 0],
+        ] {
+            assert_eq!(
+                chosen(octets, None).unwrap_err(),
+                "is no keytab of MIT's format",
+                "{octets:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What stands in front of a gateway and wants a ticket for each request (RFC 4559): Apache with mod_auth_gssapi.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::authority::Authority;
+use crate::support::netns::bind_over;
+use crate::support::process::Process;
+use crate::support::proxy::{KdcProxy, Route};
+use crate::support::realm::Realm;
+
+/// The front end's name, and the address that it has.
+pub(super) const HOST: &str = "kdcproxy.example.com";
+const ADDRESS: &str = "127.0.0.80";
+/// Where the gateway behind it takes plain HTTP.
+const PLAIN: u16 = 8080;
+
+/// A front end, and the gateway behind it.
+pub(super) struct Front {
+    pub(super) process: Process,
+    pub(super) gateway: KdcProxy,
+    dir: PathBuf,
+}
+
+impl Front {
+    /// Starts both for `routes`. Tickets for the front end are those of `realm`.
+    pub(super) fn start(dir: &Path, realm: &Realm, routes: &[Route]) -> Front {
+        let own = dir.join("front");
+        fs::create_dir(&own).unwrap();
+        let hosts = format!("127.0.0.1 localhost\n::1 localhost\n{ADDRESS} {HOST}\n");
+        fs::write(own.join("hosts"), hosts).unwrap();
+        bind_over(&own.join("hosts"), Path::new("/etc/hosts"));
+        let authority = Authority::new();
+        authority.write(&own.join("ca.pem"));
+        authority.certify(&own, &[HOST]);
+        let keytab = own.join("keytab");
+        let said = realm.admin(&format!(
+            "addprinc -randkey HTTP/{HOST}\nktadd -k {} HTTP/{HOST}\n",
+            keytab.display()
+        ));
+        assert!(said.contains("added to keytab"), "{said}");
+        // Apache serves as a user of its own, who has to get there.
+        for (path, mode) in [(dir, 0o755), (&keytab, 0o644)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        let gateway = KdcProxy::gateway(&own, PLAIN, &gateway(routes));
+        let process = apache(&own);
+        Front {
+            process,
+            gateway,
+            dir: own,
+        }
+    }
+
+    /// The lines of a configuration that send `realm` there.
+    pub(super) fn stanza(&self, realm: &str) -> String {
+        let ca = self.dir.join("ca.pem");
+        format!(
+            "[realms.\"{realm}\"]\nproxies = [\"https://{HOST}/KdcProxy\"]\nca-file = \"{}\"\n",
+            ca.display()
+        )
+    }
+}
+
+fn gateway(routes: &[Route]) -> String {
+    let realms = crate::support::proxy::gateway(0, routes);
+    let (_, realms) = realms.split_once("[realms").unwrap();
+    format!(
+        "[gateway]\nlisten = []\nplain-listen = [\"127.0.0.1:{PLAIN}\"]\n\
+         trusted-proxies = [\"127.0.0.1\"]\n[realms{realms}"
+    )
+}
+
+fn apache(dir: &Path) -> Process {
+    fs::write(dir.join("apache.conf"), configuration(dir)).unwrap();
+    let mut command = Command::new("/usr/sbin/apache2");
+    command
+        .args(["-D", "FOREGROUND", "-f"])
+        .arg(dir.join("apache.conf"))
+        .env("KRB5_CONFIG", "/dev/null")
+        .env("KRB5RCACHENAME", "none:");
+    Process::start("apache2", &mut command, "resuming normal operations")
+}
+
+fn configuration(dir: &Path) -> String {
+    let modules: String = [
+        "mpm_event",
+        "authn_core",
+        "authz_core",
+        "authz_user",
+        "auth_gssapi",
+        "proxy",
+        "proxy_http",
+        "ssl",
+    ]
+    .iter()
+    .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+    .collect();
+    let dir = dir.display();
+    format!(
+        "{modules}\
+         ServerName {HOST}\n\
+         ServerRoot {dir}\n\
+         DefaultRuntimeDir {dir}\n\
+         PidFile {dir}/pid\n\
+         User www-data\n\
+         Group www-data\n\
+         Listen {ADDRESS}:443\n\
+         ErrorLog /dev/stderr\n\
+         LogFormat \"user=%u status=%>s\" line\n\
+         CustomLog /dev/stdout line\n\
+         SSLEngine On\n\
+         SSLCertificateFile {dir}/leaf.pem\n\
+         SSLCertificateKeyFile {dir}/leaf.key\n\
+         ProxyPass /KdcProxy http://127.0.0.1:{PLAIN}/KdcProxy\n\
+         <Location />\n\
+         AuthType GSSAPI\n\
+         AuthName tickets\n\
+         GssapiCredStore keytab:{dir}/keytab\n\
+         Require valid-user\n\
+         </Location>\n"
+    )
+}
