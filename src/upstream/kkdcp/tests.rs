@@ -1,7 +1,7 @@
 //! Conversations of several rounds (RFC 4559 4.1), with a proxy and a GSSAPI library that do what a script says. Over plain
 //! HTTP, which no configuration allows.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Scripted {
     async fn asked(self, library: &str) -> (Result<Reply, Fault>, Vec<Request>) {
         let out = Out::default();
         let tls = SystemRoots::load().client(&[], &out).unwrap();
-        let mut proxy = KdcProxy::new(self.url, tls, &out);
+        let mut proxy = KdcProxy::new(self.url, tls, &out, Permitted::Any);
         proxy.negotiator = Some(Negotiator::scripted(library));
         let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
         let message = KerberosMessage::parse(Service::Kdc, octets.into()).unwrap();
