@@ -288,15 +288,20 @@ impl Routes {
             .collect();
         let known = |route: &usize| {
             let state = before.routes.get(*route);
-            state.map(|state| (state.current, state.set_aside))
+            state.map(|state| (state.current, state.set_aside, &state.terms.direct))
         };
         for state in &mut self.routes {
             let route = state
                 .realm
                 .as_ref()
                 .and_then(|realm| before.exact.get(&realm.key()));
-            let (current, set_aside) = route.and_then(known).unwrap_or_default();
-            state.set_aside = set_aside;
+            let Some((current, set_aside, direct)) = route.and_then(known) else {
+                continue;
+            };
+            // Of others that were found since nothing is known.
+            let direct: Vec<_> = direct.iter().filter_map(|id| place(*id)).collect();
+            let are_known = state.terms.direct.iter().all(|id| direct.contains(id));
+            state.set_aside = set_aside && are_known;
             for service in [Service::Kdc, Service::Kpasswd] {
                 *state.current.get_mut(service) = current.get(service).and_then(&place);
             }

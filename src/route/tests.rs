@@ -812,3 +812,24 @@ fn a_kdc_that_does_not_answer_is_not_asked_again_on_this_network() {
     let late = refusing.routes.late(&late, A, Over::Fresh, refusing.now);
     assert_eq!(late - refusing.now, DIRECT);
 }
+
+#[test]
+fn kdcs_that_are_found_on_this_network_are_asked_though_others_did_not_answer() {
+    let mut before = office(&[A, B]);
+    before.fault("ONE", A, &Fault::Silent);
+    let mut same = office(&[A, B]);
+    same.routes.inherit(&mut before.routes, Some);
+    assert_eq!(same.order("ONE"), [B], "it was asked already");
+    let mut routes = Routes::default();
+    let route = Route {
+        direct: vec![C],
+        ..route(1, &[C, B])
+    };
+    routes.add(&exact("ONE"), &[], route);
+    let mut other = Desk {
+        routes,
+        now: same.now,
+    };
+    other.routes.inherit(&mut same.routes, Some);
+    assert_eq!(other.order("ONE"), [C, B]);
+}
