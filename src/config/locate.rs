@@ -1,5 +1,6 @@
 //! Which file is read.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -102,18 +103,24 @@ impl Usual {
 /// Folders for what a daemon has found out, of which the first that it can use is used: the service manager's, else the
 /// system's, else the user's.
 pub(crate) fn state_places() -> Vec<PathBuf> {
-    let given = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
-    // systemd names several with colons between (systemd.exec(5)).
-    let given = std::env::split_paths(&given).find(|path| path.is_absolute());
-    if let Some(given) = given {
-        return vec![given];
-    }
     let user = ProjectDirs::from("", "", "loopkdc").map(|dirs| {
         let state = dirs.state_dir().unwrap_or(dirs.data_local_dir());
         state.to_owned()
     });
-    let system = PathBuf::from("/var/lib/loopkdc");
-    [system].into_iter().chain(user).collect()
+    let given = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
+    state_places_of(&given, user)
+}
+
+/// systemd names several folders with colons between (systemd.exec(5)).
+fn state_places_of(given: &OsStr, user: Option<PathBuf>) -> Vec<PathBuf> {
+    let given = std::env::split_paths(given).find(|path| path.is_absolute());
+    match given {
+        Some(given) => vec![given],
+        None => [PathBuf::from("/var/lib/loopkdc")]
+            .into_iter()
+            .chain(user)
+            .collect(),
+    }
 }
 
 fn open(path: &Path) -> Result<Option<String>, Failure> {
@@ -153,6 +160,20 @@ mod tests {
             let system = PathBuf::from("/etc/loopkdc").join(usual.name);
             assert_eq!(usual.places().last(), Some(&system));
         }
+    }
+
+    #[test]
+    fn what_is_found_is_kept_where_the_service_manager_says() {
+        let user = || Some(PathBuf::from("/home/user/state"));
+        let places = |given: &str| state_places_of(OsStr::new(given), user());
+        for given in ["/run/a", "/run/a:/run/b", ":/run/a"] {
+            assert_eq!(places(given), [Path::new("/run/a")], "{given}");
+        }
+        let usual = ["/var/lib/loopkdc", "/home/user/state"].map(PathBuf::from);
+        for given in ["", "relative"] {
+            assert_eq!(places(given), usual, "{given}");
+        }
+        assert_eq!(state_places_of(OsStr::new(""), None), usual[..1]);
     }
 
     #[test]

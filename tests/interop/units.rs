@@ -79,6 +79,20 @@ fn the_group_of_the_gateway_is_made() {
     assert!(unit.contains("\nGroup=loopkdc\n"));
 }
 
+/// A user of its own for each start, and yet a folder that outlasts it.
+#[test]
+fn what_is_found_has_a_folder_of_its_own() {
+    let (_, unit) = UNITS[1];
+    let lines: Vec<_> = unit.lines().collect();
+    for line in [
+        "DynamicUser=yes",
+        "StateDirectory=loopkdc",
+        "StateDirectoryMode=0700",
+    ] {
+        assert!(lines.contains(&line), "{line}");
+    }
+}
+
 /// The sockets that the units describe are taken over by their names, and serve.
 #[test]
 fn sockets_are_inherited() {
