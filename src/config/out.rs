@@ -16,7 +16,7 @@ use super::entries::either;
 use super::error::Broken;
 use super::file::{List, RealmTable};
 use super::proxies::Proxies;
-use super::proxy::ProxyUrl;
+use super::proxy::{EXAMPLE, ProxyUrl};
 use super::realms::RealmPattern;
 use crate::upstream::out::{MinTls, Out};
 use crate::upstream::tls::Pin;
@@ -104,8 +104,21 @@ impl<'a> Keys<'a> {
 
     /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
     pub(super) fn suit(self, proxies: &Proxies) -> Result<(), Broken> {
-        if proxies.may_be_plaintext() {
-            self.keep_secret()?;
+        if let (Proxies::Discovered(_), Some((key, written))) = (proxies, self.secret()) {
+            return Err(Broken::new(format!(
+                "what {key} is to show would go to whichever host DNS names"
+            ))
+            .hint(format!(
+                "list the proxies that may see it: proxies = [{EXAMPLE}]"
+            ))
+            .at(written.span()));
+        }
+        if let (true, Some((key, written))) = (proxies.may_be_plaintext(), self.secret()) {
+            return Err(Broken::new(format!(
+                "an http:// proxy would be sent in plain text what {key} is to show it"
+            ))
+            .hint("write https:// in proxies")
+            .at(written.span()));
         }
         let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
         let via = self.get(|table| &table.http_proxy);
@@ -120,8 +133,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Refuses to send across the network in plain text what must stay a secret.
-    fn keep_secret(self) -> Result<(), Broken> {
+    /// A key by which requests show what nobody else should see, and where it stands.
+    fn secret(self) -> Option<(&'static str, &'a Spanned<String>)> {
         let secrets = [
             ("headers-file", self.get(|table| &table.headers_file)),
             (
@@ -130,16 +143,10 @@ impl<'a> Keys<'a> {
             ),
             ("auth", self.auth()),
         ];
-        for (key, written) in secrets {
-            if let Some(written) = written {
-                return Err(Broken::new(format!(
-                    "an http:// proxy would be sent in plain text what {key} is to show it"
-                ))
-                .hint("write https:// in proxies")
-                .at(written.span()));
-            }
-        }
-        Ok(())
+        let mut written = secrets
+            .into_iter()
+            .filter_map(|(key, written)| Some((key, written?)));
+        written.next()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Kerberos by HTTP (RFC 4559): a token for each request to a KDC proxy that wants one.
 //!
-//! The system's GSSAPI library makes the tokens, in a process of its own ([`crate::gssapi`]): its calls block for as long as
-//! the library likes, and it takes keytab and credential cache from the environment, of which a process has one.
+//! The system's GSSAPI library makes the tokens, in a process of its own (`loopkdc gssapi`): its calls block for as long as the
+//! library likes, and it takes keytab and credential cache from the environment, of which a process has one.
 
 mod helper;
 mod own;

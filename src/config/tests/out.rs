@@ -431,6 +431,24 @@ fn what_is_secret_is_not_sent_in_plain_text() {
 }
 
 #[test]
+fn what_is_secret_goes_to_nobody_whom_dns_names() {
+    let dir = certificate_and_key();
+    dir.write("token", "abc\n");
+    let found = "[realms.\"A\"]\nproxies = \"discover\"\n";
+    let shown = dir.build(&format!("{found}bearer-token-file = \"token\"\n"));
+    assert_eq!(
+        shown.unwrap_err(),
+        "loopkdc: error: f.toml:3:21: what bearer-token-file is to show would go to whichever host DNS names
+  |
+3 | bearer-token-file = \"token\"
+  |                     ^^^^^^^
+loopkdc: hint: list the proxies that may see it: proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
+    );
+    // Whom a certificate is shown to has nothing of its key.
+    dir.build(&format!("{found}{BOTH}")).unwrap();
+}
+
+#[test]
 fn realm_any_spends_nothing_of_this_machine_unless_that_is_meant() {
     let dir = certificate_and_key();
     dir.write("headers", "X-Device: 7\n");
