@@ -90,7 +90,7 @@ impl Routing {
 
     /// Forgets what was seen of upstreams, and the connections to them.
     fn forget(&self) {
-        self.routes().forget();
+        self.routes().forget(now());
         self.upstreams.iter().for_each(|upstream| upstream.forget());
         if let Some(finder) = &self.finder {
             finder.expire();
@@ -234,6 +234,7 @@ impl Exchange {
 
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
+        self.wake();
         let (sender, receiver) = watch::channel(None);
         let asked =
             lock(&self.lookaside).ask(&message, arrival.udp_peer, arrival.at, || receiver.clone());
@@ -351,7 +352,7 @@ struct Leader {
 
 impl Leader {
     async fn run(self) {
-        self.exchange.wake();
+        let networks = self.exchange.networks.subscribe();
         let routing = self.exchange.routing_for(&self.message, self.arrival).await;
         let counters = &self.exchange.counters;
         let wanted = Wanted {
@@ -374,7 +375,6 @@ impl Leader {
             counters.overloaded.add();
             return self.turn_away(&routing, Cause::Overloaded);
         };
-        let networks = self.exchange.networks.subscribe();
         let request = Request {
             message: &self.message,
             deadline,

@@ -71,6 +71,7 @@ pub struct Route {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     route: usize,
+    service: Service,
     /// Whether the one that replies is the one to stay with.
     stays: bool,
     /// The terms.
@@ -128,6 +129,8 @@ pub struct Routes {
     any: Option<usize>,
     health: HashMap<UpstreamId, Health>,
     chance: Chance,
+    /// When the network became another one: who was asked before that was asked from elsewhere.
+    forgotten: Option<Instant>,
 }
 
 /// Numbers that nobody foresees.
@@ -158,10 +161,10 @@ struct RouteState {
     realm: Option<Realm>,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: ByService<Option<UpstreamId>>,
-    /// Upstreams that are well but refuse the one realm of this route.
-    refusing: HashMap<UpstreamId, Refusal>,
-    /// A KDC that should be on this network did not answer: none of them is asked on it again, so that a network that leads
-    /// nowhere costs a moment once.
+    /// Upstreams that are well but refuse the one realm of this route, or a service of it.
+    refusing: HashMap<(Service, UpstreamId), Refusal>,
+    /// A KDC that might be on this network did not answer: they are all asked last on it, so that a network that leads nowhere
+    /// costs a moment once.
     set_aside: bool,
 }
 
@@ -208,19 +211,23 @@ impl Routes {
         let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
         let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
         let offered = state.terms.upstreams.get(service).as_ref();
-        let mut upstreams = state.eligible(offered.ok_or(NoRoute::Service)?);
+        let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
         if upstreams.is_empty() {
             return Err(NoRoute::Upstream);
         }
         let current = *state.current.get(service);
         // If all of them are down, the one with the fewest failures is as good a guess as any.
         upstreams.sort_by_key(|id| {
-            let down = self.failures(*id, now).max(state.refusals(*id, now));
+            let down = self
+                .failures(*id, now)
+                .max(state.refusals(service, *id, now));
             let chosen = primary && state.terms.primary.contains(id);
-            (down, !chosen, state.rank(*id), current != Some(*id))
+            let aside = state.is_aside(*id);
+            (aside, down, !chosen, state.rank(*id), current != Some(*id))
         });
         Ok(Candidates {
             route,
+            service,
             // Who asks for the primary moves nobody else there.
             stays: !primary || state.terms.primary.is_empty(),
             terms: Arc::clone(&state.terms),
@@ -322,8 +329,9 @@ impl Routes {
         health.map_or(0, |health| health.backoff.counts(now))
     }
 
-    /// Forgets what was seen of upstreams: the network is another one. What they said last lives on in the log alone.
-    pub fn forget(&mut self) {
+    /// Forgets what was seen of upstreams: the network is another one.
+    pub fn forget(&mut self, now: Instant) {
+        self.forgotten = Some(now);
         self.health.values_mut().for_each(Health::forget);
         for state in &mut self.routes {
             state.current = ByService::default();
@@ -339,7 +347,8 @@ impl Routes {
         silent.then(|| now + PATIENCE_AFTER_SILENCE)
     }
 
-    /// When the answer of `id`, which was asked at `asked`, is late: then a harmless request is sent another way as well.
+    /// When the answer of `id`, which was asked at `asked`, is late: then a harmless request is sent another way as well, and
+    /// one that must not be sent twice is called back if it has not left yet.
     #[must_use]
     pub fn late(
         &self,
@@ -380,14 +389,16 @@ impl Routes {
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);
                 let fails = health.is_some_and(|health| health.ill.is_some() || health.silent);
-                fails || state.refusing.contains_key(&current)
+                fails || state.refusing.contains_key(&(service, current))
             });
             // One request that went elsewhere, which a client can bring about, takes no others along.
             if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
                 *state.current.get_mut(service) = Some(id);
             }
         }
-        let was_refusing = state.refusing.remove(&id).is_some();
+        let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
+        // It is on this network after all.
+        state.set_aside &= !state.terms.direct.contains(&id);
         let news = was_ill || was_refusing;
         let health = self.health.get_mut(&id)?;
         (news && health.lines.spend(now)).then_some(Change::Well)
@@ -402,6 +413,9 @@ impl Routes {
         asked: Instant,
         now: Instant,
     ) -> Option<Change> {
+        if self.forgotten.is_some_and(|forgotten| asked < forgotten) {
+            return None;
+        }
         let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
         let chance = self.chance.draw();
@@ -426,7 +440,8 @@ impl Routes {
             fault,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout)
         );
-        state.set_aside |= unanswered && state.terms.direct.contains(&id);
+        let is_direct = state.terms.direct.contains(&id);
+        state.set_aside |= is_direct && unanswered && !health.was_just_heard(asked);
         let illness = match fault {
             // About one request or one connection: nothing about the upstream.
             Fault::Stale
@@ -438,10 +453,14 @@ impl Routes {
             {
                 return None;
             }
+            // About this machine's own configuration, and any local user can ask so.
+            Fault::NotSent(Unsent::Loop) => {
+                return health.lines.spend(now).then(|| Change::Ill(fault.clone()));
+            }
             // The upstream works, and doesn't serve this realm.
             Fault::NotServed | Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) => {
                 health.recover();
-                let news = state.refuse(id, fault, asked, now, chance);
+                let news = state.refuse((candidates.service, id), fault, asked, now, chance);
                 return (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()));
             }
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
@@ -462,15 +481,8 @@ impl Routes {
 }
 
 impl RouteState {
-    /// Of `offered`, those that may be asked: all, but those that were set aside if there are others.
-    fn eligible(&self, offered: &[UpstreamId]) -> Vec<UpstreamId> {
-        let is_aside = |id: &UpstreamId| self.set_aside && self.terms.direct.contains(id);
-        let left: Vec<_> = offered.iter().filter(|id| !is_aside(id)).copied().collect();
-        if left.is_empty() {
-            offered.to_vec()
-        } else {
-            left
-        }
+    fn is_aside(&self, id: UpstreamId) -> bool {
+        self.set_aside && self.terms.direct.contains(&id)
     }
 
     /// Direct ones stand before the others or after them, as configured: that one of the others serves does not change it.
@@ -481,15 +493,15 @@ impl RouteState {
         is_direct(&id) != are_first
     }
 
-    fn refusals(&self, id: UpstreamId, now: Instant) -> u32 {
-        let refusal = self.refusing.get(&id);
+    fn refusals(&self, service: Service, id: UpstreamId, now: Instant) -> u32 {
+        let refusal = self.refusing.get(&(service, id));
         refusal.map_or(0, |refusal| refusal.backoff.counts(now))
     }
 
-    /// Marks `id` as refusing this realm; says whether that is news.
+    /// Marks an upstream as refusing a service of this realm; says whether that is news.
     fn refuse(
         &mut self,
-        id: UpstreamId,
+        id: (Service, UpstreamId),
         fault: &Fault,
         asked: Instant,
         now: Instant,

@@ -1,7 +1,7 @@
 //! One request's way through its upstreams.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -12,11 +12,13 @@ use super::{Routing, now};
 use crate::answer::{Answer, Cause, Verdict};
 use crate::counters::Counters;
 use crate::route::{self, Candidates, Next, Over, UpstreamId};
-use crate::upstream::{Connection, Fault, OVERSIZED, Outgoing, Sent};
+use crate::upstream::{Connection, Fault, OVERSIZED, Outgoing, Sent, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// However often the network changes, no request has more copies.
-const MAX_COPIES: usize = 32;
+const MAX_COPIES: usize = 8;
+/// What must not be sent twice and has not left by then is called back: a connect has failed before.
+const STUCK: Duration = Duration::from_millis(3500);
 
 /// What is to be answered, and until when.
 pub(super) struct Request<'a> {
@@ -115,7 +117,11 @@ impl<'a> Attempts<'a> {
             match self.next_event().await {
                 Event::Ended(ended) => match self.judge(ended.outcome) {
                     Ok(reply) => return self.replied(ended.copy, reply),
-                    Err(fault) => self.failed(ended.copy, fault, give_up.is_some()),
+                    Err(fault) if self.is_under_way(ended.copy) => {
+                        self.failed(ended.copy, fault, give_up.is_some());
+                    }
+                    // It was called back, and something else was begun instead.
+                    Err(_) => {}
                 },
                 Event::Late if give_up.is_some() => self.race(),
                 Event::NetworkChanged if give_up.is_some() => self.go_anew(),
@@ -209,8 +215,14 @@ impl<'a> Attempts<'a> {
         }));
         let routes = self.routing.routes();
         self.patience = routes.patience(id, asked);
-        let is_harmless = self.message.resend() == Resend::Harmless;
-        self.late = is_harmless.then(|| routes.late(&self.candidates, id, Over::Kept, asked));
+        self.late = Some(match self.message.resend() {
+            Resend::Harmless => routes.late(&self.candidates, id, Over::Kept, asked),
+            Resend::Once => asked + STUCK,
+        });
+    }
+
+    fn is_under_way(&self, copy: usize) -> bool {
+        self.copies.get(copy).is_some_and(|copy| copy.under_way)
     }
 
     /// The youngest copy is late: a kept connection may be dead without a word, and else the upstream may be.
@@ -219,8 +231,12 @@ impl<'a> Attempts<'a> {
         let Some(copy) = self.copies.last() else {
             return;
         };
-        let (upstream, asked) = (copy.upstream, copy.asked);
-        if copy.sent.went_over_kept() {
+        let (upstream, asked, over_kept) = (copy.upstream, copy.asked, copy.sent.went_over_kept());
+        if self.message.resend() == Resend::Once {
+            return self.unstick(upstream);
+        }
+        self.pass_over_direct(upstream);
+        if over_kept {
             self.counters.raced.add();
             return self.start(upstream, Connection::Fresh);
         }
@@ -234,12 +250,31 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// What must not be sent twice waits for something else than an answer, such as a place on a kept connection: it goes over
+    /// a fresh one, or elsewhere.
+    fn unstick(&mut self, upstream: UpstreamId) {
+        if self.copies.len() < MAX_COPIES && self.call_back() && !self.start_next() {
+            self.start(upstream, Connection::Fresh);
+        }
+    }
+
+    /// Of several KDCs that might be on this network one is waited for; then they all come last.
+    fn pass_over_direct(&mut self, upstream: UpstreamId) {
+        let direct = &self.candidates.terms.direct;
+        if direct.contains(&upstream) {
+            let (last, first) = self
+                .untried
+                .drain(..)
+                .partition::<Vec<_>, _>(|id| direct.contains(id));
+            self.untried = first.into_iter().chain(last).collect();
+        }
+    }
+
     /// The network is another one. What has not left is called back and begins anew; what has left and is harmless goes
     /// again. Anything else may still be answered, and must not be sent twice.
     fn go_anew(&mut self) {
         let is_harmless = self.message.resend() == Resend::Harmless;
-        let may_go = self.call_back() || is_harmless;
-        if may_go && self.copies.len() < MAX_COPIES {
+        if self.copies.len() < MAX_COPIES && (self.call_back() || is_harmless) {
             self.counters.raced.add();
             self.untried = self.candidates.upstreams.iter().copied().collect();
             self.start_next();
@@ -292,8 +327,11 @@ impl<'a> Attempts<'a> {
             self.counters.reply_too_long.add();
         }
         self.record(upstream, &fault, asked);
+        if fault == Fault::NotSent(Unsent::ConnectTimeout) {
+            self.pass_over_direct(upstream);
+        }
         match route::after(&fault, self.message.resend()) {
-            Next::FreshConnection => self.start(upstream, Connection::Fresh),
+            Next::FreshConnection if may_follow => self.start(upstream, Connection::Fresh),
             Next::OtherUpstream if may_follow => drop(self.start_next()),
             Next::OtherOrSame if may_follow => self.start_next_or_again(upstream),
             _ => {}

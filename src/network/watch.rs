@@ -53,7 +53,10 @@ impl Changes {
                 Ok(length) => drop(self.read(length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // More was said than there was room for: that it is another network is known already.
-                Err(_) => return Ok(()),
+                Err(_) => {
+                    self.seen = Seen::default();
+                    return Ok(());
+                }
             }
         }
     }
@@ -61,8 +64,11 @@ impl Changes {
     async fn is_news(&mut self) -> io::Result<bool> {
         match self.socket.recv(&mut self.buffer).await {
             Ok(length) => Ok(self.read(length)),
-            // ENOBUFS: more was said than there was room for (netlink(7)).
-            Err(error) if error.raw_os_error() == Some(105) => Ok(true),
+            // ENOBUFS: more was said than there was room for (netlink(7)), and what is remembered may be wrong.
+            Err(error) if error.raw_os_error() == Some(105) => {
+                self.seen = Seen::default();
+                Ok(true)
+            }
             Err(error) => Err(error),
         }
     }

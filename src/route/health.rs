@@ -8,6 +8,8 @@ use crate::logging::Lines;
 
 /// Less silence says nothing: a copy may leave just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Who was heard within this time before it was asked is there, and slow for once.
+const JUST_HEARD: Duration = Duration::from_secs(30);
 /// How long a failed connect counts for the gateway's own health: a load balancer asks twice in that time.
 const CUT_OFF: Duration = Duration::from_secs(10);
 
@@ -67,6 +69,11 @@ impl Health {
     /// heard meanwhile says more.
     pub(super) fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
         asked + SILENCE <= now && self.heard.is_none_or(|heard| heard <= asked)
+    }
+
+    /// Whether it was heard since `asked`, or not long before.
+    pub(super) fn was_just_heard(&self, asked: Instant) -> bool {
+        self.heard.is_some_and(|heard| heard + JUST_HEARD > asked)
     }
 
     /// Marks it ill; says whether that is news.

@@ -258,6 +258,8 @@ fn a_fault_marks_what_it_says_something_about() {
             | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) => {
                 [false; 4]
             }
+            // Of this machine.
+            Fault::NotSent(Unsent::Loop) => [true, false, false, false],
             // Of one realm.
             Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) | Fault::NotServed => {
                 [true, true, false, false]
@@ -376,7 +378,7 @@ fn an_answer_is_late_as_its_upstream_is_wont() {
     assert!((1000..1002).contains(&late(&desk, A, Over::Kept)));
     assert_eq!(late(&desk, A, Over::Fresh), 3000);
     assert_eq!(late(&desk, B, Over::Kept), 1000, "unknown");
-    desk.routes.forget();
+    desk.routes.forget(desk.now);
     assert_eq!(late(&desk, A, Over::Fresh), 1000, "unknown on this network");
 }
 
@@ -759,7 +761,7 @@ fn on_another_network_nothing_is_known_of_anybody() {
     desk.reply("ONE", B);
     desk.fault("ONE", A, &Fault::Silent);
     desk.fault("OTHER", A, &Fault::Status(503));
-    desk.routes.forget();
+    desk.routes.forget(desk.now);
     assert_eq!(desk.order("ONE"), [A, B]);
     assert_eq!(desk.order("OTHER"), [A, B, C]);
     assert!(!desk.is_silent(A) && !desk.routes.is_ill(A));
@@ -790,20 +792,28 @@ fn a_kdc_of_this_network_keeps_its_place_whoever_served_last() {
 }
 
 #[test]
-fn a_kdc_that_does_not_answer_is_not_asked_again_on_this_network() {
+fn a_kdc_that_does_not_answer_is_asked_last_on_this_network() {
     for fault in [Fault::Silent, Fault::NotSent(Unsent::ConnectTimeout)] {
         for upstreams in [[A, B], [B, A]] {
             let mut desk = office(&upstreams);
             desk.fault("ONE", A, &fault);
             desk.now += 3600 * SECOND;
-            assert_eq!(desk.order("ONE"), [B], "{fault:?}");
-            desk.routes.forget();
+            assert_eq!(desk.order("ONE"), [B, A], "{fault:?}");
+            desk.routes.forget(desk.now);
             assert_eq!(desk.order("ONE"), upstreams, "{fault:?}");
         }
         let mut alone = office(&[A]);
         alone.fault("ONE", A, &fault);
         assert_eq!(alone.order("ONE"), [A], "there is no other");
     }
+    let mut back = office(&[A, B]);
+    back.fault("ONE", A, &Fault::Silent);
+    back.reply("ONE", A);
+    assert_eq!(back.order("ONE"), [A, B], "it is here after all");
+    back.now += SECOND;
+    back.fault("ONE", A, &Fault::Silent);
+    back.now += 60 * SECOND;
+    assert_eq!(back.order("ONE"), [A, B], "slow for once");
     let mut refusing = office(&[A, B]);
     let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
     refusing.fault("ONE", A, &refused);
@@ -819,7 +829,7 @@ fn kdcs_that_are_found_on_this_network_are_asked_though_others_did_not_answer() 
     before.fault("ONE", A, &Fault::Silent);
     let mut same = office(&[A, B]);
     same.routes.inherit(&mut before.routes, Some);
-    assert_eq!(same.order("ONE"), [B], "it was asked already");
+    assert_eq!(same.order("ONE"), [B, A], "it was asked already");
     let mut routes = Routes::default();
     let route = Route {
         direct: vec![C],
@@ -832,4 +842,38 @@ fn kdcs_that_are_found_on_this_network_are_asked_though_others_did_not_answer() 
     };
     other.routes.inherit(&mut same.routes, Some);
     assert_eq!(other.order("ONE"), [C, B]);
+}
+
+#[test]
+fn what_was_asked_from_another_network_says_nothing_here() {
+    for fault in faults() {
+        let mut desk = office(&[A, B]);
+        let (candidates, asked) = (desk.candidates("ONE"), desk.now);
+        desk.now += 2 * SECOND;
+        desk.routes.forget(desk.now);
+        desk.now += SECOND;
+        let told = desk
+            .routes
+            .record_fault(&candidates, A, &fault, asked, desk.now);
+        assert_eq!(told, None, "{fault:?}");
+        assert_eq!(desk.order("ONE"), [A, B], "{fault:?}");
+    }
+}
+
+#[test]
+fn who_refuses_one_service_serves_the_other() {
+    let mut desk = Desk::new();
+    let kpasswd = Wanted {
+        service: Service::Kpasswd,
+        primary: false,
+    };
+    let change = desk.routes.candidates(&realm("ONE"), kpasswd, desk.now);
+    let (change, asked) = (change.unwrap(), desk.now);
+    desk.now += SECOND;
+    let refused = Fault::Status(503);
+    desk.routes
+        .record_fault(&change, A, &refused, asked, desk.now);
+    assert_eq!(desk.order("ONE"), [A, B]);
+    let again = desk.routes.candidates(&realm("ONE"), kpasswd, desk.now);
+    assert_eq!(again.unwrap().upstreams, [B, A]);
 }

@@ -16,6 +16,8 @@ use super::kdc::{Permitted, Reach};
 const KNOWN: Duration = Duration::from_secs(30);
 /// A look-up that takes longer may hang at name servers that are gone by now, and is no longer joined.
 const HUNG: Duration = Duration::from_secs(3);
+/// As many look-ups of one name are begun while they hang: each holds a thread.
+const AT_ONCE: usize = 2;
 
 impl Reach {
     /// A name server that does not answer within this time holds up nobody who knows an address.
@@ -36,7 +38,7 @@ pub(super) struct Addresses {
     name: String,
     permitted: Permitted,
     reach: Reach,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +52,8 @@ struct State {
     preferred: Option<IpAddr>,
     /// No address took the last connection.
     doubted: bool,
+    /// Look-ups that have not ended, each of which holds a thread.
+    under_way: usize,
 }
 
 impl Addresses {
@@ -58,7 +62,7 @@ impl Addresses {
             name,
             permitted,
             reach,
-            state: Mutex::default(),
+            state: Arc::default(),
         }
     }
 
@@ -77,18 +81,15 @@ impl Addresses {
             None => Some(lookup.clone().await),
         };
         let found = match (found, known) {
-            (Some(Ok(found)), _) => found,
+            (Some(Ok(found)), _) => {
+                self.lock().learn(&lookup, &found);
+                found
+            }
             (_, Some(known)) => known,
             (Some(Err((kind, text))), None) => return Err(io::Error::new(kind, text)),
             (None, None) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        let mut state = self.lock();
-        // Unless it was forgotten meanwhile.
-        if let Some((last, _)) = &state.lookup
-            && last.ptr_eq(&lookup)
-        {
-            state.known = Some(Arc::clone(&found));
-        }
+        let state = self.lock();
         let mut addresses = found.to_vec();
         addresses.sort_by_key(|address| state.preferred != Some(address.ip()));
         Ok(addresses)
@@ -104,9 +105,11 @@ impl Addresses {
         }
     }
 
-    /// No address works: perhaps the name has others by now.
+    /// No address works: perhaps the name has others by now. A look-up that has not ended yet may tell.
     pub(super) fn doubt(&self) {
-        self.lock().doubted = true;
+        let mut state = self.lock();
+        let lookup = state.lookup.as_ref();
+        state.doubted |= lookup.is_some_and(|(lookup, _)| lookup.peek().is_some());
     }
 
     /// The network is another one: its name servers are asked, and what those of before said is used if they are silent.
@@ -114,6 +117,7 @@ impl Addresses {
         let mut state = self.lock();
         *state = State {
             known: state.known.take(),
+            under_way: state.under_way,
             ..State::default()
         };
     }
@@ -124,7 +128,8 @@ impl Addresses {
         let doubted = state.doubted;
         let last = state.lookup.as_ref().filter(|(lookup, since)| {
             let found = matches!(lookup.peek(), Some(Ok(_)));
-            let under_way = lookup.peek().is_none() && *since + HUNG > now;
+            let is_joined = *since + HUNG > now || state.under_way >= AT_ONCE;
+            let under_way = lookup.peek().is_none() && is_joined;
             under_way || found && !doubted && *since + KNOWN > now
         });
         if let Some((lookup, _)) = last {
@@ -132,16 +137,41 @@ impl Addresses {
         }
         let lookup = look_up(self.name.clone(), self.permitted.clone());
         let lookup = lookup.boxed().shared();
-        // To its end, whoever waits for it: else the next one to ask would hear what failed long ago.
-        tokio::spawn(lookup.clone());
+        state.under_way += 1;
         state.lookup = Some((lookup.clone(), now));
+        tokio::spawn(learn(lookup.clone(), Arc::clone(&self.state)));
         state.doubted = false;
         (lookup, known)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+/// Waits for the end of a look-up, whoever else does: else what it found would be lost when all have given up, and what it
+/// failed with would be heard by the next to ask.
+async fn learn(lookup: Lookup, state: Arc<Mutex<State>>) {
+    let found = lookup.clone().await;
+    let mut state = lock(&state);
+    state.under_way -= 1;
+    if let Ok(found) = found {
+        state.learn(&lookup, &found);
+    }
+}
+
+impl State {
+    /// Takes what a look-up found, unless another one was begun since, perhaps on another network.
+    fn learn(&mut self, lookup: &Lookup, found: &Arc<[SocketAddr]>) {
+        let last = self.lookup.as_ref();
+        if last.is_some_and(|(last, _)| last.ptr_eq(lookup)) {
+            self.known = Some(Arc::clone(found));
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Each look-up is judged anew: the same name may lead elsewhere a moment later, which is what DNS rebinding does.
@@ -205,23 +235,33 @@ mod tests {
         let almost = HUNG - Duration::from_millis(1);
         assert!(addresses.lookup(now + almost).0.ptr_eq(&hanging));
         assert!(!addresses.lookup(now + HUNG).0.ptr_eq(&hanging));
+        let mut state = addresses.lock();
+        state.lookup = Some((hanging.clone(), now));
+        state.under_way = AT_ONCE;
+        drop(state);
+        assert!(addresses.lookup(now + HUNG).0.ptr_eq(&hanging), "enough");
     }
 
     #[tokio::test]
-    async fn a_look_up_that_nobody_waits_for_comes_to_its_end() {
+    async fn a_doubt_is_about_what_was_found_and_not_about_what_is_still_asked() {
+        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
+        let hanging: Lookup = std::future::pending().boxed().shared();
+        addresses.lock().lookup = Some((hanging, Instant::now()));
+        addresses.doubt();
+        assert!(!addresses.lock().doubted);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_when_all_had_given_up_is_known() {
         let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
         drop(addresses.lookup(Instant::now()));
-        let ended = async {
-            let is_over = || {
-                let state = addresses.lock();
-                let lookup = state.lookup.as_ref();
-                lookup.is_some_and(|(lookup, _)| lookup.peek().is_some())
-            };
-            while !is_over() {
+        let known = async {
+            while addresses.lock().known.is_none() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(Duration::from_secs(10), ended).await.unwrap();
+        timeout(Duration::from_secs(10), known).await.unwrap();
+        assert_eq!(addresses.lock().under_way, 0);
     }
 
     #[tokio::test]
@@ -245,7 +285,11 @@ mod tests {
         );
         let found = ["192.0.2.1:88", "[2001:db8::1]:88"].map(|address| address.parse().unwrap());
         let lookup = async move { Ok(Arc::from(found)) }.boxed().shared();
-        addresses.lock().lookup = Some((lookup, Instant::now()));
+        {
+            let mut state = addresses.lock();
+            state.lookup = Some((lookup, Instant::now()));
+            state.known = Some(Arc::from(found));
+        }
         assert_eq!(addresses.get().await.unwrap(), found);
         addresses.prefer("192.0.2.9".parse().unwrap());
         assert_eq!(addresses.get().await.unwrap(), found, "none of its own");

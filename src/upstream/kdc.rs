@@ -159,19 +159,18 @@ impl Kdc {
         connection: Connection,
         sent: &Sent,
     ) -> Result<Reply, Fault> {
-        let ready = async {
-            let place = turn(&self.in_flight).await?;
-            let leased = self
-                .stream(connection, sent)
-                .await
-                .map_err(|none| none.why)?;
-            Ok((place, leased))
+        // The wait for a place or a turn does not count: any client can make it long.
+        let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
+        let stream = timeout(MOMENT, self.stream(connection, sent)).await;
+        let leased = match stream {
+            Ok(leased) => leased.map_err(|none| none.why),
+            Err(_) if self.connecting.available_permits() == 0 => Err(Unsent::Busy),
+            Err(_) => {
+                self.addresses.doubt();
+                Err(Unsent::ConnectTimeout)
+            }
         };
-        let ready = timeout(MOMENT, ready).await.unwrap_or_else(|_| {
-            self.addresses.doubt();
-            Err(Unsent::ConnectTimeout)
-        });
-        let (_place, leased) = ready.map_err(Fault::NotSent)?;
+        let leased = leased.map_err(Fault::NotSent)?;
         stream::ask(leased, message, sent, &self.idle).await
     }
 

@@ -2,11 +2,12 @@
 
 mod proxy_url;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Body, Response, StatusCode};
+use tokio::time::timeout;
 use url::Url;
 
 use super::body::{FlaggedBody, Sent};
@@ -61,6 +62,10 @@ enum Turn {
     Answered(Response),
 }
 
+/// What a request shows, from files and from the GSSAPI library, comes within this time or not at all: longer than a token may
+/// take.
+const PREPARED: Duration = Duration::from_secs(6);
+
 impl KdcProxy {
     /// A proxy at `url`, spoken to with `tls` as `out` says; nothing is connected yet. `permitted` says which addresses its
     /// name may lead to.
@@ -99,9 +104,12 @@ impl KdcProxy {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
-        let mut conversation = self.begin(&post.message).await.map_err(Fault::NotSent)?;
-        let shown = self.carrier.headers().await;
-        let mut shown = shown.map_err(|why| Fault::NotSent(Unsent::NothingToShow(why)))?;
+        let ready = timeout(PREPARED, self.prepare(&post.message)).await;
+        let late =
+            || Unsent::NothingToShow("what it wants to be shown did not come in time".to_owned());
+        let (mut conversation, mut shown) = ready
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(Fault::NotSent)?;
         let lease = self.links.lease(post.connection, Instant::now())?;
         if lease.is_kept() {
             post.sent.goes_over_kept();
@@ -124,6 +132,16 @@ impl KdcProxy {
             }
         }
         Err(Fault::Wants(Credential::OtherTicket))
+    }
+
+    /// Gets what a request shows: the first token, if tokens are wanted, and headers, which may be in files.
+    async fn prepare(
+        &self,
+        message: &KerberosMessage,
+    ) -> Result<(Option<Conversation>, HeaderMap), Unsent> {
+        let conversation = self.begin(message).await?;
+        let shown = self.carrier.headers().await;
+        Ok((conversation, shown.map_err(Unsent::NothingToShow)?))
     }
 
     /// Gets the first token, if tokens are wanted.
