@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use loopkdc::upstream::kdc::MOMENT;
 
-use crate::scene::{HalfUp, LONG, LOST, Scene, at, change_network};
+use crate::scene::{HalfUp, LONG, LOST, Scene, at, change_network, slow};
 use crate::support::nameserver::Record;
 use crate::support::netns::isolated;
 
@@ -56,6 +56,7 @@ fn a_vpn_that_is_half_up_costs_a_moment_once() {
         assert!((MOMENT..MOMENT + SOON).contains(&first), "{first:?}");
         let second = scene.kinit().succeeds().took;
         assert_eq!(vpn.swallowed(), swallowed, "asked again");
+        assert_eq!(slow(&loopkdc), 1);
         eprintln!("the first kinit took {first:?}, the second {second:?}");
         proxy.was_asked(4);
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use loopkdc::upstream::kdc::MOMENT;
 use tempfile::TempDir;
 
 use crate::support::authority::Authority;
@@ -181,6 +182,17 @@ fn ip(arguments: &str) -> String {
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "ip {arguments}: {said}");
     String::from_utf8(done.stdout).unwrap()
+}
+
+/// How many exchanges took a moment or longer.
+pub(crate) fn slow(loopkdc: &Loopkdc) -> usize {
+    let log = loopkdc.process.log();
+    let times = log.lines().filter_map(|line| {
+        let (_, ms) = line.split_once(" ms=")?;
+        let ms: u128 = ms.split_whitespace().next()?.parse().ok()?;
+        Some(ms)
+    });
+    times.filter(|ms| *ms >= MOMENT.as_millis()).count()
 }
 
 /// Changes the configuration, and has it read again.
