@@ -397,9 +397,10 @@ impl Routes {
             }
         }
         let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
+        let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
         state.set_aside &= !state.terms.direct.contains(&id);
-        let news = was_ill || was_refusing;
+        let news = was_ill || was_refusing && !is_refusing;
         let health = self.health.get_mut(&id)?;
         (news && health.lines.spend(now)).then_some(Change::Well)
     }
@@ -511,7 +512,13 @@ impl RouteState {
             return false;
         }
         let before = self.refusing.remove(&id);
-        let news = before.as_ref().is_none_or(|before| before.fault != *fault);
+        // Of both services it is one piece of news.
+        let others = self
+            .refusing
+            .iter()
+            .filter(|((_, other), _)| *other == id.1);
+        let mut told = others.map(|(_, other)| other).chain(&before);
+        let news = !told.any(|refusal| refusal.fault == *fault);
         let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
         backoff.fail(asked, now, chance);
         let fault = fault.clone();

@@ -263,11 +263,10 @@ async fn http_400_and_413_mark_no_upstream_as_ill() {
         let first = Plan::always(Act::status(503)).start();
         let second = Plan::always(Act::status(status)).start();
         let relay = Setup::by(&[&first, &second]).start();
-        relay.ask(Transport::Tcp, &Kind::Plain.request(REALM)).await;
-        relay
-            .ask(Transport::Tcp, &Kind::Change.request(REALM))
-            .await;
-        // The change goes to the best one, and no further than the 503 or the end of the list.
+        for kind in [Kind::Plain, Kind::Preauth] {
+            relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        }
+        // The password goes to the best one, and no further than the 503 or the end of the list.
         let best_is_second = second.posts() == 2;
         assert_eq!(best_is_second, well, "HTTP {status}");
     }
