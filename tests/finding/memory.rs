@@ -12,18 +12,19 @@ fn discover() -> String {
     format!("proxies = \"discover\"\n{LOOPBACK}")
 }
 
-/// Starts the program where DNS names the proxy, has it find it, and ends it.
-fn found_before(scene: &Scene) {
+/// Starts the program where DNS names the proxy, has it find it, and ends it; brings its log.
+fn found_before(scene: &Scene) -> String {
     scene.lead(LONG, &[(10, "https://proxy.test")]);
     let mut loopkdc = scene.loopkdc(&discover());
     scene.kinit().succeeds();
-    loopkdc.process.wait_for("found in DNS");
+    loopkdc.process.wait_for("kept for the next start");
     assert!(loopkdc.process.terminate().success());
     let memory = fs::read_to_string(scene.memory()).unwrap();
     assert!(
         memory.contains("\"https://proxy.test/KdcProxy\""),
         "{memory}"
     );
+    loopkdc.process.log()
 }
 
 /// Where name servers are silent about the zone, and where they know nothing of it.
@@ -44,9 +45,8 @@ fn the_next_start_needs_no_zone() {
         scene.names.forgets("_kerberos.EXAMPLE.COM");
         let loopkdc = scene.loopkdc(&discover());
         scene.kinit().succeeds();
-        scene
-            .names
-            .was_asked("_kerberos.EXAMPLE.COM", 3, Duration::from_secs(20));
+        let patience = Duration::from_secs(20);
+        scene.names.was_asked("_kerberos.EXAMPLE.COM", 3, patience);
         change_network(&loopkdc);
         scene.kinit().succeeds();
         proxy.was_asked(8);
@@ -65,7 +65,10 @@ fn a_broken_file_is_told_and_replaced() {
         let _proxy = scene.proxy("proxy.test", FIRST);
         fs::create_dir(scene.memory().parent().unwrap()).unwrap();
         fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
-        found_before(&scene);
+        let log = found_before(&scene);
+        assert_eq!(log.matches("found in DNS before can't be read").count(), 1);
+        let loopkdc = scene.loopkdc(&discover());
+        assert_eq!(loopkdc.process.count("can't be read"), 0);
     });
 }
 

@@ -86,7 +86,10 @@ impl Memory {
         let mut failed = Vec::new();
         for place in &self.places {
             match write(place, &text) {
-                Ok(()) => return,
+                Ok(()) => {
+                    tracing::debug!(place = %place.display(), "what was found in DNS is kept for the next start");
+                    return;
+                }
                 Err(error) => failed.push(format!("{}: {error}", place.display())),
             }
         }
