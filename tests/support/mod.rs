@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own share of this")]
 
+pub(crate) mod apache;
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod heimdal;

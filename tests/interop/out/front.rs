@@ -1,10 +1,9 @@
 //! What stands in front of a gateway and wants a ticket for each request (RFC 4559): Apache with mod_auth_gssapi.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::support::apache::{self, Site};
 use crate::support::authority::Authority;
 use crate::support::netns::bind_over;
 use crate::support::process::Process;
@@ -41,12 +40,8 @@ impl Front {
             keytab.display()
         ));
         assert!(said.contains("added to keytab"), "{said}");
-        // Apache serves as a user of its own, who has to get there.
-        for (path, mode) in [(dir, 0o755), (&keytab, 0o644)] {
-            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        }
         let gateway = KdcProxy::gateway(&own, PLAIN, &gateway(routes));
-        let process = apache(&own);
+        let process = apache(&own, dir);
         Front {
             process,
             gateway,
@@ -73,53 +68,18 @@ fn gateway(routes: &[Route]) -> String {
     )
 }
 
-fn apache(dir: &Path) -> Process {
-    fs::write(dir.join("apache.conf"), configuration(dir)).unwrap();
-    let mut command = Command::new("/usr/sbin/apache2");
-    command
-        .args(["-D", "FOREGROUND", "-f"])
-        .arg(dir.join("apache.conf"))
-        .env("KRB5_CONFIG", "/dev/null")
-        .env("KRB5RCACHENAME", "none:");
-    Process::start("apache2", &mut command, "resuming normal operations")
-}
-
-fn configuration(dir: &Path) -> String {
-    let modules: String = [
-        "mpm_event",
-        "authn_core",
-        "authz_core",
-        "authz_user",
-        "auth_gssapi",
-        "proxy",
-        "proxy_http",
-        "ssl",
-    ]
-    .iter()
-    .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
-    .collect();
-    let dir = dir.display();
-    format!(
-        "{modules}\
-         ServerName {HOST}\n\
-         ServerRoot {dir}\n\
-         DefaultRuntimeDir {dir}\n\
-         PidFile {dir}/pid\n\
-         User www-data\n\
-         Group www-data\n\
-         Listen {ADDRESS}:443\n\
-         ErrorLog /dev/stderr\n\
-         LogFormat \"user=%u status=%>s\" line\n\
-         CustomLog /dev/stdout line\n\
-         SSLEngine On\n\
-         SSLCertificateFile {dir}/leaf.pem\n\
-         SSLCertificateKeyFile {dir}/leaf.key\n\
-         ProxyPass /KdcProxy http://127.0.0.1:{PLAIN}/KdcProxy\n\
-         <Location />\n\
-         AuthType GSSAPI\n\
-         AuthName tickets\n\
-         GssapiCredStore keytab:{dir}/keytab\n\
-         Require valid-user\n\
-         </Location>\n"
-    )
+fn apache(dir: &Path, above: &Path) -> Process {
+    let files = dir.display();
+    let lines = format!(
+        "SSLEngine On\nSSLCertificateFile {files}/leaf.pem\nSSLCertificateKeyFile {files}/leaf.key\n\
+         ProxyPass /KdcProxy http://127.0.0.1:{PLAIN}/KdcProxy"
+    );
+    let site = Site {
+        listen: &format!("{ADDRESS}:443"),
+        modules: &["proxy", "proxy_http", "ssl"],
+        log: "user=%u status=%>s",
+        lines: &lines,
+        location: "",
+    };
+    apache::start(dir, above, &site)
 }

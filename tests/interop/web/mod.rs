@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::office::Office;
+use crate::support::apache::{self, Site};
 use crate::support::client::{Client, Outcome};
 use crate::support::netns::bind_over;
 use crate::support::process::Process;
@@ -50,23 +51,8 @@ impl WebServer {
              ktadd -k {} HTTP/{www} HTTP/{trusted}\n",
             keytab.display()
         ));
-        fs::write(own.join("apache.conf"), configuration(&own)).unwrap();
-        // It serves as a user of its own, who has to get there.
-        for (path, mode) in [
-            (dir, 0o755),
-            (&keytab, 0o644),
-            (&own.join("delegated"), 0o777),
-        ] {
-            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        }
-        let mut command = Command::new("/usr/sbin/apache2");
-        command
-            .args(["-D", "FOREGROUND", "-f"])
-            .arg(own.join("apache.conf"))
-            .env("KRB5_CONFIG", "/dev/null")
-            // Each token is new here: a cache of those that came would outlive the test.
-            .env("KRB5RCACHENAME", "none:");
-        let process = Process::start("apache2", &mut command, "resuming normal operations");
+        fs::set_permissions(own.join("delegated"), Permissions::from_mode(0o777)).unwrap();
+        let process = apache(&own, dir);
         WebServer { process }
     }
 }
@@ -76,48 +62,20 @@ fn site(host: &str, realm: &Realm) -> String {
     format!("{host}.{}", realm.name.to_lowercase())
 }
 
-fn configuration(dir: &Path) -> String {
-    let modules: String = [
-        "mpm_event",
-        "authn_core",
-        "authz_core",
-        "authz_user",
-        "auth_gssapi",
-        "dir",
-        "include",
-    ]
-    .iter()
-    .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
-    .collect();
-    let dir = dir.display();
-    format!(
-        "{modules}\
-         ServerName {ADDRESS}\n\
-         ServerRoot {dir}\n\
-         DefaultRuntimeDir {dir}\n\
-         PidFile {dir}/pid\n\
-         User www-data\n\
-         Group www-data\n\
-         Listen {ADDRESS}:80\n\
-         ErrorLog /dev/stderr\n\
-         LogFormat \"%{{Host}}i user=%u status=%>s token=%{{Authorization}}i\" line\n\
-         CustomLog /dev/stdout line\n\
-         DocumentRoot {dir}/pages\n\
-         DirectoryIndex index.html\n\
-         <Location />\n\
-         Options +Includes\n\
-         ForceType text/html\n\
-         SetOutputFilter INCLUDES\n\
-         AuthType GSSAPI\n\
-         AuthName tickets\n\
-         GssapiCredStore keytab:{dir}/keytab\n\
-         GssapiConnectionBound On\n\
-         GssapiSignalPersistentAuth On\n\
-         GssapiUseS4U2Proxy Off\n\
-         GssapiDelegCcacheDir {dir}/delegated\n\
-         Require valid-user\n\
-         </Location>\n"
-    )
+fn apache(dir: &Path, above: &Path) -> Process {
+    let files = dir.display();
+    let site = Site {
+        listen: &format!("{ADDRESS}:80"),
+        modules: &["dir", "include"],
+        log: "%{Host}i user=%u status=%>s token=%{Authorization}i",
+        lines: &format!("DocumentRoot {files}/pages\nDirectoryIndex index.html"),
+        location: &format!(
+            "Options +Includes\nForceType text/html\nSetOutputFilter INCLUDES\n\
+             GssapiConnectionBound On\nGssapiSignalPersistentAuth On\nGssapiUseS4U2Proxy Off\n\
+             GssapiDelegCcacheDir {files}/delegated"
+        ),
+    };
+    apache::start(dir, above, &site)
 }
 
 /// A laptop, the tunnel, the realm, and a web server of it.
