@@ -175,12 +175,16 @@ pub(crate) fn change_network(loopkdc: &Loopkdc) {
 }
 
 fn ip(arguments: &str) -> String {
-    let done = Command::new("ip")
+    run("ip", arguments)
+}
+
+fn run(program: &str, arguments: &str) -> String {
+    let done = Command::new(program)
         .args(arguments.split_whitespace())
         .output();
-    let done = done.expect("ip (package iproute2) starts");
+    let done = done.unwrap_or_else(|e| panic!("{program}: {e}; tests/run installs it"));
     let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "ip {arguments}: {said}");
+    assert!(done.status.success(), "{program} {arguments}: {said}");
     String::from_utf8(done.stdout).unwrap()
 }
 
@@ -193,6 +197,20 @@ pub(crate) fn slow(loopkdc: &Loopkdc) -> usize {
         Some(ms)
     });
     times.filter(|ms| *ms >= MOMENT.as_millis()).count()
+}
+
+/// How often the program has waited for something, on all of its threads.
+pub(crate) fn wake_ups(loopkdc: &Loopkdc) -> u64 {
+    // With the numbers that processes have here.
+    run("mount", "-t proc proc /proc");
+    let threads = fs::read_dir(format!("/proc/{}/task", loopkdc.process.id())).unwrap();
+    let waits = threads.map(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let mut lines = status.lines();
+        let waits = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        waits.expect("a line").trim().parse::<u64>().unwrap()
+    });
+    waits.sum()
 }
 
 /// Changes the configuration, and has it read again.
