@@ -37,9 +37,12 @@ async fn who_is_silent_gets_a_moment_however_many_ask() {
     let began = Instant::now();
     let faults = join_all((0..20).map(|_| ask(&kdc, Kind::Preauth))).await;
     let took = began.elapsed();
-    for fault in faults {
-        assert_eq!(fault.unwrap_err(), TIMED_OUT);
-    }
+    let faults: Vec<_> = faults.into_iter().map(Result::unwrap_err).collect();
+    // That others are before one says nothing about the KDC; but somebody was first.
+    let busy = Fault::NotSent(Unsent::Busy);
+    let unsent = |fault: &Fault| [&TIMED_OUT, &busy].contains(&fault);
+    assert!(faults.iter().all(unsent), "{faults:?}");
+    assert!(faults.contains(&TIMED_OUT), "{faults:?}");
     assert!((MOMENT..SOON).contains(&took), "{took:?}");
 }
 
