@@ -83,7 +83,13 @@
 //!   nor a message too long for it says that it is ill: any client can cause them. Silence does, if nothing else was heard
 //!   from it meanwhile.
 //! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
-//!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew.
+//!   machine, its link and its cloud, are refused for names found in DNS, at each look-up of their addresses anew. A KDC proxy
+//!   may have any port, as it must prove its name by TLS. What was found and kept on disk is held to the same rules.
+//! * **A request can cause the look-up of its realm's own name and of nothing else**: of a realm that the configuration names
+//!   and says to look up, spelled as it is there, once at a time, and again after half a minute at the earliest or on another
+//!   network.
+//! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
+//!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, the lookaside by 8 MiB, what the gateway's clients
 //!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of those clients by 1.25 MiB; connections, datagrams and exchanges by number.
 //! * **A password that was tried is counted**, whoever waits for the answer: a client that hangs up has tried it all the same.
