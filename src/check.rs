@@ -19,7 +19,7 @@ use crate::listen::Endpoint;
 /// What is wrong with the configuration, and where.
 pub fn tunnel(sources: &Sources) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    print(&tunnel::Report(&config), &config.warnings());
+    print(&of_tunnel(&config), &config.warnings());
     Ok(())
 }
 
@@ -29,11 +29,23 @@ pub fn tunnel(sources: &Sources) -> Result<(), Failure> {
 /// What is wrong with the configuration, and where.
 pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     let config = GatewayConfig::load(file)?;
-    print(&gateway::Report(&config), &config.warnings());
+    print(&of_gateway(&config), &config.warnings());
     Ok(())
 }
 
-fn print(report: &impl fmt::Display, warnings: &[String]) {
+/// What `loopkdc run` would do: what would listen and where each realm goes.
+#[must_use]
+pub fn of_tunnel(config: &Config) -> String {
+    tunnel::Report(config).to_string()
+}
+
+/// What `loopkdc gateway` would do: what would be served, and which KDCs would be asked.
+#[must_use]
+pub fn of_gateway(config: &GatewayConfig) -> String {
+    gateway::Report(config).to_string()
+}
+
+fn print(report: &str, warnings: &[String]) {
     // A reader that is gone changes nothing about the configuration.
     let _ = write!(std::io::stdout().lock(), "{report}");
     for warning in warnings {

@@ -17,10 +17,11 @@ use super::link::{Connection, Lease, Links};
 use super::names::Names;
 use super::negotiate::{self, Conversation, Heard, Negotiator};
 use super::out::{Carrier, Out, Via};
-use super::refusal::{self, Server, Shown};
+use super::refusal::{self, Server};
 use super::tls::{Asked, ClientTls};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
+pub use super::refusal::Shown;
 pub use proxy_url::{ProxyUrl, UrlError};
 
 /// How often a proxy may say something before it serves or refuses.
@@ -205,7 +206,7 @@ impl KdcProxy {
         }
     }
 
-    /// Reads the answer, capped before it is buffered, and gives the connection back. One that brought no Kerberos is a
+    /// Reads the answer, and gives the connection back. One that brought no Kerberos is a
     /// captive portal's, perhaps, and what goes over it still would be when others have long passed it: it ends here.
     async fn receive(
         &self,
@@ -218,18 +219,33 @@ impl KdcProxy {
         if let Some(address) = response.remote_addr() {
             lease.reached(address.ip());
         }
-        if let Err(fault) = self.refused(response.status(), response.headers(), shown) {
-            if !matches!(fault, Fault::NotKerberos(_)) {
-                lease.leave_unread();
+        let judged = self.judge(response, post.message.service(), shown).await;
+        match &judged {
+            Ok(_) => {
+                lease.give_back();
+                self.asked.served();
             }
-            return Err(fault);
+            Err(Fault::NotKerberos(_) | Fault::Unanswered) => {}
+            Err(_) => lease.leave_unread(),
         }
+        judged
+    }
+
+    /// What an answer to a request of `service` amounts to: its status, its head, and its body, which is capped before it is
+    /// buffered.
+    ///
+    /// # Errors
+    /// What it is instead of a reply.
+    pub async fn judge(
+        &self,
+        response: Response,
+        service: Service,
+        shown: Shown,
+    ) -> Result<Reply, Fault> {
+        self.refused(response.status(), response.headers(), shown)?;
         let is_page = refusal::is_page(response.headers());
         let body = read(response).await?;
-        let reply = decode(post.message.service(), &body, is_page)?;
-        lease.give_back();
-        self.asked.served();
-        Ok(reply)
+        decode(service, &body, is_page)
     }
 
     /// What a status other than 200 says.

@@ -24,9 +24,12 @@ pub(super) struct Server<'a> {
 
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
+    /// None.
     Nothing,
+    /// What the configuration says.
     Token,
+    /// A ticket (RFC 4559).
     Ticket,
 }
 

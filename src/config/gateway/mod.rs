@@ -38,12 +38,20 @@ impl GatewayConfig {
     /// What is wrong, and where.
     pub fn load(given: Option<&Path>) -> Result<Self, Failure> {
         let (source, text) = locate::GATEWAY.read(given)?;
-        let config = shared::parse(&text).and_then(|file: File| {
-            let config = Self::build(&file, &source)?;
+        Self::parse(&source, &text)
+    }
+
+    /// Validates `text` as that of the file `source`, to whose directory the files in it are relative.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(source: &Path, text: &str) -> Result<Self, Failure> {
+        let config = shared::parse(text).and_then(|file: File| {
+            let config = Self::build(&file, source)?;
             serving::check_files(&file.gateway, config.serving.tls.as_ref())?;
             Ok(config)
         });
-        config.map_err(|broken| broken.into_failure(Some((&source, &text))))
+        config.map_err(|broken| broken.into_failure(Some((source, text))))
     }
 
     /// `source`: where `file` is, to whose directory the files in it are relative. Opens none of them.
