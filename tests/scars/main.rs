@@ -160,6 +160,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "gateway/kept a_close_that_crosses_a_request_is_told",
             "walk/connections a_kept_connection_that_was_closed_costs_nothing",
             "walk/connections a_password_typed_slowly_goes_over_a_fresh_connection",
+            "roaming/suspend between_logins",
+            "roaming/suspend during_an_exchange",
+            "roaming/black_hole of_a_kept_connection_of_http2",
+            "roaming/black_hole of_a_kept_connection_of_http1",
         ],
     ),
     (
