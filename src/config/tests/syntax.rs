@@ -48,6 +48,12 @@ loopkdc: error: f.toml:2:20: invalid type: string "9", expected a whole number
 2 | deadline-seconds = "9"
   |                    ^^^
 "#;
+    what_would_be_an_order_to_the_terminal: "[listen]\nkdc = \"\u{1b}[31m\"\n" => "
+loopkdc: error: f.toml:2:8: invalid basic string, expected non-double-quote visible characters, `\\`
+  |
+2 | kdc = \"\u{fffd}[31m\"
+  |        ^
+";
     the_same_key_twice: "[realms.\"A\"]\n[realms.\"A\"]\n" => r#"
 loopkdc: error: f.toml:2:9: duplicate key
   |
