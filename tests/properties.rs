@@ -3,10 +3,17 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test may end its own process"
 )]
+#![allow(unreachable_pub, reason = "what is shared with the fuzz targets")]
+
+#[path = "fuzz/src/answer.rs"]
+mod answer;
+#[path = "fuzz/src/configuration.rs"]
+mod configuration;
 
 use bytes::Bytes;
 use loopkdc::wire::{
@@ -52,6 +59,47 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What servers answer, more or less: any status, any head, and any body.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let heads = [
+        "content-type: application/kerberos",
+        "content-type: text/html",
+        "transfer-encoding: chunked",
+        "content-length: 7",
+        "location: https://portal.example/",
+        "www-authenticate: Negotiate",
+        "www-authenticate: Bearer",
+    ];
+    let bodies = prop_oneof![
+        mutated(),
+        mutated().prop_map(|body| kkdcp::encode_request(&Framed::wrap(&body), "A", None))
+    ];
+    let status = select(vec![
+        200_u16, 204, 302, 401, 403, 404, 413, 500, 502, 503, 511, 999,
+    ]);
+    (status, vec(select(heads.to_vec()), 0..3), bodies).prop_map(|(status, heads, body)| {
+        let heads: String = heads.iter().map(|head| format!("{head}\r\n")).collect();
+        let head = format!("HTTP/1.1 {status} So be it\r\n{heads}\r\n");
+        [head.as_bytes(), &body].concat()
+    })
+}
+
+/// The configurations that are shipped with every key, with some characters changed.
+fn configurations() -> impl Strategy<Value = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let shipped = ["config.example.toml", "gateway.example.toml"]
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap());
+    let changes = vec((any::<Index>(), any::<char>()), 0..4);
+    (select(shipped.to_vec()), changes).prop_map(|(text, changes)| {
+        let mut text: Vec<_> = text.chars().collect();
+        for (at, character) in changes {
+            let at = at.index(text.len());
+            text[at] = character;
+        }
+        text.into_iter().collect()
+    })
+}
+
 fn services() -> impl Strategy<Value = Service> {
     select(vec![Service::Kdc, Service::Kpasswd])
 }
@@ -94,6 +142,16 @@ proptest! {
     #[test]
     fn mutated_messages_are_read_without_panic(service in services(), bytes in mutated()) {
         check(service, bytes);
+    }
+
+    #[test]
+    fn any_answer_is_a_reply_or_a_fault(octets in prop_oneof![mutated(), answers()]) {
+        answer::check(&octets);
+    }
+
+    #[test]
+    fn any_configuration_means_something_or_is_an_error_that_points_at_it(text in configurations()) {
+        configuration::check(text.as_bytes());
     }
 
     #[test]

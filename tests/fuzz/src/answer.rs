@@ -1,0 +1,136 @@
+//! An answer of a KDC proxy, all the way from octets to a reply or a fault.
+//!
+//! The octets are read as a whole HTTP/1.1 answer, then as the body of a right one, then as the kerb-message in the body of
+//! a right one: so a recorded message is a start.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use loopkdc::upstream::kdc::Permitted;
+use loopkdc::upstream::kkdcp::{KdcProxy, Shown};
+use loopkdc::upstream::out::Out;
+use loopkdc::upstream::tls::SystemRoots;
+use loopkdc::upstream::{Credential, Fault};
+use loopkdc::wire::{Framed, MAX_REPLY, Reply, Service, kkdcp};
+use reqwest::{Body, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.build().unwrap()
+});
+
+static PROXY: LazyLock<KdcProxy> = LazyLock::new(|| {
+    let (url, out) = ("https://kdcproxy.example/KdcProxy", Out::default());
+    let tls = SystemRoots::load().client(&[], &out).unwrap();
+    KdcProxy::new(url.parse().unwrap(), tls, &out, Permitted::Any)
+});
+
+/// Checks what becomes of any octets.
+pub fn check(data: &[u8]) {
+    let enveloped = kkdcp::encode_request(&Framed::wrap(data), "Example.Com", None);
+    for service in [Service::Kdc, Service::Kpasswd] {
+        for shown in [Shown::Nothing, Shown::Token, Shown::Ticket] {
+            check_any(service, data, shown);
+        }
+        for body in [data, &enveloped] {
+            check_body(service, body);
+        }
+    }
+}
+
+/// Whatever comes: what is said of it is ours, and nobody is told that a KDC did not see what it may have seen.
+fn check_any(service: Service, octets: &[u8], shown: Shown) {
+    let Some((status, judged)) = judged(service, octets, shown) else {
+        return;
+    };
+    match judged {
+        Ok(reply) => {
+            assert_eq!(status, 200);
+            check_reply(service, &reply);
+        }
+        Err(fault) => {
+            let said = fault.to_string();
+            assert!(
+                said.bytes().all(|octet| (0x20..0x7f).contains(&octet)),
+                "{said:?}"
+            );
+            assert!(said.len() < 200, "{said}");
+            match fault {
+                Fault::NotKerberos(_) | Fault::Unanswered => assert!(!fault.reached_no_kdc()),
+                Fault::Status(same) | Fault::Page(same) => {
+                    assert_eq!(same, status);
+                    assert_eq!(fault.reached_no_kdc(), (400..500).contains(&status));
+                }
+                Fault::Wants(Credential::OtherToken) => {
+                    assert_eq!((shown, status), (Shown::Token, 401))
+                }
+                Fault::Wants(Credential::OtherTicket) => {
+                    assert_eq!((shown, status), (Shown::Ticket, 401))
+                }
+                Fault::Wants(Credential::Token | Credential::Ticket) => {
+                    assert_eq!((shown, status), (Shown::Nothing, 401));
+                }
+                other => panic!("{other:?} of an answer with {status}"),
+            }
+        }
+    }
+}
+
+/// Behind a head that nothing is wrong with, the body alone decides, by the rules of the wire room.
+fn check_body(service: Service, body: &[u8]) {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/kerberos\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let octets = [head.as_bytes(), body].concat();
+    let (status, judged) = judged(service, &octets, Shown::Nothing).unwrap();
+    assert_eq!(status, 200);
+    let message = kkdcp::decode(body).ok().map(|message| message.message().0);
+    let reply = message.and_then(|message| Reply::parse(service, message).ok());
+    match (judged, reply) {
+        (Ok(judged), Some(reply)) => assert_eq!(judged.bytes(), reply.bytes()),
+        (Err(Fault::NotKerberos(_)), None) => {}
+        (judged, _) => panic!("{judged:?}"),
+    }
+}
+
+fn check_reply(service: Service, reply: &Reply) {
+    assert!((1..=MAX_REPLY).contains(&reply.bytes().len()));
+    let again = Reply::parse(service, reply.bytes().clone()).unwrap();
+    assert_eq!(again.bytes(), reply.bytes());
+}
+
+/// The status and what the answer amounts to, if it has a head that HTTP allows.
+fn judged(service: Service, octets: &[u8], shown: Shown) -> Option<(u16, Result<Reply, Fault>)> {
+    RUNTIME.block_on(async {
+        let response = answer(octets).await?;
+        let status = response.status().as_u16();
+        Some((status, PROXY.judge(response, service, shown).await))
+    })
+}
+
+/// The answer that these octets are, as the client's own library reads them.
+async fn answer(octets: &[u8]) -> Option<Response> {
+    let (ours, mut theirs) = tokio::io::duplex(octets.len() + 1024);
+    let octets = octets.to_vec();
+    tokio::spawn(async move {
+        // Before there is a request, an answer is none.
+        let _ = theirs.read(&mut [0; 1024]).await;
+        let _ = theirs.write_all(&octets).await;
+        let _ = theirs.shutdown().await;
+        let _ = tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await;
+    });
+    let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.ok()?;
+    tokio::spawn(connection);
+    let request = Request::post("/KdcProxy")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let response = sender.send_request(request).await.ok()?;
+    Some(response.map(Body::wrap).into())
+}
