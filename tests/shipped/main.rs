@@ -11,6 +11,7 @@
 mod container;
 mod haproxy;
 mod kubernetes;
+mod manuals;
 
 use std::fs;
 use std::path::{Path, PathBuf};

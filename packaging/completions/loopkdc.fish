@@ -1,0 +1,54 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_loopkdc_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_loopkdc_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_loopkdc_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_loopkdc_using_subcommand
+    set -l cmd (__fish_loopkdc_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -s V -l version -d 'Print version'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "run" -d 'Serve the KDC and password-change services on loopback, in the foreground'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "gateway" -d 'Serve a KDC proxy over HTTPS in front of real KDCs, in the foreground'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "check" -d 'Validate the configuration; show what would listen and where each realm goes'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "import" -d 'Make a configuration of a krb5.conf or of Windows\' list of KDC proxies'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l config -d 'Read this file, not the usual ones' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve REALM by the proxy at URL; may be repeated, in the order to try. Without --config no file is read' -r
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l ca -d 'Trust these certificates (PEM) too, for the realms given by --realm' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kdc -d 'Offer the KDC service here, not at 127.0.0.1:88 and [::1]:88; may be repeated' -r
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kpasswd -d 'Offer the password-change service here, not at port 464; may be repeated' -r
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l log -d 'Write this much to stderr: off, error, warn, info or debug' -r -f -a "off\t'Nothing'
+error\t'What stops the service'
+warn\t'What limits it'
+info\t'Changes of state'
+debug\t'Every exchange'"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -l config -d 'Read this file, not the usual ones' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -l log -d 'Write this much to stderr: off, error, warn, info or debug. The access log is none of it' -r -f -a "off\t'Nothing'
+error\t'What stops the service'
+warn\t'What limits it'
+info\t'Changes of state'
+debug\t'Every exchange'"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l config -d 'Read this file, not the usual ones' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l gateway -d 'The configuration of the gateway, not that of run'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -s h -l help -d 'Print help'

@@ -1,0 +1,162 @@
+//! The manual pages and the completions: made of the command line and of the examples, and of what `packaging/man/prose` says
+//! beside.
+//!
+//! With `WRITE_MANUALS=1` they are written; else what lies in `packaging` must be what would be written.
+
+mod commands;
+mod keys;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{packaging, run, text};
+
+/// The configuration of each daemon: its page, its example, and the heading in the README that its keys stand under.
+const EXAMPLES: [(&str, &str, &str); 2] = [
+    ("loopkdc.toml.5", "config.example.toml", "## Configuration"),
+    (
+        "loopkdc-gateway.toml.5",
+        "gateway.example.toml",
+        "### Configuration of the gateway",
+    ),
+];
+
+/// Names below `packaging`, and what is to stand there.
+fn made() -> Vec<(String, String)> {
+    let keys = EXAMPLES.map(|(page, example, _)| {
+        let prose = text(&format!("man/prose/{page}"));
+        (
+            format!("man/{page}"),
+            keys::page(page, &text(example)) + &prose,
+        )
+    });
+    let commands = commands::pages();
+    let commands = commands
+        .into_iter()
+        .map(|(page, text)| (format!("man/{page}"), text));
+    let completions = commands::completions();
+    let completions = completions
+        .into_iter()
+        .map(|(name, script)| (format!("completions/{name}"), script));
+    keys.into_iter()
+        .chain(commands)
+        .chain(completions)
+        .collect()
+}
+
+fn names(folder: &str) -> BTreeSet<String> {
+    let files = fs::read_dir(packaging(folder)).unwrap();
+    let names = files
+        .map(|file| file.unwrap())
+        .filter(|file| file.path().is_file());
+    names
+        .map(|file| format!("{folder}/{}", file.file_name().into_string().unwrap()))
+        .collect()
+}
+
+#[test]
+fn are_what_the_program_says() {
+    let made = made();
+    if std::env::var_os("WRITE_MANUALS").is_some() {
+        for (name, text) in &made {
+            fs::write(packaging(name), text).unwrap();
+        }
+    }
+    for (name, expected) in &made {
+        let there = fs::read_to_string(packaging(name)).unwrap_or_default();
+        assert!(
+            there == *expected,
+            "packaging/{name} is not what it should be: WRITE_MANUALS=1 cargo test --test shipped manuals"
+        );
+    }
+    let there: BTreeSet<_> = names("man")
+        .into_iter()
+        .chain(names("completions"))
+        .collect();
+    let made = made.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(there, made, "nothing of what was made once is left over");
+}
+
+#[test]
+fn are_read_without_a_warning() {
+    for page in names("man") {
+        let page = packaging(&page);
+        let told = run(Command::new("sh")
+            .args(["-c", r#"groff -Kutf8 -man -Tutf8 -wall -z "$0" 2>&1"#])
+            .arg(&page));
+        assert_eq!(told, "", "{}", page.display());
+        let pages = names("man");
+        for referred in referred(&fs::read_to_string(&page).unwrap()) {
+            assert!(
+                pages.contains(&format!("man/{referred}")),
+                "{}: {referred}",
+                page.display()
+            );
+        }
+    }
+}
+
+/// The pages of ours that a page leads to: `loopkdc-run(8)`.
+fn referred(page: &str) -> Vec<String> {
+    let plain = page
+        .replace("\\fB", "")
+        .replace("\\fR", "")
+        .replace("\\-", "-");
+    let plain = plain.replace(" (", "(");
+    let words = plain.split(|end: char| !(end.is_alphanumeric() || "-.()".contains(end)));
+    let pages = words.filter_map(|word| {
+        let (name, section) = word.trim_matches('.').split_once('(')?;
+        let section = section.strip_suffix(')')?;
+        name.starts_with("loopkdc")
+            .then(|| format!("{name}.{section}"))
+    });
+    pages.collect()
+}
+
+#[test]
+fn completions_are_read_by_their_shells() {
+    for (shell, name) in [
+        ("bash", "loopkdc.bash"),
+        ("zsh", "_loopkdc"),
+        ("fish", "loopkdc.fish"),
+    ] {
+        run(Command::new(shell)
+            .arg("-n")
+            .arg(packaging("completions").join(name)));
+    }
+    let completed = run(Command::new("bash")
+        .args([
+            "-c",
+            r#"
+        . "$0"
+        COMP_WORDS=(loopkdc ch) COMP_CWORD=1
+        _loopkdc loopkdc ch loopkdc
+        echo "${COMPREPLY[*]}"
+    "#,
+        ])
+        .arg(packaging("completions/loopkdc.bash")));
+    assert_eq!(completed, "check\n");
+}
+
+/// A reader who looks for a key looks there first.
+#[test]
+fn the_readme_names_each_key_with_its_default() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    for (_, example, heading) in EXAMPLES {
+        let (_, rest) = readme.split_once(&format!("\n{heading}\n")).unwrap();
+        let section = rest.split("\n#").next().unwrap();
+        for setting in keys::settings(&text(example)) {
+            let name = format!("`{}`", setting.key);
+            let mut rows = section.lines().filter_map(|line| line.strip_prefix("| "));
+            let row = rows.find(|row| row.split(" | ").next().unwrap().contains(&name));
+            let row = row.unwrap_or_else(|| panic!("{heading} says nothing of {name}"));
+            let said = row.split(" | ").nth(1).unwrap();
+            for value in setting.defaults() {
+                assert!(said.contains(&value), "{name} is {value} by default: {row}");
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The commands' pages and completions, from what `--help` is made of.
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use loopkdc::cli::Cli;
+
+use crate::text;
+
+fn program() -> Command {
+    let mut program = Cli::command().term_width(80);
+    program.build();
+    program
+}
+
+/// The pages' names and what `--help` knows of them.
+pub(super) fn pages() -> Vec<(String, String)> {
+    let program = program();
+    let commands = program
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    let commands = commands.map(page);
+    std::iter::once(page(&program)).chain(commands).collect()
+}
+
+fn page(command: &Command) -> (String, String) {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let mut commands = command.get_subcommands();
+    let has_commands = commands.any(|command| !command.is_hide_set());
+    let man = Man::new(command.clone())
+        .title(name.to_uppercase())
+        .section("8")
+        .source(concat!("loopkdc ", env!("CARGO_PKG_VERSION")))
+        .manual("System Administration");
+    let mut page = Vec::new();
+    man.render_title(&mut page).unwrap();
+    man.render_name_section(&mut page).unwrap();
+    man.render_synopsis_section(&mut page).unwrap();
+    let prose = text(&format!("man/prose/{name}.8"));
+    let (description, rest) = prose.split_at(prose[1..].find("\n.SH ").unwrap() + 2);
+    page.extend_from_slice(description.as_bytes());
+    if has_commands {
+        man.render_subcommands_section(&mut page).unwrap();
+    }
+    man.render_options_section(&mut page).unwrap();
+    page.extend_from_slice(rest.as_bytes());
+    let page = String::from_utf8(page).unwrap();
+    // An empty date is left out, and the next word taken for it.
+    let page = page.replacen(" 8  \"", " 8 \"\" \"", 1);
+    (format!("{name}.8"), page)
+}
+
+/// The scripts' names and texts.
+pub(super) fn completions() -> Vec<(String, String)> {
+    let shells = [
+        (Shell::Bash, "loopkdc.bash"),
+        (Shell::Zsh, "_loopkdc"),
+        (Shell::Fish, "loopkdc.fish"),
+    ];
+    let script = |(shell, name): (Shell, &str)| {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut visible(), "loopkdc", &mut script);
+        (name.to_owned(), String::from_utf8(script).unwrap())
+    };
+    shells.into_iter().map(script).collect()
+}
+
+/// Without the commands that are of use to the program alone: completions would offer them.
+fn visible() -> Command {
+    let program = Cli::command();
+    let commands: Vec<_> = program
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .cloned()
+        .collect();
+    let bare = Command::new("loopkdc")
+        .disable_help_subcommand(true)
+        .version(env!("CARGO_PKG_VERSION"));
+    bare.subcommands(commands)
+}
