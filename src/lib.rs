@@ -108,6 +108,7 @@
 //! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
 pub mod access_log;
+pub mod advice;
 pub mod answer;
 pub mod check;
 pub mod cli;
