@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Exit {
     /// All went well.
     Ok,
+    /// EX_UNAVAILABLE: the daemon that is to answer does not.
+    Unavailable,
     /// EX_SOFTWARE: a fault of this program's own.
     Bug,
     /// EX_NOPERM: something that exists may not be read or bound by this user.
@@ -20,6 +22,7 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Ok => Self::SUCCESS,
+            Exit::Unavailable => Self::from(69),
             Exit::Bug => Self::from(70),
             Exit::Permission => Self::from(77),
             Exit::Config => Self::from(78),

@@ -127,6 +127,7 @@ pub mod metrics;
 pub mod network;
 pub mod record;
 pub mod route;
+pub mod status;
 pub mod throttle;
 pub mod upstream;
 pub mod wire;

@@ -47,6 +47,8 @@ fn pure_rooms() -> Vec<PathBuf> {
         "route/pace.rs",
         "route/resend.rs",
         "network/seen.rs",
+        "status/report.rs",
+        "status/text.rs",
         "logging/lines.rs",
         "daemon/tunnel/due.rs",
         "upstream/dns/order.rs",
