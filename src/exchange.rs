@@ -6,15 +6,18 @@
 
 mod attempts;
 mod finder;
+mod recent;
+mod view;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 
 use self::attempts::{Attempts, Request};
+use self::recent::Recent;
 use crate::answer::{Answer, Answered, Cause, OnFailure, Source, Verdict};
 use crate::counters::Counters;
 use crate::logging::{Lines, Quoted};
@@ -25,6 +28,8 @@ use crate::upstream::Upstream;
 use crate::wire::{KerberosMessage, Realm};
 
 pub use self::finder::Finder;
+pub use self::recent::{Ended, Moments, Outcome};
+pub use self::view::View;
 
 /// Where a request came from and when.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +142,9 @@ pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
     lookaside: Mutex<Lookaside<Waiting>>,
     in_flight: Semaphore,
+    max_in_flight: usize,
     counters: Counters,
+    recent: Recent,
     sleep: Sleep,
     /// How often the network became another one: exchanges under way hear of it.
     networks: watch::Sender<u64>,
@@ -152,7 +159,9 @@ impl Exchange {
             routing: RwLock::new(Arc::new(routing)),
             lookaside: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
+            max_in_flight,
             counters: Counters::default(),
+            recent: Recent::default(),
             sleep: Sleep::since(Clocks::now()),
             networks: watch::Sender::new(0),
             lines: Mutex::default(),
@@ -177,6 +186,7 @@ impl Exchange {
     /// under way may go another way.
     pub fn network_changed(&self) {
         self.counters.networks.add();
+        self.recent.changed();
         self.start_anew();
         if lock(&self.lines).spend(now()) {
             tracing::info!("network changed");
@@ -189,6 +199,7 @@ impl Exchange {
             return;
         };
         self.counters.sleeps.add();
+        self.recent.woke();
         self.start_anew();
         if lock(&self.lines).spend(now()) {
             tracing::info!(seconds = slept.as_secs(), "resumed from sleep");
@@ -384,8 +395,12 @@ impl Leader {
             .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
             .await;
         let source = routing.source(end.upstream);
-        let outcome = end.fault.map(|fault| fault.to_string());
-        self.log(&source, outcome.as_deref().unwrap_or("replied"));
+        let outcome = match (&end.answer, end.fault) {
+            (_, Some(fault)) => Outcome::Failed(fault),
+            (Some(Answer::Reply(reply)), None) => Outcome::Replied(reply.error_code()),
+            (_, None) => Outcome::Unanswered,
+        };
+        self.tell(&source, outcome);
         if let Some(answer) = end.answer {
             self.settle(answer, source);
         }
@@ -393,15 +408,13 @@ impl Leader {
 
     /// Ends an exchange of which nothing was sent.
     fn turn_away(&self, routing: &Routing, cause: Cause) {
-        self.log(
-            &Source::Nobody,
-            match cause {
-                Cause::NoUpstream => "no upstream for the realm",
-                Cause::NotOffered => "this service of the realm is not offered",
-                Cause::Unreachable => "no upstream is known at the moment",
-                _ => "too many requests are under way",
-            },
-        );
+        let outcome = match cause {
+            Cause::NoUpstream => Outcome::NoUpstream,
+            Cause::NotOffered => Outcome::NotOffered,
+            Cause::Unreachable => Outcome::Unknown,
+            _ => Outcome::Overloaded,
+        };
+        self.tell(&Source::Nobody, outcome);
         let verdict = routing.verdict(&self.message, cause, false);
         self.settle(verdict, Source::Nobody);
     }
@@ -413,21 +426,31 @@ impl Leader {
             .send_replace(Some(Answered { answer, source }));
     }
 
-    /// A line per exchange, at debug: no principal, no secret.
-    fn log(&self, source: &Source, outcome: &str) {
+    /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
+    fn tell(&self, source: &Source, outcome: Outcome) {
         let upstream = match source {
-            Source::Upstream(name) => Some(&**name),
+            Source::Upstream(name) => Some(name),
             Source::Lookaside | Source::Nobody => None,
         };
+        let took = self.arrival.at.elapsed();
         tracing::debug!(
             kind = %self.message.kind(),
             realm = %Quoted(self.message.realm().as_str()),
             transport = self.arrival.transport,
-            upstream,
-            outcome,
-            ms = u64::try_from(self.arrival.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            upstream = upstream.map(|name| &**name),
+            outcome = outcome.to_string(),
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "exchange"
         );
+        self.exchange.recent.push(Ended {
+            at: SystemTime::now(),
+            kind: self.message.kind(),
+            realm: self.message.realm().clone(),
+            transport: self.arrival.transport,
+            upstream: upstream.cloned(),
+            outcome,
+            took,
+        });
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod backoff;
 mod health;
+mod latency;
 mod pace;
 mod resend;
+mod view;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -19,8 +21,10 @@ use crate::answer::{Cause, OnFailure};
 use crate::upstream::{Fault, Unsent};
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
+pub use latency::{Bucket, Latency};
 pub use pace::Over;
 pub use resend::{Next, after};
+pub use view::{Met, RouteView, State, UpstreamView, Way};
 
 /// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
@@ -156,6 +160,8 @@ struct Refusal {
 
 #[derive(Debug)]
 struct RouteState {
+    pattern: RealmPattern,
+    aliases: Vec<Realm>,
     terms: Arc<Route>,
     /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
     realm: Option<Realm>,
@@ -186,6 +192,8 @@ impl Routes {
             RealmPattern::Any => self.any = Some(index),
         }
         self.routes.push(RouteState {
+            pattern: pattern.clone(),
+            aliases: aliases.to_vec(),
             terms: Arc::new(route),
             realm: match pattern {
                 RealmPattern::Exact(realm) => Some(realm.clone()),
@@ -207,8 +215,17 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, NoRoute> {
-        let Wanted { service, primary } = wanted;
         let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
+        self.candidates_of(route, wanted, now)
+    }
+
+    fn candidates_of(
+        &self,
+        route: usize,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Result<Candidates, NoRoute> {
+        let Wanted { service, primary } = wanted;
         let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
         let offered = state.terms.upstreams.get(service).as_ref();
         let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
@@ -373,6 +390,11 @@ impl Routes {
         self.health.entry(id).or_default().pace.sample(took);
     }
 
+    /// Records how long `id` took for an answer, over whichever connection.
+    pub fn record_latency(&mut self, id: UpstreamId, took: Duration) {
+        self.health.entry(id).or_default().latency.record(took);
+    }
+
     /// Records a reply from `id`: it is well, and the one to stay with.
     pub fn record_reply(
         &mut self,
@@ -382,6 +404,7 @@ impl Routes {
     ) -> Option<Change> {
         let health = self.health.entry(id).or_default();
         health.hear(now);
+        health.reply(now);
         let was_ill = health.recover();
         let state = self.routes.get_mut(candidates.route)?;
         for service in [Service::Kdc, Service::Kpasswd] {
@@ -420,6 +443,7 @@ impl Routes {
         let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
         let chance = self.chance.draw();
+        health.meet(fault, now);
         if matches!(
             fault,
             Fault::Status(_)

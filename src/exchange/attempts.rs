@@ -387,9 +387,11 @@ impl<'a> Attempts<'a> {
     fn record_reply(&self, copy: &Copy) {
         let (upstream, now) = (copy.upstream, now());
         let mut routes = self.routing.routes();
+        let took = now.saturating_duration_since(copy.asked);
         if self.message.resend() == Resend::Harmless && copy.sent.went_over_kept() {
-            routes.record_pace(upstream, now.saturating_duration_since(copy.asked));
+            routes.record_pace(upstream, took);
         }
+        routes.record_latency(upstream, took);
         let change = routes.record_reply(&self.candidates, upstream, now);
         drop(routes);
         self.routing.tell(upstream, change);

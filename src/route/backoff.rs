@@ -30,10 +30,19 @@ impl Backoff {
         self.until = Some(now + (doubled - off).max(SHORTEST));
     }
 
+    /// When it failed last.
+    pub(super) fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
+    /// Until when its failures count, if they do at `now`.
+    pub(super) fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| now < *until)
+    }
+
     /// How many failures count at `now`.
     pub(super) fn counts(&self, now: Instant) -> u32 {
-        let holds = self.until.is_some_and(|until| now < until);
-        if holds { self.failures } else { 0 }
+        self.until(now).map_or(0, |_| self.failures)
     }
 }
 

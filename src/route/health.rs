@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::latency::Latency;
 use super::pace::Pace;
+use super::view::Met;
 use crate::logging::Lines;
+use crate::upstream::{Fault, Unsent};
 
 /// Less silence says nothing: a copy may leave just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -20,7 +23,11 @@ pub(super) struct Health {
     /// What its illness costs it.
     pub(super) backoff: Backoff,
     pub(super) pace: Pace,
+    pub(super) latency: Latency,
     heard: Option<Instant>,
+    replied: Option<Instant>,
+    /// The last fault that says something about it, if only to people.
+    pub(super) met: Option<Met>,
     /// When a connect failed, if nothing was heard since.
     cut_off: Option<Instant>,
     pub(super) lines: Lines,
@@ -35,10 +42,11 @@ pub(super) enum Illness {
 }
 
 impl Health {
-    /// Nothing but how much was said of it in the log: what was seen was seen from another network.
+    /// Nothing but what was said of it in the log and how long its answers took: what was seen was seen from another network.
     pub(super) fn forget(&mut self) {
         *self = Self {
             lines: std::mem::take(&mut self.lines),
+            latency: std::mem::take(&mut self.latency),
             ..Self::default()
         };
     }
@@ -47,6 +55,31 @@ impl Health {
         self.silent = false;
         self.heard = Some(now);
         self.cut_off = None;
+    }
+
+    pub(super) fn reply(&mut self, now: Instant) {
+        self.replied = Some(now);
+    }
+
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// Remembers `fault`, unless it tells of one connection or one copy and is over.
+    pub(super) fn meet(&mut self, fault: &Fault, now: Instant) {
+        let is_over = matches!(
+            fault,
+            Fault::Stale | Fault::Repeat | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
+        );
+        if !is_over {
+            let fault = fault.clone();
+            self.met = Some(Met { fault, at: now });
+        }
+    }
+
+    pub(super) fn has_replied_since(&self) -> bool {
+        let met = self.met.as_ref().map(|met| met.at);
+        self.replied.is_some() && self.replied >= met
     }
 
     /// It serves; says whether that is news.
