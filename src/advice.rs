@@ -5,6 +5,9 @@
 
 use crate::upstream::{Bar, Credential, Fault, Unsent};
 
+/// Why, the libraries say, and they may name principals.
+const NOTHING_TO_SHOW: &str = "what it wants to be shown cannot be had; the log says why";
+
 /// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
@@ -119,9 +122,8 @@ fn on_unsent(unsent: &Unsent, upstream: Upstream<'_>) -> Advice {
             on_certificate(why),
         ),
         Unsent::Barred { by, bar, why } => on_bar(by, *bar, why, upstream),
-        // Why, the libraries say, and they may name principals.
         Unsent::NothingToShow(_) => advice(
-            "what it wants to be shown cannot be had; the log says why",
+            NOTHING_TO_SHOW,
             "journalctl -u loopkdc; what is to be shown is in bearer-token-file, headers-file, keytab or ccache",
         ),
         Unsent::Loop => advice(
@@ -324,6 +326,15 @@ fn on_credential(credential: Credential) -> Advice {
     advice(what, hint)
 }
 
+/// `fault` in the words of the log, less what only the log may say.
+#[must_use]
+pub fn in_short(fault: &Fault) -> String {
+    match fault {
+        Fault::NotSent(Unsent::NothingToShow(_)) => NOTHING_TO_SHOW.to_owned(),
+        fault => fault.to_string(),
+    }
+}
+
 /// What an error that a KDC replied with says about this machine, if it does.
 #[must_use]
 pub fn on_error_code(code: i32) -> Option<Advice> {
@@ -432,8 +443,8 @@ mod tests {
     #[test]
     fn what_the_libraries_say_of_tickets_stays_in_the_log() {
         let fault = Fault::NotSent(Unsent::NothingToShow("alice@EXAMPLE.COM has none".into()));
-        let advice = on(&fault, PROXY);
-        assert!(!format!("{advice:?}").contains("alice"), "{advice:?}");
+        let said = format!("{:?} {}", on(&fault, PROXY), in_short(&fault));
+        assert!(!said.contains("alice"), "{said}");
     }
 
     #[test]

@@ -14,7 +14,16 @@ in the user's configuration directory for loopkdc, else in /etc/loopkdc. Or go
 without one:
   loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
 
-Exit codes: 0 done, 70 a bug, 77 no permission, 78 bad configuration or usage";
+Exit codes: 0 done, 69 no daemon answers, 70 a bug, 77 no permission, 78 bad
+configuration or usage";
+
+const STATUS_HELP: &str = "\
+The usual places: loopkdc/status.sock in $XDG_RUNTIME_DIR, then in /run. Another
+is set by status-socket under [listen]; status-mode says who may read it.
+KRB-ERROR 25 is no failure: the KDC wants a password, which comes next.
+
+Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
+permission, 78 bad usage";
 
 const IMPORT_HELP: &str = "\
 The configuration goes to stdout, and what of the file was left out to stderr:
@@ -33,13 +42,15 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the KDC and password-change services on loopback, in the foreground
+    /// Serve the KDC and password services on loopback, in the foreground
     Run(RunArgs),
-    /// Serve a KDC proxy over HTTPS in front of real KDCs, in the foreground
+    /// Serve a KDC proxy over HTTPS before real KDCs, in the foreground
     Gateway(GatewayArgs),
-    /// Validate the configuration; show what would listen and where each realm goes
+    /// Validate the configuration; show where each realm would go
     Check(CheckArgs),
-    /// Make a configuration of a krb5.conf or of Windows' list of KDC proxies
+    /// Show how a running `loopkdc run` is, and what to do about problems
+    Status(StatusArgs),
+    /// Make a configuration of a krb5.conf or of Windows' list of proxies
     Import(ImportArgs),
     /// Ask the GSSAPI library for tokens: of use to `run` alone
     #[cfg(feature = "negotiate")]
@@ -102,6 +113,21 @@ pub struct CheckArgs {
     /// The configuration of the gateway, not that of run
     #[arg(long)]
     pub gateway: bool,
+}
+
+/// `loopkdc status`.
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub struct StatusArgs {
+    /// Print it as JSON: one object, of which the manual has every field
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Draw it anew each second, on a terminal, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Read it here, not at the usual places
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
 }
 
 /// `loopkdc import`.
@@ -215,6 +241,7 @@ mod tests {
             &["loopkdc", "run", "--help"],
             &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
+            &["loopkdc", "status", "--help"],
             &["loopkdc", "import", "--help"],
         ] {
             let shown = Cli::command()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, RunArgs};
 use loopkdc::failure::{Exit, Failure};
-use loopkdc::{check, daemon, import, logging};
+use loopkdc::{check, daemon, import, logging, status};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
@@ -23,6 +23,7 @@ fn command(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run(args),
         Command::Gateway(args) => gateway(args),
         Command::Check(args) => check(args),
+        Command::Status(args) => status::status(args),
         Command::Import(ImportArgs { file }) => import::import(file),
         #[cfg(feature = "negotiate")]
         Command::Gssapi(args) => loopkdc::gssapi::serve(&args.service, args.principal.as_deref()),

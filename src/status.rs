@@ -4,11 +4,16 @@
 //! that document, `ask` gets it, and `render` makes of it what a terminal shows.
 
 mod ask;
+mod command;
 mod place;
+mod problems;
+pub mod render;
 mod report;
 mod text;
 
 pub use ask::{Heard, Silence, ask};
+pub use command::status;
 pub use place::{of_daemon, of_reader};
+pub(crate) use problems::problems;
 pub use report::*;
 pub use text::Text;

@@ -2,13 +2,16 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::{Config, Order, Proxies, RealmEntry, RealmPattern};
+use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
 use crate::upstream::dns::Allowed;
 use crate::upstream::kdc::Permitted;
 use crate::upstream::out::{MinTls, Out, Via};
 use crate::wire::ByService;
 
 use super::{Endpoints, kdcs};
+
+/// Every local user may ask.
+const USUAL_MODE: u32 = 0o666;
 
 /// What would listen and where each realm goes.
 pub(super) struct Report<'a>(pub(super) &'a Config);
@@ -21,6 +24,7 @@ impl fmt::Display for Report<'_> {
         }
         writeln!(f, "kdc: {}", Endpoints::offered(&config.listen.kdc))?;
         writeln!(f, "kpasswd: {}", Endpoints::offered(&config.listen.kpasswd))?;
+        status(f, &config.listen)?;
         let mut realms: Vec<_> = config.realms.iter().collect();
         realms.sort_by_key(|entry| rank(&entry.pattern));
         realms.into_iter().try_for_each(|entry| realm(f, entry))?;
@@ -36,6 +40,25 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         Ok(())
+    }
+}
+
+/// Where the status is read, if the configuration says so.
+fn status(f: &mut fmt::Formatter<'_>, listen: &Listen) -> fmt::Result {
+    match &listen.status_socket {
+        StatusSocket::Usual if listen.status_mode == USUAL_MODE => Ok(()),
+        StatusSocket::Usual => {
+            writeln!(
+                f,
+                "status: the usual socket, mode {:04o}",
+                listen.status_mode
+            )
+        }
+        StatusSocket::At(path) => {
+            let path = path.display();
+            writeln!(f, "status: {path}, mode {:04o}", listen.status_mode)
+        }
+        StatusSocket::Off => writeln!(f, "status: not told"),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct ListenTable {
     pub(super) max_connections: Option<Spanned<Whole>>,
     pub(super) idle_timeout_seconds: Option<Spanned<Whole>>,
     pub(super) max_in_flight: Option<Spanned<Whole>>,
+    pub(super) status_socket: Option<Spanned<String>>,
+    pub(super) status_mode: Option<Spanned<String>>,
 }
 
 /// `[realms."…"]`, and `[defaults]`, which holds the same keys.

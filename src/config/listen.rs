@@ -33,21 +33,51 @@ pub struct Listen {
     pub max_in_flight: usize,
     /// Permission bits of Unix sockets.
     pub unix_mode: u32,
+    /// Where the status is read.
+    pub status_socket: StatusSocket,
+    /// Permission bits of that socket.
+    pub status_mode: u32,
+}
+
+/// Where the status is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusSocket {
+    /// In the usual folder, if there can be a socket.
+    Usual,
+    /// At this absolute path.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl StatusSocket {
+    fn parse(written: &Spanned<String>) -> Result<Self, Broken> {
+        match written.get_ref().as_str() {
+            "off" => Ok(Self::Off),
+            path => {
+                let path = path.strip_prefix("unix:").unwrap_or(path);
+                unix_path(path, "\"/run/loopkdc/status.sock\", or \"off\" for none")
+                    .map(Self::At)
+                    .map_err(|broken| broken.at(written.span()))
+            }
+        }
+    }
 }
 
 /// An address as it is written; without a port the error says `port`.
 pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, Broken> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path);
+        return unix_path(path, "\"unix:/run/loopkdc/kdc.sock\"").map(EndpointAddr::Unix);
     }
     let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
     Ok(addr.into())
 }
 
-fn unix(path: &str) -> Result<EndpointAddr, Broken> {
+/// `example`: how one is written.
+fn unix_path(path: &str, example: &str) -> Result<PathBuf, Broken> {
     if !path.starts_with('/') {
         return Err(Broken::new("the path of a Unix socket must be absolute")
-            .hint("write it from the root: \"unix:/run/loopkdc/kdc.sock\""));
+            .hint(format!("write it from the root: {example}")));
     }
     if path.len() > UNIX_PATH_MAX {
         return Err(Broken::new(format!(
@@ -58,7 +88,7 @@ fn unix(path: &str) -> Result<EndpointAddr, Broken> {
     if path.contains('\0') {
         return Err(Broken::new("the path of a Unix socket has no NUL in it"));
     }
-    Ok(EndpointAddr::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 fn not_an_address(text: &str, port: u16) -> Broken {
@@ -116,7 +146,12 @@ impl Listen {
                 1..=65536,
                 512,
             )?,
-            unix_mode: table.unix_mode.as_ref().map_or(Ok(0o666), unix_mode)?,
+            unix_mode: mode(table.unix_mode.as_ref(), "unix-mode", 0o666)?,
+            status_socket: match &table.status_socket {
+                Some(written) => taken.status_socket(written)?,
+                None => StatusSocket::Usual,
+            },
+            status_mode: mode(table.status_mode.as_ref(), "status-mode", 0o666)?,
         };
         match &table.kpasswd {
             Some(list) if listen.kdc.is_empty() && listen.kpasswd.is_empty() => Err(Broken::new(
@@ -181,6 +216,15 @@ impl Taken {
         written.into_iter().map(endpoint).collect()
     }
 
+    fn status_socket(&mut self, written: &Spanned<String>) -> Result<StatusSocket, Broken> {
+        let socket = StatusSocket::parse(written)?;
+        if let StatusSocket::At(path) = &socket {
+            self.take(&EndpointAddr::Unix(path.clone()))
+                .map_err(|broken| broken.at(written.span()))?;
+        }
+        Ok(socket)
+    }
+
     fn take(&mut self, addr: &EndpointAddr) -> Result<(), Broken> {
         if matches!(addr, EndpointAddr::Remote(_)) && !self.remote {
             return Err(Broken::new(format!("{addr} is not a loopback address"))
@@ -231,7 +275,15 @@ pub(super) fn seconds(
     number(written, key, bounds, default).map(Duration::from_secs)
 }
 
-pub(super) fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
+/// Permission bits in octal digits, or `default`.
+pub(super) fn mode(
+    written: Option<&Spanned<String>>,
+    key: &str,
+    default: u32,
+) -> Result<u32, Broken> {
+    let Some(written) = written else {
+        return Ok(default);
+    };
     let text = written.get_ref();
     let octal = !text.is_empty()
         && text.len() <= 4
@@ -242,8 +294,10 @@ pub(super) fn unix_mode(written: &Spanned<String>) -> Result<u32, Broken> {
         .flatten()
         .filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| {
-        Broken::new("unix-mode goes from \"0000\" to \"0777\" in octal digits")
-            .hint("\"0666\" lets every local user in, \"0660\" the group")
-            .at(written.span())
+        Broken::new(format!(
+            "{key} goes from \"0000\" to \"0777\" in octal digits"
+        ))
+        .hint("\"0666\" lets every local user in, \"0660\" the group")
+        .at(written.span())
     })
 }

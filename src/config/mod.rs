@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub use ca::CaFile;
 pub use direct::{Direct, Order};
 pub use kdcs::{Discover, KdcAddr, Kdcs};
-pub use listen::Listen;
+pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use proxies::Proxies;
 pub use proxy::ProxyUrl;

@@ -7,6 +7,7 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod roaming;
 mod search;
+mod status;
 mod ways;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::listen::{self, Inherited, Limits, Listener};
 use crate::upstream::tls;
 use crate::wire::Service;
 use directory::Directory;
+use status::Status;
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
@@ -37,10 +39,16 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
         let listeners = listeners(&config.listen, inherited)?;
+        #[cfg(unix)]
+        let status_socket = status::bind(&config.listen)?;
         let relay = Relay::start(&config, listeners)?;
         warn_of(&config);
         #[cfg(target_os = "linux")]
-        roaming::follow(&relay.exchange, &relay.tasks);
+        roaming::follow(&relay.exchange, relay.status.hears(), &relay.tasks);
+        #[cfg(unix)]
+        if let Some(socket) = status_socket {
+            relay.show_status(socket);
+        }
         tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {
@@ -99,6 +107,7 @@ pub struct Relay {
     pub kdc: String,
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
+    status: Arc<Status>,
     tasks: Tasks,
 }
 
@@ -113,20 +122,26 @@ impl Relay {
         let tasks = Tasks::default();
         let kdc = listen::addresses(&listeners, Service::Kdc);
         let kpasswd = listen::addresses(&listeners, Service::Kpasswd);
-        listen::serve(
-            listeners,
-            &exchange,
-            limits(&config.listen),
-            &tasks.stop,
-            &tasks.tracker,
-        );
+        let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
+        let places = listen::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let status = Status::new(config, shown, known.clone(), places, limits.max_connections);
         Ok(Self {
+            status: Arc::new(status),
             exchange,
             kdc,
             kpasswd,
             known,
             tasks,
         })
+    }
+
+    /// Has the status read at `socket`.
+    #[cfg(unix)]
+    fn show_status(&self, socket: listen::status::Socket) {
+        tracing::debug!(socket = %socket.path().display(), "the status can be read");
+        let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
+        let document = move || status.document();
+        listen::status::serve(socket, document, &self.exchange, stop, tracker);
     }
 
     /// Reads the configuration anew; one that cannot work is told, and the old one stays.
@@ -140,12 +155,16 @@ impl Relay {
                 self.known.reroute();
                 tracing::info!("configuration read again");
                 warn_of(&config);
+                self.status.reloaded(&config.listen);
                 if config.listen != *listen {
                     tracing::warn!("what [listen] says now holds after a restart");
                     *listen = config.listen;
                 }
             }
-            Err(failure) => tracing::error!("the old configuration stays: {failure}"),
+            Err(failure) => {
+                tracing::error!("the old configuration stays: {failure}");
+                self.status.failed(&failure);
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Listener {
     pub service: Service,
     /// The socket.
     pub kind: Kind,
+    /// Whether the service manager handed it over.
+    pub inherited: bool,
 }
 
 /// The kinds of sockets.
@@ -52,6 +54,17 @@ pub enum Kind {
 }
 
 impl Listener {
+    /// The transport's name.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        match &self.kind {
+            Kind::Udp(_) => "udp",
+            Kind::Tcp(_) => "tcp",
+            #[cfg(unix)]
+            Kind::Unix(_) => "unix",
+        }
+    }
+
     /// Its address, for people.
     #[must_use]
     pub fn address(&self) -> String {
@@ -81,7 +94,11 @@ pub fn bind(
         EndpointAddr::Unix(path) => unix(path, unix_mode).map(|socket| vec![socket.into()]),
     };
     let kinds = unless_lacking(bound, endpoint, Purpose::Service(service))?;
-    let listener = |kind| Listener { service, kind };
+    let listener = |kind| Listener {
+        service,
+        kind,
+        inherited: false,
+    };
     Ok(kinds
         .unwrap_or_default()
         .into_iter()
@@ -119,6 +136,22 @@ pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
     };
     let purpose = Purpose::Http("metrics-listen");
     tcp(addr.get()).map_err(|error| purpose.refused(&endpoint, &error))
+}
+
+/// Binds the Unix socket that the status is read from, with `mode`.
+///
+/// # Errors
+/// A [`Failure`] that says what to do. Must be called inside a runtime.
+#[cfg(unix)]
+pub fn bind_status(path: &Path, mode: u32) -> Result<super::status::Socket, Failure> {
+    let bound = unix(path, mode).and_then(|socket| super::status::Socket::new(socket, path));
+    bound.map_err(|error| {
+        let endpoint = Endpoint {
+            addr: EndpointAddr::Unix(path.to_owned()),
+            optional: false,
+        };
+        Purpose::Status.refused(&endpoint, &error)
+    })
 }
 
 fn unless_lacking<T>(

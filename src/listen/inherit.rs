@@ -60,7 +60,11 @@ impl Inherited {
                 format!("cannot use the socket {name} of the service manager: {error}"),
             )
         })?;
-        Ok(Listener { service, kind })
+        Ok(Listener {
+            service,
+            kind,
+            inherited: true,
+        })
     }
 
     fn kind(&mut self, index: usize) -> io::Result<Kind> {

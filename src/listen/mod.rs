@@ -8,6 +8,8 @@ mod inherit;
 mod isolated;
 pub mod metrics;
 mod seats;
+#[cfg(unix)]
+pub mod status;
 mod stream;
 mod udp;
 mod words;
@@ -20,6 +22,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+#[cfg(unix)]
+pub use bind::bind_status;
 pub use bind::{Kind, Listener, bind, bind_http, bind_metrics};
 pub use endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 pub use inherit::Inherited;
@@ -50,6 +54,18 @@ struct Shared {
     tasks: TaskTracker,
 }
 
+/// The connections of clients.
+#[derive(Clone, Debug)]
+pub struct Places(seats::Connections);
+
+impl Places {
+    /// How many are open.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.0.open()
+    }
+}
+
 /// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered.
 pub fn serve(
     listeners: Vec<Listener>,
@@ -57,7 +73,7 @@ pub fn serve(
     limits: Limits,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) {
+) -> Places {
     let shared = Shared {
         exchange: Arc::clone(exchange),
         limits,
@@ -67,7 +83,8 @@ pub fn serve(
     };
     let connections = seats::Connections::new(limits.max_connections, exchange, stop);
     let datagrams = udp::places(limits.max_in_flight);
-    for Listener { service, kind } in listeners {
+    let places = Places(connections.clone());
+    for Listener { service, kind, .. } in listeners {
         let (shared, connections) = (shared.clone(), connections.clone());
         match kind {
             Kind::Udp(socket) => {
@@ -82,6 +99,7 @@ pub fn serve(
             }
         }
     }
+    places
 }
 
 /// Whether an error of accept or recv is the machine's lack of something, rather than a peer's doing.

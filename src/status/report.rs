@@ -119,6 +119,8 @@ pub struct Realm {
 pub struct Way {
     /// Its place in `upstreams`.
     pub upstream: usize,
+    /// Whether it is a KDC that is asked itself where this machine can reach it (`direct`).
+    pub direct: bool,
     /// How it stands with this realm.
     pub state: State,
     /// Until when, if it rests.
@@ -178,6 +180,8 @@ pub struct Upstream {
     pub name: Text,
     /// The last fault met on this network, answered since or not.
     pub last_fault: Option<Fault>,
+    /// Whether it has replied since then.
+    pub replied_since: bool,
     /// How long its answers take.
     pub latency: Latency,
 }
@@ -188,7 +192,7 @@ pub struct Upstream {
 pub struct Latency {
     /// How many there were.
     pub answers: u64,
-    /// Half of them take no longer. To within a fifth.
+    /// Half of them take no longer. This and the next two are right to within a quarter.
     pub p50_ms: Option<f64>,
     /// Nine in ten take no longer.
     pub p90_ms: Option<f64>,
@@ -285,7 +289,7 @@ pub struct Exchange {
     pub transport: Text,
     /// The upstream that was asked last, by name; absent if none was.
     pub upstream: Option<Text>,
-    /// `replied`, or why not in a few words.
+    /// `replied`, or why not, in the words of the log.
     pub outcome: Text,
     /// Whether there was a reply.
     pub replied: bool,

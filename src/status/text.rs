@@ -15,6 +15,23 @@ impl Text {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// `text` without what stands in URLs beside scheme, host and port: paths may be secrets, and passwords are.
+    #[must_use]
+    pub fn of_origins(text: &str) -> Self {
+        let mut kept = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("://") {
+            let end = after.find(|c: char| c.is_whitespace() || "\"'<>,;".contains(c));
+            let (url, after) = after.split_at(end.unwrap_or(after.len()));
+            let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            kept.extend([before, "://", host]);
+            rest = after;
+        }
+        kept.push_str(rest);
+        kept.into()
+    }
 }
 
 impl From<String> for Text {
@@ -63,6 +80,18 @@ fn shown(character: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_urls_nothing_but_the_origin_is_left() {
+        for (text, expected) in [
+            ("no URL", "no URL"),
+            ("https://p.example/secret", "https://p.example"),
+            ("https://u:p@[::1]:8443?q=1 and", "https://[::1]:8443 and"),
+            ("\"http://a/b\", http://c/d: x", "\"http://a\", http://c x"),
+        ] {
+            assert_eq!(Text::of_origins(text).as_str(), expected);
+        }
+    }
 
     #[test]
     fn no_order_to_a_terminal_is_left() {

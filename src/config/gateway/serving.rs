@@ -10,7 +10,7 @@ use crate::access_log::{Settings, Target};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
 use crate::config::kdcs::network;
-use crate::config::listen::{endpoint_addr, number, unix_mode};
+use crate::config::listen::{endpoint_addr, mode, number};
 use crate::config::read;
 use crate::listen::https::{
     DEFAULT_PATH, HEALTH_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted,
@@ -61,7 +61,7 @@ impl Serving {
             tls: tls(table, !https.is_empty(), base)?,
             https,
             plain,
-            unix_mode: table.unix_mode.as_ref().map_or(Ok(0o660), unix_mode)?,
+            unix_mode: mode(table.unix_mode.as_ref(), "unix-mode", 0o660)?,
             trusted: trusted(table.trusted_proxies.as_ref())?,
             path: table
                 .path

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{build, certificate, certified};
 use crate::config::file::{File, parse};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, StatusSocket};
 
 const EXAMPLE: &str = include_str!("../../../packaging/config.example.toml");
 
@@ -71,6 +71,8 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         .iter_mut()
         .chain(&mut listen.kpasswd)
         .for_each(|endpoint| endpoint.optional = false);
+    // Where the usual place depends on who starts it.
+    listen.status_socket = StatusSocket::At("/run/loopkdc/status.sock".into());
     assert_eq!(config.listen, listen);
     let plain = &build("[realms.\"A\"]\nproxies = [\"https://p\"]\n").realms[0];
     let [entry] = &config.realms[..] else {

@@ -57,6 +57,26 @@ loopkdc: error: f.toml:2:13: unix-mode goes from "0000" to "0777" in octal digit
   |             ^^^^^^
 loopkdc: hint: "0666" lets every local user in, "0660" the group
 "#;
+    a_relative_status_socket: "[listen]\nstatus-socket = \"status.sock\"\n" => r#"
+loopkdc: error: f.toml:2:17: the path of a Unix socket must be absolute
+  |
+2 | status-socket = "status.sock"
+  |                 ^^^^^^^^^^^^^
+loopkdc: hint: write it from the root: "/run/loopkdc/status.sock", or "off" for none
+"#;
+    a_status_socket_that_is_a_services: "[listen]\nkdc = [\"unix:/run/a.sock\"]\nstatus-socket = \"/run/a.sock\"\n" => r#"
+loopkdc: error: f.toml:3:17: unix:/run/a.sock is listed twice
+  |
+3 | status-socket = "/run/a.sock"
+  |                 ^^^^^^^^^^^^^
+"#;
+    a_status_mode_that_is_not_octal: "[listen]\nstatus-mode = \"rw\"\n" => r#"
+loopkdc: error: f.toml:2:15: status-mode goes from "0000" to "0777" in octal digits
+  |
+2 | status-mode = "rw"
+  |               ^^^^
+loopkdc: hint: "0666" lets every local user in, "0660" the group
+"#;
     udp_replies_below_what_clients_take: "[listen]\nudp-reply-max-bytes = 511\n" => r#"
 loopkdc: error: f.toml:2:23: udp-reply-max-bytes goes from 512 to 65507, 511 is outside
   |

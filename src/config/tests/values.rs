@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{REALM, build, build_with, certificate, given};
-use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources};
+use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket};
 use crate::listen::EndpointAddr;
 
 fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
@@ -46,6 +46,8 @@ fn nothing_at_all_is_the_defaults() {
     assert_eq!(config.listen.idle_timeout, Duration::from_secs(30));
     assert_eq!(config.listen.max_in_flight, 512);
     assert_eq!(config.listen.unix_mode, 0o666);
+    assert_eq!(config.listen.status_mode, 0o666);
+    assert_eq!(config.listen.status_socket, StatusSocket::Usual);
     assert_eq!(config.default_on_failure, OnFailure::Unreachable);
     assert!(config.realms.is_empty());
 }
@@ -91,6 +93,21 @@ fn addresses_are_sorted_by_who_reaches_them() {
     ];
     assert_eq!(kinds, expected);
     assert_eq!(config.listen.unix_mode, 0o660);
+}
+
+#[test]
+fn the_status_is_read_where_it_is_said() {
+    for (written, expected) in [
+        ("off", StatusSocket::Off),
+        ("/run/s.sock", StatusSocket::At("/run/s.sock".into())),
+        ("unix:/run/s.sock", StatusSocket::At("/run/s.sock".into())),
+    ] {
+        let config = build(&format!(
+            "[listen]\nstatus-socket = {written:?}\nstatus-mode = \"0600\"\n"
+        ));
+        assert_eq!(config.listen.status_socket, expected);
+        assert_eq!(config.listen.status_mode, 0o600);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::finder::{Finder, Searches};
 use super::memory::{self, Memory};
-use super::search::{Answer, Search, Wanted};
+use super::search::{self, Answer, Search, Wanted};
 use super::ways::{InDns, Key, Ways};
 use crate::config::{Config, OnFailure, ProxyUrl, RealmEntry};
 use crate::daemon::discovery::{self, Known, Said};
@@ -13,7 +13,7 @@ use crate::daemon::upstreams::InUse;
 use crate::exchange::Routing;
 use crate::failure::Failure;
 use crate::route::Routes;
-use crate::upstream::dns::Target;
+use crate::upstream::dns::{Found, Refused, Target};
 use crate::upstream::tls::SystemRoots;
 use crate::wire::{Realm, RealmKey};
 
@@ -28,6 +28,41 @@ pub(super) struct Directory {
     proxies: Said<ProxyUrl>,
     searches: HashMap<RealmKey, Searches>,
     memory: Arc<Memory>,
+}
+
+/// What was looked up for a realm, for those who show it.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    pub(super) realm: RealmKey,
+    /// As the configuration calls it.
+    pub(super) what: &'static str,
+    /// To be asked how it stands when nobody holds the directory any more.
+    pub(super) search: Arc<Search>,
+    pub(super) kdc: Vec<String>,
+    pub(super) kpasswd: Vec<String>,
+    pub(super) refused: Vec<Refused>,
+}
+
+impl LookedUp {
+    fn new<T>(
+        (realm, what): (&RealmKey, &'static str),
+        search: &Arc<Search>,
+        found: Option<&Found<T>>,
+        name: impl Fn(&T) -> String,
+    ) -> Self {
+        let names = |all: fn(&Found<T>) -> &Vec<T>| {
+            let all = found.into_iter().flat_map(all);
+            all.map(&name).collect()
+        };
+        Self {
+            realm: realm.clone(),
+            what,
+            search: Arc::clone(search),
+            kdc: names(|found| &found.kdc),
+            kpasswd: names(|found| &found.kpasswd),
+            refused: found.map_or_else(Vec::new, |found| found.refused.clone()),
+        }
+    }
 }
 
 impl Directory {
@@ -152,6 +187,22 @@ impl Directory {
             Some((realm.clone(), [found.kdc.clone(), found.kpasswd.clone()]))
         });
         known.collect()
+    }
+
+    /// What is looked up, and what was found.
+    pub(super) fn looked_up(&self) -> Vec<LookedUp> {
+        let both = self.searches.iter().flat_map(|(realm, searches)| {
+            let kdcs = searches.kdcs.as_ref().map(|search| {
+                let found = self.kdcs.of(realm);
+                LookedUp::new((realm, "kdcs"), search, found, search::kdc)
+            });
+            let proxies = searches.proxies.as_ref().map(|search| {
+                let found = self.proxies.of(realm);
+                LookedUp::new((realm, "proxies"), search, found, search::proxy)
+            });
+            proxies.into_iter().chain(kdcs)
+        });
+        both.collect()
     }
 
     fn routes(&mut self) -> Result<Routing, Failure> {

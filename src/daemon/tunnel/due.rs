@@ -50,6 +50,11 @@ impl Due {
         self.next.is_none_or(|next| next <= now)
     }
 
+    /// When the next one is due, if that is not at once.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
     /// The network that a look-up which begins now belongs to.
     pub(super) fn network(&self) -> Network {
         self.network

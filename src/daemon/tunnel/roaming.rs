@@ -1,13 +1,14 @@
 //! Following the machine from one network to the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::daemon::tasks::Tasks;
 use crate::exchange::Exchange;
 use crate::network::Changes;
 
-/// Has `exchange` hear of each change of the network, in a task of `tasks`.
-pub(super) fn follow(exchange: &Arc<Exchange>, tasks: &Tasks) {
+/// Has `exchange` hear of each change of the network, in a task of `tasks`; `hears` says whether it does.
+pub(super) fn follow(exchange: &Arc<Exchange>, hears: &Arc<AtomicBool>, tasks: &Tasks) {
     let changes = match Changes::open() {
         Ok(changes) => changes,
         Err(error) => {
@@ -16,8 +17,12 @@ pub(super) fn follow(exchange: &Arc<Exchange>, tasks: &Tasks) {
             return;
         }
     };
-    let (exchange, stop) = (Arc::clone(exchange), tasks.stop.clone());
-    let follow = async move { stop.run_until_cancelled(each(changes, &exchange)).await };
+    hears.store(true, Ordering::Relaxed);
+    let (exchange, hears, stop) = (Arc::clone(exchange), Arc::clone(hears), tasks.stop.clone());
+    let follow = async move {
+        stop.run_until_cancelled(each(changes, &exchange)).await;
+        hears.store(false, Ordering::Relaxed);
+    };
     tasks.tracker.spawn(follow);
 }
 

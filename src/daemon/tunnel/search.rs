@@ -44,7 +44,18 @@ struct State {
     due: Due,
     /// Ends with the look-up under way.
     under_way: Option<(watch::Receiver<()>, AbortHandle)>,
+    /// Why the last one failed, if it did.
+    failed: Option<LookUpError>,
     teller: Teller,
+}
+
+/// How it stands with the look-ups, for those who show it.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// When the next one is due, if not at once.
+    pub(super) next: Option<Instant>,
+    /// Why the last one failed, if it did.
+    pub(super) failed: Option<LookUpError>,
 }
 
 impl Wanted {
@@ -69,6 +80,7 @@ impl Search {
             state: Mutex::new(State {
                 due: Due::new(scope, found),
                 under_way: None,
+                failed: None,
                 teller,
             }),
         }
@@ -76,6 +88,14 @@ impl Search {
 
     pub(super) fn realm(&self) -> &Realm {
         &self.realm
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let state = self.lock();
+        Standing {
+            next: state.due.next(),
+            failed: state.failed.clone(),
+        }
     }
 
     /// Whether requests can do without the look-up under way.
@@ -135,6 +155,7 @@ impl Search {
             Err(error) => {
                 if state.due.fail(network, now()) {
                     state.teller.failed(&error);
+                    state.failed = Some(error);
                 }
                 return;
             }
@@ -146,6 +167,7 @@ impl Search {
         if !state.due.answer(network, found, good_for, now()) {
             return;
         }
+        state.failed = None;
         let news = known.directory().learn(&self, &answer);
         if news {
             known.reroute();
@@ -173,12 +195,12 @@ impl Search {
     }
 }
 
-fn kdc(target: &Target) -> String {
+pub(super) fn kdc(target: &Target) -> String {
     target.name.clone()
 }
 
 /// Without the path, which some keep a secret.
-fn proxy(url: &ProxyUrl) -> String {
+pub(super) fn proxy(url: &ProxyUrl) -> String {
     url.as_url().origin().ascii_serialization()
 }
 

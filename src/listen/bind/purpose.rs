@@ -13,6 +13,8 @@ pub(super) enum Purpose {
     Service(Service),
     /// Clients of the gateway, by the key of its configuration that says so.
     Http(&'static str),
+    /// Who reads the status.
+    Status,
 }
 
 impl Purpose {
@@ -46,6 +48,9 @@ impl Purpose {
             Self::Http(key) => {
                 format!("or listen elsewhere: {key} under [gateway] in the file")
             }
+            Self::Status => {
+                "or give it another place: status-socket under [listen] in the file".to_owned()
+            }
         }
     }
 
@@ -57,6 +62,8 @@ impl Purpose {
                 .hint("ports below 1024 take root, systemd's sockets, or a capability:")
                 .hint("systemctl enable --now loopkdc.socket loopkdc-kpasswd.socket")
                 .hint(capability),
+            // No port is bound for it.
+            Self::Status => failure,
             Self::Http(_) => failure
                 .hint("ports below 1024 take root or a capability, as loopkdc-gateway.service has it:")
                 .hint(capability),
@@ -68,7 +75,7 @@ impl Purpose {
         let usual = match self {
             Self::Service(Service::Kdc) => "krb5kdc, samba, heimdal-kdc",
             Self::Service(Service::Kpasswd) => "kadmind, samba, kpasswdd",
-            Self::Http(_) => "a web server",
+            Self::Http(_) | Self::Status => "a web server",
         };
         let port = endpoint.addr.socket_addr().map_or(0, |addr| addr.port());
         format!(
