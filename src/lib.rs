@@ -115,6 +115,7 @@ pub mod cli;
 pub mod config;
 pub mod counters;
 pub mod daemon;
+pub mod doctor;
 pub mod exchange;
 pub mod failure;
 #[cfg(feature = "negotiate")]
