@@ -9,6 +9,7 @@ mod signals;
 mod tasks;
 mod tunnel;
 mod upstreams;
+mod watchdog;
 
 pub use gateway::gateway;
 pub use tunnel::{Relay, listeners, run};

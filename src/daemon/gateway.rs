@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
-use super::{Daemon, descriptors, in_runtime, obey};
+use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::access_log::AccessLog;
 use crate::config::gateway::{GatewayConfig, Serving};
 use crate::failure::{Exit, Failure};
@@ -41,6 +41,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
+        watchdog::feed(&gateway.known.exchange, &gateway.tasks);
         obey(signals, gateway).await
     })
 }

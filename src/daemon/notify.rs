@@ -1,5 +1,7 @@
 //! What the service manager is told (sd_notify(3)); nothing where there is none.
 
+use std::time::Duration;
+
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
 
@@ -18,6 +20,19 @@ pub(super) fn reloading() {
 pub(super) fn stopping() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Stopping]);
+}
+
+/// Within which time it wants to hear of this daemon, again and again; none if it does not.
+pub(super) fn watched() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    return sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+pub(super) fn alive() {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Watchdog]);
 }
 
 #[cfg(target_os = "linux")]

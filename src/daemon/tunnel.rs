@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
-use super::{Daemon, descriptors, in_runtime, obey};
+use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::config::{Config, Listen, Sources};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
@@ -49,6 +49,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         if let Some(socket) = status_socket {
             relay.show_status(socket);
         }
+        watchdog::feed(&relay.exchange, &relay.tasks);
         tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {

@@ -108,3 +108,19 @@ async fn a_realm_without_an_upstream_is_answered_at_once() {
     assert!(!verdict.may_have_been_sent);
     assert_eq!(exchange.counters.no_upstream.get(), 1);
 }
+
+#[test]
+fn a_turn_is_not_had_while_somebody_holds_a_lock() {
+    let exchange = exchange(Routes::default(), 0);
+    let held = lock(&exchange.lookaside);
+    let (had, turn) = std::sync::mpsc::channel();
+    let waits = Arc::clone(&exchange);
+    let thread = std::thread::spawn(move || {
+        waits.take_turns();
+        had.send(()).unwrap();
+    });
+    assert!(turn.recv_timeout(Duration::from_millis(20)).is_err());
+    drop(held);
+    turn.recv().unwrap();
+    thread.join().unwrap();
+}

@@ -23,12 +23,19 @@ struct Manager {
 
 impl Manager {
     fn start(setup: Setup) -> (Self, Daemon) {
+        Self::start_watching(setup, &[])
+    }
+
+    /// The same with these variables of the environment.
+    fn start_watching(setup: Setup, variables: &[(&str, &str)]) -> (Self, Daemon) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
         let mut command = Command::new(PROGRAM);
-        command.env("NOTIFY_SOCKET", &path);
+        command
+            .env("NOTIFY_SOCKET", &path)
+            .envs(variables.iter().copied());
         (Self { socket, _dir: dir }, Daemon::start_by(command, setup))
     }
 
@@ -54,6 +61,32 @@ async fn the_service_manager_hears_ready_reloading_and_stopping() {
     assert_eq!(reloading[0], "RELOADING=1");
     assert!(reloading[1].starts_with("MONOTONIC_USEC="), "{reloading:?}");
     assert_eq!(manager.hear(), ["READY=1"]);
+    relay.terminate();
+    assert_eq!(manager.hear(), ["STOPPING=1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_that_watches_hears_again_and_again() {
+    let upstream = Plan::granting().start();
+    let watched = ("WATCHDOG_USEC", "100000");
+    let (manager, relay) = Manager::start_watching(Setup::by(&[&upstream]), &[watched]);
+    assert_eq!(manager.hear(), ["READY=1"]);
+    for _ in 0..3 {
+        assert_eq!(manager.hear(), ["WATCHDOG=1"]);
+    }
+    relay.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_that_watches_somebody_else_hears_nothing() {
+    let upstream = Plan::granting().start();
+    let other = [("WATCHDOG_USEC", "100"), ("WATCHDOG_PID", "1")];
+    let (manager, relay) = Manager::start_watching(Setup::by(&[&upstream]), &other);
+    assert_eq!(manager.hear(), ["READY=1"]);
+    relay
+        .ask(Transport::Tcp, &Kind::Plain.request(REALM))
+        .await
+        .message();
     relay.terminate();
     assert_eq!(manager.hear(), ["STOPPING=1"]);
 }
