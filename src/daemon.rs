@@ -20,7 +20,7 @@ use signals::{Signal, Signals};
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
 const BLOCKING: usize = 64;
 
-/// What serves until a signal stops it.
+/// What serves until it is stopped.
 trait Daemon {
     /// Reads the configuration anew; one that cannot work is told, and the old one stays.
     fn reload(&mut self);
@@ -48,10 +48,23 @@ fn in_runtime(
     end
 }
 
-/// Says that `daemon` is ready, and has it do what signals say until one says stop.
-async fn obey(mut signals: Signals, mut daemon: impl Daemon) -> Result<(), Failure> {
+/// Says that `daemon` is ready, and has it do what signals say until one says stop, or `end` has come.
+async fn obey(
+    mut signals: Signals,
+    mut daemon: impl Daemon,
+    end: impl Future<Output = ()>,
+) -> Result<(), Failure> {
     notify::ready();
-    while signals.next().await == Signal::Reload {
+    tokio::pin!(end);
+    loop {
+        let signal = tokio::select! {
+            biased;
+            signal = signals.next() => signal,
+            () = &mut end => Signal::Stop,
+        };
+        if signal == Signal::Stop {
+            break;
+        }
         notify::reloading();
         daemon.reload();
         notify::ready();

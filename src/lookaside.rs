@@ -22,7 +22,7 @@ use crate::answer::{Answer, Cause, Verdict};
 use crate::wire::{KerberosMessage, RealmKey, Reply, Resend, Service};
 
 /// How long a reply is replayed: a client that waits for a slow one-time-password push may ask again after 35 s.
-const REPLY_KEPT: Duration = Duration::from_secs(40);
+pub const REPLY_KEPT: Duration = Duration::from_secs(40);
 /// How long a verdict is: MIT and Heimdal come back over TCP within 10 ms of the one they met over UDP.
 const VERDICT_KEPT: Duration = Duration::from_secs(2);
 /// Replies and the requests that they answer.

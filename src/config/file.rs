@@ -45,6 +45,7 @@ pub(super) struct ListenTable {
     pub(super) max_in_flight: Option<Spanned<Whole>>,
     pub(super) status_socket: Option<Spanned<String>>,
     pub(super) status_mode: Option<Spanned<String>>,
+    pub(super) exit_when_idle_seconds: Option<Spanned<Whole>>,
 }
 
 /// `[realms."…"]`, and `[defaults]`, which holds the same keys.

@@ -31,6 +31,8 @@ pub struct Listen {
     pub idle_timeout: Duration,
     /// Requests being answered at once, over all addresses.
     pub max_in_flight: usize,
+    /// How long nobody asks before the daemon ends, if the service manager holds its sockets. None: it stays.
+    pub exit_when_idle: Option<Duration>,
     /// Permission bits of Unix sockets.
     pub unix_mode: u32,
     /// Where the status is read.
@@ -146,6 +148,13 @@ impl Listen {
                 1..=65536,
                 512,
             )?,
+            exit_when_idle: Some(seconds(
+                table.exit_when_idle_seconds.as_ref(),
+                "exit-when-idle-seconds",
+                0..=86400,
+                0,
+            )?)
+            .filter(|long| !long.is_zero()),
             unix_mode: mode(table.unix_mode.as_ref(), "unix-mode", 0o666)?,
             status_socket: match &table.status_socket {
                 Some(written) => taken.status_socket(written)?,

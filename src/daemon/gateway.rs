@@ -3,6 +3,7 @@
 mod discovery;
 mod kdcs;
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -42,7 +43,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
         tokio::task::spawn_blocking(tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
         watchdog::feed(&gateway.known.exchange, &gateway.tasks);
-        obey(signals, gateway).await
+        obey(signals, gateway, pending()).await
     })
 }
 

@@ -3,6 +3,7 @@
 mod directory;
 mod due;
 mod finder;
+mod idle;
 mod memory;
 #[cfg(target_os = "linux")]
 mod roaming;
@@ -14,12 +15,12 @@ use std::sync::Arc;
 
 use super::discovery::Known;
 use super::signals::Signals;
-use super::tasks::Tasks;
+use super::tasks::{DRAIN, Tasks};
 use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::config::{Config, Listen, Sources};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::listen::{self, Inherited, Limits, Listener};
+use crate::listen::{self, Activity, Inherited, Limits, Listener, Served};
 use crate::upstream::tls;
 use crate::wire::Service;
 use directory::Directory;
@@ -50,6 +51,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             relay.show_status(socket);
         }
         watchdog::feed(&relay.exchange, &relay.tasks);
+        let idle = idle::end(&config.listen, &relay);
         tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {
@@ -57,7 +59,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             sources,
             listen,
         };
-        obey(signals, tunnel).await
+        obey(signals, tunnel, idle).await
     })
 }
 
@@ -109,6 +111,9 @@ pub struct Relay {
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
     status: Arc<Status>,
+    activity: Activity,
+    /// The service manager holds all sockets, and would start another daemon for them.
+    held: bool,
     tasks: Tasks,
 }
 
@@ -123,8 +128,10 @@ impl Relay {
         let tasks = Tasks::default();
         let kdc = listen::addresses(&listeners, Service::Kdc);
         let kpasswd = listen::addresses(&listeners, Service::Kpasswd);
+        let held = listeners.iter().all(|listener| listener.inherited);
         let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
-        let places = listen::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let Served { activity, places } =
+            listen::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
         let status = Status::new(config, shown, known.clone(), places, limits.max_connections);
         Ok(Self {
             status: Arc::new(status),
@@ -132,6 +139,8 @@ impl Relay {
             kdc,
             kpasswd,
             known,
+            activity,
+            held,
             tasks,
         })
     }

@@ -89,7 +89,7 @@ async fn accept<L: Accept>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = connections.stop().cancelled() => return,
+            () = connections.accepting().cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -30,14 +30,14 @@ const PORTS_TRIED: usize = 64;
 /// Datagrams that the kernel holds until they are received, in octets with its overhead.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
 
-/// A socket of ours, bound and non-blocking, and the service that it is for.
+/// A socket to listen on, bound and non-blocking, and the service that it is for.
 #[derive(Debug)]
 pub struct Listener {
     /// Decides the parse, the form of an error and what may be sent again.
     pub service: Service,
     /// The socket.
     pub kind: Kind,
-    /// Whether the service manager handed it over.
+    /// The service manager holds it too: it outlives this daemon.
     pub inherited: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Ways in: the sockets of the KDC and kpasswd services, HTTPS, and where the metrics are read.
 
 mod accept;
+mod activity;
 mod bind;
 mod endpoint;
 pub mod https;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use activity::Activity;
 #[cfg(unix)]
 pub use bind::bind_status;
 pub use bind::{Kind, Listener, bind, bind_http, bind_metrics};
@@ -50,7 +52,7 @@ struct Shared {
     exchange: Arc<Exchange>,
     limits: Limits,
     long_requests: Arc<Semaphore>,
-    stop: CancellationToken,
+    activity: Activity,
     tasks: TaskTracker,
 }
 
@@ -66,6 +68,15 @@ impl Places {
     }
 }
 
+/// Listeners at work, as far as others ask after them.
+#[derive(Debug)]
+pub struct Served {
+    /// How busy they are.
+    pub activity: Activity,
+    /// The connections of their clients.
+    pub places: Places,
+}
+
 /// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered.
 pub fn serve(
     listeners: Vec<Listener>,
@@ -73,15 +84,17 @@ pub fn serve(
     limits: Limits,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> Places {
+) -> Served {
+    let activity = Activity::until(stop);
     let shared = Shared {
         exchange: Arc::clone(exchange),
         limits,
         long_requests: stream::room(),
-        stop: stop.clone(),
+        activity: activity.clone(),
         tasks: tasks.clone(),
     };
     let connections = seats::Connections::new(limits.max_connections, exchange, stop);
+    let connections = connections.accepting_until(activity.accepting());
     let datagrams = udp::places(limits.max_in_flight);
     let places = Places(connections.clone());
     for Listener { service, kind, .. } in listeners {
@@ -99,7 +112,7 @@ pub fn serve(
             }
         }
     }
-    places
+    Served { activity, places }
 }
 
 /// Whether an error of accept or recv is the machine's lack of something, rather than a peer's doing.

@@ -15,6 +15,7 @@ pub(super) struct Connections {
     seats: Arc<Mutex<Seats>>,
     exchange: Arc<Exchange>,
     stop: CancellationToken,
+    accepting: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,14 @@ impl Connections {
             })),
             exchange: Arc::clone(exchange),
             stop: stop.clone(),
+            accepting: stop.clone(),
         }
+    }
+
+    /// The same, but no new ones are taken once `accepting` is cancelled, be it before `stop`.
+    pub(super) fn accepting_until(self, accepting: &CancellationToken) -> Self {
+        let accepting = accepting.clone();
+        Self { accepting, ..self }
     }
 
     /// Who counts.
@@ -58,9 +66,9 @@ impl Connections {
         &self.exchange
     }
 
-    /// What says that the daemon stops.
-    pub(super) fn stop(&self) -> &CancellationToken {
-        &self.stop
+    /// What says that no new ones are taken.
+    pub(super) fn accepting(&self) -> &CancellationToken {
+        &self.accepting
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {

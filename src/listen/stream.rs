@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::accept::{self, Accept, Stream};
+use super::activity::Guard;
 use super::seats::{Connections, Seat};
 use super::words::{self, OnStream};
 use super::{Shared, isolated};
@@ -38,12 +39,14 @@ pub(super) async fn serve<L: Accept + Sync>(
     shared: Shared,
     connections: Connections,
 ) {
+    let _listens = shared.activity.listen();
     let open = |stream, seat| {
         let connection = Connection {
             stream,
             service,
             shared: shared.clone(),
             seat,
+            busy: shared.activity.begin(),
             room: None,
         };
         isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
@@ -57,6 +60,7 @@ struct Connection<S> {
     service: Service,
     shared: Shared,
     seat: Seat,
+    busy: Guard,
     /// What its request takes of the room for long ones.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -151,6 +155,7 @@ impl<S: Stream> Connection<S> {
             }
         };
         self.seat.silent_since(Some(Instant::now()));
+        self.busy.answered();
         goes_on
     }
 

@@ -31,6 +31,7 @@ pub(super) async fn serve(
         service,
         shared,
     };
+    let _listens = listener.shared.activity.listen();
     isolated::keep(&listener.shared.exchange, || listener.receive(&places)).await;
 }
 
@@ -48,7 +49,7 @@ impl Listener {
         loop {
             let received = tokio::select! {
                 biased;
-                () = self.shared.stop.cancelled() => return,
+                () = self.shared.activity.accepting().cancelled() => return,
                 received = self.socket.recv_from(&mut buffer) => received,
             };
             match received {
@@ -69,7 +70,10 @@ impl Listener {
     /// Has a datagram answered, if there is a place for one more.
     fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
         let Shared {
-            exchange, tasks, ..
+            exchange,
+            tasks,
+            activity,
+            ..
         } = &self.shared;
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             // The client asks again in a second, or over TCP.
@@ -79,9 +83,10 @@ impl Listener {
         let Some(message) = self.parse(octets) else {
             return exchange.counters().not_kerberos.add();
         };
-        let listener = self.clone();
+        let (listener, busy) = (self.clone(), activity.begin());
         isolated::spawn(tasks, exchange, async move {
             listener.answer(message, peer).await;
+            busy.answered();
             drop(place);
         });
     }

@@ -30,6 +30,7 @@ mod messages;
 mod relay;
 mod upstream;
 
+mod activation;
 mod answers;
 mod connections;
 mod crowds;

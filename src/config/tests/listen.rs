@@ -101,6 +101,12 @@ loopkdc: error: f.toml:2:24: idle-timeout-seconds goes from 1 to 3600, -1 is out
 2 | idle-timeout-seconds = -1
   |                        ^^
 "#;
+    idle_for_longer_than_a_day: "[listen]\nexit-when-idle-seconds = 86401\n" => r#"
+loopkdc: error: f.toml:2:26: exit-when-idle-seconds goes from 0 to 86400, 86401 is outside
+  |
+2 | exit-when-idle-seconds = 86401
+  |                          ^^^^^
+"#;
     nothing_in_flight: "[listen]\nmax-in-flight = 0\n" => r#"
 loopkdc: error: f.toml:2:17: max-in-flight goes from 1 to 65536, 0 is outside
   |

@@ -8,7 +8,7 @@ loopkdc: error: f.toml:2:1: unknown key `port`
   |
 2 | port = 88
   | ^^^^
-loopkdc: hint: the keys known here are kdc, kpasswd, allow-remote-clients, unix-mode, udp-reply-max-bytes, max-connections, idle-timeout-seconds, max-in-flight, status-socket, status-mode
+loopkdc: hint: the keys known here are kdc, kpasswd, allow-remote-clients, unix-mode, udp-reply-max-bytes, max-connections, idle-timeout-seconds, max-in-flight, status-socket, status-mode, exit-when-idle-seconds
 "#;
     a_table_that_nobody_knows: "[realm.\"A\"]\n" => r#"
 loopkdc: error: f.toml:1:2: unknown key `realm`

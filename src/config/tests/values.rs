@@ -45,6 +45,7 @@ fn nothing_at_all_is_the_defaults() {
     assert_eq!(config.listen.max_connections, 1024);
     assert_eq!(config.listen.idle_timeout, Duration::from_secs(30));
     assert_eq!(config.listen.max_in_flight, 512);
+    assert_eq!(config.listen.exit_when_idle, None);
     assert_eq!(config.listen.unix_mode, 0o666);
     assert_eq!(config.listen.status_mode, 0o666);
     assert_eq!(config.listen.status_socket, StatusSocket::Usual);

@@ -4,11 +4,11 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::answer::OnFailure;
 use crate::exchange::{Exchange, Routing};
-use crate::listen::Limits;
+use crate::listen::{Activity, Limits};
 use crate::route::Routes;
 
 /// What a listener shares that has no realms, and one place for a connection.
-fn shared() -> Shared {
+fn shared(stop: &CancellationToken) -> Shared {
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
     Shared {
         exchange: Exchange::new(routing, 1),
@@ -19,17 +19,18 @@ fn shared() -> Shared {
             idle_timeout: Duration::from_secs(30),
         },
         long_requests: room(),
-        stop: CancellationToken::new(),
+        activity: Activity::until(stop),
         tasks: tokio_util::task::TaskTracker::new(),
     }
 }
 
 #[tokio::test]
 async fn a_connection_that_was_refused_makes_room_at_once() {
-    let shared = shared();
+    let stop = CancellationToken::new();
+    let shared = shared(&stop);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = Connections::new(1, &shared.exchange, &shared.stop);
+    let connections = Connections::new(1, &shared.exchange, &stop);
     let serve = serve(listener, Service::Kdc, shared.clone(), connections);
     shared.tasks.spawn(serve);
 
@@ -48,5 +49,5 @@ async fn a_connection_that_was_refused_makes_room_at_once() {
         }
     };
     timeout(DISCARD_TIME / 2, gone).await.expect("room is made");
-    shared.stop.cancel();
+    stop.cancel();
 }
