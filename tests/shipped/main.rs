@@ -12,6 +12,7 @@ mod container;
 mod haproxy;
 mod kubernetes;
 mod manuals;
+mod units;
 
 use std::fs;
 use std::path::{Path, PathBuf};

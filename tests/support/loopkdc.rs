@@ -46,17 +46,19 @@ impl Loopkdc {
         Loopkdc { process, config }
     }
 
-    /// Lets systemd's tool hold these TCP sockets, given as name and address, and start it when
-    /// the first client comes.
+    /// Lets systemd's tool hold these sockets, given as name and address, and start it when the first client comes. They are TCP
+    /// sockets, unless `options` of the tool say something else.
     pub(crate) fn activated(
         dir: &Path,
         realms: &[(&str, &KdcProxy)],
+        options: &[&str],
         sockets: &[(&str, &str)],
     ) -> Loopkdc {
         let config = dir.join("loopkdc.toml");
         fs::write(&config, stanzas(realms)).unwrap();
         let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
         let mut command = Command::new("systemd-socket-activate");
+        command.args(options);
         for (_, address) in sockets {
             command.args(["--listen", address]);
         }
