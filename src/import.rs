@@ -1,28 +1,23 @@
 //! `loopkdc import`: what other clients' files say of KDC proxies becomes our configuration.
 //!
-//! `profile` and `krb5_conf` read what MIT krb5 reads, `windows` the policy's list, and `found` writes. They are pure:
-//! files are opened here.
+//! `krb5_conf` reads what MIT krb5 reads, `windows` the policy's list, and `found` writes. They are pure: files are
+//! opened here.
 
 mod found;
 mod krb5_conf;
-mod profile;
 mod windows;
 
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{CaFile, Config, Sources, read};
 use crate::failure::{Exit, Failure};
+use crate::krb5_conf::{MAX_FILE, Machine};
 use found::Found;
 use krb5_conf::Surroundings;
-use profile::Files;
-
-/// The largest file that is read, in octets.
-const MAX_FILE: u64 = 1024 * 1024;
 
 /// Prints the configuration that the file amounts to on stdout, and on stderr what of it was left out, and why.
 ///
@@ -105,31 +100,6 @@ fn nothing(file: &Path) -> Failure {
         .hint("in a krb5.conf, import takes \"kdc = https://…\" of [realms]")
         .hint(r"of Windows, it takes an export (.reg) of HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers, or lines like: EXAMPLE.COM <https proxy.example.com:443:KdcProxy />")
         .hint("to write a configuration by hand, two lines do: config.example.toml shows every key")
-}
-
-/// The files and the environment of this process.
-struct Machine;
-
-impl Files for Machine {
-    fn text(&mut self, path: &str) -> Result<String, String> {
-        let path = Path::new(path);
-        let octets = read::at_most(path, MAX_FILE).map_err(|error| {
-            error
-                .broken("the file", path)
-                .into_failure(None)
-                .message()
-                .to_owned()
-        })?;
-        Ok(String::from_utf8_lossy(&octets).into_owned())
-    }
-
-    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
-        let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
-        let names = entries
-            .flatten()
-            .map(|entry| entry.file_name().into_string());
-        Ok(names.flatten().collect())
-    }
 }
 
 impl Surroundings for Machine {

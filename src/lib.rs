@@ -121,6 +121,7 @@ pub mod failure;
 #[cfg(feature = "negotiate")]
 pub mod gssapi;
 pub mod import;
+pub mod krb5_conf;
 pub mod listen;
 pub mod logging;
 pub mod lookaside;

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::profile::{Place, Relation};
 use crate::config::ProxyUrl;
+use crate::krb5_conf::profile::{Place, Relation};
 use crate::route::RealmPattern;
 
 /// What a file says that `loopkdc run` can do, and what it can't.

@@ -3,8 +3,8 @@
 use url::{Host, Url};
 
 use super::found::{Found, FoundRealm, quoted, url};
-use super::profile::{self, Files, Relation};
 use crate::config::ProxyUrl;
+use crate::krb5_conf::profile::{self, Files, Relation};
 use crate::route::RealmPattern;
 use crate::wire::Realm;
 

@@ -1,53 +1,19 @@
 //! What is read of each form, and that our own parser takes what is written of it.
 
 mod krb5_conf;
-mod profile;
 mod windows;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::found::Found;
 use super::krb5_conf::Surroundings;
-use super::profile::Files;
 use super::{decoded, krb5_conf as krb5, windows as policy};
 use crate::config::{Config, Sources};
+use crate::krb5_conf::disk::Disk;
 
-/// Files, by path; a directory's names are those of the files in it. Those that hold "certificate" are certificates.
-#[derive(Debug, Default)]
-struct Disk(BTreeMap<String, String>);
-
-impl Disk {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
-        Self(files.iter().map(own).collect())
-    }
-}
-
-impl Files for Disk {
-    fn text(&mut self, path: &str) -> Result<String, String> {
-        self.0
-            .get(path)
-            .cloned()
-            .ok_or_else(|| "is not there".to_owned())
-    }
-
-    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
-        let inside = |path: &String| {
-            let name = path.strip_prefix(directory)?.trim_start_matches('/');
-            Some(name.to_owned())
-        };
-        // Backwards, as a directory may have them.
-        let names: Vec<_> = self.0.keys().rev().filter_map(inside).collect();
-        match names.is_empty() {
-            true => Err("is not there".to_owned()),
-            false => Ok(names),
-        }
-    }
-}
-
+/// Files that hold "certificate" are certificates.
 impl Surroundings for Disk {
     fn variable(&self, name: &str) -> Option<String> {
         self.0.get(&format!("${name}")).cloned()

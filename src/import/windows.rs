@@ -5,8 +5,8 @@
 //! `host`, `host:port` or `host:port:path`.
 
 use super::found::{Found, FoundRealm, url};
-use super::profile::Place;
 use crate::config::ProxyUrl;
+use crate::krb5_conf::profile::Place;
 use crate::route::RealmPattern;
 use crate::wire::Realm;
 

@@ -16,7 +16,7 @@ const MAX_FILES: usize = 256;
 const MAX_LINE: usize = 2046;
 
 /// Where the text of included files comes from.
-pub(super) trait Files {
+pub(crate) trait Files {
     /// The text of a file, or why it can't be had.
     fn text(&mut self, path: &str) -> Result<String, String>;
     /// The names in a directory, or why they can't be had.
@@ -25,10 +25,10 @@ pub(super) trait Files {
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The file, if it is an included one.
-    pub(super) file: Option<Rc<str>>,
-    pub(super) line: usize,
+    pub(crate) file: Option<Rc<str>>,
+    pub(crate) line: usize,
 }
 
 impl fmt::Display for Place {
@@ -42,24 +42,24 @@ impl fmt::Display for Place {
 
 /// `name = value`, below the sections it stands in.
 #[derive(Clone, Debug)]
-pub(super) struct Relation {
-    pub(super) sections: Vec<String>,
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) place: Place,
+pub(crate) struct Relation {
+    pub(crate) sections: Vec<String>,
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) place: Place,
     /// Whether an earlier one of the name, or of its section's, is marked as final: MIT 1.22 ignores this one.
-    pub(super) is_ignored: bool,
+    pub(crate) is_ignored: bool,
 }
 
 /// What files say, in their order, and what is wrong with them.
 #[derive(Debug, Default)]
-pub(super) struct Profile {
-    pub(super) relations: Vec<Relation>,
-    pub(super) faults: Vec<(Place, String)>,
+pub(crate) struct Profile {
+    pub(crate) relations: Vec<Relation>,
+    pub(crate) faults: Vec<(Place, String)>,
 }
 
 /// Reads the text of the file `path`, and the files that it includes.
-pub(super) fn read(path: &str, text: &str, files: &mut dyn Files) -> Profile {
+pub(crate) fn read(path: &str, text: &str, files: &mut dyn Files) -> Profile {
     let mut reader = Reader {
         files,
         profile: Profile::default(),

@@ -1,7 +1,7 @@
 //! The syntax of krb5.conf.
 
-use super::Disk;
-use crate::import::profile::{Profile, read};
+use crate::krb5_conf::disk::Disk;
+use crate::krb5_conf::profile::{Profile, read};
 
 /// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
 fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {

@@ -1,0 +1,38 @@
+//! Files that tests make up.
+
+use std::collections::BTreeMap;
+
+use super::profile::Files;
+
+/// Files, by path; a directory's names are those of the files in it.
+#[derive(Debug, Default)]
+pub(crate) struct Disk(pub(crate) BTreeMap<String, String>);
+
+impl Disk {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        Self(files.iter().map(own).collect())
+    }
+}
+
+impl Files for Disk {
+    fn text(&mut self, path: &str) -> Result<String, String> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| "is not there".to_owned())
+    }
+
+    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        let inside = |path: &String| {
+            let name = path.strip_prefix(directory)?.trim_start_matches('/');
+            Some(name.to_owned())
+        };
+        // Backwards, as a directory may have them.
+        let names: Vec<_> = self.0.keys().rev().filter_map(inside).collect();
+        match names.is_empty() {
+            true => Err("is not there".to_owned()),
+            false => Ok(names),
+        }
+    }
+}

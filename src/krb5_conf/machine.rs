@@ -1,0 +1,35 @@
+//! The files of this machine.
+
+use std::fs;
+use std::path::Path;
+
+use super::profile::Files;
+use crate::config::read;
+
+/// The largest file that is read, in octets.
+pub(crate) const MAX_FILE: u64 = 1024 * 1024;
+
+/// The files and the environment of this process.
+pub(crate) struct Machine;
+
+impl Files for Machine {
+    fn text(&mut self, path: &str) -> Result<String, String> {
+        let path = Path::new(path);
+        let octets = read::at_most(path, MAX_FILE).map_err(|error| {
+            error
+                .broken("the file", path)
+                .into_failure(None)
+                .message()
+                .to_owned()
+        })?;
+        Ok(String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().into_string());
+        Ok(names.flatten().collect())
+    }
+}

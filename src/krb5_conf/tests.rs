@@ -1,0 +1,3 @@
+//! What is read, what is written, and where.
+
+mod profile;
