@@ -7,6 +7,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
 use crate::failure::{Exit, Failure};
+use crate::krb5_conf::Form;
 
 const AFTER_HELP: &str = "\
 The file is that of --config, else config.toml (gateway.toml for the gateway)
@@ -30,6 +31,12 @@ The configuration goes to stdout, and what of the file was left out to stderr:
   loopkdc import /etc/krb5.conf >config.toml
   loopkdc check --config config.toml";
 
+const KRB5_CONF_HELP: &str = "\
+The stanzas send each realm of the configuration, and its aliases, to where
+loopkdc run listens. --install keeps them in /etc/krb5.conf.d/loopkdc.conf,
+which /etc/krb5.conf is made to include, and a copy of what it was before;
+--remove undoes exactly that.";
+
 /// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
@@ -52,6 +59,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Make a configuration of a krb5.conf or of Windows' list of proxies
     Import(ImportArgs),
+    /// Print or install what krb5.conf has to say to send the realms here
+    Krb5Conf(Krb5ConfArgs),
     /// Ask the GSSAPI library for tokens: of use to `run` alone
     #[cfg(feature = "negotiate")]
     #[command(hide = true)]
@@ -139,6 +148,27 @@ pub struct ImportArgs {
     pub file: PathBuf,
 }
 
+/// `loopkdc krb5-conf`.
+#[derive(Debug, Args)]
+#[command(after_help = KRB5_CONF_HELP)]
+pub struct Krb5ConfArgs {
+    /// Write it to /etc, as root
+    #[arg(long, conflicts_with = "remove")]
+    pub install: bool,
+    /// Take away what --install wrote
+    #[arg(long, conflicts_with_all = ["unix", "config"])]
+    pub remove: bool,
+    /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
+    #[arg(long)]
+    pub inline: bool,
+    /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
+    #[arg(long)]
+    pub unix: bool,
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// `loopkdc gssapi`.
 #[cfg(feature = "negotiate")]
 #[derive(Debug, Args)]
@@ -208,6 +238,22 @@ impl RunArgs {
     }
 }
 
+impl Krb5ConfArgs {
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            file: self.config.clone(),
+            ..Sources::default()
+        }
+    }
+
+    /// Which stanzas are meant.
+    pub fn form(&self) -> Form {
+        let (inline, unix) = (self.inline, self.unix);
+        Form { inline, unix }
+    }
+}
+
 impl CheckArgs {
     /// Where the configuration comes from.
     pub fn sources(&self) -> Sources {
@@ -243,6 +289,7 @@ mod tests {
             &["loopkdc", "check", "--help"],
             &["loopkdc", "status", "--help"],
             &["loopkdc", "import", "--help"],
+            &["loopkdc", "krb5-conf", "--help"],
         ] {
             let shown = Cli::command()
                 .term_width(80)

@@ -1,13 +1,130 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
-//! `profile` reads it as MIT krb5 does; it is pure.
+//! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
+//! besides; they are pure. `install` decides which file changes in which way, and `plan` and `staged` change them.
 
+mod beside;
+mod block;
 #[cfg(test)]
 pub(crate) mod disk;
+mod drop_in;
+pub(crate) mod host;
+mod install;
 mod machine;
+mod plan;
 pub(crate) mod profile;
+mod servers;
+mod staged;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use machine::{MAX_FILE, Machine};
+use std::io::Write as _;
+
+pub(crate) use machine::{Host, MAX_FILE, Machine};
+
+use crate::config::{Config, Sources};
+use crate::failure::Failure;
+use block::{Content, Origin};
+use drop_in::DropIn;
+use install::Places;
+
+/// Which stanzas are meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form {
+    /// In krb5.conf itself, for libraries that know no includedir.
+    pub inline: bool,
+    /// Of Unix sockets.
+    pub unix: bool,
+}
+
+/// Prints what krb5.conf is to say on stdout, and on stderr what else is to be known.
+///
+/// # Errors
+/// What is wrong with the configuration, or that no krb5.conf could say it.
+pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
+    let made = made(sources, form)?;
+    let text = match form.inline {
+        true => block::part(&Content::Inline(made.sections()), &Origin::default(), &made),
+        false => made.file(),
+    };
+    // A reader that is gone changes nothing about the configuration.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let files = host::files(&Machine);
+    let (profile, _) = profile::read_all(&files, &mut Machine);
+    warn(&made.notes);
+    warn(&beside::notes(&profile, &made));
+    Ok(())
+}
+
+/// Has krb5.conf say it. What was done goes to stdout, and what else is to be known to stderr.
+///
+/// # Errors
+/// As [`print`], or that a file may not be written.
+pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
+    let made = made(sources, form)?;
+    let places = Places::default();
+    let done = match form.inline {
+        true => install::install_inline(&places, &made)?,
+        false => install::install(&places, &made)?,
+    };
+    say(&done);
+    warn(&made.notes);
+    let file = [places.file().to_string_lossy().into_owned()];
+    let (profile, _) = profile::read_all(&file, &mut Machine);
+    let faults = profile.faults.iter();
+    warn(
+        &faults
+            .map(|(place, why)| format!("{place}: {why}"))
+            .collect::<Vec<_>>(),
+    );
+    warn(&beside::notes(&profile, &made));
+    if let Some(list) = Machine.variable("KRB5_CONFIG") {
+        warn(&[format!(
+            "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
+            host::FILE
+        )]);
+    }
+    for include in profile.includes.iter().filter(|include| include.is_late) {
+        warn(&[format!(
+            "{}: stands behind the first section, and Java gives the whole file up for that",
+            include.place
+        )]);
+    }
+    if let Some(include) = profile.includes.first()
+        && let Some(library) = host::heimdal(&mut Machine)
+    {
+        warn(&[format!(
+            "{}: Heimdal, which is installed ({library}), reads nothing from there on. For it: loopkdc krb5-conf --install --inline, without such lines",
+            include.place
+        )]);
+    }
+    Ok(())
+}
+
+/// Takes away what [`install`] wrote.
+///
+/// # Errors
+/// A file that may not be written.
+pub fn remove(inline: bool) -> Result<(), Failure> {
+    say(&install::remove(&Places::default(), inline)?);
+    Ok(())
+}
+
+fn made(sources: &Sources, form: Form) -> Result<DropIn, Failure> {
+    DropIn::of(&Config::load(sources)?, form.unix)
+}
+
+fn say(done: &[String]) {
+    let mut stdout = std::io::stdout().lock();
+    for words in done {
+        // A reader that is gone changes nothing about what was done.
+        let _ = writeln!(stdout, "{words}");
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("loopkdc: warning: {warning}");
+    }
+}

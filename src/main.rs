@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, RunArgs};
+use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
 use loopkdc::failure::{Exit, Failure};
-use loopkdc::{check, daemon, import, logging, status};
+use loopkdc::{check, daemon, import, krb5_conf, logging, status};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
@@ -25,6 +25,7 @@ fn command(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => check(args),
         Command::Status(args) => status::status(args),
         Command::Import(ImportArgs { file }) => import::import(file),
+        Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi(args) => loopkdc::gssapi::serve(&args.service, args.principal.as_deref()),
     }
@@ -44,6 +45,14 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     match args.gateway {
         true => check::gateway(args.config.as_deref()),
         false => check::tunnel(&args.sources()),
+    }
+}
+
+fn krb5_conf(args: &Krb5ConfArgs) -> Result<(), Failure> {
+    match (args.install, args.remove) {
+        (_, true) => krb5_conf::remove(args.inline),
+        (true, false) => krb5_conf::install(&args.sources(), args.form()),
+        (false, false) => krb5_conf::print(&args.sources(), args.form()),
     }
 }
 

@@ -12,6 +12,18 @@ pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 /// The files and the environment of this process.
 pub(crate) struct Machine;
 
+/// What is asked of a machine besides.
+pub(crate) trait Host: Files {
+    /// The value of an environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+impl Host for Machine {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
 impl Files for Machine {
     fn text(&mut self, path: &str) -> Result<String, String> {
         let path = Path::new(path);

@@ -51,24 +51,67 @@ pub(crate) struct Relation {
     pub(crate) is_ignored: bool,
 }
 
+/// An `include` or an `includedir`.
+#[derive(Clone, Debug)]
+pub(crate) struct Include {
+    pub(crate) path: String,
+    pub(crate) is_directory: bool,
+    pub(crate) place: Place,
+    /// Whether a section has begun before it: nothing to MIT, and a mistake to Java.
+    pub(crate) is_late: bool,
+}
+
 /// What files say, in their order, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     pub(crate) relations: Vec<Relation>,
+    pub(crate) includes: Vec<Include>,
     pub(crate) faults: Vec<(Place, String)>,
 }
 
+impl Profile {
+    /// Relations of this name in these sections, in their order; ignored ones too.
+    pub(crate) fn relations<'a>(&'a self, sections: &[&str], name: &str) -> Vec<&'a Relation> {
+        let is_one = |relation: &&Relation| relation.name == name && relation.sections == sections;
+        self.relations.iter().filter(is_one).collect()
+    }
+}
+
+/// The one mistake that MIT passes by, and Java and Heimdal do not.
+pub(crate) const UNCLOSED: &str = "a } is missing here, at the end";
+
 /// Reads the text of the file `path`, and the files that it includes.
 pub(crate) fn read(path: &str, text: &str, files: &mut dyn Files) -> Profile {
-    let mut reader = Reader {
-        files,
-        profile: Profile::default(),
-        finals: HashSet::new(),
-        open: vec![path.into()],
-        files_left: MAX_FILES,
-    };
+    let mut reader = Reader::new(files);
+    reader.open.push(path.into());
     reader.file(None, text);
     reader.profile
+}
+
+/// Reads these files, the first before the others, as KRB5_CONFIG may list them: what is not there, or can't be read, is
+/// told with why.
+pub(crate) fn read_all(
+    paths: &[String],
+    files: &mut dyn Files,
+) -> (Profile, Vec<(String, String)>) {
+    let mut reader = Reader::new(files);
+    let mut missing = Vec::new();
+    for path in paths {
+        match reader.files.text(path) {
+            Ok(text) => {
+                let name: Rc<str> = path.as_str().into();
+                reader.open.push(Rc::clone(&name));
+                reader.file(Some(name), &text);
+                reader.open.pop();
+            }
+            // A directory counts as what an includedir of it would bring (MIT 1.14).
+            Err(_) if reader.files.names(path).is_ok() => {
+                reader.include_directory(path, &State::new(None));
+            }
+            Err(why) => missing.push((path.clone(), why)),
+        }
+    }
+    (reader.profile, missing)
 }
 
 struct Reader<'a> {
@@ -93,18 +136,31 @@ struct State {
     ignored_from: Option<usize>,
 }
 
-impl Reader<'_> {
-    fn file(&mut self, name: Option<Rc<str>>, text: &str) {
-        let mut state = State {
-            place: Place {
-                file: name,
-                line: 0,
-            },
+impl State {
+    fn new(file: Option<Rc<str>>) -> Self {
+        Self {
+            place: Place { file, line: 0 },
             has_begun: false,
             wants_brace: false,
             sections: Vec::new(),
             ignored_from: None,
-        };
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(files: &'a mut dyn Files) -> Self {
+        Self {
+            files,
+            profile: Profile::default(),
+            finals: HashSet::new(),
+            open: Vec::new(),
+            files_left: MAX_FILES,
+        }
+    }
+
+    fn file(&mut self, name: Option<Rc<str>>, text: &str) {
+        let mut state = State::new(name);
         for line in text.split('\n') {
             state.place.line += 1;
             // To C, a string ends with its first NUL.
@@ -119,15 +175,17 @@ impl Reader<'_> {
             }
         }
         if state.sections.len() > 1 {
-            self.fault(&state, "a } is missing here, at the end".to_owned());
+            self.fault(&state, UNCLOSED.to_owned());
         }
     }
 
     /// Reads a line; says whether the file goes on.
     fn line(&mut self, line: &str, state: &mut State) -> bool {
         if let Some(file) = directive(line, "include") {
+            self.met(file, false, state);
             self.include(file, state);
         } else if let Some(directory) = directive(line, "includedir") {
+            self.met(directory, true, state);
             self.include_directory(directory, state);
         } else if !state.has_begun && directive(line, "module").is_some() {
             let why = "takes the configuration from a module, which is not asked";
@@ -256,6 +314,15 @@ impl Reader<'_> {
             value,
             place: state.place.clone(),
             is_ignored,
+        });
+    }
+
+    fn met(&mut self, path: &str, is_directory: bool, state: &State) {
+        self.profile.includes.push(Include {
+            path: path.to_owned(),
+            is_directory,
+            place: state.place.clone(),
+            is_late: state.has_begun,
         });
     }
 

@@ -1,3 +1,19 @@
 //! What is read, what is written, and where.
 
+mod beside;
+mod drop_in;
+mod install;
 mod profile;
+
+use std::path::Path;
+
+use super::drop_in::DropIn;
+use crate::config::{Config, Sources};
+use crate::failure::Failure;
+
+const REALM: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n";
+
+fn made_of(text: &str, unix: bool) -> Result<DropIn, Failure> {
+    let config = Config::parse(Path::new("config.toml"), text, &Sources::default());
+    DropIn::of(&config.unwrap(), unix)
+}

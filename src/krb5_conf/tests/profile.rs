@@ -5,7 +5,9 @@ use crate::krb5_conf::profile::{Profile, read};
 
 /// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
 fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
-    let Profile { relations, faults } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
+    let Profile {
+        relations, faults, ..
+    } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
     let relations = relations.iter().map(|relation| {
         let ignored = if relation.is_ignored { "!" } else { "" };
         let sections = relation.sections.join("/");

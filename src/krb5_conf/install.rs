@@ -1,0 +1,424 @@
+//! `--install` and `--remove`: what changes in which file.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::block::{self, Content, Origin, Split, Spot};
+use super::drop_in::{DropIn, MARK};
+use super::machine::Machine;
+use super::plan::{self, Plan};
+use super::profile;
+use crate::failure::{Exit, Failure};
+
+const INSTALL: &str = "loopkdc krb5-conf --install";
+const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
+const REMOVE: &str = "loopkdc krb5-conf --remove";
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// krb5.conf.
+    file: PathBuf,
+    /// krb5.conf.d.
+    directory: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::below(Path::new("/etc"))
+    }
+}
+
+impl Places {
+    pub(super) fn below(etc: &Path) -> Self {
+        Self {
+            file: etc.join("krb5.conf"),
+            directory: etc.join("krb5.conf.d"),
+        }
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn drop_in(&self) -> PathBuf {
+        self.directory.join("loopkdc.conf")
+    }
+}
+
+/// krb5.conf as it is.
+struct Current {
+    /// The file itself, if its name is that of a link.
+    target: PathBuf,
+    /// None: there is no file.
+    octets: Option<Vec<u8>>,
+}
+
+impl Current {
+    fn read(places: &Places, command: &str) -> Result<Self, Failure> {
+        let path = places.file();
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if path.is_symlink() {
+                    return Err(dangling(path));
+                }
+                return Ok(Self {
+                    target: path.to_owned(),
+                    octets: None,
+                });
+            }
+            Err(error) => return Err(unreadable(path, &error, command)),
+        };
+        let octets = fs::read(&target).map_err(|error| unreadable(path, &error, command))?;
+        Ok(Self {
+            target,
+            octets: Some(octets),
+        })
+    }
+
+    fn octets(&self) -> &[u8] {
+        self.octets.as_deref().unwrap_or_default()
+    }
+
+    fn split(&self, places: &Places) -> Result<Option<Split<'_>>, Failure> {
+        block::find(self.octets()).map_err(|unpaired| {
+            let (path, line) = (places.file().display(), unpaired.line);
+            Failure::new(Exit::Config, format!("{path}, line {line}: a marker of loopkdc's without the other"))
+                .hint("take out by hand what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines")
+        })
+    }
+
+    /// The file that `octets` are written like.
+    fn like(&self) -> Option<&Path> {
+        self.octets.as_ref().map(|_| self.target.as_path())
+    }
+}
+
+/// What has been written to krb5.conf.d before.
+enum Installed {
+    Nothing,
+    Ours(Vec<u8>),
+    /// By somebody else.
+    Foreign,
+}
+
+impl Installed {
+    fn read(places: &Places, command: &str) -> Result<Self, Failure> {
+        let path = places.drop_in();
+        match fs::read(&path) {
+            Ok(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(octets)),
+            Ok(_) => Ok(Self::Foreign),
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                Ok(Self::Foreign)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Nothing),
+            Err(error) => Err(unreadable(&path, &error, command)),
+        }
+    }
+}
+
+/// Has libkrb5 read the stanzas from a file of their own.
+pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Failure> {
+    let current = Current::read(places, INSTALL)?;
+    let split = current.split(places)?;
+    let installed = Installed::read(places, INSTALL)?;
+    if matches!(installed, Installed::Foreign) {
+        return Err(foreign(&places.drop_in()));
+    }
+    let mut plan = Plan::new(INSTALL);
+
+    let has_directory = places.directory.is_dir();
+    if !has_directory {
+        plan.make_directory(
+            &places.directory,
+            format!("made {}", places.directory.display()),
+        );
+    }
+    write_drop_in(places, made, &installed, &mut plan);
+
+    let mut origin = split.as_ref().map_or_else(Origin::default, Split::origin);
+    let rest = split
+        .as_ref()
+        .map_or_else(|| current.octets().to_vec(), Split::rest);
+    let includedir = format!("includedir {}/", places.directory.display());
+    if !origin.file_made && current.octets.is_some() && is_included(places, &rest) {
+        if split.is_some() {
+            rewrite(
+                places,
+                &current,
+                &rest,
+                "took the stanzas out of",
+                &mut plan,
+            );
+            forget_backup(places, &origin, &rest, &mut plan);
+        }
+        let file = places.file().display();
+        plan.is_so(format!(
+            "{file} includes {} already",
+            places.directory.display()
+        ));
+        return plan.carry_out();
+    }
+    let content = Content::Include(places.directory.display().to_string());
+    let octets = match &split {
+        Some(split) if !split.is_inline() => split.with(&block::part(&content, &origin, made)),
+        _ => {
+            origin.directory_made = !has_directory;
+            origin.line_ended = false;
+            keep(places, &current, split.is_some(), &mut origin, &mut plan);
+            Spot::TOP.with(&rest, &block::part(&content, &origin, made))
+        }
+    };
+    write_file(places, &current, octets, &includedir, &mut plan);
+    plan.carry_out()
+}
+
+/// Has libkrb5, and Heimdal, read the stanzas from krb5.conf itself.
+pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Vec<String>, Failure> {
+    let current = Current::read(places, INSTALL_INLINE)?;
+    let split = current.split(places)?;
+    let mut plan = Plan::new(INSTALL_INLINE);
+    let mut origin = split.as_ref().map_or_else(Origin::default, Split::origin);
+    let directory_made = std::mem::take(&mut origin.directory_made);
+    let rest = split
+        .as_ref()
+        .map_or_else(|| current.octets().to_vec(), Split::rest);
+    if let Some(line) = block::stray_line(&rest) {
+        return Err(stray(places.file(), line));
+    }
+    let content = Content::Inline(made.sections());
+    let octets = match &split {
+        Some(split) if split.is_inline() => split.with(&block::part(&content, &origin, made)),
+        _ => {
+            let spot = Spot::for_sections(&rest);
+            origin.line_ended = spot.wants_newline;
+            keep(places, &current, split.is_some(), &mut origin, &mut plan);
+            spot.with(&rest, &block::part(&content, &origin, made))
+        }
+    };
+    write_file(places, &current, octets, "the stanzas", &mut plan);
+    if let Installed::Ours(_) = Installed::read(places, INSTALL_INLINE)? {
+        let path = places.drop_in();
+        plan.remove(&path, format!("removed {}", path.display()));
+    }
+    if directory_made {
+        remove_directory(places, &mut plan);
+    }
+    plan.carry_out()
+}
+
+/// Takes away what either has written. `inline`: the stanzas in krb5.conf itself, and nothing else.
+pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failure> {
+    let current = Current::read(places, REMOVE)?;
+    let split = current
+        .split(places)?
+        .filter(|split| !inline || split.is_inline());
+    let mut plan = Plan::new(REMOVE);
+    let mut is_ours = false;
+    if !inline {
+        is_ours = remove_drop_in(places, &mut plan)?;
+    }
+    if let Some(split) = &split {
+        is_ours = true;
+        let (origin, rest) = (split.origin(), split.rest());
+        if origin.file_made && rest.is_empty() {
+            plan.remove(
+                places.file(),
+                format!("removed {}, which was made for it", places.file().display()),
+            );
+        } else {
+            let what = match split.is_inline() {
+                true => "took the stanzas out of",
+                false => "took the includedir line out of",
+            };
+            rewrite(places, &current, &rest, what, &mut plan);
+        }
+        if origin.directory_made && !is_included(places, &rest) {
+            remove_directory(places, &mut plan);
+        }
+        forget_backup(places, &origin, &rest, &mut plan);
+    }
+    if !is_ours {
+        let file = places.file().display();
+        plan.is_so(match inline {
+            true => format!("{file} holds no stanzas of loopkdc's"),
+            false => format!(
+                "neither {file} nor {} holds anything of loopkdc's",
+                places.directory.display()
+            ),
+        });
+    }
+    plan.carry_out()
+}
+
+fn write_drop_in(places: &Places, made: &DropIn, installed: &Installed, plan: &mut Plan) {
+    let (path, text) = (places.drop_in(), made.file());
+    let name = path.display().to_string();
+    match installed {
+        Installed::Ours(octets) if octets == text.as_bytes() => {
+            plan.is_so(format!("{name} is as it should be"));
+        }
+        _ => {
+            // A link stays one.
+            let target = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+            let like = target.exists().then_some(target.as_path());
+            plan.write(
+                &target,
+                text.into_bytes(),
+                like,
+                format!("wrote {name}: {}", made.realms.join(", ")),
+            );
+        }
+    }
+}
+
+/// Whether there is something to say of it.
+fn remove_drop_in(places: &Places, plan: &mut Plan) -> Result<bool, Failure> {
+    let path = places.drop_in();
+    match Installed::read(places, REMOVE)? {
+        Installed::Nothing => return Ok(false),
+        Installed::Ours(_) => plan.remove(&path, format!("removed {}", path.display())),
+        Installed::Foreign => plan.is_so(format!(
+            "left {} alone, as \"loopkdc krb5-conf --install\" did not make it",
+            path.display()
+        )),
+    }
+    Ok(true)
+}
+
+fn remove_directory(places: &Places, plan: &mut Plan) {
+    let name = places.directory.display();
+    plan.remove_directory(
+        &places.directory,
+        format!("removed {name}, which was made for it"),
+    );
+}
+
+fn write_file(places: &Places, current: &Current, octets: Vec<u8>, what: &str, plan: &mut Plan) {
+    let name = places.file().display();
+    match &current.octets {
+        Some(before) if *before == octets => plan.is_so(format!("{name} is as it should be")),
+        Some(_) => plan.write(
+            &current.target,
+            octets,
+            current.like(),
+            format!("wrote {what} into {name}"),
+        ),
+        None => plan.write(&current.target, octets, None, format!("made {name}")),
+    }
+}
+
+fn rewrite(places: &Places, current: &Current, rest: &[u8], what: &str, plan: &mut Plan) {
+    let name = places.file().display();
+    plan.write(
+        &current.target,
+        rest.to_vec(),
+        current.like(),
+        format!("{what} {name}"),
+    );
+}
+
+/// Keeps a copy of a file that has had no part of ours yet.
+fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin, plan: &mut Plan) {
+    let Some(octets) = &current.octets else {
+        origin.file_made = true;
+        return;
+    };
+    if has_part {
+        return;
+    }
+    let name = places.file().display().to_string();
+    let mut backup = format!("{name}.before-loopkdc");
+    for number in 1_u32.. {
+        match fs::read(&backup) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let done = format!("kept {name} as it was in {backup}");
+                plan.write(Path::new(&backup), octets.clone(), current.like(), done);
+                break;
+            }
+            Ok(kept) if kept == *octets => break,
+            _ => backup = format!("{name}.before-loopkdc.{number}"),
+        }
+    }
+    origin.backup = Some(backup);
+}
+
+/// A copy of what the file is again is of no more use.
+fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan) {
+    let Some(backup) = &origin.backup else {
+        return;
+    };
+    match fs::read(backup) {
+        Ok(kept) if kept == rest => plan.remove(
+            Path::new(backup),
+            format!("removed {backup}, which was the same"),
+        ),
+        Ok(_) => plan.is_so(format!(
+            "left {backup}, as {} was changed since it was made",
+            places.file().display()
+        )),
+        Err(_) => {}
+    }
+}
+
+/// Whether libkrb5 gets from this krb5.conf to the drop-in.
+fn is_included(places: &Places, text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    let path = places.file().to_string_lossy();
+    let profile = profile::read(&path, &text, &mut Machine);
+    profile.includes.iter().any(|include| {
+        let wanted = match include.is_directory {
+            true => places.directory.clone(),
+            false => places.drop_in(),
+        };
+        is_same(Path::new(&include.path), &wanted)
+    })
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    // Components know no slash at the end.
+    one == other
+        || matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn foreign(path: &Path) -> Failure {
+    let name = path.display();
+    Failure::new(
+        Exit::Config,
+        format!("{name} is there, and was not made by \"loopkdc krb5-conf --install\""),
+    )
+    .hint(format!(
+        "move it away, to a name that libkrb5 does not read: mv {name} {name}.old"
+    ))
+}
+
+fn dangling(path: &Path) -> Failure {
+    let name = path.display();
+    Failure::new(
+        Exit::Config,
+        format!("{name} is a link to a file that does not exist"),
+    )
+    .hint(format!("see where it leads: ls -l {name}"))
+}
+
+fn stray(path: &Path, line: usize) -> Failure {
+    let name = path.display();
+    Failure::new(
+        Exit::Config,
+        format!("{name}, line {line}: belongs to no section, and libkrb5 takes no notice of it"),
+    )
+    .hint("take it out, or write # before it: behind a stanza it would be a mistake")
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, command: &str) -> Failure {
+    match error.kind() {
+        ErrorKind::PermissionDenied => plan::failed(path, error, command),
+        _ => Failure::new(
+            Exit::Config,
+            format!("{} can't be read: {error}", path.display()),
+        ),
+    }
+}
