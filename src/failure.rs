@@ -43,7 +43,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
-            message: message.into(),
+            message: plain(message.into()),
             hints: Vec::new(),
         }
     }
@@ -51,7 +51,7 @@ impl Failure {
     /// Adds what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(plain(hint.into()));
         self
     }
 
@@ -64,6 +64,12 @@ impl Failure {
     pub fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// What a failure repeats of files and arguments must be no order to the terminal.
+fn plain(text: String) -> String {
+    let is_order = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    text.replace(is_order, "\u{fffd}")
 }
 
 impl fmt::Display for Failure {

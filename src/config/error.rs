@@ -141,9 +141,7 @@ fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String 
         .collect();
     let gutter = " ".repeat(line.to_string().len());
     let path = path.display();
-    // What is shown of the file must be no order to the terminal.
-    let is_order = |shown: char| shown.is_control() && shown != '\t';
-    let shown = without_passwords(shown).replace(is_order, "\u{fffd}");
+    let shown = without_passwords(shown);
     format!(
         "{path}:{line}:{column}: {rule}\n{gutter} |\n{line} | {shown}\n{gutter} | {pad}{carets}"
     )

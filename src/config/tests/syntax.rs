@@ -54,6 +54,12 @@ loopkdc: error: f.toml:2:8: invalid basic string, expected non-double-quote visi
 2 | kdc = \"\u{fffd}[31m\"
   |        ^
 ";
+    what_would_be_one_in_the_name_of_a_file: "[realms.\"A\"]\nproxies = [\"https://p\"]\nca-file = \"/nonexistent/\u{81}.pem\"\n" => "
+loopkdc: error: f.toml:3:11: ca-file /nonexistent/\u{fffd}.pem does not exist
+  |
+3 | ca-file = \"/nonexistent/\u{fffd}.pem\"
+  |           ^^^^^^^^^^^^^^^^^^^^
+";
     the_same_key_twice: "[realms.\"A\"]\n[realms.\"A\"]\n" => r#"
 loopkdc: error: f.toml:2:9: duplicate key
   |
