@@ -25,8 +25,14 @@ _loopkdc() {
             loopkdc,import)
                 cmd="loopkdc__subcmd__import"
                 ;;
+            loopkdc,krb5-conf)
+                cmd="loopkdc__subcmd__krb5__subcmd__conf"
+                ;;
             loopkdc,run)
                 cmd="loopkdc__subcmd__run"
+                ;;
+            loopkdc,status)
+                cmd="loopkdc__subcmd__status"
                 ;;
             *)
                 ;;
@@ -35,7 +41,7 @@ _loopkdc() {
 
     case "${cmd}" in
         loopkdc)
-            opts="-h -V --help --version run gateway check import"
+            opts="-h -V --help --version run gateway check status import krb5-conf"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -102,6 +108,24 @@ _loopkdc() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        loopkdc__subcmd__krb5__subcmd__conf)
+            opts="-h --install --remove --inline --unix --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         loopkdc__subcmd__run)
             opts="-h --config --realm --ca --listen-kdc --listen-kpasswd --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -131,6 +155,24 @@ _loopkdc() {
                     ;;
                 --log)
                     COMPREPLY=($(compgen -W "off error warn info debug" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        loopkdc__subcmd__status)
+            opts="-h --json --watch --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -26,10 +26,12 @@ end
 
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -s V -l version -d 'Print version'
-complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "run" -d 'Serve the KDC and password-change services on loopback, in the foreground'
-complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "gateway" -d 'Serve a KDC proxy over HTTPS in front of real KDCs, in the foreground'
-complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "check" -d 'Validate the configuration; show what would listen and where each realm goes'
-complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "import" -d 'Make a configuration of a krb5.conf or of Windows\' list of KDC proxies'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "run" -d 'Serve the KDC and password services on loopback, in the foreground'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "gateway" -d 'Serve a KDC proxy over HTTPS before real KDCs, in the foreground'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "check" -d 'Validate the configuration; show where each realm would go'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "status" -d 'Show how a running `loopkdc run` is, and what to do about problems'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "import" -d 'Make a configuration of a krb5.conf or of Windows\' list of proxies'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "krb5-conf" -d 'Print or install what krb5.conf has to say to send the realms here'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l config -d 'Read this file, not the usual ones' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve REALM by the proxy at URL; may be repeated, in the order to try. Without --config no file is read' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l ca -d 'Trust these certificates (PEM) too, for the realms given by --realm' -r -F
@@ -51,4 +53,14 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -s h -l help -d
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l config -d 'Read this file, not the usual ones' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l gateway -d 'The configuration of the gateway, not that of run'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l socket -d 'Read it here, not at the usual places' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l json -d 'Print it as JSON: one object, of which the manual has every field'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l watch -d 'Draw it anew each second, on a terminal, until Ctrl-C'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l config -d 'Read this file, not the usual ones' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l install -d 'Write it to /etc, as root'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l remove -d 'Take away what --install wrote'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l inline -d 'Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l unix -d 'Name the Unix sockets among the listeners, for MIT krb5 1.22 and later'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -s h -l help -d 'Print help'

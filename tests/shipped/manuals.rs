@@ -5,6 +5,7 @@
 
 mod commands;
 mod keys;
+mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,6 +24,12 @@ const EXAMPLES: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// Commands that print JSON, and where its fields are declared.
+const DOCUMENTS: [(&str, &str); 1] = [(
+    "loopkdc-status.8",
+    include_str!("../../src/status/report.rs"),
+)];
+
 /// Names below `packaging`, and what is to stand there.
 fn made() -> Vec<(String, String)> {
     let keys = EXAMPLES.map(|(page, example, _)| {
@@ -33,9 +40,13 @@ fn made() -> Vec<(String, String)> {
         )
     });
     let commands = commands::pages();
-    let commands = commands
-        .into_iter()
-        .map(|(page, text)| (format!("man/{page}"), text));
+    let commands = commands.into_iter().map(|(page, mut text)| {
+        let source = DOCUMENTS.iter().find(|(of, _)| *of == page);
+        if let (Some((_, source)), Some(end)) = (source, text.find(".SH SEE ALSO")) {
+            text.insert_str(end, &schema::section(source));
+        }
+        (format!("man/{page}"), text)
+    });
     let completions = commands::completions();
     let completions = completions
         .into_iter()
@@ -110,7 +121,7 @@ fn referred(page: &str) -> Vec<String> {
     let words = plain.split(|end: char| !(end.is_alphanumeric() || "-.()".contains(end)));
     let pages = words.filter_map(|word| {
         let (name, section) = word.trim_matches('.').split_once('(')?;
-        let section = section.strip_suffix(')')?;
+        let (section, _) = section.split_once(')')?;
         name.starts_with("loopkdc")
             .then(|| format!("{name}.{section}"))
     });
