@@ -1,7 +1,6 @@
 //! The laptop gets another address from the same network, as by DHCP.
 
 use crate::bounds::FOUND_DEAD;
-use crate::cost::Meter;
 use crate::scene::Plan;
 use crate::support::netns::isolated;
 
@@ -23,15 +22,10 @@ fn changes_during_an_exchange() {
     isolated(|| {
         let scene = Plan::default().open();
         let cold = scene.logs_in();
-        scene.recorder.hold_answers(|_| true);
-        let mut meter = Meter::start(&scene);
-        let kinit = scene.begins_to_log_in();
-        scene.recorder.holds(1);
-        meter.sees_change();
-        scene.changes_address();
-        scene.recorder.release();
-        kinit.ends().succeeds();
-        let after = meter.read(&scene);
+        let after = scene.logs_in_across(|scene| {
+            scene.changes_address();
+            scene.recorder.release();
+        });
         after.is_told("address changed during an exchange", cold);
         after.is_within(FOUND_DEAD + cold.took);
         assert!(after.posts > after.requests, "the lost one goes again");

@@ -1,7 +1,6 @@
 //! The cable is pulled while a request is on its way, and put back.
 
 use crate::bounds::{CONNECT, FOUND_DEAD, SLACK};
-use crate::cost::Meter;
 use crate::scene::Plan;
 use crate::support::netns::isolated;
 
@@ -33,16 +32,11 @@ fn is_put_back_before_the_user_notices() {
     isolated(|| {
         let scene = Plan::default().open();
         let cold = scene.logs_in();
-        scene.recorder.hold_answers(|_| true);
-        let mut meter = Meter::start(&scene);
-        let kinit = scene.begins_to_log_in();
-        scene.recorder.holds(1);
-        meter.sees_change();
-        scene.pulls_cable();
-        scene.recorder.release();
-        scene.puts_cable_back();
-        kinit.ends().succeeds();
-        let after = meter.read(&scene);
+        let after = scene.logs_in_across(|scene| {
+            scene.pulls_cable();
+            scene.recorder.release();
+            scene.puts_cable_back();
+        });
         after.is_told("cable pulled during an exchange, put back at once", cold);
         after.is_within(FOUND_DEAD + cold.took);
         scene.sent_nothing_twice();

@@ -132,6 +132,19 @@ impl Scene {
         meter.read(self)
     }
 
+    /// The same while the first answer to the login is on its way, which leaves when the change releases it.
+    #[track_caller]
+    pub(crate) fn logs_in_across(&self, change: impl FnOnce(&Scene)) -> Cost {
+        self.recorder.hold_answers(|_| true);
+        let mut meter = Meter::start(self);
+        let kinit = self.begins_to_log_in();
+        self.recorder.holds(1);
+        meter.sees_change();
+        change(self);
+        kinit.ends().succeeds();
+        meter.read(self)
+    }
+
     /// A user tries to log in, in vain, and is told so within this time.
     #[track_caller]
     pub(crate) fn fails_to_log_in(&self, limit: Duration) -> Cost {
