@@ -8,10 +8,14 @@
     reason = "a test may end its own process"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod container;
 mod haproxy;
 mod kubernetes;
 mod manuals;
+mod packages;
 mod units;
 
 use std::fs;

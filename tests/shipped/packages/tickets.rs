@@ -1,0 +1,91 @@
+//! From the package to a ticket.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use tempfile::tempdir;
+
+use super::Workshop;
+use super::root::{Root, configured, succeeded};
+use crate::support::netns::isolated;
+use crate::support::process::Process;
+use crate::support::proxy::{KdcProxy, Maker, Route};
+use crate::support::realm::{PASSWORD, Preauth, Realm};
+
+/// What the head of the example asks for.
+const KRB5_CONF: &str = "mkdir -p /etc/krb5.conf.d
+    cp /usr/share/doc/loopkdc/examples/krb5.conf.d/loopkdc.conf /etc/krb5.conf.d/
+    sed -i '/^\\[realms\\]/,$ s/^#//' /etc/krb5.conf.d/loopkdc.conf
+    echo 'includedir /etc/krb5.conf.d/' >/etc/krb5.conf";
+
+/// systemd, as far as its tool goes: it holds what the installed units listen on, and starts what they say.
+fn activated(root: &Root) -> Process {
+    let unit = |name: &str| root.read(&format!("/usr/lib/systemd/system/{name}"));
+    let mut tool = Command::new("systemd-socket-activate");
+    let mut names = Vec::new();
+    for unit in [unit("loopkdc.socket"), unit("loopkdc-kpasswd.socket")] {
+        let values =
+            |key: &'static str| unit.lines().filter_map(move |line| line.strip_prefix(key));
+        let name = values("FileDescriptorName=").next().unwrap();
+        for address in values("ListenStream=") {
+            tool.args(["--listen", address]);
+            names.push(name.to_owned());
+        }
+    }
+    let service = unit("loopkdc.service");
+    let start = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    // As nobody in particular, in the place of DynamicUser=.
+    tool.args(["--fdname", &names.join(":"), "chroot", "--userspec=nobody"])
+        .arg(root.path(""))
+        .args(start.unwrap().split(' '));
+    let process = Process::spawn("systemd-socket-activate", &mut tool);
+    process.wait_for_count("Listening on", names.len());
+    process
+}
+
+/// The .deb on a clean Debian, one edit of its configuration, and the drop-in for krb5.conf.
+#[test]
+fn an_installed_package_gives_a_ticket_after_one_edit() {
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let realm = Realm::start(dir.path(), "EXAMPLE.COM", 88, Preauth::Spake);
+        let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
+        let root = Root::new(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        root.run("dpkg -i /loopkdc.deb");
+        // What an installed Debian has, and that everybody trusts the proxy's certificate, is not the package's part.
+        root.run("echo 127.0.0.1 localhost >/etc/hosts; mkdir -p /etc/ssl/certs");
+        root.put(&proxy.ca_file, "/etc/ssl/certs/ca-certificates.crt");
+
+        let file = root.path("/etc/loopkdc/config.toml");
+        let edited = configured(&fs::read_to_string(&file).unwrap());
+        let edited = edited.replace("https://kdcproxy.example.com/KdcProxy", &proxy.url());
+        fs::write(&file, edited).unwrap();
+        root.run(KRB5_CONF);
+        let tunnel = activated(&root);
+
+        let mut kinit = root.command("kinit");
+        let kinit = kinit.arg("user@EXAMPLE.COM").stdin(Stdio::piped());
+        let kinit = kinit.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut kinit = kinit.spawn().unwrap();
+        let typed = format!("{PASSWORD}\n");
+        kinit
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(typed.as_bytes())
+            .unwrap();
+        succeeded("kinit", &kinit.wait_with_output().unwrap());
+        let tickets = root.run("klist");
+        assert!(
+            tickets.contains("krbtgt/EXAMPLE.COM@EXAMPLE.COM"),
+            "{tickets}"
+        );
+        tunnel.wait_for(" ready ");
+        assert!(proxy.asked() > 0);
+    });
+}
