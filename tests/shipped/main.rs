@@ -16,6 +16,7 @@ mod haproxy;
 mod kubernetes;
 mod manuals;
 mod packages;
+mod prometheus;
 mod units;
 
 use std::fs;
