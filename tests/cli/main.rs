@@ -7,10 +7,14 @@
 
 mod finding;
 mod gateway;
+#[path = "../support/hints.rs"]
+mod hints;
 mod import;
 mod out;
 #[cfg(unix)]
 mod permission;
+#[cfg(unix)]
+mod status;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -41,6 +41,7 @@ impl Loopkdc {
         command
             .args(arguments(&config))
             .env("STATE_DIRECTORY", dir.join("state"))
+            .env("RUNTIME_DIRECTORY", dir)
             .envs(environment.iter().copied());
         let process = Process::start("loopkdc run", &mut command, "ready");
         Loopkdc { process, config }

@@ -10,6 +10,7 @@ pub(crate) mod apache;
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod heimdal;
+pub(crate) mod hints;
 pub(crate) mod https;
 pub(crate) mod loopkdc;
 pub(crate) mod nameserver;

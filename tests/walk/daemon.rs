@@ -34,8 +34,14 @@ impl Daemon {
         Self::start_by(Command::new(PROGRAM), setup)
     }
 
-    /// Starts it by a command that takes the program's arguments.
+    /// Starts it by a command that takes the program's arguments. What it makes at run time is in the setup's own folder.
     pub fn start_by(mut command: Command, setup: Setup) -> Self {
+        command.env("RUNTIME_DIRECTORY", setup.dir());
+        Self::start_with_environment(command, setup)
+    }
+
+    /// The same with the command's environment as it is.
+    pub fn start_with_environment(mut command: Command, setup: Setup) -> Self {
         let config = setup.write();
         command
             .args(["run", "--log", "debug", "--config"])
@@ -62,6 +68,11 @@ impl Daemon {
 
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// Where its status is read.
+    pub fn status_socket(&self) -> PathBuf {
+        self.config.with_file_name("status.sock")
     }
 
     /// SIGHUP, and waits for the line that says what came of it.

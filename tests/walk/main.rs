@@ -48,6 +48,7 @@ mod shortages;
 mod shown;
 mod silence;
 mod starting;
+mod status;
 mod verdicts;
 mod ways_in;
 mod ways_out;
