@@ -145,6 +145,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
     let includedir = format!("includedir {}/", places.directory.display());
     if !origin.file_made && current.octets.is_some() && is_included(places, &rest) {
         if split.is_some() {
+            forget_backup(places, &origin, &rest, &mut plan);
             rewrite(
                 places,
                 &current,
@@ -152,7 +153,6 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
                 "took the stanzas out of",
                 &mut plan,
             );
-            forget_backup(places, &origin, &rest, &mut plan);
         }
         let file = places.file().display();
         plan.is_so(format!(
@@ -223,6 +223,8 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failu
     if let Some(split) = &split {
         is_ours = true;
         let (origin, rest) = (split.origin(), split.rest());
+        // First, while the file still says where it is; it is of no use if it is what the file will be.
+        forget_backup(places, &origin, &rest, &mut plan);
         if origin.file_made && rest.is_empty() {
             plan.remove(
                 places.file(),
@@ -238,7 +240,6 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failu
         if origin.directory_made && !is_included(places, &rest) {
             remove_directory(places, &mut plan);
         }
-        forget_backup(places, &origin, &rest, &mut plan);
     }
     if !is_ours {
         let file = places.file().display();
@@ -353,7 +354,7 @@ fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan)
     match fs::read(backup) {
         Ok(kept) if kept == rest => plan.remove(
             Path::new(backup),
-            format!("removed {backup}, which was the same"),
+            format!("removed {backup}, as that is what krb5.conf is again"),
         ),
         Ok(_) => plan.is_so(format!(
             "left {backup}, as {} was changed since it was made",

@@ -69,6 +69,13 @@ impl Client {
         client
     }
 
+    /// Reads the machine's own krb5.conf.
+    pub(crate) fn by_etc(dir: &Path) -> Client {
+        let client = Client::new(dir, &[]);
+        let config = "/etc/krb5.conf".to_owned();
+        Client { config, ..client }
+    }
+
     /// Adds one more file to what KRB5_CONFIG lists.
     pub(crate) fn also(&mut self, text: &str) {
         let count = self.config.matches(':').count();

@@ -177,8 +177,8 @@ fn each_thing_done_is_said() {
     assert_eq!(
         etc.said(etc.remove()),
         [
+            "removed /etc/krb5.conf.before-loopkdc, as that is what krb5.conf is again",
             "took the stanzas out of /etc/krb5.conf",
-            "removed /etc/krb5.conf.before-loopkdc, which was the same",
         ]
     );
     assert_eq!(
@@ -259,8 +259,8 @@ fn what_others_changed_meanwhile_stays() {
         etc.said(etc.remove()),
         [
             "removed /etc/krb5.conf.d/loopkdc.conf",
-            "took the includedir line out of /etc/krb5.conf",
             "left /etc/krb5.conf.before-loopkdc, as /etc/krb5.conf was changed since it was made",
+            "took the includedir line out of /etc/krb5.conf",
         ]
     );
     assert_eq!(

@@ -1,0 +1,207 @@
+//! What stands in the way, and what is said of it. Nothing is left half done.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+
+use crate::CONFIG;
+use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf, run, with_program};
+use crate::support::netns::{bind_over, isolated};
+
+#[track_caller]
+fn mount(args: &[&str]) {
+    let status = Command::new("mount").args(args).status();
+    assert!(status.unwrap().success(), "mount {args:?}");
+}
+
+/// Fails the test unless it ends like this, with nothing changed.
+#[track_caller]
+fn fails(words: &[&str], code: i32, stderr: &str) {
+    let before = all();
+    let ended = krb5_conf(words);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(code), stderr));
+    assert_eq!(ended.stdout, "");
+    assert_eq!(all(), before);
+}
+
+fn scene(body: impl FnOnce(&Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    furnish(dir.path(), Some(DEBIANS));
+    configure(CONFIG);
+    body(dir.path());
+}
+
+#[test]
+fn somebody_who_is_not_root() {
+    isolated(|| {
+        scene(|dir| {
+            let binary = dir.join("loopkdc");
+            let copied = Command::new("cp")
+                .arg(env!("CARGO_BIN_EXE_loopkdc"))
+                .arg(&binary)
+                .status();
+            assert!(copied.unwrap().success());
+            fs::set_permissions(dir, Permissions::from_mode(0o755)).unwrap();
+            let as_nobody = |words: &[&str]| {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+                command.arg(&binary).arg("krb5-conf").args(words);
+                run(&mut with_program(command))
+            };
+            let elsewhere = "loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
+            let before = all();
+            let ended = as_nobody(&["--install"]);
+            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install\n";
+            assert_eq!(
+                (ended.code, ended.stderr),
+                (Some(77), format!("{told}{elsewhere}"))
+            );
+            let ended = as_nobody(&["--install", "--inline"]);
+            let told = "loopkdc: error: /etc/krb5.conf.before-loopkdc may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install --inline\n";
+            assert_eq!(
+                (ended.code, ended.stderr),
+                (Some(77), format!("{told}{elsewhere}"))
+            );
+            assert_eq!(all(), before);
+            krb5_conf(&["--install"]).well();
+            let installed = all();
+            let ended = as_nobody(&["--remove"]);
+            let told = "loopkdc: error: /etc/krb5.conf may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --remove\n";
+            assert_eq!(
+                (ended.code, ended.stderr),
+                (Some(77), format!("{told}{elsewhere}"))
+            );
+            assert_eq!(all(), installed);
+            // To print needs no rights.
+            assert_eq!(as_nobody(&[]).code, Some(0));
+        });
+    });
+}
+
+#[test]
+fn a_file_system_that_is_read_only() {
+    isolated(|| {
+        scene(|_| {
+            mount(&["-o", "remount,bind,ro", "/etc"]);
+            let stderr = "loopkdc: error: /etc/krb5.conf.d can't be written: its file system is read-only\n\
+                loopkdc: hint: put what \"loopkdc krb5-conf\" prints where the files of this system are made\n\
+                loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
+            fails(&["--install"], 77, stderr);
+        });
+    });
+}
+
+#[test]
+fn a_file_that_is_mounted() {
+    isolated(|| {
+        scene(|dir| {
+            let own = dir.join("mounted.conf");
+            fs::write(&own, DEBIANS).unwrap();
+            bind_over(&own, Path::new("/etc/krb5.conf"));
+            let ended = krb5_conf(&["--install", "--inline"]);
+            let stderr = "loopkdc: error: /etc/krb5.conf can't be written: it is mounted there by itself, as containers do\n\
+                loopkdc: hint: put what \"loopkdc krb5-conf --inline\" prints into the file that is mounted\n";
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(78), stderr));
+            assert_eq!(fs::read_to_string("/etc/krb5.conf").unwrap(), DEBIANS);
+        });
+    });
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    isolated(|| {
+        scene(|dir| {
+            let small = dir.join("small");
+            fs::create_dir(&small).unwrap();
+            mount(&[
+                "-t",
+                "tmpfs",
+                "-o",
+                "size=16k",
+                "tmpfs",
+                small.to_str().unwrap(),
+            ]);
+            fs::write(small.join("krb5.conf"), DEBIANS).unwrap();
+            // With room for the drop-in, and not for all else.
+            fs::write(small.join("ballast"), [0; 4096]).unwrap();
+            let config = dir.join("config.toml");
+            fs::write(&config, CONFIG).unwrap();
+            bind_over(&small, Path::new("/etc"));
+            let words = ["--install", "--config", config.to_str().unwrap()];
+            let before = all();
+            let ended = krb5_conf(&words);
+            assert_eq!(ended.code, Some(78), "{ended:?}");
+            assert!(
+                ended
+                    .stderr
+                    .contains("can't be written: No space left on device"),
+                "{ended:?}"
+            );
+            assert_eq!(all(), before);
+            fs::remove_file("/etc/ballast").unwrap();
+            fs::write("/etc/krb5.conf", "[libdefaults]\n").unwrap();
+            mount(&["-o", "remount,size=1m", "/etc"]);
+            krb5_conf(&words).well();
+        });
+    });
+}
+
+#[test]
+fn words_that_do_not_go_together() {
+    isolated(|| {
+        scene(|_| {
+            for words in [
+                &["--install", "--remove"][..],
+                &["--remove", "--unix"],
+                &["--remove", "--config", "x"],
+            ] {
+                let ended = krb5_conf(words);
+                assert_eq!(ended.code, Some(78), "{words:?}");
+                assert!(ended.stderr.contains("cannot be used with"), "{ended:?}");
+            }
+            let stderr = "loopkdc: error: the configuration has no Unix socket for the KDC service\n\
+                loopkdc: hint: add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc/kdc.sock\"]\n\
+                loopkdc: hint: without --unix, krb5.conf is given an address and a port, which every client can use\n";
+            fails(&["--install", "--unix"], 78, stderr);
+            configure("[realms.\"*\"]\nproxies = [\"https://p\"]\n");
+            let stderr = "loopkdc: error: the configuration names no realm that krb5.conf could have a stanza for\n\
+                loopkdc: hint: Kerberos libraries know no wildcard: add each realm that is used, as [realms.\"EXAMPLE.COM\"]\n";
+            fails(&["--install"], 78, stderr);
+        });
+    });
+}
+
+#[test]
+fn owner_mode_and_attributes_are_kept() {
+    isolated(|| {
+        scene(|_| {
+            let file = Path::new("/etc/krb5.conf");
+            chown(file, Some(1234), Some(5678)).unwrap();
+            fs::set_permissions(file, Permissions::from_mode(0o640)).unwrap();
+            let attribute = "trusted.test";
+            rustix::fs::setxattr(file, attribute, b"label", rustix::fs::XattrFlags::empty())
+                .unwrap();
+            let is_kept = |path: &Path| {
+                let metadata = fs::metadata(path).unwrap();
+                assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678));
+                assert_eq!(metadata.mode() & 0o7777, 0o640);
+                let mut value = [0; 16];
+                let length = rustix::fs::getxattr(path, attribute, &mut value).unwrap();
+                assert_eq!(&value[..length], b"label");
+            };
+            for words in [
+                &["--install"][..],
+                &["--install", "--inline"],
+                &["--remove"],
+            ] {
+                krb5_conf(words).well();
+                is_kept(file);
+            }
+            krb5_conf(&["--install"]).well();
+            is_kept(Path::new("/etc/krb5.conf.before-loopkdc"));
+            let drop_in = fs::metadata("/etc/krb5.conf.d/loopkdc.conf").unwrap();
+            assert_eq!((drop_in.uid(), drop_in.mode() & 0o7777), (0, 0o644));
+        });
+    });
+}

@@ -1,0 +1,21 @@
+//! `loopkdc krb5-conf` on an /etc of its own, and what real clients then do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may end its own process"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod errors;
+mod etc;
+mod printed;
+mod tickets;
+
+/// A configuration of one realm.
+const CONFIG: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://kdcproxy.example.com\"]\n";

@@ -1,0 +1,93 @@
+//! What is printed.
+
+use std::fs;
+
+use crate::CONFIG;
+use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf, program, run};
+use crate::support::netns::isolated;
+
+#[test]
+fn the_file_for_the_configuration() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        let before = all();
+        let listen = "[listen]\nkdc = [\"127.0.0.1:8888\", \"unix:/run/k\"]\nkpasswd = [\"127.0.0.1:8464\"]\n";
+        configure(&format!("{listen}{CONFIG}aliases = [\"CORP\"]\n"));
+        let text = krb5_conf(&[]).well();
+        let stanzas = "
+[realms]
+    EXAMPLE.COM = {
+        kdc = 127.0.0.1:8888
+        primary_kdc = 127.0.0.1:8888
+        master_kdc = 127.0.0.1:8888
+        kpasswd_server = 127.0.0.1:8464
+    }
+    CORP = {
+        kdc = 127.0.0.1:8888
+        primary_kdc = 127.0.0.1:8888
+        master_kdc = 127.0.0.1:8888
+        kpasswd_server = 127.0.0.1:8464
+    }
+
+# Which hosts are a realm's is guessed by its name.
+[domain_realm]
+    .example.com = EXAMPLE.COM
+    example.com = EXAMPLE.COM
+";
+        assert!(
+            text.starts_with("# Made by \"loopkdc krb5-conf --install\""),
+            "{text}"
+        );
+        assert!(text.ends_with(stanzas), "{text}");
+        let sockets = krb5_conf(&["--unix"]).well();
+        assert!(sockets.contains("        kdc = /run/k\n        primary_kdc = /run/k\n        master_kdc = /run/k\n        kpasswd_server = 127.0.0.1:8464\n"));
+        let inline = krb5_conf(&["--inline"]).well();
+        assert_eq!(
+            inline,
+            format!(
+                "# >>> loopkdc: added by \"loopkdc krb5-conf --install\", taken out by --remove{stanzas}# <<< loopkdc\n"
+            )
+        );
+        assert_eq!(all(), before);
+        // What is installed is what was printed.
+        krb5_conf(&["--install"]).well();
+        assert_eq!(
+            fs::read_to_string("/etc/krb5.conf.d/loopkdc.conf").unwrap(),
+            text
+        );
+    });
+}
+
+#[test]
+fn what_is_to_be_known_goes_to_stderr() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(
+            dir.path(),
+            Some(&DEBIANS.replace("ATHENA.MIT.EDU", "EXAMPLE.COM")),
+        );
+        configure(&format!(
+            "{CONFIG}[realms.\"*.EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n"
+        ));
+        let wildcard = "loopkdc: warning: realm *.EXAMPLE.COM has no stanza, as Kerberos libraries know no wildcard: name each realm that is used in the configuration\n";
+        let beside = "kdc = kerberos.mit.edu of EXAMPLE.COM is tried too, when loopkdc has no answer: take it out if it can't be reached from where the tunnel is needed\n";
+        let ended = krb5_conf(&[]);
+        let here = format!("{wildcard}loopkdc: warning: /etc/krb5.conf, line 6: {beside}");
+        assert_eq!((ended.code, ended.stderr), (Some(0), here));
+        // Another file is read where the environment names one.
+        fs::rename("/etc/krb5.conf", "/etc/elsewhere").unwrap();
+        let elsewhere = run(program()
+            .arg("krb5-conf")
+            .env("KRB5_CONFIG", "/etc/elsewhere"));
+        let there = format!("{wildcard}loopkdc: warning: /etc/elsewhere, line 6: {beside}");
+        assert_eq!(elsewhere.stderr, there);
+        let mut install = program();
+        install
+            .args(["krb5-conf", "--install"])
+            .env("KRB5_CONFIG", "/etc/elsewhere");
+        let installed = run(&mut install);
+        let named = "loopkdc: warning: KRB5_CONFIG is \"/etc/elsewhere\" here: what runs with it reads that, and not /etc/krb5.conf\n";
+        assert_eq!(installed.stderr, format!("{wildcard}{named}"));
+    });
+}
