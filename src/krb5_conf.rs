@@ -21,6 +21,7 @@ mod tests;
 
 use std::io::Write as _;
 
+pub(crate) use install::{DROP_IN, INSTALL, INSTALL_INLINE};
 pub(crate) use machine::{Host, MAX_FILE, Machine};
 
 use crate::config::{Config, Sources};

@@ -24,12 +24,14 @@ impl Files for Disk {
     }
 
     fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        let directory = directory.trim_end_matches('/');
         let inside = |path: &String| {
-            let name = path.strip_prefix(directory)?.trim_start_matches('/');
-            Some(name.to_owned())
+            let name = path.strip_prefix(directory)?.strip_prefix('/')?;
+            name.split('/').next().map(str::to_owned)
         };
         // Backwards, as a directory may have them.
-        let names: Vec<_> = self.0.keys().rev().filter_map(inside).collect();
+        let mut names: Vec<_> = self.0.keys().rev().filter_map(inside).collect();
+        names.dedup();
         match names.is_empty() {
             true => Err("is not there".to_owned()),
             false => Ok(names),

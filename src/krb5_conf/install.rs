@@ -11,8 +11,12 @@ use super::plan::{self, Plan};
 use super::profile;
 use crate::failure::{Exit, Failure};
 
-const INSTALL: &str = "loopkdc krb5-conf --install";
-const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
+/// The command, for hints.
+pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
+/// The command, for hints about Heimdal.
+pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
+/// Where the drop-in is.
+pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 const REMOVE: &str = "loopkdc krb5-conf --remove";
 
 /// Where things are.

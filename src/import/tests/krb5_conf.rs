@@ -144,6 +144,7 @@ fn anchored(values: &[&str]) -> (Option<String>, Vec<String>) {
         ("/ca", "certificate"),
         ("/other", "certificate"),
         ("/empty", ""),
+        ("/hollow/.hidden", ""),
         ("/one/ca", "certificate"),
         ("/one/README", "text"),
         ("/two/a", "certificate"),
@@ -186,8 +187,8 @@ fn anchors_that_cannot_be_a_ca_file_are_told() {
         ),
         (&["DIR:/none"], "DIR:/none: is not there"),
         (
-            &["DIR:/empty"],
-            "DIR:/empty: no file in it holds certificates in PEM",
+            &["DIR:/hollow"],
+            "DIR:/hollow: no file in it holds certificates in PEM",
         ),
         (&["FILE:/empty"], "FILE:/empty: holds no certificate"),
         (&["ENV:NONE"], "ENV:NONE: the variable is not set here"),
