@@ -279,7 +279,7 @@ fn assert_told(document: &Value, upstream: &Upstream, what: &str, hint: &str) {
             && problem["hint"].as_str().unwrap().contains(hint)
     };
     assert!(
-        of_it.iter().any(|problem| is_told(&problem)),
+        of_it.iter().any(|problem| is_told(problem)),
         "{what}, {hint}: {of_it:#?}"
     );
 }
