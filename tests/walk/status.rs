@@ -278,10 +278,7 @@ fn assert_told(document: &Value, upstream: &Upstream, what: &str, hint: &str) {
         problem["what"].as_str().unwrap().contains(what)
             && problem["hint"].as_str().unwrap().contains(hint)
     };
-    assert!(
-        of_it.iter().any(|problem| is_told(problem)),
-        "{what}, {hint}: {of_it:#?}"
-    );
+    assert!(of_it.iter().any(is_told), "{what}, {hint}: {of_it:#?}");
 }
 
 /// The lines as one, as words that belong together may stand on two.
