@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::render::{Look, render};
+use super::render::{Look, render, told};
 use super::{Heard, Silence, ask};
 use crate::cli::StatusArgs;
 use crate::failure::{Exit, Failure};
@@ -138,7 +138,8 @@ fn draw(asked: Result<Heard, Silence>, last: &mut Option<(Instant, Heard)>) -> i
         Err(silence) => {
             let failure = Failure::from(silence).to_string();
             let since = last.as_ref().map_or(0, |(at, _)| at.elapsed().as_secs());
-            text = format!("{failure}\nthis is what was heard {since} s ago:\n\n");
+            let heard = format!("{failure}\nthis is what was heard {since} s ago:");
+            text = told(&heard, look);
         }
     }
     if let Some((_, heard)) = last {

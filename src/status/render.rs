@@ -40,6 +40,17 @@ pub fn render(report: &Report, look: Look) -> String {
     page.paper.into_text()
 }
 
+/// What stands above a report, line by line.
+#[must_use]
+pub fn told(text: &str, look: Look) -> String {
+    let mut paper = Paper::new(look);
+    for line in text.lines() {
+        paper.text(0, Tone::Bad, line);
+    }
+    paper.blank();
+    paper.into_text()
+}
+
 /// What is being written.
 struct Page<'a> {
     report: &'a Report,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::scene::{
     FIRST, LONG, LOOPBACK, SECOND, Scene, change_network, reconfigure, uri, wake_ups,
 };
+use crate::support::hints::assert_leads_on;
 use crate::support::nameserver::Record;
 use crate::support::netns::isolated;
 
@@ -228,5 +229,57 @@ fn kdcs_and_proxies_are_both_found() {
         change_network(&loopkdc);
         scene.kinit().succeeds();
         proxy.was_asked(2);
+    });
+}
+
+#[test]
+fn the_status_shows_what_was_found_until_when_and_what_failed() {
+    isolated(|| {
+        let scene = Scene::new();
+        let _proxy = scene.proxy("proxy.test", FIRST);
+        let records = [
+            (10, "https://proxy.test/KdcProxy"),
+            (20, "http://plain.test/x"),
+        ];
+        scene.lead(LONG, &records);
+        let loopkdc = scene.loopkdc(&discover());
+        let look_ups = || {
+            let status = loopkdc.status();
+            let look_ups = status["realms"][0]["look_ups"].as_array().unwrap().clone();
+            assert_eq!(look_ups.len(), 1, "{look_ups:?}");
+            (look_ups[0].clone(), status)
+        };
+        let (before, _) = look_ups();
+        assert_eq!(before["what"], "proxies");
+        assert!(before["expires_at"].is_null() && before["kdc"].as_array().unwrap().is_empty());
+        scene.kinit().succeeds();
+        let (found, status) = look_ups();
+        assert_eq!(found["kdc"], serde_json::json!(["https://proxy.test"]));
+        assert_eq!(found["refused"][0]["name"], "http://plain.test");
+        assert!(
+            found["expires_at"].as_u64() > status["written_at"].as_u64(),
+            "{found}"
+        );
+        assert!(found["error"].is_null());
+
+        scene.names.is_silent_about("EXAMPLE.COM");
+        change_network(&loopkdc);
+        scene.kinit().succeeds();
+        loopkdc.process.wait_for("can't be looked up");
+        let (failed, status) = look_ups();
+        assert!(failed["error"].is_string(), "{failed}");
+        assert_eq!(failed["kdc"], found["kdc"], "what was found still holds");
+        let problems = status["problems"].as_array().unwrap();
+        let of_realm = problems
+            .iter()
+            .find(|problem| problem["about"] == "realm")
+            .unwrap();
+        assert_leads_on(of_realm["hint"].as_str().unwrap());
+        assert!(
+            status["network"]["changes"].as_u64() > Some(0),
+            "{}",
+            status["network"]
+        );
+        assert_eq!(status["network"]["heard"], true);
     });
 }

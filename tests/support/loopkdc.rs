@@ -70,6 +70,17 @@ impl Loopkdc {
         Loopkdc { process, config }
     }
 
+    /// What `loopkdc status --json` says of it.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let socket = self.config.with_file_name("status.sock");
+        let mut command = Command::new(PROGRAM);
+        let output = command
+            .args(["status", "--json", "--socket"])
+            .arg(socket)
+            .output();
+        serde_json::from_slice(&output.unwrap().stdout).unwrap()
+    }
+
     /// Where its configuration is, for a change before SIGHUP.
     pub(crate) fn config(&self) -> &Path {
         &self.config

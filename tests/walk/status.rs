@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Instant;
 use std::{fs, io};
 
 use futures_util::future::join_all;
@@ -10,9 +11,11 @@ use serde_json::Value;
 
 use crate::certificates::{Clients, Leaf};
 use crate::daemon::{Daemon, PROGRAM};
+use crate::forward::{Forward, Gate};
 use crate::messages::{Kind, REALM, USER, krb_error};
 use crate::relay::{Reached, Setup, Transport};
 use crate::support::hints::assert_leads_on;
+use crate::support::process::{PATIENCE, Process};
 use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
 
 /// What `loopkdc status` printed.
@@ -260,6 +263,120 @@ async fn each_fault_is_named_and_its_hint_leads_on() {
     );
     let (_, log) = daemon.terminate();
     assert!(log.contains("panicked: 0"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_out_is_named() {
+    let guarded = Forward::guarded("http", "jane:secret").await;
+    let closed = Forward::http(|_| Gate::Refused(403)).await;
+    let down = Plan::granting().start_down();
+    let cases = [
+        (guarded.url(), "wants user and password", "http-proxy"),
+        (
+            guarded.url_with("jane:s3cret"),
+            "does not take the user and password that it was given",
+            "correct them in http-proxy",
+        ),
+        (
+            closed.url(),
+            "does not connect to the KDC proxy",
+            "have it allow connections to 127.0.0.1",
+        ),
+        (
+            down.url().replace("https", "http").replace("/KdcProxy", ""),
+            "cannot be connected to",
+            "correct http-proxy",
+        ),
+    ];
+    let upstreams = [(); 4].map(|()| Plan::granting().start());
+    let mut setup = Setup::new();
+    for (place, ((url, ..), upstream)) in cases.iter().zip(&upstreams).enumerate() {
+        let line = format!("http-proxy = {url:?}");
+        setup = setup.realm(&format!("R{place}.EXAMPLE"), &[upstream], &line);
+    }
+    // One that has nothing to show.
+    let last = Plan::granting().start();
+    fs::write(setup.dir().join("token"), "abc").unwrap();
+    fs::set_permissions(setup.dir().join("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let token = setup.dir().join("token");
+    setup = setup.realm("R4.EXAMPLE", &[&last], "bearer-token-file = \"token\"");
+    let daemon = Daemon::start(setup);
+    fs::remove_file(token).unwrap();
+    for place in 0..=cases.len() {
+        let request = Kind::Tgs.request(&format!("R{place}.EXAMPLE"));
+        daemon.ask(Transport::Tcp, &request).await;
+    }
+    let printed = status(&daemon, &["--json"]);
+    assert!(
+        !printed.contains("s3cret") && !printed.contains("jane"),
+        "{printed}"
+    );
+    let document: Value = serde_json::from_str(&printed).unwrap();
+    for ((_, what, hint), upstream) in cases.iter().zip(&upstreams) {
+        assert_told(&document, upstream, what, hint);
+    }
+    assert_told(
+        &document,
+        &last,
+        "what it wants to be shown cannot be had",
+        "journalctl -u loopkdc",
+    );
+    for problem in document["problems"].as_array().unwrap() {
+        assert_leads_on(problem["hint"].as_str().unwrap());
+    }
+}
+
+/// A laptop away from the office.
+#[tokio::test(flavor = "multi_thread")]
+async fn kdcs_that_are_elsewhere_are_a_problem_only_if_nothing_else_serves() {
+    let (proxy, kdc) = (Plan::granting().start(), Plan::granting().start_down());
+    let direct = format!("direct = \"prefer\"\nkdcs = [\"{}\"]", kdc.address());
+    let setup = Setup::new().realm(REALM, &[&proxy], &direct);
+    let down = Plan::granting().start_down();
+    let daemon = Daemon::start(setup.realm("DOWN.EXAMPLE", &[&down], &direct));
+    daemon
+        .ask(Transport::Tcp, &Kind::Tgs.request(REALM))
+        .await
+        .message();
+    let shown = document(&daemon);
+    let ways = &shown["realms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|realm| realm["name"] == REALM)
+        .unwrap()["kdc"];
+    assert_eq!(
+        (&ways[0]["state"], &ways[0]["direct"]),
+        (&"in-use".into(), &false.into())
+    );
+    assert_eq!(ways[1]["direct"], true);
+    assert!(
+        ways[1]["fault"]["what"]
+            .as_str()
+            .unwrap()
+            .contains("cannot connect"),
+        "{ways}"
+    );
+    assert_eq!(shown["problems"], Value::Array(Vec::new()));
+    assert!(
+        status(&daemon, &[]).contains("cannot connect: Connection refused"),
+        "told, and no problem"
+    );
+
+    daemon
+        .ask(Transport::Tcp, &Kind::Tgs.request("DOWN.EXAMPLE"))
+        .await;
+    let shown = document(&daemon);
+    let problems = shown["problems"].as_array().unwrap();
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem["hint"].as_str().unwrap().contains("kdcs")),
+        "{problems:?}"
+    );
+    for problem in problems {
+        assert_leads_on(problem["hint"].as_str().unwrap());
+    }
 }
 
 /// Asserts that the document has a problem of `upstream` in these words.
@@ -541,12 +658,17 @@ async fn a_watch_goes_on_when_the_daemon_goes_away_and_ends_at_ctrl_c() {
         .spawn()
         .unwrap();
     let mut screen = script.stdout.take().unwrap();
+    let mut keys = script.stdin.take().unwrap();
+    // Ends it whatever becomes of the test.
+    let mut script = Process::adopt("script", script);
     let mut seen = String::new();
+    let patience = Instant::now() + PATIENCE;
     let mut until = |words: &str| {
         let mut chunk = [0; 4096];
         while !seen.contains(words) {
             let length = screen.read(&mut chunk).unwrap();
-            assert!(length > 0, "{words:?} never came: {seen}");
+            let in_time = Instant::now() < patience;
+            assert!(length > 0 && in_time, "{words:?} never came: {seen}");
             seen.push_str(&String::from_utf8_lossy(&chunk[..length]));
         }
         std::mem::take(&mut seen)
@@ -558,7 +680,7 @@ async fn a_watch_goes_on_when_the_daemon_goes_away_and_ends_at_ctrl_c() {
     drop(daemon.terminate());
     let told = until("this is what was heard");
     assert!(told.contains("no daemon answers at"), "{told}");
-    script.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    keys.write_all(b"\x03").unwrap();
     until("\x1b[?1049l");
-    assert!(script.wait().unwrap().success());
+    assert!(script.wait().success());
 }
