@@ -198,6 +198,16 @@ impl<'a> Received<'a> {
     }
 }
 
+/// `stime [4]` with `susec [5]` of the KRB-ERROR that `input` is: the server's clock. Nothing if there is none that can be read.
+pub(super) fn server_time(input: &[u8]) -> Option<SystemTime> {
+    let fields = exactly(exactly(input, application(NUMBER))?, Tag::Sequence)?;
+    let stime = GeneralizedTime::from_der(field(fields, 4)?).ok()?;
+    let micros = field(fields, 5).and_then(|susec| u32::from_der(susec).ok());
+    // RFC 4120 5.2.4: at most 999999.
+    let micros = micros.filter(|micros| *micros < 1_000_000).unwrap_or(0);
+    Some(stime.to_system_time() + Duration::from_micros(micros.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Reply, ReplyKind, handmade};
@@ -267,5 +277,17 @@ mod tests {
         let bytes = encode(60, None, Service::Kdc, Some(&text), SystemTime::UNIX_EPOCH);
         assert!(bytes.len() < 512);
         assert!(Reply::parse(Service::Kdc, bytes.into()).is_ok());
+    }
+
+    #[test]
+    fn an_error_tells_the_time_on_its_servers_clock() {
+        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_000);
+        let error = encode(6, None, Service::Kdc, None, now);
+        let reply = Reply::parse(Service::Kdc, error.clone().into()).unwrap();
+        assert_eq!(reply.server_time(), Some(now));
+        let timeless = handmade::message(30, &[&handmade::field(6, &handmade::integer(6))]);
+        let reply = Reply::parse(Service::Kdc, timeless.into()).unwrap();
+        assert_eq!(reply.server_time(), None);
+        assert_eq!(server_time(&error[1..]), None);
     }
 }

@@ -3,11 +3,12 @@
 use super::asn1::{application, exactly};
 use super::framed::Framed;
 use super::kpasswd::{Frame, KRB_PRIV, claims_success};
-use super::krb_error::Received;
+use super::krb_error::{self, Received};
 use super::message::{NotKerberos, Service};
 use bytes::Bytes;
 use der::Tag;
 use std::fmt;
+use std::time::SystemTime;
 
 /// Most octets of a reply, without its length: what MIT's clients take over TCP.
 pub const MAX_REPLY: usize = 1024 * 1024;
@@ -74,6 +75,11 @@ impl Reply {
     /// The error-code of a KRB-ERROR, also of one in kpasswd's frame.
     pub fn error_code(&self) -> Option<i32> {
         self.error_code
+    }
+
+    /// What a KRB-ERROR of a KDC says of the time (`stime [4]`), which nothing authenticates.
+    pub fn server_time(&self) -> Option<SystemTime> {
+        krb_error::server_time(&self.bytes)
     }
 
     /// The reply as it came, without a stream's length.
