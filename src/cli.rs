@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
+use crate::doctor::Question;
 use crate::failure::{Exit, Failure};
 use crate::krb5_conf::Form;
 
@@ -37,6 +38,15 @@ loopkdc run listens. --install keeps them in /etc/krb5.conf.d/loopkdc.conf,
 which /etc/krb5.conf is made to include, and a copy of what it was before;
 --remove undoes exactly that.";
 
+const DOCTOR_HELP: &str = "\
+It asks for tickets in the name of nobody and for no password. It takes at most
+5 s and the realm's deadline, whether or not the daemon runs.
+
+The exit code is 0 if there is no fault, else that of the first layer with one:
+10 configuration  11 krb5.conf  12 ports      13 daemon    14 names
+15 tcp            16 tls        17 http       18 envelope  19 kdc
+20 clock          21 kpasswd    22 estimate";
+
 /// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
@@ -57,6 +67,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show how a running `loopkdc run` is, and what to do about problems
     Status(StatusArgs),
+    /// Ask the network, layer by layer, what is wrong, and say what to do
+    Doctor(DoctorArgs),
     /// Make a configuration of a krb5.conf or of Windows' list of proxies
     Import(ImportArgs),
     /// Print or install what krb5.conf has to say to send the realms here
@@ -137,6 +149,21 @@ pub struct StatusArgs {
     /// Read it here, not at the usual places
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+}
+
+/// `loopkdc doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub struct DoctorArgs {
+    /// Look at this realm: else at krb5.conf's default_realm, or at all in the configuration
+    #[arg(value_name = "REALM")]
+    realm: Option<String>,
+    /// Say it in JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// `loopkdc import`.
@@ -254,6 +281,17 @@ impl Krb5ConfArgs {
     }
 }
 
+impl DoctorArgs {
+    /// What is asked.
+    pub fn question(&self) -> Question {
+        Question {
+            realm: self.realm.clone(),
+            json: self.json,
+            file: self.config.clone(),
+        }
+    }
+}
+
 impl CheckArgs {
     /// Where the configuration comes from.
     pub fn sources(&self) -> Sources {
@@ -288,6 +326,7 @@ mod tests {
             &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
             &["loopkdc", "status", "--help"],
+            &["loopkdc", "doctor", "--help"],
             &["loopkdc", "import", "--help"],
             &["loopkdc", "krb5-conf", "--help"],
         ] {

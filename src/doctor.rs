@@ -1,6 +1,226 @@
 //! `loopkdc doctor`: asks the network, layer by layer, and says what is wrong and what to do next.
+//!
+//! It sees what the daemon sees: the same configuration, the same TLS, the same way of asking a KDC proxy or a KDC. What the
+//! daemon's own client cannot tell, such as the chain of certificates, it looks at over a connection of its own. It asks in the
+//! name of nobody, tries no password and changes none.
+//!
+//! | part | what it looks at |
+//! |---|---|
+//! | `configuration`, `ports` with `sockets`, `daemon` | this machine |
+//! | `realm` | what a realm's requests could go by, all of it side by side |
+//! | `proxy`: `names`, `tcp` with `forward`, `handshake`, `post` | a KDC proxy |
+//! | `direct` | a KDC |
+//! | `through` | the daemon's sockets, as a client has them |
+//! | `as_req`, `kdc_reply` | what is asked of a KDC, and what its reply says |
+//! | `line`, `sheet`, `report`, `render`, `estimate` | what is told |
 
+mod as_req;
+mod configuration;
+mod daemon;
+mod direct;
+mod estimate;
+mod forward;
+mod handshake;
+mod kdc_reply;
 pub mod krb5_conf;
 mod line;
+mod names;
+mod ports;
+mod post;
+mod proxy;
+mod realm;
+mod render;
+mod report;
+mod sheet;
+mod sockets;
+mod tcp;
+mod through;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 
 pub use line::{Figure, Layer, Line, Verdict};
+pub use report::Report;
+
+use crate::config::RealmEntry;
+use crate::failure::{Exit, Failure};
+use crate::listen::Endpoint;
+use crate::status;
+use crate::upstream::tls::SystemRoots;
+use crate::wire::Realm;
+use configuration::Read;
+use render::Renderer;
+
+/// What the doctor takes beside a realm's deadline.
+const OWN: Duration = Duration::from_secs(5);
+/// Of that, to say what was found.
+const TELL: Duration = Duration::from_millis(200);
+/// One realm's look-ups and handshakes must not hold up another's.
+const THREADS: usize = 2;
+
+/// What is asked of the doctor.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// A realm. None: the default realm of krb5.conf, or all of the configuration.
+    pub realm: Option<String>,
+    /// As JSON.
+    pub json: bool,
+    /// The configuration. None: the usual places.
+    pub file: Option<PathBuf>,
+}
+
+/// Looks, and says on stdout what there is to say: a realm's lines as soon as they are known, or one JSON document.
+///
+/// # Errors
+/// The runtime cannot be started.
+pub fn doctor(question: &Question) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
+    let mut teller = Teller::new(question.json);
+    let file = runtime.block_on(examine(question, &mut teller));
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_background();
+    Ok(teller.end(file))
+}
+
+/// What a realm is looked at with.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    /// As the configuration spells it.
+    realm: &'a Realm,
+    entry: &'a RealmEntry,
+    roots: &'a SystemRoots,
+    /// Its table and the file that it is in, for hints.
+    table: &'a str,
+    /// When the doctor began.
+    began: Instant,
+}
+
+impl Terms<'_> {
+    /// By when all is said.
+    fn ends(&self) -> Instant {
+        self.began + OWN + self.entry.deadline - TELL
+    }
+
+    /// As [`crate::daemon`] has it.
+    fn target_domain(&self) -> String {
+        let own = self.entry.target_domain.as_deref();
+        own.unwrap_or(self.realm.as_str()).to_owned()
+    }
+}
+
+/// Looks at all there is; the configuration that was read.
+async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
+    let began = Instant::now();
+    let realm = question.realm.as_deref();
+    let read = match configuration::read(question.file.clone(), realm) {
+        Ok(read) => read,
+        Err(line) => {
+            teller.tell(&[*line]);
+            teller.skip(Layer::Configuration, "there is no configuration to go by");
+            return None;
+        }
+    };
+    teller.tell(&read.lines);
+    let chosen = configuration::chosen(&read, realm, None);
+    if let Err(line) = &chosen {
+        teller.tell(std::slice::from_ref(line));
+    }
+    let ours = machine(&read, teller).await;
+    let Ok(chosen) = chosen else {
+        teller.skip(Layer::Daemon, "there is no realm to look at");
+        return Some(read.file);
+    };
+    let roots = SystemRoots::load();
+    let tables: Vec<_> = chosen
+        .iter()
+        .map(|(_, entry)| format!("[realms.\"{}\"] of {}", entry.pattern, read.file))
+        .collect();
+    let realms = chosen.iter().zip(&tables);
+    let mut realms: FuturesOrdered<_> = realms
+        .map(|((realm, entry), table)| {
+            let terms = Terms {
+                realm,
+                entry,
+                roots: &roots,
+                table,
+                began,
+            };
+            realm::examine(terms, &ours)
+        })
+        .collect();
+    while let Some(lines) = realms.next().await {
+        teller.tell(&lines);
+    }
+    drop(realms);
+    Some(read.file)
+}
+
+/// Looks at this machine; where the KDC service of the daemon that runs can be asked.
+async fn machine(read: &Read, teller: &mut Teller) -> Vec<Endpoint> {
+    let Read { config, file, .. } = read;
+    let asked = tokio::task::spawn_blocking(|| status::ask(None)).await;
+    let Ok(heard) = asked else {
+        return Vec::new();
+    };
+    let report = heard.as_ref().ok().map(|heard| &heard.report);
+    let ports = ports::examine(&config.listen, file, report);
+    teller.tell(&ports.lines);
+    teller.tell(&daemon::examine(&heard, &ports, file));
+    let ours = ports.ours.into_iter();
+    ours.filter(|endpoint| config.listen.kdc.contains(endpoint))
+        .collect()
+}
+
+/// Says what was found, and remembers it.
+struct Teller {
+    /// None: it is said at the end, in JSON.
+    renderer: Option<Renderer>,
+    lines: Vec<Line>,
+}
+
+impl Teller {
+    fn new(json: bool) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = io::stdout().is_terminal() && !no_color;
+        Self {
+            renderer: (!json).then(|| Renderer::new(colour)),
+            lines: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, lines: &[Line]) {
+        if let Some(renderer) = &mut self.renderer {
+            // A reader that is gone changes nothing about what is found.
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(renderer.text(lines).as_bytes());
+            let _ = stdout.flush();
+        }
+        self.lines.extend_from_slice(lines);
+    }
+
+    /// The layers after `layer` are not looked at, and why.
+    fn skip(&mut self, layer: Layer, why: &str) {
+        let after = Layer::ALL.iter().filter(|after| **after > layer);
+        let lines: Vec<_> = after.map(|after| Line::skipped(*after, why)).collect();
+        self.tell(&lines);
+    }
+
+    /// All was said that a terminal is told; the exit status.
+    fn end(self, configuration: Option<String>) -> Exit {
+        let report = Report::new(configuration, self.lines);
+        if self.renderer.is_none() {
+            let json = serde_json::to_string_pretty(&report).unwrap_or_default();
+            let _ = writeln!(io::stdout().lock(), "{json}");
+        }
+        let code = |layer: Layer| Exit::Layer(layer.exit_code());
+        report.fault.map_or(Exit::Ok, code)
+    }
+}

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-/// How the process ends, after sysexits(3).
+/// How the process ends, after sysexits(3), whose codes begin at 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// All went well.
     Ok,
+    /// What the doctor found faulty first ([`crate::doctor::Layer::exit_code`]).
+    Layer(u8),
     /// EX_UNAVAILABLE: the daemon that is to answer does not.
     Unavailable,
     /// EX_SOFTWARE: a fault of this program's own.
@@ -22,6 +24,7 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Ok => Self::SUCCESS,
+            Exit::Layer(code) => Self::from(code),
             Exit::Unavailable => Self::from(69),
             Exit::Bug => Self::from(70),
             Exit::Permission => Self::from(77),
@@ -58,6 +61,11 @@ impl Failure {
     /// The exit code that goes with it.
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// What went wrong, without the hints.

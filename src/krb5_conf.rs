@@ -61,7 +61,7 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// Has krb5.conf say it. What was done goes to stdout, and what else is to be known to stderr.
 ///
 /// # Errors
-/// As [`print`], or that a file may not be written.
+/// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let made = made(sources, form)?;
     let places = Places::default();

@@ -110,6 +110,7 @@
 pub mod access_log;
 pub mod advice;
 pub mod answer;
+mod certificate;
 pub mod check;
 pub mod cli;
 pub mod config;

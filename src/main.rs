@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
 use loopkdc::failure::{Exit, Failure};
-use loopkdc::{check, daemon, import, krb5_conf, logging, status};
+use loopkdc::{check, daemon, doctor, import, krb5_conf, logging, status};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
     match done {
-        Ok(()) => Exit::Ok.into(),
+        Ok(exit) => exit.into(),
         Err(failure) => {
             eprintln!("{failure}");
             failure.exit().into()
@@ -18,8 +18,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn command(command: &Command) -> Result<(), Failure> {
-    match command {
+fn command(command: &Command) -> Result<Exit, Failure> {
+    let done = match command {
+        Command::Doctor(args) => return doctor::doctor(&args.question()),
         Command::Run(args) => run(args),
         Command::Gateway(args) => gateway(args),
         Command::Check(args) => check(args),
@@ -28,7 +29,8 @@ fn command(command: &Command) -> Result<(), Failure> {
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi(args) => loopkdc::gssapi::serve(&args.service, args.principal.as_deref()),
-    }
+    };
+    done.map(|()| Exit::Ok)
 }
 
 fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -57,11 +59,11 @@ fn krb5_conf(args: &Krb5ConfArgs) -> Result<(), Failure> {
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.
-fn unparsed(error: &clap::Error) -> Result<(), Failure> {
+fn unparsed(error: &clap::Error) -> Result<Exit, Failure> {
     if error.use_stderr() {
         return Err(cli::usage(error));
     }
     // A reader that is gone needs no help.
     let _ = error.print();
-    Ok(())
+    Ok(Exit::Ok)
 }

@@ -5,7 +5,7 @@ mod proxy_url;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
@@ -53,6 +53,19 @@ pub struct Post {
     pub connection: Connection,
     /// Where to say that octets may have left.
     pub sent: Sent,
+}
+
+/// The head of an answer, for those who look into a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The status.
+    pub status: u16,
+    /// The version of HTTP, as text.
+    pub version: String,
+    /// What the server calls itself, as it was sent.
+    pub server: Option<String>,
+    /// Where it leads away to, if it does: scheme, host and port.
+    pub leads_to: Option<String>,
 }
 
 /// What came of a turn of a conversation.
@@ -105,6 +118,27 @@ impl KdcProxy {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
+        self.exchange(post, |_| ()).await
+    }
+
+    /// Does what [`KdcProxy::send`] does, and tells `seen` the head of each answer as it comes.
+    ///
+    /// # Errors
+    /// Those of [`KdcProxy::send`].
+    pub(crate) async fn probe(
+        &self,
+        post: Post,
+        mut seen: impl FnMut(Head) + Send,
+    ) -> Result<Reply, Fault> {
+        self.exchange(post, |response| seen(Head::of(response)))
+            .await
+    }
+
+    async fn exchange(
+        &self,
+        post: Post,
+        mut seen: impl FnMut(&Response) + Send,
+    ) -> Result<Reply, Fault> {
         let ready = timeout(PREPARED, self.prepare(&post.message)).await;
         let late =
             || Unsent::NothingToShow("what it wants to be shown did not come in time".to_owned());
@@ -120,6 +154,7 @@ impl KdcProxy {
                 shown.insert(AUTHORIZATION, conversation.token());
             }
             let response = self.post(&post, shown.clone(), &lease).await?;
+            seen(&response);
             let Some(conversation) = &mut conversation else {
                 return self
                     .receive(response, lease, &post, Shown::of(&shown))
@@ -289,6 +324,23 @@ impl KdcProxy {
             (true, _) => Fault::NotSent(refusal::unsent(error, &self.via)),
             (false, false) if self.asked.in_earnest() => Fault::Uncertified,
             (false, _) => Fault::Unanswered,
+        }
+    }
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let text = |name| {
+            let value = response.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let location = text(LOCATION).and_then(|location| response.url().join(&location).ok());
+        Self {
+            status: response.status().as_u16(),
+            version: format!("{:?}", response.version()),
+            server: text(SERVER),
+            // What follows may be a secret.
+            leads_to: location.map(|url| url.origin().ascii_serialization()),
         }
     }
 }

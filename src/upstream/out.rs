@@ -64,7 +64,7 @@ impl ForwardProxy {
     }
 
     /// With user and password.
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod pins;
+mod witness;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ pub(super) use self::asked::Asked;
 use self::asked::Shows;
 pub use self::pins::Pin;
 use self::pins::Pinned;
-pub(super) use self::pins::Unpinned;
+pub(crate) use self::pins::Unpinned;
+pub(crate) use self::witness::{Presented, Witness};
 use super::out::{MinTls, Out};
 
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
@@ -98,11 +100,15 @@ impl SystemRoots {
                 .with_root_certificates(Arc::clone(&roots))
                 .with_client_cert_resolver(Arc::new(shows));
         if !out.pins.is_empty() {
-            let verifier = Arc::new(Pinned::new(roots, out.pins.clone())?);
+            let verifier = Arc::new(Pinned::new(Arc::clone(&roots), out.pins.clone())?);
             config.dangerous().set_certificate_verifier(verifier);
         }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(ClientTls { config, asked })
+        Ok(ClientTls {
+            config,
+            asked,
+            roots,
+        })
     }
 }
 
@@ -111,4 +117,5 @@ impl SystemRoots {
 pub struct ClientTls {
     pub(super) config: ClientConfig,
     pub(super) asked: Asked,
+    roots: Arc<RootCertStore>,
 }

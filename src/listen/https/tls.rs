@@ -1,7 +1,6 @@
 //! The gateway's side of TLS: PEM files become a [`ServerConfig`], or an error in words.
 
 mod replace;
-mod validity;
 
 use std::fmt;
 use std::fs;
@@ -18,7 +17,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
 pub use self::replace::watch;
-pub use self::validity::Validity;
+pub use crate::certificate::Validity;
 
 /// What HTTP/2 over TLS is called by ALPN (RFC 9113 3.1).
 pub(super) const HTTP2: &[u8] = b"h2";

@@ -31,6 +31,12 @@ impl Pin {
     fn of(spki: &[u8]) -> Self {
         Self(Sha256::digest(spki).into())
     }
+
+    /// The pin of a certificate's key, if it can be read.
+    pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let certificate = EndEntityCert::try_from(certificate).ok()?;
+        Some(Self::of(&certificate.subject_public_key_info()))
+    }
 }
 
 impl fmt::Display for Pin {
@@ -47,7 +53,7 @@ impl fmt::Debug for Pin {
 
 /// The chain is good, and no key in it is pinned.
 #[derive(Debug)]
-pub(in crate::upstream) struct Unpinned;
+pub(crate) struct Unpinned;
 
 impl fmt::Display for Unpinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
