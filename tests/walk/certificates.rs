@@ -1,6 +1,7 @@
 //! An authority of the tests' own, and leaf certificates that are right or wrong in one way.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
@@ -17,6 +18,8 @@ pub enum Leaf {
     Right,
     WrongName,
     Expired,
+    /// Right for five more days.
+    Soon,
     Untrusted,
 }
 
@@ -49,6 +52,11 @@ pub fn signed(leaf: Leaf) -> (Certificate, KeyPair) {
     if leaf == Leaf::Expired {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
+    }
+    if leaf == Leaf::Soon {
+        let then = SystemTime::now() + Duration::from_secs(5 * 86_400);
+        let then = der::DateTime::from_system_time(then).unwrap();
+        params.not_after = date_time_ymd(then.year().into(), then.month(), then.day());
     }
     let certificate = params
         .signed_by(&key, authority(leaf != Leaf::Untrusted))

@@ -1,0 +1,268 @@
+//! What a KDC proxy answers, and what the KDC behind it does.
+
+use loopkdc::doctor::Layer;
+
+use crate::scene::{Scene, UNKNOWN, answering, error};
+use crate::upstream::{Act, Page, Plan};
+
+/// Everything is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_realm_that_is_well_has_no_fault() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.finds_nothing();
+    for (layer, words) in [
+        ("configuration", "valid, 1 realm"),
+        ("ports", "loopkdc's"),
+        ("daemon", "it brings the KDC's answer"),
+        ("names", "no name"),
+        ("tcp", "takes connections"),
+        ("tls", "TLS 1.3, X25519MLKEM768, AES_256_GCM_SHA384, h2"),
+        ("tls", "certificates: "),
+        ("http", "HTTP/2.0"),
+        ("envelope", "a KDC-PROXY-MESSAGE"),
+        ("kdc", "nobody is called as the doctor is"),
+        ("clock", "agrees"),
+        ("kpasswd", "kadmin/changepw"),
+        ("estimate", "kinit by https://127.0.0.1"),
+    ] {
+        found.is_well(layer, words);
+    }
+    assert!(
+        found.lines.iter().all(|line| line["verdict"] != "skipped"),
+        "{found:#?}"
+    );
+}
+
+/// What a password is asked with is never sent, and who is asked for is nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_but_in_nobodys_name() {
+    let upstream = answering(UNKNOWN, 0).start();
+    Scene::by(&upstream).diagnose().finds_nothing();
+    let posts = upstream.seen().posts;
+    assert!(posts.len() >= 2, "{posts:?}");
+    for post in posts {
+        let (message, nobody) = (post.message(), b"loopkdc-doctor");
+        assert_eq!(message[0], 0x6a, "an AS-REQ");
+        assert!(message.windows(nobody.len()).any(|octets| octets == nobody));
+        let message = bytes::Bytes::copy_from_slice(message);
+        let message = loopkdc::wire::KerberosMessage::parse(loopkdc::wire::Service::Kdc, message);
+        assert_eq!(message.unwrap().resend(), loopkdc::wire::Resend::Harmless);
+        assert_eq!(post.target_domain().as_deref(), Some("EXAMPLE.COM"));
+    }
+}
+
+fn status(status: u16) -> Plan {
+    Plan::always(Act::Respond(Page {
+        status,
+        headers: vec![("content-type", "text/plain".to_owned())],
+        body: b"no".to_vec(),
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kdc_proxy_at_the_path() {
+    let upstream = status(404).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Http, "no KDC proxy at this path", "proxies");
+    found.line("kdc", "skipped", "a fault before it");
+    assert_eq!(found.line("http", "fault", "")["figure"]["status"], 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_forbids() {
+    let upstream = status(403).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Http, "it forbids this (HTTP 403)", "target-domain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_fails() {
+    let upstream = status(500).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Http, "it failed (HTTP 500)", "proxies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_had_too_many() {
+    let upstream = status(429).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Http, "too many requests (HTTP 429)", "proxies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_wants_a_ticket() {
+    let page = Page::html(401).with("www-authenticate", "Negotiate");
+    let upstream = Plan::always(Act::Respond(page)).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Http,
+        "it wants a Kerberos ticket",
+        "auth = \"negotiate\"",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_wants_a_token() {
+    let page = Page::html(401).with("www-authenticate", "Bearer");
+    let upstream = Plan::always(Act::Respond(page)).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Http, "it wants a token", "bearer-token-file");
+}
+
+/// What is shown is shown to nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_wants_another_token() {
+    let page = Page::html(401).with("www-authenticate", "Bearer");
+    let upstream = Plan::always(Act::Respond(page)).start();
+    let scene = Scene::by_with(&upstream, "headers = [\"Authorization: Bearer s3cret\"]");
+    let found = scene.diagnose();
+    found.is_at_fault(
+        Layer::Http,
+        "it does not take the token",
+        "bearer-token-file",
+    );
+    assert!(!format!("{found:?}{}", scene.text()).contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captive_portal() {
+    for act in [
+        Act::status(200),
+        Act::Respond(Page::html(302).with("location", "http://portal.example/login?token=s3cret")),
+    ] {
+        let upstream = Plan::always(act).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.is_at_fault(Layer::Http, "perhaps a captive portal", "browser");
+        assert!(!format!("{found:?}").contains("s3cret"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_over_http() {
+    let upstream = Plan::always(Act::Reset).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Http,
+        "the connection failed before the answer",
+        "proxies",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_proxy() {
+    let upstream = Plan::always(Act::Silence).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.says(
+        Layer::Http,
+        "fault",
+        "no answer in time",
+        "deadline-seconds",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_is_no_kdc_proxy() {
+    for (body, words) in [
+        (b"hello".to_vec(), "no KDC-PROXY-MESSAGE"),
+        (Vec::new(), "an empty answer"),
+        (
+            crate::messages::envelope(&crate::messages::framed(b"hello"), None),
+            "no Kerberos reply inside",
+        ),
+    ] {
+        let upstream = Plan::always(Act::Respond(Page::kerberos(body))).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.is_at_fault(Layer::Envelope, words, "proxies");
+        found.is_well("http", "HTTP/2.0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kdc_behind_it() {
+    let upstream = status(503).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Kdc, "it reaches no KDC (HTTP 503)", "proxies");
+    found.is_well("http", "HTTP/2.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kdc_that_does_not_serve() {
+    for (code, words, advice) in [
+        (29, "not available (KRB-ERROR 29)", "proxies"),
+        (7, "does not know realm EXAMPLE.COM", "loopkdc check"),
+        (68, "one of another realm than EXAMPLE.COM", "loopkdc check"),
+        (85, "knows no KDC of the realm", "target-domain"),
+        (86, "does not answer (KRB-ERROR 86)", "proxies"),
+        (37, "the clock here is wrong", "timedatectl"),
+    ] {
+        let upstream = answering(code, 0).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.is_at_fault(Layer::Kdc, words, advice);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kdc_that_is_odd() {
+    for (code, words, advice) in [
+        (12, "forbids this", "target-domain"),
+        (60, "an error", "kinit"),
+    ] {
+        let upstream = answering(code, 0).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.finds_nothing();
+        found.says(Layer::Kdc, "warn", words, advice);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ() {
+    for (behind, verdict, words) in [
+        (400, "fault", "ahead of the KDC's: Kerberos takes less"),
+        (-400, "fault", "behind the KDC's: Kerberos takes less"),
+        (120, "warn", "ahead of the KDC's; Kerberos takes less"),
+        (-120, "warn", "behind the KDC's; Kerberos takes less"),
+    ] {
+        let upstream = answering(UNKNOWN, behind).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.says(Layer::Clock, verdict, words, "timedatectl set-ntp true");
+        assert_eq!(found.code, if verdict == "fault" { 20 } else { 0 });
+        let seconds = found.line("clock", verdict, "")["figure"]["seconds"].as_i64();
+        assert!((seconds.unwrap() - behind).abs() <= 2, "{seconds:?}");
+    }
+}
+
+/// The login's way is well, and that of a change of the password is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_to_change_a_password() {
+    let changepw = |message: &[u8]| message.windows(8).any(|octets| octets == b"changepw");
+    let upstream = Plan::new(move |post| match changepw(post.message()) {
+        true => Act::Reply(error(7, 0)),
+        false => Act::Reply(error(UNKNOWN, 0)),
+    });
+    let found = Scene::by(&upstream.start()).diagnose();
+    found.is_at_fault(Layer::Kpasswd, "no kadmin/changepw", "ask who runs it");
+    found.is_well("kdc", "nobody");
+    let upstream = Plan::new(move |post| match changepw(post.message()) {
+        true => Act::status(500),
+        false => Act::Reply(error(UNKNOWN, 0)),
+    });
+    let found = Scene::by(&upstream.start()).diagnose();
+    found.is_at_fault(Layer::Kpasswd, "a web page came", "browser");
+}
+
+/// Several proxies are looked at side by side, and the first that serves is the one that `kinit` waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_proxy_serves() {
+    let (down, well) = (Plan::granting().start_down(), answering(UNKNOWN, 0).start());
+    let scene = Scene::with(&[down.url(), well.url()], "").with_daemon();
+    let found = scene.diagnose();
+    assert_eq!(found.code, 15);
+    found.is_well("kdc", "nobody");
+    found.is_well("daemon", "it brings the KDC's answer");
+    let by = format!("kinit by https://{}", well.address());
+    found.is_well("estimate", &by);
+    let about = |line: &serde_json::Value| line["upstream"].as_str().map(ToOwned::to_owned);
+    let down = format!("https://{}", down.address());
+    assert_eq!(about(found.line("tcp", "fault", "refused")), Some(down));
+}

@@ -1,0 +1,206 @@
+//! What TCP and TLS show.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use loopkdc::doctor::Layer;
+
+use crate::certificates::{Clients, Leaf};
+use crate::messages::{envelope, framed};
+use crate::scene::{Scene, UNKNOWN, answering, error};
+use crate::upstream::{Door, Http, Plan};
+
+fn well() -> Plan {
+    answering(UNKNOWN, 0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_listens() {
+    let upstream = Plan::granting().start_down();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Tcp,
+        "Connection refused",
+        "proxies names the right port",
+    );
+    found.line("tls", "skipped", "a fault before it");
+    found.line("daemon", "skipped", "why is below");
+    found.line("estimate", "skipped", "kinit fails");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate() {
+    let upstream = well().showing(Leaf::Expired).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Tls, "has expired", "timedatectl");
+    let days = found.line("tls", "fault", "")["figure"]["days"].as_i64();
+    assert!(days.unwrap() < -8000, "{days:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_about_to_expire() {
+    let upstream = well().showing(Leaf::Soon).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.finds_nothing();
+    found.says(
+        Layer::Tls,
+        "warn",
+        "is about to expire",
+        "who runs it has to renew",
+    );
+    let days = found.line("tls", "warn", "")["figure"]["days"].as_i64();
+    assert!((3..=5).contains(&days.unwrap()), "{days:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_another_name() {
+    let upstream = well().showing(Leaf::WrongName).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Tls,
+        "is for *.proxy.test, not for 127.0.0.1",
+        "proxies",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_nobody_here_trusts() {
+    let upstream = well().showing(Leaf::Untrusted).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Tls, "\"rcgen self signed cert\" does", "ca-file = ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pinned_key() {
+    let upstream = well().start();
+    let pins = "pins = [\"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]";
+    let mut scene = Scene::by_with(&upstream, pins);
+    // What the hint says to write makes it well.
+    let found = scene.diagnose();
+    let hint = found.line("tls", "fault", "among the pins")["hint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (_, pin) = hint.split_once("pins = ").unwrap();
+    scene
+        .usual
+        .push((pin.to_owned(), "[\"sha256/...\"]".to_owned()));
+    let found = scene.diagnose();
+    found.is_at_fault(
+        Layer::Tls,
+        "no key of its certificates is among the pins",
+        "pins = ",
+    );
+    let found = Scene::by_with(&upstream, &format!("pins = {pin}")).diagnose();
+    found.finds_nothing();
+    found.is_well("tls", "among the pins");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_that_is_missing() {
+    let upstream = well().asking(Clients::MustHave).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Tls,
+        "asks for a TLS client certificate",
+        "client-certificate and client-key",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_that_can_do_without() {
+    let upstream = well().asking(Clients::Asked).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.finds_nothing();
+    found.is_well("tls", "asks for a client certificate, and does without");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_tls() {
+    let upstream = well()
+        .over(&rustls::version::TLS12)
+        .speaking(Http::One)
+        .start();
+    let found = Scene::by_with(&upstream, "min-tls = \"1.3\"").diagnose();
+    found.is_at_fault(Layer::Tls, "", "min-tls");
+    let found = Scene::by(&upstream).diagnose();
+    found.finds_nothing();
+    found.is_well("tls", "TLS 1.2");
+    found.is_well("http", "HTTP/1.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_ends() {
+    let upstream = well().behind(|_| Door::ResetInHandshake).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Tls, "ends in the handshake", "http-proxy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_nobody_answers() {
+    let upstream = well().behind(|_| Door::Silent).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.says(Layer::Tls, "fault", "does not shake hands", "proxies");
+}
+
+/// An HTTP server on the port of HTTPS.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tls_at_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let found = Scene::with(&[format!("https://{address}")], "")
+        .with_daemon()
+        .diagnose();
+    found.is_at_fault(Layer::Tls, "speaks no TLS", "proxies names the right port");
+}
+
+/// A KDC proxy without TLS, for those who allow that.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let reply = envelope(&framed(&error(UNKNOWN, 0)), None);
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", reply.len());
+                let answer = [head.as_bytes(), &reply].concat();
+                // Each request is short enough to come at once, and its body is what follows.
+                let mut request = Vec::new();
+                let mut chunk = [0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut chunk) {
+                    request.extend_from_slice(&chunk[..length]);
+                    let text = String::from_utf8_lossy(&request).to_lowercase();
+                    let said = text.split("content-length: ").nth(1);
+                    let length: Option<usize> =
+                        said.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+                    let head = request.windows(4).position(|octets| octets == b"\r\n\r\n");
+                    if let (Some(head), Some(length)) = (head, length)
+                        && request.len() >= head + 4 + length
+                    {
+                        request.clear();
+                        stream.write_all(&answer).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let url = format!("http://{address}/KdcProxy");
+    let found = Scene::with(&[url], "allow-plaintext = true")
+        .with_daemon()
+        .diagnose();
+    found.finds_nothing();
+    found.says(
+        Layer::Tls,
+        "warn",
+        "everybody on the way reads",
+        "allow-plaintext",
+    );
+    found.is_well("kdc", "nobody");
+}

@@ -1,0 +1,211 @@
+//! This machine: the configuration, the ports, the daemon.
+
+use std::fs;
+use std::net::TcpListener;
+
+use loopkdc::doctor::Layer;
+
+use crate::scene::{REALM, Scene, UNKNOWN, answering};
+use crate::support::netns::isolated;
+use crate::upstream::Plan;
+
+fn realm(name: &str) -> String {
+    format!("[realms.\"{name}\"]\nproxies = [\"https://127.0.0.1:9\"]\n")
+}
+
+#[test]
+fn no_configuration() {
+    let scene = Scene::bare();
+    // Else what this machine has would be found.
+    let found = scene.doctor(&[
+        REALM.to_owned(),
+        "--config".to_owned(),
+        scene.config().display().to_string(),
+    ]);
+    found.is_at_fault(
+        Layer::Configuration,
+        "does not exist",
+        "[realms.\"EXAMPLE.COM\"]",
+    );
+    found.line("tls", "skipped", "no configuration");
+}
+
+#[test]
+fn a_broken_configuration() {
+    let found = Scene::configured("[realms.\"EXAMPLE.COM\"]\nproxies = [\"http://proxy\"]\n")
+        .doctor_here(&[]);
+    found.is_at_fault(Layer::Configuration, "plain text", "https://");
+    found.line("configuration", "fault", "config.toml:2:12");
+}
+
+#[test]
+fn a_realm_that_is_not_configured() {
+    let scene = Scene::configured(&realm(REALM));
+    let found = scene.doctor_here(&["EXAMPLE.ORG"]);
+    found.is_at_fault(
+        Layer::Configuration,
+        "realm EXAMPLE.ORG is not in",
+        "write into",
+    );
+    let found = Scene::configured("").doctor_here(&[]);
+    found.is_at_fault(Layer::Configuration, "no realm is in", "write into");
+}
+
+#[test]
+fn wildcards_alone() {
+    let found = Scene::configured(&realm("*.EXAMPLE.COM")).doctor_here(&[]);
+    found.is_at_fault(Layer::Configuration, "wildcards", "loopkdc doctor REALM");
+}
+
+#[test]
+fn what_is_no_realm() {
+    let found = Scene::configured(&realm(REALM)).doctor_here(&["\u{e9}"]);
+    found.is_at_fault(
+        Layer::Configuration,
+        "not printable ASCII",
+        "loopkdc doctor EXAMPLE.COM",
+    );
+}
+
+#[test]
+fn a_warning() {
+    let found = Scene::configured(&realm("example.com")).doctor_here(&[]);
+    found.says(
+        Layer::Configuration,
+        "warn",
+        "most realms are upper case",
+        "loopkdc check",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_daemon() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let scene = Scene::with(&[upstream.url()], "");
+    let found = scene.diagnose();
+    found.is_at_fault(Layer::Daemon, "loopkdc does not run", "start it: ");
+    // What works without it is seen all the same.
+    found.is_well("kdc", "nobody");
+    found.is_well("ports", "free");
+}
+
+/// The daemon goes by what was configured when it started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_knows_no_way_though_there_is_one() {
+    let (down, well) = (Plan::granting().start_down(), answering(UNKNOWN, 0).start());
+    let mut scene = Scene::by(&down);
+    let text = fs::read_to_string(scene.config()).unwrap();
+    fs::write(scene.config(), text.replace(&down.url(), &well.url())).unwrap();
+    let socket = scene.path("kdc.sock").display().to_string();
+    scene
+        .usual
+        .insert(0, (format!("unix:{socket}"), "127.0.0.1:88".to_owned()));
+    let found = scene.diagnose();
+    found.is_at_fault(
+        Layer::Daemon,
+        "it says that no KDC can be reached, and one can",
+        "loopkdc status",
+    );
+}
+
+#[test]
+fn ports_that_are_taken() {
+    isolated(|| {
+        let text = format!("[listen]\nkpasswd = []\n{}", realm(REALM));
+        let mut scene = Scene::configured(&text);
+        let _taken = TcpListener::bind("127.0.0.1:88").unwrap();
+        scene.usual.push((
+            format!("(process {})", std::process::id()),
+            "(process 77)".to_owned(),
+        ));
+        let comm = fs::read_to_string("/proc/self/comm").unwrap();
+        scene
+            .usual
+            .push((comm.trim().to_owned(), "krb5kdc".to_owned()));
+        let found = scene.doctor_here(&[]);
+        found.is_at_fault(
+            Layer::Ports,
+            "127.0.0.1:88 is taken by",
+            "krb5-conf --install",
+        );
+    });
+}
+
+/// Another user's process is not looked into, and root's own is.
+#[test]
+fn ports_of_someone_else() {
+    isolated(|| {
+        let text = format!("[listen]\nkpasswd = []\n{}", realm(REALM));
+        let scene = Scene::configured(&text);
+        open_to_all(&scene);
+        let _taken = TcpListener::bind("127.0.0.1:88").unwrap();
+        let found = scene.doctor_as_nobody();
+        found.says(
+            Layer::Ports,
+            "warn",
+            "127.0.0.1:88 is someone's, a process of user 0",
+            "sudo loopkdc doctor",
+        );
+    });
+}
+
+fn open_to_all(scene: &Scene) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = scene.config();
+    let dir = dir.parent().unwrap();
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// All of the defaults, by UDP and TCP, for both services and both families.
+#[test]
+fn ports_of_ones_own() {
+    isolated(|| {
+        let scene = Scene::configured(&realm(REALM)).with_daemon();
+        let found = scene.doctor_here(&[]);
+        found.is_well(
+            "ports",
+            "127.0.0.1:88, [::1]:88, 127.0.0.1:464, [::1]:464: loopkdc's",
+        );
+        // Each of its sockets says the same, and why is known.
+        let asked = found.all("daemon", "skipped").count();
+        assert_eq!(asked, 2, "{found:#?}");
+        found.line("tcp", "fault", "refused");
+    });
+}
+
+#[test]
+fn a_port_that_the_daemon_does_not_listen_on() {
+    isolated(|| {
+        let scene = Scene::configured(&realm(REALM)).with_daemon();
+        let text = format!(
+            "[listen]\nkdc = [\"127.0.0.1:88\", \"127.0.0.1:1088\"]\n{}",
+            realm(REALM)
+        );
+        fs::write(scene.config(), text).unwrap();
+        let found = scene.doctor_here(&[]);
+        found.is_at_fault(
+            Layer::Ports,
+            "127.0.0.1:1088: nobody listens, though loopkdc runs",
+            "systemctl restart loopkdc",
+        );
+    });
+}
+
+#[test]
+fn the_text_is_for_people() {
+    let scene = Scene::configured(&realm(REALM));
+    let text = scene.text();
+    assert!(
+        text.contains("FAULT  tcp        127.0.0.1:9: cannot connect: Connection refused\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nEXAMPLE.COM by https://127.0.0.1:9\n"),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b'), "{text}");
+    let wide = text
+        .lines()
+        .filter(|line| line.chars().count() > 80 && !line.contains('/'));
+    assert_eq!(wide.count(), 0, "{text}");
+}

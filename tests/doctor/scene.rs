@@ -1,0 +1,279 @@
+//! A configuration, a daemon that goes by it, and what the doctor says.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use loopkdc::doctor::Layer;
+use loopkdc::wire::{Service, krb_error};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::block_in_place;
+
+use crate::certificates;
+use crate::hints;
+use crate::support::process::Process;
+use crate::table;
+use crate::upstream::{Act, Plan, Upstream};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_loopkdc");
+/// The realm of all scenes.
+pub const REALM: &str = "EXAMPLE.COM";
+/// KDC_ERR_C_PRINCIPAL_UNKNOWN (RFC 4120 7.5.9): what a KDC that is well says of nobody.
+pub const UNKNOWN: i32 = 6;
+
+/// A machine's part of it.
+pub struct Scene {
+    dir: TempDir,
+    daemon: Option<Process>,
+    /// What stands in the table for what differs from run to run.
+    pub usual: Vec<(String, String)>,
+}
+
+/// What the doctor said.
+#[derive(Debug)]
+pub struct Diagnosis {
+    pub code: i32,
+    pub lines: Vec<Value>,
+    pub took: Duration,
+    usual: Vec<(String, String)>,
+}
+
+/// A proxy whose KDC answers nobody with this error, and whose clock goes `behind` ours by so many seconds.
+pub fn answering(code: i32, behind: i64) -> Plan {
+    Plan::new(move |_| Act::Reply(error(code, behind)))
+}
+
+/// A KRB-ERROR of a KDC whose clock goes `behind` ours by so many seconds.
+pub fn error(code: i32, behind: i64) -> Vec<u8> {
+    let apart = Duration::from_secs(behind.unsigned_abs());
+    let now = match behind < 0 {
+        true => SystemTime::now() + apart,
+        false => SystemTime::now() - apart,
+    };
+    krb_error::encode(code, None, Service::Kdc, None, now)
+}
+
+impl Scene {
+    /// A machine on which nothing is configured.
+    pub fn bare() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("run/loopkdc")).unwrap();
+        let file = dir.path().join("config.toml").display().to_string();
+        let usual = vec![
+            (file, "/etc/loopkdc/config.toml".to_owned()),
+            (
+                format!("{}/", dir.path().display()),
+                "/etc/loopkdc/".to_owned(),
+            ),
+        ];
+        Self {
+            dir,
+            daemon: None,
+            usual,
+        }
+    }
+
+    /// A machine with this configuration.
+    pub fn configured(text: &str) -> Self {
+        let scene = Self::bare();
+        fs::write(scene.config(), text).unwrap();
+        scene
+    }
+
+    /// A machine whose realm has these proxies and these lines, with Unix sockets to listen on.
+    pub fn with(urls: &[String], lines: &str) -> Self {
+        let scene = Self::bare();
+        fs::write(scene.path("ca.pem"), certificates::trusted()).unwrap();
+        let socket = scene.path("kdc.sock");
+        let text = format!(
+            "[listen]\nkdc = [\"unix:{}\"]\nkpasswd = []\n[realms.\"{REALM}\"]\nproxies = {urls:?}\nca-file = \"ca.pem\"\ndeadline-seconds = 2\n{lines}\n",
+            socket.display()
+        );
+        fs::write(scene.config(), text).unwrap();
+        scene
+    }
+
+    /// A machine that goes by `upstream`, and a daemon on it.
+    pub fn by(upstream: &Upstream) -> Self {
+        Self::by_with(upstream, "")
+    }
+
+    /// The same with these lines for the realm.
+    pub fn by_with(upstream: &Upstream, lines: &str) -> Self {
+        Self::with(&[upstream.url()], lines)
+            .calling(upstream)
+            .with_daemon()
+    }
+
+    /// Has the table call `upstream` by a name that is the same each time.
+    pub fn calling(mut self, upstream: &Upstream) -> Self {
+        let address = upstream.address();
+        self.usual.extend([
+            (
+                format!("https://{address}"),
+                "https://kdcproxy.example.com".to_owned(),
+            ),
+            (address.to_string(), "192.0.2.7:443".to_owned()),
+        ]);
+        self
+    }
+
+    /// Starts a daemon that goes by the configuration.
+    pub fn with_daemon(mut self) -> Self {
+        let mut command = self.command();
+        command.arg("run").arg("--config").arg(self.config());
+        // Where the doctor looks for its socket.
+        command.env("RUNTIME_DIRECTORY", self.path("run/loopkdc"));
+        command.env("STATE_DIRECTORY", self.path("state"));
+        self.daemon = Some(Process::start("loopkdc run", &mut command, "ready"));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path("config.toml")
+    }
+
+    /// The program, with nothing of the caller's own.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        for name in ["XDG_CONFIG_HOME", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .env("XDG_RUNTIME_DIR", self.path("run"));
+        command
+    }
+
+    /// What the doctor says of the realm, from within a runtime.
+    pub fn diagnose(&self) -> Diagnosis {
+        block_in_place(|| self.doctor_here(&[]))
+    }
+
+    /// What it says when it is asked about these realms.
+    pub fn doctor_here(&self, realms: &[&str]) -> Diagnosis {
+        self.ask(self.command(), realms)
+    }
+
+    /// What it says to who is nobody in particular.
+    pub fn doctor_as_nobody(&self) -> Diagnosis {
+        let mut command = Command::new("setpriv");
+        // The program's own folders may be root's alone.
+        let program = self.path("loopkdc");
+        fs::copy(PROGRAM, &program).unwrap();
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(program)
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .current_dir("/");
+        self.ask(command, &[])
+    }
+
+    fn ask(&self, mut command: Command, realms: &[&str]) -> Diagnosis {
+        let config = self.config();
+        command.args(["doctor", "--json"]).args(realms);
+        command.arg("--config").arg(config);
+        self.report(command)
+    }
+
+    /// What it says when it is asked in this way.
+    pub fn doctor(&self, args: &[String]) -> Diagnosis {
+        let mut command = self.command();
+        command.args(["doctor", "--json"]).args(args);
+        self.report(command)
+    }
+
+    fn report(&self, mut command: Command) -> Diagnosis {
+        let began = Instant::now();
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let cried = String::from_utf8_lossy(&output.stderr);
+        let report: Value =
+            serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{cried}"));
+        assert_eq!(report["schema"], 1);
+        assert_eq!(cried, "");
+        Diagnosis {
+            code: output.status.code().expect("an exit status"),
+            lines: report["lines"].as_array().unwrap().clone(),
+            took: began.elapsed(),
+            usual: self.usual.clone(),
+        }
+    }
+
+    /// What it says on a terminal, but for the colours.
+    pub fn text(&self) -> String {
+        let output = self
+            .command()
+            .arg("doctor")
+            .arg("--config")
+            .arg(self.config())
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+}
+
+impl Diagnosis {
+    /// The lines of this layer with this verdict.
+    pub fn all(&self, layer: &str, verdict: &str) -> impl Iterator<Item = &Value> + use<'_> {
+        let (layer, verdict) = (layer.to_owned(), verdict.to_owned());
+        self.lines
+            .iter()
+            .filter(move |line| line["layer"] == layer && line["verdict"] == verdict)
+    }
+
+    /// The line of `layer` with this verdict in which `words` stand.
+    #[track_caller]
+    pub fn line(&self, layer: &str, verdict: &str, words: &str) -> &Value {
+        let mut lines = self.all(layer, verdict);
+        let found = lines.find(|line| line["what"].as_str().unwrap().contains(words));
+        found.unwrap_or_else(|| panic!("no {verdict} of {layer} with {words:?} in {self:#?}"))
+    }
+
+    /// The realm's way is well, as far as this layer says.
+    #[track_caller]
+    pub fn is_well(&self, layer: &str, words: &str) {
+        self.line(layer, "ok", words);
+    }
+
+    /// `layer` is the first with a fault, by this line, and its hint, in which `advice` stands, can be followed.
+    #[track_caller]
+    pub fn is_at_fault(&self, layer: Layer, words: &str, advice: &str) {
+        self.says(layer, "fault", words, advice);
+        assert_eq!(self.code, i32::from(layer.exit_code()), "{self:#?}");
+    }
+
+    /// `layer` is not well, by this line, and its hint can be followed. It is one for the table.
+    #[track_caller]
+    pub fn says(&self, layer: Layer, verdict: &str, words: &str, advice: &str) {
+        let name = serde_json::to_value(layer).unwrap();
+        let line = self.line(name.as_str().unwrap(), verdict, words);
+        let hint = line["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains(advice), "{line:#?}");
+        hints::can_be_followed(hint);
+        table::write(
+            layer,
+            &self.usual(line["what"].as_str().unwrap()),
+            &self.usual(hint),
+        );
+    }
+
+    fn usual(&self, text: &str) -> String {
+        let usual = self.usual.iter();
+        usual.fold(text.to_owned(), |text, (one, usual)| {
+            text.replace(one, usual)
+        })
+    }
+
+    /// Nothing is wrong.
+    #[track_caller]
+    pub fn finds_nothing(&self) {
+        assert_eq!(self.code, 0, "{self:#?}");
+    }
+}

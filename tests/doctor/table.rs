@@ -1,0 +1,93 @@
+//! What the doctor can find and what it says then: a table for people, in `packaging/doctor.md`, made of what the tests have
+//! seen.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loopkdc::doctor::Layer;
+
+const WRITE: &str = "WRITE_TABLE";
+const MARKS: [&str; 2] = ["<!-- lines: begin -->\n", "<!-- lines: end -->"];
+
+/// The test that runs here has seen this line.
+pub(crate) fn write(layer: Layer, what: &str, hint: &str) {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let inside = std::env::var("LOOPKDC_TEST_INSIDE").ok();
+    let test = inside.or_else(|| std::thread::current().name().map(ToOwned::to_owned));
+    let test = test
+        .expect("a test's thread has its name")
+        .replace("::", ".");
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    fs::create_dir_all(rows()).unwrap();
+    let cell = |text: &str| {
+        text.replace('|', "\\|")
+            .replace('\n', "<br>")
+            .replace("    ", "&nbsp;&nbsp;")
+    };
+    let row = format!(
+        "{:02}\n| {} | {} |\n",
+        layer.exit_code(),
+        cell(what),
+        cell(hint)
+    );
+    fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
+}
+
+fn rows() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor-lines")
+}
+
+/// The table of the rows that were written since the folder was emptied.
+fn table() -> String {
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in fs::read_dir(rows()).expect("tests/run runs the others before") {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let (code, row) = text.split_once('\n').unwrap();
+        seen.entry(code.to_owned())
+            .or_default()
+            .push(row.to_owned());
+    }
+    let mut table = String::from("| it says | and what to do |\n|---|---|\n");
+    for layer in Layer::ALL {
+        let code = layer.exit_code();
+        let Some(mut rows) = seen.remove(&format!("{code:02}")) else {
+            // Each layer is seen red, but that which is an estimate.
+            assert_eq!(
+                layer,
+                Layer::Estimate,
+                "no test has seen a line of this layer"
+            );
+            continue;
+        };
+        rows.sort();
+        rows.dedup();
+        table.push_str(&format!(
+            "| **{}** (exit code {code}) | |\n{}",
+            layer.word(),
+            rows.concat()
+        ));
+    }
+    table
+}
+
+/// The manual has a row for each line that a test has seen, and no other.
+#[test]
+#[ignore = "tests/run runs it after all others"]
+fn is_current() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/doctor.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once(MARKS[0]).unwrap();
+    let (written, after) = rest.split_once(MARKS[1]).unwrap();
+    let table = table();
+    if std::env::var_os(WRITE).is_some() {
+        let [begin, end] = MARKS;
+        fs::write(&file, [before, begin, &table, end, after].concat()).unwrap();
+        return;
+    }
+    assert_eq!(
+        written, table,
+        "to write it: {WRITE}=1 cargo nextest run --test doctor --run-ignored only table::is_current"
+    );
+}
