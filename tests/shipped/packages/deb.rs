@@ -7,9 +7,9 @@ use std::process::Command;
 use tempfile::tempdir;
 
 use super::Workshop;
-use super::root::Root;
+use super::root::{Root, configured};
 use crate::support::netns::isolated;
-use crate::{packaging, run, text};
+use crate::{run, text};
 
 /// The sockets of the tunnel are what starts by itself.
 const ENABLED: [&str; 2] = [
@@ -17,18 +17,16 @@ const ENABLED: [&str; 2] = [
     "/etc/systemd/system/sockets.target.wants/loopkdc-kpasswd.socket",
 ];
 const GATEWAY_ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/loopkdc-gateway.service";
+const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 const CONFIGURATION: &str = "/etc/loopkdc/config.toml";
 
 /// Neither errors nor warnings.
 #[test]
 fn lintian_has_nothing_to_say() {
     let workshop = Workshop::open();
-    let mut lintian = Command::new("lintian");
-    lintian.args(["--allow-root", "--fail-on", "error,warning"]);
-    if !packaging("man").exists() {
-        lintian.args(["--suppress-tags", "no-manual-page"]);
-    }
-    let said = run(lintian.arg(workshop.deb("1")));
+    let said = run(Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning"])
+        .arg(workshop.deb("1")));
     assert_eq!(said, "");
 }
 
@@ -66,8 +64,10 @@ fn what_was_changed_is_kept_and_a_purge_leaves_nothing() {
 
 /// An upgrade keeps the configuration as it was edited, and what was disabled or enabled.
 fn changed_and_upgraded(root: &Root) {
-    let edited = "# edited\n".to_owned() + &root.read(CONFIGURATION);
+    let edited = configured(&root.read(CONFIGURATION));
     fs::write(root.path(CONFIGURATION), &edited).unwrap();
+    root.run("loopkdc krb5-conf --install");
+    assert!(root.has(DROP_IN));
     root.run(
         "export DPKG_MAINTSCRIPT_PACKAGE=loopkdc
          deb-systemd-helper disable loopkdc-kpasswd.socket
@@ -76,15 +76,17 @@ fn changed_and_upgraded(root: &Root) {
     root.run("dpkg -i /loopkdc-2.deb");
     assert!(root.run("dpkg-query -W loopkdc").ends_with("-2\n"));
     assert_eq!(root.read(CONFIGURATION), edited);
+    assert!(root.has(DROP_IN));
     assert!(root.has(ENABLED[0]) && !root.has(ENABLED[1]));
     assert!(root.has(GATEWAY_ENABLED));
 }
 
-/// A removal leaves the configuration, and units that nobody can start by mistake.
+/// A removal leaves the configuration, units that nobody can start by mistake, and no krb5.conf that leads nowhere.
 fn removed(root: &Root) {
     root.run("dpkg -r loopkdc");
     assert!(root.has(CONFIGURATION) && !root.has("/usr/bin/loopkdc"));
     assert!(!root.has("/usr/lib/systemd/system/loopkdc.service"));
+    assert!(!root.has(DROP_IN) && !root.has("/etc/krb5.conf"));
     let masked = fs::read_link(root.path("/etc/systemd/system/loopkdc.service")).unwrap();
     assert_eq!(masked.to_str(), Some("/dev/null"));
 }

@@ -13,12 +13,6 @@ use crate::support::process::Process;
 use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
-/// What the head of the example asks for.
-const KRB5_CONF: &str = "mkdir -p /etc/krb5.conf.d
-    cp /usr/share/doc/loopkdc/examples/krb5.conf.d/loopkdc.conf /etc/krb5.conf.d/
-    sed -i '/^\\[realms\\]/,$ s/^#//' /etc/krb5.conf.d/loopkdc.conf
-    echo 'includedir /etc/krb5.conf.d/' >/etc/krb5.conf";
-
 /// systemd, as far as its tool goes: it holds what the installed units listen on, and starts what they say.
 fn activated(root: &Root) -> Process {
     let unit = |name: &str| root.read(&format!("/usr/lib/systemd/system/{name}"));
@@ -46,7 +40,7 @@ fn activated(root: &Root) -> Process {
     process
 }
 
-/// The .deb on a clean Debian, one edit of its configuration, and the drop-in for krb5.conf.
+/// The .deb on a clean Debian, one edit of its configuration, and `loopkdc krb5-conf --install`.
 #[test]
 fn an_installed_package_gives_a_ticket_after_one_edit() {
     isolated(|| {
@@ -65,7 +59,7 @@ fn an_installed_package_gives_a_ticket_after_one_edit() {
         let edited = configured(&fs::read_to_string(&file).unwrap());
         let edited = edited.replace("https://kdcproxy.example.com/KdcProxy", &proxy.url());
         fs::write(&file, edited).unwrap();
-        root.run(KRB5_CONF);
+        root.run("loopkdc krb5-conf --install");
         let tunnel = activated(&root);
 
         let mut kinit = root.command("kinit");
