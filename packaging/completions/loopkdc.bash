@@ -19,6 +19,9 @@ _loopkdc() {
             loopkdc,check)
                 cmd="loopkdc__subcmd__check"
                 ;;
+            loopkdc,doctor)
+                cmd="loopkdc__subcmd__doctor"
+                ;;
             loopkdc,gateway)
                 cmd="loopkdc__subcmd__gateway"
                 ;;
@@ -41,7 +44,7 @@ _loopkdc() {
 
     case "${cmd}" in
         loopkdc)
-            opts="-h -V --help --version run gateway check status import krb5-conf"
+            opts="-h -V --help --version run gateway check status doctor import krb5-conf"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -56,6 +59,24 @@ _loopkdc() {
             ;;
         loopkdc__subcmd__check)
             opts="-h --config --gateway --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        loopkdc__subcmd__doctor)
+            opts="-h --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -201,7 +201,7 @@ EXAMPLE.COM by https://kdcproxy.example.com
         );
         assert!(text.lines().any(|line| line.chars().count() > WIDTH - 6));
         let word = "x".repeat(70);
-        assert_eq!(wrapped(&word, 60), [word.clone()]);
+        assert_eq!(wrapped(&word, 60), std::slice::from_ref(&word));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! field is one of several words: who reads leaves out what it does not know. If a field goes, or comes to mean something
 //! else, `schema` grows by one.
 //!
-//! Moments (`…_at`) are in milliseconds since 1970, and absent where there was none. Spans are in milliseconds (`…_ms`) or
+//! Moments (`…_at`) are in milliseconds since 1970, and null where there was none. Spans are in milliseconds (`…_ms`) or
 //! seconds (`…_seconds`). Upstreams are named by their place in `upstreams`.
 //!
 //! No principal, no path of a URL and no secret is in it. Realms that only clients have named stand in `exchanges` and, in
@@ -72,7 +72,7 @@ pub struct Listener {
 /// What the daemon goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
-    /// Its file; absent if the command line says all.
+    /// Its file; null if the command line says all.
     pub file: Option<Text>,
     /// When it was read last and found valid.
     pub read_at: u64,
@@ -170,7 +170,7 @@ pub struct Fault {
 pub struct Upstream {
     /// `proxy` or `kdc`.
     pub kind: Text,
-    /// `https` or `http`; absent for a KDC.
+    /// `https` or `http`; null for a KDC.
     pub scheme: Option<Text>,
     /// Its host.
     pub host: Text,
@@ -241,7 +241,7 @@ pub struct LookUp {
     pub kpasswd: Vec<Text>,
     /// What was found and is not asked, and why.
     pub refused: Vec<Refused>,
-    /// Until when nothing is looked up; absent if the next request brings a look-up about.
+    /// Until when nothing is looked up; null if the next request brings a look-up about.
     pub expires_at: Option<u64>,
     /// Why the last look-up failed, if it did.
     pub error: Option<Text>,
@@ -287,7 +287,7 @@ pub struct Exchange {
     pub realm: Text,
     /// `udp`, `tcp` or `unix`.
     pub transport: Text,
-    /// The upstream that was asked last, by name; absent if none was.
+    /// The upstream that was asked last, by name; null if none was.
     pub upstream: Option<Text>,
     /// `replied`, or why not, in the words of the log.
     pub outcome: Text,

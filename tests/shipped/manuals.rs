@@ -25,10 +25,19 @@ const EXAMPLES: [(&str, &str, &str); 2] = [
 ];
 
 /// Commands that print JSON, and where its fields are declared.
-const DOCUMENTS: [(&str, &str); 1] = [(
-    "loopkdc-status.8",
-    include_str!("../../src/status/report.rs"),
-)];
+const DOCUMENTS: [(&str, &str); 2] = [
+    (
+        "loopkdc-doctor.8",
+        concat!(
+            include_str!("../../src/doctor/report.rs"),
+            include_str!("../../src/doctor/line.rs")
+        ),
+    ),
+    (
+        "loopkdc-status.8",
+        include_str!("../../src/status/report.rs"),
+    ),
+];
 
 /// Names below `packaging`, and what is to stand there.
 fn made() -> Vec<(String, String)> {

@@ -16,7 +16,9 @@ pub(super) fn section(source: &str) -> String {
     let types = types(source);
     let mut page = Roff::new();
     page.control("SH", ["JSON"]);
-    page.text([roman(head(source))]);
+    if let Some(head) = head(source) {
+        page.text([roman(head)]);
+    }
     for described in &types {
         page.control("SS", [&*described.name]);
         page.text([roman(&described.text)]);
@@ -31,17 +33,13 @@ pub(super) fn section(source: &str) -> String {
     page.to_roff()
 }
 
-/// What the source says of the schema as a whole.
-fn head(source: &str) -> String {
+/// What the source says of the schema as a whole, if it does.
+fn head(source: &str) -> Option<String> {
     let lines = source.lines().filter_map(|line| line.strip_prefix("//!"));
-    let (_, rest) = lines
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join(" ")
-        .split_once("# The schema")
-        .map(|(before, rest)| (before.to_owned(), rest.to_owned()))
-        .unwrap();
-    plain(rest.trim())
+    let lines: Vec<_> = lines.map(str::trim).collect();
+    let lines = lines.join(" ");
+    let (_, schema) = lines.split_once("# The schema")?;
+    Some(plain(schema))
 }
 
 fn plain(text: &str) -> String {
@@ -51,42 +49,49 @@ fn plain(text: &str) -> String {
         .replace('`', "\"")
 }
 
+/// How the variants of an enumeration are spelled.
+type Spelled = fn(&str) -> String;
+
 fn types(source: &str) -> Vec<Type> {
-    let (mut types, mut comment, mut kebab) = (Vec::<Type>::new(), Vec::new(), false);
+    let (mut types, mut comment) = (Vec::<Type>::new(), Vec::new());
+    let (mut spelled, mut is_code, mut declares) = (None::<Spelled>, false, false);
     for line in source.lines() {
         let inner = line.trim();
-        if let Some(words) = inner.strip_prefix("/// ") {
-            comment.push(words);
+        if inner.starts_with("///") {
+            let fence = inner.starts_with("/// ```");
+            is_code ^= fence;
+            comment.extend(inner.strip_prefix("/// ").filter(|_| !fence && !is_code));
             continue;
         }
         if inner.starts_with("#[") {
-            kebab |= inner.contains("kebab-case");
+            spelled = match inner {
+                _ if inner.contains("kebab-case") => Some(kebab_case),
+                _ if inner.contains("lowercase") => Some(str::to_lowercase),
+                _ => spelled,
+            };
             continue;
         }
         let text = plain(&comment.join(" "));
         comment.clear();
         let declared = ["pub struct ", "pub enum "];
-        if let Some(rest) = declared.iter().find_map(|word| line.strip_prefix(word)) {
+        let declared = declared.iter().find_map(|word| line.strip_prefix(word));
+        if let Some(rest) = declared {
             let name = rest.trim_end_matches(" {").to_owned();
-            types.push(Type {
-                name,
-                text,
-                fields: Vec::new(),
-            });
-        } else if let Some(field) = inner
-            .strip_prefix("pub ")
-            .filter(|_| line.starts_with("    "))
-        {
-            let (name, kind) = field.trim_end_matches(',').split_once(": ").unwrap();
-            let fields = &mut types.last_mut().unwrap().fields;
-            fields.push((name.to_owned(), Some(kind.to_owned()), text));
-        } else if kebab && !text.is_empty() && inner.ends_with(',') {
-            let name = kebab_case(inner.trim_end_matches(','));
-            types.last_mut().unwrap().fields.push((name, None, text));
+            let fields = Vec::new();
+            types.push(Type { name, text, fields });
+            declares = true;
         } else if line == "}" {
-            kebab = false;
-        } else if line.starts_with("impl") {
-            break;
+            (declares, spelled) = (false, None);
+        } else if let (true, Some(last)) = (declares, types.last_mut()) {
+            let inner = inner.trim_end_matches(',');
+            let field = inner.strip_prefix("pub ");
+            let field = field.and_then(|field| field.split_once(": "));
+            let (name, kind) = match (field, inner.trim_end_matches(')').split_once('(')) {
+                (Some((name, kind)), _) => (name.to_owned(), Some(kind)),
+                (None, Some((name, kind))) => (spelled.unwrap()(name), Some(kind)),
+                (None, None) => (spelled.unwrap()(inner), None),
+            };
+            last.fields.push((name, kind.map(str::to_owned), text));
         }
     }
     assert!(types.len() > 3, "the declarations are read");
@@ -108,13 +113,13 @@ fn kebab_case(name: &str) -> String {
 fn said(kind: &str, types: &[Type]) -> String {
     let inside = |outer: &str| kind.strip_prefix(outer)?.strip_suffix('>');
     if let Some(kind) = inside("Option<") {
-        return format!("{}, or absent", said(kind, types));
+        return format!("{}, or null", said(kind, types));
     }
     if let Some(kind) = inside("Vec<") {
         return format!("array: {}", said(kind, types));
     }
     match kind {
-        "Text" | "String" => "string".to_owned(),
+        "Text" | "String" | "&'static str" => "string".to_owned(),
         "bool" => "boolean".to_owned(),
         "f64" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" => "number".to_owned(),
         other => {
