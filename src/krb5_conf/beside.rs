@@ -30,7 +30,7 @@ fn servers(profile: &Profile, realm: &str, made: &DropIn, notes: &mut Vec<String
         let has_ours = kdcs.iter().any(|relation| relation.value == *ours);
         if value == ours && relation.is_ignored {
             notes.push(format!(
-                "{shown} is ignored by MIT krb5, as an earlier part is marked as final by a *"
+                "{shown} is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
             ));
         } else if value == ours || relation.is_ignored {
             // As it should be, or of no effect.

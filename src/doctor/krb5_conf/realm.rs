@@ -131,9 +131,9 @@ impl<'a> View<'a> {
             .find(|of| of.is_ignored && of.sections == ["realms", realm]);
         if let Some(Relation { place, value, .. }) = ignored {
             let value = value.escape_debug();
-            return fault(
+            return warn(
                 format!(
-                    "{place}: kdc = {value} of {realm} is ignored, as an earlier part is marked as final by a *"
+                    "{place}: kdc = {value} of {realm} is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
                 ),
                 "take the * away, from [realms]* or from the realm's name",
             );

@@ -86,9 +86,9 @@ impl Scene {
     }
 }
 
-/// A boolean that is false (krb5.conf(5)).
+/// Whether a boolean is false, as all are to libkrb5 that are not one of these words.
 pub(super) fn is_off(value: &str) -> bool {
-    ["n", "no", "false", "f", "nil", "0", "off"].contains(&value.to_ascii_lowercase().as_str())
+    !["y", "yes", "true", "t", "1", "on"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn located(host: &mut dyn Host) -> Vec<Located> {

@@ -47,7 +47,7 @@ fn a_final_part_before_ours_is_told() {
     assert_eq!(
         noted("[realms]*\nincludedir /d/\n"),
         [
-            "/d/loopkdc.conf, line 3: kdc = 127.0.0.1 of EXAMPLE.COM is ignored by MIT krb5, as an earlier part is marked as final by a *"
+            "/d/loopkdc.conf, line 3: kdc = 127.0.0.1 of EXAMPLE.COM is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
         ]
     );
 }
