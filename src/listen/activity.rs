@@ -174,7 +174,11 @@ mod tests {
             drop(busy);
         };
         let begun = Instant::now();
-        tokio::join!(listener, activity.close());
-        assert_near(begun.elapsed(), LONG);
+        let close = async {
+            activity.close().await;
+            begun.elapsed()
+        };
+        let ((), closed) = tokio::join!(listener, close);
+        assert_near(closed, LONG);
     }
 }
