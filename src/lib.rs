@@ -37,8 +37,12 @@
 //! | [`access_log`] | the record becomes a line, and a thread writes it; what is too much is left out and counted |
 //! | [`metrics`] | the record becomes numbers, which [`listen::metrics`] shows with those of [`counters`] and of [`route`] |
 //!
+//! A tunnel tells of itself in one place, which nothing goes back from either: [`daemon`] puts what the exchange, the route and the
+//! upstreams know into a document ([`status`]) whenever somebody connects to its status socket. `loopkdc doctor` ([`doctor`]) asks
+//! nobody but the network, with the daemon's own parts; [`advice`] has the words for a fault and what to do about it, for both.
+//!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
-//! drain), [`check`], [`logging`], [`counters`], [`throttle`] (how much one client of the gateway may ask for) and
+//! drain), [`check`], [`import`], [`krb5_conf`] (the reader of that file, and what it has to say), [`logging`], [`counters`], [`throttle`] (how much one client of the gateway may ask for) and
 //! [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no
 //! I/O and take the time as an argument.
 //!
