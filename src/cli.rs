@@ -47,7 +47,7 @@ The exit code is 0 if there is no fault, else that of the first layer with one:
 15 tcp            16 tls        17 http       18 envelope  19 kdc
 20 clock          21 kpasswd    22 estimate";
 
-/// Kerberos from anywhere: a KDC on loopback that reaches the real one through an HTTPS KDC proxy
+/// Kerberos from anywhere: a KDC on loopback that reaches real ones over HTTPS
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
 pub struct Cli {

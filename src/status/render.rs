@@ -132,10 +132,18 @@ impl<'a> Page<'a> {
                 "nothing is known that its requests could go to",
             );
         }
+        let before = self.told.len();
         self.ways(realm, &realm.kdc);
         if !are_alike(&realm.kdc, &realm.kpasswd) {
             self.paper.text(2, Tone::Dim, "for password changes:");
             self.ways(realm, &realm.kpasswd);
+        }
+        let name = realm.name.as_str();
+        let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._".contains(&octet);
+        // A wildcard is no realm to ask for, and a name that a shell reads otherwise none to be copied.
+        if self.told.len() > before && name.bytes().all(is_plain) {
+            let hint = format!("to see how far each gets: loopkdc doctor {name}");
+            self.paper.hint(2, &hint);
         }
     }
 

@@ -190,6 +190,7 @@ EXAMPLE.COM, also CORP
             curl -v https://backup.example.com:8443/
   for password changes:
   ○ https://kdcproxy.example.com            healthy
+  hint: to see how far each gets: loopkdc doctor EXAMPLE.COM
 
 FOUND.EXAMPLE, also FÜND
   proxies: 0 found in DNS, looked up again in 20 s at the earliest
