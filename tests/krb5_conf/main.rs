@@ -12,6 +12,7 @@
 mod support;
 
 mod crash;
+mod doctor;
 mod errors;
 mod etc;
 mod printed;

@@ -1,0 +1,81 @@
+//! What the doctor says of a krb5.conf is what MIT's kinit does by it.
+
+use std::fs;
+use std::path::Path;
+
+use loopkdc::config::{Config, Sources};
+use loopkdc::doctor::Verdict;
+use loopkdc::doctor::krb5_conf::{Scene, examine};
+use loopkdc::wire::Realm;
+
+use crate::CONFIG;
+use crate::etc::furnish;
+use crate::support::client::Client;
+use crate::support::nameserver::NameServer;
+use crate::support::netns::isolated;
+
+/// A stanza with these servers.
+fn stanza(kdcs: &[&str]) -> String {
+    let kdcs: String = kdcs.iter().map(|kdc| format!(" kdc = {kdc}\n")).collect();
+    format!("[realms]\nEXAMPLE.COM = {{\n{kdcs}}}\n")
+}
+
+/// What is at fault with /etc/krb5.conf.
+fn faults() -> Vec<String> {
+    let config = Config::parse(Path::new("config.toml"), CONFIG, &Sources::default());
+    let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
+    let lines = examine(&Scene::of_this_machine(), &config.unwrap(), &[realm], &[]);
+    let faults = lines
+        .into_iter()
+        .filter(|line| line.verdict == Verdict::Fault);
+    faults.map(|line| line.what).collect()
+}
+
+#[test]
+fn kinit_comes_here_where_nothing_is_at_fault() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), None);
+        let _names = NameServer::start();
+        let client = Client::by_etc(dir.path());
+        let comes = |text: &str| {
+            fs::write("/etc/krb5.conf", text).unwrap();
+            // Nobody listens there, which is heard at once.
+            let trace = client.run("kinit user@EXAMPLE.COM", &[]).trace;
+            trace.contains("127.0.0.1:88\n")
+        };
+        let good = stanza(&["127.0.0.1"]);
+        for text in [
+            good.clone(),
+            stanza(&["127.0.0.1:88"]),
+            stanza(&["localhost"]),
+            stanza(&["127.0.0.2", "127.0.0.1"]),
+            stanza(&["127.0.0.1 # here", "127.0.0.2"]),
+            format!("{good}[x]\ny = {{\n"),
+            format!("words\n{good}"),
+        ] {
+            assert!(comes(&text), "{text}");
+            assert_eq!(faults(), [""; 0], "{text}");
+        }
+        for text in [
+            String::new(),
+            stanza(&[]),
+            stanza(&["127.0.0.2"]),
+            stanza(&["127.0.0.1:8888"]),
+            stanza(&["udp/127.0.0.1"]),
+            stanza(&["tcp/127.0.0.1"]),
+            stanza(&["/run/loopkdc/kdc.sock"]),
+            stanza(&["https://127.0.0.1/KdcProxy"]),
+            good.replace("EXAMPLE", "example"),
+            good.replace("realms", "Realms"),
+            format!("{good}words\n"),
+            format!("includedir /nowhere\n{good}"),
+            format!("include /nowhere\n{good}"),
+            format!("{good}}}\n"),
+        ] {
+            assert!(!comes(&text), "{text}");
+            let faults = faults();
+            assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+        }
+    });
+}
