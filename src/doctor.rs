@@ -6,7 +6,7 @@
 //!
 //! | part | what it looks at |
 //! |---|---|
-//! | `configuration`, `ports` with `sockets`, `daemon` | this machine |
+//! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `names`, `tcp` with `forward`, `handshake`, `post` | a KDC proxy |
 //! | `direct` | a KDC |
@@ -40,24 +40,30 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 pub use line::{Figure, Layer, Line, Verdict};
 pub use report::Report;
 
-use crate::config::RealmEntry;
+use crate::config::{Config, RealmEntry};
 use crate::failure::{Exit, Failure};
 use crate::listen::Endpoint;
-use crate::status;
+use crate::status::{self, Heard, Silence};
 use crate::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::Read;
+use krb5_conf::Scene;
 use render::Renderer;
 
 /// What the doctor takes beside a realm's deadline.
 const OWN: Duration = Duration::from_secs(5);
 /// Of that, to say what was found.
 const TELL: Duration = Duration::from_millis(200);
+/// What is asked of this machine itself is asked for no longer.
+const MACHINE: Duration = Duration::from_millis(1200);
 /// One realm's look-ups and handshakes must not hold up another's.
 const THREADS: usize = 2;
 
@@ -129,11 +135,19 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
         }
     };
     teller.tell(&read.lines);
-    let chosen = configuration::chosen(&read, realm, None);
+    let scene = Scene::of_this_machine();
+    let chosen = configuration::chosen(&read, realm, scene.default_realm());
     if let Err(line) = &chosen {
         teller.tell(std::slice::from_ref(line));
     }
-    let ours = machine(&read, teller).await;
+    let names: Vec<_> = chosen
+        .iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect();
+    let (pointers, heard) = tokio::join!(pointers(&scene, &read.config, &names), ask());
+    teller.tell(&pointers);
+    let ours = machine(&read, &heard, teller);
     let Ok(chosen) = chosen else {
         teller.skip(Layer::Daemon, "there is no realm to look at");
         return Some(read.file);
@@ -163,17 +177,37 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
     Some(read.file)
 }
 
-/// Looks at this machine; where the KDC service of the daemon that runs can be asked.
-async fn machine(read: &Read, teller: &mut Teller) -> Vec<Endpoint> {
-    let Read { config, file, .. } = read;
-    let asked = tokio::task::spawn_blocking(|| status::ask(None)).await;
-    let Ok(heard) = asked else {
+/// Where krb5.conf sends `realms`, and whether those answer whom it names beside the daemon.
+async fn pointers(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Line> {
+    if realms.is_empty() {
         return Vec::new();
-    };
+    }
+    let others = krb5_conf::others(scene, config, realms);
+    let tried = others.iter().map(|other| async move {
+        let connected = timeout(MACHINE, TcpStream::connect(other.as_str())).await;
+        (!matches!(connected, Ok(Ok(_)))).then(|| other.clone())
+    });
+    let unreachable: Vec<_> = join_all(tried).await.into_iter().flatten().collect();
+    krb5_conf::examine(scene, config, realms, &unreachable)
+}
+
+/// What the daemon says of itself, if it does within a moment.
+async fn ask() -> Result<Heard, Silence> {
+    let asked = tokio::task::spawn_blocking(|| status::ask(None));
+    let late = || Silence::TooLate("its status socket".into());
+    match timeout(MACHINE, asked).await {
+        Ok(Ok(heard)) => heard,
+        Ok(Err(_)) | Err(_) => Err(late()),
+    }
+}
+
+/// Looks at this machine; where the KDC service of the daemon that runs can be asked.
+fn machine(read: &Read, heard: &Result<Heard, Silence>, teller: &mut Teller) -> Vec<Endpoint> {
+    let Read { config, file, .. } = read;
     let report = heard.as_ref().ok().map(|heard| &heard.report);
     let ports = ports::examine(&config.listen, file, report);
     teller.tell(&ports.lines);
-    teller.tell(&daemon::examine(&heard, &ports, file));
+    teller.tell(&daemon::examine(heard, &ports, file));
     let ours = ports.ours.into_iter();
     ours.filter(|endpoint| config.listen.kdc.contains(endpoint))
         .collect()

@@ -116,7 +116,8 @@ async fn question(terms: Terms<'_>, kdc: &Kdc, target: Target) -> Result<Heard, 
     let left = terms.ends().saturating_duration_since(Instant::now());
     let asked = SystemTime::now();
     let sent = Sent::default();
-    let reply = timeout(left, kdc.send(&message, Connection::Any, &sent, false)).await;
+    // krb5kdc closes each connection after one reply.
+    let reply = timeout(left, kdc.send(&message, Connection::Fresh, &sent, false)).await;
     Ok(Heard {
         reply: reply.unwrap_or(Err(Fault::Silent))?,
         asked,

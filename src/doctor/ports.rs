@@ -54,7 +54,8 @@ pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&Report>) -> P
             Whose::Unknown(user) => ports.lines.push(hidden(endpoint, user)),
         }
     }
-    let runs = daemon.is_some() || ports.process.is_some();
+    let goes_by = daemon.and_then(|report| report.configuration.file.as_ref());
+    let runs = goes_by.is_some_and(|read| read.as_str() == file) || ports.process.is_some();
     ports.lines.extend(ours(&ports));
     ports.lines.extend(unheld(&free, runs, file));
     ports

@@ -85,6 +85,15 @@ impl Asked {
         lines
     }
 
+    /// Whether it says nothing but that a server closes its connections early, which the daemon makes up for.
+    pub(super) fn was_over_a_closed_connection(&self) -> bool {
+        use Unsent::{Ended, HandedBack};
+        matches!(
+            self.end,
+            Err(Fault::Stale | Fault::NotSent(Ended | HandedBack))
+        )
+    }
+
     /// Whether there was a reply, good or not.
     fn has_envelope(&self) -> bool {
         matches!(self.end, Ok(_) | Err(Fault::NotServed | Fault::Repeat))

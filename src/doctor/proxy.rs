@@ -273,8 +273,13 @@ impl Case<'_> {
             let cold = heard.took();
             return Some(Pace { cold, warm: cold });
         }
-        let any = Connection::Any;
-        let second = post::ask(&proxy, address, Target::ChangePw, any, left).await;
+        let again = async |connection| {
+            post::ask(&proxy, address, Target::ChangePw, connection, left / 2).await
+        };
+        let mut second = again(Connection::Any).await;
+        if second.was_over_a_closed_connection() {
+            second = again(Connection::Fresh).await;
+        }
         let (line, warm) = match &second.end {
             Ok(second) => (
                 second.kdc(Layer::Kpasswd, Target::ChangePw, realm.as_str()),

@@ -44,7 +44,11 @@ impl Renderer {
     }
 
     fn heading(&mut self, line: &Line, text: &mut String) {
-        let about = (line.realm.clone(), line.upstream.clone());
+        let about = match line.layer {
+            // Of whatever realm: it is about this machine's file.
+            Layer::Krb5Conf => (None, None),
+            _ => (line.realm.clone(), line.upstream.clone()),
+        };
         if self.about.as_ref() == Some(&about) {
             return;
         }
