@@ -4,8 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 
 use loopkdc::doctor::Layer;
+use tokio::runtime::Runtime;
 
-use crate::scene::{REALM, Scene, UNKNOWN, answering};
+use crate::scene::{REALM, Scene, UNKNOWN, alone, answering};
 use crate::support::netns::isolated;
 use crate::upstream::Plan;
 
@@ -78,15 +79,20 @@ fn a_warning() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_daemon() {
-    let upstream = answering(UNKNOWN, 0).start();
-    let scene = Scene::with(&[upstream.url()], "");
-    let found = scene.diagnose();
-    found.is_at_fault(Layer::Daemon, "loopkdc does not run", "start it: ");
-    // What works without it is seen all the same.
-    found.is_well("kdc", "nobody");
-    found.is_well("ports", "free");
+#[test]
+fn no_daemon() {
+    isolated(|| {
+        alone(|| {
+            Runtime::new().unwrap().block_on(async {
+                let upstream = answering(UNKNOWN, 0).start();
+                let found = Scene::with(&[upstream.url()], "").diagnose();
+                found.is_at_fault(Layer::Daemon, "loopkdc does not run", "start it: ");
+                // What works without it is seen all the same.
+                found.is_well("kdc", "nobody");
+                found.is_well("ports", "free");
+            });
+        });
+    });
 }
 
 /// The daemon goes by what was configured when it started.

@@ -39,6 +39,7 @@ mod handshakes;
 mod kdcs;
 mod machine;
 mod names;
+mod newcomer;
 mod ways_out;
 
 use patience::within;

@@ -27,6 +27,8 @@ pub const UNKNOWN: i32 = 6;
 pub struct Scene {
     dir: TempDir,
     daemon: Option<Process>,
+    /// Whether krb5.conf is the machine's own.
+    pub reads_etc: bool,
     /// What stands in the table for what differs from run to run.
     pub usual: Vec<(String, String)>,
 }
@@ -55,6 +57,15 @@ pub fn error(code: i32, behind: i64) -> Vec<u8> {
     krb_error::encode(code, None, Service::Kdc, None, now)
 }
 
+/// Runs `body` where no other daemon's status can be read.
+pub fn alone(body: impl FnOnce()) {
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "tmpfs", "/run"])
+        .status();
+    assert!(mounted.unwrap().success());
+    body();
+}
+
 impl Scene {
     /// A machine on which nothing is configured.
     pub fn bare() -> Self {
@@ -71,6 +82,7 @@ impl Scene {
         Self {
             dir,
             daemon: None,
+            reads_etc: false,
             usual,
         }
     }
@@ -79,6 +91,7 @@ impl Scene {
     pub fn configured(text: &str) -> Self {
         let scene = Self::bare();
         fs::write(scene.config(), text).unwrap();
+        scene.point();
         scene
     }
 
@@ -92,6 +105,7 @@ impl Scene {
             socket.display()
         );
         fs::write(scene.config(), text).unwrap();
+        scene.point();
         scene
     }
 
@@ -149,7 +163,30 @@ impl Scene {
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .env("XDG_RUNTIME_DIR", self.path("run"));
+        match self.reads_etc {
+            true => command.env_remove("KRB5_CONFIG"),
+            false => command.env("KRB5_CONFIG", self.path("krb5.conf")),
+        };
         command
+    }
+
+    /// Has krb5.conf send the configuration's realms to where the daemon listens.
+    fn point(&self) {
+        for form in [&[][..], &["--unix"]] {
+            let mut command = self.command();
+            command
+                .arg("krb5-conf")
+                .args(form)
+                .arg("--config")
+                .arg(self.config());
+            let output = command.output().unwrap();
+            if output.status.success() {
+                fs::write(self.path("krb5.conf"), output.stdout).unwrap();
+                return;
+            }
+        }
+        // The configuration is what is wrong.
+        fs::write(self.path("krb5.conf"), "").unwrap();
     }
 
     /// What the doctor says of the realm, from within a runtime.
@@ -171,6 +208,7 @@ impl Scene {
         command
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(program)
+            .env("KRB5_CONFIG", self.path("krb5.conf"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .current_dir("/");
         self.ask(command, &[])

@@ -1,5 +1,4 @@
-//! What the doctor can find and what it says then: a table for people, in `packaging/doctor.md`, made of what the tests have
-//! seen.
+//! What the doctor can find and what it says then: a table for people, in its manual page, made of what the tests have seen.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loopkdc::doctor::Layer;
 
 const WRITE: &str = "WRITE_TABLE";
-const MARKS: [&str; 2] = ["<!-- lines: begin -->\n", "<!-- lines: end -->"];
+const PROSE: &str = "packaging/man/prose/loopkdc-doctor.8";
+const MARKS: [&str; 2] = [".\\\" lines: begin\n", ".\\\" lines: end\n"];
 
 /// The test that runs here has seen this line.
 pub(crate) fn write(layer: Layer, what: &str, hint: &str) {
@@ -21,18 +21,25 @@ pub(crate) fn write(layer: Layer, what: &str, hint: &str) {
         .replace("::", ".");
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     fs::create_dir_all(rows()).unwrap();
-    let cell = |text: &str| {
-        text.replace('|', "\\|")
-            .replace('\n', "<br>")
-            .replace("    ", "&nbsp;&nbsp;")
-    };
     let row = format!(
-        "{:02}\n| {} | {} |\n",
+        "{:02}\n.TP\n{}\n{}\n",
         layer.exit_code(),
-        cell(what),
-        cell(hint)
+        roff(what),
+        roff(hint)
     );
     fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
+}
+
+/// What groff(7) shows as `text`: a line of it stays one only where it is indented.
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    let text = text.replace('\'', "\\(aq").replace('"', "\\(dq");
+    let lines = text.lines().map(|line| match line.strip_prefix("    ") {
+        Some(indented) => format!("\n.br\n\\ \\ {}", indented.trim_start()),
+        None => format!(" {line}"),
+    });
+    let text = lines.collect::<String>();
+    text.trim_start().to_owned()
 }
 
 fn rows() -> PathBuf {
@@ -49,7 +56,7 @@ fn table() -> String {
             .or_default()
             .push(row.to_owned());
     }
-    let mut table = String::from("| it says | and what to do |\n|---|---|\n");
+    let mut table = String::new();
     for layer in Layer::ALL {
         let code = layer.exit_code();
         let Some(mut rows) = seen.remove(&format!("{code:02}")) else {
@@ -64,7 +71,7 @@ fn table() -> String {
         rows.sort();
         rows.dedup();
         table.push_str(&format!(
-            "| **{}** (exit code {code}) | |\n{}",
+            ".SS \"{}, exit status {code}\"\n{}",
             layer.word(),
             rows.concat()
         ));
@@ -76,12 +83,13 @@ fn table() -> String {
 #[test]
 #[ignore = "tests/run runs it after all others"]
 fn is_current() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/doctor.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(PROSE);
     let text = fs::read_to_string(&file).unwrap();
     let (before, rest) = text.split_once(MARKS[0]).unwrap();
     let (written, after) = rest.split_once(MARKS[1]).unwrap();
     let table = table();
     if std::env::var_os(WRITE).is_some() {
+        // The page itself is made of it: WRITE_MANUALS=1 cargo test --test shipped manuals.
         let [begin, end] = MARKS;
         fs::write(&file, [before, begin, &table, end, after].concat()).unwrap();
         return;

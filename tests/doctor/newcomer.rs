@@ -1,0 +1,185 @@
+//! A machine on which nothing is configured, a user who knows the realm's name, the proxy's URL and its authority, and who does
+//! nothing but what the hints say.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::scene::{Diagnosis, REALM, Scene, alone};
+use crate::support::netns::{NAME_SERVER, isolated};
+use crate::support::process::Process;
+use crate::support::proxy::{KdcProxy, Maker, Route};
+use crate::support::realm::{PASSWORD, Preauth, Realm};
+
+/// Where the example of a hint has somebody else's.
+const EXAMPLE: &str = "https://kdcproxy.example.com/KdcProxy";
+/// More hints than are needed, and fewer than a user's patience.
+const MOST: usize = 10;
+
+/// What the user knows, and what was started so far.
+struct Newcomer<'a> {
+    scene: Scene,
+    proxy: &'a KdcProxy,
+    daemon: Option<Process>,
+    /// What each hint was about.
+    followed: Vec<String>,
+}
+
+fn leads_to_a_ticket(maker: Maker) {
+    let dir = tempfile::tempdir().unwrap();
+    let realm = Realm::start(dir.path(), REALM, 88, Preauth::Spake);
+    let proxy = KdcProxy::of(maker, dir.path(), 8443, &[Route::to(&realm)]);
+    as_installed(dir.path());
+    let mut scene = Scene::bare();
+    scene.reads_etc = true;
+    let mut newcomer = Newcomer {
+        scene,
+        proxy: &proxy,
+        daemon: None,
+        followed: Vec::new(),
+    };
+    newcomer.does_as_told();
+    newcomer.logs_in();
+    let followed = newcomer.followed.join(" ");
+    assert_eq!(
+        followed, "configuration krb5conf daemon tls daemon",
+        "the hints that were followed"
+    );
+}
+
+#[test]
+fn hints_alone_lead_to_a_ticket_by_a_gateway() {
+    isolated(|| alone(|| leads_to_a_ticket(Maker::Ours)));
+}
+
+#[test]
+fn hints_alone_lead_to_a_ticket_by_kdcproxy() {
+    isolated(|| alone(|| leads_to_a_ticket(Maker::Kdcproxy)));
+}
+
+/// An /etc of this test's own, in which nobody has configured Kerberos.
+fn as_installed(dir: &Path) {
+    let tmpfs = dir.join("etc");
+    fs::create_dir(&tmpfs).unwrap();
+    run("mount", &["-t", "tmpfs", "tmpfs", tmpfs.to_str().unwrap()]);
+    for name in ["upper", "work"] {
+        fs::create_dir(tmpfs.join(name)).unwrap();
+    }
+    let etc = tmpfs.display();
+    let options = format!("lowerdir=/etc,upperdir={etc}/upper,workdir={etc}/work");
+    run(
+        "mount",
+        &["-t", "overlay", "overlay", "-o", &options, "/etc"],
+    );
+    fs::write("/etc/resolv.conf", format!("nameserver {NAME_SERVER}\n")).unwrap();
+    let _ = fs::remove_file("/etc/krb5.conf");
+    let _ = fs::remove_dir_all("/etc/krb5.conf.d");
+    let _ = fs::remove_dir_all("/etc/loopkdc");
+}
+
+fn run(program: &str, args: &[&str]) {
+    let status = Command::new(program).args(args).status().unwrap();
+    assert!(status.success(), "{program} {args:?}");
+}
+
+impl Newcomer<'_> {
+    /// Asks the doctor and does what it says, until there is no fault.
+    fn does_as_told(&mut self) {
+        for _ in 0..MOST {
+            let found = self.scene.doctor(&[REALM.to_owned()]);
+            let Some((layer, hint)) = first_fault(&found) else {
+                return;
+            };
+            self.follows(&hint);
+            self.followed.push(layer);
+        }
+        panic!("still ill after {:?}: {}", self.followed, self.scene.text());
+    }
+
+    /// Does what a hint says: the first thing that can be done of it.
+    fn follows(&mut self, hint: &str) {
+        let lines: Vec<_> = hint
+            .lines()
+            .filter(|line| line.starts_with("    "))
+            .collect();
+        if let Some((_, file)) = hint.split_once("write into ") {
+            let file = file.split([' ', ':']).next().unwrap();
+            self.writes(file, &lines.join("\n").replace(EXAMPLE, &self.proxy.url()));
+        } else if let Some((before, _)) = hint.split_once("ca-file = ") {
+            let (_, file) = before.rsplit_once(" of ").expect("the file is named");
+            let file = file.trim_end_matches([':', ' ']);
+            let line = format!("ca-file = {:?}", self.proxy.ca_file.display().to_string());
+            self.writes(file, &line);
+        } else if hint.contains("start it: ") {
+            self.starts();
+        } else if hint.contains("systemctl reload loopkdc") {
+            let daemon = self.daemon.as_ref().expect("it runs");
+            daemon.signal("HUP");
+            daemon.wait_for("configuration read again");
+        } else if let Some((_, command)) = hint.split_once("loopkdc ") {
+            let command = command.split([';', ',']).next().unwrap();
+            let status = self
+                .scene
+                .command()
+                .args(command.split_whitespace())
+                .status();
+            assert!(status.unwrap().success(), "{command}");
+        } else {
+            panic!("what is to be done? {hint:?}");
+        }
+    }
+
+    fn writes(&self, file: &str, lines: &str) {
+        fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
+        let file = OpenOptions::new().create(true).append(true).open(file);
+        writeln!(file.unwrap(), "{lines}").unwrap();
+    }
+
+    /// Without a service manager, and as one would.
+    fn starts(&mut self) {
+        let mut command = self.scene.command();
+        command
+            .arg("run")
+            .env("STATE_DIRECTORY", self.scene.path("state"))
+            .env("RUNTIME_DIRECTORY", self.scene.path("run/loopkdc"));
+        self.daemon = Some(Process::start("loopkdc run", &mut command, "ready"));
+    }
+
+    /// Types what all this was for.
+    fn logs_in(&self) {
+        let mut command = Command::new("timeout");
+        command
+            .args(["30", "kinit", &format!("user@{REALM}")])
+            .env_remove("KRB5_CONFIG")
+            .env("KRB5CCNAME", self.scene.path("ccache"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut keyboard = child.stdin.take().unwrap();
+        writeln!(keyboard, "{PASSWORD}").unwrap();
+        drop(keyboard);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let cried = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}{cried}");
+    }
+}
+
+/// The fault that decides the exit status, and its hint.
+fn first_fault(found: &Diagnosis) -> Option<(String, String)> {
+    if found.code == 0 {
+        return None;
+    }
+    let layer = loopkdc::doctor::Layer::ALL.into_iter();
+    let layer = layer.map(|layer| serde_json::to_value(layer).unwrap());
+    let mut fault = layer.filter_map(|layer| {
+        let layer = layer.as_str().unwrap().to_owned();
+        let hint = found.all(&layer, "fault").next()?["hint"]
+            .as_str()?
+            .to_owned();
+        Some((layer, hint))
+    });
+    fault.next()
+}
