@@ -44,9 +44,15 @@ impl Shared {
             Door::Open | Door::ResetAfterHandshake => {}
         }
         let hang_up = self.hang_up.lock().unwrap().clone();
-        // A client that doesn't like the certificate ends the handshake.
-        let Ok(mut stream) = self.tls.accept(stream).await else {
-            return;
+        // A client that doesn't like the certificate ends the handshake; one whose certificate is not taken hears why, which
+        // a reset would make it miss.
+        let mut stream = match self.tls.accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((_, mut refused)) => {
+                let _ = refused.shutdown().await;
+                let _ = tokio::io::copy(&mut refused, &mut tokio::io::sink()).await;
+                return;
+            }
         };
         let tls = stream.get_ref().1;
         let group = tls
