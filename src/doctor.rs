@@ -96,6 +96,12 @@ pub fn doctor(question: &Question) -> Result<Exit, Failure> {
     Ok(teller.end(file))
 }
 
+/// What a terminal shows of `lines`, but for colours: 80 columns.
+#[must_use]
+pub fn text(lines: &[Line]) -> String {
+    Renderer::new(false).text(lines)
+}
+
 /// What a realm is looked at with.
 #[derive(Clone, Copy)]
 struct Terms<'a> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Programs of others that hints name, each part of every system that they are for.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "systemctl ",
     "timedatectl",
     "journalctl ",
@@ -15,6 +15,18 @@ const PROGRAMS: [&str; 9] = [
     "cat /etc/",
     "type -a ",
     "kinit",
+    "kdestroy",
+    "unset KRB5_CONFIG",
+];
+/// What is to be done in krb5.conf (krb5.conf(5)).
+const IN_KRB5_CONF: [&str; 7] = [
+    "request_timeout = ",
+    "under [libdefaults]",
+    "krb5.conf(5)",
+    "take that line out",
+    "take the line out",
+    "write the missing }",
+    "take the * away",
 ];
 
 /// Fails the test unless `hint` names a command or a key, and each command of this program that it names exists.
@@ -24,6 +36,7 @@ pub(crate) fn can_be_followed(hint: &str) {
     let named = PROGRAMS.iter().any(|program| hint.contains(program));
     let has_key = keys().iter().any(|key| hint.contains(key.as_str()));
     let for_people = ["ask who runs it", "who runs it ", "stop that program"];
+    let named = named || IN_KRB5_CONF.iter().any(|words| hint.contains(words));
     let has_somebody = for_people.iter().any(|words| hint.contains(words));
     assert!(
         !commands.is_empty() || named || has_key || has_somebody,
@@ -34,19 +47,31 @@ pub(crate) fn can_be_followed(hint: &str) {
     }
 }
 
-/// What follows `loopkdc`, where that is the program: up to what is no word of a command line.
+/// What follows `loopkdc`, where that is to be typed: up to what is no word of a command line.
 fn commands(hint: &str) -> Vec<Vec<String>> {
-    let parts = hint.split("loopkdc ").skip(1);
-    let commands = parts.map(|rest| {
-        let words = rest
-            .split_whitespace()
-            .map(|word| word.trim_end_matches([';', ',', ')']));
-        let words = words.take_while(|word| {
-            word.chars().next().is_some_and(char::is_alphabetic) || word.starts_with("--")
-        });
-        words.map(ToOwned::to_owned).collect::<Vec<_>>()
+    let typed = |before: &str| {
+        [": ", "sudo ", "see: "]
+            .iter()
+            .any(|end| before.ends_with(end))
+    };
+    let starts = hint
+        .match_indices("loopkdc ")
+        .map(|(at, _)| hint.split_at(at));
+    let typed = starts.filter(|(before, _)| before.is_empty() || typed(before));
+    let commands = typed.map(|(_, rest)| {
+        let mut words = Vec::new();
+        for word in rest.split_whitespace().skip(1) {
+            let bare = word.trim_end_matches([';', ',', ')']);
+            let is_word = bare.starts_with("--") || bare.starts_with(char::is_alphabetic);
+            if is_word {
+                words.push(bare.to_owned());
+            }
+            if !is_word || bare != word {
+                break;
+            }
+        }
+        words
     });
-    // `systemctl restart loopkdc` ends with it.
     commands.filter(|words| !words.is_empty()).collect()
 }
 
@@ -97,7 +122,7 @@ fn commands_are_told_from_names() {
         [["doctor"]]
     );
     assert_eq!(
-        commands("look: loopkdc doctor --config /etc/x; or loopkdc check"),
+        commands("look: loopkdc doctor --config /etc/x; as root: sudo loopkdc check, or not"),
         [vec!["doctor", "--config"], vec!["check"]]
     );
 }

@@ -37,9 +37,11 @@ mod answers;
 mod bounds;
 mod handshakes;
 mod kdcs;
+mod krb5_conf;
 mod machine;
 mod names;
 mod newcomer;
+mod transcript;
 mod ways_out;
 
 use patience::within;

@@ -59,7 +59,7 @@ fn hints_alone_lead_to_a_ticket_by_kdcproxy() {
 }
 
 /// An /etc of this test's own, in which nobody has configured Kerberos.
-fn as_installed(dir: &Path) {
+pub(crate) fn as_installed(dir: &Path) {
     let tmpfs = dir.join("etc");
     fs::create_dir(&tmpfs).unwrap();
     run("mount", &["-t", "tmpfs", "tmpfs", tmpfs.to_str().unwrap()]);

@@ -72,7 +72,9 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("run/loopkdc")).unwrap();
         let file = dir.path().join("config.toml").display().to_string();
+        let krb5_conf = dir.path().join("krb5.conf").display().to_string();
         let usual = vec![
+            (krb5_conf, "/etc/krb5.conf".to_owned()),
             (file, "/etc/loopkdc/config.toml".to_owned()),
             (
                 format!("{}/", dir.path().display()),
@@ -187,6 +189,20 @@ impl Scene {
         }
         // The configuration is what is wrong.
         fs::write(self.path("krb5.conf"), "").unwrap();
+    }
+
+    /// Has krb5.conf say this.
+    pub fn with_krb5_conf(self, text: &str) -> Self {
+        fs::write(self.path("krb5.conf"), text).unwrap();
+        self
+    }
+
+    /// What of `text` differs from run to run, by its usual name.
+    pub fn usual(&self, text: &str) -> String {
+        let usual = self.usual.iter();
+        usual.fold(text.to_owned(), |text, (one, usual)| {
+            text.replace(one, usual)
+        })
     }
 
     /// What the doctor says of the realm, from within a runtime.
