@@ -1,7 +1,8 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
 //! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
-//! besides; they are pure. `install` decides which file changes in which way, and `plan` and `staged` change them.
+//! besides; they are pure. `install` decides which file changes in which way, from what `places` finds, and `plan` and
+//! `staged` change them.
 
 mod beside;
 mod block;
@@ -11,6 +12,7 @@ mod drop_in;
 pub(crate) mod host;
 mod install;
 mod machine;
+mod places;
 mod plan;
 pub(crate) mod profile;
 mod servers;
@@ -28,7 +30,7 @@ use crate::config::{Config, Sources};
 use crate::failure::Failure;
 use block::{Content, Origin};
 use drop_in::DropIn;
-use install::Places;
+use places::Places;
 
 /// Which stanzas are meant.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::block::{self, Content, Origin, Split, Spot};
-use super::drop_in::{DropIn, MARK};
-use super::machine::Machine;
-use super::plan::{self, Plan};
-use super::profile;
+use super::drop_in::DropIn;
+use super::places::{Current, Installed, Places, foreign};
+use super::plan::Plan;
 use crate::failure::{Exit, Failure};
 
 /// The command, for hints.
@@ -18,110 +17,6 @@ pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
 /// Where the drop-in is.
 pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 const REMOVE: &str = "loopkdc krb5-conf --remove";
-
-/// Where things are.
-#[derive(Debug, Clone)]
-pub(super) struct Places {
-    /// krb5.conf.
-    file: PathBuf,
-    /// krb5.conf.d.
-    directory: PathBuf,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self::below(Path::new("/etc"))
-    }
-}
-
-impl Places {
-    pub(super) fn below(etc: &Path) -> Self {
-        Self {
-            file: etc.join("krb5.conf"),
-            directory: etc.join("krb5.conf.d"),
-        }
-    }
-
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    fn drop_in(&self) -> PathBuf {
-        self.directory.join("loopkdc.conf")
-    }
-}
-
-/// krb5.conf as it is.
-struct Current {
-    /// The file itself, if its name is that of a link.
-    target: PathBuf,
-    /// None: there is no file.
-    octets: Option<Vec<u8>>,
-}
-
-impl Current {
-    fn read(places: &Places, command: &str) -> Result<Self, Failure> {
-        let path = places.file();
-        let target = match fs::canonicalize(path) {
-            Ok(target) => target,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if path.is_symlink() {
-                    return Err(dangling(path));
-                }
-                return Ok(Self {
-                    target: path.to_owned(),
-                    octets: None,
-                });
-            }
-            Err(error) => return Err(unreadable(path, &error, command)),
-        };
-        let octets = fs::read(&target).map_err(|error| unreadable(path, &error, command))?;
-        Ok(Self {
-            target,
-            octets: Some(octets),
-        })
-    }
-
-    fn octets(&self) -> &[u8] {
-        self.octets.as_deref().unwrap_or_default()
-    }
-
-    fn split(&self, places: &Places) -> Result<Option<Split<'_>>, Failure> {
-        block::find(self.octets()).map_err(|unpaired| {
-            let (path, line) = (places.file().display(), unpaired.line);
-            Failure::new(Exit::Config, format!("{path}, line {line}: a marker of loopkdc's without the other"))
-                .hint("take out by hand what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines")
-        })
-    }
-
-    /// The file that `octets` are written like.
-    fn like(&self) -> Option<&Path> {
-        self.octets.as_ref().map(|_| self.target.as_path())
-    }
-}
-
-/// What has been written to krb5.conf.d before.
-enum Installed {
-    Nothing,
-    Ours(Vec<u8>),
-    /// By somebody else.
-    Foreign,
-}
-
-impl Installed {
-    fn read(places: &Places, command: &str) -> Result<Self, Failure> {
-        let path = places.drop_in();
-        match fs::read(&path) {
-            Ok(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(octets)),
-            Ok(_) => Ok(Self::Foreign),
-            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
-                Ok(Self::Foreign)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Nothing),
-            Err(error) => Err(unreadable(&path, &error, command)),
-        }
-    }
-}
 
 /// Has libkrb5 read the stanzas from a file of their own.
 pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Failure> {
@@ -147,7 +42,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
         .as_ref()
         .map_or_else(|| current.octets().to_vec(), Split::rest);
     let includedir = format!("includedir {}/", places.directory.display());
-    if !origin.file_made && current.octets.is_some() && is_included(places, &rest) {
+    if !origin.file_made && current.octets.is_some() && places.lead_to_drop_in(&rest) {
         if split.is_some() {
             forget_backup(places, &origin, &rest, &mut plan);
             rewrite(
@@ -241,7 +136,7 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failu
             };
             rewrite(places, &current, &rest, what, &mut plan);
         }
-        if origin.directory_made && !is_included(places, &rest) {
+        if origin.directory_made && !places.lead_to_drop_in(&rest) {
             remove_directory(places, &mut plan);
         }
     }
@@ -368,47 +263,6 @@ fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan)
     }
 }
 
-/// Whether libkrb5 gets from this krb5.conf to the drop-in.
-fn is_included(places: &Places, text: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(text);
-    let path = places.file().to_string_lossy();
-    let profile = profile::read(&path, &text, &mut Machine);
-    profile.includes.iter().any(|include| {
-        let wanted = match include.is_directory {
-            true => places.directory.clone(),
-            false => places.drop_in(),
-        };
-        is_same(Path::new(&include.path), &wanted)
-    })
-}
-
-/// Whether two paths lead to one file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    // Components know no slash at the end.
-    one == other
-        || matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
-}
-
-fn foreign(path: &Path) -> Failure {
-    let name = path.display();
-    Failure::new(
-        Exit::Config,
-        format!("{name} is there, and was not made by \"loopkdc krb5-conf --install\""),
-    )
-    .hint(format!(
-        "move it away, to a name that libkrb5 does not read: mv {name} {name}.old"
-    ))
-}
-
-fn dangling(path: &Path) -> Failure {
-    let name = path.display();
-    Failure::new(
-        Exit::Config,
-        format!("{name} is a link to a file that does not exist"),
-    )
-    .hint(format!("see where it leads: ls -l {name}"))
-}
-
 fn stray(path: &Path, line: usize) -> Failure {
     let name = path.display();
     Failure::new(
@@ -416,14 +270,4 @@ fn stray(path: &Path, line: usize) -> Failure {
         format!("{name}, line {line}: belongs to no section, and libkrb5 takes no notice of it"),
     )
     .hint("take it out, or write # before it: behind a stanza it would be a mistake")
-}
-
-fn unreadable(path: &Path, error: &std::io::Error, command: &str) -> Failure {
-    match error.kind() {
-        ErrorKind::PermissionDenied => plan::failed(path, error, command),
-        _ => Failure::new(
-            Exit::Config,
-            format!("{} can't be read: {error}", path.display()),
-        ),
-    }
 }

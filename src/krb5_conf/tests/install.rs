@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::{REALM, made_of};
 use crate::failure::Failure;
-use crate::krb5_conf::install::{Places, install, install_inline, remove};
+use crate::krb5_conf::install::{install, install_inline, remove};
+use crate::krb5_conf::places::Places;
 
 /// An /etc of one's own.
 struct Etc(TempDir);

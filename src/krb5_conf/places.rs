@@ -1,0 +1,167 @@
+//! Where things are, and how they are before anything changes.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::block::{self, Split};
+use super::drop_in::MARK;
+use super::machine::Machine;
+use super::plan;
+use super::profile;
+use crate::failure::{Exit, Failure};
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// krb5.conf.
+    pub(super) file: PathBuf,
+    /// krb5.conf.d.
+    pub(super) directory: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::below(Path::new("/etc"))
+    }
+}
+
+impl Places {
+    pub(super) fn below(etc: &Path) -> Self {
+        Self {
+            file: etc.join("krb5.conf"),
+            directory: etc.join("krb5.conf.d"),
+        }
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(super) fn drop_in(&self) -> PathBuf {
+        self.directory.join("loopkdc.conf")
+    }
+
+    /// Whether libkrb5 gets from this krb5.conf to the drop-in.
+    pub(super) fn lead_to_drop_in(&self, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        let path = self.file().to_string_lossy();
+        let profile = profile::read(&path, &text, &mut Machine);
+        profile.includes.iter().any(|include| {
+            let wanted = match include.is_directory {
+                true => self.directory.clone(),
+                false => self.drop_in(),
+            };
+            is_same(Path::new(&include.path), &wanted)
+        })
+    }
+}
+
+/// krb5.conf as it is.
+pub(super) struct Current {
+    /// The file itself, if its name is that of a link.
+    pub(super) target: PathBuf,
+    /// None: there is no file.
+    pub(super) octets: Option<Vec<u8>>,
+}
+
+impl Current {
+    pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
+        let path = places.file();
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if path.is_symlink() {
+                    return Err(dangling(path));
+                }
+                return Ok(Self {
+                    target: path.to_owned(),
+                    octets: None,
+                });
+            }
+            Err(error) => return Err(unreadable(path, &error, command)),
+        };
+        let octets = fs::read(&target).map_err(|error| unreadable(path, &error, command))?;
+        Ok(Self {
+            target,
+            octets: Some(octets),
+        })
+    }
+
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn split(&self, places: &Places) -> Result<Option<Split<'_>>, Failure> {
+        block::find(self.octets()).map_err(|unpaired| {
+            let (path, line) = (places.file().display(), unpaired.line);
+            Failure::new(Exit::Config, format!("{path}, line {line}: a marker of loopkdc's without the other"))
+                .hint("take out by hand what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines")
+        })
+    }
+
+    /// The file that `octets` are written like.
+    pub(super) fn like(&self) -> Option<&Path> {
+        self.octets.as_ref().map(|_| self.target.as_path())
+    }
+}
+
+/// What has been written to krb5.conf.d before.
+pub(super) enum Installed {
+    Nothing,
+    Ours(Vec<u8>),
+    /// By somebody else.
+    Foreign,
+}
+
+impl Installed {
+    pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
+        let path = places.drop_in();
+        match fs::read(&path) {
+            Ok(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(octets)),
+            Ok(_) => Ok(Self::Foreign),
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                Ok(Self::Foreign)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Nothing),
+            Err(error) => Err(unreadable(&path, &error, command)),
+        }
+    }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    // Components know no slash at the end.
+    one == other
+        || matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+pub(super) fn foreign(path: &Path) -> Failure {
+    let name = path.display();
+    Failure::new(
+        Exit::Config,
+        format!("{name} is there, and was not made by \"loopkdc krb5-conf --install\""),
+    )
+    .hint(format!(
+        "move it away, to a name that libkrb5 does not read: mv {name} {name}.old"
+    ))
+}
+
+fn dangling(path: &Path) -> Failure {
+    let name = path.display();
+    Failure::new(
+        Exit::Config,
+        format!("{name} is a link to a file that does not exist"),
+    )
+    .hint(format!("see where it leads: ls -l {name}"))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, command: &str) -> Failure {
+    match error.kind() {
+        ErrorKind::PermissionDenied => plan::failed(path, error, command),
+        _ => Failure::new(
+            Exit::Config,
+            format!("{} can't be read: {error}", path.display()),
+        ),
+    }
+}
