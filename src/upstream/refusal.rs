@@ -165,16 +165,20 @@ pub(super) fn wants_certificate(
     asked: &Asked,
     has_one: bool,
 ) -> Option<Credential> {
-    let credential = match has_one {
-        true => Credential::OtherCertificate,
-        false => Credential::Certificate,
-    };
     let is_it = match is_about_certificate(error) {
         Some(is_about_certificate) => asked.was() && is_about_certificate,
         // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
         None => asked.in_earnest() && (is_ended(error) || is_unheard(error)),
     };
-    is_it.then_some(credential)
+    is_it.then(|| certificate(has_one))
+}
+
+/// The certificate that is wanted of somebody who has one, or none.
+pub(super) fn certificate(has_one: bool) -> Credential {
+    match has_one {
+        true => Credential::OtherCertificate,
+        false => Credential::Certificate,
+    }
 }
 
 /// Whether a connection ended after its handshake and before a request was given to it.
