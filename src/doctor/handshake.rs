@@ -228,7 +228,7 @@ fn root(presented: &Presented) -> String {
     issuer.unwrap_or_else(|| "nobody by name".to_owned())
 }
 
-/// What a certificate is called.
+/// What a certificate is called: a server's by the name that is checked, an authority by its own.
 fn subject(certificate: &CertificateDer<'static>) -> String {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else {
         return "?".to_owned();
@@ -237,9 +237,9 @@ fn subject(certificate: &CertificateDer<'static>) -> String {
         .valid_dns_names()
         .next()
         .map(|name| printable(name, 64));
-    let subject = called(certificate.subject());
-    subject
-        .or(first)
+    let own = || called(certificate.subject());
+    first
+        .or_else(own)
         .unwrap_or_else(|| "a nameless one".to_owned())
 }
 

@@ -75,6 +75,11 @@ impl Scene {
         let krb5_conf = dir.path().join("krb5.conf").display().to_string();
         let usual = vec![
             (krb5_conf, "/etc/krb5.conf".to_owned()),
+            // Where there is systemd.
+            (
+                "start it: loopkdc run".to_owned(),
+                "start it: systemctl enable --now loopkdc".to_owned(),
+            ),
             (file, "/etc/loopkdc/config.toml".to_owned()),
             (
                 format!("{}/", dir.path().display()),
