@@ -101,6 +101,10 @@
 //!   it is trusted and only as far as trusted proxies speak.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
+//! * **The status is only written.** Who connects to its socket gets one document and the end of it; nothing is read, eight at a time,
+//!   five seconds each. It holds no principal, no secret and of a URL the origin alone, and what it holds gives a terminal no order,
+//!   whoever wrote it.
+//! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), between markers that say how to undo it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
 //!

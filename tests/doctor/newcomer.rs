@@ -40,7 +40,7 @@ fn leads_to_a_ticket(maker: Maker) {
         followed: Vec::new(),
     };
     newcomer.does_as_told();
-    newcomer.logs_in();
+    logs_in(&newcomer.scene);
     let followed = newcomer.followed.join(" ");
     assert_eq!(
         followed, "configuration krb5conf daemon tls daemon",
@@ -145,26 +145,26 @@ impl Newcomer<'_> {
             .env("RUNTIME_DIRECTORY", self.scene.path("run/loopkdc"));
         self.daemon = Some(Process::start("loopkdc run", &mut command, "ready"));
     }
+}
 
-    /// Types what all this was for.
-    fn logs_in(&self) {
-        let mut command = Command::new("timeout");
-        command
-            .args(["30", "kinit", &format!("user@{REALM}")])
-            .env_remove("KRB5_CONFIG")
-            .env("KRB5CCNAME", self.scene.path("ccache"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut keyboard = child.stdin.take().unwrap();
-        writeln!(keyboard, "{PASSWORD}").unwrap();
-        drop(keyboard);
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let cried = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{said}{cried}");
-    }
+/// Types what all this is for.
+pub(crate) fn logs_in(scene: &Scene) {
+    let mut command = Command::new("timeout");
+    command
+        .args(["30", "kinit", &format!("user@{REALM}")])
+        .env_remove("KRB5_CONFIG")
+        .env("KRB5CCNAME", scene.path("ccache"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    writeln!(keyboard, "{PASSWORD}").unwrap();
+    drop(keyboard);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let cried = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{cried}");
 }
 
 /// The fault that decides the exit status, and its hint.

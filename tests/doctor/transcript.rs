@@ -1,12 +1,17 @@
 //! What a terminal shows when all is well and when something is not, as the README has it: real parts, and figures made round.
+//!
+//! `WRITE_TRANSCRIPT=1` writes it into the README.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use loopkdc::doctor::{self, Figure, Line};
+use loopkdc::status::render::{Look, render};
+use loopkdc::status::{self, Report};
+use serde_json::{Value, json};
 
-use crate::newcomer::as_installed;
+use crate::newcomer::{as_installed, logs_in};
 use crate::scene::{REALM, Scene, alone};
 use crate::support::authority::Authority;
 use crate::support::nameserver::{NameServer, Record};
@@ -17,8 +22,11 @@ use crate::support::realm::{Preauth, Realm};
 const NAME: &str = "kdcproxy.example.com";
 const WRITE: &str = "WRITE_TRANSCRIPT";
 
-/// The machine of somebody who has set all this up.
-fn transcript() -> String {
+/// When all is written, in milliseconds since 1970.
+const NOW: u64 = 1_000_000_000_000;
+
+/// What the machine of somebody shows who has set all this up: the doctor's good and bad, and the status's.
+fn transcripts() -> [String; 2] {
     let dir = tempfile::tempdir().unwrap();
     let names = NameServer::start();
     names.says(NAME, 3600, &[Record::A([127, 0, 0, 2].into())]);
@@ -30,7 +38,7 @@ fn transcript() -> String {
         name: NAME,
         authority: &authority,
     };
-    let _proxy = KdcProxy::at(
+    let proxy = KdcProxy::at(
         Maker::Ours,
         &dir.path().join("proxy"),
         place,
@@ -58,15 +66,83 @@ fn transcript() -> String {
     fs::write(scene.config(), text).unwrap();
     let bad = scene.doctor_here(&[]);
     assert_eq!(bad.code, 16, "{bad:#?}");
-    [("0", good), ("16", bad)]
-        .map(|(code, found)| {
-            let lines: Vec<_> = found.lines.iter().map(|line| round(&scene, line)).collect();
-            format!(
-                "$ loopkdc doctor; echo $?\n{}{code}\n",
-                doctor::text(&lines)
-            )
-        })
-        .join("\n")
+    let doctor = [("0", &good), ("16", &bad)].map(|(code, found)| {
+        let lines: Vec<_> = found.lines.iter().map(|line| round(&scene, line)).collect();
+        let text = doctor::text(&lines);
+        format!("$ loopkdc doctor; echo $?\n{text}{code}\n")
+    });
+
+    logs_in(&scene);
+    let good = status(&scene);
+    drop(proxy);
+    scene.doctor_here(&[]);
+    let bad = status(&scene);
+    [doctor.join("\n"), [good, bad].join("\n")]
+}
+
+/// What the daemon says of itself, with what differs from run to run made equal.
+fn status(scene: &Scene) -> String {
+    let told = scene.command().args(["status", "--json"]).output().unwrap();
+    let text = scene.usual(&String::from_utf8(told.stdout).unwrap());
+    let mut told: Value = serde_json::from_str(&text).unwrap();
+    made_equal(&mut told);
+    let report: Report = serde_json::from_value(told).unwrap();
+    assert_eq!(report.schema, status::SCHEMA);
+    let look = Look {
+        utf8: true,
+        ..Look::default()
+    };
+    format!("$ loopkdc status\n{}", render(&report, look))
+}
+
+fn made_equal(told: &mut Value) {
+    match told {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                match name.as_str() {
+                    "pid" => *value = json!(512),
+                    "uptime_seconds" => *value = json!(11_520),
+                    "written_at" => *value = json!(NOW),
+                    "started_at" | "read_at" => *value = json!(NOW - 11_520_000),
+                    "until_at" if !value.is_null() => *value = json!(NOW + 1000),
+                    "failures" if *value != 0 => *value = json!(1),
+                    "took_ms" | "p50_ms" | "p90_ms" | "p99_ms" if !value.is_null() => {
+                        *value = json!(20);
+                    }
+                    "buckets" => *value = json!([{"from_ms": 16.0, "to_ms": 20.0, "count": 12}]),
+                    "counters" => *value = told_counters(value),
+                    "network" => value["changes"] = json!(0),
+                    "retransmits" => *value = json!({"joined": 0, "replayed": 0}),
+                    "exchanges" => few(value),
+                    _ if name.ends_with("_at") && !value.is_null() => *value = json!(NOW - 3000),
+                    _ => made_equal(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(made_equal),
+        _ => {}
+    }
+}
+
+/// Those that are the same each time.
+fn told_counters(counters: &Value) -> Value {
+    let told = counters.as_array().unwrap().iter().cloned();
+    let told = told.filter_map(|mut counter| {
+        counter["value"] = match counter["name"].as_str().unwrap() {
+            "replied" => json!(12),
+            "failed" => json!(counter["value"].as_u64().unwrap().min(1)),
+            _ => return None,
+        };
+        Some(counter)
+    });
+    told.collect()
+}
+
+/// The last ones, which are the same each time, whatever was asked twice.
+fn few(exchanges: &mut Value) {
+    let exchanges = exchanges.as_array_mut().unwrap();
+    exchanges.truncate(3);
+    exchanges.iter_mut().for_each(made_equal);
 }
 
 /// The line with what differs from run to run made equal.
@@ -94,24 +170,36 @@ fn round(scene: &Scene, line: &serde_json::Value) -> Line {
     line
 }
 
+/// What the README shows between two marks.
+fn shown<'a>(readme: &'a str, what: &str) -> [&'a str; 3] {
+    let marks = [
+        format!("<!-- {what}: begin -->\n```\n"),
+        format!("```\n<!-- {what}: end -->"),
+    ];
+    let (before, rest) = readme.split_once(&marks[0]).expect(what);
+    let (written, after) = rest.split_once(&marks[1]).expect(what);
+    [before, written, after]
+}
+
 #[test]
 fn is_current() {
     isolated(|| {
         alone(|| {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let (file, made) = (root.join("tests/doctor/transcript.txt"), transcript());
-            if std::env::var_os(WRITE).is_some() {
-                fs::write(&file, &made).unwrap();
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+            for (what, made) in ["doctor", "status"].into_iter().zip(transcripts()) {
+                let readme = fs::read_to_string(&file).unwrap();
+                let [before, written, after] = shown(&readme, what);
+                if std::env::var_os(WRITE).is_some() {
+                    let begin = format!("<!-- {what}: begin -->\n```\n");
+                    let end = format!("```\n<!-- {what}: end -->");
+                    fs::write(&file, [before, &begin, &made, &end, after].concat()).unwrap();
+                    continue;
+                }
+                assert_eq!(
+                    written, made,
+                    "to write it: {WRITE}=1 cargo nextest run --test doctor transcript"
+                );
             }
-            let written = fs::read_to_string(&file).unwrap_or_default();
-            let how = format!("to write it: {WRITE}=1 cargo nextest run --test doctor transcript");
-            assert_eq!(written, made, "{how}");
-            let readme = fs::read_to_string(root.join("README.md")).unwrap();
-            let is_shown = readme.contains(&written);
-            assert!(
-                is_shown || !readme.contains("$ loopkdc doctor"),
-                "README.md has another: {how}"
-            );
         });
     });
 }
