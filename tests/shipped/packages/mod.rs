@@ -1,5 +1,6 @@
 //! The packages, of the program under test: made by the tools that make them for good, and installed on a clean Debian.
 
+mod booted;
 mod deb;
 mod root;
 mod rpm;

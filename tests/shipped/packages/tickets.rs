@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::tempdir;
@@ -40,25 +41,49 @@ fn activated(root: &Root) -> Process {
     process
 }
 
+/// What the user types for [`PASSWORD`].
+pub(super) const TYPED: &str = PASSWORD;
+
+/// The other end: a realm, and the proxy in front of it.
+pub(super) struct Office {
+    _realm: Realm,
+    proxy: KdcProxy,
+}
+
+impl Office {
+    pub(super) fn open(dir: &Path) -> Self {
+        let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Spake);
+        let proxy = KdcProxy::of(Maker::Ours, dir, 8443, &[Route::to(&realm)]);
+        Self {
+            _realm: realm,
+            proxy,
+        }
+    }
+
+    /// The one edit that the installed configuration asks for.
+    pub(super) fn configure(&self, root: &Root) {
+        // What an installed Debian has, and that everybody trusts the proxy's certificate, is not the package's part.
+        root.run("echo 127.0.0.1 localhost >/etc/hosts; mkdir -p /etc/ssl/certs");
+        root.put(&self.proxy.ca_file, "/etc/ssl/certs/ca-certificates.crt");
+        let file = root.path("/etc/loopkdc/config.toml");
+        let edited = configured(&fs::read_to_string(&file).unwrap());
+        let url = self.proxy.url();
+        let edited = edited.replace("https://kdcproxy.example.com/KdcProxy", &url);
+        fs::write(&file, edited).unwrap();
+    }
+}
+
 /// The .deb on a clean Debian, one edit of its configuration, and `loopkdc krb5-conf --install`.
 #[test]
 fn an_installed_package_gives_a_ticket_after_one_edit() {
     isolated(|| {
         let workshop = Workshop::open();
         let dir = tempdir().unwrap();
-        let realm = Realm::start(dir.path(), "EXAMPLE.COM", 88, Preauth::Spake);
-        let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
+        let office = Office::open(dir.path());
         let root = Root::new(dir.path());
         root.put(&workshop.deb("1"), "/loopkdc.deb");
         root.run("dpkg -i /loopkdc.deb");
-        // What an installed Debian has, and that everybody trusts the proxy's certificate, is not the package's part.
-        root.run("echo 127.0.0.1 localhost >/etc/hosts; mkdir -p /etc/ssl/certs");
-        root.put(&proxy.ca_file, "/etc/ssl/certs/ca-certificates.crt");
-
-        let file = root.path("/etc/loopkdc/config.toml");
-        let edited = configured(&fs::read_to_string(&file).unwrap());
-        let edited = edited.replace("https://kdcproxy.example.com/KdcProxy", &proxy.url());
-        fs::write(&file, edited).unwrap();
+        office.configure(&root);
         root.run("loopkdc krb5-conf --install");
         let tunnel = activated(&root);
 
@@ -66,20 +91,15 @@ fn an_installed_package_gives_a_ticket_after_one_edit() {
         let kinit = kinit.arg("user@EXAMPLE.COM").stdin(Stdio::piped());
         let kinit = kinit.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut kinit = kinit.spawn().unwrap();
-        let typed = format!("{PASSWORD}\n");
-        kinit
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(typed.as_bytes())
-            .unwrap();
+        let typed = format!("{TYPED}\n");
+        let mut keyboard = kinit.stdin.take().unwrap();
+        keyboard.write_all(typed.as_bytes()).unwrap();
+        drop(keyboard);
         succeeded("kinit", &kinit.wait_with_output().unwrap());
         let tickets = root.run("klist");
-        assert!(
-            tickets.contains("krbtgt/EXAMPLE.COM@EXAMPLE.COM"),
-            "{tickets}"
-        );
+        let ticket = "krbtgt/EXAMPLE.COM@EXAMPLE.COM";
+        assert!(tickets.contains(ticket), "{tickets}");
         tunnel.wait_for(" ready ");
-        assert!(proxy.asked() > 0);
+        assert!(office.proxy.asked() > 0);
     });
 }

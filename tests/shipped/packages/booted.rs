@@ -1,0 +1,145 @@
+//! The package on a Debian that runs: systemd is the first process of namespaces of its own.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::tempdir;
+
+use super::Workshop;
+use super::root::{Root, succeeded};
+use super::tickets;
+use crate::run;
+use crate::support::netns::isolated;
+use crate::support::process::{PATIENCE, Process};
+
+/// What an init finds: /proc, /dev and a root of its own, with the network of the test.
+const BOOT: &str = r#"
+mount --bind "$0" "$0"
+cd "$0"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+for folder in run tmp dev; do mount -t tmpfs tmpfs $folder; done
+for node in null zero full random urandom tty; do
+    touch dev/$node
+    mount --bind /dev/$node dev/$node
+done
+mkdir dev/pts dev/shm old
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+pivot_root . old
+umount -l /old
+export container=other
+exec /lib/systemd/systemd --system --show-status=0
+"#;
+
+/// A Debian at work.
+struct Booted {
+    _init: Process,
+    pid: String,
+}
+
+impl Booted {
+    fn start(root: &Path) -> Self {
+        // The test is in a process namespace of its own.
+        run(Command::new("mount").args(["-t", "proc", "proc", "/proc"]));
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork"])
+            .args(["--kill-child", "sh", "-ec", BOOT])
+            .arg(root);
+        let init = Process::spawn("systemd", &mut command);
+        let child = || {
+            let id = init.id().to_string();
+            let found = Command::new("pgrep").args(["-P", &id]).output().unwrap();
+            String::from_utf8(found.stdout).unwrap().trim().to_owned()
+        };
+        let pid = until("an init", || Some(child()).filter(|pid| !pid.is_empty()));
+        let booted = Self { _init: init, pid };
+        until("systemd is up", || {
+            let state = booted.output("systemctl is-system-running");
+            let state = String::from_utf8_lossy(&state.stdout).into_owned();
+            // Of its own units some may not work in namespaces.
+            ["running\n", "degraded\n"]
+                .contains(&state.as_str())
+                .then_some(())
+        });
+        booted
+    }
+
+    fn output(&self, script: &str) -> Output {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.pid, "--mount", "--pid", "--cgroup"])
+            .args([
+                "--ipc",
+                "--uts",
+                "--root",
+                "env",
+                "--chdir=/",
+                "sh",
+                "-ec",
+                script,
+            ])
+            .env("LC_ALL", "C.UTF-8");
+        command.output().unwrap()
+    }
+
+    /// Has its shell do this.
+    #[track_caller]
+    fn run(&self, script: &str) -> String {
+        succeeded(script, &self.output(script))
+    }
+}
+
+/// What `look` finds in the end: nobody says when.
+fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "not in time: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The first request starts the daemon in its sandbox, and it serves; so does the one after an upgrade.
+#[test]
+fn the_first_request_starts_the_tunnel() {
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let office = tickets::Office::open(dir.path());
+        for revision in ["1", "2"] {
+            let name = format!("/loopkdc-{revision}.deb");
+            root.put(&workshop.deb(revision), &name);
+        }
+        let booted = Booted::start(&root.path(""));
+        booted.run("dpkg -i /loopkdc-1.deb");
+        office.configure(&root);
+        booted.run("loopkdc krb5-conf --install");
+        let state = || booted.run("systemctl show --property=ActiveState --value loopkdc");
+        assert_eq!(state(), "inactive\n");
+
+        let log_in = format!("echo '{}' | kinit user@EXAMPLE.COM", tickets::TYPED);
+        booted.run(&log_in);
+        assert_eq!(state(), "active\n");
+        let status = booted.run("cat /proc/$(systemctl show -P MainPID loopkdc)/status");
+        for line in ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{line} in {status}");
+        }
+        assert!(!status.contains("Uid:\t0\t"), "{status}");
+        booted.run("systemctl reload loopkdc");
+        let shown = booted.run("loopkdc status");
+        assert!(shown.contains("from the service manager"), "{shown}");
+
+        booted.run("dpkg -i /loopkdc-2.deb");
+        booted.run(&log_in);
+        assert_eq!(state(), "active\n");
+        booted.run("dpkg -r loopkdc");
+        assert_eq!(state(), "inactive\n");
+    });
+}
