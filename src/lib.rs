@@ -42,8 +42,8 @@
 //! nobody but the network, with the daemon's own parts; [`advice`] has the words for a fault and what to do about it, for both.
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
-//! drain), [`check`], [`import`], [`krb5_conf`] (the reader of that file, and what it has to say), [`logging`], [`counters`], [`throttle`] (how much one client of the gateway may ask for) and
-//! [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no
+//! drain), [`check`], [`import`], [`krb5_conf`] (the reader of that file, and what it has to say), [`logging`], [`counters`],
+//! [`throttle`] (how much one client of the gateway may ask for) and [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no
 //! I/O and take the time as an argument.
 //!
 //! # The words
@@ -104,6 +104,8 @@
 //! * **The status is only written.** Who connects to its socket gets one document and the end of it; nothing is read, eight at a time,
 //!   five seconds each. It holds no principal, no secret and of a URL the origin alone, and what it holds gives a terminal no order,
 //!   whoever wrote it.
+//! * **The doctor sees what the daemon sees**: the same configuration, TLS and way of asking; it asks in nobody's name, tries no
+//!   password, and is done within the deadline and five seconds.
 //! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), between markers that say how to undo it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
