@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 11] = [
     "unset KRB5_CONFIG",
 ];
 /// What is to be done in krb5.conf (krb5.conf(5)).
-const IN_KRB5_CONF: [&str; 7] = [
+const IN_KRB5_CONF: [&str; 10] = [
     "request_timeout = ",
     "under [libdefaults]",
     "krb5.conf(5)",
@@ -27,6 +27,9 @@ const IN_KRB5_CONF: [&str; 7] = [
     "take the line out",
     "write the missing }",
     "take the * away",
+    "write into its first line",
+    "move the line to the top of the file",
+    "write the path from the root",
 ];
 
 /// Fails the test unless `hint` names a command or a key, and each command of this program that it names exists.

@@ -1,9 +1,14 @@
-//! Where krb5.conf sends the realm. What else of it is read, and what SSSD, Java and Heimdal make of it, the tests beside the
-//! code show.
+//! Where krb5.conf sends the realm, and what SSSD, Java and Heimdal make of it. All that there is to say of it, word by word, is
+//! in the tests beside the code.
+
+use std::fs;
+use std::path::Path;
 
 use loopkdc::doctor::Layer;
 
-use crate::scene::{REALM, Scene};
+use crate::newcomer::{as_installed, overlay};
+use crate::scene::{REALM, Scene, alone};
+use crate::support::netns::isolated;
 
 /// A stanza of the realm with these lines.
 fn stanza(lines: &str) -> String {
@@ -74,7 +79,7 @@ fn ways_that_lead_elsewhere() {
 #[test]
 fn a_file_that_is_not_there() {
     let scene = scene("");
-    std::fs::remove_file(scene.path("krb5.conf")).unwrap();
+    fs::remove_file(scene.path("krb5.conf")).unwrap();
     let found = scene.doctor_here(&[]);
     found.is_at_fault(
         Layer::Krb5Conf,
@@ -195,4 +200,116 @@ fn the_default_realm_is_looked_at_alone() {
     let default = "[libdefaults]\n default_realm = EXAMPLE.ORG\n";
     let scene = Scene::configured(&text).with_krb5_conf(default);
     assert_eq!(realms(scene), "EXAMPLE.ORG");
+}
+
+const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+const LOCATOR: &str = "/usr/lib/krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so";
+
+/// Runs `body` on a machine of its own as far as its files go.
+fn on_a_machine(body: impl FnOnce(Scene)) {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        as_installed(dir.path());
+        for folder in ["/usr/lib", "/var/lib"] {
+            overlay(dir.path(), folder);
+        }
+        let mut scene = scene("");
+        scene.reads_etc = true;
+        body(scene);
+    });
+}
+
+fn write(file: &str, text: &str) {
+    fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
+    fs::write(file, text).unwrap();
+}
+
+/// krb5.conf with this text, and a line that it earns.
+fn earns(scene: &Scene, text: &str, words: &str, advice: &str) {
+    write("/etc/krb5.conf", text);
+    let found = scene.doctor_here(&[]);
+    found.says(Layer::Krb5Conf, "warn", words, advice);
+}
+
+#[test]
+fn what_other_libraries_make_of_it() {
+    isolated(|| {
+        on_a_machine(|scene| {
+            let ours = stanza("kdc = 127.0.0.1");
+            let unclosed = ours.trim_end().trim_end_matches('}');
+            earns(
+                &scene,
+                unclosed,
+                "Java and Heimdal give the file up",
+                "the missing }",
+            );
+
+            write("/etc/krb5.conf", &ours);
+            let elsewhere = (
+                "JAVA_TOOL_OPTIONS",
+                "-Djava.security.krb5.conf=/opt/krb5.conf",
+            );
+            let found = scene.doctor_with(elsewhere);
+            found.says(
+                Layer::Krb5Conf,
+                "warn",
+                "Java does not read",
+                "include /etc/krb5.conf",
+            );
+
+            write(DROP_IN, &ours);
+            let behind = "[libdefaults]\nincludedir /etc/krb5.conf.d\n";
+            let advice = "move the line to the top of the file";
+            earns(&scene, behind, "stands behind the first section", advice);
+
+            fs::write(scene.path("own.conf"), &ours).unwrap();
+            let advice = "write the path from the root";
+            earns(&scene, "include own.conf\n", "is no absolute path", advice);
+
+            write("/usr/lib/libkrb5.so.26", "");
+            let first = "includedir /etc/krb5.conf.d\n";
+            let advice = "loopkdc krb5-conf --install --inline";
+            earns(&scene, first, "takes an include for a mistake", advice);
+        })
+    });
+}
+
+#[test]
+fn what_has_libkrb5_ask_elsewhere() {
+    isolated(|| {
+        on_a_machine(|scene| {
+            let ours = stanza("kdc = 127.0.0.1");
+            write(DROP_IN, &ours);
+            write("/etc/krb5.conf", "[libdefaults]\n");
+            let found = scene.doctor_here(&[]);
+            let words = "krb5.conf does not include it";
+            found.is_at_fault(Layer::Krb5Conf, words, "loopkdc krb5-conf --install");
+
+            write("/etc/krb5.conf", &ours);
+            write(LOCATOR, "");
+            write("/var/lib/sss/pubconf/kdcinfo.EXAMPLE.COM", "192.0.2.1\n");
+            let found = scene.doctor_here(&[]);
+            let words = "SSSD has libkrb5 ask 192.0.2.1";
+            found.is_at_fault(Layer::Krb5Conf, words, "krb5_use_kdcinfo = false");
+            fs::remove_file(LOCATOR).unwrap();
+
+            let twice = format!("[realms]*\n EXAMPLE.ORG = {{\n }}\n{ours}");
+            earns(&scene, &twice, "marked as final by a *", "take the * away");
+
+            let lines = "kdc = 127.0.0.1\nadmin_server = dc1.example.com";
+            let words = "dc1.example.com, which is its admin_server";
+            earns(&scene, &stanza(lines), words, "loopkdc krb5-conf --install");
+        })
+    });
+}
+
+#[test]
+fn one_address_of_localhost() {
+    let config = format!(
+        "[listen]\nkdc = [\"127.0.0.1:88\"]\n[realms.\"{REALM}\"]\nproxies = [\"https://127.0.0.1:9\"]\n"
+    );
+    let scene = Scene::configured(&config).with_krb5_conf(&stanza("kdc = localhost"));
+    let found = scene.doctor_here(&[]);
+    let words = "localhost means both 127.0.0.1 and ::1";
+    found.says(Layer::Krb5Conf, "warn", words, "name the address");
 }

@@ -60,22 +60,27 @@ fn hints_alone_lead_to_a_ticket_by_kdcproxy() {
 
 /// An /etc of this test's own, in which nobody has configured Kerberos.
 pub(crate) fn as_installed(dir: &Path) {
-    let tmpfs = dir.join("etc");
+    overlay(dir, "/etc");
+    fs::write("/etc/resolv.conf", format!("nameserver {NAME_SERVER}\n")).unwrap();
+    let _ = fs::remove_file("/etc/krb5.conf");
+    let _ = fs::remove_dir_all("/etc/krb5.conf.d");
+    let _ = fs::remove_dir_all("/etc/loopkdc");
+}
+
+/// What is written below `folder` from now on is gone with the test, whose mount namespace is its own.
+pub(crate) fn overlay(dir: &Path, folder: &str) {
+    let tmpfs = dir.join(folder.replace('/', "-"));
     fs::create_dir(&tmpfs).unwrap();
     run("mount", &["-t", "tmpfs", "tmpfs", tmpfs.to_str().unwrap()]);
     for name in ["upper", "work"] {
         fs::create_dir(tmpfs.join(name)).unwrap();
     }
-    let etc = tmpfs.display();
-    let options = format!("lowerdir=/etc,upperdir={etc}/upper,workdir={etc}/work");
+    let over = tmpfs.display();
+    let options = format!("lowerdir={folder},upperdir={over}/upper,workdir={over}/work");
     run(
         "mount",
-        &["-t", "overlay", "overlay", "-o", &options, "/etc"],
+        &["-t", "overlay", "overlay", "-o", &options, folder],
     );
-    fs::write("/etc/resolv.conf", format!("nameserver {NAME_SERVER}\n")).unwrap();
-    let _ = fs::remove_file("/etc/krb5.conf");
-    let _ = fs::remove_dir_all("/etc/krb5.conf.d");
-    let _ = fs::remove_dir_all("/etc/loopkdc");
 }
 
 fn run(program: &str, args: &[&str]) {
