@@ -1,7 +1,7 @@
 //! What TCP and TLS show.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use loopkdc::doctor::Layer;
 
@@ -35,6 +35,43 @@ async fn an_expired_certificate() {
     found.is_at_fault(Layer::Tls, "has expired", "timedatectl");
     let days = found.line("tls", "fault", "")["figure"]["days"].as_i64();
     assert!(days.unwrap() < -8000, "{days:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_valid_yet() {
+    let upstream = well().showing(Leaf::NotYet).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(Layer::Tls, "is not valid yet", "timedatectl");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_another_purpose() {
+    let upstream = well().showing(Leaf::Purpose).start();
+    let found = Scene::by(&upstream).diagnose();
+    found.is_at_fault(
+        Layer::Tls,
+        "its certificate is not believed",
+        "who runs it has to renew",
+    );
+}
+
+/// TLS 1.2, chosen by a server that was not offered it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_not_offered() {
+    // RFC 5246 7.4.1.3: a ServerHello without extensions.
+    let hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let head = [0x16, 3, 3, 0, length + 4, 2, 0, 0, length];
+    let answer = [&head[..], &hello].concat();
+    let address = answering_each(move |_| answer.clone());
+    let found = Scene::with(&[format!("https://{address}")], "min-tls = \"1.3\"")
+        .with_daemon()
+        .diagnose();
+    found.is_at_fault(
+        Layer::Tls,
+        "no version or cipher of TLS in common",
+        "lower min-tls",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,17 +180,25 @@ async fn a_handshake_that_nobody_answers() {
     found.says(Layer::Tls, "fault", "does not shake hands", "proxies");
 }
 
-/// An HTTP server on the port of HTTPS.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_tls_at_all() {
+/// A server that answers the first octets of each connection, and no more.
+fn answering_each(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+            let mut asked = [0; 4096];
+            let length = stream.read(&mut asked).unwrap_or(0);
+            let _ = stream.write_all(&answer(&asked[..length]));
         }
     });
+    address
+}
+
+/// An HTTP server on the port of HTTPS.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tls_at_all() {
+    let address =
+        answering_each(|_| b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec());
     let found = Scene::with(&[format!("https://{address}")], "")
         .with_daemon()
         .diagnose();

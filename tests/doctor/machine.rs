@@ -1,10 +1,14 @@
 //! This machine: the configuration, the ports, the daemon.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::thread;
 
 use loopkdc::doctor::Layer;
 use tokio::runtime::Runtime;
+use tokio::task::block_in_place;
 
 use crate::scene::{REALM, Scene, UNKNOWN, alone, answering};
 use crate::support::netns::isolated;
@@ -214,4 +218,103 @@ fn the_text_is_for_people() {
         .lines()
         .filter(|line| line.chars().count() > 80 && !line.contains('/'));
     assert_eq!(wide.count(), 0, "{text}");
+}
+
+/// The daemon reads its configuration anew, and says of it what it says.
+fn read_anew(scene: &Scene, text: &str, said: &str) {
+    fs::write(scene.config(), text).unwrap();
+    let daemon = scene.daemon();
+    daemon.signal("HUP");
+    daemon.wait_for(said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_goes_by_something_else() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let scene = Scene::by(&upstream);
+    let text = fs::read_to_string(scene.config()).unwrap();
+    read_anew(&scene, "[realm]\n", "the old configuration stays");
+    fs::write(scene.config(), &text).unwrap();
+    let found = scene.diagnose();
+    let words = "it goes by what the configuration said before it was broken";
+    found.says(Layer::Daemon, "warn", words, "loopkdc check");
+
+    let listen = text.replace("[listen]\n", "[listen]\nmax-in-flight = 7\n");
+    read_anew(&scene, &listen, "holds after a restart");
+    let found = scene.diagnose();
+    let words = "what [listen] says now holds after a restart";
+    found.says(Layer::Daemon, "warn", words, "systemctl restart loopkdc");
+
+    let other = scene.path("other.toml");
+    fs::write(&other, &listen).unwrap();
+    let args = ["--config".to_owned(), other.display().to_string()];
+    let found = block_in_place(|| scene.doctor(&args));
+    found.says(
+        Layer::Daemon,
+        "warn",
+        "it goes by ",
+        "loopkdc doctor --config",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_without_a_status() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let scene = Scene::with(&[upstream.url()], "").calling(&upstream);
+    let text = fs::read_to_string(scene.config()).unwrap();
+    let text = text.replace("[listen]\n", "[listen]\nstatus-socket = \"off\"\n");
+    fs::write(scene.config(), text).unwrap();
+    let found = scene.with_daemon().diagnose();
+    let words = "it runs, and has no status socket to tell more";
+    found.says(Layer::Daemon, "warn", words, "status-socket");
+}
+
+/// What the daemon says of itself, told by somebody else once it is gone, who listens where it did.
+fn in_the_place_of(scene: &mut Scene, version: &str) -> UnixListener {
+    let told = scene.command().args(["status", "--json"]).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let told = told.replace(
+        concat!("\"", env!("CARGO_PKG_VERSION"), "\""),
+        &format!("{version:?}"),
+    );
+    scene.stop_daemon();
+    let status = UnixListener::bind(scene.path("run/loopkdc/status.sock")).unwrap();
+    thread::spawn(move || {
+        for mut stream in status.incoming().map_while(Result::ok) {
+            let _ = stream.write_all(told.as_bytes());
+        }
+    });
+    UnixListener::bind(scene.path("kdc.sock")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_another() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let mut scene = Scene::by(&upstream);
+    let silent = in_the_place_of(&mut scene, "9.9.9");
+    let found = scene.diagnose();
+    found.says(
+        Layer::Daemon,
+        "warn",
+        "loopkdc 9.9.9 runs",
+        "type -a loopkdc",
+    );
+    let words = "it does not answer in time";
+    found.is_at_fault(Layer::Daemon, words, "systemctl reload loopkdc");
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_kdc() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let mut scene = Scene::by(&upstream);
+    let stranger = in_the_place_of(&mut scene, env!("CARGO_PKG_VERSION"));
+    thread::spawn(move || {
+        for mut stream in stranger.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"\0\0\0\x05hello");
+        }
+    });
+    let found = scene.diagnose();
+    found.is_at_fault(Layer::Daemon, "is no KDC", "sudo loopkdc doctor");
 }

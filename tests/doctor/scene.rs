@@ -152,6 +152,19 @@ impl Scene {
         self
     }
 
+    /// It runs.
+    pub fn daemon(&self) -> &Process {
+        self.daemon.as_ref().expect("a daemon")
+    }
+
+    /// It ends, and what it listened on is gone.
+    pub fn stop_daemon(&mut self) {
+        self.daemon = None;
+        for socket in ["run/loopkdc/status.sock", "kdc.sock"] {
+            let _ = fs::remove_file(self.path(socket));
+        }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
@@ -20,6 +21,9 @@ pub enum Leaf {
     Expired,
     /// Right for five more days.
     Soon,
+    NotYet,
+    /// For clients alone.
+    Purpose,
     Untrusted,
 }
 
@@ -52,6 +56,13 @@ pub fn signed(leaf: Leaf) -> (Certificate, KeyPair) {
     if leaf == Leaf::Expired {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
+    }
+    if leaf == Leaf::NotYet {
+        params.not_before = date_time_ymd(2190, 1, 1);
+        params.not_after = date_time_ymd(2191, 1, 1);
+    }
+    if leaf == Leaf::Purpose {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     }
     if leaf == Leaf::Soon {
         let then = SystemTime::now() + Duration::from_secs(5 * 86_400);
