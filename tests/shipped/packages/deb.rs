@@ -69,9 +69,8 @@ fn changed_and_upgraded(root: &Root) {
     root.run("loopkdc krb5-conf --install");
     assert!(root.has(DROP_IN));
     root.run(
-        "export DPKG_MAINTSCRIPT_PACKAGE=loopkdc
-         deb-systemd-helper disable loopkdc-kpasswd.socket
-         deb-systemd-helper enable loopkdc-gateway.service",
+        "systemctl disable loopkdc-kpasswd.socket
+         systemctl enable loopkdc-gateway.service",
     );
     root.run("dpkg -i /loopkdc-2.deb");
     assert!(root.run("dpkg-query -W loopkdc").ends_with("-2\n"));
