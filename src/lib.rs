@@ -106,6 +106,8 @@
 //!   whoever wrote it.
 //! * **The doctor sees what the daemon sees**: the same configuration, TLS and way of asking; it asks in nobody's name, tries no
 //!   password, and is done within the deadline and five seconds.
+//! * **An idle daemon loses nobody**: it ends only if the service manager holds all its sockets, takes nobody new before it has served
+//!   those who came, and stays for as long as it keeps an answer.
 //! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), between markers that say how to undo it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
