@@ -89,7 +89,14 @@ impl Booted {
     /// Has its shell do this.
     #[track_caller]
     fn run(&self, script: &str) -> String {
-        succeeded(script, &self.output(script))
+        let done = self.output(script);
+        if !done.status.success() {
+            let log = self.output(
+                "systemctl --no-pager status 'loopkdc*'; journalctl --no-pager --lines 100",
+            );
+            println!("{}", String::from_utf8_lossy(&log.stdout));
+        }
+        succeeded(script, &done)
     }
 }
 
