@@ -16,8 +16,8 @@ in the user's configuration directory for loopkdc, else in /etc/loopkdc. Or go
 without one:
   loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
 
-Exit codes: 0 done, 69 no daemon answers, 70 a bug, 77 no permission, 78 bad
-configuration or usage";
+Exit codes: 0 done, 10 to 22 what doctor found, 69 no daemon answers, 70 a bug,
+77 no permission, 78 bad configuration or usage";
 
 const STATUS_HELP: &str = "\
 The usual places: loopkdc/status.sock in $XDG_RUNTIME_DIR, then in /run. Another
@@ -85,7 +85,7 @@ pub struct RunArgs {
     /// Read this file, not the usual ones
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Serve REALM by the proxy at URL; may be repeated, in the order to try. Without --config no file is read
+    /// Serve REALM by the proxy at URL, or by those in DNS (REALM=discover); may be repeated, in the order to try. Without --config no file is read
     #[arg(long = "realm", value_name = "REALM=URL")]
     realms: Vec<String>,
     /// Trust these certificates (PEM) too, for the realms given by --realm

@@ -34,7 +34,7 @@ complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "doctor" -d 'Ask the
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "import" -d 'Make a configuration of a krb5.conf or of Windows\' list of proxies'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "krb5-conf" -d 'Print or install what krb5.conf has to say to send the realms here'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l config -d 'Read this file, not the usual ones' -r -F
-complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve REALM by the proxy at URL; may be repeated, in the order to try. Without --config no file is read' -r
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve REALM by the proxy at URL, or by those in DNS (REALM=discover); may be repeated, in the order to try. Without --config no file is read' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l ca -d 'Trust these certificates (PEM) too, for the realms given by --realm' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kdc -d 'Offer the KDC service here, not at 127.0.0.1:88 and [::1]:88; may be repeated' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kpasswd -d 'Offer the password-change service here, not at port 464; may be repeated' -r

@@ -108,6 +108,19 @@ fn not_an_address(text: &str, port: u16) -> Broken {
     }
 }
 
+/// None: it stays. A service manager gives up what starts again and again: five times in ten seconds, by default.
+fn exit_when_idle(written: Option<&Spanned<Whole>>) -> Result<Option<Duration>, Broken> {
+    const NAME: &str = "exit-when-idle-seconds";
+    let long = seconds(written, NAME, 0..=86400, 0)?;
+    match (long.as_secs(), written) {
+        (0, _) => Ok(None),
+        (1..10, Some(written)) => Err(Broken::new(format!("{NAME} is 0, or 10 and more"))
+            .at(written.span())
+            .hint("0 has it stay; any local user can start it as often as it ends")),
+        _ => Ok(Some(long)),
+    }
+}
+
 impl Listen {
     /// `kdc` and `kpasswd`: what the command line says instead of the file, unless empty.
     pub(super) fn build(
@@ -148,13 +161,7 @@ impl Listen {
                 1..=65536,
                 512,
             )?,
-            exit_when_idle: Some(seconds(
-                table.exit_when_idle_seconds.as_ref(),
-                "exit-when-idle-seconds",
-                0..=86400,
-                0,
-            )?)
-            .filter(|long| !long.is_zero()),
+            exit_when_idle: exit_when_idle(table.exit_when_idle_seconds.as_ref())?,
             unix_mode: mode(table.unix_mode.as_ref(), "unix-mode", 0o666)?,
             status_socket: match &table.status_socket {
                 Some(written) => taken.status_socket(written)?,

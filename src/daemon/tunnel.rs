@@ -20,7 +20,7 @@ use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::config::{Config, Listen, Sources};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::listen::{self, Activity, Inherited, Limits, Listener, Served};
+use crate::listen::{self, Activity, Endpoint, Inherited, Limits, Listener, Served};
 use crate::upstream::tls;
 use crate::wire::Service;
 use directory::Directory;
@@ -91,6 +91,7 @@ pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>,
         (Service::Kpasswd, &listen.kpasswd),
     ] {
         if listeners.iter().any(|listener| listener.service == service) {
+            warn_of_unheld(&listeners, service, endpoints);
             continue;
         }
         for endpoint in endpoints {
@@ -98,6 +99,21 @@ pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>,
         }
     }
     Ok(listeners)
+}
+
+/// Where the service manager's sockets serve, addresses of the configuration that are none of theirs are nobody's.
+fn warn_of_unheld(listeners: &[Listener], service: Service, endpoints: &[Endpoint]) {
+    let of_service = listeners.iter().filter(|held| held.service == service);
+    let held: Vec<_> = of_service.map(Listener::address).collect();
+    let is_unheld = |endpoint: &&Endpoint| !held.contains(&endpoint.to_string());
+    let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
+    let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
+    if !unheld.is_empty() {
+        tracing::warn!(
+            addresses = unheld.join(","),
+            "[listen] names addresses that the service manager has not opened, and its sockets serve alone: systemctl edit loopkdc.socket"
+        );
+    }
 }
 
 /// A relay at work: sockets, tasks and what stops them.

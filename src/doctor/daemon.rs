@@ -28,6 +28,11 @@ fn unheard(silence: &Silence, ports: &Ports) -> Line {
         (Silence::NoDaemon(_), None) if ports.is_activated => {
             Line::ok(Layer::Daemon, "it starts when the first client comes")
         }
+        (Silence::NoDaemon(_), None) if ports.is_hidden => Line::warn(
+            Layer::Daemon,
+            "nothing is heard of loopkdc; systemd may hold its ports until the first client comes",
+            "run as root to see: sudo loopkdc doctor; or: systemctl status loopkdc.socket",
+        ),
         (Silence::NoDaemon(_), None) if ports.ours.is_empty() => {
             Line::fault(Layer::Daemon, "loopkdc does not run", start())
         }

@@ -23,6 +23,8 @@ pub(super) struct Ports {
     pub(super) process: Option<u32>,
     /// The service manager listens in its place.
     pub(super) is_activated: bool,
+    /// Somebody listens of whom only root is told more.
+    pub(super) is_hidden: bool,
 }
 
 /// Who listens at one address.
@@ -51,7 +53,10 @@ pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&Report>) -> P
                 ports.ours.push(endpoint.clone());
             }
             Whose::Others(who) => ports.lines.push(taken(endpoint, &who, file)),
-            Whose::Unknown(user) => ports.lines.push(hidden(endpoint, user)),
+            Whose::Unknown(user) => {
+                ports.is_hidden = true;
+                ports.lines.push(hidden(endpoint, user));
+            }
         }
     }
     let goes_by = daemon.and_then(|report| report.configuration.file.as_ref());
@@ -79,7 +84,7 @@ fn unheld(free: &[String], runs: bool, file: &str) -> Option<Line> {
             Layer::Ports,
             format!("{list}: nobody listens, though loopkdc runs"),
             format!(
-                "what [listen] in {file} says holds after a restart: systemctl restart loopkdc"
+                "what [listen] in {file} says holds after a restart: systemctl restart loopkdc; and only where no socket unit opens the ports: systemctl cat loopkdc.socket"
             ),
         ),
         false => Line::ok(Layer::Ports, format!("{list}: free")),
@@ -92,7 +97,7 @@ fn taken(endpoint: &Endpoint, who: &str, file: &str) -> Line {
         Layer::Ports,
         format!("{endpoint} is taken by {who}"),
         format!(
-            "stop that program; or choose another port in [listen] of {file}, and tell the clients: loopkdc krb5-conf --install"
+            "stop that program; or choose another port: systemctl edit loopkdc.socket, where it opens the ports, and [listen] of {file}; then: loopkdc krb5-conf --install"
         ),
     )
 }

@@ -186,6 +186,11 @@ fn refused(refused: &Refused) -> Line {
         .filter(Origin::is_tuple)
         .map(|origin| origin.ascii_serialization());
     let name = printable(origin.as_deref().unwrap_or(name), 80);
-    let hint = "it is not asked; discover-ports and discover-networks say what is allowed";
+    let hint = match name.starts_with("http://") {
+        true => {
+            "it is not asked: who runs the zone has to name an https:// URL; allow-plaintext is for tests"
+        }
+        false => "it is not asked; discover-ports and discover-networks say what is allowed",
+    };
     Line::warn(Layer::Names, format!("DNS names {name}: {why}"), hint)
 }

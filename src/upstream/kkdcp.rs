@@ -313,7 +313,7 @@ impl KdcProxy {
             };
         }
         if let Some(credential) =
-            refusal::wants_certificate(error, &self.asked, self.has_certificate)
+            refusal::wants_certificate(error, &self.asked, self.has_certificate, is_withdrawn)
         {
             return Fault::Wants(credential);
         }

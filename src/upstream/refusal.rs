@@ -159,16 +159,20 @@ fn barred(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
     Some(Unsent::Barred { by, bar, why })
 }
 
-/// Whether a handshake ended, or a fresh connection after it, for want of a certificate: no request is read before.
+/// Whether a handshake ended, or a fresh connection after it, for want of a certificate: no request is read before. Of one
+/// whose octets may have left, only an alert of somebody who has served nobody says so.
 pub(super) fn wants_certificate(
     error: &reqwest::Error,
     asked: &Asked,
     has_one: bool,
+    is_withdrawn: bool,
 ) -> Option<Credential> {
     let is_it = match is_about_certificate(error) {
-        Some(is_about_certificate) => asked.was() && is_about_certificate,
+        Some(is_about_certificate) => {
+            is_about_certificate && (asked.in_earnest() || asked.was() && is_withdrawn)
+        }
         // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
-        None => asked.in_earnest() && (is_ended(error) || is_unheard(error)),
+        None => is_withdrawn && asked.in_earnest() && (is_ended(error) || is_unheard(error)),
     };
     is_it.then(|| certificate(has_one))
 }

@@ -156,6 +156,12 @@ fn ports_of_someone_else() {
             "127.0.0.1:88 is someone's, a process of user 0",
             "sudo loopkdc doctor",
         );
+        found.says(
+            Layer::Daemon,
+            "warn",
+            "systemd may hold its ports until the first client comes",
+            "systemctl status loopkdc.socket",
+        );
     });
 }
 

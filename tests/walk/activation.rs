@@ -195,7 +195,7 @@ async fn a_crash_loses_what_was_in_flight_and_nothing_else() {
 async fn a_daemon_that_nobody_asks_ends_and_the_next_one_serves() {
     let upstream = Plan::granting().start();
     let sockets = Sockets::open();
-    let idle = || Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 1");
+    let idle = || Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 10");
     let mut first = sockets.start(idle());
     let silent = first.tcp(Service::Kdc).await;
     assert!(silent.is_open(), "whoever is connected may still ask");
@@ -215,7 +215,7 @@ async fn a_daemon_that_nobody_asks_ends_and_the_next_one_serves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_with_sockets_of_its_own_stays() {
     let upstream = Plan::granting().start();
-    let relay = Daemon::start(Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 1"));
+    let relay = Daemon::start(Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 10"));
     relay
         .process
         .wait_for("exit-when-idle-seconds has no effect");

@@ -119,6 +119,9 @@ async fn inherited_sockets_serve_instead_of_those_in_the_file() {
         Setup::by(&[&upstream]),
     );
     assert_eq!(relay.addresses(Service::Kdc), [address]);
+    relay
+        .process
+        .wait_for("names addresses that the service manager has not opened");
     for kind in Kind::ALL {
         for transport in Transport::BOTH {
             let answer = relay.ask(transport, &kind.request(REALM)).await;

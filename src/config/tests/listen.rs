@@ -101,6 +101,13 @@ loopkdc: error: f.toml:2:24: idle-timeout-seconds goes from 1 to 3600, -1 is out
 2 | idle-timeout-seconds = -1
   |                        ^^
 "#;
+    idle_for_no_time: "[listen]\nexit-when-idle-seconds = 9\n" => r#"
+loopkdc: error: f.toml:2:26: exit-when-idle-seconds is 0, or 10 and more
+  |
+2 | exit-when-idle-seconds = 9
+  |                          ^
+loopkdc: hint: 0 has it stay; any local user can start it as often as it ends
+"#;
     idle_for_longer_than_a_day: "[listen]\nexit-when-idle-seconds = 86401\n" => r#"
 loopkdc: error: f.toml:2:26: exit-when-idle-seconds goes from 0 to 86400, 86401 is outside
   |
