@@ -122,7 +122,7 @@ fn what_dns_names_and_nobody_is_asked_at() {
             Layer::Names,
             "warn",
             "DNS names http://plain.example.com",
-            "discover-networks",
+            "an https:// URL",
         );
         found.is_at_fault(Layer::Names, "is refused: ", "discover-networks");
     });
