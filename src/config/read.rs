@@ -35,7 +35,32 @@ pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     }
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Unreadable {
+/// The whole of a regular file, unless it has more than `most` octets: what others can name must not be a pipe that nobody
+/// writes to.
+///
+/// # Errors
+/// It can't be opened or read, is another kind of file, or is too long.
+pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.read(true).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut octets = Vec::new();
+    let length = file.take(most + 1).read_to_end(&mut octets)?;
+    match length as u64 <= most {
+        true => Ok(octets),
+        false => Err(ErrorKind::FileTooLarge.into()),
+    }
+}
+
+/// Why reading `path` failed.
+pub(crate) fn unreadable(path: &Path, error: io::Error) -> Unreadable {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Unreadable::Missing,
         ErrorKind::PermissionDenied => Unreadable::Denied {

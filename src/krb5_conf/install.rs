@@ -6,8 +6,10 @@ use std::path::Path;
 
 use super::block::{self, Content, Origin, Split, Spot};
 use super::drop_in::DropIn;
+use super::machine::MAX_FILE;
 use super::places::{Current, Installed, Places, foreign};
 use super::plan::Plan;
+use crate::config::read;
 use crate::failure::{Exit, Failure};
 
 /// The command, for hints.
@@ -232,7 +234,7 @@ fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin,
     let name = places.file().display().to_string();
     let mut backup = format!("{name}.before-loopkdc");
     for number in 1_u32.. {
-        match fs::read(&backup) {
+        match read::regular(Path::new(&backup), MAX_FILE) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let done = format!("kept {name} as it was in {backup}");
                 plan.write(Path::new(&backup), octets.clone(), current.like(), done);
@@ -245,12 +247,25 @@ fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin,
     origin.backup = Some(backup);
 }
 
+/// Whether `path` is one that a copy of krb5.conf is kept at.
+fn is_backup(path: &str, places: &Places) -> bool {
+    let first = format!("{}.before-loopkdc", places.file().display());
+    path.strip_prefix(&first).is_some_and(|rest| {
+        let number = rest.strip_prefix('.');
+        rest.is_empty() || number.is_some_and(|number| number.parse::<u32>().is_ok())
+    })
+}
+
 /// A copy of what the file is again is of no more use.
 fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan) {
     let Some(backup) = &origin.backup else {
         return;
     };
-    match fs::read(backup) {
+    // The file says where; root removes nothing else for it.
+    if !is_backup(backup, places) {
+        return;
+    }
+    match read::regular(Path::new(backup), MAX_FILE) {
         Ok(kept) if kept == rest => plan.remove(
             Path::new(backup),
             format!("removed {backup}, as that is what krb5.conf is again"),

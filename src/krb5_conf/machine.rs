@@ -27,8 +27,8 @@ impl Host for Machine {
 impl Files for Machine {
     fn text(&mut self, path: &str) -> Result<String, String> {
         let path = Path::new(path);
-        let octets = read::at_most(path, MAX_FILE).map_err(|error| {
-            error
+        let octets = read::regular(path, MAX_FILE).map_err(|error| {
+            read::unreadable(path, error)
                 .broken("the file", path)
                 .into_failure(None)
                 .message()

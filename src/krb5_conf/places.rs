@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, Split};
 use super::drop_in::MARK;
-use super::machine::Machine;
+use super::machine::{MAX_FILE, Machine};
 use super::plan;
 use super::profile;
+use crate::config::read;
 use crate::failure::{Exit, Failure};
 
 /// Where things are.
@@ -81,7 +82,8 @@ impl Current {
             }
             Err(error) => return Err(unreadable(path, &error, command)),
         };
-        let octets = fs::read(&target).map_err(|error| unreadable(path, &error, command))?;
+        let octets = read::regular(&target, MAX_FILE);
+        let octets = octets.map_err(|error| unreadable(path, &error, command))?;
         Ok(Self {
             target,
             octets: Some(octets),
@@ -117,7 +119,7 @@ pub(super) enum Installed {
 impl Installed {
     pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
         let path = places.drop_in();
-        match fs::read(&path) {
+        match read::regular(&path, MAX_FILE) {
             Ok(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(octets)),
             Ok(_) => Ok(Self::Foreign),
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {

@@ -354,6 +354,14 @@ impl<'a> Reader<'a> {
     }
 
     fn include_directory(&mut self, path: &str, state: &State) {
+        let Some(left) = self.files_left.checked_sub(1) else {
+            let why = format!(
+                "includedir {}: more than {MAX_FILES} files are included",
+                path.escape_debug()
+            );
+            return self.fault(state, why);
+        };
+        self.files_left = left;
         match self.files.names(path) {
             Ok(mut names) => {
                 names.sort_unstable();

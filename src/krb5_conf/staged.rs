@@ -102,7 +102,7 @@ fn furnish(file: &File, like: Option<&Path>) -> io::Result<()> {
     }
     attributes(file, like);
     // Last, as a change of owner takes some of the bits away.
-    file.set_permissions(fs::Permissions::from_mode(metadata.mode() & 0o7777))
+    file.set_permissions(fs::Permissions::from_mode(metadata.mode() & 0o777))
 }
 
 #[cfg(not(unix))]
@@ -125,7 +125,7 @@ fn attributes(file: &File, like: &Path) {
     let names = names.get(..length).unwrap_or_default();
     for name in names
         .split(|octet| *octet == 0)
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && *name != b"security.capability")
     {
         let mut value = vec![0; 64 * 1024];
         let Ok(length) = getxattr(like, name, value.as_mut_slice()) else {

@@ -368,3 +368,48 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
     assert!(etc.of(REALM, false).is_err());
     assert_eq!(etc.all(), before);
 }
+
+/// Nobody writes to them: to open one would take for ever.
+#[test]
+fn a_pipe_is_no_file() {
+    let etc = Etc::with(None);
+    let pipe = etc.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    symlink(&pipe, etc.file()).unwrap();
+    let failure = etc.of(REALM, false).unwrap_err();
+    assert!(failure.message().contains("no regular file"), "{failure}");
+
+    fs::remove_file(etc.file()).unwrap();
+    fs::write(etc.file(), format!("include {}\n", pipe.display())).unwrap();
+    etc.install(false);
+}
+
+#[test]
+fn nothing_but_a_copy_of_the_file_is_removed() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    etc.install(false);
+    let other = etc.path("other");
+    fs::write(&other, "[libdefaults]\n").unwrap();
+    let text = fs::read_to_string(etc.file()).unwrap();
+    let backup = etc.path("krb5.conf.before-loopkdc").display().to_string();
+    assert!(text.contains(&backup), "{text}");
+    fs::write(
+        etc.file(),
+        text.replace(&backup, &other.display().to_string()),
+    )
+    .unwrap();
+    etc.remove();
+    assert!(other.exists());
+    assert!(Path::new(&backup).exists());
+}
+
+#[test]
+fn a_copy_has_no_bits_that_run_it_as_another() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    fs::set_permissions(etc.file(), fs::Permissions::from_mode(0o4755)).unwrap();
+    etc.install(false);
+    let mode = |name| fs::metadata(etc.path(name)).unwrap().mode() & 0o7777;
+    assert_eq!(mode("krb5.conf.before-loopkdc"), 0o755);
+    assert_eq!(mode("krb5.conf"), 0o755);
+}
