@@ -338,6 +338,7 @@ impl Diagnosis {
         hints::can_be_followed(hint);
         table::write(
             layer,
+            verdict,
             &self.usual(line["what"].as_str().unwrap()),
             &self.usual(hint),
         );

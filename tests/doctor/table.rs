@@ -12,7 +12,7 @@ const PROSE: &str = "packaging/man/prose/loopkdc-doctor.8";
 const MARKS: [&str; 2] = [".\\\" lines: begin\n", ".\\\" lines: end\n"];
 
 /// The test that runs here has seen this line.
-pub(crate) fn write(layer: Layer, what: &str, hint: &str) {
+pub(crate) fn write(layer: Layer, verdict: &str, what: &str, hint: &str) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let inside = std::env::var("LOOPKDC_TEST_INSIDE").ok();
     let test = inside.or_else(|| std::thread::current().name().map(ToOwned::to_owned));
@@ -21,8 +21,13 @@ pub(crate) fn write(layer: Layer, what: &str, hint: &str) {
         .replace("::", ".");
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     fs::create_dir_all(rows()).unwrap();
+    // As a terminal shows them.
+    let verdict = match verdict {
+        "fault" => "FAULT",
+        other => other,
+    };
     let row = format!(
-        "{:02}\n.TP\n{}\n{}\n",
+        "{:02}\n.TP\n\\fB{verdict}\\fR {}\n{}\n",
         layer.exit_code(),
         roff(&any_process(what)),
         roff(hint)
