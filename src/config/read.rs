@@ -25,13 +25,16 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
 
 /// The whole file, unless it has more than `most` octets.
 pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+    let read = File::open(path).and_then(|file| capped(file, most));
+    read.map_err(|error| unreadable(path, error))
+}
+
+fn capped(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
-    let opened = File::open(path);
-    let read = opened.and_then(|file| file.take(most + 1).read_to_end(&mut octets));
-    match read {
-        Ok(length) if length as u64 <= most => Ok(octets),
-        Ok(_) => Err(Unreadable::Other(ErrorKind::FileTooLarge.into())),
-        Err(error) => Err(unreadable(path, error)),
+    let length = file.take(most + 1).read_to_end(&mut octets)?;
+    match length as u64 <= most {
+        true => Ok(octets),
+        false => Err(ErrorKind::FileTooLarge.into()),
     }
 }
 
@@ -51,12 +54,7 @@ pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let mut octets = Vec::new();
-    let length = file.take(most + 1).read_to_end(&mut octets)?;
-    match length as u64 <= most {
-        true => Ok(octets),
-        false => Err(ErrorKind::FileTooLarge.into()),
-    }
+    capped(file, most)
 }
 
 /// Why reading `path` failed.
