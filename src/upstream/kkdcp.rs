@@ -321,10 +321,6 @@ impl KdcProxy {
             lease.found_nobody();
         }
         match (is_withdrawn, self.has_certificate) {
-            // Who asks for a certificate and has served nobody yet takes no request on this connection.
-            (true, has_one) if !error.is_connect() && self.asked.in_earnest() => {
-                Fault::Wants(refusal::certificate(has_one))
-            }
             (true, _) => Fault::NotSent(refusal::unsent(error, &self.via)),
             (false, false) if self.asked.in_earnest() => Fault::Uncertified,
             (false, _) => Fault::Unanswered,

@@ -172,30 +172,16 @@ pub(super) fn wants_certificate(
             is_about_certificate && (asked.in_earnest() || asked.was() && is_withdrawn)
         }
         // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
-        None => is_withdrawn && asked.in_earnest() && (is_ended(error) || is_unheard(error)),
+        None => is_withdrawn && asked.in_earnest() && (!error.is_connect() || is_ended(error)),
     };
-    is_it.then(|| certificate(has_one))
-}
-
-/// The certificate that is wanted of somebody who has one, or none.
-pub(super) fn certificate(has_one: bool) -> Credential {
-    match has_one {
+    is_it.then_some(match has_one {
         true => Credential::OtherCertificate,
         false => Credential::Certificate,
-    }
-}
-
-/// Whether a connection ended after its handshake and before a request was given to it.
-fn is_unheard(error: &reqwest::Error) -> bool {
-    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>());
-    causes.any(hyper::Error::is_canceled)
+    })
 }
 
 /// Whether the other side ended a handshake without a word.
 fn is_ended(error: &reqwest::Error) -> bool {
-    if !error.is_connect() {
-        return false;
-    }
     let last = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     last.last().is_some_and(|error| {
         matches!(
