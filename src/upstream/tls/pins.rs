@@ -97,23 +97,18 @@ impl Pinned {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> bool {
-        let Ok(leaf) = EndEntityCert::try_from(leaf) else {
-            return false;
-        };
         let in_path = |path: &VerifiedPath<'_>| match self.has_pin(path) {
             true => Ok(()),
             false => Err(webpki::Error::UnknownIssuer),
         };
-        let path = leaf.verify_for_usage(
-            self.provider.signature_verification_algorithms.all,
-            &self.roots.roots,
+        vouches(
+            &self.provider,
+            &self.roots,
+            leaf,
             intermediates,
             now,
-            KeyUsage::server_auth(),
-            None,
-            Some(&in_path),
-        );
-        path.is_ok()
+            &in_path,
+        )
     }
 
     fn has_pin(&self, path: &VerifiedPath<'_>) -> bool {
@@ -125,6 +120,30 @@ impl Pinned {
         let mut keys = std::iter::once(leaf).chain(between).chain([root]);
         keys.any(|key| self.pins.contains(&key))
     }
+}
+
+/// Whether a chain from the roots vouches for the leaf that `takes` takes.
+pub(super) fn vouches(
+    provider: &CryptoProvider,
+    roots: &RootCertStore,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    takes: &dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>,
+) -> bool {
+    let Ok(leaf) = EndEntityCert::try_from(leaf) else {
+        return false;
+    };
+    let path = leaf.verify_for_usage(
+        provider.signature_verification_algorithms.all,
+        &roots.roots,
+        intermediates,
+        now,
+        KeyUsage::server_auth(),
+        None,
+        Some(takes),
+    );
+    path.is_ok()
 }
 
 /// A trust anchor's SubjectPublicKeyInfo, of which it has the content alone.

@@ -9,10 +9,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::VerifiedPath;
 
 use super::asked::Asked;
-use super::pins::Pinned;
+use super::pins::{Pinned, vouches};
 use super::{ClientTls, SystemRoots};
 use crate::certificate;
 use crate::upstream::out::Out;
@@ -117,23 +117,13 @@ impl Witnessed {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Option<String> {
-        let leaf = EndEntityCert::try_from(leaf).ok()?;
         let root = Mutex::new(None);
         let name = |path: &VerifiedPath<'_>| {
             *lock(&root) = certificate::called(&path.anchor().subject);
             Ok(())
         };
-        let path = leaf.verify_for_usage(
-            self.provider.signature_verification_algorithms.all,
-            &self.roots.roots,
-            intermediates,
-            now,
-            KeyUsage::server_auth(),
-            None,
-            Some(&name),
-        );
-        path.ok()?;
-        lock(&root).take()
+        let is_vouched = vouches(&self.provider, &self.roots, leaf, intermediates, now, &name);
+        is_vouched.then(|| lock(&root).take())?
     }
 }
 
