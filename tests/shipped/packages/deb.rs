@@ -62,6 +62,28 @@ fn what_was_changed_is_kept_and_a_purge_leaves_nothing() {
     });
 }
 
+/// As configuration management does it, which may come before the package and can't be asked.
+#[test]
+fn a_configuration_that_was_there_first_is_kept() {
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        let first =
+            "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://kdcproxy.example.com/KdcProxy\"]\n";
+        root.run("mkdir /etc/loopkdc");
+        fs::write(root.path(CONFIGURATION), first).unwrap();
+        root.run(
+            "export DEBIAN_FRONTEND=noninteractive
+             apt-get install -y --no-download -o Dpkg::Options::=--force-confold /loopkdc.deb",
+        );
+        assert_eq!(root.read(CONFIGURATION), first);
+        assert!(root.run("loopkdc check").contains("realm EXAMPLE.COM"));
+        assert!(root.has(&format!("{CONFIGURATION}.dpkg-dist")));
+    });
+}
+
 /// An upgrade keeps the configuration as it was edited, and what was disabled or enabled.
 fn changed_and_upgraded(root: &Root) {
     let edited = configured(&root.read(CONFIGURATION));

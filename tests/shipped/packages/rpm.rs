@@ -63,3 +63,17 @@ fn what_was_changed_is_kept() {
         assert_eq!(root.read(&format!("{CONFIGURATION}.rpmsave")), edited);
     });
 }
+
+#[test]
+fn a_configuration_that_was_there_first_is_kept() {
+    isolated(|| {
+        let workshop = Workshop::with(Path::new(STAND_IN));
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        fs::create_dir(root.path("/etc/loopkdc")).unwrap();
+        fs::write(root.path(CONFIGURATION), "# first\n").unwrap();
+        rpm(&root, &["-i"], &workshop.rpm("1"));
+        assert_eq!(root.read(CONFIGURATION), "# first\n");
+        assert!(root.has(&format!("{CONFIGURATION}.rpmnew")));
+    });
+}
