@@ -76,7 +76,7 @@ fn a_configuration_that_was_there_first_is_kept() {
         fs::write(root.path(CONFIGURATION), first).unwrap();
         root.run(
             "export DEBIAN_FRONTEND=noninteractive
-             apt-get install -y --no-download -o Dpkg::Options::=--force-confold /loopkdc.deb",
+             apt-get install -y -o Dpkg::Options::=--force-confold /loopkdc.deb",
         );
         assert_eq!(root.read(CONFIGURATION), first);
         assert!(root.run("loopkdc check").contains("realm EXAMPLE.COM"));
