@@ -6,29 +6,31 @@
 
 mod attempts;
 mod finder;
+mod leader;
 mod recent;
+mod routing;
 mod view;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::attempts::{Attempts, Request};
+use self::leader::Leader;
 use self::recent::Recent;
-use crate::answer::{Answer, Answered, Cause, OnFailure, Source, Verdict};
+use crate::answer::{Answered, Cause, Source, Verdict};
 use crate::counters::Counters;
-use crate::logging::{Lines, Quoted};
-use crate::lookaside::{Asked, Lead, Lookaside};
+use crate::logging::Lines;
+use crate::lookaside::{Asked, Lookaside};
 use crate::network::{Clocks, Sleep};
-use crate::route::{Change, Routes, UpstreamId, Wanted};
-use crate::upstream::Upstream;
+use crate::route::UpstreamId;
 use crate::wire::{KerberosMessage, Realm};
 
 pub use self::finder::Finder;
 pub use self::recent::{Ended, Moments, Outcome};
+pub use self::routing::Routing;
 pub use self::view::View;
 
 /// Where a request came from and when.
@@ -53,82 +55,6 @@ impl Arrival {
             udp_peer: None,
             transport,
             primary: false,
-        }
-    }
-}
-
-/// The realms' routes and the upstreams that they lead to; replaced as a whole when the configuration is read anew.
-#[derive(Debug)]
-pub struct Routing {
-    routes: Mutex<Routes>,
-    upstreams: Vec<Arc<Upstream>>,
-    on_failure: OnFailure,
-    finder: Option<Arc<dyn Finder>>,
-}
-
-impl Routing {
-    /// `routes` speaks of `upstreams` by their place; `on_failure` is for realms that have no route.
-    #[must_use]
-    pub fn new(routes: Routes, upstreams: Vec<Arc<Upstream>>, on_failure: OnFailure) -> Self {
-        Self {
-            routes: Mutex::new(routes),
-            upstreams,
-            on_failure,
-            finder: None,
-        }
-    }
-
-    /// The same, with somebody who looks up what is to be looked up.
-    #[must_use]
-    pub fn found_by(self, finder: Arc<dyn Finder>) -> Self {
-        let finder = Some(finder);
-        Self { finder, ..self }
-    }
-
-    fn routes(&self) -> MutexGuard<'_, Routes> {
-        lock(&self.routes)
-    }
-
-    fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(id.0)
-    }
-
-    /// Forgets what was seen of upstreams, and the connections to them.
-    fn forget(&self) {
-        self.routes().forget(now());
-        self.upstreams.iter().for_each(|upstream| upstream.forget());
-        if let Some(finder) = &self.finder {
-            finder.expire();
-        }
-    }
-
-    /// Takes over what `before` knows of the upstreams that both have.
-    fn inherit(&self, before: &Self) {
-        let place = |id: UpstreamId| {
-            let same = before.upstream(id)?;
-            let mut here = self.upstreams.iter();
-            here.position(|here| Arc::ptr_eq(here, same))
-                .map(UpstreamId)
-        };
-        self.routes().inherit(&mut before.routes(), place);
-    }
-
-    fn source(&self, id: Option<UpstreamId>) -> Source {
-        let upstream = id.and_then(|id| self.upstream(id));
-        upstream.map_or(Source::Nobody, |upstream| {
-            Source::Upstream(upstream.name().into())
-        })
-    }
-
-    /// Tells a change of health in the log, once.
-    fn tell(&self, id: UpstreamId, change: Option<Change>) {
-        let Some(upstream) = self.upstream(id).map(|upstream| upstream.name()) else {
-            return;
-        };
-        match change {
-            Some(Change::Ill(fault)) => tracing::info!(upstream, %fault, "upstream ill"),
-            Some(Change::Well) => tracing::info!(upstream, "upstream well again"),
-            None => {}
         }
     }
 }
@@ -342,135 +268,6 @@ impl Exchange {
             *all &= !routes.is_ill(UpstreamId(place));
         }
         upstreams
-    }
-}
-
-impl Routing {
-    /// A verdict on a message that no attempt was made for, told as its realm wants it.
-    fn verdict(&self, message: &KerberosMessage, cause: Cause, may_have_been_sent: bool) -> Answer {
-        let routes = self.routes();
-        let terms = routes.terms(message.realm());
-        Answer::Verdict(Verdict {
-            cause,
-            may_have_been_sent,
-            on_failure: terms.map_or(self.on_failure, |terms| terms.on_failure),
-            realm: message.realm().clone(),
-        })
-    }
-}
-
-/// The task that leads one exchange.
-struct Leader {
-    exchange: Arc<Exchange>,
-    message: KerberosMessage,
-    arrival: Arrival,
-    lead: Lead,
-    answered: watch::Sender<Option<Answered>>,
-}
-
-impl Leader {
-    async fn run(self) {
-        let networks = self.exchange.networks.subscribe();
-        let routing = self.exchange.routing_for(&self.message, self.arrival).await;
-        let counters = &self.exchange.counters;
-        let wanted = Wanted {
-            service: self.message.service(),
-            primary: self.arrival.primary,
-        };
-        let realm = self.message.realm();
-        let candidates = routing.routes().candidates(realm, wanted, now());
-        let candidates = match candidates {
-            Ok(candidates) => candidates,
-            Err(none) => {
-                counters.no_upstream.add();
-                return self.turn_away(&routing, Cause::from(none));
-            }
-        };
-        let deadline = self.arrival.at + candidates.terms.deadline;
-        let permit =
-            tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            counters.overloaded.add();
-            return self.turn_away(&routing, Cause::Overloaded);
-        };
-        let request = Request {
-            message: &self.message,
-            deadline,
-        };
-        let attempts = Attempts::new(&routing, counters, networks, candidates, request);
-        let end = attempts
-            .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
-            .await;
-        let source = routing.source(end.upstream);
-        let outcome = match (&end.answer, end.fault) {
-            (_, Some(fault)) => Outcome::Failed(fault),
-            (Some(Answer::Reply(reply)), None) => Outcome::Replied(reply.error_code()),
-            (_, None) => Outcome::Unanswered,
-        };
-        self.tell(&source, outcome);
-        if let Some(answer) = end.answer {
-            self.settle(answer, source);
-        }
-    }
-
-    /// Ends an exchange of which nothing was sent.
-    fn turn_away(&self, routing: &Routing, cause: Cause) {
-        let outcome = match cause {
-            Cause::NoUpstream => Outcome::NoUpstream,
-            Cause::NotOffered => Outcome::NotOffered,
-            Cause::Unreachable => Outcome::Unknown,
-            _ => Outcome::Overloaded,
-        };
-        self.tell(&Source::Nobody, outcome);
-        let verdict = routing.verdict(&self.message, cause, false);
-        self.settle(verdict, Source::Nobody);
-    }
-
-    fn settle(&self, answer: Answer, source: Source) {
-        let forgotten = lock(&self.exchange.lookaside).settle(&self.lead, &answer, now());
-        self.exchange.counters.forgotten.add_all(forgotten);
-        self.answered
-            .send_replace(Some(Answered { answer, source }));
-    }
-
-    /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
-    fn tell(&self, source: &Source, outcome: Outcome) {
-        let upstream = match source {
-            Source::Upstream(name) => Some(name),
-            Source::Lookaside | Source::Nobody => None,
-        };
-        let took = self.arrival.at.elapsed();
-        tracing::debug!(
-            kind = %self.message.kind(),
-            realm = %Quoted(self.message.realm().as_str()),
-            transport = self.arrival.transport,
-            upstream = upstream.map(|name| &**name),
-            outcome = outcome.to_string(),
-            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "exchange"
-        );
-        self.exchange.recent.push(Ended {
-            at: SystemTime::now(),
-            kind: self.message.kind(),
-            realm: self.message.realm().clone(),
-            transport: self.arrival.transport,
-            upstream: upstream.cloned(),
-            outcome,
-            took,
-        });
-    }
-}
-
-impl Drop for Leader {
-    /// A leader that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
-    /// that the client sends next.
-    fn drop(&mut self) {
-        if self.answered.borrow().is_none() {
-            self.exchange.counters.panicked.add();
-            let routing = self.exchange.routing();
-            let verdict = routing.verdict(&self.message, Cause::Unanswered, true);
-            self.settle(verdict, Source::Nobody);
-        }
     }
 }
 

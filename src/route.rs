@@ -6,19 +6,20 @@ mod backoff;
 mod health;
 mod latency;
 mod pace;
+mod record;
 mod resend;
 mod view;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::backoff::Backoff;
-use self::health::{Health, Illness};
+use self::backoff::Chance;
+use self::health::Health;
+use self::record::Refusal;
 use crate::answer::{Cause, OnFailure};
-use crate::upstream::{Fault, Unsent};
+use crate::upstream::Fault;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
 pub use latency::{Bucket, Latency};
@@ -135,27 +136,6 @@ pub struct Routes {
     chance: Chance,
     /// When the network became another one: who was asked before that was asked from elsewhere.
     forgotten: Option<Instant>,
-}
-
-/// Numbers that nobody foresees.
-#[derive(Debug, Default)]
-struct Chance {
-    state: RandomState,
-    drawn: u64,
-}
-
-impl Chance {
-    fn draw(&mut self) -> u64 {
-        self.drawn += 1;
-        self.state.hash_one(self.drawn)
-    }
-}
-
-/// What an upstream says to the one realm of a route, and for how long that counts.
-#[derive(Debug)]
-struct Refusal {
-    fault: Fault,
-    backoff: Backoff,
 }
 
 #[derive(Debug)]
@@ -384,125 +364,6 @@ impl Routes {
             false => asked + pace::LATEST,
         }
     }
-
-    /// Records how long `id` took to answer a harmless request over a kept connection.
-    pub fn record_pace(&mut self, id: UpstreamId, took: Duration) {
-        self.health.entry(id).or_default().pace.sample(took);
-    }
-
-    /// Records how long `id` took for an answer, over whichever connection.
-    pub fn record_latency(&mut self, id: UpstreamId, took: Duration) {
-        self.health.entry(id).or_default().latency.record(took);
-    }
-
-    /// Records a reply from `id`: it is well, and the one to stay with.
-    pub fn record_reply(
-        &mut self,
-        candidates: &Candidates,
-        id: UpstreamId,
-        now: Instant,
-    ) -> Option<Change> {
-        let health = self.health.entry(id).or_default();
-        health.hear(now);
-        health.reply(now);
-        let was_ill = health.recover();
-        let state = self.routes.get_mut(candidates.route)?;
-        for service in [Service::Kdc, Service::Kpasswd] {
-            let serves = state.terms.upstreams.get(service).as_ref();
-            let is_left = state.current.get(service).is_none_or(|current| {
-                let health = self.health.get(&current);
-                let fails = health.is_some_and(|health| health.ill.is_some() || health.silent);
-                fails || state.refusing.contains_key(&(service, current))
-            });
-            // One request that went elsewhere, which a client can bring about, takes no others along.
-            if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
-                *state.current.get_mut(service) = Some(id);
-            }
-        }
-        let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
-        let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
-        // It is on this network after all.
-        state.set_aside &= !state.terms.direct.contains(&id);
-        let news = was_ill || was_refusing && !is_refusing;
-        let health = self.health.get_mut(&id)?;
-        (news && health.lines.spend(now)).then_some(Change::Well)
-    }
-
-    /// Records a fault of `id`, which was asked at `asked`; says so if it is news.
-    pub fn record_fault(
-        &mut self,
-        candidates: &Candidates,
-        id: UpstreamId,
-        fault: &Fault,
-        asked: Instant,
-        now: Instant,
-    ) -> Option<Change> {
-        if self.forgotten.is_some_and(|forgotten| asked < forgotten) {
-            return None;
-        }
-        let state = self.routes.get_mut(candidates.route)?;
-        let health = self.health.entry(id).or_default();
-        let chance = self.chance.draw();
-        health.meet(fault, now);
-        if matches!(
-            fault,
-            Fault::Status(_)
-                | Fault::Page(_)
-                | Fault::Wants(_)
-                | Fault::NotKerberos(_)
-                | Fault::NotServed
-                | Fault::Repeat
-        ) {
-            health.hear(now);
-        }
-        if matches!(
-            fault,
-            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout)
-        ) {
-            health.fail_to_connect(asked, now);
-        }
-        let unanswered = matches!(
-            fault,
-            Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout)
-        );
-        let is_direct = state.terms.direct.contains(&id);
-        state.set_aside |= is_direct && unanswered && !health.was_just_heard(asked);
-        let illness = match fault {
-            // About one request or one connection: nothing about the upstream.
-            Fault::Stale
-            | Fault::Dropped
-            | Fault::Repeat
-            | Fault::Status(400 | 413)
-            | Fault::Page(400 | 413)
-            | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) =>
-            {
-                return None;
-            }
-            // About this machine's own configuration, and any local user can ask so.
-            Fault::NotSent(Unsent::Loop) => {
-                return health.lines.spend(now).then(|| Change::Ill(fault.clone()));
-            }
-            // The upstream works, and doesn't serve this realm.
-            Fault::NotServed | Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) => {
-                health.recover();
-                let news = state.refuse((candidates.service, id), fault, asked, now, chance);
-                return (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()));
-            }
-            Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => {
-                let silent = health.is_silent_since(asked, now);
-                health.silent |= silent;
-                let says_so = *fault != Fault::Silent || state.terms.silence_is_illness;
-                (silent && says_so).then_some(Illness::Unreachable)
-            }
-            Fault::NotSent(_) | Fault::Unanswered | Fault::Uncertified => {
-                Some(Illness::Unreachable)
-            }
-            Fault::NotKerberos(_) => Some(Illness::NotKerberos),
-        }?;
-        health.backoff.fail(asked, now, chance);
-        let news = health.sicken(illness);
-        (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
-    }
 }
 
 impl RouteState {
@@ -521,33 +382,6 @@ impl RouteState {
     fn refusals(&self, service: Service, id: UpstreamId, now: Instant) -> u32 {
         let refusal = self.refusing.get(&(service, id));
         refusal.map_or(0, |refusal| refusal.backoff.counts(now))
-    }
-
-    /// Marks an upstream as refusing a service of this realm; says whether that is news.
-    fn refuse(
-        &mut self,
-        id: (Service, UpstreamId),
-        fault: &Fault,
-        asked: Instant,
-        now: Instant,
-        chance: u64,
-    ) -> bool {
-        if self.realm.is_none() {
-            return false;
-        }
-        let before = self.refusing.remove(&id);
-        // Of both services it is one piece of news.
-        let others = self
-            .refusing
-            .iter()
-            .filter(|((_, other), _)| *other == id.1);
-        let mut told = others.map(|(_, other)| other).chain(&before);
-        let news = !told.any(|refusal| refusal.fault == *fault);
-        let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
-        backoff.fail(asked, now, chance);
-        let fault = fault.clone();
-        self.refusing.insert(id, Refusal { fault, backoff });
-        news
     }
 }
 

@@ -4,7 +4,9 @@ mod histories;
 use std::time::Duration;
 
 use super::*;
-use crate::route::{RealmPattern, Route};
+use crate::answer::{Answer, OnFailure};
+use crate::route::{RealmPattern, Route, Routes};
+use crate::upstream::Upstream;
 use crate::wire::handmade::{kdc_req, pa_data};
 use crate::wire::{ByService, Service};
 

@@ -1,5 +1,6 @@
 //! For how long who failed is put behind the others.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// After the first failure, and after the last of many.
@@ -43,6 +44,20 @@ impl Backoff {
     /// How many failures count at `now`.
     pub(super) fn counts(&self, now: Instant) -> u32 {
         self.until(now).map_or(0, |_| self.failures)
+    }
+}
+
+/// Numbers that nobody foresees.
+#[derive(Debug, Default)]
+pub(super) struct Chance {
+    state: RandomState,
+    drawn: u64,
+}
+
+impl Chance {
+    pub(super) fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.state.hash_one(self.drawn)
     }
 }
 

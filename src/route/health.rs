@@ -65,8 +65,9 @@ impl Health {
         self.heard.is_some()
     }
 
-    /// Remembers `fault`, unless it tells of one connection or one copy and is over.
-    pub(super) fn meet(&mut self, fault: &Fault, now: Instant) {
+    /// Takes note of a `fault` of a request sent at `asked`: whether the upstream was heard, whether it could be connected to.
+    /// The fault itself is remembered, unless it tells of one connection or one copy and is over.
+    pub(super) fn meet(&mut self, fault: &Fault, asked: Instant, now: Instant) {
         let is_over = matches!(
             fault,
             Fault::Stale | Fault::Repeat | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
@@ -74,6 +75,18 @@ impl Health {
         if !is_over {
             let fault = fault.clone();
             self.met = Some(Met { fault, at: now });
+        }
+        match fault {
+            Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::Wants(_)
+            | Fault::NotKerberos(_)
+            | Fault::NotServed
+            | Fault::Repeat => self.hear(now),
+            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout) => {
+                self.fail_to_connect(asked, now);
+            }
+            _ => {}
         }
     }
 
@@ -88,7 +101,7 @@ impl Health {
         self.ill.take().is_some()
     }
 
-    pub(super) fn fail_to_connect(&mut self, asked: Instant, now: Instant) {
+    fn fail_to_connect(&mut self, asked: Instant, now: Instant) {
         if self.heard.is_none_or(|heard| heard <= asked) {
             self.cut_off = Some(now);
         }
@@ -109,8 +122,15 @@ impl Health {
         self.heard.is_some_and(|heard| heard + JUST_HEARD > asked)
     }
 
-    /// Marks it ill; says whether that is news.
-    pub(super) fn sicken(&mut self, illness: Illness) -> bool {
+    /// Marks it ill, and the worse the longer it is; says whether that is news.
+    pub(super) fn sicken(
+        &mut self,
+        illness: Illness,
+        asked: Instant,
+        now: Instant,
+        chance: u64,
+    ) -> bool {
+        self.backoff.fail(asked, now, chance);
         self.ill.replace(illness) != Some(illness)
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::Unsent;
 use crate::upstream::{Bar, Credential};
 use crate::wire::Resend;
 
