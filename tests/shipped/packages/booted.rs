@@ -1,5 +1,6 @@
 //! The package on a Debian that runs: systemd is the first process of namespaces of its own.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
@@ -157,5 +158,69 @@ fn the_first_request_starts_the_tunnel() {
         assert_eq!(state(), "active\n");
         booted.run("dpkg -r loopkdc");
         assert_eq!(state(), "inactive\n");
+    });
+}
+
+/// A user's own systemd, which PAM and logind would have started at the login.
+const LOGIN: &str = "
+useradd --create-home --uid 1000 somebody
+mkdir -p /etc/systemd/system/user@.service.d
+printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' >/etc/systemd/system/user@.service.d/runtime.conf
+systemctl daemon-reload
+systemctl start user@1000
+";
+
+/// What a user types for a tunnel of their own, by the head of the unit.
+const OF_ONES_OWN: &str = "
+mkdir -p ~/.config/loopkdc
+{
+    printf '[listen]\\nkdc = [\"127.0.0.1:8888\", \"[::1]:8888\"]\\nkpasswd = [\"127.0.0.1:8464\", \"[::1]:8464\"]\\n'
+    cat /etc/loopkdc/config.toml
+} >~/.config/loopkdc/config.toml
+systemctl --user enable --now loopkdc.socket loopkdc-kpasswd.socket
+loopkdc krb5-conf >~/.loopkdc.conf
+";
+
+/// The units for people without root, under a user's own systemd: no port of root's, and nothing but the user's files.
+#[test]
+fn a_user_has_a_tunnel_without_root() {
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let office = tickets::Office::open(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        let booted = Booted::start(&root.path(""));
+        booted.run("dpkg -i /loopkdc.deb");
+        booted.run("systemctl stop loopkdc.socket loopkdc-kpasswd.socket");
+        office.configure(&root);
+        booted.run(LOGIN);
+        let as_somebody = |script: &str| {
+            let own = "export XDG_RUNTIME_DIR=/run/user/1000 KRB5_CONFIG=$HOME/.loopkdc.conf";
+            fs::write(root.path("/own.sh"), format!("{own}\n{script}\n")).unwrap();
+            booted.run("su somebody -c 'sh -e /own.sh'")
+        };
+        as_somebody(OF_ONES_OWN);
+        as_somebody(&format!(
+            "echo '{}' | kinit user@EXAMPLE.COM",
+            tickets::TYPED
+        ));
+        let shown = as_somebody("loopkdc status");
+        for line in [
+            "127.0.0.1:8888",
+            "/home/somebody/.config/loopkdc/config.toml",
+        ] {
+            assert!(shown.contains(line), "{line} in {shown}");
+        }
+        let pid = as_somebody("systemctl --user show -P MainPID loopkdc");
+        let status = booted.run(&format!("cat /proc/{}/status", pid.trim()));
+        for line in ["Uid:\t1000\t", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{line} in {status}");
+        }
+        as_somebody("systemctl --user reload loopkdc");
+        assert_eq!(
+            as_somebody("systemctl --user is-active loopkdc"),
+            "active\n"
+        );
     });
 }
