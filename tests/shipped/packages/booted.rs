@@ -224,3 +224,39 @@ fn a_user_has_a_tunnel_without_root() {
         );
     });
 }
+
+/// The gateway's unit with the ports, the group and the one capability that it comes with.
+#[test]
+fn the_gateway_serves_on_port_443() {
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let office = tickets::Office::open(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        let booted = Booted::start(&root.path(""));
+        booted.run(PERMITTED);
+        booted.run("dpkg -i /loopkdc.deb");
+        office.configure(&root);
+        office.configure_gateway(&root, dir.path());
+        booted.run("chgrp loopkdc /etc/loopkdc/leaf.key; chmod 640 /etc/loopkdc/leaf.key");
+        booted.run("systemctl enable --now loopkdc-gateway; loopkdc krb5-conf --install");
+        booted.run(&format!(
+            "echo '{}' | kinit user@EXAMPLE.COM",
+            tickets::TYPED
+        ));
+        let access = booted.run("journalctl --unit loopkdc-gateway --output cat");
+        assert!(access.contains("kind=AS-REQ realm=EXAMPLE.COM"), "{access}");
+        let status = booted.run("cat /proc/$(systemctl show -P MainPID loopkdc-gateway)/status");
+        // CAP_NET_BIND_SERVICE is the tenth bit.
+        for line in ["CapEff:\t0000000000000400", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{line} in {status}");
+        }
+        assert!(!status.contains("Uid:\t0\t"), "{status}");
+        booted.run("systemctl reload loopkdc-gateway");
+        assert_eq!(
+            booted.run("systemctl is-active loopkdc-gateway"),
+            "active\n"
+        );
+    });
+}

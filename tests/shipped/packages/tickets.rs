@@ -11,7 +11,7 @@ use super::Workshop;
 use super::root::{Root, configured, succeeded};
 use crate::support::netns::isolated;
 use crate::support::process::Process;
-use crate::support::proxy::{KdcProxy, Maker, Route};
+use crate::support::proxy::{self, KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
 /// systemd, as far as its tool goes: it holds what the installed units listen on, and starts what they say.
@@ -46,7 +46,7 @@ pub(super) const TYPED: &str = PASSWORD;
 
 /// The other end: a realm, and the proxy in front of it.
 pub(super) struct Office {
-    _realm: Realm,
+    realm: Realm,
     proxy: KdcProxy,
 }
 
@@ -54,10 +54,7 @@ impl Office {
     pub(super) fn open(dir: &Path) -> Self {
         let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Spake);
         let proxy = KdcProxy::of(Maker::Ours, dir, 8443, &[Route::to(&realm)]);
-        Self {
-            _realm: realm,
-            proxy,
-        }
+        Self { realm, proxy }
     }
 
     /// The one edit that the installed configuration asks for.
@@ -70,6 +67,24 @@ impl Office {
         let url = self.proxy.url();
         let edited = edited.replace("https://kdcproxy.example.com/KdcProxy", &url);
         fs::write(&file, edited).unwrap();
+    }
+
+    /// The configuration of an installed gateway that is to take the place of the office's own, on the port that is the default.
+    pub(super) fn configure_gateway(&self, root: &Root, dir: &Path) {
+        let made = proxy::gateway(443, &[Route::to(&self.realm)]);
+        let (listen, rest) = made.split_once("certificate").unwrap();
+        assert!(listen.contains(":443"), "{made}");
+        let text = format!("[gateway]\ncertificate{rest}");
+        fs::write(root.path("/etc/loopkdc/gateway.toml"), text).unwrap();
+        for file in ["leaf.pem", "leaf.key"] {
+            root.put(
+                &dir.join("proxy-8443").join(file),
+                &format!("/etc/loopkdc/{file}"),
+            );
+        }
+        let file = root.path("/etc/loopkdc/config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("localhost:8443", "localhost")).unwrap();
     }
 }
 
