@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{DateTime, Decode, Tag, Tagged};
 
+use crate::text::short;
+
 /// The attributes of a name that people know it by, the best first: commonName, organizationName, organizationalUnitName
 /// (RFC 5280 4.1.2.4).
 const KNOWN_BY: [ObjectIdentifier; 3] = [
@@ -67,8 +69,8 @@ impl Validity {
     }
 }
 
-/// What people call whom the Name (RFC 5280 4.1.2.4) speaks of whose content is `name`. As the other side chose it: what a
-/// terminal could mistake for a command is replaced, and what is long is cut.
+/// What people call whom the Name (RFC 5280 4.1.2.4) speaks of whose content is `name`. As the other side chose it:
+/// what is not to be seen is replaced, and what is long is cut.
 pub(crate) fn called(mut name: &[u8]) -> Option<String> {
     let name = &mut name;
     let mut found: Vec<(ObjectIdentifier, String)> = Vec::new();
@@ -78,24 +80,12 @@ pub(crate) fn called(mut name: &[u8]) -> Option<String> {
         };
         let kind = next(&mut attribute).and_then(|kind| kind.decode_as().ok());
         if let (Some(kind), Some(text)) = (kind, next(&mut attribute)) {
-            found.push((
-                kind,
-                printable(&String::from_utf8_lossy(text.value()), MAX_NAME),
-            ));
+            let text = String::from_utf8_lossy(text.value());
+            found.push((kind, short(&text, MAX_NAME)));
         }
     }
     let by = |kind: &ObjectIdentifier| found.iter().find(|(known, _)| known == kind);
     KNOWN_BY.iter().find_map(by).map(|(_, text)| text.clone())
-}
-
-/// At most `max` characters of `text`, none of which moves a cursor.
-pub(crate) fn printable(text: &str, max: usize) -> String {
-    let harmless = |c: char| match c.is_control() {
-        true => char::REPLACEMENT_CHARACTER,
-        false => c,
-    };
-    let cut = text.chars().nth(max).map_or("", |_| "...");
-    text.chars().take(max).map(harmless).collect::<String>() + cut
 }
 
 fn next<'a>(rest: &mut &'a [u8]) -> Option<AnyRef<'a>> {
@@ -149,6 +139,5 @@ mod tests {
         assert_eq!(shown, "\u{fffd}[2Jhello\u{fffd}");
         let long = named(&[(DnType::CommonName, &"x".repeat(64))]).unwrap();
         assert_eq!(long.len(), 64);
-        assert_eq!(printable("abcd", 3), "abc...");
     }
 }

@@ -52,6 +52,7 @@ use crate::config::{Config, RealmEntry};
 use crate::failure::{Exit, Failure};
 use crate::listen::Endpoint;
 use crate::status::{self, Heard, Silence};
+use crate::text::json;
 use crate::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::Read;
@@ -257,7 +258,7 @@ impl Teller {
     fn end(self, configuration: Option<String>) -> Exit {
         let report = Report::new(configuration, self.lines);
         if self.renderer.is_none() {
-            let json = serde_json::to_string_pretty(&report).unwrap_or_default();
+            let json = json::pretty(&report).unwrap_or_default();
             let _ = writeln!(io::stdout().lock(), "{json}");
         }
         let code = |layer: Layer| Exit::Layer(layer.exit_code());

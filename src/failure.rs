@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::lines;
+
 /// How the process ends, after sysexits(3), whose codes begin at 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -46,7 +48,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
-            message: plain(message.into()),
+            message: lines(&message.into()).into_owned(),
             hints: Vec::new(),
         }
     }
@@ -54,7 +56,7 @@ impl Failure {
     /// Adds what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(plain(hint.into()));
+        self.hints.push(lines(&hint.into()).into_owned());
         self
     }
 
@@ -72,12 +74,6 @@ impl Failure {
     pub fn message(&self) -> &str {
         &self.message
     }
-}
-
-/// What a failure repeats of files and arguments must be no order to the terminal.
-fn plain(text: String) -> String {
-    let is_order = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    text.replace(is_order, "\u{fffd}")
 }
 
 impl fmt::Display for Failure {

@@ -143,6 +143,7 @@ pub mod network;
 pub mod record;
 pub mod route;
 pub mod status;
+mod text;
 pub mod throttle;
 pub mod upstream;
 pub mod wire;

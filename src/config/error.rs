@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::failure::{Exit, Failure};
+use crate::text::urls::without_passwords;
 
 /// A rule that a value breaks. Where the value stands is added by whoever knows the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) fn option(option: &str, value: &str) -> Self {
-        Self::Option(format!("{option} {value}"))
+        Self::Option(without_passwords(&format!("{option} {value}")))
     }
 }
 
@@ -145,24 +146,4 @@ fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String 
     format!(
         "{path}:{line}:{column}: {rule}\n{gutter} |\n{line} | {shown}\n{gutter} | {pad}{carets}"
     )
-}
-
-/// The line with an asterisk for each character between the `://` of a URL and its `@`: what is wrong with it may be told
-/// to others, or be in a log.
-fn without_passwords(line: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let end = after.find(['"', '\'', ' ']).unwrap_or(after.len());
-        let (url, after) = after.split_at(end);
-        let (user, host) = url.rsplit_once('@').map_or(("", url), |(user, _)| {
-            (user, url.get(user.len()..).unwrap_or_default())
-        });
-        shown.extend(user.chars().map(|_| '*'));
-        shown.push_str(host);
-        rest = after;
-    }
-    shown + rest
 }

@@ -12,7 +12,8 @@ use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
 use super::line::{Figure, Layer, Line};
-use crate::certificate::{Validity, called, printable};
+use crate::certificate::{Validity, called};
+use crate::text::short;
 use crate::upstream::tls::{Pin, Presented, Unpinned};
 
 /// A certificate that ends sooner than this is worth a word.
@@ -137,7 +138,7 @@ pub(super) fn fault(
         ),
         Some(error) => Line::fault(
             Layer::Tls,
-            printable(&error.to_string(), 200),
+            short(&error.to_string(), 200),
             "see what another client makes of it: curl -v, with the URL in proxies",
         ),
         None if error.kind() == io::ErrorKind::TimedOut => Line::fault(
@@ -214,7 +215,7 @@ fn untrusted(
             Layer::Tls,
             format!(
                 "its certificate is not believed: {}",
-                printable(&error.to_string(), 200)
+                short(&error.to_string(), 200)
             ),
             "who runs it has to renew the certificate",
         ),
@@ -236,7 +237,7 @@ fn subject(certificate: &CertificateDer<'static>) -> String {
     let first = certificate
         .valid_dns_names()
         .next()
-        .map(|name| printable(name, 64));
+        .map(|name| short(name, 64));
     let own = || called(certificate.subject());
     first
         .or_else(own)
@@ -247,7 +248,7 @@ fn subject(certificate: &CertificateDer<'static>) -> String {
 fn names(leaf: Option<&CertificateDer<'static>>) -> String {
     let leaf = leaf.and_then(|leaf| EndEntityCert::try_from(leaf).ok());
     let names = leaf.map(|leaf| {
-        let names = leaf.valid_dns_names().map(|name| printable(name, 64));
+        let names = leaf.valid_dns_names().map(|name| short(name, 64));
         names.take(MAX_NAMES).collect::<Vec<_>>().join(", ")
     });
     let names = names.filter(|names| !names.is_empty());

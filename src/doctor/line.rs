@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
+/// No line says more.
+const MAX: usize = 4096;
+
 /// What is looked at, in the order in which one layer stands on the other. JSON has the name in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -175,7 +180,7 @@ impl Line {
             verdict,
             realm: None,
             upstream: None,
-            what: what.into(),
+            what: told(&what.into()),
             figure: None,
             hint: None,
         }
@@ -215,23 +220,28 @@ impl Line {
     /// With what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(told(&hint.into()));
         self
     }
 
     /// About `realm`.
     #[must_use]
     pub fn of(mut self, realm: impl fmt::Display) -> Self {
-        self.realm = Some(realm.to_string());
+        self.realm = Some(text::line(&realm.to_string()).into_owned());
         self
     }
 
     /// About the upstream at `upstream`.
     #[must_use]
     pub fn at(mut self, upstream: impl Into<String>) -> Self {
-        self.upstream = Some(upstream.into());
+        self.upstream = Some(text::line(&upstream.into()).into_owned());
         self
     }
+}
+
+/// Whoever chose a part of it: a proxy, a zone, another process or a file.
+fn told(text: &str) -> String {
+    text::lines(&text::cut(text, MAX)).into_owned()
 }
 
 #[cfg(test)]
@@ -244,6 +254,25 @@ mod tests {
         assert_eq!(Layer::Tls.exit_code(), 16);
         assert_eq!(Layer::Estimate.exit_code(), 22);
         assert!(Layer::ALL.is_sorted());
+    }
+
+    #[test]
+    fn nobody_writes_to_the_terminal_what_they_like() {
+        let foreign = "a\x1b[2J\u{202e}b\u{200b}";
+        let line = Line::fault(Layer::Http, foreign, foreign)
+            .of(foreign)
+            .at(foreign);
+        let shown = "a\u{fffd}[2J\u{fffd}b\u{fffd}";
+        assert_eq!(
+            (line.what.as_str(), line.hint.as_deref()),
+            (shown, Some(shown))
+        );
+        assert_eq!(
+            (line.realm, line.upstream),
+            (Some(shown.to_owned()), Some(shown.to_owned()))
+        );
+        let long = Line::ok(Layer::Http, "x".repeat(2 * MAX));
+        assert_eq!(long.what.len(), MAX + 3);
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn of_socket(address: std::net::SocketAddr) -> Whose {
             (Holder::Process { id, name }, _) if name == OURS => Whose::Ours(Some(id)),
             (Holder::Process { name, .. }, _) if name == MANAGER => Whose::Managers,
             (Holder::Process { id, name }, _) => {
-                let mut who = crate::certificate::printable(&name, 15);
+                let mut who = crate::text::short(&name, 15);
                 let _ = write!(who, " (process {id})");
                 Whose::Others(who)
             }

@@ -9,7 +9,7 @@ use super::as_req::{self, Target};
 use super::kdc_reply::Heard;
 use super::line::{Figure, Layer, Line};
 use crate::advice::{self, Upstream};
-use crate::certificate::printable;
+use crate::text::short;
 use crate::upstream::kkdcp::{Head, KdcProxy, Post};
 use crate::upstream::{Bar, Connection, Credential, Fault, Sent, Unsent};
 use crate::wire::{Realm, kkdcp};
@@ -123,7 +123,7 @@ impl Asked {
         let mut what = advice.what;
         let head = self.head.as_ref();
         if let Some(to) = head.and_then(|head| head.leads_to.as_ref()) {
-            what = format!("{what}, to {}", printable(to, 80));
+            what = format!("{what}, to {}", short(to, 80));
         }
         let hint = advice.hint.unwrap_or_else(|| {
             format!(
@@ -148,7 +148,7 @@ fn http(head: &Head) -> Line {
     let server = head.server.as_ref();
     let server = server.map_or_else(
         || "no server's name".to_owned(),
-        |server| format!("server {}", printable(server, 40)),
+        |server| format!("server {}", short(server, 40)),
     );
     let line = Line::ok(Layer::Http, format!("{}, {server}", head.version));
     line.figure(Figure::Status(head.status))

@@ -11,9 +11,9 @@ use super::line::{Figure, Layer, Line};
 use super::sheet::Sheet;
 use super::{Terms, direct, proxy, through};
 use crate::advice::Kind;
-use crate::certificate::printable;
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::listen::Endpoint;
+use crate::text::short;
 use crate::upstream::dns::{Found, LookUpError, Refused};
 use crate::upstream::kdc::Permitted;
 use crate::upstream::kkdcp::ProxyUrl;
@@ -185,7 +185,7 @@ fn refused(refused: &Refused) -> Line {
     let origin = url
         .filter(Origin::is_tuple)
         .map(|origin| origin.ascii_serialization());
-    let name = printable(origin.as_deref().unwrap_or(name), 80);
+    let name = short(origin.as_deref().unwrap_or(name), 80);
     let hint = match name.starts_with("http://") {
         true => {
             "it is not asked: who runs the zone has to name an https:// URL; allow-plaintext is for tests"

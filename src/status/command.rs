@@ -9,6 +9,7 @@ use super::render::{Look, render, told};
 use super::{Heard, Silence, ask};
 use crate::cli::StatusArgs;
 use crate::failure::{Exit, Failure};
+use crate::text::json;
 
 /// How often a watched status is drawn.
 const TURN: Duration = Duration::from_secs(1);
@@ -35,10 +36,12 @@ pub fn status(args: &StatusArgs) -> Result<(), Failure> {
     }
 }
 
-/// The document as it is, whatever its schema: who reads it sees that.
+/// The document, whatever its schema: who reads it sees that.
 fn document(socket: Option<&Path>) -> Result<String, Failure> {
     match ask(socket) {
-        Ok(Heard { document, .. }) | Err(Silence::Newer { document, .. }) => Ok(document),
+        Ok(Heard { document, .. }) | Err(Silence::Newer { document, .. }) => {
+            Ok(json::shown(&document))
+        }
         Err(silence) => Err(silence.into()),
     }
 }

@@ -122,6 +122,23 @@ fn a_newer_daemon_is_told_and_its_document_printed_as_it_is() {
     assert_eq!((code, stdout.as_bytes()), (Some(0), NEWER));
 }
 
+/// JSON has controls of ISO 6429 and turns of the direction of writing as they are; a terminal that is shown them would obey.
+#[test]
+fn what_another_wrote_gives_the_terminal_no_order_in_json_either() {
+    let said =
+        "{\"schema\": 2, \"version\": \"\u{9b}2J\u{7f}\u{202e}x\u{200b}\",\r \"e\u{301}\": 1}";
+    let home = Home::new("").answering(says(said.as_bytes()));
+    let Ended { code, stdout, .. } = home.ask(&["--json"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        stdout,
+        "{\"schema\": 2, \"version\": \"\\u009b2J\\u007f\\u202ex\\u200b\",  \"e\u{301}\": 1}"
+    );
+    let told = home.ask(&[]).stderr;
+    let shown = "loopkdc \u{fffd}2J\u{fffd}\u{fffd}x\u{fffd}, whose";
+    assert!(told.contains(shown), "{told:?}");
+}
+
 #[test]
 fn what_is_no_daemon_is_told_as_such() {
     for octets in [
