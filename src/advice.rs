@@ -3,6 +3,7 @@
 //! Pure. Said by `loopkdc status` and by `loopkdc doctor`; the log has [`Fault`]'s own words. A hint names the next command
 //! or the key of the configuration that matters, and none says what only the log may: no principal, no path of a URL.
 
+use crate::text::shell;
 use crate::upstream::{Bar, Credential, Fault, Unsent};
 
 /// Why, the libraries say, and they may name principals.
@@ -157,7 +158,8 @@ fn on_connect(why: &str, upstream: Upstream<'_>) -> Advice {
     ]) {
         format!(
             "see whether {key} spells its name right: getent hosts {}",
-            host(name)
+            // It knows no brackets.
+            shell::word(host(name).trim_matches(['[', ']']))
         )
     } else if says(&["refused"]) {
         format!(
@@ -348,12 +350,12 @@ pub fn on_error_code(code: i32) -> Option<Advice> {
 }
 
 /// What shows how far a connection gets.
-fn probe(upstream: Upstream<'_>) -> String {
+pub(crate) fn probe(upstream: Upstream<'_>) -> String {
     let name = upstream.name;
     match upstream.kind {
-        Kind::Proxy => format!("curl -v {name}/"),
+        Kind::Proxy => format!("curl -v {}", shell::word(&format!("{name}/"))),
         // It fails in any case, and says how far it got.
-        Kind::Kdc => format!("curl -v telnet://{name}"),
+        Kind::Kdc => format!("curl -v {}", shell::word(&format!("telnet://{name}"))),
     }
 }
 
@@ -423,7 +425,7 @@ mod tests {
                 "the name has no address",
                 KDC,
                 "cannot connect: the name has no address",
-                "see whether kdcs spells its name right: getent hosts [2001:db8::1]",
+                "see whether kdcs spells its name right: getent hosts 2001:db8::1",
             ),
             (
                 "tls handshake eof",
@@ -438,6 +440,27 @@ mod tests {
             } = on(&connect(why), upstream);
             assert_eq!((said.as_str(), hinted.as_deref()), (what, Some(hint)));
         }
+    }
+
+    /// A zone may have any name in it that is no URL's end.
+    #[test]
+    fn no_name_is_a_command_of_its_own() {
+        let name = "https://$(reboot).example.com:8443";
+        let upstream = Upstream { name, ..PROXY };
+        for (why, hint) in [
+            ("refused", "curl -v 'https://$(reboot).example.com:8443/'"),
+            ("no address", "getent hosts '$(reboot).example.com'"),
+        ] {
+            let told = on(&connect(why), upstream).hint.unwrap();
+            assert!(told.ends_with(&format!(": {hint}")), "{told}");
+        }
+        let told = on(&Fault::NotSent(Unsent::ConnectTimeout), KDC)
+            .hint
+            .unwrap();
+        assert!(
+            told.contains(": curl -v 'telnet://[2001:db8::1]:88';"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! | here | from a terminal, what it would obey, and from people, what they would not see |
 //! | `urls` | from everybody, what stands in a URL beside its origin |
 //! | `json` | from a terminal, what JSON lets through |
+//! | `shell` | from a shell, what it would read as more than a word |
 
 pub(crate) mod json;
+pub(crate) mod shell;
 pub(crate) mod urls;
 
 use std::borrow::Cow;

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::error::Broken;
 use super::read;
+use crate::text::shell;
 
 /// A file of certificates in PEM, each fit to be a root of trust; at least one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -32,6 +33,12 @@ impl fmt::Debug for CaFile {
     }
 }
 
+/// What makes PEM of a certificate in DER.
+pub(crate) fn from_der(file: &Path) -> String {
+    let file = shell::path(file);
+    format!("if it is in DER, convert it: openssl x509 -inform der -in {file} -out {file}.pem")
+}
+
 impl CaFile {
     pub(crate) fn load(path: &Path) -> Result<Self, Broken> {
         let bytes = read::bytes(path).map_err(|error| error.broken("ca-file", path))?;
@@ -40,8 +47,10 @@ impl CaFile {
             .collect::<Result<_, _>>()
             .map_err(|error| Broken::new(format!("ca-file {name} is not PEM: {error}")))?;
         if certs.is_empty() {
-            return Err(Broken::new(format!("ca-file {name} holds no certificate in PEM"))
-                .hint(format!("if it is in DER, convert it: openssl x509 -inform der -in {name} -out {name}.pem")));
+            return Err(
+                Broken::new(format!("ca-file {name} holds no certificate in PEM"))
+                    .hint(from_der(path)),
+            );
         }
         let mut roots = RootCertStore::empty();
         for (number, cert) in certs.iter().enumerate() {

@@ -79,7 +79,7 @@ impl Broken {
 
     /// What the user reads. `source`: the file that spans refer to, with its text.
     pub(crate) fn into_failure(self, source: Option<(&Path, &str)>) -> Failure {
-        let rule = self.rule;
+        let rule = without_passwords(&self.rule);
         let message = match (self.place, source) {
             (Some(Place::Span(span)), Some((path, text))) if self.secret => {
                 let place = Position::of(text, &span);
@@ -92,7 +92,7 @@ impl Broken {
         };
         let failure = Failure::new(self.exit, message);
         match self.hint {
-            Some(hint) => failure.hint(hint),
+            Some(hint) => failure.hint(without_passwords(&hint)),
             None => failure,
         }
     }

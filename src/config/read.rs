@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Broken;
 use crate::failure::Exit;
+use crate::text::shell;
 
 /// Why a file could not be read.
 #[derive(Debug)]
@@ -95,14 +96,18 @@ impl Unreadable {
         match self {
             Self::Missing => Broken::new(format!("{what} {name} does not exist")),
             Self::Denied { blocker } => {
-                let (show, blocker) = match blocker == path {
-                    true => ("ls -l", name.to_string()),
-                    false => ("ls -ld", blocker.display().to_string()),
+                let show = match blocker == path {
+                    true => "ls -l",
+                    false => "ls -ld",
                 };
                 Broken::new(format!(
-                    "{what} {name} may not be read by this user: {blocker} blocks"
+                    "{what} {name} may not be read by this user: {} blocks",
+                    blocker.display()
                 ))
-                .hint(format!("see who may pass: {show} {blocker}"))
+                .hint(format!(
+                    "see who may pass: {show} {}",
+                    shell::path(&blocker)
+                ))
                 .exit(Exit::Permission)
             }
             Self::Other(error) => Broken::new(format!("{what} {name} can't be read: {error}")),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, Proxies, RealmEntry, RealmPattern};
 use crate::listen::EndpointAddr;
+use crate::text::shell;
 use crate::upstream::out::Via;
 
 impl Config {
@@ -25,8 +26,8 @@ impl Config {
             .into_iter()
             .filter(|file| is_readable_by_others(file));
         warnings.extend(exposed.map(|file| {
-            let file = file.display();
-            format!("any local user may read {file}, which holds a secret: chmod o= {file}")
+            let (name, file) = (file.display(), shell::path(file));
+            format!("any local user may read {name}, which holds a secret: chmod o= {file}")
         }));
         warnings
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::line::{Layer, Line};
 use super::ports::Ports;
 use crate::status::{Heard, Report, Silence};
+use crate::text::shell;
 
 /// How a daemon is started here.
 fn start() -> &'static str {
@@ -80,8 +81,14 @@ fn of_report(report: &Report, file: &str) -> Vec<Line> {
             Layer::Daemon,
             format!("it goes by {read}, and what follows by {file}"),
             match report.configuration.file {
-                Some(_) => format!("look at the same: loopkdc doctor --config {read}"),
-                None => format!("have it read the file: loopkdc run --config {file}"),
+                Some(_) => {
+                    let read = shell::word(&read);
+                    format!("look at the same: loopkdc doctor --config {read}")
+                }
+                None => {
+                    let file = shell::word(file);
+                    format!("have it read the file: loopkdc run --config {file}")
+                }
             },
         ));
     }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::line::{Layer, Line};
 use crate::advice::{self, Upstream};
+use crate::text::shell;
 use crate::upstream::kdc::Permitted;
 use crate::upstream::{Fault, Unsent};
 
@@ -138,7 +139,8 @@ fn nowhere(why: &str, place: &Place, upstream: Upstream<'_>) -> Line {
     if place.key != upstream.kind.key() {
         let hint = format!(
             "see whether {} spells its name right: getent hosts {}",
-            place.key, place.host
+            place.key,
+            shell::word(&place.host)
         );
         return Line::fault(Layer::Names, what, hint);
     }

@@ -127,8 +127,8 @@ impl Asked {
         }
         let hint = advice.hint.unwrap_or_else(|| {
             format!(
-                "see what another client makes of it: curl -v {}/",
-                upstream.name
+                "see what another client makes of it: {}",
+                advice::probe(upstream)
             )
         });
         let line = Line::fault(layer(fault), what, hint);

@@ -6,6 +6,7 @@ use super::found::{Found, FoundRealm, quoted, url};
 use crate::config::ProxyUrl;
 use crate::krb5_conf::profile::{self, Files, Relation};
 use crate::route::RealmPattern;
+use crate::text::shell;
 use crate::wire::Realm;
 
 /// `ENV:` may name a variable that holds `ENV:` again.
@@ -270,7 +271,8 @@ fn ca_file(
     });
     let first = anchors.first()?;
     if files.len() > 1 {
-        let cat = files.join(" ");
+        let words: Vec<_> = files.iter().map(|file| shell::word(file)).collect();
+        let cat = words.join(" ");
         found.tell(
             first,
             &format!("ca-file is one file: cat {cat} >all.pem, and set ca-file to that"),

@@ -3,6 +3,7 @@
 use super::{About, Exchange, Problem, Realm, Report, State, Text, Upstream, Way};
 use crate::advice::{self, Advice};
 use crate::exchange::Outcome;
+use crate::text::shell;
 
 /// As many realms of which nothing is configured are told.
 const MOST_UNKNOWN: usize = 3;
@@ -53,7 +54,9 @@ impl Found {
         let configuration = &report.configuration;
         if let Some(error) = &configuration.error {
             let file = configuration.file.as_ref();
-            let file = file.map_or(String::new(), |file| format!(" --config {file}"));
+            let file = file.map_or(String::new(), |file| {
+                format!(" --config {}", shell::word(file.as_str()))
+            });
             self.add(
                 About::Configuration,
                 format!("the configuration is wrong, and what it said before holds: {error}"),

@@ -14,7 +14,9 @@ use toml::Spanned;
 
 use super::Keys;
 use super::files::Files;
+use crate::config::ca::from_der;
 use crate::config::error::Broken;
+use crate::text::shell;
 use crate::upstream::out::Identity;
 
 /// PKCS#8's own armour (RFC 7468 11).
@@ -68,9 +70,7 @@ fn chain(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Broken
         return Err(Broken::new(format!(
             "client-certificate {name} holds no certificate in PEM"
         ))
-        .hint(format!(
-            "if it is in DER, convert it: openssl x509 -inform der -in {name} -out {name}.pem"
-        )));
+        .hint(from_der(file)));
     }
     Ok(chain)
 }
@@ -89,8 +89,9 @@ fn private_key(
     }
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
         pem::Error::NoItemsFound => {
+            let word = shell::path(file);
             Broken::new(format!("client-key {name} holds no private key in PEM")).hint(format!(
-                "if it is in DER, convert it: (umask 077; openssl pkey -inform der -in {name} -out {name}.pem)"
+                "if it is in DER, convert it: (umask 077; openssl pkey -inform der -in {word} -out {word}.pem)"
             ))
         }
         error => Broken::new(format!("client-key {name} is not PEM: {error}")),
@@ -146,9 +147,9 @@ fn decrypt(
 
 /// Encrypted by a scheme that nobody should use any more: PBES1, or the one of RFC 1421.
 fn older(file: &Path) -> Broken {
-    let name = file.display();
+    let (name, word) = (file.display(), shell::path(file));
     Broken::new(format!("client-key {name} is encrypted by an older scheme than PBES2"))
-        .hint(format!("convert it: (umask 077; openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -in {name} -out {name}.p8)"))
+        .hint(format!("convert it: (umask 077; openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -in {word} -out {word}.p8)"))
 }
 
 /// Why certificate and key can't be used together.
@@ -159,7 +160,9 @@ fn misfit(file: &Path, key_file: &Path, error: &Error) -> Broken {
             "client-key {key} is not the one of the first certificate in {certificate}"
         ))
         .hint(format!(
-            "these must be the same: openssl pkey -in {key} -pubout; openssl x509 -in {certificate} -noout -pubkey"
+            "these must be the same: openssl pkey -in {} -pubout; openssl x509 -in {} -noout -pubkey",
+            shell::path(key_file),
+            shell::path(file)
         )),
         Error::InvalidCertificate(_) => Broken::new(format!(
             "the first certificate in {certificate} is of no use: {error}"

@@ -50,6 +50,13 @@ loopkdc: error: f.toml:2:12: a proxy's URL carries no user name or password: non
   |            ^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: leave out what stands before the @
 "#;
+    a_proxy_with_a_password_and_no_brackets: "[defaults]\nproxies = \"https://u:it's a/b@p/KdcProxy\"\n" => r#"
+loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
+  |
+2 | proxies = "https://**********@p/KdcProxy"
+  |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write it in brackets: proxies = ["https://**********@p/KdcProxy"]
+"#;
     a_proxy_with_a_fragment: "[defaults]\nproxies = [\"https://p/KdcProxy#x\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy's URL has no fragment: it would never be sent
   |
