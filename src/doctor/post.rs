@@ -85,25 +85,6 @@ impl Asked {
         lines
     }
 
-    /// The same, of a proxy that asks for a certificate and is shown none or `other`: if it ends the connection before it says
-    /// a word of HTTP, that is most likely why. In TLS 1.3 the alert that says so may come too late to be heard.
-    pub(super) fn of_who_asks_for_a_certificate(mut self, other: bool) -> Self {
-        let ended = matches!(
-            self.end,
-            Err(Fault::Stale
-                | Fault::Dropped
-                | Fault::Unanswered
-                | Fault::NotSent(Unsent::Ended | Unsent::HandedBack))
-        );
-        if ended && self.head.is_none() {
-            self.end = Err(Fault::Wants(match other {
-                true => Credential::OtherCertificate,
-                false => Credential::Certificate,
-            }));
-        }
-        self
-    }
-
     /// Whether it says nothing but that a server closes its connections early, which the daemon makes up for.
     pub(super) fn was_over_a_closed_connection(&self) -> bool {
         use Unsent::{Ended, HandedBack};

@@ -246,11 +246,8 @@ impl Case<'_> {
             hint: entry.dclocator_hint,
         };
         let fresh = Connection::Fresh;
-        let mut first = post::ask(&proxy, address, Target::Tgt, fresh, entry.deadline).await;
+        let first = post::ask(&proxy, address, Target::Tgt, fresh, entry.deadline).await;
         let was_asked = witness.is_some_and(Witness::was_asked);
-        if was_asked {
-            first = first.of_who_asks_for_a_certificate(entry.out.identity.is_some());
-        }
         if was_asked && !wants_certificate(&first) {
             sheet.push(Line::ok(
                 Layer::Tls,
