@@ -6,7 +6,7 @@
 //!
 //! | part | what it looks at |
 //! |---|---|
-//! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine |
+//! | `configuration`, [`krb5_conf`], `ports` with `sockets` and `process`, `daemon` | this machine |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `names`, `tcp` with `forward`, `handshake`, `post` | a KDC proxy |
 //! | `direct` | a KDC |
@@ -27,6 +27,7 @@ mod line;
 mod names;
 mod ports;
 mod post;
+mod process;
 mod proxy;
 mod realm;
 mod render;
@@ -58,6 +59,7 @@ use crate::wire::Realm;
 use configuration::Read;
 use krb5_conf::Scene;
 use render::Renderer;
+use through::Asked;
 
 /// What the doctor takes beside a realm's deadline.
 const OWN: Duration = Duration::from_secs(5);
@@ -154,7 +156,7 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
         .collect();
     let (pointers, heard) = tokio::join!(pointers(&scene, &read.config, &names), ask());
     teller.tell(&pointers);
-    let ours = machine(&read, &heard, teller);
+    let sockets = machine(&read, &heard, teller);
     let Ok(chosen) = chosen else {
         teller.skip(Layer::Daemon, "there is no realm to look at");
         return Some(read.file);
@@ -174,7 +176,7 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
                 table,
                 began,
             };
-            realm::examine(terms, &ours)
+            realm::examine(terms, &sockets)
         })
         .collect();
     while let Some(lines) = realms.next().await {
@@ -208,16 +210,18 @@ async fn ask() -> Result<Heard, Silence> {
     }
 }
 
-/// Looks at this machine; where the KDC service of the daemon that runs can be asked.
-fn machine(read: &Read, heard: &Result<Heard, Silence>, teller: &mut Teller) -> Vec<Endpoint> {
+/// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.
+fn machine(read: &Read, heard: &Result<Heard, Silence>, teller: &mut Teller) -> Vec<Asked> {
     let Read { config, file, .. } = read;
     let report = heard.as_ref().ok().map(|heard| &heard.report);
     let ports = ports::examine(&config.listen, file, report);
     teller.tell(&ports.lines);
     teller.tell(&daemon::examine(heard, &ports, file));
-    let ours = ports.ours.into_iter();
-    ours.filter(|endpoint| config.listen.kdc.contains(endpoint))
-        .collect()
+    let of_kdc = |endpoint: &Endpoint| config.listen.kdc.contains(endpoint);
+    let asked = |is_ours| move |endpoint| Asked { endpoint, is_ours };
+    let ours = ports.ours.into_iter().filter(of_kdc).map(asked(true));
+    let unknown = ports.unknown.into_iter().filter(of_kdc).map(asked(false));
+    ours.chain(unknown).collect()
 }
 
 /// Says what was found, and remembers it.

@@ -34,6 +34,11 @@ fn unheard(silence: &Silence, ports: &Ports) -> Line {
             "nothing is heard of loopkdc; systemd may hold its ports until the first client comes",
             "run as root to see: sudo loopkdc doctor; or: systemctl status loopkdc.socket",
         ),
+        (Silence::NoDaemon(_), None) if !ports.unknown.is_empty() => Line::warn(
+            Layer::Daemon,
+            "nothing is heard of loopkdc, and somebody listens in its place",
+            "see whether it runs: systemctl status loopkdc",
+        ),
         (Silence::NoDaemon(_), None) if ports.ours.is_empty() => {
             Line::fault(Layer::Daemon, "loopkdc does not run", start())
         }

@@ -1,17 +1,14 @@
 //! The addresses that the configuration says to listen on, and who does.
 
-use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use super::line::{Layer, Line};
-use super::sockets::{Holder, Transport, holder};
+use super::process::{Process, Who, asker};
+use super::sockets::{Holder, Transport, holder, holder_of};
 use crate::config::Listen;
 use crate::listen::{Endpoint, EndpointAddr};
 use crate::status::Report;
-
-/// What processes of this program are called.
-const OURS: &str = "loopkdc";
-/// Who listens for it until a client comes.
-const MANAGER: &str = "systemd";
+use crate::text::shell;
 
 /// What is known of the ports.
 #[derive(Debug, Default)]
@@ -19,6 +16,8 @@ pub(super) struct Ports {
     pub(super) lines: Vec<Line>,
     /// Where something of ours listens.
     pub(super) ours: Vec<Endpoint>,
+    /// Where somebody listens of whom it is not known whether they are ours.
+    pub(super) unknown: Vec<Endpoint>,
     /// The process of ours that listens, if there is one.
     pub(super) process: Option<u32>,
     /// The service manager listens in its place.
@@ -27,43 +26,79 @@ pub(super) struct Ports {
     pub(super) is_hidden: bool,
 }
 
-/// Who listens at one address.
+/// Who listens at one address, by one transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Whose {
     Nobodys,
+    /// The system does not say.
+    Untold,
     Ours(Option<u32>),
     Managers,
+    /// Of a user whom there is no reason to believe.
+    Namesakes(Process),
     Others(String),
-    Unknown(u32),
+    Hidden(u32),
+    Forbidden,
+    Deaf,
 }
 
 /// Looks at all addresses of `listen`. `daemon` is what the one that runs says of itself.
 pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&Report>) -> Ports {
     let mut ports = Ports::default();
-    let mut free = Vec::new();
+    let (mut free, mut untold) = (Vec::new(), Vec::new());
     for endpoint in listen.kdc.iter().chain(&listen.kpasswd) {
-        match whose(endpoint, daemon) {
+        let (whose, missing) = whose(endpoint, daemon);
+        if let Some(missing) = missing {
+            ports.lines.push(half(endpoint, missing));
+        }
+        match whose {
             Whose::Nobodys if endpoint.optional => {}
             Whose::Nobodys => free.push(endpoint.to_string()),
-            Whose::Ours(process) => {
-                ports.process = ports.process.or(process);
-                ports.ours.push(endpoint.clone());
-            }
-            Whose::Managers => {
-                ports.is_activated = true;
-                ports.ours.push(endpoint.clone());
-            }
-            Whose::Others(who) => ports.lines.push(taken(endpoint, &who, file)),
-            Whose::Unknown(user) => {
-                ports.is_hidden = true;
-                ports.lines.push(hidden(endpoint, user));
-            }
+            Whose::Untold => untold.push(endpoint.to_string()),
+            whose => ports.held(endpoint, whose, file),
         }
     }
     let goes_by = daemon.and_then(|report| report.configuration.file.as_ref());
     let runs = goes_by.is_some_and(|read| read.as_str() == file) || ports.process.is_some();
     ports.lines.extend(ours(&ports));
     ports.lines.extend(unheld(&free, runs, file));
+    if !untold.is_empty() {
+        let what = format!(
+            "{}: this system does not tell who listens",
+            untold.join(", ")
+        );
+        ports.lines.push(Line::skipped(Layer::Ports, what));
+    }
     ports
+}
+
+impl Ports {
+    /// Somebody listens there.
+    fn held(&mut self, endpoint: &Endpoint, whose: Whose, file: &str) {
+        match whose {
+            Whose::Ours(process) => {
+                self.process = self.process.or(process);
+                self.ours.push(endpoint.clone());
+            }
+            Whose::Managers => {
+                self.is_activated = true;
+                self.ours.push(endpoint.clone());
+            }
+            Whose::Namesakes(process) => {
+                self.unknown.push(endpoint.clone());
+                self.lines.push(namesake(endpoint, &process));
+            }
+            Whose::Hidden(user) => {
+                self.is_hidden = true;
+                self.unknown.push(endpoint.clone());
+                self.lines.push(hidden(endpoint, user));
+            }
+            Whose::Others(who) => self.lines.push(taken(endpoint, &who, file)),
+            Whose::Forbidden => self.lines.push(forbidden(endpoint)),
+            Whose::Deaf => self.lines.push(deaf(endpoint)),
+            Whose::Nobodys | Whose::Untold => {}
+        }
+    }
 }
 
 fn ours(ports: &Ports) -> Option<Line> {
@@ -92,6 +127,21 @@ fn unheld(free: &[String], runs: bool, file: &str) -> Option<Line> {
     (!free.is_empty()).then_some(line)
 }
 
+/// Clients go from the one transport to the other, and a failure is told by both.
+fn half(endpoint: &Endpoint, missing: Transport) -> Line {
+    let (missing, held, key) = match missing {
+        Transport::Tcp => ("TCP", "UDP", "ListenStream"),
+        Transport::Udp => ("UDP", "TCP", "ListenDatagram"),
+    };
+    Line::fault(
+        Layer::Ports,
+        format!("{endpoint}: nobody listens by {missing}, though somebody does by {held}"),
+        format!(
+            "where a socket unit opens the ports, it lacks {key}: systemctl cat loopkdc.socket; else restart the daemon: systemctl restart loopkdc"
+        ),
+    )
+}
+
 fn taken(endpoint: &Endpoint, who: &str, file: &str) -> Line {
     Line::fault(
         Layer::Ports,
@@ -99,6 +149,17 @@ fn taken(endpoint: &Endpoint, who: &str, file: &str) -> Line {
         format!(
             "stop that program; or choose another port: systemctl edit loopkdc.socket, where it opens the ports, and [listen] of {file}; then: loopkdc krb5-conf --install"
         ),
+    )
+}
+
+fn namesake(endpoint: &Endpoint, process: &Process) -> Line {
+    let whose = process.user();
+    Line::warn(
+        Layer::Ports,
+        format!(
+            "{endpoint} is held by {process}, {whose}: whether it is the one meant is not known"
+        ),
+        format!("see what started it: systemctl status {}", process.id),
     )
 }
 
@@ -110,55 +171,119 @@ fn hidden(endpoint: &Endpoint, user: u32) -> Line {
     )
 }
 
-fn whose(endpoint: &Endpoint, daemon: Option<&Report>) -> Whose {
-    let shown = endpoint.to_string();
-    let shown = shown.strip_prefix("unix:").unwrap_or(&shown);
-    let is_told = daemon.is_some_and(|report| {
-        let mut listeners = report.listeners.iter();
-        listeners.any(|listener| listener.address.as_str() == shown)
-    });
-    if is_told {
-        return Whose::Ours(daemon.map(|report| report.pid));
-    }
+fn forbidden(endpoint: &Endpoint) -> Line {
+    Line::warn(
+        Layer::Ports,
+        format!("{endpoint} may not be connected to by this user"),
+        format!(
+            "run as root to see whose it is: sudo loopkdc doctor; who may: ls -l {}",
+            path(endpoint)
+        ),
+    )
+}
+
+fn deaf(endpoint: &Endpoint) -> Line {
+    Line::fault(
+        Layer::Ports,
+        format!("{endpoint} takes no connections, though somebody listens"),
+        "it hangs: systemctl restart loopkdc; where that is not enough, as root: sudo loopkdc doctor",
+    )
+}
+
+fn path(endpoint: &Endpoint) -> String {
     match &endpoint.addr {
-        EndpointAddr::Loopback(addr) => of_socket(addr.get()),
-        EndpointAddr::Remote(addr) => of_socket(*addr),
-        EndpointAddr::Unix(path) => of_path(path),
+        EndpointAddr::Unix(path) => shell::path(path),
+        _ => String::new(),
     }
 }
 
-/// The worse of both transports.
-fn of_socket(address: std::net::SocketAddr) -> Whose {
-    let both = [Transport::Udp, Transport::Tcp].map(|transport| holder(transport, address));
-    let mut whose = Whose::Nobodys;
-    for holder in both {
-        whose = match (holder, whose) {
-            (_, worse @ (Whose::Others(_) | Whose::Unknown(_))) => worse,
-            (Holder::Nobody | Holder::Unknown, so_far) => so_far,
-            (Holder::Process { id, name }, _) if name == OURS => Whose::Ours(Some(id)),
-            (Holder::Process { name, .. }, _) if name == MANAGER => Whose::Managers,
-            (Holder::Process { id, name }, _) => {
-                let mut who = crate::text::short(&name, 15);
-                let _ = write!(who, " (process {id})");
-                Whose::Others(who)
-            }
-            (Holder::Hidden(user), _) => Whose::Unknown(user),
-        };
-    }
-    whose
-}
-
-/// A Unix socket tells whose it is by answering, or not at all.
-#[cfg(unix)]
-fn of_path(path: &std::path::Path) -> Whose {
-    use std::os::unix::net::UnixStream;
-    match UnixStream::connect(path) {
-        Ok(_) => Whose::Ours(None),
-        Err(_) => Whose::Nobodys,
+/// Who listens at `endpoint`, and by which transport nobody does though somebody should.
+fn whose(endpoint: &Endpoint, daemon: Option<&Report>) -> (Whose, Option<Transport>) {
+    let told = |transport: &str| {
+        let shown = endpoint.to_string();
+        let shown = shown.strip_prefix("unix:").unwrap_or(&shown);
+        let daemon = daemon?;
+        let mut listeners = daemon.listeners.iter();
+        let is_it = listeners.any(|listener| {
+            listener.address.as_str() == shown && listener.transport.as_str() == transport
+        });
+        is_it.then_some(Whose::Ours(Some(daemon.pid)))
+    };
+    let by = |transport, name: &str, address: SocketAddr| {
+        told(name).unwrap_or_else(|| of(holder(transport, address)))
+    };
+    let both = |address| {
+        let udp = by(Transport::Udp, "udp", address);
+        worse(udp, by(Transport::Tcp, "tcp", address))
+    };
+    match &endpoint.addr {
+        EndpointAddr::Loopback(address) => both(address.get()),
+        EndpointAddr::Remote(address) => both(*address),
+        EndpointAddr::Unix(path) => (told("unix").unwrap_or_else(|| of(holder_of(path))), None),
     }
 }
 
-#[cfg(not(unix))]
-fn of_path(_: &std::path::Path) -> Whose {
-    Whose::Nobodys
+fn of(holder: Holder) -> Whose {
+    match holder {
+        Holder::Nobody => Whose::Nobodys,
+        Holder::Unknown => Whose::Untold,
+        Holder::Hidden(user) => Whose::Hidden(user),
+        Holder::Forbidden => Whose::Forbidden,
+        Holder::Deaf => Whose::Deaf,
+        Holder::Process(process) => match process.who(asker()) {
+            Who::Ours => Whose::Ours(Some(process.id)),
+            Who::Manager => Whose::Managers,
+            Who::Namesake => Whose::Namesakes(process),
+            Who::Other => Whose::Others(process.to_string()),
+        },
+    }
+}
+
+/// The worse of both transports, and the one that somebody should listen by and nobody does.
+fn worse(udp: Whose, tcp: Whose) -> (Whose, Option<Transport>) {
+    let badness = |whose: &Whose| match whose {
+        Whose::Nobodys => 0,
+        Whose::Untold => 1,
+        Whose::Managers => 2,
+        Whose::Ours(_) => 3,
+        Whose::Namesakes(_) => 4,
+        Whose::Hidden(_) | Whose::Forbidden | Whose::Deaf => 5,
+        Whose::Others(_) => 6,
+    };
+    let may_be_ours = |whose: &Whose| (2..=5).contains(&badness(whose));
+    let missing = match (&udp, &tcp) {
+        (Whose::Nobodys, held) if may_be_ours(held) => Some(Transport::Udp),
+        (held, Whose::Nobodys) if may_be_ours(held) => Some(Transport::Tcp),
+        _ => None,
+    };
+    let worse = match badness(&tcp) > badness(&udp) {
+        true => tcp,
+        false => udp,
+    };
+    (worse, missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_transports_the_worse_is_told_and_the_one_that_is_missing() {
+        use Whose::{Hidden, Managers, Nobodys, Ours, Untold};
+        let others = || Whose::Others("krb5kdc (process 1)".to_owned());
+        let (udp, tcp) = (Some(Transport::Udp), Some(Transport::Tcp));
+        for (one, other, expected) in [
+            (Nobodys, Nobodys, (Nobodys, None)),
+            (Ours(Some(1)), Ours(Some(1)), (Ours(Some(1)), None)),
+            (Ours(Some(1)), Nobodys, (Ours(Some(1)), tcp)),
+            (Nobodys, Managers, (Managers, udp)),
+            (Hidden(0), Nobodys, (Hidden(0), tcp)),
+            (Ours(Some(1)), Hidden(0), (Hidden(0), None)),
+            (Ours(Some(1)), others(), (others(), None)),
+            (Nobodys, others(), (others(), None)),
+            (Untold, Nobodys, (Untold, None)),
+        ] {
+            assert_eq!(worse(one, other), expected);
+        }
+    }
 }

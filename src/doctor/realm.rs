@@ -9,10 +9,10 @@ use url::{Origin, Url};
 use super::estimate::{self, Pace};
 use super::line::{Figure, Layer, Line};
 use super::sheet::Sheet;
+use super::through::Asked;
 use super::{Terms, direct, proxy, through};
 use crate::advice::Kind;
 use crate::config::{Direct, Kdcs, Order, Proxies};
-use crate::listen::Endpoint;
 use crate::text::short;
 use crate::upstream::dns::{Found, LookUpError, Refused};
 use crate::upstream::kdc::Permitted;
@@ -31,14 +31,14 @@ struct Ways<T> {
 
 type Examined = (Sheet, Option<Pace>);
 
-/// All that is to be said of a realm. `ours` are the KDC sockets that a daemon listens on.
-pub(super) async fn examine(terms: Terms<'_>, ours: &[Endpoint]) -> Vec<Line> {
+/// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
+pub(super) async fn examine(terms: Terms<'_>, sockets: &[Asked]) -> Vec<Line> {
     let mut sheet = Sheet::new(terms.realm, None);
-    let (through, ways) = tokio::join!(through::ask(terms, ours), ways(terms, &mut sheet));
+    let (through, ways) = tokio::join!(through::ask(terms, sockets), ways(terms, &mut sheet));
     let serves = ways.iter().any(|(_, pace)| pace.is_some());
     through
         .iter()
-        .for_each(|through| sheet.push(through.line(serves)));
+        .for_each(|through| sheet.push(through.line(serves, terms.realm)));
     let paces: Vec<_> = ways
         .iter()
         .map(|(sheet, pace)| (sheet.about().to_owned(), *pace))

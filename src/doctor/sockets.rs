@@ -1,8 +1,20 @@
 //! Who listens at an address, as far as Linux tells: /proc/net says which socket, /proc/PID/fd whose it is.
 
 use std::fs;
+#[cfg(unix)]
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::path::Path;
+#[cfg(unix)]
+use std::time::Duration;
+
+use super::process::Process;
+
+/// A Unix socket takes a connection within this time or not at all.
+#[cfg(unix)]
+const CONNECT: Duration = Duration::from_millis(200);
 
 /// A transport of the kernel's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,14 +29,13 @@ pub(super) enum Holder {
     /// Nobody.
     Nobody,
     /// This process.
-    Process {
-        /// Its number.
-        id: u32,
-        /// The kernel's name for it, at most 15 octets.
-        name: String,
-    },
+    Process(Process),
     /// A process of this user, which is not told to the one who asks.
     Hidden(u32),
+    /// Somebody whom this user may not connect to.
+    Forbidden,
+    /// Somebody who takes no connections.
+    Deaf,
     /// This system does not say.
     Unknown,
 }
@@ -57,6 +68,49 @@ pub(super) fn holder(transport: Transport, address: SocketAddr) -> Holder {
         return Holder::Nobody;
     };
     owner(proc, entry.inode).unwrap_or(Holder::Hidden(entry.user))
+}
+
+/// Who listens on the Unix socket at `path`: that is told to who connects to it (unix(7), SO_PEERCRED). Must be called inside a
+/// runtime.
+#[cfg(unix)]
+pub(super) fn holder_of(path: &Path) -> Holder {
+    use std::io::ErrorKind;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+    let connected = Socket::new(Domain::UNIX, Type::STREAM, None).and_then(|socket| {
+        // A backlog that is full would hold up a connect without an end.
+        socket.set_write_timeout(Some(CONNECT))?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        Ok(socket)
+    });
+    match connected {
+        Ok(socket) => peer(socket).unwrap_or(Holder::Unknown),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+                Holder::Nobody
+            }
+            ErrorKind::PermissionDenied => Holder::Forbidden,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Holder::Deaf,
+            _ => Holder::Unknown,
+        },
+    }
+}
+
+/// Who listened, before it was connected to.
+#[cfg(unix)]
+fn peer(socket: socket2::Socket) -> io::Result<Holder> {
+    socket.set_nonblocking(true)?;
+    // tokio takes it as it is that a process of elsewhere, a container perhaps, has no number here.
+    let stream = tokio::net::UnixStream::from_std(OwnedFd::from(socket).into())?;
+    let peer = stream.peer_cred()?;
+    let id = peer.pid().and_then(|id| u32::try_from(id).ok());
+    let process = id.and_then(|id| Process::read(Path::new("/proc"), id));
+    Ok(process.map_or(Holder::Hidden(peer.uid()), Holder::Process))
+}
+
+#[cfg(not(unix))]
+pub(super) fn holder_of(_: &Path) -> Holder {
+    Holder::Unknown
 }
 
 /// The one that gets what comes for `address`: the exact one before one for all addresses.
@@ -117,11 +171,7 @@ fn owner(proc: &Path, inode: u64) -> Option<Holder> {
     // A socket that the service manager holds, too, is the service's.
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
     let id = ids.into_iter().find(|id| has_open(proc, *id, &wanted))?;
-    let name = fs::read_to_string(proc.join(format!("{id}/comm"))).ok()?;
-    Some(Holder::Process {
-        id,
-        name: name.trim_end().to_owned(),
-    })
+    Process::read(proc, id).map(Holder::Process)
 }
 
 fn has_open(proc: &Path, id: u32, wanted: &str) -> bool {
@@ -176,12 +226,38 @@ mod tests {
             (Transport::Udp, udp.local_addr().unwrap()),
         ] {
             match holder(transport, address) {
-                Holder::Process { id, .. } => assert_eq!(id, std::process::id()),
+                Holder::Process(process) => assert_eq!(process.id, std::process::id()),
                 other => panic!("{other:?}"),
             }
         }
         let gone = tcp.local_addr().unwrap();
         drop(tcp);
         assert_eq!(holder(Transport::Tcp, gone), Holder::Nobody);
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_unix_socket_is_whose_who_listens_says() {
+        use std::os::unix::net::{UnixListener, UnixStream};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kdc.sock");
+        assert_eq!(holder_of(&path), Holder::Nobody);
+        let listener = UnixListener::bind(&path).unwrap();
+        match holder_of(&path) {
+            Holder::Process(process) => assert_eq!(process.id, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        drop(listener);
+        assert_eq!(holder_of(&path), Holder::Nobody);
+        assert_eq!(holder_of(&path.join("below")), Holder::Nobody);
+        // Nobody accepts, and the backlog takes one.
+        let path = dir.path().join("deaf.sock");
+        let deaf =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        deaf.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        deaf.listen(0).unwrap();
+        let waiting = UnixStream::connect(&path).unwrap();
+        assert_eq!(holder_of(&path), Holder::Deaf);
+        drop(waiting);
     }
 }

@@ -14,22 +14,33 @@ use super::Terms;
 use super::as_req::{self, Target};
 use super::line::{Layer, Line};
 use crate::listen::{Endpoint, EndpointAddr};
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, krb_error};
+use crate::wire::{KerberosMessage, MAX_REPLY, Realm, Reply, Service, krb_error};
 
 /// As long as a client waits before it goes over to TCP.
 const UDP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a client would have heard from the daemon at one of its sockets.
+/// A socket for a KDC that is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) endpoint: Endpoint,
+    /// Whether it is known to be the daemon's.
+    pub(super) is_ours: bool,
+}
+
+/// What a client would have heard at one of the sockets.
 #[derive(Debug)]
 pub(super) struct Through {
     at: String,
+    is_ours: bool,
     took: Duration,
     heard: Heard,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
     Answer,
+    /// That of a KDC which does not serve the realm.
+    Elsewhere,
     /// What looks to a client like a KDC that cannot be reached, or says so.
     Verdict,
     Nothing,
@@ -37,71 +48,77 @@ enum Heard {
     Stranger,
 }
 
-/// Asks at each of `endpoints`, all at once: the daemon leads one exchange for them all.
-pub(super) async fn ask(terms: Terms<'_>, endpoints: &[Endpoint]) -> Vec<Through> {
+/// Asks at each of `sockets`, all at once: the daemon leads one exchange for them all.
+pub(super) async fn ask(terms: Terms<'_>, sockets: &[Asked]) -> Vec<Through> {
     let Ok(message) = as_req::new(terms.realm, Target::Tgt) else {
         return Vec::new();
     };
-    let asked = endpoints
-        .iter()
-        .map(|endpoint| one(terms, endpoint, &message));
-    join_all(asked).await
+    join_all(sockets.iter().map(|asked| one(terms, asked, &message))).await
 }
 
-async fn one(terms: Terms<'_>, endpoint: &Endpoint, message: &KerberosMessage) -> Through {
+async fn one(terms: Terms<'_>, asked: &Asked, message: &KerberosMessage) -> Through {
     let left = terms.ends().saturating_duration_since(Instant::now());
-    let asked = Instant::now();
-    let reply = timeout(left, exchange(&endpoint.addr, message)).await;
+    let began = Instant::now();
+    let reply = timeout(left, exchange(&asked.endpoint.addr, message)).await;
     let heard = match reply.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        // IAKERB_KDC_NOT_FOUND and NO_RESPONSE: on-failure = "explain".
-        Ok(reply) if matches!(reply.error_code(), Some(85 | 86)) => Heard::Verdict,
-        Ok(_) => Heard::Answer,
+        Ok(reply) => match reply.error_code() {
+            // IAKERB_KDC_NOT_FOUND and NO_RESPONSE: on-failure = "explain".
+            Some(85 | 86) => Heard::Verdict,
+            // S_PRINCIPAL_UNKNOWN, of krbtgt/REALM, and WRONG_REALM.
+            Some(7 | 68) => Heard::Elsewhere,
+            _ => Heard::Answer,
+        },
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Heard::Nothing,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Heard::Stranger,
         Err(_) => Heard::Verdict,
     };
     Through {
-        at: endpoint.to_string(),
-        took: asked.elapsed(),
+        at: asked.endpoint.to_string(),
+        is_ours: asked.is_ours,
+        took: began.elapsed(),
         heard,
     }
 }
 
 impl Through {
     /// What it says of the daemon. If nothing `serves` the realm, that it says so is no fault of its own.
-    pub(super) fn line(&self, serves: bool) -> Line {
-        let Self { at, took, heard } = self;
-        let line = match heard {
-            Heard::Answer => Line::ok(
-                Layer::Daemon,
-                format!("asked at {at}, it brings the KDC's answer"),
+    pub(super) fn line(&self, serves: bool, realm: &Realm) -> Line {
+        let Self { at, is_ours, .. } = self;
+        let (who, why) = match is_ours {
+            true => ("it", WHY),
+            false => ("whoever it is", WHOSE),
+        };
+        let fault = |what: String, why| Line::fault(Layer::Daemon, what, why);
+        let line = match self.heard {
+            // What the upstreams' KDC says itself is told where it is asked.
+            Heard::Elsewhere if serves => fault(
+                format!(
+                    "asked at {at}, {who} brings the answer of a KDC that does not serve realm {realm}"
+                ),
+                why,
             ),
-            Heard::Verdict if serves => Line::fault(
+            Heard::Answer | Heard::Elsewhere => Line::ok(
                 Layer::Daemon,
-                format!("asked at {at}, it says that no KDC can be reached, and one can"),
-                WHY,
+                format!("asked at {at}, {who} brings the KDC's answer"),
+            ),
+            Heard::Verdict if serves => fault(
+                format!("asked at {at}, {who} says that no KDC can be reached, and one can"),
+                why,
             ),
             Heard::Verdict => Line::skipped(
                 Layer::Daemon,
-                format!("asked at {at}, it says that no KDC can be reached, and why is below"),
+                format!("asked at {at}, {who} says that no KDC can be reached, and why is below"),
             ),
-            Heard::Nothing => Line::fault(
-                Layer::Daemon,
-                format!("asked at {at}, it does not answer in time"),
-                WHY,
-            ),
-            Heard::Stranger => Line::fault(
-                Layer::Daemon,
-                format!("what answers at {at} is no KDC"),
-                "see whose the port is, as root: sudo loopkdc doctor",
-            ),
+            Heard::Nothing => fault(format!("asked at {at}, {who} does not answer in time"), why),
+            Heard::Stranger => fault(format!("what answers at {at} is no KDC"), WHOSE),
         };
-        line.figure(*took)
+        line.figure(self.took)
     }
 }
 
 /// It may go by what the configuration said before.
 const WHY: &str = "have it read the configuration again: systemctl reload loopkdc; it knows what is wrong: loopkdc status";
+const WHOSE: &str = "see whose the port is, as root: sudo loopkdc doctor";
 
 async fn exchange(addr: &EndpointAddr, message: &KerberosMessage) -> io::Result<Reply> {
     let octets = match addr {

@@ -39,7 +39,7 @@ pub struct Diagnosis {
     pub code: i32,
     pub lines: Vec<Value>,
     pub took: Duration,
-    usual: Vec<(String, String)>,
+    pub usual: Vec<(String, String)>,
 }
 
 /// A proxy whose KDC answers nobody with this error, and whose clock goes `behind` ours by so many seconds.
@@ -190,6 +190,15 @@ impl Scene {
         command
     }
 
+    /// The same, once this stands in its configuration in the place of that.
+    pub fn with_instead(self, that: &str, this: &str) -> Self {
+        let text = fs::read_to_string(self.config()).unwrap();
+        assert!(text.contains(that), "{text}");
+        fs::write(self.config(), text.replace(that, this)).unwrap();
+        self.point();
+        self
+    }
+
     /// Has krb5.conf send the configuration's realms to where the daemon listens.
     fn point(&self) {
         for form in [&[][..], &["--unix"]] {
@@ -242,17 +251,30 @@ impl Scene {
 
     /// What it says to who is nobody in particular.
     pub fn doctor_as_nobody(&self) -> Diagnosis {
+        self.ask(self.command_of_nobody(), &[])
+    }
+
+    /// A daemon that nobody in particular has started.
+    pub fn daemon_of_nobody(&self) -> Process {
+        let mut command = self.command_of_nobody();
+        command.arg("run").arg("--config").arg(self.config());
+        Process::start("loopkdc run", &mut command, "ready")
+    }
+
+    fn command_of_nobody(&self) -> Command {
         let mut command = Command::new("setpriv");
         // The program's own folders may be root's alone.
         let program = self.path("loopkdc");
-        fs::copy(PROGRAM, &program).unwrap();
+        if !program.exists() {
+            fs::copy(PROGRAM, &program).unwrap();
+        }
         command
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(program)
             .env("KRB5_CONFIG", self.path("krb5.conf"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .current_dir("/");
-        self.ask(command, &[])
+        command
     }
 
     fn ask(&self, mut command: Command, realms: &[&str]) -> Diagnosis {
