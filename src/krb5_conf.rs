@@ -75,12 +75,8 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     warn(&made.notes);
     let file = [places.file().to_string_lossy().into_owned()];
     let (profile, _) = profile::read_all(&file, &mut Machine);
-    let faults = profile.faults.iter();
-    warn(
-        &faults
-            .map(|(place, why)| format!("{place}: {why}"))
-            .collect::<Vec<_>>(),
-    );
+    let faults = profile.faults.iter().map(ToString::to_string);
+    warn(&faults.collect::<Vec<_>>());
     warn(&beside::notes(&profile, &made));
     if let Some(list) = Machine.variable("KRB5_CONFIG") {
         warn(&[format!(

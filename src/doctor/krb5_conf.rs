@@ -45,6 +45,9 @@ pub fn examine(
     lines
 }
 
+/// More servers than anybody names beside one.
+const MAX_OTHERS: usize = 64;
+
 /// Hosts with their ports that krb5.conf names beside loopkdc for these realms, to be tried over TCP.
 #[must_use]
 pub fn others(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<String> {
@@ -52,5 +55,6 @@ pub fn others(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<String> {
     let mut others: Vec<_> = realms.iter().flat_map(of).collect();
     others.sort();
     others.dedup();
+    others.truncate(MAX_OTHERS);
     others
 }

@@ -1,5 +1,7 @@
 //! What the realms of a krb5.conf say of KDC proxies, as MIT krb5 reads it.
 
+use std::collections::HashMap;
+
 use url::{Host, Url};
 
 use super::found::{Found, FoundRealm, quoted, url};
@@ -28,8 +30,8 @@ pub(super) fn read(path: &str, text: &str, surroundings: &mut dyn Surroundings) 
     let passwords =
         "Password changes go through the proxies of their realm, with or without a kpasswd_server.";
     found.remarks = [form, passwords].map(str::to_owned).to_vec();
-    for (place, fault) in &profile.faults {
-        found.note(place, fault);
+    for fault in &profile.faults {
+        found.note(&fault.place, fault.why.as_str());
     }
     for relation in profile
         .relations
@@ -56,6 +58,7 @@ fn is_one_line(relation: &Relation) -> bool {
 /// What is said of the servers of each realm, in the order in which the realms come first.
 fn stanzas(relations: &[Relation]) -> Vec<(&str, Vec<&Relation>)> {
     let mut stanzas: Vec<(&str, Vec<&Relation>)> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
     for relation in relations {
         let [section, realm] = relation.sections.as_slice() else {
             continue;
@@ -63,8 +66,9 @@ fn stanzas(relations: &[Relation]) -> Vec<(&str, Vec<&Relation>)> {
         if section != "realms" || !is_about_servers(&relation.name) {
             continue;
         }
-        match stanzas.iter_mut().find(|(name, _)| name == realm) {
-            Some((_, known)) => known.push(relation),
+        let index = *known.entry(realm).or_insert(stanzas.len());
+        match stanzas.get_mut(index) {
+            Some((_, relations)) => relations.push(relation),
             None => stanzas.push((realm, vec![relation])),
         }
     }

@@ -23,18 +23,18 @@ fn servers(profile: &Profile, realm: &str, made: &DropIn, notes: &mut Vec<String
     let kdcs = profile.relations(&["realms", realm], "kdc");
     let is_first = |relation: &&&Relation| !relation.is_ignored;
     let first = kdcs.iter().find(is_first).map(|relation| &relation.value);
+    let own = kdcs.iter().position(|relation| relation.value == *ours);
     for (index, relation) in kdcs.iter().enumerate() {
         let Relation { value, place, .. } = relation;
         let shown = format!("{place}: kdc = {} of {realm}", value.escape_debug());
-        let has_ours_before = kdcs.iter().take(index).any(|before| before.value == *ours);
-        let has_ours = kdcs.iter().any(|relation| relation.value == *ours);
+        let is_before_ours = own.is_some_and(|own| index < own);
         if value == ours && relation.is_ignored {
             notes.push(format!(
                 "{shown} is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
             ));
         } else if value == ours || relation.is_ignored {
             // As it should be, or of no effect.
-        } else if has_ours && !has_ours_before && first != Some(ours) {
+        } else if is_before_ours && first != Some(ours) {
             notes.push(format!("{shown} comes before loopkdc's and is asked first: put the includedir line at the top of the file, or take this one out"));
         } else {
             notes.push(format!("{shown} is tried too, when loopkdc has no answer: take it out if it can't be reached from where the tunnel is needed"));

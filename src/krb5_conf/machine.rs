@@ -9,6 +9,9 @@ use crate::config::read;
 /// The largest file that is read, in octets.
 pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 
+/// The most names that are read of a directory. Those of libraries hold a few thousand.
+const MAX_NAMES: usize = 32 * 1024;
+
 /// The files and the environment of this process.
 pub(crate) struct Machine;
 
@@ -39,9 +42,14 @@ impl Files for Machine {
 
     fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
         let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
-        let names = entries
-            .flatten()
-            .map(|entry| entry.file_name().into_string());
-        Ok(names.flatten().collect())
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names: Vec<_> = names.take(MAX_NAMES + 1).collect();
+        match names.len() <= MAX_NAMES {
+            true => Ok(names
+                .into_iter()
+                .filter_map(|name| name.into_string().ok())
+                .collect()),
+            false => Err(format!("holds more than {MAX_NAMES} names")),
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod beside;
 mod drop_in;
 mod install;
+mod limits;
 mod profile;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::doctor::line::{Layer, Line};
 use crate::krb5_conf::host::FILE;
-use crate::krb5_conf::profile::UNCLOSED;
+use crate::krb5_conf::profile::{Fault, FaultKind};
 use crate::krb5_conf::{INSTALL, INSTALL_INLINE};
 
 pub(super) fn examine(scene: &Scene) -> Vec<Line> {
@@ -24,25 +24,25 @@ pub(super) fn fault(what: impl Into<String>, hint: impl Into<String>) -> Line {
 
 /// MIT's library begins no work with a configuration that has a mistake in it.
 fn mistakes(scene: &Scene) -> Vec<Line> {
-    let faults = scene.profile.faults.iter();
-    let line = |(place, why): &(_, String)| {
-        let what = format!("{place}: {why}");
-        if why == UNCLOSED {
-            let what = format!("{what}, and Java and Heimdal give the file up for that");
-            return warn(what, "write the missing }");
-        }
-        // The first word of it is the directive.
-        let is_include = why.starts_with("include");
-        let hint = match is_include {
-            true => "make what is to be included, or take the line out",
-            false => "mend that line: krb5.conf(5) says how it is written",
-        };
-        fault(
-            format!("{what}, and libkrb5 gives the whole configuration up for that"),
-            hint,
-        )
+    let line = |of: &Fault| match of.kind {
+        FaultKind::Mistake => fault(
+            format!("{of}, and libkrb5 gives the whole configuration up for that"),
+            "mend that line: krb5.conf(5) says how it is written",
+        ),
+        FaultKind::Include => fault(
+            format!("{of}, and libkrb5 gives the whole configuration up for that"),
+            "make what is to be included, or take the line out",
+        ),
+        FaultKind::Unclosed => warn(
+            format!("{of}, and Java and Heimdal give the file up for that"),
+            "write the missing }",
+        ),
+        FaultKind::Limit => warn(
+            format!("{of}, and what libkrb5 finds there is not looked at here"),
+            "see for yourself what it says there",
+        ),
     };
-    faults.map(line).collect()
+    scene.profile.faults.iter().map(line).collect()
 }
 
 fn missing(scene: &Scene) -> Option<Line> {

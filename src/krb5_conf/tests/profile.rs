@@ -4,7 +4,7 @@ use crate::krb5_conf::disk::Disk;
 use crate::krb5_conf::profile::{Profile, read};
 
 /// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
-fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     let Profile {
         relations, faults, ..
     } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
@@ -13,7 +13,7 @@ fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
         let sections = relation.sections.join("/");
         format!("{ignored}{sections}/{}={}", relation.name, relation.value)
     });
-    let faults = faults.iter().map(|(place, why)| format!("{place}: {why}"));
+    let faults = faults.iter().map(ToString::to_string);
     relations.chain(faults).collect()
 }
 
@@ -95,8 +95,6 @@ fn mistakes_are_told_and_passed_by() {
             "line 2: is longer than 2046 octets, and MIT reads it as several lines",
         ],
     );
-    let deep = format!("[a]\n{}", "b = {\n".repeat(100_000));
-    reads(&deep, &["line 33: opens more than 32 levels of braces"]);
 }
 
 #[test]
@@ -160,10 +158,5 @@ fn circles_of_includes_end() {
     assert_eq!(
         shown("include /0\n", &chain),
         ["/15, line 1: include /16: more than 16 files include one another"]
-    );
-    let many = "include /empty\n".repeat(300);
-    assert_eq!(
-        shown(&many, &[("/empty", "")])[0],
-        "line 257: include /empty: more than 256 files are included"
     );
 }
