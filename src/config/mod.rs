@@ -34,6 +34,7 @@ pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use proxies::Proxies;
 pub use proxy::ProxyUrl;
+pub(crate) use realms::PatternKey;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::failure::Failure;

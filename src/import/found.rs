@@ -1,8 +1,9 @@
 //! What was found, in the words of our configuration.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use crate::config::ProxyUrl;
+use crate::config::{PatternKey, ProxyUrl};
 use crate::krb5_conf::profile::{Place, Relation};
 use crate::route::RealmPattern;
 
@@ -12,6 +13,8 @@ pub(super) struct Found {
     /// What was read, and what of its meaning differs here: comments of the output.
     pub(super) remarks: Vec<String>,
     pub(super) realms: Vec<FoundRealm>,
+    /// Where each of them is.
+    known: HashMap<PatternKey, usize>,
     /// What was left out or means something else here, and why.
     notes: Vec<(Place, String)>,
 }
@@ -64,12 +67,11 @@ impl Found {
         if realm.proxies.is_empty() {
             return;
         }
-        let key = realm.pattern.key();
-        let Some(known) = self
-            .realms
-            .iter_mut()
-            .find(|known| known.pattern.key() == key)
-        else {
+        let index = *self
+            .known
+            .entry(realm.pattern.key())
+            .or_insert(self.realms.len());
+        let Some(known) = self.realms.get_mut(index) else {
             return self.realms.push(realm);
         };
         let (name, before) = (known.pattern.to_string(), known.place.clone());
