@@ -1,8 +1,8 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
 //! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
-//! besides; they are pure. `install` decides which file changes in which way, from what `places` finds, and `plan` and
-//! `staged` change them.
+//! besides; they are pure. `install` decides which file changes in which way, from what `places` finds; `plan` and `staged`
+//! change them, under a `lock`, if each is as it was `seen`, or say what the `trouble` is.
 
 mod beside;
 mod block;
@@ -11,12 +11,15 @@ pub(crate) mod disk;
 mod drop_in;
 pub(crate) mod host;
 mod install;
+mod lock;
 mod machine;
 mod places;
 mod plan;
 pub(crate) mod profile;
+mod seen;
 mod servers;
 mod staged;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ use crate::config::{Config, Sources};
 use crate::failure::Failure;
 use block::{Content, Origin};
 use drop_in::DropIn;
+use lock::Lock;
 use places::Places;
 
 /// Which stanzas are meant.
@@ -67,11 +71,13 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let made = made(sources, form)?;
     let places = Places::default();
-    let done = match form.inline {
-        true => install::install_inline(&places, &made)?,
-        false => install::install(&places, &made)?,
+    let (command, plan): (_, fn(&Places, &DropIn) -> _) = match form.inline {
+        true => (INSTALL_INLINE, install::install_inline),
+        false => (INSTALL, install::install),
     };
-    say(&done);
+    let lock = Lock::take(&places, command)?;
+    say(&plan(&places, &made)?.carry_out()?);
+    drop(lock);
     warn(&made.notes);
     let file = [places.file().to_string_lossy().into_owned()];
     let (profile, _) = profile::read_all(&file, &mut Machine);
@@ -106,7 +112,9 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// # Errors
 /// A file that may not be written.
 pub fn remove(inline: bool) -> Result<(), Failure> {
-    say(&install::remove(&Places::default(), inline)?);
+    let places = Places::default();
+    let _lock = Lock::take(&places, install::REMOVE)?;
+    say(&install::remove(&places, inline)?.carry_out()?);
     Ok(())
 }
 

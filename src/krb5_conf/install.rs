@@ -1,27 +1,26 @@
 //! `--install` and `--remove`: what changes in which file.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use super::block::{self, Content, Origin, Split, Spot};
 use super::drop_in::DropIn;
-use super::machine::MAX_FILE;
 use super::places::{Current, Installed, Places, foreign};
 use super::plan::Plan;
-use crate::config::read;
+use super::seen::Seen;
 use crate::failure::{Exit, Failure};
 
 /// The command, for hints.
 pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
 /// The command, for hints about Heimdal.
 pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
+/// The command, for those whom `--remove` fails.
+pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
 /// Where the drop-in is.
 pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
-const REMOVE: &str = "loopkdc krb5-conf --remove";
 
 /// Has libkrb5 read the stanzas from a file of their own.
-pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Failure> {
+pub(super) fn install(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
     let current = Current::read(places, INSTALL)?;
     let split = current.split(places)?;
     let installed = Installed::read(places, INSTALL)?;
@@ -44,7 +43,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
         .as_ref()
         .map_or_else(|| current.octets().to_vec(), Split::rest);
     let includedir = format!("includedir {}/", places.directory.display());
-    if !origin.file_made && current.octets.is_some() && places.lead_to_drop_in(&rest) {
+    if !origin.file_made && current.seen.octets().is_some() && places.lead_to_drop_in(&rest) {
         if split.is_some() {
             forget_backup(places, &origin, &rest, &mut plan);
             rewrite(
@@ -60,7 +59,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
             "{file} includes {} already",
             places.directory.display()
         ));
-        return plan.carry_out();
+        return Ok(plan);
     }
     let content = Content::Include(places.directory.display().to_string());
     let octets = match &split {
@@ -73,11 +72,11 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Vec<String>, Fai
         }
     };
     write_file(places, &current, octets, &includedir, &mut plan);
-    plan.carry_out()
+    Ok(plan)
 }
 
 /// Has libkrb5, and Heimdal, read the stanzas from krb5.conf itself.
-pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Vec<String>, Failure> {
+pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
     let current = Current::read(places, INSTALL_INLINE)?;
     let split = current.split(places)?;
     let mut plan = Plan::new(INSTALL_INLINE);
@@ -100,18 +99,18 @@ pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Vec<Strin
         }
     };
     write_file(places, &current, octets, "the stanzas", &mut plan);
-    if let Installed::Ours(_) = Installed::read(places, INSTALL_INLINE)? {
+    if let Installed::Ours(seen) = Installed::read(places, INSTALL_INLINE)? {
         let path = places.drop_in();
-        plan.remove(&path, format!("removed {}", path.display()));
+        plan.remove(&path, &seen, format!("removed {}", path.display()));
     }
     if directory_made {
         remove_directory(places, &mut plan);
     }
-    plan.carry_out()
+    Ok(plan)
 }
 
 /// Takes away what either has written. `inline`: the stanzas in krb5.conf itself, and nothing else.
-pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failure> {
+pub(super) fn remove(places: &Places, inline: bool) -> Result<Plan, Failure> {
     let current = Current::read(places, REMOVE)?;
     let split = current
         .split(places)?
@@ -129,6 +128,7 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failu
         if origin.file_made && rest.is_empty() {
             plan.remove(
                 places.file(),
+                &current.seen,
                 format!("removed {}, which was made for it", places.file().display()),
             );
         } else {
@@ -152,24 +152,23 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Vec<String>, Failu
             ),
         });
     }
-    plan.carry_out()
+    Ok(plan)
 }
 
 fn write_drop_in(places: &Places, made: &DropIn, installed: &Installed, plan: &mut Plan) {
     let (path, text) = (places.drop_in(), made.file());
     let name = path.display().to_string();
     match installed {
-        Installed::Ours(octets) if octets == text.as_bytes() => {
+        Installed::Ours(seen) if seen.octets() == Some(text.as_bytes()) => {
             plan.is_so(format!("{name} is as it should be"));
         }
         _ => {
             // A link stays one.
             let target = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            let like = target.exists().then_some(target.as_path());
             plan.write(
                 &target,
                 text.into_bytes(),
-                like,
+                installed.seen(),
                 format!("wrote {name}: {}", made.realms.join(", ")),
             );
         }
@@ -181,7 +180,7 @@ fn remove_drop_in(places: &Places, plan: &mut Plan) -> Result<bool, Failure> {
     let path = places.drop_in();
     match Installed::read(places, REMOVE)? {
         Installed::Nothing => return Ok(false),
-        Installed::Ours(_) => plan.remove(&path, format!("removed {}", path.display())),
+        Installed::Ours(seen) => plan.remove(&path, &seen, format!("removed {}", path.display())),
         Installed::Foreign => plan.is_so(format!(
             "left {} alone, as \"loopkdc krb5-conf --install\" did not make it",
             path.display()
@@ -200,16 +199,14 @@ fn remove_directory(places: &Places, plan: &mut Plan) {
 
 fn write_file(places: &Places, current: &Current, octets: Vec<u8>, what: &str, plan: &mut Plan) {
     let name = places.file().display();
-    match &current.octets {
-        Some(before) if *before == octets => plan.is_so(format!("{name} is as it should be")),
-        Some(_) => plan.write(
-            &current.target,
-            octets,
-            current.like(),
-            format!("wrote {what} into {name}"),
-        ),
-        None => plan.write(&current.target, octets, None, format!("made {name}")),
-    }
+    let done = match current.seen.octets() {
+        Some(before) if *before == *octets => {
+            return plan.is_so(format!("{name} is as it should be"));
+        }
+        Some(_) => format!("wrote {what} into {name}"),
+        None => format!("made {name}"),
+    };
+    plan.write(&current.target, octets, &current.seen, done);
 }
 
 fn rewrite(places: &Places, current: &Current, rest: &[u8], what: &str, plan: &mut Plan) {
@@ -217,14 +214,14 @@ fn rewrite(places: &Places, current: &Current, rest: &[u8], what: &str, plan: &m
     plan.write(
         &current.target,
         rest.to_vec(),
-        current.like(),
+        &current.seen,
         format!("{what} {name}"),
     );
 }
 
 /// Keeps a copy of a file that has had no part of ours yet.
 fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin, plan: &mut Plan) {
-    let Some(octets) = &current.octets else {
+    let Some(octets) = current.seen.octets() else {
         origin.file_made = true;
         return;
     };
@@ -234,13 +231,14 @@ fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin,
     let name = places.file().display().to_string();
     let mut backup = format!("{name}.before-loopkdc");
     for number in 1_u32.. {
-        match read::regular(Path::new(&backup), MAX_FILE) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+        match Seen::read(Path::new(&backup)) {
+            Ok(Seen::Nothing) => {
+                let (path, like) = (Path::new(&backup), Some(current.target.as_path()));
                 let done = format!("kept {name} as it was in {backup}");
-                plan.write(Path::new(&backup), octets.clone(), current.like(), done);
+                plan.write_like(path, octets.to_vec(), like, &Seen::Nothing, done);
                 break;
             }
-            Ok(kept) if kept == *octets => break,
+            Ok(kept) if kept.octets() == Some(octets) => break,
             _ => backup = format!("{name}.before-loopkdc.{number}"),
         }
     }
@@ -265,16 +263,20 @@ fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan)
     if !is_backup(backup, places) {
         return;
     }
-    match read::regular(Path::new(backup), MAX_FILE) {
-        Ok(kept) if kept == rest => plan.remove(
+    let Ok(kept) = Seen::read(Path::new(backup)) else {
+        return;
+    };
+    match kept.octets() {
+        Some(octets) if octets == rest => plan.remove(
             Path::new(backup),
+            &kept,
             format!("removed {backup}, as that is what krb5.conf is again"),
         ),
-        Ok(_) => plan.is_so(format!(
+        Some(_) => plan.is_so(format!(
             "left {backup}, as {} was changed since it was made",
             places.file().display()
         )),
-        Err(_) => {}
+        None => {}
     }
 }
 

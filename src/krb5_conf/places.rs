@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, Split};
 use super::drop_in::MARK;
-use super::machine::{MAX_FILE, Machine};
-use super::plan;
+use super::machine::Machine;
 use super::profile;
-use crate::config::read;
+use super::seen::Seen;
+use super::trouble::unreadable;
 use crate::failure::{Exit, Failure};
 
 /// Where things are.
@@ -62,8 +62,7 @@ impl Places {
 pub(super) struct Current {
     /// The file itself, if its name is that of a link.
     pub(super) target: PathBuf,
-    /// None: there is no file.
-    pub(super) octets: Option<Vec<u8>>,
+    pub(super) seen: Seen,
 }
 
 impl Current {
@@ -77,21 +76,18 @@ impl Current {
                 }
                 return Ok(Self {
                     target: path.to_owned(),
-                    octets: None,
+                    seen: Seen::Nothing,
                 });
             }
             Err(error) => return Err(unreadable(path, &error, command)),
         };
-        let octets = read::regular(&target, MAX_FILE);
-        let octets = octets.map_err(|error| unreadable(path, &error, command))?;
-        Ok(Self {
-            target,
-            octets: Some(octets),
-        })
+        let seen = Seen::read(&target);
+        let seen = seen.map_err(|error| unreadable(path, &error, command))?;
+        Ok(Self { target, seen })
     }
 
     pub(super) fn octets(&self) -> &[u8] {
-        self.octets.as_deref().unwrap_or_default()
+        self.seen.octets().unwrap_or_default()
     }
 
     pub(super) fn split(&self, places: &Places) -> Result<Option<Split<'_>>, Failure> {
@@ -101,17 +97,12 @@ impl Current {
                 .hint("take out by hand what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines")
         })
     }
-
-    /// The file that `octets` are written like.
-    pub(super) fn like(&self) -> Option<&Path> {
-        self.octets.as_ref().map(|_| self.target.as_path())
-    }
 }
 
 /// What has been written to krb5.conf.d before.
 pub(super) enum Installed {
     Nothing,
-    Ours(Vec<u8>),
+    Ours(Seen),
     /// By somebody else.
     Foreign,
 }
@@ -119,14 +110,23 @@ pub(super) enum Installed {
 impl Installed {
     pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
         let path = places.drop_in();
-        match read::regular(&path, MAX_FILE) {
-            Ok(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(octets)),
-            Ok(_) => Ok(Self::Foreign),
-            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
-                Ok(Self::Foreign)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Nothing),
+        match Seen::read(&path) {
+            Ok(Seen::Nothing) => Ok(Self::Nothing),
+            Ok(seen) => match seen.octets() {
+                Some(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(seen)),
+                _ => Ok(Self::Foreign),
+            },
+            // A link that leads nowhere.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Foreign),
             Err(error) => Err(unreadable(&path, &error, command)),
+        }
+    }
+
+    /// What is there, if it may be changed.
+    pub(super) fn seen(&self) -> &Seen {
+        match self {
+            Self::Ours(seen) => seen,
+            Self::Nothing | Self::Foreign => &Seen::Nothing,
         }
     }
 }
@@ -156,14 +156,4 @@ fn dangling(path: &Path) -> Failure {
         format!("{name} is a link to a file that does not exist"),
     )
     .hint(format!("see where it leads: ls -l {name}"))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error, command: &str) -> Failure {
-    match error.kind() {
-        ErrorKind::PermissionDenied => plan::failed(path, error, command),
-        _ => Failure::new(
-            Exit::Config,
-            format!("{} can't be read: {error}", path.display()),
-        ),
-    }
 }

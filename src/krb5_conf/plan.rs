@@ -1,11 +1,15 @@
-//! What is to be done to files: all of it is written beside them before the first of them changes.
+//! What is to be done to files: all of it or nothing.
+//!
+//! All is written beside the files before the first of them changes; each changes only if it is as it was when the plan was
+//! made; and what was done is undone if something stands in the way of the rest.
 
 use std::fs;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::staged::{self, Staged};
-use crate::failure::{Exit, Failure};
+use super::seen::Seen;
+use super::staged::{self, Done, Staged};
+use super::trouble;
+use crate::failure::Failure;
 
 /// One change.
 #[derive(Debug)]
@@ -16,10 +20,12 @@ enum Step {
         octets: Vec<u8>,
         /// Whose owner and mode the file gets.
         like: Option<PathBuf>,
+        seen: Seen,
     },
-    Remove(PathBuf),
+    Remove(PathBuf, Seen),
     /// Unless something is in it.
     RemoveDirectory(PathBuf),
+    Nothing,
 }
 
 /// Changes in their order, each with the words for it. Whoever reads the files after any of them finds a valid
@@ -41,23 +47,38 @@ impl Plan {
         self.add(Step::MakeDirectory(path.to_owned()), done);
     }
 
+    /// `seen`: what is at `target`. What is there gives owner and mode.
     pub(super) fn write(
         &mut self,
         target: &Path,
         octets: Vec<u8>,
+        seen: &Seen,
+        done: impl Into<String>,
+    ) {
+        let is_there = seen.octets().is_some();
+        self.write_like(target, octets, is_there.then_some(target), seen, done);
+    }
+
+    /// The same, with owner and mode of another file.
+    pub(super) fn write_like(
+        &mut self,
+        target: &Path,
+        octets: Vec<u8>,
         like: Option<&Path>,
+        seen: &Seen,
         done: impl Into<String>,
     ) {
         let step = Step::Write {
             target: target.to_owned(),
             octets,
             like: like.map(Path::to_owned),
+            seen: seen.clone(),
         };
         self.add(step, done);
     }
 
-    pub(super) fn remove(&mut self, path: &Path, done: impl Into<String>) {
-        self.add(Step::Remove(path.to_owned()), done);
+    pub(super) fn remove(&mut self, path: &Path, seen: &Seen, done: impl Into<String>) {
+        self.add(Step::Remove(path.to_owned(), seen.clone()), done);
     }
 
     pub(super) fn remove_directory(&mut self, path: &Path, done: impl Into<String>) {
@@ -66,8 +87,7 @@ impl Plan {
 
     /// Nothing is to be done for this.
     pub(super) fn is_so(&mut self, words: impl Into<String>) {
-        // Removing nothing is nothing.
-        self.add(Step::RemoveDirectory(PathBuf::new()), words);
+        self.add(Step::Nothing, words);
     }
 
     fn add(&mut self, step: Step, done: impl Into<String>) {
@@ -77,56 +97,107 @@ impl Plan {
     /// Does it all, and returns the words for what was done.
     ///
     /// # Errors
-    /// What stood in the way. Nothing has changed then, unless the disk itself failed in between.
+    /// What stood in the way. Nothing has changed then, or what could not be undone is told.
     pub(super) fn carry_out(self) -> Result<Vec<String>, Failure> {
-        let command = self.command;
+        let Self { steps, command } = self;
         let mut made = Made(Vec::new());
         let mut ready = Vec::new();
-        for (step, words) in self.steps {
-            let staged = match &step {
-                Step::MakeDirectory(path) => {
-                    staged::make_directory(path).map_err(|error| failed(path, &error, command))?;
-                    made.0.push(path.clone());
-                    None
-                }
-                Step::Write {
-                    target,
-                    octets,
-                    like,
-                } => {
-                    let staged = Staged::new(target, octets, like.as_deref());
-                    Some(staged.map_err(|error| failed(target, &error, command))?)
-                }
-                Step::Remove(_) | Step::RemoveDirectory(_) => None,
-            };
+        for (step, words) in steps {
+            let staged = made.prepare(&step, command)?;
             ready.push((step, staged, words));
         }
-        made.0.clear();
-        let mut done = Vec::new();
-        for (step, staged, words) in ready {
-            let (path, result) = match (step, staged) {
-                (Step::Write { target, .. }, Some(staged)) => (target, staged.commit()),
-                (Step::Remove(path), _) => {
-                    let removed = staged::remove(&path);
-                    (path, removed)
-                }
-                (Step::RemoveDirectory(path), _) if path.as_os_str().is_empty() => (path, Ok(())),
-                (Step::RemoveDirectory(path), _) => match fs::remove_dir(&path) {
-                    // Others have put something there, or taken it away.
-                    Err(_) => continue,
-                    Ok(()) => (path, Ok(())),
-                },
-                (Step::MakeDirectory(path) | Step::Write { target: path, .. }, _) => (path, Ok(())),
-            };
-            result.map_err(|error| failed(&path, &error, command))?;
-            done.push(words);
+        let mut changed = ready.iter().filter_map(|(step, ..)| step.changed());
+        if let Some(path) = changed.next() {
+            return Err(trouble::changed(path, command));
         }
-        Ok(done)
+        drop(changed);
+        let mut done = Vec::new();
+        let mut said = Vec::new();
+        let mut empty = Vec::new();
+        for (step, staged, words) in ready {
+            match step {
+                Step::RemoveDirectory(path) => empty.push((path, words)),
+                step => {
+                    match step.commit(staged, command) {
+                        Ok(change) => done.extend(change),
+                        Err(failure) => return Err(undo(done, failure)),
+                    }
+                    said.push(words);
+                }
+            }
+        }
+        made.0.clear();
+        done.into_iter().for_each(Done::settle);
+        for (path, words) in empty {
+            // Others may have put something there, or taken it away.
+            if fs::remove_dir(path).is_ok() {
+                said.push(words);
+            }
+        }
+        Ok(said)
     }
+}
+
+impl Step {
+    /// Whether somebody else has changed what this is to change.
+    fn changed(&self) -> Option<&Path> {
+        let (path, seen) = match self {
+            Self::Write { target, seen, .. } => (target, seen),
+            Self::Remove(path, seen) => (path, seen),
+            _ => return None,
+        };
+        (!seen.is_still_at(path)).then_some(path)
+    }
+
+    fn commit(&self, staged: Option<Staged>, command: &str) -> Result<Option<Done>, Failure> {
+        // The last moment.
+        if let Some(path) = self.changed() {
+            return Err(trouble::changed(path, command));
+        }
+        let (path, done) = match (self, staged) {
+            (Self::Write { target, .. }, Some(staged)) => (target, staged.commit()),
+            (Self::Remove(path, _), _) => (path, staged::remove(path)),
+            _ => return Ok(None),
+        };
+        done.map(Some)
+            .map_err(|error| trouble::failed(path, &error, command))
+    }
+}
+
+/// Undoes what was done, the last change first.
+fn undo(done: Vec<Done>, failure: Failure) -> Failure {
+    let undo = |failure, done: Done| match done.undo() {
+        Ok(()) => failure,
+        Err(error) => trouble::not_undone(failure, &done.target, done.kept.as_deref(), &error),
+    };
+    done.into_iter().rev().fold(failure, undo)
 }
 
 /// Directories that go again if what they were made for fails.
 struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// What needs to be there before the first file changes.
+    fn prepare(&mut self, step: &Step, command: &str) -> Result<Option<Staged>, Failure> {
+        match step {
+            Step::MakeDirectory(path) => {
+                staged::make_directory(path)
+                    .map_err(|error| trouble::failed(path, &error, command))?;
+                self.0.push(path.clone());
+                Ok(None)
+            }
+            Step::Write {
+                target,
+                octets,
+                like,
+                ..
+            } => Staged::new(target, octets, like.as_deref())
+                .map(Some)
+                .map_err(|error| trouble::failed(target, &error, command)),
+            Step::Remove(..) | Step::RemoveDirectory(_) | Step::Nothing => Ok(None),
+        }
+    }
+}
 
 impl Drop for Made {
     fn drop(&mut self) {
@@ -134,55 +205,4 @@ impl Drop for Made {
             let _ = fs::remove_dir(path);
         }
     }
-}
-
-/// Why a file could not be written, and what can be done about it.
-pub(super) fn failed(path: &Path, error: &io::Error, command: &str) -> Failure {
-    let name = path.display();
-    match error.kind() {
-        ErrorKind::PermissionDenied if is_root() => Failure::new(
-            Exit::Permission,
-            format!("{name} may not be written, by root either"),
-        )
-        .hint(format!(
-            "see whether it is marked as unchangeable: lsattr -d {name} {}",
-            parent(path)
-        ))
-        .hint("to see what it would hold: loopkdc krb5-conf"),
-        ErrorKind::PermissionDenied => Failure::new(
-            Exit::Permission,
-            format!("{name} may not be written by this user"),
-        )
-        .hint(format!("as root: sudo {command}"))
-        .hint(ELSEWHERE),
-        ErrorKind::ReadOnlyFilesystem => Failure::new(
-            Exit::Permission,
-            format!("{name} can't be written: its file system is read-only"),
-        )
-        .hint("put what \"loopkdc krb5-conf\" prints where the files of this system are made")
-        .hint(ELSEWHERE),
-        ErrorKind::ResourceBusy => Failure::new(
-            Exit::Config,
-            format!("{name} can't be written: it is mounted there by itself, as containers do"),
-        )
-        .hint("put what \"loopkdc krb5-conf --inline\" prints into the file that is mounted"),
-        _ => Failure::new(Exit::Config, format!("{name} can't be written: {error}")),
-    }
-}
-
-/// For those who can't write to /etc.
-const ELSEWHERE: &str = "for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf";
-
-fn parent(path: &Path) -> String {
-    path.parent().unwrap_or(path).display().to_string()
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }

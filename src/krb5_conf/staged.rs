@@ -1,8 +1,11 @@
-//! A file that takes its place whole or not at all.
+//! A file that takes its place whole or not at all, and gives it back if it must.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use super::machine::MAX_FILE;
+use crate::config::read;
 
 /// For files that others make no demands on.
 #[cfg(unix)]
@@ -18,7 +21,7 @@ pub(super) struct Staged {
 impl Staged {
     /// Writes `octets` beside `target`, with owner, mode and attributes of the file `like`.
     pub(super) fn new(target: &Path, octets: &[u8], like: Option<&Path>) -> io::Result<Self> {
-        let beside = beside(target);
+        let beside = beside(target, "");
         // What a process of this number left behind, when it was ended.
         let _ = fs::remove_file(&beside);
         let mut options = OpenOptions::new();
@@ -37,13 +40,18 @@ impl Staged {
     }
 
     /// Takes its place. On disk when this returns.
-    pub(super) fn commit(mut self) -> io::Result<()> {
-        let Some(beside) = &self.beside else {
-            return Ok(());
-        };
-        fs::rename(beside, &self.target)?;
+    pub(super) fn commit(mut self) -> io::Result<Done> {
+        let done = Done::keeping(&self.target)?;
+        let renamed = self
+            .beside
+            .as_ref()
+            .map(|path| fs::rename(path, &self.target));
+        if let Some(Err(error)) = renamed {
+            done.settle();
+            return Err(error);
+        }
         self.beside = None;
-        sync_directory_of(&self.target)
+        done.or_undone(|| sync_directory_of(&self.target))
     }
 }
 
@@ -55,19 +63,84 @@ impl Drop for Staged {
     }
 }
 
-/// A name that no library takes for a part of its configuration: with a dot before it, and without `.conf` behind.
-fn beside(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.loopkdc-{}", std::process::id()))
+/// Takes away a file. It is gone for good once this is settled.
+pub(super) fn remove(path: &Path) -> io::Result<Done> {
+    let done = Done {
+        target: path.to_owned(),
+        kept: Some(kept(path)),
+    };
+    fs::rename(path, kept(path))?;
+    done.or_undone(|| sync_directory_of(path))
 }
 
-/// A file that is gone for good when this returns. One that is not there is gone.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => sync_directory_of(path),
+/// A change that can be undone.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) target: PathBuf,
+    /// What was there before. None: nothing was.
+    pub(super) kept: Option<PathBuf>,
+}
+
+impl Done {
+    /// Keeps what is at `target`, which another file is about to take the place of.
+    fn keeping(target: &Path) -> io::Result<Self> {
+        let path = kept(target);
+        let _ = fs::remove_file(&path);
+        let is_there = target.try_exists()?;
+        // The file itself, or a copy where there are no links.
+        if is_there && fs::hard_link(target, &path).is_err() {
+            copy(target, &path)?;
+        }
+        let (target, kept) = (target.to_owned(), is_there.then_some(path));
+        Ok(Self { target, kept })
     }
+
+    fn or_undone(self, last: impl FnOnce() -> io::Result<()>) -> io::Result<Self> {
+        match last() {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.undo()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts back what was there.
+    pub(super) fn undo(&self) -> io::Result<()> {
+        match &self.kept {
+            Some(kept) => fs::rename(kept, &self.target)?,
+            None => fs::remove_file(&self.target)?,
+        }
+        sync_directory_of(&self.target)
+    }
+
+    /// It is not going to be undone.
+    pub(super) fn settle(self) {
+        // What stays there is read by nobody, and swept away the next time.
+        if let Some(kept) = &self.kept {
+            let _ = fs::remove_file(kept);
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let octets = read::regular(from, MAX_FILE)?;
+    let mut staged = Staged::new(to, &octets, Some(from))?;
+    if let Some(beside) = staged.beside.take() {
+        fs::rename(beside, to)?;
+    }
+    Ok(())
+}
+
+/// A name that no library takes for a part of its configuration: with a dot before it, and without `.conf` behind.
+fn beside(target: &Path, what: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.loopkdc-{}{what}", std::process::id()))
+}
+
+/// Where what `target` was is kept.
+fn kept(target: &Path) -> PathBuf {
+    beside(target, "-old")
 }
 
 /// Makes a directory that everybody may read.

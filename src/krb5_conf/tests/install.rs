@@ -39,13 +39,14 @@ impl Etc {
         let made = made_of(config, false).unwrap();
         let places = Places::below(self.0.path());
         match inline {
-            true => install_inline(&places, &made),
-            false => install(&places, &made),
+            true => install_inline(&places, &made)?.carry_out(),
+            false => install(&places, &made)?.carry_out(),
         }
     }
 
     fn remove(&self) -> Vec<String> {
-        remove(&Places::below(self.0.path()), false).unwrap()
+        let plan = remove(&Places::below(self.0.path()), false);
+        plan.unwrap().carry_out().unwrap()
     }
 
     /// Every file below, with what is in it; directories with nothing.
