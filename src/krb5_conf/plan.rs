@@ -100,17 +100,19 @@ impl Plan {
     /// What stood in the way. Nothing has changed then, or what could not be undone is told.
     pub(super) fn carry_out(self) -> Result<Vec<String>, Failure> {
         let Self { steps, command } = self;
+        for (step, _) in &steps {
+            step.is_due(command)?;
+        }
         let mut made = Made(Vec::new());
         let mut ready = Vec::new();
         for (step, words) in steps {
             let staged = made.prepare(&step, command)?;
             ready.push((step, staged, words));
         }
-        let mut changed = ready.iter().filter_map(|(step, ..)| step.changed());
-        if let Some(path) = changed.next() {
-            return Err(trouble::changed(path, command));
+        // Again, as the disk took its time; and each a last time, when others have been done.
+        for (step, ..) in &ready {
+            step.is_due(command)?;
         }
-        drop(changed);
         let mut done = Vec::new();
         let mut said = Vec::new();
         let mut empty = Vec::new();
@@ -139,21 +141,22 @@ impl Plan {
 }
 
 impl Step {
-    /// Whether somebody else has changed what this is to change.
-    fn changed(&self) -> Option<&Path> {
+    /// # Errors
+    /// Somebody else has changed what this is to change.
+    fn is_due(&self, command: &str) -> Result<(), Failure> {
         let (path, seen) = match self {
             Self::Write { target, seen, .. } => (target, seen),
             Self::Remove(path, seen) => (path, seen),
-            _ => return None,
+            Self::MakeDirectory(_) | Self::RemoveDirectory(_) | Self::Nothing => return Ok(()),
         };
-        (!seen.is_still_at(path)).then_some(path)
+        match seen.is_still_at(path) {
+            true => Ok(()),
+            false => Err(trouble::changed(path, command)),
+        }
     }
 
     fn commit(&self, staged: Option<Staged>, command: &str) -> Result<Option<Done>, Failure> {
-        // The last moment.
-        if let Some(path) = self.changed() {
-            return Err(trouble::changed(path, command));
-        }
+        self.is_due(command)?;
         let (path, done) = match (self, staged) {
             (Self::Write { target, .. }, Some(staged)) => (target, staged.commit()),
             (Self::Remove(path, _), _) => (path, staged::remove(path)),

@@ -1,9 +1,12 @@
 //! What is read, what is written, and where.
 
 mod beside;
+mod changed;
 mod drop_in;
+mod etc;
 mod install;
 mod limits;
+mod others;
 mod profile;
 
 use std::path::Path;

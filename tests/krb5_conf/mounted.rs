@@ -1,0 +1,104 @@
+//! Files that something is mounted on, as the runtimes of containers do: nothing can take their place.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::CONFIG;
+use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf};
+use crate::support::netns::{bind_over, isolated};
+
+const FILE: &str = "/etc/krb5.conf";
+const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+
+/// Mounts a file that says the same there.
+fn mount_on(path: &str, dir: &Path) {
+    let own = dir.join("mounted");
+    fs::copy(path, &own).unwrap();
+    bind_over(&own, Path::new(path));
+}
+
+fn unmount(path: &str) {
+    let done = Command::new("umount").arg(path).status();
+    assert!(done.unwrap().success());
+}
+
+/// Fails the test unless it is told of this file, and all is as it was, to the inode.
+#[track_caller]
+fn fails(words: &[&str], name: &str, hints: &[&str]) {
+    let inodes = || {
+        let all = all().into_keys();
+        all.map(|path| fs::metadata(path).unwrap().ino())
+            .collect::<Vec<_>>()
+    };
+    let before = (all(), inodes());
+    let ended = krb5_conf(words);
+    let mut told = format!(
+        "loopkdc: error: {name} can't be replaced: it is mounted there by itself, as the runtimes of containers do\n\
+         loopkdc: hint: see which file it is: findmnt {name}\n"
+    );
+    for hint in hints {
+        told += &format!("loopkdc: hint: {hint}\n");
+    }
+    assert_eq!((ended.code, ended.stderr), (Some(78), told), "{words:?}");
+    assert_eq!(ended.stdout, "");
+    assert_eq!((all(), inodes()), before, "{words:?}");
+}
+
+const INSTEAD: [&str; 2] = [
+    "put what \"loopkdc krb5-conf --inline\" prints into that file",
+    "for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf",
+];
+
+#[test]
+fn krb5_conf_in_a_container() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        configure(CONFIG);
+        mount_on(FILE, dir.path());
+        fails(&["--install"], FILE, &INSTEAD);
+        fails(&["--install", "--inline"], FILE, &INSTEAD);
+        let findmnt = Command::new("findmnt").arg(FILE).output().unwrap();
+        assert!(String::from_utf8_lossy(&findmnt.stdout).contains("mounted"));
+        // What is advised.
+        let text = krb5_conf(&["--inline"]).well();
+        fs::write(FILE, format!("{text}{DEBIANS}")).unwrap();
+        let by_hand = krb5_conf(&["--install", "--inline"]).well();
+        assert_eq!(by_hand, "/etc/krb5.conf is as it should be\n");
+    });
+}
+
+#[test]
+fn krb5_conf_when_it_is_to_be_as_it_was() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        configure(CONFIG);
+        let by_hand = ["take out of that file what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines"];
+        for words in [&["--install"][..], &["--install", "--inline"]] {
+            krb5_conf(words).well();
+            mount_on(FILE, dir.path());
+            fails(&["--remove"], FILE, &by_hand);
+            unmount(FILE);
+            krb5_conf(&["--remove"]).well();
+            assert_eq!(fs::read_to_string(FILE).unwrap(), DEBIANS);
+        }
+    });
+}
+
+/// Of two files, the first could be changed.
+#[test]
+fn the_drop_in() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        configure(CONFIG);
+        krb5_conf(&["--install"]).well();
+        mount_on(DROP_IN, dir.path());
+        fails(&["--install", "--inline"], DROP_IN, &INSTEAD);
+        // What need not change may be anything.
+        krb5_conf(&["--install"]).well();
+    });
+}
