@@ -6,6 +6,7 @@
 
 mod attempts;
 mod finder;
+mod kept;
 mod leader;
 mod recent;
 mod routing;

@@ -11,13 +11,16 @@
 //!
 //! Pure: the clock is an argument, and what a joiner waits on (`W`) is the caller's.
 
-use std::collections::{HashMap, VecDeque};
+mod recent;
+
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::recent::Recent;
 use crate::answer::{Answer, Cause, Verdict};
 use crate::wire::{KerberosMessage, RealmKey, Reply, Resend, Service};
 
@@ -31,8 +34,6 @@ const REPLY_BYTES: usize = 5 * 1024 * 1024;
 const SPENT_BYTES: usize = 2 * 1024 * 1024;
 /// Other verdicts, and the requests or tickets that they stand under.
 const VERDICT_BYTES: usize = 1024 * 1024;
-/// What an entry costs beside its octets.
-const ENTRY_BYTES: usize = 256;
 
 /// The service, the realm that the message is routed by, and its octets.
 type MessageKey = (Service, RealmKey, Bytes);
@@ -216,99 +217,20 @@ impl<W: Clone> Lookaside<W> {
     }
 }
 
+impl<W> Lookaside<W> {
+    /// Until when what is known here has to be known to whoever is asked: as long as an answer is kept, or would be if it came
+    /// now to what is under way.
+    pub fn keeps_until(&self, now: Instant) -> Option<Instant> {
+        let under_way = (!self.under_way.is_empty()).then(|| now + REPLY_KEPT);
+        let (replies, spent) = (self.replies.until(), self.spent.until());
+        let ends = [under_way, replies, spent, self.verdicts.until()];
+        ends.into_iter().flatten().filter(|end| now < *end).max()
+    }
+}
+
 fn remove_own<K: Eq + Hash, W>(places: &mut HashMap<K, UnderWay<W>>, key: &K, lead: u64) {
     if places.get(key).is_some_and(|place| place.lead == lead) {
         places.remove(key);
-    }
-}
-
-/// Values that are kept for a while, bounded in octets, oldest out first.
-///
-/// All for the same while, so that what is oldest is also the first to expire: nothing that still stands is pushed out
-/// while something expired takes its room.
-#[derive(Debug)]
-struct Recent<K, V> {
-    keep: Duration,
-    most_bytes: usize,
-    kept: HashMap<K, Kept<V>>,
-    oldest_first: VecDeque<Place<K>>,
-    /// What stands in `oldest_first`, replaced values included: their keys still take room.
-    bytes: usize,
-    serial: u64,
-}
-
-#[derive(Debug)]
-struct Kept<V> {
-    value: V,
-    until: Instant,
-    serial: u64,
-}
-
-#[derive(Debug)]
-struct Place<K> {
-    key: K,
-    until: Instant,
-    serial: u64,
-    cost: usize,
-}
-
-impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
-    fn new(keep: Duration, most_bytes: usize) -> Self {
-        Self {
-            keep,
-            most_bytes,
-            kept: HashMap::new(),
-            oldest_first: VecDeque::new(),
-            bytes: 0,
-            serial: 0,
-        }
-    }
-
-    fn get(&self, key: &K, now: Instant) -> Option<V> {
-        let kept = self.kept.get(key).filter(|kept| now < kept.until)?;
-        Some(kept.value.clone())
-    }
-
-    /// Keeps `value`, in place of what stood under `key` before; key and value have `octets` together. Says how many values
-    /// were dropped for it that still stood.
-    fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) -> u64 {
-        let (until, cost) = (now + self.keep, octets + ENTRY_BYTES);
-        self.serial += 1;
-        let serial = self.serial;
-        self.bytes += cost;
-        self.oldest_first.push_back(Place {
-            key: key.clone(),
-            until,
-            serial,
-            cost,
-        });
-        self.kept.insert(
-            key,
-            Kept {
-                value,
-                until,
-                serial,
-            },
-        );
-        self.prune(now)
-    }
-
-    /// Drops from the old end what has expired, and what exceeds the bound; says how much of it had not expired.
-    fn prune(&mut self, now: Instant) -> u64 {
-        let mut forgotten = 0;
-        while let Some(place) = self.oldest_first.front() {
-            if now < place.until && self.bytes <= self.most_bytes {
-                break;
-            }
-            let kept = self.kept.get(&place.key);
-            if kept.is_some_and(|kept| kept.serial == place.serial) {
-                self.kept.remove(&place.key);
-                forgotten += u64::from(now < place.until);
-            }
-            self.bytes -= place.cost;
-            self.oldest_first.pop_front();
-        }
-        forgotten
     }
 }
 

@@ -51,6 +51,7 @@ fn pure_rooms() -> Vec<PathBuf> {
         "doctor/krb5_conf/scene.rs",
         "doctor/krb5_conf/server.rs",
         "lookaside.rs",
+        "lookaside/recent.rs",
         "record.rs",
         "route.rs",
         "route/backoff.rs",

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::exchange::Exchange;
 
 /// How long what is under way may take when the daemon ends.
-pub(super) const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Tasks, and what stops them.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::discovery::Known;
 use super::signals::Signals;
-use super::tasks::{DRAIN, Tasks};
+use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::config::{Config, Listen, Sources};
 use crate::exchange::Exchange;

@@ -70,14 +70,12 @@ impl Stream for UnixStream {
 
 /// Accepts connections until the daemon stops, and has `open` serve each that finds a place.
 pub(super) async fn each<L: Accept + Sync>(
-    listener: L,
-    connections: Connections,
+    listener: &L,
+    connections: &Connections,
     open: impl Fn(L::Stream, Seat) + Sync,
 ) {
-    isolated::keep(connections.exchange(), || {
-        accept(&listener, &connections, &open)
-    })
-    .await;
+    let accept = || accept(listener, connections, &open);
+    isolated::keep(connections.exchange(), accept).await;
 }
 
 async fn accept<L: Accept>(
@@ -89,7 +87,7 @@ async fn accept<L: Accept>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = connections.accepting().cancelled() => return,
+            () = connections.stop().cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

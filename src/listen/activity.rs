@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::lookaside::REPLY_KEPT;
-
 /// The ways in at work: who listens, who is being served, and how they are told to take nobody new.
 #[derive(Clone, Debug)]
 pub struct Activity {
     now: watch::Sender<Now>,
-    /// Cancelled when nobody new is taken.
-    accepting: CancellationToken,
+    /// Whether requests are taken. Apart from the rest, of which listeners do not have to hear.
+    taking: watch::Sender<bool>,
+    /// Cancelled when the daemon stops.
+    stop: CancellationToken,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,161 +24,138 @@ struct Now {
     busy: usize,
     /// When the last of them ended.
     since: Instant,
-    /// Somebody was answered.
-    answered: bool,
 }
 
 impl Activity {
-    /// Nobody listens yet. Nobody new is taken once `stop` is cancelled.
+    /// Nobody listens yet. Listeners end once `stop` is cancelled.
     pub(super) fn until(stop: &CancellationToken) -> Self {
         let now = Now {
             listening: 0,
             busy: 0,
             since: Instant::now(),
-            answered: false,
         };
         Self {
             now: watch::Sender::new(now),
-            accepting: stop.child_token(),
+            taking: watch::Sender::new(true),
+            stop: stop.clone(),
         }
     }
 
-    /// What says that nobody new is taken.
-    pub(super) fn accepting(&self) -> &CancellationToken {
-        &self.accepting
-    }
-
-    /// A listener takes requests until what is returned is dropped.
-    pub(super) fn listen(&self) -> Guard {
-        Guard::new(self, |now| &mut now.listening)
-    }
-
-    /// Somebody is being served until what is returned is dropped.
-    pub(super) fn begin(&self) -> Guard {
-        Guard::new(self, |now| &mut now.busy)
-    }
-
-    /// Ends when nobody has been served for `long`. Not before copies of what was answered can no longer come: they have to
-    /// meet the answer, and whoever comes after this daemon has not got it.
-    pub async fn idle(&self, long: Duration) {
-        let mut changes = self.now.subscribe();
+    /// Has what `listen` makes run while requests are taken, and drops it while they are not, until the daemon stops.
+    /// Whom it takes it has to count ([`Activity::begin`]) before it waits for anything else.
+    pub(super) async fn listen<F: Future<Output = ()>>(&self, listen: impl Fn() -> F) {
+        let mut taking = self.taking.subscribe();
         loop {
-            let now = *changes.borrow_and_update();
-            let long = match now.answered {
-                true => long.max(REPLY_KEPT),
-                false => long,
-            };
+            let listens = Listens::new(self);
             tokio::select! {
                 biased;
-                // What is asked holds the other end.
-                _ = changes.changed() => {}
-                () = sleep_until(now.since + long), if now.busy == 0 => return,
+                () = self.stop.cancelled() => return,
+                () = becomes(&mut taking, false) => {}
+                () = listen() => return,
+            }
+            drop(listens);
+            let again = becomes(&mut taking, true);
+            if self.stop.run_until_cancelled(again).await.is_none() {
+                return;
             }
         }
     }
 
-    /// Takes nobody new, and ends when all who came before have been served. Who comes later waits in the sockets, for
-    /// whoever holds them.
-    pub async fn close(&self) {
-        self.accepting.cancel();
-        let mut changes = self.now.subscribe();
-        let over = changes.wait_for(|now| now.listening == 0 && now.busy == 0);
-        drop(over.await);
+    /// Somebody is being served until what is returned is dropped.
+    pub(super) fn begin(&self) -> Busy {
+        self.now.send_modify(|now| now.busy += 1);
+        Busy(self.clone())
     }
-}
 
-/// Somebody at work.
-#[derive(Debug)]
-pub(super) struct Guard {
-    activity: Activity,
-    count: fn(&mut Now) -> &mut usize,
-}
-
-impl Guard {
-    fn new(activity: &Activity, count: fn(&mut Now) -> &mut usize) -> Self {
-        activity.now.send_modify(|now| *count(now) += 1);
-        Self {
-            activity: activity.clone(),
-            count,
+    /// Ends when nobody has been served for `long`, and nobody new is taken any more: who comes then waits in the sockets, for
+    /// whoever holds them. Not before the end of what `kept` says: until then whoever comes after this daemon would know less.
+    pub async fn end(&self, long: Duration, kept: impl Fn() -> Option<std::time::Instant>) {
+        loop {
+            self.idle(long, &kept).await;
+            if self.close(long, &kept).await {
+                return;
+            }
         }
     }
 
-    /// Says that somebody was answered.
-    pub(super) fn answered(&self) {
-        self.activity.now.send_modify(|now| now.answered = true);
+    async fn idle(&self, long: Duration, kept: impl Fn() -> Option<std::time::Instant>) {
+        let mut changes = self.now.subscribe();
+        let mut not_before = Instant::now();
+        loop {
+            let now = *changes.borrow_and_update();
+            let over = not_before.max(now.since + long);
+            tokio::select! {
+                biased;
+                // What is asked holds the other end.
+                _ = changes.changed() => {}
+                () = sleep_until(over), if now.busy == 0 => match still(&kept) {
+                    Some(until) => not_before = until,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Takes nobody new, and says whether that is how it stays. Somebody may have come after it was seen that nobody does:
+    /// then requests are taken again as if nothing had been.
+    async fn close(&self, long: Duration, kept: impl Fn() -> Option<std::time::Instant>) -> bool {
+        self.taking.send_replace(false);
+        // From here on nobody can come.
+        let now = self.when_nobody_listens().await;
+        let is_idle = now.busy == 0 && now.since + long <= Instant::now();
+        let ends = is_idle && still(&kept).is_none();
+        if !ends {
+            self.taking.send_replace(true);
+        }
+        ends
+    }
+
+    async fn when_nobody_listens(&self) -> Now {
+        let mut changes = self.now.subscribe();
+        let now = changes.wait_for(|now| now.listening == 0).await;
+        // What is asked holds the other end.
+        now.map_or_else(|_| *self.now.borrow(), |now| *now)
     }
 }
 
-impl Drop for Guard {
+/// What `kept` says, unless that is over.
+fn still(kept: impl Fn() -> Option<std::time::Instant>) -> Option<Instant> {
+    let until = kept().map(Instant::from_std);
+    until.filter(|until| Instant::now() < *until)
+}
+
+async fn becomes(what: &mut watch::Receiver<bool>, wanted: bool) {
+    drop(what.wait_for(|is| *is == wanted).await);
+}
+
+/// Somebody at work. When the last has gone, it is idle.
+#[derive(Debug)]
+pub(super) struct Busy(Activity);
+
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.activity.now.send_modify(|now| {
-            *(self.count)(now) -= 1;
+        self.0.now.send_modify(|now| {
+            now.busy -= 1;
             now.since = Instant::now();
         });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A listener that takes requests.
+struct Listens<'a>(&'a Activity);
 
-    const LONG: Duration = Duration::from_secs(5);
-
-    async fn idle_after(activity: &Activity) -> Duration {
-        let begun = Instant::now();
-        activity.idle(LONG).await;
-        begun.elapsed()
-    }
-
-    /// As timers count: in milliseconds, rounded up.
-    fn assert_near(measured: Duration, expected: Duration) {
-        let slack = Duration::from_millis(2);
-        assert!(
-            measured >= expected && measured < expected + slack,
-            "{measured:?}, not {expected:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn idle_counts_from_the_end_of_the_last_who_was_served() {
-        let activity = Activity::until(&CancellationToken::new());
-        assert_near(idle_after(&activity).await, LONG);
-        let (one, two) = (activity.begin(), activity.begin());
-        let served = async {
-            tokio::time::sleep(LONG * 2).await;
-            drop(one);
-            tokio::time::sleep(LONG * 3).await;
-            drop(two);
-        };
-        let (_, after) = tokio::join!(served, idle_after(&activity));
-        assert_near(after, LONG * 6);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_kept_for_those_who_may_ask_again() {
-        let activity = Activity::until(&CancellationToken::new());
-        activity.begin().answered();
-        assert_near(idle_after(&activity).await, REPLY_KEPT);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn those_who_came_are_served_before_it_is_closed() {
-        let activity = Activity::until(&CancellationToken::new());
-        let listens = activity.listen();
-        let listener = async {
-            activity.accepting().cancelled().await;
-            // Who came at that very moment.
-            let busy = activity.begin();
-            drop(listens);
-            tokio::time::sleep(LONG).await;
-            drop(busy);
-        };
-        let begun = Instant::now();
-        let close = async {
-            activity.close().await;
-            begun.elapsed()
-        };
-        let ((), closed) = tokio::join!(listener, close);
-        assert_near(closed, LONG);
+impl<'a> Listens<'a> {
+    fn new(activity: &'a Activity) -> Self {
+        activity.now.send_modify(|now| now.listening += 1);
+        Self(activity)
     }
 }
+
+impl Drop for Listens<'_> {
+    fn drop(&mut self) {
+        self.0.now.send_modify(|now| now.listening -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

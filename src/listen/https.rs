@@ -275,8 +275,8 @@ async fn listen<L: Accept + Sync>(
     };
     if tls.is_some() {
         let site = Arc::clone(&site);
-        accept::each(Paying { socket, site }, connections, open).await;
+        accept::each(&Paying { socket, site }, &connections, open).await;
     } else {
-        accept::each(socket, connections, open).await;
+        accept::each(&socket, &connections, open).await;
     }
 }

@@ -48,7 +48,7 @@ pub fn serve(
             let exchange = Arc::clone(metrics.exchange());
             isolated::spawn(&of_each, &exchange, one(stream, seat, metrics, DEADLINE));
         };
-        accept::each(listener, connections, open).await;
+        accept::each(&listener, &connections, open).await;
     });
 }
 

@@ -94,7 +94,6 @@ pub fn serve(
         tasks: tasks.clone(),
     };
     let connections = seats::Connections::new(limits.max_connections, exchange, stop);
-    let connections = connections.accepting_until(activity.accepting());
     let datagrams = udp::places(limits.max_in_flight);
     let places = Places(connections.clone());
     for Listener { service, kind, .. } in listeners {

@@ -15,7 +15,6 @@ pub(super) struct Connections {
     seats: Arc<Mutex<Seats>>,
     exchange: Arc<Exchange>,
     stop: CancellationToken,
-    accepting: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -51,14 +50,7 @@ impl Connections {
             })),
             exchange: Arc::clone(exchange),
             stop: stop.clone(),
-            accepting: stop.clone(),
         }
-    }
-
-    /// The same, but no new ones are taken once `accepting` is cancelled, be it before `stop`.
-    pub(super) fn accepting_until(self, accepting: &CancellationToken) -> Self {
-        let accepting = accepting.clone();
-        Self { accepting, ..self }
     }
 
     /// Who counts.
@@ -66,9 +58,9 @@ impl Connections {
         &self.exchange
     }
 
-    /// What says that no new ones are taken.
-    pub(super) fn accepting(&self) -> &CancellationToken {
-        &self.accepting
+    /// What says that no new ones are taken, and has those that are silent leave.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {

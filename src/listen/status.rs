@@ -86,7 +86,7 @@ pub fn serve(
             let one = async move { one(stream, seat, &document(), DEADLINE).await };
             isolated::spawn(&of_each, &exchange, one);
         };
-        accept::each(socket, connections, open).await;
+        accept::each(&socket, &connections, open).await;
     });
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::accept::{self, Accept, Stream};
-use super::activity::Guard;
+use super::activity::Busy;
 use super::seats::{Connections, Seat};
 use super::words::{self, OnStream};
 use super::{Shared, isolated};
@@ -32,26 +32,26 @@ const DISCARD: u64 = 2 * MAX_REQUEST as u64;
 /// And for how long.
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the daemon stops, each served in a task of its own.
+/// Accepts connections while requests are taken, each served in a task of its own.
 pub(super) async fn serve<L: Accept + Sync>(
     listener: L,
     service: Service,
     shared: Shared,
     connections: Connections,
 ) {
-    let _listens = shared.activity.listen();
     let open = |stream, seat| {
         let connection = Connection {
             stream,
             service,
             shared: shared.clone(),
             seat,
-            busy: shared.activity.begin(),
+            _busy: shared.activity.begin(),
             room: None,
         };
         isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
     };
-    accept::each(listener, connections, open).await;
+    let listen = || accept::each(&listener, &connections, open);
+    shared.activity.listen(listen).await;
 }
 
 /// One connection.
@@ -60,7 +60,7 @@ struct Connection<S> {
     service: Service,
     shared: Shared,
     seat: Seat,
-    busy: Guard,
+    _busy: Busy,
     /// What its request takes of the room for long ones.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -155,7 +155,6 @@ impl<S: Stream> Connection<S> {
             }
         };
         self.seat.silent_since(Some(Instant::now()));
-        self.busy.answered();
         goes_on
     }
 

@@ -19,7 +19,7 @@ pub(super) fn places(max_in_flight: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max_in_flight))
 }
 
-/// Receives datagrams until the daemon stops, and has each answered in a task of its own.
+/// Receives datagrams while requests are taken, and has each answered in a task of its own.
 pub(super) async fn serve(
     socket: UdpSocket,
     service: Service,
@@ -31,8 +31,11 @@ pub(super) async fn serve(
         service,
         shared,
     };
-    let _listens = listener.shared.activity.listen();
-    isolated::keep(&listener.shared.exchange, || listener.receive(&places)).await;
+    let Shared {
+        activity, exchange, ..
+    } = &listener.shared;
+    let receive = || listener.receive(&places);
+    activity.listen(|| isolated::keep(exchange, receive)).await;
 }
 
 #[derive(Clone)]
@@ -47,12 +50,7 @@ impl Listener {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut shortage = Shortage::default();
         loop {
-            let received = tokio::select! {
-                biased;
-                () = self.shared.activity.accepting().cancelled() => return,
-                received = self.socket.recv_from(&mut buffer) => received,
-            };
-            match received {
+            match self.socket.recv_from(&mut buffer).await {
                 Ok((length, peer)) => {
                     shortage.over();
                     let octets = buffer.get(..length).unwrap_or_default();
@@ -86,8 +84,7 @@ impl Listener {
         let (listener, busy) = (self.clone(), activity.begin());
         isolated::spawn(tasks, exchange, async move {
             listener.answer(message, peer).await;
-            busy.answered();
-            drop(place);
+            drop((place, busy));
         });
     }
 

@@ -192,7 +192,7 @@ fn that_a_realm_has_no_upstream_is_not_kept() {
     };
     none.cause = Cause::NoUpstream;
     desk.answer(&as_req("A"), &Answer::Verdict(none));
-    assert_eq!(desk.lookaside.verdicts.bytes, 0);
+    assert_eq!(desk.lookaside.verdicts.held(), (0, 0));
     desk.lead(&as_req("A"), None);
 }
 
@@ -287,81 +287,39 @@ fn a_late_reply_leaves_a_later_exchange_its_places() {
     assert_eq!(desk.join(&harmless, None), 4);
 }
 
-#[test]
-fn the_oldest_is_out_first() {
-    let mut recent = Recent::new(SECOND, 3 * (ENTRY_BYTES + 10));
-    let now = Instant::now();
-    for key in 0..3 {
-        recent.insert(key, key, 10, now);
-    }
-    assert_eq!(
-        [0, 1, 2].map(|key| recent.get(&key, now)),
-        [Some(0), Some(1), Some(2)]
-    );
-    recent.insert(3, 3, 10, now);
-    assert_eq!(
-        [0, 1, 2, 3].map(|key| recent.get(&key, now)),
-        [None, Some(1), Some(2), Some(3)]
-    );
-    // One octet more than the room that a single one would make.
-    recent.insert(4, 4, 11, now);
-    assert_eq!(
-        [2, 3, 4].map(|key| recent.get(&key, now)),
-        [None, Some(3), Some(4)]
-    );
-}
-
-#[test]
-fn a_replaced_value_counts_until_its_place_is_gone() {
-    let mut recent = Recent::new(SECOND, 10 * (ENTRY_BYTES + 100));
-    let now = Instant::now();
-    for value in 0..1000 {
-        recent.insert("key", value, 100, now);
-        assert_eq!(recent.get(&"key", now), Some(value));
-    }
-    assert_eq!(recent.oldest_first.len(), 10);
-    assert_eq!(recent.bytes, recent.most_bytes);
-    assert_eq!(recent.kept.len(), 1);
-}
-
-#[test]
-fn the_place_of_a_replaced_value_does_not_take_the_new_one_along() {
-    let mut recent = Recent::new(2 * SECOND, 10_000);
-    let now = Instant::now();
-    recent.insert("key", 1, 0, now);
-    recent.insert("key", 2, 0, now + SECOND);
-    recent.insert("other", 3, 0, now + 2 * SECOND);
-    assert_eq!(recent.get(&"key", now + 2 * SECOND), Some(2));
-}
-
-#[test]
-fn what_has_expired_makes_room() {
-    let mut recent = Recent::new(SECOND, 10_000);
-    let now = Instant::now();
-    for key in 0..20 {
-        recent.insert(key, key, 100, now);
-    }
-    recent.insert(20, 20, 100, now + SECOND);
-    assert_eq!(recent.bytes, ENTRY_BYTES + 100);
-    assert_eq!(recent.kept.len(), 1);
-    assert_eq!(recent.oldest_first.len(), 1);
-}
-
 /// The octets that a lookaside really holds, and how many entries hold them.
 fn held(lookaside: &Lookaside<Wait>) -> (usize, usize) {
-    let replies = lookaside
-        .replies
-        .oldest_first
-        .iter()
-        .map(|place| place.cost);
-    let spent = lookaside.spent.oldest_first.iter().map(|place| place.cost);
-    let verdicts = lookaside
-        .verdicts
-        .oldest_first
-        .iter()
-        .map(|place| place.cost);
-    let costs: Vec<_> = replies.chain(spent).chain(verdicts).collect();
-    (costs.iter().sum(), costs.len())
+    let (replies, spent) = (lookaside.replies.held(), lookaside.spent.held());
+    let verdicts = lookaside.verdicts.held();
+    let all = [replies, spent, verdicts];
+    all.iter()
+        .fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
+}
+
+#[test]
+fn what_is_known_has_to_be_known_for_as_long_as_it_is_kept() {
+    let mut desk = Desk::new();
+    let keeps = |desk: &Desk| {
+        desk.lookaside
+            .keeps_until(desk.now)
+            .map(|end| end - desk.now)
+    };
+    assert_eq!(keeps(&desk), None);
+    let lead = desk.lead(&as_req("A"), None);
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "its answer may come now");
+    desk.settle(&lead, &verdict("A", false));
+    assert_eq!(keeps(&desk), Some(VERDICT_KEPT));
+    desk.answer(&as_req_with_timestamp("A"), &verdict("A", true));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "it must not be sent twice");
+    desk.after(SECOND).answer(&as_req("B"), &reply(1));
+    desk.after(SECOND)
+        .answer(&as_req("C"), &verdict("C", false));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT - SECOND));
+    // The reply comes after the verdict.
+    desk.settle(&lead, &reply(1));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT));
+    desk.after(REPLY_KEPT);
+    assert_eq!(keeps(&desk), None);
 }
 
 /// One of many requests of the largest size.

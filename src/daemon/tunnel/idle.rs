@@ -1,11 +1,12 @@
 //! The end of a daemon that nobody asks anything, where the service manager starts another one for the next request.
 
-use tokio::time::timeout;
+use std::sync::Arc;
 
-use super::{DRAIN, Listen, Relay};
+use super::{Listen, Relay};
 
-/// Comes when nobody has asked for as long as `listen` says, and all that was asked has been answered; never, if it says
-/// nothing, or nobody would start the daemon again. There is one timer, counted from the end of the last request.
+/// Comes when nobody has asked for as long as `listen` says, all that was asked has been answered, and no answer is kept any
+/// more: requests are no longer taken then. Never, if it says nothing, or nobody would start the daemon again. There is one
+/// timer, counted from the end of the last request.
 pub(super) fn end(listen: &Listen, relay: &Relay) -> impl Future<Output = ()> + use<> {
     let long = listen.exit_when_idle;
     if long.is_some() && !relay.held {
@@ -14,14 +15,12 @@ pub(super) fn end(listen: &Listen, relay: &Relay) -> impl Future<Output = ()> + 
         );
     }
     let long = long.filter(|_| relay.held);
-    let activity = relay.activity.clone();
+    let (activity, exchange) = (relay.activity.clone(), Arc::clone(&relay.exchange));
     async move {
         let Some(long) = long else {
             return std::future::pending().await;
         };
-        activity.idle(long).await;
+        activity.end(long, || exchange.keeps_until()).await;
         tracing::info!("nobody asks: the next request starts loopkdc again");
-        // Who was faster is served; who was not waits in the sockets.
-        drop(timeout(DRAIN, activity.close()).await);
     }
 }
