@@ -212,6 +212,11 @@ pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Broken> {
 }
 
 fn reword(message: &str) -> Broken {
+    // The line shows which string it is, unless nobody should see it.
+    let string = message.strip_prefix("invalid type: string \"");
+    if let Some((_, expected)) = string.and_then(|rest| rest.rsplit_once("\", expected ")) {
+        return Broken::new(format!("invalid type: string, expected {expected}"));
+    }
     let Some((key, known)) = message
         .strip_prefix("unknown field ")
         .and_then(|rest| rest.split_once(", expected "))

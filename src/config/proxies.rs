@@ -10,6 +10,7 @@ use super::given::Given;
 use super::kdcs;
 use super::proxy::{EXAMPLE, ProxyUrl};
 use super::realms::RealmPattern;
+use crate::text::urls::without_secrets;
 use crate::upstream::dns::{Allowed, ProxyDiscovery};
 use crate::upstream::kdc::Permitted;
 
@@ -99,7 +100,7 @@ fn is_discovery(list: &Spanned<ProxyList>) -> Result<bool, Broken> {
         ProxyList::Word(word) if word == DISCOVER => Ok(true),
         ProxyList::Word(word) => Err(Broken::new("proxies is an array of URLs, or \"discover\"")
             .hint(match word.contains("://") {
-                true => format!("write it in brackets: proxies = [\"{word}\"]"),
+                true => without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]")),
                 false => format!("write it like proxies = [{EXAMPLE}]"),
             })
             .at(list.span())),
@@ -158,7 +159,8 @@ fn proxy(
         .hint("write https://, or set allow-plaintext = true for the realm in the file"));
     }
     if before.contains(&proxy) {
-        return Err(Broken::new(format!("{proxy} is listed twice")));
+        let shown = without_secrets(&proxy.to_string());
+        return Err(Broken::new(format!("{shown} is listed twice")));
     }
     Ok(proxy)
 }

@@ -3,6 +3,7 @@
 use url::ParseError;
 
 use super::error::Broken;
+use crate::text::urls::without_secrets;
 pub use crate::upstream::kkdcp::ProxyUrl;
 use crate::upstream::kkdcp::UrlError;
 
@@ -16,9 +17,11 @@ impl ProxyUrl {
             UrlError::NoUrl(_) => {
                 Broken::new(error.to_string()).hint(format!("write it like {EXAMPLE}"))
             }
-            UrlError::Scheme(ref scheme) => {
-                Broken::new(error.to_string()).hint(other_scheme(text, scheme))
-            }
+            // `host:443/path` reads as a URL whose scheme is `host`.
+            UrlError::Scheme(_) if !text.contains("://") => without_scheme(text),
+            UrlError::Scheme(ref scheme) => Broken::new(error.to_string()).hint(format!(
+                "{scheme}:// leads to no KDC proxy: write it like {EXAMPLE}"
+            )),
             UrlError::Credentials => {
                 Broken::new(error.to_string()).hint("leave out what stands before the @")
             }
@@ -33,14 +36,14 @@ fn without_scheme(text: &str) -> Broken {
     match text.trim_start_matches('/') {
         _ if text.is_empty() => Broken::new("a proxy is an https:// URL, this is empty")
             .hint(format!("write it like {EXAMPLE}")),
-        rest => Broken::new("a proxy is an https:// URL").hint(format!("write \"https://{rest}\"")),
-    }
-}
-
-/// `host:443/path` reads as a URL whose scheme is `host`.
-fn other_scheme(text: &str, scheme: &str) -> String {
-    match text.contains("://") {
-        true => format!("{scheme}:// leads to no KDC proxy: write it like {EXAMPLE}"),
-        false => format!("write \"https://{text}\""),
+        rest => {
+            let written = format!("\"https://{rest}\"");
+            let shown = without_secrets(&written);
+            let broken = Broken::new("a proxy is an https:// URL").hint(format!("write {shown}"));
+            match shown == written {
+                true => broken,
+                false => broken.secret(),
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ mod listen;
 mod out;
 mod proxies;
 mod realms;
+mod secrets;
 mod syntax;
 mod values;
 

@@ -32,6 +32,27 @@ pub(crate) fn without_passwords(text: &str) -> String {
     })
 }
 
+/// The same, and what stands in paths and queries, as tokens do; what has to stand in the path of a KDC proxy is none
+/// ([MS-KKDCP] 2.1).
+pub(crate) fn without_secrets(text: &str) -> String {
+    each(&without_passwords(text), |url| {
+        let path = url.text.find(['/', '?', '#']).unwrap_or(url.text.len());
+        let (origin, path) = url.text.split_at(path);
+        let masked = path.split_inclusive(['/', '?', '#']).map(without_token);
+        masked.fold(origin.to_owned(), |shown, part| shown + &part)
+    })
+}
+
+/// A part of a path, with the mark that ends it.
+fn without_token(part: &str) -> String {
+    let name = part.trim_end_matches(['/', '?', '#']);
+    let mark = part.get(name.len()..).unwrap_or_default();
+    match name.eq_ignore_ascii_case("KdcProxy") {
+        true => part.to_owned(),
+        false => "*".repeat(name.chars().count()) + mark,
+    }
+}
+
 /// A URL from behind its `://`.
 struct Url<'a> {
     /// To the quote that ends it, or else as far as it could go: to the end of the text.
@@ -134,6 +155,31 @@ mod tests {
             ("\"https://u:p s@h/", "\"https://*****@h/"),
         ] {
             assert_eq!(without_passwords(text), expected, "{text}");
+            assert_eq!(expected.chars().count(), text.chars().count());
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_token_is_left() {
+        for (text, expected) in [
+            ("no URL, a/b?c", "no URL, a/b?c"),
+            (
+                "p = [\"https://h:1/KdcProxy\"] # a/b",
+                "p = [\"https://h:1/KdcProxy\"] # a/b",
+            ),
+            (
+                "\"https://u:p@h/jet/kdcproxy/tök\", 1",
+                "\"https://***@h/***/kdcproxy/***\", 1",
+            ),
+            ("\"https://h?q=1&r#f/\"", "\"https://h?*****#*/\""),
+            (
+                "\"https://h\", 'https://h/t'",
+                "\"https://h\", 'https://h/*'",
+            ),
+            // Without quotes nobody knows where it ends.
+            ("https://h/t o", "https://h/***"),
+        ] {
+            assert_eq!(without_secrets(text), expected, "{text}");
             assert_eq!(expected.chars().count(), text.chars().count());
         }
     }

@@ -15,12 +15,12 @@ loopkdc: error: f.toml:2:25: a proxy is an https:// URL
   |                         ^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: write "https://kdcproxy.example.com"
 "#;
-    a_proxy_with_a_port_and_no_scheme: "[defaults]\nproxies = [\"kdcproxy.example.com:443/x\"]\n" => r#"
+    a_proxy_with_a_port_and_no_scheme: "[defaults]\nproxies = [\"kdcproxy.example.com:443/KdcProxy\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy is an https:// URL
   |
-2 | proxies = ["kdcproxy.example.com:443/x"]
-  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: write "https://kdcproxy.example.com:443/x"
+2 | proxies = ["kdcproxy.example.com:443/KdcProxy"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write "https://kdcproxy.example.com:443/KdcProxy"
 "#;
     a_proxy_of_another_scheme: "[defaults]\nproxies = [\"ldap://kdc\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy is an https:// URL
@@ -60,7 +60,7 @@ loopkdc: hint: write it in brackets: proxies = ["https://**********@p/KdcProxy"]
     a_proxy_with_a_fragment: "[defaults]\nproxies = [\"https://p/KdcProxy#x\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy's URL has no fragment: it would never be sent
   |
-2 | proxies = ["https://p/KdcProxy#x"]
+2 | proxies = ["https://p/KdcProxy#*"]
   |            ^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: leave out the # and what follows
 "#;

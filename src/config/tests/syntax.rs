@@ -31,7 +31,7 @@ loopkdc: error: f.toml:3:1: missing comma between array elements, expected `,`
   | ^
 "#;
     a_string_for_an_array: "\n\n[realms.\"A\"]\n\taliases = \"CORP\"\n" => "
-loopkdc: error: f.toml:4:12: invalid type: string \"CORP\", expected an array of strings, such as [\"…\"]
+loopkdc: error: f.toml:4:12: invalid type: string, expected an array of strings, such as [\"…\"]
   |
 4 | \taliases = \"CORP\"
   | \t          ^^^^^^
@@ -43,7 +43,7 @@ loopkdc: error: f.toml:2:25: invalid type: integer `7`, expected a string
   |                         ^
 "#;
     a_string_for_a_number: "[defaults]\ndeadline-seconds = \"9\"\n" => r#"
-loopkdc: error: f.toml:2:20: invalid type: string "9", expected a whole number
+loopkdc: error: f.toml:2:20: invalid type: string, expected a whole number
   |
 2 | deadline-seconds = "9"
   |                    ^^^
