@@ -12,9 +12,13 @@
 //! No principal, no path of a URL and no secret is in it. Realms that only clients have named stand in `exchanges` and, in
 //! quotes, in `problems`.
 
+mod problem;
+
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+
+pub use problem::{About, Problem};
 
 /// The schema that is written, and the newest that is understood.
 pub const SCHEMA: u32 = 1;
@@ -297,40 +301,4 @@ pub struct Exchange {
     pub krb_error: Option<i32>,
     /// From the request's last octet to the answer.
     pub took_ms: u64,
-}
-
-/// Something wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// What it concerns.
-    pub about: About,
-    /// The realm that it concerns, if it is of the configuration.
-    pub realm: Option<Text>,
-    /// The upstream that it concerns.
-    pub upstream: Option<usize>,
-    /// What is wrong.
-    pub what: Text,
-    /// The next command, or the key that matters.
-    pub hint: Text,
-}
-
-/// What a problem concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum About {
-    /// The configuration.
-    Configuration,
-    /// The network.
-    Network,
-    /// An upstream, for all realms or for one.
-    Upstream,
-    /// A realm.
-    Realm,
-    /// How much is under way.
-    Load,
-    /// Exchanges of late.
-    Exchanges,
-    /// Of a later version.
-    #[serde(other)]
-    Other,
 }

@@ -35,7 +35,10 @@ const DOCUMENTS: [(&str, &str); 2] = [
     ),
     (
         "loopkdc-status.8",
-        include_str!("../../src/status/report.rs"),
+        concat!(
+            include_str!("../../src/status/report.rs"),
+            include_str!("../../src/status/report/problem.rs")
+        ),
     ),
 ];
 
