@@ -53,7 +53,7 @@ use crate::config::{Config, RealmEntry};
 use crate::failure::{Exit, Failure};
 use crate::listen::Endpoint;
 use crate::status::{self, Heard, Silence};
-use crate::text::json;
+use crate::text::{json, toml};
 use crate::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::Read;
@@ -164,7 +164,10 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
     let roots = SystemRoots::load();
     let tables: Vec<_> = chosen
         .iter()
-        .map(|(_, entry)| format!("[realms.\"{}\"] of {}", entry.pattern, read.file))
+        .map(|(_, entry)| {
+            let realm = toml::string(&entry.pattern.to_string());
+            format!("[realms.{realm}] of {}", read.file)
+        })
         .collect();
     let realms = chosen.iter().zip(&tables);
     let mut realms: FuturesOrdered<_> = realms

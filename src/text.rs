@@ -6,9 +6,11 @@
 //! | `urls` | from everybody, what stands in a URL beside its origin |
 //! | `json` | from a terminal, what JSON lets through |
 //! | `shell` | from a shell, what it would read as more than a word |
+//! | `toml` | from a configuration, what would end a string in it |
 
 pub(crate) mod json;
 pub(crate) mod shell;
+pub(crate) mod toml;
 pub(crate) mod urls;
 
 use std::borrow::Cow;

@@ -77,6 +77,7 @@ fn pure_rooms() -> Vec<PathBuf> {
         "text.rs",
         "text/json.rs",
         "text/shell.rs",
+        "text/toml.rs",
         "text/urls.rs",
         "logging/lines.rs",
         "daemon/tunnel/due.rs",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
 use crate::failure::Failure;
+use crate::text::toml;
 use crate::wire::Realm;
 
 /// What was read.
@@ -51,7 +52,11 @@ pub(super) fn read(file: Option<PathBuf>, realm: Option<&str>) -> Result<Read, B
 /// With the realm's own name in what is to be written.
 fn broken(failure: &Failure, realm: Option<&str>) -> Line {
     let hints = failure.hints().join("\n");
-    let hint = match realm.filter(|realm| Realm::parse(realm.as_bytes()).is_ok()) {
+    // One that needs more than quotes stands for itself nowhere.
+    let is_plain = |realm: &&str| {
+        Realm::parse(realm.as_bytes()).is_ok() && toml::string(realm).len() == realm.len() + 2
+    };
+    let hint = match realm.filter(is_plain) {
         Some(realm) => hints.replace("EXAMPLE.COM", realm),
         None => hints,
     };
@@ -111,9 +116,9 @@ fn unknown(realm: Option<&Realm>, file: &str) -> Line {
         Some(realm) => format!("realm {realm} is not in {file}"),
         None => format!("no realm is in {file}"),
     };
-    let name = realm.map_or("EXAMPLE.COM", Realm::as_str);
+    let name = toml::string(realm.map_or("EXAMPLE.COM", Realm::as_str));
     let hint = format!(
-        "write into {file}:\n    [realms.\"{name}\"]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
+        "write into {file}:\n    [realms.{name}]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
     );
     Line::fault(Layer::Configuration, what, hint)
 }

@@ -48,6 +48,11 @@ fn unheard(silence: &Silence, ports: &Ports) -> Line {
             "set status-socket under [listen], and see: loopkdc status",
         ),
         (Silence::Newer { version, .. }, _) => versions(version.as_str()),
+        (silence @ Silence::Denied(_), _) => Line::warn(
+            Layer::Daemon,
+            silence.to_string(),
+            "run as root to see what it says: sudo loopkdc doctor",
+        ),
         (silence, _) => Line::warn(
             Layer::Daemon,
             format!("{silence}"),
@@ -80,7 +85,7 @@ fn of_report(report: &Report, file: &str) -> Vec<Line> {
             "restart it: systemctl restart loopkdc",
         ));
     }
-    if read != Some(file) {
+    if !read.is_some_and(|read| is_same(read, file)) {
         let read = read.map_or_else(|| "its command line".to_owned(), ToOwned::to_owned);
         lines.push(Line::warn(
             Layer::Daemon,
@@ -98,6 +103,12 @@ fn of_report(report: &Report, file: &str) -> Vec<Line> {
         ));
     }
     lines
+}
+
+/// Whether both name one file: the daemon has its configuration's name from elsewhere than who asks now.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let found = |name: &str| Path::new(name).canonicalize().ok();
+    one == other || found(one).is_some_and(|found_one| Some(found_one) == found(other))
 }
 
 fn versions(theirs: &str) -> Line {

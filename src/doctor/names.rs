@@ -13,6 +13,9 @@ use crate::text::shell;
 use crate::upstream::kdc::Permitted;
 use crate::upstream::{Fault, Unsent};
 
+/// So many addresses of a name are tried, all at once: a zone may have thousands.
+const MOST: usize = 16;
+
 /// A host and a port to be reached, and whose they are.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -61,7 +64,7 @@ pub(super) async fn look_up(
     let began = Instant::now();
     let found = timeout(within, lookup_host((place.host.as_str(), place.port))).await;
     let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    match found.map(|found| distinct(found.collect())) {
+    match found.map(distinct) {
         Ok(found) if !found.is_empty() => {
             let shown = list(&found);
             let line = Line::ok(Layer::Names, format!("{} is {shown}", place.host));
@@ -86,14 +89,15 @@ pub(super) async fn look_up(
     }
 }
 
-fn distinct(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+/// Each address once, and no more than are tried.
+fn distinct(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = Vec::new();
-    found.retain(|address| {
-        let is_new = !seen.contains(address);
-        seen.push(*address);
-        is_new
-    });
-    found
+    for address in found {
+        if seen.len() < MOST && !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    seen
 }
 
 fn list(found: &[SocketAddr]) -> String {
@@ -169,6 +173,15 @@ mod tests {
         );
         assert_eq!(place("[::1]:88"), Some(("::1".to_owned(), 88)));
         assert_eq!(place("dc1.example.com"), None);
+    }
+
+    #[test]
+    fn of_many_addresses_some_are_tried_each_once() {
+        let address = |last: u8| SocketAddr::from(([192, 0, 2, last], 443));
+        let twice = (0..200).map(|number| address(number / 2));
+        let expected: Vec<_> = (0..16).map(address).collect();
+        assert_eq!(distinct(twice), expected);
+        assert_eq!(distinct([address(1), address(1)].into_iter()), [address(1)]);
     }
 
     #[tokio::test]

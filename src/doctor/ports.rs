@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::daemon::is_same;
 use super::line::{Layer, Line};
 use super::process::{Process, Who, asker};
 use super::sockets::{Holder, Transport, holder, holder_of};
@@ -59,7 +60,7 @@ pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&Report>) -> P
         }
     }
     let goes_by = daemon.and_then(|report| report.configuration.file.as_ref());
-    let runs = goes_by.is_some_and(|read| read.as_str() == file) || ports.process.is_some();
+    let runs = goes_by.is_some_and(|read| is_same(read.as_str(), file)) || ports.process.is_some();
     ports.lines.extend(ours(&ports));
     ports.lines.extend(unheld(&free, runs, file));
     if !untold.is_empty() {

@@ -3,7 +3,7 @@
 use super::{About, Exchange, Problem, Realm, Report, State, Text, Upstream, Way};
 use crate::advice::{self, Advice};
 use crate::exchange::Outcome;
-use crate::text::shell;
+use crate::text::{shell, toml};
 
 /// As many realms of which nothing is configured are told.
 const MOST_UNKNOWN: usize = 3;
@@ -209,7 +209,7 @@ impl Found {
             }
         }
         for realm in unknown {
-            let realm = toml_string(realm);
+            let realm = toml::string(realm);
             self.add(
                 About::Exchanges,
                 format!("requests came for realm {realm}, which is not configured"),
@@ -227,9 +227,4 @@ impl Found {
             self.add(About::Exchanges, what, hint);
         }
     }
-}
-
-/// As TOML has it in a file. Realms have no control characters.
-fn toml_string(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

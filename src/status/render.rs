@@ -22,6 +22,9 @@ pub struct Look {
     pub rows: Option<usize>,
 }
 
+/// So many problems are told: each is looked for at each way, and somebody else may have written the report.
+const PROBLEMS: usize = 1000;
+
 /// The report as text, each line with its newline.
 #[must_use]
 pub fn render(report: &Report, look: Look) -> String {
@@ -29,6 +32,7 @@ pub fn render(report: &Report, look: Look) -> String {
         report,
         paper: Paper::new(look),
         told: Vec::new(),
+        left: report.problems.iter().take(PROBLEMS).collect(),
     };
     page.head();
     for realm in &report.realms {
@@ -57,6 +61,8 @@ struct Page<'a> {
     paper: Paper,
     /// The problems that stand there already.
     told: Vec<&'a Problem>,
+    /// The others.
+    left: Vec<&'a Problem>,
 }
 
 impl<'a> Page<'a> {
@@ -93,10 +99,11 @@ impl<'a> Page<'a> {
         is_meant: impl Fn(&Problem) -> bool,
     ) {
         let report = self.report;
-        for problem in report.problems.iter().filter(|problem| is_meant(problem)) {
-            if self.told.iter().any(|told| std::ptr::eq(*told, problem)) {
-                continue;
-            }
+        let left = std::mem::take(&mut self.left).into_iter();
+        let (meant, left) = left.partition(|problem| is_meant(problem));
+        self.left = left;
+        let meant: Vec<&Problem> = meant;
+        for problem in meant {
             self.told.push(problem);
             let when = met_at.map_or(String::new(), |at| {
                 format!(", {}", ago(report.written_at, at))

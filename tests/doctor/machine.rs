@@ -380,6 +380,12 @@ async fn a_daemon_that_goes_by_something_else() {
     let words = "what [listen] says now holds after a restart";
     found.says(Layer::Daemon, "warn", words, "systemctl restart loopkdc");
 
+    // By another name it is the same.
+    let args = ["--config", "config.toml"].map(ToOwned::to_owned);
+    let found = block_in_place(|| scene.doctor(&args));
+    let told = found.all("daemon", "warn").count();
+    assert_eq!(told, 1, "{found:#?}");
+
     let other = scene.path("other.toml");
     fs::write(&other, &listen).unwrap();
     let args = ["--config".to_owned(), other.display().to_string()];
@@ -402,6 +408,19 @@ async fn a_daemon_without_a_status() {
     let found = scene.with_daemon().diagnose();
     let words = "it runs, and has no status socket to tell more";
     found.says(Layer::Daemon, "warn", words, "status-socket");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_is_not_for_everybody() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let scene = Scene::with(&[upstream.url()], "")
+        .calling(&upstream)
+        .with_instead("[listen]\n", "[listen]\nstatus-mode = \"0600\"\n");
+    open_to_all(&scene);
+    let scene = scene.with_daemon();
+    let found = block_in_place(|| scene.doctor_as_nobody());
+    let words = "may not be connected to by this user";
+    found.says(Layer::Daemon, "warn", words, "sudo loopkdc doctor");
 }
 
 /// What the daemon says of itself, told by somebody else once it is gone, who listens where it did.

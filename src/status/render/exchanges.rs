@@ -2,7 +2,7 @@
 
 use super::paper::Tone;
 use super::words::{about_ago, took};
-use super::{About, Exchange, Page, Text};
+use super::{About, Exchange, PROBLEMS, Page, Text};
 
 /// Lines of exchanges are shown at least, however low the terminal is.
 const EXCHANGES: usize = 6;
@@ -59,6 +59,10 @@ impl Page<'_> {
         self.paper.line(&[(Tone::Bold, "last exchanges")]);
         self.problems(2, |problem| problem.about == About::Exchanges);
         self.problems(2, |_| true);
+        if let Some(more @ 1..) = self.report.problems.len().checked_sub(PROBLEMS) {
+            let text = format!("{more} further problems: loopkdc status --json");
+            self.paper.text(2, Tone::Bad, &text);
+        }
         if exchanges.is_empty() {
             return self.paper.text(2, Tone::Dim, "none yet");
         }

@@ -298,6 +298,22 @@ fn what_a_client_or_a_stranger_wrote_gives_a_terminal_no_order() {
     );
 }
 
+/// Each problem is looked for at each way: of many times many nobody sees the end.
+#[test]
+fn of_problems_without_an_end_as_many_are_told_as_people_read() {
+    let mut document = good();
+    let problem = json!({"about": "upstream", "upstream": 0, "what": "odd", "hint": "look"});
+    document["problems"] = vec![problem; 20_000].into();
+    document["realms"][0]["kdc"] = vec![way(0, "healthy"); 20_000].into();
+    let report: Report = serde_json::from_value(document).unwrap();
+    let text = render(&report, Look::default());
+    assert_eq!(text.matches("hint: look\n").count(), 1000);
+    assert!(
+        text.contains("19000 further problems: loopkdc status --json\n"),
+        "{text}"
+    );
+}
+
 #[test]
 fn words_of_a_later_version_are_left_out() {
     let mut document = good();
