@@ -95,7 +95,9 @@ impl Process {
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&short(&self.name, 15))?;
-        if !self.is_by_its_own_name()
+        // What else goes by another name than its program's is a script, or has a long one.
+        if matches!(self.name.as_str(), OURS | MANAGER)
+            && !self.is_by_its_own_name()
             && let Some(program) = &self.program
         {
             write!(f, ", which is {}", short(&program.to_string_lossy(), 80))?;
@@ -175,6 +177,8 @@ mod tests {
         assert_eq!(text, "loop\u{fffd}[kdc (process 512)");
         let text = process("loopkdc", 1, Some("/opt/other")).to_string();
         assert_eq!(text, "loopkdc, which is /opt/other (process 512)");
+        let text = process("kdcproxy", 1, Some("/usr/bin/python3")).to_string();
+        assert_eq!(text, "kdcproxy (process 512)");
     }
 
     #[test]
