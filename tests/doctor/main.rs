@@ -29,7 +29,6 @@ mod support;
 #[path = "../walk/upstream/mod.rs"]
 mod upstream;
 
-mod hints;
 mod scene;
 mod table;
 

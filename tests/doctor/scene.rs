@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::task::block_in_place;
 
 use crate::certificates;
-use crate::hints;
+use crate::support::hints;
 use crate::support::process::Process;
 use crate::table;
 use crate::upstream::{Act, Plan, Upstream};
@@ -357,7 +357,7 @@ impl Diagnosis {
         let line = self.line(name.as_str().unwrap(), verdict, words);
         let hint = line["hint"].as_str().unwrap_or_default();
         assert!(hint.contains(advice), "{line:#?}");
-        hints::can_be_followed(hint);
+        hints::assert_all_leads_on(hint);
         table::write(
             layer,
             verdict,

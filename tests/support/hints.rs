@@ -15,10 +15,13 @@ const EXAMPLE: &str = include_str!("../../packaging/config.example.toml");
 
 /// Commands of others that a hint may tell to type.
 const TOOLS: &[&str] = &[
+    "cat",
     "curl",
     "getent",
     "ip",
     "journalctl",
+    "kdestroy",
+    "kinit",
     "klist",
     "ls",
     "resolvectl",
@@ -26,65 +29,91 @@ const TOOLS: &[&str] = &[
     "systemctl",
     "timedatectl",
     "type",
+    "unset",
 ];
 /// What people do without a command.
-const DEEDS: &[&str] = &["open any page in a browser"];
+const DEEDS: &[&str] = &[
+    "ask who runs it",
+    "open any page in a browser",
+    "stop that program",
+    "who runs it ",
+    // In krb5.conf (krb5.conf(5)).
+    "krb5.conf(5)",
+    "move the line to the top of the file",
+    "take that line out",
+    "take the * away",
+    "take the line out",
+    "write into its first line",
+    "write the missing }",
+    "write the path from the root",
+];
 /// Words with hyphens that are no keys.
 const WORDS: &[&str] = &["set-ntp"];
 /// Files of others that a hint may speak of.
 const FILES: &[&str] = &["krb5.conf"];
+/// What may be set in them.
+const SETTINGS: &[&str] = &[
+    "default_realm",
+    "dns_canonicalize_hostname",
+    "dns_lookup_kdc",
+    "dns_lookup_realm",
+    "kdc",
+    "krb5_use_kdcinfo",
+    "request_timeout",
+];
+/// What stands before a command of ours in a sentence, if no colon does.
+const BEFORE: &[&str] = &["as", "or", "sudo"];
 
-/// Asserts that `hint` names a next step, and that all it names exists.
+/// Asserts that `hint` names a next step, that all it names exists, and that it is one line.
+#[track_caller]
 pub(crate) fn assert_leads_on(hint: &str) {
+    assert!(!hint.contains('\n'), "{hint}");
+    assert_all_leads_on(hint);
+}
+
+/// The same of a hint that may have several lines.
+#[track_caller]
+pub(crate) fn assert_all_leads_on(hint: &str) {
+    let commands = commands(hint);
+    for words in &commands {
+        assert_command(words, hint);
+    }
     let words: Vec<&str> = hint.split_whitespace().map(bare).collect();
     let (keys, tables) = (keys(), ["[listen]", "[realms", "[defaults]"]);
-    let own = words
-        .iter()
-        .enumerate()
-        .filter(|(_, word)| **word == "loopkdc");
-    let mut leads_on = false;
-    for (place, _) in own {
-        // The name of a unit or of a file; else of a command.
-        let before = place
-            .checked_sub(1)
-            .and_then(|before| words.get(before))
-            .copied();
-        if !matches!(
-            before,
-            Some("restart" | "status" | "edit" | "-u" | "-a" | "type")
-        ) {
-            assert_command(&words[place + 1..], hint);
-            leads_on = true;
-        }
-    }
     for word in &words {
         let is_hyphened =
             word.contains('-') && word.bytes().all(|o| o.is_ascii_lowercase() || o == b'-');
         let is_option = word.starts_with('-');
-        if is_hyphened && !is_option && !WORDS.contains(word) {
-            assert!(keys.contains(*word), "no key is called {word}: {hint}");
-        }
-        leads_on |= keys.contains(*word) || TOOLS.contains(word) || FILES.contains(word);
+        let is_known = keys.contains(*word) || WORDS.contains(word);
+        assert!(
+            !is_hyphened || is_option || is_known,
+            "no key is called {word}: {hint}"
+        );
     }
     // What is to be written with a sign of equality is a key, too.
     for pair in words.windows(2).filter(|pair| pair[1] == "=") {
-        assert!(
-            keys.contains(pair[0]),
-            "no key is called {}: {hint}",
-            pair[0]
-        );
+        let is_known = keys.contains(pair[0]) || SETTINGS.contains(&pair[0]);
+        assert!(is_known, "no key is called {}: {hint}", pair[0]);
     }
-    leads_on |= tables.iter().any(|table| hint.contains(table));
-    leads_on |= DEEDS.iter().any(|deed| hint.contains(deed));
+    let named = [TOOLS, FILES, SETTINGS];
+    let mut named = words
+        .iter()
+        .filter(|word| keys.contains(**word) || named.iter().any(|named| named.contains(word)));
+    let mut said = tables.iter().chain(DEEDS);
+    let leads_on =
+        !commands.is_empty() || named.next().is_some() || said.any(|words| hint.contains(words));
     assert!(leads_on, "it names nothing to type or to set: {hint}");
-    assert!(!hint.ends_with('.') && !hint.contains('\n'), "{hint}");
+    assert!(!hint.lines().any(|line| line.ends_with('.')), "{hint}");
 }
 
 /// A word without what stands around it.
 fn bare(word: &str) -> &str {
-    word.trim_end_matches([',', ';', ':', ')', '"'])
+    word.trim_end_matches(CLOSING)
         .trim_start_matches(['(', '"'])
 }
+
+/// What ends a word of a sentence, and a command in it.
+const CLOSING: [char; 5] = [',', ';', ':', ')', '"'];
 
 /// The keys of the example, which a test of the library's compares with those that it knows.
 fn keys() -> BTreeSet<String> {
@@ -99,7 +128,31 @@ fn keys() -> BTreeSet<String> {
     .collect()
 }
 
+/// What follows `loopkdc` where that is to be typed: it may be the name of a unit or of a file as well.
+fn commands(hint: &str) -> Vec<Vec<&str>> {
+    let lines = hint.lines().map(|line| line.split_whitespace().collect());
+    let commands = lines.flat_map(|words: Vec<&str>| {
+        let is_typed = |place: &usize| match place.checked_sub(1).map(|before| words[before]) {
+            Some(before) => before.ends_with(':') || BEFORE.contains(&before),
+            None => true,
+        };
+        let own = (0..words.len()).filter(|place| words[*place] == "loopkdc");
+        let own = own.filter(is_typed);
+        own.map(|place| command(&words[place + 1..]))
+            .collect::<Vec<_>>()
+    });
+    commands.collect()
+}
+
+/// The words of a command line: up to the end of what is typed.
+fn command<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let last = words.iter().position(|word| bare(word) != *word);
+    let words = &words[..last.map_or(words.len(), |last| last + 1)];
+    words.iter().map(|word| bare(word)).collect()
+}
+
 /// `words`, as they follow `loopkdc`: a command, and options of it.
+#[track_caller]
 fn assert_command(words: &[&str], hint: &str) {
     let cli = Cli::command();
     let name = words.first().copied().unwrap_or_default();
@@ -121,17 +174,23 @@ fn hints_that_lead_nowhere_are_found() {
         "set auth = \"negotiate\"",
         "systemctl restart loopkdc",
         "raise max-in-flight",
+        "run as root to see: sudo loopkdc doctor; or: systemctl enable --now loopkdc",
+        "write there\n    request_timeout = 11s",
     ] {
-        assert_leads_on(good);
+        assert_all_leads_on(good);
     }
     for bad in [
         "try again later",
         "loopkdc repair",
         "loopkdc check --fast",
+        "make it so: loopkdc repair",
         "set no-such-key",
         "set colour = \"blue\" in proxies",
+        "raise max-in-flight.",
     ] {
-        let led = std::panic::catch_unwind(|| assert_leads_on(bad));
+        let led = std::panic::catch_unwind(|| assert_all_leads_on(bad));
         assert!(led.is_err(), "{bad}");
     }
+    let lines = std::panic::catch_unwind(|| assert_leads_on("raise\nmax-in-flight"));
+    assert!(lines.is_err());
 }
