@@ -7,9 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loopkdc::doctor::Layer;
 
-const WRITE: &str = "WRITE_TABLE";
-const PROSE: &str = "packaging/man/prose/loopkdc-doctor.8";
-const MARKS: [&str; 2] = [".\\\" lines: begin\n", ".\\\" lines: end\n"];
+use crate::support::marked::Marked;
+
+/// The table in the manual. The page itself is made of it: WRITE_MANUALS=1 cargo nextest run --test shipped manuals.
+const PART: Marked<'_> = Marked {
+    file: "packaging/man/prose/loopkdc-doctor.8",
+    marks: [".\\\" lines: begin\n", ".\\\" lines: end\n"],
+    write: "WRITE_TABLE",
+    command: "cargo nextest run --test doctor --run-ignored only table::is_current",
+};
 
 /// The test that runs here has seen this line.
 pub(crate) fn write(layer: Layer, verdict: &str, what: &str, hint: &str) {
@@ -29,8 +35,8 @@ pub(crate) fn write(layer: Layer, verdict: &str, what: &str, hint: &str) {
     let row = format!(
         "{:02}\n.TP\n\\fB{verdict}\\fR {}\n{}\n",
         layer.exit_code(),
-        roff(&any_process(what)),
-        roff(hint)
+        tag(&any_process(what)),
+        paragraph(hint)
     );
     fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
 }
@@ -44,16 +50,45 @@ fn any_process(what: &str) -> String {
     format!("{before}(process 512{after}")
 }
 
-/// What groff(7) shows as `text`: a line of it stays one only where it is indented.
-fn roff(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
-    let text = text.replace('\'', "\\(aq").replace('"', "\\(dq");
-    let lines = text.lines().map(|line| match line.strip_prefix("    ") {
-        Some(indented) => format!("\n.br\n\\ \\ {}", indented.trim_start()),
-        None => format!(" {line}"),
+/// What is not well: words, and below them what is shown as it is, such as a line of a file and what points at it.
+fn tag(what: &str) -> String {
+    let (words, shown) = what.split_once('\n').unwrap_or((what, ""));
+    let shown: String = shown.lines().map(|line| roff(line) + "\n").collect();
+    match shown.is_empty() {
+        true => roff(words),
+        false => format!("{}\n.nf\n{shown}.fi", roff(words)),
+    }
+}
+
+/// Lines of words, each of which begins anew; what is to be written somewhere is indented.
+fn paragraph(hint: &str) -> String {
+    let lines = hint.lines().map(|line| match line.strip_prefix("    ") {
+        Some(indented) => roff(&format!("  {}", indented.trim_start())),
+        None => roff(line),
     });
-    let text = lines.collect::<String>();
-    text.trim_start().to_owned()
+    lines.collect::<Vec<_>>().join("\n.br\n")
+}
+
+/// What groff(7) shows as this line.
+fn roff(line: &str) -> String {
+    let words = line.trim_start_matches(' ');
+    let indent = "\\ ".repeat(line.len() - words.len());
+    // At the beginning of a line it would be a request.
+    let guard = match words.starts_with('.') && indent.is_empty() {
+        true => "\\&",
+        false => "",
+    };
+    let signs = words.chars().map(|sign| match sign {
+        '\\' => "\\e".to_owned(),
+        '-' => "\\-".to_owned(),
+        '\'' => "\\(aq".to_owned(),
+        '"' => "\\(dq".to_owned(),
+        '^' => "\\(ha".to_owned(),
+        '~' => "\\(ti".to_owned(),
+        '`' => "\\(ga".to_owned(),
+        other => other.to_string(),
+    });
+    indent + guard + &signs.collect::<String>()
 }
 
 fn rows() -> PathBuf {
@@ -97,19 +132,20 @@ fn table() -> String {
 #[test]
 #[ignore = "tests/run runs it after all others"]
 fn is_current() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(PROSE);
-    let text = fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(MARKS[0]).unwrap();
-    let (written, after) = rest.split_once(MARKS[1]).unwrap();
-    let table = table();
-    if std::env::var_os(WRITE).is_some() {
-        // The page itself is made of it: WRITE_MANUALS=1 cargo test --test shipped manuals.
-        let [begin, end] = MARKS;
-        fs::write(&file, [before, begin, &table, end, after].concat()).unwrap();
-        return;
-    }
+    PART.is(&table());
+}
+
+#[test]
+fn lines_stay_apart() {
+    let error = "f.toml:2:1: no such key\n  |\n2 | .key = '~'\n  | ^^^^";
     assert_eq!(
-        written, table,
-        "to write it: {WRITE}=1 cargo nextest run --test doctor --run-ignored only table::is_current"
+        tag(error),
+        "f.toml:2:1: no such key\n.nf\n\\ \\ |\n2 | .key = \\(aq\\(ti\\(aq\n\\ \\ | \\(ha\\(ha\\(ha\\(ha\n.fi"
     );
+    assert_eq!(tag("no answer"), "no answer");
+    assert_eq!(
+        paragraph("to go without: loopkdc run\nto make one, write:\n    .key = 1"),
+        "to go without: loopkdc run\n.br\nto make one, write:\n.br\n\\ \\ .key = 1"
+    );
+    assert_eq!(paragraph("write\n.key"), "write\n.br\n\\&.key");
 }

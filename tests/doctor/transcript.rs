@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use loopkdc::doctor::{self, Figure, Line};
 use loopkdc::status::render::{Look, render};
@@ -14,13 +13,13 @@ use serde_json::{Value, json};
 use crate::newcomer::{as_installed, logs_in};
 use crate::scene::{REALM, Scene, alone};
 use crate::support::authority::Authority;
+use crate::support::marked::Marked;
 use crate::support::nameserver::{NameServer, Record};
 use crate::support::netns::isolated;
 use crate::support::proxy::{KdcProxy, Maker, Place, Route};
 use crate::support::realm::{Preauth, Realm};
 
 const NAME: &str = "kdcproxy.example.com";
-const WRITE: &str = "WRITE_TRANSCRIPT";
 
 /// When all is written, in milliseconds since 1970.
 const NOW: u64 = 1_000_000_000_000;
@@ -170,35 +169,22 @@ fn round(scene: &Scene, line: &serde_json::Value) -> Line {
     line
 }
 
-/// What the README shows between two marks.
-fn shown<'a>(readme: &'a str, what: &str) -> [&'a str; 3] {
-    let marks = [
-        format!("<!-- {what}: begin -->\n```\n"),
-        format!("```\n<!-- {what}: end -->"),
-    ];
-    let (before, rest) = readme.split_once(&marks[0]).expect(what);
-    let (written, after) = rest.split_once(&marks[1]).expect(what);
-    [before, written, after]
-}
-
 #[test]
 fn is_current() {
     isolated(|| {
         alone(|| {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
             for (what, made) in ["doctor", "status"].into_iter().zip(transcripts()) {
-                let readme = fs::read_to_string(&file).unwrap();
-                let [before, written, after] = shown(&readme, what);
-                if std::env::var_os(WRITE).is_some() {
-                    let begin = format!("<!-- {what}: begin -->\n```\n");
-                    let end = format!("```\n<!-- {what}: end -->");
-                    fs::write(&file, [before, &begin, &made, &end, after].concat()).unwrap();
-                    continue;
-                }
-                assert_eq!(
-                    written, made,
-                    "to write it: {WRITE}=1 cargo nextest run --test doctor transcript"
-                );
+                let marks = [
+                    format!("<!-- {what}: begin -->\n```\n"),
+                    format!("```\n<!-- {what}: end -->"),
+                ];
+                let part = Marked {
+                    file: "README.md",
+                    marks: marks.each_ref().map(String::as_str),
+                    write: "WRITE_TRANSCRIPT",
+                    command: "cargo nextest run --test doctor transcript",
+                };
+                part.is(&made);
             }
         });
     });

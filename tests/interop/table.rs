@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use crate::support::marked::Marked;
 use crate::support::{netns, unpacked};
 
-/// The lines of the README between which the table stands.
-const MARKS: [&str; 2] = [
-    "<!-- The interop tests write this table. -->\n",
-    "<!-- End of what they write. -->\n",
-];
-/// Set to write the README instead of comparing it.
-const WRITE: &str = "WRITE_TABLE";
+/// The table in the README.
+const PART: Marked<'_> = Marked {
+    file: "README.md",
+    marks: [
+        "<!-- The interop tests write this table. -->\n",
+        "<!-- End of what they write. -->\n",
+    ],
+    write: "WRITE_TABLE",
+    command: "cargo nextest run --test interop --run-ignored only table::is_current",
+};
 /// What ends the names of a test that is done several ways: through the program and the gateway, or otherwise.
 const THIS_WAY: [&str; 2] = ["::gateway::over_udp", "::gateway::over_tcp"];
 const ANOTHER_WAY: [&str; 2] = ["::gateway::native", "::kdcproxy::"];
@@ -183,21 +187,7 @@ fn without_rolling_versions(table: &str) -> String {
 #[test]
 #[ignore = "tests/run runs it after all others"]
 fn is_current() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(&file).unwrap();
-    let (before, rest) = readme.split_once(MARKS[0]).unwrap();
-    let (written, after) = rest.split_once(MARKS[1]).unwrap();
-    let table = table();
-    if std::env::var_os(WRITE).is_some() {
-        let [begin, end] = MARKS;
-        fs::write(&file, [before, begin, &table, end, after].concat()).unwrap();
-        return;
-    }
-    assert_eq!(
-        without_rolling_versions(written),
-        without_rolling_versions(&table),
-        "to write it: {WRITE}=1 cargo nextest run --run-ignored only table::is_current"
-    );
+    PART.is_like(&table(), without_rolling_versions);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) mod heimdal;
 pub(crate) mod hints;
 pub(crate) mod https;
 pub(crate) mod loopkdc;
+pub(crate) mod marked;
 pub(crate) mod nameserver;
 pub(crate) mod netns;
 pub(crate) mod process;
