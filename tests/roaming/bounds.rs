@@ -14,5 +14,5 @@ pub(crate) const OTHER_PROXY: Duration = Duration::from_secs(1);
 pub(crate) const DIRECT: Duration = Duration::from_millis(300);
 /// A request has its answer, whatever happens.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(9);
-/// What a busy machine adds to a login.
+/// What the client itself takes, and what else is not promised; beside what a busy machine takes ([`crate::busy`]).
 pub(crate) const SLACK: Duration = Duration::from_millis(700);

@@ -16,6 +16,7 @@
 mod support;
 
 mod bounds;
+mod busy;
 mod cost;
 mod faults;
 mod network;

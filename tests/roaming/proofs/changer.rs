@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::bounds::{DEADLINE, SLACK};
+use crate::busy::Waits;
 use crate::scene::Scene;
 use crate::support::client::{Outcome, Running};
 use crate::support::realm::PASSWORD;
@@ -17,6 +18,7 @@ pub(super) struct Changer {
     kpasswd: Running,
     began: Instant,
     chose: Instant,
+    waits: Waits,
 }
 
 /// What he was told.
@@ -39,10 +41,12 @@ impl Changer {
             kpasswd,
             began,
             chose: began,
+            waits: Waits::now(),
         }
     }
 
     pub(super) fn chooses(&mut self) {
+        self.waits = Waits::now();
         self.chose = Instant::now();
         self.kpasswd.is_told(&[NEW, NEW]);
     }
@@ -51,6 +55,7 @@ impl Changer {
         let kpasswd = self.kpasswd.ends();
         // Its own clock started a moment after this one.
         let waited = kpasswd.took.saturating_sub(self.chose - self.began);
+        let waited = waited.saturating_sub(self.waits.since());
         assert!(waited < DEADLINE + SLACK, "{} waited {waited:?}", self.name);
         Told {
             name: self.name,
