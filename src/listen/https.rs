@@ -12,6 +12,7 @@ mod observed;
 mod quiet;
 mod receiving;
 mod request;
+mod requests;
 mod tls;
 mod untaken;
 mod words;

@@ -16,7 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Drive, MAX_HEADERS};
-use super::request::{Conversation, Requests};
+use super::request::Conversation;
+use super::requests::Requests;
 
 /// What is read of a request before hyper is there: nearly all requests whole.
 const FIRST: usize = 4096;

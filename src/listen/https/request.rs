@@ -1,8 +1,6 @@
 //! One request: path, method, length, body, and what is answered.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,7 +83,11 @@ impl Conversation {
         self.whole.store(false, Ordering::Relaxed);
     }
 
-    async fn respond(&self, request: Request<Incoming>, begun: Begun) -> Response<Full<Bytes>> {
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        begun: Begun,
+    ) -> Response<Full<Bytes>> {
         let version = request.version();
         let is_head = request.method() == Method::HEAD;
         let client = self.client(request.headers());
@@ -306,28 +308,4 @@ enum Found {
 /// One slash at the end makes no difference.
 fn bare(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
-}
-
-/// The conversation as hyper asks it.
-#[derive(Clone)]
-pub(super) struct Requests(pub(super) Arc<Conversation>);
-
-impl hyper::service::Service<Request<Incoming>> for Requests {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let conversation = Arc::clone(&self.0);
-        let begun = conversation.quiet.begin();
-        conversation.stir();
-        let body = request.body().size_hint().exact();
-        if request.version() < Version::HTTP_2 {
-            let Some(seen) = conversation.heads.begin(body) else {
-                return Box::pin(async { Ok(words::unseen()) });
-            };
-            request.extensions_mut().insert(seen);
-        }
-        Box::pin(async move { Ok(conversation.respond(request, begun).await) })
-    }
 }
