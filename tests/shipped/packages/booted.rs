@@ -1,10 +1,10 @@
 //! The package on a Debian that runs: systemd is the first process of namespaces of its own.
 
 use std::fs;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::tempdir;
 
@@ -17,6 +17,8 @@ use crate::support::process::{PATIENCE, Process};
 
 /// What an init finds: /proc, /dev and a root of its own, with the network of the test.
 const BOOT: &str = r#"
+read -r pid rest </proc/self/stat
+echo "init is $pid"
 mount --bind "$0" "$0"
 cd "$0"
 mount -t proc proc proc
@@ -34,6 +36,9 @@ umount -l /old
 export container=other
 exec /lib/systemd/systemd --system --show-status=0
 "#;
+
+/// Where it says that it is up (sd_notify(3)): a name of the test's own network.
+const READY: &str = "loopkdc-booted";
 
 /// Whoever runs these tests in a chroot can make no user namespace (clone(2)), by which the unit has its users to itself.
 const PERMITTED: &str = "
@@ -53,27 +58,25 @@ impl Booted {
     fn start(root: &Path) -> Self {
         // The test is in a process namespace of its own.
         run(Command::new("mount").args(["-t", "proc", "proc", "/proc"]));
+        let address = SocketAddr::from_abstract_name(READY).unwrap();
+        let ready = UnixDatagram::bind_addr(&address).unwrap();
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork"])
             .args(["--kill-child", "sh", "-ec", BOOT])
-            .arg(root);
+            .arg(root)
+            .env("NOTIFY_SOCKET", format!("@{READY}"));
         let init = Process::spawn("systemd", &mut command);
-        let child = || {
-            let id = init.id().to_string();
-            let found = Command::new("pgrep").args(["-P", &id]).output().unwrap();
-            String::from_utf8(found.stdout).unwrap().trim().to_owned()
-        };
-        let pid = until("an init", || Some(child()).filter(|pid| !pid.is_empty()));
+        init.wait_for("init is ");
+        let log = init.log();
+        let (_, pid) = log.split_once("init is ").unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
         let booted = Self { _init: init, pid };
-        until("systemd is up", || {
-            let state = booted.output("systemctl is-system-running");
-            let state = String::from_utf8_lossy(&state.stdout).into_owned();
-            // Of its own units some may not work in namespaces.
-            ["running\n", "degraded\n"]
-                .contains(&state.as_str())
-                .then_some(())
-        });
+        hear(&ready);
+        let state = booted.output("timeout 60 systemctl is-system-running --wait");
+        let state = String::from_utf8_lossy(&state.stdout).into_owned();
+        // Of its own units some may not work in namespaces.
+        assert!(["running\n", "degraded\n"].contains(&&*state), "{state}");
         booted
     }
 
@@ -109,15 +112,16 @@ impl Booted {
     }
 }
 
-/// What `look` finds in the end: nobody says when.
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+/// Waits until systemd takes orders.
+fn hear(ready: &UnixDatagram) {
+    ready.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut message = [0; 4096];
     loop {
-        if let Some(found) = look() {
-            return found;
+        let length = ready.recv(&mut message).expect("systemd is up");
+        let message = String::from_utf8_lossy(&message[..length]);
+        if message.lines().any(|line| line == "READY=1") {
+            return;
         }
-        assert!(Instant::now() < until, "not in time: {what}");
-        thread::sleep(Duration::from_millis(100));
     }
 }
 
