@@ -144,7 +144,7 @@ impl List<'_, '_> {
         discover: &Discover,
     ) -> ByService<Option<Vec<UpstreamId>>> {
         let permitted = Permitted::OtherHosts(discover.networks.clone());
-        let id = |target: &Target| {
+        let mut id = |target: &Target| {
             let transport = match entry.transport {
                 Transport::UdpFirst => Transport::UdpFirst,
                 Transport::TcpFirst => target.transport,
@@ -152,16 +152,11 @@ impl List<'_, '_> {
             self.id(target.name.clone(), transport, permitted.clone())
         };
         let (kdc, kpasswd) = found.map_or((&[][..], &[][..]), |found| (&found.kdc, &found.kpasswd));
-        let ids: ByService<Vec<UpstreamId>> = {
-            let mut id = id;
-            ByService {
-                kdc: kdc.iter().map(&mut id).collect(),
-                kpasswd: kpasswd.iter().map(&mut id).collect(),
-            }
-        };
+        let mut ids = |targets: &[Target]| targets.iter().map(&mut id).collect();
+        let (kdc, kpasswd) = (ids(kdc), ids(kpasswd));
         ByService {
-            kdc: entry.services.kdc.then_some(ids.kdc),
-            kpasswd: entry.services.kpasswd.then_some(ids.kpasswd),
+            kdc: entry.services.kdc.then_some(kdc),
+            kpasswd: entry.services.kpasswd.then_some(kpasswd),
         }
     }
 

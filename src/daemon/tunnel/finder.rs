@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::directory::Directory;
-use super::search::Search;
+use super::search::{Search, now};
 use crate::daemon::discovery::Known;
 use crate::exchange::{self, Exchange};
 use crate::upstream::kdc::MOMENT;
@@ -66,7 +66,7 @@ impl Searches {
         kdcs: Option<Arc<Search>>,
         proxies: Option<Arc<Search>>,
     ) {
-        let began = tokio::time::Instant::now().into_std();
+        let began = now();
         if let Some(kdcs) = kdcs {
             kdcs.wait(&known, began + MOMENT).await;
         }

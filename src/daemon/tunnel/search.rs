@@ -205,6 +205,6 @@ pub(super) fn proxy(url: &ProxyUrl) -> String {
 }
 
 /// The runtime's clock, which a test can hold still.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
