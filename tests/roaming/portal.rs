@@ -1,14 +1,11 @@
 //! A captive portal: whatever the laptop connects to, it is this that answers, until somebody has logged in to it.
 
 use std::fs;
-use std::net::TcpStream;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::scene::Scene;
 use crate::support::authority::Authority;
-use crate::support::process::{PATIENCE, Process};
+use crate::support::process::Process;
 use crate::topology::{BRANCH, OFFICE, PORTAL};
 
 /// What it answers, as HAProxy's configuration has it. Nobody is to look for the host to which it redirects.
@@ -47,9 +44,11 @@ impl Scene {
         );
         fs::write(&file, text).unwrap();
         let mut command = Command::new("/usr/sbin/haproxy");
-        command.arg("-db").arg("-f").arg(&file);
+        // Only a master says when its workers listen.
+        command.args(["-W", "-db", "-f"]).arg(&file);
         let router = &self.hosts.router;
-        self.portal = Some(router.at(|| listening(&mut command)));
+        let start = || Process::start("the portal", &mut command, "Loading success");
+        self.portal = Some(router.at(start));
         router.nft(&format!(
             "table ip portal {{\n chain capture {{ type nat hook prerouting priority -100;\n\
              iifname home tcp dport 443 dnat to {PORTAL}\n }}\n}}"
@@ -62,15 +61,4 @@ impl Scene {
         self.hosts.router.nft("flush table ip portal\n");
         self.drops_nothing();
     }
-}
-
-fn listening(command: &mut Command) -> Process {
-    let portal = Process::spawn("the portal", command);
-    let until = Instant::now() + PATIENCE;
-    // It says nothing when it begins to listen.
-    while TcpStream::connect(PORTAL).is_err() {
-        assert!(Instant::now() < until, "the portal never listened");
-        thread::sleep(Duration::from_millis(5));
-    }
-    portal
 }
