@@ -106,9 +106,10 @@
 //!   whoever wrote it.
 //! * **The doctor sees what the daemon sees**: the same configuration, TLS and way of asking; it asks in nobody's name, tries no
 //!   password, and is done within the deadline and five seconds.
-//! * **An idle daemon loses nobody**: it ends only if the service manager holds all its sockets. It stops taking requests first, and
-//!   looks again: it goes on if anybody came at that last moment, is connected, or may come back for an answer that it keeps or still
-//!   listens for. What comes then waits in the sockets, unread, for the next daemon. Readers of the status keep nobody up.
+//! * **An idle daemon loses nobody**: it ends only if the service manager holds all sockets that requests come by. It stops taking
+//!   requests first, and looks again: it goes on if anybody came at that last moment, is connected, or may come back for an answer
+//!   that it keeps or still listens for. What comes then waits in the sockets, unread, for the next daemon. Who only reads the
+//!   status does not count, and may find nobody.
 //! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), between markers that say how to undo it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
