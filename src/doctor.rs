@@ -135,7 +135,11 @@ impl Terms<'_> {
 async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
     let began = Instant::now();
     let realm = question.realm.as_deref();
-    let read = match configuration::read(question.file.clone(), realm) {
+    let read = {
+        let (file, realm) = (question.file.clone(), question.realm.clone());
+        within_a_moment(move || configuration::read(file, realm.as_deref())).await
+    };
+    let read = match read.unwrap_or_else(|| Err(configuration::late(question.file.as_deref()))) {
         Ok(read) => read,
         Err(line) => {
             teller.tell(&[*line]);
@@ -144,8 +148,9 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
         }
     };
     teller.tell(&read.lines);
-    let scene = Scene::of_this_machine();
-    let chosen = configuration::chosen(&read, realm, scene.default_realm());
+    let scene = within_a_moment(Scene::of_this_machine).await;
+    let default_realm = scene.as_ref().and_then(Scene::default_realm);
+    let chosen = configuration::chosen(&read, realm, default_realm);
     if let Err(line) = &chosen {
         teller.tell(std::slice::from_ref(line));
     }
@@ -154,7 +159,13 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
         .flatten()
         .map(|(name, _)| name.clone())
         .collect();
-    let (pointers, heard) = tokio::join!(pointers(&scene, &read.config, &names), ask());
+    let pointers = async {
+        match &scene {
+            Some(scene) => pointers(scene, &read.config, &names).await,
+            None => vec![krb5_conf::late()],
+        }
+    };
+    let (pointers, heard) = tokio::join!(pointers, ask());
     teller.tell(&pointers);
     let sockets = machine(&read, &heard, teller);
     let Ok(chosen) = chosen else {
@@ -205,12 +216,27 @@ async fn pointers(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Line>
 
 /// What the daemon says of itself, if it does within a moment.
 async fn ask() -> Result<Heard, Silence> {
-    let asked = tokio::task::spawn_blocking(|| status::ask(None));
-    let late = || Silence::TooLate("its status socket".into());
-    match timeout(MACHINE, asked).await {
-        Ok(Ok(heard)) => heard,
-        Ok(Err(_)) | Err(_) => Err(late()),
+    let asked = within_a_moment(|| status::ask(None)).await;
+    asked.unwrap_or_else(|| Err(Silence::TooLate("its status socket".into())))
+}
+
+/// What `read` finds on this machine. None: it takes too long, as where a disk of the network does not answer. Then a thread
+/// of its own waits on, and the end of the process is the end of that.
+async fn within_a_moment<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let read = tokio::task::spawn_blocking(read);
+    match timeout(MACHINE, read).await {
+        Ok(Ok(found)) => Some(found),
+        // Nobody cancels it: it is a fault of our own, told as every other.
+        Ok(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => None,
     }
+}
+
+/// In words, for lines about what took longer.
+fn moment() -> String {
+    format!("{} s", MACHINE.as_secs_f64())
 }
 
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.

@@ -1,6 +1,6 @@
 //! The configuration, and which of its realms are looked at.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
@@ -47,6 +47,19 @@ pub(super) fn read(file: Option<PathBuf>, realm: Option<&str>) -> Result<Read, B
         file,
         lines,
     })
+}
+
+/// It takes too long to read it.
+pub(super) fn late(file: Option<&Path>) -> Box<Line> {
+    let file = file.map_or_else(|| "/etc/loopkdc/config.toml".into(), Path::to_string_lossy);
+    Box::new(Line::fault(
+        Layer::Configuration,
+        format!(
+            "{file}, or a file that it names, is not read within {}",
+            super::moment()
+        ),
+        "see whether the disk that it is on answers: findmnt",
+    ))
 }
 
 /// With the realm's own name in what is to be written.

@@ -24,6 +24,7 @@ pub use scene::Scene;
 
 use super::line::Line;
 use crate::config::Config;
+use crate::krb5_conf::{Machine, host};
 use crate::wire::Realm;
 
 /// What is said of these realms, as the configuration or the command line spells them.
@@ -43,6 +44,20 @@ pub fn examine(
     lines.extend(defaults::examine(scene, config));
     lines.extend(paths::examine(scene, realms));
     lines
+}
+
+/// It takes too long to read it, on a disk of the network that does not answer, for one.
+#[must_use]
+pub(super) fn late() -> Line {
+    let files = host::files(&Machine).join(", ");
+    files::fault(
+        format!(
+            "{}, or what is included there, is not read within {}: libkrb5 waits for it, too",
+            files.escape_debug(),
+            super::moment()
+        ),
+        "see whether the disk that it is on answers: findmnt",
+    )
 }
 
 /// More servers than anybody names beside one.

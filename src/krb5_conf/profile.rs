@@ -7,7 +7,7 @@ mod content;
 mod reader;
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use content::State;
 use reader::Reader;
@@ -24,7 +24,7 @@ pub(crate) trait Files {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The file, if it is an included one.
-    pub(crate) file: Option<Rc<str>>,
+    pub(crate) file: Option<Arc<str>>,
     pub(crate) line: usize,
 }
 

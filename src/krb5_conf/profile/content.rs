@@ -1,6 +1,6 @@
 //! The lines of a file: sections, and relations in them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::reader::Reader;
 use super::{FaultKind, Place, Relation};
@@ -18,7 +18,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(file: Option<Rc<str>>) -> Self {
+    pub(super) fn new(file: Option<Arc<str>>) -> Self {
         Self {
             place: Place { file, line: 0 },
             has_begun: false,

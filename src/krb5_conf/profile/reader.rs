@@ -1,7 +1,7 @@
 //! From file to file: includes, and how much is read of them.
 
 use std::collections::HashSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::content::{State, is_blank};
 use super::{Fault, FaultKind, Files, Include, Profile};
@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
     /// Sections and relations that are marked as final, by the path to them.
     pub(super) finals: HashSet<Vec<String>>,
     /// The files being read, each included by the one before it.
-    open: Vec<Rc<str>>,
+    open: Vec<Arc<str>>,
     files_left: usize,
     octets_left: usize,
     /// Nothing more is read.
@@ -49,13 +49,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the text of a file that no other includes. `name`: what its places are called by.
-    pub(super) fn first(&mut self, path: &str, name: Option<Rc<str>>, text: &str) {
+    pub(super) fn first(&mut self, path: &str, name: Option<Arc<str>>, text: &str) {
         self.open.push(path.into());
         self.file(name, text);
         self.open.pop();
     }
 
-    fn file(&mut self, name: Option<Rc<str>>, text: &str) {
+    fn file(&mut self, name: Option<Arc<str>>, text: &str) {
         let mut state = State::new(name);
         for (index, line) in text.split('\n').enumerate() {
             state.place.line = index + 1;
@@ -143,8 +143,8 @@ impl<'a> Reader<'a> {
         }
         match self.files.text(path) {
             Ok(text) => {
-                let name: Rc<str> = path.into();
-                self.open.push(Rc::clone(&name));
+                let name: Arc<str> = path.into();
+                self.open.push(Arc::clone(&name));
                 self.file(Some(name), &text);
                 self.open.pop();
             }
