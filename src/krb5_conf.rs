@@ -1,7 +1,7 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
 //! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
-//! besides; they are pure. `install` decides which file changes in which way, from what `places` finds; `plan` and `staged`
+//! besides, and `units` what of it nobody serves; they are pure. `install` decides which file changes in which way, from what `places` finds; `plan` and `staged`
 //! change them, under a `lock`, if each is as it was `seen`, or say what the `trouble` is.
 
 mod beside;
@@ -20,6 +20,7 @@ mod seen;
 mod servers;
 mod staged;
 mod trouble;
+mod units;
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
     let (profile, _) = profile::read_all(&files, &mut Machine);
     warn(&made.notes);
     warn(&beside::notes(&profile, &made));
+    warn_of_units(&made);
     Ok(())
 }
 
@@ -84,6 +86,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let faults = profile.faults.iter().map(ToString::to_string);
     warn(&faults.collect::<Vec<_>>());
     warn(&beside::notes(&profile, &made));
+    warn_of_units(&made);
     if let Some(list) = Machine.variable("KRB5_CONFIG") {
         warn(&[format!(
             "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
@@ -133,5 +136,15 @@ fn say(done: &[String]) {
 fn warn(warnings: &[String]) {
     for warning in warnings {
         eprintln!("loopkdc: warning: {warning}");
+    }
+}
+
+/// Of what is named where nobody listens.
+fn warn_of_units(made: &DropIn) {
+    for note in units::notes(&mut Machine, &made.servers) {
+        eprintln!(
+            "loopkdc: warning: {}\nloopkdc: hint: {}",
+            note.what, note.hint
+        );
     }
 }

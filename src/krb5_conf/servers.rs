@@ -36,6 +36,15 @@ impl Servers {
         let kpasswd = kpasswd.or_else(|| Some(written(address(&listen.kpasswd)?, None)));
         Ok(Self { kdc, kpasswd })
     }
+
+    /// Where the KDC service is, with the port.
+    pub(super) fn kdc_address(&self) -> String {
+        let has_all = self.kdc.starts_with('/') || self.kdc.parse::<SocketAddr>().is_ok();
+        match has_all {
+            true => self.kdc.clone(),
+            false => format!("{}:{KDC_PORT}", self.kdc),
+        }
+    }
 }
 
 /// The first Unix socket. A path that is not UTF-8 was none of a configuration.
@@ -86,7 +95,7 @@ fn no_socket() -> Failure {
         Exit::Config,
         "the configuration has no Unix socket for the KDC service",
     )
-    .hint("add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc/kdc.sock\"]")
+    .hint("add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]")
     .hint("without --unix, krb5.conf is given an address and a port, which every client can use")
 }
 

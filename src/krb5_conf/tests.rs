@@ -8,6 +8,7 @@ mod install;
 mod limits;
 mod others;
 mod profile;
+mod units;
 
 use std::path::Path;
 

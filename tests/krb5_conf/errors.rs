@@ -145,7 +145,7 @@ fn words_that_do_not_go_together() {
                 assert!(ended.stderr.contains("cannot be used with"), "{ended:?}");
             }
             let stderr = "loopkdc: error: the configuration has no Unix socket for the KDC service\n\
-                loopkdc: hint: add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc/kdc.sock\"]\n\
+                loopkdc: hint: add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]\n\
                 loopkdc: hint: without --unix, krb5.conf is given an address and a port, which every client can use\n";
             fails(&["--install", "--unix"], 78, stderr);
             configure("[realms.\"*\"]\nproxies = [\"https://p\"]\n");

@@ -1,6 +1,8 @@
 //! What is printed.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::CONFIG;
 use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf, program, run};
@@ -89,5 +91,39 @@ fn what_is_to_be_known_goes_to_stderr() {
         let installed = run(&mut install);
         let named = "loopkdc: warning: KRB5_CONFIG is \"/etc/elsewhere\" here: what runs with it reads that, and not /etc/krb5.conf\n";
         assert_eq!(installed.stderr, format!("{wildcard}{named}"));
+    });
+}
+
+/// What is advised is what helps.
+#[test]
+fn a_socket_that_no_unit_opens() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        configure(&format!(
+            "[listen]\nkdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]\n{CONFIG}"
+        ));
+        let units = Path::new("/etc/systemd/system");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+        fs::create_dir_all(units.join("sockets.target.wants")).unwrap();
+        for unit in ["loopkdc.socket", "loopkdc-kpasswd.socket"] {
+            fs::copy(shipped.join(unit), units.join(unit)).unwrap();
+            let wanted = units.join("sockets.target.wants").join(unit);
+            symlink(units.join(unit), wanted).unwrap();
+        }
+        krb5_conf(&[]).well();
+        let stderr = "loopkdc: warning: systemd's loopkdc.socket does not open /run/loopkdc.sock, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not\n\
+            loopkdc: hint: systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket\n";
+        for words in [&["--unix"][..], &["--install", "--unix"]] {
+            let ended = krb5_conf(words);
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));
+        }
+        let written: String = stderr
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("    ")?.to_owned() + "\n"))
+            .collect();
+        fs::create_dir(units.join("loopkdc.socket.d")).unwrap();
+        fs::write(units.join("loopkdc.socket.d/override.conf"), written).unwrap();
+        krb5_conf(&["--install", "--unix"]).well();
     });
 }
