@@ -17,6 +17,7 @@ mod errors;
 mod etc;
 mod printed;
 mod tickets;
+mod together;
 
 /// A configuration of one realm.
 const CONFIG: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://kdcproxy.example.com\"]\n";
