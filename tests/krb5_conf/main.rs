@@ -15,6 +15,7 @@ mod crash;
 mod doctor;
 mod errors;
 mod etc;
+mod mounted;
 mod printed;
 mod tickets;
 mod together;
