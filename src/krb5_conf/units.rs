@@ -135,7 +135,7 @@ impl Manager {
                 "systemd's {unit} does not open {address}, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not"
             ),
             hint: format!(
-                "{command} edit {unit}, and write\n    [Socket]\n{listen}\n  then: {command} restart {unit}"
+                "{command} edit {unit}, and write\n    [Socket]\n{listen}\n  then: {command} restart {unit}; or name in [listen] what it opens: {command} cat {unit}"
             ),
         }
     }

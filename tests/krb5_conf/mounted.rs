@@ -76,7 +76,9 @@ fn krb5_conf_when_it_is_to_be_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         furnish(dir.path(), Some(DEBIANS));
         configure(CONFIG);
-        let by_hand = ["take out of that file what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines"];
+        let by_hand = [
+            "take out of that file what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines",
+        ];
         for words in [&["--install"][..], &["--install", "--inline"]] {
             krb5_conf(words).well();
             mount_on(FILE, dir.path());

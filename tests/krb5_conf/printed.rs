@@ -113,7 +113,7 @@ fn a_socket_that_no_unit_opens() {
         }
         krb5_conf(&[]).well();
         let stderr = "loopkdc: warning: systemd's loopkdc.socket does not open /run/loopkdc.sock, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not\n\
-            loopkdc: hint: systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket\n";
+            loopkdc: hint: systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket; or name in [listen] what it opens: systemctl cat loopkdc.socket\n";
         for words in [&["--unix"][..], &["--install", "--unix"]] {
             let ended = krb5_conf(words);
             assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));

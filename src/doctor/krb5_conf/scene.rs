@@ -8,6 +8,11 @@ use crate::krb5_conf::{DROP_IN, Host, Machine};
 const PUBCONF: &str = "/var/lib/sss/pubconf";
 const PLUGINS: &str = "/krb5/plugins/libkrb5";
 const LOCATOR: &str = "sssd_krb5_locator_plugin.so";
+/// More realms than SSSD has domains, more servers of one than it writes down, and more characters than a host's name and its
+/// port have.
+const MAX_LOCATED: usize = 256;
+const MAX_SERVERS: usize = 64;
+const MAX_SERVER: usize = 264;
 /// What can name another krb5.conf to Java.
 const JAVA_OPTIONS: [&str; 2] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"];
 
@@ -99,11 +104,15 @@ fn located(host: &mut dyn Host) -> Vec<Located> {
     let names = host.names(PUBCONF).unwrap_or_default();
     let realms = names
         .iter()
-        .filter_map(|name| name.strip_prefix("kdcinfo."));
+        .filter_map(|name| name.strip_prefix("kdcinfo."))
+        .take(MAX_LOCATED);
     let read = |realm: &str| {
         let file = format!("{PUBCONF}/kdcinfo.{realm}");
         let text = host.text(&file).ok()?;
-        let servers: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        let servers = text.split_whitespace().take(MAX_SERVERS);
+        let servers: Vec<_> = servers
+            .map(|server| server.chars().take(MAX_SERVER).collect())
+            .collect();
         (!servers.is_empty()).then(|| Located {
             realm: realm.to_owned(),
             file,

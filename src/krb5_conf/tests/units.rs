@@ -61,7 +61,7 @@ fn what_the_units_open_is_nothing_to_tell() {
 fn a_socket_that_no_unit_opens_is_told_with_what_to_write() {
     let told = Note {
         what: "systemd's loopkdc.socket does not open /run/loopkdc.sock, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not".to_owned(),
-        hint: "systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket".to_owned(),
+        hint: "systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket; or name in [listen] what it opens: systemctl cat loopkdc.socket".to_owned(),
     };
     assert_eq!(
         noted(&[&SYSTEM], BOTH, true).as_slice(),
@@ -99,7 +99,7 @@ fn so_is_an_address() {
         .collect();
     let hint = |unit: &str, port: u16| {
         format!(
-            "systemctl edit {unit}, and write\n    [Socket]\n    ListenDatagram=127.0.0.1:{port}\n    ListenStream=127.0.0.1:{port}\n  then: systemctl restart {unit}"
+            "systemctl edit {unit}, and write\n    [Socket]\n    ListenDatagram=127.0.0.1:{port}\n    ListenStream=127.0.0.1:{port}\n  then: systemctl restart {unit}; or name in [listen] what it opens: systemctl cat {unit}"
         )
     };
     assert_eq!(

@@ -42,6 +42,19 @@ fn a_mistake() {
 }
 
 #[test]
+fn more_than_is_read_here() {
+    let many = "include /empty\n".repeat(257);
+    warns(
+        wrong_with(
+            &[(FILE, &format!("{many}{}", good())), ("/empty", "")],
+            CONFIG,
+        ),
+        "/etc/krb5.conf, line 257: include /empty: more than 256 files are included, and what libkrb5 finds there is not looked at here",
+        "see for yourself what it says there",
+    );
+}
+
+#[test]
 fn other_files_in_the_environment() {
     let files = [("/a", good()), (FILE, String::new())];
     let files: Vec<_> = files
