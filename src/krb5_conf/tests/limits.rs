@@ -1,6 +1,9 @@
 //! How much is read, whoever wrote it.
 
+use std::fs::File;
+
 use super::profile::shown;
+use crate::krb5_conf::Machine;
 use crate::krb5_conf::profile::{FaultKind, Files, read};
 
 const TOO_MUCH: &str =
@@ -120,4 +123,17 @@ fn so_many_mistakes_are_told_and_no_more() {
     );
     let (said, _, _) = wrong(&text, "");
     assert!(said[51].ends_with(TOO_MUCH), "{:?}", said[51]);
+}
+
+#[test]
+fn a_directory_of_too_many_names_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    for number in 0..32 * 1024 {
+        File::create(directory.path().join(number.to_string())).unwrap();
+    }
+    assert_eq!(Machine.names(path).map(|names| names.len()), Ok(32 * 1024));
+    File::create(directory.path().join("one more")).unwrap();
+    let told = Err("holds more than 32768 names".to_owned());
+    assert_eq!(Machine.names(path), told);
 }

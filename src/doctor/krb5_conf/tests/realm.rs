@@ -1,7 +1,9 @@
 //! Where a realm's requests go.
 
 use super::{CONFIG, DEFAULTS, DROP_IN, FILE, STANZA, faults, said_of, warns, wrong, wrong_with};
+use crate::doctor::krb5_conf::Scene;
 use crate::doctor::line::Verdict;
+use crate::krb5_conf::disk::Disk;
 
 const INSTALL: &str = "have krb5.conf send it here: loopkdc krb5-conf --install";
 
@@ -247,4 +249,19 @@ fn a_server_that_sssd_names() {
         ("$SSSD_KRB5_LOCATOR_DISABLE", "1"),
     ]);
     is_fine(&[files[0], (kdcinfo, "127.0.0.1\n"), files[2]]);
+}
+
+#[test]
+fn of_what_sssd_names_no_more_is_kept_than_it_writes() {
+    let long = format!("{} ", "x".repeat(1000)).repeat(1000);
+    let paths = (0..300).map(|number| format!("/var/lib/sss/pubconf/kdcinfo.R{number}"));
+    let paths: Vec<_> = paths.collect();
+    let plugin = "/usr/lib64/krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so";
+    let mut files: Vec<_> = paths.iter().map(|path| (path.as_str(), &*long)).collect();
+    files.push((plugin, ""));
+    let located = Scene::read(&mut Disk::with(&files)).located;
+    assert_eq!(located.len(), 256);
+    for of in located {
+        assert_eq!(of.servers, vec!["x".repeat(264); 64]);
+    }
 }
