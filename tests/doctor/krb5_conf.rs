@@ -2,7 +2,11 @@
 //! in the tests beside the code.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use loopkdc::doctor::Layer;
 
@@ -312,4 +316,54 @@ fn one_address_of_localhost() {
     let found = scene.doctor_here(&[]);
     let words = "localhost means both 127.0.0.1 and ::1";
     found.says(Layer::Krb5Conf, "warn", words, "name the address");
+}
+
+/// Has a directory answer to nobody who looks for a file in it, as one of a server that is away.
+fn hang(directory: &Path) {
+    fs::create_dir(directory).unwrap();
+    // The kernel asks through a pipe, and there is nobody to read it.
+    let script = "pipe=$(mktemp -u) && mkfifo $pipe && exec 3<>$pipe && rm $pipe && \
+        mount -t autofs -o fd=3,pgrp=$$,minproto=5,maxproto=5,indirect none \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(directory);
+    // Whose requests the kernel lets pass.
+    command.process_group(0);
+    assert!(command.status().unwrap().success());
+}
+
+#[test]
+fn a_disk_that_does_not_answer() {
+    isolated(|| {
+        alone(|| {
+            let scene = scene("");
+            let away = scene.path("away");
+            hang(&away);
+            fs::remove_file(scene.path("krb5.conf")).unwrap();
+            symlink(away.join("krb5.conf"), scene.path("krb5.conf")).unwrap();
+            let found = scene.doctor_here(&[]);
+            let words = "is not read within 1.2 s: libkrb5 waits for it, too";
+            found.is_at_fault(Layer::Krb5Conf, words, "findmnt");
+            // The rest is looked at all the same.
+            found.line("tcp", "fault", "127.0.0.1:9");
+            assert!(found.took < Duration::from_secs(14), "{found:?}");
+
+            fs::remove_file(scene.config()).unwrap();
+            symlink(away.join("config.toml"), scene.config()).unwrap();
+            let found = scene.doctor_here(&[]);
+            let words = "or a file that it names, is not read within 1.2 s";
+            found.is_at_fault(Layer::Configuration, words, "findmnt");
+        });
+    });
+}
+
+#[test]
+fn more_than_is_read() {
+    let scene = scene("");
+    let part = scene.path("part.conf");
+    fs::write(&part, "").unwrap();
+    let include = format!("include {}\n", part.display());
+    let text = include.repeat(300) + &stanza("kdc = 127.0.0.1");
+    let found = scene.with_krb5_conf(&text).doctor_here(&[]);
+    let words = "more than 256 files are included";
+    found.says(Layer::Krb5Conf, "warn", words, "take out of krb5.conf");
 }

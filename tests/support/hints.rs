@@ -17,6 +17,7 @@ const EXAMPLE: &str = include_str!("../../packaging/config.example.toml");
 const TOOLS: &[&str] = &[
     "cat",
     "curl",
+    "findmnt",
     "getent",
     "ip",
     "journalctl",
@@ -40,6 +41,7 @@ const DEEDS: &[&str] = &[
     // In krb5.conf (krb5.conf(5)).
     "krb5.conf(5)",
     "move the line to the top of the file",
+    "take out of krb5.conf what nobody needs",
     "take that line out",
     "take the * away",
     "take the line out",

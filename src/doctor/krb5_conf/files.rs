@@ -39,7 +39,7 @@ fn mistakes(scene: &Scene) -> Vec<Line> {
         ),
         FaultKind::Limit => warn(
             format!("{of}, and what libkrb5 finds there is not looked at here"),
-            "see for yourself what it says there",
+            "take out of krb5.conf what nobody needs, or see for yourself what it says there",
         ),
     };
     scene.profile.faults.iter().map(line).collect()
