@@ -43,8 +43,9 @@
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
 //! drain), [`check`], [`import`], [`krb5_conf`] (the reader of that file, and what it has to say), [`logging`], [`counters`],
-//! [`throttle`] (how much one client of the gateway may ask for) and [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no
-//! I/O and take the time as an argument.
+//! [`throttle`] (how much one client of the gateway may ask for), `text` (what of others' text people and programs are shown) and
+//! [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no I/O and take
+//! the time as an argument.
 //!
 //! # The words
 //!
@@ -102,15 +103,17 @@
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **The status is only written.** Who connects to its socket gets one document and the end of it; nothing is read, eight at a time,
-//!   five seconds each. It holds no principal, no secret and of a URL the origin alone, and what it holds gives a terminal no order,
-//!   whoever wrote it.
+//!   five seconds each. It holds no principal, no secret and of a URL the origin alone.
+//! * **What others wrote is shown, and obeyed by nobody** (`text`): errors, the doctor and the status have one rule of what a
+//!   terminal may be shown, and a name in a command is one word for the shell. An error repeats no secret of the configuration.
 //! * **The doctor sees what the daemon sees**: the same configuration, TLS and way of asking; it asks in nobody's name, tries no
 //!   password, and is done within the deadline and five seconds.
 //! * **An idle daemon loses nobody**: it ends only if the service manager holds all sockets that requests come by. It stops taking
 //!   requests first, and looks again: it goes on if anybody came at that last moment, is connected, or may come back for an answer
 //!   that it keeps or still listens for. What comes then waits in the sockets, unread, for the next daemon. Who only reads the
 //!   status does not count, and may find nobody.
-//! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), between markers that say how to undo it.
+//! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), only if it is as it was read, with all the others or
+//!   none, between markers that say how to undo it.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
 //!

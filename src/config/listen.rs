@@ -69,7 +69,7 @@ impl StatusSocket {
 /// An address as it is written; without a port the error says `port`.
 pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, Broken> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix_path(path, "\"unix:/run/loopkdc/kdc.sock\"").map(EndpointAddr::Unix);
+        return unix_path(path, "\"unix:/run/loopkdc.sock\"").map(EndpointAddr::Unix);
     }
     let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
     Ok(addr.into())

@@ -159,6 +159,7 @@ impl fmt::Display for Figure {
             Self::Milliseconds(ms) if *ms < 10.0 => write!(f, "{ms:.1} ms"),
             Self::Milliseconds(ms) => write!(f, "{ms:.0} ms"),
             Self::Seconds(seconds) => write!(f, "{seconds} s"),
+            Self::Days(1) => write!(f, "1 day"),
             Self::Days(days) => write!(f, "{days} days"),
             Self::Status(status) => write!(f, "{status}"),
             Self::Count(count) => write!(f, "{count}"),
@@ -289,6 +290,7 @@ mod tests {
             ("1.2 ms".into(), Figure::Milliseconds(1.2))
         );
         assert_eq!(Figure::Milliseconds(230.4).to_string(), "230 ms");
+        assert_eq!(Figure::Days(1).to_string(), "1 day");
         assert_eq!(Figure::Days(-3).to_string(), "-3 days");
     }
 }

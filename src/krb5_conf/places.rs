@@ -11,6 +11,7 @@ use super::profile;
 use super::seen::Seen;
 use super::trouble::unreadable;
 use crate::failure::{Exit, Failure};
+use crate::text::shell;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -139,13 +140,13 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 pub(super) fn foreign(path: &Path) -> Failure {
-    let name = path.display();
+    let (name, word) = (path.display(), shell::path(path));
     Failure::new(
         Exit::Config,
         format!("{name} is there, and was not made by \"loopkdc krb5-conf --install\""),
     )
     .hint(format!(
-        "move it away, to a name that libkrb5 does not read: mv {name} {name}.old"
+        "move it away, to a name that libkrb5 does not read: mv {word} {word}.old"
     ))
 }
 
@@ -155,5 +156,5 @@ fn dangling(path: &Path) -> Failure {
         Exit::Config,
         format!("{name} is a link to a file that does not exist"),
     )
-    .hint(format!("see where it leads: ls -l {name}"))
+    .hint(format!("see where it leads: ls -l {}", shell::path(path)))
 }

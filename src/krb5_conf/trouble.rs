@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::install::REMOVE;
 use crate::failure::{Exit, Failure};
+use crate::text::shell;
 
 /// For those who can't write to /etc.
 const ELSEWHERE: &str = "for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf";
@@ -83,9 +84,10 @@ pub(super) fn not_undone(
     error: &io::Error,
 ) -> Failure {
     let name = path.display();
+    let file = shell::path(path);
     let command = match kept {
-        Some(kept) => format!("mv {} {name}", kept.display()),
-        None => format!("rm {name}"),
+        Some(kept) => format!("mv {} {file}", shell::path(kept)),
+        None => format!("rm {file}"),
     };
     failure.hint(format!("{name} could not be put back ({error}): {command}"))
 }

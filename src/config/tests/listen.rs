@@ -29,7 +29,7 @@ loopkdc: error: f.toml:2:8: the path of a Unix socket must be absolute
   |
 2 | kdc = ["unix:kdc.sock"]
   |        ^^^^^^^^^^^^^^^
-loopkdc: hint: write it from the root: "unix:/run/loopkdc/kdc.sock"
+loopkdc: hint: write it from the root: "unix:/run/loopkdc.sock"
 "#;
     an_address_for_all_the_world: "[listen]\nkdc = [\"0.0.0.0:88\"]\n" => r#"
 loopkdc: error: f.toml:2:8: 0.0.0.0:88 is not a loopback address

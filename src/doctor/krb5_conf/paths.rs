@@ -6,6 +6,7 @@ use super::files::warn;
 use super::scene::Scene;
 use crate::doctor::line::Line;
 use crate::krb5_conf::INSTALL;
+use crate::text::{line, toml};
 use crate::wire::Realm;
 
 /// What `[capaths]` says of ways from and to `realms`: who is named there is asked.
@@ -36,7 +37,7 @@ pub(super) fn examine(scene: &Scene, realms: &[Realm]) -> Vec<Line> {
             let (shown, place) = (name.escape_debug(), &of.place);
             lines.push(warn(
                 format!("{shown} is on the way from {client} to {} ({place}), and krb5.conf names no kdc of it", of.name),
-                format!("add [realms.\"{shown}\"] to the configuration, then: {INSTALL}"),
+                format!("add [realms.{}] to the configuration, then: {INSTALL}", toml::string(&line(name))),
             ));
         }
     }

@@ -8,6 +8,7 @@ use crate::doctor::line::{Layer, Line};
 use crate::krb5_conf::profile::Relation;
 use crate::krb5_conf::{DROP_IN, INSTALL};
 use crate::listen::Endpoint;
+use crate::text::shell;
 use crate::wire::Realm;
 
 const KDC: u16 = 88;
@@ -92,7 +93,8 @@ impl<'a> View<'a> {
                 servers.escape_debug()
             ),
             format!(
-                "write krb5_use_kdcinfo = false into the section of its domain in /etc/sssd/sssd.conf, then: systemctl restart sssd; rm -f {file}"
+                "write krb5_use_kdcinfo = false into the section of its domain in /etc/sssd/sssd.conf, then: systemctl restart sssd; rm -f {}",
+                shell::word(file)
             ),
         ))
     }

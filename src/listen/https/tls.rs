@@ -16,6 +16,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
+use crate::text::shell;
+
 pub use self::replace::watch;
 pub use crate::certificate::Validity;
 
@@ -224,8 +226,9 @@ fn certificates(
         .map_err(|error| TlsError::new(file, format!("{file} {name} is not PEM: {error}")))?;
     if certificates.is_empty() {
         let text = format!("{file} {name} holds no certificate in PEM");
+        let word = shell::path(path);
         let convert = format!(
-            "if it is in DER, convert it: openssl x509 -inform der -in {name} -out {name}.pem"
+            "if it is in DER, convert it: openssl x509 -inform der -in {word} -out {word}.pem"
         );
         return Err(TlsError::new(file, text).hint(convert));
     }
@@ -233,7 +236,7 @@ fn certificates(
 }
 
 fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let name = path.display();
+    let (name, word) = (path.display(), shell::path(path));
     // PKCS#8's own armour, and the header of older ones (RFC 1421 4.6.1.1).
     let is_encrypted = [
         &b"ENCRYPTED PRIVATE KEY-----"[..],
@@ -244,13 +247,15 @@ fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsErr
     if is_encrypted {
         let text = format!("key {name} is encrypted, and nobody is there to type its passphrase");
         return Err(TlsError::new(TlsFile::Key, text).hint(format!(
-            "decrypt it: (umask 077; openssl pkey -in {name} -out {name}.plain)"
+            "decrypt it: (umask 077; openssl pkey -in {word} -out {word}.plain)"
         )));
     }
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => {
             let text = format!("key {name} holds no private key in PEM");
-            let convert = format!("if it is in DER, convert it: (umask 077; openssl pkey -inform der -in {name} -out {name}.pem)");
+            let convert = format!(
+                "if it is in DER, convert it: (umask 077; openssl pkey -inform der -in {word} -out {word}.pem)"
+            );
             TlsError::new(TlsFile::Key, text).hint(convert)
         }
         error => TlsError::new(TlsFile::Key, format!("key {name} is not PEM: {error}")),
@@ -300,7 +305,9 @@ fn misfit(files: &TlsFiles, error: &Error) -> TlsError {
             format!("key {key} is not the one of the first certificate in {certificate}"),
         )
         .hint(format!(
-            "these must be the same: openssl pkey -in {key} -pubout; openssl x509 -in {certificate} -noout -pubkey"
+            "these must be the same: openssl pkey -in {} -pubout; openssl x509 -in {} -noout -pubkey",
+            shell::path(&files.key),
+            shell::path(&files.certificate)
         )),
         Error::InvalidCertificate(_) => TlsError::new(
             TlsFile::Certificate,
