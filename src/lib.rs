@@ -43,9 +43,9 @@
 //!
 //! Around it stand [`cli`] and [`config`] (text to values that are already valid), [`daemon`] (sockets, ready, signals,
 //! drain), [`check`], [`import`], [`krb5_conf`] (the reader of that file, and what it has to say), [`logging`], [`counters`],
-//! [`throttle`] (how much one client of the gateway may ask for), `text` (what of others' text people and programs are shown) and
-//! [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are pure: they do no I/O and take
-//! the time as an argument.
+//! [`throttle`] (how much one client of the gateway may ask for), `text` (what of others' text people and programs are shown), `user`
+//! (whose process this is) and [`failure`] (what ends a command). The rooms `wire`, `lookaside`, `route`, `answer` and `record` are
+//! pure: they do no I/O and take the time as an argument.
 //!
 //! # The words
 //!
@@ -151,4 +151,5 @@ pub mod status;
 mod text;
 pub mod throttle;
 pub mod upstream;
+mod user;
 pub mod wire;

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use super::daemon::is_same;
 use super::line::{Layer, Line};
-use super::process::{Process, Who, asker};
+use super::process::{Process, Who};
 use super::sockets::{Holder, Transport, holder, holder_of};
 use crate::config::Listen;
 use crate::listen::{Endpoint, EndpointAddr};
 use crate::status::Report;
 use crate::text::shell;
+use crate::user;
 
 /// What is known of the ports.
 #[derive(Debug, Default)]
@@ -231,7 +232,7 @@ fn of(holder: Holder) -> Whose {
         Holder::Hidden(user) => Whose::Hidden(user),
         Holder::Forbidden => Whose::Forbidden,
         Holder::Deaf => Whose::Deaf,
-        Holder::Process(process) => match process.who(asker()) {
+        Holder::Process(process) => match process.who(user::id()) {
             Who::Ours => Whose::Ours(Some(process.id)),
             Who::Manager => Whose::Managers,
             Who::Namesake => Whose::Namesakes(process),

@@ -106,20 +106,10 @@ impl fmt::Display for Process {
     }
 }
 
-/// In whose name this process acts.
-#[cfg(unix)]
-pub(super) fn asker() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-#[cfg(not(unix))]
-pub(super) fn asker() -> u32 {
-    u32::MAX
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::user;
 
     const ASKER: u32 = 1000;
 
@@ -185,7 +175,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn one_is_oneself() {
         let own = Process::read(Path::new("/proc"), std::process::id()).unwrap();
-        assert_eq!(own.user, Some(asker()));
+        assert_eq!(own.user, Some(user::id()));
         assert_eq!(own.program, std::env::current_exe().ok());
         assert!(!own.is_unit);
         assert_eq!(Process::read(Path::new("/proc"), u32::MAX), None);

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::install::REMOVE;
 use crate::failure::{Exit, Failure};
 use crate::text::shell;
+use crate::user::is_root;
 
 /// For those who can't write to /etc.
 const ELSEWHERE: &str = "for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf";
@@ -105,14 +106,4 @@ pub(super) fn unreadable(path: &Path, error: &io::Error, command: &str) -> Failu
 
 fn parent(path: &Path) -> String {
     path.parent().unwrap_or(path).display().to_string()
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::user::is_root;
+
 /// What the system's daemon writes to.
 const SYSTEM: &str = "/run/loopkdc";
 const FILE: &str = "status.sock";
@@ -45,16 +47,6 @@ fn reader(user: &OsStr) -> Vec<PathBuf> {
 fn own(user: &OsStr) -> Option<PathBuf> {
     let user = Path::new(user);
     user.is_absolute().then(|| user.join("loopkdc"))
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }
 
 #[cfg(test)]
