@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::excerpt;
 use crate::failure::{Exit, Failure};
-use crate::text::urls::{without_passwords, without_secrets};
+use crate::text::urls::without_passwords;
 
 /// A rule that a value breaks. Where the value stands is added by whoever knows the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,6 @@ pub(crate) struct Broken {
     hint: Option<String>,
     place: Option<Place>,
     exit: Exit,
-    /// Whether what is written there may be a secret.
-    secret: bool,
 }
 
 /// Where a value stands.
@@ -46,14 +45,7 @@ impl Broken {
             hint: None,
             place: None,
             exit: Exit::Config,
-            secret: false,
         }
-    }
-
-    /// Says where it stands, and not what.
-    pub(crate) fn secret(mut self) -> Self {
-        self.secret = true;
-        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -81,12 +73,6 @@ impl Broken {
     pub(crate) fn into_failure(self, source: Option<(&Path, &str)>) -> Failure {
         let rule = without_passwords(&self.rule);
         let message = match (self.place, source) {
-            (Some(Place::Span(span)), Some((path, text)))
-                if self.secret || is_of_secrets(text, &span) =>
-            {
-                let place = Position::of(text, &span);
-                format!("{}:{}:{}: {rule}", path.display(), place.line, place.column)
-            }
             (Some(Place::Span(span)), Some((path, text))) => point_at(path, text, &span, &rule),
             (Some(Place::Option(option)), _) => format!("{option}: {rule}"),
             (None, Some((path, _))) => format!("{}: {rule}", path.display()),
@@ -124,42 +110,6 @@ impl<'a> Position<'a> {
     }
 }
 
-/// What is in the name of a key whose value is a secret: of `headers`, and of those that somebody might take for a key.
-const OF_SECRETS: [&str; 5] = ["header", "token", "auth", "password", "secret"];
-
-/// Whether the line that would be shown belongs to such a key, as far as can be told of a file that may not be TOML. Keys that
-/// name files, and those that name what is shown, tell no secret.
-fn is_of_secrets(text: &str, span: &Range<usize>) -> bool {
-    let line = Position::of(text, span).line;
-    let until: Vec<_> = text.lines().take(line).collect();
-    // Up to the line that begins with a key: those of a list begin with quotes.
-    let is_key = |line: &&&str| {
-        line.trim_start()
-            .starts_with(|c: char| c.is_alphanumeric() || c == '[')
-    };
-    let begin = until.iter().rev().position(|line| is_key(&line));
-    let shown = until
-        .iter()
-        .rev()
-        .take(begin.map_or(usize::MAX, |begin| begin + 1));
-    shown.flat_map(|line| keys(line)).any(|key| {
-        let is_public = key.ends_with("-file") || key == "auth";
-        !is_public && OF_SECRETS.iter().any(|part| key.contains(part))
-    })
-}
-
-/// What stands before an equals sign.
-fn keys(line: &str) -> impl Iterator<Item = String> {
-    let before = line.split('=').rev().skip(1);
-    before.map(|before| {
-        let key = before.trim_end_matches([' ', '\t', '"', '\'']);
-        let begin = key.rfind(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
-        key.get(begin.map_or(0, |begin| begin + 1)..)
-            .unwrap_or_default()
-            .to_lowercase()
-    })
-}
-
 /// `file:line:column: rule`, the line itself, and carets under the value.
 fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String {
     let Position {
@@ -180,8 +130,8 @@ fn point_at(path: &Path, text: &str, span: &Range<usize>, rule: &str) -> String 
         .collect();
     let gutter = " ".repeat(line.to_string().len());
     let path = path.display();
-    let shown = without_secrets(shown);
+    let excerpt = excerpt::line(text, line - 1);
     format!(
-        "{path}:{line}:{column}: {rule}\n{gutter} |\n{line} | {shown}\n{gutter} | {pad}{carets}"
+        "{path}:{line}:{column}: {rule}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {pad}{carets}"
     )
 }

@@ -9,6 +9,7 @@ mod ca;
 mod direct;
 mod entries;
 mod error;
+mod excerpt;
 mod file;
 pub mod gateway;
 mod given;

@@ -37,13 +37,8 @@ fn without_scheme(text: &str) -> Broken {
         _ if text.is_empty() => Broken::new("a proxy is an https:// URL, this is empty")
             .hint(format!("write it like {EXAMPLE}")),
         rest => {
-            let written = format!("\"https://{rest}\"");
-            let shown = without_secrets(&written);
-            let broken = Broken::new("a proxy is an https:// URL").hint(format!("write {shown}"));
-            match shown == written {
-                true => broken,
-                false => broken.secret(),
-            }
+            let url = without_secrets(&format!("\"https://{rest}\""));
+            Broken::new("a proxy is an https:// URL").hint(format!("write {url}"))
         }
     }
 }

@@ -5,6 +5,8 @@
 
 /// Marks that end a sentence around a URL, not the URL.
 const MARKS: [char; 9] = [',', ';', ':', '.', ')', '>', '\'', '"', '`'];
+/// What ends a host, and the parts of a path and a query (WHATWG URL 4.4, where a backslash is a slash).
+const ENDS: [char; 4] = ['/', '?', '#', '\\'];
 /// Where something is left out.
 const LEFT_OUT: &str = "***";
 
@@ -36,16 +38,16 @@ pub(crate) fn without_passwords(text: &str) -> String {
 /// ([MS-KKDCP] 2.1).
 pub(crate) fn without_secrets(text: &str) -> String {
     each(&without_passwords(text), |url| {
-        let path = url.text.find(['/', '?', '#']).unwrap_or(url.text.len());
+        let path = url.text.find(ENDS).unwrap_or(url.text.len());
         let (origin, path) = url.text.split_at(path);
-        let masked = path.split_inclusive(['/', '?', '#']).map(without_token);
+        let masked = path.split_inclusive(ENDS).map(without_token);
         masked.fold(origin.to_owned(), |shown, part| shown + &part)
     })
 }
 
 /// A part of a path, with the mark that ends it.
 fn without_token(part: &str) -> String {
-    let name = part.trim_end_matches(['/', '?', '#']);
+    let name = part.trim_end_matches(ENDS);
     let mark = part.get(name.len()..).unwrap_or_default();
     match name.eq_ignore_ascii_case("KdcProxy") {
         true => part.to_owned(),
@@ -93,7 +95,7 @@ fn end_of_quoted(text: &str, quote: char) -> Option<usize> {
 
 /// Host and port of what stands behind `://`, if it is beyond doubt which they are.
 fn origin(url: &str) -> &str {
-    let end = url.find(['/', '?', '#', '\\']).unwrap_or(url.len());
+    let end = url.find(ENDS).unwrap_or(url.len());
     let (authority, rest) = url.split_at(end);
     let host = authority.rsplit('@').next().unwrap_or_default();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use crate::config::error::Broken;
-use crate::config::read;
+use crate::config::read::{self, Unreadable};
 
 /// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).
 const CREDENTIAL: &str = "credential:";
@@ -55,13 +55,24 @@ impl Files<'_> {
         Ok((path, bytes))
     }
 
-    /// The same for one that holds text.
+    /// The same for one that holds a text that is a secret: it may have been written where the name belongs.
     pub(super) fn read_text(
         self,
         key: &str,
         written: &Spanned<String>,
     ) -> Result<(PathBuf, String), Broken> {
-        let (path, bytes) = self.read(key, written)?;
+        let path = self.path(written)?;
+        let unreadable = |error| match error {
+            Unreadable::Denied { .. } => error.broken(key, &path),
+            Unreadable::Missing => Broken::new(format!("{key} names a file that does not exist"))
+                .hint(format!(
+                    "write the text to a file, and the file's name to {key}"
+                )),
+            Unreadable::Other(error) => {
+                Broken::new(format!("{key} names a file that can't be read: {error}"))
+            }
+        };
+        let bytes = read::bytes(&path).map_err(|error| unreadable(error).at(written.span()))?;
         let text = String::from_utf8(bytes).map_err(|_| {
             Broken::new(format!("{key} {} is not text", path.display())).at(written.span())
         })?;

@@ -17,10 +17,6 @@ pub(super) fn via(written: Option<&Spanned<String>>) -> Result<Via, Broken> {
         "environment" => Ok(Via::Environment),
         url => proxy(url)
             .map(Via::Proxy)
-            .map_err(|broken| match url.contains('@') {
-                true => broken.secret(),
-                false => broken,
-            })
             .map_err(|broken| broken.at(written.span())),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
 fn listed(list: &Spanned<List>) -> Result<Vec<Header>, Broken> {
     let mut headers = Vec::new();
     for written in &list.get_ref().0 {
-        let broken = |rule: String| Broken::new(rule).secret().at(written.span());
+        let broken = |rule: String| Broken::new(rule).at(written.span());
         let parsed =
             parse_headers(written.get_ref()).map_err(|(_, error)| broken(error.to_string()))?;
         let [header] = <[Header; 1]>::try_from(parsed)

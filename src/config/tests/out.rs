@@ -37,10 +37,16 @@ loopkdc: hint: write socks5h://, and the SOCKS proxy looks it up
 "#;
     a_password_that_ends_the_url: "[defaults]\nhttp-proxy = \"http://user:sec/ret@proxy:3128\"\n" => r#"
 loopkdc: error: f.toml:2:14: http-proxy is a URL
+  |
+2 | http-proxy = "http://************@proxy:3128"
+  |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: write it like "http://proxy.example.com:3128" or "socks5h://127.0.0.1:1080", or "environment"
 "#;
     a_password_before_a_path: "[defaults]\nhttp-proxy = \"http://user:secret@proxy:3128/x\"\n" => r#"
 loopkdc: error: f.toml:2:14: http-proxy has nothing after its port
+  |
+2 | http-proxy = "http://***********@proxy:3128/*"
+  |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A
 "#;
     a_number_of_an_ipv6_proxy_by_a_way_out: "[realms.\"A\"]\nproxies = [\"https://p\", \"https://[::1]/\"]\nhttp-proxy = \"http://proxy\"\n" => r#"
@@ -52,12 +58,21 @@ loopkdc: hint: write a name in its place: https://[::1]/KdcProxy
 "#;
     a_header_that_is_none: "[defaults]\nheaders = [\"X-Site: a\", \"Bearer abc\"]\n" => r#"
 loopkdc: error: f.toml:2:25: a header is "Name: value"
+  |
+2 | headers = ["******: *", "****** ***"]
+  |                         ^^^^^^^^^^^^
 "#;
     a_header_of_two_lines: "[defaults]\nheaders = [\"X-Site: a\\nX-Other: b\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a header is one line, "Name: value"
+  |
+2 | headers = ["******: **********: *"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^
 "#;
     a_header_that_http_says_itself: "[defaults]\nheaders = [\"Content-Length: 1\"]\n" => r#"
 loopkdc: error: f.toml:2:12: this header is for HTTP itself to say
+  |
+2 | headers = ["**************: *"]
+  |            ^^^^^^^^^^^^^^^^^^^
 "#;
     a_pin_without_its_kind: "[defaults]\npins = [\"AAAA\"]\n" => r#"
 loopkdc: error: f.toml:2:9: a pin is "sha256/" and the base64 of a key's SHA-256
@@ -73,10 +88,11 @@ loopkdc: error: f.toml:2:11: min-tls is "1.2" or "1.3"
   |           ^^^^^
 "#;
     a_token_that_is_not_there: "[defaults]\nbearer-token-file = \"token\"\n" => r#"
-loopkdc: error: f.toml:2:21: bearer-token-file /nowhere/token does not exist
+loopkdc: error: f.toml:2:21: bearer-token-file names a file that does not exist
   |
-2 | bearer-token-file = "token"
+2 | bearer-token-file = "*****"
   |                     ^^^^^^^
+loopkdc: hint: write the text to a file, and the file's name to bearer-token-file
 "#;
     a_key_without_its_certificate: "[defaults]\nclient-key = \"key.pem\"\n" => r#"
 loopkdc: error: f.toml:2:14: a key without its certificate is of no use
@@ -458,7 +474,7 @@ fn what_is_secret_goes_to_nobody_whom_dns_names() {
         shown.unwrap_err(),
         "loopkdc: error: f.toml:3:21: what bearer-token-file is to show would go to whichever host DNS names
   |
-3 | bearer-token-file = \"token\"
+3 | bearer-token-file = \"*****\"
   |                     ^^^^^^^
 loopkdc: hint: list the proxies that may see it: proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
     );
