@@ -137,7 +137,10 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
     let realm = question.realm.as_deref();
     let read = {
         let (file, realm) = (question.file.clone(), question.realm.clone());
-        within_a_moment(move || configuration::read(file, realm.as_deref())).await
+        within(configuration::LIMIT, move || {
+            configuration::read(file, realm.as_deref())
+        })
+        .await
     };
     let read = match read.unwrap_or_else(|| Err(configuration::late(question.file.as_deref()))) {
         Ok(read) => read,
@@ -148,7 +151,7 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
         }
     };
     teller.tell(&read.lines);
-    let scene = within_a_moment(Scene::of_this_machine).await;
+    let scene = within(MACHINE, Scene::of_this_machine).await;
     let default_realm = scene.as_ref().and_then(Scene::default_realm);
     let chosen = configuration::chosen(&read, realm, default_realm);
     if let Err(line) = &chosen {
@@ -216,27 +219,23 @@ async fn pointers(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Line>
 
 /// What the daemon says of itself, if it does within a moment.
 async fn ask() -> Result<Heard, Silence> {
-    let asked = within_a_moment(|| status::ask(None)).await;
+    let asked = within(MACHINE, || status::ask(None)).await;
     asked.unwrap_or_else(|| Err(Silence::TooLate("its status socket".into())))
 }
 
 /// What `read` finds on this machine. None: it takes too long, as where a disk of the network does not answer. Then a thread
 /// of its own waits on, and the end of the process is the end of that.
-async fn within_a_moment<T: Send + 'static>(
+async fn within<T: Send + 'static>(
+    limit: Duration,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let read = tokio::task::spawn_blocking(read);
-    match timeout(MACHINE, read).await {
+    match timeout(limit, read).await {
         Ok(Ok(found)) => Some(found),
         // Nobody cancels it: it is a fault of our own, told as every other.
         Ok(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
         Err(_) => None,
     }
-}
-
-/// In words, for lines about what took longer.
-fn moment() -> String {
-    format!("{} s", MACHINE.as_secs_f64())
 }
 
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.

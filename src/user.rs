@@ -1,5 +1,7 @@
 //! Whose process this is.
 
+use std::path::Path;
+
 /// The effective user's number; on systems whose users have none, nobody's.
 #[cfg(unix)]
 pub(crate) fn id() -> u32 {
@@ -13,4 +15,30 @@ pub(crate) fn id() -> u32 {
 
 pub(crate) fn is_root() -> bool {
     id() == 0
+}
+
+/// Whether `path` is this user's.
+#[cfg(unix)]
+pub(crate) fn is_own(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.uid() == id())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_own(_: &Path) -> bool {
+    true
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_here_is_own() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_own(dir.path()));
+        assert!(!is_own(&dir.path().join("none")));
+        // Root's, or nobody's where root is not known.
+        assert_eq!(is_own(Path::new("/")), is_root());
+    }
 }

@@ -1,12 +1,16 @@
 //! The configuration, and which of its realms are looked at.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
 use crate::failure::Failure;
 use crate::text::toml;
 use crate::wire::Realm;
+
+/// How long it may take to read it, and to decrypt a key.
+pub(super) const LIMIT: Duration = Duration::from_secs(3);
 
 /// What was read.
 #[derive(Debug)]
@@ -51,14 +55,14 @@ pub(super) fn read(file: Option<PathBuf>, realm: Option<&str>) -> Result<Read, B
 
 /// It takes too long to read it.
 pub(super) fn late(file: Option<&Path>) -> Box<Line> {
-    let file = file.map_or_else(|| "/etc/loopkdc/config.toml".into(), Path::to_string_lossy);
+    let file = file.map_or_else(|| "the configuration".into(), Path::to_string_lossy);
     Box::new(Line::fault(
         Layer::Configuration,
         format!(
-            "{file}, or a file that it names, is not read within {}",
-            super::moment()
+            "{file}, or a file that it names, is not read within {} s",
+            LIMIT.as_secs()
         ),
-        "see whether the disk that it is on answers: findmnt",
+        "see whether the disk that it is on answers: findmnt; if it does, a client-key may be encrypted by too many rounds: time loopkdc check",
     ))
 }
 

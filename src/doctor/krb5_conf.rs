@@ -52,9 +52,9 @@ pub(super) fn late() -> Line {
     let files = host::files(&Machine).join(", ");
     files::fault(
         format!(
-            "{}, or what is included there, is not read within {}: libkrb5 waits for it, too",
+            "{}, or what is included there, is not read within {} s: libkrb5 waits for it, too",
             files.escape_debug(),
-            super::moment()
+            super::MACHINE.as_secs_f64()
         ),
         "see whether the disk that it is on answers: findmnt",
     )

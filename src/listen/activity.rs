@@ -100,8 +100,8 @@ impl Activity {
     /// then requests are taken again as if nothing had been.
     async fn close(&self, long: Duration, kept: impl Fn() -> Option<std::time::Instant>) -> bool {
         self.taking.send_replace(false);
-        // From here on nobody can come.
         let now = self.when_nobody_listens().await;
+        // Nobody can come any more.
         let is_idle = now.busy == 0 && now.since + long <= Instant::now();
         let ends = is_idle && still(&kept).is_none();
         if !ends {

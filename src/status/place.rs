@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::user::is_root;
+use crate::user::{is_own, is_root};
 
 /// What the system's daemon writes to.
 const SYSTEM: &str = "/run/loopkdc";
@@ -24,7 +24,12 @@ pub fn of_daemon() -> Option<PathBuf> {
 /// Where the socket is looked for, in this order: the user's own, then the system's.
 #[must_use]
 pub fn of_reader() -> Vec<PathBuf> {
-    reader(&variable("XDG_RUNTIME_DIR"))
+    let user = variable("XDG_RUNTIME_DIR");
+    // After su(1) it may be another user's, who can have any words there.
+    match is_own(Path::new(&user)) {
+        true => reader(&user),
+        false => reader(OsStr::new("")),
+    }
 }
 
 fn variable(name: &str) -> std::ffi::OsString {

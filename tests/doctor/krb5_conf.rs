@@ -350,7 +350,7 @@ fn a_disk_that_does_not_answer() {
             fs::remove_file(scene.config()).unwrap();
             symlink(away.join("config.toml"), scene.config()).unwrap();
             let found = scene.doctor_here(&[]);
-            let words = "or a file that it names, is not read within 1.2 s";
+            let words = "or a file that it names, is not read within 3 s";
             found.is_at_fault(Layer::Configuration, words, "findmnt");
         });
     });

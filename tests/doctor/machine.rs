@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
@@ -200,9 +201,18 @@ async fn a_status_that_is_not_for_everybody() {
         .with_instead("[listen]\n", "[listen]\nstatus-mode = \"0600\"\n");
     open_to_all(&scene);
     let scene = scene.with_daemon();
+    // Where a user's own is looked for.
+    chown(scene.path("run"), Some(65534), None).unwrap();
     let found = block_in_place(|| scene.doctor_as_nobody());
     let words = "may not be connected to by this user";
     found.says(Layer::Daemon, "warn", words, "sudo loopkdc doctor");
+    // Root is not told by what stands in a folder of somebody else's.
+    let found = scene.diagnose();
+    found.line(
+        "daemon",
+        "warn",
+        "it runs, and has no status socket to tell more",
+    );
 }
 
 /// What the daemon says of itself, told by somebody else once it is gone, who listens where it did.
