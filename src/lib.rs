@@ -112,8 +112,9 @@
 //!   requests first, and looks again: it goes on if anybody came at that last moment, is connected, or may come back for an answer
 //!   that it keeps or still listens for. What comes then waits in the sockets, unread, for the next daemon. Who only reads the
 //!   status does not count, and may find nobody.
-//! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), only if it is as it was read, with all the others or
-//!   none, between markers that say how to undo it.
+//! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), only if nobody else can lead its name elsewhere and it
+//!   is as it was read, with all the others or none, between markers that say how to undo it. Undone is only what still is as it was
+//!   left.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
 //!
