@@ -2,12 +2,14 @@
 //!
 //! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
 //! besides, and `units` what of it nobody serves; they are pure. `install` decides which file changes in which way, from what `places` finds; `plan` and `staged`
-//! change them, under a `lock`, if each is as it was `seen`, or say what the `trouble` is.
+//! change them, under a `lock`, if each is as it was `seen` by a `way` that nobody else can change, and what is `done` can be
+//! undone; or they say what the `trouble` is.
 
 mod beside;
 mod block;
 #[cfg(test)]
 pub(crate) mod disk;
+mod done;
 mod drop_in;
 pub(crate) mod host;
 mod install;
@@ -21,6 +23,7 @@ mod servers;
 mod staged;
 mod trouble;
 mod units;
+mod way;
 
 #[cfg(test)]
 mod tests;

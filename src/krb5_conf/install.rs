@@ -1,6 +1,5 @@
 //! `--install` and `--remove`: what changes in which file.
 
-use std::fs;
 use std::path::Path;
 
 use super::block::{self, Content, Origin, Split, Spot};
@@ -9,6 +8,7 @@ use super::places::{Current, Installed, Places, foreign};
 use super::plan::Plan;
 use super::seen::Seen;
 use crate::failure::{Exit, Failure};
+use crate::text::shell;
 
 /// The command, for hints.
 pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
@@ -16,6 +16,8 @@ pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
 pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
 /// The command, for those whom `--remove` fails.
 pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
+/// More copies of a krb5.conf than anybody needs.
+const MAX_COPIES: usize = 100;
 /// Where the drop-in is.
 pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 
@@ -24,9 +26,9 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
     let current = Current::read(places, INSTALL)?;
     let split = current.split(places)?;
     let installed = Installed::read(places, INSTALL)?;
-    if matches!(installed, Installed::Foreign) {
+    let Installed::Ours(drop_in) = installed else {
         return Err(foreign(&places.drop_in()));
-    }
+    };
     let mut plan = Plan::new(INSTALL);
 
     let has_directory = places.directory.is_dir();
@@ -36,7 +38,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
             format!("made {}", places.directory.display()),
         );
     }
-    write_drop_in(places, made, &installed, &mut plan);
+    write_drop_in(made, &drop_in, &mut plan);
 
     let mut origin = split.as_ref().map_or_else(Origin::default, Split::origin);
     let rest = split
@@ -67,7 +69,7 @@ pub(super) fn install(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
         _ => {
             origin.directory_made = !has_directory;
             origin.line_ended = false;
-            keep(places, &current, split.is_some(), &mut origin, &mut plan);
+            keep(places, &current, split.is_some(), &mut origin, &mut plan)?;
             Spot::TOP.with(&rest, &block::part(&content, &origin, made))
         }
     };
@@ -94,14 +96,13 @@ pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Plan, Fai
         _ => {
             let spot = Spot::for_sections(&rest);
             origin.line_ended = spot.wants_newline;
-            keep(places, &current, split.is_some(), &mut origin, &mut plan);
+            keep(places, &current, split.is_some(), &mut origin, &mut plan)?;
             spot.with(&rest, &block::part(&content, &origin, made))
         }
     };
     write_file(places, &current, octets, "the stanzas", &mut plan);
     if let Installed::Ours(seen) = Installed::read(places, INSTALL_INLINE)? {
-        let path = places.drop_in();
-        plan.remove(&path, &seen, format!("removed {}", path.display()));
+        remove_ours(&seen, &mut plan);
     }
     if directory_made {
         remove_directory(places, &mut plan);
@@ -125,9 +126,9 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Plan, Failure> {
         let (origin, rest) = (split.origin(), split.rest());
         // First, while the file still says where it is; it is of no use if it is what the file will be.
         forget_backup(places, &origin, &rest, &mut plan);
-        if origin.file_made && rest.is_empty() {
+        // A link is somebody else's, and stays with what it leads to.
+        if origin.file_made && rest.is_empty() && !current.seen.is_link {
             plan.remove(
-                places.file(),
                 &current.seen,
                 format!("removed {}, which was made for it", places.file().display()),
             );
@@ -155,38 +156,45 @@ pub(super) fn remove(places: &Places, inline: bool) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-fn write_drop_in(places: &Places, made: &DropIn, installed: &Installed, plan: &mut Plan) {
-    let (path, text) = (places.drop_in(), made.file());
-    let name = path.display().to_string();
-    match installed {
-        Installed::Ours(seen) if seen.octets() == Some(text.as_bytes()) => {
+fn write_drop_in(made: &DropIn, seen: &Seen, plan: &mut Plan) {
+    let (name, text) = (seen.name.display(), made.file());
+    match seen.octets() {
+        Some(octets) if octets == text.as_bytes() => {
             plan.is_so(format!("{name} is as it should be"));
         }
         _ => {
-            // A link stays one.
-            let target = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            plan.write(
-                &target,
-                text.into_bytes(),
-                installed.seen(),
-                format!("wrote {name}: {}", made.realms.join(", ")),
-            );
+            let done = format!("wrote {name}: {}", made.realms.join(", "));
+            plan.write(seen, text.into_bytes(), done);
         }
     }
 }
 
 /// Whether there is something to say of it.
 fn remove_drop_in(places: &Places, plan: &mut Plan) -> Result<bool, Failure> {
-    let path = places.drop_in();
     match Installed::read(places, REMOVE)? {
-        Installed::Nothing => return Ok(false),
-        Installed::Ours(seen) => plan.remove(&path, &seen, format!("removed {}", path.display())),
-        Installed::Foreign => plan.is_so(format!(
-            "left {} alone, as \"loopkdc krb5-conf --install\" did not make it",
-            path.display()
-        )),
+        Installed::Ours(seen) => Ok(remove_ours(&seen, plan)),
+        Installed::Foreign => {
+            plan.is_so(format!(
+                "left {} alone, as \"loopkdc krb5-conf --install\" did not make it",
+                places.drop_in().display()
+            ));
+            Ok(true)
+        }
     }
-    Ok(true)
+}
+
+/// Whether there is something to remove.
+fn remove_ours(drop_in: &Seen, plan: &mut Plan) -> bool {
+    let is_there = drop_in.file.is_some();
+    if is_there {
+        let (name, target) = (drop_in.name.display(), drop_in.target.display());
+        let done = match drop_in.is_link {
+            true => format!("removed {name}, and {target}, which it was a link to"),
+            false => format!("removed {name}"),
+        };
+        plan.remove(drop_in, done);
+    }
+    is_there
 }
 
 fn remove_directory(places: &Places, plan: &mut Plan) {
@@ -206,43 +214,55 @@ fn write_file(places: &Places, current: &Current, octets: Vec<u8>, what: &str, p
         Some(_) => format!("wrote {what} into {name}"),
         None => format!("made {name}"),
     };
-    plan.write(&current.target, octets, &current.seen, done);
+    plan.write(&current.seen, octets, done);
 }
 
 fn rewrite(places: &Places, current: &Current, rest: &[u8], what: &str, plan: &mut Plan) {
     let name = places.file().display();
-    plan.write(
-        &current.target,
-        rest.to_vec(),
-        &current.seen,
-        format!("{what} {name}"),
-    );
+    plan.write(&current.seen, rest.to_vec(), format!("{what} {name}"));
 }
 
 /// Keeps a copy of a file that has had no part of ours yet.
-fn keep(places: &Places, current: &Current, has_part: bool, origin: &mut Origin, plan: &mut Plan) {
+///
+/// # Errors
+/// There are too many copies.
+fn keep(
+    places: &Places,
+    current: &Current,
+    has_part: bool,
+    origin: &mut Origin,
+    plan: &mut Plan,
+) -> Result<(), Failure> {
     let Some(octets) = current.seen.octets() else {
         origin.file_made = true;
-        return;
+        return Ok(());
     };
     if has_part {
-        return;
+        return Ok(());
     }
     let name = places.file().display().to_string();
-    let mut backup = format!("{name}.before-loopkdc");
-    for number in 1_u32.. {
-        match Seen::read(Path::new(&backup)) {
-            Ok(Seen::Nothing) => {
-                let (path, like) = (Path::new(&backup), Some(current.target.as_path()));
+    let first = format!("{name}.before-loopkdc");
+    for number in 0..MAX_COPIES {
+        let backup = match number {
+            0 => first.clone(),
+            number => format!("{first}.{number}"),
+        };
+        // What can't be read is none, and stays.
+        let Ok(seen) = Seen::read(Path::new(&backup)) else {
+            continue;
+        };
+        match seen.octets() {
+            None => {
                 let done = format!("kept {name} as it was in {backup}");
-                plan.write_like(path, octets.to_vec(), like, &Seen::Nothing, done);
-                break;
+                plan.write_like(&seen, octets.to_vec(), &current.seen, done);
             }
-            Ok(kept) if kept.octets() == Some(octets) => break,
-            _ => backup = format!("{name}.before-loopkdc.{number}"),
+            Some(kept) if kept == octets && !seen.is_link => {}
+            Some(_) => continue,
         }
+        origin.backup = Some(backup);
+        return Ok(());
     }
-    origin.backup = Some(backup);
+    Err(full(places.file(), &first))
 }
 
 /// Whether `path` is one that a copy of krb5.conf is kept at.
@@ -267,8 +287,7 @@ fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan)
         return;
     };
     match kept.octets() {
-        Some(octets) if octets == rest => plan.remove(
-            Path::new(backup),
+        Some(octets) if octets == rest && !kept.is_link => plan.remove(
             &kept,
             format!("removed {backup}, as that is what krb5.conf is again"),
         ),
@@ -278,6 +297,18 @@ fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan)
         )),
         None => {}
     }
+}
+
+fn full(path: &Path, first: &str) -> Failure {
+    let word = shell::word(first);
+    Failure::new(
+        Exit::Config,
+        format!(
+            "no name is left to keep {} as it is: {MAX_COPIES} files are there already, from {first} on",
+            path.display()
+        ),
+    )
+    .hint(format!("see which of them are still of use: ls -l {word}*"))
 }
 
 fn stray(path: &Path, line: usize) -> Failure {

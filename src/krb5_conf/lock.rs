@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::places::Places;
-use super::trouble;
+use super::{staged, trouble, way};
 use crate::failure::Failure;
 
 /// Held, no other process changes the files. Dropped, it is gone.
@@ -21,7 +21,7 @@ impl Lock {
     /// Who can't have one for want of rights, or of room, will hear of that when there is something to write.
     ///
     /// # Errors
-    /// Another process holds it.
+    /// Another process holds it, or something else is in its place.
     pub(super) fn take(places: &Places, command: &str) -> Result<Self, Failure> {
         let path = places.file().with_file_name(".krb5.conf.loopkdc-lock");
         match lock(&path) {
@@ -33,7 +33,8 @@ impl Lock {
                 Ok(lock)
             }
             Ok(None) => Err(trouble::busy(places.file(), command)),
-            Err(_) => Ok(Self { held: None }),
+            Err(error) if is_for_want_of_rights(&error) => Ok(Self { held: None }),
+            Err(error) => Err(trouble::no_lock(&path, &error, command)),
         }
     }
 }
@@ -54,9 +55,14 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     const TRIES: usize = 10;
     let mut options = File::options();
     options.write(true).create(true).mode(0o600);
-    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    // To open a pipe would wait for somebody who reads it.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed());
     for _ in 0..TRIES {
         let file = options.open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             other => other?,
@@ -76,31 +82,43 @@ fn lock(_: &Path) -> io::Result<Option<File>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether nothing is wrong but that there can be no lock there: nothing can be written there either, or nothing locked.
+#[cfg(unix)]
+fn is_for_want_of_rights(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::ROFS,
+        Errno::NOSPC,
+        Errno::NOTSUP,
+        Errno::OPNOTSUPP,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
+}
+
+#[cfg(not(unix))]
+fn is_for_want_of_rights(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
 /// What processes that were ended left behind: nobody else is at work now.
 fn sweep(places: &Places) {
-    let file = places.file().file_name().unwrap_or_default();
-    let drop_in = places.drop_in();
-    let drop_in = drop_in.file_name().unwrap_or_default();
-    for (directory, name) in [
-        (places.file().parent(), file),
-        (Some(places.directory.as_path()), drop_in),
-    ] {
-        let entries = directory.and_then(|directory| fs::read_dir(directory).ok());
-        for entry in entries.into_iter().flatten().flatten() {
-            let left = entry.file_name();
-            if is_left(&left.to_string_lossy(), &name.to_string_lossy()) {
-                let _ = fs::remove_file(entry.path());
-            }
+    for name in [places.file.clone(), places.drop_in()] {
+        // Beside the link, copies of what it leads to are kept.
+        let target = way::follow(&name).ok().filter(|target| *target != name);
+        for path in [Some(name), target].into_iter().flatten() {
+            sweep_beside(&path);
         }
     }
 }
 
-/// As [`super::staged`] names them: of the file `name`, and of what is kept of it.
-fn is_left(left: &str, name: &str) -> bool {
-    let rest = left
-        .strip_prefix('.')
-        .and_then(|left| left.strip_prefix(name));
-    let number = rest.and_then(|rest| rest.rsplit_once(".loopkdc-"));
-    let number = number.map(|(_, number)| number.strip_suffix("-old").unwrap_or(number));
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
+fn sweep_beside(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let entries = path.parent().and_then(|parent| fs::read_dir(parent).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if staged::is_left(&entry.file_name().to_string_lossy(), &name) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }

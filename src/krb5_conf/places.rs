@@ -1,7 +1,6 @@
 //! Where things are, and how they are before anything changes.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::block::{self, Split};
@@ -9,7 +8,8 @@ use super::drop_in::MARK;
 use super::machine::Machine;
 use super::profile;
 use super::seen::Seen;
-use super::trouble::unreadable;
+use super::trouble;
+use super::way::Unseen;
 use crate::failure::{Exit, Failure};
 use crate::text::shell;
 
@@ -61,30 +61,14 @@ impl Places {
 
 /// krb5.conf as it is.
 pub(super) struct Current {
-    /// The file itself, if its name is that of a link.
-    pub(super) target: PathBuf,
     pub(super) seen: Seen,
 }
 
 impl Current {
     pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
         let path = places.file();
-        let target = match fs::canonicalize(path) {
-            Ok(target) => target,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if path.is_symlink() {
-                    return Err(dangling(path));
-                }
-                return Ok(Self {
-                    target: path.to_owned(),
-                    seen: Seen::Nothing,
-                });
-            }
-            Err(error) => return Err(unreadable(path, &error, command)),
-        };
-        let seen = Seen::read(&target);
-        let seen = seen.map_err(|error| unreadable(path, &error, command))?;
-        Ok(Self { target, seen })
+        let seen = Seen::read(path).map_err(|why| trouble::unseen(path, &why, command))?;
+        Ok(Self { seen })
     }
 
     pub(super) fn octets(&self) -> &[u8] {
@@ -100,9 +84,9 @@ impl Current {
     }
 }
 
-/// What has been written to krb5.conf.d before.
+/// What is in krb5.conf.d.
 pub(super) enum Installed {
-    Nothing,
+    /// What has been written before, or where it is to be.
     Ours(Seen),
     /// By somebody else.
     Foreign,
@@ -112,22 +96,12 @@ impl Installed {
     pub(super) fn read(places: &Places, command: &str) -> Result<Self, Failure> {
         let path = places.drop_in();
         match Seen::read(&path) {
-            Ok(Seen::Nothing) => Ok(Self::Nothing),
-            Ok(seen) => match seen.octets() {
-                Some(octets) if octets.starts_with(MARK.as_bytes()) => Ok(Self::Ours(seen)),
-                _ => Ok(Self::Foreign),
-            },
-            // A link that leads nowhere.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Foreign),
-            Err(error) => Err(unreadable(&path, &error, command)),
-        }
-    }
-
-    /// What is there, if it may be changed.
-    pub(super) fn seen(&self) -> &Seen {
-        match self {
-            Self::Ours(seen) => seen,
-            Self::Nothing | Self::Foreign => &Seen::Nothing,
+            Ok(seen) => Ok(match seen.octets() {
+                Some(octets) if !octets.starts_with(MARK.as_bytes()) => Self::Foreign,
+                _ => Self::Ours(seen),
+            }),
+            Err(Unseen::Dangling) => Ok(Self::Foreign),
+            Err(why) => Err(trouble::unseen(&path, &why, command)),
         }
     }
 }
@@ -148,13 +122,4 @@ pub(super) fn foreign(path: &Path) -> Failure {
     .hint(format!(
         "move it away, to a name that libkrb5 does not read: mv {word} {word}.old"
     ))
-}
-
-fn dangling(path: &Path) -> Failure {
-    let name = path.display();
-    Failure::new(
-        Exit::Config,
-        format!("{name} is a link to a file that does not exist"),
-    )
-    .hint(format!("see where it leads: ls -l {}", shell::path(path)))
 }

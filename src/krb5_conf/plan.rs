@@ -4,10 +4,13 @@
 //! made; and what was done is undone if something stands in the way of the rest.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::seen::Seen;
-use super::staged::{self, Done, Staged};
+use super::done::{Done, NotUndone};
+use super::seen::{Opened, Seen};
+use super::staged::{self, Staged};
 use super::trouble;
 use crate::failure::Failure;
 
@@ -16,16 +19,24 @@ use crate::failure::Failure;
 enum Step {
     MakeDirectory(PathBuf),
     Write {
-        target: PathBuf,
+        seen: Seen,
         octets: Vec<u8>,
         /// Whose owner and mode the file gets.
-        like: Option<PathBuf>,
-        seen: Seen,
+        like: Option<Rc<Opened>>,
     },
-    Remove(PathBuf, Seen),
+    /// The file, and the link to it if its name is one's.
+    Remove(Seen),
     /// Unless something is in it.
     RemoveDirectory(PathBuf),
     Nothing,
+}
+
+/// What stands in the way of a change.
+#[derive(Debug)]
+enum Obstacle {
+    /// Somebody else has changed this.
+    Changed(PathBuf),
+    Failed(PathBuf, io::Error),
 }
 
 /// Changes in their order, each with the words for it. Whoever reads the files after any of them finds a valid
@@ -47,38 +58,29 @@ impl Plan {
         self.add(Step::MakeDirectory(path.to_owned()), done);
     }
 
-    /// `seen`: what is at `target`. What is there gives owner and mode.
-    pub(super) fn write(
-        &mut self,
-        target: &Path,
-        octets: Vec<u8>,
-        seen: &Seen,
-        done: impl Into<String>,
-    ) {
-        let is_there = seen.octets().is_some();
-        self.write_like(target, octets, is_there.then_some(target), seen, done);
+    /// In the place of what was `seen`, which gives owner and mode.
+    pub(super) fn write(&mut self, seen: &Seen, octets: Vec<u8>, done: impl Into<String>) {
+        self.write_like(seen, octets, seen, done);
     }
 
     /// The same, with owner and mode of another file.
     pub(super) fn write_like(
         &mut self,
-        target: &Path,
-        octets: Vec<u8>,
-        like: Option<&Path>,
         seen: &Seen,
+        octets: Vec<u8>,
+        like: &Seen,
         done: impl Into<String>,
     ) {
         let step = Step::Write {
-            target: target.to_owned(),
-            octets,
-            like: like.map(Path::to_owned),
             seen: seen.clone(),
+            octets,
+            like: like.file.clone(),
         };
         self.add(step, done);
     }
 
-    pub(super) fn remove(&mut self, path: &Path, seen: &Seen, done: impl Into<String>) {
-        self.add(Step::Remove(path.to_owned(), seen.clone()), done);
+    pub(super) fn remove(&mut self, seen: &Seen, done: impl Into<String>) {
+        self.add(Step::Remove(seen.clone()), done);
     }
 
     pub(super) fn remove_directory(&mut self, path: &Path, done: impl Into<String>) {
@@ -100,80 +102,91 @@ impl Plan {
     /// What stood in the way. Nothing has changed then, or what could not be undone is told.
     pub(super) fn carry_out(self) -> Result<Vec<String>, Failure> {
         let Self { steps, command } = self;
-        for (step, _) in &steps {
-            step.is_due(command)?;
-        }
         let mut made = Made(Vec::new());
-        let mut ready = Vec::new();
-        for (step, words) in steps {
-            let staged = made.prepare(&step, command)?;
-            ready.push((step, staged, words));
-        }
-        // Again, as the disk took its time; and each a last time, when others have been done.
-        for (step, ..) in &ready {
-            step.is_due(command)?;
-        }
         let mut done = Vec::new();
-        let mut said = Vec::new();
-        let mut empty = Vec::new();
-        for (step, staged, words) in ready {
-            match step {
-                Step::RemoveDirectory(path) => empty.push((path, words)),
-                step => {
-                    match step.commit(staged, command) {
-                        Ok(change) => done.extend(change),
-                        Err(failure) => return Err(undo(done, failure)),
-                    }
-                    said.push(words);
-                }
-            }
+        if let Err(obstacle) = change(&steps, &mut made, &mut done) {
+            return Err(told(&obstacle, undo(done), command));
         }
         made.0.clear();
         done.into_iter().for_each(Done::settle);
-        for (path, words) in empty {
+        let is_done = |(step, words)| match step {
             // Others may have put something there, or taken it away.
-            if fs::remove_dir(path).is_ok() {
-                said.push(words);
-            }
-        }
-        Ok(said)
+            Step::RemoveDirectory(path) => fs::remove_dir(path).is_ok().then_some(words),
+            _ => Some(words),
+        };
+        Ok(steps.into_iter().filter_map(is_done).collect())
     }
+}
+
+/// Changes files. What is made for that is in `made` then, and what is done in `done`, also if something stands in the way.
+fn change(steps: &[(Step, String)], made: &mut Made, done: &mut Vec<Done>) -> Result<(), Obstacle> {
+    for (step, _) in steps {
+        step.is_due()?;
+    }
+    let mut ready = Vec::new();
+    for (step, _) in steps {
+        ready.push((step, made.prepare(step)?));
+    }
+    // Again, as the disk took its time; and each a last time, when others have been done.
+    for (step, _) in steps {
+        step.is_due()?;
+    }
+    for (step, staged) in ready {
+        step.commit(staged, done)?;
+    }
+    Ok(())
 }
 
 impl Step {
     /// # Errors
     /// Somebody else has changed what this is to change.
-    fn is_due(&self, command: &str) -> Result<(), Failure> {
-        let (path, seen) = match self {
-            Self::Write { target, seen, .. } => (target, seen),
-            Self::Remove(path, seen) => (path, seen),
-            Self::MakeDirectory(_) | Self::RemoveDirectory(_) | Self::Nothing => return Ok(()),
-        };
-        match seen.is_still_at(path) {
-            true => Ok(()),
-            false => Err(trouble::changed(path, command)),
+    fn is_due(&self) -> Result<(), Obstacle> {
+        match self {
+            Self::Write { seen, .. } | Self::Remove(seen) if !seen.is_still_so() => {
+                Err(Obstacle::Changed(seen.name.clone()))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn commit(&self, staged: Option<Staged>, command: &str) -> Result<Option<Done>, Failure> {
-        self.is_due(command)?;
-        let (path, done) = match (self, staged) {
-            (Self::Write { target, .. }, Some(staged)) => (target, staged.commit()),
-            (Self::Remove(path, _), _) => (path, staged::remove(path)),
-            _ => return Ok(None),
-        };
-        done.map(Some)
-            .map_err(|error| trouble::failed(path, &error, command))
+    fn commit(&self, staged: Option<Staged>, done: &mut Vec<Done>) -> Result<(), Obstacle> {
+        self.is_due()?;
+        match (self, staged) {
+            (Self::Write { seen, .. }, Some(staged)) => add(staged.commit(seen), &seen.name, done),
+            (Self::Remove(seen), _) => {
+                // First, so that it leads somewhere as long as it is there.
+                if seen.is_link {
+                    add(staged::remove(&seen.name), &seen.name, done)?;
+                }
+                add(staged::remove(&seen.target), &seen.name, done)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Undoes what was done, the last change first.
-fn undo(done: Vec<Done>, failure: Failure) -> Failure {
-    let undo = |failure, done: Done| match done.undo() {
-        Ok(()) => failure,
-        Err(error) => trouble::not_undone(failure, &done.target, done.kept.as_deref(), &error),
+/// Takes note of a change, and has it on disk.
+fn add(change: io::Result<Done>, name: &Path, done: &mut Vec<Done>) -> Result<(), Obstacle> {
+    let failed = |error| Obstacle::Failed(name.to_owned(), error);
+    let change = change.map_err(failed)?;
+    let synced = change.sync();
+    // Done it is, in either case, and is to be undone.
+    done.push(change);
+    synced.map_err(failed)
+}
+
+/// Undoes what was done, the last change first, as far as it can be.
+fn undo(done: Vec<Done>) -> Vec<NotUndone> {
+    let undone = done.into_iter().rev().map(Done::undo);
+    undone.filter_map(Result::err).collect()
+}
+
+fn told(obstacle: &Obstacle, left: Vec<NotUndone>, command: &str) -> Failure {
+    let failure = match obstacle {
+        Obstacle::Changed(name) => trouble::changed(name, left.is_empty(), command),
+        Obstacle::Failed(name, error) => trouble::failed(name, error, command),
     };
-    done.into_iter().rev().fold(failure, undo)
+    left.iter().fold(failure, trouble::not_undone)
 }
 
 /// Directories that go again if what they were made for fails.
@@ -181,23 +194,20 @@ struct Made(Vec<PathBuf>);
 
 impl Made {
     /// What needs to be there before the first file changes.
-    fn prepare(&mut self, step: &Step, command: &str) -> Result<Option<Staged>, Failure> {
+    fn prepare(&mut self, step: &Step) -> Result<Option<Staged>, Obstacle> {
         match step {
             Step::MakeDirectory(path) => {
                 staged::make_directory(path)
-                    .map_err(|error| trouble::failed(path, &error, command))?;
+                    .map_err(|error| Obstacle::Failed(path.clone(), error))?;
                 self.0.push(path.clone());
                 Ok(None)
             }
-            Step::Write {
-                target,
-                octets,
-                like,
-                ..
-            } => Staged::new(target, octets, like.as_deref())
-                .map(Some)
-                .map_err(|error| trouble::failed(target, &error, command)),
-            Step::Remove(..) | Step::RemoveDirectory(_) | Step::Nothing => Ok(None),
+            Step::Write { seen, octets, like } => {
+                Staged::new(seen, octets.clone(), like.as_deref())
+                    .map(Some)
+                    .map_err(|error| Obstacle::Failed(seen.name.clone(), error))
+            }
+            Step::Remove(_) | Step::RemoveDirectory(_) | Step::Nothing => Ok(None),
         }
     }
 }

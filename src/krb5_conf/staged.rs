@@ -1,11 +1,11 @@
-//! A file that takes its place whole or not at all, and gives it back if it must.
+//! A file that takes its place whole or not at all.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::machine::MAX_FILE;
-use crate::config::read;
+use super::done::Done;
+use super::seen::{Opened, Seen};
 
 /// For files that others make no demands on.
 #[cfg(unix)]
@@ -14,123 +14,88 @@ const MODE: u32 = 0o644;
 /// A file beside the one whose place it will take: written and on disk. Dropped, it is gone.
 #[derive(Debug)]
 pub(super) struct Staged {
-    target: PathBuf,
-    beside: Option<PathBuf>,
+    beside: PathBuf,
+    /// None: it has taken its place.
+    written: Option<(File, Vec<u8>)>,
 }
 
 impl Staged {
-    /// Writes `octets` beside `target`, with owner, mode and attributes of the file `like`.
-    pub(super) fn new(target: &Path, octets: &[u8], like: Option<&Path>) -> io::Result<Self> {
-        let beside = beside(target, "");
-        // What a process of this number left behind, when it was ended.
-        let _ = fs::remove_file(&beside);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside)?;
-        let staged = Self {
-            target: target.to_owned(),
-            beside: Some(beside),
-        };
-        furnish(&file, like)?;
-        file.write_all(octets)?;
-        file.sync_all()?;
-        Ok(staged)
+    /// Writes `octets` beside what was `seen`, with owner, mode and attributes of the file `like`.
+    pub(super) fn new(seen: &Seen, octets: Vec<u8>, like: Option<&Opened>) -> io::Result<Self> {
+        let beside = beside(&seen.target, "");
+        let file = create(&beside, &octets, like)?;
+        let written = Some((file, octets));
+        Ok(Self { beside, written })
     }
 
-    /// Takes its place. On disk when this returns.
-    pub(super) fn commit(mut self) -> io::Result<Done> {
-        let done = Done::keeping(&self.target)?;
-        let renamed = self
-            .beside
-            .as_ref()
-            .map(|path| fs::rename(path, &self.target));
-        if let Some(Err(error)) = renamed {
-            done.settle();
+    /// Takes the place of what was `seen`. On disk when [`Done::sync`] returns.
+    pub(super) fn commit(mut self, seen: &Seen) -> io::Result<Done> {
+        let kept = keep(seen)?;
+        if let Err(error) = fs::rename(&self.beside, &seen.target) {
+            if let Some(kept) = kept {
+                let _ = fs::remove_file(kept);
+            }
             return Err(error);
         }
-        self.beside = None;
-        done.or_undone(|| sync_directory_of(&self.target))
+        let written = self.written.take();
+        // By its descriptor: what has that name may be another one by now.
+        let put = written.and_then(|(file, octets)| Opened::written(file, octets).ok());
+        Ok(Done::put(&seen.target, kept, put))
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(beside) = &self.beside {
-            let _ = fs::remove_file(beside);
+        if self.written.is_some() {
+            let _ = fs::remove_file(&self.beside);
         }
     }
 }
 
-/// Takes away a file. It is gone for good once this is settled.
-pub(super) fn remove(path: &Path) -> io::Result<Done> {
-    let done = Done {
-        target: path.to_owned(),
-        kept: Some(kept(path)),
+/// Takes a name away, be it a link's. What it was is gone for good once this is settled.
+pub(super) fn remove(name: &Path) -> io::Result<Done> {
+    let kept = beside(name, OLD);
+    fs::rename(name, &kept)?;
+    Ok(Done::removed(name, kept))
+}
+
+/// Keeps what was seen, if there was anything, which another file is about to take the place of.
+fn keep(seen: &Seen) -> io::Result<Option<PathBuf>> {
+    let Some(file) = &seen.file else {
+        return Ok(None);
     };
-    fs::rename(path, kept(path))?;
-    done.or_undone(|| sync_directory_of(path))
+    let kept = beside(&seen.target, OLD);
+    let _ = fs::remove_file(&kept);
+    // The file itself, or a copy where there are no links.
+    if fs::hard_link(&seen.target, &kept).is_err() {
+        create(&kept, &file.octets, Some(file))?;
+    }
+    Ok(Some(kept))
 }
 
-/// A change that can be undone.
-#[derive(Debug)]
-pub(super) struct Done {
-    pub(super) target: PathBuf,
-    /// What was there before. None: nothing was.
-    pub(super) kept: Option<PathBuf>,
-}
-
-impl Done {
-    /// Keeps what is at `target`, which another file is about to take the place of.
-    fn keeping(target: &Path) -> io::Result<Self> {
-        let path = kept(target);
-        let _ = fs::remove_file(&path);
-        let is_there = target.try_exists()?;
-        // The file itself, or a copy where there are no links.
-        if is_there && fs::hard_link(target, &path).is_err() {
-            copy(target, &path)?;
-        }
-        let (target, kept) = (target.to_owned(), is_there.then_some(path));
-        Ok(Self { target, kept })
-    }
-
-    fn or_undone(self, last: impl FnOnce() -> io::Result<()>) -> io::Result<Self> {
-        match last() {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                self.undo()?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Puts back what was there.
-    pub(super) fn undo(&self) -> io::Result<()> {
-        match &self.kept {
-            Some(kept) => fs::rename(kept, &self.target)?,
-            None => fs::remove_file(&self.target)?,
-        }
-        sync_directory_of(&self.target)
-    }
-
-    /// It is not going to be undone.
-    pub(super) fn settle(self) {
-        // What stays there is read by nobody, and swept away the next time.
-        if let Some(kept) = &self.kept {
-            let _ = fs::remove_file(kept);
+/// A file that was not there: written, and on disk, or not there still.
+fn create(path: &Path, octets: &[u8], like: Option<&Opened>) -> io::Result<File> {
+    // What a process of this number left behind, when it was ended.
+    let _ = fs::remove_file(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let written = furnish(&file, like)
+        .and_then(|()| file.write_all(octets))
+        .and_then(|()| file.sync_all());
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(error)
         }
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let octets = read::regular(from, MAX_FILE)?;
-    let mut staged = Staged::new(to, &octets, Some(from))?;
-    if let Some(beside) = staged.beside.take() {
-        fs::rename(beside, to)?;
-    }
-    Ok(())
-}
+/// Ends the name of what was there before.
+const OLD: &str = "-old";
 
 /// A name that no library takes for a part of its configuration: with a dot before it, and without `.conf` behind.
 fn beside(target: &Path, what: &str) -> PathBuf {
@@ -138,9 +103,14 @@ fn beside(target: &Path, what: &str) -> PathBuf {
     target.with_file_name(format!(".{name}.loopkdc-{}{what}", std::process::id()))
 }
 
-/// Where what `target` was is kept.
-fn kept(target: &Path) -> PathBuf {
-    beside(target, "-old")
+/// Whether it is such a name, of the file `name` or of what is kept of it, which a process that was ended left behind.
+pub(super) fn is_left(left: &str, name: &str) -> bool {
+    let rest = left
+        .strip_prefix('.')
+        .and_then(|left| left.strip_prefix(name));
+    let number = rest.and_then(|rest| rest.rsplit_once(".loopkdc-"));
+    let number = number.map(|(_, number)| number.strip_suffix(OLD).unwrap_or(number));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Makes a directory that everybody may read.
@@ -155,7 +125,7 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 }
 
 /// A new name is on disk when its directory is (fsync(2)).
-fn sync_directory_of(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
         _ => Ok(()),
@@ -163,13 +133,12 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn furnish(file: &File, like: Option<&Path>) -> io::Result<()> {
+fn furnish(file: &File, like: Option<&Opened>) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let Some(like) = like else {
+    let Some(Opened { file: like, .. }) = like else {
         return file.set_permissions(fs::Permissions::from_mode(MODE));
     };
-    let metadata: Metadata = fs::metadata(like)?;
-    let own = file.metadata()?;
+    let (own, metadata) = (file.metadata()?, like.metadata()?);
     if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
         fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
     }
@@ -179,8 +148,8 @@ fn furnish(file: &File, like: Option<&Path>) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn furnish(file: &File, like: Option<&Path>) -> io::Result<()> {
-    let metadata: Option<Metadata> = like.map(fs::metadata).transpose()?;
+fn furnish(file: &File, like: Option<&Opened>) -> io::Result<()> {
+    let metadata = like.map(|like| like.file.metadata()).transpose()?;
     metadata.map_or(Ok(()), |metadata| {
         file.set_permissions(metadata.permissions())
     })
@@ -189,10 +158,10 @@ fn furnish(file: &File, like: Option<&Path>) -> io::Result<()> {
 /// Such as SELinux's label, which a file in /etc would have another one of, and lists of who may read it. What can't be
 /// set here is none that the file could have kept.
 #[cfg(target_os = "linux")]
-fn attributes(file: &File, like: &Path) {
-    use rustix::fs::{XattrFlags, fsetxattr, getxattr, listxattr};
+fn attributes(file: &File, like: &File) {
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
     let mut names = vec![0; 16 * 1024];
-    let Ok(length) = listxattr(like, names.as_mut_slice()) else {
+    let Ok(length) = flistxattr(like, names.as_mut_slice()) else {
         return;
     };
     let names = names.get(..length).unwrap_or_default();
@@ -201,7 +170,7 @@ fn attributes(file: &File, like: &Path) {
         .filter(|name| !name.is_empty() && *name != b"security.capability")
     {
         let mut value = vec![0; 64 * 1024];
-        let Ok(length) = getxattr(like, name, value.as_mut_slice()) else {
+        let Ok(length) = fgetxattr(like, name, value.as_mut_slice()) else {
             continue;
         };
         let value = value.get(..length).unwrap_or_default();
@@ -210,4 +179,4 @@ fn attributes(file: &File, like: &Path) {
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn attributes(_: &File, _: &Path) {}
+fn attributes(_: &File, _: &File) {}

@@ -8,7 +8,9 @@ mod install;
 mod limits;
 mod others;
 mod profile;
+mod undone;
 mod units;
+mod way;
 
 use std::path::Path;
 

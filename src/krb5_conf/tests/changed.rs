@@ -1,7 +1,8 @@
 //! What others change while a plan is made.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::process::Command;
 
 use super::etc::Etc;
 use super::{REALM, made_of};
@@ -76,6 +77,29 @@ fn an_edit_meanwhile_is_not_lost() {
     }
 }
 
+/// What it led to is as it was.
+#[test]
+fn a_link_that_is_led_elsewhere_meanwhile_is_a_change() {
+    for name in ["krb5.conf", "krb5.conf.d/loopkdc.conf"] {
+        let etc = Etc::with(Some(TEXT));
+        if name != "krb5.conf" {
+            etc.install(false);
+        }
+        let link = |to: &str| {
+            fs::copy(etc.path(name), etc.path(to)).unwrap();
+            let _ = fs::remove_file(etc.path(name));
+            symlink(etc.path(to), etc.path(name)).unwrap();
+        };
+        link("one.conf");
+        is_told(&etc, name != "krb5.conf", name, |_| link("other.conf"));
+        // Or that is one no more, with the same file in its place.
+        is_told(&etc, name != "krb5.conf", name, |etc| {
+            let target = fs::canonicalize(etc.path(name)).unwrap();
+            fs::rename(target, etc.path(name)).unwrap();
+        });
+    }
+}
+
 #[test]
 fn an_edit_of_the_drop_in_meanwhile_is_not_lost() {
     let drop_in = "krb5.conf.d/loopkdc.conf";
@@ -131,8 +155,15 @@ fn what_was_left_behind_is_swept_away() {
     fs::write(etc.path(".krb5.conf.loopkdc-mine"), "").unwrap();
     fs::write(etc.path(".hosts.loopkdc-12"), "").unwrap();
     fs::write(etc.path("krb5.conf.loopkdc-12"), "").unwrap();
+    // Beside what a link leads to, too.
+    fs::create_dir(etc.path("real")).unwrap();
+    fs::rename(etc.file(), etc.path("real/real.conf")).unwrap();
+    symlink("real/real.conf", etc.file()).unwrap();
+    fs::write(etc.path("real/.krb5.conf.loopkdc-12"), "").unwrap();
     let before = etc.all();
     for name in [
+        "real/.real.conf.loopkdc-12",
+        "real/.real.conf.loopkdc-12-old",
         ".krb5.conf.loopkdc-12",
         ".krb5.conf.loopkdc-12-old",
         ".krb5.conf.before-loopkdc.loopkdc-345",
@@ -143,4 +174,38 @@ fn what_was_left_behind_is_swept_away() {
     }
     drop(Lock::take(&Places::below(etc.0.path()), "command").unwrap());
     assert_eq!(etc.all(), before);
+}
+
+/// To run without a lock is for those who can change nothing either.
+#[test]
+fn what_stands_where_the_lock_is_to_be_is_told() {
+    let etc = Etc::with(Some(TEXT));
+    let (lock, places) = (
+        etc.path(".krb5.conf.loopkdc-lock"),
+        Places::below(etc.0.path()),
+    );
+    for made in ["mkfifo", "mkdir", "ln -s /nowhere/at/all"] {
+        let mut words = made.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        assert!(command.args(words).arg(&lock).status().unwrap().success());
+        // A pipe that somebody reads can be opened.
+        let is_pipe = made == "mkfifo";
+        for is_read in [false, true] {
+            let options = || fs::File::options().read(true).write(true).open(&lock);
+            let _reader = (is_pipe && is_read).then(options);
+            let failure = Lock::take(&places, "loopkdc krb5-conf").unwrap_err();
+            let word = lock.display();
+            let told = format!("{word} can't be locked against others who run the same: ");
+            assert!(failure.message().starts_with(&told), "{failure}");
+            let hint = format!(
+                "no file is there, but something else: see what, and move it away: ls -ld {word}; mv {word} {word}.old; loopkdc krb5-conf"
+            );
+            assert_eq!(failure.hints(), [hint]);
+        }
+        fs::rename(&lock, etc.path("moved")).unwrap();
+        drop(Lock::take(&places, "loopkdc krb5-conf").unwrap());
+        let _ = fs::remove_file(etc.path("moved"));
+        let _ = fs::remove_dir(etc.path("moved"));
+    }
+    assert!(!lock.exists());
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::REALM;
 use super::etc::Etc;
+use crate::krb5_conf::trouble;
+use crate::user::is_root;
 
 #[test]
 fn somebody_elses_file_is_left_alone() {
@@ -177,4 +179,99 @@ fn what_others_changed_meanwhile_stays() {
         "[libdefaults]\n"
     );
     assert!(etc.path("krb5.conf.before-loopkdc.1").exists());
+}
+
+/// Somebody has moved our file, and led its name there.
+#[test]
+fn what_was_made_and_is_a_link_now() {
+    for inline in [false, true] {
+        let etc = Etc::with(None);
+        etc.install(inline);
+        let real = etc.path("real.conf");
+        fs::rename(etc.file(), &real).unwrap();
+        symlink("real.conf", etc.file()).unwrap();
+        let what = if inline {
+            "took the stanzas out of /etc/krb5.conf"
+        } else {
+            "took the includedir line out of /etc/krb5.conf"
+        };
+        assert!(etc.said(etc.remove()).contains(&what.to_owned()));
+        // Nothing of ours stays, and the link leads somewhere.
+        assert!(etc.file().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"");
+    }
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    let before = etc.all();
+    for is_inline_next in [false, true] {
+        etc.install(false);
+        let (drop_in, real) = (etc.path("krb5.conf.d/loopkdc.conf"), etc.path("real.conf"));
+        fs::rename(&drop_in, &real).unwrap();
+        symlink(&real, &drop_in).unwrap();
+        let said = match is_inline_next {
+            true => etc.install(true),
+            false => etc.remove(),
+        };
+        let told =
+            "removed /etc/krb5.conf.d/loopkdc.conf, and /etc/real.conf, which it was a link to";
+        assert!(etc.said(said).contains(&told.to_owned()));
+        assert!(!drop_in.is_symlink() && !real.exists());
+        etc.remove();
+        assert_eq!(etc.all(), before);
+    }
+}
+
+#[test]
+fn a_link_to_a_copy_is_no_copy_of_ours() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    let other = etc.path("other");
+    fs::write(&other, "[libdefaults]\n").unwrap();
+    symlink(&other, etc.path("krb5.conf.before-loopkdc")).unwrap();
+    let before = etc.all();
+    etc.install(false);
+    assert!(etc.path("krb5.conf.before-loopkdc.1").exists());
+    etc.remove();
+    assert_eq!(etc.all(), before);
+}
+
+#[test]
+fn so_many_copies_are_kept_and_no_more() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    let first = etc.path("krb5.conf.before-loopkdc");
+    // None of which can be read.
+    fs::create_dir(&first).unwrap();
+    for number in 1..99 {
+        fs::create_dir(etc.path(&format!("krb5.conf.before-loopkdc.{number}"))).unwrap();
+    }
+    let before = etc.all();
+    etc.install(false);
+    etc.remove();
+    assert_eq!(etc.all(), before);
+    fs::create_dir(etc.path("krb5.conf.before-loopkdc.99")).unwrap();
+    let failure = etc.of(REALM, true).unwrap_err();
+    let (file, first) = (etc.file(), first.display());
+    assert_eq!(
+        failure.message(),
+        format!(
+            "no name is left to keep {} as it is: 100 files are there already, from {first} on",
+            file.display()
+        )
+    );
+    let hint = format!("see which of them are still of use: ls -l {first}*");
+    assert_eq!(failure.hints(), [hint]);
+}
+
+#[test]
+fn paths_in_commands_are_quoted() {
+    let path = Path::new("/etc/a b/krb5.conf");
+    let hints = |kind: std::io::ErrorKind| {
+        let failure = trouble::failed(path, &kind.into(), "loopkdc krb5-conf --install");
+        failure.hints().join("\n")
+    };
+    let busy = hints(std::io::ErrorKind::ResourceBusy);
+    assert!(busy.contains(": findmnt '/etc/a b/krb5.conf'"), "{busy}");
+    if is_root() {
+        let denied = hints(std::io::ErrorKind::PermissionDenied);
+        let told = ": lsattr -d '/etc/a b/krb5.conf' '/etc/a b'";
+        assert!(denied.contains(told), "{denied}");
+    }
 }
