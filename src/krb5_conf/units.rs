@@ -27,6 +27,11 @@ const USER: [&str; 4] = [
 /// What systemd makes for the service, and takes away with all that is in it when that ends.
 const RUNTIME: &str = "/run/loopkdc/";
 
+/// What is read of units and their drop-ins in all, in MiB.
+const MAX_MIB: usize = 16;
+/// What a file counts for at the least, in octets.
+const MIN_FILE: usize = 4096;
+
 /// What is to be known, and done.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Note {
@@ -37,6 +42,11 @@ pub(super) struct Note {
 /// What is to be known of addresses that a krb5.conf names and no unit opens.
 pub(super) fn notes(host: &mut dyn Host, servers: &Servers) -> Vec<Note> {
     let managers = [Manager::of_machine(), Manager::of_user(host)];
+    let mut files = Bounded {
+        host,
+        left: MAX_MIB * 1024 * 1024,
+        is_full: false,
+    };
     let services = [
         ("loopkdc.socket", Some(servers.kdc_address())),
         ("loopkdc-kpasswd.socket", servers.kpasswd.clone()),
@@ -48,8 +58,11 @@ pub(super) fn notes(host: &mut dyn Host, servers: &Servers) -> Vec<Note> {
         };
         let enabled: Vec<_> = managers
             .iter()
-            .filter_map(|manager| Some((manager, manager.opened(host, unit)?)))
+            .filter_map(|manager| Some((manager, manager.opened(&mut files, unit)?)))
             .collect();
+        if files.is_full {
+            return vec![unread(unit)];
+        }
         let opening = enabled.iter().find(|(manager, opened)| {
             let opened = opened.iter();
             opened
@@ -63,6 +76,33 @@ pub(super) fn notes(host: &mut dyn Host, servers: &Servers) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// Files, of which no more is read than [`MAX_MIB`].
+struct Bounded<'a> {
+    host: &'a mut dyn Host,
+    /// In octets.
+    left: usize,
+    is_full: bool,
+}
+
+impl Bounded<'_> {
+    fn text(&mut self, path: &str) -> Result<String, String> {
+        if self.is_full {
+            return Err("is not read any more".to_owned());
+        }
+        let text = self.host.text(path);
+        let octets = text.as_ref().map_or(0, String::len);
+        match self.left.checked_sub(octets.max(MIN_FILE)) {
+            Some(left) => self.left = left,
+            None => self.is_full = true,
+        }
+        text
+    }
+
+    fn names(&mut self, directory: &str) -> Vec<String> {
+        self.host.names(directory).unwrap_or_default()
+    }
 }
 
 /// systemd, of the machine or of a user.
@@ -100,26 +140,27 @@ impl Manager {
     }
 
     /// The streams that a unit opens, as it lists them. None: it is not there, or does not start by itself.
-    fn opened(&self, host: &mut dyn Host, unit: &str) -> Option<Vec<String>> {
+    fn opened(&self, files: &mut Bounded<'_>, unit: &str) -> Option<Vec<String>> {
         let is_enabled = self.directories.iter().any(|directory| {
-            let wanted = host.names(&format!("{directory}/sockets.target.wants"));
-            wanted.is_ok_and(|names| names.iter().any(|name| name == unit))
+            let wanted = files.names(&format!("{directory}/sockets.target.wants"));
+            wanted.iter().any(|name| name == unit)
         });
         let mut directories = self.directories.iter().filter(|_| is_enabled);
-        let text = directories.find_map(|directory| host.text(&format!("{directory}/{unit}")).ok());
+        let text =
+            directories.find_map(|directory| files.text(&format!("{directory}/{unit}")).ok());
         let mut opened = Vec::new();
         streams(&text?, &mut opened);
         // Of drop-ins with one name, the first directory's counts; all are read in the order of their names.
         let mut drop_ins = BTreeMap::new();
         for directory in self.directories.iter().rev() {
             let directory = format!("{directory}/{unit}.d");
-            for name in host.names(&directory).unwrap_or_default() {
+            for name in files.names(&directory) {
                 let path = format!("{directory}/{name}");
                 drop_ins.insert(name, path);
             }
         }
         for (_, path) in drop_ins.iter().filter(|(name, _)| name.ends_with(".conf")) {
-            streams(&host.text(path).unwrap_or_default(), &mut opened);
+            streams(&files.text(path).unwrap_or_default(), &mut opened);
         }
         Some(opened)
     }
@@ -138,6 +179,15 @@ impl Manager {
                 "{command} edit {unit}, and write\n    [Socket]\n{listen}\n  then: {command} restart {unit}; or name in [listen] what it opens: {command} cat {unit}"
             ),
         }
+    }
+}
+
+fn unread(unit: &str) -> Note {
+    Note {
+        what: format!(
+            "systemd's {unit} has more than {MAX_MIB} MiB of drop-ins with what is read before it: whether it opens what krb5.conf is to name was not looked for"
+        ),
+        hint: format!("see what is there: systemctl cat {unit}; systemctl --user cat {unit}"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What of a krb5.conf nobody serves, where systemd's sockets do.
 
 use super::{REALM, made_of};
+use crate::krb5_conf::Host;
 use crate::krb5_conf::disk::Disk;
+use crate::krb5_conf::profile::Files;
 use crate::krb5_conf::units::{Note, notes};
 
 const UNIT: &str = include_str!("../../../packaging/systemd/loopkdc.socket");
@@ -142,4 +144,50 @@ fn a_socket_that_goes_with_the_service_is_told() {
     let what = "systemd takes /run/loopkdc/kdc.sock away when loopkdc ends, with all that is below /run/loopkdc/, and then nobody can start it there";
     assert_eq!(note.what, what);
     assert!(note.hint.contains("/run/loopkdc.sock"), "{note:?}");
+}
+
+/// Drop-ins without an end, each as large as one may be.
+struct Endless(String, usize);
+
+impl Files for Endless {
+    fn text(&mut self, _: &str) -> Result<String, String> {
+        self.1 += 1;
+        Ok(self.0.clone())
+    }
+
+    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        match directory.ends_with(".wants") {
+            true => Ok(vec![
+                "loopkdc.socket".to_owned(),
+                "loopkdc-kpasswd.socket".to_owned(),
+            ]),
+            false => Ok((0..32 * 1024)
+                .map(|number| format!("{number}.conf"))
+                .collect()),
+        }
+    }
+}
+
+impl Host for Endless {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn drop_ins_are_bounded_in_all() {
+    for (text, most) in [
+        ("# of no meaning\n".repeat(64 * 1024), 17),
+        (String::new(), 4097),
+    ] {
+        let made = made_of(REALM, false).unwrap();
+        let mut host = Endless(text, 0);
+        let told = notes(&mut host, &made.servers);
+        assert_eq!(host.1, most);
+        let note = Note {
+            what: "systemd's loopkdc.socket has more than 16 MiB of drop-ins with what is read before it: whether it opens what krb5.conf is to name was not looked for".to_owned(),
+            hint: "see what is there: systemctl cat loopkdc.socket; systemctl --user cat loopkdc.socket".to_owned(),
+        };
+        assert_eq!(told, [note]);
+    }
 }
