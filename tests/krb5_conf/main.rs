@@ -19,6 +19,7 @@ mod mounted;
 mod printed;
 mod tickets;
 mod together;
+mod undone;
 
 /// A configuration of one realm.
 const CONFIG: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://kdcproxy.example.com\"]\n";
