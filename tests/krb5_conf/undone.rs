@@ -1,8 +1,8 @@
 //! What stands in the way of the second change, when the first has been made; and who else has been there by then.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -18,11 +18,17 @@ const FILE: &str = "/etc/krb5.conf";
 const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 const PRECIOUS: &str = "# somebody else's\n";
 
-/// `loopkdc krb5-conf`, with one kind of its calls tampered with.
-fn tampered(inject: &str, words: &[&str]) -> Command {
+/// What is done to calls that make hard links.
+const NO_LINKS: &str = "inject=/^link(at)?$:error=EPERM";
+
+/// `loopkdc krb5-conf`, with its renames tampered with, and with hard links if there are any.
+fn tampered(inject: &str, has_links: bool, words: &[&str]) -> Command {
     let mut command = Command::new("strace");
     let inject = format!("inject=/^rename(at|at2)?$:{inject}");
     command.args(["-f", "-qq", "-o", "/dev/stdout", "-e", &inject]);
+    if !has_links {
+        command.args(["-e", NO_LINKS]);
+    }
     command
         .arg(env!("CARGO_BIN_EXE_loopkdc"))
         .arg("krb5-conf")
@@ -39,8 +45,9 @@ struct Stopped {
 
 impl Stopped {
     /// Behind its rename of this number, from 1 on.
-    fn at(number: usize, words: &[&str]) -> Self {
-        let mut command = tampered(&format!("signal=SIGSTOP:when={number}"), words);
+    fn at(number: usize, has_links: bool, words: &[&str]) -> Self {
+        let stop = format!("signal=SIGSTOP:when={number}");
+        let mut command = tampered(&stop, has_links, words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut strace = command.spawn().expect("tests/run installs strace");
         let mut trace = BufReader::new(strace.stdout.take().unwrap());
@@ -98,7 +105,7 @@ const AGAIN: &str = "run it again: loopkdc krb5-conf --install";
 fn nothing_was_written_when_all_was_undone() {
     isolated(|| {
         scene(|| {
-            let stopped = Stopped::at(1, &["--install"]);
+            let stopped = Stopped::at(1, true, &["--install"]);
             assert!(fs::exists(DROP_IN).unwrap());
             append(FILE, PRECIOUS);
             let before = fs::read(FILE).unwrap();
@@ -115,7 +122,7 @@ fn nothing_was_written_when_all_was_undone() {
 fn what_others_wrote_into_a_new_file_stays() {
     isolated(|| {
         scene(|| {
-            let stopped = Stopped::at(1, &["--install"]);
+            let stopped = Stopped::at(1, true, &["--install"]);
             append(FILE, PRECIOUS);
             append(DROP_IN, PRECIOUS);
             let drop_in = fs::read(DROP_IN).unwrap();
@@ -142,7 +149,7 @@ fn what_others_wrote_into_a_changed_file_stays_with_what_was_before() {
             let before = fs::read(DROP_IN).unwrap();
             configure(&CONFIG.replace("EXAMPLE.COM", "OTHER.TEST"));
             fs::write(FILE, DEBIANS).unwrap();
-            let stopped = Stopped::at(1, &["--install"]);
+            let stopped = Stopped::at(1, true, &["--install"]);
             append(FILE, PRECIOUS);
             append(DROP_IN, PRECIOUS);
             let drop_in = fs::read(DROP_IN).unwrap();
@@ -171,7 +178,7 @@ fn a_link_that_is_led_elsewhere_while_the_first_file_changes() {
             fs::rename(FILE, one).unwrap();
             fs::copy(one, other).unwrap();
             symlink(one, FILE).unwrap();
-            let stopped = Stopped::at(1, &["--install"]);
+            let stopped = Stopped::at(1, true, &["--install"]);
             fs::remove_file(FILE).unwrap();
             symlink(other, FILE).unwrap();
             let ended = stopped.goes_on();
@@ -197,10 +204,41 @@ fn what_is_left_beside_what_a_link_leads_to_is_swept() {
                 let names = entries.map(|entry| entry.unwrap().file_name());
                 names.collect::<Vec<_>>()
             };
-            run(&mut tampered("signal=SIGKILL:when=3", &["--install"]));
+            run(&mut tampered("signal=SIGKILL:when=3", true, &["--install"]));
             assert!(names().len() > 1, "{:?}", names());
             krb5_conf(&["--install"]).well();
             assert_eq!(names(), ["real.conf"]);
+        });
+    });
+}
+
+/// What was there before is a copy of it then.
+#[test]
+fn where_there_are_no_hard_links() {
+    isolated(|| {
+        scene(|| {
+            krb5_conf(&["--install"]).well();
+            fs::set_permissions(DROP_IN, Permissions::from_mode(0o640)).unwrap();
+            configure(&CONFIG.replace("EXAMPLE.COM", "OTHER.TEST"));
+            fs::write(FILE, DEBIANS).unwrap();
+            let before = all();
+            let stopped = Stopped::at(1, false, &["--install"]);
+            fs::write(FILE, DEBIANS).unwrap();
+            let ended = stopped.goes_on();
+            let stderr = told(&[&format!("{CHANGED} nothing was written"), AGAIN]);
+            assert_eq!((ended.code, ended.stderr), (Some(78), stderr));
+            assert_eq!(all(), before);
+            let mode = fs::metadata(DROP_IN).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o640);
+            for number in 1..4 {
+                let killed = format!("signal=SIGKILL:when={number}");
+                run(&mut tampered(&killed, false, &["--install"]));
+                assert!(all().into_keys().any(|path| is_leftover(&path)));
+                krb5_conf(&["--install"]).well();
+                let left = all();
+                assert!(!left.keys().any(|path| is_leftover(path)), "{left:?}");
+                krb5_conf(&["--remove"]).well();
+            }
         });
     });
 }
@@ -212,7 +250,7 @@ fn what_cannot_be_put_back_is_kept_and_told() {
         scene(|| {
             krb5_conf(&["--install"]).well();
             let drop_in = fs::read(DROP_IN).unwrap();
-            let ended = run(&mut tampered("error=EIO:when=2+", &["--remove"]));
+            let ended = run(&mut tampered("error=EIO:when=2+", true, &["--remove"]));
             let kept = format!("{DROP_IN}.kept-by-loopkdc");
             let advised = format!("mv {kept} {DROP_IN}");
             let backup = "/etc/krb5.conf.before-loopkdc";
