@@ -1,9 +1,9 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
 //! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
-//! besides, and `units` what of it nobody serves; they are pure. `install` decides which file changes in which way, from what `places` finds; `plan` and `staged`
-//! change them, under a `lock`, if each is as it was `seen` by a `way` that nobody else can change, and what is `done` can be
-//! undone; or they say what the `trouble` is.
+//! besides, and `units` what of it nobody serves; they are pure. `install` decides which file changes in which way, from what
+//! `places` finds, and a file is `seen` only by a `way` that nobody else can lead elsewhere. `plan` and `staged` change files,
+//! under a `lock`, if each is as it was seen; what is `done` is undone if that is as it was left. Or the `trouble` is told.
 
 mod beside;
 mod block;
