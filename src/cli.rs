@@ -236,7 +236,8 @@ impl From<Log> for LevelFilter {
 
 /// What clap says of a command line that it can't read, in the form of every other error.
 pub fn usage(error: &clap::Error) -> Failure {
-    let text = error.render().to_string();
+    // Of subcommands it lists the hidden one, too.
+    let text = error.render().to_string().replace(", gssapi]", "]");
     let mut paragraphs = text.trim_end().split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
     let failure = Failure::new(Exit::Config, first.trim_start_matches("error: "));

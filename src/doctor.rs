@@ -154,8 +154,13 @@ async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
     let scene = within(MACHINE, Scene::of_this_machine).await;
     let default_realm = scene.as_ref().and_then(Scene::default_realm);
     let chosen = configuration::chosen(&read, realm, default_realm);
-    if let Err(line) = &chosen {
-        teller.tell(std::slice::from_ref(line));
+    match &chosen {
+        Ok(chosen) if realm.is_none() => {
+            let left_out = configuration::left_out(&read, chosen);
+            teller.tell(left_out.as_slice());
+        }
+        Ok(_) => {}
+        Err(line) => teller.tell(std::slice::from_ref(line)),
     }
     let names: Vec<_> = chosen
         .iter()

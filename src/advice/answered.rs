@@ -18,16 +18,18 @@ pub(super) fn on_status(status: u16, key: &str) -> Advice {
             "who runs it knows why: it may know the realm by another name (target-domain), or want client-certificate".to_owned(),
         ),
         404 | 405 | 410 => (
-            "it has no KDC proxy at this path",
-            format!("correct the path of the URL in {key}; mostly it is /KdcProxy"),
+            "it has no KDC proxy at this path, or does not serve this realm",
+            format!(
+                "if the path of the URL in {key} is right, which mostly is /KdcProxy, ask who runs it whether it serves the realm"
+            ),
         ),
         413 => (
             "it takes no requests of this length",
             format!("have its limit raised to 128 KiB, or list another in {key}"),
         ),
         429 => (
-            "it has had too many requests",
-            format!("wait a minute, or list another in {key}"),
+            "it has had too many requests or wrong passwords from this address",
+            format!("wait a minute, or list another in {key}; others may be behind the same router"),
         ),
         502..=504 => (
             "it reaches no KDC",

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
-use crate::failure::Failure;
-use crate::text::toml;
+use crate::failure::{Exit, Failure};
+use crate::text::{shell, toml};
+use crate::user::is_root;
 use crate::wire::Realm;
 
 /// How long it may take to read it, and to decrypt a key.
@@ -43,7 +44,7 @@ pub(super) fn read(file: Option<PathBuf>, realm: Option<&str>) -> Result<Read, B
     )];
     let warnings = config.warnings().into_iter();
     lines.extend(warnings.map(|warning| {
-        let hint = "see what the configuration comes to: loopkdc check";
+        let hint = "see what the configuration means: loopkdc check";
         Line::warn(Layer::Configuration, warning, hint)
     }));
     Ok(Read {
@@ -79,6 +80,11 @@ fn broken(failure: &Failure, realm: Option<&str>) -> Line {
     };
     let line = Line::fault(Layer::Configuration, failure.message(), hint);
     match line.hint.as_deref() {
+        // Its keys may be root's alone.
+        Some(hint) if failure.exit() == Exit::Permission && !is_root() => {
+            let hint = format!("as root: sudo loopkdc doctor; {hint}");
+            line.hint(hint)
+        }
         Some("") => line.hint("see what is wrong with it: loopkdc check"),
         _ => line,
     }
@@ -114,6 +120,26 @@ pub(super) fn chosen<'a>(
             "name one of the realms that they stand for: loopkdc doctor REALM",
         ))),
     }
+}
+
+/// That realms of the configuration are not looked at, though nobody has asked for one of them alone.
+pub(super) fn left_out(read: &Read, chosen: &[(Realm, &RealmEntry)]) -> Option<Line> {
+    let chosen: Vec<_> = chosen.iter().map(|(realm, _)| realm.key()).collect();
+    let is_chosen = |realm: &Realm| chosen.contains(&realm.key());
+    let exact = read.config.realms.iter().filter_map(RealmEntry::realm);
+    let others: Vec<_> = exact
+        .filter(|realm| !is_chosen(realm))
+        .map(Realm::as_str)
+        .collect();
+    let first = others.first()?;
+    let line = Line::skipped(
+        Layer::Configuration,
+        format!(
+            "{}: not looked at, as default_realm is another",
+            others.join(", ")
+        ),
+    );
+    Some(line.hint(format!("loopkdc doctor {}", shell::word(first))))
 }
 
 fn one<'a>(

@@ -173,7 +173,7 @@ fn untrusted(
                     "nobody whom this machine trusts vouches for its certificate; \"{root}\" does"
                 ),
                 format!(
-                    "if \"{root}\" is your own authority, name its certificate in {table}: ca-file = \"FILE.pem\"; else something reads along: log in to this network"
+                    "if this network has a login page, log in; if \"{root}\" is your own authority, name its certificate in {table}: ca-file = \"FILE.pem\"; else somebody may be intercepting the connection"
                 ),
             )
         }

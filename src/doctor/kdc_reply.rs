@@ -92,7 +92,9 @@ fn of_code(layer: Layer, code: i32, target: Target, realm: &str) -> Line {
         6 | 18 => Line::ok(
             layer,
             what(match target {
-                Target::Tgt => "the KDC answers: nobody is called as the doctor is",
+                Target::Tgt => {
+                    "the KDC answers; as expected, it knows nobody called loopkdc-doctor"
+                }
                 Target::ChangePw => "the KDC answers for kadmin/changepw; nothing was changed",
             }),
         ),

@@ -203,6 +203,15 @@ fn the_default_realm_is_looked_at_alone() {
     assert_eq!(realms(Scene::configured(&text)), "EXAMPLE.COM EXAMPLE.ORG");
     let default = "[libdefaults]\n default_realm = EXAMPLE.ORG\n";
     let scene = Scene::configured(&text).with_krb5_conf(default);
+    let left_out = scene.doctor_here(&[]);
+    let line = left_out.line("configuration", "skipped", "default_realm is another");
+    assert_eq!(
+        line["what"],
+        "EXAMPLE.COM: not looked at, as default_realm is another"
+    );
+    assert_eq!(line["hint"], "loopkdc doctor EXAMPLE.COM");
+    let asked = scene.doctor_here(&[REALM]);
+    assert_eq!(asked.all("configuration", "skipped").count(), 0);
     assert_eq!(realms(scene), "EXAMPLE.ORG");
 }
 

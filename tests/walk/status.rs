@@ -140,7 +140,7 @@ fn cases() -> Vec<Case> {
         case(page(bare(403)), "forbids this (HTTP 403)", "target-domain"),
         case(
             page(bare(404)),
-            "no KDC proxy at this path (HTTP 404)",
+            "no KDC proxy at this path, or does not serve this realm (HTTP 404)",
             "correct the path",
         ),
         case(
@@ -150,7 +150,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             page(bare(429)),
-            "too many requests (HTTP 429)",
+            "too many requests or wrong passwords from this address (HTTP 429)",
             "wait a minute",
         ),
         case(page(bare(500)), "it failed (HTTP 500)", "its log"),

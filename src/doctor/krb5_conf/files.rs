@@ -31,7 +31,7 @@ fn mistakes(scene: &Scene) -> Vec<Line> {
         ),
         FaultKind::Include => fault(
             format!("{of}, and libkrb5 gives the whole configuration up for that"),
-            "make what is to be included, or take the line out",
+            "make what is to be included, or take the line out; /etc/krb5.conf.d is made by: loopkdc krb5-conf --install",
         ),
         FaultKind::Unclosed => warn(
             format!("{of}, and Java and Heimdal give the file up for that"),
@@ -50,9 +50,13 @@ fn missing(scene: &Scene) -> Option<Line> {
         return None;
     }
     let files: Vec<_> = scene.missing.iter().map(|(_, why)| why.as_str()).collect();
+    let hint = match scene.named {
+        Some(_) => format!("unset KRB5_CONFIG, and make one: {INSTALL}"),
+        None => format!("make one: {INSTALL}"),
+    };
     Some(fault(
         format!("libkrb5 has no configuration: {}", files.join("; ")),
-        format!("make one: {INSTALL}"),
+        hint,
     ))
 }
 

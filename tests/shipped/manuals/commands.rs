@@ -13,6 +13,18 @@ fn program() -> Command {
     program
 }
 
+/// The page with the values that options take in its synopsis, where clap_mangen leaves them out.
+fn with_values(page: String, command: &Command) -> String {
+    let options = command.get_opts().filter(|option| !option.is_hide_set());
+    options.fold(page, |page, option| {
+        let name = option.get_long().unwrap().replace('-', "\\-");
+        let value = option.get_value_names().unwrap()[0].as_str();
+        let bare = format!("[\\fB\\-\\-{name}\\fR]");
+        assert!(page.contains(&bare), "{bare} in {page}");
+        page.replacen(&bare, &format!("[\\fB\\-\\-{name}\\fR \\fI{value}\\fR]"), 1)
+    })
+}
+
 /// The pages' names and what `--help` knows of them.
 pub(super) fn pages() -> Vec<(String, String)> {
     let program = program();
@@ -44,7 +56,7 @@ fn page(command: &Command) -> (String, String) {
     }
     man.render_options_section(&mut page).unwrap();
     page.extend_from_slice(rest.as_bytes());
-    let page = String::from_utf8(page).unwrap();
+    let page = with_values(String::from_utf8(page).unwrap(), command);
     // An empty date is left out, and the next word taken for it.
     let page = page.replacen(" 8  \"", " 8 \"\" \"", 1);
     (format!("{name}.8"), page)
