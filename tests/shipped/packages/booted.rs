@@ -264,3 +264,55 @@ fn the_gateway_serves_on_port_443() {
         );
     });
 }
+
+/// What the README tells those to type who have changed the configuration.
+const CHANGED: &str = "loopkdc check && systemctl try-reload-or-restart loopkdc && systemctl start loopkdc.socket loopkdc-kpasswd.socket";
+
+/// With a mistake in the configuration each request starts the daemon in vain, until systemd closes the sockets.
+#[test]
+fn a_mistake_is_mended() {
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(CHANGED));
+    isolated(|| {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let office = tickets::Office::open(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        let booted = Booted::start(&root.path(""));
+        booted.run(PERMITTED);
+        booted.run("dpkg -i /loopkdc.deb");
+        office.configure(&root);
+        booted.run("loopkdc krb5-conf --install");
+        let file = root.path("/etc/loopkdc/config.toml");
+        let right = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{right}\nproxiez = 1\n")).unwrap();
+
+        let log_in = format!(
+            "echo '{}' | timeout 60 kinit user@EXAMPLE.COM",
+            tickets::TYPED
+        );
+        let closed = || {
+            booted
+                .output("systemctl is-failed loopkdc.socket")
+                .status
+                .success()
+        };
+        let vain = (0..30)
+            .take_while(|_| !closed())
+            .map(|_| booted.output(&log_in));
+        for tried in vain {
+            assert!(!tried.status.success());
+        }
+        assert!(closed());
+        assert!(!booted.output(CHANGED).status.success());
+        assert!(closed());
+
+        fs::write(&file, right).unwrap();
+        booted.run(CHANGED);
+        booted.run(&log_in);
+        // It does nothing to those that are at work.
+        booted.run(CHANGED);
+        booted.run(&log_in);
+    });
+}
