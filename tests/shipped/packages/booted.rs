@@ -6,11 +6,11 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use super::Workshop;
 use super::root::{Root, succeeded};
-use super::tickets;
+use super::tickets::{self, Office};
 use crate::run;
 use crate::support::netns::isolated;
 use crate::support::process::{PATIENCE, Process};
@@ -125,22 +125,48 @@ fn hear(ready: &UnixDatagram) {
     }
 }
 
+/// A package installed on a Debian at work, with an office to ask.
+struct Installed {
+    booted: Booted,
+    root: Root,
+    office: Office,
+    workshop: Workshop,
+    dir: TempDir,
+}
+
+impl Installed {
+    /// Must be made inside `isolated`.
+    fn new() -> Self {
+        let workshop = Workshop::open();
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let office = Office::open(dir.path());
+        root.put(&workshop.deb("1"), "/loopkdc.deb");
+        let booted = Booted::start(&root.path(""));
+        booted.run(PERMITTED);
+        booted.run("dpkg -i /loopkdc.deb");
+        office.configure(&root);
+        Self {
+            booted,
+            root,
+            office,
+            workshop,
+            dir,
+        }
+    }
+}
+
 /// The first request starts the daemon in its sandbox, and it serves; so does the one after an upgrade.
 #[test]
 fn the_first_request_starts_the_tunnel() {
     isolated(|| {
-        let workshop = Workshop::open();
-        let dir = tempdir().unwrap();
-        let root = Root::new(dir.path());
-        let office = tickets::Office::open(dir.path());
-        for revision in ["1", "2"] {
-            let name = format!("/loopkdc-{revision}.deb");
-            root.put(&workshop.deb(revision), &name);
-        }
-        let booted = Booted::start(&root.path(""));
-        booted.run(PERMITTED);
-        booted.run("dpkg -i /loopkdc-1.deb");
-        office.configure(&root);
+        let Installed {
+            booted,
+            root,
+            workshop,
+            ..
+        } = &Installed::new();
+        root.put(&workshop.deb("2"), "/loopkdc-2.deb");
         booted.run("loopkdc krb5-conf --install");
         let state = || booted.run("systemctl show --property=ActiveState --value loopkdc");
         assert_eq!(state(), "inactive\n");
@@ -189,15 +215,8 @@ loopkdc krb5-conf >~/.loopkdc.conf
 #[test]
 fn a_user_has_a_tunnel_without_root() {
     isolated(|| {
-        let workshop = Workshop::open();
-        let dir = tempdir().unwrap();
-        let root = Root::new(dir.path());
-        let office = tickets::Office::open(dir.path());
-        root.put(&workshop.deb("1"), "/loopkdc.deb");
-        let booted = Booted::start(&root.path(""));
-        booted.run("dpkg -i /loopkdc.deb");
+        let Installed { booted, root, .. } = &Installed::new();
         booted.run("systemctl stop loopkdc.socket loopkdc-kpasswd.socket");
-        office.configure(&root);
         booted.run(LOGIN);
         let as_somebody = |script: &str| {
             let own = "export XDG_RUNTIME_DIR=/run/user/1000 KRB5_CONFIG=$HOME/.loopkdc.conf";
@@ -233,16 +252,14 @@ fn a_user_has_a_tunnel_without_root() {
 #[test]
 fn the_gateway_serves_on_port_443() {
     isolated(|| {
-        let workshop = Workshop::open();
-        let dir = tempdir().unwrap();
-        let root = Root::new(dir.path());
-        let office = tickets::Office::open(dir.path());
-        root.put(&workshop.deb("1"), "/loopkdc.deb");
-        let booted = Booted::start(&root.path(""));
-        booted.run(PERMITTED);
-        booted.run("dpkg -i /loopkdc.deb");
-        office.configure(&root);
-        office.configure_gateway(&root, dir.path());
+        let Installed {
+            booted,
+            root,
+            office,
+            dir,
+            ..
+        } = &Installed::new();
+        office.configure_gateway(root, dir.path());
         booted.run("chgrp loopkdc /etc/loopkdc/leaf.key; chmod 640 /etc/loopkdc/leaf.key");
         booted.run("systemctl enable --now loopkdc-gateway; loopkdc krb5-conf --install");
         booted.run(&format!(
@@ -266,7 +283,10 @@ fn the_gateway_serves_on_port_443() {
 }
 
 /// What the README tells those to type who have changed the configuration.
-const CHANGED: &str = "loopkdc check && systemctl try-reload-or-restart loopkdc && systemctl start loopkdc.socket loopkdc-kpasswd.socket";
+const CHANGED: &str = "\
+   loopkdc check && systemctl try-reload-or-restart loopkdc && systemctl reset-failed 'loopkdc*' &&
+       systemctl start loopkdc.socket loopkdc-kpasswd.socket
+";
 
 /// With a mistake in the configuration each request starts the daemon in vain, until systemd closes the sockets.
 #[test]
@@ -274,15 +294,7 @@ fn a_mistake_is_mended() {
     let readme = include_str!("../../../README.md");
     assert!(readme.contains(CHANGED));
     isolated(|| {
-        let workshop = Workshop::open();
-        let dir = tempdir().unwrap();
-        let root = Root::new(dir.path());
-        let office = tickets::Office::open(dir.path());
-        root.put(&workshop.deb("1"), "/loopkdc.deb");
-        let booted = Booted::start(&root.path(""));
-        booted.run(PERMITTED);
-        booted.run("dpkg -i /loopkdc.deb");
-        office.configure(&root);
+        let Installed { booted, root, .. } = &Installed::new();
         booted.run("loopkdc krb5-conf --install");
         let file = root.path("/etc/loopkdc/config.toml");
         let right = fs::read_to_string(&file).unwrap();
