@@ -20,7 +20,7 @@ pub(super) fn on_status(status: u16, key: &str) -> Advice {
         404 | 405 | 410 => (
             "it has no KDC proxy at this path, or does not serve this realm",
             format!(
-                "if the path of the URL in {key} is right, which mostly is /KdcProxy, ask who runs it whether it serves the realm"
+                "correct the path of the URL in {key}, which mostly is /KdcProxy; if it is right, ask who runs it whether it serves the realm"
             ),
         ),
         413 => (

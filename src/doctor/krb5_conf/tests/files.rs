@@ -32,7 +32,7 @@ fn a_mistake() {
     faults(
         wrong(&format!("includedir /nowhere\n{}", good())),
         "/etc/krb5.conf, line 1: includedir /nowhere: is not there, and libkrb5 gives the whole configuration up for that",
-        "make what is to be included, or take the line out",
+        "make what is to be included, or take the line out; /etc/krb5.conf.d is made by: loopkdc krb5-conf --install",
     );
     warns(
         wrong(&format!("{}[x]\ny = {{\n", good())),
