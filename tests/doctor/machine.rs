@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
@@ -42,6 +42,19 @@ fn a_broken_configuration() {
         .doctor_here(&[]);
     found.is_at_fault(Layer::Configuration, "plain text", "https://");
     found.line("configuration", "fault", "config.toml:2:12");
+}
+
+/// As it is where it holds a secret.
+#[test]
+fn a_configuration_that_is_not_for_everybody() {
+    let scene = Scene::configured(&realm(REALM));
+    open_to_all(&scene);
+    fs::set_permissions(scene.config(), fs::Permissions::from_mode(0o600)).unwrap();
+    scene.doctor_as_nobody().is_at_fault(
+        Layer::Configuration,
+        "may not be read by this user",
+        "as root: sudo loopkdc doctor; see who may pass: ls -l",
+    );
 }
 
 #[test]
