@@ -1,6 +1,6 @@
 //! Reads a file, and says what stands in the way when that fails.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     read.map_err(|error| unreadable(path, error))
 }
 
-fn capped(file: File, most: u64) -> io::Result<Vec<u8>> {
+fn capped(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     let length = file.take(most + 1).read_to_end(&mut octets)?;
     match length as u64 <= most {
@@ -52,10 +52,19 @@ pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let file = options.read(true).open(path)?;
-    if !file.metadata()?.is_file() {
+    whole(&file, most).map(|(_, octets)| octets)
+}
+
+/// The same of one that is open, and what it was before it was read.
+///
+/// # Errors
+/// It can't be read, is another kind of file, or is too long.
+pub(crate) fn whole(file: &File, most: u64) -> io::Result<(Metadata, Vec<u8>)> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    capped(file, most)
+    Ok((metadata, capped(file, most)?))
 }
 
 /// Why reading `path` failed.

@@ -1,12 +1,13 @@
 //! A file as it was when it was read: another one takes its place only if it still is.
 
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::machine::MAX_FILE;
 use super::way::{self, Unseen};
+use crate::config::read;
 
 /// What a name leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,15 +90,7 @@ impl Opened {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is no regular file"));
-        }
-        let mut octets = Vec::new();
-        let length = (&file).take(MAX_FILE + 1).read_to_end(&mut octets)?;
-        if length as u64 > MAX_FILE {
-            return Err(ErrorKind::FileTooLarge.into());
-        }
+        let (metadata, octets) = read::whole(&file, MAX_FILE)?;
         // Taken before: what is changed while it is read is another one than was seen.
         let stamp = stamp(&metadata);
         Ok(Some(Self {

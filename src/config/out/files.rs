@@ -49,10 +49,18 @@ impl Files<'_> {
         key: &str,
         written: &Spanned<String>,
     ) -> Result<(PathBuf, Vec<u8>), Broken> {
+        self.octets(written, |error, path| error.broken(key, path))
+    }
+
+    /// `broken`: what to say of one that can't be read.
+    fn octets(
+        self,
+        written: &Spanned<String>,
+        broken: impl FnOnce(Unreadable, &Path) -> Broken,
+    ) -> Result<(PathBuf, Vec<u8>), Broken> {
         let path = self.path(written)?;
-        let bytes =
-            read::bytes(&path).map_err(|error| error.broken(key, &path).at(written.span()))?;
-        Ok((path, bytes))
+        let octets = read::bytes(&path).map_err(|error| broken(error, &path).at(written.span()))?;
+        Ok((path, octets))
     }
 
     /// The same for one that holds a text that is a secret: it may have been written where the name belongs.
@@ -61,9 +69,8 @@ impl Files<'_> {
         key: &str,
         written: &Spanned<String>,
     ) -> Result<(PathBuf, String), Broken> {
-        let path = self.path(written)?;
-        let unreadable = |error| match error {
-            Unreadable::Denied { .. } => error.broken(key, &path),
+        let broken = |error, path: &Path| match error {
+            Unreadable::Denied { .. } => error.broken(key, path),
             Unreadable::Missing => Broken::new(format!("{key} names a file that does not exist"))
                 .hint(format!(
                     "write the text to a file, and the file's name to {key}"
@@ -72,7 +79,7 @@ impl Files<'_> {
                 Broken::new(format!("{key} names a file that can't be read: {error}"))
             }
         };
-        let bytes = read::bytes(&path).map_err(|error| unreadable(error).at(written.span()))?;
+        let (path, bytes) = self.octets(written, broken)?;
         let text = String::from_utf8(bytes).map_err(|_| {
             Broken::new(format!("{key} {} is not text", path.display())).at(written.span())
         })?;
