@@ -5,9 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::CONFIG;
-use crate::etc::{DEBIANS, all, configure, furnish, is_leftover, krb5_conf, with_program};
-use crate::support::netns::isolated;
+use crate::etc::{all, is_leftover, krb5_conf, on_debian, with_program};
 
 /// Calls that change names and modes, or end the writing of a file.
 const CALLS: [&str; 7] = [
@@ -89,30 +87,21 @@ fn survives(words: &[&str], back: &[&str]) {
 
 #[test]
 fn an_end_at_any_call_of_install() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|_| {
         survives(&["--install"], &["--remove"]);
     });
 }
 
 #[test]
 fn an_end_at_any_call_of_install_inline() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|_| {
         survives(&["--install", "--inline"], &["--remove"]);
     });
 }
 
 #[test]
 fn an_end_at_any_call_of_remove() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|_| {
         krb5_conf(&["--install"]).well();
         survives(&["--remove"], &["--install"]);
     });

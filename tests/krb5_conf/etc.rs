@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::netns::bind_over;
+use crate::CONFIG;
+use crate::support::netns::{bind_over, isolated_as, test_name};
 
 /// A krb5.conf as Debian installs it, shortened.
 pub(crate) const DEBIANS: &str = "\
@@ -48,6 +49,17 @@ pub(crate) fn furnish(dir: &Path, krb5_conf: Option<&str>) {
     if let Some(text) = krb5_conf {
         fs::write("/etc/krb5.conf", text).unwrap();
     }
+}
+
+/// Runs `body` as [`isolated_as`] does, where krb5.conf is as Debian installs it and `loopkdc` is configured, with a folder of
+/// its own. To be called as [`isolated`](crate::support::netns::isolated) is.
+pub(crate) fn on_debian<F: FnOnce(&Path)>(body: F) {
+    isolated_as(&test_name::<F>(), || {
+        let dir = tempfile::tempdir().unwrap();
+        furnish(dir.path(), Some(DEBIANS));
+        configure(CONFIG);
+        body(dir.path());
+    });
 }
 
 /// Writes the configuration where it is looked for.

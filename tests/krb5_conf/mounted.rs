@@ -5,9 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::CONFIG;
-use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf};
-use crate::support::netns::{bind_over, isolated};
+use crate::etc::{DEBIANS, all, krb5_conf, on_debian};
+use crate::support::netns::bind_over;
 
 const FILE: &str = "/etc/krb5.conf";
 const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
@@ -53,11 +52,8 @@ const INSTEAD: [&str; 2] = [
 
 #[test]
 fn krb5_conf_in_a_container() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
-        mount_on(FILE, dir.path());
+    on_debian(|dir| {
+        mount_on(FILE, dir);
         fails(&["--install"], FILE, &INSTEAD);
         fails(&["--install", "--inline"], FILE, &INSTEAD);
         let findmnt = Command::new("findmnt").arg(FILE).output().unwrap();
@@ -72,16 +68,13 @@ fn krb5_conf_in_a_container() {
 
 #[test]
 fn krb5_conf_when_it_is_to_be_as_it_was() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|dir| {
         let by_hand = [
             "take out of that file what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines",
         ];
         for words in [&["--install"][..], &["--install", "--inline"]] {
             krb5_conf(words).well();
-            mount_on(FILE, dir.path());
+            mount_on(FILE, dir);
             fails(&["--remove"], FILE, &by_hand);
             unmount(FILE);
             krb5_conf(&["--remove"]).well();
@@ -93,12 +86,9 @@ fn krb5_conf_when_it_is_to_be_as_it_was() {
 /// Of two files, the first could be changed.
 #[test]
 fn the_drop_in() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|dir| {
         krb5_conf(&["--install"]).well();
-        mount_on(DROP_IN, dir.path());
+        mount_on(DROP_IN, dir);
         fails(&["--install", "--inline"], DROP_IN, &INSTEAD);
         // What need not change may be anything.
         krb5_conf(&["--install"]).well();

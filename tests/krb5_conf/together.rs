@@ -6,18 +6,13 @@ use std::process::{Child, Stdio};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::CONFIG;
-use crate::etc::{DEBIANS, all, configure, furnish, is_leftover, krb5_conf, program};
-use crate::support::netns::isolated;
+use crate::etc::{DEBIANS, all, is_leftover, krb5_conf, on_debian, program};
 
 const LOCK: &str = "/etc/.krb5.conf.loopkdc-lock";
 
 #[test]
 fn a_second_one_does_nothing_while_the_first_is_at_work() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|_| {
         let first = File::create(LOCK).unwrap();
         flock(&first, FlockOperation::LockExclusive).unwrap();
         let before = all();
@@ -47,10 +42,7 @@ fn a_second_one_does_nothing_while_the_first_is_at_work() {
 /// Each says that it did all of it, or that another was at work; none spoils what another did.
 #[test]
 fn many_at_once() {
-    isolated(|| {
-        let dir = tempfile::tempdir().unwrap();
-        furnish(dir.path(), Some(DEBIANS));
-        configure(CONFIG);
+    on_debian(|_| {
         let ways = [
             &["--install"][..],
             &["--install", "--inline"],
