@@ -7,5 +7,5 @@
 pub mod answer;
 #[cfg(feature = "whole")]
 pub mod configuration;
-#[path = "../../../src/wire/mod.rs"]
+#[path = "../../../src/wire.rs"]
 pub mod wire;
