@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::target::Open;
 use self::writer::Writer;
-use crate::counters::Counter;
-use crate::failure::{Exit, Failure};
 use crate::record::{Outcome, Record};
+use crate::relay::counters::Counter;
+use crate::relay::failure::{Exit, Failure};
 
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
 const WAITING: usize = 1024;

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use crate::config::gateway::GatewayConfig;
 use crate::config::{Config, Sources};
-use crate::failure::Failure;
 use crate::listen::Endpoint;
+use crate::relay::failure::Failure;
 
 /// Prints the report on `loopkdc run` on stdout and the warnings on stderr.
 ///

@@ -7,8 +7,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
 use crate::doctor::Question;
-use crate::failure::{Exit, Failure};
 use crate::krb5_conf::Form;
+use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
 The file is that of --config, else config.toml (gateway.toml for the gateway)

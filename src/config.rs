@@ -38,7 +38,7 @@ pub use proxy::ProxyUrl;
 pub(crate) use realms::PatternKey;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 use entries::Builder;
 use error::Broken;
 use file::File;

@@ -1,20 +1,18 @@
 //! The two daemons: sockets, ready, tasks, signal, drain.
 
 mod descriptors;
-mod discovery;
 mod gateway;
 mod notify;
 mod panics;
 mod signals;
 mod tasks;
 mod tunnel;
-mod upstreams;
 mod watchdog;
 
 pub use gateway::gateway;
 pub use tunnel::{Relay, listeners, run};
 
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 use signals::{Signal, Signals};
 
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.

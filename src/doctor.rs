@@ -50,11 +50,11 @@ pub use line::{Figure, Layer, Line, Verdict};
 pub use report::Report;
 
 use crate::config::{Config, RealmEntry};
-use crate::failure::{Exit, Failure};
 use crate::listen::Endpoint;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::{json, toml};
+use crate::relay::upstream::tls::SystemRoots;
 use crate::status::{self, Heard, Silence};
-use crate::text::{json, toml};
-use crate::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::Read;
 use krb5_conf::Scene;

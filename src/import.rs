@@ -14,8 +14,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{CaFile, Config, Sources, read};
-use crate::failure::{Exit, Failure};
 use crate::krb5_conf::{MAX_FILE, Machine};
+use crate::relay::failure::{Exit, Failure};
 use found::Found;
 use krb5_conf::Surroundings;
 

@@ -34,7 +34,7 @@ pub(crate) use install::{DROP_IN, INSTALL, INSTALL_INLINE};
 pub(crate) use machine::{Host, MAX_FILE, Machine};
 
 use crate::config::{Config, Sources};
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 use block::{Content, Origin};
 use drop_in::DropIn;
 use lock::Lock;

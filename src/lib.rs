@@ -126,31 +126,19 @@
 //! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
 pub mod access_log;
-pub mod advice;
-pub mod answer;
-mod certificate;
 pub mod check;
 pub mod cli;
 pub mod config;
-pub mod counters;
 pub mod daemon;
 pub mod doctor;
-pub mod exchange;
-pub mod failure;
-#[cfg(feature = "negotiate")]
-pub mod gssapi;
 pub mod import;
 pub mod krb5_conf;
 pub mod listen;
 pub mod logging;
-pub mod lookaside;
 pub mod metrics;
-pub mod network;
 pub mod record;
-pub mod route;
+pub mod relay;
 pub mod status;
-mod text;
 pub mod throttle;
-pub mod upstream;
 mod user;
 pub mod wire;

@@ -1,8 +1,6 @@
 //! The log: lines on stderr.
 
 mod bounded;
-mod lines;
-mod quoted;
 
 use std::io::{IsTerminal, stderr};
 
@@ -12,19 +10,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use bounded::Bounded;
-
-pub(crate) use bounded::LEFT_OUT;
-pub(crate) use lines::Lines;
-pub use quoted::Quoted;
-
-/// Names as a line of the log has them.
-#[must_use]
-pub fn listed(names: &[String]) -> String {
-    match names {
-        [] => "none".to_owned(),
-        names => names.join(","),
-    }
-}
 
 /// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
@@ -82,7 +67,7 @@ mod tests {
             (LevelFilter::DEBUG, [true; 4], [true, true, false, false]),
             (LevelFilter::TRACE, [true; 4], [true, true, false, false]),
         ] {
-            assert_eq!(enabled(level, "loopkdc::exchange"), ours, "{level}");
+            assert_eq!(enabled(level, "loopkdc::relay::exchange"), ours, "{level}");
             assert_eq!(enabled(level, "h2::proto"), theirs, "{level}");
         }
     }

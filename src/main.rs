@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
-use loopkdc::failure::{Exit, Failure};
+use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{check, daemon, doctor, import, krb5_conf, logging, status};
 
 fn main() -> ExitCode {
@@ -28,7 +28,9 @@ fn command(command: &Command) -> Result<Exit, Failure> {
         Command::Import(ImportArgs { file }) => import::import(file),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
-        Command::Gssapi(args) => loopkdc::gssapi::serve(&args.service, args.principal.as_deref()),
+        Command::Gssapi(args) => {
+            loopkdc::relay::upstream::gssapi::serve(&args.service, args.principal.as_deref())
+        }
     };
     done.map(|()| Exit::Ok)
 }

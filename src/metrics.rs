@@ -4,7 +4,7 @@
 //! what belongs to a single request is counted here. There are so many label sets and no more, whatever clients ask for:
 //! of realms only those that are configured have a name here.
 //!
-//! [`Counters`]: crate::counters::Counters
+//! [`Counters`]: crate::relay::counters::Counters
 
 mod readings;
 
@@ -21,8 +21,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use self::readings::Readings;
-use crate::exchange::Exchange;
 use crate::record::{RealmName, Record};
+use crate::relay::exchange::Exchange;
 
 /// The type of what [`Metrics::scrape`] says.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::answer::Source;
+use crate::relay::answer::Source;
 use crate::wire::{Kind, Realm};
 
 /// One request and its answer.

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
 
-use crate::answer::Source;
-use crate::logging::Quoted as Value;
 use crate::record::{RealmName, Record};
+use crate::relay::answer::Source;
+use crate::relay::text::Quoted as Value;
 
 /// What stands where there is nothing to say.
 const ABSENT: &str = "-";

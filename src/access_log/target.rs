@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::Target;
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 
 /// The mode of a new file: who may read the daemon's group, and nobody else, may read who logged in from where.
 #[cfg(unix)]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
 use crate::listen::https::Trusted;
+use crate::relay::upstream::kdc::Transport;
 use crate::throttle::Quotas;
-use crate::upstream::kdc::Transport;
 
 use super::{Endpoints, kdcs};
 

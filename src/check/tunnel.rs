@@ -3,9 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
-use crate::upstream::dns::Allowed;
-use crate::upstream::kdc::Permitted;
-use crate::upstream::out::{MinTls, Out, Via};
+use crate::relay::upstream::dns::Allowed;
+use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::out::{MinTls, Out, Via};
 use crate::wire::ByService;
 
 use super::{Endpoints, kdcs};

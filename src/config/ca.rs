@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::error::Broken;
 use super::read;
-use crate::text::shell;
+use crate::relay::text::shell;
 
 /// A file of certificates in PEM, each fit to be a root of trust; at least one.
 #[derive(Clone, PartialEq, Eq, Hash)]

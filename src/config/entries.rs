@@ -16,7 +16,7 @@ use super::listen::{number, seconds};
 use super::out::Keys;
 use super::proxies;
 use super::realms::{OnFailure, PatternKey, RealmEntry, RealmPattern, realm};
-use crate::upstream::out::Out;
+use crate::relay::upstream::out::Out;
 use crate::wire::Realm;
 
 /// Turns tables into entries, one after the other.

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::excerpt;
-use crate::failure::{Exit, Failure};
-use crate::text::urls::without_passwords;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::urls::without_passwords;
 
 /// A rule that a value breaks. Where the value stands is added by whoever knows the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The line of a file that an error shows. Errors end up in journals and with help desks: what may be a secret has an asterisk for
 //! each of its characters. Whether it is one is told by the key alone, as what is wrong may be the rest.
 
-use crate::text::urls::without_secrets;
+use crate::relay::text::urls::without_secrets;
 
 /// Keys whose values are no secrets, not even by mistake.
 const PUBLIC: &[&str] = &[

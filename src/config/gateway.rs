@@ -17,7 +17,7 @@ pub use serving::Serving;
 
 use super::error::Broken;
 use super::{file as shared, locate};
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 use file::File;
 
 /// A configuration that can work.

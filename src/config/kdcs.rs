@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::error::Broken;
 use super::file::{List, Whole};
 use super::listen::number;
-use crate::upstream::dns::{self, Discovery};
+use crate::relay::upstream::dns::{self, Discovery};
 use crate::wire::{ByService, Realm};
 
 pub use address::KdcAddr;

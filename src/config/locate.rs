@@ -7,7 +7,7 @@ use directories::ProjectDirs;
 
 use super::error::Broken;
 use super::read::{self, Unreadable};
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 
 /// The usual file of a command.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use super::file::{List, RealmTable};
 use super::proxies::Proxies;
 use super::proxy::{EXAMPLE, ProxyUrl};
 use super::realms::RealmPattern;
-use crate::upstream::out::{MinTls, Out};
-use crate::upstream::tls::Pin;
+use crate::relay::upstream::out::{MinTls, Out};
+use crate::relay::upstream::tls::Pin;
 
 /// The keys of one realm, and those that it takes from `[defaults]`.
 #[derive(Clone, Copy)]

@@ -10,9 +10,9 @@ use super::given::Given;
 use super::kdcs;
 use super::proxy::{EXAMPLE, ProxyUrl};
 use super::realms::RealmPattern;
-use crate::text::urls::without_secrets;
-use crate::upstream::dns::{Allowed, ProxyDiscovery};
-use crate::upstream::kdc::Permitted;
+use crate::relay::text::urls::without_secrets;
+use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
+use crate::relay::upstream::kdc::Permitted;
 
 /// Has DNS asked for the proxies.
 const DISCOVER: &str = "discover";

@@ -3,9 +3,9 @@
 use url::ParseError;
 
 use super::error::Broken;
-use crate::text::urls::without_secrets;
-pub use crate::upstream::kkdcp::ProxyUrl;
-use crate::upstream::kkdcp::UrlError;
+use crate::relay::text::urls::without_secrets;
+pub use crate::relay::upstream::kkdcp::ProxyUrl;
+use crate::relay::upstream::kkdcp::UrlError;
 
 /// For hints.
 pub(super) const EXAMPLE: &str = "\"https://kdcproxy.example.com/KdcProxy\"";

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::Broken;
-use crate::failure::Exit;
-use crate::text::shell;
+use crate::relay::failure::Exit;
+use crate::relay::text::shell;
 
 /// Why a file could not be read.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use super::direct::Direct;
 use super::error::Broken;
 use super::kdcs::{Discover, Kdcs};
 use super::proxies::Proxies;
-pub use crate::answer::OnFailure;
-pub use crate::route::RealmPattern;
-use crate::upstream::dns::ProxyDiscovery;
-use crate::upstream::out::Out;
+pub use crate::relay::answer::OnFailure;
+pub use crate::relay::routes::RealmPattern;
+use crate::relay::upstream::dns::ProxyDiscovery;
+use crate::relay::upstream::out::Out;
 use crate::wire::{Realm, RealmKey};
 
 /// One `[realms."…"]` table, with what it takes from `[defaults]`.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, Proxies, RealmEntry, RealmPattern};
 use crate::listen::EndpointAddr;
-use crate::text::shell;
-use crate::upstream::out::Via;
+use crate::relay::text::shell;
+use crate::relay::upstream::out::Via;
 
 impl Config {
     /// One line each: lower case, no full stop.

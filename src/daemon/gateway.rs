@@ -12,21 +12,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::access_log::AccessLog;
 use crate::config::gateway::{GatewayConfig, Serving};
-use crate::failure::{Exit, Failure};
 use crate::listen::https::{
     self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
 };
 use crate::listen::{self, bind_http};
-use crate::logging::listed;
 use crate::metrics::Metrics;
+use crate::relay::discovery::Known;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::listed;
+use crate::relay::upstream::tls;
 use crate::throttle::Throttle;
-use crate::upstream::tls;
 use kdcs::Directory;
 
 /// How long the last lines of the access log may take.

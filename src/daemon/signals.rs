@@ -1,6 +1,6 @@
 //! The signals that a daemon obeys.
 
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 /// How long what is under way may take when the daemon ends.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -13,15 +13,15 @@ mod ways;
 
 use std::sync::Arc;
 
-use super::discovery::Known;
 use super::signals::Signals;
 use super::tasks::Tasks;
 use super::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::config::{Config, Listen, Sources};
-use crate::exchange::Exchange;
-use crate::failure::Failure;
 use crate::listen::{self, Activity, Endpoint, Inherited, Limits, Listener, Served};
-use crate::upstream::tls;
+use crate::relay::discovery::Known;
+use crate::relay::exchange::Exchange;
+use crate::relay::failure::Failure;
+use crate::relay::upstream::tls;
 use crate::wire::Service;
 use directory::Directory;
 use status::Status;

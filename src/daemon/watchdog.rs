@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::notify;
 use super::tasks::Tasks;
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 /// Tells the service manager in a task of `tasks`, if it wants to hear, twice in the time that it allows.
 pub(super) fn feed(exchange: &Arc<Exchange>, tasks: &Tasks) {

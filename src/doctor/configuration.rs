@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
-use crate::failure::{Exit, Failure};
-use crate::text::{shell, toml};
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::{shell, toml};
 use crate::user::is_root;
 use crate::wire::Realm;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::line::{Layer, Line};
 use super::ports::Ports;
+use crate::relay::text::shell;
 use crate::status::{Heard, Report, Silence};
-use crate::text::shell;
 
 /// How a daemon is started here.
 fn start() -> &'static str {

@@ -11,9 +11,9 @@ use super::line::{Layer, Line};
 use super::names::{self, Place};
 use super::sheet::Sheet;
 use super::{Terms, tcp};
-use crate::advice::{self, Kind, Upstream};
-use crate::upstream::kdc::{Kdc, Permitted, Reach, Transport};
-use crate::upstream::{Connection, Fault, Sent, kdc};
+use crate::relay::advice::{self, Kind, Upstream};
+use crate::relay::upstream::kdc::{Kdc, Permitted, Reach, Transport};
+use crate::relay::upstream::{Connection, Fault, Sent, kdc};
 
 const LAYERS: [Layer; 5] = [
     Layer::Names,

@@ -13,7 +13,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::names::Place;
-use crate::upstream::out::Via;
+use crate::relay::upstream::out::Via;
 
 /// A proxy on the way.
 pub(super) struct Forward {
@@ -124,7 +124,7 @@ impl Service<Uri> for Dialed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::out::ForwardProxy;
+    use crate::relay::upstream::out::ForwardProxy;
 
     #[test]
     fn a_password_is_not_in_its_name() {

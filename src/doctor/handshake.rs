@@ -12,9 +12,9 @@ use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
 use super::line::{Figure, Layer, Line};
-use crate::certificate::{Validity, called};
-use crate::text::short;
-use crate::upstream::tls::{Pin, Presented, Unpinned};
+use crate::relay::text::short;
+use crate::relay::upstream::certificate::{Validity, called};
+use crate::relay::upstream::tls::{Pin, Presented, Unpinned};
 
 /// A certificate that ends sooner than this is worth a word.
 const SOON: i64 = 14;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text;
+use crate::relay::text;
 
 /// No line says more.
 const MAX: usize = 4096;

@@ -8,10 +8,10 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::line::{Layer, Line};
-use crate::advice::{self, Upstream};
-use crate::text::shell;
-use crate::upstream::kdc::Permitted;
-use crate::upstream::{Fault, Unsent};
+use crate::relay::advice::{self, Upstream};
+use crate::relay::text::shell;
+use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::{Fault, Unsent};
 
 /// So many addresses of a name are tried, all at once: a zone may have thousands.
 const MOST: usize = 16;
@@ -156,8 +156,8 @@ fn nowhere(why: &str, place: &Place, upstream: Upstream<'_>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::Kind;
     use crate::doctor::Verdict;
+    use crate::relay::advice::Kind;
 
     const PROXY: Upstream<'_> = Upstream {
         kind: Kind::Proxy,

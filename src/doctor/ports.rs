@@ -8,8 +8,8 @@ use super::process::{Process, Who};
 use super::sockets::{Holder, Transport, holder, holder_of};
 use crate::config::Listen;
 use crate::listen::{Endpoint, EndpointAddr};
+use crate::relay::text::shell;
 use crate::status::Report;
-use crate::text::shell;
 use crate::user;
 
 /// What is known of the ports.

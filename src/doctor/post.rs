@@ -8,10 +8,10 @@ use tokio::time::timeout;
 use super::as_req::{self, Target};
 use super::kdc_reply::Heard;
 use super::line::{Figure, Layer, Line};
-use crate::advice::{self, Upstream};
-use crate::text::short;
-use crate::upstream::kkdcp::{Head, KdcProxy, Post};
-use crate::upstream::{Bar, Connection, Credential, Fault, Sent, Unsent};
+use crate::relay::advice::{self, Upstream};
+use crate::relay::text::short;
+use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
+use crate::relay::upstream::{Bar, Connection, Credential, Fault, Sent, Unsent};
 use crate::wire::{Realm, kkdcp};
 
 /// Whom a question is for.
@@ -152,7 +152,7 @@ fn layer(fault: &Fault) -> Layer {
             "no KDC-PROXY-MESSAGE" | "an empty answer" | "no Kerberos reply inside" => {
                 Layer::Envelope
             }
-            what if what == crate::upstream::OVERSIZED => Layer::Envelope,
+            what if what == crate::relay::upstream::OVERSIZED => Layer::Envelope,
             _ => Layer::Http,
         },
         Fault::Status(_)

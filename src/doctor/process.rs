@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::text::short;
+use crate::relay::text::short;
 
 /// What processes of this program are called.
 const OURS: &str = "loopkdc";

@@ -14,11 +14,11 @@ use super::names::{self, Place};
 use super::post::{self, Address, Asked};
 use super::sheet::Sheet;
 use super::{Terms, tcp};
-use crate::advice::{self, Kind, Upstream};
-use crate::upstream::kdc::Permitted;
-use crate::upstream::kkdcp::{KdcProxy, ProxyUrl};
-use crate::upstream::tls::Witness;
-use crate::upstream::{Bar, Connection, Fault, Unsent};
+use crate::relay::advice::{self, Kind, Upstream};
+use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
+use crate::relay::upstream::tls::Witness;
+use crate::relay::upstream::{Bar, Connection, Fault, Unsent};
 
 /// All of them.
 const LAYERS: [Layer; 8] = [
@@ -302,7 +302,7 @@ impl Case<'_> {
 
 fn wants_certificate(asked: &Asked) -> bool {
     asked.end.as_ref().is_err_and(|fault| {
-        use crate::upstream::Credential::{Certificate, OtherCertificate};
+        use crate::relay::upstream::Credential::{Certificate, OtherCertificate};
         matches!(
             fault,
             Fault::Uncertified | Fault::Wants(Certificate | OtherCertificate)

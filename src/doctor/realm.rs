@@ -11,12 +11,12 @@ use super::line::{Figure, Layer, Line};
 use super::sheet::Sheet;
 use super::through::Asked;
 use super::{Terms, direct, proxy, through};
-use crate::advice::Kind;
 use crate::config::{Direct, Kdcs, Order, Proxies};
-use crate::text::short;
-use crate::upstream::dns::{Found, LookUpError, Refused};
-use crate::upstream::kdc::Permitted;
-use crate::upstream::kkdcp::ProxyUrl;
+use crate::relay::advice::Kind;
+use crate::relay::text::short;
+use crate::relay::upstream::dns::{Found, LookUpError, Refused};
+use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
 
 /// A look-up in DNS gets this long, as a request waits for it.

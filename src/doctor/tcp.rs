@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::line::{Layer, Line};
-use crate::advice::{self, Upstream};
-use crate::upstream::{Fault, Unsent};
+use crate::relay::advice::{self, Upstream};
+use crate::relay::upstream::{Fault, Unsent};
 
 /// Connects to all of `addresses`, and keeps the connection to the first of them that takes one.
 ///

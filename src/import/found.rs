@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use crate::config::{PatternKey, ProxyUrl};
 use crate::krb5_conf::profile::{Place, Relation};
-use crate::route::RealmPattern;
+use crate::relay::routes::RealmPattern;
 
 /// What a file says that `loopkdc run` can do, and what it can't.
 #[derive(Debug, Default)]

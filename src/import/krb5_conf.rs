@@ -7,8 +7,8 @@ use url::{Host, Url};
 use super::found::{Found, FoundRealm, quoted, url};
 use crate::config::ProxyUrl;
 use crate::krb5_conf::profile::{self, Files, Relation};
-use crate::route::RealmPattern;
-use crate::text::shell;
+use crate::relay::routes::RealmPattern;
+use crate::relay::text::shell;
 use crate::wire::Realm;
 
 /// `ENV:` may name a variable that holds `ENV:` again.

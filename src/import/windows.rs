@@ -7,7 +7,7 @@
 use super::found::{Found, FoundRealm, url};
 use crate::config::ProxyUrl;
 use crate::krb5_conf::profile::Place;
-use crate::route::RealmPattern;
+use crate::relay::routes::RealmPattern;
 use crate::wire::Realm;
 
 /// The key of the list, below its hive.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::servers::Servers;
 use crate::config::{Config, RealmPattern};
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 
 /// The first line of a file that is ours to write anew and to take away.
 pub(crate) const MARK: &str =

@@ -7,8 +7,8 @@ use super::drop_in::DropIn;
 use super::places::{Current, Installed, Places, foreign};
 use super::plan::Plan;
 use super::seen::Seen;
-use crate::failure::{Exit, Failure};
-use crate::text::shell;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::shell;
 
 /// The command, for hints.
 pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::Places;
 use super::{staged, trouble, way};
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 
 /// Held, no other process changes the files. Dropped, it is gone.
 ///

@@ -10,8 +10,8 @@ use super::profile;
 use super::seen::Seen;
 use super::trouble;
 use super::way::Unseen;
-use crate::failure::{Exit, Failure};
-use crate::text::shell;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::shell;
 
 /// Where things are.
 #[derive(Debug, Clone)]

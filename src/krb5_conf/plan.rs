@@ -12,7 +12,7 @@ use super::done::{Done, NotUndone};
 use super::seen::{Opened, Seen};
 use super::staged::{self, Staged};
 use super::trouble;
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 
 /// One change.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::Listen;
-use crate::failure::{Exit, Failure};
 use crate::listen::{Endpoint, EndpointAddr};
+use crate::relay::failure::{Exit, Failure};
 
 /// The port that `kdc =` means without one.
 pub(crate) const KDC_PORT: u16 = 88;

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::drop_in::DropIn;
 use crate::config::{Config, Sources};
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 
 const REALM: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n";
 

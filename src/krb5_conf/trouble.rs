@@ -6,8 +6,8 @@ use std::path::Path;
 use super::done::NotUndone;
 use super::install::REMOVE;
 use super::way::Unseen;
-use crate::failure::{Exit, Failure};
-use crate::text::shell;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::shell;
 use crate::user::is_root;
 
 /// For those who can't write to /etc.

@@ -18,7 +18,7 @@ use super::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 #[cfg(unix)]
 use super::shown_path;
 use super::{https, shown};
-use crate::failure::Failure;
+use crate::relay::failure::Failure;
 use crate::wire::Service;
 
 /// Connections that the kernel holds until they are accepted: a burst of clients, not a second's worth.

@@ -38,9 +38,9 @@ use super::accept::{self, Accept, Stream};
 use super::isolated;
 use super::seats::Connections;
 use crate::access_log::AccessLog;
-use crate::exchange::Exchange;
 use crate::metrics::Metrics;
 use crate::record::Record;
+use crate::relay::exchange::Exchange;
 use crate::throttle::Throttle;
 
 /// The path that clients use unless told otherwise.

@@ -8,7 +8,7 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::bind::{Kind, Listener};
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 use crate::wire::Service;
 
 /// What the service manager handed over, before the runtime takes it.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::REST;
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 /// Has `serve` run among `tasks`. A panic in it ends it alone, and is counted: nothing is returned then.
 pub(super) fn spawn<T: Send + 'static>(
@@ -59,10 +59,10 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::OnFailure;
-    use crate::counters::Counter;
-    use crate::exchange::Routing;
-    use crate::route::Routes;
+    use crate::relay::answer::OnFailure;
+    use crate::relay::counters::Counter;
+    use crate::relay::exchange::Routing;
+    use crate::relay::routes::Routes;
 
     fn exchange() -> Arc<Exchange> {
         let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);

@@ -98,9 +98,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::answer::OnFailure;
-    use crate::exchange::{Exchange, Routing};
-    use crate::route::Routes;
+    use crate::relay::answer::OnFailure;
+    use crate::relay::exchange::{Exchange, Routing};
+    use crate::relay::routes::Routes;
 
     #[tokio::test]
     async fn who_does_not_ask_in_time_is_not_waited_for() {

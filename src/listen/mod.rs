@@ -30,8 +30,8 @@ pub use bind::{Kind, Listener, bind, bind_http, bind_metrics};
 pub use endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 pub use inherit::Inherited;
 
-use crate::exchange::Exchange;
-use crate::logging::listed;
+use crate::relay::exchange::Exchange;
+use crate::relay::text::listed;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]

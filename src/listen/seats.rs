@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 /// The connections open at once. When no place is left, the one that has been silent for longest makes room: silent
 /// clients must not keep others out.

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{self, Accept};
 use super::isolated;
 use super::seats::{Connections, Seat};
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 /// Connections at once: few look, and the kernel's buffer takes a document whole.
 const CONNECTIONS: usize = 8;
@@ -108,10 +108,10 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::answer::OnFailure;
-    use crate::exchange::Routing;
     use crate::listen::bind_status;
-    use crate::route::Routes;
+    use crate::relay::answer::OnFailure;
+    use crate::relay::exchange::Routing;
+    use crate::relay::routes::Routes;
 
     fn exchange() -> Arc<Exchange> {
         let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);

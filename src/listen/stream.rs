@@ -12,7 +12,7 @@ use super::activity::Busy;
 use super::seats::{Connections, Seat};
 use super::words::{self, OnStream};
 use super::{Shared, isolated};
-use crate::exchange::Arrival;
+use crate::relay::exchange::Arrival;
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
 /// Octets of long requests over all streams, until they are answered.

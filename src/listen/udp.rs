@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 
 use super::{Shared, Shortage, is_peers_doing, isolated, words};
-use crate::exchange::Arrival;
+use crate::relay::exchange::Arrival;
 use crate::wire::{KerberosMessage, Service};
 
 /// No datagram is larger.

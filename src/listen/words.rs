@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::answer::{Answer, Cause, OnFailure, Verdict};
-use crate::upstream::Credential;
+use crate::relay::answer::{Answer, Cause, OnFailure, Verdict};
+use crate::relay::upstream::Credential;
 use crate::wire::{Framed, KerberosMessage, Service, kpasswd, krb_error};
 
 /// What is written to a stream.

@@ -8,8 +8,8 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::OptionalWriter;
 
-use super::lines::Lines;
-use crate::counters::Counter;
+use crate::relay::counters::LOG_LINES_LEFT_OUT;
+use crate::relay::lines::Lines;
 
 /// Lines of info and above that are written at once, and the time in which one more may be: in no minute more than 120.
 const LINES: u32 = 60;
@@ -24,9 +24,6 @@ const OWN: &[&str] = &[
     "loopkdc::daemon::tunnel",
     "loopkdc::listen::bind",
 ];
-
-/// Lines that were left out, by now.
-pub(crate) static LEFT_OUT: Counter = Counter::new();
 
 /// Standard error, for as many lines of info and above as there may be; whoever asks for more than info wants them all.
 ///
@@ -60,7 +57,7 @@ impl<'a> MakeWriter<'a> for Bounded {
             budget.spend(Instant::now())
         };
         let Some(left_out) = spent else {
-            LEFT_OUT.add();
+            LOG_LINES_LEFT_OUT.add();
             return OptionalWriter::none();
         };
         if left_out > 0 {

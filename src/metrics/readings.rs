@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::exchange::Exchange;
+use crate::relay::exchange::Exchange;
 
 type Count = Box<dyn Fn() -> usize + Send + Sync>;
 

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::answer::OnFailure;
-use crate::exchange::Routing;
 use crate::record::tests::record;
-use crate::route::Routes;
+use crate::relay::answer::OnFailure;
+use crate::relay::exchange::Routing;
+use crate::relay::routes::Routes;
 use crate::wire::{Kind, Realm};
 
 fn exchange() -> Arc<Exchange> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Report, SCHEMA, Text, of_reader};
-use crate::failure::{Exit, Failure};
+use crate::relay::failure::{Exit, Failure};
 
 /// How long an answer may take, from the first connect to the last octet.
 const PATIENCE: Duration = Duration::from_secs(4);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::render::{Look, render, told};
 use super::{Heard, Silence, ask};
 use crate::cli::StatusArgs;
-use crate::failure::{Exit, Failure};
-use crate::text::json;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::json;
 
 /// How often a watched status is drawn.
 const TURN: Duration = Duration::from_secs(1);

@@ -1,9 +1,9 @@
 //! What is wrong, as far as a report shows it, and what to do about it. Pure.
 
 use super::{About, Exchange, Problem, Realm, Report, State, Text, Upstream, Way};
-use crate::advice::{self, Advice};
-use crate::exchange::Outcome;
-use crate::text::{shell, toml};
+use crate::relay::advice::{self, Advice};
+use crate::relay::exchange::Outcome;
+use crate::relay::text::{shell, toml};
 
 /// As many realms of which nothing is configured are told.
 const MOST_UNKNOWN: usize = 3;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::text::{line, urls};
+use crate::relay::text::{line, urls};
 
 /// Text without anything that a terminal obeys or people don't see: whoever wrote it, no order and no second line is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

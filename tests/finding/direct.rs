@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use loopkdc::upstream::kdc::MOMENT;
+use loopkdc::relay::upstream::kdc::MOMENT;
 
 use crate::scene::{HalfUp, LONG, LOST, Scene, at, change_network, slow};
 use crate::support::nameserver::Record;

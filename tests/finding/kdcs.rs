@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loopkdc::upstream::kdc::MOMENT;
+use loopkdc::relay::upstream::kdc::MOMENT;
 
 use crate::scene::{LOOPBACK, Scene, at, change_network, slow};
 use crate::support::nameserver::Record;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use loopkdc::upstream::kdc::MOMENT;
+use loopkdc::relay::upstream::kdc::MOMENT;
 use tempfile::TempDir;
 
 use crate::support::authority::Authority;

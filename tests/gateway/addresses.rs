@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, Terms, Transport};
 use socket2::{Domain, Socket, Type};
 use tempfile::NamedTempFile;
 
@@ -156,7 +156,7 @@ fn what_is_too_big_goes_to_the_same_address() {
                 .await;
             for kind in [Kind::Preauth, Kind::Change] {
                 let fault = ask(&kdc(first.address, Transport::UdpFirst), kind).await;
-                assert_eq!(fault.unwrap_err(), loopkdc::upstream::Fault::Dropped);
+                assert_eq!(fault.unwrap_err(), loopkdc::relay::upstream::Fault::Dropped);
             }
             assert_eq!(
                 (first.seen().asked(), second.seen().asked()),

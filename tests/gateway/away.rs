@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use loopkdc::upstream::kdc::{Kdc, MOMENT, Reach, Terms, Transport};
-use loopkdc::upstream::{Connection, Fault, Unsent};
+use loopkdc::relay::upstream::kdc::{Kdc, MOMENT, Reach, Terms, Transport};
+use loopkdc::relay::upstream::{Connection, Fault, Unsent};
 use tokio::time::timeout;
 
 use crate::addresses::{deaf, granting, renamed, terms};

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use loopkdc::upstream::kdc::{Kdc, Terms, Transport};
-use loopkdc::upstream::{Connection, Fault, Sent, Unsent};
+use loopkdc::relay::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::relay::upstream::{Connection, Fault, Sent, Unsent};
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};

@@ -1,7 +1,7 @@
 //! A KDC over UDP.
 
-use loopkdc::upstream::Fault;
-use loopkdc::upstream::kdc::{Kdc, Transport};
+use loopkdc::relay::upstream::Fault;
+use loopkdc::relay::upstream::kdc::{Kdc, Transport};
 use tokio::net::UdpSocket;
 
 use crate::messages::{Kind, as_rep, krb_error, tgs_rep};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use loopkdc::upstream::dns::{Discovery, Found, LookUpError, PORTS, Refusal, Target};
-use loopkdc::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
+use loopkdc::relay::upstream::dns::{Discovery, Found, LookUpError, PORTS, Refusal, Target};
+use loopkdc::relay::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
 use loopkdc::wire::Realm;
 
 use crate::support::netns::{NAME_SERVER, bind_over, isolated};

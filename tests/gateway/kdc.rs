@@ -1,7 +1,7 @@
 //! A KDC over TCP, each fault once.
 
-use loopkdc::upstream::kdc::Transport;
-use loopkdc::upstream::{Connection, Fault, Sent, Unsent};
+use loopkdc::relay::upstream::kdc::Transport;
+use loopkdc::relay::upstream::{Connection, Fault, Sent, Unsent};
 
 use crate::messages::{Kind, REALM, as_rep, as_rep_of, framed};
 use crate::scripted::{Act, Script};

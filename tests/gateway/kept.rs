@@ -1,7 +1,7 @@
 //! The connections kept to a KDC: reused while they live, and none that died costs a request that may not be repeated.
 
-use loopkdc::upstream::kdc::{Kdc, Transport};
-use loopkdc::upstream::{Connection, Fault};
+use loopkdc::relay::upstream::kdc::{Kdc, Transport};
+use loopkdc::relay::upstream::{Connection, Fault};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 

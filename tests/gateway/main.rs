@@ -43,8 +43,8 @@ mod names;
 mod proxies;
 mod real_kdc;
 
-use loopkdc::upstream::kdc::{Kdc, Transport};
-use loopkdc::upstream::{Connection, Fault, Sent};
+use loopkdc::relay::upstream::kdc::{Kdc, Transport};
+use loopkdc::relay::upstream::{Connection, Fault, Sent};
 use loopkdc::wire::{KerberosMessage, Reply};
 
 use messages::{Kind, REALM, Request};

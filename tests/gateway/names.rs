@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use loopkdc::upstream::kdc::{Kdc, Permitted, Terms, Transport};
-use loopkdc::upstream::{Connection, Fault, Unsent};
+use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Terms, Transport};
+use loopkdc::relay::upstream::{Connection, Fault, Unsent};
 
 use crate::addresses::{granting, renamed, terms};
 use crate::messages::Kind;

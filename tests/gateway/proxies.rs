@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use loopkdc::upstream::dns::{Allowed, Found, LookUpError, ProxyDiscovery, Refusal};
-use loopkdc::upstream::kdc::Permitted;
-use loopkdc::upstream::kkdcp::ProxyUrl;
+use loopkdc::relay::upstream::dns::{Allowed, Found, LookUpError, ProxyDiscovery, Refusal};
+use loopkdc::relay::upstream::kdc::Permitted;
+use loopkdc::relay::upstream::kkdcp::ProxyUrl;
 use loopkdc::wire::Realm;
 
 use crate::within;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Transport};
-use loopkdc::upstream::{Connection, Sent};
+use loopkdc::relay::upstream::kdc::{Kdc, Transport};
+use loopkdc::relay::upstream::{Connection, Sent};
 use loopkdc::wire::{KerberosMessage, Resend, Service};
 use tempfile::tempdir;
 use tokio::net::UdpSocket;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loopkdc::access_log::AccessLog;
-use loopkdc::answer::OnFailure;
-use loopkdc::counters::Counters;
-use loopkdc::exchange::{Exchange, Routing};
 use loopkdc::listen::https::{
     self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
 };
 use loopkdc::metrics::Metrics;
-use loopkdc::route::{RealmPattern, Route, Routes, UpstreamId};
+use loopkdc::relay::answer::OnFailure;
+use loopkdc::relay::counters::Counters;
+use loopkdc::relay::exchange::{Exchange, Routing};
+use loopkdc::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
+use loopkdc::relay::upstream::Upstream;
+use loopkdc::relay::upstream::kdc::{Kdc as Way, Permitted, Reach, Terms as Kdcs, Transport};
 use loopkdc::throttle::{Quotas, Throttle};
-use loopkdc::upstream::Upstream;
-use loopkdc::upstream::kdc::{Kdc as Way, Permitted, Reach, Terms as Kdcs, Transport};
 use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use loopkdc::config::{Config, Sources};
-use loopkdc::counters::Counters;
 use loopkdc::daemon::{self, Relay};
 use loopkdc::listen::Inherited;
+use loopkdc::relay::counters::Counters;
 use loopkdc::wire::Service;
 use tempfile::TempDir;
 

@@ -11,7 +11,7 @@ use crate::config::file::List;
 use crate::config::kdcs::{self, Kdcs};
 use crate::config::listen::seconds;
 use crate::config::realms::RealmPattern;
-use crate::upstream::kdc::Transport;
+use crate::relay::upstream::kdc::Transport;
 use crate::wire::{ByService, Realm, RealmKey};
 
 /// One realm, with what it takes from `[defaults]`.

@@ -4,7 +4,7 @@ use toml::Spanned;
 use url::Url;
 
 use crate::config::error::Broken;
-use crate::upstream::out::{ForwardProxy, Via};
+use crate::relay::upstream::out::{ForwardProxy, Via};
 
 const EXAMPLE: &str = "write it like \"http://proxy.example.com:3128\" or \"socks5h://127.0.0.1:1080\", or \"environment\"";
 

@@ -7,7 +7,7 @@ use super::Keys;
 use super::files::Files;
 use crate::config::error::Broken;
 use crate::config::file::List;
-use crate::upstream::out::{Header, Shown, parse_headers, parse_token};
+use crate::relay::upstream::out::{Header, Shown, parse_headers, parse_token};
 
 pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
     let headers = keys.get(|table| &table.headers);

@@ -16,8 +16,8 @@ use super::Keys;
 use super::files::Files;
 use crate::config::ca::from_der;
 use crate::config::error::Broken;
-use crate::text::shell;
-use crate::upstream::out::Identity;
+use crate::relay::text::shell;
+use crate::relay::upstream::out::Identity;
 
 /// PKCS#8's own armour (RFC 7468 11).
 const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";

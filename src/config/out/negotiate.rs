@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::Keys;
 use super::files::Files;
 use crate::config::error::Broken;
-use crate::upstream::negotiate::{Negotiate, Principal};
+use crate::relay::upstream::negotiate::{Negotiate, Principal};
 
 /// Kinds of credential caches that krb5.conf(5) knows by these names, but for those of one process.
 const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{REALM, build, certified, error, refused, show};
 use crate::config::{Config, RealmEntry, Sources};
-use crate::upstream::out::{MinTls, Via};
+use crate::relay::upstream::out::{MinTls, Via};
 
 const ANY: &str = "[realms.\"*\"]\nproxies = [\"https://p\"]\n";
 

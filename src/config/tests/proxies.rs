@@ -4,8 +4,8 @@ use std::fs;
 
 use super::{REALM, build, build_with, certificate, error, error_with, given, refused};
 use crate::config::{Config, Proxies, Sources};
-use crate::upstream::dns::{Allowed, ProxyDiscovery};
-use crate::upstream::kdc::Permitted;
+use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
+use crate::relay::upstream::kdc::Permitted;
 
 refused! {
     a_proxy_without_a_scheme: "[defaults]\nproxies = [\"https://p\", \"kdcproxy.example.com\"]\n" => r#"

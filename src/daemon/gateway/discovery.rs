@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 use super::kdcs::Directory;
 use crate::config::gateway::KdcRealm;
 use crate::config::{Discover, Kdcs};
-use crate::daemon::discovery::{Known, Teller};
-use crate::upstream::dns::{self, Found, Target};
+use crate::relay::discovery::{Known, Teller};
+use crate::relay::upstream::dns::{self, Found, Target};
 use crate::wire::Realm;
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use crate::answer::OnFailure;
 use crate::config::gateway::{GatewayConfig, KdcRealm};
 use crate::config::{Discover, KdcAddr, Kdcs};
-use crate::daemon::discovery::{self, Said};
-use crate::daemon::upstreams::{Gathering, InUse};
-use crate::exchange::Routing;
-use crate::route::{RealmPattern, Route, Routes, UpstreamId};
-use crate::upstream::Upstream;
-use crate::upstream::dns::{Found, Target};
-use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use crate::relay::answer::OnFailure;
+use crate::relay::discovery::{self, Said};
+use crate::relay::exchange::Routing;
+use crate::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
+use crate::relay::upstream::Upstream;
+use crate::relay::upstream::dns::{Found, Target};
+use crate::relay::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use crate::relay::upstreams::{Gathering, InUse};
 use crate::wire::{ByService, RealmKey};
 
 /// What is configured, what DNS said of it last, and every KDC that is in use, so that one that several realms have in

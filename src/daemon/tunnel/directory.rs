@@ -8,13 +8,13 @@ use super::memory::{self, Memory};
 use super::search::{self, Answer, Search, Wanted};
 use super::ways::{InDns, Key, Ways};
 use crate::config::{Config, OnFailure, ProxyUrl, RealmEntry};
-use crate::daemon::discovery::{self, Known, Said};
-use crate::daemon::upstreams::InUse;
-use crate::exchange::Routing;
-use crate::failure::Failure;
-use crate::route::Routes;
-use crate::upstream::dns::{Found, Refused, Target};
-use crate::upstream::tls::SystemRoots;
+use crate::relay::discovery::{self, Known, Said};
+use crate::relay::exchange::Routing;
+use crate::relay::failure::Failure;
+use crate::relay::routes::Routes;
+use crate::relay::upstream::dns::{Found, Refused, Target};
+use crate::relay::upstream::tls::SystemRoots;
+use crate::relay::upstreams::InUse;
 use crate::wire::{Realm, RealmKey};
 
 /// Every upstream in use stands here, so that new routes keep the connections to those that stay.

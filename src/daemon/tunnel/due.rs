@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::upstream::dns::RETRY;
+use crate::relay::upstream::dns::RETRY;
 
 /// How long it is believed that a zone names no KDC: a captive portal's name server says so as well.
 const NO_KDC: Duration = Duration::from_secs(300);

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 
 use super::directory::Directory;
 use super::search::{Search, now};
-use crate::daemon::discovery::Known;
-use crate::exchange::{self, Exchange};
-use crate::upstream::kdc::MOMENT;
+use crate::relay::discovery::Known;
+use crate::relay::exchange::{self, Exchange};
+use crate::relay::upstream::kdc::MOMENT;
 use crate::wire::{Realm, RealmKey};
 
 /// How long a request waits for proxies of which none is known: as long as for the name, connect and TLS of one.

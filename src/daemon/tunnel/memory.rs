@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::config::read::{self, Unreadable};
 use crate::config::state_places;
-use crate::upstream::dns::{Allowed, Found, RETRY};
-use crate::upstream::kkdcp::ProxyUrl;
+use crate::relay::upstream::dns::{Allowed, Found, RETRY};
+use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::{Realm, RealmKey};
 
 const FILE: &str = "proxies.toml";

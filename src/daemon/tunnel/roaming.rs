@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::daemon::tasks::Tasks;
-use crate::exchange::Exchange;
-use crate::network::Changes;
+use crate::relay::exchange::Exchange;
+use crate::relay::network::Changes;
 
 /// Has `exchange` hear of each change of the network, in a task of `tasks`; `hears` says whether it does.
 pub(super) fn follow(exchange: &Arc<Exchange>, hears: &Arc<AtomicBool>, tasks: &Tasks) {

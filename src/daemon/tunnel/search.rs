@@ -10,9 +10,9 @@ use tokio::time::timeout_at;
 
 use super::directory::Directory;
 use super::due::{Due, Network, Scope};
-use crate::daemon::discovery::{Known, Teller};
-use crate::upstream::dns::{Discovery, Found, LookUpError, ProxyDiscovery, Target};
-use crate::upstream::kkdcp::ProxyUrl;
+use crate::relay::discovery::{Known, Teller};
+use crate::relay::upstream::dns::{Discovery, Found, LookUpError, ProxyDiscovery, Target};
+use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Realm;
 
 /// What is looked up.

@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use super::directory::Directory;
 use crate::config::{Config, Listen};
-use crate::daemon::discovery::Known;
-use crate::failure::Failure;
 use crate::listen::{Listener, Places};
-use crate::network::Clocks;
+use crate::relay::discovery::Known;
+use crate::relay::failure::Failure;
+use crate::relay::network::Clocks;
 use crate::status as report;
 use crate::status::{Report, SCHEMA, Text};
 use crate::wire::Service;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::config::{CaFile, Direct, Discover, Kdcs, Order, Proxies, ProxyUrl, RealmEntry};
-use crate::daemon::upstreams::Gathering;
-use crate::failure::{Exit, Failure};
-use crate::route::{RealmPattern, Route, UpstreamId};
-use crate::upstream::Upstream;
-use crate::upstream::dns::Found;
-use crate::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
-use crate::upstream::kkdcp::KdcProxy;
-use crate::upstream::out::Out;
-use crate::upstream::tls::SystemRoots;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::routes::{RealmPattern, Route, UpstreamId};
+use crate::relay::upstream::Upstream;
+use crate::relay::upstream::dns::Found;
+use crate::relay::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use crate::relay::upstream::kkdcp::KdcProxy;
+use crate::relay::upstream::out::Out;
+use crate::relay::upstream::tls::SystemRoots;
+use crate::relay::upstreams::Gathering;
 use crate::wire::{ByService, Service};
 
 /// Requests under way to one KDC at once.

@@ -6,7 +6,7 @@ use super::files::warn;
 use super::scene::Scene;
 use crate::doctor::line::Line;
 use crate::krb5_conf::INSTALL;
-use crate::text::{line, toml};
+use crate::relay::text::{line, toml};
 use crate::wire::Realm;
 
 /// What `[capaths]` says of ways from and to `realms`: who is named there is asked.

@@ -8,7 +8,7 @@ use crate::doctor::line::{Layer, Line};
 use crate::krb5_conf::profile::Relation;
 use crate::krb5_conf::{DROP_IN, INSTALL};
 use crate::listen::Endpoint;
-use crate::text::shell;
+use crate::relay::text::shell;
 use crate::wire::Realm;
 
 const KDC: u16 = 88;

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use super::etc::Etc;
 use super::{REALM, made_of};
-use crate::failure::Failure;
 use crate::krb5_conf::install::{install, install_inline, remove};
 use crate::krb5_conf::lock::Lock;
 use crate::krb5_conf::places::Places;
+use crate::relay::failure::Failure;
 
 const TEXT: &[u8] = b"[libdefaults]\n";
 

@@ -1,9 +1,9 @@
 //! The stanzas of a configuration.
 
 use super::{REALM, made_of};
-use crate::failure::Exit;
 use crate::krb5_conf::disk::Disk;
 use crate::krb5_conf::profile::read;
+use crate::relay::failure::Exit;
 
 const SHIPPED: &str = include_str!("../../../krb5.conf.d/loopkdc.conf");
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{REALM, made_of};
-use crate::failure::Failure;
 use crate::krb5_conf::install::{install, install_inline, remove};
 use crate::krb5_conf::places::Places;
+use crate::relay::failure::Failure;
 
 /// An /etc of one's own.
 pub(super) struct Etc(pub(super) TempDir);

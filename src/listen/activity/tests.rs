@@ -6,11 +6,11 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::answer::OnFailure;
-use crate::exchange::{Exchange, Routing};
 use crate::listen::{Kind, Limits, Listener, Served, serve};
-use crate::lookaside::REPLY_KEPT;
-use crate::route::Routes;
+use crate::relay::answer::OnFailure;
+use crate::relay::exchange::{Exchange, Routing};
+use crate::relay::retransmits::REPLY_KEPT;
+use crate::relay::routes::Routes;
 use crate::wire::Service;
 use crate::wire::handmade::kdc_req;
 

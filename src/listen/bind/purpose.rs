@@ -2,8 +2,8 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::failure::{Exit, Failure};
 use crate::listen::endpoint::Endpoint;
+use crate::relay::failure::{Exit, Failure};
 use crate::wire::Service;
 
 /// What a socket is for.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 
 use super::Site;
-use crate::answer::{Answer, Answered, Source};
 use crate::metrics::InFlight;
 use crate::record::{RealmName, Record};
+use crate::relay::answer::{Answer, Answered, Source};
 use crate::wire::{KerberosMessage, Realm};
 
 /// What is known of a request so far. When it is dropped its observers hear of it; of one that is dropped before it

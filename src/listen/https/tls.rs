@@ -16,10 +16,10 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
-use crate::text::shell;
+use crate::relay::text::shell;
 
 pub use self::replace::watch;
-pub use crate::certificate::Validity;
+pub use crate::relay::upstream::certificate::Validity;
 
 /// What HTTP/2 over TLS is called by ALPN (RFC 9113 3.1).
 pub(super) const HTTP2: &[u8] = b"h2";

@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
-use crate::answer::{Cause, Verdict};
+use crate::relay::answer::{Cause, Verdict};
 use crate::throttle::Wait;
 
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.

@@ -2,10 +2,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::answer::OnFailure;
-use crate::exchange::{Exchange, Routing};
 use crate::listen::{Activity, Limits};
-use crate::route::Routes;
+use crate::relay::answer::OnFailure;
+use crate::relay::exchange::{Exchange, Routing};
+use crate::relay::routes::Routes;
 
 /// What a listener shares that has no realms, and one place for a connection.
 fn shared(stop: &CancellationToken) -> Shared {

@@ -90,7 +90,7 @@ impl Page<'_> {
         let upstream = upstream
             .split_once("://")
             .map_or(upstream, |(_, host)| host);
-        let realm = crate::logging::Quoted(exchange.realm.as_str()).to_string();
+        let realm = crate::relay::text::Quoted(exchange.realm.as_str()).to_string();
         let (tone, outcome) = match (exchange.replied, exchange.krb_error) {
             (true, Some(code)) => (Tone::Plain, format!("KRB-ERROR {code}")),
             (true, None) => (Tone::Plain, "replied".to_owned()),

@@ -7,7 +7,7 @@ use std::path::Path;
 use loopkdc::check;
 use loopkdc::config::gateway::GatewayConfig;
 use loopkdc::config::{Config, Sources};
-use loopkdc::failure::Failure;
+use loopkdc::relay::failure::Failure;
 
 /// Relative files are looked for beside it, where there are none.
 const FILE: &str = "/nonexistent/f.toml";

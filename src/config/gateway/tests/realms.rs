@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{GATEWAY, build, realm, refused};
 use crate::config::gateway::KdcRealm;
 use crate::config::{KdcAddr, Kdcs};
-use crate::upstream::kdc::Transport;
+use crate::relay::upstream::kdc::Transport;
 use crate::wire::ByService;
 
 fn error(text: &str) -> String {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::upstream::kdc::Permitted;
+use crate::relay::upstream::kdc::Permitted;
 
 fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()

@@ -1,8 +1,8 @@
 //! The last exchanges, and what was counted of all.
 
 use super::moment::millis;
-use crate::advice;
-use crate::exchange::{Ended, Exchange, Outcome};
+use crate::relay::advice;
+use crate::relay::exchange::{Ended, Exchange, Outcome};
 use crate::status as report;
 use crate::status::Text;
 
@@ -30,7 +30,7 @@ pub(super) fn of_exchange(ended: &Ended) -> report::Exchange {
 }
 
 pub(super) fn counters(exchange: &Exchange) -> Vec<report::Counter> {
-    let counter = |counted: crate::counters::Counted| report::Counter {
+    let counter = |counted: crate::relay::counters::Counted| report::Counter {
         name: counted.name.into(),
         help: counted.help.into(),
         value: counted.value,

@@ -3,8 +3,8 @@
 use super::moment::Now;
 use super::upstreams::of_fault;
 use crate::daemon::tunnel::directory::LookedUp;
-use crate::exchange::View;
-use crate::route::{RealmPattern, RouteView, State, Way};
+use crate::relay::exchange::View;
+use crate::relay::routes::{RealmPattern, RouteView, State, Way};
 use crate::status as report;
 use crate::status::Text;
 

@@ -1,8 +1,8 @@
 //! Where it is read.
 
 use crate::config::{Listen, StatusSocket};
-use crate::failure::Failure;
 use crate::listen;
+use crate::relay::failure::Failure;
 use crate::status as report;
 
 /// Binds the socket that the status is read from; none if there is to be none, or the usual place will not do.

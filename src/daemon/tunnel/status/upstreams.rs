@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::moment::Now;
-use crate::advice::{self, Advice, Kind};
-use crate::exchange::View;
-use crate::route::{Latency, Met, UpstreamView};
+use crate::relay::advice::{self, Advice, Kind};
+use crate::relay::exchange::View;
+use crate::relay::routes::{Latency, Met, UpstreamView};
+use crate::relay::upstream::Upstream;
 use crate::status as report;
 use crate::status::Text;
-use crate::upstream::Upstream;
 
 pub(super) fn of_fault(met: &Met, upstream: &Upstream, now: Now) -> report::Fault {
     let (kind, name) = (kind(upstream), upstream.name());

@@ -1,0 +1,15 @@
+//! The tunnel itself, between the ways in and the ways out: a request that was understood is answered here.
+
+pub mod advice;
+pub mod answer;
+pub mod counters;
+pub(crate) mod discovery;
+pub mod exchange;
+pub mod failure;
+pub(crate) mod lines;
+pub mod network;
+pub mod retransmits;
+pub mod routes;
+pub(crate) mod text;
+pub mod upstream;
+pub(crate) mod upstreams;

@@ -1,0 +1,130 @@
+//! The one who leads a request through its upstreams, for all who ask the same.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::attempts::{Attempts, Request};
+use super::recent::{Ended, Outcome};
+use super::{Arrival, Exchange, Routing, lock, now};
+use crate::relay::answer::{Answer, Answered, Cause, Source};
+use crate::relay::retransmits::Lead;
+use crate::relay::routes::Wanted;
+use crate::relay::text::Quoted;
+use crate::wire::KerberosMessage;
+
+/// The task that leads one exchange.
+pub(super) struct Leader {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) message: KerberosMessage,
+    pub(super) arrival: Arrival,
+    pub(super) lead: Lead,
+    pub(super) answered: watch::Sender<Option<Answered>>,
+}
+
+impl Leader {
+    pub(super) async fn run(self) {
+        let networks = self.exchange.networks.subscribe();
+        let routing = self.exchange.routing_for(&self.message, self.arrival).await;
+        let counters = &self.exchange.counters;
+        let wanted = Wanted {
+            service: self.message.service(),
+            primary: self.arrival.primary,
+        };
+        let realm = self.message.realm();
+        let candidates = routing.routes().candidates(realm, wanted, now());
+        let candidates = match candidates {
+            Ok(candidates) => candidates,
+            Err(none) => {
+                counters.no_upstream.add();
+                return self.turn_away(&routing, Cause::from(none));
+            }
+        };
+        let deadline = self.arrival.at + candidates.terms.deadline;
+        let permit =
+            tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            counters.overloaded.add();
+            return self.turn_away(&routing, Cause::Overloaded);
+        };
+        let request = Request {
+            message: &self.message,
+            deadline,
+        };
+        let attempts = Attempts::new(&routing, counters, networks, candidates, request);
+        let end = attempts
+            .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
+            .await;
+        let source = routing.source(end.upstream);
+        let outcome = match (&end.answer, end.fault) {
+            (_, Some(fault)) => Outcome::Failed(fault),
+            (Some(Answer::Reply(reply)), None) => Outcome::Replied(reply.error_code()),
+            (_, None) => Outcome::Unanswered,
+        };
+        self.tell(&source, outcome);
+        if let Some(answer) = end.answer {
+            self.settle(answer, source);
+        }
+    }
+
+    /// Ends an exchange of which nothing was sent.
+    fn turn_away(&self, routing: &Routing, cause: Cause) {
+        let outcome = match cause {
+            Cause::NoUpstream => Outcome::NoUpstream,
+            Cause::NotOffered => Outcome::NotOffered,
+            Cause::Unreachable => Outcome::Unknown,
+            _ => Outcome::Overloaded,
+        };
+        self.tell(&Source::Nobody, outcome);
+        let verdict = routing.verdict(&self.message, cause, false);
+        self.settle(verdict, Source::Nobody);
+    }
+
+    fn settle(&self, answer: Answer, source: Source) {
+        let forgotten = lock(&self.exchange.lookaside).settle(&self.lead, &answer, now());
+        self.exchange.counters.forgotten.add_all(forgotten);
+        self.answered
+            .send_replace(Some(Answered { answer, source }));
+    }
+
+    /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
+    fn tell(&self, source: &Source, outcome: Outcome) {
+        let upstream = match source {
+            Source::Upstream(name) => Some(name),
+            Source::Lookaside | Source::Nobody => None,
+        };
+        let took = self.arrival.at.elapsed();
+        tracing::debug!(
+            kind = %self.message.kind(),
+            realm = %Quoted(self.message.realm().as_str()),
+            transport = self.arrival.transport,
+            upstream = upstream.map(|name| &**name),
+            outcome = outcome.to_string(),
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "exchange"
+        );
+        self.exchange.recent.push(Ended {
+            at: SystemTime::now(),
+            kind: self.message.kind(),
+            realm: self.message.realm().clone(),
+            transport: self.arrival.transport,
+            upstream: upstream.cloned(),
+            outcome,
+            took,
+        });
+    }
+}
+
+impl Drop for Leader {
+    /// A leader that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
+    /// that the client sends next.
+    fn drop(&mut self) {
+        if self.answered.borrow().is_none() {
+            self.exchange.counters.panicked.add();
+            let routing = self.exchange.routing();
+            let verdict = routing.verdict(&self.message, Cause::Unanswered, true);
+            self.settle(verdict, Source::Nobody);
+        }
+    }
+}

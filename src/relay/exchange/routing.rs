@@ -1,0 +1,102 @@
+//! Where requests go at the moment.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Finder, lock, now};
+use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
+use crate::relay::routes::{Change, Routes, UpstreamId};
+use crate::relay::upstream::Upstream;
+use crate::wire::KerberosMessage;
+
+/// The realms' routes and the upstreams that they lead to; replaced as a whole when the configuration is read anew.
+#[derive(Debug)]
+pub struct Routing {
+    routes: Mutex<Routes>,
+    pub(super) upstreams: Vec<Arc<Upstream>>,
+    pub(super) on_failure: OnFailure,
+    pub(super) finder: Option<Arc<dyn Finder>>,
+}
+
+impl Routing {
+    /// `routes` speaks of `upstreams` by their place; `on_failure` is for realms that have no route.
+    #[must_use]
+    pub fn new(routes: Routes, upstreams: Vec<Arc<Upstream>>, on_failure: OnFailure) -> Self {
+        Self {
+            routes: Mutex::new(routes),
+            upstreams,
+            on_failure,
+            finder: None,
+        }
+    }
+
+    /// The same, with somebody who looks up what is to be looked up.
+    #[must_use]
+    pub fn found_by(self, finder: Arc<dyn Finder>) -> Self {
+        let finder = Some(finder);
+        Self { finder, ..self }
+    }
+
+    pub(super) fn routes(&self) -> MutexGuard<'_, Routes> {
+        lock(&self.routes)
+    }
+
+    pub(super) fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(id.0)
+    }
+
+    /// Forgets what was seen of upstreams, and the connections to them.
+    pub(super) fn forget(&self) {
+        self.routes().forget(now());
+        self.upstreams.iter().for_each(|upstream| upstream.forget());
+        if let Some(finder) = &self.finder {
+            finder.expire();
+        }
+    }
+
+    /// Takes over what `before` knows of the upstreams that both have.
+    pub(super) fn inherit(&self, before: &Self) {
+        let place = |id: UpstreamId| {
+            let same = before.upstream(id)?;
+            let mut here = self.upstreams.iter();
+            here.position(|here| Arc::ptr_eq(here, same))
+                .map(UpstreamId)
+        };
+        self.routes().inherit(&mut before.routes(), place);
+    }
+
+    pub(super) fn source(&self, id: Option<UpstreamId>) -> Source {
+        let upstream = id.and_then(|id| self.upstream(id));
+        upstream.map_or(Source::Nobody, |upstream| {
+            Source::Upstream(upstream.name().into())
+        })
+    }
+
+    /// Tells a change of health in the log, once.
+    pub(super) fn tell(&self, id: UpstreamId, change: Option<Change>) {
+        let Some(upstream) = self.upstream(id).map(|upstream| upstream.name()) else {
+            return;
+        };
+        match change {
+            Some(Change::Ill(fault)) => tracing::info!(upstream, %fault, "upstream ill"),
+            Some(Change::Well) => tracing::info!(upstream, "upstream well again"),
+            None => {}
+        }
+    }
+
+    /// A verdict on a message that no attempt was made for, told as its realm wants it.
+    pub(super) fn verdict(
+        &self,
+        message: &KerberosMessage,
+        cause: Cause,
+        may_have_been_sent: bool,
+    ) -> Answer {
+        let routes = self.routes();
+        let terms = routes.terms(message.realm());
+        Answer::Verdict(Verdict {
+            cause,
+            may_have_been_sent,
+            on_failure: terms.map_or(self.on_failure, |terms| terms.on_failure),
+            realm: message.realm().clone(),
+        })
+    }
+}

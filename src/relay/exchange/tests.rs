@@ -1,0 +1,149 @@
+mod finding;
+mod histories;
+
+use std::time::Duration;
+
+use super::*;
+use crate::relay::answer::{Answer, OnFailure};
+use crate::relay::routes::{RealmPattern, Route, Routes};
+use crate::relay::upstream::Upstream;
+use crate::wire::handmade::{kdc_req, pa_data};
+use crate::wire::{ByService, Service};
+
+fn as_req_with_timestamp() -> KerberosMessage {
+    let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
+    KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+}
+
+fn arrival() -> Arrival {
+    Arrival::now("tcp")
+}
+
+fn exchange(routes: Routes, max_in_flight: usize) -> Arc<Exchange> {
+    let routing = Routing::new(routes, Vec::new(), OnFailure::Unreachable);
+    Exchange::new(routing, max_in_flight)
+}
+
+fn route(upstreams: Vec<UpstreamId>) -> Route {
+    Route {
+        upstreams: ByService::both(Some(upstreams)),
+        primary: Vec::new(),
+        direct: Vec::new(),
+        target_domain: None,
+        dclocator_hint: None,
+        deadline: Duration::from_secs(9),
+        on_failure: OnFailure::Unreachable,
+        silence_is_illness: true,
+        races: true,
+    }
+}
+
+async fn verdict(exchange: &Arc<Exchange>) -> Verdict {
+    let answered = exchange.answer(as_req_with_timestamp(), arrival()).await;
+    match answered.answer {
+        Answer::Verdict(verdict) => verdict,
+        Answer::Reply(reply) => panic!("{reply:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_panics_leaves_a_verdict_that_keeps_the_request_from_being_sent_again() {
+    let exchange = exchange(Routes::default(), 1);
+    let (message, (answered, receiver)) = (as_req_with_timestamp(), watch::channel(None));
+    let asked = lock(&exchange.lookaside).ask(&message, None, Instant::now(), || receiver);
+    let Asked::Lead(lead) = asked else {
+        unreachable!()
+    };
+    drop(Leader {
+        exchange: Arc::clone(&exchange),
+        message,
+        arrival: arrival(),
+        lead,
+        answered,
+    });
+    let verdict = verdict(&exchange).await;
+    assert!(verdict.may_have_been_sent);
+    assert_eq!(verdict.cause, Cause::Unanswered);
+    assert_eq!(exchange.counters.panicked.get(), 1);
+    assert_eq!(exchange.counters.replayed.get(), 1, "led again");
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
+    let mut routes = Routes::default();
+    let route = Route {
+        deadline: Duration::from_millis(20),
+        on_failure: OnFailure::Explain,
+        ..route(vec![UpstreamId(0)])
+    };
+    routes.add(&RealmPattern::Any, &[], route);
+    let verdict = verdict(&exchange(routes, 0)).await;
+    assert_eq!(verdict.cause, Cause::Overloaded);
+    assert_eq!(verdict.on_failure, OnFailure::Explain);
+    assert!(!verdict.may_have_been_sent);
+}
+
+#[test]
+fn a_realm_is_called_as_it_was_configured_or_not_at_all() {
+    let realm = |name: &str| Realm::parse(name.as_bytes()).unwrap();
+    let route = route(Vec::new());
+    let mut routes = Routes::default();
+    let example = RealmPattern::Exact(realm("Example.COM"));
+    routes.add(&example, &[realm("EXAMPLE")], route.clone());
+    let suffix = RealmPattern::Suffix(realm(".EXAMPLE.COM"));
+    routes.add(&suffix, &[], route);
+    let exchange = exchange(routes, 0);
+    let called = |name| Some(exchange.configured(&realm(name))?.to_string());
+    for name in ["Example.COM", "EXAMPLE.com", "example"] {
+        assert_eq!(called(name).as_deref(), Some("Example.COM"), "{name}");
+    }
+    // Of these there are as many as clients can think of.
+    assert_eq!(called("A.EXAMPLE.COM"), None);
+    assert_eq!(called("ELSEWHERE"), None);
+}
+
+#[tokio::test]
+async fn a_realm_without_an_upstream_is_answered_at_once() {
+    let exchange = exchange(Routes::default(), 0);
+    let verdict = verdict(&exchange).await;
+    assert_eq!(verdict.cause, Cause::NoUpstream);
+    assert!(!verdict.may_have_been_sent);
+    assert_eq!(exchange.counters.no_upstream.get(), 1);
+}
+
+#[test]
+fn a_turn_is_not_had_while_somebody_holds_a_lock() {
+    let exchange = exchange(Routes::default(), 0);
+    let held = lock(&exchange.lookaside);
+    let (had, turn) = std::sync::mpsc::channel();
+    let waits = Arc::clone(&exchange);
+    let thread = std::thread::spawn(move || {
+        waits.take_turns();
+        had.send(()).unwrap();
+    });
+    assert!(turn.recv_timeout(Duration::from_millis(20)).is_err());
+    drop(held);
+    turn.recv().unwrap();
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_kept_is_known_from_the_request_until_nobody_listens_for_its_answer() {
+    let exchange = exchange(Routes::default(), 1);
+    assert_eq!(exchange.keeps_until(), None);
+    verdict(&exchange).await;
+    assert_eq!(
+        exchange.keeps_until(),
+        None,
+        "of no upstream nothing is kept"
+    );
+    let led = exchange.in_flight.acquire().await.unwrap();
+    let until = exchange.keeps_until().unwrap();
+    assert!(until > now() + Duration::from_secs(30));
+    drop(led);
+    assert_eq!(exchange.keeps_until(), None);
+    lock(&exchange.lookaside).ask(&as_req_with_timestamp(), None, now(), || {
+        watch::channel(None).1
+    });
+    assert!(exchange.keeps_until().is_some());
+}

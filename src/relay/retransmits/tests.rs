@@ -1,0 +1,352 @@
+mod histories;
+
+use std::time::SystemTime;
+
+use super::*;
+use crate::relay::answer::OnFailure;
+use crate::wire::handmade::{ap_req, kdc_req, kpasswd_frame, message, pa_data};
+use crate::wire::{Realm, krb_error};
+
+/// What joiners wait on here: the number of the lead.
+type Wait = usize;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn as_req(realm: &str) -> KerberosMessage {
+    KerberosMessage::parse(Service::Kdc, kdc_req(10, &[], realm).into()).unwrap()
+}
+
+fn as_req_with_timestamp(realm: &str) -> KerberosMessage {
+    let padata = [pa_data(2, b"timestamp")];
+    KerberosMessage::parse(Service::Kdc, kdc_req(10, &padata, realm).into()).unwrap()
+}
+
+/// A change of a password with the ticket for `name`; `built` tells its copies apart.
+fn change(name: &str, built: u8) -> KerberosMessage {
+    let ap_req = ap_req("EXAMPLE.COM", &["kadmin", name]);
+    let frame = kpasswd_frame(0xff80, &ap_req, &message(21, &[&[built]]));
+    KerberosMessage::parse(Service::Kpasswd, frame.into()).unwrap()
+}
+
+fn peer(port: u16) -> Option<SocketAddr> {
+    Some(([127, 0, 0, 1], port).into())
+}
+
+/// A reply that `number` tells from others.
+fn reply(number: i32) -> Answer {
+    let error = krb_error::encode(number, None, Service::Kdc, None, SystemTime::UNIX_EPOCH);
+    Answer::Reply(Reply::parse(Service::Kdc, error.into()).unwrap())
+}
+
+/// A verdict that `name` tells from others.
+fn verdict(name: &str, may_have_been_sent: bool) -> Answer {
+    Answer::Verdict(Verdict {
+        cause: Cause::Unanswered,
+        may_have_been_sent,
+        on_failure: OnFailure::Unreachable,
+        realm: Realm::parse(name.as_bytes()).unwrap(),
+    })
+}
+
+/// An answer in short, to compare.
+fn short(answer: &Answer) -> String {
+    match answer {
+        Answer::Reply(reply) => format!("reply {:?}", reply.error_code()),
+        Answer::Verdict(verdict) => format!("verdict {}", verdict.realm),
+    }
+}
+
+/// A lookaside with a clock, whose waits are numbered.
+struct Desk {
+    lookaside: Lookaside<Wait>,
+    now: Instant,
+    waits: Wait,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            lookaside: Lookaside::default(),
+            now: Instant::now(),
+            waits: 0,
+        }
+    }
+
+    fn after(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self
+    }
+
+    fn ask(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Asked<Wait> {
+        let waits = &mut self.waits;
+        self.lookaside.ask(message, peer, self.now, || {
+            *waits += 1;
+            *waits
+        })
+    }
+
+    fn lead(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Lead {
+        match self.ask(message, peer) {
+            Asked::Lead(lead) => lead,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whom the request joins.
+    fn join(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Wait {
+        match self.ask(message, peer) {
+            Asked::Join(wait) => wait,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn replay(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> String {
+        match self.ask(message, peer) {
+            Asked::Replay(answer) => short(&answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn settle(&mut self, lead: &Lead, answer: &Answer) {
+        self.lookaside.settle(lead, answer, self.now);
+    }
+
+    /// Asks, and settles at once.
+    fn answer(&mut self, message: &KerberosMessage, answer: &Answer) {
+        let lead = self.lead(message, None);
+        self.settle(&lead, answer);
+    }
+}
+
+#[test]
+fn the_same_octets_join_from_any_peer_over_any_transport() {
+    let mut desk = Desk::new();
+    for message in [
+        as_req("A"),
+        as_req_with_timestamp("A"),
+        change("changepw", 1),
+    ] {
+        desk.lead(&message, peer(1));
+        let leader = desk.waits;
+        assert_eq!(desk.join(&message, peer(1)), leader);
+        assert_eq!(desk.join(&message, peer(2)), leader);
+        assert_eq!(desk.join(&message, None), leader);
+    }
+    assert_eq!(desk.waits, 3, "a wait was made for a joiner");
+}
+
+#[test]
+fn other_octets_do_not_join() {
+    let mut desk = Desk::new();
+    desk.lead(&as_req("A"), peer(1));
+    desk.lead(&as_req("B"), peer(1));
+    desk.lead(&as_req("a"), peer(1));
+}
+
+#[test]
+fn a_reply_is_replayed_for_40_s() {
+    let mut desk = Desk::new();
+    let message = as_req_with_timestamp("A");
+    desk.answer(&message, &reply(7));
+    assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+    desk.after(40 * SECOND - Duration::from_nanos(1));
+    assert_eq!(desk.replay(&message, None), "reply Some(7)");
+    desk.after(Duration::from_nanos(1));
+    desk.lead(&message, None);
+}
+
+#[test]
+fn a_verdict_is_replayed_for_2_s() {
+    for (message, sent) in [
+        (as_req("A"), false),
+        (as_req("A"), true),
+        (as_req_with_timestamp("A"), false),
+        (change("changepw", 1), false),
+    ] {
+        let mut desk = Desk::new();
+        desk.answer(&message, &verdict("V", sent));
+        desk.after(2 * SECOND - Duration::from_nanos(1));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(Duration::from_nanos(1));
+        desk.lead(&message, None);
+    }
+}
+
+#[test]
+fn what_must_not_be_sent_twice_and_may_have_been_is_not_sent_again_for_40_s() {
+    for message in [as_req_with_timestamp("A"), change("changepw", 1)] {
+        let mut desk = Desk::new();
+        desk.answer(&message, &verdict("V", true));
+        desk.after(40 * SECOND - Duration::from_nanos(1));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(Duration::from_nanos(1));
+        desk.lead(&message, None);
+    }
+}
+
+#[test]
+fn that_a_realm_has_no_upstream_is_not_kept() {
+    let mut desk = Desk::new();
+    let Answer::Verdict(mut none) = verdict("V", false) else {
+        unreachable!()
+    };
+    none.cause = Cause::NoUpstream;
+    desk.answer(&as_req("A"), &Answer::Verdict(none));
+    assert_eq!(desk.lookaside.verdicts.held(), (0, 0));
+    desk.lead(&as_req("A"), None);
+}
+
+#[test]
+fn over_udp_a_change_from_the_same_peer_with_the_same_ticket_is_a_copy() {
+    let mut desk = Desk::new();
+    let first = desk.lead(&change("changepw", 1), peer(1));
+    assert_eq!(desk.join(&change("changepw", 2), peer(1)), 1);
+    desk.lead(&change("changepw", 3), peer(2));
+    desk.lead(&change("changepw", 4), None);
+    desk.lead(&change("other", 5), peer(1));
+    // After a real reply a request is new: kinit asks again with the same ticket.
+    desk.settle(&first, &reply(1));
+    desk.lead(&change("changepw", 2), peer(1));
+}
+
+#[test]
+fn a_change_over_a_stream_has_no_copies() {
+    let mut desk = Desk::new();
+    desk.lead(&change("changepw", 1), None);
+    desk.lead(&change("changepw", 2), None);
+    desk.lead(&change("changepw", 3), peer(1));
+}
+
+#[test]
+fn a_verdict_on_a_change_that_may_be_done_stands_under_its_ticket_for_2_s() {
+    let mut desk = Desk::new();
+    let lead = desk.lead(&change("changepw", 1), peer(1));
+    desk.after(SECOND).settle(&lead, &verdict("V", true));
+    desk.after(2 * SECOND - Duration::from_nanos(1));
+    // Heimdal asks again as version 1, from a new port.
+    assert_eq!(desk.replay(&change("changepw", 2), peer(2)), "verdict V");
+    assert_eq!(desk.replay(&change("changepw", 3), None), "verdict V");
+    desk.lead(&change("other", 4), peer(2));
+    desk.after(Duration::from_nanos(1));
+    desk.lead(&change("changepw", 2), peer(2));
+}
+
+#[test]
+fn a_verdict_on_a_change_that_was_not_sent_stands_for_its_octets_alone() {
+    let mut desk = Desk::new();
+    desk.answer(&change("changepw", 1), &verdict("V", false));
+    desk.lead(&change("changepw", 2), peer(1));
+}
+
+#[test]
+fn an_abandoned_exchange_leaves_nothing_behind() {
+    let mut desk = Desk::new();
+    let lead = desk.lead(&change("changepw", 1), peer(1));
+    desk.lookaside.abandon(&lead);
+    assert!(desk.lookaside.under_way.is_empty());
+    assert!(desk.lookaside.copies.is_empty());
+    desk.lead(&change("changepw", 1), peer(1));
+    assert_eq!(desk.join(&change("changepw", 2), peer(1)), 2);
+}
+
+#[test]
+fn a_reply_after_the_verdict_takes_its_place() {
+    for message in [
+        as_req("A"),
+        as_req_with_timestamp("A"),
+        change("changepw", 1),
+    ] {
+        let mut desk = Desk::new();
+        let lead = desk.lead(&message, peer(1));
+        desk.settle(&lead, &verdict("V", true));
+        assert_eq!(desk.replay(&message, peer(1)), "verdict V");
+        desk.after(SECOND).settle(&lead, &reply(7));
+        assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+        desk.after(39 * SECOND);
+        assert_eq!(desk.replay(&message, peer(1)), "reply Some(7)");
+    }
+}
+
+#[test]
+fn a_late_reply_leaves_a_later_exchange_its_places() {
+    let mut desk = Desk::new();
+    let first = desk.lead(&change("changepw", 1), peer(1));
+    desk.settle(&first, &verdict("V", true));
+    desk.after(2 * SECOND);
+    desk.lead(&change("changepw", 2), peer(1));
+    desk.settle(&first, &reply(7));
+    assert_eq!(desk.join(&change("changepw", 3), peer(1)), 2);
+    assert_eq!(desk.join(&change("changepw", 2), None), 2);
+
+    let harmless = as_req("A");
+    let third = desk.lead(&harmless, None);
+    desk.settle(&third, &verdict("V", true));
+    desk.after(2 * SECOND);
+    desk.lead(&harmless, None);
+    desk.lookaside.abandon(&third);
+    assert_eq!(desk.join(&harmless, None), 4);
+}
+
+/// The octets that a lookaside really holds, and how many entries hold them.
+fn held(lookaside: &Lookaside<Wait>) -> (usize, usize) {
+    let (replies, spent) = (lookaside.replies.held(), lookaside.spent.held());
+    let verdicts = lookaside.verdicts.held();
+    let all = [replies, spent, verdicts];
+    all.iter()
+        .fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
+}
+
+#[test]
+fn what_is_known_has_to_be_known_for_as_long_as_it_is_kept() {
+    let mut desk = Desk::new();
+    let keeps = |desk: &Desk| {
+        desk.lookaside
+            .keeps_until(desk.now)
+            .map(|end| end - desk.now)
+    };
+    assert_eq!(keeps(&desk), None);
+    let lead = desk.lead(&as_req("A"), None);
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "its answer may come now");
+    desk.settle(&lead, &verdict("A", false));
+    assert_eq!(keeps(&desk), Some(VERDICT_KEPT));
+    desk.answer(&as_req_with_timestamp("A"), &verdict("A", true));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "it must not be sent twice");
+    desk.after(SECOND).answer(&as_req("B"), &reply(1));
+    desk.after(SECOND)
+        .answer(&as_req("C"), &verdict("C", false));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT - SECOND));
+    // The reply comes after the verdict.
+    desk.settle(&lead, &reply(1));
+    assert_eq!(keeps(&desk), Some(REPLY_KEPT));
+    desk.after(REPLY_KEPT);
+    assert_eq!(keeps(&desk), None);
+}
+
+/// One of many requests of the largest size.
+fn largest(padata: &[Vec<u8>], number: u32) -> KerberosMessage {
+    let mut octets = kdc_req(10, padata, "A");
+    octets.resize(crate::wire::MAX_REQUEST - 4, 0);
+    octets.extend(number.to_be_bytes());
+    KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+}
+
+#[test]
+fn a_flood_of_the_largest_requests_stays_within_8_mib() {
+    let mut desk = Desk::new();
+    let spent = as_req_with_timestamp("VICTIM");
+    desk.answer(&spent, &verdict("V", true));
+    for number in 0..50 {
+        desk.answer(&largest(&[], number), &reply(1));
+        desk.answer(&largest(&[], 50 + number), &verdict("A", true));
+        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+    }
+    // What anyone can cause doesn't push out the verdict on what must not be sent twice.
+    assert_eq!(desk.replay(&spent, None), "verdict V");
+    for number in 0..20 {
+        desk.answer(&largest(&[pa_data(2, b"")], number), &verdict("A", true));
+        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+    }
+    // Nor do the largest of the same kind.
+    assert_eq!(desk.replay(&spent, None), "verdict V");
+    assert!(desk.lookaside.under_way.is_empty());
+}

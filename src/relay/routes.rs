@@ -1,0 +1,389 @@
+//! Realm to ordered upstreams, their health, and the one rule of what may be sent again.
+//!
+//! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
+
+mod backoff;
+mod health;
+mod latency;
+mod pace;
+mod record;
+mod resend;
+mod view;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::backoff::Chance;
+use self::health::Health;
+use self::record::Refusal;
+use crate::relay::answer::{Cause, OnFailure};
+use crate::relay::upstream::Fault;
+use crate::wire::{ByService, Realm, RealmKey, Service};
+
+pub use latency::{Bucket, Latency};
+pub use pace::Over;
+pub use resend::{Next, after};
+pub use view::{Met, RouteView, State, UpstreamView, Way};
+
+/// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
+const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
+/// A KDC that is on this network answers a harmless request sooner, or a proxy is asked as well.
+const DIRECT: Duration = Duration::from_millis(300);
+
+/// Which realms a route is for. The longest match wins.
+#[derive(Clone, Debug)]
+pub enum RealmPattern {
+    /// `EXAMPLE.COM`.
+    Exact(Realm),
+    /// `*.EXAMPLE.COM`, held as `.EXAMPLE.COM`: every realm that ends so, at any depth, and not `EXAMPLE.COM` itself.
+    Suffix(Realm),
+    /// `*`.
+    Any,
+}
+
+/// An upstream, by its place in the caller's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub usize);
+
+/// Where a realm's requests go, and on which terms.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The ways out in the configured order; nothing for a service that is not offered. An empty list for one that is, of
+    /// which none is known at the moment.
+    pub upstreams: ByService<Option<Vec<UpstreamId>>>,
+    /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
+    pub primary: Vec<UpstreamId>,
+    /// Those among them that are KDCs of a network that this machine may or may not be on.
+    pub direct: Vec<UpstreamId>,
+    /// The target-domain to send; without one the client's spelling of the realm is sent.
+    pub target_domain: Option<String>,
+    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
+    pub dclocator_hint: Option<u32>,
+    /// How long an exchange may take.
+    pub deadline: Duration,
+    /// How a failure is told.
+    pub on_failure: OnFailure,
+    /// Whether who is silent is ill. Of a KDC, which drops what it can't read, any client could say that it is.
+    pub silence_is_illness: bool,
+    /// Whether a harmless request goes another way as well as soon as its answer is late, as one laptop may do; many
+    /// clients at once would only ask twice of a KDC that is busy.
+    pub races: bool,
+}
+
+/// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    route: usize,
+    service: Service,
+    /// Whether the one that replies is the one to stay with.
+    stays: bool,
+    /// The terms.
+    pub terms: Arc<Route>,
+    /// The ways out, best first; never empty.
+    pub upstreams: Vec<UpstreamId>,
+}
+
+/// What a request asks of its realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The service.
+    pub service: Service,
+    /// Whether the KDC that takes writes is wanted, if there is one.
+    pub primary: bool,
+}
+
+/// Why a request goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// The realm is unknown here.
+    Realm,
+    /// The realm is known, and this service of it is not offered.
+    Service,
+    /// No upstream is known at the moment.
+    Upstream,
+}
+
+impl From<NoRoute> for Cause {
+    fn from(none: NoRoute) -> Self {
+        match none {
+            NoRoute::Realm => Self::NoUpstream,
+            NoRoute::Service => Self::NotOffered,
+            NoRoute::Upstream => Self::Unreachable,
+        }
+    }
+}
+
+/// A change of an upstream's health that is worth a line in the log, told once and not too often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It fails, and why.
+    Ill(Fault),
+    /// It serves again.
+    Well,
+}
+
+/// The configured routes and the health of their upstreams.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: Vec<RouteState>,
+    exact: HashMap<RealmKey, usize>,
+    /// Longest suffix first.
+    suffixes: Vec<(RealmKey, usize)>,
+    any: Option<usize>,
+    health: HashMap<UpstreamId, Health>,
+    chance: Chance,
+    /// When the network became another one: who was asked before that was asked from elsewhere.
+    forgotten: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    pattern: RealmPattern,
+    aliases: Vec<Realm>,
+    terms: Arc<Route>,
+    /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
+    realm: Option<Realm>,
+    /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
+    current: ByService<Option<UpstreamId>>,
+    /// Upstreams that are well but refuse the one realm of this route, or a service of it.
+    refusing: HashMap<(Service, UpstreamId), Refusal>,
+    /// A KDC that might be on this network did not answer: they are all asked last on it, so that a network that leads nowhere
+    /// costs a moment once.
+    set_aside: bool,
+}
+
+impl Routes {
+    /// Adds a route for `pattern` and, for an exact one, for other spellings that are sent as the realm's own.
+    pub fn add(&mut self, pattern: &RealmPattern, aliases: &[Realm], route: Route) {
+        let index = self.routes.len();
+        match pattern {
+            RealmPattern::Exact(realm) => {
+                for name in std::iter::once(realm).chain(aliases) {
+                    self.exact.insert(name.key(), index);
+                }
+            }
+            RealmPattern::Suffix(suffix) => {
+                self.suffixes.push((suffix.key(), index));
+                self.suffixes
+                    .sort_by_key(|(suffix, _)| Reverse(suffix.as_str().len()));
+            }
+            RealmPattern::Any => self.any = Some(index),
+        }
+        self.routes.push(RouteState {
+            pattern: pattern.clone(),
+            aliases: aliases.to_vec(),
+            terms: Arc::new(route),
+            realm: match pattern {
+                RealmPattern::Exact(realm) => Some(realm.clone()),
+                RealmPattern::Suffix(_) | RealmPattern::Any => None,
+            },
+            current: ByService::default(),
+            refusing: HashMap::new(),
+            set_aside: false,
+        });
+    }
+
+    /// The ways out for what is `wanted` of `realm`, in the order to try them; the longest match wins.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn candidates(
+        &self,
+        realm: &Realm,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Result<Candidates, NoRoute> {
+        let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
+        self.candidates_of(route, wanted, now)
+    }
+
+    fn candidates_of(
+        &self,
+        route: usize,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Result<Candidates, NoRoute> {
+        let Wanted { service, primary } = wanted;
+        let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
+        let offered = state.terms.upstreams.get(service).as_ref();
+        let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
+        if upstreams.is_empty() {
+            return Err(NoRoute::Upstream);
+        }
+        let current = *state.current.get(service);
+        // If all of them are down, the one with the fewest failures is as good a guess as any.
+        upstreams.sort_by_key(|id| {
+            let down = self
+                .failures(*id, now)
+                .max(state.refusals(service, *id, now));
+            let chosen = primary && state.terms.primary.contains(id);
+            let aside = state.is_aside(*id);
+            (aside, down, !chosen, state.rank(*id), current != Some(*id))
+        });
+        Ok(Candidates {
+            route,
+            service,
+            // Who asks for the primary moves nobody else there.
+            stays: !primary || state.terms.primary.is_empty(),
+            terms: Arc::clone(&state.terms),
+            upstreams,
+        })
+    }
+
+    /// The terms of `realm`, whether or not it has a way out.
+    #[must_use]
+    pub fn terms(&self, realm: &Realm) -> Option<&Arc<Route>> {
+        let route = self.find(&realm.key())?;
+        self.routes.get(route).map(|state| &state.terms)
+    }
+
+    /// Whether `realm` is known and this service of it is not offered.
+    #[must_use]
+    pub fn withholds(&self, realm: &Realm, service: Service) -> bool {
+        let terms = self.terms(realm);
+        terms.is_some_and(|terms| terms.upstreams.get(service).is_none())
+    }
+
+    /// The realm as it was configured, if it was, itself or as an alias.
+    #[must_use]
+    pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
+        let route = self.find(&realm.key())?;
+        self.routes.get(route)?.realm.as_ref()
+    }
+
+    /// Whether two names lead to the same route.
+    #[must_use]
+    pub fn is_same(&self, one: &Realm, other: &Realm) -> bool {
+        let route = self.find(&one.key());
+        one.key() == other.key() || route.is_some() && route == self.find(&other.key())
+    }
+
+    fn find(&self, realm: &RealmKey) -> Option<usize> {
+        let suffix = || {
+            let matching =
+                |(suffix, _): &&(RealmKey, usize)| realm.as_str().ends_with(suffix.as_str());
+            self.suffixes.iter().find(matching).map(|(_, route)| *route)
+        };
+        self.exact.get(realm).copied().or_else(suffix).or(self.any)
+    }
+
+    /// Whether no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
+    /// while ago says nothing; and clients can cause other faults, but not that a connect fails. Password services are
+    /// asked too seldom to tell.
+    #[must_use]
+    pub fn is_cut_off(&self, now: Instant) -> bool {
+        let kdcs = |state: &RouteState| state.terms.upstreams.kdc.clone();
+        let mut realms = self.routes.iter().filter_map(kdcs).peekable();
+        let is_cut_off = |id: &UpstreamId| {
+            let health = self.health.get(id);
+            health.is_some_and(|health| health.is_cut_off(now))
+        };
+        // One of which no KDC is known is cut off, too.
+        realms.peek().is_some() && realms.all(|kdcs| kdcs.iter().all(is_cut_off))
+    }
+
+    /// Takes over what `before` knows of the upstreams that are here too; `place` says where one is here.
+    pub fn inherit(&mut self, before: &mut Self, place: impl Fn(UpstreamId) -> Option<UpstreamId>) {
+        let health = std::mem::take(&mut before.health).into_iter();
+        self.health = health
+            .filter_map(|(id, health)| Some((place(id)?, health)))
+            .collect();
+        let known = |route: &usize| {
+            let state = before.routes.get(*route);
+            state.map(|state| (state.current, state.set_aside, &state.terms.direct))
+        };
+        for state in &mut self.routes {
+            let route = state
+                .realm
+                .as_ref()
+                .and_then(|realm| before.exact.get(&realm.key()));
+            let Some((current, set_aside, direct)) = route.and_then(known) else {
+                continue;
+            };
+            // Of others that were found since nothing is known.
+            let direct: Vec<_> = direct.iter().filter_map(|id| place(*id)).collect();
+            let are_known = state.terms.direct.iter().all(|id| direct.contains(id));
+            state.set_aside = set_aside && are_known;
+            for service in [Service::Kdc, Service::Kpasswd] {
+                *state.current.get_mut(service) = current.get(service).and_then(&place);
+            }
+        }
+    }
+
+    /// Whether `id` is known to fail.
+    #[must_use]
+    pub fn is_ill(&self, id: UpstreamId) -> bool {
+        self.health
+            .get(&id)
+            .is_some_and(|health| health.ill.is_some())
+    }
+
+    /// The failures of `id` that count against it at `now`.
+    fn failures(&self, id: UpstreamId, now: Instant) -> u32 {
+        let health = self.health.get(&id);
+        health.map_or(0, |health| health.backoff.counts(now))
+    }
+
+    /// Forgets what was seen of upstreams: the network is another one.
+    pub fn forget(&mut self, now: Instant) {
+        self.forgotten = Some(now);
+        self.health.values_mut().for_each(Health::forget);
+        for state in &mut self.routes {
+            state.current = ByService::default();
+            state.refusing.clear();
+            state.set_aside = false;
+        }
+    }
+
+    /// How long to wait for `id` before a verdict is given: until then nothing else may be known.
+    #[must_use]
+    pub fn patience(&self, id: UpstreamId, now: Instant) -> Option<Instant> {
+        let silent = self.health.get(&id).is_some_and(|health| health.silent);
+        silent.then(|| now + PATIENCE_AFTER_SILENCE)
+    }
+
+    /// When the answer of `id`, which was asked at `asked`, is late: then a harmless request is sent another way as well, and
+    /// one that must not be sent twice is called back if it has not left yet.
+    #[must_use]
+    pub fn late(
+        &self,
+        candidates: &Candidates,
+        id: UpstreamId,
+        over: Over,
+        asked: Instant,
+    ) -> Instant {
+        let terms = &candidates.terms;
+        if terms.direct.contains(&id) {
+            return asked + DIRECT;
+        }
+        let pace = self.health.get(&id).map(|health| health.pace);
+        match terms.races {
+            true => asked + pace.unwrap_or_default().late(over),
+            false => asked + pace::LATEST,
+        }
+    }
+}
+
+impl RouteState {
+    fn is_aside(&self, id: UpstreamId) -> bool {
+        self.set_aside && self.terms.direct.contains(&id)
+    }
+
+    /// Direct ones stand before the others or after them, as configured: that one of the others serves does not change it.
+    fn rank(&self, id: UpstreamId) -> bool {
+        let is_direct = |id: &UpstreamId| self.terms.direct.contains(id);
+        let kdcs = self.terms.upstreams.kdc.iter().flatten();
+        let are_first = kdcs.clone().next().is_some_and(is_direct);
+        is_direct(&id) != are_first
+    }
+
+    fn refusals(&self, service: Service, id: UpstreamId, now: Instant) -> u32 {
+        let refusal = self.refusing.get(&(service, id));
+        refusal.map_or(0, |refusal| refusal.backoff.counts(now))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Text that somebody else wrote, as people and programs are shown it: in errors, in the doctor's lines and in the status.
+//!
+//! | room | what it keeps from whom |
+//! |---|---|
+//! | here | from a terminal, what it would obey, and from people, what they would not see |
+//! | `urls` | from everybody, what stands in a URL beside its origin |
+//! | `json` | from a terminal, what JSON lets through |
+//! | `shell` | from a shell, what it would read as more than a word |
+//! | `toml` | from a configuration, what would end a string in it |
+
+pub(crate) mod json;
+mod quoted;
+pub(crate) mod shell;
+pub(crate) mod toml;
+pub(crate) mod urls;
+
+use std::borrow::Cow;
+
+pub(crate) use quoted::Quoted;
+
+/// Whether a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
+/// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
+/// shown (Default_Ignorable_Code_Point in DerivedCoreProperties.txt), with the annotation marks.
+pub(crate) fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// `text` in one line, each character of which is seen.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    seen(text, is_unseen)
+}
+
+/// `text` in as many lines as it has, which may be indented by tabs.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    seen(text, |character| {
+        is_unseen(character) && !matches!(character, '\n' | '\t')
+    })
+}
+
+fn seen(text: &str, is_unseen: impl Fn(char) -> bool) -> Cow<'_, str> {
+    match text.contains(&is_unseen) {
+        true => text.replace(is_unseen, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// Names as a line of the log has them.
+pub(crate) fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(","),
+    }
+}
+
+/// At most `max` characters of `text`, and a sign if that is not all.
+pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+/// At most `max` characters of `text` in one line, each of which is seen.
+pub(crate) fn short(text: &str, max: usize) -> String {
+    line(&cut(text, max)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind.
+    const UNSEEN: &str = "\0\x1b\x7f\u{80}\u{9b}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\
+        \u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fffb}\u{1d173}\u{e0041}\u{e01ef}";
+
+    #[test]
+    fn what_nobody_sees_is_shown_as_something() {
+        for character in UNSEEN.chars() {
+            assert!(is_unseen(character), "{character:?}");
+            assert_eq!(line(&format!("a{character}b")), "a\u{fffd}b");
+            assert_eq!(lines(&format!("a{character}b")), "a\u{fffd}b");
+        }
+        for text in ["plain, ünïcode", "日本語", "עברית", "\u{fffd}", "e\u{301}"] {
+            assert_eq!(line(text), text);
+        }
+    }
+
+    #[test]
+    fn a_line_is_one() {
+        assert_eq!(line("a\n\tb\r"), "a\u{fffd}\u{fffd}b\u{fffd}");
+        assert_eq!(lines("a\n\tb\r"), "a\n\tb\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_long_is_cut_between_characters() {
+        assert_eq!(short("abc", 3), "abc");
+        assert_eq!(short("äbcd", 3), "äbc...");
+        assert_eq!(short("a\u{1b}[2J", 2), "a\u{fffd}...");
+        assert_eq!(cut("", 0), "");
+    }
+}

@@ -1,0 +1,143 @@
+//! What a certificate says of itself (RFC 5280 4.1), for people: whether it is to be believed is for others to say.
+
+use std::time::SystemTime;
+
+use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
+use der::{DateTime, Decode, Tag, Tagged};
+
+use crate::relay::text::short;
+
+/// The attributes of a name that people know it by, the best first: commonName, organizationName, organizationalUnitName
+/// (RFC 5280 4.1.2.4).
+const KNOWN_BY: [ObjectIdentifier; 3] = [
+    ObjectIdentifier::new_unwrap("2.5.4.3"),
+    ObjectIdentifier::new_unwrap("2.5.4.10"),
+    ObjectIdentifier::new_unwrap("2.5.4.11"),
+];
+/// As much of a name is shown.
+const MAX_NAME: usize = 64;
+
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    not_before: DateTime,
+    not_after: DateTime,
+}
+
+impl Validity {
+    /// The validity of a certificate in DER. What else is in it is for those to check who rely on it.
+    pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
+        let certificate = AnyRef::from_der(certificate).ok()?;
+        let mut fields = next(&mut certificate.value())?.value();
+        let fields = &mut fields;
+        // The version may be absent; then come serialNumber, signature and issuer (RFC 5280 4.1).
+        if matches!(next(fields)?.tag(), Tag::ContextSpecific { .. }) {
+            next(fields)?;
+        }
+        next(fields)?;
+        next(fields)?;
+        let mut times = next(fields)?.value();
+        Some(Self {
+            not_before: time(next(&mut times)?)?,
+            not_after: time(next(&mut times)?)?,
+        })
+    }
+
+    /// The last moment at which it is valid.
+    #[must_use]
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after.to_system_time()
+    }
+
+    /// The same, for the log.
+    pub(crate) fn until(&self) -> String {
+        self.not_after.to_string()
+    }
+
+    /// What is wrong with it at `now`, in words.
+    pub(crate) fn warning(&self, now: SystemTime) -> Option<String> {
+        if now > self.not_after() {
+            Some(format!("the certificate expired at {}", self.not_after))
+        } else if now < self.not_before.to_system_time() {
+            Some(format!(
+                "the certificate is valid from {} only",
+                self.not_before
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// What people call whom the Name (RFC 5280 4.1.2.4) speaks of whose content is `name`. As the other side chose it:
+/// what is not to be seen is replaced, and what is long is cut.
+pub(crate) fn called(mut name: &[u8]) -> Option<String> {
+    let name = &mut name;
+    let mut found: Vec<(ObjectIdentifier, String)> = Vec::new();
+    while let Some(mut set) = next(name).map(|set| set.value()) {
+        let Some(mut attribute) = next(&mut set).map(|attribute| attribute.value()) else {
+            continue;
+        };
+        let kind = next(&mut attribute).and_then(|kind| kind.decode_as().ok());
+        if let (Some(kind), Some(text)) = (kind, next(&mut attribute)) {
+            let text = String::from_utf8_lossy(text.value());
+            found.push((kind, short(&text, MAX_NAME)));
+        }
+    }
+    let by = |kind: &ObjectIdentifier| found.iter().find(|(known, _)| known == kind);
+    KNOWN_BY.iter().find_map(by).map(|(_, text)| text.clone())
+}
+
+fn next<'a>(rest: &mut &'a [u8]) -> Option<AnyRef<'a>> {
+    let (element, after) = AnyRef::from_der_partial(rest).ok()?;
+    *rest = after;
+    Some(element)
+}
+
+fn time(element: AnyRef<'_>) -> Option<DateTime> {
+    match element.tag() {
+        Tag::UtcTime => Some(element.decode_as::<UtcTime>().ok()?.to_date_time()),
+        _ => Some(element.decode_as::<GeneralizedTime>().ok()?.to_date_time()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+    use webpki::EndEntityCert;
+
+    use super::*;
+
+    fn named(names: &[(DnType, &str)]) -> Option<String> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, name) in names {
+            params.distinguished_name.push(kind.clone(), *name);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let read = EndEntityCert::try_from(certificate.der()).unwrap();
+        called(read.subject())
+    }
+
+    #[test]
+    fn a_name_is_what_people_know_it_by() {
+        let both = [
+            (DnType::OrganizationName, "Example"),
+            (DnType::CommonName, "R11"),
+        ];
+        assert_eq!(named(&both).unwrap(), "R11");
+        assert_eq!(named(&both[..1]).unwrap(), "Example");
+        assert_eq!(named(&[(DnType::CountryName, "DE")]), None);
+        assert_eq!(named(&[]), None);
+        assert_eq!(called(b"\x31\x05\x30"), None);
+    }
+
+    #[test]
+    fn no_name_writes_to_a_terminal_what_it_likes() {
+        let shown = named(&[(DnType::CommonName, "\u{1b}[2Jhello\n")]).unwrap();
+        assert_eq!(shown, "\u{fffd}[2Jhello\u{fffd}");
+        let long = named(&[(DnType::CommonName, &"x".repeat(64))]).unwrap();
+        assert_eq!(long.len(), 64);
+    }
+}

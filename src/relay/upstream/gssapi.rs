@@ -1,0 +1,139 @@
+//! `loopkdc gssapi`: asks the system's GSSAPI library for the tokens that a KDC proxy wants (RFC 4559). Started by
+//! `loopkdc run`, which talks to it over standard input and output as [`crate::relay::upstream`] says.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
+use libgssapi::credential::{Cred, CredUsage};
+use libgssapi::error::Error;
+use libgssapi::name::Name;
+use libgssapi::oid::{
+    GSS_MECH_KRB5, GSS_MECH_SPNEGO, GSS_NT_HOSTBASED_SERVICE, GSS_NT_KRB5_PRINCIPAL, Oid, OidSet,
+};
+use libgssapi::util::Buf;
+
+use crate::relay::failure::{Exit, Failure};
+
+/// Contexts of which the other side may still say something; more than requests can be under way.
+const MAX_CONTEXTS: usize = 1024;
+
+/// Answers until standard input ends.
+///
+/// # Errors
+/// The names are none, or standard output is closed.
+pub fn serve(service: &str, principal: Option<&str>) -> Result<(), Failure> {
+    let bug = |error: Error| Failure::new(Exit::Bug, error.to_string());
+    let mut library = Library {
+        service: Name::new(service.as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE)).map_err(bug)?,
+        principal: principal
+            .map(|name| Name::new(name.as_bytes(), Some(GSS_NT_KRB5_PRINCIPAL)))
+            .transpose()
+            .map_err(bug)?,
+        contexts: BTreeMap::new(),
+        last: 0,
+        works: false,
+    };
+    let (asked, mut answers) = (io::stdin().lock(), io::stdout().lock());
+    for line in asked.lines() {
+        let gone = |error: io::Error| Failure::new(Exit::Bug, error.to_string());
+        let answer = library.answer(&line.map_err(gone)?);
+        let answer = answer.unwrap_or_else(|why| format!("failed {why}"));
+        writeln!(answers, "{answer}")
+            .and_then(|()| answers.flush())
+            .map_err(gone)?;
+    }
+    Ok(())
+}
+
+struct Library {
+    service: Name,
+    principal: Option<Name>,
+    contexts: BTreeMap<u64, ClientCtx>,
+    last: u64,
+    /// Whether the last token was one.
+    works: bool,
+}
+
+impl Library {
+    fn answer(&mut self, line: &str) -> Result<String, String> {
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("begin"), None, None) => self.begin(),
+            (Some("go-on"), Some(number), Some(token)) => {
+                let number = number.parse().map_err(|_| "no number")?;
+                let token = STANDARD
+                    .decode(token)
+                    .map_err(|_| "its token is no base64")?;
+                self.go_on(number, &token)
+            }
+            _ => Err("nothing is asked".to_owned()),
+        }
+    }
+
+    fn begin(&mut self) -> Result<String, String> {
+        // SPNEGO does not say what Kerberos has against it: unless all is well, that is asked first, once.
+        if !std::mem::take(&mut self.works) {
+            self.context(GSS_MECH_KRB5).map_err(in_words)?;
+        }
+        let (context, token) = self.context(GSS_MECH_SPNEGO).map_err(in_words)?;
+        let token = token.ok_or("the GSSAPI library makes no token")?;
+        self.works = true;
+        if self.contexts.len() >= MAX_CONTEXTS {
+            self.contexts.pop_first();
+        }
+        self.last += 1;
+        self.contexts.insert(self.last, context);
+        Ok(answer(self.last, &token))
+    }
+
+    /// A context by this mechanism, with its first token. The credentials are looked for anew: a keytab or a cache may have
+    /// been renewed.
+    fn context(&self, mechanism: Oid<'static>) -> Result<(ClientCtx, Option<Buf>), Error> {
+        let own = Cred::acquire(
+            self.principal.as_ref(),
+            None,
+            CredUsage::Initiate,
+            Some(&OidSet::singleton(mechanism)?),
+        )?;
+        let service = self.service.duplicate()?;
+        // Integrity, so that what mechanisms there were to choose from can be protected (RFC 4178 5).
+        let flags = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
+        let mut context = ClientCtx::new(Some(own), service, flags, Some(mechanism));
+        let token = context.step(None, None)?;
+        Ok((context, token))
+    }
+
+    fn go_on(&mut self, number: u64, token: &[u8]) -> Result<String, String> {
+        let mut context = self
+            .contexts
+            .remove(&number)
+            .ok_or("it is forgotten by now")?;
+        let next = context.step(Some(token), None).map_err(in_words)?;
+        if let Some(next) = next {
+            self.contexts.insert(number, context);
+            return Ok(answer(number, &next));
+        }
+        let flags = context.flags().map_err(in_words)?;
+        match context.is_complete() && flags.contains(CtxFlags::GSS_C_MUTUAL_FLAG) {
+            true => Ok(format!("done {number}")),
+            false => Err("it does not say who it is".to_owned()),
+        }
+    }
+}
+
+fn answer(number: u64, token: &[u8]) -> String {
+    format!("token {number} {}", STANDARD.encode(token))
+}
+
+/// The mechanism's own words where there are some: the library's say that there may be.
+fn in_words(error: Error) -> String {
+    let text = error.to_string();
+    let own = text
+        .split_once(" (")
+        .and_then(|(_, own)| own.strip_suffix(')'));
+    let text = own.filter(|own| !own.is_empty()).unwrap_or(&text);
+    text.replace(['\n', '\r'], " ")
+}

@@ -1,0 +1,197 @@
+//! A request and its reply over UDP (RFC 4120 7.2.1).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::{is_refusal, unsent};
+use crate::relay::upstream::body::Sent;
+use crate::relay::upstream::fault::{Fault, Unsent};
+use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
+
+/// How long after a datagram the next copy goes out. Only what is harmless is sent again.
+const RETRANSMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// No datagram is larger.
+const MAX_DATAGRAM: usize = 65_536;
+/// Requests at once that the KDC may not have read: what its socket has no room for is lost without a word, and costs a
+/// second. Linux gives a socket room for some 50 datagrams of 2 KiB.
+pub(super) const UNREAD: usize = 32;
+/// How long a request waits at most until the KDC has read others: one that has replied to none in this time thinks, and
+/// has read them long ago.
+const READ: Duration = Duration::from_millis(100);
+/// The reply to one copy follows the "repeat" to another sooner than this, or was lost.
+const AFTER_REPEAT: Duration = Duration::from_secs(1);
+
+type Heard = (SocketAddr, io::Result<Reply>);
+
+thread_local! {
+    /// Room for one datagram, from one poll to the next: many may be waited for at once.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Asks the addresses in turn and brings the first reply, and who gave it; `unread` has the places of [`UNREAD`].
+///
+/// # Errors
+/// `NotSent` if each address said of each datagram that nobody is there to take it (ICMP port unreachable, which is
+/// UDP's refused connect: a KDC that took one would not have caused it), or it could not even leave.
+pub(super) async fn ask(
+    addresses: &[SocketAddr],
+    message: &KerberosMessage,
+    sent: &Sent,
+    unread: &Semaphore,
+) -> Result<(Reply, SocketAddr), Fault> {
+    let mut turn = timeout(READ, unread.acquire())
+        .await
+        .ok()
+        .and_then(Result::ok);
+    sent.leave()
+        .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
+    let retransmits: &[Duration] = match message.resend() {
+        Resend::Harmless => &RETRANSMITS,
+        Resend::Once => &[],
+    };
+    let mut copies = Copies {
+        message,
+        addresses: addresses.iter().copied().collect(),
+        under_way: FuturesUnordered::new(),
+        may_have_arrived: 0,
+        last: io::ErrorKind::NotFound.into(),
+    };
+    let mut retransmits = retransmits.iter();
+    let mut pause = retransmits.next();
+    loop {
+        copies.send(turn.take()).await?;
+        let heard = match pause {
+            Some(time) => timeout(*time, copies.hear()).await.unwrap_or_else(|_| {
+                pause = retransmits.next();
+                None
+            }),
+            None => copies.hear().await,
+        };
+        if let Some(heard) = heard {
+            return copies.unless_repeat(heard).await;
+        }
+    }
+}
+
+/// The copies of one request.
+struct Copies<'a> {
+    message: &'a KerberosMessage,
+    /// Those that have not refused it, the next one first.
+    addresses: VecDeque<SocketAddr>,
+    under_way: FuturesUnordered<BoxFuture<'a, Heard>>,
+    /// How many left and were not refused.
+    may_have_arrived: usize,
+    last: io::Error,
+}
+
+impl<'a> Copies<'a> {
+    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once it is replied to.
+    async fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
+        while let Some(address) = self.addresses.pop_front() {
+            match send(address, self.message).await {
+                Ok(socket) => {
+                    let (service, turn) = (self.message.service(), turn.take());
+                    self.under_way.push(Box::pin(async move {
+                        let heard = hear(&socket, service).await;
+                        drop(turn);
+                        (address, heard)
+                    }));
+                    self.addresses.push_back(address);
+                    self.may_have_arrived += 1;
+                    return Ok(());
+                }
+                Err(error) => self.last = error,
+            }
+        }
+        Err(match self.may_have_arrived {
+            0 => Fault::NotSent(unsent(&self.last)),
+            _ => Fault::Unanswered,
+        })
+    }
+
+    /// The next reply, or nothing if the next copy is to be sent at once.
+    async fn hear(&mut self) -> Option<(Reply, SocketAddr)> {
+        let (address, heard) = self.under_way.next().await?;
+        let error = match heard {
+            Ok(reply) => return Some((reply, address)),
+            Err(error) => error,
+        };
+        self.addresses.retain(|other| *other != address);
+        if is_refusal(&error) {
+            self.may_have_arrived -= 1;
+        } else if self.message.resend() == Resend::Once {
+            // What the error is about is not known: there is no other address for it.
+            self.addresses.clear();
+        }
+        self.last = error;
+        None
+    }
+
+    /// KRB_AP_ERR_REPEAT to a request that was sent more than once answers the copy, not the request.
+    async fn unless_repeat(
+        mut self,
+        heard: (Reply, SocketAddr),
+    ) -> Result<(Reply, SocketAddr), Fault> {
+        let is_repeat = |reply: &Reply| reply.error_code() == Some(krb_error::KRB_AP_ERR_REPEAT);
+        if self.may_have_arrived < 2 || !is_repeat(&heard.0) {
+            return Ok(heard);
+        }
+        let other = async {
+            loop {
+                let (address, heard) = self.under_way.next().await?;
+                if let Some(reply) = heard.ok().filter(|reply| !is_repeat(reply)) {
+                    return Some((reply, address));
+                }
+            }
+        };
+        let other = timeout(AFTER_REPEAT, other).await;
+        other.ok().flatten().ok_or(Fault::Repeat)
+    }
+}
+
+/// A socket of its own for each copy: it hears that address alone, and its ICMP errors.
+async fn send(address: SocketAddr, message: &KerberosMessage) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    socket.send(message.bytes()).await?;
+    Ok(socket)
+}
+
+/// The first datagram that is a reply; what is none may be anybody's.
+async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
+    // An ICMP error makes no socket readable: who waits for datagrams alone never hears of it.
+    let either = Interest::READABLE | Interest::ERROR;
+    loop {
+        let octets = socket.async_io(either, || receive(socket)).await?;
+        if let Ok(reply) = Reply::parse(service, octets) {
+            return Ok(reply);
+        }
+    }
+}
+
+/// One datagram, or the error that is pending.
+fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
+    ROOM.with_borrow_mut(|room| {
+        room.resize(MAX_DATAGRAM, 0);
+        let length = (&*SockRef::from(socket)).read(room)?;
+        Ok(Bytes::copy_from_slice(
+            room.get(..length).unwrap_or_default(),
+        ))
+    })
+}
