@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
-use crate::doctor::Question;
-use crate::krb5_conf::Form;
+use crate::operate::doctor::Question;
+use crate::operate::krb5_conf::Form;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\

@@ -7,6 +7,7 @@
 
 mod ca;
 mod direct;
+pub(crate) mod endpoint;
 mod entries;
 mod error;
 mod excerpt;

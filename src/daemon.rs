@@ -1,16 +1,22 @@
 //! The two daemons: sockets, ready, tasks, signal, drain.
 
-mod descriptors;
-mod gateway;
+pub(crate) mod accept;
+pub mod activity;
+pub mod bind;
+pub(crate) mod descriptors;
+pub mod inherit;
+pub(crate) mod isolated;
+pub mod logging;
 mod notify;
 mod panics;
-mod signals;
-mod tasks;
-mod tunnel;
-mod watchdog;
-
-pub use gateway::gateway;
-pub use tunnel::{Relay, listeners, run};
+pub(crate) mod signals;
+pub(crate) mod slots;
+pub(crate) mod status_path;
+#[cfg(unix)]
+pub mod status_socket;
+pub(crate) mod tasks;
+pub(crate) mod user;
+pub(crate) mod watchdog;
 
 use crate::relay::failure::{Exit, Failure};
 use signals::{Signal, Signals};
@@ -19,7 +25,7 @@ use signals::{Signal, Signals};
 const BLOCKING: usize = 64;
 
 /// What serves until it is stopped.
-trait Daemon {
+pub(crate) trait Daemon {
     /// Reads the configuration anew; one that cannot work is told, and the old one stays.
     fn reload(&mut self);
     /// Stops listening, and lets what is under way end.
@@ -27,7 +33,7 @@ trait Daemon {
 }
 
 /// Runs `daemon` in a runtime of its own, with `threads` to work in.
-fn in_runtime(
+pub(crate) fn in_runtime(
     threads: usize,
     daemon: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
@@ -47,7 +53,7 @@ fn in_runtime(
 }
 
 /// Says that `daemon` is ready, and has it do what signals say until one says stop, or `end` has come.
-async fn obey(
+pub(crate) async fn obey(
     mut signals: Signals,
     mut daemon: impl Daemon,
     end: impl Future<Output = ()>,

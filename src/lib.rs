@@ -125,20 +125,11 @@
 //!
 //! [MS-KKDCP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kkdcp/
 
-pub mod access_log;
-pub mod check;
 pub mod cli;
 pub mod config;
 pub mod daemon;
-pub mod doctor;
-pub mod import;
-pub mod krb5_conf;
-pub mod listen;
-pub mod logging;
-pub mod metrics;
-pub mod record;
+pub mod gateway;
+pub mod operate;
 pub mod relay;
-pub mod status;
-pub mod throttle;
-mod user;
+pub mod shim;
 pub mod wire;

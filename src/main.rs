@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
+use loopkdc::daemon::logging;
+use loopkdc::operate::{check, doctor, import, krb5_conf, status};
 use loopkdc::relay::failure::{Exit, Failure};
-use loopkdc::{check, daemon, doctor, import, krb5_conf, logging, status};
+use loopkdc::{gateway, shim};
 
 fn main() -> ExitCode {
     let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
@@ -37,12 +39,12 @@ fn command(command: &Command) -> Result<Exit, Failure> {
 
 fn run(args: &RunArgs) -> Result<(), Failure> {
     logging::init(args.log.into());
-    daemon::run(&args.sources())
+    shim::run(&args.sources())
 }
 
 fn gateway(args: &GatewayArgs) -> Result<(), Failure> {
     logging::init(args.log.into());
-    daemon::gateway(args.config.as_deref())
+    gateway::gateway(args.config.as_deref())
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ pub(crate) mod lines;
 pub mod network;
 pub mod retransmits;
 pub mod routes;
+pub mod status;
 pub(crate) mod text;
 pub mod upstream;
 pub(crate) mod upstreams;

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::error::{Broken, Place, Written};
 use super::file::{List, ListenTable, Whole};
-use crate::listen::{Endpoint, EndpointAddr};
+use crate::config::endpoint::{Endpoint, EndpointAddr};
 
 const KDC_PORT: u16 = 88;
 const KPASSWD_PORT: u16 = 464;

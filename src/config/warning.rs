@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Config, Proxies, RealmEntry, RealmPattern};
-use crate::listen::EndpointAddr;
+use crate::config::endpoint::EndpointAddr;
 use crate::relay::text::shell;
 use crate::relay::upstream::out::Via;
 

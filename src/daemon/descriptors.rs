@@ -2,7 +2,7 @@
 
 /// Raises the limit to what the system allows: shells and service managers set it to 1024 for the sake of select(2), which
 /// nobody here calls.
-pub(super) fn raise_limit() {
+pub(crate) fn raise_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,7 +19,7 @@ pub(super) fn raise_limit() {
 
 /// How many of `wanted` connections clients may hold: at most half of all descriptors, so that there are some for the way
 /// out when a crowd holds as many as it can.
-pub(super) fn for_clients(wanted: usize) -> usize {
+pub(crate) fn for_clients(wanted: usize) -> usize {
     let most = most().map_or(wanted, |most| (most / 2).max(1));
     if most < wanted {
         tracing::warn!(

@@ -5,32 +5,32 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
 
-pub(super) fn ready() {
+pub(crate) fn ready() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Ready]);
 }
 
-pub(super) fn reloading() {
+pub(crate) fn reloading() {
     #[cfg(target_os = "linux")]
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         tell(&[NotifyState::Reloading, now]);
     }
 }
 
-pub(super) fn stopping() {
+pub(crate) fn stopping() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Stopping]);
 }
 
 /// Within which time it wants to hear of this daemon, again and again; none if it does not.
-pub(super) fn watched() -> Option<Duration> {
+pub(crate) fn watched() -> Option<Duration> {
     #[cfg(target_os = "linux")]
     return sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
     #[cfg(not(target_os = "linux"))]
     None
 }
 
-pub(super) fn alive() {
+pub(crate) fn alive() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Watchdog]);
 }

@@ -5,7 +5,7 @@
 use std::panic::{PanicHookInfo, set_hook};
 
 /// Has panics told in the log from now on, within its bounds.
-pub(super) fn tell() {
+pub(crate) fn tell() {
     set_hook(Box::new(|panic| {
         let at = place(panic);
         tracing::error!(

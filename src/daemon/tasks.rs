@@ -12,16 +12,16 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Tasks, and what stops them.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub(crate) struct Tasks {
     /// Cancelled when the daemon stops: nothing new is begun then.
-    pub(super) stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// Those that are waited for.
-    pub(super) tracker: TaskTracker,
+    pub(crate) tracker: TaskTracker,
 }
 
 impl Tasks {
     /// Stops listening, and lets what is under way end.
-    pub(super) async fn end(self, exchange: &Exchange) {
+    pub(crate) async fn end(self, exchange: &Exchange) {
         self.stop.cancel();
         self.tracker.close();
         let drained = tokio::time::timeout(DRAIN, self.tracker.wait()).await;

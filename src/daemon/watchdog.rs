@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::notify;
-use super::tasks::Tasks;
+use crate::daemon::notify;
+use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 
 /// Tells the service manager in a task of `tasks`, if it wants to hear, twice in the time that it allows.
-pub(super) fn feed(exchange: &Arc<Exchange>, tasks: &Tasks) {
+pub(crate) fn feed(exchange: &Arc<Exchange>, tasks: &Tasks) {
     let Some(within) = notify::watched() else {
         return;
     };

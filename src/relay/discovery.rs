@@ -5,8 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::relay::exchange::{Exchange, Routing};
-use crate::relay::text::Quoted;
-use crate::relay::text::listed;
+use crate::relay::text::{Quoted, listed};
 use crate::relay::upstream::dns::{Found, LookUpError};
 use crate::wire::{Realm, RealmKey};
 

@@ -9,7 +9,7 @@ use crate::relay::text::lines;
 pub enum Exit {
     /// All went well.
     Ok,
-    /// What the doctor found faulty first ([`crate::doctor::Layer::exit_code`]).
+    /// What the doctor found faulty first ([`crate::operate::doctor::Layer::exit_code`]).
     Layer(u8),
     /// EX_UNAVAILABLE: the daemon that is to answer does not.
     Unavailable,

@@ -1,6 +1,6 @@
 //! What a KDC proxy answers, and what the KDC behind it does.
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::scene::{Scene, UNKNOWN, answering, error};
 use crate::upstream::{Act, Page, Plan};

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::certificates::{Clients, Leaf};
 use crate::messages::{envelope, framed};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::newcomer::{as_installed, overlay};
 use crate::scene::{REALM, Scene, alone};

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::scene::Scene;
 use crate::support::nameserver::{NameServer, Record};

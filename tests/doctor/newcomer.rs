@@ -177,7 +177,7 @@ fn first_fault(found: &Diagnosis) -> Option<(String, String)> {
     if found.code == 0 {
         return None;
     }
-    let layer = loopkdc::doctor::Layer::ALL.into_iter();
+    let layer = loopkdc::operate::doctor::Layer::ALL.into_iter();
     let layer = layer.map(|layer| serde_json::to_value(layer).unwrap());
     let mut fault = layer.filter_map(|layer| {
         let layer = layer.as_str().unwrap().to_owned();

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;

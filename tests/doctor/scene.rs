@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 use loopkdc::wire::{Service, krb_error};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::certificates;
 use crate::support::hints;
 use crate::support::process::Process;
-use crate::table;
 use crate::upstream::{Act, Plan, Upstream};
+use crate::{certificates, table};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_loopkdc");
 /// The realm of all scenes.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::support::marked::Marked;
 

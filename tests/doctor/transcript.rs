@@ -5,9 +5,9 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use loopkdc::doctor::{self, Figure, Line};
-use loopkdc::status::render::{Look, render};
-use loopkdc::status::{self, Report};
+use loopkdc::operate::doctor::{self, Figure, Line};
+use loopkdc::operate::status::render::{Look, render};
+use loopkdc::relay::status::Report;
 use serde_json::{Value, json};
 
 use crate::newcomer::{as_installed, logs_in};
@@ -86,7 +86,7 @@ fn status(scene: &Scene) -> String {
     let mut told: Value = serde_json::from_str(&text).unwrap();
     made_equal(&mut told);
     let report: Report = serde_json::from_value(told).unwrap();
-    assert_eq!(report.schema, status::SCHEMA);
+    assert_eq!(report.schema, loopkdc::relay::status::SCHEMA);
     let look = Look {
         utf8: true,
         ..Look::default()

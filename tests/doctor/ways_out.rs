@@ -1,6 +1,6 @@
 //! Proxies on the way to a KDC proxy.
 
-use loopkdc::doctor::Layer;
+use loopkdc::operate::doctor::Layer;
 
 use crate::forward::{Forward, Gate};
 use crate::scene::{Diagnosis, Scene, UNKNOWN, answering};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loopkdc::access_log::{AccessLog, Settings, Target};
+use loopkdc::gateway::access_log::{AccessLog, Settings, Target};
 use tempfile::TempDir;
 
 use crate::clients::{Http, One, Two, ask, post};

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use loopkdc::access_log::AccessLog;
-use loopkdc::listen::https::{
+use loopkdc::gateway::access_log::AccessLog;
+use loopkdc::gateway::https::{
     self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
 };
-use loopkdc::metrics::Metrics;
+use loopkdc::gateway::metrics::Metrics;
+use loopkdc::gateway::throttle::{Quotas, Throttle};
 use loopkdc::relay::answer::OnFailure;
 use loopkdc::relay::counters::Counters;
 use loopkdc::relay::exchange::{Exchange, Routing};
 use loopkdc::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::relay::upstream::Upstream;
 use loopkdc::relay::upstream::kdc::{Kdc as Way, Permitted, Reach, Terms as Kdcs, Transport};
-use loopkdc::throttle::{Quotas, Throttle};
 use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};

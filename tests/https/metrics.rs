@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use loopkdc::listen::metrics::serve;
+use loopkdc::gateway::metrics::listener::serve;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::{Http, One, Response, ask, post};

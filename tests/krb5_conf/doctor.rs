@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use loopkdc::config::{Config, Sources};
-use loopkdc::doctor::Verdict;
-use loopkdc::doctor::krb5_conf::{Scene, examine};
+use loopkdc::operate::doctor::Verdict;
+use loopkdc::operate::doctor::krb5_conf::{Scene, examine};
 use loopkdc::wire::Realm;
 
 use crate::CONFIG;

@@ -29,15 +29,15 @@ const DOCUMENTS: [(&str, &str); 2] = [
     (
         "loopkdc-doctor.8",
         concat!(
-            include_str!("../../src/doctor/report.rs"),
-            include_str!("../../src/doctor/line.rs")
+            include_str!("../../src/operate/doctor/report.rs"),
+            include_str!("../../src/operate/doctor/line.rs")
         ),
     ),
     (
         "loopkdc-status.8",
         concat!(
-            include_str!("../../src/status/report.rs"),
-            include_str!("../../src/status/report/problem.rs")
+            include_str!("../../src/relay/status.rs"),
+            include_str!("../../src/relay/status/problem.rs")
         ),
     ),
 ];

@@ -6,17 +6,17 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::file::GatewayTable;
-use crate::access_log::{Settings, Target};
+use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::config::error::{Broken, Written};
 use crate::config::file::List;
 use crate::config::kdcs::network;
 use crate::config::listen::{endpoint_addr, mode, number};
 use crate::config::read;
-use crate::listen::https::{
+use crate::gateway::access_log::{Settings, Target};
+use crate::gateway::https::{
     DEFAULT_PATH, HEALTH_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted,
 };
-use crate::listen::{Endpoint, EndpointAddr, LoopbackAddr};
-use crate::throttle::Quotas;
+use crate::gateway::throttle::Quotas;
 
 const HTTPS_PORT: u16 = 443;
 const PLAIN_PORT: u16 = 8080;

@@ -1,7 +1,7 @@
 //! What is valid, and still worth a word.
 
 use super::{GatewayConfig, Serving};
-use crate::listen::https::Trusted;
+use crate::gateway::https::Trusted;
 
 impl GatewayConfig {
     /// One line each: lower case, no full stop.

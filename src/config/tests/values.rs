@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{REALM, build, build_with, certificate, given};
+use crate::config::endpoint::EndpointAddr;
 use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket};
-use crate::listen::EndpointAddr;
 
 fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
-    let shown =
-        |endpoints: &[crate::listen::Endpoint]| endpoints.iter().map(ToString::to_string).collect();
+    let shown = |endpoints: &[crate::config::endpoint::Endpoint]| {
+        endpoints.iter().map(ToString::to_string).collect()
+    };
     (shown(&listen.kdc), shown(&listen.kpasswd))
 }
 

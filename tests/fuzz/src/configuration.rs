@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use loopkdc::check;
 use loopkdc::config::gateway::GatewayConfig;
 use loopkdc::config::{Config, Sources};
+use loopkdc::operate::check;
 use loopkdc::relay::failure::Failure;
 
 /// Relative files are looked for beside it, where there are none.

@@ -6,7 +6,7 @@ use super::{GATEWAY, REALM, build};
 use crate::config::Kdcs;
 use crate::config::gateway::file::File;
 use crate::config::tests::example::{in_use, known};
-use crate::throttle::Quotas;
+use crate::gateway::throttle::Quotas;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.example.toml");
 
@@ -55,7 +55,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     };
     assert_eq!(bounds(shown), bounds(&plain));
     let addrs = |serving: &crate::config::gateway::Serving| {
-        let addr = |endpoint: &crate::listen::Endpoint| endpoint.addr.clone();
+        let addr = |endpoint: &crate::config::endpoint::Endpoint| endpoint.addr.clone();
         serving.https.iter().map(addr).collect::<Vec<_>>()
     };
     assert_eq!(addrs(shown), addrs(&plain));

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{build, error, refused, serving};
-use crate::access_log::{Settings, Target};
+use crate::gateway::access_log::Settings;
+use crate::gateway::access_log::Target;
 
 refused! {
     https_without_a_certificate: "[gateway]\n" => r#"

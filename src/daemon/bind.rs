@@ -1,0 +1,300 @@
+//! The one place where sockets are bound.
+
+mod purpose;
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use socket2::{Domain, Protocol, Socket, Type};
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UdpSocket};
+
+use self::purpose::Purpose;
+use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
+use crate::gateway::https;
+use crate::relay::failure::Failure;
+use crate::relay::text::listed;
+use crate::wire::Service;
+
+/// Connections that the kernel holds until they are accepted: a burst of clients, not a second's worth.
+const BACKLOG: i32 = 1024;
+
+/// How often another port is tried for port 0.
+const PORTS_TRIED: usize = 64;
+
+/// Datagrams that the kernel holds until they are received, in octets with its overhead.
+const RECEIVE_BUFFER: usize = 1024 * 1024;
+
+/// A socket to listen on, bound and non-blocking, and the service that it is for.
+#[derive(Debug)]
+pub struct Listener {
+    /// Decides the parse, the form of an error and what may be sent again.
+    pub service: Service,
+    /// The socket.
+    pub kind: Kind,
+    /// The service manager holds it too: it outlives this daemon.
+    pub inherited: bool,
+}
+
+/// The kinds of sockets.
+#[derive(Debug)]
+pub enum Kind {
+    /// A datagram, an answer.
+    Udp(UdpSocket),
+    /// Framed messages.
+    Tcp(TcpListener),
+    /// Framed messages.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// The transport's name.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        match &self.kind {
+            Kind::Udp(_) => "udp",
+            Kind::Tcp(_) => "tcp",
+            #[cfg(unix)]
+            Kind::Unix(_) => "unix",
+        }
+    }
+
+    /// Its address, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.kind {
+            Kind::Udp(socket) => shown(socket.local_addr()),
+            Kind::Tcp(socket) => shown(socket.local_addr()),
+            #[cfg(unix)]
+            Kind::Unix(socket) => shown_path(socket),
+        }
+    }
+}
+
+/// Binds what `endpoint` asks for: UDP and TCP of one port, or a Unix socket with `unix_mode`.
+///
+/// An optional endpoint that this machine has no address for gives no listener, and a line in the log.
+///
+/// # Errors
+/// A [`Failure`] that says what to do. Must be called inside a runtime.
+pub fn bind(
+    service: Service,
+    endpoint: &Endpoint,
+    unix_mode: u32,
+) -> Result<Vec<Listener>, Failure> {
+    let bound = match &endpoint.addr {
+        EndpointAddr::Loopback(addr) => inet(addr.get()),
+        EndpointAddr::Remote(addr) => inet(*addr),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(|socket| vec![socket.into()]),
+    };
+    let kinds = unless_lacking(bound, endpoint, Purpose::Service(service))?;
+    let listener = |kind| Listener {
+        service,
+        kind,
+        inherited: false,
+    };
+    Ok(kinds
+        .unwrap_or_default()
+        .into_iter()
+        .map(listener)
+        .collect())
+}
+
+/// Binds TCP alone, or a Unix socket with `unix_mode`, for HTTP.
+///
+/// An optional endpoint that this machine has no address for gives none, and a line in the log.
+///
+/// # Errors
+/// A [`Failure`] that says what to do, in the words of the configuration's `key`. Must be called inside a runtime.
+pub fn bind_http(
+    key: &'static str,
+    endpoint: &Endpoint,
+    unix_mode: u32,
+) -> Result<Option<https::Socket>, Failure> {
+    let bound = match &endpoint.addr {
+        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(https::Socket::Tcp),
+        EndpointAddr::Remote(addr) => tcp(*addr).map(https::Socket::Tcp),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(https::Socket::from),
+    };
+    unless_lacking(bound, endpoint, Purpose::Http(key))
+}
+
+/// Binds TCP for the metrics.
+///
+/// # Errors
+/// A [`Failure`] that says what to do. Must be called inside a runtime.
+pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
+    let endpoint = Endpoint {
+        addr: EndpointAddr::Loopback(addr),
+        optional: false,
+    };
+    let purpose = Purpose::Http("metrics-listen");
+    tcp(addr.get()).map_err(|error| purpose.refused(&endpoint, &error))
+}
+
+/// Binds the Unix socket that the status is read from, with `mode`.
+///
+/// # Errors
+/// A [`Failure`] that says what to do. Must be called inside a runtime.
+#[cfg(unix)]
+pub fn bind_status(
+    path: &Path,
+    mode: u32,
+) -> Result<crate::daemon::status_socket::Socket, Failure> {
+    let bound =
+        unix(path, mode).and_then(|socket| crate::daemon::status_socket::Socket::new(socket, path));
+    bound.map_err(|error| {
+        let endpoint = Endpoint {
+            addr: EndpointAddr::Unix(path.to_owned()),
+            optional: false,
+        };
+        Purpose::Status.refused(&endpoint, &error)
+    })
+}
+
+fn unless_lacking<T>(
+    bound: io::Result<T>,
+    endpoint: &Endpoint,
+    purpose: Purpose,
+) -> Result<Option<T>, Failure> {
+    match bound {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if endpoint.optional && lacks_address(&error) => {
+            tracing::info!(%endpoint, "not listening here: this machine has no IPv6");
+            Ok(None)
+        }
+        Err(error) => Err(purpose.refused(endpoint, &error)),
+    }
+}
+
+/// EADDRNOTAVAIL without ::1, EAFNOSUPPORT (97 on Linux, 47 on the BSDs) without IPv6.
+fn lacks_address(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47))
+}
+
+/// For port 0, a port that is free for UDP too.
+fn inet(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+    let tries = if addr.port() == 0 { PORTS_TRIED } else { 1 };
+    let mut bound = both(addr);
+    for _ in 1..tries {
+        match &bound {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => bound = both(addr),
+            _ => break,
+        }
+    }
+    bound
+}
+
+fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let tcp = socket(addr, Type::STREAM, Protocol::TCP)?;
+    // A daemon that restarts must not wait for its old connections' TIME_WAIT.
+    #[cfg(unix)]
+    tcp.set_reuse_address(true)?;
+    tcp.bind(&addr.into())?;
+    tcp.listen(BACKLOG)?;
+    TcpListener::from_std(tcp.into())
+}
+
+/// TCP first: with port 0, UDP then takes the port that it was given.
+fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+    let tcp = tcp(addr)?;
+    let addr = tcp.local_addr()?;
+    let udp = socket(addr, Type::DGRAM, Protocol::UDP)?;
+    // What the system grants of it: a burst that overflows costs each of its clients a second.
+    udp.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    udp.bind(&addr.into())?;
+    Ok(vec![
+        Kind::Udp(UdpSocket::from_std(udp.into())?),
+        Kind::Tcp(tcp),
+    ])
+}
+
+fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+    if addr.is_ipv6() {
+        // IPv4 has sockets of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(unix)]
+fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}
+
+/// This system has no Unix sockets.
+#[cfg(not(unix))]
+fn unix(_: &Path, _: u32) -> io::Result<std::convert::Infallible> {
+    Err(io::Error::new(
+        ErrorKind::Unsupported,
+        "this system has no Unix sockets",
+    ))
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Kind {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+#[cfg(not(unix))]
+impl From<std::convert::Infallible> for Kind {
+    fn from(none: std::convert::Infallible) -> Self {
+        match none {}
+    }
+}
+
+/// Removes what a daemon that ended left behind: a socket that nobody listens on, and nothing else.
+#[cfg(unix)]
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let refused = || {
+        std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
+    };
+    if is_socket && refused() {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    }
+}
+
+/// The addresses that `listeners` serve `service` at, each once, for the line that says ready.
+#[must_use]
+pub fn addresses(listeners: &[Listener], service: crate::wire::Service) -> String {
+    let mut addresses: Vec<String> = listeners
+        .iter()
+        .filter(|listener| listener.service == service)
+        .map(Listener::address)
+        .collect();
+    addresses.dedup();
+    listed(&addresses)
+}
+
+/// The address of a UDP or TCP socket, as text.
+pub(crate) fn shown(address: std::io::Result<SocketAddr>) -> String {
+    address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
+}
+
+/// The address of a Unix socket, as text.
+#[cfg(unix)]
+pub(crate) fn shown_path(socket: &tokio::net::UnixListener) -> String {
+    let address = socket.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    path.map_or_else(
+        || "unix".to_owned(),
+        |path| format!("unix:{}", path.display()),
+    )
+}

@@ -1,0 +1,254 @@
+//! `loopkdc gateway`: a KDC proxy, and the KDCs behind it.
+
+pub mod access_log;
+mod discovery;
+pub mod https;
+mod kdcs;
+pub mod metrics;
+pub mod record;
+pub mod throttle;
+
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::gateway::{GatewayConfig, Serving};
+use crate::daemon::bind::{bind_http, bind_metrics, shown};
+use crate::daemon::signals::Signals;
+use crate::daemon::tasks::Tasks;
+use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
+use crate::gateway::access_log::AccessLog;
+use crate::gateway::https::{
+    Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
+};
+use crate::gateway::metrics::Metrics;
+use crate::gateway::throttle::Throttle;
+use crate::relay::discovery::Known;
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::text::listed;
+use crate::relay::upstream::tls;
+use kdcs::Directory;
+
+/// How long the last lines of the access log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Runs the gateway until a signal stops it.
+///
+/// # Errors
+/// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
+pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
+    let config = GatewayConfig::load(file)?;
+    in_runtime(threads(), async {
+        let signals = Signals::new()?;
+        tokio::task::spawn_blocking(tls::warm_up);
+        let gateway = Gateway::start(config, file).await?;
+        watchdog::feed(&gateway.known.exchange, &gateway.tasks);
+        obey(signals, gateway, pending()).await
+    })
+}
+
+/// One for two processors: the kernel does half of the work for a request, and on its own account. With as many threads as
+/// processors, each wakes the others for what it would have done sooner itself.
+fn threads() -> usize {
+    available_parallelism().map_or(1, |processors| usize::from(processors).div_ceil(2))
+}
+
+/// A gateway at work.
+struct Gateway {
+    file: Option<PathBuf>,
+    serving: Serving,
+    known: Known<Directory>,
+    observers: Observers,
+    tasks: Tasks,
+    /// Has the certificate's files looked at.
+    certificate: Arc<Notify>,
+    /// Stops what looks up the realms of the configuration as it is.
+    discovery: CancellationToken,
+}
+
+impl Gateway {
+    async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
+        let serving = config.serving.clone();
+        warn_of(&config);
+        let Ok(known) = Known::new(Directory::new(config), serving.max_in_flight);
+        let gateway = Self {
+            file: file.map(Path::to_owned),
+            observers: Observers {
+                access_log: serving
+                    .access_log
+                    .clone()
+                    .map(AccessLog::open)
+                    .transpose()?,
+                metrics: serving.metrics.map(|_| Metrics::new(&known.exchange)),
+            },
+            serving,
+            known,
+            tasks: Tasks::default(),
+            certificate: Arc::default(),
+            discovery: CancellationToken::new(),
+        };
+        gateway.open().await?;
+        Ok(gateway)
+    }
+
+    /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
+    async fn open(&self) -> Result<(), Failure> {
+        let Tasks { stop, tracker } = &self.tasks;
+        let certificates = self.certificates()?;
+        let doors = doors(&self.serving, certificates)?;
+        let (https, plain) = (addresses(&doors, true), addresses(&doors, false));
+        let metrics = self.serve_metrics()?;
+        self.known.discover(&self.discovery, tracker).await;
+        https::serve(doors, self.terms(), &self.known.exchange, stop, tracker);
+        tracing::info!(%https, %plain, %metrics, "ready");
+        Ok(())
+    }
+
+    fn terms(&self) -> Terms {
+        let serving = &self.serving;
+        Terms {
+            path: serving.path.clone(),
+            limits: Limits::of(descriptors::for_clients(serving.max_connections)),
+            throttle: Throttle::new(&serving.quotas),
+            trusted: serving.trusted.clone(),
+            observers: self.observers.clone(),
+        }
+    }
+
+    /// What HTTPS is served with, which follows the files.
+    fn certificates(&self) -> Result<Option<Certificates>, Failure> {
+        let Some(files) = &self.serving.tls else {
+            return Ok(None);
+        };
+        let certificates = self.watch(files)?;
+        if let Some(metrics) = &self.observers.metrics {
+            let shown = show_expiry(certificates.clone(), Arc::clone(metrics));
+            let stop = self.tasks.stop.clone();
+            let shown = async move { stop.run_until_cancelled(shown).await };
+            self.tasks.tracker.spawn(shown);
+        }
+        Ok(Some(certificates))
+    }
+
+    fn watch(&self, files: &TlsFiles) -> Result<Certificates, Failure> {
+        // The configuration had them loaded before: they were replaced this very moment.
+        let loaded = ServerTls::load(files).map_err(|error| {
+            let exit = if error.denied {
+                Exit::Permission
+            } else {
+                Exit::Config
+            };
+            error
+                .hint
+                .into_iter()
+                .fold(Failure::new(exit, error.text), Failure::hint)
+        })?;
+        let reload = Arc::clone(&self.certificate);
+        Ok(https::watch(
+            files.clone(),
+            loaded,
+            &self.tasks.stop,
+            reload,
+        ))
+    }
+
+    /// Serves the metrics, and says where.
+    fn serve_metrics(&self) -> Result<String, Failure> {
+        let (Some(addr), Some(metrics)) = (self.serving.metrics, &self.observers.metrics) else {
+            return Ok(listed(&[]));
+        };
+        let socket = bind_metrics(addr)?;
+        let address = shown(socket.local_addr());
+        let Tasks { stop, tracker } = &self.tasks;
+        metrics::listener::serve(socket, Arc::clone(metrics), stop, tracker);
+        Ok(address)
+    }
+
+    fn discover_anew(&mut self) {
+        self.discovery.cancel();
+        self.discovery = self.tasks.stop.child_token();
+        let (known, discovery) = (self.known.clone(), self.discovery.clone());
+        let tracker = self.tasks.tracker.clone();
+        let discover = async move { known.discover(&discovery, &tracker).await };
+        self.tasks.tracker.spawn(discover);
+    }
+}
+
+impl Daemon for Gateway {
+    fn reload(&mut self) {
+        self.certificate.notify_one();
+        if let Some(access_log) = &self.observers.access_log {
+            access_log.reopen();
+        }
+        match GatewayConfig::load(self.file.as_deref()) {
+            Ok(config) => {
+                tracing::info!("configuration read again");
+                warn_of(&config);
+                if config.serving != self.serving {
+                    tracing::warn!(
+                        "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
+                    );
+                    self.serving = config.serving.clone();
+                }
+                self.known.directory().configure(config);
+                self.known.reroute();
+                self.discover_anew();
+            }
+            Err(failure) => tracing::error!("the old configuration stays: {failure}"),
+        }
+    }
+
+    async fn stop(self) {
+        self.discovery.cancel();
+        self.tasks.end(&self.known.exchange).await;
+        if let Some(access_log) = &self.observers.access_log {
+            access_log.end(LAST_LINES).await;
+        }
+    }
+}
+
+/// Tells `metrics` until when the certificate is valid, each time it is another one.
+async fn show_expiry(mut certificates: Certificates, metrics: Arc<Metrics>) {
+    loop {
+        let validity = certificates.borrow_and_update().validity;
+        if let Some(validity) = validity {
+            metrics.certificate_expires(validity.not_after());
+        }
+        if certificates.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Binds what the configuration asks for.
+fn doors(serving: &Serving, certificates: Option<Certificates>) -> Result<Vec<Door>, Failure> {
+    let mut doors = Vec::new();
+    for endpoint in &serving.https {
+        let socket = bind_http("listen", endpoint, serving.unix_mode)?;
+        let tls = certificates.clone();
+        doors.extend(socket.map(|socket| Door { socket, tls }));
+    }
+    for endpoint in &serving.plain {
+        let socket = bind_http("plain-listen", endpoint, serving.unix_mode)?;
+        doors.extend(socket.map(|socket| Door { socket, tls: None }));
+    }
+    Ok(doors)
+}
+
+/// Where there are doors with TLS, or without, as text.
+fn addresses(doors: &[Door], tls: bool) -> String {
+    let doors = doors.iter().filter(|door| door.tls.is_some() == tls);
+    let addresses: Vec<_> = doors.map(|door| Socket::address(&door.socket)).collect();
+    listed(&addresses)
+}
+
+fn warn_of(config: &GatewayConfig) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}

@@ -1,0 +1,222 @@
+//! The words of the log: `name=value`, as logfmt has it.
+//!
+//! A client chooses the realm and the principal, and DNS may choose a KDC's name: what is not plain is quoted and escaped
+//! as in JSON, so that no value can look like another one, a second line, or an order to a terminal.
+
+use std::fmt::{self, Display, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use der::DateTime;
+
+use crate::gateway::record::{RealmName, Record};
+use crate::relay::answer::Source;
+use crate::relay::text::Quoted as Value;
+
+/// What stands where there is nothing to say.
+const ABSENT: &str = "-";
+
+/// The line about a request that was answered `at`.
+pub(super) fn of(record: &Record, at: SystemTime) -> String {
+    Line { record, at }.to_string()
+}
+
+/// The line that stands for `lines` which were left out.
+pub(super) fn left_out(lines: u64, at: SystemTime) -> String {
+    format!("time={} left-out={lines}\n", Time(at))
+}
+
+struct Line<'a> {
+    record: &'a Record,
+    at: SystemTime,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        write!(f, "time={} client=", Time(self.at))?;
+        match record.client {
+            // IPv4 is IPv4 on a socket that takes both.
+            Some(address) => write!(f, "{}", address.to_canonical())?,
+            None => f.write_str("unix")?,
+        }
+        let realm = record.realm.as_ref().map(|realm| match realm {
+            RealmName::Configured(name) => Value(name.as_str()),
+            RealmName::Other(realm) => Value(realm.as_str()),
+        });
+        let kdc = match &record.source {
+            Source::Upstream(name) => Some(Value(name)),
+            Source::Lookaside => Some(Value("lookaside")),
+            Source::Nobody => None,
+        };
+        write!(f, " kind={}", Maybe(record.kind))?;
+        write!(f, " realm={}", Maybe(realm))?;
+        if let Some(inside) = &record.inside {
+            write!(f, " inside={}", Value(inside.as_str()))?;
+        }
+        write!(f, " kdc={}", Maybe(kdc))?;
+        write!(f, " error={}", Maybe(record.error_code))?;
+        write!(f, " status={}", Maybe(record.status))?;
+        write!(f, " ms={}", record.elapsed.as_millis())?;
+        if let Some(principal) = &record.principal {
+            write!(f, " principal={}", Value(principal))?;
+        }
+        f.write_char('\n')
+    }
+}
+
+/// What may be absent.
+struct Maybe<T>(Option<T>);
+
+impl<T: Display> Display for Maybe<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(ABSENT),
+        }
+    }
+}
+
+/// A moment in UTC, to the millisecond (RFC 3339).
+struct Time(SystemTime);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A clock that stands before 1970 is as good as one that stands there.
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Ok(date) = DateTime::from_unix_duration(since) else {
+            return f.write_str(ABSENT);
+        };
+        let (year, month, day) = (date.year(), date.month(), date.day());
+        write!(f, "{year:04}-{month:02}-{day:02}")?;
+        let (hour, minute, second) = (date.hour(), date.minutes(), date.seconds());
+        write!(
+            f,
+            "T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+            since.subsec_millis()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gateway::record::tests::record;
+    use crate::wire::Realm;
+
+    /// Half a millisecond before the next.
+    fn at() -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(1_795_336_851_123_500)
+    }
+
+    #[test]
+    fn a_line_says_all_there_is_to_say() {
+        assert_eq!(
+            of(&record(), at()),
+            "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
+             kdc=dc1.example.com:88 error=- status=200 ms=3\n"
+        );
+        let told = Record {
+            error_code: Some(24),
+            principal: Some("alice/admin".to_owned()),
+            source: Source::Lookaside,
+            client: Some("2001:db8::1".parse().unwrap()),
+            ..record()
+        };
+        assert_eq!(
+            of(&told, at()),
+            "time=2026-11-22T08:40:51.123Z client=2001:db8::1 kind=AS-REQ realm=EXAMPLE.COM \
+             kdc=lookaside error=24 status=200 ms=3 principal=alice/admin\n"
+        );
+    }
+
+    #[test]
+    fn another_realm_inside_is_told_and_forges_nothing() {
+        let told = Record {
+            inside: Some(Realm::parse(br#"OTHER" kdc=""#).unwrap()),
+            ..record()
+        };
+        assert_eq!(
+            of(&told, at()),
+            "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
+             inside=\"OTHER\\\" kdc=\\\"\" kdc=dc1.example.com:88 error=- status=200 ms=3\n"
+        );
+    }
+
+    #[test]
+    fn ipv4_is_ipv4_on_any_socket() {
+        let ipv4 = Record {
+            client: Some("::ffff:192.0.2.1".parse().unwrap()),
+            ..record()
+        };
+        assert_eq!(of(&ipv4, at()), of(&record(), at()));
+    }
+
+    #[test]
+    fn what_is_absent_is_a_dash() {
+        let nothing = Record {
+            client: None,
+            kind: None,
+            realm: None,
+            source: Source::Nobody,
+            status: None,
+            ..record()
+        };
+        assert_eq!(
+            of(&nothing, at()),
+            "time=2026-11-22T08:40:51.123Z client=unix kind=- realm=- kdc=- error=- status=- ms=3\n"
+        );
+    }
+
+    #[test]
+    fn times_are_in_utc_whatever_the_clock_says() {
+        let shown = |time| Time(time).to_string();
+        assert_eq!(shown(UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(shown(before), "1970-01-01T00:00:00.000Z");
+        let leap = UNIX_EPOCH + Duration::from_millis(951_782_400_007);
+        assert_eq!(shown(leap), "2000-02-29T00:00:00.007Z");
+        let far = UNIX_EPOCH + Duration::from_secs(300_000_000_000);
+        assert_eq!(shown(far), "-");
+    }
+
+    #[test]
+    fn values_that_others_choose_stay_values() {
+        let shown = |text| Value(text).to_string();
+        for plain in [
+            "EXAMPLE.COM",
+            "host/www.example.com",
+            "PC1$",
+            "[::1]:88",
+            "a@b",
+        ] {
+            assert_eq!(shown(plain), plain);
+        }
+        assert_eq!(shown(""), r#""""#);
+        assert_eq!(shown("-"), r#""-""#);
+        assert_eq!(shown("A status=200"), r#""A status=200""#);
+        assert_eq!(shown("a=b"), r#""a=b""#);
+        assert_eq!(shown("a\"b\\c"), r#""a\"b\\c""#);
+        assert_eq!(shown("a\ntime="), r#""a\u000atime=""#);
+        assert_eq!(shown("\u{1b}[2J\u{9b}\u{7f}"), r#""\u001b[2J\u009b\u007f""#);
+        assert_eq!(shown("jürgen\u{202e}"), r#""j\u00fcrgen\u202e""#);
+        assert_eq!(shown("😀"), r#""\ud83d\ude00""#);
+    }
+
+    #[test]
+    fn no_line_is_longer_than_3_kib() {
+        let longest = Record {
+            client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
+            realm: Some(RealmName::Other(Realm::parse(&[b'"'; 255]).unwrap())),
+            inside: Some(Realm::parse(&[b'"'; 255]).unwrap()),
+            source: Source::Upstream("x".repeat(255).into()),
+            error_code: Some(i32::MIN),
+            elapsed: Duration::MAX,
+            principal: Some("\u{1}".repeat(255)),
+            ..record()
+        };
+        let line = of(&longest, at());
+        assert!(line.len() < 3 * 1024, "{}", line.len());
+    }
+}

@@ -1,0 +1,183 @@
+use super::*;
+use crate::gateway::record::tests::record;
+
+fn log(path: &std::path::Path, lines_per_second: u32) -> Result<AccessLog, Failure> {
+    AccessLog::open(Settings {
+        target: Target::File(path.to_owned()),
+        lines_per_second,
+        principals: false,
+    })
+}
+
+/// What the log holds at its end, and without the times.
+async fn lines(log: &AccessLog, path: &std::path::Path) -> Vec<String> {
+    assert!(log.end(Duration::from_secs(20)).await);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    let rest = |line: &str| line.split_once(' ').unwrap().1.to_owned();
+    text.lines().map(rest).collect()
+}
+
+#[test]
+fn a_second_has_so_many_lines_and_the_next_as_many() {
+    let begun = Instant::now();
+    let mut second = Second::new(2, begun);
+    let mut room = |ms| second.has_room(begun + Duration::from_millis(ms));
+    assert_eq!([0, 1, 2, 999].map(&mut room), [true, true, false, false]);
+    assert_eq!([1000, 1500, 1999].map(&mut room), [true, true, false]);
+    // A second begins with its first line.
+    assert_eq!(
+        [5500, 6400, 6499, 6500].map(&mut room),
+        [true, true, false, true]
+    );
+}
+
+#[test]
+fn what_is_no_login_takes_no_lines_from_logins() {
+    let now = Instant::now();
+    let status = |status| Record { status, ..record() };
+    let no_message = |status| Record {
+        kind: None,
+        realm: None,
+        status,
+        ..record()
+    };
+    let asides = [
+        no_message(Some(404)),
+        no_message(Some(429)),
+        no_message(None),
+        status(Some(429)),
+    ];
+    for (most, few) in [(1, 1), (20, 2), (100, 10)] {
+        let mut seconds = Seconds::new(most, now);
+        let mut written = |record: &Record| {
+            (0..200)
+                .filter(|_| seconds.of(record).has_room(now))
+                .count()
+        };
+        let asides: usize = asides.iter().map(&mut written).sum();
+        assert_eq!(asides, few, "{most}");
+        let answered = written(&status(Some(200)));
+        assert_eq!(answered, most as usize);
+        assert_eq!(written(&status(None)), 0, "one that hung up has tried it");
+    }
+}
+
+#[tokio::test]
+async fn each_line_is_written_or_told_as_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = log(&path, 2).unwrap();
+    for _ in 0..100 {
+        log.write(&record());
+    }
+    let lines = lines(&log, &path).await;
+    let told = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("left-out="));
+    let told: Vec<u64> = told.map(|lines| lines.parse().unwrap()).collect();
+    assert_eq!(told.iter().sum::<u64>(), log.left_out());
+    let written = lines.len() - told.len();
+    assert_eq!(written as u64 + log.left_out(), 100);
+    assert!((2..100).contains(&written), "{written}");
+}
+
+#[tokio::test]
+async fn what_was_left_out_is_told_before_the_next_line_or_when_all_is_quiet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = log(&path, 1000).unwrap();
+    let left_out = &log.0.wishes.left_out;
+    log.write(&record());
+    written(&path, " ms=").await;
+    left_out.add();
+    written(&path, " left-out=1\n").await;
+    left_out.add();
+    left_out.add();
+    log.write(&record());
+    let lines = lines(&log, &path).await;
+    assert_eq!(lines[1..3], ["left-out=1", "left-out=2"]);
+    assert_eq!(lines.len(), 4);
+}
+
+/// Waits until `text` stands in the file.
+async fn written(path: &std::path::Path, text: &str) {
+    let mut again = tokio::time::interval(Duration::from_millis(5));
+    let written = async {
+        while !std::fs::read_to_string(path).unwrap().contains(text) {
+            again.tick().await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(20), written);
+    written.await.expect(text);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_leaves_all_out_and_ends_nothing() {
+    let log = log(std::path::Path::new("/dev/full"), 1000).unwrap();
+    for _ in 0..10 {
+        log.write(&record());
+    }
+    assert!(log.end(Duration::from_secs(20)).await);
+    assert_eq!(log.left_out(), 10);
+}
+
+#[tokio::test]
+async fn a_log_that_is_over_leaves_all_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = log(&path, 1000).unwrap();
+    assert_eq!(lines(&log, &path).await, [""; 0]);
+    log.write(&record());
+    assert_eq!(log.left_out(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_appended_to_and_read_by_few() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    for written in 1..3 {
+        let log = log(&path, 1000).unwrap();
+        log.write(&record());
+        assert_eq!(lines(&log, &path).await.len(), written);
+    }
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    // A umask may take more away.
+    assert_eq!(mode & 0o777 & !0o640, 0, "{mode:o}");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |path: &std::path::Path| log(path, 1).unwrap_err();
+    let nowhere = folder.path().join("nowhere/access.log");
+    let failure = refused(&nowhere);
+    assert_eq!(failure.exit(), Exit::Config);
+    let text = failure.to_string();
+    assert!(
+        text.contains(&format!("access log {}: ", nowhere.display())),
+        "{text}"
+    );
+    let hint = format!(
+        "hint: make the directory {}/nowhere, ",
+        folder.path().display()
+    );
+    assert!(text.contains(&hint), "{text}");
+    let text = refused(folder.path()).to_string();
+    assert!(
+        text.contains("hint: choose another file for access-log"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_whose_last_copy_is_gone_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(&folder.path().join("access.log"), 1).unwrap();
+    let ended = log.0.wishes.ended.clone();
+    drop(log);
+    let wait = tokio::time::timeout(Duration::from_secs(20), ended.cancelled());
+    wait.await.unwrap();
+}

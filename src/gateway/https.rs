@@ -1,0 +1,283 @@
+//! The HTTPS way in: a POST of a KDC-PROXY-MESSAGE, and the answer to it ([MS-KKDCP] 2.1, 3.2.5.1).
+//!
+//! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. It
+//! chooses HTTP/2 as long as few speak it. Plain HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
+
+mod asking;
+mod connection;
+mod forwarded;
+mod heads;
+mod kept;
+mod observed;
+mod quiet;
+mod receiving;
+mod request;
+mod requests;
+mod tls;
+mod untaken;
+mod words;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, watch as channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::connection::Opened;
+pub use self::forwarded::Trusted;
+use self::receiving::Places;
+pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
+pub(crate) use self::words::text;
+use crate::daemon::accept::{self, Accept, Stream};
+use crate::daemon::isolated;
+use crate::daemon::slots::Connections;
+use crate::gateway::access_log::AccessLog;
+use crate::gateway::metrics::Metrics;
+use crate::gateway::record::Record;
+use crate::gateway::throttle::Throttle;
+use crate::relay::exchange::Exchange;
+
+/// The path that clients use unless told otherwise.
+pub const DEFAULT_PATH: &str = "/KdcProxy";
+
+/// Where load balancers ask.
+pub const HEALTH_PATH: &str = "/healthz";
+
+/// Where the current certificates are: each connection takes the ones that are there when it is accepted.
+pub type Certificates = channel::Receiver<Arc<ServerTls>>;
+
+/// A listening socket of the gateway.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, for a reverse proxy.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Socket {
+    /// Its address, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(socket) => crate::daemon::bind::shown(socket.local_addr()),
+            #[cfg(unix)]
+            Self::Unix(socket) => crate::daemon::bind::shown_path(socket),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Socket {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+#[cfg(not(unix))]
+impl From<std::convert::Infallible> for Socket {
+    fn from(none: std::convert::Infallible) -> Self {
+        match none {}
+    }
+}
+
+/// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
+#[derive(Debug)]
+pub struct Door {
+    /// The socket.
+    pub socket: Socket,
+    /// The certificates.
+    pub tls: Option<Certificates>,
+}
+
+/// The bounds of what clients may hold, over all doors.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once. What they send is read as it comes, and bounded by `waiting` all together.
+    pub max_connections: usize,
+    /// How many of them speak HTTP/2: the next ones are not offered it, unless they can do nothing else.
+    pub max_http2: usize,
+    /// From accept to the end of the first request's headers, TLS included.
+    pub first_request: Duration,
+    /// From the end of a request's headers to the end of its body.
+    pub body: Duration,
+    /// Octets of requests, from their arrival to their answer, over all connections: there may be many streams in each, and
+    /// a client that resets one may begin another, while what it asked is still under way.
+    pub waiting: usize,
+    /// Octets of answers that clients have not taken, over all connections, except the first short one of each.
+    pub answers: usize,
+    /// From an answer to the end of the next request's headers, the time to take the answer included; and from any answer
+    /// until it is taken, whatever else is asked meanwhile.
+    pub idle_timeout: Duration,
+}
+
+impl Limits {
+    /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
+    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
+    /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: who has many clients has few from each, for
+    /// which HTTP/1.1 does as well.
+    #[must_use]
+    pub fn of(max_connections: usize) -> Self {
+        Self {
+            max_connections,
+            max_http2: 128,
+            first_request: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            waiting: 16 * 1024 * 1024,
+            answers: 16 * 1024 * 1024,
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Who hears of each request.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
+    /// A line for each.
+    pub access_log: Option<AccessLog>,
+    /// Numbers.
+    pub metrics: Option<Arc<Metrics>>,
+}
+
+impl Observers {
+    fn are_there(&self) -> bool {
+        self.access_log.is_some() || self.metrics.is_some()
+    }
+
+    fn name_principals(&self) -> bool {
+        self.access_log
+            .as_ref()
+            .is_some_and(AccessLog::names_principals)
+    }
+
+    fn observe(&self, record: &Record) {
+        if let Some(access_log) = &self.access_log {
+            access_log.write(record);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.count(record);
+        }
+    }
+}
+
+/// What a gateway serves, and on which terms.
+#[derive(Debug)]
+pub struct Terms {
+    /// The path of the KDC proxy; letter case and a slash at its end make no difference.
+    pub path: String,
+    /// The bounds of what clients may hold.
+    pub limits: Limits,
+    /// Who hears of each request.
+    pub observers: Observers,
+    /// The bounds of what each client may ask for.
+    pub throttle: Throttle,
+    /// The reverse proxies that are believed.
+    pub trusted: Trusted,
+}
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+struct Site {
+    terms: Terms,
+    exchange: Arc<Exchange>,
+    places: Places,
+    answers: Places,
+    http2: Semaphore,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Site {
+    /// Whether `peer` pays for its connections over TLS.
+    fn charges(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some() && !self.terms.trusted.believes(peer)
+    }
+
+    /// Whether a connection over TLS may come in, for which `peer` pays.
+    fn admits(&self, peer: Option<SocketAddr>) -> bool {
+        let payer = peer.filter(|_| self.charges(peer));
+        let admit = |payer: SocketAddr| self.terms.throttle.admit_connection(payer.ip());
+        let admitted = payer.map_or(Ok(()), admit);
+        if admitted.is_err() {
+            self.exchange.counters().throttled.add();
+        }
+        admitted.is_ok()
+    }
+}
+
+/// A socket of which only those connections are accepted that can pay: the others must not make anybody leave for them.
+struct Paying<L> {
+    socket: L,
+    site: Arc<Site>,
+}
+
+impl<L: Accept + Sync> Accept for Paying<L> {
+    type Stream = L::Stream;
+    async fn accept(&self) -> io::Result<L::Stream> {
+        loop {
+            let stream = self.socket.accept().await?;
+            if self.site.admits(stream.peer()) {
+                return Ok(stream);
+            }
+        }
+    }
+}
+
+/// Serves KDC-PROXY-MESSAGEs at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
+/// Must be called inside a runtime.
+pub fn serve(
+    doors: Vec<Door>,
+    terms: Terms,
+    exchange: &Arc<Exchange>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let connections = Connections::new(terms.limits.max_connections, exchange, stop);
+    if let Some(metrics) = &terms.observers.metrics {
+        let connections = connections.clone();
+        metrics.connections_from(move || connections.open());
+    }
+    let site = Arc::new(Site {
+        places: Places::new(terms.limits.waiting),
+        answers: Places::new(terms.limits.answers),
+        http2: Semaphore::new(terms.limits.max_http2.min(Semaphore::MAX_PERMITS)),
+        terms,
+        exchange: Arc::clone(exchange),
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+    });
+    for Door { socket, tls } in doors {
+        let (site, connections) = (Arc::clone(&site), connections.clone());
+        match socket {
+            Socket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            #[cfg(unix)]
+            Socket::Unix(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+        }
+    }
+}
+
+async fn listen<L: Accept + Sync>(
+    socket: L,
+    tls: Option<Certificates>,
+    site: Arc<Site>,
+    connections: Connections,
+) {
+    let open = |stream, seat| {
+        let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+        let opened = Opened::new(Arc::clone(&site), seat);
+        isolated::spawn(&site.tasks, &site.exchange, opened.serve(stream, tls));
+    };
+    if tls.is_some() {
+        let site = Arc::clone(&site);
+        accept::each(&Paying { socket, site }, &connections, open).await;
+    } else {
+        accept::each(&socket, &connections, open).await;
+    }
+}

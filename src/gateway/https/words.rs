@@ -1,0 +1,159 @@
+//! How the gateway words an answer: a status, and a line of text for the person who looks.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use crate::gateway::throttle::Wait;
+use crate::relay::answer::{Cause, Verdict};
+
+/// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
+const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Seconds after which an overloaded gateway may be asked again: until then the lookaside says the same once more.
+const LATER: u64 = 2;
+
+/// An answer that is no reply.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) text: String,
+    /// The methods that the path knows, where that is what was wrong.
+    pub(super) allow: Option<&'static str>,
+    /// Seconds after which it may be asked again, where that is known.
+    pub(super) retry_after: Option<u64>,
+    /// Whether the connection ends with it: what follows in it can't be trusted to be a request.
+    pub(super) close: bool,
+}
+
+impl Refusal {
+    /// A refusal after which the connection goes on.
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+            allow: None,
+            retry_after: None,
+            close: false,
+        }
+    }
+
+    /// The same, and the connection ends.
+    pub(super) fn closing(self) -> Self {
+        Self {
+            close: true,
+            ..self
+        }
+    }
+
+    pub(super) fn method(allow: &'static str) -> Self {
+        let mut refusal = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("only {allow} is served here"),
+        );
+        refusal.allow = Some(allow);
+        refusal
+    }
+
+    pub(super) fn overloaded() -> Self {
+        let text = "too many requests are under way";
+        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, text);
+        refusal.retry_after = Some(LATER);
+        refusal
+    }
+
+    pub(super) fn throttled(wait: Wait) -> Self {
+        let seconds = wait.seconds();
+        let text = format!("too many requests: try again in {seconds} s");
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, text);
+        refusal.retry_after = Some(seconds);
+        refusal
+    }
+}
+
+impl From<&Verdict> for Refusal {
+    fn from(verdict: &Verdict) -> Self {
+        let realm = &verdict.realm;
+        let (status, text) = match verdict.cause {
+            // Names no realm but the one that was asked for: nobody is told which ones there are.
+            Cause::NoUpstream => (
+                StatusCode::NOT_FOUND,
+                format!("no KDC is configured for realm {realm}"),
+            ),
+            // "Forbidden" is the status that tells a client of ours why, and that others may serve it.
+            Cause::NotOffered => (
+                StatusCode::FORBIDDEN,
+                format!("this service of realm {realm} is not offered here"),
+            ),
+            Cause::Overloaded => return Self::overloaded(),
+            Cause::Unanswered => (
+                StatusCode::GATEWAY_TIMEOUT,
+                format!("the KDC of realm {realm} did not answer"),
+            ),
+            Cause::Unreachable => (
+                StatusCode::BAD_GATEWAY,
+                format!("no KDC of realm {realm} can be reached"),
+            ),
+            Cause::NotServed => (
+                StatusCode::BAD_GATEWAY,
+                format!("the KDC of realm {realm} is not available at the moment"),
+            ),
+            // Also a 403 from a KDC proxy behind this one: it was refused to the gateway, not to the client.
+            Cause::Forbidden
+            | Cause::Refused(_)
+            | Cause::Page(_)
+            | Cause::Wants(_)
+            | Cause::NothingToShow
+            | Cause::Loop
+            | Cause::Barred(_)
+            | Cause::Untrusted
+            | Cause::NotKerberos => (
+                StatusCode::BAD_GATEWAY,
+                format!("what answered for realm {realm} was no KDC"),
+            ),
+        };
+        Self::new(status, text)
+    }
+}
+
+/// A KDC-PROXY-MESSAGE as a response.
+pub(super) fn reply(body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    response.headers_mut().insert(CONTENT_TYPE, KERBEROS);
+    response
+}
+
+/// A line of text as a response.
+pub(crate) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}
+
+/// To what hyper would take for a request, and was none on its way there: nothing else is heard over its connection.
+pub(super) fn unseen() -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::BAD_REQUEST, "the request is malformed");
+    close(&mut response);
+    response
+}
+
+/// A refusal as a response.
+pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let mut response = text(refusal.status, &refusal.text);
+    let headers = response.headers_mut();
+    if let Some(allow) = refusal.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Has an HTTP/1 connection end after `response`.
+pub(super) fn close(response: &mut Response<Full<Bytes>>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+}

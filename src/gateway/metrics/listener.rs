@@ -1,0 +1,123 @@
+//! Where the metrics are read: `GET /metrics` over plain HTTP/1, on a loopback address.
+//!
+//! One request a connection, and one deadline for all of it: there is nothing to be fast for here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::daemon::slots::{Connections, Seat};
+use crate::daemon::{accept, isolated};
+use crate::gateway::https::text;
+use crate::gateway::metrics::{self, Metrics};
+
+/// Connections at once: of the few who read metrics, each needs one.
+const CONNECTIONS: usize = 8;
+/// From accept to the end of the answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Most octets of a request.
+const MAX_HEADERS: usize = 8 * 1024;
+
+const PATH: &str = "/metrics";
+
+/// Serves `metrics` at `listener`, in tasks of `tasks`, until `stop`. Must be called inside a runtime.
+pub fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let connections = Connections::new(CONNECTIONS, metrics.exchange(), stop);
+    let of_each = tasks.clone();
+    tasks.spawn(async move {
+        let open = |stream, seat| {
+            let metrics = Arc::clone(&metrics);
+            let exchange = Arc::clone(metrics.exchange());
+            isolated::spawn(&of_each, &exchange, one(stream, seat, metrics, DEADLINE));
+        };
+        accept::each(&listener, &connections, open).await;
+    });
+}
+
+async fn one(stream: TcpStream, seat: Seat, metrics: Arc<Metrics>, deadline: Duration) {
+    let answer = service_fn(|request: Request<Incoming>| {
+        let response = respond(&request, &metrics);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer);
+    let connection = tokio::time::timeout(deadline, connection);
+    match seat.leave.run_until_cancelled(connection).await {
+        Some(Ok(Err(error))) => tracing::debug!(%error, "reading metrics"),
+        Some(Err(_)) => tracing::debug!("reading metrics took too long"),
+        Some(Ok(Ok(()))) | None => {}
+    }
+}
+
+fn respond(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
+    match (request.uri().path(), request.method()) {
+        (PATH, &Method::GET) => shown(metrics),
+        (PATH, _) => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
+            let allow = HeaderValue::from_static("GET");
+            response.headers_mut().insert(ALLOW, allow);
+            response
+        }
+        _ => text(StatusCode::NOT_FOUND, "the metrics are at /metrics"),
+    }
+}
+
+fn shown(metrics: &Metrics) -> Response<Full<Bytes>> {
+    let Ok(shown) = metrics.scrape() else {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        return text(status, "the metrics cannot be shown");
+    };
+    let mut response = Response::new(Full::new(shown.into()));
+    let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::relay::answer::OnFailure;
+    use crate::relay::exchange::{Exchange, Routing};
+    use crate::relay::routes::Routes;
+
+    #[tokio::test]
+    async fn who_does_not_ask_in_time_is_not_waited_for() {
+        let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
+        let exchange = Exchange::new(routing, 1);
+        let connections = Connections::new(1, &exchange, &CancellationToken::new());
+        for asked in [&b""[..], b"GET /metrics HT"] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(asked).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let seat = connections.take().unwrap();
+            let deadline = Duration::from_millis(20);
+            let served = one(stream, seat, Metrics::new(&exchange), deadline);
+            let patience = Duration::from_secs(5);
+            tokio::time::timeout(patience, served).await.unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+        }
+    }
+}

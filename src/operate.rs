@@ -1,0 +1,7 @@
+//! For people: what they ask, and how they are told.
+
+pub mod check;
+pub mod doctor;
+pub mod import;
+pub mod krb5_conf;
+pub mod status;

@@ -1,0 +1,197 @@
+//! The stanzas of a configuration.
+
+use super::{REALM, made_of};
+use crate::operate::krb5_conf::disk::Disk;
+use crate::operate::krb5_conf::profile::read;
+use crate::relay::failure::Exit;
+
+const SHIPPED: &str = include_str!("../../../../krb5.conf.d/loopkdc.conf");
+
+/// What libkrb5 reads of a file, as `section/section/name=value`.
+fn read_as(text: &str) -> Vec<String> {
+    let profile = read("/f", text, &mut Disk::default());
+    assert!(profile.faults.is_empty(), "{:?}", profile.faults);
+    let relations = profile.relations.iter();
+    let shown = relations.map(|of| format!("{}/{}={}", of.sections.join("/"), of.name, of.value));
+    shown.collect()
+}
+
+/// The sections, for what is under `[listen]` and one realm.
+#[track_caller]
+fn sections(listen: &str, unix: bool) -> Vec<String> {
+    let made = made_of(&format!("[listen]\n{listen}\n{REALM}"), unix).unwrap();
+    read_as(&made.sections())
+}
+
+/// What the kdc and the kpasswd_server of the realm are.
+#[track_caller]
+fn servers(listen: &str, unix: bool) -> (String, Option<String>) {
+    let read = sections(listen, unix);
+    let value = |name: &str| {
+        let of = format!("realms/EXAMPLE.COM/{name}=");
+        read.iter()
+            .find_map(|line| line.strip_prefix(&of))
+            .map(str::to_owned)
+    };
+    let kdc = value("kdc").unwrap();
+    assert_eq!(value("primary_kdc").as_ref(), Some(&kdc));
+    assert_eq!(value("master_kdc").as_ref(), Some(&kdc));
+    (kdc, value("kpasswd_server"))
+}
+
+#[test]
+fn what_is_printed_says_what_the_shipped_file_says() {
+    let (head, sections) = SHIPPED.split_once("\n[realms]\n").unwrap();
+    let in_use: Vec<_> = sections
+        .lines()
+        .map(|line| line.strip_prefix('#').unwrap_or(line))
+        .collect();
+    let in_use = format!("[realms]\n{}\n", in_use.join("\n"));
+    let made = made_of(REALM, false).unwrap();
+    let printed = made.file();
+    assert_eq!(read_as(&printed), read_as(&in_use));
+    assert_eq!(read_as(&printed).len(), 6);
+    let (_, reasons) = head.split_once("\n# Why these lines").unwrap();
+    assert!(printed.contains(reasons), "{printed}");
+    assert!(
+        reasons.contains("primary_kdc") && reasons.contains("dns_canonicalize_hostname = false")
+    );
+}
+
+#[test]
+fn the_stanzas_name_the_listeners() {
+    let plain = |kdc: &str, kpasswd: &str| (kdc.to_owned(), Some(kpasswd.to_owned()));
+    for (listen, expected) in [
+        ("", plain("127.0.0.1", "127.0.0.1:464")),
+        (
+            "kdc = [\"127.0.0.1:8888\"]\nkpasswd = [\"127.0.0.1:8464\"]",
+            plain("127.0.0.1:8888", "127.0.0.1:8464"),
+        ),
+        (
+            "kdc = [\"[::1]:88\"]\nkpasswd = [\"[::1]:464\"]",
+            plain("[::1]", "[::1]:464"),
+        ),
+        (
+            "kdc = [\"[::1]:1088\", \"127.0.0.2:88\"]",
+            plain("127.0.0.2", "127.0.0.1:464"),
+        ),
+        (
+            "allow-remote-clients = true\nkdc = [\"192.0.2.1:88\", \"0.0.0.0:1088\"]\nkpasswd = [\"192.0.2.1:464\"]",
+            plain("127.0.0.1:1088", "192.0.2.1:464"),
+        ),
+        (
+            "kdc = [\"127.0.0.1:0\", \"unix:/run/k\", \"127.0.0.1:88\"]\nkpasswd = []",
+            ("127.0.0.1".to_owned(), None),
+        ),
+    ] {
+        assert_eq!(servers(listen, false), expected, "{listen}");
+    }
+}
+
+#[test]
+fn the_stanzas_name_unix_sockets_if_they_are_asked_for() {
+    let both = "kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc/kdc.sock\"]\nkpasswd = [\"unix:/run/loopkdc/kpasswd.sock\"]";
+    assert_eq!(
+        servers(both, true),
+        (
+            "/run/loopkdc/kdc.sock".to_owned(),
+            Some("/run/loopkdc/kpasswd.sock".to_owned())
+        )
+    );
+    let one = "kdc = [\"unix:/run/loopkdc/kdc.sock\"]";
+    assert_eq!(servers(one, true).1.as_deref(), Some("127.0.0.1:464"));
+}
+
+#[test]
+fn a_listener_that_no_krb5_conf_can_name_is_an_error() {
+    for (listen, unix, error, hint) in [
+        (
+            "",
+            true,
+            "no Unix socket for the KDC service",
+            "add one to kdc under [listen]",
+        ),
+        (
+            "kdc = []",
+            false,
+            "offers no KDC service",
+            "write kdc = [\"127.0.0.1:88\"] under [listen]",
+        ),
+        (
+            "kdc = [\"unix:/k\"]",
+            false,
+            "on Unix sockets alone",
+            "loopkdc krb5-conf --unix",
+        ),
+        (
+            "kdc = [\"127.0.0.1:0\"]",
+            false,
+            "on port 0",
+            "write kdc = ",
+        ),
+    ] {
+        let failure = made_of(&format!("[listen]\n{listen}\n{REALM}"), unix).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(failure.message().contains(error), "{failure}");
+        assert!(failure.to_string().contains(hint), "{failure}");
+    }
+}
+
+#[test]
+fn realms_and_aliases_have_stanzas_and_wildcards_a_note() {
+    let made = made_of(
+        r#"
+        [defaults]
+        proxies = ["https://p"]
+        [realms."*.EXAMPLE.COM"]
+        [realms."EXAMPLE.COM"]
+        aliases = ["CORP", "OLD.EXAMPLE.COM"]
+        [realms."LAB"]
+        [realms."A = B"]
+        [realms."-x.test"]
+        "#,
+        false,
+    )
+    .unwrap();
+    let mut realms = made.realms.clone();
+    realms.sort();
+    assert_eq!(
+        realms,
+        ["-x.test", "CORP", "EXAMPLE.COM", "LAB", "OLD.EXAMPLE.COM"]
+    );
+    let domains: Vec<_> = read_as(&made.sections())
+        .into_iter()
+        .filter(|line| line.starts_with("domain_realm"))
+        .collect();
+    assert_eq!(
+        domains,
+        [
+            "domain_realm/.example.com=EXAMPLE.COM",
+            "domain_realm/example.com=EXAMPLE.COM"
+        ]
+    );
+    let [wildcard, odd] = made.notes.as_slice() else {
+        panic!("{:?}", made.notes)
+    };
+    assert_eq!(
+        wildcard,
+        "realm *.EXAMPLE.COM has no stanza, as Kerberos libraries know no wildcard: name each realm that is used in the configuration"
+    );
+    assert_eq!(
+        odd,
+        "realm A = B has no stanza, as krb5.conf can't hold a name with such characters"
+    );
+    for note in &made.notes {
+        assert!(made.file().contains(&format!("# {note}.\n")));
+    }
+}
+
+#[test]
+fn wildcards_alone_are_an_error() {
+    let failure = made_of("[realms.\"*\"]\nproxies = [\"https://p\"]\n", false).unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .contains("\nloopkdc: hint: Kerberos libraries know no wildcard: add each realm")
+    );
+}

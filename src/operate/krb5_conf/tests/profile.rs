@@ -1,0 +1,162 @@
+//! The syntax of krb5.conf.
+
+use crate::operate::krb5_conf::disk::Disk;
+use crate::operate::krb5_conf::profile::{Profile, read};
+
+/// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
+pub(super) fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
+    let Profile {
+        relations, faults, ..
+    } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
+    let relations = relations.iter().map(|relation| {
+        let ignored = if relation.is_ignored { "!" } else { "" };
+        let sections = relation.sections.join("/");
+        format!("{ignored}{sections}/{}={}", relation.name, relation.value)
+    });
+    let faults = faults.iter().map(ToString::to_string);
+    relations.chain(faults).collect()
+}
+
+#[track_caller]
+fn reads(text: &str, expected: &[&str]) {
+    assert_eq!(shown(text, &[]), expected, "{text}");
+}
+
+#[test]
+fn sections_relations_and_comments() {
+    reads(
+        "kdc = before any section\n [a]\n[a] \r\n# x = y\n  ; x = y\n\tb = c # d \t\r\n\nb =e=f\nb={\n{ = not a brace alone\n}\n",
+        &["a/b=c # d", "a/b=e=f", "a/b/{=not a brace alone"],
+    );
+}
+
+#[test]
+fn quoted_values_end_with_their_quote() {
+    reads(
+        "[a]\nb = \" c \\\"\\n\\t\\\\d \" e\nb = \"\"\nb = \"open\nb = c \"d\"\n",
+        &["a/b= c \"\n\t\\d ", "a/b=", "a/b=open", "a/b=c \"d\""],
+    );
+}
+
+#[test]
+fn braces_nest_and_may_stand_in_the_next_line() {
+    reads(
+        "[a]\nb = {\nc = {\nd = e\n} rest\n}\nf =\n  { rest\ng = h\n}\ni = { j = k }\n",
+        &["a/b/c/d=e", "a/f/g=h", "a/i={ j = k }"],
+    );
+}
+
+#[test]
+fn what_is_final_is_not_added_to() {
+    reads(
+        "[a]*\nb = c\n[d]\nb = c\n[a]\nb = d\ne = {\nb = f\n}\n[d]\nb = e\n",
+        &["a/b=c", "d/b=c", "!a/b=d", "!a/e/b=f", "d/b=e"],
+    );
+    reads(
+        "[a]\nb* = {\nc = 1\n}\nb = {\nc = 2\nd = {\nc = 3\n}\n}\ne = {\nc = 4\n}*\ne = {\nc = 5\n}\nf = 6\n",
+        &[
+            "a/b/c=1",
+            "!a/b/c=2",
+            "!a/b/d/c=3",
+            "a/e/c=4",
+            "!a/e/c=5",
+            "a/f=6",
+        ],
+    );
+    reads(
+        "[a]\nb = 0\nb* = 1\nb = 2\nc = 3\n",
+        &["a/b=0", "a/b=1", "!a/b=2", "a/c=3"],
+    );
+}
+
+#[test]
+fn mistakes_are_told_and_passed_by() {
+    reads(
+        "[a\n[b] c\nd\ne f = g\n= h\n}\ni =\nj = k\nl = {\n[m]\nn = o\np = {\n",
+        &[
+            "b/j=k",
+            "m/n=o",
+            "line 1: the ] of a section is missing",
+            "line 2: nothing may stand behind the name of a section",
+            "line 3: has no =",
+            "line 4: one word must stand before the =",
+            "line 5: one word must stand before the =",
+            "line 6: there is no { for this }",
+            "line 8: a { is missing here, or a value in the line before",
+            "line 10: a section begins before the } of the last one",
+            "line 13: a } is missing here, at the end",
+        ],
+    );
+    let long = format!("[a]\nb = {}\nc = d\n", "x".repeat(2043));
+    reads(
+        &long,
+        &[
+            "a/c=d",
+            "line 2: is longer than 2046 octets, and MIT reads it as several lines",
+        ],
+    );
+}
+
+#[test]
+fn a_module_takes_the_files_place() {
+    reads(
+        "module x:y\n[a]\nb = c\n",
+        &["line 1: takes the configuration from a module, which is not asked"],
+    );
+    reads(
+        "[a]\nmodule x = y\nmodule = z\n",
+        &["a/module=z", "line 2: one word must stand before the ="],
+    );
+}
+
+#[test]
+fn included_files_stand_for_themselves() {
+    let disk = [
+        ("/d/b", "x = ignored before a section\n[c]\nd = 2\n"),
+        ("/d/a.conf", "[c]\nd = 1\ne = {\nf = g\n"),
+        ("/d/.hidden.conf", "[c]\nd = 3\n"),
+        ("/d/a.conf~", "[c]\nd = 4\n"),
+        ("/d/a.rpmsave", "[c]\nd = 5\n"),
+    ];
+    let text = "include /one\nincludedir /d/\n[a]\nb = {\ninclude /d/b\n include /d/b = a relation\nc = d\n}\n";
+    assert_eq!(
+        shown(text, &disk),
+        [
+            "c/d=1",
+            "c/e/f=g",
+            "c/d=2",
+            "c/d=2",
+            "a/b/c=d",
+            "line 1: include /one: is not there",
+            "/d/a.conf, line 5: a } is missing here, at the end",
+            "line 6: one word must stand before the =",
+        ]
+    );
+}
+
+#[test]
+fn circles_of_includes_end() {
+    let disk = [
+        ("/a", "include /b\n"),
+        ("/b", "include /a\ninclude /etc/krb5.conf\n[x]\ny = z\n"),
+    ];
+    assert_eq!(
+        shown("include /a\n", &disk),
+        [
+            "x/y=z",
+            "/b, line 1: include /a: that file is being read already",
+            "/b, line 2: include /etc/krb5.conf: that file is being read already",
+        ]
+    );
+    let chain: Vec<_> = (0..40)
+        .map(|number| (format!("/{number}"), format!("include /{}\n", number + 1)))
+        .collect();
+    let chain: Vec<_> = chain
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    assert_eq!(
+        shown("include /0\n", &chain),
+        ["/15, line 1: include /16: more than 16 files include one another"]
+    );
+}

@@ -1,0 +1,224 @@
+//! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
+
+mod directory;
+mod due;
+mod finder;
+mod idle;
+pub mod listeners;
+mod memory;
+#[cfg(target_os = "linux")]
+mod roaming;
+mod search;
+mod status;
+mod stream;
+mod udp;
+mod ways;
+mod words;
+
+use std::sync::Arc;
+
+use crate::config::endpoint::Endpoint;
+use crate::config::{Config, Listen, Sources};
+use crate::daemon::activity::Activity;
+use crate::daemon::bind::{Listener, addresses, bind};
+use crate::daemon::inherit::Inherited;
+use crate::daemon::signals::Signals;
+use crate::daemon::tasks::Tasks;
+use crate::daemon::{Daemon, descriptors, in_runtime, obey, status_socket, watchdog};
+use crate::relay::discovery::Known;
+use crate::relay::exchange::Exchange;
+use crate::relay::failure::Failure;
+use crate::relay::upstream::tls;
+use crate::shim::listeners::{Limits, Served};
+use crate::wire::Service;
+use directory::Directory;
+use status::Status;
+
+/// One user's requests, of which one that computes must not hold up the next.
+const THREADS: usize = 2;
+
+/// Runs the daemon until a signal stops it.
+///
+/// # Errors
+/// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
+pub fn run(sources: &Sources) -> Result<(), Failure> {
+    let inherited = Inherited::from_env();
+    let config = Config::load(sources)?;
+    in_runtime(THREADS, async {
+        let signals = Signals::new()?;
+        tokio::task::spawn_blocking(tls::warm_up);
+        let listeners = listeners(&config.listen, inherited)?;
+        #[cfg(unix)]
+        let status_socket = status::bind(&config.listen)?;
+        let relay = Relay::start(&config, listeners)?;
+        warn_of(&config);
+        #[cfg(target_os = "linux")]
+        roaming::follow(&relay.exchange, relay.status.hears(), &relay.tasks);
+        #[cfg(unix)]
+        if let Some(socket) = status_socket {
+            relay.show_status(socket);
+        }
+        watchdog::feed(&relay.exchange, &relay.tasks);
+        let idle = idle::end(&config.listen, &relay);
+        tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
+        let listen = config.listen;
+        let tunnel = Tunnel {
+            relay,
+            sources,
+            listen,
+        };
+        obey(signals, tunnel, idle).await
+    })
+}
+
+/// The daemon, and where its configuration came from.
+struct Tunnel<'a> {
+    relay: Relay,
+    sources: &'a Sources,
+    listen: Listen,
+}
+
+impl Daemon for Tunnel<'_> {
+    fn reload(&mut self) {
+        self.relay.reload(self.sources, &mut self.listen);
+    }
+
+    async fn stop(self) {
+        self.relay.stop().await;
+    }
+}
+
+/// Binds what the configuration asks for, except a service whose sockets the service manager handed over.
+///
+/// # Errors
+/// A socket that cannot be bound or used, and what to do about it.
+pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = inherited.listeners()?;
+    for (service, endpoints) in [
+        (Service::Kdc, &listen.kdc),
+        (Service::Kpasswd, &listen.kpasswd),
+    ] {
+        if listeners.iter().any(|listener| listener.service == service) {
+            warn_of_unheld(&listeners, service, endpoints);
+            continue;
+        }
+        for endpoint in endpoints {
+            listeners.extend(bind(service, endpoint, listen.unix_mode)?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// Where the service manager's sockets serve, addresses of the configuration that are none of theirs are nobody's.
+fn warn_of_unheld(listeners: &[Listener], service: Service, endpoints: &[Endpoint]) {
+    let of_service = listeners.iter().filter(|held| held.service == service);
+    let held: Vec<_> = of_service.map(Listener::address).collect();
+    let is_unheld = |endpoint: &&Endpoint| !held.contains(&endpoint.to_string());
+    let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
+    let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
+    if !unheld.is_empty() {
+        tracing::warn!(
+            addresses = unheld.join(","),
+            "[listen] names addresses that the service manager has not opened, and its sockets serve alone: systemctl edit loopkdc.socket"
+        );
+    }
+}
+
+/// A relay at work: sockets, tasks and what stops them.
+#[derive(Debug)]
+pub struct Relay {
+    /// The room that answers.
+    pub exchange: Arc<Exchange>,
+    known: Known<Directory>,
+    /// Where the KDC service listens, as text.
+    pub kdc: String,
+    /// Where the kpasswd service listens, as text.
+    pub kpasswd: String,
+    status: Arc<Status>,
+    activity: Activity,
+    /// The service manager holds all sockets, and would start another daemon for them.
+    held: bool,
+    tasks: Tasks,
+}
+
+impl Relay {
+    /// Serves `listeners` as `config` says. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use.
+    pub fn start(config: &Config, listeners: Vec<Listener>) -> Result<Self, Failure> {
+        let known = Known::new(Directory::new(config)?, config.listen.max_in_flight)?;
+        let exchange = Arc::clone(&known.exchange);
+        let tasks = Tasks::default();
+        let kdc = addresses(&listeners, Service::Kdc);
+        let kpasswd = addresses(&listeners, Service::Kpasswd);
+        let held = listeners.iter().all(|listener| listener.inherited);
+        let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
+        let Served { activity, places } =
+            listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let status = Status::new(config, shown, known.clone(), places, limits.max_connections);
+        Ok(Self {
+            status: Arc::new(status),
+            exchange,
+            kdc,
+            kpasswd,
+            known,
+            activity,
+            held,
+            tasks,
+        })
+    }
+
+    /// Has the status read at `socket`.
+    #[cfg(unix)]
+    fn show_status(&self, socket: status_socket::Socket) {
+        tracing::debug!(socket = %socket.path().display(), "the status can be read");
+        let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
+        let document = move || status.document();
+        status_socket::serve(socket, document, &self.exchange, stop, tracker);
+    }
+
+    /// Reads the configuration anew; one that cannot work is told, and the old one stays.
+    fn reload(&mut self, sources: &Sources, listen: &mut Listen) {
+        let loaded = Config::load(sources).and_then(|config| {
+            self.known.directory().configure(&config)?;
+            Ok(config)
+        });
+        match loaded {
+            Ok(config) => {
+                self.known.reroute();
+                tracing::info!("configuration read again");
+                warn_of(&config);
+                self.status.reloaded(&config.listen);
+                if config.listen != *listen {
+                    tracing::warn!("what [listen] says now holds after a restart");
+                    *listen = config.listen;
+                }
+            }
+            Err(failure) => {
+                tracing::error!("the old configuration stays: {failure}");
+                self.status.failed(&failure);
+            }
+        }
+    }
+
+    /// Stops listening, and lets what is under way end.
+    pub async fn stop(self) {
+        self.tasks.end(&self.exchange).await;
+    }
+}
+
+fn warn_of(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn limits(listen: &Listen) -> Limits {
+    Limits {
+        udp_reply_max: listen.udp_reply_max_bytes,
+        max_connections: descriptors::for_clients(listen.max_connections),
+        max_in_flight: listen.max_in_flight,
+        idle_timeout: listen.idle_timeout,
+    }
+}

@@ -1,0 +1,95 @@
+//! Ways in: the sockets of the KDC and kpasswd services, HTTPS, and where the metrics are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{stream, udp};
+use crate::daemon::activity::Activity;
+use crate::daemon::bind::{Kind, Listener};
+use crate::daemon::slots;
+use crate::relay::exchange::Exchange;
+
+/// The bounds of what clients may hold at once, over all sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A longer UDP reply is told to come over TCP instead, in octets.
+    pub udp_reply_max: usize,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Datagrams waiting for their answers at once.
+    pub max_in_flight: usize,
+    /// How long a connection may be silent.
+    pub idle_timeout: Duration,
+}
+
+/// What all listeners share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) limits: Limits,
+    pub(super) long_requests: Arc<Semaphore>,
+    pub(super) activity: Activity,
+    pub(super) tasks: TaskTracker,
+}
+
+/// The connections of clients.
+#[derive(Clone, Debug)]
+pub struct Places(slots::Connections);
+
+impl Places {
+    /// How many are open.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.0.open()
+    }
+}
+
+/// Listeners at work, as far as others ask after them.
+#[derive(Debug)]
+pub struct Served {
+    /// How busy they are.
+    pub activity: Activity,
+    /// The connections of their clients.
+    pub places: Places,
+}
+
+/// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered.
+pub fn serve(
+    listeners: Vec<Listener>,
+    exchange: &Arc<Exchange>,
+    limits: Limits,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Served {
+    let activity = Activity::until(stop);
+    let shared = Shared {
+        exchange: Arc::clone(exchange),
+        limits,
+        long_requests: stream::room(),
+        activity: activity.clone(),
+        tasks: tasks.clone(),
+    };
+    let connections = slots::Connections::new(limits.max_connections, exchange, stop);
+    let datagrams = udp::places(limits.max_in_flight);
+    let places = Places(connections.clone());
+    for Listener { service, kind, .. } in listeners {
+        let (shared, connections) = (shared.clone(), connections.clone());
+        match kind {
+            Kind::Udp(socket) => {
+                drop(tasks.spawn(udp::serve(socket, service, shared, datagrams.clone())))
+            }
+            Kind::Tcp(socket) => {
+                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
+            }
+            #[cfg(unix)]
+            Kind::Unix(socket) => {
+                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
+            }
+        }
+    }
+    Served { activity, places }
+}

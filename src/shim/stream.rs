@@ -1,0 +1,192 @@
+//! The stream way in: TCP and Unix sockets, four octets of length before each message (RFC 4120 7.2.2).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::daemon::accept::{self, Accept, Stream};
+use crate::daemon::activity::Busy;
+use crate::daemon::isolated;
+use crate::daemon::slots::{Connections, Seat};
+use crate::relay::exchange::Arrival;
+use crate::shim::listeners::Shared;
+use crate::shim::words::{self, OnStream};
+use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
+
+/// Octets of long requests over all streams, until they are answered.
+const LONG_REQUESTS: usize = 16 * 1024 * 1024;
+/// What a connection may hold besides: nearly all requests whole. Whoever sends long ones slowly keeps out no others.
+const SHORT: usize = 8 * 1024;
+/// What a long one takes at once.
+const STEP: usize = 8 * 1024;
+
+/// The room for long requests.
+pub(crate) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(LONG_REQUESTS))
+}
+
+/// How much of an oversized request is read after its refusal, so that the refusal is not lost in a reset.
+const DISCARD: u64 = 2 * MAX_REQUEST as u64;
+/// And for how long.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// Accepts connections while requests are taken, each served in a task of its own.
+pub(crate) async fn serve<L: Accept + Sync>(
+    listener: L,
+    service: Service,
+    shared: Shared,
+    connections: Connections,
+) {
+    let open = |stream, seat| {
+        let connection = Connection {
+            stream,
+            service,
+            shared: shared.clone(),
+            seat,
+            _busy: shared.activity.begin(),
+            room: None,
+        };
+        isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
+    };
+    let listen = || accept::each(&listener, &connections, open);
+    shared.activity.listen(listen).await;
+}
+
+/// One connection.
+struct Connection<S> {
+    stream: S,
+    service: Service,
+    shared: Shared,
+    seat: Seat,
+    _busy: Busy,
+    /// What its request takes of the room for long ones.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl<S: Stream> Connection<S> {
+    /// Reads requests and answers them one after the other: replies carry nothing that tells whose they are.
+    async fn serve(mut self) {
+        let mut deframer = Deframer::new(MAX_REQUEST);
+        loop {
+            let octets = match self.next(&mut deframer).await {
+                Ok(Some(octets)) => octets,
+                Ok(None) => return,
+                Err(FieldTooLong) => return self.refuse().await,
+            };
+            let Ok(message) = KerberosMessage::parse(self.service, octets) else {
+                return self.shared.exchange.counters().not_kerberos.add();
+            };
+            if !self.answer(message).await {
+                return;
+            }
+        }
+    }
+
+    /// The next request, or nothing if the connection ends: closed, silent for too long, making room, or the daemon stops.
+    async fn next(
+        &mut self,
+        deframer: &mut Deframer,
+    ) -> Result<Option<bytes::Bytes>, FieldTooLong> {
+        let idle_timeout = self.shared.limits.idle_timeout;
+        let leave = self.seat.leave.clone();
+        // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
+        let deadline = tokio::time::sleep(idle_timeout);
+        tokio::pin!(deadline);
+        self.room = None;
+        loop {
+            if let Some(message) = deframer.next()? {
+                return Ok(Some(message));
+            }
+            if !self.make_room(deframer.pending()) {
+                self.shared.exchange.counters().crowded_out.add();
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return Ok(None),
+                () = &mut deadline => {
+                    let counters = self.shared.exchange.counters();
+                    let counter = if deframer.is_empty() { &counters.idle } else { &counters.slow };
+                    counter.add();
+                    return Ok(None);
+                }
+                read = self.stream.read_buf(deframer.buffer()) => match read {
+                    Ok(0) | Err(_) => return Ok(None),
+                    Ok(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Takes room for a request of which so many octets have come; says whether there is any.
+    fn make_room(&mut self, octets: usize) -> bool {
+        if octets <= SHORT {
+            return true;
+        }
+        let held = self
+            .room
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = octets.next_multiple_of(STEP).saturating_sub(held);
+        let free = Arc::clone(&self.shared.long_requests);
+        let taken = u32::try_from(more)
+            .ok()
+            .and_then(|more| free.try_acquire_many_owned(more).ok());
+        match (taken, &mut self.room) {
+            (None, _) => return false,
+            (Some(taken), Some(room)) => room.merge(taken),
+            (Some(taken), room) => *room = Some(taken),
+        }
+        true
+    }
+
+    /// Answers one request; says whether the connection goes on.
+    async fn answer(&mut self, message: KerberosMessage) -> bool {
+        self.seat.silent_since(None);
+        let arrival = Arrival::now(S::TRANSPORT);
+        let answered = self.shared.exchange.answer(message.clone(), arrival).await;
+        let goes_on = match words::on_stream(&message, &answered.answer) {
+            OnStream::Reply(octets) => self.write(&octets).await,
+            OnStream::Reset => {
+                self.stream.reset_on_close();
+                false
+            }
+        };
+        self.seat.silent_since(Some(Instant::now()));
+        goes_on
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> bool {
+        let within = self.shared.limits.idle_timeout;
+        let written = timeout(within, self.stream.write_all(octets)).await;
+        if written.is_err() {
+            self.shared.exchange.counters().untaken.add();
+        }
+        matches!(written, Ok(Ok(())))
+    }
+
+    /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read
+    /// would turn the close into a reset, and the refusal would be lost.
+    async fn refuse(mut self) {
+        self.shared.exchange.counters().too_long.add();
+        let leave = self.seat.leave.clone();
+        let refusal = async {
+            if !self.write(&words::field_too_long(self.service)).await
+                || self.stream.shutdown().await.is_err()
+            {
+                return;
+            }
+            let mut rest = (&mut self.stream).take(DISCARD);
+            let mut sink = tokio::io::sink();
+            let discard = tokio::io::copy(&mut rest, &mut sink);
+            drop(timeout(DISCARD_TIME, discard).await);
+        };
+        leave.run_until_cancelled(refusal).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::daemon::activity::Activity;
+use crate::relay::answer::OnFailure;
+use crate::relay::exchange::{Exchange, Routing};
+use crate::relay::routes::Routes;
+use crate::shim::listeners::Limits;
+
+/// What a listener shares that has no realms, and one place for a connection.
+fn shared(stop: &CancellationToken) -> Shared {
+    let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
+    Shared {
+        exchange: Exchange::new(routing, 1),
+        limits: Limits {
+            udp_reply_max: 4096,
+            max_connections: 1,
+            max_in_flight: 1,
+            idle_timeout: Duration::from_secs(30),
+        },
+        long_requests: room(),
+        activity: Activity::until(stop),
+        tasks: tokio_util::task::TaskTracker::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_refused_makes_room_at_once() {
+    let stop = CancellationToken::new();
+    let shared = shared(&stop);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Connections::new(1, &shared.exchange, &stop);
+    let serve = serve(listener, Service::Kdc, shared.clone(), connections);
+    shared.tasks.spawn(serve);
+
+    // Refused for its length, and kept for a second so that the refusal arrives.
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    refused.write_all(&[0xff; 4]).await.unwrap();
+    let mut refusal = Vec::new();
+    refused.read_to_end(&mut refusal).await.unwrap();
+    assert!(refusal.len() > 4);
+    assert_eq!(shared.tasks.len(), 2);
+
+    let _other = TcpStream::connect(address).await.unwrap();
+    let gone = async {
+        while shared.exchange.counters().evicted.get() == 0 || shared.tasks.len() > 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DISCARD_TIME / 2, gone).await.expect("room is made");
+    stop.cancel();
+}

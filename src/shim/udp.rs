@@ -1,0 +1,115 @@
+//! The UDP way in: a datagram, an answer (RFC 4120 7.2.1).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
+
+use crate::daemon::accept::{Shortage, is_peers_doing};
+use crate::daemon::isolated;
+use crate::relay::exchange::Arrival;
+use crate::shim::listeners::Shared;
+use crate::shim::words;
+use crate::wire::{KerberosMessage, Service};
+
+/// No datagram is larger.
+const MAX_DATAGRAM: usize = 65_536;
+
+/// The places for datagrams that wait for their answers, over all UDP sockets.
+pub(crate) fn places(max_in_flight: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(max_in_flight))
+}
+
+/// Receives datagrams while requests are taken, and has each answered in a task of its own.
+pub(crate) async fn serve(
+    socket: UdpSocket,
+    service: Service,
+    shared: Shared,
+    places: Arc<Semaphore>,
+) {
+    let listener = Listener {
+        socket: Arc::new(socket),
+        service,
+        shared,
+    };
+    let Shared {
+        activity, exchange, ..
+    } = &listener.shared;
+    let receive = || listener.receive(&places);
+    activity.listen(|| isolated::keep(exchange, receive)).await;
+}
+
+#[derive(Clone)]
+struct Listener {
+    socket: Arc<UdpSocket>,
+    service: Service,
+    shared: Shared,
+}
+
+impl Listener {
+    async fn receive(&self, places: &Arc<Semaphore>) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut shortage = Shortage::default();
+        loop {
+            match self.socket.recv_from(&mut buffer).await {
+                Ok((length, peer)) => {
+                    shortage.over();
+                    let octets = buffer.get(..length).unwrap_or_default();
+                    self.take(octets, peer, places);
+                }
+                // An ICMP answer to a reply whose client has gone.
+                Err(error) if is_peers_doing(&error) => {
+                    tracing::debug!(%error, "receiving a datagram");
+                }
+                Err(error) => shortage.rest(&error).await,
+            }
+        }
+    }
+
+    /// Has a datagram answered, if there is a place for one more.
+    fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
+        let Shared {
+            exchange,
+            tasks,
+            activity,
+            ..
+        } = &self.shared;
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            // The client asks again in a second, or over TCP.
+            return exchange.counters().dropped.add();
+        };
+        let octets = Bytes::copy_from_slice(octets);
+        let Some(message) = self.parse(octets) else {
+            return exchange.counters().not_kerberos.add();
+        };
+        let (listener, busy) = (self.clone(), activity.begin());
+        isolated::spawn(tasks, exchange, async move {
+            listener.answer(message, peer).await;
+            drop((place, busy));
+        });
+    }
+
+    /// No datagram, whatever is in it, keeps those behind it from being read.
+    fn parse(&self, octets: Bytes) -> Option<KerberosMessage> {
+        let parse = || KerberosMessage::parse(self.service, octets).ok();
+        isolated::call(&self.shared.exchange, parse).flatten()
+    }
+
+    async fn answer(self, message: KerberosMessage, peer: SocketAddr) {
+        let (exchange, reply_max) = (&self.shared.exchange, self.shared.limits.udp_reply_max);
+        let arrival = Arrival {
+            udp_peer: Some(peer),
+            ..Arrival::now("udp")
+        };
+        let answered = exchange.answer(message.clone(), arrival).await;
+        if !words::fits(&message, &answered.answer, reply_max) {
+            exchange.counters().too_big_for_udp.add();
+        }
+        let datagram = words::datagram(&message, answered.answer, reply_max);
+        if let Err(error) = self.socket.send_to(&datagram, peer).await {
+            tracing::debug!(%error, "sending a datagram");
+        }
+    }
+}
