@@ -6,6 +6,7 @@ pub mod counters;
 pub(crate) mod discovery;
 pub mod exchange;
 pub mod failure;
+pub mod finding;
 pub(crate) mod lines;
 pub mod network;
 pub mod retransmits;

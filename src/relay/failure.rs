@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::relay::text::lines;
+use super::finding::{Finding, Hint};
 
 /// How the process ends, after sysexits(3), whose codes begin at 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// All went well.
     Ok,
-    /// What the doctor found faulty first ([`crate::operate::doctor::Layer::exit_code`]).
+    /// What the doctor found faulty first ([`super::finding::Layer::exit_code`]).
     Layer(u8),
     /// EX_UNAVAILABLE: the daemon that is to answer does not.
     Unavailable,
@@ -35,28 +35,28 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Why a command ends. `Display` is what the user reads, and `main` alone prints it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a command ends. `main` alone prints it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     exit: Exit,
-    message: String,
-    hints: Vec<String>,
+    finding: Finding,
 }
 
 impl Failure {
-    /// `message`: lower case and no full stop; it may go on over further lines.
+    /// `message`: lower case and no full stop; it may go on over further lines, which quote something.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: lines(&message.into()).into_owned(),
-            hints: Vec::new(),
-        }
+        Self::of(exit, Finding::fault(message))
+    }
+
+    /// A finding that ends a command.
+    pub fn of(exit: Exit, finding: Finding) -> Self {
+        Self { exit, finding }
     }
 
     /// Adds what to type next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(lines(&hint.into()).into_owned());
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.finding = self.finding.hint(hint);
         self
     }
 
@@ -65,23 +65,34 @@ impl Failure {
         self.exit
     }
 
-    /// What to do about it.
-    pub fn hints(&self) -> &[String] {
-        &self.hints
+    /// What went wrong, where, and what to do about it.
+    pub fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    /// What to do about it, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        self.finding.hints.iter().map(Hint::to_string).collect()
     }
 
     /// What went wrong, without the hints.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.finding.what
     }
 }
 
+/// As a pipe or the journal has it: a line for what is wrong, and one for each hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loopkdc: error: {}", self.message)?;
-        self.hints
-            .iter()
-            .try_for_each(|hint| write!(f, "\nloopkdc: hint: {hint}"))
+        f.write_str("loopkdc: error: ")?;
+        if let Some(file) = &self.finding.subject.file {
+            write!(f, "{file}: ")?;
+        }
+        f.write_str(&self.finding.what)?;
+        for hint in self.hints() {
+            write!(f, "\nloopkdc: hint: {hint}")?;
+        }
+        Ok(())
     }
 }
 
