@@ -86,7 +86,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     warn(&made.notes);
     let file = [places.file().to_string_lossy().into_owned()];
     let (profile, _) = profile::read_all(&file, &mut Machine);
-    let faults = profile.faults.iter().map(ToString::to_string);
+    let faults = profile.errors.iter().map(ToString::to_string);
     warn(&faults.collect::<Vec<_>>());
     warn(&beside::notes(&profile, &made));
     warn_of_units(&made);

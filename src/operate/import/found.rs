@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use crate::config::{PatternKey, ProxyUrl};
-use crate::operate::krb5_conf::profile::{Place, Relation};
+use crate::operate::krb5_conf::profile::{FileLine, Relation};
 use crate::relay::routes::RealmPattern;
 
 /// What a file says that `loopkdc run` can do, and what it can't.
@@ -16,7 +16,7 @@ pub(super) struct Found {
     /// Where each of them is.
     known: HashMap<PatternKey, usize>,
     /// What was left out or means something else here, and why.
-    notes: Vec<(Place, String)>,
+    notes: Vec<(FileLine, String)>,
 }
 
 /// `[realms."…"]`.
@@ -24,7 +24,7 @@ pub(super) struct Found {
 pub(super) struct FoundRealm {
     pub(super) pattern: RealmPattern,
     /// Where it stood first.
-    pub(super) place: Place,
+    pub(super) place: FileLine,
     /// No URL twice.
     pub(super) proxies: Vec<ProxyUrl>,
     pub(super) ca_file: Option<String>,
@@ -33,7 +33,7 @@ pub(super) struct FoundRealm {
 }
 
 impl FoundRealm {
-    pub(super) fn new(pattern: RealmPattern, place: Place) -> Self {
+    pub(super) fn new(pattern: RealmPattern, place: FileLine) -> Self {
         Self {
             pattern,
             place,
@@ -52,7 +52,7 @@ impl FoundRealm {
 }
 
 impl Found {
-    pub(super) fn note(&mut self, place: &Place, why: impl Into<String>) {
+    pub(super) fn note(&mut self, place: &FileLine, why: impl Into<String>) {
         self.notes.push((place.clone(), why.into()));
     }
 
@@ -89,7 +89,7 @@ impl Found {
     /// The notes in the order of their lines, the first file's first.
     pub(super) fn notes(&mut self) -> Vec<String> {
         self.notes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let shown = |(place, why): &(Place, String)| format!("{place}: {why}");
+        let shown = |(place, why): &(FileLine, String)| format!("{place}: {why}");
         self.notes.iter().map(shown).collect()
     }
 }

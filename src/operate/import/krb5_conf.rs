@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::found::{Found, FoundRealm, quoted, url};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::{self, Files, Relation};
+use crate::operate::krb5_conf::profile::{self, FileSystem, Relation};
 use crate::relay::routes::RealmPattern;
 use crate::relay::text::shell;
 use crate::wire::Realm;
@@ -15,7 +15,7 @@ use crate::wire::Realm;
 const MAX_VARIABLES: usize = 4;
 
 /// What the file speaks of besides.
-pub(super) trait Surroundings: Files {
+pub(super) trait Surroundings: FileSystem {
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// The absolute path of a file that holds certificates, or why it is of no use.
@@ -30,7 +30,7 @@ pub(super) fn read(path: &str, text: &str, surroundings: &mut dyn Surroundings) 
     let passwords =
         "Password changes go through the proxies of their realm, with or without a kpasswd_server.";
     found.remarks = [form, passwords].map(str::to_owned).to_vec();
-    for fault in &profile.faults {
+    for fault in &profile.errors {
         found.note(&fault.place, fault.why.as_str());
     }
     for relation in profile

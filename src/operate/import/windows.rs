@@ -6,7 +6,7 @@
 
 use super::found::{Found, FoundRealm, url};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::Place;
+use crate::operate::krb5_conf::profile::FileLine;
 use crate::relay::routes::RealmPattern;
 use crate::wire::Realm;
 
@@ -102,8 +102,8 @@ fn begin(form: &str) -> Found {
     found
 }
 
-fn at(number: usize) -> Place {
-    Place {
+fn at(number: usize) -> FileLine {
+    FileLine {
         file: None,
         line: number + 1,
     }
@@ -122,7 +122,7 @@ enum Key {
 }
 
 impl Key {
-    fn read(line: &str, place: &Place, found: &mut Found) -> Self {
+    fn read(line: &str, place: &FileLine, found: &mut Found) -> Self {
         let path = line.trim_start_matches('[').trim_end_matches(']');
         let is = |path: &str, key: &str| path.eq_ignore_ascii_case(key);
         let Some((hive, below)) = path.split_once('\\') else {
@@ -170,7 +170,7 @@ fn string(text: &str) -> Option<(String, &str)> {
     }
 }
 
-fn value(key: Key, name: &str, data: &str, place: &Place, found: &mut Found) {
+fn value(key: Key, name: &str, data: &str, place: &FileLine, found: &mut Found) {
     match key {
         Key::List => match text_of(data) {
             Ok(servers) => mapping(name, &servers, place, found),
@@ -212,7 +212,7 @@ fn text_of(data: &str) -> Result<String, String> {
 }
 
 /// A name of the list and its value.
-fn mapping(name: &str, value: &str, place: &Place, found: &mut Found) {
+fn mapping(name: &str, value: &str, place: &FileLine, found: &mut Found) {
     let shown = format!("{} {}", name.escape_debug(), value.escape_debug());
     let shown = shown.trim_start();
     let pattern = match pattern(name) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::profile::Files;
+use super::profile::FileSystem;
 
 /// Files, by path; a directory's names are those of the files in it.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Disk {
     }
 }
 
-impl Files for Disk {
+impl FileSystem for Disk {
     fn text(&mut self, path: &str) -> Result<String, String> {
         self.0
             .get(path)

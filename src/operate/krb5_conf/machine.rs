@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::profile::Files;
+use super::profile::FileSystem;
 use crate::config::read;
 
 /// The largest file that is read, in octets.
@@ -16,7 +16,7 @@ const MAX_NAMES: usize = 32 * 1024;
 pub(crate) struct Machine;
 
 /// What is asked of a machine besides.
-pub(crate) trait Host: Files {
+pub(crate) trait Host: FileSystem {
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
 }
@@ -27,7 +27,7 @@ impl Host for Machine {
     }
 }
 
-impl Files for Machine {
+impl FileSystem for Machine {
     fn text(&mut self, path: &str) -> Result<String, String> {
         let path = Path::new(path);
         let octets = read::regular(path, MAX_FILE).map_err(|error| {

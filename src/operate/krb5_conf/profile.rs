@@ -9,11 +9,11 @@ mod reader;
 use std::fmt;
 use std::sync::Arc;
 
-use content::State;
-use reader::Reader;
+use content::FileCursor;
+use reader::ProfileReader;
 
 /// Where the text of included files comes from.
-pub(crate) trait Files {
+pub(crate) trait FileSystem {
     /// The text of a file, or why it can't be had.
     fn text(&mut self, path: &str) -> Result<String, String>;
     /// The names in a directory, or why they can't be had.
@@ -22,13 +22,13 @@ pub(crate) trait Files {
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct FileLine {
     /// The file, if it is an included one.
     pub(crate) file: Option<Arc<str>>,
     pub(crate) line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
             Some(file) => write!(f, "{}, line {}", file.escape_debug(), self.line),
@@ -43,7 +43,7 @@ pub(crate) struct Relation {
     pub(crate) sections: Vec<String>,
     pub(crate) name: String,
     pub(crate) value: String,
-    pub(crate) place: Place,
+    pub(crate) place: FileLine,
     /// Whether an earlier one of the name, or of its section's, is marked as final: MIT 1.22 ignores this one.
     pub(crate) is_ignored: bool,
 }
@@ -53,20 +53,20 @@ pub(crate) struct Relation {
 pub(crate) struct Include {
     pub(crate) path: String,
     pub(crate) is_directory: bool,
-    pub(crate) place: Place,
+    pub(crate) place: FileLine,
     /// Whether a section has begun before it: nothing to MIT, and a mistake to Java.
     pub(crate) is_late: bool,
 }
 
 /// What is wrong with a line, or with what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) place: Place,
+pub(crate) struct ProfileError {
+    pub(crate) place: FileLine,
     pub(crate) why: String,
-    pub(crate) kind: FaultKind,
+    pub(crate) kind: ProfileErrorKind,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.why)
     }
@@ -74,7 +74,7 @@ impl fmt::Display for Fault {
 
 /// What it means to who reads the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FaultKind {
+pub(crate) enum ProfileErrorKind {
     /// MIT gives the configuration up for it.
     Mistake,
     /// So it does for what can't be included.
@@ -90,7 +90,7 @@ pub(crate) enum FaultKind {
 pub(crate) struct Profile {
     pub(crate) relations: Vec<Relation>,
     pub(crate) includes: Vec<Include>,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) errors: Vec<ProfileError>,
 }
 
 impl Profile {
@@ -102,8 +102,8 @@ impl Profile {
 }
 
 /// Reads the text of the file `path`, and the files that it includes.
-pub(crate) fn read(path: &str, text: &str, files: &mut dyn Files) -> Profile {
-    let mut reader = Reader::new(files);
+pub(crate) fn read(path: &str, text: &str, files: &mut dyn FileSystem) -> Profile {
+    let mut reader = ProfileReader::new(files);
     reader.first(path, None, text);
     reader.profile
 }
@@ -112,9 +112,9 @@ pub(crate) fn read(path: &str, text: &str, files: &mut dyn Files) -> Profile {
 /// told with why.
 pub(crate) fn read_all(
     paths: &[String],
-    files: &mut dyn Files,
+    files: &mut dyn FileSystem,
 ) -> (Profile, Vec<(String, String)>) {
-    let mut reader = Reader::new(files);
+    let mut reader = ProfileReader::new(files);
     let mut missing = Vec::new();
     for path in paths {
         if reader.is_full {
@@ -124,7 +124,7 @@ pub(crate) fn read_all(
             Ok(text) => reader.first(path, Some(path.as_str().into()), &text),
             // A directory counts as what an includedir of it would bring (MIT 1.14).
             Err(_) if reader.files.names(path).is_ok() => {
-                reader.include_directory(path, &State::new(None));
+                reader.include_directory(path, &FileCursor::new(None));
             }
             Err(why) => missing.push((path.clone(), why)),
         }

@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::operate::doctor::line::{Layer, Line};
 use crate::operate::krb5_conf::host::FILE;
-use crate::operate::krb5_conf::profile::{Fault, FaultKind};
+use crate::operate::krb5_conf::profile::{ProfileError, ProfileErrorKind};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
 
 pub(super) fn examine(scene: &Scene) -> Vec<Line> {
@@ -24,25 +24,25 @@ pub(super) fn fault(what: impl Into<String>, hint: impl Into<String>) -> Line {
 
 /// MIT's library begins no work with a configuration that has a mistake in it.
 fn mistakes(scene: &Scene) -> Vec<Line> {
-    let line = |of: &Fault| match of.kind {
-        FaultKind::Mistake => fault(
+    let line = |of: &ProfileError| match of.kind {
+        ProfileErrorKind::Mistake => fault(
             format!("{of}, and libkrb5 gives the whole configuration up for that"),
             "mend that line: krb5.conf(5) says how it is written",
         ),
-        FaultKind::Include => fault(
+        ProfileErrorKind::Include => fault(
             format!("{of}, and libkrb5 gives the whole configuration up for that"),
             "make what is to be included, or take the line out; /etc/krb5.conf.d is made by: loopkdc krb5-conf --install",
         ),
-        FaultKind::Unclosed => warn(
+        ProfileErrorKind::Unclosed => warn(
             format!("{of}, and Java and Heimdal give the file up for that"),
             "write the missing }",
         ),
-        FaultKind::Limit => warn(
+        ProfileErrorKind::Limit => warn(
             format!("{of}, and what libkrb5 finds there is not looked at here"),
             "take out of krb5.conf what nobody needs, or see for yourself what it says there",
         ),
     };
-    scene.profile.faults.iter().map(line).collect()
+    scene.profile.errors.iter().map(line).collect()
 }
 
 fn missing(scene: &Scene) -> Option<Line> {

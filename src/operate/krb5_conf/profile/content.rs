@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::reader::Reader;
-use super::{FaultKind, Place, Relation};
+use super::reader::ProfileReader;
+use super::{FileLine, ProfileErrorKind, Relation};
 
 /// How far one file has been read. Included files stand for themselves: sections don't go on across their ends.
-pub(super) struct State {
-    pub(super) place: Place,
+pub(super) struct FileCursor {
+    pub(super) place: FileLine,
     /// Whether the first section has begun: what stands before it is no content.
     pub(super) has_begun: bool,
     /// Whether the last line ended in `=`, so that `{` must follow.
@@ -17,10 +17,10 @@ pub(super) struct State {
     pub(super) ignored_from: Option<usize>,
 }
 
-impl State {
+impl FileCursor {
     pub(super) fn new(file: Option<Arc<str>>) -> Self {
         Self {
-            place: Place { file, line: 0 },
+            place: FileLine { file, line: 0 },
             has_begun: false,
             wants_brace: false,
             sections: Vec::new(),
@@ -29,12 +29,12 @@ impl State {
     }
 }
 
-impl Reader<'_> {
+impl ProfileReader<'_> {
     /// Reads a line that is no directive.
     ///
     /// # Errors
     /// The mistake in it.
-    pub(super) fn content(&mut self, line: &str, state: &mut State) -> Result<(), String> {
+    pub(super) fn content(&mut self, line: &str, state: &mut FileCursor) -> Result<(), String> {
         let line = line.trim_start_matches(is_blank);
         if std::mem::take(&mut state.wants_brace) {
             if line.starts_with('{') {
@@ -42,7 +42,7 @@ impl Reader<'_> {
             }
             self.close(state);
             let why = "a { is missing here, or a value in the line before";
-            self.fault(state, FaultKind::Mistake, why);
+            self.fault(state, ProfileErrorKind::Mistake, why);
         }
         let line = line.trim_end_matches(['\r', '\n']);
         match line.chars().next() {
@@ -61,7 +61,7 @@ impl Reader<'_> {
     }
 
     /// `[name]` or `[name]*`.
-    fn section(&mut self, line: &str, state: &mut State) -> Result<(), String> {
+    fn section(&mut self, line: &str, state: &mut FileCursor) -> Result<(), String> {
         let was_open = state.sections.len() > 1;
         state.sections.clear();
         state.ignored_from = None;
@@ -89,7 +89,7 @@ impl Reader<'_> {
     }
 
     /// `name = value`, `name = {`, or `name =` with `{` in the next line.
-    fn relation(&mut self, line: &str, state: &mut State) -> Result<(), String> {
+    fn relation(&mut self, line: &str, state: &mut FileCursor) -> Result<(), String> {
         let Some((tag, value)) = line.split_once('=') else {
             return Err("has no =".to_owned());
         };
@@ -112,7 +112,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn open(&mut self, name: &str, is_final: bool, state: &mut State) {
+    fn open(&mut self, name: &str, is_final: bool, state: &mut FileCursor) {
         state.sections.push(name.to_owned());
         self.charge(octets(&state.sections), state);
         if state.ignored_from.is_some() {
@@ -126,13 +126,13 @@ impl Reader<'_> {
         }
     }
 
-    fn close(&self, state: &mut State) {
+    fn close(&self, state: &mut FileCursor) {
         state.sections.pop();
         let level = state.sections.len();
         state.ignored_from = state.ignored_from.filter(|from| *from <= level);
     }
 
-    fn keep(&mut self, name: &str, value: String, is_final: bool, state: &State) {
+    fn keep(&mut self, name: &str, value: String, is_final: bool, state: &FileCursor) {
         let mut path = state.sections.clone();
         path.push(name.to_owned());
         if !self.charge(size_of::<Relation>() + octets(&path) + value.len(), state) {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::content::{State, is_blank};
-use super::{Fault, FaultKind, Files, Include, Profile};
+use super::content::{FileCursor, is_blank};
+use super::{FileSystem, Include, Profile, ProfileError, ProfileErrorKind};
 
 /// More levels of braces than any use has.
 const MAX_DEPTH: usize = 32;
@@ -22,8 +22,8 @@ const MAX_MIB: usize = 16;
 const MAX_FAULTS: usize = 50;
 
 /// Reads files, and those that they include.
-pub(super) struct Reader<'a> {
-    pub(super) files: &'a mut dyn Files,
+pub(super) struct ProfileReader<'a> {
+    pub(super) files: &'a mut dyn FileSystem,
     pub(super) profile: Profile,
     /// Sections and relations that are marked as final, by the path to them.
     pub(super) finals: HashSet<Vec<String>>,
@@ -35,8 +35,8 @@ pub(super) struct Reader<'a> {
     pub(super) is_full: bool,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(files: &'a mut dyn Files) -> Self {
+impl<'a> ProfileReader<'a> {
+    pub(super) fn new(files: &'a mut dyn FileSystem) -> Self {
         Self {
             files,
             profile: Profile::default(),
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
     }
 
     fn file(&mut self, name: Option<Arc<str>>, text: &str) {
-        let mut state = State::new(name);
+        let mut state = FileCursor::new(name);
         for (index, line) in text.split('\n').enumerate() {
             state.place.line = index + 1;
             if index == 0 {
@@ -70,19 +70,19 @@ impl<'a> Reader<'a> {
             if line.len() > MAX_LINE {
                 let why =
                     format!("is longer than {MAX_LINE} octets, and MIT reads it as several lines");
-                self.fault(&state, FaultKind::Mistake, why);
+                self.fault(&state, ProfileErrorKind::Mistake, why);
             } else if !self.line(line, &mut state) {
                 return;
             }
         }
         if state.sections.len() > 1 {
             let why = "a } is missing here, at the end";
-            self.fault(&state, FaultKind::Unclosed, why);
+            self.fault(&state, ProfileErrorKind::Unclosed, why);
         }
     }
 
     /// Reads a line; says whether the file goes on.
-    fn line(&mut self, line: &str, state: &mut State) -> bool {
+    fn line(&mut self, line: &str, state: &mut FileCursor) -> bool {
         if let Some(file) = directive(line, "include") {
             self.met(file, false, state);
             self.include(file, state);
@@ -91,19 +91,19 @@ impl<'a> Reader<'a> {
             self.include_directory(directory, state);
         } else if !state.has_begun && directive(line, "module").is_some() {
             let why = "takes the configuration from a module, which is not asked";
-            self.fault(state, FaultKind::Limit, why);
+            self.fault(state, ProfileErrorKind::Limit, why);
             return false;
         } else if state.has_begun || line.starts_with('[') {
             state.has_begun = true;
             if let Err(why) = self.content(line, state) {
-                self.fault(state, FaultKind::Mistake, why);
+                self.fault(state, ProfileErrorKind::Mistake, why);
             }
             return self.is_shallow(state);
         }
         true
     }
 
-    fn is_shallow(&mut self, state: &State) -> bool {
+    fn is_shallow(&mut self, state: &FileCursor) -> bool {
         let names: usize = state.sections.iter().map(String::len).sum();
         let why = if state.sections.len() > MAX_DEPTH {
             format!("opens more than {MAX_DEPTH} levels of braces")
@@ -112,11 +112,11 @@ impl<'a> Reader<'a> {
         } else {
             return true;
         };
-        self.fault(state, FaultKind::Limit, why);
+        self.fault(state, ProfileErrorKind::Limit, why);
         false
     }
 
-    fn met(&mut self, path: &str, is_directory: bool, state: &State) {
+    fn met(&mut self, path: &str, is_directory: bool, state: &FileCursor) {
         if self.charge(size_of::<Include>() + path.len(), state) {
             self.profile.includes.push(Include {
                 path: path.to_owned(),
@@ -127,16 +127,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn include(&mut self, path: &str, state: &State) {
+    fn include(&mut self, path: &str, state: &FileCursor) {
         let shown = path.escape_debug();
         if self.open.iter().any(|open| **open == *path) {
             let why = format!("include {shown}: that file is being read already");
-            return self.fault(state, FaultKind::Include, why);
+            return self.fault(state, ProfileErrorKind::Include, why);
         }
         if self.open.len() > MAX_INCLUDES {
             let why =
                 format!("include {shown}: more than {MAX_INCLUDES} files include one another");
-            return self.fault(state, FaultKind::Limit, why);
+            return self.fault(state, ProfileErrorKind::Limit, why);
         }
         if !self.is_one_more("include", path, state) {
             return;
@@ -150,12 +150,12 @@ impl<'a> Reader<'a> {
             }
             Err(why) => {
                 let why = format!("include {shown}: {why}");
-                self.fault(state, FaultKind::Include, why);
+                self.fault(state, ProfileErrorKind::Include, why);
             }
         }
     }
 
-    pub(super) fn include_directory(&mut self, path: &str, state: &State) {
+    pub(super) fn include_directory(&mut self, path: &str, state: &FileCursor) {
         if !self.is_one_more("includedir", path, state) {
             return;
         }
@@ -174,13 +174,13 @@ impl<'a> Reader<'a> {
             }
             Err(why) => {
                 let why = format!("includedir {}: {why}", path.escape_debug());
-                self.fault(state, FaultKind::Include, why);
+                self.fault(state, ProfileErrorKind::Include, why);
             }
         }
     }
 
     /// Whether one more file, or directory, may be read.
-    fn is_one_more(&mut self, word: &str, path: &str, state: &State) -> bool {
+    fn is_one_more(&mut self, word: &str, path: &str, state: &FileCursor) -> bool {
         if self.is_full {
             return false;
         }
@@ -189,13 +189,13 @@ impl<'a> Reader<'a> {
         if left.is_none() {
             let shown = path.escape_debug();
             let why = format!("{word} {shown}: more than {MAX_FILES} files are included");
-            self.fault(state, FaultKind::Limit, why);
+            self.fault(state, ProfileErrorKind::Limit, why);
         }
         left.is_some()
     }
 
     /// Takes note of what is about to be held; says whether there is room for it.
-    pub(super) fn charge(&mut self, octets: usize, state: &State) -> bool {
+    pub(super) fn charge(&mut self, octets: usize, state: &FileCursor) -> bool {
         match self.octets_left.checked_sub(octets) {
             _ if self.is_full => {}
             Some(left) => self.octets_left = left,
@@ -204,26 +204,31 @@ impl<'a> Reader<'a> {
                 let why = format!(
                     "takes more than {MAX_MIB} MiB with all that is read before it: nothing is read from here on"
                 );
-                self.tell(state, FaultKind::Limit, why);
+                self.tell(state, ProfileErrorKind::Limit, why);
             }
         }
         !self.is_full
     }
 
-    pub(super) fn fault(&mut self, state: &State, kind: FaultKind, why: impl Into<String>) {
-        match self.profile.faults.len() {
+    pub(super) fn fault(
+        &mut self,
+        state: &FileCursor,
+        kind: ProfileErrorKind,
+        why: impl Into<String>,
+    ) {
+        match self.profile.errors.len() {
             MAX_FAULTS => {
                 let why = format!("more than {MAX_FAULTS} mistakes: the others are not told");
-                self.tell(state, FaultKind::Limit, why);
+                self.tell(state, ProfileErrorKind::Limit, why);
             }
             told if told > MAX_FAULTS => {}
             _ => self.tell(state, kind, why.into()),
         }
     }
 
-    fn tell(&mut self, state: &State, kind: FaultKind, why: String) {
+    fn tell(&mut self, state: &FileCursor, kind: ProfileErrorKind, why: String) {
         let place = state.place.clone();
-        self.profile.faults.push(Fault { place, why, kind });
+        self.profile.errors.push(ProfileError { place, why, kind });
     }
 }
 

@@ -10,7 +10,7 @@ const SHIPPED: &str = include_str!("../../../../krb5.conf.d/loopkdc.conf");
 /// What libkrb5 reads of a file, as `section/section/name=value`.
 fn read_as(text: &str) -> Vec<String> {
     let profile = read("/f", text, &mut Disk::default());
-    assert!(profile.faults.is_empty(), "{:?}", profile.faults);
+    assert!(profile.errors.is_empty(), "{:?}", profile.errors);
     let relations = profile.relations.iter();
     let shown = relations.map(|of| format!("{}/{}={}", of.sections.join("/"), of.name, of.value));
     shown.collect()

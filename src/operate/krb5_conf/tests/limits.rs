@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::profile::shown;
 use crate::operate::krb5_conf::Machine;
-use crate::operate::krb5_conf::profile::{FaultKind, Files, read};
+use crate::operate::krb5_conf::profile::{FileSystem, ProfileErrorKind, read};
 
 const TOO_MUCH: &str =
     "takes more than 16 MiB with all that is read before it: nothing is read from here on";
@@ -12,7 +12,7 @@ const TOO_MUCH: &str =
 /// Says the same text of every file, and counts how often.
 struct Same(String, usize);
 
-impl Files for Same {
+impl FileSystem for Same {
     fn text(&mut self, _: &str) -> Result<String, String> {
         self.1 += 1;
         Ok(self.0.clone())
@@ -24,9 +24,9 @@ impl Files for Same {
 }
 
 /// What is wrong with it all, and of which kind, and how many files were opened besides the first.
-fn wrong(first: &str, others: &str) -> (Vec<String>, Vec<FaultKind>, usize) {
+fn wrong(first: &str, others: &str) -> (Vec<String>, Vec<ProfileErrorKind>, usize) {
     let mut files = Same(others.to_owned(), 0);
-    let faults = read("/etc/krb5.conf", first, &mut files).faults;
+    let faults = read("/etc/krb5.conf", first, &mut files).errors;
     let kinds = faults.iter().map(|fault| fault.kind).collect();
     (
         faults.iter().map(ToString::to_string).collect(),
@@ -40,7 +40,7 @@ fn files_are_counted_however_they_are_included() {
     let told = "line 1: includedir /d: more than 256 files are included";
     let (said, kinds, opened) = wrong("includedir /d\n[x]\ny = z\n", "");
     assert_eq!(said, [told]);
-    assert_eq!(kinds, [FaultKind::Limit]);
+    assert_eq!(kinds, [ProfileErrorKind::Limit]);
     // The directory counts as one.
     assert_eq!(opened, 255);
     let (said, _, opened) = wrong(&"include /empty\n".repeat(300), "");
@@ -60,7 +60,7 @@ fn the_text_of_all_files_is_bounded_by_its_octets() {
     let large = "# of no meaning\n".repeat(64 * 1024);
     let (said, kinds, opened) = wrong("includedir /d\n[x]\ny = z\n", &large);
     assert_eq!(said, [format!("/d/111, line 1: {TOO_MUCH}")]);
-    assert_eq!(kinds, [FaultKind::Limit]);
+    assert_eq!(kinds, [ProfileErrorKind::Limit]);
     assert_eq!(opened, 16);
 }
 
@@ -79,25 +79,25 @@ fn what_is_kept_is_bounded_by_its_octets() {
         let kept = profile.relations.iter();
         let kept: usize = kept.map(|of| 100 + octets(&of.sections)).sum();
         assert!(kept < 16 * 1024 * 1024, "{kept}");
-        let [fault] = profile.faults.as_slice() else {
-            panic!("{:?}", profile.faults)
+        let [fault] = profile.errors.as_slice() else {
+            panic!("{:?}", profile.errors)
         };
         assert_eq!(
             (fault.why.as_str(), fault.kind),
-            (TOO_MUCH, FaultKind::Limit)
+            (TOO_MUCH, ProfileErrorKind::Limit)
         );
     }
     let long: String = (0..500_000)
         .map(|number| format!("[{number}]*\n"))
         .collect();
-    assert_eq!(wrong(&long, "").1, [FaultKind::Limit]);
+    assert_eq!(wrong(&long, "").1, [ProfileErrorKind::Limit]);
 }
 
 #[test]
 fn sections_are_no_deeper_than_any_use_has() {
     let (said, kinds, _) = wrong(&format!("[a]\n{}", "b = {\n".repeat(100_000)), "");
     assert_eq!(said, ["line 33: opens more than 32 levels of braces"]);
-    assert_eq!(kinds, [FaultKind::Limit]);
+    assert_eq!(kinds, [ProfileErrorKind::Limit]);
     let long = format!("[a]\n{}", format!("{} = {{\n", "n".repeat(2000)).repeat(4));
     let told = "line 4: opens sections whose names have more than 4096 octets together";
     assert_eq!(wrong(&long, "").0, [told]);

@@ -6,15 +6,15 @@ use crate::operate::krb5_conf::profile::{Profile, read};
 /// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
 pub(super) fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     let Profile {
-        relations, faults, ..
+        relations, errors, ..
     } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
     let relations = relations.iter().map(|relation| {
         let ignored = if relation.is_ignored { "!" } else { "" };
         let sections = relation.sections.join("/");
         format!("{ignored}{sections}/{}={}", relation.name, relation.value)
     });
-    let faults = faults.iter().map(ToString::to_string);
-    relations.chain(faults).collect()
+    let errors = errors.iter().map(ToString::to_string);
+    relations.chain(errors).collect()
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use super::{REALM, made_of};
 use crate::operate::krb5_conf::Host;
 use crate::operate::krb5_conf::disk::Disk;
-use crate::operate::krb5_conf::profile::Files;
+use crate::operate::krb5_conf::profile::FileSystem;
 use crate::operate::krb5_conf::units::{Note, notes};
 
 const UNIT: &str = include_str!("../../../../packaging/systemd/loopkdc.socket");
@@ -149,7 +149,7 @@ fn a_socket_that_goes_with_the_service_is_told() {
 /// Drop-ins without an end, each as large as one may be.
 struct Endless(String, usize);
 
-impl Files for Endless {
+impl FileSystem for Endless {
     fn text(&mut self, _: &str) -> Result<String, String> {
         self.1 += 1;
         Ok(self.0.clone())
