@@ -1,7 +1,6 @@
 //! The two daemons: sockets, ready, tasks, signal, drain.
 
 pub(crate) mod accept;
-pub mod activity;
 pub mod bind;
 pub(crate) mod descriptors;
 pub mod inherit;
@@ -52,28 +51,14 @@ pub(crate) fn in_runtime(
     end
 }
 
-/// Says that `daemon` is ready, and has it do what signals say until one says stop, or `end` has come.
-pub(crate) async fn obey(
-    mut signals: Signals,
-    mut daemon: impl Daemon,
-    end: impl Future<Output = ()>,
-) -> Result<(), Failure> {
+/// Says that `daemon` is ready, and has it do what signals say until one says stop.
+pub(crate) async fn obey(mut signals: Signals, mut daemon: impl Daemon) {
     notify::ready();
-    tokio::pin!(end);
-    loop {
-        let signal = tokio::select! {
-            biased;
-            signal = signals.next() => signal,
-            () = &mut end => Signal::Stop,
-        };
-        if signal == Signal::Stop {
-            break;
-        }
+    while signals.next().await == Signal::Reload {
         notify::reloading();
         daemon.reload();
         notify::ready();
     }
     notify::stopping();
     daemon.stop().await;
-    Ok(())
 }

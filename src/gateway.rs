@@ -8,7 +8,6 @@ pub mod metrics;
 pub mod record;
 pub mod throttle;
 
-use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -48,7 +47,8 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
         tokio::task::spawn_blocking(tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
         watchdog::feed(&gateway.known.exchange, &gateway.tasks);
-        obey(signals, gateway, pending()).await
+        obey(signals, gateway).await;
+        Ok(())
     })
 }
 

@@ -108,10 +108,6 @@
 //!   terminal may be shown, and a name in a command is one word for the shell. An error repeats no secret of the configuration.
 //! * **The doctor sees what the daemon sees**: the same configuration, TLS and way of asking; it asks in nobody's name, tries no
 //!   password, and is done within the deadline and five seconds.
-//! * **An idle daemon loses nobody**: it ends only if the service manager holds all sockets that requests come by. It stops taking
-//!   requests first, and looks again: it goes on if anybody came at that last moment, is connected, or may come back for an answer
-//!   that it keeps or still listens for. What comes then waits in the sockets, unread, for the next daemon. Who only reads the
-//!   status does not count, and may find nobody.
 //! * **A file of others is changed as a whole or not at all** ([`krb5_conf`]), only if nobody else can lead its name elsewhere and it
 //!   is as it was read, with all the others or none, between markers that say how to undo it. Undone is only what still is as it was
 //!   left.

@@ -3,7 +3,6 @@
 mod directory;
 mod due;
 mod finder;
-mod idle;
 pub mod listeners;
 mod memory;
 #[cfg(target_os = "linux")]
@@ -19,7 +18,6 @@ use std::sync::Arc;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, Listen, Sources};
-use crate::daemon::activity::Activity;
 use crate::daemon::bind::{Listener, addresses, bind};
 use crate::daemon::inherit::Inherited;
 use crate::daemon::signals::Signals;
@@ -29,7 +27,7 @@ use crate::relay::discovery::Known;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::relay::upstream::tls;
-use crate::shim::listeners::{Limits, Served};
+use crate::shim::listeners::Limits;
 use crate::wire::Service;
 use directory::Directory;
 use status::Status;
@@ -59,7 +57,6 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             relay.show_status(socket);
         }
         watchdog::feed(&relay.exchange, &relay.tasks);
-        let idle = idle::end(&config.listen, &relay);
         tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {
@@ -67,7 +64,8 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             sources,
             listen,
         };
-        obey(signals, tunnel, idle).await
+        obey(signals, tunnel).await;
+        Ok(())
     })
 }
 
@@ -135,9 +133,6 @@ pub struct Relay {
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
     status: Arc<Status>,
-    activity: Activity,
-    /// The service manager holds all sockets, and would start another daemon for them.
-    held: bool,
     tasks: Tasks,
 }
 
@@ -152,10 +147,8 @@ impl Relay {
         let tasks = Tasks::default();
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
-        let held = listeners.iter().all(|listener| listener.inherited);
         let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
-        let Served { activity, places } =
-            listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let places = listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
         let status = Status::new(config, shown, known.clone(), places, limits.max_connections);
         Ok(Self {
             status: Arc::new(status),
@@ -163,8 +156,6 @@ impl Relay {
             kdc,
             kpasswd,
             known,
-            activity,
-            held,
             tasks,
         })
     }

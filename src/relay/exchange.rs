@@ -6,7 +6,6 @@
 
 mod attempts;
 mod finder;
-mod kept;
 mod leader;
 mod recent;
 mod routing;

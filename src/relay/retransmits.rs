@@ -217,17 +217,6 @@ impl<W: Clone> Lookaside<W> {
     }
 }
 
-impl<W> Lookaside<W> {
-    /// Until when what is known here has to be known to whoever is asked: as long as an answer is kept, or would be if it came
-    /// now to what is under way.
-    pub fn keeps_until(&self, now: Instant) -> Option<Instant> {
-        let under_way = (!self.under_way.is_empty()).then(|| now + REPLY_KEPT);
-        let (replies, spent) = (self.replies.until(), self.spent.until());
-        let ends = [under_way, replies, spent, self.verdicts.until()];
-        ends.into_iter().flatten().filter(|end| now < *end).max()
-    }
-}
-
 fn remove_own<K: Eq + Hash, W>(places: &mut HashMap<K, UnderWay<W>>, key: &K, lead: u64) {
     if places.get(key).is_some_and(|place| place.lead == lead) {
         places.remove(key);

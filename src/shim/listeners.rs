@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{stream, udp};
-use crate::daemon::activity::Activity;
 use crate::daemon::bind::{Kind, Listener};
 use crate::daemon::slots;
 use crate::relay::exchange::Exchange;
@@ -32,7 +31,7 @@ pub(super) struct Shared {
     pub(super) exchange: Arc<Exchange>,
     pub(super) limits: Limits,
     pub(super) long_requests: Arc<Semaphore>,
-    pub(super) activity: Activity,
+    pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
 
@@ -48,29 +47,20 @@ impl Places {
     }
 }
 
-/// Listeners at work, as far as others ask after them.
-#[derive(Debug)]
-pub struct Served {
-    /// How busy they are.
-    pub activity: Activity,
-    /// The connections of their clients.
-    pub places: Places,
-}
-
-/// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered.
+/// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered. Returns the
+/// connections of their clients.
 pub fn serve(
     listeners: Vec<Listener>,
     exchange: &Arc<Exchange>,
     limits: Limits,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> Served {
-    let activity = Activity::until(stop);
+) -> Places {
     let shared = Shared {
         exchange: Arc::clone(exchange),
         limits,
         long_requests: stream::room(),
-        activity: activity.clone(),
+        stop: stop.clone(),
         tasks: tasks.clone(),
     };
     let connections = slots::Connections::new(limits.max_connections, exchange, stop);
@@ -91,5 +81,5 @@ pub fn serve(
             }
         }
     }
-    Served { activity, places }
+    places
 }

@@ -8,7 +8,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::daemon::accept::{self, Accept, Stream};
-use crate::daemon::activity::Busy;
 use crate::daemon::isolated;
 use crate::daemon::slots::{Connections, Seat};
 use crate::relay::exchange::Arrival;
@@ -33,7 +32,7 @@ const DISCARD: u64 = 2 * MAX_REQUEST as u64;
 /// And for how long.
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
-/// Accepts connections while requests are taken, each served in a task of its own.
+/// Accepts connections until the daemon stops, each served in a task of its own.
 pub(crate) async fn serve<L: Accept + Sync>(
     listener: L,
     service: Service,
@@ -46,13 +45,11 @@ pub(crate) async fn serve<L: Accept + Sync>(
             service,
             shared: shared.clone(),
             seat,
-            _busy: shared.activity.begin(),
             room: None,
         };
         isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
     };
-    let listen = || accept::each(&listener, &connections, open);
-    shared.activity.listen(listen).await;
+    accept::each(&listener, &connections, open).await;
 }
 
 /// One connection.
@@ -61,7 +58,6 @@ struct Connection<S> {
     service: Service,
     shared: Shared,
     seat: Seat,
-    _busy: Busy,
     /// What its request takes of the room for long ones.
     room: Option<OwnedSemaphorePermit>,
 }

@@ -22,7 +22,7 @@ pub(crate) fn places(max_in_flight: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max_in_flight))
 }
 
-/// Receives datagrams while requests are taken, and has each answered in a task of its own.
+/// Receives datagrams until the daemon stops, and has each answered in a task of its own.
 pub(crate) async fn serve(
     socket: UdpSocket,
     service: Service,
@@ -34,11 +34,8 @@ pub(crate) async fn serve(
         service,
         shared,
     };
-    let Shared {
-        activity, exchange, ..
-    } = &listener.shared;
     let receive = || listener.receive(&places);
-    activity.listen(|| isolated::keep(exchange, receive)).await;
+    isolated::keep(&listener.shared.exchange, receive).await;
 }
 
 #[derive(Clone)]
@@ -53,7 +50,12 @@ impl Listener {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut shortage = Shortage::default();
         loop {
-            match self.socket.recv_from(&mut buffer).await {
+            let received = tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                received = self.socket.recv_from(&mut buffer) => received,
+            };
+            match received {
                 Ok((length, peer)) => {
                     shortage.over();
                     let octets = buffer.get(..length).unwrap_or_default();
@@ -71,10 +73,7 @@ impl Listener {
     /// Has a datagram answered, if there is a place for one more.
     fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
         let Shared {
-            exchange,
-            tasks,
-            activity,
-            ..
+            exchange, tasks, ..
         } = &self.shared;
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             // The client asks again in a second, or over TCP.
@@ -84,10 +83,10 @@ impl Listener {
         let Some(message) = self.parse(octets) else {
             return exchange.counters().not_kerberos.add();
         };
-        let (listener, busy) = (self.clone(), activity.begin());
+        let listener = self.clone();
         isolated::spawn(tasks, exchange, async move {
             listener.answer(message, peer).await;
-            drop((place, busy));
+            drop(place);
         });
     }
 

@@ -10,7 +10,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use crate::clients::{Heard, Stream, Udp};
 use crate::daemon::{Daemon, PROGRAM};
 use crate::messages::{Kind, REALM};
-use crate::relay::{Reached, Setup, Transport};
+use crate::relay::{Reached, Setup};
 use crate::upstream::{Gate, Plan, Upstream};
 
 /// Above those that a shell uses for itself.
@@ -189,36 +189,4 @@ async fn a_crash_loses_what_was_in_flight_and_nothing_else() {
     let _second = sockets.start(Setup::by(&[&upstream]));
     are_answered(between).await;
     assert_eq!(upstream.posts(), 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_that_nobody_asks_ends_and_the_next_one_serves() {
-    let upstream = Plan::granting().start();
-    let sockets = Sockets::open();
-    let idle = || Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 10");
-    let mut first = sockets.start(idle());
-    let silent = first.tcp(Service::Kdc).await;
-    assert!(silent.is_open(), "whoever is connected may still ask");
-    drop(silent);
-    let (status, log) = tokio::task::spawn_blocking(move || first.ended())
-        .await
-        .unwrap();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("nobody asks: the next request"), "{log}");
-    assert!(log.contains("INFO stopped"), "{log}");
-
-    let waiting = sockets.ask_all().await;
-    let _second = sockets.start(idle());
-    are_answered(waiting).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_with_sockets_of_its_own_stays() {
-    let upstream = Plan::granting().start();
-    let relay = Daemon::start(Setup::by(&[&upstream]).listen("exit-when-idle-seconds = 10"));
-    relay
-        .process
-        .wait_for("exit-when-idle-seconds has no effect");
-    let request = Kind::Plain.request(REALM);
-    relay.ask(Transport::Udp, &request).await.message();
 }

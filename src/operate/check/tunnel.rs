@@ -25,13 +25,6 @@ impl fmt::Display for Report<'_> {
         writeln!(f, "kdc: {}", Endpoints::offered(&config.listen.kdc))?;
         writeln!(f, "kpasswd: {}", Endpoints::offered(&config.listen.kpasswd))?;
         status(f, &config.listen)?;
-        if let Some(long) = config.listen.exit_when_idle {
-            let long = long.as_secs();
-            writeln!(
-                f,
-                "ends when nobody has asked for {long} s, if a service manager holds all its sockets"
-            )?;
-        }
         let mut realms: Vec<_> = config.realms.iter().collect();
         realms.sort_by_key(|entry| rank(&entry.pattern));
         realms.into_iter().try_for_each(|entry| realm(f, entry))?;

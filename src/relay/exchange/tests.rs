@@ -126,24 +126,3 @@ fn a_turn_is_not_had_while_somebody_holds_a_lock() {
     turn.recv().unwrap();
     thread.join().unwrap();
 }
-
-#[tokio::test]
-async fn what_is_kept_is_known_from_the_request_until_nobody_listens_for_its_answer() {
-    let exchange = exchange(Routes::default(), 1);
-    assert_eq!(exchange.keeps_until(), None);
-    verdict(&exchange).await;
-    assert_eq!(
-        exchange.keeps_until(),
-        None,
-        "of no upstream nothing is kept"
-    );
-    let led = exchange.in_flight.acquire().await.unwrap();
-    let until = exchange.keeps_until().unwrap();
-    assert!(until > now() + Duration::from_secs(30));
-    drop(led);
-    assert_eq!(exchange.keeps_until(), None);
-    lock(&exchange.lookaside).ask(&as_req_with_timestamp(), None, now(), || {
-        watch::channel(None).1
-    });
-    assert!(exchange.keeps_until().is_some());
-}

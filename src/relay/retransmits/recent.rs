@@ -35,13 +35,6 @@ struct Place<K> {
     cost: usize,
 }
 
-impl<K, V> Recent<K, V> {
-    /// When the last of them expires.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.oldest_first.back().map(|place| place.until)
-    }
-}
-
 impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
     pub(super) fn new(keep: Duration, most_bytes: usize) -> Self {
         Self {

@@ -296,32 +296,6 @@ fn held(lookaside: &Lookaside<Wait>) -> (usize, usize) {
         .fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
 }
 
-#[test]
-fn what_is_known_has_to_be_known_for_as_long_as_it_is_kept() {
-    let mut desk = Desk::new();
-    let keeps = |desk: &Desk| {
-        desk.lookaside
-            .keeps_until(desk.now)
-            .map(|end| end - desk.now)
-    };
-    assert_eq!(keeps(&desk), None);
-    let lead = desk.lead(&as_req("A"), None);
-    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "its answer may come now");
-    desk.settle(&lead, &verdict("A", false));
-    assert_eq!(keeps(&desk), Some(VERDICT_KEPT));
-    desk.answer(&as_req_with_timestamp("A"), &verdict("A", true));
-    assert_eq!(keeps(&desk), Some(REPLY_KEPT), "it must not be sent twice");
-    desk.after(SECOND).answer(&as_req("B"), &reply(1));
-    desk.after(SECOND)
-        .answer(&as_req("C"), &verdict("C", false));
-    assert_eq!(keeps(&desk), Some(REPLY_KEPT - SECOND));
-    // The reply comes after the verdict.
-    desk.settle(&lead, &reply(1));
-    assert_eq!(keeps(&desk), Some(REPLY_KEPT));
-    desk.after(REPLY_KEPT);
-    assert_eq!(keeps(&desk), None);
-}
-
 /// One of many requests of the largest size.
 fn largest(padata: &[Vec<u8>], number: u32) -> KerberosMessage {
     let mut octets = kdc_req(10, padata, "A");

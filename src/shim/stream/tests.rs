@@ -2,7 +2,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::daemon::activity::Activity;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
@@ -20,7 +19,7 @@ fn shared(stop: &CancellationToken) -> Shared {
             idle_timeout: Duration::from_secs(30),
         },
         long_requests: room(),
-        activity: Activity::until(stop),
+        stop: stop.clone(),
         tasks: tokio_util::task::TaskTracker::new(),
     }
 }
