@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
 use loopkdc::daemon::logging;
-use loopkdc::operate::{check, doctor, import, krb5_conf, status};
+use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
 
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{failure}");
+            terminal::print_error(&failure);
             failure.exit().into()
         }
     }

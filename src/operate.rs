@@ -5,3 +5,4 @@ pub mod doctor;
 pub mod import;
 pub mod krb5_conf;
 pub mod status;
+pub mod terminal;
