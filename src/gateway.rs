@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::gateway::{GatewayConfig, Serving};
 use crate::daemon::bind::{bind_http, bind_metrics, shown};
+use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
@@ -105,7 +106,7 @@ impl Gateway {
         let metrics = self.serve_metrics()?;
         self.known.discover(&self.discovery, tracker).await;
         https::serve(doors, self.terms(), &self.known.exchange, stop, tracker);
-        tracing::info!(%https, %plain, %metrics, "ready");
+        tracing::info!(target: ADMIN, %https, %plain, %metrics, "ready");
         Ok(())
     }
 
@@ -187,10 +188,10 @@ impl Daemon for Gateway {
         }
         match GatewayConfig::load(self.file.as_deref()) {
             Ok(config) => {
-                tracing::info!("configuration read again");
+                tracing::info!(target: ADMIN, "configuration read again");
                 warn_of(&config);
                 if config.serving != self.serving {
-                    tracing::warn!(
+                    tracing::warn!(target: ADMIN,
                         "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
                     );
                     self.serving = config.serving.clone();
@@ -199,7 +200,9 @@ impl Daemon for Gateway {
                 self.known.reroute();
                 self.discover_anew();
             }
-            Err(failure) => tracing::error!("the old configuration stays: {failure}"),
+            Err(failure) => {
+                tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
+            }
         }
     }
 
@@ -249,6 +252,6 @@ fn addresses(doors: &[Door], tls: bool) -> String {
 
 fn warn_of(config: &GatewayConfig) {
     for warning in config.warnings() {
-        tracing::warn!("{warning}");
+        tracing::warn!(target: ADMIN, "{warning}");
     }
 }

@@ -20,6 +20,7 @@ use crate::config::endpoint::Endpoint;
 use crate::config::{Config, Listen, Sources};
 use crate::daemon::bind::{Listener, addresses, bind};
 use crate::daemon::inherit::Inherited;
+use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, status_socket, watchdog};
@@ -57,7 +58,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             relay.show_status(socket);
         }
         watchdog::feed(&relay.exchange, &relay.tasks);
-        tracing::info!(kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
+        tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {
             relay,
@@ -115,7 +116,7 @@ fn warn_of_unheld(listeners: &[Listener], service: Service, endpoints: &[Endpoin
     let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
     let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
     if !unheld.is_empty() {
-        tracing::warn!(
+        tracing::warn!(target: ADMIN,
             addresses = unheld.join(","),
             "[listen] names addresses that the service manager has not opened, and its sockets serve alone: systemctl edit loopkdc.socket"
         );
@@ -178,16 +179,16 @@ impl Relay {
         match loaded {
             Ok(config) => {
                 self.known.reroute();
-                tracing::info!("configuration read again");
+                tracing::info!(target: ADMIN, "configuration read again");
                 warn_of(&config);
                 self.status.reloaded(&config.listen);
                 if config.listen != *listen {
-                    tracing::warn!("what [listen] says now holds after a restart");
+                    tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
                     *listen = config.listen;
                 }
             }
             Err(failure) => {
-                tracing::error!("the old configuration stays: {failure}");
+                tracing::error!(target: ADMIN, "the old configuration stays: {failure}");
                 self.status.failed(&failure);
             }
         }
@@ -201,7 +202,7 @@ impl Relay {
 
 fn warn_of(config: &Config) {
     for warning in config.warnings() {
-        tracing::warn!("{warning}");
+        tracing::warn!(target: ADMIN, "{warning}");
     }
 }
 

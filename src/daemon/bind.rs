@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use self::purpose::Purpose;
 use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
+use crate::daemon::logging::ADMIN;
 use crate::gateway::https;
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
@@ -165,7 +166,7 @@ fn unless_lacking<T>(
     match bound {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if endpoint.optional && lacks_address(&error) => {
-            tracing::info!(%endpoint, "not listening here: this machine has no IPv6");
+            tracing::info!(target: ADMIN, %endpoint, "not listening here: this machine has no IPv6");
             Ok(None)
         }
         Err(error) => Err(purpose.refused(endpoint, &error)),

@@ -1,5 +1,7 @@
 //! How many descriptors the process may have, and how many of them clients may hold.
 
+use crate::daemon::logging::ADMIN;
+
 /// Raises the limit to what the system allows: shells and service managers set it to 1024 for the sake of select(2), which
 /// nobody here calls.
 pub(crate) fn raise_limit() {
@@ -22,7 +24,7 @@ pub(crate) fn raise_limit() {
 pub(crate) fn for_clients(wanted: usize) -> usize {
     let most = most().map_or(wanted, |most| (most / 2).max(1));
     if most < wanted {
-        tracing::warn!(
+        tracing::warn!(target: ADMIN,
             max_connections = wanted,
             most,
             "the limit of descriptors (ulimit -n) leaves room for fewer connections"

@@ -11,6 +11,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use bounded::Bounded;
 
+/// The target of lines that only the administrator can cause: start, reload, stop, and what the configuration deserves to be
+/// told. All others are bounded in number.
+pub(crate) const ADMIN: &str = "loopkdc::admin";
+
 /// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
     // The journal stamps each line itself.

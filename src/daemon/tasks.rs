@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::daemon::logging::ADMIN;
 use crate::relay::exchange::Exchange;
 
 /// How long what is under way may take when the daemon ends.
@@ -27,8 +28,10 @@ impl Tasks {
         let drained = tokio::time::timeout(DRAIN, self.tracker.wait()).await;
         let left = self.tracker.len();
         match drained {
-            Ok(()) => tracing::info!("stopped"),
-            Err(_) => tracing::warn!(left, "stopped before everything under way had ended"),
+            Ok(()) => tracing::info!(target: ADMIN, "stopped"),
+            Err(_) => {
+                tracing::warn!(target: ADMIN, left, "stopped before everything under way had ended")
+            }
         }
         tracing::debug!(counters = ?exchange.counters(), "counted");
     }

@@ -8,22 +8,13 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::OptionalWriter;
 
+use super::ADMIN;
 use crate::relay::counters::LOG_LINES_LEFT_OUT;
 use crate::relay::lines::Lines;
 
 /// Lines of info and above that are written at once, and the time in which one more may be: in no minute more than 120.
 const LINES: u32 = 60;
 const LINE: Duration = Duration::from_secs(1);
-
-/// What only the administrator can cause: start, reload, stop, and what the configuration deserves to be told.
-const OWN: &[&str] = &[
-    "loopkdc::daemon",
-    "loopkdc::daemon::descriptors",
-    "loopkdc::gateway",
-    "loopkdc::daemon::tasks",
-    "loopkdc::shim",
-    "loopkdc::daemon::bind",
-];
 
 /// Standard error, for as many lines of info and above as there may be; whoever asks for more than info wants them all.
 ///
@@ -49,7 +40,7 @@ impl<'a> MakeWriter<'a> for Bounded {
     }
 
     fn make_writer_for(&'a self, line: &Metadata<'_>) -> Self::Writer {
-        if *line.level() > Level::INFO || OWN.contains(&line.target()) {
+        if *line.level() > Level::INFO || line.target() == ADMIN {
             return self.make_writer();
         }
         let spent = {
