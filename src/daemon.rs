@@ -4,10 +4,9 @@ pub(crate) mod accept;
 pub mod bind;
 pub(crate) mod descriptors;
 pub mod inherit;
-pub(crate) mod isolated;
 pub mod logging;
 mod notify;
-mod panics;
+pub(crate) mod panics;
 pub(crate) mod signals;
 pub(crate) mod slots;
 pub(crate) mod status_path;
@@ -36,7 +35,7 @@ pub(crate) fn in_runtime(
     threads: usize,
     daemon: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    panics::tell();
+    panics::install_hook();
     descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)

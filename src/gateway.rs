@@ -17,14 +17,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::gateway::{GatewayConfig, Serving};
-use crate::daemon::bind::{bind_http, bind_metrics, shown};
+use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics, shown};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{
-    Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles,
+    Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls, TlsFiles,
 };
 use crate::gateway::metrics::Metrics;
 use crate::gateway::throttle::Throttle;
@@ -101,20 +101,26 @@ impl Gateway {
     async fn open(&self) -> Result<(), Failure> {
         let Tasks { stop, tracker } = &self.tasks;
         let certificates = self.certificates()?;
-        let doors = doors(&self.serving, certificates)?;
-        let (https, plain) = (addresses(&doors, true), addresses(&doors, false));
+        let listeners = listeners(&self.serving, certificates)?;
+        let (https, plain) = (addresses(&listeners, true), addresses(&listeners, false));
         let metrics = self.serve_metrics()?;
         self.known.discover(&self.discovery, tracker).await;
-        https::serve(doors, self.terms(), &self.known.exchange, stop, tracker);
+        https::serve(
+            listeners,
+            self.options(),
+            &self.known.exchange,
+            stop,
+            tracker,
+        );
         tracing::info!(target: ADMIN, %https, %plain, %metrics, "ready");
         Ok(())
     }
 
-    fn terms(&self) -> Terms {
+    fn options(&self) -> ServeOptions {
         let serving = &self.serving;
-        Terms {
+        ServeOptions {
             path: serving.path.clone(),
-            limits: Limits::of(descriptors::for_clients(serving.max_connections)),
+            limits: HttpLimits::of(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas),
             trusted: serving.trusted.clone(),
             observers: self.observers.clone(),
@@ -229,24 +235,31 @@ async fn show_expiry(mut certificates: Certificates, metrics: Arc<Metrics>) {
 }
 
 /// Binds what the configuration asks for.
-fn doors(serving: &Serving, certificates: Option<Certificates>) -> Result<Vec<Door>, Failure> {
-    let mut doors = Vec::new();
+fn listeners(
+    serving: &Serving,
+    certificates: Option<Certificates>,
+) -> Result<Vec<HttpListener>, Failure> {
+    let mut listeners = Vec::new();
     for endpoint in &serving.https {
         let socket = bind_http("listen", endpoint, serving.unix_mode)?;
         let tls = certificates.clone();
-        doors.extend(socket.map(|socket| Door { socket, tls }));
+        listeners.extend(socket.map(|socket| HttpListener { socket, tls }));
     }
     for endpoint in &serving.plain {
         let socket = bind_http("plain-listen", endpoint, serving.unix_mode)?;
-        doors.extend(socket.map(|socket| Door { socket, tls: None }));
+        listeners.extend(socket.map(|socket| HttpListener { socket, tls: None }));
     }
-    Ok(doors)
+    Ok(listeners)
 }
 
-/// Where there are doors with TLS, or without, as text.
-fn addresses(doors: &[Door], tls: bool) -> String {
-    let doors = doors.iter().filter(|door| door.tls.is_some() == tls);
-    let addresses: Vec<_> = doors.map(|door| Socket::address(&door.socket)).collect();
+/// Where there are listeners with TLS, or without, as text.
+fn addresses(listeners: &[HttpListener], tls: bool) -> String {
+    let listeners = listeners
+        .iter()
+        .filter(|listener| listener.tls.is_some() == tls);
+    let addresses: Vec<_> = listeners
+        .map(|listener| StreamSocket::address(&listener.socket))
+        .collect();
     listed(&addresses)
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, Listen, Sources};
-use crate::daemon::bind::{Listener, addresses, bind};
+use crate::daemon::bind::{ServiceListener, addresses, bind};
 use crate::daemon::inherit::Inherited;
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
@@ -28,7 +28,7 @@ use crate::relay::discovery::Known;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::relay::upstream::tls;
-use crate::shim::listeners::Limits;
+use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
 use directory::Directory;
 use status::Status;
@@ -91,7 +91,7 @@ impl Daemon for Tunnel<'_> {
 ///
 /// # Errors
 /// A socket that cannot be bound or used, and what to do about it.
-pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>, Failure> {
+pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<ServiceListener>, Failure> {
     let mut listeners = inherited.listeners()?;
     for (service, endpoints) in [
         (Service::Kdc, &listen.kdc),
@@ -109,9 +109,9 @@ pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<Listener>,
 }
 
 /// Where the service manager's sockets serve, addresses of the configuration that are none of theirs are nobody's.
-fn warn_of_unheld(listeners: &[Listener], service: Service, endpoints: &[Endpoint]) {
+fn warn_of_unheld(listeners: &[ServiceListener], service: Service, endpoints: &[Endpoint]) {
     let of_service = listeners.iter().filter(|held| held.service == service);
-    let held: Vec<_> = of_service.map(Listener::address).collect();
+    let held: Vec<_> = of_service.map(ServiceListener::address).collect();
     let is_unheld = |endpoint: &&Endpoint| !held.contains(&endpoint.to_string());
     let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
     let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
@@ -142,15 +142,22 @@ impl Relay {
     ///
     /// # Errors
     /// Certificates that TLS cannot use.
-    pub fn start(config: &Config, listeners: Vec<Listener>) -> Result<Self, Failure> {
+    pub fn start(config: &Config, listeners: Vec<ServiceListener>) -> Result<Self, Failure> {
         let known = Known::new(Directory::new(config)?, config.listen.max_in_flight)?;
         let exchange = Arc::clone(&known.exchange);
         let tasks = Tasks::default();
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
         let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
-        let places = listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
-        let status = Status::new(config, shown, known.clone(), places, limits.max_connections);
+        let connections =
+            listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let status = Status::new(
+            config,
+            shown,
+            known.clone(),
+            connections,
+            limits.max_connections,
+        );
         Ok(Self {
             status: Arc::new(status),
             exchange,
@@ -163,7 +170,7 @@ impl Relay {
 
     /// Has the status read at `socket`.
     #[cfg(unix)]
-    fn show_status(&self, socket: status_socket::Socket) {
+    fn show_status(&self, socket: status_socket::StatusListener) {
         tracing::debug!(socket = %socket.path().display(), "the status can be read");
         let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
         let document = move || status.document();
@@ -206,8 +213,8 @@ fn warn_of(config: &Config) {
     }
 }
 
-fn limits(listen: &Listen) -> Limits {
-    Limits {
+fn limits(listen: &Listen) -> ListenLimits {
+    ListenLimits {
         udp_reply_max: listen.udp_reply_max_bytes,
         max_connections: descriptors::for_clients(listen.max_connections),
         max_in_flight: listen.max_in_flight,

@@ -9,11 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::daemon::isolated;
-use crate::daemon::slots::{Connections, Seat};
+use crate::daemon::panics;
+use crate::daemon::slots::{ConnLimit, ConnSlot};
 
-/// How long a connection that makes room takes to close.
-const ROOM: Duration = Duration::from_millis(1);
+/// How long an evicted connection takes to close and free its descriptor.
+const EVICTION: Duration = Duration::from_millis(1);
 
 /// A listening stream socket.
 pub(crate) trait Accept: Send + 'static {
@@ -68,22 +68,22 @@ impl Stream for UnixStream {
     fn reset_on_close(&self) {}
 }
 
-/// Accepts connections until the daemon stops, and has `open` serve each that finds a place.
-pub(crate) async fn each<L: Accept + Sync>(
+/// Accepts connections until the daemon stops, and has `open` serve each that gets a slot.
+pub(crate) async fn accept_each<L: Accept + Sync>(
     listener: &L,
-    connections: &Connections,
-    open: impl Fn(L::Stream, Seat) + Sync,
+    connections: &ConnLimit,
+    open: impl Fn(L::Stream, ConnSlot) + Sync,
 ) {
     let accept = || accept(listener, connections, &open);
-    isolated::keep(connections.exchange(), accept).await;
+    panics::supervise(connections.exchange(), accept).await;
 }
 
 async fn accept<L: Accept>(
     listener: &L,
-    connections: &Connections,
-    open: &(impl Fn(L::Stream, Seat) + Sync),
+    connections: &ConnLimit,
+    open: &(impl Fn(L::Stream, ConnSlot) + Sync),
 ) {
-    let mut shortage = Shortage::default();
+    let mut backoff = AcceptBackoff::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -92,37 +92,37 @@ async fn accept<L: Accept>(
         };
         match accepted {
             Ok(stream) => {
-                shortage.over();
-                if let Some(seat) = connections.take() {
-                    open(stream, seat);
+                backoff.reset();
+                if let Some(slot) = connections.acquire() {
+                    open(stream, slot);
                 }
             }
-            Err(error) if lacks_resources(&error) => {
-                if connections.make_room() {
-                    tokio::time::sleep(ROOM).await;
+            Err(error) if is_resource_error(&error) => {
+                if connections.evict_idlest() {
+                    tokio::time::sleep(EVICTION).await;
                 } else {
-                    shortage.rest(&error).await;
+                    backoff.wait(&error).await;
                 }
             }
             // Gone before it was accepted.
-            Err(error) if is_peers_doing(&error) => {
+            Err(error) if is_peer_error(&error) => {
                 tracing::debug!(%error, "accepting a connection");
             }
-            Err(error) => shortage.rest(&error).await,
+            Err(error) => backoff.wait(&error).await,
         }
     }
 }
 
-/// Whether an error of accept or recv is the machine's lack of something, rather than a peer's doing.
-pub(crate) fn lacks_resources(error: &std::io::Error) -> bool {
+/// An error of accept or recv that says what the machine lacks, rather than what a peer did.
+pub(crate) fn is_resource_error(error: &std::io::Error) -> bool {
     // ENOMEM, ENFILE, EMFILE, ENOBUFS
     error.kind() == std::io::ErrorKind::OutOfMemory
         || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }
 
-/// Whether an error of accept or recv ends with the peer that caused it (accept(2), Error handling). After any other the
-/// listener rests: one that lasts would otherwise be met again without a pause.
-pub(crate) fn is_peers_doing(error: &std::io::Error) -> bool {
+/// An error of accept or recv that ends with the peer that caused it (accept(2), Error handling). After any other the
+/// listener waits a moment: one that lasts would otherwise come again without a pause.
+pub(crate) fn is_peer_error(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as Kind;
     matches!(
         error.kind(),
@@ -138,26 +138,27 @@ pub(crate) fn is_peers_doing(error: &std::io::Error) -> bool {
     )
 }
 
-/// How long a listener that lacks resources waits before it tries again.
-pub(crate) const REST: Duration = Duration::from_millis(100);
+/// How long a listener waits after an error before it tries again.
+pub(crate) const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// A lack of descriptors or memory, or another error that may last, told once however long it lasts.
+/// Waits after a lack of descriptors or memory, or another error that may last; logged once however long it lasts.
 #[derive(Debug, Default)]
-pub(crate) struct Shortage {
-    told: bool,
+pub(crate) struct AcceptBackoff {
+    is_logged: bool,
 }
 
-impl Shortage {
-    /// Waits a moment for what `error` says is lacking.
-    pub(crate) async fn rest(&mut self, error: &std::io::Error) {
-        if !std::mem::replace(&mut self.told, true) {
+impl AcceptBackoff {
+    /// Waits a moment after `error`.
+    pub(crate) async fn wait(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.is_logged, true) {
             tracing::warn!(%error, "requests are kept waiting");
         }
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(ACCEPT_BACKOFF).await;
     }
 
-    pub(crate) fn over(&mut self) {
-        if std::mem::take(&mut self.told) {
+    /// A connection or a datagram was accepted.
+    pub(crate) fn reset(&mut self) {
+        if std::mem::take(&mut self.is_logged) {
             tracing::info!("requests are accepted again");
         }
     }

@@ -16,7 +16,6 @@ use tokio::net::{TcpListener, UdpSocket};
 use self::purpose::Purpose;
 use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::daemon::logging::ADMIN;
-use crate::gateway::https;
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
 use crate::wire::Service;
@@ -32,18 +31,18 @@ const RECEIVE_BUFFER: usize = 1024 * 1024;
 
 /// A socket to listen on, bound and non-blocking, and the service that it is for.
 #[derive(Debug)]
-pub struct Listener {
+pub struct ServiceListener {
     /// Decides the parse, the form of an error and what may be sent again.
     pub service: Service,
     /// The socket.
-    pub kind: Kind,
+    pub socket: ListenSocket,
     /// The service manager holds it too: it outlives this daemon.
     pub inherited: bool,
 }
 
-/// The kinds of sockets.
+/// The sockets of sockets.
 #[derive(Debug)]
-pub enum Kind {
+pub enum ListenSocket {
     /// A datagram, an answer.
     Udp(UdpSocket),
     /// Framed messages.
@@ -53,26 +52,48 @@ pub enum Kind {
     Unix(UnixListener),
 }
 
-impl Listener {
+/// A stream socket that HTTP is served on.
+#[derive(Debug)]
+pub enum StreamSocket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, for a reverse proxy.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl StreamSocket {
+    /// Its address, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(socket) => shown(socket.local_addr()),
+            #[cfg(unix)]
+            Self::Unix(socket) => shown_path(socket),
+        }
+    }
+}
+
+impl ServiceListener {
     /// The transport's name.
     #[must_use]
     pub fn transport(&self) -> &'static str {
-        match &self.kind {
-            Kind::Udp(_) => "udp",
-            Kind::Tcp(_) => "tcp",
+        match &self.socket {
+            ListenSocket::Udp(_) => "udp",
+            ListenSocket::Tcp(_) => "tcp",
             #[cfg(unix)]
-            Kind::Unix(_) => "unix",
+            ListenSocket::Unix(_) => "unix",
         }
     }
 
     /// Its address, for people.
     #[must_use]
     pub fn address(&self) -> String {
-        match &self.kind {
-            Kind::Udp(socket) => shown(socket.local_addr()),
-            Kind::Tcp(socket) => shown(socket.local_addr()),
+        match &self.socket {
+            ListenSocket::Udp(socket) => shown(socket.local_addr()),
+            ListenSocket::Tcp(socket) => shown(socket.local_addr()),
             #[cfg(unix)]
-            Kind::Unix(socket) => shown_path(socket),
+            ListenSocket::Unix(socket) => shown_path(socket),
         }
     }
 }
@@ -87,19 +108,19 @@ pub fn bind(
     service: Service,
     endpoint: &Endpoint,
     unix_mode: u32,
-) -> Result<Vec<Listener>, Failure> {
+) -> Result<Vec<ServiceListener>, Failure> {
     let bound = match &endpoint.addr {
         EndpointAddr::Loopback(addr) => inet(addr.get()),
         EndpointAddr::Remote(addr) => inet(*addr),
         EndpointAddr::Unix(path) => unix(path, unix_mode).map(|socket| vec![socket.into()]),
     };
-    let kinds = unless_lacking(bound, endpoint, Purpose::Service(service))?;
-    let listener = |kind| Listener {
+    let sockets = unless_lacking(bound, endpoint, Purpose::Service(service))?;
+    let listener = |socket| ServiceListener {
         service,
-        kind,
+        socket,
         inherited: false,
     };
-    Ok(kinds
+    Ok(sockets
         .unwrap_or_default()
         .into_iter()
         .map(listener)
@@ -116,11 +137,11 @@ pub fn bind_http(
     key: &'static str,
     endpoint: &Endpoint,
     unix_mode: u32,
-) -> Result<Option<https::Socket>, Failure> {
+) -> Result<Option<StreamSocket>, Failure> {
     let bound = match &endpoint.addr {
-        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(https::Socket::Tcp),
-        EndpointAddr::Remote(addr) => tcp(*addr).map(https::Socket::Tcp),
-        EndpointAddr::Unix(path) => unix(path, unix_mode).map(https::Socket::from),
+        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(StreamSocket::Tcp),
+        EndpointAddr::Remote(addr) => tcp(*addr).map(StreamSocket::Tcp),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(StreamSocket::from),
     };
     unless_lacking(bound, endpoint, Purpose::Http(key))
 }
@@ -146,9 +167,9 @@ pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
 pub fn bind_status(
     path: &Path,
     mode: u32,
-) -> Result<crate::daemon::status_socket::Socket, Failure> {
-    let bound =
-        unix(path, mode).and_then(|socket| crate::daemon::status_socket::Socket::new(socket, path));
+) -> Result<crate::daemon::status_socket::StatusListener, Failure> {
+    let bound = unix(path, mode)
+        .and_then(|socket| crate::daemon::status_socket::StatusListener::new(socket, path));
     bound.map_err(|error| {
         let endpoint = Endpoint {
             addr: EndpointAddr::Unix(path.to_owned()),
@@ -179,7 +200,7 @@ fn lacks_address(error: &io::Error) -> bool {
 }
 
 /// For port 0, a port that is free for UDP too.
-fn inet(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+fn inet(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
     let tries = if addr.port() == 0 { PORTS_TRIED } else { 1 };
     let mut bound = both(addr);
     for _ in 1..tries {
@@ -202,7 +223,7 @@ fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// TCP first: with port 0, UDP then takes the port that it was given.
-fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
+fn both(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
     let tcp = tcp(addr)?;
     let addr = tcp.local_addr()?;
     let udp = socket(addr, Type::DGRAM, Protocol::UDP)?;
@@ -210,8 +231,8 @@ fn both(addr: SocketAddr) -> io::Result<Vec<Kind>> {
     udp.set_recv_buffer_size(RECEIVE_BUFFER)?;
     udp.bind(&addr.into())?;
     Ok(vec![
-        Kind::Udp(UdpSocket::from_std(udp.into())?),
-        Kind::Tcp(tcp),
+        ListenSocket::Udp(UdpSocket::from_std(udp.into())?),
+        ListenSocket::Tcp(tcp),
     ])
 }
 
@@ -243,14 +264,28 @@ fn unix(_: &Path, _: u32) -> io::Result<std::convert::Infallible> {
 }
 
 #[cfg(unix)]
-impl From<UnixListener> for Kind {
+impl From<UnixListener> for ListenSocket {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for StreamSocket {
     fn from(socket: UnixListener) -> Self {
         Self::Unix(socket)
     }
 }
 
 #[cfg(not(unix))]
-impl From<std::convert::Infallible> for Kind {
+impl From<std::convert::Infallible> for ListenSocket {
+    fn from(none: std::convert::Infallible) -> Self {
+        match none {}
+    }
+}
+
+#[cfg(not(unix))]
+impl From<std::convert::Infallible> for StreamSocket {
     fn from(none: std::convert::Infallible) -> Self {
         match none {}
     }
@@ -274,11 +309,11 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// The addresses that `listeners` serve `service` at, each once, for the line that says ready.
 #[must_use]
-pub fn addresses(listeners: &[Listener], service: crate::wire::Service) -> String {
+pub fn addresses(listeners: &[ServiceListener], service: crate::wire::Service) -> String {
     let mut addresses: Vec<String> = listeners
         .iter()
         .filter(|listener| listener.service == service)
-        .map(Listener::address)
+        .map(ServiceListener::address)
         .collect();
     addresses.dedup();
     listed(&addresses)

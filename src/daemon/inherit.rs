@@ -7,7 +7,7 @@ use listenfd::ListenFd;
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::daemon::bind::{Kind, Listener};
+use crate::daemon::bind::{ListenSocket, ServiceListener};
 use crate::relay::failure::{Exit, Failure};
 use crate::wire::Service;
 
@@ -41,45 +41,45 @@ impl Inherited {
     ///
     /// # Errors
     /// A socket whose name says no service, or that is neither UDP, TCP nor a Unix stream.
-    pub fn listeners(mut self) -> Result<Vec<Listener>, Failure> {
+    pub fn listeners(mut self) -> Result<Vec<ServiceListener>, Failure> {
         (0..self.sockets.len())
             .map(|index| self.listener(index))
             .collect()
     }
 
-    fn listener(&mut self, index: usize) -> Result<Listener, Failure> {
+    fn listener(&mut self, index: usize) -> Result<ServiceListener, Failure> {
         let name = self.names.get(index).cloned().unwrap_or_default();
         let service = match name.as_str() {
             "kdc" => Service::Kdc,
             "kpasswd" => Service::Kpasswd,
             _ => return Err(unnamed(&name)),
         };
-        let kind = self.kind(index).map_err(|error| {
+        let socket = self.socket(index).map_err(|error| {
             Failure::new(
                 Exit::Config,
                 format!("cannot use the socket {name} of the service manager: {error}"),
             )
         })?;
-        Ok(Listener {
+        Ok(ServiceListener {
             service,
-            kind,
+            socket,
             inherited: true,
         })
     }
 
-    fn kind(&mut self, index: usize) -> io::Result<Kind> {
+    fn socket(&mut self, index: usize) -> io::Result<ListenSocket> {
         if let Ok(Some(socket)) = self.sockets.take_tcp_listener(index) {
             socket.set_nonblocking(true)?;
-            return Ok(Kind::Tcp(TcpListener::from_std(socket)?));
+            return Ok(ListenSocket::Tcp(TcpListener::from_std(socket)?));
         }
         if let Ok(Some(socket)) = self.sockets.take_udp_socket(index) {
             socket.set_nonblocking(true)?;
-            return Ok(Kind::Udp(UdpSocket::from_std(socket)?));
+            return Ok(ListenSocket::Udp(UdpSocket::from_std(socket)?));
         }
         #[cfg(unix)]
         if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
             socket.set_nonblocking(true)?;
-            return Ok(Kind::Unix(UnixListener::from_std(socket)?));
+            return Ok(ListenSocket::Unix(UnixListener::from_std(socket)?));
         }
         Err(io::Error::new(
             io::ErrorKind::Unsupported,

@@ -1,4 +1,4 @@
-//! The places for connections, over all sockets of a kind.
+//! Slots for connections, over all sockets of a kind.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,44 +8,44 @@ use tokio_util::sync::CancellationToken;
 
 use crate::relay::exchange::Exchange;
 
-/// The connections open at once. When no place is left, the one that has been silent for longest makes room: silent
-/// clients must not keep others out.
+/// The limit of connections that are open at once. When no slot is left, the connection that has been idle for longest is
+/// evicted: silent clients must not keep others out.
 #[derive(Clone, Debug)]
-pub(crate) struct Connections {
-    seats: Arc<Mutex<Seats>>,
+pub(crate) struct ConnLimit {
+    slots: Arc<Mutex<SlotTable>>,
     exchange: Arc<Exchange>,
     stop: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Seats {
+struct SlotTable {
     most: usize,
-    next: u64,
-    taken: HashMap<u64, Taken>,
+    next_id: u64,
+    taken: HashMap<u64, TakenSlot>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct TakenSlot {
     /// Since when no whole request has come; nothing while one is being answered.
-    silent_since: Option<Instant>,
-    leave: CancellationToken,
+    idle_since: Option<Instant>,
+    close: CancellationToken,
 }
 
-/// A place among the connections.
-pub(crate) struct Seat {
+/// The slot of one connection, until it is dropped.
+pub(crate) struct ConnSlot {
     id: u64,
-    /// Cancelled when the connection has to make room, or the daemon stops.
-    pub(crate) leave: CancellationToken,
-    connections: Connections,
+    /// Cancelled when the connection is evicted, or the daemon stops.
+    pub(crate) close: CancellationToken,
+    limit: ConnLimit,
 }
 
-impl Connections {
-    /// Places for `most` connections, until `stop`; `exchange` counts.
+impl ConnLimit {
+    /// Slots for `most` connections, until `stop`; events are counted in the counters of `exchange`.
     pub(crate) fn new(most: usize, exchange: &Arc<Exchange>, stop: &CancellationToken) -> Self {
         Self {
-            seats: Arc::new(Mutex::new(Seats {
+            slots: Arc::new(Mutex::new(SlotTable {
                 most,
-                next: 0,
+                next_id: 0,
                 taken: HashMap::new(),
             })),
             exchange: Arc::clone(exchange),
@@ -53,58 +53,55 @@ impl Connections {
         }
     }
 
-    /// Who counts.
+    /// Whose counters count.
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
         &self.exchange
     }
 
-    /// What says that no new ones are taken, and has those that are silent leave.
+    /// Cancelled when the daemon stops: no connection is accepted then, and idle ones are closed.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.stop
     }
 
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, SlotTable> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many places are taken.
+    /// How many slots are taken.
     pub(crate) fn open(&self) -> usize {
-        self.seats().taken.len()
+        self.slots().taken.len()
     }
 
-    /// A place for a new connection, unless all others are being answered.
-    pub(crate) fn take(&self) -> Option<Seat> {
-        if self.are_full() && !self.make_room() {
+    /// A slot for a new connection, unless all are taken by connections whose requests are being answered.
+    pub(crate) fn acquire(&self) -> Option<ConnSlot> {
+        if self.is_full() && !self.evict_idlest() {
             self.exchange.counters().turned_away.add();
             return None;
         }
-        let mut seats = self.seats();
-        let id = seats.next;
-        seats.next += 1;
-        let leave = self.stop.child_token();
-        let silent_since = Some(Instant::now());
-        seats.taken.insert(
+        let mut slots = self.slots();
+        let id = slots.next_id;
+        slots.next_id += 1;
+        let close = self.stop.child_token();
+        let taken = TakenSlot {
+            idle_since: Some(Instant::now()),
+            close: close.clone(),
+        };
+        slots.taken.insert(id, taken);
+        Some(ConnSlot {
             id,
-            Taken {
-                silent_since,
-                leave: leave.clone(),
-            },
-        );
-        Some(Seat {
-            id,
-            leave,
-            connections: self.clone(),
+            close,
+            limit: self.clone(),
         })
     }
 
-    fn are_full(&self) -> bool {
-        let seats = self.seats();
-        seats.taken.len() >= seats.most
+    fn is_full(&self) -> bool {
+        let slots = self.slots();
+        slots.taken.len() >= slots.most
     }
 
-    /// Ends the connection that has been silent for longest; says whether there was one.
-    pub(crate) fn make_room(&self) -> bool {
-        let evicted = self.seats().evict().is_some();
+    /// Closes the connection that has been idle for longest; false if none is idle.
+    pub(crate) fn evict_idlest(&self) -> bool {
+        let evicted = self.slots().evict_idlest().is_some();
         if evicted {
             self.exchange.counters().evicted.add();
         }
@@ -112,29 +109,36 @@ impl Connections {
     }
 }
 
-impl Seats {
-    fn evict(&mut self) -> Option<()> {
-        let silent = self
-            .taken
-            .iter()
-            .filter_map(|(id, taken)| Some((taken.silent_since?, *id)));
-        let (_, longest) = silent.min()?;
-        self.taken.remove(&longest)?.leave.cancel();
+impl SlotTable {
+    fn evict_idlest(&mut self) -> Option<()> {
+        let taken = self.taken.iter();
+        let idle = taken.filter_map(|(id, slot)| Some((slot.idle_since?, *id)));
+        let (_, idlest) = idle.min()?;
+        self.taken.remove(&idlest)?.close.cancel();
         Some(())
     }
 }
 
-impl Seat {
-    /// Says since when no whole request has come; nothing while one is being answered.
-    pub(crate) fn silent_since(&self, since: Option<Instant>) {
-        if let Some(taken) = self.connections.seats().taken.get_mut(&self.id) {
-            taken.silent_since = since;
+impl ConnSlot {
+    /// A whole request has come: the connection is not evicted before it is answered.
+    pub(crate) fn set_busy(&self) {
+        self.set_idle_since(None);
+    }
+
+    /// No request waits for its answer any more.
+    pub(crate) fn set_idle(&self) {
+        self.set_idle_since(Some(Instant::now()));
+    }
+
+    fn set_idle_since(&self, since: Option<Instant>) {
+        if let Some(taken) = self.limit.slots().taken.get_mut(&self.id) {
+            taken.idle_since = since;
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnSlot {
     fn drop(&mut self) {
-        self.connections.seats().taken.remove(&self.id);
+        self.limit.slots().taken.remove(&self.id);
     }
 }

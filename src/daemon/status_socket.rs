@@ -13,9 +13,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::daemon::accept::{self, Accept};
-use crate::daemon::isolated;
-use crate::daemon::slots::{Connections, Seat};
+use crate::daemon::accept::{Accept, accept_each};
+use crate::daemon::panics;
+use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Exchange;
 
 /// Connections at once: few look, and the kernel's buffer takes a document whole.
@@ -25,14 +25,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The socket, bound. Its file goes with it.
 #[derive(Debug)]
-pub struct Socket {
+pub struct StatusListener {
     listener: UnixListener,
     path: PathBuf,
     /// Device and inode: another daemon may have put its own there.
     file: (u64, u64),
 }
 
-impl Socket {
+impl StatusListener {
     pub(crate) fn new(listener: UnixListener, path: &Path) -> io::Result<Self> {
         Ok(Self {
             listener,
@@ -48,7 +48,7 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for StatusListener {
     fn drop(&mut self) {
         if file(&self.path).is_ok_and(|file| file == self.file) {
             // What can't be removed is found to be stale by the next daemon.
@@ -62,7 +62,7 @@ fn file(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-impl Accept for Socket {
+impl Accept for StatusListener {
     type Stream = UnixStream;
     async fn accept(&self) -> io::Result<UnixStream> {
         Ok(self.listener.accept().await?.0)
@@ -72,31 +72,31 @@ impl Accept for Socket {
 /// Writes what `document` makes to each who connects, in tasks of `tasks`, until `stop`. `exchange` counts. Must be called
 /// inside a runtime.
 pub fn serve(
-    socket: Socket,
+    socket: StatusListener,
     document: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     exchange: &Arc<Exchange>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let connections = Connections::new(CONNECTIONS, exchange, stop);
+    let connections = ConnLimit::new(CONNECTIONS, exchange, stop);
     let (of_each, exchange, document) = (tasks.clone(), Arc::clone(exchange), Arc::new(document));
     tasks.spawn(async move {
-        let open = |stream, seat| {
+        let open = |stream, slot| {
             let document = Arc::clone(&document);
-            let one = async move { one(stream, seat, &document(), DEADLINE).await };
-            isolated::spawn(&of_each, &exchange, one);
+            let one = async move { one(stream, slot, &document(), DEADLINE).await };
+            panics::spawn_catching(&of_each, &exchange, one);
         };
-        accept::each(&socket, &connections, open).await;
+        accept_each(&socket, &connections, open).await;
     });
 }
 
-async fn one(mut stream: UnixStream, seat: Seat, document: &[u8], deadline: Duration) {
+async fn one(mut stream: UnixStream, slot: ConnSlot, document: &[u8], deadline: Duration) {
     let write = async {
         stream.write_all(document).await?;
         stream.shutdown().await
     };
     let write = tokio::time::timeout(deadline, write);
-    match seat.leave.run_until_cancelled(write).await {
+    match slot.close.run_until_cancelled(write).await {
         Some(Ok(Err(error))) => tracing::debug!(%error, "writing the status"),
         Some(Err(_)) => tracing::debug!("the status was not taken in time"),
         Some(Ok(Ok(()))) | None => {}
@@ -121,11 +121,11 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_read_is_not_waited_for() {
         let (exchange, stop) = (exchange(), CancellationToken::new());
-        let connections = Connections::new(1, &exchange, &stop);
+        let connections = ConnLimit::new(1, &exchange, &stop);
         let (client, stream) = UnixStream::pair().unwrap();
-        let seat = connections.take().unwrap();
+        let slot = connections.acquire().unwrap();
         let document = vec![b' '; 16 * 1024 * 1024];
-        let served = one(stream, seat, &document, Duration::from_millis(20));
+        let served = one(stream, slot, &document, Duration::from_millis(20));
         let patience = Duration::from_secs(5);
         tokio::time::timeout(patience, served).await.unwrap();
         drop(client);

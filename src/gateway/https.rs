@@ -22,9 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-#[cfg(unix)]
-use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,9 +31,10 @@ pub use self::forwarded::Trusted;
 use self::receiving::Places;
 pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
 pub(crate) use self::words::text;
-use crate::daemon::accept::{self, Accept, Stream};
-use crate::daemon::isolated;
-use crate::daemon::slots::Connections;
+use crate::daemon::accept::{Accept, Stream, accept_each};
+use crate::daemon::bind::StreamSocket;
+use crate::daemon::panics;
+use crate::daemon::slots::ConnLimit;
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::metrics::Metrics;
 use crate::gateway::record::Record;
@@ -52,54 +50,18 @@ pub const HEALTH_PATH: &str = "/healthz";
 /// Where the current certificates are: each connection takes the ones that are there when it is accepted.
 pub type Certificates = channel::Receiver<Arc<ServerTls>>;
 
-/// A listening socket of the gateway.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpListener),
-    /// A Unix socket, for a reverse proxy.
-    #[cfg(unix)]
-    Unix(UnixListener),
-}
-
-impl Socket {
-    /// Its address, for people.
-    #[must_use]
-    pub fn address(&self) -> String {
-        match self {
-            Self::Tcp(socket) => crate::daemon::bind::shown(socket.local_addr()),
-            #[cfg(unix)]
-            Self::Unix(socket) => crate::daemon::bind::shown_path(socket),
-        }
-    }
-}
-
-#[cfg(unix)]
-impl From<UnixListener> for Socket {
-    fn from(socket: UnixListener) -> Self {
-        Self::Unix(socket)
-    }
-}
-
-#[cfg(not(unix))]
-impl From<std::convert::Infallible> for Socket {
-    fn from(none: std::convert::Infallible) -> Self {
-        match none {}
-    }
-}
-
 /// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
 #[derive(Debug)]
-pub struct Door {
+pub struct HttpListener {
     /// The socket.
-    pub socket: Socket,
+    pub socket: StreamSocket,
     /// The certificates.
     pub tls: Option<Certificates>,
 }
 
-/// The bounds of what clients may hold, over all doors.
+/// The bounds of what clients may hold, over all listeners.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct HttpLimits {
     /// Connections open at once. What they send is read as it comes, and bounded by `waiting` all together.
     pub max_connections: usize,
     /// How many of them speak HTTP/2: the next ones are not offered it, unless they can do nothing else.
@@ -118,7 +80,7 @@ pub struct Limits {
     pub idle_timeout: Duration,
 }
 
-impl Limits {
+impl HttpLimits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
     /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
     /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: who has many clients has few from each, for
@@ -169,11 +131,11 @@ impl Observers {
 
 /// What a gateway serves, and on which terms.
 #[derive(Debug)]
-pub struct Terms {
+pub struct ServeOptions {
     /// The path of the KDC proxy; letter case and a slash at its end make no difference.
     pub path: String,
     /// The bounds of what clients may hold.
-    pub limits: Limits,
+    pub limits: HttpLimits,
     /// Who hears of each request.
     pub observers: Observers,
     /// The bounds of what each client may ask for.
@@ -184,8 +146,8 @@ pub struct Terms {
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
-struct Site {
-    terms: Terms,
+struct GatewayState {
+    terms: ServeOptions,
     exchange: Arc<Exchange>,
     places: Places,
     answers: Places,
@@ -194,7 +156,7 @@ struct Site {
     tasks: TaskTracker,
 }
 
-impl Site {
+impl GatewayState {
     /// Whether `peer` pays for its connections over TLS.
     fn charges(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some() && !self.terms.trusted.believes(peer)
@@ -213,12 +175,12 @@ impl Site {
 }
 
 /// A socket of which only those connections are accepted that can pay: the others must not make anybody leave for them.
-struct Paying<L> {
+struct ChargedListener<L> {
     socket: L,
-    site: Arc<Site>,
+    site: Arc<GatewayState>,
 }
 
-impl<L: Accept + Sync> Accept for Paying<L> {
+impl<L: Accept + Sync> Accept for ChargedListener<L> {
     type Stream = L::Stream;
     async fn accept(&self) -> io::Result<L::Stream> {
         loop {
@@ -230,21 +192,21 @@ impl<L: Accept + Sync> Accept for Paying<L> {
     }
 }
 
-/// Serves KDC-PROXY-MESSAGEs at all `doors`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
+/// Serves KDC-PROXY-MESSAGEs at all `listeners`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
 /// Must be called inside a runtime.
 pub fn serve(
-    doors: Vec<Door>,
-    terms: Terms,
+    listeners: Vec<HttpListener>,
+    terms: ServeOptions,
     exchange: &Arc<Exchange>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let connections = Connections::new(terms.limits.max_connections, exchange, stop);
+    let connections = ConnLimit::new(terms.limits.max_connections, exchange, stop);
     if let Some(metrics) = &terms.observers.metrics {
         let connections = connections.clone();
         metrics.connections_from(move || connections.open());
     }
-    let site = Arc::new(Site {
+    let site = Arc::new(GatewayState {
         places: Places::new(terms.limits.waiting),
         answers: Places::new(terms.limits.answers),
         http2: Semaphore::new(terms.limits.max_http2.min(Semaphore::MAX_PERMITS)),
@@ -253,12 +215,12 @@ pub fn serve(
         stop: stop.clone(),
         tasks: tasks.clone(),
     });
-    for Door { socket, tls } in doors {
+    for HttpListener { socket, tls } in listeners {
         let (site, connections) = (Arc::clone(&site), connections.clone());
         match socket {
-            Socket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            StreamSocket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
             #[cfg(unix)]
-            Socket::Unix(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            StreamSocket::Unix(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
         }
     }
 }
@@ -266,18 +228,18 @@ pub fn serve(
 async fn listen<L: Accept + Sync>(
     socket: L,
     tls: Option<Certificates>,
-    site: Arc<Site>,
-    connections: Connections,
+    site: Arc<GatewayState>,
+    connections: ConnLimit,
 ) {
-    let open = |stream, seat| {
+    let open = |stream, slot| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        let opened = Opened::new(Arc::clone(&site), seat);
-        isolated::spawn(&site.tasks, &site.exchange, opened.serve(stream, tls));
+        let opened = Opened::new(Arc::clone(&site), slot);
+        panics::spawn_catching(&site.tasks, &site.exchange, opened.serve(stream, tls));
     };
     if tls.is_some() {
         let site = Arc::clone(&site);
-        accept::each(&Paying { socket, site }, &connections, open).await;
+        accept_each(&ChargedListener { socket, site }, &connections, open).await;
     } else {
-        accept::each(&socket, &connections, open).await;
+        accept_each(&socket, &connections, open).await;
     }
 }

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{stream, udp};
-use crate::daemon::bind::{Kind, Listener};
+use crate::daemon::bind::{ListenSocket, ServiceListener};
 use crate::daemon::slots;
 use crate::relay::exchange::Exchange;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ListenLimits {
     /// A longer UDP reply is told to come over TCP instead, in octets.
     pub udp_reply_max: usize,
     /// Connections open at once.
@@ -29,7 +29,7 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) exchange: Arc<Exchange>,
-    pub(super) limits: Limits,
+    pub(super) limits: ListenLimits,
     pub(super) long_requests: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -37,12 +37,12 @@ pub(super) struct Shared {
 
 /// The connections of clients.
 #[derive(Clone, Debug)]
-pub struct Places(slots::Connections);
+pub struct OpenConnections(slots::ConnLimit);
 
-impl Places {
+impl OpenConnections {
     /// How many are open.
     #[must_use]
-    pub fn taken(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.open()
     }
 }
@@ -50,12 +50,12 @@ impl Places {
 /// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered. Returns the
 /// connections of their clients.
 pub fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<ServiceListener>,
     exchange: &Arc<Exchange>,
-    limits: Limits,
+    limits: ListenLimits,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> Places {
+) -> OpenConnections {
     let shared = Shared {
         exchange: Arc::clone(exchange),
         limits,
@@ -63,23 +63,26 @@ pub fn serve(
         stop: stop.clone(),
         tasks: tasks.clone(),
     };
-    let connections = slots::Connections::new(limits.max_connections, exchange, stop);
+    let connections = slots::ConnLimit::new(limits.max_connections, exchange, stop);
     let datagrams = udp::places(limits.max_in_flight);
-    let places = Places(connections.clone());
-    for Listener { service, kind, .. } in listeners {
+    let open = OpenConnections(connections.clone());
+    for ServiceListener {
+        service, socket, ..
+    } in listeners
+    {
         let (shared, connections) = (shared.clone(), connections.clone());
-        match kind {
-            Kind::Udp(socket) => {
+        match socket {
+            ListenSocket::Udp(socket) => {
                 drop(tasks.spawn(udp::serve(socket, service, shared, datagrams.clone())))
             }
-            Kind::Tcp(socket) => {
+            ListenSocket::Tcp(socket) => {
                 drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
             }
             #[cfg(unix)]
-            Kind::Unix(socket) => {
+            ListenSocket::Unix(socket) => {
                 drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
             }
         }
     }
-    places
+    open
 }

@@ -13,13 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use super::directory::Directory;
 use crate::config::{Config, Listen};
-use crate::daemon::bind::Listener;
+use crate::daemon::bind::ServiceListener;
 use crate::relay::discovery::Known;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status as report;
 use crate::relay::status::{Report, SCHEMA, Text};
-use crate::shim::listeners::Places;
+use crate::shim::listeners::OpenConnections;
 use crate::wire::Service;
 use exchanges::{counters, of_exchange};
 use moment::{Now, millis};
@@ -36,7 +36,7 @@ pub(super) struct Status {
     listen: Listen,
     listeners: Vec<report::Listener>,
     known: Known<Directory>,
-    places: Places,
+    connections: OpenConnections,
     max_connections: usize,
     configured: Mutex<Configured>,
     /// Whether changes of the network are heard of.
@@ -53,8 +53,8 @@ struct Configured {
 }
 
 /// What a relay listens on, before it takes it over.
-pub(super) fn listeners(listeners: &[Listener]) -> Vec<report::Listener> {
-    let listener = |listener: &Listener| report::Listener {
+pub(super) fn listeners(listeners: &[ServiceListener]) -> Vec<report::Listener> {
+    let listener = |listener: &ServiceListener| report::Listener {
         service: match listener.service {
             Service::Kdc => "kdc".into(),
             Service::Kpasswd => "kpasswd".into(),
@@ -71,7 +71,7 @@ impl Status {
         config: &Config,
         listeners: Vec<report::Listener>,
         known: Known<Directory>,
-        places: Places,
+        connections: OpenConnections,
         max_connections: usize,
     ) -> Self {
         let file = config.source.as_ref();
@@ -82,7 +82,7 @@ impl Status {
             listen: config.listen.clone(),
             listeners,
             known,
-            places,
+            connections,
             max_connections,
             configured: Mutex::new(Configured {
                 file: file.map(|file| file.display().to_string()),
@@ -148,7 +148,7 @@ impl Status {
             load: report::Load {
                 in_flight: view.in_flight as u64,
                 max_in_flight: view.max_in_flight as u64,
-                connections: self.places.taken() as u64,
+                connections: self.connections.count() as u64,
                 max_connections: self.max_connections as u64,
             },
             realms: realms::realms(&view, &looked_up, now),

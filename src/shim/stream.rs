@@ -1,15 +1,15 @@
 //! The stream way in: TCP and Unix sockets, four octets of length before each message (RFC 4120 7.2.2).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::daemon::accept::{self, Accept, Stream};
-use crate::daemon::isolated;
-use crate::daemon::slots::{Connections, Seat};
+use crate::daemon::accept::{Accept, Stream, accept_each};
+use crate::daemon::panics;
+use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
 use crate::shim::listeners::Shared;
 use crate::shim::words::{self, OnStream};
@@ -37,19 +37,19 @@ pub(crate) async fn serve<L: Accept + Sync>(
     listener: L,
     service: Service,
     shared: Shared,
-    connections: Connections,
+    connections: ConnLimit,
 ) {
-    let open = |stream, seat| {
+    let open = |stream, slot| {
         let connection = Connection {
             stream,
             service,
             shared: shared.clone(),
-            seat,
+            slot,
             room: None,
         };
-        isolated::spawn(&shared.tasks, &shared.exchange, connection.serve());
+        panics::spawn_catching(&shared.tasks, &shared.exchange, connection.serve());
     };
-    accept::each(&listener, &connections, open).await;
+    accept_each(&listener, &connections, open).await;
 }
 
 /// One connection.
@@ -57,7 +57,7 @@ struct Connection<S> {
     stream: S,
     service: Service,
     shared: Shared,
-    seat: Seat,
+    slot: ConnSlot,
     /// What its request takes of the room for long ones.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -87,7 +87,7 @@ impl<S: Stream> Connection<S> {
         deframer: &mut Deframer,
     ) -> Result<Option<bytes::Bytes>, FieldTooLong> {
         let idle_timeout = self.shared.limits.idle_timeout;
-        let leave = self.seat.leave.clone();
+        let leave = self.slot.close.clone();
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
         tokio::pin!(deadline);
@@ -141,7 +141,7 @@ impl<S: Stream> Connection<S> {
 
     /// Answers one request; says whether the connection goes on.
     async fn answer(&mut self, message: KerberosMessage) -> bool {
-        self.seat.silent_since(None);
+        self.slot.set_busy();
         let arrival = Arrival::now(S::TRANSPORT);
         let answered = self.shared.exchange.answer(message.clone(), arrival).await;
         let goes_on = match words::on_stream(&message, &answered.answer) {
@@ -151,7 +151,7 @@ impl<S: Stream> Connection<S> {
                 false
             }
         };
-        self.seat.silent_since(Some(Instant::now()));
+        self.slot.set_idle();
         goes_on
     }
 
@@ -168,7 +168,7 @@ impl<S: Stream> Connection<S> {
     /// would turn the close into a reset, and the refusal would be lost.
     async fn refuse(mut self) {
         self.shared.exchange.counters().too_long.add();
-        let leave = self.seat.leave.clone();
+        let leave = self.slot.close.clone();
         let refusal = async {
             if !self.write(&words::field_too_long(self.service)).await
                 || self.stream.shutdown().await.is_err()

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 
-use crate::daemon::accept::{Shortage, is_peers_doing};
-use crate::daemon::isolated;
+use crate::daemon::accept::{AcceptBackoff, is_peer_error};
+use crate::daemon::panics;
 use crate::relay::exchange::Arrival;
 use crate::shim::listeners::Shared;
 use crate::shim::words;
@@ -29,26 +29,26 @@ pub(crate) async fn serve(
     shared: Shared,
     places: Arc<Semaphore>,
 ) {
-    let listener = Listener {
+    let listener = UdpListener {
         socket: Arc::new(socket),
         service,
         shared,
     };
     let receive = || listener.receive(&places);
-    isolated::keep(&listener.shared.exchange, receive).await;
+    panics::supervise(&listener.shared.exchange, receive).await;
 }
 
 #[derive(Clone)]
-struct Listener {
+struct UdpListener {
     socket: Arc<UdpSocket>,
     service: Service,
     shared: Shared,
 }
 
-impl Listener {
+impl UdpListener {
     async fn receive(&self, places: &Arc<Semaphore>) {
         let mut buffer = vec![0; MAX_DATAGRAM];
-        let mut shortage = Shortage::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             let received = tokio::select! {
                 biased;
@@ -57,15 +57,15 @@ impl Listener {
             };
             match received {
                 Ok((length, peer)) => {
-                    shortage.over();
+                    backoff.reset();
                     let octets = buffer.get(..length).unwrap_or_default();
                     self.take(octets, peer, places);
                 }
                 // An ICMP answer to a reply whose client has gone.
-                Err(error) if is_peers_doing(&error) => {
+                Err(error) if is_peer_error(&error) => {
                     tracing::debug!(%error, "receiving a datagram");
                 }
-                Err(error) => shortage.rest(&error).await,
+                Err(error) => backoff.wait(&error).await,
             }
         }
     }
@@ -84,7 +84,7 @@ impl Listener {
             return exchange.counters().not_kerberos.add();
         };
         let listener = self.clone();
-        isolated::spawn(tasks, exchange, async move {
+        panics::spawn_catching(tasks, exchange, async move {
             listener.answer(message, peer).await;
             drop(place);
         });
@@ -93,7 +93,7 @@ impl Listener {
     /// No datagram, whatever is in it, keeps those behind it from being read.
     fn parse(&self, octets: Bytes) -> Option<KerberosMessage> {
         let parse = || KerberosMessage::parse(self.service, octets).ok();
-        isolated::call(&self.shared.exchange, parse).flatten()
+        panics::catch(&self.shared.exchange, parse).flatten()
     }
 
     async fn answer(self, message: KerberosMessage, peer: SocketAddr) {

@@ -41,7 +41,7 @@ pub fn raise_limit_of_descriptors() {
 #[tokio::test]
 async fn two_thousand_connections_are_open_at_once_and_each_is_served() {
     raise_limit_of_descriptors();
-    let patient = |limits: &mut loopkdc::gateway::https::Limits| {
+    let patient = |limits: &mut loopkdc::gateway::https::HttpLimits| {
         limits.max_connections = CROWD + 10;
         limits.first_request = Duration::from_secs(600);
     };

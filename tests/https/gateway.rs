@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{
-    self, Certificates, Door, Limits, Observers, ServerTls, Socket, Terms, TlsFiles, Trusted,
+    self, Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls, TlsFiles,
+    Trusted,
 };
 use loopkdc::gateway::metrics::Metrics;
 use loopkdc::gateway::throttle::{Quotas, Throttle};
@@ -77,7 +79,7 @@ pub struct Setup {
     pub deadline: Duration,
     /// Where the KDC is said to be, if not where it is.
     pub kdc: Option<String>,
-    pub limits: Limits,
+    pub limits: HttpLimits,
     pub access_log: Option<AccessLog>,
     pub quotas: Quotas,
     pub trusted: Trusted,
@@ -93,7 +95,7 @@ impl Default for Setup {
             max_in_flight: 16,
             deadline: Duration::from_millis(300),
             kdc: None,
-            limits: Limits::of(64),
+            limits: HttpLimits::of(64),
             access_log: None,
             quotas: Quotas::default(),
             trusted: Trusted::default(),
@@ -121,7 +123,7 @@ impl Setup {
         }
     }
 
-    pub fn limits(change: impl FnOnce(&mut Limits)) -> Self {
+    pub fn limits(change: impl FnOnce(&mut HttpLimits)) -> Self {
         let mut setup = Self::default();
         change(&mut setup.limits);
         setup
@@ -177,16 +179,16 @@ impl Setup {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);
-        let (tls, plain) = (door(Some(current)).await, door(None).await);
+        let (tls, plain) = (listener(Some(current)).await, listener(None).await);
         let addresses = (tls.1, plain.1);
         let dir = tempfile::tempdir().unwrap();
         let unix = dir.path().join("gateway.sock");
-        let local = Door {
-            socket: Socket::Unix(UnixListener::bind(&unix).unwrap()),
+        let local = HttpListener {
+            socket: StreamSocket::Unix(UnixListener::bind(&unix).unwrap()),
             tls: None,
         };
-        let doors = vec![tls.0, plain.0, local];
-        let terms = Terms {
+        let listeners = vec![tls.0, plain.0, local];
+        let terms = ServeOptions {
             path: "/KdcProxy".to_owned(),
             limits: self.limits,
             observers: Observers {
@@ -196,7 +198,7 @@ impl Setup {
             throttle: Throttle::new(&self.quotas),
             trusted: self.trusted,
         };
-        https::serve(doors, terms, &exchange, &stop, &tasks);
+        https::serve(listeners, terms, &exchange, &stop, &tasks);
         Gateway {
             kdc,
             exchange,
@@ -212,11 +214,11 @@ impl Setup {
     }
 }
 
-async fn door(tls: Option<Certificates>) -> (Door, SocketAddr) {
+async fn listener(tls: Option<Certificates>) -> (HttpListener, SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let socket = Socket::Tcp(socket);
-    (Door { socket, tls }, address)
+    let socket = StreamSocket::Tcp(socket);
+    (HttpListener { socket, tls }, address)
 }
 
 impl Drop for Gateway {

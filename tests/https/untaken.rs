@@ -56,7 +56,7 @@ async fn replies(two: &mut Two) -> (usize, Vec<RecvStream>) {
 #[tokio::test]
 async fn an_answer_that_is_not_taken_ends_the_connection_whatever_else_it_asks() {
     for octets in [0, 1] {
-        let soon = |limits: &mut loopkdc::gateway::https::Limits| {
+        let soon = |limits: &mut loopkdc::gateway::https::HttpLimits| {
             limits.idle_timeout = Duration::from_millis(300);
         };
         let gateway = Setup::limits(soon).start().await;
@@ -104,7 +104,7 @@ async fn a_connection_leaves_so_much_untaken_and_takes_what_it_left() {
 
 #[tokio::test]
 async fn who_takes_nothing_leaves_places_to_others() {
-    let few = |limits: &mut loopkdc::gateway::https::Limits| limits.answers = 1000;
+    let few = |limits: &mut loopkdc::gateway::https::HttpLimits| limits.answers = 1000;
     let gateway = Setup::limits(few).start().await;
     let mut two = reluctant(&gateway, 0).await;
     let (first, _kept) = replies(&mut two).await;

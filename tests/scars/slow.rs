@@ -45,7 +45,7 @@ async fn trickle(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, start: &
 /// Slow clients (Slowloris and its kin): each held a thread or a process of kdcproxy's server for as long as it liked.
 ///
 /// Here they hold a place among thousands, and that for ten seconds until the headers have come and ten more for the body
-/// (`listen::https::Limits`); `deadlines.rs` of the HTTPS tests shows each bound alone.
+/// (`gateway::https::HttpLimits`); `deadlines.rs` of the HTTPS tests shows each bound alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_trickle_hold_up_nobody_and_end() {
     let kdc = granting().start().await;

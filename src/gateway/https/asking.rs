@@ -8,7 +8,7 @@ use super::observed::Observed;
 use super::receiving::Place;
 use super::request::{Conversation, Said};
 use super::words::{self, Refusal};
-use crate::daemon::isolated;
+use crate::daemon::panics;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Arrival;
@@ -89,7 +89,7 @@ impl Conversation {
     ) -> Result<Answered, Refusal> {
         let site = Arc::clone(&self.site);
         let (tasks, exchange) = (&self.site.tasks, &self.site.exchange);
-        let asked = isolated::spawn(tasks, exchange, async move {
+        let asked = panics::spawn_catching(tasks, exchange, async move {
             let answered = site.exchange.answer(message, arrival).await;
             see(&site.terms.throttle, &answered);
             drop(place);

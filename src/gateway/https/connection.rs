@@ -17,19 +17,19 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::Site;
+use super::GatewayState;
 use super::kept::Kept;
 use super::quiet::Quiet;
 use super::request::{Conversation, MAX_BODY, Peer};
 use super::requests::Requests;
 use super::tls::{HTTP1, HTTP2, ServerTls};
 use crate::daemon::accept::Stream;
-use crate::daemon::isolated::Streams;
-use crate::daemon::slots::Seat;
+use crate::daemon::panics::CatchingExecutor;
+use crate::daemon::slots::ConnSlot;
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
-/// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
+/// CatchingExecutor at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
 const STREAMS: u32 = 100;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
 const WINDOW: u32 = 2 * MAX_BODY as u32;
@@ -37,7 +37,7 @@ const WINDOW: u32 = 2 * MAX_BODY as u32;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// What of an answer waits in a stream for its client to take it.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Streams that the client has reset before they were begun on here, and ours reset for its errors, before the connection
+/// CatchingExecutor that the client has reset before they were begun on here, and ours reset for its errors, before the connection
 /// ends (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 20;
 
@@ -50,15 +50,15 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted.
 pub(super) struct Opened {
-    site: Arc<Site>,
+    site: Arc<GatewayState>,
     quiet: Quiet,
     first_request: Instant,
 }
 
 impl Opened {
-    pub(super) fn new(site: Arc<Site>, seat: Seat) -> Self {
+    pub(super) fn new(site: Arc<GatewayState>, slot: ConnSlot) -> Self {
         let first_request = Instant::now() + site.terms.limits.first_request;
-        let quiet = Quiet::new(seat, first_request, site.terms.limits.idle_timeout);
+        let quiet = Quiet::new(slot, first_request, site.terms.limits.idle_timeout);
         Self {
             site,
             quiet,
@@ -166,7 +166,7 @@ impl Opened {
         stream: S,
         conversation: Conversation,
     ) {
-        let mut builder = http2::Builder::new(Streams(Arc::clone(&self.site.exchange)));
+        let mut builder = http2::Builder::new(CatchingExecutor(Arc::clone(&self.site.exchange)));
         builder
             .max_concurrent_streams(STREAMS)
             .max_pending_accept_reset_streams(RESETS)
@@ -217,7 +217,7 @@ pub(super) trait Drive {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
-    for Pin<Box<http2::Connection<TokioIo<S>, Requests, Streams>>>
+    for Pin<Box<http2::Connection<TokioIo<S>, Requests, CatchingExecutor>>>
 {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         self.as_mut().poll(context)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
-use super::Site;
+use super::GatewayState;
 use crate::gateway::metrics::InFlight;
 use crate::gateway::record::{RealmName, Record};
 use crate::relay::answer::{Answer, Answered, Source};
@@ -20,7 +20,7 @@ pub(super) struct Observed {
 }
 
 struct Seen {
-    site: Arc<Site>,
+    site: Arc<GatewayState>,
     record: Record,
     since: Instant,
     /// Counted as under way until the record is.
@@ -29,7 +29,7 @@ struct Seen {
 
 impl Observed {
     /// A request from `client`, or over a Unix socket, whose headers have come.
-    pub(super) fn begin(site: &Arc<Site>, client: Option<IpAddr>) -> Self {
+    pub(super) fn begin(site: &Arc<GatewayState>, client: Option<IpAddr>) -> Self {
         let observers = &site.terms.observers;
         let seen = observers.are_there().then(|| Seen {
             site: Arc::clone(site),

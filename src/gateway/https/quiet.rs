@@ -7,13 +7,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::slots::Seat;
+use crate::daemon::slots::ConnSlot;
 
 /// The requests of one connection, and until when it may stay without one.
 #[derive(Clone)]
 pub(super) struct Quiet {
     requests: Arc<watch::Sender<Progress>>,
-    seat: Arc<Seat>,
+    slot: Arc<ConnSlot>,
 }
 
 struct Progress {
@@ -45,7 +45,7 @@ impl Progress {
 
 impl Quiet {
     /// A new connection, whose first request must begin by `until`, and later ones within `idle_timeout`.
-    pub(super) fn new(seat: Seat, until: Instant, idle_timeout: Duration) -> Self {
+    pub(super) fn new(slot: ConnSlot, until: Instant, idle_timeout: Duration) -> Self {
         let requests = Progress {
             begun: 0,
             whole: 0,
@@ -56,13 +56,13 @@ impl Quiet {
         };
         Self {
             requests: Arc::new(watch::Sender::new(requests)),
-            seat: Arc::new(seat),
+            slot: Arc::new(slot),
         }
     }
 
     /// Cancelled when the connection is to make room, or the daemon stops.
     pub(super) fn leave(&self) -> &CancellationToken {
-        &self.seat.leave
+        &self.slot.close
     }
 
     /// Says that a request has begun, until what is returned is dropped.
@@ -149,7 +149,7 @@ impl Begun {
     pub(super) fn is_whole(&mut self) {
         self.whole = true;
         self.quiet.note(|requests| requests.whole += 1);
-        self.quiet.seat.silent_since(None);
+        self.quiet.slot.set_busy();
     }
 }
 
@@ -163,9 +163,7 @@ impl Drop for Begun {
             requests.until = Instant::now() + requests.idle_timeout;
         });
         if silent && self.whole {
-            self.quiet
-                .seat
-                .silent_since(Some(Instant::now().into_std()));
+            self.quiet.slot.set_idle();
         }
     }
 }

@@ -17,7 +17,7 @@ use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::receiving::{Octets, Place, Receiving, too_large};
 use super::words::{self, Refusal};
-use super::{HEALTH_PATH, Site};
+use super::{GatewayState, HEALTH_PATH};
 use crate::gateway::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::proxied::{self, Proxied, Unproxied};
 use crate::wire::{MAX_REQUEST, Realm};
@@ -40,7 +40,7 @@ pub(super) struct Peer {
 
 /// What the requests of one connection share.
 pub(super) struct Conversation {
-    pub(super) site: Arc<Site>,
+    pub(super) site: Arc<GatewayState>,
     pub(super) quiet: Quiet,
     pub(super) peer: Peer,
     pub(super) heads: Heads,
@@ -56,7 +56,7 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(site: Arc<Site>, quiet: Quiet, peer: Peer) -> Self {
+    pub(super) fn new(site: Arc<GatewayState>, quiet: Quiet, peer: Peer) -> Self {
         let is_paid = peer.transport == "https" && site.charges(peer.address);
         Self {
             prepaid: AtomicBool::new(is_paid),

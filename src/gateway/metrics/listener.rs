@@ -18,8 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::daemon::slots::{Connections, Seat};
-use crate::daemon::{accept, isolated};
+use crate::daemon::accept::accept_each;
+use crate::daemon::panics;
+use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::gateway::https::text;
 use crate::gateway::metrics::{self, Metrics};
 
@@ -39,19 +40,19 @@ pub fn serve(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let connections = Connections::new(CONNECTIONS, metrics.exchange(), stop);
+    let connections = ConnLimit::new(CONNECTIONS, metrics.exchange(), stop);
     let of_each = tasks.clone();
     tasks.spawn(async move {
-        let open = |stream, seat| {
+        let open = |stream, slot| {
             let metrics = Arc::clone(&metrics);
             let exchange = Arc::clone(metrics.exchange());
-            isolated::spawn(&of_each, &exchange, one(stream, seat, metrics, DEADLINE));
+            panics::spawn_catching(&of_each, &exchange, one(stream, slot, metrics, DEADLINE));
         };
-        accept::each(&listener, &connections, open).await;
+        accept_each(&listener, &connections, open).await;
     });
 }
 
-async fn one(stream: TcpStream, seat: Seat, metrics: Arc<Metrics>, deadline: Duration) {
+async fn one(stream: TcpStream, slot: ConnSlot, metrics: Arc<Metrics>, deadline: Duration) {
     let answer = service_fn(|request: Request<Incoming>| {
         let response = respond(&request, &metrics);
         async move { Ok::<_, Infallible>(response) }
@@ -61,7 +62,7 @@ async fn one(stream: TcpStream, seat: Seat, metrics: Arc<Metrics>, deadline: Dur
         .max_buf_size(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), answer);
     let connection = tokio::time::timeout(deadline, connection);
-    match seat.leave.run_until_cancelled(connection).await {
+    match slot.close.run_until_cancelled(connection).await {
         Some(Ok(Err(error))) => tracing::debug!(%error, "reading metrics"),
         Some(Err(_)) => tracing::debug!("reading metrics took too long"),
         Some(Ok(Ok(()))) | None => {}
@@ -105,16 +106,16 @@ mod tests {
     async fn who_does_not_ask_in_time_is_not_waited_for() {
         let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
         let exchange = Exchange::new(routing, 1);
-        let connections = Connections::new(1, &exchange, &CancellationToken::new());
+        let connections = ConnLimit::new(1, &exchange, &CancellationToken::new());
         for asked in [&b""[..], b"GET /metrics HT"] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(asked).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let seat = connections.take().unwrap();
+            let slot = connections.acquire().unwrap();
             let deadline = Duration::from_millis(20);
-            let served = one(stream, seat, Metrics::new(&exchange), deadline);
+            let served = one(stream, slot, Metrics::new(&exchange), deadline);
             let patience = Duration::from_secs(5);
             tokio::time::timeout(patience, served).await.unwrap();
             assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);

@@ -8,7 +8,9 @@ use crate::relay::failure::Failure;
 ///
 /// # Errors
 /// The socket that the configuration names can't be bound.
-pub(in crate::shim) fn bind(listen: &Listen) -> Result<Option<status_socket::Socket>, Failure> {
+pub(in crate::shim) fn bind(
+    listen: &Listen,
+) -> Result<Option<status_socket::StatusListener>, Failure> {
     let path = match &listen.status_socket {
         StatusSocket::Off => return Ok(None),
         StatusSocket::At(path) => return bind::bind_status(path, listen.status_mode).map(Some),

@@ -5,14 +5,14 @@ use super::*;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
-use crate::shim::listeners::Limits;
+use crate::shim::listeners::ListenLimits;
 
 /// What a listener shares that has no realms, and one place for a connection.
 fn shared(stop: &CancellationToken) -> Shared {
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
     Shared {
         exchange: Exchange::new(routing, 1),
-        limits: Limits {
+        limits: ListenLimits {
             udp_reply_max: 4096,
             max_connections: 1,
             max_in_flight: 1,
@@ -30,7 +30,7 @@ async fn a_connection_that_was_refused_makes_room_at_once() {
     let shared = shared(&stop);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = Connections::new(1, &shared.exchange, &stop);
+    let connections = ConnLimit::new(1, &shared.exchange, &stop);
     let serve = serve(listener, Service::Kdc, shared.clone(), connections);
     shared.tasks.spawn(serve);
 
