@@ -12,6 +12,7 @@ pub mod network;
 pub mod retransmits;
 pub mod routes;
 pub mod status;
+pub(crate) mod sync;
 pub(crate) mod text;
 pub mod upstream;
 pub(crate) mod upstreams;

@@ -1,12 +1,13 @@
 //! Slots for connections, over all sockets of a kind.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::relay::exchange::Exchange;
+use crate::relay::sync::lock;
 
 /// The limit of connections that are open at once. When no slot is left, the connection that has been idle for longest is
 /// evicted: silent clients must not keep others out.
@@ -64,7 +65,7 @@ impl ConnLimit {
     }
 
     fn slots(&self) -> MutexGuard<'_, SlotTable> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 
     /// How many slots are taken.

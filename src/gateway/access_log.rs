@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use self::writer::Writer;
 use crate::gateway::record::{Outcome, Record};
 use crate::relay::counters::Counter;
 use crate::relay::failure::{Exit, Failure};
+use crate::relay::sync::lock;
 
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
 const WAITING: usize = 1024;
@@ -128,9 +129,7 @@ impl AccessLog {
     }
 
     fn has_room(&self, record: &Record, now: Instant) -> bool {
-        let seconds = self.0.seconds.lock();
-        let mut seconds = seconds.unwrap_or_else(PoisonError::into_inner);
-        seconds.of(record).has_room(now)
+        lock(&self.0.seconds).of(record).has_room(now)
     }
 
     /// How many lines were left out by now.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::relay::exchange::{Exchange, Routing};
+use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
 use crate::relay::upstream::dns::{Found, LookUpError};
 use crate::wire::{Realm, RealmKey};
@@ -67,10 +68,6 @@ impl<D: Directory> Known<D> {
             Err(error) => tracing::error!("requests go where they went before: {error}"),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What DNS said last of realms.

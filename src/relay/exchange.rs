@@ -13,7 +13,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
@@ -26,6 +26,7 @@ use crate::relay::lines::Lines;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::retransmits::{Asked, Lookaside};
 use crate::relay::routes::UpstreamId;
+use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
 
 pub use self::finder::Finder;
@@ -274,10 +275,6 @@ impl Exchange {
 /// The runtime's clock, which a test can hold still.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

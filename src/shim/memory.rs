@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
 use crate::config::read::{self, Unreadable};
 use crate::config::state_places;
+use crate::relay::sync::lock;
 use crate::relay::upstream::dns::{Allowed, Found, RETRY};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::{Realm, RealmKey};
@@ -80,7 +81,7 @@ impl Memory {
 
     /// Writes `proxies` down. A failure is told once: the next look-up finds them anew.
     pub(super) fn write(&self, proxies: impl FnOnce() -> Vec<Proxies>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         // Under the lock: of two that write the later one knows more.
         let text = text(&proxies());
         let mut failed = Vec::new();

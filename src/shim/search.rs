@@ -1,7 +1,7 @@
 //! A look-up that requests bring about: one at a time, and none while what is known holds. There is no timer: what nobody
 //! asks for is not looked up.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use super::directory::Directory;
 use super::due::{Due, Network, Scope};
 use crate::relay::discovery::{Known, Teller};
+use crate::relay::sync::lock;
 use crate::relay::upstream::dns::{Discovery, Found, LookUpError, ProxyDiscovery, Target};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Realm;
@@ -191,7 +192,7 @@ impl Search {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -8,7 +8,7 @@ mod socket;
 mod upstreams;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::directory::Directory;
@@ -19,6 +19,7 @@ use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status as report;
 use crate::relay::status::{Report, SCHEMA, Text};
+use crate::relay::sync::lock;
 use crate::shim::listeners::OpenConnections;
 use crate::wire::Service;
 use exchanges::{counters, of_exchange};
@@ -193,8 +194,4 @@ impl Status {
             restart_needed: configured.restart_needed,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! How many lines the log takes in all.
 
 use std::io::{Stderr, Write as _, stderr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tracing::{Level, Metadata};
@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::writer::OptionalWriter;
 use super::ADMIN;
 use crate::relay::counters::LOG_LINES_LEFT_OUT;
 use crate::relay::lines::Lines;
+use crate::relay::sync::lock;
 
 /// Lines of info and above that are written at once, and the time in which one more may be: in no minute more than 120.
 const LINES: u32 = 60;
@@ -43,10 +44,7 @@ impl<'a> MakeWriter<'a> for Bounded {
         if *line.level() > Level::INFO || line.target() == ADMIN {
             return self.make_writer();
         }
-        let spent = {
-            let mut budget = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            budget.spend(Instant::now())
-        };
+        let spent = lock(&self.0).spend(Instant::now());
         let Some(left_out) = spent else {
             LOG_LINES_LEFT_OUT.add();
             return OptionalWriter::none();

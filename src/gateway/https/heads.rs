@@ -9,7 +9,9 @@
 //! body it is an octet like any other: so the octets are followed here on their way to hyper, which gets none behind a head
 //! before it has begun on that request, and may begin on none whose head was not seen here.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::relay::sync::lock;
 
 /// The end of a head.
 const END: &[u8] = b"\r\n\r\n";
@@ -101,7 +103,7 @@ impl Heads {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Followed) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut lock(&self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is read where it is, each time that somebody looks.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
 use crate::relay::exchange::Exchange;
+use crate::relay::sync::lock;
 
 type Count = Box<dyn Fn() -> usize + Send + Sync>;
 
@@ -40,14 +41,12 @@ impl Readings {
     }
 
     pub(super) fn certificate_expires(&self, at: SystemTime) {
-        let expiry = self.certificate_expiry.lock();
-        *expiry.unwrap_or_else(PoisonError::into_inner) = Some(at);
+        *lock(&self.certificate_expiry) = Some(at);
     }
 
     /// Seconds since 1970; none where there is no certificate, as nothing then can expire.
     fn certificate_expiry(&self) -> Option<u64> {
-        let expiry = self.certificate_expiry.lock();
-        let expiry = (*expiry.unwrap_or_else(PoisonError::into_inner))?;
+        let expiry = (*lock(&self.certificate_expiry))?;
         Some(
             expiry
                 .duration_since(UNIX_EPOCH)

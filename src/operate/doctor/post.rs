@@ -1,6 +1,6 @@
 //! One question to a KDC proxy, by the daemon's own way, and what its answer shows of HTTP and of the envelope.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
@@ -9,6 +9,7 @@ use super::as_req::{self, Target};
 use super::kdc_reply::Heard;
 use super::line::{Figure, Layer, Line};
 use crate::relay::advice::{self, Upstream};
+use crate::relay::sync::lock;
 use crate::relay::text::short;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
 use crate::relay::upstream::{Bar, Connection, Credential, Fault, Sent, Unsent};
@@ -46,7 +47,7 @@ pub(super) async fn ask(
     };
     let envelope = kkdcp::encode_request(&message.framed(), address.domain, address.hint);
     let head = Mutex::new(None);
-    let seen = |answer: Head| *head.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    let seen = |answer: Head| *lock(&head) = Some(answer);
     let post = Post {
         message,
         envelope: envelope.into(),
@@ -59,7 +60,7 @@ pub(super) async fn ask(
     let heard = |reply| Heard { reply, asked, came };
     Asked {
         end: end.unwrap_or(Err(Fault::Silent)).map(heard),
-        head: head.into_inner().unwrap_or_else(PoisonError::into_inner),
+        head: lock(&head).take(),
     }
 }
 

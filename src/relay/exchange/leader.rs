@@ -7,10 +7,11 @@ use tokio::sync::watch;
 
 use super::attempts::{Attempts, Request};
 use super::recent::{Ended, Outcome};
-use super::{Arrival, Exchange, Routing, lock, now};
+use super::{Arrival, Exchange, Routing, now};
 use crate::relay::answer::{Answer, Answered, Cause, Source};
 use crate::relay::retransmits::Lead;
 use crate::relay::routes::Wanted;
+use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
 use crate::wire::KerberosMessage;
 

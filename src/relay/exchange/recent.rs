@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::lock;
+use crate::relay::sync::lock;
 use crate::relay::upstream::Fault;
 use crate::wire::{Kind, Realm};
 

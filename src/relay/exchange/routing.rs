@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Finder, lock, now};
+use super::{Finder, now};
 use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
 use crate::relay::routes::{Change, Routes, UpstreamId};
+use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;
 use crate::wire::KerberosMessage;
 

@@ -1,7 +1,9 @@
 //! Whether the machine slept: one clock of the kernel goes on meanwhile and the other one stands still (clock_gettime(2)).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use crate::relay::sync::lock;
 
 /// Less is what lies between the readings of two clocks.
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -52,7 +54,7 @@ impl Sleep {
 
     /// How long the machine slept since it was asked last, if it did.
     pub fn until(&self, now: Clocks) -> Option<Duration> {
-        let mut before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = lock(&self.0);
         let slept = now.slept().saturating_sub(*before);
         if slept < SHORTEST {
             return None;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -11,6 +11,8 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::kdc::{Permitted, Reach};
+
+use crate::relay::sync::lock;
 
 /// How long addresses are used before the name is looked up again.
 const KNOWN: Duration = Duration::from_secs(30);
@@ -168,10 +170,6 @@ impl State {
             self.known = Some(Arc::clone(found));
         }
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Each look-up is judged anew: the same name may lead elsewhere a moment later, which is what DNS rebinding does.

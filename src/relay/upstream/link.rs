@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use tower_service::Service;
 use super::fault::{Fault, Unsent};
 use super::names::Names;
 use super::out::Via;
+
+use crate::relay::sync::lock;
 
 /// Name, connect and TLS together.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -347,10 +349,6 @@ impl<S: Service<R>, R> Service<R> for Counted<S> {
         self.connects.fetch_add(1, Ordering::AcqRel);
         self.connector.call(target)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::Addresses;
 use super::kdc::{Permitted, Reach};
+
+use crate::relay::sync::lock;
 
 /// The names so far: as many as one configured way has. What they stand for outlasts a name server that is silent.
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ impl Names {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Addresses>>> {
-        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.so_far)
     }
 }
 

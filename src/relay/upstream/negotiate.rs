@@ -8,7 +8,7 @@ mod own;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
@@ -16,6 +16,7 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use self::helper::{Helper, Program};
 use self::own::Own;
 use super::fault::Unsent;
+use crate::relay::sync::lock;
 use crate::wire::KerberosMessage;
 
 pub use self::own::Principal;
@@ -123,7 +124,7 @@ impl Negotiator {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     async fn begin(self: Arc<Self>) -> Result<Conversation, Unsent> {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::relay::sync::lock;
 
 /// A field of HTTP. Its value is taken for a secret: it is in no text, and HTTP/2 leaves it out of its tables.
 pub type Header = (HeaderName, HeaderValue);
@@ -179,7 +181,7 @@ impl Watched {
     }
 
     fn look(&self) -> Result<Vec<Header>, String> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = lock(&self.read);
         let stamp = Stamp::of_path(&self.file);
         if read.stamp.as_ref() != Some(&stamp) {
             let is_first = read.stamp.is_none();

@@ -1,6 +1,6 @@
 //! TLS that tells what it was presented, for those who look into a fault: the daemon's own, with a witness beside it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,6 +14,7 @@ use webpki::VerifiedPath;
 use super::asked::Asked;
 use super::pins::{Pinned, vouches};
 use super::{ClientTls, SystemRoots};
+use crate::relay::sync::lock;
 use crate::relay::upstream::certificate;
 use crate::relay::upstream::out::Out;
 
@@ -169,8 +170,4 @@ impl ServerCertVerifier for Witnessed {
         let supported = &self.provider.signature_verification_algorithms;
         supported.supported_schemes()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
