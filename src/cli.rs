@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::Sources;
 use crate::operate::doctor::Question;
 use crate::operate::krb5_conf::Form;
+use crate::operate::status::Output;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
@@ -289,6 +290,17 @@ impl DoctorArgs {
             realm: self.realm.clone(),
             json: self.json,
             file: self.config.clone(),
+        }
+    }
+}
+
+impl StatusArgs {
+    /// How it is shown.
+    pub fn output(&self) -> Output {
+        match (self.watch, self.json) {
+            (true, _) => Output::Watch,
+            (false, true) => Output::Json,
+            (false, false) => Output::Text,
         }
     }
 }

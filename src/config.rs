@@ -18,6 +18,7 @@ mod kdcs;
 mod listen;
 mod locate;
 mod out;
+mod pem;
 mod proxies;
 mod proxy;
 pub(crate) mod read;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub use ca::CaFile;
 pub use direct::{Direct, Order};
+pub(crate) use error::ConfigError;
 pub use kdcs::{Discover, KdcAddr, Kdcs};
 pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
@@ -41,7 +43,6 @@ pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::relay::failure::Failure;
 use entries::Builder;
-use error::Broken;
 use file::File;
 use given::Given;
 
@@ -102,7 +103,7 @@ impl Config {
     }
 
     /// `base`: the directory that a `ca-file` in `text` is relative to.
-    fn build(text: &str, base: &Path, sources: &Sources) -> Result<Self, Broken> {
+    fn build(text: &str, base: &Path, sources: &Sources) -> Result<Self, ConfigError> {
         let file = File::parse(text)?;
         let listen = Listen::build(&file.listen, &sources.listen_kdc, &sources.listen_kpasswd)?;
         let given = Given::parse(&sources.realms)?;

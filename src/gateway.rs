@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::gateway::{GatewayConfig, Serving};
+use crate::config::gateway::{GatewayConfig, Serving, TlsFileError, TlsFiles};
 use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics, shown};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
@@ -24,12 +24,12 @@ use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{
-    Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls, TlsFiles,
+    Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls,
 };
 use crate::gateway::metrics::Metrics;
 use crate::gateway::throttle::Throttle;
 use crate::relay::discovery::Known;
-use crate::relay::failure::{Exit, Failure};
+use crate::relay::failure::Failure;
 use crate::relay::text::listed;
 use crate::relay::upstream::tls;
 use kdcs::Directory;
@@ -144,17 +144,7 @@ impl Gateway {
 
     fn watch(&self, files: &TlsFiles) -> Result<Certificates, Failure> {
         // The configuration had them loaded before: they were replaced this very moment.
-        let loaded = ServerTls::load(files).map_err(|error| {
-            let exit = if error.denied {
-                Exit::Permission
-            } else {
-                Exit::Config
-            };
-            error
-                .hint
-                .into_iter()
-                .fold(Failure::new(exit, error.text), Failure::hint)
-        })?;
+        let loaded = ServerTls::load(files).map_err(TlsFileError::into_failure)?;
         let reload = Arc::clone(&self.certificate);
         Ok(https::watch(
             files.clone(),

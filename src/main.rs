@@ -26,7 +26,7 @@ fn command(command: &Command) -> Result<Exit, Failure> {
         Command::Run(args) => run(args),
         Command::Gateway(args) => gateway(args),
         Command::Check(args) => check(args),
-        Command::Status(args) => status::status(args),
+        Command::Status(args) => status::status(args.output(), args.socket.as_deref()),
         Command::Import(ImportArgs { file }) => import::import(file),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]

@@ -5,13 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
-use super::error::Broken;
-use super::read;
-use crate::relay::text::shell;
+use super::error::ConfigError;
+use super::{pem, read};
+
+const KEY: &str = "ca-file";
 
 /// A file of certificates in PEM, each fit to be a root of trust; at least one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -33,34 +32,11 @@ impl fmt::Debug for CaFile {
     }
 }
 
-/// What makes PEM of a certificate in DER.
-pub(crate) fn from_der(file: &Path) -> String {
-    let file = shell::path(file);
-    format!("if it is in DER, convert it: openssl x509 -inform der -in {file} -out {file}.pem")
-}
-
 impl CaFile {
-    pub(crate) fn load(path: &Path) -> Result<Self, Broken> {
-        let bytes = read::bytes(path).map_err(|error| error.broken("ca-file", path))?;
-        let name = path.display();
-        let certs: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
-            .collect::<Result<_, _>>()
-            .map_err(|error| Broken::new(format!("ca-file {name} is not PEM: {error}")))?;
-        if certs.is_empty() {
-            return Err(
-                Broken::new(format!("ca-file {name} holds no certificate in PEM"))
-                    .hint(from_der(path)),
-            );
-        }
-        let mut roots = RootCertStore::empty();
-        for (number, cert) in certs.iter().enumerate() {
-            roots.add(cert.clone()).map_err(|error| {
-                Broken::new(format!(
-                    "ca-file {name}: certificate {} is of no use: {error}",
-                    number + 1
-                ))
-            })?;
-        }
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let bytes = read::bytes(path).map_err(|error| error.describe(KEY, path))?;
+        let certs = pem::certificates(KEY, path, &bytes)?;
+        pem::roots(KEY, path, &certs)?;
         Ok(Self {
             path: path.to_owned(),
             certs,
@@ -73,7 +49,7 @@ impl CaFile {
 pub(super) struct CaFiles(HashMap<PathBuf, Arc<CaFile>>);
 
 impl CaFiles {
-    pub(super) fn load(&mut self, path: PathBuf) -> Result<Arc<CaFile>, Broken> {
+    pub(super) fn load(&mut self, path: PathBuf) -> Result<Arc<CaFile>, ConfigError> {
         if let Some(known) = self.0.get(&path) {
             return Ok(Arc::clone(known));
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::error::{Broken, Place};
+use super::error::{ConfigError, Place};
 use super::file::RealmTable;
 use super::kdcs::{self, Kdcs};
 use super::realms::RealmPattern;
@@ -44,13 +44,13 @@ pub(super) fn read(
     table: &RealmTable,
     defaults: &RealmTable,
     place: &Place,
-) -> Result<Option<Direct>, Broken> {
+) -> Result<Option<Direct>, ConfigError> {
     let written = table.direct.as_ref().or(defaults.direct.as_ref());
     let order = written.map(order).transpose()?;
     let RealmPattern::Exact(realm) = pattern else {
         return own_span(table).map_or(Ok(None), |(key, span)| {
             let rule = format!("{key} belongs to one realm, not to a wildcard");
-            Err(Broken::new(rule).at(span))
+            Err(ConfigError::new(rule).at(span))
         });
     };
     let kdcs = || {
@@ -66,7 +66,7 @@ pub(super) fn read(
         (Some(Some(order)), _) => kdcs().map(|kdcs| Some(Direct { order, kdcs })),
         // Checked all the same: it may be switched on again.
         (Some(None), Some((key, _))) if key != "direct" => kdcs().map(|_| None),
-        (None, Some((key, span))) => Err(Broken::new(format!(
+        (None, Some((key, span))) => Err(ConfigError::new(format!(
             "{key} is of no use: KDCs are asked themselves only if direct says so"
         ))
         .hint("add direct = \"fallback\", or \"prefer\" to ask them before the proxies")
@@ -76,7 +76,7 @@ pub(super) fn read(
 }
 
 /// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), Broken> {
+pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), ConfigError> {
     defaults.direct.as_ref().map(order).transpose()?;
     kdcs::check_defaults(&defaults.keys())
 }
@@ -108,11 +108,13 @@ fn own_span(table: &RealmTable) -> Option<(&'static str, Range<usize>)> {
 
 const NEVER: &str = "never";
 
-fn order(written: &Spanned<String>) -> Result<Option<Order>, Broken> {
+fn order(written: &Spanned<String>) -> Result<Option<Order>, ConfigError> {
     match written.get_ref().as_str() {
         NEVER => Ok(None),
         "prefer" => Ok(Some(Order::Prefer)),
         "fallback" => Ok(Some(Order::Fallback)),
-        _ => Err(Broken::new("direct is \"never\", \"prefer\" or \"fallback\"").at(written.span())),
+        _ => Err(
+            ConfigError::new("direct is \"never\", \"prefer\" or \"fallback\"").at(written.span()),
+        ),
     }
 }

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::ca::{CaFile, CaFiles};
 use super::direct;
-use super::error::{Broken, Place};
+use super::error::{ConfigError, Place};
 use super::file::{File, RealmTable};
 use super::given::Given;
 use super::listen::{number, seconds};
@@ -50,7 +50,7 @@ impl<'a> Builder<'a> {
         &mut self,
         file: &File,
         mut given: Vec<Given>,
-    ) -> Result<(Vec<RealmEntry>, OnFailure), Broken> {
+    ) -> Result<(Vec<RealmEntry>, OnFailure), ConfigError> {
         let default_on_failure = self.defaults()?;
         let mut tables: Vec<_> = file.realms.iter().collect();
         tables.sort_by_key(|(name, _)| name.span().start);
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         name: &Spanned<String>,
         table: &RealmTable,
         given: &mut Vec<Given>,
-    ) -> Result<RealmEntry, Broken> {
+    ) -> Result<RealmEntry, ConfigError> {
         let place = Place::Span(name.span());
         let pattern =
             RealmPattern::parse(name.get_ref()).map_err(|broken| broken.at(name.span()))?;
@@ -93,7 +93,7 @@ impl<'a> Builder<'a> {
         table: &RealmTable,
         place: &Place,
         given: Option<&Given>,
-    ) -> Result<RealmEntry, Broken> {
+    ) -> Result<RealmEntry, ConfigError> {
         self.know(pattern.key(), &pattern.to_string())
             .map_err(|broken| broken.placed(place.clone()))?;
         let shared = self.shared(table, given.is_some())?;
@@ -119,11 +119,11 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn know(&mut self, key: PatternKey, name: &str) -> Result<(), Broken> {
+    fn know(&mut self, key: PatternKey, name: &str) -> Result<(), ConfigError> {
         if self.known.insert(key) {
             return Ok(());
         }
-        Err(Broken::new(format!(
+        Err(ConfigError::new(format!(
             "realm {name} is configured twice (letter case makes no difference)"
         )))
     }
@@ -132,13 +132,13 @@ impl<'a> Builder<'a> {
         &mut self,
         pattern: &RealmPattern,
         table: &RealmTable,
-    ) -> Result<Vec<Realm>, Broken> {
+    ) -> Result<Vec<Realm>, ConfigError> {
         let Some(list) = &table.aliases else {
             return Ok(Vec::new());
         };
         if !matches!(pattern, RealmPattern::Exact(_)) {
             return Err(
-                Broken::new("aliases belong to one realm, not to a wildcard").at(list.span()),
+                ConfigError::new("aliases belong to one realm, not to a wildcard").at(list.span()),
             );
         }
         let mut aliases = Vec::new();
@@ -151,12 +151,12 @@ impl<'a> Builder<'a> {
         Ok(aliases)
     }
 
-    fn alias(&mut self, text: &str) -> Result<Realm, Broken> {
+    fn alias(&mut self, text: &str) -> Result<Realm, ConfigError> {
         match RealmPattern::parse(text)? {
             RealmPattern::Exact(realm) => self
                 .know(PatternKey::Exact(realm.key()), text)
                 .map(|()| realm),
-            _ => Err(Broken::new("an alias is one realm, not a wildcard")),
+            _ => Err(ConfigError::new("an alias is one realm, not a wildcard")),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What `[defaults]` may say for a realm that says nothing.
-    fn shared(&mut self, table: &RealmTable, given: bool) -> Result<Shared, Broken> {
+    fn shared(&mut self, table: &RealmTable, given: bool) -> Result<Shared, ConfigError> {
         let defaults = self.defaults;
         let on_failure = either(&table.on_failure, &defaults.on_failure);
         let hint = either(&table.dclocator_hint, &defaults.dclocator_hint);
@@ -192,7 +192,7 @@ impl<'a> Builder<'a> {
         &mut self,
         written: Option<&Spanned<String>>,
         given: bool,
-    ) -> Result<Option<Arc<CaFile>>, Broken> {
+    ) -> Result<Option<Arc<CaFile>>, ConfigError> {
         if let (true, Some(path)) = (given, self.ca_given) {
             let option = Place::Option("--ca".to_owned());
             return self
@@ -212,19 +212,19 @@ impl<'a> Builder<'a> {
     }
 
     /// Checks `[defaults]` whether or not a realm makes use of it.
-    fn defaults(&mut self) -> Result<OnFailure, Broken> {
+    fn defaults(&mut self) -> Result<OnFailure, ConfigError> {
         let defaults = self.defaults;
         if let Some(list) = &defaults.aliases {
-            return Err(
-                Broken::new("aliases belong to one realm: they can't stand in [defaults]")
-                    .at(list.span()),
-            );
+            return Err(ConfigError::new(
+                "aliases belong to one realm: they can't stand in [defaults]",
+            )
+            .at(list.span()));
         }
         if let Some(domain) = &defaults.target_domain {
-            return Err(
-                Broken::new("target-domain names one realm: it can't stand in [defaults]")
-                    .at(domain.span()),
-            );
+            return Err(ConfigError::new(
+                "target-domain names one realm: it can't stand in [defaults]",
+            )
+            .at(domain.span()));
         }
         proxies::check_defaults(defaults)?;
         direct::check_defaults(defaults)?;
@@ -244,7 +244,7 @@ pub(super) fn either<'a, T>(own: &'a Option<T>, default: &'a Option<T>) -> Optio
     own.as_ref().or(default.as_ref())
 }
 
-fn target_domain(written: &Spanned<String>) -> Result<String, Broken> {
+fn target_domain(written: &Spanned<String>) -> Result<String, ConfigError> {
     realm(written.get_ref())
         .map(|realm| realm.to_string())
         .map_err(|broken| broken.at(written.span()))

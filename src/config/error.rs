@@ -1,5 +1,6 @@
 //! A broken rule, shown at the place in the file that breaks it.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use crate::relay::text::urls::without_passwords;
 
 /// A rule that a value breaks. Where the value stands is added by whoever knows the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct ConfigError {
     rule: String,
     hint: Option<String>,
     place: Option<Place>,
@@ -38,7 +39,7 @@ pub(crate) struct Written {
     pub(crate) place: Place,
 }
 
-impl Broken {
+impl ConfigError {
     pub(crate) fn new(rule: impl Into<String>) -> Self {
         Self {
             rule: rule.into(),
@@ -63,7 +64,7 @@ impl Broken {
         self.placed(Place::Span(span))
     }
 
-    /// As [`Broken::at`], for a place of either kind.
+    /// As [`ConfigError::at`], for a place of either kind.
     pub(crate) fn placed(mut self, place: Place) -> Self {
         self.place.get_or_insert(place);
         self
@@ -83,6 +84,12 @@ impl Broken {
             Some(hint) => failure.hint(without_passwords(&hint)),
             None => failure,
         }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rule)
     }
 }
 

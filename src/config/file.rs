@@ -9,7 +9,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::error::{Broken, Place, Written};
+use super::error::{ConfigError, Place, Written};
 use super::kdcs::{KdcList, Keys};
 
 /// The whole file.
@@ -195,13 +195,13 @@ impl List {
 }
 
 impl File {
-    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
         parse(text)
     }
 }
 
 /// Reads the text, saying in TOML's words what serde says in its own.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Broken> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let broken = reword(error.message());
         match error.span() {
@@ -211,25 +211,25 @@ pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Broken> {
     })
 }
 
-fn reword(message: &str) -> Broken {
+fn reword(message: &str) -> ConfigError {
     // The line shows which string it is, unless nobody should see it.
     let string = message.strip_prefix("invalid type: string \"");
     if let Some((_, expected)) = string.and_then(|rest| rest.rsplit_once("\", expected ")) {
-        return Broken::new(format!("invalid type: string, expected {expected}"));
+        return ConfigError::new(format!("invalid type: string, expected {expected}"));
     }
     let Some((key, known)) = message
         .strip_prefix("unknown field ")
         .and_then(|rest| rest.split_once(", expected "))
     else {
-        return Broken::new(message);
+        return ConfigError::new(message);
     };
     let known = known.trim_start_matches("one of ").replace('`', "");
     let known = known.replace(" or ", ", ");
-    Broken::new(format!("unknown key {key}")).hint(format!("the keys known here are {known}"))
+    ConfigError::new(format!("unknown key {key}")).hint(format!("the keys known here are {known}"))
 }
 
 /// `[realms.EXAMPLE.COM]` is a table in a table to TOML: the error would speak of a key named `COM`.
-fn quote_realm(broken: Broken, text: &str, span: &Range<usize>) -> Broken {
+fn quote_realm(broken: ConfigError, text: &str, span: &Range<usize>) -> ConfigError {
     let start = text
         .get(..span.start)
         .and_then(|before| before.rfind('\n'))

@@ -5,6 +5,8 @@
 mod file;
 mod realms;
 mod serving;
+mod settings;
+mod tls;
 mod warning;
 
 #[cfg(test)]
@@ -14,8 +16,13 @@ use std::path::{Path, PathBuf};
 
 pub use realms::KdcRealm;
 pub use serving::Serving;
+pub use settings::{
+    AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, TrustedProxies,
+};
+pub(crate) use tls::{ServerIdentity, TlsFile, TlsPems};
+pub use tls::{TlsFileError, TlsFiles};
 
-use super::error::Broken;
+use super::error::ConfigError;
 use super::{file as shared, locate};
 use crate::relay::failure::Failure;
 use file::File;
@@ -55,7 +62,7 @@ impl GatewayConfig {
     }
 
     /// `source`: where `file` is, to whose directory the files in it are relative. Opens none of them.
-    fn build(file: &File, source: &Path) -> Result<Self, Broken> {
+    fn build(file: &File, source: &Path) -> Result<Self, ConfigError> {
         let base = source.parent().unwrap_or(Path::new(""));
         Ok(Self {
             serving: Serving::build(&file.gateway, base)?,

@@ -1,6 +1,6 @@
 //! `--realm REALM=URL`.
 
-use super::error::{Broken, Place, Written};
+use super::error::{ConfigError, Place, Written};
 use super::realms::{PatternKey, RealmPattern};
 
 /// What the command line says of one realm.
@@ -14,7 +14,7 @@ pub(super) struct Given {
 
 impl Given {
     /// Reads `REALM=URL`s; those of one realm become one, in their order.
-    pub(super) fn parse(options: &[String]) -> Result<Vec<Self>, Broken> {
+    pub(super) fn parse(options: &[String]) -> Result<Vec<Self>, ConfigError> {
         let mut all: Vec<Self> = Vec::new();
         for text in options {
             let option = Place::option("--realm", text);
@@ -38,9 +38,9 @@ impl Given {
     }
 }
 
-fn split(text: &str) -> Result<(RealmPattern, &str), Broken> {
+fn split(text: &str) -> Result<(RealmPattern, &str), ConfigError> {
     let (pattern, url) = text.split_once('=').ok_or_else(|| {
-        Broken::new("no = between the realm and its proxy")
+        ConfigError::new("no = between the realm and its proxy")
             .hint("write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
     })?;
     Ok((RealmPattern::parse(pattern)?, url))

@@ -7,7 +7,7 @@ mod written;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use super::error::Broken;
+use super::error::ConfigError;
 use super::file::{List, Whole};
 use super::listen::number;
 use crate::relay::upstream::dns::{self, Discovery};
@@ -53,12 +53,12 @@ pub(super) fn read(
     services: ByService<bool>,
     own: &Keys<'_>,
     defaults: &Keys<'_>,
-) -> Result<Kdcs, Broken> {
+) -> Result<Kdcs, ConfigError> {
     match (own.discover.or(defaults.discover), own.kdcs) {
         // What the realm says itself goes before what holds for all.
         (Some(discover), None) if *discover.get_ref() => {
             if let Some(servers) = own.kpasswd_servers {
-                return Err(Broken::new(
+                return Err(ConfigError::new(
                     "with discover = true DNS says where passwords are changed",
                 )
                 .hint("list kdcs too, or take kpasswd-servers away")
@@ -66,17 +66,17 @@ pub(super) fn read(
             }
             discover_realm(realm, own, defaults).map(Kdcs::Discovered)
         }
-        (_, Some(listed)) if own.discover.is_some_and(|own| *own.get_ref()) => Err(Broken::new(
-            "kdcs are listed, and discover = true would look them up",
-        )
-        .hint("take one of the two away")
-        .at(listed.span())),
+        (_, Some(listed)) if own.discover.is_some_and(|own| *own.get_ref()) => Err(
+            ConfigError::new("kdcs are listed, and discover = true would look them up")
+                .hint("take one of the two away")
+                .at(listed.span()),
+        ),
         _ => listed(realm, services, own).map(Kdcs::Listed),
     }
 }
 
 /// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(keys: &Keys<'_>) -> Result<(), Broken> {
+pub(super) fn check_defaults(keys: &Keys<'_>) -> Result<(), ConfigError> {
     let spans = [
         ("kdcs", keys.kdcs.map(Spanned::span)),
         ("kpasswd-servers", keys.kpasswd_servers.map(Spanned::span)),
@@ -90,8 +90,8 @@ pub(super) fn check_defaults(keys: &Keys<'_>) -> Result<(), Broken> {
 }
 
 /// What is said of keys in `[defaults]` that can't stand there.
-pub(super) fn of_one_realm(keys: &str) -> Broken {
-    Broken::new(format!(
+pub(super) fn of_one_realm(keys: &str) -> ConfigError {
+    ConfigError::new(format!(
         "{keys} belong to one realm: they can't stand in [defaults]"
     ))
     .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
@@ -101,7 +101,7 @@ fn listed(
     realm: &Realm,
     services: ByService<bool>,
     own: &Keys<'_>,
-) -> Result<ByService<Option<Vec<KdcAddr>>>, Broken> {
+) -> Result<ByService<Option<Vec<KdcAddr>>>, ConfigError> {
     let kdcs = own.kdcs.map(address::kdcs).transpose()?.unwrap_or_default();
     let kpasswd = match own.kpasswd_servers {
         Some(servers) => address::kpasswd(&servers.get_ref().written())?,
@@ -117,7 +117,7 @@ fn listed(
         ),
     ] {
         if offered && list.is_empty() {
-            return Err(Broken::new(format!("realm {realm} has no {service}"))
+            return Err(ConfigError::new(format!("realm {realm} has no {service}"))
                 .hint(format!("add to it: {key}, or discover = true")));
         }
     }
@@ -127,10 +127,14 @@ fn listed(
     })
 }
 
-fn discover_realm(realm: &Realm, own: &Keys<'_>, defaults: &Keys<'_>) -> Result<Discover, Broken> {
+fn discover_realm(
+    realm: &Realm,
+    own: &Keys<'_>,
+    defaults: &Keys<'_>,
+) -> Result<Discover, ConfigError> {
     let (networks, ports) = allowed(own, defaults)?;
     let discovery = Discovery::new(realm, &ports).map_err(|error| {
-        Broken::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
+        ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
     })?;
     Ok(Discover {
         discovery,
@@ -140,7 +144,7 @@ fn discover_realm(realm: &Realm, own: &Keys<'_>, defaults: &Keys<'_>) -> Result<
 }
 
 /// What records in DNS may say.
-fn allowed(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<(Vec<IpNet>, Vec<u16>), Broken> {
+fn allowed(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<(Vec<IpNet>, Vec<u16>), ConfigError> {
     let ports = own.ports.or(defaults.ports).map(|ports| {
         let port = |port| number(Some(port), "a port", 1..=65535, 0);
         ports.get_ref().iter().map(port).collect()
@@ -150,11 +154,11 @@ fn allowed(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<(Vec<IpNet>, Vec<u16>)
 }
 
 /// What names found in DNS may lead to besides other hosts.
-pub(super) fn networks(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<Vec<IpNet>, Broken> {
+pub(super) fn networks(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<Vec<IpNet>, ConfigError> {
     let list = own.networks.or(defaults.networks);
     let read = |written: &Spanned<String>| {
         network(written.get_ref()).map_err(|error| {
-            Broken::new(error)
+            ConfigError::new(error)
                 .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
                 .at(written.span())
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::error::{Broken, Place, Written};
+use super::error::{ConfigError, Place, Written};
 use super::file::{List, ListenTable, Whole};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 
@@ -53,7 +53,7 @@ pub enum StatusSocket {
 }
 
 impl StatusSocket {
-    fn parse(written: &Spanned<String>) -> Result<Self, Broken> {
+    fn parse(written: &Spanned<String>) -> Result<Self, ConfigError> {
         match written.get_ref().as_str() {
             "off" => Ok(Self::Off),
             path => {
@@ -67,7 +67,7 @@ impl StatusSocket {
 }
 
 /// An address as it is written; without a port the error says `port`.
-pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, Broken> {
+pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, ConfigError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_path(path, "\"unix:/run/loopkdc.sock\"").map(EndpointAddr::Unix);
     }
@@ -76,25 +76,29 @@ pub(super) fn endpoint_addr(text: &str, port: u16) -> Result<EndpointAddr, Broke
 }
 
 /// `example`: how one is written.
-fn unix_path(path: &str, example: &str) -> Result<PathBuf, Broken> {
+fn unix_path(path: &str, example: &str) -> Result<PathBuf, ConfigError> {
     if !path.starts_with('/') {
-        return Err(Broken::new("the path of a Unix socket must be absolute")
-            .hint(format!("write it from the root: {example}")));
+        return Err(
+            ConfigError::new("the path of a Unix socket must be absolute")
+                .hint(format!("write it from the root: {example}")),
+        );
     }
     if path.len() > UNIX_PATH_MAX {
-        return Err(Broken::new(format!(
+        return Err(ConfigError::new(format!(
             "the path of a Unix socket has at most {UNIX_PATH_MAX} bytes, this one has {}",
             path.len()
         )));
     }
     if path.contains('\0') {
-        return Err(Broken::new("the path of a Unix socket has no NUL in it"));
+        return Err(ConfigError::new(
+            "the path of a Unix socket has no NUL in it",
+        ));
     }
     Ok(PathBuf::from(path))
 }
 
-fn not_an_address(text: &str, port: u16) -> Broken {
-    let broken = Broken::new("not an address to listen on");
+fn not_an_address(text: &str, port: u16) -> ConfigError {
+    let broken = ConfigError::new("not an address to listen on");
     let host = text.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => broken.hint(format!("add the port: \"{ip}:{port}\"")),
@@ -109,12 +113,12 @@ fn not_an_address(text: &str, port: u16) -> Broken {
 }
 
 /// None: it stays. A service manager gives up what starts again and again: five times in ten seconds, by default.
-fn exit_when_idle(written: Option<&Spanned<Whole>>) -> Result<Option<Duration>, Broken> {
+fn exit_when_idle(written: Option<&Spanned<Whole>>) -> Result<Option<Duration>, ConfigError> {
     const NAME: &str = "exit-when-idle-seconds";
     let long = seconds(written, NAME, 0..=86400, 0)?;
     match (long.as_secs(), written) {
         (0, _) => Ok(None),
-        (1..10, Some(written)) => Err(Broken::new(format!("{NAME} is 0, or 10 and more"))
+        (1..10, Some(written)) => Err(ConfigError::new(format!("{NAME} is 0, or 10 and more"))
             .at(written.span())
             .hint("0 has it stay; any local user can start it as often as it ends")),
         _ => Ok(Some(long)),
@@ -127,7 +131,7 @@ impl Listen {
         table: &ListenTable,
         kdc: &[String],
         kpasswd: &[String],
-    ) -> Result<Self, Broken> {
+    ) -> Result<Self, ConfigError> {
         let kdc = written(table.kdc.as_ref(), "--listen-kdc", kdc);
         let kpasswd = written(table.kpasswd.as_ref(), "--listen-kpasswd", kpasswd);
         let mut taken = Taken {
@@ -170,10 +174,10 @@ impl Listen {
             status_mode: mode(table.status_mode.as_ref(), "status-mode", 0o666)?,
         };
         match &table.kpasswd {
-            Some(list) if listen.kdc.is_empty() && listen.kpasswd.is_empty() => Err(Broken::new(
-                "kdc and kpasswd are both empty: nothing would listen",
-            )
-            .at(list.span())),
+            Some(list) if listen.kdc.is_empty() && listen.kpasswd.is_empty() => Err(
+                ConfigError::new("kdc and kpasswd are both empty: nothing would listen")
+                    .at(list.span()),
+            ),
             _ => Ok(listen),
         }
     }
@@ -207,7 +211,7 @@ impl Taken {
         &mut self,
         written: Option<Vec<Written>>,
         port: u16,
-    ) -> Result<Vec<Endpoint>, Broken> {
+    ) -> Result<Vec<Endpoint>, ConfigError> {
         let Some(written) = written else {
             return [
                 (IpAddr::V4(Ipv4Addr::LOCALHOST), false),
@@ -227,12 +231,12 @@ impl Taken {
                 addr,
                 optional: false,
             })
-            .map_err(|broken: Broken| broken.placed(place))
+            .map_err(|broken: ConfigError| broken.placed(place))
         };
         written.into_iter().map(endpoint).collect()
     }
 
-    fn status_socket(&mut self, written: &Spanned<String>) -> Result<StatusSocket, Broken> {
+    fn status_socket(&mut self, written: &Spanned<String>) -> Result<StatusSocket, ConfigError> {
         let socket = StatusSocket::parse(written)?;
         if let StatusSocket::At(path) = &socket {
             self.take(&EndpointAddr::Unix(path.clone()))
@@ -241,15 +245,15 @@ impl Taken {
         Ok(socket)
     }
 
-    fn take(&mut self, addr: &EndpointAddr) -> Result<(), Broken> {
+    fn take(&mut self, addr: &EndpointAddr) -> Result<(), ConfigError> {
         if matches!(addr, EndpointAddr::Remote(_)) && !self.remote {
-            return Err(Broken::new(format!("{addr} is not a loopback address"))
+            return Err(ConfigError::new(format!("{addr} is not a loopback address"))
                 .hint("to serve other machines too, set allow-remote-clients = true under [listen] in the file"));
         }
         // Port 0 is whatever port is free: no two of them are the same.
         let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
         if !free && self.addrs.contains(addr) {
-            return Err(Broken::new(format!("{addr} is listed twice")));
+            return Err(ConfigError::new(format!("{addr} is listed twice")));
         }
         self.addrs.push(addr.clone());
         Ok(())
@@ -262,7 +266,7 @@ pub(super) fn number<T: TryFrom<i64>>(
     key: &str,
     bounds: RangeInclusive<i64>,
     default: T,
-) -> Result<T, Broken> {
+) -> Result<T, ConfigError> {
     let Some(written) = written else {
         return Ok(default);
     };
@@ -272,7 +276,7 @@ pub(super) fn number<T: TryFrom<i64>>(
         .then_some(number)
         .and_then(|number| T::try_from(number).ok());
     inside.ok_or_else(|| {
-        Broken::new(format!(
+        ConfigError::new(format!(
             "{key} goes from {} to {}, {number} is outside",
             bounds.start(),
             bounds.end()
@@ -287,7 +291,7 @@ pub(super) fn seconds(
     key: &str,
     bounds: RangeInclusive<i64>,
     default: u64,
-) -> Result<Duration, Broken> {
+) -> Result<Duration, ConfigError> {
     number(written, key, bounds, default).map(Duration::from_secs)
 }
 
@@ -296,7 +300,7 @@ pub(super) fn mode(
     written: Option<&Spanned<String>>,
     key: &str,
     default: u32,
-) -> Result<u32, Broken> {
+) -> Result<u32, ConfigError> {
     let Some(written) = written else {
         return Ok(default);
     };
@@ -310,7 +314,7 @@ pub(super) fn mode(
         .flatten()
         .filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| {
-        Broken::new(format!(
+        ConfigError::new(format!(
             "{key} goes from \"0000\" to \"0777\" in octal digits"
         ))
         .hint("\"0666\" lets every local user in, \"0660\" the group")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use super::error::Broken;
+use super::error::ConfigError;
 use super::read::{self, Unreadable};
 use crate::relay::failure::{Exit, Failure};
 
@@ -127,11 +127,11 @@ fn open(path: &Path) -> Result<Option<String>, Failure> {
     let bytes = match read::bytes(path) {
         Ok(bytes) => bytes,
         Err(Unreadable::Missing) => return Ok(None),
-        Err(error) => return Err(error.broken("configuration", path).into_failure(None)),
+        Err(error) => return Err(error.describe("configuration", path).into_failure(None)),
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Broken::new(format!("not UTF-8 at byte {at}")).into_failure(Some((path, "")))
+        ConfigError::new(format!("not UTF-8 at byte {at}")).into_failure(Some((path, "")))
     });
     text.map(Some)
 }

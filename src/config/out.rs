@@ -13,7 +13,7 @@ use url::Host;
 
 use self::files::Files;
 use super::entries::either;
-use super::error::Broken;
+use super::error::ConfigError;
 use super::file::{List, RealmTable};
 use super::proxies::Proxies;
 use super::proxy::{EXAMPLE, ProxyUrl};
@@ -40,7 +40,7 @@ impl<'a> Keys<'a> {
     }
 
     /// `base`: what files are relative to.
-    pub(super) fn out(self, base: &Path) -> Result<Out, Broken> {
+    pub(super) fn out(self, base: &Path) -> Result<Out, ConfigError> {
         let files = Files { base };
         Ok(Out {
             via: forward_proxy::via(self.get(|table| &table.http_proxy))?,
@@ -55,7 +55,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    fn secret_files(self, files: Files<'_>) -> Result<Vec<PathBuf>, Broken> {
+    fn secret_files(self, files: Files<'_>) -> Result<Vec<PathBuf>, ConfigError> {
         let key = self.get(|table| &table.client_key);
         let certificate = self.get(|table| &table.client_certificate);
         let named = [
@@ -73,7 +73,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses what any local user could spend on a realm of their choice, unless it is meant.
-    pub(super) fn guard(self, pattern: &RealmPattern) -> Result<(), Broken> {
+    pub(super) fn guard(self, pattern: &RealmPattern) -> Result<(), ConfigError> {
         let is_meant = self.get(|table| &table.any_realm).copied();
         if !matches!(pattern, RealmPattern::Any) || is_meant == Some(true) {
             return Ok(());
@@ -92,7 +92,7 @@ impl<'a> Keys<'a> {
         ];
         for (key, written) in of_this_machine {
             if let Some(written) = written {
-                return Err(Broken::new(format!(
+                return Err(ConfigError::new(format!(
                     "with realm * any local user could have a realm of their choice asked with this machine's {key}"
                 ))
                 .hint("name the realms, or say any-realm = true if that is meant")
@@ -103,9 +103,9 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
-    pub(super) fn suit(self, proxies: &Proxies) -> Result<(), Broken> {
+    pub(super) fn suit(self, proxies: &Proxies) -> Result<(), ConfigError> {
         if let (Proxies::Discovered(_), Some((key, written))) = (proxies, self.secret()) {
-            return Err(Broken::new(format!(
+            return Err(ConfigError::new(format!(
                 "what {key} is to show would go to whichever host DNS names"
             ))
             .hint(format!(
@@ -114,7 +114,7 @@ impl<'a> Keys<'a> {
             .at(written.span()));
         }
         if let (true, Some((key, written))) = (proxies.may_be_plaintext(), self.secret()) {
-            return Err(Broken::new(format!(
+            return Err(ConfigError::new(format!(
                 "an http:// proxy would be sent in plain text what {key} is to show it"
             ))
             .hint("write https:// in proxies")
@@ -124,7 +124,7 @@ impl<'a> Keys<'a> {
         let via = self.get(|table| &table.http_proxy);
         match (via, proxies.listed().iter().find(is_ipv6)) {
             // reqwest takes the brackets for a part of the name that is to be in the certificate.
-            (Some(via), Some(proxy)) if via.get_ref() != "none" => Err(Broken::new(
+            (Some(via), Some(proxy)) if via.get_ref() != "none" => Err(ConfigError::new(
                 "a KDC proxy that goes by an IPv6 address can't be reached through another proxy",
             )
             .hint(format!("write a name in its place: {proxy}"))
@@ -150,11 +150,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn pins(list: &Spanned<List>) -> Result<Vec<Pin>, Broken> {
+fn pins(list: &Spanned<List>) -> Result<Vec<Pin>, ConfigError> {
     let mut pins = Vec::new();
     for written in &list.get_ref().0 {
         let pin = Pin::parse(written.get_ref()).ok_or_else(|| {
-            Broken::new("a pin is \"sha256/\" and the base64 of a key's SHA-256")
+            ConfigError::new("a pin is \"sha256/\" and the base64 of a key's SHA-256")
                 .hint("for a certificate in FILE: openssl x509 -in FILE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64")
                 .at(written.span())
         })?;
@@ -163,10 +163,10 @@ fn pins(list: &Spanned<List>) -> Result<Vec<Pin>, Broken> {
     Ok(pins)
 }
 
-fn min_tls(written: &Spanned<String>) -> Result<MinTls, Broken> {
+fn min_tls(written: &Spanned<String>) -> Result<MinTls, ConfigError> {
     match written.get_ref().as_str() {
         "1.2" => Ok(MinTls::Tls12),
         "1.3" => Ok(MinTls::Tls13),
-        _ => Err(Broken::new("min-tls is \"1.2\" or \"1.3\"").at(written.span())),
+        _ => Err(ConfigError::new("min-tls is \"1.2\" or \"1.3\"").at(written.span())),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::error::{Broken, Place, Written};
+use super::error::{ConfigError, Place, Written};
 use super::file::{ProxyList, RealmTable};
 use super::given::Given;
 use super::kdcs;
@@ -53,7 +53,7 @@ pub(super) fn read(
     defaults: &RealmTable,
     place: &Place,
     given: Option<&Given>,
-) -> Result<Proxies, Broken> {
+) -> Result<Proxies, ConfigError> {
     let plaintext = table.allow_plaintext.or(defaults.allow_plaintext);
     let plaintext = plaintext.unwrap_or(false);
     let list = table.proxies.as_ref().or(defaults.proxies.as_ref());
@@ -73,7 +73,7 @@ pub(super) fn read(
     match &written[..] {
         [] => {
             let place = list.map_or_else(|| place.clone(), |list| Place::Span(list.span()));
-            Err(Broken::new(format!("realm {pattern} has no proxies"))
+            Err(ConfigError::new(format!("realm {pattern} has no proxies"))
                 .hint(format!("add to it: proxies = [{EXAMPLE}]"))
                 .placed(place))
         }
@@ -86,7 +86,7 @@ pub(super) fn read(
 }
 
 /// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), Broken> {
+pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), ConfigError> {
     match &defaults.proxies {
         Some(list) if !is_discovery(list)? => listed(&list.get_ref().written(), None).map(drop),
         _ => Ok(()),
@@ -94,16 +94,18 @@ pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), Broken> {
 }
 
 /// Whether the word stands for a list.
-fn is_discovery(list: &Spanned<ProxyList>) -> Result<bool, Broken> {
+fn is_discovery(list: &Spanned<ProxyList>) -> Result<bool, ConfigError> {
     match list.get_ref() {
         ProxyList::List(_) => Ok(false),
         ProxyList::Word(word) if word == DISCOVER => Ok(true),
-        ProxyList::Word(word) => Err(Broken::new("proxies is an array of URLs, or \"discover\"")
-            .hint(match word.contains("://") {
-                true => without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]")),
-                false => format!("write it like proxies = [{EXAMPLE}]"),
-            })
-            .at(list.span())),
+        ProxyList::Word(word) => Err(ConfigError::new(
+            "proxies is an array of URLs, or \"discover\"",
+        )
+        .hint(match word.contains("://") {
+            true => without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]")),
+            false => format!("write it like proxies = [{EXAMPLE}]"),
+        })
+        .at(list.span())),
     }
 }
 
@@ -112,10 +114,10 @@ fn discovery(
     table: &RealmTable,
     defaults: &RealmTable,
     plaintext: bool,
-) -> Result<Proxies, Broken> {
+) -> Result<Proxies, ConfigError> {
     let RealmPattern::Exact(realm) = pattern else {
         return Err(
-            Broken::new("proxies are looked up for one realm, not for a wildcard")
+            ConfigError::new("proxies are looked up for one realm, not for a wildcard")
                 .hint(format!("list them: proxies = [{EXAMPLE}]")),
         );
     };
@@ -125,13 +127,16 @@ fn discovery(
         permitted: Permitted::OtherHosts(networks),
     };
     let discovery = ProxyDiscovery::new(realm, allowed).map_err(|error| {
-        Broken::new(error.to_string()).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
+        ConfigError::new(error.to_string()).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
     })?;
     Ok(Proxies::Discovered(Arc::new(discovery)))
 }
 
 /// `tls_only`: the realm that doesn't allow plain text.
-fn listed(written: &[Written], tls_only: Option<&RealmPattern>) -> Result<Vec<ProxyUrl>, Broken> {
+fn listed(
+    written: &[Written],
+    tls_only: Option<&RealmPattern>,
+) -> Result<Vec<ProxyUrl>, ConfigError> {
     let mut proxies = Vec::new();
     for Written { text, place } in written {
         let proxy =
@@ -145,22 +150,22 @@ fn proxy(
     text: &str,
     tls_only: Option<&RealmPattern>,
     before: &[ProxyUrl],
-) -> Result<ProxyUrl, Broken> {
+) -> Result<ProxyUrl, ConfigError> {
     if text == DISCOVER {
-        return Err(Broken::new("a proxy is an https:// URL")
+        return Err(ConfigError::new("a proxy is an https:// URL")
             .hint("for those that DNS names write it without brackets: proxies = \"discover\""));
     }
     let proxy = ProxyUrl::parse(text)?;
     if let Some(pattern) = tls_only.filter(|_| proxy.is_plaintext()) {
         // [MS-KKDCP] 5.1: the transport is what protects the messages.
-        return Err(Broken::new(format!(
+        return Err(ConfigError::new(format!(
             "http:// would send what realm {pattern} is asked across the network in plain text"
         ))
         .hint("write https://, or set allow-plaintext = true for the realm in the file"));
     }
     if before.contains(&proxy) {
         let shown = without_secrets(&proxy.to_string());
-        return Err(Broken::new(format!("{shown} is listed twice")));
+        return Err(ConfigError::new(format!("{shown} is listed twice")));
     }
     Ok(proxy)
 }

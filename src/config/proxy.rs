@@ -2,7 +2,7 @@
 
 use url::ParseError;
 
-use super::error::Broken;
+use super::error::ConfigError;
 use crate::relay::text::urls::without_secrets;
 pub use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::relay::upstream::kkdcp::UrlError;
@@ -11,34 +11,34 @@ use crate::relay::upstream::kkdcp::UrlError;
 pub(super) const EXAMPLE: &str = "\"https://kdcproxy.example.com/KdcProxy\"";
 
 impl ProxyUrl {
-    pub(crate) fn parse(text: &str) -> Result<Self, Broken> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
         Self::read(text).map_err(|error| match error {
             UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) => without_scheme(text),
             UrlError::NoUrl(_) => {
-                Broken::new(error.to_string()).hint(format!("write it like {EXAMPLE}"))
+                ConfigError::new(error.to_string()).hint(format!("write it like {EXAMPLE}"))
             }
             // `host:443/path` reads as a URL whose scheme is `host`.
             UrlError::Scheme(_) if !text.contains("://") => without_scheme(text),
-            UrlError::Scheme(ref scheme) => Broken::new(error.to_string()).hint(format!(
+            UrlError::Scheme(ref scheme) => ConfigError::new(error.to_string()).hint(format!(
                 "{scheme}:// leads to no KDC proxy: write it like {EXAMPLE}"
             )),
             UrlError::Credentials => {
-                Broken::new(error.to_string()).hint("leave out what stands before the @")
+                ConfigError::new(error.to_string()).hint("leave out what stands before the @")
             }
             UrlError::Fragment => {
-                Broken::new(error.to_string()).hint("leave out the # and what follows")
+                ConfigError::new(error.to_string()).hint("leave out the # and what follows")
             }
         })
     }
 }
 
-fn without_scheme(text: &str) -> Broken {
+fn without_scheme(text: &str) -> ConfigError {
     match text.trim_start_matches('/') {
-        _ if text.is_empty() => Broken::new("a proxy is an https:// URL, this is empty")
+        _ if text.is_empty() => ConfigError::new("a proxy is an https:// URL, this is empty")
             .hint(format!("write it like {EXAMPLE}")),
         rest => {
             let url = without_secrets(&format!("\"https://{rest}\""));
-            Broken::new("a proxy is an https:// URL").hint(format!("write {url}"))
+            ConfigError::new("a proxy is an https:// URL").hint(format!("write {url}"))
         }
     }
 }

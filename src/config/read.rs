@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::Broken;
+use super::error::ConfigError;
 use crate::relay::failure::Exit;
 use crate::relay::text::shell;
 
@@ -78,12 +78,6 @@ pub(crate) fn unreadable(path: &Path, error: io::Error) -> Unreadable {
     }
 }
 
-/// What is wrong with a file that this user may not read.
-pub(super) fn denied(what: &str, path: &Path) -> Broken {
-    let blocker = blocker(path);
-    Unreadable::Denied { blocker }.broken(what, path)
-}
-
 /// The first part of the path that this user can't get past: a name is looked up in the directory
 /// before it, so a lookup that is denied is denied by that directory.
 fn blocker(path: &Path) -> PathBuf {
@@ -100,16 +94,16 @@ fn blocker(path: &Path) -> PathBuf {
 
 impl Unreadable {
     /// `what`: the key or option that names the file.
-    pub(crate) fn broken(self, what: &str, path: &Path) -> Broken {
+    pub(crate) fn describe(self, what: &str, path: &Path) -> ConfigError {
         let name = path.display();
         match self {
-            Self::Missing => Broken::new(format!("{what} {name} does not exist")),
+            Self::Missing => ConfigError::new(format!("{what} {name} does not exist")),
             Self::Denied { blocker } => {
                 let show = match blocker == path {
                     true => "ls -l",
                     false => "ls -ld",
                 };
-                Broken::new(format!(
+                ConfigError::new(format!(
                     "{what} {name} may not be read by this user: {} blocks",
                     blocker.display()
                 ))
@@ -119,7 +113,7 @@ impl Unreadable {
                 ))
                 .exit(Exit::Permission)
             }
-            Self::Other(error) => Broken::new(format!("{what} {name} can't be read: {error}")),
+            Self::Other(error) => ConfigError::new(format!("{what} {name} can't be read: {error}")),
         }
     }
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::ca::CaFile;
 use super::direct::Direct;
-use super::error::Broken;
+use super::error::ConfigError;
 use super::kdcs::{Discover, Kdcs};
 use super::proxies::Proxies;
 pub use crate::relay::answer::OnFailure;
@@ -72,7 +72,7 @@ impl RealmEntry {
 }
 
 impl RealmPattern {
-    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
         match text.strip_prefix('*') {
             Some("") => Ok(Self::Any),
             Some(suffix)
@@ -81,7 +81,7 @@ impl RealmPattern {
                 realm(suffix).map(Self::Suffix)
             }
             None if !text.contains('*') => realm(text).map(Self::Exact),
-            _ => Err(Broken::new("* stands alone or before a dot")
+            _ => Err(ConfigError::new("* stands alone or before a dot")
                 .hint("write \"*.EXAMPLE.COM\" or \"*\"")),
         }
     }
@@ -115,13 +115,13 @@ impl fmt::Display for RealmPattern {
 }
 
 impl OnFailure {
-    pub(super) fn parse(written: &Spanned<String>) -> Result<Self, Broken> {
+    pub(super) fn parse(written: &Spanned<String>) -> Result<Self, ConfigError> {
         match written.get_ref().as_str() {
             "unreachable" => Ok(Self::Unreachable),
             "explain" => Ok(Self::Explain),
-            _ => {
-                Err(Broken::new("on-failure is \"unreachable\" or \"explain\"").at(written.span()))
-            }
+            _ => Err(
+                ConfigError::new("on-failure is \"unreachable\" or \"explain\"").at(written.span()),
+            ),
         }
     }
 }
@@ -135,6 +135,6 @@ impl fmt::Display for OnFailure {
     }
 }
 
-pub(super) fn realm(text: &str) -> Result<Realm, Broken> {
-    Realm::parse(text.as_bytes()).map_err(|error| Broken::new(error.to_string()))
+pub(super) fn realm(text: &str) -> Result<Realm, ConfigError> {
+    Realm::parse(text.as_bytes()).map_err(|error| ConfigError::new(error.to_string()))
 }

@@ -50,7 +50,7 @@ fn error_with(text: &str, sources: &Sources) -> String {
     }
 }
 
-pub(super) fn show(text: &str, broken: super::error::Broken) -> String {
+pub(super) fn show(text: &str, broken: super::error::ConfigError) -> String {
     broken
         .into_failure(Some((Path::new("f.toml"), text)))
         .to_string()

@@ -9,8 +9,6 @@ mod line;
 mod target;
 mod writer;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -20,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::target::Open;
 use self::writer::Writer;
+use crate::config::gateway::AccessLogSettings;
 use crate::gateway::record::{Outcome, Record};
 use crate::relay::counters::Counter;
 use crate::relay::failure::{Exit, Failure};
@@ -27,35 +26,6 @@ use crate::relay::sync::lock;
 
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
 const WAITING: usize = 1024;
-
-/// Where the lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Standard error.
-    Stderr,
-    /// A file, which is made if it is not there, and only ever appended to.
-    File(PathBuf),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stderr => f.write_str("stderr"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// What is logged, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where the lines go.
-    pub target: Target,
-    /// Most lines in a second; and as many as a tenth beside them for what was no Kerberos message or was too much.
-    pub lines_per_second: u32,
-    /// Whether an AS-REQ's line says who it is from.
-    pub principals: bool,
-}
 
 /// The access log, as those have it who write to it. Ends with its last copy.
 #[derive(Clone, Debug)]
@@ -91,7 +61,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// A [`Failure`] that names the file that cannot be opened, and what to do.
-    pub fn open(settings: Settings) -> Result<Self, Failure> {
+    pub fn open(settings: AccessLogSettings) -> Result<Self, Failure> {
         let open = Open::new(settings.target)?;
         let (lines, errands) = sync_channel(WAITING);
         let wishes = Arc::<Wishes>::default();

@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Opened;
-pub use self::forwarded::Trusted;
 use self::receiving::Places;
-pub use self::tls::{Loaded, ServerTls, TlsError, TlsFile, TlsFiles, Validity, watch};
+pub use self::tls::{LoadedTls, ServerTls, Validity, watch};
 pub(crate) use self::words::text;
+use crate::config::gateway::TrustedProxies;
 use crate::daemon::accept::{Accept, Stream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::panics;
@@ -40,12 +40,6 @@ use crate::gateway::metrics::Metrics;
 use crate::gateway::record::Record;
 use crate::gateway::throttle::Throttle;
 use crate::relay::exchange::Exchange;
-
-/// The path that clients use unless told otherwise.
-pub const DEFAULT_PATH: &str = "/KdcProxy";
-
-/// Where load balancers ask.
-pub const HEALTH_PATH: &str = "/healthz";
 
 /// Where the current certificates are: each connection takes the ones that are there when it is accepted.
 pub type Certificates = channel::Receiver<Arc<ServerTls>>;
@@ -141,7 +135,7 @@ pub struct ServeOptions {
     /// The bounds of what each client may ask for.
     pub throttle: Throttle,
     /// The reverse proxies that are believed.
-    pub trusted: Trusted,
+    pub trusted: TrustedProxies,
 }
 
 /// What all connections of a gateway share.

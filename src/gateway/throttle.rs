@@ -25,25 +25,11 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
 use self::turns::{Turn, Turns};
+use crate::config::gateway::Quotas;
 use crate::wire::RealmKey;
 
 /// Slots of eight octets for each kind of bound.
 const SLOTS: usize = 1 << 16;
-
-/// How much each client may; 0 is as much as it likes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quotas {
-    /// Requests a second for long.
-    pub requests_per_second: u32,
-    /// Requests at once after a pause.
-    pub burst: u32,
-    /// Requests under way at once.
-    pub in_flight: u32,
-    /// Failed logins a minute in one realm for long.
-    pub failures_per_minute: u32,
-    /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
-    pub failure_burst: u32,
-}
 
 /// Who asks, as far as it can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use krb5_conf::Surroundings;
 /// A file that can't be read, or says nothing of KDC proxies.
 pub fn import(file: &Path) -> Result<(), Failure> {
     let octets = read::at_most(file, MAX_FILE).map_err(|error| {
-        let failure = error.broken("the file", file).into_failure(None);
+        let failure = error.describe("the file", file).into_failure(None);
         failure.hint("name the krb5.conf of another client: loopkdc import /etc/krb5.conf")
     })?;
     let text = decoded(octets).map_err(|why| unreadable(file, why))?;

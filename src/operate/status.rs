@@ -8,4 +8,4 @@ mod command;
 pub mod render;
 
 pub use ask::{Heard, Silence, ask};
-pub use command::status;
+pub use command::{Output, status};

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loopkdc::gateway::access_log::{AccessLog, Settings, Target};
+use loopkdc::config::gateway::{AccessLogSettings, AccessLogTarget};
+use loopkdc::gateway::access_log::AccessLog;
 use tempfile::TempDir;
 
 use crate::clients::{Http, One, Two, ask, post};
@@ -21,11 +22,11 @@ struct Log {
 }
 
 impl Log {
-    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+    fn new(change: impl FnOnce(&mut AccessLogSettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let mut settings = Settings {
-            target: Target::File(path.clone()),
+        let mut settings = AccessLogSettings {
+            target: AccessLogTarget::File(path.clone()),
             lines_per_second: 1000,
             principals: false,
         };
@@ -261,7 +262,7 @@ async fn a_log_that_cannot_be_opened_anew_stays_where_it_was() {
 
 #[tokio::test]
 async fn a_disk_that_is_full_costs_no_request() {
-    let log = Log::new(|settings| settings.target = Target::File("/dev/full".into()));
+    let log = Log::new(|settings| settings.target = AccessLogTarget::File("/dev/full".into()));
     let gateway = log.gateway(Act::Reply).await;
     for _ in 0..3 {
         assert_eq!(post(&gateway, Http::One, &plain(REALM)).await.status, 200);
@@ -286,7 +287,7 @@ async fn a_disk_that_hangs_costs_no_request_and_bounds_what_waits() {
         .open(&path)
         .unwrap();
     let log = Log::new(|settings| {
-        settings.target = Target::File(path);
+        settings.target = AccessLogTarget::File(path);
         settings.lines_per_second = 1_000_000;
     });
     let gateway = log.gateway(Act::Reply).await;

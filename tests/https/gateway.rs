@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{
-    self, Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls, TlsFiles,
-    Trusted,
+    self, Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls,
 };
 use loopkdc::gateway::metrics::Metrics;
-use loopkdc::gateway::throttle::{Quotas, Throttle};
+use loopkdc::gateway::throttle::Throttle;
 use loopkdc::relay::answer::OnFailure;
 use loopkdc::relay::counters::Counters;
 use loopkdc::relay::exchange::{Exchange, Routing};
@@ -82,7 +82,7 @@ pub struct Setup {
     pub limits: HttpLimits,
     pub access_log: Option<AccessLog>,
     pub quotas: Quotas,
-    pub trusted: Trusted,
+    pub trusted: TrustedProxies,
     /// The ways out.
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     pub certificates: Option<Certificates>,
@@ -98,7 +98,7 @@ impl Default for Setup {
             limits: HttpLimits::of(64),
             access_log: None,
             quotas: Quotas::default(),
-            trusted: Trusted::default(),
+            trusted: TrustedProxies::default(),
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             certificates: None,
         }

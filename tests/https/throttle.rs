@@ -1,8 +1,8 @@
 //! Clients that ask for too much, or try too many passwords; and who they are.
 
 use hyper::StatusCode;
-use loopkdc::gateway::https::{ServerTls, TlsFiles, watch};
-use loopkdc::gateway::throttle::Quotas;
+use loopkdc::config::gateway::{Quotas, TlsFiles};
+use loopkdc::gateway::https::{ServerTls, watch};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};

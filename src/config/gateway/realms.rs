@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::file::{File, RealmTable};
-use crate::config::error::Broken;
+use crate::config::error::ConfigError;
 use crate::config::file::List;
 use crate::config::kdcs::{self, Kdcs};
 use crate::config::listen::seconds;
@@ -32,7 +32,7 @@ pub struct KdcRealm {
 }
 
 /// The file's realms in its order.
-pub(super) fn all(file: &File) -> Result<Vec<KdcRealm>, Broken> {
+pub(super) fn all(file: &File) -> Result<Vec<KdcRealm>, ConfigError> {
     let mut reader = Reader {
         defaults: &file.defaults,
         known: HashSet::new(),
@@ -53,7 +53,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn realm(&mut self, name: &Spanned<String>, table: &RealmTable) -> Result<KdcRealm, Broken> {
+    fn realm(
+        &mut self,
+        name: &Spanned<String>,
+        table: &RealmTable,
+    ) -> Result<KdcRealm, ConfigError> {
         let realm = self
             .name(name.get_ref())
             .map_err(|broken| broken.at(name.span()))?;
@@ -75,22 +79,22 @@ impl Reader<'_> {
     }
 
     /// A realm that has not been named before.
-    fn name(&mut self, text: &str) -> Result<Realm, Broken> {
+    fn name(&mut self, text: &str) -> Result<Realm, ConfigError> {
         let RealmPattern::Exact(realm) = RealmPattern::parse(text)? else {
             return Err(
-                Broken::new("a gateway serves the realms that it names, no wildcard")
+                ConfigError::new("a gateway serves the realms that it names, no wildcard")
                     .hint("write a table for each realm"),
             );
         };
         match self.known.insert(realm.key()) {
             true => Ok(realm),
-            false => Err(Broken::new(format!(
+            false => Err(ConfigError::new(format!(
                 "realm {text} is configured twice (letter case makes no difference)"
             ))),
         }
     }
 
-    fn aliases(&mut self, table: &RealmTable) -> Result<Vec<Realm>, Broken> {
+    fn aliases(&mut self, table: &RealmTable) -> Result<Vec<Realm>, ConfigError> {
         let list = table.aliases.iter().flat_map(|list| &list.get_ref().0);
         list.map(|written| {
             self.name(written.get_ref())
@@ -99,14 +103,14 @@ impl Reader<'_> {
         .collect()
     }
 
-    fn deadline(&self, table: &RealmTable) -> Result<Duration, Broken> {
+    fn deadline(&self, table: &RealmTable) -> Result<Duration, ConfigError> {
         let written = table.deadline_seconds.as_ref();
         let written = written.or(self.defaults.deadline_seconds.as_ref());
         seconds(written, "deadline-seconds", 1..=120, 8)
     }
 
     /// Checks `[defaults]` whether or not a realm makes use of it.
-    fn check_defaults(&self) -> Result<(), Broken> {
+    fn check_defaults(&self) -> Result<(), ConfigError> {
         let defaults = self.defaults;
         if let Some(aliases) = &defaults.aliases {
             return Err(kdcs::of_one_realm("aliases").at(aliases.span()));
@@ -118,7 +122,7 @@ impl Reader<'_> {
     }
 }
 
-fn services(list: Option<&Spanned<List>>) -> Result<ByService<bool>, Broken> {
+fn services(list: Option<&Spanned<List>>) -> Result<ByService<bool>, ConfigError> {
     let Some(list) = list else {
         return Ok(ByService::both(true));
     };
@@ -128,22 +132,24 @@ fn services(list: Option<&Spanned<List>>) -> Result<ByService<bool>, Broken> {
             "kdc" => services.kdc = true,
             "kpasswd" => services.kpasswd = true,
             _ => {
-                return Err(Broken::new("a service is \"kdc\" or \"kpasswd\"").at(written.span()));
+                return Err(
+                    ConfigError::new("a service is \"kdc\" or \"kpasswd\"").at(written.span())
+                );
             }
         }
     }
     match services.kdc || services.kpasswd {
         true => Ok(services),
-        false => Err(Broken::new("no service would be offered")
+        false => Err(ConfigError::new("no service would be offered")
             .hint("services = [\"kdc\", \"kpasswd\"] offers both; a realm without a table is not served")
             .at(list.span())),
     }
 }
 
-fn transport(written: Option<&Spanned<String>>) -> Result<Transport, Broken> {
+fn transport(written: Option<&Spanned<String>>) -> Result<Transport, ConfigError> {
     match written.map(|written| (written.get_ref().as_str(), written.span())) {
         None | Some(("tcp", _)) => Ok(Transport::TcpFirst),
         Some(("udp", _)) => Ok(Transport::UdpFirst),
-        Some((_, span)) => Err(Broken::new("transport is \"tcp\" or \"udp\"").at(span)),
+        Some((_, span)) => Err(ConfigError::new("transport is \"tcp\" or \"udp\"").at(span)),
     }
 }

@@ -6,17 +6,15 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::file::GatewayTable;
+use super::settings::{
+    AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, TrustedProxies,
+};
+use super::tls::{TlsFile, TlsFileError, TlsFiles};
 use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
-use crate::config::error::{Broken, Written};
+use crate::config::error::{ConfigError, Written};
 use crate::config::file::List;
 use crate::config::kdcs::network;
 use crate::config::listen::{endpoint_addr, mode, number};
-use crate::config::read;
-use crate::gateway::access_log::{Settings, Target};
-use crate::gateway::https::{
-    DEFAULT_PATH, HEALTH_PATH, ServerTls, TlsError, TlsFile, TlsFiles, Trusted,
-};
-use crate::gateway::throttle::Quotas;
 
 const HTTPS_PORT: u16 = 443;
 const PLAIN_PORT: u16 = 8080;
@@ -34,7 +32,7 @@ pub struct Serving {
     /// What HTTPS is served with; there wherever `https` is not empty.
     pub tls: Option<TlsFiles>,
     /// Whose word on the client's address is believed.
-    pub trusted: Trusted,
+    pub trusted: TrustedProxies,
     /// The path of the KDC proxy.
     pub path: String,
     /// Connections open at once, over all addresses.
@@ -46,14 +44,14 @@ pub struct Serving {
     /// How much one client may ask.
     pub quotas: Quotas,
     /// A line for each request, if they are wanted.
-    pub access_log: Option<Settings>,
+    pub access_log: Option<AccessLogSettings>,
     /// Where metrics are served.
     pub metrics: Option<LoopbackAddr>,
 }
 
 impl Serving {
     /// `base`: what files are relative to.
-    pub(super) fn build(table: &GatewayTable, base: &Path) -> Result<Self, Broken> {
+    pub(super) fn build(table: &GatewayTable, base: &Path) -> Result<Self, ConfigError> {
         let https = https(table.listen.as_ref())?;
         let plain = plain(table.plain_listen.as_ref(), &https)?;
         let whole = |written, key, most, default| number(written, key, 1..=most, default);
@@ -87,7 +85,7 @@ impl Serving {
     }
 }
 
-fn quotas(table: &GatewayTable) -> Result<Quotas, Broken> {
+fn quotas(table: &GatewayTable) -> Result<Quotas, ConfigError> {
     let bound = |written, key, default| number(written, key, 0..=1_000_000, default);
     Ok(Quotas {
         requests_per_second: bound(
@@ -121,7 +119,7 @@ fn quotas(table: &GatewayTable) -> Result<Quotas, Broken> {
     })
 }
 
-fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, Broken> {
+fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, ConfigError> {
     let Some(list) = list else {
         let any = [
             (IpAddr::V4(Ipv4Addr::UNSPECIFIED), false),
@@ -135,19 +133,19 @@ fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, Broken> {
             .to_vec());
     };
     endpoints(list, HTTPS_PORT, &[], |addr| match addr {
-        EndpointAddr::Unix(_) => Err(Broken::new("HTTPS is served over TCP")
+        EndpointAddr::Unix(_) => Err(ConfigError::new("HTTPS is served over TCP")
             .hint("a Unix socket for a reverse proxy belongs into plain-listen")),
         _ => Ok(()),
     })
 }
 
-fn plain(list: Option<&Spanned<List>>, https: &[Endpoint]) -> Result<Vec<Endpoint>, Broken> {
+fn plain(list: Option<&Spanned<List>>, https: &[Endpoint]) -> Result<Vec<Endpoint>, ConfigError> {
     let plain = match list {
         None => Vec::new(),
         // [MS-KKDCP] 5.1: the transport is what protects the messages.
         Some(list) => endpoints(list, PLAIN_PORT, https, |addr| {
             match addr {
-            EndpointAddr::Remote(addr) => Err(Broken::new(format!(
+            EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
                 "{addr} is not a loopback address, and plain HTTP is served to this machine alone"
             ))
             .hint(format!(
@@ -159,7 +157,7 @@ fn plain(list: Option<&Spanned<List>>, https: &[Endpoint]) -> Result<Vec<Endpoin
         })?,
     };
     match list {
-        Some(list) if plain.is_empty() && https.is_empty() => Err(Broken::new(
+        Some(list) if plain.is_empty() && https.is_empty() => Err(ConfigError::new(
             "listen and plain-listen are both empty: nothing would be served",
         )
         .at(list.span())),
@@ -172,8 +170,8 @@ fn endpoints(
     list: &Spanned<List>,
     port: u16,
     taken: &[Endpoint],
-    is_fit: impl Fn(&EndpointAddr) -> Result<(), Broken>,
-) -> Result<Vec<Endpoint>, Broken> {
+    is_fit: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
+) -> Result<Vec<Endpoint>, ConfigError> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for Written { text, place } in list.get_ref().written() {
         let addr = endpoint_addr(&text, port).and_then(|addr| {
@@ -182,7 +180,7 @@ fn endpoints(
             let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
             let mut others = endpoints.iter().chain(taken);
             match !free && others.any(|other| other.addr == addr) {
-                true => Err(Broken::new(format!("{addr} is listed twice"))),
+                true => Err(ConfigError::new(format!("{addr} is listed twice"))),
                 false => Ok(addr),
             }
         });
@@ -194,13 +192,13 @@ fn endpoints(
     Ok(endpoints)
 }
 
-fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFiles>, Broken> {
+fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFiles>, ConfigError> {
     let file = |written: &Spanned<String>| base.join(written.get_ref());
     let client_ca = table.client_ca_file.as_ref().map(file);
     let required = table.require_client_cert.as_ref();
     if let Some(required) = required.filter(|required| *required.get_ref() && client_ca.is_none()) {
         return Err(
-            Broken::new("require-client-cert needs to know who signs them")
+            ConfigError::new("require-client-cert needs to know who signs them")
                 .hint("add: client-ca-file = \"clients-ca.pem\"")
                 .at(required.span()),
         );
@@ -212,46 +210,40 @@ fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFile
             client_ca,
             require_client_cert: required.is_some_and(|required| *required.get_ref()),
         })),
-        (Some(certificate), None) => Err(Broken::new("a certificate is of no use without its key")
+        (Some(certificate), None) => Err(ConfigError::new("a certificate is of no use without its key")
             .hint("add: key = \"gateway-key.pem\"")
             .at(certificate.span())),
-        (None, Some(key)) => Err(Broken::new("a key is of no use without its certificate")
+        (None, Some(key)) => Err(ConfigError::new("a key is of no use without its certificate")
             .hint("add: certificate = \"gateway.pem\"")
             .at(key.span())),
-        (None, None) if needed => Err(Broken::new("HTTPS needs a certificate")
+        (None, None) if needed => Err(ConfigError::new("HTTPS needs a certificate")
             .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
         (None, None) => Ok(None),
     }
 }
 
 /// Reads the files that `tls` names: what is wrong with one is shown where it is named.
-pub(super) fn check_files(table: &GatewayTable, tls: Option<&TlsFiles>) -> Result<(), Broken> {
+pub(super) fn check_files(table: &GatewayTable, tls: Option<&TlsFiles>) -> Result<(), ConfigError> {
     let Some(tls) = tls else {
         return Ok(());
     };
-    let refused = |error: TlsError| {
-        let (named, path) = match error.file {
-            TlsFile::Certificate => (&table.certificate, Some(&tls.certificate)),
-            TlsFile::Key => (&table.key, Some(&tls.key)),
-            TlsFile::ClientCa => (&table.client_ca_file, tls.client_ca.as_ref()),
-        };
-        let broken = match path.filter(|_| error.denied) {
-            Some(path) => read::denied(&error.file.to_string(), path),
-            None => error
-                .hint
-                .into_iter()
-                .fold(Broken::new(error.text), Broken::hint),
+    let refused = |TlsFileError { file, error }| {
+        let named = match file {
+            TlsFile::Certificate => &table.certificate,
+            TlsFile::Key => &table.key,
+            TlsFile::ClientCa => &table.client_ca_file,
         };
         match named {
-            Some(named) => broken.at(named.span()),
-            None => broken,
+            Some(named) => error.at(named.span()),
+            None => error,
         }
     };
-    ServerTls::load(tls).map(drop).map_err(refused)
+    let pems = tls.read().map_err(refused)?;
+    tls.identity(&pems).map(drop).map_err(refused)
 }
 
-fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
-    let mut trusted = Trusted::default();
+fn trusted(list: Option<&Spanned<List>>) -> Result<TrustedProxies, ConfigError> {
+    let mut trusted = TrustedProxies::default();
     for Written { text, place } in list
         .map(|list| list.get_ref().written())
         .unwrap_or_default()
@@ -261,7 +253,7 @@ fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
             continue;
         }
         let refused = |error| {
-            Broken::new(error)
+            ConfigError::new(error)
                 .hint("a proxy that comes over a Unix socket is written \"unix\"")
                 .placed(place)
         };
@@ -270,12 +262,12 @@ fn trusted(list: Option<&Spanned<List>>) -> Result<Trusted, Broken> {
     Ok(trusted)
 }
 
-fn path(written: &Spanned<String>) -> Result<String, Broken> {
+fn path(written: &Spanned<String>) -> Result<String, ConfigError> {
     let path = written.get_ref();
     let is_fit = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
     if path.trim_end_matches('/').eq_ignore_ascii_case(HEALTH_PATH) {
         return Err(
-            Broken::new(format!("{HEALTH_PATH} is where load balancers ask"))
+            ConfigError::new(format!("{HEALTH_PATH} is where load balancers ask"))
                 .hint(format!("the usual path is {DEFAULT_PATH}"))
                 .at(written.span()),
         );
@@ -283,14 +275,14 @@ fn path(written: &Spanned<String>) -> Result<String, Broken> {
     match path.starts_with('/') && path.bytes().all(is_fit) {
         true => Ok(path.clone()),
         false => Err(
-            Broken::new("a path begins with / and holds no space, %, ? or #")
+            ConfigError::new("a path begins with / and holds no space, %, ? or #")
                 .hint(format!("the usual one is {DEFAULT_PATH}"))
                 .at(written.span()),
         ),
     }
 }
 
-fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<Settings>, Broken> {
+fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<AccessLogSettings>, ConfigError> {
     let lines_per_second = number(
         table.access_log_lines_per_second.as_ref(),
         "access-log-lines-per-second",
@@ -299,31 +291,31 @@ fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<Settings>, Bro
     )?;
     let written = table.access_log.as_ref();
     let target = match written.map(|written| (written.get_ref().as_str(), written.span())) {
-        None | Some(("stderr", _)) => Target::Stderr,
+        None | Some(("stderr", _)) => AccessLogTarget::Stderr,
         Some(("off", _)) => return Ok(None),
         Some(("", span)) => {
-            return Err(Broken::new("the access log has no name")
+            return Err(ConfigError::new("the access log has no name")
                 .hint("write \"stderr\", \"off\" or a file")
                 .at(span));
         }
-        Some((file, _)) => Target::File(base.join(file)),
+        Some((file, _)) => AccessLogTarget::File(base.join(file)),
     };
-    Ok(Some(Settings {
+    Ok(Some(AccessLogSettings {
         target,
         lines_per_second,
         principals: table.log_principals.unwrap_or(false),
     }))
 }
 
-fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, Broken> {
+fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, ConfigError> {
     let addr = endpoint_addr(written.get_ref(), METRICS_PORT);
     let loopback = addr.and_then(|addr| match addr {
         EndpointAddr::Loopback(addr) => Ok(addr),
-        EndpointAddr::Remote(addr) => Err(Broken::new(format!(
+        EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
             "{addr} is not a loopback address, and metrics tell who uses the gateway"
         ))
         .hint(format!("write \"127.0.0.1:{}\"", addr.port()))),
-        EndpointAddr::Unix(_) => Err(Broken::new("metrics are served over TCP")
+        EndpointAddr::Unix(_) => Err(ConfigError::new("metrics are served over TCP")
             .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
     });
     loopback.map_err(|broken| broken.at(written.span()))

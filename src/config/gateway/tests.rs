@@ -38,7 +38,7 @@ fn error(text: &str) -> String {
     }
 }
 
-fn try_build(text: &str) -> Result<GatewayConfig, crate::config::error::Broken> {
+fn try_build(text: &str) -> Result<GatewayConfig, crate::config::error::ConfigError> {
     let file = crate::config::file::parse(text)?;
     GatewayConfig::build(&file, Path::new("/nowhere/gateway.toml"))
 }

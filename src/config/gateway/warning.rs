@@ -1,7 +1,7 @@
 //! What is valid, and still worth a word.
 
+use super::settings::TrustedProxies;
 use super::{GatewayConfig, Serving};
-use crate::gateway::https::Trusted;
 
 impl GatewayConfig {
     /// One line each: lower case, no full stop.
@@ -17,7 +17,7 @@ impl GatewayConfig {
             tls,
             ..
         } = &self.serving;
-        if !plain.is_empty() && *trusted == Trusted::default() {
+        if !plain.is_empty() && *trusted == TrustedProxies::default() {
             warnings.push(
                 "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one".to_owned(),
             );

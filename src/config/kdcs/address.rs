@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use toml::Spanned;
 
 use super::written::{KdcItem, KdcList};
-use crate::config::error::{Broken, Written};
+use crate::config::error::{ConfigError, Written};
 
 const KDC_PORT: u16 = 88;
 const KPASSWD_PORT: u16 = 464;
@@ -32,10 +32,10 @@ impl fmt::Display for KdcAddr {
 }
 
 impl KdcAddr {
-    fn parse(text: &str, port: u16) -> Result<Self, Broken> {
+    fn parse(text: &str, port: u16) -> Result<Self, ConfigError> {
         let (host, port) = split(text, port)?;
         if !is_host(host) || text.contains('/') {
-            return Err(Broken::new(format!("{text:?} is no host and port")).hint(format!(
+            return Err(ConfigError::new(format!("{text:?} is no host and port")).hint(format!(
                 "write a name or an IP address, and a port if it is not {port}, as in \"dc1.example.com:{port}\""
             )));
         }
@@ -56,7 +56,7 @@ impl KdcAddr {
 }
 
 /// Host and port; an IPv6 address may stand without brackets if it has no port.
-fn split(text: &str, port: u16) -> Result<(&str, u16), Broken> {
+fn split(text: &str, port: u16) -> Result<(&str, u16), ConfigError> {
     if text.parse::<IpAddr>().is_ok() {
         return Ok((text, port));
     }
@@ -71,7 +71,7 @@ fn split(text: &str, port: u16) -> Result<(&str, u16), Broken> {
         _ if text.contains('/') => port,
         Some(_) => {
             return Err(
-                Broken::new(format!("{:?} is no port", written.unwrap_or_default()))
+                ConfigError::new(format!("{:?} is no port", written.unwrap_or_default()))
                     .hint("a port goes from 1 to 65535"),
             );
         }
@@ -90,7 +90,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// `kdcs`.
-pub(super) fn kdcs(written: &Spanned<KdcList>) -> Result<Vec<KdcAddr>, Broken> {
+pub(super) fn kdcs(written: &Spanned<KdcList>) -> Result<Vec<KdcAddr>, ConfigError> {
     let mut kdcs = Vec::new();
     for item in &written.get_ref().0 {
         let KdcItem { address, primary } = item.get_ref();
@@ -105,7 +105,7 @@ pub(super) fn kdcs(written: &Spanned<KdcList>) -> Result<Vec<KdcAddr>, Broken> {
 }
 
 /// `kpasswd-servers`.
-pub(super) fn kpasswd(written: &[Written]) -> Result<Vec<KdcAddr>, Broken> {
+pub(super) fn kpasswd(written: &[Written]) -> Result<Vec<KdcAddr>, ConfigError> {
     let mut servers = Vec::new();
     for Written { text, place } in written {
         let server = KdcAddr::parse(text, KPASSWD_PORT);
@@ -128,10 +128,10 @@ pub(super) fn beside(kdcs: &[KdcAddr]) -> Vec<KdcAddr> {
     servers
 }
 
-fn unless_twice(before: &[KdcAddr], kdc: KdcAddr) -> Result<KdcAddr, Broken> {
+fn unless_twice(before: &[KdcAddr], kdc: KdcAddr) -> Result<KdcAddr, ConfigError> {
     let name = kdc.to_string();
     match before.iter().any(|other| other.to_string() == name) {
-        true => Err(Broken::new(format!("{name} is listed twice"))),
+        true => Err(ConfigError::new(format!("{name} is listed twice"))),
         false => Ok(kdc),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use crate::config::error::Broken;
+use crate::config::error::ConfigError;
 use crate::config::read::{self, Unreadable};
 
 /// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).
@@ -21,18 +21,18 @@ pub(super) struct Files<'a> {
 
 impl Files<'_> {
     /// Where the file is.
-    pub(super) fn path(self, written: &Spanned<String>) -> Result<PathBuf, Broken> {
+    pub(super) fn path(self, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         let text = written.get_ref();
         let Some(name) = text.strip_prefix(CREDENTIAL) else {
             return Ok(self.base.join(text));
         };
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
-            return Err(Broken::new("a credential's name has no slash and no dot before it")
+            return Err(ConfigError::new("a credential's name has no slash and no dot before it")
                 .hint("write it like \"credential:NAME\", and LoadCredential=NAME:FILE in the unit")
                 .at(written.span()));
         }
         let directory = env::var_os(DIRECTORY).ok_or_else(|| {
-            Broken::new(format!(
+            ConfigError::new(format!(
                 "{text} is of use only where a service manager sets ${DIRECTORY}"
             ))
             .hint(format!(
@@ -48,16 +48,16 @@ impl Files<'_> {
         self,
         key: &str,
         written: &Spanned<String>,
-    ) -> Result<(PathBuf, Vec<u8>), Broken> {
-        self.octets(written, |error, path| error.broken(key, path))
+    ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+        self.octets(written, |error, path| error.describe(key, path))
     }
 
     /// `broken`: what to say of one that can't be read.
     fn octets(
         self,
         written: &Spanned<String>,
-        broken: impl FnOnce(Unreadable, &Path) -> Broken,
-    ) -> Result<(PathBuf, Vec<u8>), Broken> {
+        broken: impl FnOnce(Unreadable, &Path) -> ConfigError,
+    ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
         let path = self.path(written)?;
         let octets = read::bytes(&path).map_err(|error| broken(error, &path).at(written.span()))?;
         Ok((path, octets))
@@ -68,20 +68,21 @@ impl Files<'_> {
         self,
         key: &str,
         written: &Spanned<String>,
-    ) -> Result<(PathBuf, String), Broken> {
+    ) -> Result<(PathBuf, String), ConfigError> {
         let broken = |error, path: &Path| match error {
-            Unreadable::Denied { .. } => error.broken(key, path),
-            Unreadable::Missing => Broken::new(format!("{key} names a file that does not exist"))
-                .hint(format!(
+            Unreadable::Denied { .. } => error.describe(key, path),
+            Unreadable::Missing => {
+                ConfigError::new(format!("{key} names a file that does not exist")).hint(format!(
                     "write the text to a file, and the file's name to {key}"
-                )),
+                ))
+            }
             Unreadable::Other(error) => {
-                Broken::new(format!("{key} names a file that can't be read: {error}"))
+                ConfigError::new(format!("{key} names a file that can't be read: {error}"))
             }
         };
         let (path, bytes) = self.octets(written, broken)?;
         let text = String::from_utf8(bytes).map_err(|_| {
-            Broken::new(format!("{key} {} is not text", path.display())).at(written.span())
+            ConfigError::new(format!("{key} {} is not text", path.display())).at(written.span())
         })?;
         Ok((path, text))
     }

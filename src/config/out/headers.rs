@@ -5,11 +5,11 @@ use toml::Spanned;
 
 use super::Keys;
 use super::files::Files;
-use crate::config::error::Broken;
+use crate::config::error::ConfigError;
 use crate::config::file::List;
 use crate::relay::upstream::out::{Header, Shown, parse_headers, parse_token};
 
-pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
+pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, ConfigError> {
     let headers = keys.get(|table| &table.headers);
     let headers = headers.map_or(Ok(Vec::new()), listed)?;
     let headers_file = keys.get(|table| &table.headers_file);
@@ -19,7 +19,7 @@ pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
         Some(written) => {
             let (path, text) = files.read_text("headers-file", written)?;
             all.extend(parse_headers(&text).map_err(|(line, error)| {
-                Broken::new(format!(
+                ConfigError::new(format!(
                     "headers-file {}, line {line}: {error}",
                     path.display()
                 ))
@@ -33,7 +33,7 @@ pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
         Some(written) => {
             let (path, text) = files.read_text("bearer-token-file", written)?;
             let token = parse_token(&text).map_err(|error| {
-                Broken::new(format!("bearer-token-file {}: {error}", path.display()))
+                ConfigError::new(format!("bearer-token-file {}: {error}", path.display()))
                     .at(written.span())
             })?;
             all.push(token);
@@ -52,10 +52,10 @@ pub(super) fn shown(keys: Keys<'_>, files: Files<'_>) -> Result<Shown, Broken> {
     })
 }
 
-fn listed(list: &Spanned<List>) -> Result<Vec<Header>, Broken> {
+fn listed(list: &Spanned<List>) -> Result<Vec<Header>, ConfigError> {
     let mut headers = Vec::new();
     for written in &list.get_ref().0 {
-        let broken = |rule: String| Broken::new(rule).at(written.span());
+        let broken = |rule: String| ConfigError::new(rule).at(written.span());
         let parsed =
             parse_headers(written.get_ref()).map_err(|(_, error)| broken(error.to_string()))?;
         let [header] = <[Header; 1]>::try_from(parsed)
@@ -66,14 +66,14 @@ fn listed(list: &Spanned<List>) -> Result<Vec<Header>, Broken> {
 }
 
 /// A second one would replace the first.
-fn one_authorization(headers: &[Header], and_tickets: bool) -> Result<(), Broken> {
+fn one_authorization(headers: &[Header], and_tickets: bool) -> Result<(), ConfigError> {
     let count = headers
         .iter()
         .filter(|(name, _)| name == AUTHORIZATION)
         .count();
     if count + usize::from(and_tickets) > 1 {
         return Err(
-            Broken::new("a request has one Authorization, and there are two")
+            ConfigError::new("a request has one Authorization, and there are two")
                 .hint("of auth, bearer-token-file and a header Authorization choose one"),
         );
     }

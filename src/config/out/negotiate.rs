@@ -4,13 +4,16 @@ use toml::Spanned;
 
 use super::Keys;
 use super::files::Files;
-use crate::config::error::Broken;
+use crate::config::error::ConfigError;
 use crate::relay::upstream::negotiate::{Negotiate, Principal};
 
 /// Kinds of credential caches that krb5.conf(5) knows by these names, but for those of one process.
 const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];
 
-pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negotiate>, Broken> {
+pub(super) fn negotiate(
+    keys: Keys<'_>,
+    files: Files<'_>,
+) -> Result<Option<Negotiate>, ConfigError> {
     let keytab = keys.get(|table| &table.keytab);
     let ccache = keys.get(|table| &table.ccache);
     let principal = keys.get(|table| &table.negotiate_principal);
@@ -21,10 +24,10 @@ pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negot
     match auth.get_ref().as_str() {
         "none" => return Ok(None),
         "negotiate" => {}
-        _ => return Err(Broken::new("auth is \"negotiate\" or \"none\"").at(auth.span())),
+        _ => return Err(ConfigError::new("auth is \"negotiate\" or \"none\"").at(auth.span())),
     }
     if keytab.is_none() && ccache.is_none() {
-        return Err(Broken::new("auth = \"negotiate\" needs tickets to show")
+        return Err(ConfigError::new("auth = \"negotiate\" needs tickets to show")
             .hint(
                 "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"",
             )
@@ -32,7 +35,7 @@ pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negot
     }
     if !cfg!(feature = "negotiate") {
         return Err(
-            Broken::new("this loopkdc was built without the GSSAPI library")
+            ConfigError::new("this loopkdc was built without the GSSAPI library")
                 .hint("build it with it: cargo build --release --features negotiate")
                 .at(auth.span()),
         );
@@ -44,7 +47,7 @@ pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negot
         Some(written) => {
             let (path, octets) = files.read("keytab", written)?;
             let principal = choose(&octets, principal).map_err(|why| {
-                Broken::new(format!("keytab {} {why}", path.display())).at(written.span())
+                ConfigError::new(format!("keytab {} {why}", path.display())).at(written.span())
             })?;
             (Some(path), Some(principal))
         }
@@ -58,33 +61,35 @@ pub(super) fn negotiate(keys: Keys<'_>, files: Files<'_>) -> Result<Option<Negot
     }))
 }
 
-fn of_no_use(written: Option<&Spanned<String>>) -> Result<Option<Negotiate>, Broken> {
+fn of_no_use(written: Option<&Spanned<String>>) -> Result<Option<Negotiate>, ConfigError> {
     written.map_or(Ok(None), |written| {
-        Err(Broken::new("tickets are shown only with auth = \"negotiate\"").at(written.span()))
+        Err(ConfigError::new("tickets are shown only with auth = \"negotiate\"").at(written.span()))
     })
 }
 
-fn cache(files: Files<'_>, written: &Spanned<String>) -> Result<String, Broken> {
+fn cache(files: Files<'_>, written: &Spanned<String>) -> Result<String, ConfigError> {
     let text = written.get_ref();
     if CACHES.iter().any(|kind| text.starts_with(kind)) {
         return Ok(text.clone());
     }
     if text.starts_with("MEMORY:") {
-        return Err(Broken::new("a MEMORY: cache is that of another process")
-            .hint("with a keytab leave ccache out: tickets are kept in memory then")
-            .at(written.span()));
+        return Err(
+            ConfigError::new("a MEMORY: cache is that of another process")
+                .hint("with a keytab leave ccache out: tickets are kept in memory then")
+                .at(written.span()),
+        );
     }
     Ok(format!("FILE:{}", files.path(written)?.display()))
 }
 
-fn named(written: &Spanned<String>) -> Result<Principal, Broken> {
+fn named(written: &Spanned<String>) -> Result<Principal, ConfigError> {
     let parts = written.get_ref().rsplit_once('@');
     match parts.filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) {
         Some((name, realm)) => Ok(Principal {
             name: name.to_owned(),
             realm: realm.to_owned(),
         }),
-        None => Err(Broken::new("a principal has a name and a realm")
+        None => Err(ConfigError::new("a principal has a name and a realm")
             .hint("write it like \"host/laptop.example.com@EXAMPLE.COM\"")),
     }
 }

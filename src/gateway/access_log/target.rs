@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::Target;
+use crate::config::gateway::AccessLogTarget;
 use crate::relay::failure::{Exit, Failure};
 
 /// The mode of a new file: who may read the daemon's group, and nobody else, may read who logged in from where.
@@ -19,10 +19,10 @@ pub(super) enum Open {
 }
 
 impl Open {
-    pub(super) fn new(target: Target) -> Result<Self, Failure> {
+    pub(super) fn new(target: AccessLogTarget) -> Result<Self, Failure> {
         match target {
-            Target::Stderr => Ok(Self::Stderr),
-            Target::File(path) => match open(&path) {
+            AccessLogTarget::Stderr => Ok(Self::Stderr),
+            AccessLogTarget::File(path) => match open(&path) {
                 Ok(file) => Ok(Self::File { path, file }),
                 Err(error) => Err(refused(&path, &error)),
             },

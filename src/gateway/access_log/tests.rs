@@ -1,9 +1,10 @@
 use super::*;
+use crate::config::gateway::AccessLogTarget;
 use crate::gateway::record::tests::record;
 
 fn log(path: &std::path::Path, lines_per_second: u32) -> Result<AccessLog, Failure> {
-    AccessLog::open(Settings {
-        target: Target::File(path.to_owned()),
+    AccessLog::open(AccessLogSettings {
+        target: AccessLogTarget::File(path.to_owned()),
         lines_per_second,
         principals: false,
     })

@@ -3,36 +3,18 @@
 //! Only a trusted proxy is believed, and of what it hands on only as much as trusted proxies said: from the right, up to the
 //! first address that is none of theirs. What stands left of it is whatever that client wrote.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, HeaderValue};
-use ipnet::IpNet;
+
+use crate::config::gateway::TrustedProxies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Most proxies in a row that are believed.
 const HOPS: usize = 16;
 
-/// The reverse proxies whose word is taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trusted {
-    /// Those with addresses.
-    pub networks: Vec<IpNet>,
-    /// Whoever comes over a Unix socket.
-    pub unix: bool,
-}
-
-/// As the configuration lists them.
-impl fmt::Display for Trusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unix = self.unix.then(|| "unix".to_owned());
-        let networks = self.networks.iter().map(ToString::to_string);
-        f.write_str(&networks.chain(unix).collect::<Vec<_>>().join(", "))
-    }
-}
-
-impl Trusted {
+impl TrustedProxies {
     /// Whether what `peer` says of others is believed; nothing is whoever is on a Unix socket.
     pub(super) fn believes(&self, peer: Option<SocketAddr>) -> bool {
         let peer = peer.map(|peer| peer.ip().to_canonical());

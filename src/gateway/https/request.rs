@@ -12,12 +12,13 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::GatewayState;
 use super::heads::{Heads, Seen};
 use super::observed::Observed;
 use super::quiet::{Begun, Quiet};
 use super::receiving::{Octets, Place, Receiving, too_large};
 use super::words::{self, Refusal};
-use super::{GatewayState, HEALTH_PATH};
+use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::throttle::{CertificateSlot, Client, Wait};
 use crate::wire::proxied::{self, Proxied, Unproxied};
 use crate::wire::{MAX_REQUEST, Realm};

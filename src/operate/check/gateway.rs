@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
-use crate::gateway::https::Trusted;
-use crate::gateway::throttle::Quotas;
+use crate::config::gateway::{GatewayConfig, KdcRealm, Quotas, Serving, TrustedProxies};
 use crate::relay::upstream::kdc::Transport;
 
 use super::{Endpoints, kdcs};
@@ -42,7 +40,7 @@ fn serving(f: &mut fmt::Formatter<'_>, serving: &Serving) -> fmt::Result {
             )?;
         }
     }
-    if serving.trusted != Trusted::default() {
+    if serving.trusted != TrustedProxies::default() {
         writeln!(f, "believed about clients' addresses: {}", serving.trusted)?;
     }
     quotas(f, &serving.quotas)?;

@@ -32,7 +32,7 @@ impl FileSystem for Machine {
         let path = Path::new(path);
         let octets = read::regular(path, MAX_FILE).map_err(|error| {
             read::unreadable(path, error)
-                .broken("the file", path)
+                .describe("the file", path)
                 .into_failure(None)
                 .message()
                 .to_owned()

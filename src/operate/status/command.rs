@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::render::{Look, render, told};
 use super::{Heard, Silence, ask};
-use crate::cli::StatusArgs;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::text::json;
 
@@ -23,16 +22,26 @@ const HOME: &str = "\x1b[H";
 const END_OF_LINE: &str = "\x1b[K";
 const END_OF_SCREEN: &str = "\x1b[J";
 
-/// Shows the status of a running daemon.
+/// How the status is shown.
+#[derive(Clone, Copy, Debug)]
+pub enum Output {
+    /// Once, for people.
+    Text,
+    /// Once, for programs.
+    Json,
+    /// Anew each second, on a terminal.
+    Watch,
+}
+
+/// Shows the status of a running daemon: of that behind `socket`, else of that in one of the usual places.
 ///
 /// # Errors
 /// There is none that answers, or it can't be shown as asked for.
-pub fn status(args: &StatusArgs) -> Result<(), Failure> {
-    let socket = args.socket.as_deref();
-    match (args.watch, args.json) {
-        (true, _) => watch(socket),
-        (false, true) => print(&document(socket)?),
-        (false, false) => print(&render(&ask(socket)?.report, look())),
+pub fn status(output: Output, socket: Option<&Path>) -> Result<(), Failure> {
+    match output {
+        Output::Watch => watch(socket),
+        Output::Json => print(&document(socket)?),
+        Output::Text => print(&render(&ask(socket)?.report, look())),
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{GATEWAY, REALM, build};
 use crate::config::Kdcs;
+use crate::config::gateway::Quotas;
 use crate::config::gateway::file::File;
 use crate::config::tests::example::{in_use, known};
-use crate::gateway::throttle::Quotas;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.example.toml");
 

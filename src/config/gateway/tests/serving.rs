@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::{build, error, refused, serving};
-use crate::gateway::access_log::Settings;
-use crate::gateway::access_log::Target;
+use crate::config::gateway::{AccessLogSettings, AccessLogTarget};
 
 refused! {
     https_without_a_certificate: "[gateway]\n" => r#"
@@ -90,19 +89,19 @@ fn files_are_relative_to_the_configuration() {
     assert_eq!(tls.client_ca.unwrap(), Path::new("/nowhere/sub/ca"));
     assert!(!tls.require_client_cert);
     let log = serving("access-log = \"a.log\"").access_log.unwrap();
-    assert_eq!(log.target, Target::File("/nowhere/a.log".into()));
+    assert_eq!(log.target, AccessLogTarget::File("/nowhere/a.log".into()));
 }
 
 #[test]
 fn the_access_log_is_on_and_names_nobody_unless_told_otherwise() {
-    let usual = Settings {
-        target: Target::Stderr,
+    let usual = AccessLogSettings {
+        target: AccessLogTarget::Stderr,
         lines_per_second: 100,
         principals: false,
     };
     assert_eq!(serving("").access_log, Some(usual.clone()));
     assert_eq!(serving("access-log = \"off\"").access_log, None);
-    let told = Settings {
+    let told = AccessLogSettings {
         lines_per_second: 7,
         principals: true,
         ..usual

@@ -1,8 +1,8 @@
 use super::*;
 
-fn trusted(texts: &[&str]) -> Trusted {
+fn trusted(texts: &[&str]) -> TrustedProxies {
     let networks = texts.iter().filter(|text| **text != "unix");
-    Trusted {
+    TrustedProxies {
         networks: networks.map(|text| text.parse().unwrap()).collect(),
         unix: texts.contains(&"unix"),
     }

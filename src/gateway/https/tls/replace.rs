@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Loaded, Pems, ServerTls, TlsError, TlsFiles};
+use super::{LoadedTls, ServerTls, TlsFileError, TlsFiles, TlsPems};
 use crate::gateway::https::Certificates;
 
 /// How often the files are looked at. They are read whole: links that are swapped, files that are renamed or written in
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(5);
 #[must_use]
 pub fn watch(
     files: TlsFiles,
-    loaded: Loaded,
+    loaded: LoadedTls,
     stop: &CancellationToken,
     reload: Arc<Notify>,
 ) -> Certificates {
@@ -30,7 +30,7 @@ pub fn watch(
 pub(super) fn watch_every(
     look: Duration,
     files: TlsFiles,
-    loaded: Loaded,
+    loaded: LoadedTls,
     stop: &CancellationToken,
     reload: Arc<Notify>,
 ) -> Certificates {
@@ -53,11 +53,11 @@ pub(super) fn watch_every(
 struct Watched {
     files: TlsFiles,
     /// What was read last, whether or not it was of use.
-    pems: Pems,
+    pems: TlsPems,
     /// What is wrong with it.
-    refused: Option<TlsError>,
+    refused: Option<TlsFileError>,
     /// What was told last, and has not been mended since.
-    told: Option<TlsError>,
+    told: Option<TlsFileError>,
     current: channel::Sender<Arc<ServerTls>>,
 }
 
@@ -72,7 +72,7 @@ impl Watched {
             }
             // A panic in there is a bug that must not end this.
             let files = self.files.clone();
-            let Ok(read) = spawn_blocking(move || Pems::read(&files)).await else {
+            let Ok(read) = spawn_blocking(move || files.read()).await else {
                 continue;
             };
             match read.and_then(|pems| self.replace(pems)) {
@@ -83,7 +83,7 @@ impl Watched {
     }
 
     /// Goes over to `pems`, unless they are the ones that were read last.
-    fn replace(&mut self, pems: Pems) -> Result<(), TlsError> {
+    fn replace(&mut self, pems: TlsPems) -> Result<(), TlsFileError> {
         if self.pems == pems {
             return self.refused.clone().map_or(Ok(()), Err);
         }
@@ -99,11 +99,12 @@ impl Watched {
     }
 
     /// Tells each trouble once.
-    fn tell(&mut self, error: TlsError) {
+    fn tell(&mut self, error: TlsFileError) {
         if self.told.as_ref() != Some(&error) {
-            let hint = error.hint.as_deref();
-            tracing::warn!(%error, hint, "the certificate stays as it was");
-            self.told = Some(error);
+            self.told = Some(error.clone());
+            let failure = error.into_failure();
+            let (error, hint) = (failure.message(), failure.hints().into_iter().next());
+            tracing::warn!(error, hint, "the certificate stays as it was");
         }
     }
 }

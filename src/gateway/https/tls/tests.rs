@@ -1,3 +1,4 @@
+use std::fs;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::replace::watch_every;
 use super::*;
+use crate::relay::failure::Exit;
 
 /// A certificate that is valid until this year, and its key, in PEM.
 fn pair(until: i32) -> (String, KeyPair) {
@@ -53,7 +55,7 @@ impl Site {
         self
     }
 
-    fn error(&self) -> TlsError {
+    fn error(&self) -> TlsFileError {
         ServerTls::load(&self.files).unwrap_err()
     }
 }
@@ -173,13 +175,15 @@ fn what_is_wrong_is_told_of_the_file_that_is_to_be_mended() {
     ] {
         let error = Site::new(certificate, key).error();
         assert_eq!(error.file, file, "{error:?}");
-        assert!(error.text.contains(text), "{error:?}");
+        assert!(error.to_string().contains(text), "{error:?}");
+        let failure = error.into_failure();
+        let hints = failure.hints();
         assert_eq!(
-            error.hint.is_some(),
+            !hints.is_empty(),
             !hint.is_empty() || text == "no certificate",
-            "{error:?}"
+            "{failure:?}"
         );
-        assert!(error.hint.unwrap_or_default().contains(hint), "{text}");
+        assert!(hints.concat().contains(hint), "{text}");
     }
 }
 
@@ -189,16 +193,19 @@ fn files_that_are_not_there_are_named() {
     let site = Site::new(&certificate, &key.serialize_pem());
     fs::remove_file(&site.files.key).unwrap();
     let error = site.error();
-    assert_eq!((error.file, error.denied), (TlsFile::Key, false));
+    assert_eq!(error.file, TlsFile::Key);
+    assert_eq!(error.clone().into_failure().exit(), Exit::Config);
     assert!(
-        error.text.ends_with("gateway-key.pem does not exist"),
+        error
+            .to_string()
+            .ends_with("gateway-key.pem does not exist"),
         "{error}"
     );
     fs::remove_file(&site.files.certificate).unwrap();
     fs::create_dir(&site.files.certificate).unwrap();
     let error = site.error();
     assert_eq!(error.file, TlsFile::Certificate);
-    assert!(error.text.contains("can't be read"), "{error}");
+    assert!(error.to_string().contains("can't be read"), "{error}");
 }
 
 #[test]
@@ -214,7 +221,7 @@ fn authorities_of_clients_are_checked_too() {
             .with_client_ca(text)
             .error();
         assert_eq!(error.file, TlsFile::ClientCa);
-        assert!(error.text.contains(part), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
     }
 }
 
