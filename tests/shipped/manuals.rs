@@ -1,27 +1,23 @@
-//! The manual pages and the completions: made of the command line and of the examples, and of what `packaging/man/prose` says
-//! beside.
+//! The manual pages and the completions: made of the command line, of the examples and of the recipes, and of what
+//! `packaging/man/prose` says beside.
 //!
 //! With `WRITE_MANUALS=1` they are written; else what lies in `packaging` must be what would be written.
 
 mod commands;
 mod keys;
+mod recipes;
 mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::{packaging, run, text};
 
-/// The configuration of each daemon: its page, its example, and the heading in the README that its keys stand under.
-const EXAMPLES: [(&str, &str, &str); 2] = [
-    ("loopkdc.toml.5", "config.example.toml", "## Configuration"),
-    (
-        "loopkdc-gateway.toml.5",
-        "gateway.example.toml",
-        "### Configuration of the gateway",
-    ),
+/// The configuration of each daemon: its page and its example.
+const EXAMPLES: [(&str, &str); 2] = [
+    ("loopkdc.toml.5", "config.example.toml"),
+    ("loopkdc-gateway.toml.5", "gateway.example.toml"),
 ];
 
 /// Commands that print JSON, and where its fields are declared.
@@ -44,7 +40,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
 
 /// Names below `packaging`, and what is to stand there.
 fn made() -> Vec<(String, String)> {
-    let keys = EXAMPLES.map(|(page, example, _)| {
+    let keys = EXAMPLES.map(|(page, example)| {
         let prose = text(&format!("man/prose/{page}"));
         (
             format!("man/{page}"),
@@ -63,10 +59,21 @@ fn made() -> Vec<(String, String)> {
     let completions = completions
         .into_iter()
         .map(|(name, script)| (format!("completions/{name}"), script));
-    keys.into_iter()
-        .chain(commands)
+    let recipes = recipes::page(&text("doc/recipes.md")) + &text("man/prose/loopkdc-recipes.7");
+    let pages = keys.into_iter().chain(commands);
+    let pages = pages.chain([("man/loopkdc-recipes.7".to_owned(), recipes)]);
+    pages
+        .map(|(name, page)| (name, whole_words(&page)))
         .chain(completions)
         .collect()
+}
+
+/// The page without hyphenation and with a ragged right margin, so that a command can be copied as it is shown.
+fn whole_words(page: &str) -> String {
+    let title = page.find(".TH ").unwrap();
+    let end = title + page[title..].find('\n').unwrap() + 1;
+    let (head, rest) = page.split_at(end);
+    format!("{head}.nh\n.ad l\n{rest}")
 }
 
 fn names(folder: &str) -> BTreeSet<String> {
@@ -99,9 +106,7 @@ fn are_what_the_program_says() {
         .chain(names("completions"))
         .collect();
     let made: BTreeSet<_> = made.into_iter().map(|(name, _)| name).collect();
-    let mut others = there.difference(&made);
-    // Those of section 7 have been written by hand.
-    assert!(others.all(|page| page.ends_with(".7")), "{there:?}");
+    assert_eq!(there, made);
 }
 
 #[test]
@@ -120,6 +125,21 @@ fn are_read_without_a_warning() {
                 page.display()
             );
         }
+    }
+}
+
+/// At 80 columns a line ends between words: what is broken at a hyphen can't be copied.
+#[test]
+fn words_are_not_broken() {
+    for page in names("man") {
+        let shown = run(Command::new("groff")
+            .args(["-Kutf8", "-man", "-Tutf8", "-P-cbou"])
+            .arg(packaging(&page)));
+        let broken: Vec<_> = shown
+            .lines()
+            .filter(|line| line.ends_with(['\u{2010}', '-']))
+            .collect();
+        assert!(broken.is_empty(), "{page}: {broken:#?}");
     }
 }
 
@@ -165,35 +185,13 @@ fn completions_are_read_by_their_shells() {
     assert_eq!(completed, "check\n");
 }
 
-/// A reader who looks for a key looks there first.
-#[test]
-fn the_readme_names_each_key_with_its_default() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    for (_, example, heading) in EXAMPLES {
-        let (_, rest) = readme.split_once(&format!("\n{heading}\n")).unwrap();
-        let section = rest.split("\n#").next().unwrap();
-        for setting in keys::settings(&text(example)) {
-            let name = format!("`{}`", setting.key);
-            let mut rows = section.lines().filter_map(|line| line.strip_prefix("| "));
-            let row = rows.find(|row| row.split(" | ").next().unwrap().contains(&name));
-            let row = row.unwrap_or_else(|| panic!("{heading} says nothing of {name}"));
-            let said = row.split(" | ").nth(1).unwrap();
-            for value in setting.defaults() {
-                assert!(said.contains(&value), "{name} is {value} by default: {row}");
-            }
-        }
-    }
-}
-
 /// What the recipes say of loopkdc's configuration is read by it.
 #[test]
 fn recipes_are_valid() {
-    let page = text("man/loopkdc-recipes.7").replace("\\-", "-");
-    let blocks = page.split("\n.nf\n").skip(1);
-    let blocks = blocks.map(|block| block.split("\n.fi\n").next().unwrap());
+    let document = text("doc/recipes.md");
+    let blocks = document.split("\n```toml\n").skip(1);
     let recipes: Vec<_> = blocks
-        .filter(|block| block.starts_with("[realms."))
+        .map(|block| block.split("\n```\n").next().unwrap())
         .collect();
     assert_eq!(recipes.len(), 5);
     let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ use crate::table::{About, Software, comes_through};
 const GROUP: &str = "sssd";
 /// The PAM service of these tests.
 const SERVICE: &str = "desk";
-/// As loopkdc-recipes(7) has it for whoever uses SSSD, but that tickets end with the test.
+/// As packaging/doc/recipes.md has it for whoever uses SSSD, but that tickets end with the test.
 const CONFIGURATION: &str = "\
     [sssd]\nservices = pam\ndomains = example\n\
     [pam]\npam_verbosity = 2\n\

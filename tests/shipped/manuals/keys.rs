@@ -8,8 +8,8 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 const HEAD: &str = "The file is TOML. An unknown key is an error, told with file, line and column. Names of files are relative to it.";
 
 /// A key of a table.
-pub(super) struct Setting {
-    pub(super) key: String,
+struct Setting {
+    key: String,
     /// As TOML has it.
     value: String,
     /// Whether the value is only an example.
@@ -17,13 +17,6 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// What a text that tells the default must hold, as far as that is a single value.
-    pub(super) fn defaults(&self) -> Vec<String> {
-        let is_plain = !self.has_no_default && !self.value.starts_with('[');
-        let value = self.value.trim_matches('"');
-        is_plain.then(|| value.to_owned()).into_iter().collect()
-    }
-
     fn kind(&self) -> &'static str {
         match self.value.chars().next() {
             Some('"') => "string",
@@ -47,12 +40,6 @@ struct Table {
     name: String,
     text: String,
     groups: Vec<Group>,
-}
-
-/// All keys, in their order.
-pub(super) fn settings(example: &str) -> Vec<Setting> {
-    let groups = tables(example).into_iter().flat_map(|table| table.groups);
-    groups.flat_map(|group| group.settings).collect()
 }
 
 fn tables(example: &str) -> Vec<Table> {
