@@ -1,6 +1,6 @@
-//! What a terminal shows when all is well and when something is not, as the README has it: real parts, and figures made round.
+//! What a terminal shows when all is well and when something is not, as packaging/doc/help-desk.md has it: real parts, and figures made round.
 //!
-//! `WRITE_TRANSCRIPT=1` writes it into the README.
+//! `WRITE_TRANSCRIPT=1` writes it there.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -179,7 +179,7 @@ fn is_current() {
                     format!("```\n<!-- {what}: end -->"),
                 ];
                 let part = Marked {
-                    file: "README.md",
+                    file: "packaging/doc/help-desk.md",
                     marks: marks.each_ref().map(String::as_str),
                     write: "WRITE_TRANSCRIPT",
                     command: "cargo nextest run --test doctor transcript",

@@ -1,4 +1,4 @@
-//! What `loopkdc gateway` and another maker's proxy do otherwise: the table in the README, row by row.
+//! What `loopkdc gateway` and another maker's proxy do otherwise: the table in packaging/doc/interop.md, row by row.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use tempfile::tempdir;
 use crate::recorded::isolated;
 use crate::support::proxy::{KdcProxy, Maker, Route, certify};
 
-const README: &str = include_str!("../../README.md");
+const DOCUMENT: &str = include_str!("../../packaging/doc/interop.md");
 const AS_REQ: &[u8] = include_bytes!("../vectors/mit-plain.request");
 const WITH_PASSWORD: &[u8] = include_bytes!("../vectors/mit-timestamp.request");
 const REPLY: &[u8] = include_bytes!("../vectors/mit-plain.reply");
@@ -24,9 +24,9 @@ const REPLY: &[u8] = include_bytes!("../vectors/mit-plain.reply");
 /// What [`a_password_is_tried_at_one_kdc`] shows.
 const PASSWORD_ROW: &str = "| a password, and the first of two KDCs is silent | 504, tried once | the reply, tried twice |";
 
-/// The rows of the README's table.
+/// The rows of that table.
 fn told() -> Vec<&'static str> {
-    let lines = README.lines();
+    let lines = DOCUMENT.lines();
     let table = lines.skip_while(|line| !line.starts_with("| asked of |"));
     table
         .skip(2)
@@ -256,7 +256,7 @@ fn answers(proxies: &[KdcProxy; 2], dir: &Path) -> Vec<[String; 2]> {
 }
 
 #[test]
-fn the_readme_says_what_is_otherwise() {
+fn the_document_says_what_is_otherwise() {
     isolated(|| {
         let dir = tempdir().unwrap();
         let kdcs: Vec<_> = ACTS
@@ -279,7 +279,12 @@ fn the_readme_says_what_is_otherwise() {
             .collect();
         let told = told();
         let (last, told) = told.split_last().unwrap();
-        assert_eq!(told, rows, "the README says:\n{}", told.join("\n"));
+        assert_eq!(
+            told,
+            rows,
+            "packaging/doc/interop.md says:\n{}",
+            told.join("\n")
+        );
         assert_eq!(*last, PASSWORD_ROW);
     });
 }

@@ -1,4 +1,4 @@
-//! The table "What comes through" in the README: each test that passes says what it has shown, and here it is compared.
+//! The table of what comes through, in packaging/doc/interop.md: each test that passes says what it has shown, and here it is compared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use crate::support::marked::Marked;
 use crate::support::{netns, unpacked};
 
-/// The table in the README.
+/// The table in the document.
 const PART: Marked<'_> = Marked {
-    file: "README.md",
+    file: "packaging/doc/interop.md",
     marks: [
         "<!-- The interop tests write this table. -->\n",
         "<!-- End of what they write. -->\n",
@@ -183,7 +183,7 @@ fn without_rolling_versions(table: &str) -> String {
     kept
 }
 
-/// The README has a row for each test that passed, and no other.
+/// The document has a row for each test that passed, and no other.
 #[test]
 #[ignore = "tests/run runs it after all others"]
 fn is_current() {

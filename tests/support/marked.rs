@@ -59,7 +59,7 @@ impl Marked<'_> {
 #[test]
 fn a_part_is_between_its_marks() {
     let marked = Marked {
-        file: "README.md",
+        file: "help-desk.md",
         marks: ["<<\n", ">>"],
         write: "WRITE",
         command: "cargo test",

@@ -78,7 +78,7 @@ fn no_tickets(client: &Client, realm: &str, password: &str, directly: &str, says
     }
 }
 
-/// Its own faults, which the README tells: there are no tickets without the tunnel either. What an MIT KDC encrypts for the client
+/// Its own faults, which packaging/doc/interop.md tells: there are no tickets without the tunnel either. What an MIT KDC encrypts for the client
 /// says that it belongs to a TGS-REP, as it may (RFC 4120 5.4.2): impacket takes what belongs to an AS-REP alone. And its TGS-REQ
 /// has no checksum of the body, without which a KDC refuses it (RFC 4120 3.3.2 and 3.3.3).
 #[test]

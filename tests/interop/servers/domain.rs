@@ -81,7 +81,7 @@ impl Domain {
     }
 }
 
-/// Samba, as the README names it.
+/// Samba, as packaging/doc/interop.md names it.
 pub(crate) fn software() -> Software {
     Software::debian("Samba AD DC", "samba")
 }

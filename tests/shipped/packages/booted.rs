@@ -282,7 +282,7 @@ fn the_gateway_serves_on_port_443() {
     });
 }
 
-/// What the README tells those to type who have changed the configuration.
+/// What packaging/doc/roll-out.md tells those to type who have changed the configuration.
 const CHANGED: &str = "\
    loopkdc check && systemctl try-reload-or-restart loopkdc && systemctl reset-failed 'loopkdc*' &&
        systemctl start loopkdc.socket loopkdc-kpasswd.socket
@@ -291,8 +291,8 @@ const CHANGED: &str = "\
 /// With a mistake in the configuration each request starts the daemon in vain, until systemd closes the sockets.
 #[test]
 fn a_mistake_is_mended() {
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(CHANGED));
+    let document = include_str!("../../../packaging/doc/roll-out.md");
+    assert!(document.contains(CHANGED));
     isolated(|| {
         let Installed { booted, root, .. } = &Installed::new();
         booted.run("loopkdc krb5-conf --install");
