@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What tests/demo and tests/run have in common: packages, and a cargo that is new enough.
 # To be sourced, from the root of the repository, by a script that has set -eu.
 
@@ -18,6 +19,13 @@ need_debian() {
         fail "this installs packages with apt-get, which isn't here" "run it on Debian 12, or in a container of it"
 }
 
+# Asks apt once what there is.
+lists_are_new=
+update_lists() {
+    [ -n "$lists_are_new" ] || apt-get update -qq
+    lists_are_new=yes
+}
+
 # Installs those of the named Debian packages that are missing.
 install_packages() {
     local package missing=()
@@ -26,27 +34,31 @@ install_packages() {
             missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
+    need_root
+    need_debian
     echo "installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
+    update_lists
     without_services apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+POLICY=/usr/sbin/policy-rc.d
 
 # Runs a command under which Debian's packages start no service: no realm is configured here, and
 # none of the host's ports is ours.
 without_services() {
-    local policy=/usr/sbin/policy-rc.d status=0
-    if [ -e "$policy" ]; then
+    local status=0
+    if [ -e "$POLICY" ]; then
         # Somebody else decides that already, as in most containers.
         "$@"
         return
     fi
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
     # Also on ^C: a policy that stayed behind would keep every later service from starting.
-    trap "rm -f $policy" EXIT
+    trap 'rm -f "$POLICY"' EXIT
     "$@" || status=$?
-    rm -f "$policy"
+    rm -f "$POLICY"
     trap - EXIT
     return "$status"
 }
