@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What tests/demo and tests/run have in common: packages, and a cargo that is new enough.
+# What tests/demo and tests/run have in common: packages, a cargo that is new enough, and namespaces.
 # To be sourced, from the root of the repository, by a script that has set -eu.
 
 # Prints an error and what to do about it, and ends the script.
@@ -12,6 +12,19 @@ fail() {
 need_root() {
     [ "$(id -u)" = 0 ] || fail "this needs root: it installs packages and makes a network of its own" \
         "sudo $0"
+}
+
+# Runs a command in namespaces that end with this process.
+isolated() {
+    setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc "$@"
+}
+
+# Tried before anything is built: many containers don't allow it.
+need_namespaces() {
+    local said
+    said=$(isolated mount -t tmpfs none /mnt 2>&1) ||
+        fail "no namespaces can be made here: $said" \
+            "in a container: docker run --privileged; in a chroot, before: mount --bind ROOT ROOT"
 }
 
 need_debian() {
