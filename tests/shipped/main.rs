@@ -12,6 +12,7 @@
 mod support;
 
 mod container;
+mod documents;
 mod haproxy;
 mod kubernetes;
 mod manuals;
