@@ -1,11 +1,10 @@
 //! `loopkdc gateway`: a KDC proxy, and the KDCs behind it.
 
 pub mod access_log;
-mod discovery;
 pub mod https;
-mod kdcs;
 pub mod metrics;
 pub mod record;
+mod routes;
 pub mod throttle;
 
 use std::path::{Path, PathBuf};
@@ -28,11 +27,11 @@ use crate::gateway::https::{
 };
 use crate::gateway::metrics::Metrics;
 use crate::gateway::throttle::Throttle;
-use crate::relay::discovery::Known;
+use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
 use crate::relay::upstream::tls;
-use kdcs::Directory;
+use routes::GatewayRoutes;
 
 /// How long the last lines of the access log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -47,7 +46,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
-        watchdog::feed(&gateway.known.exchange, &gateway.tasks);
+        watchdog::feed(&gateway.relay.exchange, &gateway.tasks);
         obey(signals, gateway).await;
         Ok(())
     })
@@ -63,7 +62,9 @@ fn threads() -> usize {
 struct Gateway {
     file: Option<PathBuf>,
     serving: Serving,
-    known: Known<Directory>,
+    /// What held at the start.
+    max_in_flight_per_kdc: usize,
+    relay: RelayHandle,
     observers: Observers,
     tasks: Tasks,
     /// Has the certificate's files looked at.
@@ -76,7 +77,8 @@ impl Gateway {
     async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
         let serving = config.serving.clone();
         warn_of(&config);
-        let Ok(known) = Known::new(Directory::new(config), serving.max_in_flight);
+        let routes = GatewayRoutes::new(&config, serving.max_in_flight_per_kdc);
+        let relay = RelayHandle::new(routes, Trigger::Time, serving.max_in_flight)?;
         let gateway = Self {
             file: file.map(Path::to_owned),
             observers: Observers {
@@ -85,10 +87,11 @@ impl Gateway {
                     .clone()
                     .map(AccessLog::open)
                     .transpose()?,
-                metrics: serving.metrics.map(|_| Metrics::new(&known.exchange)),
+                metrics: serving.metrics.map(|_| Metrics::new(&relay.exchange)),
             },
+            max_in_flight_per_kdc: serving.max_in_flight_per_kdc,
             serving,
-            known,
+            relay,
             tasks: Tasks::default(),
             certificate: Arc::default(),
             discovery: CancellationToken::new(),
@@ -104,11 +107,11 @@ impl Gateway {
         let listeners = listeners(&self.serving, certificates)?;
         let (https, plain) = (addresses(&listeners, true), addresses(&listeners, false));
         let metrics = self.serve_metrics()?;
-        self.known.discover(&self.discovery, tracker).await;
+        self.relay.keep_looking_up(&self.discovery, tracker).await;
         https::serve(
             listeners,
             self.options(),
-            &self.known.exchange,
+            &self.relay.exchange,
             stop,
             tracker,
         );
@@ -166,13 +169,13 @@ impl Gateway {
         Ok(address)
     }
 
-    fn discover_anew(&mut self) {
+    fn look_up_anew(&mut self) {
         self.discovery.cancel();
         self.discovery = self.tasks.stop.child_token();
-        let (known, discovery) = (self.known.clone(), self.discovery.clone());
+        let (relay, discovery) = (self.relay.clone(), self.discovery.clone());
         let tracker = self.tasks.tracker.clone();
-        let discover = async move { known.discover(&discovery, &tracker).await };
-        self.tasks.tracker.spawn(discover);
+        let keep = async move { relay.keep_looking_up(&discovery, &tracker).await };
+        self.tasks.tracker.spawn(keep);
     }
 }
 
@@ -182,7 +185,12 @@ impl Daemon for Gateway {
         if let Some(access_log) = &self.observers.access_log {
             access_log.reopen();
         }
-        match GatewayConfig::load(self.file.as_deref()) {
+        let loaded = GatewayConfig::load(self.file.as_deref()).and_then(|config| {
+            let routes = GatewayRoutes::new(&config, self.max_in_flight_per_kdc);
+            self.relay.configure(routes)?;
+            Ok(config)
+        });
+        match loaded {
             Ok(config) => {
                 tracing::info!(target: ADMIN, "configuration read again");
                 warn_of(&config);
@@ -190,11 +198,9 @@ impl Daemon for Gateway {
                     tracing::warn!(target: ADMIN,
                         "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
                     );
-                    self.serving = config.serving.clone();
+                    self.serving = config.serving;
                 }
-                self.known.directory().configure(config);
-                self.known.reroute();
-                self.discover_anew();
+                self.look_up_anew();
             }
             Err(failure) => {
                 tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
@@ -204,7 +210,7 @@ impl Daemon for Gateway {
 
     async fn stop(self) {
         self.discovery.cancel();
-        self.tasks.end(&self.known.exchange).await;
+        self.tasks.end(&self.relay.exchange).await;
         if let Some(access_log) = &self.observers.access_log {
             access_log.end(LAST_LINES).await;
         }

@@ -22,7 +22,7 @@
 //!
 //! Beside the walk, [`upstream::dns`] finds the KDCs and the KDC proxies of realms that the configuration declares and says
 //! to look up. A gateway looks up again and again; no request comes by there. A tunnel looks up when a request has come
-//! ([`exchange::Finder`]), for an idle laptop must not wake, and then the realm's own name as the configuration has it: no
+//! ([`exchange::RealmResolver`]), for an idle laptop must not wake, and then the realm's own name as the configuration has it: no
 //! other name can be asked for, whatever a client says.
 //!
 //! Where a laptop is, [`network`] says: the kernel tells of links, addresses and routes that come and go, and two of its

@@ -15,4 +15,3 @@ pub mod status;
 pub(crate) mod sync;
 pub(crate) mod text;
 pub mod upstream;
-pub(crate) mod upstreams;

@@ -1,17 +1,13 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
-mod directory;
-mod due;
-mod finder;
 pub mod listeners;
-mod memory;
+mod proxy_cache;
 #[cfg(target_os = "linux")]
 mod roaming;
-mod search;
+mod routes;
 mod status;
 mod stream;
 mod udp;
-mod ways;
 mod words;
 
 use std::sync::Arc;
@@ -24,13 +20,13 @@ use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, status_socket, watchdog};
-use crate::relay::discovery::Known;
+use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::relay::upstream::tls;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
-use directory::Directory;
+use routes::TunnelRoutes;
 use status::Status;
 
 /// One user's requests, of which one that computes must not hold up the next.
@@ -128,7 +124,7 @@ fn warn_of_unheld(listeners: &[ServiceListener], service: Service, endpoints: &[
 pub struct Relay {
     /// The room that answers.
     pub exchange: Arc<Exchange>,
-    known: Known<Directory>,
+    handle: RelayHandle,
     /// Where the KDC service listens, as text.
     pub kdc: String,
     /// Where the kpasswd service listens, as text.
@@ -143,9 +139,13 @@ impl Relay {
     /// # Errors
     /// Certificates that TLS cannot use.
     pub fn start(config: &Config, listeners: Vec<ServiceListener>) -> Result<Self, Failure> {
-        let known = Known::new(Directory::new(config)?, config.listen.max_in_flight)?;
-        let exchange = Arc::clone(&known.exchange);
+        let routes = TunnelRoutes::new(config);
+        let handle = RelayHandle::new(routes, Trigger::Requests, config.listen.max_in_flight)?;
+        let exchange = Arc::clone(&handle.exchange);
         let tasks = Tasks::default();
+        let (keep, stop) = (proxy_cache::keep(handle.clone()), tasks.stop.clone());
+        let keep = async move { stop.run_until_cancelled(keep).await };
+        tasks.tracker.spawn(keep);
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
         let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
@@ -154,7 +154,7 @@ impl Relay {
         let status = Status::new(
             config,
             shown,
-            known.clone(),
+            handle.clone(),
             connections,
             limits.max_connections,
         );
@@ -163,7 +163,7 @@ impl Relay {
             exchange,
             kdc,
             kpasswd,
-            known,
+            handle,
             tasks,
         })
     }
@@ -180,12 +180,11 @@ impl Relay {
     /// Reads the configuration anew; one that cannot work is told, and the old one stays.
     fn reload(&mut self, sources: &Sources, listen: &mut Listen) {
         let loaded = Config::load(sources).and_then(|config| {
-            self.known.directory().configure(&config)?;
+            self.handle.configure(TunnelRoutes::new(&config))?;
             Ok(config)
         });
         match loaded {
             Ok(config) => {
-                self.known.reroute();
                 tracing::info!(target: ADMIN, "configuration read again");
                 warn_of(&config);
                 self.status.reloaded(&config.listen);

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{List, Whole};
 use super::listen::number;
-use crate::relay::upstream::dns::{self, Discovery};
+use crate::relay::upstream::dns::{self, KdcDiscovery};
 use crate::wire::{ByService, Realm};
 
 pub use address::KdcAddr;
@@ -30,7 +30,7 @@ pub enum Kdcs {
 #[derive(Debug, Clone)]
 pub struct Discover {
     /// The look-up.
-    pub discovery: Discovery,
+    pub discovery: KdcDiscovery,
     /// Ports that are allowed.
     pub ports: Vec<u16>,
     /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
@@ -133,7 +133,7 @@ fn discover_realm(
     defaults: &Keys<'_>,
 ) -> Result<Discover, ConfigError> {
     let (networks, ports) = allowed(own, defaults)?;
-    let discovery = Discovery::new(realm, &ports).map_err(|error| {
+    let discovery = KdcDiscovery::new(realm, &ports).map_err(|error| {
         ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
     })?;
     Ok(Discover {

@@ -1,177 +1,223 @@
-//! What both daemons do with what DNS says: it is kept, requests are led where it says, and who runs the daemon is told.
+//! Where requests go: as the configuration says, and as DNS says of the realms that it has looked up.
+//!
+//! A tunnel looks up when a request has come ([`Trigger::Requests`]), a gateway again and again ([`Trigger::Time`]). All else is
+//! the same: what DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told.
+
+mod lookup;
+mod on_demand;
+mod state;
 
 use std::collections::HashMap;
-use std::fmt::Display;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
+use crate::relay::failure::Failure;
+use crate::relay::routes::Routes;
 use crate::relay::sync::lock;
-use crate::relay::text::{Quoted, listed};
-use crate::relay::upstream::dns::{Found, LookUpError};
+use crate::relay::upstream::dns::DnsResults;
+use crate::relay::upstream::pool::{PoolBuilder, UpstreamPool};
 use crate::wire::{Realm, RealmKey};
+pub(crate) use lookup::{LookupReport, RealmLookup};
+use on_demand::OnDemandResolver;
 
-/// What is configured and what is known, and the ways out that follow from both.
-pub(crate) trait Directory: Sized {
-    /// Why there may be no routes.
-    type Error: Display;
+/// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.
+const FIRST: Duration = Duration::from_secs(3);
 
-    /// The routes to all that is known. `own` is where others find this directory.
-    fn routing(&mut self, own: &Arc<Mutex<Self>>) -> Result<Routing, Self::Error>;
+/// What a command is configured to do with requests.
+pub(crate) trait RouteConfig: fmt::Debug + Send {
+    /// What is to be looked up.
+    fn lookups(&self) -> Vec<RealmLookup>;
+
+    /// The routes to all that is known.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use.
+    fn routes(&self, dns: &DnsView, upstreams: &mut PoolBuilder<'_>) -> Result<Routes, Failure>;
+
+    /// How a failure looks to clients that ask for a realm without a route.
+    fn on_failure(&self) -> OnFailure;
 }
 
-/// A directory, and who is told of a change.
-#[derive(Debug)]
-pub(crate) struct Known<D> {
-    directory: Arc<Mutex<D>>,
+/// What DNS said last of realms.
+#[derive(Debug, Default)]
+pub(crate) struct DnsView {
+    pub(crate) kdcs: HashMap<RealmKey, DnsResults>,
+    pub(crate) proxies: HashMap<RealmKey, DnsResults>,
+}
+
+/// What brings a look-up about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// A request for the realm, if what is known is too old. There is no timer: an idle laptop must not wake.
+    Requests,
+    /// The end of what the last one is good for ([`RelayHandle::keep_looking_up`]).
+    Time,
+}
+
+/// The relay of a command, and what its routes are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct RelayHandle {
     pub(crate) exchange: Arc<Exchange>,
+    directory: Arc<Mutex<RelayDirectory>>,
 }
 
-impl<D> Clone for Known<D> {
-    fn clone(&self) -> Self {
-        Self {
-            directory: Arc::clone(&self.directory),
-            exchange: Arc::clone(&self.exchange),
-        }
-    }
+#[derive(Debug)]
+struct RelayDirectory {
+    config: Box<dyn RouteConfig>,
+    lookups: Vec<Arc<RealmLookup>>,
+    trigger: Trigger,
+    /// Every upstream in use, so that new routes keep the connections to those that stay.
+    upstreams: UpstreamPool,
+    /// Told when DNS names other KDC proxies than before.
+    other_proxies: Arc<Notify>,
 }
 
-impl<D: Directory> Known<D> {
-    /// A relay that goes where `directory` says, with at most so many exchanges at once.
-    pub(crate) fn new(directory: D, max_in_flight: usize) -> Result<Self, D::Error> {
-        let directory = Arc::new(Mutex::new(directory));
+impl RelayHandle {
+    /// A relay that goes where `config` says, with at most so many exchanges at once.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use.
+    pub(crate) fn new(
+        config: impl RouteConfig + 'static,
+        trigger: Trigger,
+        max_in_flight: usize,
+    ) -> Result<Self, Failure> {
+        let directory = Arc::new(Mutex::new(RelayDirectory {
+            lookups: config.lookups().into_iter().map(Arc::new).collect(),
+            config: Box::new(config),
+            trigger,
+            upstreams: UpstreamPool::default(),
+            other_proxies: Arc::default(),
+        }));
         let routing = lock(&directory).routing(&directory)?;
         let exchange = Exchange::new(routing, max_in_flight);
         Ok(Self {
-            directory,
             exchange,
+            directory,
         })
     }
 
-    /// The same directory, for somebody else.
-    pub(crate) fn of(directory: &Arc<Mutex<D>>, exchange: &Arc<Exchange>) -> Self {
-        Self {
-            directory: Arc::clone(directory),
-            exchange: Arc::clone(exchange),
+    /// Takes another configuration. What DNS said still holds where the same is asked of it, and is looked up anew.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use; the configuration of before holds then.
+    pub(crate) fn configure(&self, config: impl RouteConfig + 'static) -> Result<(), Failure> {
+        let lookups = config.lookups().into_iter();
+        let mut directory = self.directory();
+        let lookups = lookups.map(|lookup| Arc::new(lookup.inherit(&directory.lookups)));
+        let lookups = lookups.collect();
+        let config_before = std::mem::replace(&mut directory.config, Box::new(config));
+        let lookups_before = std::mem::replace(&mut directory.lookups, lookups);
+        match directory.routing(&self.directory) {
+            Ok(routing) => self.exchange.reroute(routing),
+            Err(failure) => {
+                (directory.config, directory.lookups) = (config_before, lookups_before);
+                return Err(failure);
+            }
         }
+        Ok(())
     }
 
-    pub(crate) fn directory(&self) -> MutexGuard<'_, D> {
-        lock(&self.directory)
-    }
-
-    /// Has requests go where the directory says.
-    pub(crate) fn reroute(&self) {
+    /// DNS says something else than before to `lookup`: requests go where it says.
+    fn reroute(&self, lookup: &RealmLookup) {
         // Under its lock: of two changes the later one must stay.
         let mut directory = self.directory();
         match directory.routing(&self.directory) {
             Ok(routing) => self.exchange.reroute(routing),
             Err(error) => tracing::error!("requests go where they went before: {error}"),
         }
+        if !lookup.is_of_kdcs() {
+            directory.other_proxies.notify_one();
+        }
+    }
+
+    /// Whether the configuration still asks for it.
+    fn wants(&self, lookup: &RealmLookup) -> bool {
+        let directory = self.directory();
+        let mut lookups = directory.lookups.iter();
+        lookups.any(|wanted| std::ptr::eq(&**wanted, lookup))
+    }
+
+    /// Has each realm looked up again and again in tasks of `tasks`, until `stop`; returns when everything was looked up once,
+    /// or soon.
+    pub(crate) async fn keep_looking_up(&self, stop: &CancellationToken, tasks: &TaskTracker) {
+        let lookups = self.directory().lookups.clone();
+        let first = TaskTracker::new();
+        for lookup in lookups {
+            let (relay, stop, looked_up) = (self.clone(), stop.clone(), first.token());
+            tasks.spawn(async move {
+                let keep = lookup.keep_looking_up(relay, looked_up);
+                stop.run_until_cancelled(keep).await;
+            });
+        }
+        first.close();
+        // Who has to wait longer is told so in the log.
+        drop(timeout(FIRST, first.wait()).await);
+    }
+
+    /// How it stands with the look-ups, for those who show it.
+    pub(crate) fn lookups(&self) -> Vec<LookupReport> {
+        let directory = self.directory();
+        let reports = directory.lookups.iter().map(|lookup| lookup.report());
+        reports.collect()
+    }
+
+    /// Returns when DNS names other KDC proxies than before.
+    pub(crate) async fn other_proxies(&self) {
+        let notify = Arc::clone(&self.directory().other_proxies);
+        notify.notified().await;
+    }
+
+    /// The KDC proxies that DNS names, by realm.
+    pub(crate) fn proxies(&self) -> Vec<(Realm, DnsResults)> {
+        let directory = self.directory();
+        let of_proxies = directory.lookups.iter().filter_map(|lookup| {
+            let results = lookup.results().filter(|_| !lookup.is_of_kdcs())?;
+            Some((lookup.realm.clone(), results))
+        });
+        of_proxies.collect()
+    }
+
+    fn directory(&self) -> MutexGuard<'_, RelayDirectory> {
+        lock(&self.directory)
     }
 }
 
-/// What DNS said last of realms.
-#[derive(Debug)]
-pub(crate) struct Said<T>(HashMap<RealmKey, Found<T>>);
-
-impl<T> Default for Said<T> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<T: Clone + Ord> Said<T> {
-    /// Takes what DNS says of a realm; says whether that is other than before.
-    pub(crate) fn learn(&mut self, realm: RealmKey, found: Found<T>) -> bool {
-        let before = self.0.get(&realm);
-        let news = before.is_none_or(|before| !before.has_same_targets(&found));
-        if news {
-            self.0.insert(realm, found);
-        }
-        news
-    }
-
-    pub(crate) fn of(&self, realm: &RealmKey) -> Option<&Found<T>> {
-        self.0.get(realm)
-    }
-
-    /// Whether there is something to go by.
-    pub(crate) fn knows(&self, realm: &RealmKey) -> bool {
-        self.of(realm).is_some_and(|found| !found.is_empty())
-    }
-
-    /// Forgets the realms that are not to be kept.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&RealmKey) -> bool) {
-        self.0.retain(|realm, _| keep(realm));
-    }
-}
-
-/// Tells of the look-ups for one realm: each change once.
-#[derive(Debug)]
-pub(crate) struct Teller {
-    realm: Realm,
-    /// What is looked up, in the plural.
-    what: &'static str,
-    /// What the configuration can say instead.
-    instead: &'static str,
-    /// What may have those asked that are refused.
-    otherwise: &'static str,
-    /// Whether a failure was told that has not ended since.
-    fails: bool,
-}
-
-impl Teller {
-    /// For KDCs.
-    pub(crate) fn of_kdcs(realm: Realm) -> Self {
-        Self {
-            realm,
-            what: "KDCs",
-            instead: "kdcs lists them instead",
-            otherwise: "; discover-ports says which ports may be",
-            fails: false,
-        }
-    }
-
-    /// For KDC proxies.
-    pub(crate) fn of_proxies(realm: Realm) -> Self {
-        Self {
-            realm,
-            what: "KDC proxies",
-            instead: "proxies lists them instead",
-            otherwise: "",
-            fails: false,
-        }
-    }
-
-    /// DNS answered; `news` if other than before. What it found is called by `name`.
-    pub(crate) fn found<T>(&mut self, found: &Found<T>, news: bool, name: impl Fn(&T) -> String) {
-        let Self { realm, what, .. } = self;
-        if std::mem::take(&mut self.fails) {
-            tracing::info!(%realm, "its {what} can be looked up again");
-        }
-        if !news {
-            return;
-        }
-        let names = |all: &[T]| listed(&all.iter().map(&name).collect::<Vec<_>>());
-        let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
-        tracing::info!(%realm, %kdc, %kpasswd, "{what} found in DNS");
-        for refused in &found.refused {
-            let (name, why) = (Quoted(&refused.name), refused.why);
-            tracing::warn!(%realm, %name, %why, "found in DNS and not asked{}", self.otherwise);
-        }
-    }
-
-    /// DNS did not answer; what was found before still holds.
-    pub(crate) fn failed(&mut self, error: &LookUpError) {
-        if std::mem::replace(&mut self.fails, true) {
-            return;
+impl RelayDirectory {
+    /// The routes to all that is known. `own` is where others find this directory.
+    fn routing(&mut self, own: &Arc<Mutex<Self>>) -> Result<Routing, Failure> {
+        let mut dns = DnsView::default();
+        for lookup in &self.lookups {
+            let by_realm = if lookup.is_of_kdcs() {
+                &mut dns.kdcs
+            } else {
+                &mut dns.proxies
+            };
+            by_realm.extend(
+                lookup
+                    .results()
+                    .map(|results| (lookup.realm.key(), results)),
+            );
         }
         let Self {
-            realm,
-            what,
-            instead,
-            ..
+            config, upstreams, ..
         } = self;
-        tracing::warn!(%realm, %error, "its {what} can't be looked up: what is known of them still holds; {instead}");
+        let (routes, upstreams) = upstreams.rebuild(|builder| config.routes(&dns, builder))?;
+        let routing = Routing::new(routes, upstreams, config.on_failure());
+        if self.lookups.is_empty() || self.trigger == Trigger::Time {
+            return Ok(routing);
+        }
+        Ok(routing.resolved_by(Arc::new(OnDemandResolver {
+            directory: Arc::clone(own),
+            lookups: self.lookups.clone(),
+        })))
     }
 }

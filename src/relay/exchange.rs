@@ -5,7 +5,6 @@
 //! strands nobody who joined it, and so that a panic ends that exchange alone.
 
 mod attempts;
-mod finder;
 mod leader;
 mod recent;
 mod routing;
@@ -29,9 +28,8 @@ use crate::relay::routes::UpstreamId;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
 
-pub use self::finder::Finder;
 pub use self::recent::{Ended, Moments, Outcome};
-pub use self::routing::Routing;
+pub use self::routing::{RealmResolver, Routing};
 pub use self::view::View;
 
 /// Where a request came from and when.
@@ -150,7 +148,7 @@ impl Exchange {
         arrival: Arrival,
     ) -> Arc<Routing> {
         let routing = self.routing();
-        let Some(finder) = &routing.finder else {
+        let Some(resolver) = &routing.resolver else {
             return routing;
         };
         let (realm, terms) = {
@@ -161,7 +159,7 @@ impl Exchange {
         let (Some(realm), Some(terms)) = (realm, terms) else {
             return routing;
         };
-        let Some(looked_up) = finder.asked(&realm, self) else {
+        let Some(looked_up) = resolver.asked(&realm, self) else {
             return routing;
         };
         let deadline = arrival.at + terms.deadline;

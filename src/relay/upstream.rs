@@ -13,6 +13,7 @@ mod link;
 mod names;
 pub mod negotiate;
 pub mod out;
+pub(crate) mod pool;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;

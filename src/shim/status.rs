@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::directory::Directory;
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
-use crate::relay::discovery::Known;
+use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status as report;
@@ -36,7 +35,7 @@ pub(super) struct Status {
     /// What `[listen]` said at the start, which is what holds.
     listen: Listen,
     listeners: Vec<report::Listener>,
-    known: Known<Directory>,
+    relay: RelayHandle,
     connections: OpenConnections,
     max_connections: usize,
     configured: Mutex<Configured>,
@@ -71,7 +70,7 @@ impl Status {
     pub(super) fn new(
         config: &Config,
         listeners: Vec<report::Listener>,
-        known: Known<Directory>,
+        relay: RelayHandle,
         connections: OpenConnections,
         max_connections: usize,
     ) -> Self {
@@ -82,7 +81,7 @@ impl Status {
             clocks: Clocks::now(),
             listen: config.listen.clone(),
             listeners,
-            known,
+            relay,
             connections,
             max_connections,
             configured: Mutex::new(Configured {
@@ -124,10 +123,8 @@ impl Status {
     }
 
     fn report(&self) -> Report {
-        let exchange = &self.known.exchange;
+        let exchange = &self.relay.exchange;
         let view = exchange.view();
-        // Each search is asked when nobody holds the directory: the other way round they hold both.
-        let looked_up = self.known.directory().looked_up();
         let now = Now {
             instant: tokio::time::Instant::now().into_std(),
             wall: SystemTime::now(),
@@ -152,7 +149,7 @@ impl Status {
                 connections: self.connections.count() as u64,
                 max_connections: self.max_connections as u64,
             },
-            realms: realms::realms(&view, &looked_up, now),
+            realms: realms::realms(&view, &self.relay.lookups(), now),
             network: report::Network {
                 heard: self.hears.load(Ordering::Relaxed),
                 changes: exchange.counters().networks.get(),

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use loopkdc::relay::upstream::dns::{Discovery, Found, LookUpError, PORTS, Refusal, Target};
+use loopkdc::relay::upstream::dns::{
+    DnsResults, DnsTarget, KdcDiscovery, LookUpError, PORTS, RecordRefusal,
+};
 use loopkdc::relay::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
 use loopkdc::wire::Realm;
 
@@ -19,17 +21,17 @@ const NAMES: [&str; 4] = [
     "_kpasswd._udp.EXAMPLE.COM",
 ];
 
-fn discovery(realm: &str) -> Result<Discovery, LookUpError> {
-    Discovery::new(&Realm::parse(realm.as_bytes()).unwrap(), &PORTS)
+fn discovery(realm: &str) -> Result<KdcDiscovery, LookUpError> {
+    KdcDiscovery::new(&Realm::parse(realm.as_bytes()).unwrap(), &PORTS)
 }
 
-async fn look_up(zone: &Zone) -> Result<Found, LookUpError> {
+async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {
     let discovery = discovery("EXAMPLE.COM").unwrap().at(zone.address);
     within(discovery.look_up()).await
 }
 
-fn target(name: &str, transport: Transport) -> Target {
-    Target {
+fn target(name: &str, transport: Transport) -> DnsTarget {
+    DnsTarget::Kdc {
         name: name.to_owned(),
         transport,
     }
@@ -84,8 +86,8 @@ async fn other_ports_are_refused_and_told() {
     let why: Vec<_> = refused
         .map(|no| (no.name.ends_with(":88"), no.why))
         .collect();
-    let port = (false, Refusal::Port);
-    assert_eq!(why, [port, (true, Refusal::Name), port]);
+    let port = (false, RecordRefusal::Port);
+    assert_eq!(why, [port, (true, RecordRefusal::Name), port]);
 }
 
 #[tokio::test]
@@ -151,7 +153,7 @@ fn with_resolver(settings: &str, body: impl Future<Output = ()>) {
     runtime.unwrap().block_on(body);
 }
 
-async fn look_up_by_the_system() -> Result<Found, LookUpError> {
+async fn look_up_by_the_system() -> Result<DnsResults, LookUpError> {
     within(discovery("EXAMPLE.COM").unwrap().look_up()).await
 }
 

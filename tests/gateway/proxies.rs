@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use loopkdc::relay::upstream::dns::{Allowed, Found, LookUpError, ProxyDiscovery, Refusal};
+use loopkdc::relay::upstream::dns::{
+    Allowed, DnsResults, DnsTarget, LookUpError, ProxyDiscovery, RecordRefusal,
+};
 use loopkdc::relay::upstream::kdc::Permitted;
-use loopkdc::relay::upstream::kkdcp::ProxyUrl;
 use loopkdc::wire::Realm;
 
 use crate::within;
@@ -22,7 +23,7 @@ fn discovery(realm: &str) -> Result<ProxyDiscovery, LookUpError> {
     ProxyDiscovery::new(&Realm::parse(realm.as_bytes()).unwrap(), allowed)
 }
 
-async fn look_up(zone: &Zone) -> Result<Found<ProxyUrl>, LookUpError> {
+async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {
     let discovery = discovery("EXAMPLE.COM").unwrap().at(zone.address);
     within(discovery.look_up()).await
 }
@@ -36,9 +37,10 @@ fn srv(ttl: u32) -> Say {
 }
 
 /// The hosts of logins and of passwords.
-fn hosts(found: &Found<ProxyUrl>) -> [Vec<&str>; 2] {
+fn hosts(found: &DnsResults) -> [Vec<&str>; 2] {
     [&found.kdc, &found.kpasswd].map(|urls| {
-        let hosts = urls.iter().filter_map(|url| url.as_url().host_str());
+        let urls = urls.iter().filter_map(DnsTarget::proxy);
+        let hosts = urls.filter_map(|url| url.as_url().host_str());
         hosts.collect()
     })
 }
@@ -61,7 +63,10 @@ async fn uri_records_are_asked_for_and_those_of_passwords_are_their_own() {
     let found = look_up(&zone).await.unwrap();
     let expected = [vec!["first.test", "second.test"], vec!["passwords.test"]];
     assert_eq!(hosts(&found), expected);
-    assert_eq!(found.kdc[1].to_string(), "https://second.test/x");
+    assert_eq!(
+        found.kdc[1].proxy().unwrap().to_string(),
+        "https://second.test/x"
+    );
     assert_eq!(found.refused, []);
     // What the records say that are not needed is of no interest.
     assert_eq!(found.good_for, Duration::from_secs(120));
@@ -141,7 +146,12 @@ async fn as_many_records_as_an_answer_holds_are_read() {
     let found = look_up(&zone).await.unwrap();
     let [kdc, _] = hosts(&found);
     assert_eq!((kdc.len(), kdc[0], kdc[15]), (16, "p0.test", "p15.test"));
-    assert!(found.refused.iter().all(|no| no.why == Refusal::TooMany));
+    assert!(
+        found
+            .refused
+            .iter()
+            .all(|no| no.why == RecordRefusal::TooMany)
+    );
 }
 
 #[test]

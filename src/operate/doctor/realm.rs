@@ -14,7 +14,7 @@ use super::{Terms, direct, proxy, through};
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::relay::advice::Kind;
 use crate::relay::text::short;
-use crate::relay::upstream::dns::{Found, LookUpError, Refused};
+use crate::relay::upstream::dns::{DnsResults, LookUpError, RefusedRecord};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
@@ -79,10 +79,9 @@ async fn proxies(terms: Terms<'_>, lines: &mut Vec<Line>) -> Ways<ProxyUrl> {
             permitted: Permitted::Any,
         },
         Proxies::Discovered(discovery) => {
-            let name = |url: &ProxyUrl| url.as_url().origin().ascii_serialization();
-            let found = told(Kind::Proxy, discovery.look_up(), name, lines).await;
+            let found = told(Kind::Proxy, discovery.look_up(), lines).await;
             Ways {
-                all: found.map_or_else(Vec::new, all),
+                all: found.map_or_else(Vec::new, |found| all(&found)),
                 permitted: discovery.allowed().permitted.clone(),
             }
         }
@@ -109,11 +108,10 @@ async fn kdcs(terms: Terms<'_>, lines: &mut Vec<Line>) -> Ways<String> {
             kdcs: Kdcs::Discovered(discover),
             ..
         }) => {
-            let look_up = discover.discovery.look_up();
-            let found = told(Kind::Kdc, look_up, |target| target.name.clone(), lines).await;
+            let found = told(Kind::Kdc, discover.discovery.look_up(), lines).await;
             let targets = found.map_or_else(Vec::new, |found| found.kdc);
             Ways {
-                all: targets.into_iter().map(|target| target.name).collect(),
+                all: targets.iter().map(ToString::to_string).collect(),
                 permitted: Permitted::OtherHosts(discover.networks.clone()),
             }
         }
@@ -121,27 +119,21 @@ async fn kdcs(terms: Terms<'_>, lines: &mut Vec<Line>) -> Ways<String> {
 }
 
 /// Those for logins, and those for password changes that are none of them.
-fn all(found: Found<ProxyUrl>) -> Vec<ProxyUrl> {
-    let Found {
-        kdc: mut all,
-        kpasswd,
-        ..
-    } = found;
-    for proxy in kpasswd {
-        if !all.contains(&proxy) {
-            all.push(proxy);
-        }
+fn all(found: &DnsResults) -> Vec<ProxyUrl> {
+    let mut all: Vec<ProxyUrl> = Vec::new();
+    for proxy in found.kdc.iter().chain(&found.kpasswd) {
+        let proxy = proxy.proxy().filter(|proxy| !all.contains(proxy));
+        all.extend(proxy.cloned());
     }
     all
 }
 
 /// What DNS says, and lines on it.
-async fn told<T>(
+async fn told(
     kind: Kind,
-    look_up: impl Future<Output = Result<Found<T>, LookUpError>>,
-    name: impl Fn(&T) -> String,
+    look_up: impl Future<Output = Result<DnsResults, LookUpError>>,
     lines: &mut Vec<Line>,
-) -> Option<Found<T>> {
+) -> Option<DnsResults> {
     let began = Instant::now();
     let found = timeout(LOOK_UP, look_up).await;
     let found = match found.unwrap_or(Err(LookUpError::TimedOut)) {
@@ -152,7 +144,7 @@ async fn told<T>(
         }
     };
     lines.extend(found.refused.iter().map(refused));
-    let names: Vec<_> = found.kdc.iter().map(name).collect();
+    let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
     lines.push(match (names.is_empty(), kind) {
         (true, Kind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm".to_owned()),
         (true, Kind::Kdc) => unknown(kind, "DNS names no KDC of the realm".to_owned()),
@@ -178,8 +170,8 @@ fn unknown(kind: Kind, what: String) -> Line {
     }
 }
 
-fn refused(refused: &Refused) -> Line {
-    let Refused { name, why } = refused;
+fn refused(refused: &RefusedRecord) -> Line {
+    let RefusedRecord { name, why } = refused;
     // The path of some proxies is a secret.
     let url = Url::parse(name).ok().map(|url| url.origin());
     let origin = url

@@ -1,13 +1,27 @@
 //! Where requests go at the moment.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Finder, now};
+use futures_util::future::BoxFuture;
+
+use super::{Exchange, now};
 use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
 use crate::relay::routes::{Change, Routes, UpstreamId};
 use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;
-use crate::wire::KerberosMessage;
+use crate::wire::{KerberosMessage, Realm};
+
+/// Looks up where the requests go of realms whose configuration says so.
+pub trait RealmResolver: fmt::Debug + Send + Sync {
+    /// A request for `realm`, as it was configured, has come. Begins what look-up is due, which has [`Exchange::reroute`]
+    /// called on `exchange` when it finds something else. What is returned is to be waited for before the request goes
+    /// anywhere; there is nothing to wait for if enough is known.
+    fn asked(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>>;
+
+    /// The network is another one: the next request has everything looked up anew.
+    fn network_changed(&self);
+}
 
 /// The realms' routes and the upstreams that they lead to; replaced as a whole when the configuration is read anew.
 #[derive(Debug)]
@@ -15,7 +29,7 @@ pub struct Routing {
     routes: Mutex<Routes>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) on_failure: OnFailure,
-    pub(super) finder: Option<Arc<dyn Finder>>,
+    pub(super) resolver: Option<Arc<dyn RealmResolver>>,
 }
 
 impl Routing {
@@ -26,15 +40,15 @@ impl Routing {
             routes: Mutex::new(routes),
             upstreams,
             on_failure,
-            finder: None,
+            resolver: None,
         }
     }
 
-    /// The same, with somebody who looks up what is to be looked up.
+    /// The same, with `resolver` for the realms that are looked up.
     #[must_use]
-    pub fn found_by(self, finder: Arc<dyn Finder>) -> Self {
-        let finder = Some(finder);
-        Self { finder, ..self }
+    pub fn resolved_by(self, resolver: Arc<dyn RealmResolver>) -> Self {
+        let resolver = Some(resolver);
+        Self { resolver, ..self }
     }
 
     pub(super) fn routes(&self) -> MutexGuard<'_, Routes> {
@@ -49,8 +63,8 @@ impl Routing {
     pub(super) fn forget(&self) {
         self.routes().forget(now());
         self.upstreams.iter().for_each(|upstream| upstream.forget());
-        if let Some(finder) = &self.finder {
-            finder.expire();
+        if let Some(resolver) = &self.resolver {
+            resolver.network_changed();
         }
     }
 

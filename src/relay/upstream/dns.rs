@@ -1,55 +1,56 @@
 //! Where a realm's requests can go, as DNS knows it: KDCs (RFC 4120 7.2.3.2) and KDC proxies, for realms that the
 //! configuration declares and says to look up. A realm that only a client names is never looked up.
 
-mod kdcs;
-mod order;
-mod proxies;
+mod discovery;
 mod query;
-mod targets;
-mod uri;
+mod records;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-pub use kdcs::{Discovery, PORTS};
-pub use proxies::ProxyDiscovery;
-pub use targets::Target;
-pub use uri::Allowed;
+use crate::relay::upstream::kdc::Transport;
+use crate::relay::upstream::kkdcp::ProxyUrl;
+use crate::wire::Service;
 
-/// No answer is trusted for longer, or asked for again sooner, whatever its TTL is.
-const GOOD_FOR: (Duration, Duration) = (RETRY, Duration::from_secs(3600));
+pub use discovery::{Discovery, KdcDiscovery, PORTS, ProxyDiscovery};
+pub use records::Allowed;
+
 /// How long after a failed look-up the next one is due; until then, what was found before is the best that is known.
 pub const RETRY: Duration = Duration::from_secs(30);
-/// As many refusals as are worth telling.
-const MAX_REFUSED: usize = 16;
 
 /// What a look-up found. A list is empty if DNS says that there is nothing, which is no failure.
 #[derive(Clone, Debug)]
-pub struct Found<T = Target> {
+pub struct DnsResults {
     /// What serves the realm in the order to ask it, at most 16.
-    pub kdc: Vec<T>,
+    pub kdc: Vec<DnsTarget>,
     /// What changes its passwords, likewise.
-    pub kpasswd: Vec<T>,
+    pub kpasswd: Vec<DnsTarget>,
     /// What else is named and won't be asked; worth a line in the log.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedRecord>,
     /// When it is time for the next look-up: 30 s to an hour.
     pub good_for: Duration,
 }
 
-impl<T> Found<T> {
+impl DnsResults {
     /// Whether it leads nowhere.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kdc.is_empty() && self.kpasswd.is_empty()
     }
-}
 
-impl<T: Clone + Ord> Found<T> {
+    /// What it found of one service.
+    #[must_use]
+    pub fn get(&self, service: Service) -> &[DnsTarget] {
+        match service {
+            Service::Kdc => &self.kdc,
+            Service::Kpasswd => &self.kpasswd,
+        }
+    }
+
     /// Whether both lead to the same places; the order, which chance decides within a priority, doesn't matter.
     #[must_use]
     pub fn has_same_targets(&self, other: &Self) -> bool {
-        let sorted = |targets: &[T]| {
+        let sorted = |targets: &[DnsTarget]| {
             let mut targets = targets.to_vec();
             targets.sort();
             targets
@@ -58,18 +59,61 @@ impl<T: Clone + Ord> Found<T> {
     }
 }
 
+/// What DNS names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DnsTarget {
+    /// A KDC or password service.
+    Kdc {
+        /// `host:port`.
+        name: String,
+        /// TCP first if it was found as a TCP service, UDP first if it was found as a UDP service only.
+        transport: Transport,
+    },
+    /// A KDC proxy.
+    Proxy(ProxyUrl),
+}
+
+impl DnsTarget {
+    /// What it is called in DNS.
+    fn name(&self) -> &str {
+        match self {
+            Self::Kdc { name, .. } => name,
+            Self::Proxy(url) => url.as_url().as_str(),
+        }
+    }
+
+    /// Its URL, if it is a KDC proxy.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&ProxyUrl> {
+        match self {
+            Self::Kdc { .. } => None,
+            Self::Proxy(url) => Some(url),
+        }
+    }
+}
+
+/// As it may be shown to anybody: the path of some proxies is a secret.
+impl fmt::Display for DnsTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kdc { name, .. } => f.write_str(name),
+            Self::Proxy(url) => f.write_str(&url.as_url().origin().ascii_serialization()),
+        }
+    }
+}
+
 /// What DNS names and nobody is asked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedRecord {
     /// What it is called in DNS.
     pub name: String,
     /// Why not.
-    pub why: Refusal,
+    pub why: RecordRefusal,
 }
 
 /// Why something is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RecordRefusal {
     /// Its port is none of those that are allowed: a zone must not lead requests to any service of any host.
     Port,
     /// It is no name of a host.
@@ -84,7 +128,7 @@ pub enum Refusal {
     Address(&'static str),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RecordRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Port => "its port is not allowed",
@@ -122,17 +166,3 @@ impl fmt::Display for LookUpError {
 }
 
 impl std::error::Error for LookUpError {}
-
-/// How long answers hold whose TTLs are these, in seconds.
-fn good_for(ttls: impl Iterator<Item = u32>) -> Duration {
-    let (shortest, longest) = GOOD_FOR;
-    let least = ttls.min().unwrap_or(0);
-    Duration::from_secs(least.into()).clamp(shortest, longest)
-}
-
-/// One of the numbers from 0 to `most`. The standard library's hasher is seeded by the system; more is not asked of a
-/// number that spreads load.
-fn random(most: u32) -> u32 {
-    let drawn = RandomState::new().hash_one(0) % (u64::from(most) + 1);
-    u32::try_from(drawn).unwrap_or(0)
-}

@@ -2,13 +2,14 @@
 
 use super::moment::Now;
 use super::upstreams::of_fault;
+use crate::relay::discovery::LookupReport;
 use crate::relay::exchange::View;
 use crate::relay::routes::{RealmPattern, RouteView, State, Way};
 use crate::relay::status as report;
 use crate::relay::status::Text;
-use crate::shim::directory::LookedUp;
+use crate::wire::Service;
 
-pub(super) fn realms(view: &View, looked_up: &[LookedUp], now: Now) -> Vec<report::Realm> {
+pub(super) fn realms(view: &View, lookups: &[LookupReport], now: Now) -> Vec<report::Realm> {
     let mut routes: Vec<_> = view.routes.iter().collect();
     routes.sort_by_key(|route| match &route.pattern {
         RealmPattern::Exact(_) => (0, 0),
@@ -30,7 +31,7 @@ pub(super) fn realms(view: &View, looked_up: &[LookedUp], now: Now) -> Vec<repor
             kdc: of_realm(&route.ways.kdc),
             kpasswd: of_realm(&route.ways.kpasswd),
             deadline_seconds: route.terms.deadline.as_secs(),
-            look_ups: look_ups(route, looked_up, now),
+            look_ups: look_ups(route, lookups, now),
         }
     };
     routes.into_iter().map(realm).collect()
@@ -59,27 +60,34 @@ fn of_way(way: &Way, route: &RouteView, view: &View, now: Now) -> report::Way {
     }
 }
 
-fn look_ups(route: &RouteView, looked_up: &[LookedUp], now: Now) -> Vec<report::LookUp> {
+fn look_ups(route: &RouteView, lookups: &[LookupReport], now: Now) -> Vec<report::LookUp> {
     let RealmPattern::Exact(realm) = &route.pattern else {
         return Vec::new();
     };
     let key = realm.key();
-    let of_realm = looked_up.iter().filter(|looked_up| looked_up.realm == key);
-    let look_up = |looked_up: &LookedUp| {
-        let texts = |names: &[String]| names.iter().map(|name| Text::of_origins(name)).collect();
-        let standing = looked_up.search.standing();
-        let next = standing.next.filter(|next| *next > now.instant);
-        let refused = looked_up.refused.iter().map(|refused| report::Refused {
+    let of_realm = lookups.iter().filter(|lookup| lookup.realm == key);
+    let look_up = |lookup: &LookupReport| {
+        let found = lookup.results.as_ref();
+        let texts = |service| {
+            let targets = found.map_or(&[][..], |found| found.get(service));
+            let texts = targets
+                .iter()
+                .map(|target| Text::of_origins(&target.to_string()));
+            texts.collect()
+        };
+        let refused = found.into_iter().flat_map(|found| &found.refused);
+        let refused = refused.map(|refused| report::Refused {
             name: Text::of_origins(&refused.name),
             why: refused.why.to_string().into(),
         });
+        let next = lookup.next.filter(|next| *next > now.instant);
         report::LookUp {
-            what: looked_up.what.into(),
-            kdc: texts(&looked_up.kdc),
-            kpasswd: texts(&looked_up.kpasswd),
+            what: lookup.what.into(),
+            kdc: texts(Service::Kdc),
+            kpasswd: texts(Service::Kpasswd),
             refused: refused.collect(),
             expires_at: next.map(|next| now.of(next)),
-            error: standing.failed.map(|error| error.to_string().into()),
+            error: lookup.failed.as_ref().map(|error| error.to_string().into()),
         }
     };
     of_realm.map(look_up).collect()

@@ -24,7 +24,7 @@ impl std::fmt::Debug for Scripted {
     }
 }
 
-impl Finder for Scripted {
+impl RealmResolver for Scripted {
     fn asked(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
         lock(&self.asked).push(realm.to_string());
         let exchange = Arc::clone(exchange);
@@ -39,7 +39,7 @@ impl Finder for Scripted {
         }
     }
 
-    fn expire(&self) {
+    fn network_changed(&self) {
         *lock(&self.expired) += 1;
     }
 }
@@ -63,7 +63,7 @@ fn scene(then: Option<Then>) -> (Arc<Exchange>, Arc<Scripted>) {
     let below = RealmPattern::Suffix(realm(".EXAMPLE.COM"));
     routes.add(&below, &[], route(Vec::new()));
     let routing = Routing::new(routes, Vec::new(), OnFailure::Unreachable);
-    let routing = routing.found_by(Arc::<Scripted>::clone(&finder));
+    let routing = routing.resolved_by(Arc::<Scripted>::clone(&finder));
     (Exchange::new(routing, 1), finder)
 }
 

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use crate::config::read::{self, Unreadable};
 use crate::config::state_places;
-use crate::relay::sync::lock;
-use crate::relay::upstream::dns::{Allowed, Found, RETRY};
+use crate::relay::discovery::RelayHandle;
+use crate::relay::upstream::dns::{Allowed, DnsResults, DnsTarget, RETRY};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::{Realm, RealmKey};
 
@@ -21,19 +21,16 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// As many as a look-up finds.
 const MAX_PROXIES: usize = 16;
 
-/// A realm, and its proxies for logins and for passwords.
-pub(super) type Proxies = (Realm, [Vec<ProxyUrl>; 2]);
-
 /// The file, wherever it can be.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct ProxyCache {
     /// Folders, of which the first that will do is used.
     places: Vec<PathBuf>,
-    /// Whether it was told that nothing can be kept. One writes at a time.
-    told: Mutex<bool>,
+    /// Whether it was told that nothing can be kept.
+    is_told: bool,
 }
 
-impl Default for Memory {
+impl Default for ProxyCache {
     fn default() -> Self {
         Self::at(state_places())
     }
@@ -41,49 +38,67 @@ impl Default for Memory {
 
 /// The file's shape. What else stands in it may be a later version's.
 #[derive(Default, Deserialize)]
-struct Written {
+struct CacheFile {
     #[serde(default)]
-    realms: HashMap<String, WrittenRealm>,
+    realms: HashMap<String, CachedRealm>,
 }
 
 #[derive(Default, Deserialize)]
-struct WrittenRealm {
+struct CachedRealm {
     #[serde(default)]
     kdc: Vec<String>,
     #[serde(default)]
     kpasswd: Vec<String>,
 }
 
-impl Memory {
-    fn at(places: Vec<PathBuf>) -> Self {
-        Self {
-            places,
-            told: Mutex::new(false),
+/// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait.
+pub(super) async fn keep(relay: RelayHandle) {
+    let mut cache = ProxyCache::default();
+    loop {
+        relay.other_proxies().await;
+        let proxies = relay.proxies();
+        let written = spawn_blocking(move || {
+            cache.write(&proxies);
+            cache
+        });
+        match written.await {
+            Ok(back) => cache = back,
+            Err(_) => return,
         }
+    }
+}
+
+impl ProxyCache {
+    fn at(places: Vec<PathBuf>) -> Self {
+        let is_told = false;
+        Self { places, is_told }
     }
 
     /// What is known of these realms, as far as it is allowed. The file is as good as anybody's word: what is read is held to
     /// the rules of what is found, and a file that can't be read is told and left alone.
-    pub(super) fn recall(&self, realms: &[(Realm, Allowed)]) -> Vec<(RealmKey, Found<ProxyUrl>)> {
-        for place in &self.places {
+    pub(super) fn recall(&self, realms: &[(Realm, Allowed)]) -> HashMap<RealmKey, DnsResults> {
+        let places = if realms.is_empty() {
+            &[][..]
+        } else {
+            &self.places
+        };
+        for place in places {
             let file = place.join(FILE);
             match read::at_most(&file, MAX_FILE) {
                 Ok(octets) => return recalled(&file, &octets, realms),
                 Err(Unreadable::Missing | Unreadable::Denied { .. }) => {}
                 Err(Unreadable::Other(error)) => {
                     tell_broken(&file, &error.to_string());
-                    return Vec::new();
+                    break;
                 }
             }
         }
-        Vec::new()
+        HashMap::new()
     }
 
     /// Writes `proxies` down. A failure is told once: the next look-up finds them anew.
-    pub(super) fn write(&self, proxies: impl FnOnce() -> Vec<Proxies>) {
-        let mut told = lock(&self.told);
-        // Under the lock: of two that write the later one knows more.
-        let text = text(&proxies());
+    fn write(&mut self, proxies: &[(Realm, DnsResults)]) {
+        let text = text(proxies);
         let mut failed = Vec::new();
         for place in &self.places {
             match write(place, &text) {
@@ -94,7 +109,7 @@ impl Memory {
                 Err(error) => failed.push(format!("{}: {error}", place.display())),
             }
         }
-        if !std::mem::replace(&mut *told, true) {
+        if !std::mem::replace(&mut self.is_told, true) {
             let failed = failed.join("; ");
             tracing::warn!("what was found in DNS can't be kept for the next start: {failed}");
         }
@@ -110,12 +125,12 @@ fn recalled(
     file: &Path,
     octets: &[u8],
     realms: &[(Realm, Allowed)],
-) -> Vec<(RealmKey, Found<ProxyUrl>)> {
-    let written: Written = match toml::from_slice(octets) {
+) -> HashMap<RealmKey, DnsResults> {
+    let written: CacheFile = match toml::from_slice(octets) {
         Ok(written) => written,
         Err(error) => {
             tell_broken(file, error.message());
-            return Vec::new();
+            return HashMap::new();
         }
     };
     let by_key = written.realms.iter().filter_map(|(name, of_realm)| {
@@ -125,23 +140,24 @@ fn recalled(
     let by_key: HashMap<_, _> = by_key.collect();
     let known = realms.iter().filter_map(|(realm, allowed)| {
         let of_realm = by_key.get(&realm.key())?;
-        let found = Found {
+        let results = DnsResults {
             kdc: proxies(&of_realm.kdc, allowed),
             kpasswd: proxies(&of_realm.kpasswd, allowed),
             refused: Vec::new(),
             good_for: RETRY,
         };
-        (!found.is_empty()).then(|| (realm.key(), found))
+        (!results.is_empty()).then(|| (realm.key(), results))
     });
     known.collect()
 }
 
-fn proxies(written: &[String], allowed: &Allowed) -> Vec<ProxyUrl> {
+fn proxies(written: &[String], allowed: &Allowed) -> Vec<DnsTarget> {
     let read = written
         .iter()
         .filter_map(|text| ProxyUrl::read(text).ok())
-        .filter(|proxy| allowed.refuses(proxy).is_none());
-    let mut proxies: Vec<ProxyUrl> = Vec::new();
+        .filter(|proxy| allowed.refuses(proxy).is_none())
+        .map(DnsTarget::Proxy);
+    let mut proxies = Vec::new();
     for proxy in read.take(MAX_PROXIES) {
         if !proxies.contains(&proxy) {
             proxies.push(proxy);
@@ -150,23 +166,24 @@ fn proxies(written: &[String], allowed: &Allowed) -> Vec<ProxyUrl> {
     proxies
 }
 
-fn text(proxies: &[Proxies]) -> String {
+fn text(proxies: &[(Realm, DnsResults)]) -> String {
     let mut text = String::from(
         "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n",
     );
-    for (realm, [kdc, kpasswd]) in proxies {
+    for (realm, found) in proxies {
         text.push_str(&format!(
             "\n[realms.{}]\nkdc = [{}]\nkpasswd = [{}]\n",
             quoted(realm.as_str()),
-            list(kdc),
-            list(kpasswd)
+            list(&found.kdc),
+            list(&found.kpasswd)
         ));
     }
     text
 }
 
-fn list(proxies: &[ProxyUrl]) -> String {
-    let quoted = proxies.iter().map(|proxy| quoted(proxy.as_url().as_str()));
+fn list(proxies: &[DnsTarget]) -> String {
+    let urls = proxies.iter().filter_map(DnsTarget::proxy);
+    let quoted = urls.map(|url| quoted(url.as_url().as_str()));
     quoted.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,39 +1,58 @@
 use super::*;
+use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::kdc::Transport;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// From when on the next look-up is due, in seconds from `now`.
-fn next(due: &Due, now: Instant) -> u64 {
+fn next(due: &LookupState, now: Instant) -> u64 {
     let at = |seconds: &u64| due.is_due(now + Duration::from_secs(*seconds));
     (0..10_000).find(at).unwrap()
+}
+
+/// What is good for an hour.
+fn results(found: bool) -> DnsResults {
+    let name = "dc1.example.com:88".to_owned();
+    let transport = Transport::TcpFirst;
+    let target = found.then_some(DnsTarget::Kdc { name, transport });
+    DnsResults {
+        kdc: target.into_iter().collect(),
+        kpasswd: Vec::new(),
+        refused: Vec::new(),
+        good_for: HOUR,
+    }
+}
+
+fn known(found: bool) -> Option<DnsResults> {
+    found.then(|| results(found))
 }
 
 #[test]
 fn what_was_found_is_looked_up_again_when_it_has_run_out() {
     let now = Instant::now();
-    for scope in [Scope::OneNetwork, Scope::Everywhere] {
-        let mut due = Due::new(scope, false);
+    for validity in [Validity::OneNetwork, Validity::Everywhere] {
+        let mut due = LookupState::new(validity, known(false));
         assert_eq!(next(&due, now), 0);
         assert!(!due.is_enough() && !due.has_found());
-        assert!(due.answer(due.network(), true, HOUR, now));
+        assert!(due.answer(due.network(), results(true), now).is_some());
         assert_eq!(next(&due, now), 3600);
         assert!(due.is_enough() && due.has_found());
         // Nobody waits for the next one, and its failure takes nothing away.
-        assert!(due.fail(due.network(), now));
+        assert!(due.fail(due.network(), LookUpError::TimedOut, now));
         assert_eq!(next(&due, now), 30);
-        assert!(due.is_enough() && due.has_found(), "{scope:?}");
+        assert!(due.is_enough() && due.has_found(), "{validity:?}");
     }
 }
 
 #[test]
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
-    let mut kdcs = Due::new(Scope::OneNetwork, false);
-    kdcs.answer(kdcs.network(), false, HOUR, now);
+    let mut kdcs = LookupState::new(Validity::OneNetwork, known(false));
+    kdcs.answer(kdcs.network(), results(false), now);
     assert_eq!(next(&kdcs, now), 300);
     assert!(kdcs.is_enough(), "there is no KDC here");
-    let mut proxies = Due::new(Scope::Everywhere, false);
-    proxies.answer(proxies.network(), false, HOUR, now);
+    let mut proxies = LookupState::new(Validity::Everywhere, known(false));
+    proxies.answer(proxies.network(), results(false), now);
     assert_eq!(next(&proxies, now), 30);
     assert!(!proxies.is_enough(), "no request has a way");
 }
@@ -41,12 +60,12 @@ fn that_there_is_nothing_is_not_believed_for_long() {
 #[test]
 fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     let now = Instant::now();
-    let mut due = Due::new(Scope::Everywhere, true);
+    let mut due = LookupState::new(Validity::Everywhere, known(true));
     assert!(due.is_enough());
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(due.is_enough() && due.has_found());
-    due.answer(due.network(), false, HOUR, now);
+    due.answer(due.network(), results(false), now);
     assert_eq!(next(&due, now), 3600);
     assert!(due.is_enough() && due.has_found());
 }
@@ -54,32 +73,32 @@ fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
 #[test]
 fn each_network_has_its_own_answer_and_is_waited_for_once() {
     let now = Instant::now();
-    let mut due = Due::new(Scope::OneNetwork, true);
+    let mut due = LookupState::new(Validity::OneNetwork, known(true));
     assert!(!due.is_enough(), "found elsewhere, perhaps");
     due.wait_is_over();
     assert!(due.is_enough());
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough());
-    due.fail(due.network(), now);
+    due.fail(due.network(), LookUpError::TimedOut, now);
     assert!(due.is_enough());
     due.expire();
-    due.answer(due.network(), false, HOUR, now);
+    due.answer(due.network(), results(false), now);
     assert!(due.is_enough() && !due.has_found());
-    let mut proxies = Due::new(Scope::Everywhere, false);
+    let mut proxies = LookupState::new(Validity::Everywhere, known(false));
     proxies.wait_is_over();
-    proxies.fail(proxies.network(), now);
+    proxies.fail(proxies.network(), LookUpError::TimedOut, now);
     assert!(!proxies.is_enough(), "there is no other way");
 }
 
 #[test]
 fn an_answer_to_a_question_on_another_network_does_not_count() {
     let now = Instant::now();
-    let mut due = Due::new(Scope::OneNetwork, false);
+    let mut due = LookupState::new(Validity::OneNetwork, known(false));
     let before = due.network();
     due.expire();
-    assert!(!due.answer(before, true, HOUR, now));
-    assert!(!due.fail(before, now));
+    assert_eq!(due.answer(before, results(true), now), None);
+    assert!(!due.fail(before, LookUpError::TimedOut, now));
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough() && !due.has_found());
 }

@@ -5,9 +5,9 @@ fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
 }
 
-fn urls(texts: &[&str]) -> Vec<ProxyUrl> {
+fn urls(texts: &[&str]) -> Vec<DnsTarget> {
     let urls = texts.iter().map(|text| ProxyUrl::read(text).unwrap());
-    urls.collect()
+    urls.map(DnsTarget::Proxy).collect()
 }
 
 fn other_hosts() -> Allowed {
@@ -17,43 +17,56 @@ fn other_hosts() -> Allowed {
     }
 }
 
-fn example() -> Proxies {
+fn found(name: &str, [kdc, kpasswd]: [Vec<DnsTarget>; 2]) -> (Realm, DnsResults) {
+    let results = DnsResults {
+        kdc,
+        kpasswd,
+        refused: Vec::new(),
+        good_for: RETRY,
+    };
+    (realm(name), results)
+}
+
+fn known() -> [Vec<DnsTarget>; 2] {
     let kdc = urls(&[
         "https://b.test/KdcProxy?front=a\\b'c",
         "https://a.test:8443/x'\"y",
     ]);
-    (realm("Example.COM"), [kdc, urls(&["https://pw.test"])])
+    [kdc, urls(&["https://pw.test"])]
+}
+
+fn example() -> (Realm, DnsResults) {
+    found("Example.COM", known())
 }
 
 /// What is known of EXAMPLE.COM: where logins go, and passwords.
-fn recall(memory: &Memory) -> Option<[Vec<ProxyUrl>; 2]> {
+fn recall(cache: &ProxyCache) -> Option<[Vec<DnsTarget>; 2]> {
     let asked = ["EXAMPLE.COM", "OTHER.TEST"].map(|name| (realm(name), other_hosts()));
-    let mut known = memory.recall(&asked);
+    let mut known = cache.recall(&asked);
     assert!(known.len() <= 1, "{known:?}");
-    let (key, found) = known.pop()?;
+    let (key, found) = known.drain().next()?;
     assert_eq!(key, realm("EXAMPLE.COM").key());
     Some([found.kdc, found.kpasswd])
 }
 
-/// A memory in a folder of its own, in which this stands.
-fn holding(text: impl AsRef<[u8]>) -> (tempfile::TempDir, Memory) {
+/// A cache in a folder of its own, in which this stands.
+fn holding(text: impl AsRef<[u8]>) -> (tempfile::TempDir, ProxyCache) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(FILE), text).unwrap();
-    let memory = Memory::at(vec![dir.path().to_owned()]);
-    (dir, memory)
+    let cache = ProxyCache::at(vec![dir.path().to_owned()]);
+    (dir, cache)
 }
 
 #[test]
 fn what_was_written_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("state/loopkdc");
-    let memory = Memory::at(vec![place.clone()]);
-    assert_eq!(recall(&memory), None);
-    let (_, known) = example();
-    memory.write(|| vec![example(), (realm("GONE.TEST"), known.clone())]);
-    assert_eq!(recall(&memory), Some(known));
-    memory.write(Vec::new);
-    assert_eq!(recall(&memory), None);
+    let mut cache = ProxyCache::at(vec![place.clone()]);
+    assert_eq!(recall(&cache), None);
+    cache.write(&[example(), found("GONE.TEST", known())]);
+    assert_eq!(recall(&cache), Some(known()));
+    cache.write(&[]);
+    assert_eq!(recall(&cache), None);
     let left: Vec<_> = fs::read_dir(place).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
@@ -64,8 +77,8 @@ fn nobody_else_reads_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("state");
-    let memory = Memory::at(vec![place.clone()]);
-    memory.write(|| vec![example()]);
+    let mut cache = ProxyCache::at(vec![place.clone()]);
+    cache.write(&[example()]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&place), mode(&place.join(FILE))), (0o700, 0o600));
 }
@@ -76,19 +89,19 @@ fn the_first_place_that_will_do_is_used() {
     let blocked = dir.path().join("file/below");
     fs::write(dir.path().join("file"), "").unwrap();
     let places = [blocked, dir.path().join("a"), dir.path().join("b")];
-    let memory = Memory::at(places.to_vec());
-    memory.write(|| vec![example()]);
-    assert!(recall(&memory).is_some());
+    let mut cache = ProxyCache::at(places.to_vec());
+    cache.write(&[example()]);
+    assert!(recall(&cache).is_some());
     assert!(places[1].join(FILE).exists() && !places[2].exists());
 }
 
 #[test]
 fn nowhere_to_write_is_told_once() {
-    let memory = Memory::at(vec!["/dev/null/state".into()]);
-    memory.write(|| vec![example()]);
-    assert!(*memory.told.lock().unwrap());
-    memory.write(|| vec![example()]);
-    assert_eq!(recall(&memory), None);
+    let mut cache = ProxyCache::at(vec!["/dev/null/state".into()]);
+    cache.write(&[example()]);
+    assert!(cache.is_told);
+    cache.write(&[example()]);
+    assert_eq!(recall(&cache), None);
 }
 
 #[test]
@@ -102,8 +115,8 @@ fn a_broken_file_says_nothing() {
         b"",
         &vec![b'#'; 2 << 20],
     ] {
-        let (_dir, memory) = holding(text);
-        assert_eq!(recall(&memory), None);
+        let (_dir, cache) = holding(text);
+        assert_eq!(recall(&cache), None);
     }
 }
 
@@ -119,9 +132,11 @@ fn what_is_remembered_is_held_to_the_rules_of_what_is_found() {
          [realms.\"EVIL.TEST\"]\nkdc = [\"https://evil.test\"]\n\
          [realms.\"\"]\nkdc = [\"https://evil.test\"]\n"
     );
-    let (_dir, memory) = holding(text);
-    let [kdc, kpasswd] = recall(&memory).unwrap();
-    assert_eq!(kdc[0].to_string(), "https://good.test/KdcProxy");
-    assert_eq!(kdc[1].to_string(), "https://p0.test/KdcProxy");
+    let (_dir, cache) = holding(text);
+    let [kdc, kpasswd] = recall(&cache).unwrap();
+    assert_eq!(
+        kdc[..2],
+        urls(&["https://good.test/KdcProxy", "https://p0.test/KdcProxy"])
+    );
     assert!(kdc.len() <= MAX_PROXIES && kpasswd.is_empty());
 }

@@ -1,0 +1,152 @@
+//! What is known of a realm by DNS, when it is to be looked up again, and who has to wait for it. Pure: the clock is an
+//! argument.
+
+use std::time::{Duration, Instant};
+
+use crate::relay::upstream::dns::{DnsResults, LookUpError, RETRY};
+
+/// How long it is believed that a zone names no KDC: a captive portal's name server says so as well.
+const NO_KDC: Duration = Duration::from_secs(300);
+
+/// Where what is found is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validity {
+    /// On the network that it was found on: each has its own answer, if only that there is nothing.
+    OneNetwork,
+    /// Everywhere, until something else is found: many zones are known to their own networks only.
+    Everywhere,
+}
+
+/// What is known by look-ups of one kind for one realm.
+#[derive(Debug)]
+pub(super) struct LookupState {
+    validity: Validity,
+    /// What DNS said last.
+    results: Option<DnsResults>,
+    /// Why the last one failed, if it did.
+    failed: Option<LookUpError>,
+    /// When the next one is due. At once if there was none on this network.
+    next: Option<Instant>,
+    /// Whether requests can do without the one that is under way.
+    enough: bool,
+    /// How often the network has become another one.
+    network: u64,
+}
+
+/// What an answer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Learned {
+    /// It is other than before.
+    pub(super) is_news: bool,
+    /// The look-up before it had failed.
+    pub(super) had_failed: bool,
+}
+
+impl LookupState {
+    /// Nothing was looked up yet; `known` is what is known all the same.
+    pub(super) fn new(validity: Validity, known: Option<DnsResults>) -> Self {
+        let mut state = Self {
+            validity,
+            results: known,
+            failed: None,
+            next: None,
+            enough: false,
+            network: 0,
+        };
+        state.enough = validity == Validity::Everywhere && state.has_found();
+        state
+    }
+
+    /// What DNS said last.
+    pub(super) fn results(&self) -> Option<&DnsResults> {
+        self.results.as_ref()
+    }
+
+    /// Why the last look-up failed, if it did.
+    pub(super) fn failed(&self) -> Option<&LookUpError> {
+        self.failed.as_ref()
+    }
+
+    /// Whether a request that comes now is to bring about a look-up.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| next <= now)
+    }
+
+    /// When the next one is due, if that is not at once.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// The network that a look-up which begins now belongs to.
+    pub(super) fn network(&self) -> u64 {
+        self.network
+    }
+
+    /// Whether requests can do without the look-up under way.
+    pub(super) fn is_enough(&self) -> bool {
+        self.enough
+    }
+
+    /// Whether there is something to go by.
+    pub(super) fn has_found(&self) -> bool {
+        let results = self.results.as_ref();
+        results.is_some_and(|results| !results.is_empty())
+    }
+
+    /// A look-up that began on `network` was answered. Says what that changed, if the answer counts.
+    pub(super) fn answer(
+        &mut self,
+        network: u64,
+        results: DnsResults,
+        now: Instant,
+    ) -> Option<Learned> {
+        if network != self.network {
+            return None;
+        }
+        let keeps = self.validity == Validity::Everywhere && results.is_empty() && self.has_found();
+        let good_for = match self.validity {
+            _ if keeps || !results.is_empty() => results.good_for,
+            Validity::OneNetwork => results.good_for.min(NO_KDC),
+            Validity::Everywhere => RETRY,
+        };
+        let before = self.results.as_ref();
+        let is_same = before.is_some_and(|before| before.has_same_targets(&results));
+        let is_news = !keeps && !is_same;
+        if is_news {
+            self.results = Some(results);
+        }
+        self.next = Some(now + good_for);
+        self.enough = self.validity == Validity::OneNetwork || self.has_found();
+        let had_failed = self.failed.take().is_some();
+        Some(Learned {
+            is_news,
+            had_failed,
+        })
+    }
+
+    /// It was not answered; what was found before still holds. Says whether that is worth telling: it counts, and the one
+    /// before had not failed.
+    pub(super) fn fail(&mut self, network: u64, error: LookUpError, now: Instant) -> bool {
+        if network != self.network {
+            return false;
+        }
+        self.enough |= self.validity == Validity::OneNetwork;
+        self.next = Some(now + RETRY);
+        self.failed.replace(error).is_none()
+    }
+
+    /// A request has waited as long as it may. For what another network may have, one wait on each is enough.
+    pub(super) fn wait_is_over(&mut self) {
+        self.enough |= self.validity == Validity::OneNetwork;
+    }
+
+    /// The network is another one.
+    pub(super) fn expire(&mut self) {
+        self.network += 1;
+        self.next = None;
+        self.enough &= self.validity == Validity::Everywhere;
+    }
+}
+
+#[cfg(test)]
+mod tests;
