@@ -1,11 +1,9 @@
 //! `loopkdc import`: what other clients' files say of KDC proxies becomes our configuration.
 //!
-//! `krb5_conf` reads what MIT krb5 reads, `windows` the policy's list, and `found` writes. They are pure: files are
-//! opened here.
+//! `scan` reads, and `found` is what it has found, and writes it. They are pure: files are opened here.
 
 mod found;
-mod krb5_conf;
-mod windows;
+mod scan;
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +14,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{CaFile, Config, Sources, read};
 use crate::operate::krb5_conf::{MAX_FILE, Machine};
 use crate::relay::failure::{Exit, Failure};
-use found::Found;
-use krb5_conf::Surroundings;
+use found::ImportedConfig;
+use scan::{Surroundings, scan};
 
 /// Prints the configuration that the file amounts to on stdout, and on stderr what of it was left out, and why.
 ///
@@ -43,14 +41,9 @@ pub fn import(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn interpret(file: &Path, text: &str) -> Found {
+fn interpret(file: &Path, text: &str) -> ImportedConfig {
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let path = path.to_string_lossy();
-    let mut found = match text {
-        text if windows::is_registry(text) => windows::registry(text),
-        text if windows::is_list(text) => windows::list(text),
-        text => krb5_conf::read(&path, text, &mut Machine),
-    };
+    let mut found = scan(&path.to_string_lossy(), text, &mut Machine);
     let version = env!("CARGO_PKG_VERSION");
     let from = format!(
         "Made from {:?} by \"loopkdc import\", version {version}.",

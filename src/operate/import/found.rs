@@ -9,10 +9,10 @@ use crate::relay::routes::RealmPattern;
 
 /// What a file says that `loopkdc run` can do, and what it can't.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ImportedConfig {
     /// What was read, and what of its meaning differs here: comments of the output.
     pub(super) remarks: Vec<String>,
-    pub(super) realms: Vec<FoundRealm>,
+    pub(super) realms: Vec<ImportedRealm>,
     /// Where each of them is.
     known: HashMap<PatternKey, usize>,
     /// What was left out or means something else here, and why.
@@ -21,7 +21,7 @@ pub(super) struct Found {
 
 /// `[realms."…"]`.
 #[derive(Debug)]
-pub(super) struct FoundRealm {
+pub(super) struct ImportedRealm {
     pub(super) pattern: RealmPattern,
     /// Where it stood first.
     pub(super) place: FileLine,
@@ -32,7 +32,7 @@ pub(super) struct FoundRealm {
     pub(super) remarks: Vec<String>,
 }
 
-impl FoundRealm {
+impl ImportedRealm {
     pub(super) fn new(pattern: RealmPattern, place: FileLine) -> Self {
         Self {
             pattern,
@@ -51,7 +51,14 @@ impl FoundRealm {
     }
 }
 
-impl Found {
+impl ImportedConfig {
+    pub(super) fn new(remarks: &[&str]) -> Self {
+        Self {
+            remarks: remarks.iter().map(|remark| (*remark).to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn note(&mut self, place: &FileLine, why: impl Into<String>) {
         self.notes.push((place.clone(), why.into()));
     }
@@ -63,7 +70,7 @@ impl Found {
     }
 
     /// Adds a realm that has a way out; one that is there already, letter case aside, gets what is new.
-    pub(super) fn add(&mut self, realm: FoundRealm) {
+    pub(super) fn add(&mut self, realm: ImportedRealm) {
         if realm.proxies.is_empty() {
             return;
         }
@@ -95,7 +102,7 @@ impl Found {
 }
 
 /// The configuration.
-impl fmt::Display for Found {
+impl fmt::Display for ImportedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for remark in &self.remarks {
             writeln!(f, "# {remark}")?;
@@ -104,7 +111,7 @@ impl fmt::Display for Found {
     }
 }
 
-impl fmt::Display for FoundRealm {
+impl fmt::Display for ImportedRealm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n[realms.{}]", quoted(&self.pattern.to_string()))?;
         for remark in &self.remarks {

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::found::Found;
-use super::krb5_conf::Surroundings;
-use super::{decoded, krb5_conf as krb5, windows as policy};
+use super::decoded;
+use super::found::ImportedConfig;
+use super::scan::{Surroundings, scan};
 use crate::config::{Config, Sources};
 use crate::operate::krb5_conf::disk::Disk;
 
@@ -29,7 +29,7 @@ impl Surroundings for Disk {
 
 /// Each realm with its proxies, in their order, as our own parser reads what was written.
 #[track_caller]
-fn realms(found: &Found) -> Vec<String> {
+fn realms(found: &ImportedConfig) -> Vec<String> {
     let written = found.to_string();
     let read = Config::parse(Path::new("written.toml"), &written, &Sources::default());
     let config = read.unwrap_or_else(|failure| panic!("{written}\n{failure}"));
@@ -108,12 +108,10 @@ proptest! {
     fn whatever_is_taken_is_valid(words in proptest::collection::vec(word(), 0..60)) {
         let text = words.concat();
         let mut disk = Disk::with(&[("/a", "[realms]\nA = {\nkdc = https://a\n}\n"), ("/ca", "no certificate")]);
-        let readings = [
-            krb5::read("/etc/krb5.conf", &text, &mut disk),
-            policy::registry(&text),
-            policy::list(&text),
-        ];
-        for mut found in readings {
+        // Of the same words, a krb5.conf, an export, and lines of realms.
+        let texts = [text.clone(), format!("REGEDIT4\n{text}"), format!("a.b <https a />\n{text}")];
+        for text in texts {
+            let mut found = scan("/etc/krb5.conf", &text, &mut disk);
             realms(&found);
             for note in found.notes() {
                 prop_assert!(!note.contains(char::is_control), "{note:?}");

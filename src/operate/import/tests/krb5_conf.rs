@@ -1,12 +1,12 @@
 //! What MIT krb5 reads.
 
 use super::{Disk, realms};
-use crate::operate::import::krb5_conf::read;
+use crate::operate::import::scan::scan;
 
 /// The realms, and then the notes.
 #[track_caller]
 fn found(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
-    let mut found = read("/etc/krb5.conf", text, &mut Disk::with(disk));
+    let mut found = scan("/etc/krb5.conf", text, &mut Disk::with(disk));
     let realms = realms(&found);
     realms.into_iter().chain(found.notes()).collect()
 }
@@ -60,7 +60,7 @@ fn a_server_that_is_no_proxy_is_told_beside_those_that_are() {
 #[test]
 fn direct_kdcs_are_offered_as_a_comment() {
     let text = "[realms]\nA = {\nkdc = https://p/k\nkdc = tcp/dc1:88\n}\n";
-    let written = read("/etc/krb5.conf", text, &mut Disk::default()).to_string();
+    let written = scan("/etc/krb5.conf", text, &mut Disk::default()).to_string();
     let comment = "\n# A KDC of the file, which direct = and kdcs = can use: \"dc1:88\"\n";
     assert!(written.contains(comment), "{written}");
 }
@@ -158,7 +158,7 @@ fn anchored(values: &[&str]) -> (Option<String>, Vec<String>) {
         .map(|value| format!("http_anchors = {value}\n"))
         .collect();
     let text = format!("[realms]\nA = {{\nkdc = https://p/k\n{anchors}}}\n");
-    let mut found = read("/etc/krb5.conf", &text, &mut Disk::with(&disk));
+    let mut found = scan("/etc/krb5.conf", &text, &mut Disk::with(&disk));
     let notes = found.notes();
     (found.realms.pop().unwrap().ca_file, notes)
 }
@@ -198,4 +198,15 @@ fn anchors_that_cannot_be_a_ca_file_are_told() {
         let told = format!("line 4: http_anchors = {why}");
         assert_eq!(anchored(values), (None, vec![told]), "{values:?}");
     }
+}
+
+#[test]
+fn apples_scheme_is_that_of_https() {
+    assert_eq!(
+        inside("kdc = kkdcp://p/k\nkpasswd_server = kkdcp://p/k\nkdc = kkdcp://q"),
+        [
+            "EXAMPLE.COM https://p/k https://q/KdcProxy",
+            "line 5: kdc = kkdcp://q: has no path: MIT asks for /, and loopkdc for /KdcProxy",
+        ]
+    );
 }

@@ -1,16 +1,21 @@
 //! The list of the Windows policy.
 
-use super::realms;
-use crate::operate::import::windows::{is_list, is_registry, list, registry};
+use super::{Disk, realms};
+use crate::operate::import::found::ImportedConfig;
+use crate::operate::import::scan::scan;
 
 const KEY: &str = r"[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers]";
+
+fn read(text: &str) -> ImportedConfig {
+    scan("/proxies", text, &mut Disk::default())
+}
 
 /// The realms of an export with these values, and then the notes.
 #[track_caller]
 fn exported(values: &str) -> Vec<String> {
     let text = format!("Windows Registry Editor Version 5.00\r\n\r\n{KEY}\r\n{values}\r\n");
-    assert!(is_registry(&text));
-    let mut found = registry(&text);
+    let mut found = read(&text);
+    assert!(found.remarks[0].contains("in an export of the Windows registry"));
     let realms = realms(&found);
     realms.into_iter().chain(found.notes()).collect()
 }
@@ -18,8 +23,8 @@ fn exported(values: &str) -> Vec<String> {
 /// The same of lines.
 #[track_caller]
 fn listed(lines: &str) -> Vec<String> {
-    assert!(is_list(lines) && !is_registry(lines), "{lines}");
-    let mut found = list(lines);
+    let mut found = read(lines);
+    assert!(found.remarks[0].contains("lines of a realm and its <https"));
     let realms = realms(&found);
     realms.into_iter().chain(found.notes()).collect()
 }
@@ -152,7 +157,7 @@ fn the_key_is_read_in_any_case_and_in_its_hive_alone() {
         &KEY["[HKEY_LOCAL_MACHINE".len()..],
         &KEY[1..]
     );
-    let mut found = registry(&text);
+    let mut found = read(&text);
     assert_eq!(
         realms(&found),
         ["A.B https://p/KdcProxy", "E.F https://p/KdcProxy"]
@@ -178,7 +183,7 @@ fn a_policy_that_is_disabled_is_told() {
         let text = format!(
             "{policy}\n\"KdcProxyServer_Enabled\"=dword:{value}\n{KEY}\n\"a.b\"=\"<https p />\"\n"
         );
-        let mut found = registry(&text);
+        let mut found = read(&text);
         assert_eq!(realms(&found), ["A.B https://p/KdcProxy"]);
         assert_eq!(found.notes().len(), notes);
     }
