@@ -1,44 +1,35 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
-//! `profile` reads it as MIT krb5 does. `servers`, `drop_in` and `block` write what it is to say, `beside` tells what it says
-//! besides, and `units` what of it nobody serves; they are pure. `install` decides which file changes in which way, from what
-//! `places` finds, and a file is `seen` only by a `way` that nobody else can lead elsewhere. `plan` and `staged` change files,
-//! under a `lock`, if each is as it was seen; what is `done` is undone if that is as it was left. Or the `trouble` is told.
+//! `profile` reads it as MIT krb5 does. `stanzas` has what it is to say, with the `servers` that it names, and `block` our part
+//! of a file that is somebody else's; they are pure. `install` decides which file changes in which way, and `safe_file` changes
+//! it where nobody else could interfere, or there are `errors`.
 
-mod beside;
 mod block;
-#[cfg(test)]
-pub(crate) mod disk;
-mod done;
-mod drop_in;
+mod errors;
 pub(crate) mod host;
 mod install;
-mod lock;
-mod machine;
-mod places;
-mod plan;
 pub(crate) mod profile;
-mod seen;
+mod safe_file;
 mod servers;
-mod staged;
-mod trouble;
-mod units;
-mod way;
+mod stanzas;
 
 #[cfg(test)]
 mod tests;
 
 use std::io::Write as _;
+use std::path::Path;
 
+pub(crate) use host::{Host, MAX_FILE, Machine};
 pub(crate) use install::{DROP_IN, INSTALL, INSTALL_INLINE};
-pub(crate) use machine::{Host, MAX_FILE, Machine};
+#[cfg(test)]
+pub(crate) use tests::disk;
 
 use crate::config::{Config, Sources};
 use crate::relay::failure::Failure;
-use block::{Content, Origin};
-use drop_in::DropIn;
-use lock::Lock;
-use places::Places;
+use crate::relay::finding::Finding;
+use block::Origin;
+use profile::Profile;
+use stanzas::Stanzas;
 
 /// Which stanzas are meant.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,18 +45,16 @@ pub struct Form {
 /// # Errors
 /// What is wrong with the configuration, or that no krb5.conf could say it.
 pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
-    let made = made(sources, form)?;
+    let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
     let text = match form.inline {
-        true => block::part(&Content::Inline(made.sections()), &Origin::default(), &made),
-        false => made.file(),
+        true => block::part(&Origin::default(), &stanzas.sections()),
+        false => stanzas.file(),
     };
     // A reader that is gone changes nothing about the configuration.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     let files = host::files(&Machine);
     let (profile, _) = profile::read_all(&files, &mut Machine);
-    warn(&made.notes);
-    warn(&beside::notes(&profile, &made));
-    warn_of_units(&made);
+    warn(&stanzas, &profile, Vec::new());
     Ok(())
 }
 
@@ -74,42 +63,11 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// # Errors
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
-    let made = made(sources, form)?;
-    let places = Places::default();
-    let (command, plan): (_, fn(&Places, &DropIn) -> _) = match form.inline {
-        true => (INSTALL_INLINE, install::install_inline),
-        false => (INSTALL, install::install),
-    };
-    let lock = Lock::take(&places, command)?;
-    say(&plan(&places, &made)?.carry_out()?);
-    drop(lock);
-    warn(&made.notes);
-    let file = [places.file().to_string_lossy().into_owned()];
-    let (profile, _) = profile::read_all(&file, &mut Machine);
-    let faults = profile.errors.iter().map(ToString::to_string);
-    warn(&faults.collect::<Vec<_>>());
-    warn(&beside::notes(&profile, &made));
-    warn_of_units(&made);
-    if let Some(list) = Machine.variable("KRB5_CONFIG") {
-        warn(&[format!(
-            "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
-            host::FILE
-        )]);
-    }
-    for include in profile.includes.iter().filter(|include| include.is_late) {
-        warn(&[format!(
-            "{}: stands behind the first section, and Java gives the whole file up for that",
-            include.place
-        )]);
-    }
-    if let Some(include) = profile.includes.first()
-        && let Some(library) = host::heimdal(&mut Machine)
-    {
-        warn(&[format!(
-            "{}: Heimdal, which is installed ({library}), reads nothing from there on. For it: loopkdc krb5-conf --install --inline, without such lines",
-            include.place
-        )]);
-    }
+    let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
+    say(&install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?);
+    let (profile, _) = profile::read_all(&[host::FILE.to_owned()], &mut Machine);
+    let unread = unread_by_some(&profile);
+    warn(&stanzas, &profile, unread);
     Ok(())
 }
 
@@ -118,14 +76,33 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// # Errors
 /// A file that may not be written.
 pub fn remove(inline: bool) -> Result<(), Failure> {
-    let places = Places::default();
-    let _lock = Lock::take(&places, install::REMOVE)?;
-    say(&install::remove(&places, inline)?.carry_out()?);
+    say(&install::remove(Path::new("/etc"), inline)?.carry_out()?);
     Ok(())
 }
 
-fn made(sources: &Sources, form: Form) -> Result<DropIn, Failure> {
-    DropIn::of(&Config::load(sources)?, form.unix)
+/// Whom what stands in /etc/krb5.conf does not reach.
+fn unread_by_some(profile: &Profile) -> Vec<String> {
+    let mut told: Vec<_> = profile.errors.iter().map(ToString::to_string).collect();
+    if let Some(list) = Machine.variable("KRB5_CONFIG") {
+        told.push(format!(
+            "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
+            host::FILE
+        ));
+    }
+    for include in profile.includes.iter().filter(|include| include.is_late) {
+        told.push(format!(
+            "{}: stands behind the first section, and Java gives the whole file up for that",
+            include.place
+        ));
+    }
+    let heimdal = host::heimdal(&mut Machine);
+    if let (Some(include), Some(library)) = (profile.includes.first(), heimdal) {
+        told.push(format!(
+            "{}: Heimdal, which is installed ({library}), reads nothing from there on. For it: {INSTALL_INLINE}, without such lines",
+            include.place
+        ));
+    }
+    told
 }
 
 fn say(done: &[String]) {
@@ -136,18 +113,15 @@ fn say(done: &[String]) {
     }
 }
 
-fn warn(warnings: &[String]) {
-    for warning in warnings {
-        eprintln!("loopkdc: warning: {warning}");
-    }
-}
-
-/// Of what is named where nobody listens.
-fn warn_of_units(made: &DropIn) {
-    for note in units::notes(&mut Machine, &made.servers) {
-        eprintln!(
-            "loopkdc: warning: {}\nloopkdc: hint: {}",
-            note.what, note.hint
-        );
+/// Says what is to be known of stanzas, of what krb5.conf says besides, and `more`.
+fn warn(stanzas: &Stanzas, profile: &Profile, more: Vec<String>) {
+    let words = stanzas.notes.iter().cloned();
+    let words = words.chain(more).chain(stanzas.conflicts(profile));
+    let units = stanzas.servers.unopened(servers::systemctl_show);
+    for finding in words.map(Finding::warning).chain(units) {
+        eprintln!("loopkdc: warning: {}", finding.what);
+        for hint in &finding.hints {
+            eprintln!("loopkdc: hint: {hint}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in the way, and what is said of it. Nothing is left half done.
+//! What stands in the way, and what is said of it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::CONFIG;
-use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf, run, with_program};
+use crate::etc::{DEBIANS, all, configure, furnish, is_leftover, krb5_conf, run, with_program};
 use crate::support::netns::{bind_over, isolated};
 
 #[track_caller]
@@ -52,13 +52,13 @@ fn somebody_who_is_not_root() {
             let elsewhere = "loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
             let before = all();
             let ended = as_nobody(&["--install"]);
-            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install\n";
+            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --install\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
             );
             let ended = as_nobody(&["--install", "--inline"]);
-            let told = "loopkdc: error: /etc/krb5.conf.before-loopkdc may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install --inline\n";
+            let told = "loopkdc: error: /etc/krb5.conf.before-loopkdc may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --install --inline\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
@@ -67,7 +67,7 @@ fn somebody_who_is_not_root() {
             krb5_conf(&["--install"]).well();
             let installed = all();
             let ended = as_nobody(&["--remove"]);
-            let told = "loopkdc: error: /etc/krb5.conf may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --remove\n";
+            let told = "loopkdc: error: /etc/krb5.conf may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --remove\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
@@ -102,7 +102,7 @@ fn a_disk_that_is_full() {
                 "-t",
                 "tmpfs",
                 "-o",
-                "size=16k",
+                "size=16k,mode=755",
                 "tmpfs",
                 small.to_str().unwrap(),
             ]);
@@ -113,20 +113,24 @@ fn a_disk_that_is_full() {
             fs::write(&config, CONFIG).unwrap();
             bind_over(&small, Path::new("/etc"));
             let words = ["--install", "--config", config.to_str().unwrap()];
-            let before = all();
             let ended = krb5_conf(&words);
             assert_eq!(ended.code, Some(78), "{ended:?}");
-            assert!(
-                ended
-                    .stderr
-                    .contains("can't be written: No space left on device"),
-                "{ended:?}"
-            );
-            assert_eq!(all(), before);
+            for told in [
+                "can't be written: No space left on device",
+                "\nloopkdc: hint: df -h /etc\n",
+                "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM\n",
+                "\nloopkdc: hint: not done: /etc/krb5.conf.before-loopkdc; /etc/krb5.conf\n",
+            ] {
+                assert!(ended.stderr.contains(told), "{ended:?}");
+            }
+            assert_eq!(fs::read_to_string("/etc/krb5.conf").unwrap(), DEBIANS);
+            assert!(!all().into_keys().any(|path| is_leftover(&path)));
+            // What is advised is what helps.
             fs::remove_file("/etc/ballast").unwrap();
-            fs::write("/etc/krb5.conf", "[libdefaults]\n").unwrap();
             mount(&["-o", "remount,size=1m", "/etc"]);
             krb5_conf(&words).well();
+            krb5_conf(&["--remove"]).well();
+            assert_eq!(fs::read_to_string("/etc/krb5.conf").unwrap(), DEBIANS);
         });
     });
 }
@@ -161,14 +165,14 @@ fn owner_mode_and_attributes_are_kept() {
     isolated(|| {
         scene(|_| {
             let file = Path::new("/etc/krb5.conf");
-            chown(file, Some(1234), Some(5678)).unwrap();
+            chown(file, None, Some(5678)).unwrap();
             fs::set_permissions(file, Permissions::from_mode(0o640)).unwrap();
             let attribute = "trusted.test";
             rustix::fs::setxattr(file, attribute, b"label", rustix::fs::XattrFlags::empty())
                 .unwrap();
             let is_kept = |path: &Path| {
                 let metadata = fs::metadata(path).unwrap();
-                assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678));
+                assert_eq!((metadata.uid(), metadata.gid()), (0, 5678));
                 assert_eq!(metadata.mode() & 0o7777, 0o640);
                 let mut value = [0; 16];
                 let length = rustix::fs::getxattr(path, attribute, &mut value).unwrap();

@@ -18,8 +18,7 @@ mod etc;
 mod mounted;
 mod printed;
 mod tickets;
-mod together;
-mod undone;
+mod unfinished;
 
 /// A configuration of one realm.
 const CONFIG: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://kdcproxy.example.com\"]\n";

@@ -23,26 +23,26 @@ fn unmount(path: &str) {
     assert!(done.unwrap().success());
 }
 
-/// Fails the test unless it is told of this file, and all is as it was, to the inode.
+/// Fails the test unless it is told of this file, which is as it was, to the inode.
 #[track_caller]
 fn fails(words: &[&str], name: &str, hints: &[&str]) {
-    let inodes = || {
-        let all = all().into_keys();
-        all.map(|path| fs::metadata(path).unwrap().ino())
-            .collect::<Vec<_>>()
+    let file = || {
+        let inode = fs::metadata(name).unwrap().ino();
+        (fs::read(name).unwrap(), inode)
     };
-    let before = (all(), inodes());
+    let before = file();
     let ended = krb5_conf(words);
     let mut told = format!(
         "loopkdc: error: {name} can't be replaced: it is mounted there by itself, as the runtimes of containers do\n\
-         loopkdc: hint: see which file it is: findmnt {name}\n"
+         loopkdc: hint: see which file it is\n\
+         loopkdc: hint: findmnt {name}\n"
     );
     for hint in hints {
         told += &format!("loopkdc: hint: {hint}\n");
     }
     assert_eq!((ended.code, ended.stderr), (Some(78), told), "{words:?}");
     assert_eq!(ended.stdout, "");
-    assert_eq!((all(), inodes()), before, "{words:?}");
+    assert_eq!(file(), before, "{words:?}");
 }
 
 const INSTEAD: [&str; 2] = [
@@ -54,11 +54,26 @@ const INSTEAD: [&str; 2] = [
 fn krb5_conf_in_a_container() {
     on_debian(|dir| {
         mount_on(FILE, dir);
-        fails(&["--install"], FILE, &INSTEAD);
-        fails(&["--install", "--inline"], FILE, &INSTEAD);
+        let done = [
+            "done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM; kept /etc/krb5.conf as it was in /etc/krb5.conf.before-loopkdc",
+            "not done: /etc/krb5.conf",
+            "when that is mended, do the rest",
+            "loopkdc krb5-conf --install",
+            "or take back what was done",
+            "loopkdc krb5-conf --remove",
+        ];
+        fails(&["--install"], FILE, &[&INSTEAD[..], &done].concat());
+        // What is advised.
+        krb5_conf(&["--remove"]).well();
+        let left: Vec<_> = all().into_keys().collect();
+        assert_eq!(left, [Path::new(FILE), Path::new("/etc/krb5.conf.d")]);
+        let before = all();
+        krb5_conf(&["--install", "--inline"]);
+        krb5_conf(&["--remove"]).well();
+        assert_eq!(all(), before);
         let findmnt = Command::new("findmnt").arg(FILE).output().unwrap();
         assert!(String::from_utf8_lossy(&findmnt.stdout).contains("mounted"));
-        // What is advised.
+        // So is this.
         let text = krb5_conf(&["--inline"]).well();
         fs::write(FILE, format!("{text}{DEBIANS}")).unwrap();
         let by_hand = krb5_conf(&["--install", "--inline"]).well();
@@ -83,14 +98,26 @@ fn krb5_conf_when_it_is_to_be_as_it_was() {
     });
 }
 
-/// Of two files, the first could be changed.
+/// Of two files, the first can be changed.
 #[test]
 fn the_drop_in() {
     on_debian(|dir| {
         krb5_conf(&["--install"]).well();
         mount_on(DROP_IN, dir);
-        fails(&["--install", "--inline"], DROP_IN, &INSTEAD);
+        let done = [
+            "done before that: wrote the stanzas into /etc/krb5.conf",
+            "not done: /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.d",
+            "when that is mended, do the rest",
+            "loopkdc krb5-conf --install --inline",
+            "or take back what was done",
+            "loopkdc krb5-conf --remove",
+        ];
+        let inline = ["--install", "--inline"];
+        fails(&inline, DROP_IN, &[&INSTEAD[..], &done].concat());
         // What need not change may be anything.
         krb5_conf(&["--install"]).well();
+        unmount(DROP_IN);
+        krb5_conf(&inline).well();
+        assert!(!Path::new(DROP_IN).exists());
     });
 }

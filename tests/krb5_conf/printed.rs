@@ -1,8 +1,7 @@
 //! What is printed.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::CONFIG;
 use crate::etc::{DEBIANS, all, configure, furnish, krb5_conf, program, run};
@@ -103,27 +102,31 @@ fn a_socket_that_no_unit_opens() {
         configure(&format!(
             "[listen]\nkdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]\n{CONFIG}"
         ));
-        let units = Path::new("/etc/systemd/system");
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
-        fs::create_dir_all(units.join("sockets.target.wants")).unwrap();
-        for unit in ["loopkdc.socket", "loopkdc-kpasswd.socket"] {
-            fs::copy(shipped.join(unit), units.join(unit)).unwrap();
-            let wanted = units.join("sockets.target.wants").join(unit);
-            symlink(units.join(unit), wanted).unwrap();
-        }
+        // Says what systemd says of units that list streams in a file of their name.
+        let bin = dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let systemctl = "#!/bin/sh\ncd \"${0%/*}\" && [ \"$1\" = show ] && sed 's/.*/Listen=& (Stream)/' \"$3\" && echo UnitFileState=enabled\n";
+        fs::write(bin.join("systemctl"), systemctl).unwrap();
+        fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+        let unit = bin.join("loopkdc.socket");
+        fs::write(&unit, "127.0.0.1:88\n[::1]:88\n").unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let krb5_conf =
+            |words: &[&str]| run(program().env("PATH", &path).arg("krb5-conf").args(words));
         krb5_conf(&[]).well();
         let stderr = "loopkdc: warning: systemd's loopkdc.socket does not open /run/loopkdc.sock, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not\n\
-            loopkdc: hint: systemctl edit loopkdc.socket, and write\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n  then: systemctl restart loopkdc.socket; or name in [listen] what it opens: systemctl cat loopkdc.socket\n";
+            loopkdc: hint: have the unit open it, too\n\
+            loopkdc: hint: systemctl edit loopkdc.socket\n\
+            loopkdc: hint: and write there\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n\
+            loopkdc: hint: then\n\
+            loopkdc: hint: systemctl restart loopkdc.socket\n\
+            loopkdc: hint: or name in [listen] what the unit opens\n\
+            loopkdc: hint: systemctl cat loopkdc.socket\n";
         for words in [&["--unix"][..], &["--install", "--unix"]] {
             let ended = krb5_conf(words);
             assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));
         }
-        let written: String = stderr
-            .lines()
-            .filter_map(|line| Some(line.strip_prefix("    ")?.to_owned() + "\n"))
-            .collect();
-        fs::create_dir(units.join("loopkdc.socket.d")).unwrap();
-        fs::write(units.join("loopkdc.socket.d/override.conf"), written).unwrap();
+        fs::write(&unit, "127.0.0.1:88\n/run/loopkdc.sock\n").unwrap();
         krb5_conf(&["--install", "--unix"]).well();
     });
 }

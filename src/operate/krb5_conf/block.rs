@@ -2,8 +2,6 @@
 //!
 //! Pure, and of octets: the rest of the file may be in any encoding, and is kept as it is.
 
-use super::drop_in::DropIn;
-
 const BEGIN: &str =
     "# >>> loopkdc: added by \"loopkdc krb5-conf --install\", taken out by --remove";
 const END: &str = "# <<< loopkdc";
@@ -14,112 +12,106 @@ const ENDS: &[u8] = b"# <<< loopkdc";
 const FILE_MADE: &str = "# There was no file.";
 const DIRECTORY_MADE: &str = "# There was no directory.";
 const LINE_ENDED: &str = "# The line before had no end.";
-const BACKUP: &str = "# The file as it was: ";
+const COPY: &str = "# The file as it was: ";
 
-/// What stands between the markers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
-    /// An includedir of this directory.
-    Include(String),
-    /// The stanzas themselves.
-    Inline(String),
-}
-
-/// What --remove is to know.
+/// What --remove is to know, in comments behind the first marker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// The file was made for it, so that it goes with it.
+    /// The file was made for our part, so that it goes with it.
     pub(super) file_made: bool,
     /// The directory of the includedir was.
     pub(super) directory_made: bool,
-    /// The line before it had no end, and got one.
+    /// The line before our part had no end, and got one.
     pub(super) line_ended: bool,
-    /// Where the file is as it was before.
-    pub(super) backup: Option<String>,
+    /// Where the file is as it was before: for people.
+    pub(super) copy: Option<String>,
 }
 
-/// A krb5.conf in three parts.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Split<'a> {
-    before: &'a [u8],
-    /// The markers, and what is between them.
-    ours: &'a [u8],
-    after: &'a [u8],
+/// A krb5.conf, by our part of it.
+#[derive(Debug)]
+pub(super) struct SplitFile {
+    before: Vec<u8>,
+    /// The markers, and what is between them. Empty: there is no part.
+    part: Vec<u8>,
+    after: Vec<u8>,
 }
 
-/// Markers that are not one pair.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unpaired {
-    /// The line, from 1 on.
-    pub(super) line: usize,
+/// How our part has libkrb5 read the stanzas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartForm {
+    /// By an includedir.
+    Include,
+    /// They stand there themselves.
+    Inline,
 }
 
-/// Finds our part.
-///
-/// # Errors
-/// A marker that has no other, or a second part.
-pub(super) fn find(text: &[u8]) -> Result<Option<Split<'_>>, Unpaired> {
-    let (mut begin, mut end, mut at) = (None, None, 0);
-    for (index, line) in text.split_inclusive(|octet| *octet == b'\n').enumerate() {
-        let unpaired = Err(Unpaired { line: index + 1 });
-        let next = at + line.len();
-        match (begin, end, line.starts_with(BEGINS), line.starts_with(ENDS)) {
-            (None, _, true, _) => begin = Some((at, index + 1)),
-            (Some(_), None, _, true) => end = Some(next),
-            (_, _, false, false) => {}
-            _ => return unpaired,
+impl SplitFile {
+    /// # Errors
+    /// The line, from 1 on, of a marker that has no other, or of a second part.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, usize> {
+        let (mut begin, mut end, mut at) = (None, None, 0);
+        for (line, number) in text.split_inclusive(|octet| *octet == b'\n').zip(1..) {
+            let next = at + line.len();
+            match (begin, end, line.starts_with(BEGINS), line.starts_with(ENDS)) {
+                (None, _, true, _) => begin = Some((at, number)),
+                (Some(_), None, _, true) => end = Some(next),
+                (_, _, false, false) => {}
+                _ => return Err(number),
+            }
+            at = next;
         }
-        at = next;
+        let range = match (begin, end) {
+            (None, _) => text.len()..text.len(),
+            (Some((begin, _)), Some(end)) => begin..end,
+            (Some((_, number)), None) => return Err(number),
+        };
+        let (before, rest) = text.split_at(range.start);
+        let (part, after) = rest.split_at(range.len());
+        Ok(Self {
+            before: before.to_vec(),
+            part: part.to_vec(),
+            after: after.to_vec(),
+        })
     }
-    let (Some((begin, _)), Some(end)) = (begin, end) else {
-        return begin.map_or(Ok(None), |(_, line)| Err(Unpaired { line }));
-    };
-    let (before, rest) = text.split_at(begin);
-    let (ours, after) = rest.split_at(end - begin);
-    Ok(Some(Split {
-        before,
-        ours,
-        after,
-    }))
-}
 
-impl Split<'_> {
+    /// None: there is no part.
+    pub(super) fn form(&self) -> Option<PartForm> {
+        if self.part.is_empty() {
+            return None;
+        }
+        match self.lines().any(|line| line.starts_with("[realms]")) {
+            true => Some(PartForm::Inline),
+            false => Some(PartForm::Include),
+        }
+    }
+
     /// What is known of how the part came there.
     pub(super) fn origin(&self) -> Origin {
         let says = |words: &str| self.lines().any(|line| line == words);
-        let backup = self
-            .lines()
-            .find_map(|line| line.strip_prefix(BACKUP).map(str::to_owned));
+        let copy = self.lines().find_map(|line| line.strip_prefix(COPY));
         Origin {
             file_made: says(FILE_MADE),
             directory_made: says(DIRECTORY_MADE),
             line_ended: says(LINE_ENDED),
-            backup,
+            copy: copy.map(str::to_owned),
         }
     }
 
-    /// Whether the stanzas stand here themselves.
-    pub(super) fn is_inline(&self) -> bool {
-        self.lines().any(|line| line.starts_with("[realms]"))
-    }
-
     fn lines(&self) -> impl Iterator<Item = &str> {
-        let lines = self.ours.split(|octet| *octet == b'\n');
+        let lines = self.part.split(|octet| *octet == b'\n');
         lines.filter_map(|line| std::str::from_utf8(line).ok())
     }
 
     /// The file without the part: as it was, but for what was changed outside of it.
     pub(super) fn rest(&self) -> Vec<u8> {
-        let before = match self.origin().line_ended {
-            true => self.before.strip_suffix(b"\n").unwrap_or(self.before),
-            false => self.before,
-        };
-        [before, self.after].concat()
+        let ended = self.before.strip_suffix(b"\n");
+        let before = ended.filter(|_| self.origin().line_ended);
+        [before.unwrap_or(&self.before), &self.after].concat()
     }
 
     /// The file with another part in the place of this one.
     pub(super) fn with(&self, part: &str) -> Vec<u8> {
-        [self.before, part.as_bytes(), self.after].concat()
+        [&self.before, part.as_bytes(), &self.after].concat()
     }
 }
 
@@ -132,33 +124,22 @@ pub(super) struct Spot {
 }
 
 impl Spot {
-    /// Before all: what is included first is asked first, and Java takes an includedir for one before the first section
-    /// alone.
-    pub(super) const TOP: Self = Self {
-        at: 0,
-        wants_newline: false,
-    };
-
-    /// For sections. Java knows no include behind the first of them, and what stands before it without being a comment
-    /// would be read as a part of ours.
-    pub(super) fn for_sections(text: &[u8]) -> Self {
-        let mut at = 0;
-        let mut is_bare = true;
-        for line in text.split_inclusive(|octet| *octet == b'\n') {
-            if line.starts_with(b"[") {
-                break;
-            }
-            let content = line.trim_ascii_start().first();
-            is_bare &= matches!(content, None | Some(b'#' | b';'));
-            at += line.len();
+    /// An includedir goes before all: what is included first is asked first, and Java takes one before the first section
+    /// alone. So do sections, unless something would be read as a part of them that is no comment and has no section: they go
+    /// before the first section then. Java knows no include behind that.
+    pub(super) fn find(text: &[u8], form: PartForm) -> Self {
+        let lines = text.split_inclusive(|octet| *octet == b'\n');
+        let head: Vec<_> = lines.take_while(|line| !line.starts_with(b"[")).collect();
+        if form == PartForm::Include || head.iter().all(|line| is_comment(line)) {
+            return Self {
+                at: 0,
+                wants_newline: false,
+            };
         }
-        if is_bare {
-            return Self::TOP;
+        Self {
+            at: head.concat().len(),
+            wants_newline: head.last().is_some_and(|line| !line.ends_with(b"\n")),
         }
-        let wants_newline = text
-            .get(..at)
-            .is_some_and(|before| !before.ends_with(b"\n"));
-        Self { at, wants_newline }
     }
 
     /// The file with the part there.
@@ -169,50 +150,37 @@ impl Spot {
     }
 }
 
-/// The first line that belongs to no section, if the file has none: behind a section of ours it would be a mistake.
-pub(super) fn stray_line(text: &[u8]) -> Option<usize> {
-    let mut lines = text.split(|octet| *octet == b'\n').enumerate();
-    let has_section = text
-        .split(|octet| *octet == b'\n')
-        .any(|line| line.starts_with(b"["));
-    let is_stray = |line: &[u8]| {
-        let content = line.trim_ascii_start();
-        !(content.is_empty()
-            || content.starts_with(b"#")
-            || content.starts_with(b";")
-            || content.starts_with(b"include"))
-    };
-    match has_section {
-        true => None,
-        false => lines
-            .find(|(_, line)| is_stray(line))
-            .map(|(index, _)| index + 1),
-    }
+fn is_comment(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start().first(), None | Some(b'#' | b';'))
 }
 
-/// Our part, with its markers.
-pub(super) fn part(content: &Content, origin: &Origin, made: &DropIn) -> String {
+/// The first line that belongs to no section, if the file has none: behind a section of ours it would be a mistake.
+pub(super) fn stray_line(text: &[u8]) -> Option<usize> {
+    let lines: Vec<_> = text.split(|octet| *octet == b'\n').collect();
+    if lines.iter().any(|line| line.starts_with(b"[")) {
+        return None;
+    }
+    let is_include = |line: &[u8]| line.trim_ascii_start().starts_with(b"include");
+    let stray = lines
+        .iter()
+        .position(|line| !is_comment(line) && !is_include(line));
+    stray.map(|index| index + 1)
+}
+
+/// Our part: `content` between the markers, with what --remove is to know.
+pub(super) fn part(origin: &Origin, content: &str) -> String {
     let mut part = format!("{BEGIN}\n");
-    let flags = [
+    for (is_so, words) in [
         (origin.file_made, FILE_MADE),
         (origin.directory_made, DIRECTORY_MADE),
         (origin.line_ended, LINE_ENDED),
-    ];
-    for (_, words) in flags.iter().filter(|(is_so, _)| *is_so) {
-        part += &format!("{words}\n");
+    ] {
+        if is_so {
+            part += &format!("{words}\n");
+        }
     }
-    if let Some(backup) = &origin.backup {
-        part += &format!("{BACKUP}{backup}\n");
+    if let Some(copy) = &origin.copy {
+        part += &format!("{COPY}{copy}\n");
     }
-    match content {
-        Content::Include(directory) => part += &format!("includedir {directory}/\n"),
-        Content::Inline(_) => {}
-    }
-    if origin.file_made {
-        part += &format!("\n{}\n", made.defaults());
-    }
-    if let Content::Inline(sections) = content {
-        part += sections;
-    }
-    part + END + "\n"
+    part + content + END + "\n"
 }

@@ -1,13 +1,60 @@
-//! What on a machine decides which krb5.conf is read, and by whom.
+//! The machine whose krb5.conf is read: its files, its environment, and what of them decides which krb5.conf counts.
 
-use super::machine::Host;
+use std::fs;
+use std::path::Path;
+
+use super::profile::FileSystem;
+use crate::config::read;
 
 /// The usual file.
 pub(crate) const FILE: &str = "/etc/krb5.conf";
+/// The largest file that is read, in octets.
+pub(crate) const MAX_FILE: u64 = 1024 * 1024;
+/// The most names that are read of a directory. Those of libraries hold a few thousand.
+const MAX_NAMES: usize = 32 * 1024;
 /// Where libraries are, and below which folders of an architecture's name.
 const LIBRARIES: [&str; 2] = ["/usr/lib64", "/usr/lib"];
 /// Heimdal 7's library.
 const HEIMDAL: &str = "libkrb5.so.26";
+
+/// Files, and the environment of a process.
+pub(crate) trait Host: FileSystem {
+    /// The value of an environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// The files of this machine and the environment of this process.
+pub(crate) struct Machine;
+
+impl Host for Machine {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
+impl FileSystem for Machine {
+    fn text(&mut self, path: &str) -> Result<String, String> {
+        let path = Path::new(path);
+        let octets = read::regular(path, MAX_FILE).map_err(|error| {
+            let failure = read::unreadable(path, error)
+                .describe("the file", path)
+                .into_failure(None);
+            failure.message().to_owned()
+        })?;
+        Ok(String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    fn names(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names: Vec<_> = names.take(MAX_NAMES + 1).collect();
+        if names.len() > MAX_NAMES {
+            return Err(format!("holds more than {MAX_NAMES} names"));
+        }
+        let names = names.into_iter();
+        Ok(names.filter_map(|name| name.into_string().ok()).collect())
+    }
+}
 
 /// The files that libkrb5 reads, the first before the others: those of KRB5_CONFIG, or the usual one.
 pub(crate) fn files(host: &dyn Host) -> Vec<String> {

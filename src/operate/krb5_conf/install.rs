@@ -1,14 +1,16 @@
 //! `--install` and `--remove`: what changes in which file.
+//!
+//! The changes come in an order in which whoever reads the files after any of them finds a valid configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::block::{self, Content, Origin, Split, Spot};
-use super::drop_in::DropIn;
-use super::places::{Current, Installed, Places, foreign};
-use super::plan::Plan;
-use super::seen::Seen;
-use crate::relay::failure::{Exit, Failure};
-use crate::relay::text::shell;
+use super::block::{self, Origin, PartForm, SplitFile, Spot};
+use super::errors;
+use super::host::Machine;
+use super::profile;
+use super::safe_file::{Change, Snapshot};
+use super::stanzas::{MARK, Stanzas};
+use crate::relay::failure::Failure;
 
 /// The command, for hints.
 pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
@@ -16,306 +18,308 @@ pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
 pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
 /// The command, for those whom `--remove` fails.
 pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
-/// More copies of a krb5.conf than anybody needs.
-const MAX_COPIES: usize = 100;
 /// Where the drop-in is.
 pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 
-/// Has libkrb5 read the stanzas from a file of their own.
-pub(super) fn install(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
-    let current = Current::read(places, INSTALL)?;
-    let split = current.split(places)?;
-    let installed = Installed::read(places, INSTALL)?;
-    let Installed::Ours(drop_in) = installed else {
-        return Err(foreign(&places.drop_in()));
-    };
-    let mut plan = Plan::new(INSTALL);
-
-    let has_directory = places.directory.is_dir();
-    if !has_directory {
-        plan.make_directory(
-            &places.directory,
-            format!("made {}", places.directory.display()),
-        );
-    }
-    write_drop_in(made, &drop_in, &mut plan);
-
-    let mut origin = split.as_ref().map_or_else(Origin::default, Split::origin);
-    let rest = split
-        .as_ref()
-        .map_or_else(|| current.octets().to_vec(), Split::rest);
-    let includedir = format!("includedir {}/", places.directory.display());
-    if !origin.file_made && current.seen.octets().is_some() && places.lead_to_drop_in(&rest) {
-        if split.is_some() {
-            forget_backup(places, &origin, &rest, &mut plan);
-            rewrite(
-                places,
-                &current,
-                &rest,
-                "took the stanzas out of",
-                &mut plan,
-            );
-        }
-        let file = places.file().display();
-        plan.is_so(format!(
-            "{file} includes {} already",
-            places.directory.display()
-        ));
-        return Ok(plan);
-    }
-    let content = Content::Include(places.directory.display().to_string());
-    let octets = match &split {
-        Some(split) if !split.is_inline() => split.with(&block::part(&content, &origin, made)),
-        _ => {
-            origin.directory_made = !has_directory;
-            origin.line_ended = false;
-            keep(places, &current, split.is_some(), &mut origin, &mut plan)?;
-            Spot::TOP.with(&rest, &block::part(&content, &origin, made))
-        }
-    };
-    write_file(places, &current, octets, &includedir, &mut plan);
-    Ok(plan)
+/// Changes in their order, each with the words for it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    changes: Vec<(PathBuf, Change, String)>,
+    /// What is to be said of files that stay as they are.
+    notes: Vec<String>,
+    /// What to type, to try again.
+    command: &'static str,
+    /// krb5.conf as it is.
+    file: Snapshot,
+    split: SplitFile,
+    origin: Origin,
+    /// krb5.conf without our part.
+    rest: Vec<u8>,
+    /// krb5.conf.d.
+    directory: PathBuf,
+    drop_in: Snapshot,
+    /// Whether the drop-in is there and not of our making.
+    is_foreign: bool,
 }
 
-/// Has libkrb5, and Heimdal, read the stanzas from krb5.conf itself.
-pub(super) fn install_inline(places: &Places, made: &DropIn) -> Result<Plan, Failure> {
-    let current = Current::read(places, INSTALL_INLINE)?;
-    let split = current.split(places)?;
-    let mut plan = Plan::new(INSTALL_INLINE);
-    let mut origin = split.as_ref().map_or_else(Origin::default, Split::origin);
-    let directory_made = std::mem::take(&mut origin.directory_made);
-    let rest = split
-        .as_ref()
-        .map_or_else(|| current.octets().to_vec(), Split::rest);
-    if let Some(line) = block::stray_line(&rest) {
-        return Err(stray(places.file(), line));
-    }
-    let content = Content::Inline(made.sections());
-    let octets = match &split {
-        Some(split) if split.is_inline() => split.with(&block::part(&content, &origin, made)),
-        _ => {
-            let spot = Spot::for_sections(&rest);
-            origin.line_ended = spot.wants_newline;
-            keep(places, &current, split.is_some(), &mut origin, &mut plan)?;
-            spot.with(&rest, &block::part(&content, &origin, made))
-        }
-    };
-    write_file(places, &current, octets, "the stanzas", &mut plan);
-    if let Installed::Ours(seen) = Installed::read(places, INSTALL_INLINE)? {
-        remove_ours(&seen, &mut plan);
-    }
-    if directory_made {
-        remove_directory(places, &mut plan);
+/// Has libkrb5 read the stanzas: from a file of their own, or, `inline`, from krb5.conf itself.
+pub(super) fn install(etc: &Path, stanzas: &Stanzas, inline: bool) -> Result<Plan, Failure> {
+    let mut plan = Plan::begin(etc, if inline { INSTALL_INLINE } else { INSTALL })?;
+    match inline {
+        true => plan.put_stanzas(stanzas)?,
+        false => plan.put_drop_in(stanzas)?,
     }
     Ok(plan)
 }
 
-/// Takes away what either has written. `inline`: the stanzas in krb5.conf itself, and nothing else.
-pub(super) fn remove(places: &Places, inline: bool) -> Result<Plan, Failure> {
-    let current = Current::read(places, REMOVE)?;
-    let split = current
-        .split(places)?
-        .filter(|split| !inline || split.is_inline());
-    let mut plan = Plan::new(REMOVE);
-    let mut is_ours = false;
+/// Takes away what [`install`] has written; `inline`: the stanzas in krb5.conf itself, and nothing else.
+pub(super) fn remove(etc: &Path, inline: bool) -> Result<Plan, Failure> {
+    let mut plan = Plan::begin(etc, REMOVE)?;
+    let form = plan.split.form();
+    match form {
+        Some(PartForm::Inline) => plan.take_part_out("stanzas"),
+        Some(PartForm::Include) if !inline => plan.take_part_out("includedir line"),
+        Some(PartForm::Include) | None => {}
+    }
     if !inline {
-        is_ours = remove_drop_in(places, &mut plan)?;
+        plan.remove_drop_in();
     }
-    if let Some(split) = &split {
-        is_ours = true;
-        let (origin, rest) = (split.origin(), split.rest());
-        // First, while the file still says where it is; it is of no use if it is what the file will be.
-        forget_backup(places, &origin, &rest, &mut plan);
-        // A link is somebody else's, and stays with what it leads to.
-        if origin.file_made && rest.is_empty() && !current.seen.is_link {
-            plan.remove(
-                &current.seen,
-                format!("removed {}, which was made for it", places.file().display()),
-            );
-        } else {
-            let what = match split.is_inline() {
-                true => "took the stanzas out of",
-                false => "took the includedir line out of",
-            };
-            rewrite(places, &current, &rest, what, &mut plan);
-        }
-        if origin.directory_made && !places.lead_to_drop_in(&rest) {
-            remove_directory(places, &mut plan);
-        }
+    if !inline || form == Some(PartForm::Inline) {
+        plan.forget_copy();
     }
-    if !is_ours {
-        let file = places.file().display();
-        plan.is_so(match inline {
+    if !inline && plan.origin.directory_made && !plan.leads_to_drop_in() {
+        plan.remove_directory();
+    }
+    if plan.changes.is_empty() && plan.notes.is_empty() {
+        let (file, directory) = (plan.file.path.display(), plan.directory.display());
+        plan.notes.push(match inline {
             true => format!("{file} holds no stanzas of loopkdc's"),
-            false => format!(
-                "neither {file} nor {} holds anything of loopkdc's",
-                places.directory.display()
-            ),
+            false => format!("neither {file} nor {directory} holds anything of loopkdc's"),
         });
     }
     Ok(plan)
 }
 
-fn write_drop_in(made: &DropIn, seen: &Seen, plan: &mut Plan) {
-    let (name, text) = (seen.name.display(), made.file());
-    match seen.octets() {
-        Some(octets) if octets == text.as_bytes() => {
-            plan.is_so(format!("{name} is as it should be"));
-        }
-        _ => {
-            let done = format!("wrote {name}: {}", made.realms.join(", "));
-            plan.write(seen, text.into_bytes(), done);
-        }
-    }
-}
-
-/// Whether there is something to say of it.
-fn remove_drop_in(places: &Places, plan: &mut Plan) -> Result<bool, Failure> {
-    match Installed::read(places, REMOVE)? {
-        Installed::Ours(seen) => Ok(remove_ours(&seen, plan)),
-        Installed::Foreign => {
-            plan.is_so(format!(
-                "left {} alone, as \"loopkdc krb5-conf --install\" did not make it",
-                places.drop_in().display()
-            ));
-            Ok(true)
-        }
-    }
-}
-
-/// Whether there is something to remove.
-fn remove_ours(drop_in: &Seen, plan: &mut Plan) -> bool {
-    let is_there = drop_in.file.is_some();
-    if is_there {
-        let (name, target) = (drop_in.name.display(), drop_in.target.display());
-        let done = match drop_in.is_link {
-            true => format!("removed {name}, and {target}, which it was a link to"),
-            false => format!("removed {name}"),
+impl Plan {
+    /// Reads what is there below `etc`.
+    fn begin(etc: &Path, command: &'static str) -> Result<Self, Failure> {
+        let file = Snapshot::read(&etc.join("krb5.conf"), command)?;
+        let text = file.octets.as_deref().unwrap_or_default();
+        let split = SplitFile::parse(text).map_err(|line| errors::unpaired(&file.path, line))?;
+        let directory = etc.join("krb5.conf.d");
+        let path = directory.join("loopkdc.conf");
+        let is_link = path.is_symlink();
+        let drop_in = match is_link {
+            true => Snapshot { path, octets: None },
+            false => Snapshot::read(&path, command)?,
         };
-        plan.remove(drop_in, done);
+        let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
+        Ok(Self {
+            changes: Vec::new(),
+            notes: Vec::new(),
+            command,
+            origin: split.origin(),
+            rest: split.rest(),
+            file,
+            split,
+            directory,
+            is_foreign: is_link || !drop_in.octets.as_ref().is_none_or(is_ours),
+            drop_in,
+        })
     }
-    is_there
-}
 
-fn remove_directory(places: &Places, plan: &mut Plan) {
-    let name = places.directory.display();
-    plan.remove_directory(
-        &places.directory,
-        format!("removed {name}, which was made for it"),
-    );
-}
-
-fn write_file(places: &Places, current: &Current, octets: Vec<u8>, what: &str, plan: &mut Plan) {
-    let name = places.file().display();
-    let done = match current.seen.octets() {
-        Some(before) if *before == *octets => {
-            return plan.is_so(format!("{name} is as it should be"));
-        }
-        Some(_) => format!("wrote {what} into {name}"),
-        None => format!("made {name}"),
-    };
-    plan.write(&current.seen, octets, done);
-}
-
-fn rewrite(places: &Places, current: &Current, rest: &[u8], what: &str, plan: &mut Plan) {
-    let name = places.file().display();
-    plan.write(&current.seen, rest.to_vec(), format!("{what} {name}"));
-}
-
-/// Keeps a copy of a file that has had no part of ours yet.
-///
-/// # Errors
-/// There are too many copies.
-fn keep(
-    places: &Places,
-    current: &Current,
-    has_part: bool,
-    origin: &mut Origin,
-    plan: &mut Plan,
-) -> Result<(), Failure> {
-    let Some(octets) = current.seen.octets() else {
-        origin.file_made = true;
-        return Ok(());
-    };
-    if has_part {
-        return Ok(());
-    }
-    let name = places.file().display().to_string();
-    let first = format!("{name}.before-loopkdc");
-    for number in 0..MAX_COPIES {
-        let backup = match number {
-            0 => first.clone(),
-            number => format!("{first}.{number}"),
-        };
-        // What can't be read is none, and stays.
-        let Ok(seen) = Seen::read(Path::new(&backup)) else {
-            continue;
-        };
-        match seen.octets() {
-            None => {
-                let done = format!("kept {name} as it was in {backup}");
-                plan.write_like(&seen, octets.to_vec(), &current.seen, done);
+    /// Makes the changes, and returns what is to be said of them.
+    ///
+    /// # Errors
+    /// What stood in the way, with what was done before it and what was not.
+    pub(super) fn carry_out(self) -> Result<Vec<String>, Failure> {
+        let mut done = Vec::new();
+        for (index, (path, change, words)) in self.changes.iter().enumerate() {
+            match change.apply(path) {
+                Ok(true) => done.push(words.clone()),
+                Ok(false) => {}
+                Err(error) => {
+                    let failure = errors::unwritten(path, &error, self.command);
+                    let left = self.changes.iter().skip(index);
+                    let left: Vec<_> = left.map(|(path, ..)| path.display().to_string()).collect();
+                    return Err(errors::unfinished(failure, &done, &left, self.command));
+                }
             }
-            Some(kept) if kept == octets && !seen.is_link => {}
-            Some(_) => continue,
         }
-        origin.backup = Some(backup);
-        return Ok(());
+        done.extend(self.notes);
+        Ok(done)
     }
-    Err(full(places.file(), &first))
-}
 
-/// Whether `path` is one that a copy of krb5.conf is kept at.
-fn is_backup(path: &str, places: &Places) -> bool {
-    let first = format!("{}.before-loopkdc", places.file().display());
-    path.strip_prefix(&first).is_some_and(|rest| {
-        let number = rest.strip_prefix('.');
-        rest.is_empty() || number.is_some_and(|number| number.parse::<u32>().is_ok())
-    })
-}
-
-/// A copy of what the file is again is of no more use.
-fn forget_backup(places: &Places, origin: &Origin, rest: &[u8], plan: &mut Plan) {
-    let Some(backup) = &origin.backup else {
-        return;
-    };
-    // The file says where; root removes nothing else for it.
-    if !is_backup(backup, places) {
-        return;
+    fn add(&mut self, path: PathBuf, change: Change, done: String) {
+        self.changes.push((path, change, done));
     }
-    let Ok(kept) = Seen::read(Path::new(backup)) else {
-        return;
-    };
-    match kept.octets() {
-        Some(octets) if octets == rest && !kept.is_link => plan.remove(
-            &kept,
-            format!("removed {backup}, as that is what krb5.conf is again"),
-        ),
-        Some(_) => plan.is_so(format!(
-            "left {backup}, as {} was changed since it was made",
-            places.file().display()
-        )),
-        None => {}
+
+    fn put_drop_in(&mut self, stanzas: &Stanzas) -> Result<(), Failure> {
+        let (shown, path) = (
+            self.directory.display().to_string(),
+            self.drop_in.path.clone(),
+        );
+        if self.is_foreign {
+            return Err(errors::foreign(&path));
+        }
+        let makes_directory = !self.directory.is_dir();
+        if makes_directory {
+            let done = format!("made {shown}");
+            self.add(self.directory.clone(), Change::MakeDirectory, done);
+        }
+        let octets = stanzas.file().into_bytes();
+        let name = path.display();
+        if self.drop_in.octets.as_ref() == Some(&octets) {
+            self.notes.push(format!("{name} is as it should be"));
+        } else {
+            let done = format!("wrote {name}: {}", stanzas.realms.join(", "));
+            let like = path.clone();
+            self.add(path, Change::Write { octets, like }, done);
+        }
+        let is_others = self.file.octets.is_some() && !self.origin.file_made;
+        if is_others && self.leads_to_drop_in() {
+            if self.split.form().is_some() {
+                self.take_part_out("stanzas");
+                self.forget_copy();
+            }
+            let file = self.file.path.display();
+            self.notes.push(format!("{file} includes {shown} already"));
+            return Ok(());
+        }
+        if self.split.form() != Some(PartForm::Include) {
+            self.origin.directory_made = makes_directory;
+        }
+        let line = format!("includedir {shown}/");
+        self.put_part(PartForm::Include, &format!("{line}\n"), "", &line, stanzas)
     }
-}
 
-fn full(path: &Path, first: &str) -> Failure {
-    let word = shell::word(first);
-    Failure::new(
-        Exit::Config,
-        format!(
-            "no name is left to keep {} as it is: {MAX_COPIES} files are there already, from {first} on",
-            path.display()
-        ),
-    )
-    .hint(format!("see which of them are still of use: ls -l {word}*"))
-}
+    fn put_stanzas(&mut self, stanzas: &Stanzas) -> Result<(), Failure> {
+        if let Some(line) = block::stray_line(&self.rest) {
+            return Err(errors::stray(&self.file.path, line));
+        }
+        let directory_made = std::mem::take(&mut self.origin.directory_made);
+        let sections = stanzas.sections();
+        self.put_part(PartForm::Inline, "", &sections, "the stanzas", stanzas)?;
+        if !self.is_foreign {
+            self.remove_drop_in();
+        }
+        if directory_made {
+            self.remove_directory();
+        }
+        Ok(())
+    }
 
-fn stray(path: &Path, line: usize) -> Failure {
-    let name = path.display();
-    Failure::new(
-        Exit::Config,
-        format!("{name}, line {line}: belongs to no section, and libkrb5 takes no notice of it"),
-    )
-    .hint("take it out, or write # before it: behind a stanza it would be a mistake")
+    /// Writes our part, with `head` and `tail` around what a file needs besides that is made for it.
+    fn put_part(
+        &mut self,
+        form: PartForm,
+        head: &str,
+        tail: &str,
+        what: &str,
+        stanzas: &Stanzas,
+    ) -> Result<(), Failure> {
+        let spot = Spot::find(&self.rest, form);
+        let is_in_place = self.split.form() == Some(form);
+        if !is_in_place {
+            self.origin.line_ended = spot.wants_newline;
+            self.origin.file_made |= self.file.octets.is_none();
+        }
+        if self.split.form().is_none() {
+            self.keep_copy()?;
+        }
+        let defaults = match self.origin.file_made {
+            true => format!("\n{}\n", stanzas.defaults()),
+            false => String::new(),
+        };
+        let part = block::part(&self.origin, &[head, &defaults, tail].concat());
+        let octets = match is_in_place {
+            true => self.split.with(&part),
+            false => spot.with(&self.rest, &part),
+        };
+        let name = self.file.path.display();
+        let done = match &self.file.octets {
+            Some(before) if *before == octets => {
+                self.notes.push(format!("{name} is as it should be"));
+                return Ok(());
+            }
+            Some(_) => format!("wrote {what} into {name}"),
+            None => format!("made {name}"),
+        };
+        self.write_file(octets, done);
+        Ok(())
+    }
+
+    fn write_file(&mut self, octets: Vec<u8>, done: String) {
+        let like = self.file.path.clone();
+        self.add(like.clone(), Change::Write { octets, like }, done);
+    }
+
+    /// Takes our part, `what` it is, out of krb5.conf.
+    fn take_part_out(&mut self, what: &str) {
+        let path = self.file.path.clone();
+        let name = path.display();
+        if self.origin.file_made && self.rest.is_empty() {
+            let done = format!("removed {name}, which was made for it");
+            return self.add(path, Change::Remove, done);
+        }
+        let done = format!("took the {what} out of {name}");
+        self.write_file(self.rest.clone(), done);
+    }
+
+    fn remove_drop_in(&mut self) {
+        let path = self.drop_in.path.clone();
+        let name = path.display();
+        if self.is_foreign {
+            let words = format!("left {name} alone, as \"{INSTALL}\" did not make it");
+            self.notes.push(words);
+        } else if self.drop_in.octets.is_some() {
+            let done = format!("removed {name}");
+            self.add(path, Change::Remove, done);
+        }
+    }
+
+    fn remove_directory(&mut self) {
+        let path = self.directory.clone();
+        let done = format!("removed {}, which was made for it", path.display());
+        self.add(path, Change::RemoveDirectory, done);
+    }
+
+    /// Keeps krb5.conf as it is, before it gets a part of ours.
+    fn keep_copy(&mut self) -> Result<(), Failure> {
+        let Some(octets) = self.file.octets.clone() else {
+            return Ok(());
+        };
+        let copy = Snapshot::read(&self.copy(), self.command)?;
+        let name = copy.path.display().to_string();
+        if copy.octets.as_ref() != Some(&octets) {
+            let like = self.file.path.clone();
+            let done = format!("kept {} as it was in {name}", like.display());
+            self.add(copy.path, Change::Write { octets, like }, done);
+        }
+        self.origin.copy = Some(name);
+        Ok(())
+    }
+
+    /// A copy of what krb5.conf is again is of no more use.
+    fn forget_copy(&mut self) {
+        // What can't be read is none of ours.
+        let copy = Snapshot::read(&self.copy(), self.command).ok();
+        let Some((path, Some(octets))) = copy.map(|copy| (copy.path, copy.octets)) else {
+            return;
+        };
+        let name = path.display();
+        if octets == self.rest {
+            let done = format!("removed {name}, as that is what krb5.conf is again");
+            self.add(path, Change::Remove, done);
+        } else if self.split.form().is_some() {
+            let file = self.file.path.display();
+            let words = format!("left {name}, as {file} was changed since it was made");
+            self.notes.push(words);
+        }
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.file.path.with_file_name("krb5.conf.before-loopkdc")
+    }
+
+    /// Whether libkrb5 gets to the drop-in by what stands in krb5.conf outside of our part.
+    fn leads_to_drop_in(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.rest);
+        let path = self.file.path.to_string_lossy();
+        let profile = profile::read(&path, &text, &mut Machine);
+        let is_same = |one: &Path, other: &Path| {
+            // Components know no slash at the end.
+            one == other
+                || one
+                    .canonicalize()
+                    .is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+        };
+        profile.includes.iter().any(|include| {
+            let wanted = match include.is_directory {
+                true => &self.directory,
+                false => &self.drop_in.path,
+            };
+            is_same(Path::new(&include.path), wanted)
+        })
+    }
 }

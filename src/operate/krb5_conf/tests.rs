@@ -1,26 +1,25 @@
 //! What is read, what is written, and where.
 
-mod beside;
-mod changed;
-mod drop_in;
+mod conflicts;
+pub(crate) mod disk;
 mod etc;
 mod install;
 mod limits;
 mod others;
 mod profile;
-mod undone;
+mod stanzas;
 mod units;
-mod way;
+mod unsafe_paths;
 
 use std::path::Path;
 
-use super::drop_in::DropIn;
+use super::stanzas::Stanzas;
 use crate::config::{Config, Sources};
 use crate::relay::failure::Failure;
 
 const REALM: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n";
 
-fn made_of(text: &str, unix: bool) -> Result<DropIn, Failure> {
+fn made_of(text: &str, unix: bool) -> Result<Stanzas, Failure> {
     let config = Config::parse(Path::new("config.toml"), text, &Sources::default());
-    DropIn::of(&config.unwrap(), unix)
+    Stanzas::from_config(&config.unwrap(), unix)
 }

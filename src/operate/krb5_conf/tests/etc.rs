@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{REALM, made_of};
-use crate::operate::krb5_conf::install::{install, install_inline, remove};
-use crate::operate::krb5_conf::places::Places;
+use crate::operate::krb5_conf::install::{install, remove};
 use crate::relay::failure::Failure;
 
 /// An /etc of one's own.
@@ -36,16 +35,11 @@ impl Etc {
 
     pub(super) fn of(&self, config: &str, inline: bool) -> Result<Vec<String>, Failure> {
         let made = made_of(config, false).unwrap();
-        let places = Places::below(self.0.path());
-        match inline {
-            true => install_inline(&places, &made)?.carry_out(),
-            false => install(&places, &made)?.carry_out(),
-        }
+        install(self.0.path(), &made, inline)?.carry_out()
     }
 
     pub(super) fn remove(&self) -> Vec<String> {
-        let plan = remove(&Places::below(self.0.path()), false);
-        plan.unwrap().carry_out().unwrap()
+        remove(self.0.path(), false).unwrap().carry_out().unwrap()
     }
 
     /// Every file below, with what is in it; directories with nothing.
@@ -58,7 +52,8 @@ impl Etc {
                         all.push((path.clone(), Vec::new()));
                         below(&path, all);
                     }
-                    false => all.push((path.clone(), fs::read(&path).unwrap())),
+                    // Of a link that leads nowhere, its name.
+                    false => all.push((path.clone(), fs::read(&path).unwrap_or_default())),
                 }
             }
         }

@@ -107,8 +107,8 @@ fn each_thing_done_is_said() {
     assert_eq!(
         etc.said(etc.remove()),
         [
-            "removed /etc/krb5.conf.before-loopkdc, as that is what krb5.conf is again",
             "took the stanzas out of /etc/krb5.conf",
+            "removed /etc/krb5.conf.before-loopkdc, as that is what krb5.conf is again",
         ]
     );
     assert_eq!(

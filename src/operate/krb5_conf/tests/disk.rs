@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::profile::FileSystem;
+use crate::operate::krb5_conf::profile::FileSystem;
 
 /// Files, by path; a directory's names are those of the files in it.
 #[derive(Debug, Default)]

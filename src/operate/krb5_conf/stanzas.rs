@@ -1,7 +1,8 @@
-//! The stanzas that send the realms of a configuration to `loopkdc run`.
+//! The stanzas that send the realms of a configuration to `loopkdc run`, and what else krb5.conf says of those realms.
 
 use std::fmt::Write as _;
 
+use super::profile::{Profile, Relation};
 use super::servers::Servers;
 use crate::config::{Config, RealmPattern};
 use crate::relay::failure::{Exit, Failure};
@@ -14,50 +15,49 @@ const SHIPPED: &str = include_str!("../../../krb5.conf.d/loopkdc.conf");
 
 /// What krb5.conf is to say.
 #[derive(Debug)]
-pub(crate) struct DropIn {
+pub(crate) struct Stanzas {
     /// Realms and aliases that have a stanza, as the configuration spells them. Not empty.
     pub(crate) realms: Vec<String>,
     /// What the stanzas name.
     pub(crate) servers: Servers,
     /// What of the configuration has no stanza, and why.
     pub(crate) notes: Vec<String>,
-    /// Hosts' domains, and the realm of each.
+    /// Domains of hosts, and the realm of each.
     domains: Vec<(String, String)>,
 }
 
-impl DropIn {
+impl Stanzas {
     /// `unix`: name Unix sockets.
     ///
     /// # Errors
     /// A configuration that has no realm, or no listener, that a krb5.conf could name.
-    pub(crate) fn of(config: &Config, unix: bool) -> Result<Self, Failure> {
-        let servers = Servers::of(&config.listen, unix)?;
-        let mut made = Self {
+    pub(crate) fn from_config(config: &Config, unix: bool) -> Result<Self, Failure> {
+        let mut stanzas = Self {
             realms: Vec::new(),
-            servers,
+            servers: Servers::from_listen(&config.listen, unix)?,
             notes: Vec::new(),
             domains: Vec::new(),
         };
         for entry in &config.realms {
             let RealmPattern::Exact(realm) = &entry.pattern else {
-                made.notes.push(format!(
+                stanzas.notes.push(format!(
                     "realm {} has no stanza, as Kerberos libraries know no wildcard: name each realm that is used in the configuration",
                     entry.pattern
                 ));
                 continue;
             };
-            if made.add(realm.as_str()) && is_domain(realm.as_str()) {
+            if stanzas.add(realm.as_str()) && is_domain(realm.as_str()) {
                 let domain = realm.as_str().to_ascii_lowercase();
-                made.domains.push((domain, realm.to_string()));
+                stanzas.domains.push((domain, realm.to_string()));
             }
             for alias in &entry.aliases {
-                made.add(alias.as_str());
+                stanzas.add(alias.as_str());
             }
         }
-        match made.realms.is_empty() {
-            true => Err(no_realm()),
-            false => Ok(made),
+        if stanzas.realms.is_empty() {
+            return Err(no_realm());
         }
+        Ok(stanzas)
     }
 
     fn add(&mut self, realm: &str) -> bool {
@@ -71,11 +71,6 @@ impl DropIn {
             ));
         }
         fits
-    }
-
-    /// Domains of hosts, and the realm of each.
-    pub(crate) fn domains(&self) -> &[(String, String)] {
-        &self.domains
     }
 
     /// The file for krb5.conf.d.
@@ -130,22 +125,71 @@ impl DropIn {
 
     /// What a krb5.conf needs besides, if there is none.
     pub(crate) fn defaults(&self) -> String {
-        let Some(realm) = self.realms.first() else {
-            return String::new();
-        };
+        let realm = self.realms.first().map_or("", String::as_str);
         format!(
             "[libdefaults]\n    default_realm = {realm}\n    dns_canonicalize_hostname = false\n"
         )
     }
+
+    /// What a krb5.conf in which the stanzas are, or will be, says of the same realms and hosts besides.
+    pub(super) fn conflicts(&self, profile: &Profile) -> Vec<String> {
+        let servers = self
+            .realms
+            .iter()
+            .flat_map(|realm| self.other_servers(profile, realm));
+        let names = self
+            .domains
+            .iter()
+            .flat_map(|(domain, realm)| [(format!(".{domain}"), realm), (domain.clone(), realm)]);
+        let hosts = names.filter_map(|(name, realm)| other_realm(profile, &name, realm));
+        servers.chain(hosts).collect()
+    }
+
+    /// Other servers of a realm that has a stanza.
+    fn other_servers(&self, profile: &Profile, realm: &str) -> Vec<String> {
+        let ours = &self.servers.kdc;
+        let kdcs = profile.relations(&["realms", realm], "kdc");
+        let first = kdcs.iter().find(|kdc| !kdc.is_ignored);
+        let is_first = first.is_some_and(|kdc| kdc.value == *ours);
+        let own = kdcs.iter().position(|kdc| kdc.value == *ours);
+        let mut told = Vec::new();
+        for (index, kdc) in kdcs.iter().enumerate() {
+            let Relation { value, place, .. } = kdc;
+            let why = match (value == ours, kdc.is_ignored) {
+                (true, true) => {
+                    "is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
+                }
+                (true, false) | (false, true) => continue,
+                (false, false) if !is_first && own.is_some_and(|own| index < own) => {
+                    "comes before loopkdc's and is asked first: put the includedir line at the top of the file, or take this one out"
+                }
+                (false, false) => {
+                    "is tried too, when loopkdc has no answer: take it out if it can't be reached from where the tunnel is needed"
+                }
+            };
+            let value = value.escape_debug();
+            told.push(format!("{place}: kdc = {value} of {realm} {why}"));
+        }
+        told
+    }
+}
+
+/// Another realm for the same hosts.
+fn other_realm(profile: &Profile, name: &str, realm: &str) -> Option<String> {
+    let said = profile.relations(&["domain_realm"], name);
+    let other = said.iter().find(|relation| relation.value != realm)?;
+    let (place, value) = (&other.place, other.value.escape_debug());
+    Some(format!(
+        "{place}: {name} = {value} differs from loopkdc's {name} = {realm}: what comes first counts"
+    ))
 }
 
 /// Why the stanzas hold these lines and no others.
 fn reasons() -> &'static str {
     let from = SHIPPED.find("# Why these lines and no others");
-    let rest = from
-        .and_then(|from| SHIPPED.get(from..))
-        .unwrap_or_default();
-    rest.split("\n\n").next().unwrap_or_default()
+    let rest = from.and_then(|from| SHIPPED.get(from..));
+    rest.and_then(|rest| rest.split("\n\n").next())
+        .unwrap_or_default()
 }
 
 /// Whether a stanza can have this name: what is left out has a meaning of its own to some library.

@@ -1,7 +1,6 @@
 //! What a krb5.conf says of our realms besides.
 
 use super::{REALM, made_of};
-use crate::operate::krb5_conf::beside::notes;
 use crate::operate::krb5_conf::disk::Disk;
 use crate::operate::krb5_conf::profile::read_all;
 
@@ -12,7 +11,7 @@ fn noted(text: &str) -> Vec<String> {
     let mut disk = Disk::with(&[("/etc/krb5.conf", text), ("/d/loopkdc.conf", OURS)]);
     let (profile, missing) = read_all(&["/etc/krb5.conf".to_owned()], &mut disk);
     assert!(missing.is_empty());
-    notes(&profile, &made_of(REALM, false).unwrap())
+    made_of(REALM, false).unwrap().conflicts(&profile)
 }
 
 #[test]

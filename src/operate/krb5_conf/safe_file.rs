@@ -1,0 +1,179 @@
+//! Files in /etc: read and changed only where nobody but root, or who runs this, decides what is there.
+//!
+//! A symbolic link, or a directory that others can write, could lead root to any other file.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::errors;
+use super::host::MAX_FILE;
+use crate::config::read;
+use crate::relay::failure::Failure;
+
+/// A file as it was when it was read.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) path: PathBuf,
+    /// None: nothing is there.
+    pub(super) octets: Option<Vec<u8>>,
+}
+
+impl Snapshot {
+    /// `command`: what to type, to try again.
+    ///
+    /// # Errors
+    /// It can't be read, or could be led elsewhere: it, or the directory it is in, is a link, or others may write to it.
+    pub(super) fn read(path: &Path, command: &str) -> Result<Self, Failure> {
+        let mut octets = None;
+        if examine(path.parent().unwrap_or(path), command)? && examine(path, command)? {
+            let read = read::regular(path, MAX_FILE);
+            octets = Some(read.map_err(|error| errors::unreadable(path, &error, command))?);
+        }
+        let path = path.to_owned();
+        Ok(Self { path, octets })
+    }
+}
+
+/// A change of one file or directory.
+#[derive(Debug)]
+pub(super) enum Change {
+    MakeDirectory,
+    /// With owner, mode and attributes of the file `like`, if that is there.
+    Write {
+        octets: Vec<u8>,
+        like: PathBuf,
+    },
+    Remove,
+    /// Unless something is in it.
+    RemoveDirectory,
+}
+
+impl Change {
+    /// Makes it, and has it on disk. False: others have put something into the directory, which stays.
+    pub(super) fn apply(&self, path: &Path) -> io::Result<bool> {
+        match self {
+            Self::MakeDirectory => make_directory(path)?,
+            Self::Write { octets, like } => write(path, octets, like)?,
+            Self::Remove => fs::remove_file(path)?,
+            Self::RemoveDirectory => return Ok(fs::remove_dir(path).is_ok()),
+        }
+        // A new name is on disk when its directory is (fsync(2)).
+        if let Some(directory) = path.parent().filter(|_| cfg!(unix)) {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(true)
+    }
+}
+
+/// Whether something is there.
+fn examine(path: &Path, command: &str) -> Result<bool, Failure> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(errors::unreadable(path, &error, command)),
+        Ok(metadata) if metadata.is_symlink() => Err(errors::link(path, command)),
+        Ok(metadata) if !is_safe(&metadata) => Err(errors::writable_by_others(path, command)),
+        Ok(_) => Ok(true),
+    }
+}
+
+/// Whether nobody but root, or this user, may write to it.
+#[cfg(unix)]
+fn is_safe(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    const OF_OTHERS: u32 = 0o022;
+    let is_ours = [0, crate::daemon::user::id()].contains(&metadata.uid());
+    is_ours && metadata.mode() & OF_OTHERS == 0
+}
+
+#[cfg(not(unix))]
+fn is_safe(_: &Metadata) -> bool {
+    true
+}
+
+/// Puts a file with these octets there, whole or not at all.
+fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // No library takes it for a part of its configuration: with a dot before it, and without `.conf` behind.
+    let temporary = path.with_file_name(format!(".{name}.loopkdc-{}", std::process::id()));
+    // A process of this number may have been ended before it was done.
+    let _ = fs::remove_file(&temporary);
+    let written = create(&temporary, octets, like).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    match File::open(like) {
+        Ok(like) => copy_attributes(&file, &like)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => publish(&file, 0o644)?,
+        Err(error) => return Err(error),
+    }
+    file.write_all(octets)?;
+    file.sync_all()
+}
+
+/// Makes a directory that everybody may read.
+fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    publish(&File::open(path)?, 0o755)
+}
+
+/// Whatever the umask is.
+#[cfg(unix)]
+fn publish(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn publish(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let (own, metadata) = (file.metadata()?, like.metadata()?);
+    if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+        fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    copy_extended_attributes(file, like);
+    // Last, as a change of owner takes some of the bits away.
+    file.set_permissions(fs::Permissions::from_mode(metadata.mode() & 0o777))
+}
+
+#[cfg(not(unix))]
+fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
+    file.set_permissions(like.metadata()?.permissions())
+}
+
+/// Such as SELinux's label, which a file in /etc would have another one of, and lists of who may read it. What can't be
+/// set here is none that the file could have kept.
+#[cfg(target_os = "linux")]
+fn copy_extended_attributes(file: &File, like: &File) {
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
+    let mut names = vec![0; 16 * 1024];
+    let length = flistxattr(like, names.as_mut_slice()).unwrap_or_default();
+    let names = names.get(..length).unwrap_or_default();
+    for name in names.split(|octet| *octet == 0) {
+        if name.is_empty() || name == b"security.capability" {
+            continue;
+        }
+        let mut value = vec![0; 64 * 1024];
+        if let Ok(length) = fgetxattr(like, name, value.as_mut_slice()) {
+            value.truncate(length);
+            let _ = fsetxattr(file, name, &value, XattrFlags::empty());
+        }
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn copy_extended_attributes(_: &File, _: &File) {}

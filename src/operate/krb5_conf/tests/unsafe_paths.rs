@@ -1,0 +1,152 @@
+//! What somebody else could have root change: nothing is done then.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use super::REALM;
+use super::etc::Etc;
+use crate::daemon::user::is_root;
+use crate::operate::krb5_conf::install::remove;
+
+const TEXT: &[u8] = b"[libdefaults]\n";
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Fails the test unless each command says this of `path` and does nothing.
+#[track_caller]
+fn is_refused(etc: &Etc, path: &Path, why: &str, hints: &[String]) {
+    let before = etc.all();
+    for inline in [false, true] {
+        let failure = etc.of(REALM, inline).unwrap_err();
+        let told = format!("{} {why}", path.display());
+        assert_eq!(failure.message(), told);
+        let command = if inline { " --inline" } else { "" };
+        let again = format!("loopkdc krb5-conf --install{command}");
+        let hints: Vec<_> = hints
+            .iter()
+            .cloned()
+            .chain(["then".to_owned(), again])
+            .collect();
+        assert_eq!(failure.hints(), hints);
+    }
+    assert!(remove(etc.0.path(), false).is_err());
+    assert_eq!(etc.all(), before);
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let etc = Etc::with(None);
+    let (file, real) = (etc.file(), etc.path("real.conf"));
+    fs::write(&real, TEXT).unwrap();
+    symlink(&real, &file).unwrap();
+    let (shown, target) = (file.display(), real.display());
+    let why = "is a symbolic link, and what that leads to is not changed";
+    let see = ["see where it leads".to_owned(), format!("ls -ld {shown}")];
+    let advice = [
+        "have a copy of that file in its place".to_owned(),
+        format!("cp --remove-destination {target} {shown}"),
+    ];
+    is_refused(&etc, &file, why, &[see.clone(), advice.clone()].concat());
+    // What is advised is what helps.
+    let typed = std::process::Command::new("sh")
+        .args(["-c", &advice[1]])
+        .status();
+    assert!(typed.unwrap().success());
+    etc.install(false);
+    assert_eq!(fs::read(&real).unwrap(), TEXT);
+    etc.remove();
+    fs::remove_file(&file).unwrap();
+    for target in ["nowhere", "krb5.conf"] {
+        symlink(target, &file).unwrap();
+        let away = ["move it away".to_owned(), format!("mv {shown} {shown}.old")];
+        is_refused(&etc, &file, why, &[see.clone(), away].concat());
+        fs::remove_file(&file).unwrap();
+    }
+    // Nor is a directory that is one.
+    let directory = etc.path("krb5.conf.d");
+    fs::create_dir(etc.path("elsewhere")).unwrap();
+    symlink("elsewhere", &directory).unwrap();
+    let shown = directory.display();
+    let hints = [
+        "see where it leads".to_owned(),
+        format!("ls -ld {shown}"),
+        "move it away".to_owned(),
+        format!("mv {shown} {shown}.old"),
+    ];
+    is_refused(&etc, &directory, why, &hints);
+}
+
+#[test]
+fn a_drop_in_that_is_a_link_is_somebody_elses() {
+    let etc = Etc::with(Some(TEXT));
+    etc.install(false);
+    let (drop_in, real) = (etc.path("krb5.conf.d/loopkdc.conf"), etc.path("real.conf"));
+    fs::rename(&drop_in, &real).unwrap();
+    symlink(&real, &drop_in).unwrap();
+    let failure = etc.of(REALM, false).unwrap_err();
+    assert!(
+        failure
+            .message()
+            .ends_with("was not made by \"loopkdc krb5-conf --install\""),
+        "{failure}"
+    );
+    let told = "left /etc/krb5.conf.d/loopkdc.conf alone, as \"loopkdc krb5-conf --install\" did not make it";
+    assert!(etc.said(etc.remove()).contains(&told.to_owned()));
+    assert!(drop_in.is_symlink() && real.exists());
+    assert_eq!(fs::read(etc.file()).unwrap(), TEXT);
+}
+
+#[test]
+fn a_copy_that_is_a_link_is_neither_written_nor_removed() {
+    let etc = Etc::with(Some(TEXT));
+    let (copy, other) = (etc.path("krb5.conf.before-loopkdc"), etc.path("other"));
+    fs::write(&other, "other").unwrap();
+    symlink(&other, &copy).unwrap();
+    let before = etc.all();
+    let failure = etc.of(REALM, false).unwrap_err();
+    assert!(
+        failure
+            .message()
+            .starts_with(&format!("{} is a symbolic link", copy.display())),
+        "{failure}"
+    );
+    assert_eq!(etc.all(), before);
+    fs::write(&other, TEXT).unwrap();
+    etc.remove();
+    assert!(copy.is_symlink());
+}
+
+#[test]
+fn what_others_can_write_is_not_changed() {
+    let etc = Etc::with(Some(TEXT));
+    fs::create_dir(etc.path("krb5.conf.d")).unwrap();
+    let others = if is_root() {
+        "root"
+    } else {
+        "root and this user"
+    };
+    let why = format!("is not safe to change: others than {others} may write to it");
+    for (name, mode) in [("krb5.conf", 0o644), ("krb5.conf.d", 0o755), ("", 0o755)] {
+        let path = etc.path(name);
+        let path = Path::new(path.to_str().unwrap().trim_end_matches('/'));
+        let shown = path.display();
+        let hints = [
+            ("see who", format!("ls -ld {shown}")),
+            ("have it root's alone", format!("chown root {shown}")),
+            ("and", format!("chmod go-w {shown}")),
+        ];
+        let hints: Vec<_> = hints
+            .into_iter()
+            .flat_map(|(words, command)| [words.to_owned(), command])
+            .collect();
+        for of_others in [0o020, 0o002, 0o1022] {
+            set_mode(path, mode | of_others);
+            is_refused(&etc, path, &why, &hints);
+        }
+        set_mode(path, mode);
+    }
+    etc.install(false);
+}
