@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod https;
 pub mod metrics;
+pub mod observers;
 pub mod record;
 mod routes;
 pub mod throttle;
@@ -22,10 +23,9 @@ use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
 use crate::gateway::access_log::AccessLog;
-use crate::gateway::https::{
-    Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls,
-};
+use crate::gateway::https::{Certificates, HttpLimits, HttpListener, ServeOptions, ServerTls};
 use crate::gateway::metrics::Metrics;
+use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
 use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::failure::Failure;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::target::Open;
 use self::writer::Writer;
 use crate::config::gateway::AccessLogSettings;
-use crate::gateway::record::{Outcome, Record};
+use crate::gateway::record::{RequestOutcome, RequestRecord};
 use crate::relay::counters::Counter;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::sync::lock;
@@ -88,7 +88,7 @@ impl AccessLog {
     }
 
     /// Writes a line about `record`, or leaves it out. Never waits.
-    pub fn write(&self, record: &Record) {
+    pub fn write(&self, record: &RequestRecord) {
         let is_written = self.has_room(record, Instant::now()) && {
             let line = line::of(record, SystemTime::now());
             self.0.lines.try_send(Errand::Line(line)).is_ok()
@@ -98,7 +98,7 @@ impl AccessLog {
         }
     }
 
-    fn has_room(&self, record: &Record, now: Instant) -> bool {
+    fn has_room(&self, record: &RequestRecord, now: Instant) -> bool {
         lock(&self.0.seconds).of(record).has_room(now)
     }
 
@@ -141,8 +141,8 @@ impl Seconds {
     }
 
     /// The part that `record` belongs to.
-    fn of(&mut self, record: &Record) -> &mut Second {
-        let is_aside = record.kind.is_none() || record.outcome() == Outcome::Throttled;
+    fn of(&mut self, record: &RequestRecord) -> &mut Second {
+        let is_aside = record.kind.is_none() || record.outcome() == RequestOutcome::Throttled;
         if is_aside {
             &mut self.aside
         } else {

@@ -3,19 +3,15 @@
 //! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. It
 //! chooses HTTP/2 as long as few speak it. Plain HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
-mod asking;
+mod budget;
 mod connection;
 mod forwarded;
-mod heads;
-mod kept;
-mod observed;
-mod quiet;
-mod receiving;
-mod request;
-mod requests;
+mod handler;
+mod http1;
+mod kdc_proxy;
+mod responses;
+mod timeouts;
 mod tls;
-mod untaken;
-mod words;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,18 +22,16 @@ use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::connection::Opened;
-use self::receiving::Places;
+use self::budget::ByteBudget;
+use self::connection::Connection;
+pub(crate) use self::responses::text;
 pub use self::tls::{LoadedTls, ServerTls, Validity, watch};
-pub(crate) use self::words::text;
 use crate::config::gateway::TrustedProxies;
 use crate::daemon::accept::{Accept, Stream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::panics;
 use crate::daemon::slots::ConnLimit;
-use crate::gateway::access_log::AccessLog;
-use crate::gateway::metrics::Metrics;
-use crate::gateway::record::Record;
+use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
 use crate::relay::exchange::Exchange;
 
@@ -93,44 +87,14 @@ impl HttpLimits {
     }
 }
 
-/// Who hears of each request.
-#[derive(Clone, Debug, Default)]
-pub struct Observers {
-    /// A line for each.
-    pub access_log: Option<AccessLog>,
-    /// Numbers.
-    pub metrics: Option<Arc<Metrics>>,
-}
-
-impl Observers {
-    fn are_there(&self) -> bool {
-        self.access_log.is_some() || self.metrics.is_some()
-    }
-
-    fn name_principals(&self) -> bool {
-        self.access_log
-            .as_ref()
-            .is_some_and(AccessLog::names_principals)
-    }
-
-    fn observe(&self, record: &Record) {
-        if let Some(access_log) = &self.access_log {
-            access_log.write(record);
-        }
-        if let Some(metrics) = &self.metrics {
-            metrics.count(record);
-        }
-    }
-}
-
-/// What a gateway serves, and on which terms.
+/// What a gateway serves, and on which options.
 #[derive(Debug)]
 pub struct ServeOptions {
     /// The path of the KDC proxy; letter case and a slash at its end make no difference.
     pub path: String,
     /// The bounds of what clients may hold.
     pub limits: HttpLimits,
-    /// Who hears of each request.
+    /// Who observes each request.
     pub observers: Observers,
     /// The bounds of what each client may ask for.
     pub throttle: Throttle,
@@ -141,10 +105,10 @@ pub struct ServeOptions {
 /// What all connections of a gateway share.
 #[derive(Debug)]
 struct GatewayState {
-    terms: ServeOptions,
+    options: ServeOptions,
     exchange: Arc<Exchange>,
-    places: Places,
-    answers: Places,
+    requests: ByteBudget,
+    responses: ByteBudget,
     http2: Semaphore,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -153,13 +117,13 @@ struct GatewayState {
 impl GatewayState {
     /// Whether `peer` pays for its connections over TLS.
     fn charges(&self, peer: Option<SocketAddr>) -> bool {
-        peer.is_some() && !self.terms.trusted.believes(peer)
+        peer.is_some() && !self.options.trusted.believes(peer)
     }
 
     /// Whether a connection over TLS may come in, for which `peer` pays.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let payer = peer.filter(|_| self.charges(peer));
-        let admit = |payer: SocketAddr| self.terms.throttle.admit_connection(payer.ip());
+        let admit = |payer: SocketAddr| self.options.throttle.admit_connection(payer.ip());
         let admitted = payer.map_or(Ok(()), admit);
         if admitted.is_err() {
             self.exchange.counters().throttled.add();
@@ -171,7 +135,7 @@ impl GatewayState {
 /// A socket of which only those connections are accepted that can pay: the others must not make anybody leave for them.
 struct ChargedListener<L> {
     socket: L,
-    site: Arc<GatewayState>,
+    state: Arc<GatewayState>,
 }
 
 impl<L: Accept + Sync> Accept for ChargedListener<L> {
@@ -179,7 +143,7 @@ impl<L: Accept + Sync> Accept for ChargedListener<L> {
     async fn accept(&self) -> io::Result<L::Stream> {
         loop {
             let stream = self.socket.accept().await?;
-            if self.site.admits(stream.peer()) {
+            if self.state.admits(stream.peer()) {
                 return Ok(stream);
             }
         }
@@ -190,31 +154,33 @@ impl<L: Accept + Sync> Accept for ChargedListener<L> {
 /// Must be called inside a runtime.
 pub fn serve(
     listeners: Vec<HttpListener>,
-    terms: ServeOptions,
+    options: ServeOptions,
     exchange: &Arc<Exchange>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let connections = ConnLimit::new(terms.limits.max_connections, exchange, stop);
-    if let Some(metrics) = &terms.observers.metrics {
+    let connections = ConnLimit::new(options.limits.max_connections, exchange, stop);
+    if let Some(metrics) = &options.observers.metrics {
         let connections = connections.clone();
         metrics.connections_from(move || connections.open());
     }
-    let site = Arc::new(GatewayState {
-        places: Places::new(terms.limits.waiting),
-        answers: Places::new(terms.limits.answers),
-        http2: Semaphore::new(terms.limits.max_http2.min(Semaphore::MAX_PERMITS)),
-        terms,
+    let state = Arc::new(GatewayState {
+        requests: ByteBudget::new(options.limits.waiting),
+        responses: ByteBudget::new(options.limits.answers),
+        http2: Semaphore::new(options.limits.max_http2.min(Semaphore::MAX_PERMITS)),
+        options,
         exchange: Arc::clone(exchange),
         stop: stop.clone(),
         tasks: tasks.clone(),
     });
     for HttpListener { socket, tls } in listeners {
-        let (site, connections) = (Arc::clone(&site), connections.clone());
+        let (state, connections) = (Arc::clone(&state), connections.clone());
         match socket {
-            StreamSocket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            StreamSocket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, state, connections))),
             #[cfg(unix)]
-            StreamSocket::Unix(socket) => drop(tasks.spawn(listen(socket, tls, site, connections))),
+            StreamSocket::Unix(socket) => {
+                drop(tasks.spawn(listen(socket, tls, state, connections)))
+            }
         }
     }
 }
@@ -222,17 +188,17 @@ pub fn serve(
 async fn listen<L: Accept + Sync>(
     socket: L,
     tls: Option<Certificates>,
-    site: Arc<GatewayState>,
+    state: Arc<GatewayState>,
     connections: ConnLimit,
 ) {
     let open = |stream, slot| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        let opened = Opened::new(Arc::clone(&site), slot);
-        panics::spawn_catching(&site.tasks, &site.exchange, opened.serve(stream, tls));
+        let connection = Connection::new(Arc::clone(&state), slot);
+        panics::spawn_catching(&state.tasks, &state.exchange, connection.serve(stream, tls));
     };
     if tls.is_some() {
-        let site = Arc::clone(&site);
-        accept_each(&ChargedListener { socket, site }, &connections, open).await;
+        let state = Arc::clone(&state);
+        accept_each(&ChargedListener { socket, state }, &connections, open).await;
     } else {
         accept_each(&socket, &connections, open).await;
     }

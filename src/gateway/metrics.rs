@@ -22,7 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use self::readings::Readings;
-use crate::gateway::record::{RealmName, Record};
+use crate::gateway::record::{RealmName, RequestRecord};
 use crate::relay::exchange::Exchange;
 
 /// The type of what [`Metrics::scrape`] says.
@@ -107,7 +107,7 @@ impl Metrics {
     }
 
     /// Counts a request that has ended.
-    pub fn count(&self, record: &Record) {
+    pub fn count(&self, record: &RequestRecord) {
         let kind = record.kind.map_or(NONE, |kind| kind.name());
         let ended = Ended {
             kind,

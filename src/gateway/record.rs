@@ -10,7 +10,7 @@ use crate::wire::{Kind, Realm};
 
 /// One request and its answer.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct RequestRecord {
     /// Who asked; nothing for somebody on this machine, over a Unix socket.
     pub client: Option<IpAddr>,
     /// What was asked, if it was a Kerberos message.
@@ -42,7 +42,7 @@ pub enum RealmName {
 
 /// How a request ended: few words, whatever comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// With the KDC's reply.
     Reply,
     /// With the KDC's KRB-ERROR.
@@ -69,7 +69,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Its name, in snake case.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -90,23 +90,23 @@ impl Outcome {
     }
 }
 
-impl Record {
+impl RequestRecord {
     /// How it ended: the status says it all, but for what a KDC said.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> RequestOutcome {
         match (self.status, self.error_code) {
-            (None, _) => Outcome::Abandoned,
-            (Some(200..=299), None) => Outcome::Reply,
-            (Some(200..=299), Some(_)) => Outcome::KrbError,
-            (Some(403), _) => Outcome::Forbidden,
-            (Some(404), _) => Outcome::NotFound,
-            (Some(413), _) => Outcome::TooLarge,
-            (Some(429), _) => Outcome::Throttled,
-            (Some(400..=499), _) => Outcome::BadRequest,
-            (Some(502), _) => Outcome::Unreachable,
-            (Some(503), _) => Outcome::Overloaded,
-            (Some(504), _) => Outcome::Unanswered,
-            (Some(_), _) => Outcome::Failed,
+            (None, _) => RequestOutcome::Abandoned,
+            (Some(200..=299), None) => RequestOutcome::Reply,
+            (Some(200..=299), Some(_)) => RequestOutcome::KrbError,
+            (Some(403), _) => RequestOutcome::Forbidden,
+            (Some(404), _) => RequestOutcome::NotFound,
+            (Some(413), _) => RequestOutcome::TooLarge,
+            (Some(429), _) => RequestOutcome::Throttled,
+            (Some(400..=499), _) => RequestOutcome::BadRequest,
+            (Some(502), _) => RequestOutcome::Unreachable,
+            (Some(503), _) => RequestOutcome::Overloaded,
+            (Some(504), _) => RequestOutcome::Unanswered,
+            (Some(_), _) => RequestOutcome::Failed,
         }
     }
 }
@@ -116,8 +116,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// An AS-REQ that alice's KDC answered.
-    pub(crate) fn record() -> Record {
-        Record {
+    pub(crate) fn record() -> RequestRecord {
+        RequestRecord {
             client: Some(IpAddr::from([192, 0, 2, 1])),
             kind: Some(Kind::AsReq),
             realm: Some(RealmName::Configured(Realm::parse(b"EXAMPLE.COM").unwrap())),
@@ -133,7 +133,7 @@ pub(crate) mod tests {
     #[test]
     fn the_status_and_the_kdc_tell_the_outcome() {
         let outcome = |status, error_code| {
-            let record = Record {
+            let record = RequestRecord {
                 status,
                 error_code,
                 ..record()

@@ -64,7 +64,7 @@ pub struct Stake(Option<Token>);
 
 /// A request that is under way, until this is dropped.
 #[must_use = "dropped, the request is over"]
-pub struct UnderWay {
+pub struct InFlightRequest {
     _address: Option<Turn>,
     _certificate: Option<Turn>,
 }
@@ -163,10 +163,10 @@ impl<C: Clock + Clone> Throttle<C> {
     ///
     /// # Errors
     /// One of the two has too many under way.
-    pub fn begin(&self, client: &Client) -> Result<UnderWay, Wait> {
+    pub fn begin(&self, client: &Client) -> Result<InFlightRequest, Wait> {
         let begin = |slot| self.in_flight.as_ref().map(|turns| turns.take(slot));
         let certificate = client.certificate.map(|CertificateSlot(slot)| slot);
-        Ok(UnderWay {
+        Ok(InFlightRequest {
             _address: begin(self.slot(Subject::from(client.address))).transpose()?,
             _certificate: certificate.and_then(begin).transpose()?,
         })
@@ -205,9 +205,9 @@ impl<C: Clock> fmt::Debug for Throttle<C> {
     }
 }
 
-impl fmt::Debug for UnderWay {
+impl fmt::Debug for InFlightRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnderWay").finish_non_exhaustive()
+        f.debug_struct("InFlightRequest").finish_non_exhaustive()
     }
 }
 

@@ -10,9 +10,10 @@ use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{
-    self, Certificates, HttpLimits, HttpListener, Observers, ServeOptions, ServerTls,
+    self, Certificates, HttpLimits, HttpListener, ServeOptions, ServerTls,
 };
 use loopkdc::gateway::metrics::Metrics;
+use loopkdc::gateway::observers::Observers;
 use loopkdc::gateway::throttle::Throttle;
 use loopkdc::relay::answer::OnFailure;
 use loopkdc::relay::counters::Counters;

@@ -105,6 +105,22 @@ async fn chunks_are_taken() {
     assert_eq!(said(&gateway, head, &chunked(&body())).await.status, 200);
 }
 
+/// Where its body ends is hyper's to say: nothing behind it is taken for a request.
+#[tokio::test]
+async fn a_request_in_chunks_is_the_last_of_its_connection() {
+    let gateway = Gateway::new().await;
+    let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let one = [head.as_bytes(), &chunked(&body())].concat();
+    for twice in [false, true] {
+        let mut client = One::plain(&gateway).await;
+        client.send(one.repeat(1 + usize::from(twice))).await;
+        let response = client.hear().await;
+        assert_eq!(response.status, 200);
+        assert!(response.closed);
+    }
+    assert_eq!(gateway.kdc.asked(), 1, "a copy is answered again");
+}
+
 #[tokio::test]
 async fn a_body_of_no_told_length_is_asked_for_it() {
     let gateway = Gateway::new().await;

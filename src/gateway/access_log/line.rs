@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
 
-use crate::gateway::record::{RealmName, Record};
+use crate::gateway::record::{RealmName, RequestRecord};
 use crate::relay::answer::Source;
 use crate::relay::text::Quoted as Value;
 
@@ -16,7 +16,7 @@ use crate::relay::text::Quoted as Value;
 const ABSENT: &str = "-";
 
 /// The line about a request that was answered `at`.
-pub(super) fn of(record: &Record, at: SystemTime) -> String {
+pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
     Line { record, at }.to_string()
 }
 
@@ -26,7 +26,7 @@ pub(super) fn left_out(lines: u64, at: SystemTime) -> String {
 }
 
 struct Line<'a> {
-    record: &'a Record,
+    record: &'a RequestRecord,
     at: SystemTime,
 }
 
@@ -117,7 +117,7 @@ mod tests {
             "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
              kdc=dc1.example.com:88 error=- status=200 ms=3\n"
         );
-        let told = Record {
+        let told = RequestRecord {
             error_code: Some(24),
             principal: Some("alice/admin".to_owned()),
             source: Source::Lookaside,
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn another_realm_inside_is_told_and_forges_nothing() {
-        let told = Record {
+        let told = RequestRecord {
             inside: Some(Realm::parse(br#"OTHER" kdc=""#).unwrap()),
             ..record()
         };
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn ipv4_is_ipv4_on_any_socket() {
-        let ipv4 = Record {
+        let ipv4 = RequestRecord {
             client: Some("::ffff:192.0.2.1".parse().unwrap()),
             ..record()
         };
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_absent_is_a_dash() {
-        let nothing = Record {
+        let nothing = RequestRecord {
             client: None,
             kind: None,
             realm: None,
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_3_kib() {
-        let longest = Record {
+        let longest = RequestRecord {
             client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
             realm: Some(RealmName::Other(Realm::parse(&[b'"'; 255]).unwrap())),
             inside: Some(Realm::parse(&[b'"'; 255]).unwrap()),

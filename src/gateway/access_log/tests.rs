@@ -36,8 +36,8 @@ fn a_second_has_so_many_lines_and_the_next_as_many() {
 #[test]
 fn what_is_no_login_takes_no_lines_from_logins() {
     let now = Instant::now();
-    let status = |status| Record { status, ..record() };
-    let no_message = |status| Record {
+    let status = |status| RequestRecord { status, ..record() };
+    let no_message = |status| RequestRecord {
         kind: None,
         realm: None,
         status,
@@ -51,7 +51,7 @@ fn what_is_no_login_takes_no_lines_from_logins() {
     ];
     for (most, few) in [(1, 1), (20, 2), (100, 10)] {
         let mut seconds = Seconds::new(most, now);
-        let mut written = |record: &Record| {
+        let mut written = |record: &RequestRecord| {
             (0..200)
                 .filter(|_| seconds.of(record).has_room(now))
                 .count()

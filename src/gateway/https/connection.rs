@@ -1,27 +1,25 @@
 //! One connection: TLS, the version of HTTP, and its end.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::server::{Acceptor, ClientHello};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
-use super::kept::Kept;
-use super::quiet::Quiet;
-use super::request::{Conversation, MAX_BODY, Peer};
-use super::requests::Requests;
+use super::handler::{ConnContext, ConnPeer, MAX_BODY};
+use super::http1::{self, Ended};
+use super::timeouts::ConnTimer;
 use super::tls::{HTTP1, HTTP2, ServerTls};
 use crate::daemon::accept::Stream;
 use crate::daemon::panics::CatchingExecutor;
@@ -41,70 +39,74 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// ends (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 20;
 
-/// How long a connection without a request may stay once the daemon stops: an HTTP/2 client that hears of the end loses
+/// How long a connection without a request may stay once the daemon stops: an HTTP/2 client that is told of the end loses
 /// no request that was on its way.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOAWAY_TIME: Duration = Duration::from_secs(1);
 /// How much of what a refused client goes on to send is read, and for how long, so that the refusal is not lost in a reset.
 const DISCARD: u64 = 2 * MAX_BODY as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted.
-pub(super) struct Opened {
-    site: Arc<GatewayState>,
-    quiet: Quiet,
+pub(super) struct Connection {
+    state: Arc<GatewayState>,
+    timer: Arc<ConnTimer>,
     first_request: Instant,
 }
 
-impl Opened {
-    pub(super) fn new(site: Arc<GatewayState>, slot: ConnSlot) -> Self {
-        let first_request = Instant::now() + site.terms.limits.first_request;
-        let quiet = Quiet::new(slot, first_request, site.terms.limits.idle_timeout);
+impl Connection {
+    pub(super) fn new(state: Arc<GatewayState>, slot: ConnSlot) -> Self {
+        let limits = &state.options.limits;
+        let first_request = Instant::now() + limits.first_request;
+        let timer = ConnTimer::new(slot, first_request, limits.idle_timeout);
         Self {
-            site,
-            quiet,
+            state,
+            timer,
             first_request,
         }
     }
 
     /// Serves `stream` to its end.
     pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerTls>>) {
-        let mut peer = Peer {
+        let mut peer = ConnPeer {
             transport: "http",
             address: stream.peer(),
             certificate: None,
         };
-        let conversation =
-            |peer| Conversation::new(Arc::clone(&self.site), self.quiet.clone(), peer);
         // Each part in a box of its own: a task is as large as its largest part, for as long as it lives.
         let Some(tls) = tls else {
-            return Box::pin(self.http1(stream, conversation(peer))).await;
+            return Box::pin(self.http1(stream, peer)).await;
         };
-        if let Some((stream, place)) = Box::pin(self.handshake(stream, tls)).await {
+        if let Some((stream, permit)) = Box::pin(self.handshake(stream, tls)).await {
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
             let is_http2 = session.alpn_protocol() == Some(HTTP2);
-            let _place = place.filter(|_| is_http2);
+            let _permit = permit.filter(|_| is_http2);
             peer.transport = "https";
             let leaf = session.peer_certificates().and_then(<[_]>::first);
-            peer.certificate = leaf.map(|leaf| self.site.terms.throttle.certificate(leaf));
+            peer.certificate = leaf.map(|leaf| self.state.options.throttle.certificate(leaf));
             if is_http2 {
-                Box::pin(self.http2(stream, conversation(peer))).await;
+                Box::pin(self.http2(stream, peer)).await;
             } else {
-                Box::pin(self.http1(stream, conversation(peer))).await;
+                Box::pin(self.http1(stream, peer)).await;
             }
         }
     }
 
-    /// The stream, and a place among those of HTTP/2 if it was offered and there is one.
+    fn context(&self, peer: ConnPeer) -> Arc<ConnContext> {
+        let (state, timer) = (Arc::clone(&self.state), Arc::clone(&self.timer));
+        Arc::new(ConnContext::new(state, timer, peer))
+    }
+
+    /// The stream, and a permit for HTTP/2 if it was offered and there is one.
     async fn handshake<S: Stream>(
         &self,
         stream: S,
         tls: Arc<ServerTls>,
     ) -> Option<(Box<TlsStream<S>>, Option<SemaphorePermit<'_>>)> {
-        let handshake = tokio::time::timeout_at(self.first_request, self.shake(stream, &tls));
-        let handshake = self.quiet.leave().run_until_cancelled(handshake).await?;
+        let handshake = timeout_at(self.first_request, self.accept_tls(stream, &tls));
+        let handshake = self.timer.close().run_until_cancelled(handshake).await?;
         match handshake.ok()? {
-            Ok((stream, place)) => Some((Box::new(stream), place)),
+            Ok((stream, permit)) => Some((Box::new(stream), permit)),
             Err(error) => {
                 tracing::debug!(%error, "TLS");
                 None
@@ -112,61 +114,58 @@ impl Opened {
         }
     }
 
-    async fn shake<S: Stream>(
+    async fn accept_tls<S: Stream>(
         &self,
         stream: S,
         tls: &ServerTls,
     ) -> io::Result<(TlsStream<S>, Option<SemaphorePermit<'_>>)> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
-        let place = match http2 {
-            true => self.site.http2.try_acquire().ok(),
-            false => None,
+        let permit = if http2 {
+            self.state.http2.try_acquire().ok()
+        } else {
+            None
         };
-        // Who can do nothing else is not turned away.
-        let config = match place.is_some() || !http1 {
-            true => &tls.any_http,
-            false => &tls.http1,
+        // A client that can do nothing else is not turned away.
+        let config = if permit.is_some() || !http1 {
+            &tls.any_http
+        } else {
+            &tls.http1
         };
         let stream = hello.into_stream(Arc::clone(config)).await?;
-        Ok((stream, place))
+        Ok((stream, permit))
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        stream: S,
-        conversation: Conversation,
-    ) {
-        let conversation = Arc::new(conversation);
-        let mut connection = Kept::new(stream, Arc::clone(&conversation));
-        let Some(end) = self.drive(&mut connection).await else {
+    async fn http1<S>(&self, stream: S, peer: ConnPeer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (context, wind_down) = (self.context(peer), CancellationToken::new());
+        let serve = http1::serve(stream, &context, &wind_down);
+        let Some(ended) = self.until_closed(serve, &wind_down).await else {
             return;
         };
-        let malformed = end.is_err_and(|error| error.is_parse());
-        if malformed {
-            self.site.exchange.counters().refused.add();
-        }
-        let Some(mut stream) = connection.into_stream() else {
-            return;
-        };
-        let lingers = malformed || conversation.unread.load(Ordering::Relaxed);
+        let Ended {
+            mut stream,
+            may_send_more,
+        } = ended;
         let farewell = async {
-            if stream.shutdown().await.is_ok() && lingers {
+            if stream.shutdown().await.is_ok() && may_send_more {
                 let mut rest = stream.take(DISCARD);
                 let mut sink = tokio::io::sink();
                 let discard = tokio::io::copy(&mut rest, &mut sink);
-                self.quiet.leave().run_until_cancelled(discard).await;
+                self.timer.close().run_until_cancelled(discard).await;
             }
         };
         drop(timeout(DISCARD_TIME, farewell).await);
     }
 
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        stream: S,
-        conversation: Conversation,
-    ) {
-        let mut builder = http2::Builder::new(CatchingExecutor(Arc::clone(&self.site.exchange)));
+    async fn http2<S>(&self, stream: S, peer: ConnPeer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (context, wind_down) = (self.context(peer), CancellationToken::new());
+        let mut builder = http2::Builder::new(CatchingExecutor(Arc::clone(&self.state.exchange)));
         builder
             .max_concurrent_streams(STREAMS)
             .max_pending_accept_reset_streams(RESETS)
@@ -175,55 +174,48 @@ impl Opened {
             .initial_connection_window_size(WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .max_send_buf_size(SEND_BUFFER);
-        let connection =
-            builder.serve_connection(TokioIo::new(stream), Requests(Arc::new(conversation)));
-        self.drive(&mut Box::pin(connection)).await;
+        let service = service_fn(|request| context.call(request, false));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = Box::pin(connection);
+        let serve = async {
+            tokio::select! {
+                biased;
+                () = wind_down.cancelled() => {}
+                _ = &mut connection => return,
+            }
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        };
+        self.until_closed(serve, &wind_down).await;
     }
 
-    /// Serves requests until the connection ends, and says how; or nothing if it is to be dropped: silent for too long,
-    /// or making room.
-    async fn drive(&self, connection: &mut impl Drive) -> Option<hyper::Result<()>> {
-        let mut stopping = false;
+    /// Runs `serve` to its end; or drops it, where the connection is evicted or its timer expires. Cancels `wind_down` once
+    /// no further request is to be served, for the daemon stops or a response is owed before the connection makes room.
+    async fn until_closed<T>(
+        &self,
+        serve: impl Future<Output = T>,
+        wind_down: &CancellationToken,
+    ) -> Option<T> {
+        let mut serve = pin!(serve);
         loop {
             tokio::select! {
                 biased;
-                () = self.quiet.leave().cancelled(), if !stopping => {
-                    if !self.site.stop.is_cancelled() && !self.quiet.is_owing() {
+                () = self.timer.close().cancelled(), if !wind_down.is_cancelled() => {
+                    if !self.state.stop.is_cancelled() && !self.timer.owes_response() {
                         return None;
                     }
-                    stopping = true;
-                    connection.wind_down();
-                    self.quiet.hurry(GOODBYE);
+                    wind_down.cancel();
+                    self.timer.shorten(GOAWAY_TIME);
                 }
-                end = poll_fn(|context| connection.poll_end(context)) => return Some(end),
-                () = self.quiet.too_long() => return None,
+                end = &mut serve => return Some(end),
+                () = self.timer.expired() => return None,
             }
         }
     }
 }
 
-/// Whether a client can speak this (RFC 7301 3.1).
+/// The client can speak this (RFC 7301 3.1).
 fn offers(hello: &ClientHello<'_>, protocol: &[u8]) -> bool {
     let mut offered = hello.alpn().into_iter().flatten();
     offered.any(|name| name == protocol)
-}
-
-/// A connection at work.
-pub(super) trait Drive {
-    /// Works until the connection ends; HTTP/1 leaves the socket open.
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>>;
-    /// Takes no further requests.
-    fn wind_down(&mut self);
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drive
-    for Pin<Box<http2::Connection<TokioIo<S>, Requests, CatchingExecutor>>>
-{
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.as_mut().poll(context)
-    }
-
-    fn wind_down(&mut self) {
-        self.as_mut().graceful_shutdown();
-    }
 }

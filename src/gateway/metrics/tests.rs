@@ -24,11 +24,11 @@ fn requests_are_counted_by_kind_realm_and_outcome() {
     let metrics = Metrics::new(&exchange());
     metrics.count(&record());
     metrics.count(&record());
-    metrics.count(&Record {
+    metrics.count(&RequestRecord {
         error_code: Some(25),
         ..record()
     });
-    metrics.count(&Record {
+    metrics.count(&RequestRecord {
         kind: None,
         realm: None,
         status: Some(404),
@@ -49,7 +49,7 @@ fn realms_that_clients_think_of_are_one() {
     let metrics = Metrics::new(&exchange());
     for number in 0..1000 {
         let realm = Realm::parse(format!("R{number}").as_bytes()).unwrap();
-        metrics.count(&Record {
+        metrics.count(&RequestRecord {
             realm: Some(RealmName::Other(realm)),
             ..record()
         });
@@ -66,7 +66,7 @@ fn durations_are_in_seconds_and_by_kind() {
         (Kind::AsReq, 11_000_000),
         (Kind::Kpasswd, 3_000),
     ] {
-        metrics.count(&Record {
+        metrics.count(&RequestRecord {
             kind: Some(kind),
             elapsed: Duration::from_micros(micros),
             ..record()

@@ -174,7 +174,7 @@ fn nought_is_no_bound() {
 }
 
 /// Those of the next hundred requests that may be under way at once.
-fn under_way(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> Vec<UnderWay> {
+fn under_way(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> Vec<InFlightRequest> {
     (0..100)
         .filter_map(|_| throttle.begin(client).ok())
         .collect()

@@ -1,4 +1,4 @@
-//! How the gateway words an answer: a status, and a line of text for the person who looks.
+//! The responses of the gateway: a status, and a line of text for the person who looks.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,16 +14,16 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Seconds after which an overloaded gateway may be asked again: until then the lookaside says the same once more.
 const LATER: u64 = 2;
 
-/// An answer that is no reply.
+/// A response that is no reply of a KDC.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) text: String,
     /// The methods that the path knows, where that is what was wrong.
-    pub(super) allow: Option<&'static str>,
+    allow: Option<&'static str>,
     /// Seconds after which it may be asked again, where that is known.
-    pub(super) retry_after: Option<u64>,
-    /// Whether the connection ends with it: what follows in it can't be trusted to be a request.
+    retry_after: Option<u64>,
+    /// The connection ends with it: what follows in it can't be trusted to be a request.
     pub(super) close: bool,
 }
 
@@ -48,27 +48,45 @@ impl Refusal {
     }
 
     pub(super) fn method(allow: &'static str) -> Self {
-        let mut refusal = Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("only {allow} is served here"),
-        );
-        refusal.allow = Some(allow);
-        refusal
+        let text = format!("only {allow} is served here");
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, text)
+        }
+    }
+
+    pub(super) fn too_large() -> Self {
+        let text = "the body is longer than 128 KiB";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     }
 
     pub(super) fn overloaded() -> Self {
         let text = "too many requests are under way";
-        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, text);
-        refusal.retry_after = Some(LATER);
-        refusal
+        Self {
+            retry_after: Some(LATER),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
     }
 
     pub(super) fn throttled(wait: Wait) -> Self {
         let seconds = wait.seconds();
         let text = format!("too many requests: try again in {seconds} s");
-        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, text);
-        refusal.retry_after = Some(seconds);
-        refusal
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = text(self.status, &self.text);
+        let headers = response.headers_mut();
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -129,26 +147,6 @@ pub(crate) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
-    response
-}
-
-/// To what hyper would take for a request, and was none on its way there: nothing else is heard over its connection.
-pub(super) fn unseen() -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::BAD_REQUEST, "the request is malformed");
-    close(&mut response);
-    response
-}
-
-/// A refusal as a response.
-pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
-    let mut response = text(refusal.status, &refusal.text);
-    let headers = response.headers_mut();
-    if let Some(allow) = refusal.allow {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
-    }
-    if let Some(seconds) = refusal.retry_after {
-        headers.insert(RETRY_AFTER, seconds.into());
-    }
     response
 }
 

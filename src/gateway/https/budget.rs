@@ -1,0 +1,198 @@
+//! The octets of requests and responses that the gateway holds at once, over all connections.
+//!
+//! Permits are taken for what has come and not for what was declared: a client that declares much and sends nothing keeps
+//! nobody out. They are there at once or not at all: what waits for one would lie in the buffers of HTTP/2, uncounted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::http::response::Parts;
+use hyper::{Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::handler::MAX_BODY;
+use super::responses::Refusal;
+use super::timeouts::{ConnTimer, ResponseGuard};
+use crate::gateway::throttle::InFlightRequest;
+use crate::relay::counters::Counter;
+
+/// Octets that permits grow by. The first ones are taken before anything comes, for the request itself.
+const STEP: usize = 1024;
+/// Most octets of a short body: nearly all are, of requests and of responses.
+const SHORT: usize = 8 * 1024;
+/// Octets that a connection may leave untaken before it gets no other response.
+const UNTAKEN: usize = 1024 * 1024;
+
+/// A budget of octets: of requests, from their arrival to their response; or of responses, until they are taken.
+#[derive(Debug)]
+pub(super) struct ByteBudget {
+    free: Arc<Semaphore>,
+    /// What is left to short bodies: clients that send or take long ones slowly keep out no others.
+    for_short: usize,
+}
+
+/// Octets of a budget, until they are dropped.
+pub(super) type BytePermit = OwnedSemaphorePermit;
+
+/// What a request holds until it is dropped: its octets, and its place among the requests of its client.
+pub(super) struct RequestSlot {
+    pub(super) _octets: BytePermit,
+    pub(super) _in_flight: InFlightRequest,
+}
+
+impl ByteBudget {
+    pub(super) fn new(octets: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(octets)),
+            for_short: octets / 2,
+        }
+    }
+
+    fn acquire(&self, octets: usize, is_short: bool) -> Option<BytePermit> {
+        if !is_short && self.free.available_permits() < self.for_short + octets {
+            return None;
+        }
+        acquire(&self.free, octets)
+    }
+}
+
+fn acquire(free: &Arc<Semaphore>, octets: usize) -> Option<BytePermit> {
+    let octets = u32::try_from(octets).ok()?;
+    Arc::clone(free).try_acquire_many_owned(octets).ok()
+}
+
+/// Reads the body of a request.
+pub(super) struct BodyReader<'a> {
+    budget: &'a ByteBudget,
+    /// The budget of its connection.
+    of_connection: &'a Arc<Semaphore>,
+    permit: BytePermit,
+    connection_permit: BytePermit,
+    octets: Vec<u8>,
+}
+
+impl<'a> BodyReader<'a> {
+    pub(super) fn new(
+        budget: &'a ByteBudget,
+        of_connection: &'a Arc<Semaphore>,
+    ) -> Result<Self, Refusal> {
+        let permits = acquire(of_connection, STEP).zip(budget.acquire(STEP, true));
+        let (connection_permit, permit) = permits.ok_or_else(Refusal::overloaded)?;
+        Ok(Self {
+            budget,
+            of_connection,
+            permit,
+            connection_permit,
+            octets: Vec::new(),
+        })
+    }
+
+    /// Reads a body of at most [`MAX_BODY`], whatever length it declares. Returns it with its permit.
+    pub(super) async fn read(
+        mut self,
+        body: &mut Incoming,
+    ) -> Result<(Bytes, BytePermit), Refusal> {
+        while let Some(frame) = body.frame().await {
+            let cut = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short");
+            // Trailers say nothing here.
+            let data = frame.map_err(cut)?.into_data().unwrap_or_default();
+            if self.octets.len() + data.len() > MAX_BODY {
+                return Err(Refusal::too_large());
+            }
+            self.reserve(data.len()).ok_or_else(Refusal::overloaded)?;
+            self.octets.extend_from_slice(&data);
+        }
+        Ok((self.octets.into(), self.permit))
+    }
+
+    fn reserve(&mut self, octets: usize) -> Option<()> {
+        let room = (self.octets.len() + octets).next_multiple_of(STEP);
+        let held = self.permit.num_permits();
+        if room > held {
+            let more = room - held;
+            let of_connection = acquire(self.of_connection, more)?;
+            self.permit.merge(self.budget.acquire(more, room <= SHORT)?);
+            self.connection_permit.merge(of_connection);
+        }
+        // A vector that grows by itself doubles.
+        self.octets.reserve_exact(room - self.octets.len());
+        Some(())
+    }
+}
+
+/// The octets of a response, which count as untaken until they are dropped.
+///
+/// A client of HTTP/2 that opens no window takes nothing, and may go on to ask. hyper and h2 hold its responses for as long
+/// as the connection lasts, and one octet of a window is enough to have a whole response queued. So the permit lies with the
+/// octets themselves: it is given back when the last holder of them lets go, at the socket.
+struct AccountedBody {
+    octets: Bytes,
+    _permit: Option<BytePermit>,
+    _guard: ResponseGuard,
+}
+
+impl AsRef<[u8]> for AccountedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl AccountedBody {
+    /// The body of a reply, if there is room for it.
+    fn reply(octets: Bytes, budget: &ByteBudget, timer: &Arc<ConnTimer>) -> Option<Self> {
+        let length = octets.len();
+        let (guard, before) = timer.response_given(length);
+        let is_short = length <= SHORT;
+        let permit = match before {
+            // Connections are bounded, and each holds as much for hyper's own buffers: a client that takes what it is sent
+            // is served even while others take nothing.
+            0 if is_short => None,
+            0..=UNTAKEN => Some(budget.acquire(length, is_short)?),
+            _ => return None,
+        };
+        Some(Self {
+            octets,
+            _permit: permit,
+            _guard: guard,
+        })
+    }
+
+    /// A refusal needs no permit: it is a line, and there are no more of them than streams.
+    fn refusal(octets: Bytes, timer: &Arc<ConnTimer>) -> Self {
+        let (guard, _) = timer.response_given(octets.len());
+        Self {
+            octets,
+            _permit: None,
+            _guard: guard,
+        }
+    }
+}
+
+/// Accounts for `response` until its client has taken it; where there is no room for it, `overloaded` counts another one.
+pub(super) fn account(
+    response: Response<Full<Bytes>>,
+    budget: &ByteBudget,
+    timer: &Arc<ConnTimer>,
+    overloaded: &Counter,
+) -> Response<Full<Bytes>> {
+    let (head, octets) = split(response);
+    let (head, body) = if octets.is_empty() {
+        return Response::from_parts(head, Full::default());
+    } else if head.status != StatusCode::OK {
+        (head, AccountedBody::refusal(octets, timer))
+    } else if let Some(body) = AccountedBody::reply(octets, budget, timer) {
+        (head, body)
+    } else {
+        overloaded.add();
+        let (head, octets) = split(Refusal::overloaded().into_response());
+        (head, AccountedBody::refusal(octets, timer))
+    };
+    Response::from_parts(head, Full::new(Bytes::from_owner(body)))
+}
+
+fn split(response: Response<Full<Bytes>>) -> (Parts, Bytes) {
+    let (head, body) = response.into_parts();
+    (head, body.into_inner().unwrap_or_default())
+}
