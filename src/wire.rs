@@ -4,6 +4,7 @@
 //! told. What arrives is parsed once, at the door; after [`KerberosMessage::parse`] and
 //! [`Reply::parse`] nobody reads raw bytes for meaning.
 
+pub(crate) mod as_req;
 mod asn1;
 mod framed;
 #[cfg(test)]

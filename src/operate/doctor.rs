@@ -6,38 +6,26 @@
 //!
 //! | part | what it looks at |
 //! |---|---|
-//! | `configuration`, [`krb5_conf`], `ports` with `sockets` and `process`, `daemon` | this machine |
+//! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine, and the daemon on it |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
-//! | `proxy`: `names`, `tcp` with `forward`, `handshake`, `post` | a KDC proxy |
-//! | `direct` | a KDC |
-//! | `through` | the daemon's sockets, as a client has them |
-//! | `as_req`, `kdc_reply` | what is asked of a KDC, and what its reply says |
-//! | `line`, `sheet`, `report`, `render`, `estimate` | what is told |
+//! | `proxy`: `connection` with `tunnel`, `handshake`, `proxy_answer` | a KDC proxy |
+//! | `kdc` | a KDC, and what it replies by whatever way |
+//! | `report` | what is told of it |
 
-mod as_req;
 mod configuration;
+mod connection;
 mod daemon;
-mod direct;
-mod estimate;
-mod forward;
 mod handshake;
-mod kdc_reply;
+mod kdc;
 pub mod krb5_conf;
-mod line;
-mod names;
 mod ports;
-mod post;
-mod process;
 mod proxy;
+mod proxy_answer;
 mod realm;
-mod render;
 mod report;
-mod sheet;
 mod sockets;
-mod tcp;
-mod through;
+mod tunnel;
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -46,21 +34,22 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub use line::{Figure, Layer, Line, Verdict};
-pub use report::Report;
+pub use report::DoctorReport;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, RealmEntry};
 use crate::operate::status;
 use crate::operate::status::{Heard, Silence};
+use crate::operate::terminal::Terminal;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::text::{json, toml};
+use crate::relay::finding::{Finding, Layer};
+use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
-use configuration::Read;
+use configuration::LoadedConfig;
+use daemon::KdcSocket;
 use krb5_conf::Scene;
-use render::Renderer;
-use through::Asked;
+use report::Output;
 
 /// What the doctor takes beside a realm's deadline.
 const OWN: Duration = Duration::from_secs(5);
@@ -82,7 +71,7 @@ pub struct Question {
     pub file: Option<PathBuf>,
 }
 
-/// Looks, and says on stdout what there is to say: a realm's lines as soon as they are known, or one JSON document.
+/// Looks, and says on stdout what there is to say: a realm's findings as soon as they are known, or one JSON document.
 ///
 /// # Errors
 /// The runtime cannot be started.
@@ -93,124 +82,111 @@ pub fn doctor(question: &Question) -> Result<Exit, Failure> {
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let mut teller = Teller::new(question.json);
-    let file = runtime.block_on(examine(question, &mut teller));
+    let mut output = Output::new(question.json);
+    let file = runtime.block_on(examine(question, &mut output));
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
-    Ok(teller.end(file))
+    Ok(output.end(file))
 }
 
-/// What a terminal shows of `lines`, but for colours: 80 columns.
+/// What a terminal of 80 columns shows of `findings`.
 #[must_use]
-pub fn text(lines: &[Line]) -> String {
-    Renderer::new(false).text(lines)
+pub fn text(findings: &[Finding]) -> String {
+    report::drawn(Terminal::plain(), None, findings)
 }
 
 /// What a realm is looked at with.
 #[derive(Clone, Copy)]
-struct Terms<'a> {
+struct RealmContext<'a> {
     /// As the configuration spells it.
     realm: &'a Realm,
     entry: &'a RealmEntry,
     roots: &'a SystemRoots,
-    /// Its table and the file that it is in, for hints.
-    table: &'a str,
+    /// The configuration's name, for hints.
+    file: &'a str,
     /// When the doctor began.
     began: Instant,
 }
 
-impl Terms<'_> {
-    /// By when all is said.
-    fn ends(&self) -> Instant {
-        self.began + OWN + self.entry.deadline - TELL
+impl RealmContext<'_> {
+    /// Until all is to be said.
+    fn left(&self) -> Duration {
+        let end = self.began + OWN + self.entry.deadline - TELL;
+        end.saturating_duration_since(Instant::now())
     }
 
     /// As [`crate::daemon`] has it.
-    fn target_domain(&self) -> String {
+    fn target_domain(&self) -> &str {
         let own = self.entry.target_domain.as_deref();
-        own.unwrap_or(self.realm.as_str()).to_owned()
+        own.unwrap_or(self.realm.as_str())
+    }
+
+    /// The realm's table and the file that it is in, for hints.
+    fn table(&self) -> String {
+        let realm = toml::string(&self.entry.pattern.to_string());
+        format!("[realms.{realm}] of {}", self.file)
     }
 }
 
 /// Looks at all there is; the configuration that was read.
-async fn examine(question: &Question, teller: &mut Teller) -> Option<String> {
+async fn examine(question: &Question, output: &mut Output) -> Option<String> {
     let began = Instant::now();
-    let realm = question.realm.as_deref();
-    let read = {
-        let (file, realm) = (question.file.clone(), question.realm.clone());
-        within(configuration::LIMIT, move || {
-            configuration::read(file, realm.as_deref())
-        })
-        .await
-    };
-    let read = match read.unwrap_or_else(|| Err(configuration::late(question.file.as_deref()))) {
-        Ok(read) => read,
-        Err(line) => {
-            teller.tell(&[*line]);
-            teller.skip(Layer::Configuration, "there is no configuration to go by");
+    let loaded = match load(question).await {
+        Ok(loaded) => loaded,
+        Err(fault) => {
+            output.tell([fault]);
+            output.skip_after(Layer::Configuration, "there is no configuration to go by");
             return None;
         }
     };
-    teller.tell(&read.lines);
+    output.tell(loaded.findings.iter().cloned());
     let scene = within(MACHINE, Scene::of_this_machine).await;
     let default_realm = scene.as_ref().and_then(Scene::default_realm);
-    let chosen = configuration::chosen(&read, realm, default_realm);
-    match &chosen {
-        Ok(chosen) if realm.is_none() => {
-            let left_out = configuration::left_out(&read, chosen);
-            teller.tell(left_out.as_slice());
-        }
-        Ok(_) => {}
-        Err(line) => teller.tell(std::slice::from_ref(line)),
-    }
-    let names: Vec<_> = chosen
-        .iter()
-        .flatten()
-        .map(|(name, _)| name.clone())
-        .collect();
-    let pointers = async {
+    let (realms, said) = configuration::chosen(&loaded, question.realm.as_deref(), default_realm);
+    output.tell(said);
+    let names: Vec<_> = realms.iter().map(|(realm, _)| realm.clone()).collect();
+    let krb5_conf = async {
         match &scene {
-            Some(scene) => pointers(scene, &read.config, &names).await,
+            Some(scene) => krb5_conf_of(scene, &loaded.config, &names).await,
             None => vec![krb5_conf::late()],
         }
     };
-    let (pointers, heard) = tokio::join!(pointers, ask());
-    teller.tell(&pointers);
-    let sockets = machine(&read, &heard, teller);
-    let Ok(chosen) = chosen else {
-        teller.skip(Layer::Daemon, "there is no realm to look at");
-        return Some(read.file);
-    };
-    let roots = SystemRoots::load();
-    let tables: Vec<_> = chosen
-        .iter()
-        .map(|(_, entry)| {
-            let realm = toml::string(&entry.pattern.to_string());
-            format!("[realms.{realm}] of {}", read.file)
-        })
-        .collect();
-    let realms = chosen.iter().zip(&tables);
-    let mut realms: FuturesOrdered<_> = realms
-        .map(|((realm, entry), table)| {
-            let terms = Terms {
-                realm,
-                entry,
-                roots: &roots,
-                table,
-                began,
-            };
-            realm::examine(terms, &sockets)
-        })
-        .collect();
-    while let Some(lines) = realms.next().await {
-        teller.tell(&lines);
+    let (krb5_conf, heard) = tokio::join!(krb5_conf, ask());
+    output.tell(krb5_conf);
+    let sockets = machine(&loaded, &heard, output);
+    if realms.is_empty() {
+        output.skip_after(Layer::Daemon, "there is no realm to look at");
+        return Some(loaded.file);
     }
-    drop(realms);
-    Some(read.file)
+    let roots = SystemRoots::load();
+    let context = |(realm, entry)| RealmContext {
+        realm,
+        entry,
+        roots: &roots,
+        file: &loaded.file,
+        began,
+    };
+    let mut examined: FuturesOrdered<_> = realms
+        .iter()
+        .map(|(realm, entry)| realm::examine(context((realm, *entry)), &sockets))
+        .collect();
+    while let Some(findings) = examined.next().await {
+        output.tell(findings);
+    }
+    drop(examined);
+    Some(loaded.file)
+}
+
+/// Reads the configuration.
+async fn load(question: &Question) -> Result<LoadedConfig, Finding> {
+    let (file, realm) = (question.file.clone(), question.realm.clone());
+    let load = move || configuration::load(file, realm.as_deref());
+    let loaded = within(configuration::LIMIT, load).await;
+    loaded.unwrap_or_else(|| Err(configuration::late(question.file.as_deref())))
 }
 
 /// Where krb5.conf sends `realms`, and whether those answer whom it names beside the daemon.
-async fn pointers(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Line> {
+async fn krb5_conf_of(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     if realms.is_empty() {
         return Vec::new();
     }
@@ -245,61 +221,19 @@ async fn within<T: Send + 'static>(
 }
 
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.
-fn machine(read: &Read, heard: &Result<Heard, Silence>, teller: &mut Teller) -> Vec<Asked> {
-    let Read { config, file, .. } = read;
+fn machine(
+    loaded: &LoadedConfig,
+    heard: &Result<Heard, Silence>,
+    output: &mut Output,
+) -> Vec<KdcSocket> {
+    let LoadedConfig { config, file, .. } = loaded;
     let report = heard.as_ref().ok().map(|heard| &heard.report);
-    let ports = ports::examine(&config.listen, file, report);
-    teller.tell(&ports.lines);
-    teller.tell(&daemon::examine(heard, &ports, file));
+    let mut ports = ports::examine(&config.listen, file, report);
+    output.tell(std::mem::take(&mut ports.findings));
+    output.tell(daemon::examine(heard, &ports, file));
     let of_kdc = |endpoint: &Endpoint| config.listen.kdc.contains(endpoint);
-    let asked = |is_ours| move |endpoint| Asked { endpoint, is_ours };
-    let ours = ports.ours.into_iter().filter(of_kdc).map(asked(true));
-    let unknown = ports.unknown.into_iter().filter(of_kdc).map(asked(false));
+    let socket = |is_ours| move |endpoint| KdcSocket { endpoint, is_ours };
+    let ours = ports.ours.into_iter().filter(of_kdc).map(socket(true));
+    let unknown = ports.unknown.into_iter().filter(of_kdc).map(socket(false));
     ours.chain(unknown).collect()
-}
-
-/// Says what was found, and remembers it.
-struct Teller {
-    /// None: it is said at the end, in JSON.
-    renderer: Option<Renderer>,
-    lines: Vec<Line>,
-}
-
-impl Teller {
-    fn new(json: bool) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = io::stdout().is_terminal() && !no_color;
-        Self {
-            renderer: (!json).then(|| Renderer::new(colour)),
-            lines: Vec::new(),
-        }
-    }
-
-    fn tell(&mut self, lines: &[Line]) {
-        if let Some(renderer) = &mut self.renderer {
-            // A reader that is gone changes nothing about what is found.
-            let mut stdout = io::stdout().lock();
-            let _ = stdout.write_all(renderer.text(lines).as_bytes());
-            let _ = stdout.flush();
-        }
-        self.lines.extend_from_slice(lines);
-    }
-
-    /// The layers after `layer` are not looked at, and why.
-    fn skip(&mut self, layer: Layer, why: &str) {
-        let after = Layer::ALL.iter().filter(|after| **after > layer);
-        let lines: Vec<_> = after.map(|after| Line::skipped(*after, why)).collect();
-        self.tell(&lines);
-    }
-
-    /// All was said that a terminal is told; the exit status.
-    fn end(self, configuration: Option<String>) -> Exit {
-        let report = Report::new(configuration, self.lines);
-        if self.renderer.is_none() {
-            let json = json::pretty(&report).unwrap_or_default();
-            let _ = writeln!(io::stdout().lock(), "{json}");
-        }
-        let code = |layer: Layer| Exit::Layer(layer.exit_code());
-        report.fault.map_or(Exit::Ok, code)
-    }
 }

@@ -232,7 +232,7 @@ impl Page {
             match hint {
                 Hint::Text(words) => {
                     self.text.push_str(&bold("hint:", style::WARNING));
-                    self.hanging("loopkdc: hint: ".len(), words);
+                    self.hint_text("loopkdc: hint: ".len(), words);
                 }
                 _ if follows_text => self.line("loopkdc: hint: ".len(), &hint.to_string()),
                 _ => {
@@ -253,13 +253,20 @@ impl Page {
             match hint {
                 Hint::Text(words) => {
                     self.text.push_str(&format!("{:indent$}{mark} ", ""));
-                    self.hanging(below, words);
+                    self.hint_text(below, words);
                 }
                 _ if follows_text => self.line(below, &hint.to_string()),
                 _ => self.line(indent, &format!("{mark} {hint}")),
             }
             follows_text = matches!(hint, Hint::Text(_));
         }
+    }
+
+    /// The first line of a hint wrapped, and below it, as it is, what is to be written somewhere.
+    fn hint_text(&mut self, below: usize, words: &str) {
+        let mut lines = words.lines();
+        self.hanging(below, lines.next().unwrap_or_default());
+        lines.for_each(|line| self.line(below, line));
     }
 
     /// Rows of cells, behind `indent` columns. A column is as wide as its widest cell; the last one is wrapped.
@@ -447,6 +454,24 @@ mod tests {
         assert_eq!(
             text,
             format!("  warn   config     {quoted}").replace("\n|", "\n                    ")
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_written_somewhere_keeps_its_lines() {
+        let hint = format!(
+            "write into {}:\n    [realms]\n    proxies = {:?}",
+            "x".repeat(30),
+            ["y"; 9]
+        );
+        let text = shown(60, |page| page.finding(&Finding::fault("none").hint(hint)));
+        let lines: Vec<_> = text.lines().skip(1).map(str::trim_start).collect();
+        assert_eq!(lines[0], "hint: write into");
+        assert_eq!(lines[2], "[realms]");
+        assert_eq!(lines[3], format!("proxies = {:?}", ["y"; 9]));
+        assert!(
+            text.ends_with(&format!("{:30}{}\n", "", lines[3])),
+            "{text}"
         );
     }
 

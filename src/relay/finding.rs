@@ -199,6 +199,16 @@ impl Finding {
         self
     }
 
+    /// With a command to type, and what it is for.
+    #[must_use]
+    pub fn command<W: Into<String>>(
+        self,
+        purpose: impl Into<String>,
+        words: impl IntoIterator<Item = W>,
+    ) -> Self {
+        self.hint(purpose.into()).hint(Hint::command(words))
+    }
+
     /// With several of them.
     #[must_use]
     pub fn hints(mut self, hints: impl IntoIterator<Item = Hint>) -> Self {

@@ -21,6 +21,7 @@ pub mod tls;
 
 use crate::wire::{self, KerberosMessage, Reply};
 
+pub(crate) use addresses::look_up;
 pub use body::Sent;
 pub(crate) use fault::OVERSIZED;
 pub use fault::{Bar, Credential, Fault, Unsent};

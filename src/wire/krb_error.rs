@@ -2,6 +2,7 @@
 
 use super::asn1::{GeneralString, application, exactly, field, well_ordered};
 use super::message::{NotKerberos, Service};
+use super::principal::{PrincipalName, server_name};
 use super::realm::Realm;
 use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
 use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
@@ -38,19 +39,8 @@ const NO_REALM: &str = "-";
 /// Most octets of an e-text.
 const MAX_E_TEXT: usize = 255;
 
-/// NT-SRV-INST (RFC 4120 6.2), for krbtgt/REALM and kadmin/changepw alike.
-const NT_SRV_INST: i32 = 2;
-
 /// The last second that a GeneralizedTime has four digits of year for.
 const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
-
-#[derive(Sequence)]
-struct PrincipalName<'a> {
-    #[asn1(context_specific = "0")]
-    name_type: i32,
-    #[asn1(context_specific = "1")]
-    name_string: Vec<GeneralString<'a>>,
-}
 
 /// The fields that we send; the client's name and time are in no error that nothing authenticates.
 #[derive(Sequence)]
@@ -141,17 +131,6 @@ pub fn encode(
         now,
     };
     error.encode()
-}
-
-fn server_name(service: Service, realm: &[u8]) -> PrincipalName<'_> {
-    let names = match service {
-        Service::Kdc => [&b"krbtgt"[..], realm],
-        Service::Kpasswd => [&b"kadmin"[..], b"changepw"],
-    };
-    PrincipalName {
-        name_type: NT_SRV_INST,
-        name_string: names.map(GeneralString::new).to_vec(),
-    }
 }
 
 /// KerberosTime and Microseconds (RFC 4120 5.2.3, 5.2.4), within the years that they can write.

@@ -1,12 +1,44 @@
-//! Names of principals, as text for people.
+//! Names of principals: as we send them, and as text for people.
 
-use super::asn1::{elements, field, inside};
-use der::Tag;
+use super::asn1::{GeneralString, elements, field, inside};
+use super::message::Service;
+use der::{Sequence, Tag};
+
+/// NT-PRINCIPAL and NT-SRV-INST (RFC 4120 6.2); the latter for krbtgt/REALM and kadmin/changepw alike.
+pub(super) const NT_PRINCIPAL: i32 = 1;
+const NT_SRV_INST: i32 = 2;
 
 /// Most octets of a name's text: as many as a realm may have. Nobody's is as long.
 pub(super) const MAX_NAME: usize = 255;
 /// What ends a name that was cut to that.
 const CUT: &str = "...";
+
+/// RFC 4120 5.2.2.
+#[derive(Sequence)]
+pub(super) struct PrincipalName<'a> {
+    #[asn1(context_specific = "0")]
+    name_type: i32,
+    #[asn1(context_specific = "1")]
+    name_string: Vec<GeneralString<'a>>,
+}
+
+impl<'a> PrincipalName<'a> {
+    pub(super) fn new(name_type: i32, names: &[&'a [u8]]) -> Self {
+        Self {
+            name_type,
+            name_string: names.iter().map(|name| GeneralString::new(name)).collect(),
+        }
+    }
+}
+
+/// krbtgt/REALM (RFC 4120 7.3), or kadmin/changepw (RFC 3244 2).
+pub(super) fn server_name(service: Service, realm: &[u8]) -> PrincipalName<'_> {
+    let names = match service {
+        Service::Kdc => [&b"krbtgt"[..], realm],
+        Service::Kpasswd => [&b"kadmin"[..], b"changepw"],
+    };
+    PrincipalName::new(NT_SRV_INST, &names)
+}
 
 /// The text of the PrincipalName (RFC 4120 5.2.2) that `input` holds: its components with slashes between them, escaped as
 /// in RFC 1964 2.1.1, so that no two names read alike. Nothing if it holds none.

@@ -1,6 +1,6 @@
 //! What a KDC proxy answers, and what the KDC behind it does.
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Figure, Layer, Severity};
 
 use crate::scene::{Scene, UNKNOWN, answering, error};
 use crate::upstream::{Act, Page, Plan};
@@ -29,7 +29,10 @@ async fn a_realm_that_is_well_has_no_fault() {
         found.is_well(layer, words);
     }
     assert!(
-        found.lines.iter().all(|line| line["verdict"] != "skipped"),
+        found
+            .findings
+            .iter()
+            .all(|finding| finding.severity != Severity::Skipped),
         "{found:#?}"
     );
 }
@@ -69,8 +72,11 @@ async fn no_kdc_proxy_at_the_path() {
         "no KDC proxy at this path, or does not serve this realm",
         "proxies",
     );
-    found.line("kdc", "skipped", "a fault before it");
-    assert_eq!(found.line("http", "fault", "")["figure"]["status"], 404);
+    found.finding("kdc", "skipped", "a fault before it");
+    assert_eq!(
+        found.finding("http", "fault", "").figure,
+        Some(Figure::Status(404))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,24 +225,26 @@ async fn a_kdc_that_is_odd() {
         let upstream = answering(code, 0).start();
         let found = Scene::by(&upstream).diagnose();
         found.finds_nothing();
-        found.says(Layer::Kdc, "warn", words, advice);
+        found.says(Layer::Kdc, "warning", words, advice);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_differ() {
-    for (behind, verdict, words) in [
+    for (behind, severity, words) in [
         (400, "fault", "ahead of the KDC's: Kerberos takes less"),
         (-400, "fault", "behind the KDC's: Kerberos takes less"),
-        (120, "warn", "ahead of the KDC's; Kerberos takes less"),
-        (-120, "warn", "behind the KDC's; Kerberos takes less"),
+        (120, "warning", "ahead of the KDC's; Kerberos takes less"),
+        (-120, "warning", "behind the KDC's; Kerberos takes less"),
     ] {
         let upstream = answering(UNKNOWN, behind).start();
         let found = Scene::by(&upstream).diagnose();
-        found.says(Layer::Clock, verdict, words, "timedatectl set-ntp true");
-        assert_eq!(found.code, if verdict == "fault" { 20 } else { 0 });
-        let seconds = found.line("clock", verdict, "")["figure"]["seconds"].as_i64();
-        assert!((seconds.unwrap() - behind).abs() <= 2, "{seconds:?}");
+        found.says(Layer::Clock, severity, words, "timedatectl set-ntp true");
+        assert_eq!(found.code, if severity == "fault" { 20 } else { 0 });
+        let Some(Figure::Seconds(seconds)) = found.finding("clock", severity, "").figure else {
+            panic!("{found:#?}");
+        };
+        assert!((seconds - behind).abs() <= 2, "{seconds}");
     }
 }
 
@@ -270,7 +278,7 @@ async fn the_second_proxy_serves() {
     found.is_well("daemon", "it brings the KDC's answer");
     let by = format!("kinit by https://{}", well.address());
     found.is_well("estimate", &by);
-    let about = |line: &serde_json::Value| line["upstream"].as_str().map(ToOwned::to_owned);
     let down = format!("https://{}", down.address());
-    assert_eq!(about(found.line("tcp", "fault", "refused")), Some(down));
+    let refused = found.finding("tcp", "fault", "refused");
+    assert_eq!(refused.subject.upstream, Some(down));
 }

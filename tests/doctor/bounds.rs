@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use loopkdc::relay::finding::{Finding, Severity};
+
 use crate::patience::within;
 use crate::scene::Scene;
 use crate::upstream::{Act, Door, Plan, Upstream};
@@ -32,9 +34,10 @@ async fn silence_is_bounded() {
     assert!(found.took < LIMIT + SLACK, "{:?}", found.took);
     for url in &urls {
         let name = url.trim_end_matches("/KdcProxy");
-        let mut about = found.lines.iter().filter(|line| line["upstream"] == name);
+        let is_about = |finding: &&Finding| finding.subject.upstream.as_deref() == Some(name);
+        let mut about = found.findings.iter().filter(is_about);
         assert!(
-            about.any(|line| line["verdict"] == "fault"),
+            about.any(|finding| finding.severity == Severity::Fault),
             "{name}: {found:#?}"
         );
     }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Figure, Layer};
 
 use crate::certificates::{Clients, Leaf};
 use crate::messages::{envelope, framed};
@@ -23,9 +23,9 @@ async fn nobody_listens() {
         "Connection refused",
         "proxies names the right port",
     );
-    found.line("tls", "skipped", "a fault before it");
-    found.line("daemon", "skipped", "why is below");
-    found.line("estimate", "skipped", "kinit fails");
+    found.finding("tls", "skipped", "a fault before it");
+    found.finding("daemon", "skipped", "why is below");
+    found.finding("estimate", "skipped", "kinit fails");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,8 +33,8 @@ async fn an_expired_certificate() {
     let upstream = well().showing(Leaf::Expired).start();
     let found = Scene::by(&upstream).diagnose();
     found.is_at_fault(Layer::Tls, "has expired", "timedatectl");
-    let days = found.line("tls", "fault", "")["figure"]["days"].as_i64();
-    assert!(days.unwrap() < -8000, "{days:?}");
+    let figure = found.finding("tls", "fault", "").figure;
+    assert!(matches!(figure, Some(Figure::Days(..-8000))), "{figure:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn a_certificate_for_another_purpose() {
     let found = Scene::by(&upstream).diagnose();
     found.is_at_fault(
         Layer::Tls,
-        "its certificate is not believed",
+        "its certificate is not trusted",
         "who runs it has to renew",
     );
 }
@@ -81,12 +81,12 @@ async fn a_certificate_that_is_about_to_expire() {
     found.finds_nothing();
     found.says(
         Layer::Tls,
-        "warn",
+        "warning",
         "is about to expire",
         "who runs it has to renew",
     );
-    let days = found.line("tls", "warn", "")["figure"]["days"].as_i64();
-    assert!((3..=5).contains(&days.unwrap()), "{days:?}");
+    let figure = found.finding("tls", "warning", "").figure;
+    assert!(matches!(figure, Some(Figure::Days(3..=5))), "{figure:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +104,11 @@ async fn a_certificate_for_another_name() {
 async fn an_authority_that_nobody_here_trusts() {
     let upstream = well().showing(Leaf::Untrusted).start();
     let found = Scene::by(&upstream).diagnose();
-    found.is_at_fault(Layer::Tls, "\"rcgen self signed cert\" does", "ca-file = ");
+    found.is_at_fault(
+        Layer::Tls,
+        "signed by \"rcgen self signed cert\", which is not trusted here",
+        "ca-file = ",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,10 +118,7 @@ async fn no_pinned_key() {
     let mut scene = Scene::by_with(&upstream, pins);
     // What the hint says to write makes it well.
     let found = scene.diagnose();
-    let hint = found.line("tls", "fault", "among the pins")["hint"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let hint = found.finding("tls", "fault", "among the pins").advice();
     let (_, pin) = hint.split_once("pins = ").unwrap();
     scene
         .usual
@@ -243,7 +244,7 @@ async fn plain_http() {
     found.finds_nothing();
     found.says(
         Layer::Tls,
-        "warn",
+        "warning",
         "everybody on the way reads",
         "allow-plaintext",
     );

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Layer, Severity};
 
 use crate::scene::{Scene, UNKNOWN, answering, error};
 use crate::upstream::Plan;
@@ -45,10 +45,13 @@ async fn a_kdc_that_is_well_is_what_kinit_waits_for() {
     let found = Scene::by_with(&upstream, &direct("fallback", kdc)).diagnose();
     found.is_well("estimate", "kinit by https://");
     let mut by_kdc = found
-        .lines
+        .findings
         .iter()
-        .filter(|line| line["upstream"] == kdc.to_string());
-    assert!(by_kdc.all(|line| line["verdict"] == "ok"), "{found:#?}");
+        .filter(|finding| finding.subject.upstream == Some(kdc.to_string()));
+    assert!(
+        by_kdc.all(|finding| finding.severity == Severity::Ok),
+        "{found:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +60,7 @@ async fn a_kdc_that_is_not_on_this_network_is_no_fault() {
     let nobody = Plan::granting().start_down().address();
     let found = Scene::by_with(&upstream, &direct("prefer", nobody)).diagnose();
     found.finds_nothing();
-    found.line("tcp", "skipped", "not on this network");
+    found.finding("tcp", "skipped", "not on this network");
     found.is_well("estimate", "kinit by https://");
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::Layer;
 
 use crate::newcomer::{as_installed, overlay};
 use crate::scene::{REALM, Scene, alone};
@@ -128,7 +128,7 @@ fn ways_that_cost_time() {
         ),
     ] {
         let found = scene(&stanza(&lines)).doctor_here(&[]);
-        found.says(Layer::Krb5Conf, "warn", words, advice);
+        found.says(Layer::Krb5Conf, "warning", words, advice);
     }
 }
 
@@ -164,10 +164,10 @@ fn defaults() {
     ] {
         let text = format!("[libdefaults]\n{text}\n{}", stanza("kdc = 127.0.0.1"));
         let found = scene(&text).doctor_here(&[]);
-        found.says(Layer::Krb5Conf, "warn", words, advice);
+        found.says(Layer::Krb5Conf, "warning", words, advice);
         found.says(
             Layer::Krb5Conf,
-            "warn",
+            "warning",
             "KRB5_CONFIG is ",
             "unset KRB5_CONFIG",
         );
@@ -183,7 +183,7 @@ fn realms_between() {
     let found = scene(&text).doctor_here(&[]);
     found.says(
         Layer::Krb5Conf,
-        "warn",
+        "warning",
         "EXAMPLE.NET is on the way",
         "krb5-conf",
     );
@@ -196,20 +196,21 @@ fn the_default_realm_is_looked_at_alone() {
     let text = config(REALM) + &config("EXAMPLE.ORG");
     let realms = |scene: Scene| {
         let found = scene.doctor_here(&[]);
-        let realms = found.lines.iter().filter_map(|line| line["realm"].as_str());
-        let realms: std::collections::BTreeSet<_> = realms.map(ToOwned::to_owned).collect();
+        let realms = found.findings.into_iter();
+        let realms = realms.filter_map(|finding| finding.subject.realm);
+        let realms: std::collections::BTreeSet<_> = realms.collect();
         realms.into_iter().collect::<Vec<_>>().join(" ")
     };
     assert_eq!(realms(Scene::configured(&text)), "EXAMPLE.COM EXAMPLE.ORG");
     let default = "[libdefaults]\n default_realm = EXAMPLE.ORG\n";
     let scene = Scene::configured(&text).with_krb5_conf(default);
     let left_out = scene.doctor_here(&[]);
-    let line = left_out.line("configuration", "skipped", "default_realm is another");
+    let finding = left_out.finding("configuration", "skipped", "default_realm is another");
     assert_eq!(
-        line["what"],
+        finding.what,
         "EXAMPLE.COM: not looked at, as default_realm is another"
     );
-    assert_eq!(line["hint"], "loopkdc doctor EXAMPLE.COM");
+    assert_eq!(finding.advice(), "loopkdc doctor EXAMPLE.COM");
     let asked = scene.doctor_here(&[REALM]);
     assert_eq!(asked.all("configuration", "skipped").count(), 0);
     assert_eq!(realms(scene), "EXAMPLE.ORG");
@@ -241,7 +242,7 @@ fn write(file: &str, text: &str) {
 fn earns(scene: &Scene, text: &str, words: &str, advice: &str) {
     write("/etc/krb5.conf", text);
     let found = scene.doctor_here(&[]);
-    found.says(Layer::Krb5Conf, "warn", words, advice);
+    found.says(Layer::Krb5Conf, "warning", words, advice);
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn what_other_libraries_make_of_it() {
             let found = scene.doctor_with(elsewhere);
             found.says(
                 Layer::Krb5Conf,
-                "warn",
+                "warning",
                 "Java does not read",
                 "include /etc/krb5.conf",
             );
@@ -324,7 +325,7 @@ fn one_address_of_localhost() {
     let scene = Scene::configured(&config).with_krb5_conf(&stanza("kdc = localhost"));
     let found = scene.doctor_here(&[]);
     let words = "localhost means both 127.0.0.1 and ::1";
-    found.says(Layer::Krb5Conf, "warn", words, "name the address");
+    found.says(Layer::Krb5Conf, "warning", words, "name the address");
 }
 
 /// Has a directory answer to nobody who looks for a file in it, as one of a server that is away.
@@ -353,7 +354,7 @@ fn a_disk_that_does_not_answer() {
             let words = "is not read within 1.2 s: libkrb5 waits for it, too";
             found.is_at_fault(Layer::Krb5Conf, words, "findmnt");
             // The rest is looked at all the same.
-            found.line("tcp", "fault", "127.0.0.1:9");
+            found.finding("tcp", "fault", "127.0.0.1:9");
             assert!(found.took < Duration::from_secs(14), "{found:?}");
 
             fs::remove_file(scene.config()).unwrap();
@@ -374,5 +375,5 @@ fn more_than_is_read() {
     let text = include.repeat(300) + &stanza("kdc = 127.0.0.1");
     let found = scene.with_krb5_conf(&text).doctor_here(&[]);
     let words = "more than 256 files are included";
-    found.says(Layer::Krb5Conf, "warn", words, "take out of krb5.conf");
+    found.says(Layer::Krb5Conf, "warning", words, "take out of krb5.conf");
 }

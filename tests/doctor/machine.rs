@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::Layer;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 
@@ -33,7 +33,7 @@ fn no_configuration() {
         "does not exist",
         "[realms.\"EXAMPLE.COM\"]",
     );
-    found.line("tls", "skipped", "no configuration");
+    found.finding("tls", "skipped", "no configuration");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_broken_configuration() {
     let found = Scene::configured("[realms.\"EXAMPLE.COM\"]\nproxies = [\"http://proxy\"]\n")
         .doctor_here(&[]);
     found.is_at_fault(Layer::Configuration, "plain text", "https://");
-    found.line("configuration", "fault", "config.toml:2:12");
+    found.finding("configuration", "fault", "config.toml:2:12");
 }
 
 /// As it is where it holds a secret.
@@ -91,7 +91,7 @@ fn a_warning() {
     let found = Scene::configured(&realm("example.com")).doctor_here(&[]);
     found.says(
         Layer::Configuration,
-        "warn",
+        "warning",
         "most realms are upper case",
         "loopkdc check",
     );
@@ -168,18 +168,18 @@ async fn a_daemon_that_goes_by_something_else() {
     fs::write(scene.config(), &text).unwrap();
     let found = scene.diagnose();
     let words = "it goes by what the configuration said before it was broken";
-    found.says(Layer::Daemon, "warn", words, "loopkdc check");
+    found.says(Layer::Daemon, "warning", words, "loopkdc check");
 
     let listen = text.replace("[listen]\n", "[listen]\nmax-in-flight = 7\n");
     read_anew(&scene, &listen, "holds after a restart");
     let found = scene.diagnose();
     let words = "what [listen] says now holds after a restart";
-    found.says(Layer::Daemon, "warn", words, "systemctl restart loopkdc");
+    found.says(Layer::Daemon, "warning", words, "systemctl restart loopkdc");
 
     // By another name it is the same.
     let args = ["--config", "config.toml"].map(ToOwned::to_owned);
     let found = block_in_place(|| scene.doctor(&args));
-    let told = found.all("daemon", "warn").count();
+    let told = found.all("daemon", "warning").count();
     assert_eq!(told, 1, "{found:#?}");
 
     let other = scene.path("other.toml");
@@ -188,7 +188,7 @@ async fn a_daemon_that_goes_by_something_else() {
     let found = block_in_place(|| scene.doctor(&args));
     found.says(
         Layer::Daemon,
-        "warn",
+        "warning",
         "it goes by ",
         "loopkdc doctor --config",
     );
@@ -203,7 +203,7 @@ async fn a_daemon_without_a_status() {
     fs::write(scene.config(), text).unwrap();
     let found = scene.with_daemon().diagnose();
     let words = "it runs, and has no status socket to tell more";
-    found.says(Layer::Daemon, "warn", words, "status-socket");
+    found.says(Layer::Daemon, "warning", words, "status-socket");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,12 +218,12 @@ async fn a_status_that_is_not_for_everybody() {
     chown(scene.path("run"), Some(65534), None).unwrap();
     let found = block_in_place(|| scene.doctor_as_nobody());
     let words = "may not be connected to by this user";
-    found.says(Layer::Daemon, "warn", words, "sudo loopkdc doctor");
+    found.says(Layer::Daemon, "warning", words, "sudo loopkdc doctor");
     // Root is not told by what stands in a folder of somebody else's.
     let found = scene.diagnose();
-    found.line(
+    found.finding(
         "daemon",
-        "warn",
+        "warning",
         "it runs, and has no status socket to tell more",
     );
 }
@@ -254,7 +254,7 @@ async fn a_daemon_that_is_another() {
     let found = scene.diagnose();
     found.says(
         Layer::Daemon,
-        "warn",
+        "warning",
         "loopkdc 9.9.9 runs",
         "type -a loopkdc",
     );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Figure, Layer};
 
 use crate::scene::Scene;
 use crate::support::nameserver::{NameServer, Record};
@@ -30,7 +30,7 @@ fn a_name_that_does_not_exist() {
             "kdcproxy.example.com: ",
             "getent hosts kdcproxy.example.com",
         );
-        found.line("tcp", "skipped", "a fault before it");
+        found.finding("tcp", "skipped", "a fault before it");
     });
 }
 
@@ -65,7 +65,7 @@ fn a_name_and_its_addresses() {
         // One of them is dead, and the daemon goes on.
         found.says(
             Layer::Tcp,
-            "warn",
+            "warning",
             "127.0.0.3:443 takes connections, and 127.0.0.2 does not",
             "ip route",
         );
@@ -78,7 +78,7 @@ fn a_realm_of_which_dns_names_no_proxy() {
         let _names = NameServer::start();
         let found = by_dns("").with_daemon().doctor_here(&[]);
         found.is_at_fault(Layer::Names, "DNS names no KDC proxy", "proxies = [");
-        found.line("estimate", "skipped", "kinit fails");
+        found.finding("estimate", "skipped", "kinit fails");
     });
 }
 
@@ -115,12 +115,12 @@ fn what_dns_names_and_nobody_is_asked_at() {
         let found = by_dns("").with_daemon().doctor_here(&[]);
         found.is_well("names", "DNS names https://kdcproxy.example.com");
         assert_eq!(
-            found.line("names", "ok", "DNS names")["figure"]["seconds"],
-            60
+            found.finding("names", "ok", "DNS names").figure,
+            Some(Figure::Seconds(60))
         );
         found.says(
             Layer::Names,
-            "warn",
+            "warning",
             "DNS names http://plain.example.com",
             "an https:// URL",
         );

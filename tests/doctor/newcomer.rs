@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use loopkdc::relay::finding::{Finding, Hint, Severity};
+
 use crate::scene::{Diagnosis, REALM, Scene, alone};
 use crate::support::netns::{NAME_SERVER, isolated};
 use crate::support::process::Process;
@@ -93,45 +95,54 @@ impl Newcomer<'_> {
     fn does_as_told(&mut self) {
         for _ in 0..MOST {
             let found = self.scene.doctor(&[REALM.to_owned()]);
-            let Some((layer, hint)) = first_fault(&found) else {
+            let Some(fault) = first_fault(&found) else {
                 return;
             };
-            self.follows(&hint);
-            self.followed.push(layer);
+            self.follows(&fault.hints);
+            let layer = serde_json::to_value(fault.subject.layer).unwrap();
+            self.followed.push(layer.as_str().unwrap().to_owned());
         }
         panic!("still ill after {:?}: {}", self.followed, self.scene.text());
     }
 
-    /// Does what a hint says: the first thing that can be done of it.
-    fn follows(&mut self, hint: &str) {
-        let lines: Vec<_> = hint
-            .lines()
-            .filter(|line| line.starts_with("    "))
-            .collect();
-        if let Some((_, file)) = hint.split_once("write into ") {
-            let file = file.split([' ', ':']).next().unwrap();
-            self.writes(file, &lines.join("\n").replace(EXAMPLE, &self.proxy.url()));
-        } else if let Some((before, _)) = hint.split_once("ca-file = ") {
-            let (_, file) = before.rsplit_once(" of ").expect("the file is named");
-            let file = file.trim_end_matches([':', ' ']);
-            let line = format!("ca-file = {:?}", self.proxy.ca_file.display().to_string());
-            self.writes(file, &line);
-        } else if hint.contains("start it: ") {
-            self.starts();
-        } else if hint.contains("systemctl reload loopkdc") {
-            let daemon = self.daemon.as_ref().expect("it runs");
-            daemon.signal("HUP");
-            daemon.wait_for("configuration read again");
-        } else if let Some((_, command)) = hint.split_once("loopkdc ") {
-            let command = command.split([';', ',']).next().unwrap();
-            let status = self
-                .scene
-                .command()
-                .args(command.split_whitespace())
-                .status();
-            assert!(status.unwrap().success(), "{command}");
-        } else {
-            panic!("what is to be done? {hint:?}");
+    /// Does the first thing that the hints say and that can be done.
+    fn follows(&mut self, hints: &[Hint]) {
+        // The file in which what follows is to be written.
+        let mut file = None;
+        for hint in hints {
+            match hint {
+                Hint::Text(words) => {
+                    let (words, lines) = words.split_once('\n').unwrap_or((words, ""));
+                    if let Some((_, into)) = words.split_once("write into ") {
+                        let file = into.split([' ', ':']).next().unwrap();
+                        return self.writes(file, &lines.replace(EXAMPLE, &self.proxy.url()));
+                    }
+                    file = words.rsplit_once("] of ").map(|(_, file)| file).or(file);
+                }
+                Hint::Key(key) if key.starts_with("ca-file = ") => {
+                    let ca_file = self.proxy.ca_file.display().to_string();
+                    return self.writes(file.expect("a file"), &format!("ca-file = {ca_file:?}"));
+                }
+                Hint::Command(words) => return self.types(words),
+                Hint::Key(key) => panic!("what is to be set? {key:?}"),
+            }
+        }
+        panic!("what is to be done? {hints:?}");
+    }
+
+    fn types(&mut self, words: &[String]) {
+        match words.join(" ").as_str() {
+            "loopkdc run" | "systemctl enable --now loopkdc" => self.starts(),
+            "systemctl reload loopkdc" => {
+                let daemon = self.daemon.as_ref().expect("it runs");
+                daemon.signal("HUP");
+                daemon.wait_for("configuration read again");
+            }
+            typed => {
+                assert_eq!(words[0], "loopkdc");
+                let status = self.scene.command().args(&words[1..]).status();
+                assert!(status.unwrap().success(), "{typed}");
+            }
         }
     }
 
@@ -172,19 +183,11 @@ pub(crate) fn logs_in(scene: &Scene) {
     assert!(output.status.success(), "{said}{cried}");
 }
 
-/// The fault that decides the exit status, and its hint.
-fn first_fault(found: &Diagnosis) -> Option<(String, String)> {
-    if found.code == 0 {
-        return None;
-    }
-    let layer = loopkdc::operate::doctor::Layer::ALL.into_iter();
-    let layer = layer.map(|layer| serde_json::to_value(layer).unwrap());
-    let mut fault = layer.filter_map(|layer| {
-        let layer = layer.as_str().unwrap().to_owned();
-        let hint = found.all(&layer, "fault").next()?["hint"]
-            .as_str()?
-            .to_owned();
-        Some((layer, hint))
-    });
-    fault.next()
+/// The fault that decides the exit status.
+fn first_fault(found: &Diagnosis) -> Option<&Finding> {
+    let faults = found.findings.iter();
+    let faults = faults.filter(|finding| finding.severity == Severity::Fault);
+    let first = faults.min_by_key(|finding| finding.subject.layer);
+    assert_eq!(first.is_none(), found.code == 0);
+    first
 }

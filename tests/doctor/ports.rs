@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::Layer;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
@@ -56,19 +56,19 @@ fn ports_of_someone_else() {
         );
         found.says(
             Layer::Ports,
-            "warn",
+            "warning",
             "127.0.0.1:88 is someone's, a process of user 0",
             "sudo loopkdc doctor",
         );
         found.says(
             Layer::Daemon,
-            "warn",
+            "warning",
             "systemd may hold its ports until the first client comes",
             "systemctl status loopkdc.socket",
         );
         // Whoever it is, it is asked as a client would.
         let words = "asked at 127.0.0.1:88, whoever it is says that no KDC can be reached";
-        found.line("daemon", "skipped", words);
+        found.finding("daemon", "skipped", words);
     });
 }
 
@@ -83,9 +83,9 @@ fn a_tunnel_of_someone_else_is_known_by_its_answers() {
                 open_to_all(&scene);
                 let scene = scene.calling(&upstream).with_daemon();
                 let found = block_in_place(|| scene.doctor_as_nobody());
-                found.line(
+                found.finding(
                     "ports",
-                    "warn",
+                    "warning",
                     "127.0.0.1:88 is someone's, a process of user 0",
                 );
                 let words = "asked at 127.0.0.1:88, whoever it is brings the KDC's answer";
@@ -117,13 +117,13 @@ fn a_namesake_of_another_user() {
                 let daemon = scene.daemon_of_nobody();
                 let scene = scene.with_instead(&other.url(), &well.url());
                 let mut found = scene.diagnose();
-                let line = found.line("ports", "warn", "127.0.0.1:1088 is held by loopkdc");
-                let hint = line["hint"].as_str().unwrap().to_owned();
-                found.usual.push((hint, "see what started it: systemctl status 512".to_owned()));
-                let words = "), of user 65534: whether it is the one meant is not known";
-                found.says(Layer::Ports, "warn", words, "systemctl status ");
-                let words = "nothing is heard of loopkdc, and somebody listens in its place";
-                found.says(Layer::Daemon, "warn", words, "systemctl status loopkdc");
+                let finding = found.finding("ports", "warning", "127.0.0.1:1088 is held by loopkdc");
+                let hint = finding.advice();
+                found.usual.push((hint.rsplit(' ').next().unwrap().to_owned(), "512".to_owned()));
+                let words = "), of user 65534, perhaps another than the one meant";
+                found.says(Layer::Ports, "warning", words, "systemctl status ");
+                let words = "loopkdc does not answer, and another process listens in its place";
+                found.says(Layer::Daemon, "warning", words, "systemctl status loopkdc");
                 let words = "whoever it is brings the answer of a KDC that does not serve realm EXAMPLE.COM";
                 found.is_at_fault(Layer::Daemon, words, "sudo loopkdc doctor");
                 drop(daemon);
@@ -182,7 +182,7 @@ fn a_socket_that_is_not_for_everybody() {
     let quoted = format!("ls -l '{}'", path.display());
     found.says(
         Layer::Ports,
-        "warn",
+        "warning",
         "may not be connected to by this user",
         &quoted,
     );
@@ -209,7 +209,7 @@ fn ports_of_ones_own() {
         // Each of its sockets says the same, and why is known.
         let asked = found.all("daemon", "skipped").count();
         assert_eq!(asked, 2, "{found:#?}");
-        found.line("tcp", "fault", "refused");
+        found.finding("tcp", "fault", "refused");
     });
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Finding, Layer};
 use loopkdc::wire::{Service, krb_error};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub struct Scene {
 #[derive(Debug)]
 pub struct Diagnosis {
     pub code: i32,
-    pub lines: Vec<Value>,
+    pub findings: Vec<Finding>,
     pub took: Duration,
     pub usual: Vec<(String, String)>,
 }
@@ -297,11 +297,11 @@ impl Scene {
         let cried = String::from_utf8_lossy(&output.stderr);
         let report: Value =
             serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{cried}"));
-        assert_eq!(report["schema"], 1);
+        assert_eq!(report["schema"], 2);
         assert_eq!(cried, "");
         Diagnosis {
             code: output.status.code().expect("an exit status"),
-            lines: report["lines"].as_array().unwrap().clone(),
+            findings: serde_json::from_value(report["findings"].clone()).unwrap(),
             took: began.elapsed(),
             usual: self.usual.clone(),
         }
@@ -320,49 +320,43 @@ impl Scene {
 }
 
 impl Diagnosis {
-    /// The lines of this layer with this verdict.
-    pub fn all(&self, layer: &str, verdict: &str) -> impl Iterator<Item = &Value> + use<'_> {
-        let (layer, verdict) = (layer.to_owned(), verdict.to_owned());
-        self.lines
-            .iter()
-            .filter(move |line| line["layer"] == layer && line["verdict"] == verdict)
+    /// The findings on this layer that are as bad as that, in the words of the JSON.
+    pub fn all(&self, layer: &str, severity: &str) -> impl Iterator<Item = &Finding> + use<'_> {
+        let (layer, severity) = (layer.to_owned(), severity.to_owned());
+        self.findings.iter().filter(move |finding| {
+            json(finding.subject.layer) == *layer && json(finding.severity) == *severity
+        })
     }
 
-    /// The line of `layer` with this verdict in which `words` stand.
+    /// The one in which `words` stand.
     #[track_caller]
-    pub fn line(&self, layer: &str, verdict: &str, words: &str) -> &Value {
-        let mut lines = self.all(layer, verdict);
-        let found = lines.find(|line| line["what"].as_str().unwrap().contains(words));
-        found.unwrap_or_else(|| panic!("no {verdict} of {layer} with {words:?} in {self:#?}"))
+    pub fn finding(&self, layer: &str, severity: &str, words: &str) -> &Finding {
+        let mut findings = self.all(layer, severity);
+        let found = findings.find(|finding| said(finding).contains(words));
+        found.unwrap_or_else(|| panic!("no {severity} of {layer} with {words:?} in {self:#?}"))
     }
 
     /// The realm's way is well, as far as this layer says.
     #[track_caller]
     pub fn is_well(&self, layer: &str, words: &str) {
-        self.line(layer, "ok", words);
+        self.finding(layer, "ok", words);
     }
 
-    /// `layer` is the first with a fault, by this line, and its hint, in which `advice` stands, can be followed.
+    /// `layer` is the first with a fault, by this finding, and its hint, in which `advice` stands, can be followed.
     #[track_caller]
     pub fn is_at_fault(&self, layer: Layer, words: &str, advice: &str) {
         self.says(layer, "fault", words, advice);
         assert_eq!(self.code, i32::from(layer.exit_code()), "{self:#?}");
     }
 
-    /// `layer` is not well, by this line, and its hint can be followed. It is one for the table.
+    /// `layer` is not well, by this finding, and its hint can be followed. It is one for the table.
     #[track_caller]
-    pub fn says(&self, layer: Layer, verdict: &str, words: &str, advice: &str) {
-        let name = serde_json::to_value(layer).unwrap();
-        let line = self.line(name.as_str().unwrap(), verdict, words);
-        let hint = line["hint"].as_str().unwrap_or_default();
-        assert!(hint.contains(advice), "{line:#?}");
-        hints::assert_all_leads_on(hint);
-        table::write(
-            layer,
-            verdict,
-            &self.usual(line["what"].as_str().unwrap()),
-            &self.usual(hint),
-        );
+    pub fn says(&self, layer: Layer, severity: &str, words: &str, advice: &str) {
+        let name = json(layer);
+        let finding = self.finding(name.as_str().unwrap(), severity, words);
+        assert!(finding.advice().contains(advice), "{finding:#?}");
+        hints::assert_finding_leads_on(finding);
+        table::write(finding, |text| self.usual(text));
     }
 
     fn usual(&self, text: &str) -> String {
@@ -376,5 +370,17 @@ impl Diagnosis {
     #[track_caller]
     pub fn finds_nothing(&self) {
         assert_eq!(self.code, 0, "{self:#?}");
+    }
+}
+
+fn json(value: impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+/// Where it is, and what it is.
+pub fn said(finding: &Finding) -> String {
+    match &finding.subject.file {
+        Some(file) => format!("{file}: {}", finding.what),
+        None => finding.what.clone(),
     }
 }

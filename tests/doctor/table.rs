@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::{Finding, Hint, Layer};
 
+use crate::scene::said;
 use crate::support::marked::Marked;
 
 /// The table in the manual. The page itself is made of it: WRITE_MANUALS=1 cargo nextest run --test shipped manuals.
@@ -17,8 +18,8 @@ const PART: Marked<'_> = Marked {
     command: "cargo nextest run --test doctor --run-ignored only table::is_current",
 };
 
-/// The test that runs here has seen this line.
-pub(crate) fn write(layer: Layer, verdict: &str, what: &str, hint: &str) {
+/// The test that runs here has seen this finding. `usual` replaces what differs from run to run.
+pub(crate) fn write(finding: &Finding, usual: impl Fn(&str) -> String) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let inside = std::env::var("LOOPKDC_TEST_INSIDE").ok();
     let test = inside.or_else(|| std::thread::current().name().map(ToOwned::to_owned));
@@ -27,16 +28,16 @@ pub(crate) fn write(layer: Layer, verdict: &str, what: &str, hint: &str) {
         .replace("::", ".");
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     fs::create_dir_all(rows()).unwrap();
-    // As a terminal shows them.
-    let verdict = match verdict {
-        "fault" => "FAULT",
-        other => other,
-    };
+    let hints = finding.hints.iter().map(|hint| match hint {
+        Hint::Text(words) => paragraph(&usual(words)),
+        typed => format!("\\fB{}\\fR", roff(&usual(&typed.to_string()))),
+    });
     let row = format!(
-        "{:02}\n.TP\n\\fB{verdict}\\fR {}\n{}\n",
-        layer.exit_code(),
-        tag(&any_process(what)),
-        paragraph(hint)
+        "{:02}\n.TP\n\\fB{}\\fR {}\n{}\n",
+        finding.subject.layer.unwrap().exit_code(),
+        finding.severity.word(),
+        tag(&any_process(&usual(&said(finding)))),
+        hints.collect::<Vec<_>>().join("\n.br\n")
     );
     fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
 }

@@ -5,8 +5,9 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use loopkdc::operate::doctor::{self, Figure, Line};
+use loopkdc::operate::doctor;
 use loopkdc::operate::status::render::{Look, render};
+use loopkdc::relay::finding::{Figure, Finding};
 use loopkdc::relay::status::Report;
 use serde_json::{Value, json};
 
@@ -66,8 +67,9 @@ fn transcripts() -> [String; 2] {
     let bad = scene.doctor_here(&[]);
     assert_eq!(bad.code, 16, "{bad:#?}");
     let doctor = [("0", &good), ("16", &bad)].map(|(code, found)| {
-        let lines: Vec<_> = found.lines.iter().map(|line| round(&scene, line)).collect();
-        let text = doctor::text(&lines);
+        let findings = found.findings.iter();
+        let findings: Vec<_> = findings.map(|finding| round(&scene, finding)).collect();
+        let text = doctor::text(&findings);
         format!("$ loopkdc doctor; echo $?\n{text}{code}\n")
     });
 
@@ -144,29 +146,29 @@ fn few(exchanges: &mut Value) {
     exchanges.iter_mut().for_each(made_equal);
 }
 
-/// The line with what differs from run to run made equal.
-fn round(scene: &Scene, line: &serde_json::Value) -> Line {
-    let mut line: Line = serde_json::from_value(line.clone()).unwrap();
-    line.figure = line.figure.map(|figure| match figure {
+/// The finding with what differs from run to run made equal.
+fn round(scene: &Scene, finding: &Finding) -> Finding {
+    let text = scene.usual(&serde_json::to_string(finding).unwrap());
+    let mut finding: Finding = serde_json::from_str(&text).unwrap();
+    finding.figure = finding.figure.map(|figure| match figure {
         Figure::Milliseconds(_) => Figure::Milliseconds(20.0),
         Figure::Days(_) => Figure::Days(60),
         other => other,
     });
-    let what = scene.usual(&line.what).replace("127.0.0.2", "192.0.2.7");
+    let what = finding.what.replace("127.0.0.2", "192.0.2.7");
     let words: Vec<&str> = what.split(' ').collect();
     let word = |(index, word): (usize, &&str)| match (words.get(index + 1), word.parse::<u32>()) {
         (Some(&"ms"), Ok(_)) => "20".to_owned(),
         _ if index > 0 && words[index - 1] == "process" => "512".to_owned(),
         _ => (*word).to_owned(),
     };
-    line.what = words
+    finding.what = words
         .iter()
         .enumerate()
         .map(word)
         .collect::<Vec<_>>()
         .join(" ");
-    line.hint = line.hint.map(|hint| scene.usual(&hint));
-    line
+    finding
 }
 
 #[test]

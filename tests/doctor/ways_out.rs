@@ -1,6 +1,6 @@
 //! Proxies on the way to a KDC proxy.
 
-use loopkdc::operate::doctor::Layer;
+use loopkdc::relay::finding::Layer;
 
 use crate::forward::{Forward, Gate};
 use crate::scene::{Diagnosis, Scene, UNKNOWN, answering};

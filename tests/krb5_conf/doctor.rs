@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use loopkdc::config::{Config, Sources};
-use loopkdc::operate::doctor::Verdict;
 use loopkdc::operate::doctor::krb5_conf::{Scene, examine};
+use loopkdc::relay::finding::Severity;
 use loopkdc::wire::Realm;
 
 use crate::CONFIG;
@@ -24,11 +24,11 @@ fn stanza(kdcs: &[&str]) -> String {
 fn faults() -> Vec<String> {
     let config = Config::parse(Path::new("config.toml"), CONFIG, &Sources::default());
     let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
-    let lines = examine(&Scene::of_this_machine(), &config.unwrap(), &[realm], &[]);
-    let faults = lines
+    let findings = examine(&Scene::of_this_machine(), &config.unwrap(), &[realm], &[]);
+    let faults = findings
         .into_iter()
-        .filter(|line| line.verdict == Verdict::Fault);
-    faults.map(|line| line.what).collect()
+        .filter(|finding| finding.severity == Severity::Fault);
+    faults.map(|fault| fault.what).collect()
 }
 
 #[test]

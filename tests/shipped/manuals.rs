@@ -26,7 +26,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
         "loopkdc-doctor.8",
         concat!(
             include_str!("../../src/operate/doctor/report.rs"),
-            include_str!("../../src/operate/doctor/line.rs")
+            include_str!("../../src/relay/finding.rs")
         ),
     ),
     (

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use clap::{Command, CommandFactory};
 use loopkdc::cli::Cli;
+use loopkdc::relay::finding::{Finding, Hint};
 
 const EXAMPLE: &str = include_str!("../../packaging/config.example.toml");
 
@@ -26,6 +27,7 @@ const TOOLS: &[&str] = &[
     "klist",
     "ls",
     "resolvectl",
+    "rm",
     "sudo",
     "systemctl",
     "timedatectl",
@@ -73,15 +75,62 @@ pub(crate) fn assert_leads_on(hint: &str) {
     assert_all_leads_on(hint);
 }
 
+/// The same of what is to be done about a finding: each command and each key exists, and so does all that its words name, which
+/// may have several lines.
+#[track_caller]
+pub(crate) fn assert_finding_leads_on(finding: &Finding) {
+    let mut leads_on = false;
+    for hint in &finding.hints {
+        leads_on |= match hint {
+            Hint::Text(words) => {
+                assert_all_exists(words);
+                names_a_step(words)
+            }
+            Hint::Command(words) => {
+                assert_program(words, finding);
+                true
+            }
+            Hint::Key(key) => {
+                let name = key.split(" = ").next().unwrap_or_default();
+                assert!(
+                    keys().contains(name),
+                    "no key is called {name}: {finding:?}"
+                );
+                true
+            }
+        };
+    }
+    assert!(leads_on, "it names nothing to type or to set: {finding:?}");
+}
+
+/// A command of ours with its options, or one that a hint may tell to type.
+#[track_caller]
+fn assert_program(words: &[String], finding: &Finding) {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["loopkdc", ours @ ..] | ["sudo" | "time", "loopkdc", ours @ ..] => {
+            assert_command(ours, &finding.advice());
+        }
+        [tool, ..] => assert!(TOOLS.contains(tool), "{tool}: {finding:?}"),
+        [] => panic!("{finding:?}"),
+    }
+}
+
 /// The same of a hint that may have several lines.
 #[track_caller]
 pub(crate) fn assert_all_leads_on(hint: &str) {
-    let commands = commands(hint);
-    for words in &commands {
+    assert_all_exists(hint);
+    let leads_on = names_a_step(hint);
+    assert!(leads_on, "it names nothing to type or to set: {hint}");
+}
+
+/// Each command and each key that the hint names exists.
+#[track_caller]
+fn assert_all_exists(hint: &str) {
+    for words in &commands(hint) {
         assert_command(words, hint);
     }
-    let words: Vec<&str> = hint.split_whitespace().map(bare).collect();
-    let (keys, tables) = (keys(), ["[listen]", "[realms", "[defaults]"]);
+    let (words, keys) = (bare_words(hint), keys());
     for word in &words {
         let is_hyphened =
             word.contains('-') && word.bytes().all(|o| o.is_ascii_lowercase() || o == b'-');
@@ -97,15 +146,23 @@ pub(crate) fn assert_all_leads_on(hint: &str) {
         let is_known = keys.contains(pair[0]) || SETTINGS.contains(&pair[0]);
         assert!(is_known, "no key is called {}: {hint}", pair[0]);
     }
+    assert!(!hint.lines().any(|line| line.ends_with('.')), "{hint}");
+}
+
+/// There is something to type, to set or to do in it.
+fn names_a_step(hint: &str) -> bool {
+    let (words, keys) = (bare_words(hint), keys());
+    let tables = ["[listen]", "[realms", "[defaults]"];
     let named = [TOOLS, FILES, SETTINGS];
     let mut named = words
         .iter()
         .filter(|word| keys.contains(**word) || named.iter().any(|named| named.contains(word)));
     let mut said = tables.iter().chain(DEEDS);
-    let leads_on =
-        !commands.is_empty() || named.next().is_some() || said.any(|words| hint.contains(words));
-    assert!(leads_on, "it names nothing to type or to set: {hint}");
-    assert!(!hint.lines().any(|line| line.ends_with('.')), "{hint}");
+    !commands(hint).is_empty() || named.next().is_some() || said.any(|words| hint.contains(words))
+}
+
+fn bare_words(hint: &str) -> Vec<&str> {
+    hint.split_whitespace().map(bare).collect()
 }
 
 /// A word without what stands around it.
@@ -195,4 +252,17 @@ fn hints_that_lead_nowhere_are_found() {
     }
     let lines = std::panic::catch_unwind(|| assert_leads_on("raise\nmax-in-flight"));
     assert!(lines.is_err());
+    for bad in [
+        Hint::command(["loopkdc", "repair"]),
+        Hint::command(["loopkdc", "check", "--fast"]),
+        Hint::command(["sudo", "loopkdc", "repair"]),
+        Hint::command(["reboot"]),
+        Hint::key("no-such-key = 1"),
+        Hint::from("set no-such-key"),
+        Hint::from("try again later"),
+    ] {
+        let finding = Finding::fault("it is down").hint(bad);
+        let led = std::panic::catch_unwind(|| assert_finding_leads_on(&finding));
+        assert!(led.is_err(), "{finding:?}");
+    }
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::line::{Layer, Line};
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
 use crate::daemon::user::is_root;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::text::{shell, toml};
+use crate::relay::finding::{Finding, Hint, Layer};
+use crate::relay::text::toml;
 use crate::wire::Realm;
 
 /// How long it may take to read it, and to decrypt a key.
@@ -15,155 +15,161 @@ pub(super) const LIMIT: Duration = Duration::from_secs(3);
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct LoadedConfig {
     pub(super) config: Config,
     /// Its name, for hints.
     pub(super) file: String,
-    pub(super) lines: Vec<Line>,
+    pub(super) findings: Vec<Finding>,
 }
 
-/// Reads the file as `loopkdc run` would.
+/// Reads the file as `loopkdc run` would. `realm` is what hints speak of.
 ///
 /// # Errors
-/// It cannot be used, and a line that says why.
-pub(super) fn read(file: Option<PathBuf>, realm: Option<&str>) -> Result<Read, Box<Line>> {
+/// It cannot be used.
+pub(super) fn load(file: Option<PathBuf>, realm: Option<&str>) -> Result<LoadedConfig, Finding> {
     let sources = Sources {
         file,
         ..Sources::default()
     };
-    let config = Config::load(&sources).map_err(|failure| Box::new(broken(&failure, realm)))?;
+    let config = Config::load(&sources).map_err(|failure| unusable(&failure, realm))?;
     let file = config.source.as_ref();
     let file = file.map_or_else(String::new, |file| file.display().to_string());
     let realms = match config.realms.len() {
         1 => "1 realm".to_owned(),
         many => format!("{many} realms"),
     };
-    let mut lines = vec![Line::ok(
-        Layer::Configuration,
-        format!("{file}: valid, {realms}"),
-    )];
-    let warnings = config.warnings().into_iter();
-    lines.extend(warnings.map(|warning| {
-        let hint = "see what the configuration means: loopkdc check";
-        Line::warn(Layer::Configuration, warning, hint)
-    }));
-    Ok(Read {
-        config,
+    let valid = Finding::ok(Layer::Configuration, format!("{file}: valid, {realms}"));
+    let warnings = config.warnings().into_iter().map(|warning| {
+        Finding::warning(warning)
+            .on(Layer::Configuration)
+            .command("see what the configuration means", ["loopkdc", "check"])
+    });
+    Ok(LoadedConfig {
         file,
-        lines,
+        findings: std::iter::once(valid).chain(warnings).collect(),
+        config,
     })
 }
 
 /// It takes too long to read it.
-pub(super) fn late(file: Option<&Path>) -> Box<Line> {
+pub(super) fn late(file: Option<&Path>) -> Finding {
     let file = file.map_or_else(|| "the configuration".into(), Path::to_string_lossy);
-    Box::new(Line::fault(
-        Layer::Configuration,
-        format!(
-            "{file}, or a file that it names, is not read within {} s",
-            LIMIT.as_secs()
-        ),
-        "see whether the disk that it is on answers: findmnt; if it does, a client-key may be encrypted by too many rounds: time loopkdc check",
+    let limit = LIMIT.as_secs();
+    fault(format!(
+        "{file}, or a file that it names, is not read within {limit} s"
     ))
+    .command("see whether the disk that it is on answers", ["findmnt"])
+    .command(
+        "if it does, a client-key may be encrypted by too many rounds",
+        ["time", "loopkdc", "check"],
+    )
+}
+
+fn fault(what: impl Into<String>) -> Finding {
+    Finding::fault(what).on(Layer::Configuration)
 }
 
 /// With the realm's own name in what is to be written.
-fn broken(failure: &Failure, realm: Option<&str>) -> Line {
-    let hints = failure.hints().join("\n");
+fn unusable(failure: &Failure, realm: Option<&str>) -> Finding {
+    let mut finding = failure.finding().clone().on(Layer::Configuration);
+    let mut hints = std::mem::take(&mut finding.hints);
     // One that needs more than quotes stands for itself nowhere.
     let is_plain = |realm: &&str| {
         Realm::parse(realm.as_bytes()).is_ok() && toml::string(realm).len() == realm.len() + 2
     };
-    let hint = match realm.filter(is_plain) {
-        Some(realm) => hints.replace("EXAMPLE.COM", realm),
-        None => hints,
-    };
-    let line = Line::fault(Layer::Configuration, failure.message(), hint);
-    match line.hint.as_deref() {
-        // Its keys may be root's alone.
-        Some(hint) if failure.exit() == Exit::Permission && !is_root() => {
-            let hint = format!("as root: sudo loopkdc doctor; {hint}");
-            line.hint(hint)
-        }
-        Some("") => line.hint("see what is wrong with it: loopkdc check"),
-        _ => line,
+    if let Some(realm) = realm.filter(is_plain) {
+        hints = hints.into_iter().map(|hint| naming(hint, realm)).collect();
+    }
+    // Its keys may be root's alone.
+    if failure.exit() == Exit::Permission && !is_root() {
+        finding = finding.command("as root", ["sudo", "loopkdc", "doctor"]);
+    } else if hints.is_empty() {
+        finding = finding.command("see what is wrong with it", ["loopkdc", "check"]);
+    }
+    finding.hints(hints)
+}
+
+/// With `realm` in the place of the example's.
+fn naming(hint: Hint, realm: &str) -> Hint {
+    let named = |words: String| words.replace("EXAMPLE.COM", realm);
+    match hint {
+        Hint::Text(words) => Hint::Text(named(words)),
+        Hint::Command(words) => Hint::Command(words.into_iter().map(named).collect()),
+        Hint::Key(key) => Hint::Key(named(key)),
     }
 }
 
-/// The realms to look at.
-///
-/// # Errors
-/// There is none, and a line that says why.
+/// The realms to look at: the one that is `wanted`, the default realm, or all; and what is to be said of that. No realm: there
+/// is a fault.
 pub(super) fn chosen<'a>(
-    read: &'a Read,
+    loaded: &'a LoadedConfig,
     wanted: Option<&str>,
     default_realm: Option<&str>,
-) -> Result<Vec<(Realm, &'a RealmEntry)>, Box<Line>> {
-    let Read { config, file, .. } = read;
+) -> (Vec<(Realm, &'a RealmEntry)>, Option<Finding>) {
+    let LoadedConfig { config, file, .. } = loaded;
     if let Some(text) = wanted {
-        return one(config, file, text).map(|found| vec![found]);
+        return match one(config, file, text) {
+            Ok(found) => (vec![found], None),
+            Err(fault) => (Vec::new(), Some(fault)),
+        };
     }
     let default = default_realm.and_then(|text| Realm::parse(text.as_bytes()).ok());
-    let default = default.and_then(|realm| find(config, &realm));
-    if let Some(default) = default {
-        return Ok(vec![default]);
+    if let Some(default) = default.and_then(|realm| find(config, &realm)) {
+        let left_out = left_out(config, &default.0);
+        return (vec![default], left_out);
     }
     let exact = config.realms.iter();
     let exact = exact.filter_map(|entry| Some((entry.realm()?.clone(), entry)));
     let exact: Vec<_> = exact.collect();
-    match (exact.is_empty(), config.realms.is_empty()) {
-        (false, _) => Ok(exact),
-        (true, true) => Err(Box::new(unknown(None, file))),
-        (true, false) => Err(Box::new(Line::fault(
-            Layer::Configuration,
-            "all realms of the configuration are wildcards",
-            "name one of the realms that they stand for: loopkdc doctor REALM",
-        ))),
-    }
+    let fault = if config.realms.is_empty() {
+        Some(unknown(None, file))
+    } else if exact.is_empty() {
+        let wildcards = fault("all realms of the configuration are wildcards").command(
+            "name one of the realms that they stand for",
+            ["loopkdc", "doctor", "REALM"],
+        );
+        Some(wildcards)
+    } else {
+        None
+    };
+    (exact, fault)
 }
 
-/// That realms of the configuration are not looked at, though nobody has asked for one of them alone.
-pub(super) fn left_out(read: &Read, chosen: &[(Realm, &RealmEntry)]) -> Option<Line> {
-    let chosen: Vec<_> = chosen.iter().map(|(realm, _)| realm.key()).collect();
-    let is_chosen = |realm: &Realm| chosen.contains(&realm.key());
-    let exact = read.config.realms.iter().filter_map(RealmEntry::realm);
-    let others: Vec<_> = exact
-        .filter(|realm| !is_chosen(realm))
+/// That realms of the configuration beside `chosen` are not looked at, though nobody has asked for that one alone.
+fn left_out(config: &Config, chosen: &Realm) -> Option<Finding> {
+    let realms = config.realms.iter().filter_map(RealmEntry::realm);
+    let others: Vec<_> = realms
+        .filter(|realm| realm.key() != chosen.key())
         .map(Realm::as_str)
         .collect();
     let first = others.first()?;
-    let line = Line::skipped(
-        Layer::Configuration,
-        format!(
-            "{}: not looked at, as default_realm is another",
-            others.join(", ")
-        ),
+    let what = format!(
+        "{}: not looked at, as default_realm is another",
+        others.join(", ")
     );
-    Some(line.hint(format!("loopkdc doctor {}", shell::word(first))))
+    let skipped = Finding::skipped(Layer::Configuration, what);
+    Some(skipped.hint(Hint::command(["loopkdc", "doctor", first])))
 }
 
-fn one<'a>(
-    config: &'a Config,
-    file: &str,
-    text: &str,
-) -> Result<(Realm, &'a RealmEntry), Box<Line>> {
+fn one<'a>(config: &'a Config, file: &str, text: &str) -> Result<(Realm, &'a RealmEntry), Finding> {
     let realm = Realm::parse(text.as_bytes()).map_err(|error| {
-        let hint = "name a realm as klist shows it, behind the @: loopkdc doctor EXAMPLE.COM";
-        Box::new(Line::fault(Layer::Configuration, error.to_string(), hint))
+        fault(error.to_string()).command(
+            "name a realm as klist shows it, behind the @",
+            ["loopkdc", "doctor", "EXAMPLE.COM"],
+        )
     })?;
-    find(config, &realm).ok_or_else(|| Box::new(unknown(Some(&realm), file)))
+    find(config, &realm).ok_or_else(|| unknown(Some(&realm), file))
 }
 
-fn unknown(realm: Option<&Realm>, file: &str) -> Line {
+fn unknown(realm: Option<&Realm>, file: &str) -> Finding {
     let what = match realm {
         Some(realm) => format!("realm {realm} is not in {file}"),
         None => format!("no realm is in {file}"),
     };
     let name = toml::string(realm.map_or("EXAMPLE.COM", Realm::as_str));
-    let hint = format!(
+    fault(what).hint(format!(
         "write into {file}:\n    [realms.{name}]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
-    );
-    Line::fault(Layer::Configuration, what, hint)
+    ))
 }
 
 /// The entry that serves `realm`, the longest match first, and the realm as that spells it.
@@ -190,10 +196,8 @@ fn find<'a>(config: &'a Config, realm: &Realm) -> Option<(Realm, &'a RealmEntry)
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::super::Verdict;
     use super::*;
+    use crate::relay::finding::Severity;
 
     const CONFIG: &str = r#"
         [realms."EXAMPLE.COM"]
@@ -207,19 +211,21 @@ mod tests {
         proxies = ["https://d.example.com"]
     "#;
 
-    fn read(text: &str) -> Read {
-        Read {
+    fn loaded(text: &str) -> LoadedConfig {
+        LoadedConfig {
             config: Config::parse(Path::new("config.toml"), text, &Sources::default()).unwrap(),
             file: "config.toml".to_owned(),
-            lines: Vec::new(),
+            findings: Vec::new(),
         }
     }
 
-    fn names(text: &str, wanted: Option<&str>, default: Option<&str>) -> Result<String, Line> {
-        let read = read(text);
-        let chosen = chosen(&read, wanted, default).map_err(|line| *line)?;
+    /// The realms with their entries, and what is said beside.
+    fn names(text: &str, wanted: Option<&str>, default: Option<&str>) -> (String, Option<Finding>) {
+        let loaded = loaded(text);
+        let (chosen, said) = chosen(&loaded, wanted, default);
         let each = |(realm, entry): &(Realm, &RealmEntry)| format!("{realm}={}", entry.pattern);
-        Ok(chosen.iter().map(each).collect::<Vec<_>>().join(" "))
+        let names: Vec<_> = chosen.iter().map(each).collect();
+        (names.join(" "), said)
     }
 
     #[test]
@@ -233,17 +239,22 @@ mod tests {
                 "X.CORP.EXAMPLE.COM=*.CORP.EXAMPLE.COM",
             ),
         ] {
-            assert_eq!(names(CONFIG, Some(wanted), None).unwrap(), expected);
+            let found = names(CONFIG, Some(wanted), None);
+            assert_eq!(found, (expected.to_owned(), None));
         }
     }
 
     #[test]
     fn without_a_realm_the_default_one_is_meant_and_else_all() {
         let both = "EXAMPLE.COM=EXAMPLE.COM EXAMPLE.ORG=EXAMPLE.ORG";
-        assert_eq!(names(CONFIG, None, None).unwrap(), both);
-        assert_eq!(names(CONFIG, None, Some("NOWHERE.COM")).unwrap(), both);
-        let default = names(CONFIG, None, Some("EXAMPLE.ORG")).unwrap();
+        for default in [None, Some("NOWHERE.COM")] {
+            assert_eq!(names(CONFIG, None, default), (both.to_owned(), None));
+        }
+        let (default, said) = names(CONFIG, None, Some("EXAMPLE.ORG"));
         assert_eq!(default, "EXAMPLE.ORG=EXAMPLE.ORG");
+        let said = said.unwrap();
+        assert_eq!(said.severity, Severity::Skipped);
+        assert!(said.what.starts_with("EXAMPLE.COM: not looked at"));
     }
 
     #[test]
@@ -257,13 +268,16 @@ mod tests {
             ("", None, "no realm is in config.toml"),
             (CONFIG, Some(""), "the realm is empty"),
         ] {
-            let line = names(text, wanted, None).unwrap_err();
-            assert_eq!((line.verdict, line.what.as_str()), (Verdict::Fault, what));
+            let (none, fault) = names(text, wanted, None);
+            let fault = fault.unwrap();
+            assert_eq!(
+                (fault.severity, fault.what.as_str()),
+                (Severity::Fault, what)
+            );
+            assert_eq!(none, "");
         }
-        let hint = names(CONFIG, Some("NOWHERE.COM"), None)
-            .unwrap_err()
-            .hint
-            .unwrap();
+        let (_, fault) = names(CONFIG, Some("NOWHERE.COM"), None);
+        let hint = fault.unwrap().advice();
         assert!(
             hint.contains("\n    [realms.\"NOWHERE.COM\"]\n    proxies = ["),
             "{hint}"

@@ -1,109 +1,131 @@
-//! The daemon: whether it runs, and what it goes by.
+//! The daemon: that it runs, what it goes by, and what a client is answered at its sockets.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use super::line::{Layer, Line};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use super::RealmContext;
+use super::kdc::question;
 use super::ports::Ports;
+use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::operate::status::{Heard, Silence};
+use crate::relay::finding::{Finding, Layer};
 use crate::relay::status::Report;
-use crate::relay::text::shell;
+use crate::wire::{KerberosMessage, MAX_REPLY, Realm, Reply, Service, krb_error};
 
-/// How a daemon is started here.
-fn start() -> &'static str {
-    // sd_booted(3).
-    match Path::new("/run/systemd/system").exists() {
-        true => "start it: systemctl enable --now loopkdc",
-        false => "start it: loopkdc run",
-    }
-}
+const OURS: &str = env!("CARGO_PKG_VERSION");
+/// As long as a client waits before it goes over to TCP.
+const UDP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is to be said of the daemon that was `heard`, or not, and that holds `ports`. `file` is the configuration read here.
-pub(super) fn examine(heard: &Result<Heard, Silence>, ports: &Ports, file: &str) -> Vec<Line> {
+pub(super) fn examine(heard: &Result<Heard, Silence>, ports: &Ports, file: &str) -> Vec<Finding> {
     match heard {
         Ok(heard) => of_report(&heard.report, file),
         Err(silence) => vec![unheard(silence, ports)],
     }
 }
 
-fn unheard(silence: &Silence, ports: &Ports) -> Line {
+fn warning(what: impl Into<String>, hint: &str, command: &[&str]) -> Finding {
+    Finding::warning(what)
+        .on(Layer::Daemon)
+        .command(hint, command.iter().copied())
+}
+
+fn unheard(silence: &Silence, ports: &Ports) -> Finding {
+    let as_root = ["sudo", "loopkdc", "doctor"];
     match (silence, ports.process) {
         (Silence::NoDaemon(_), None) if ports.is_activated => {
-            Line::ok(Layer::Daemon, "it starts when the first client comes")
+            Finding::ok(Layer::Daemon, "it starts when the first client comes")
         }
-        (Silence::NoDaemon(_), None) if ports.is_hidden => Line::warn(
-            Layer::Daemon,
-            "nothing is heard of loopkdc; systemd may hold its ports until the first client comes",
-            "run as root to see: sudo loopkdc doctor; or: systemctl status loopkdc.socket",
-        ),
-        (Silence::NoDaemon(_), None) if !ports.unknown.is_empty() => Line::warn(
-            Layer::Daemon,
-            "nothing is heard of loopkdc, and somebody listens in its place",
-            "see whether it runs: systemctl status loopkdc",
+        (Silence::NoDaemon(_), None) if ports.is_hidden => warning(
+            "loopkdc does not answer; systemd may hold its ports until the first client comes",
+            "run as root to see",
+            &as_root,
+        )
+        .command("or", ["systemctl", "status", "loopkdc.socket"]),
+        (Silence::NoDaemon(_), None) if !ports.unknown.is_empty() => warning(
+            "loopkdc does not answer, and another process listens in its place",
+            "see whether it runs",
+            &["systemctl", "status", "loopkdc"],
         ),
         (Silence::NoDaemon(_), None) if ports.ours.is_empty() => {
-            Line::fault(Layer::Daemon, "loopkdc does not run", start())
+            Finding::fault("loopkdc does not run")
+                .on(Layer::Daemon)
+                .command("start it", start().iter().copied())
         }
-        (Silence::NoDaemon(_), _) => Line::warn(
-            Layer::Daemon,
+        (Silence::NoDaemon(_), _) => warning(
             "it runs, and has no status socket to tell more",
-            "set status-socket under [listen], and see: loopkdc status",
+            "set status-socket under [listen], and see",
+            &["loopkdc", "status"],
         ),
-        (Silence::Newer { version, .. }, _) => versions(version.as_str()),
-        (silence @ Silence::Denied(_), _) => Line::warn(
-            Layer::Daemon,
+        (Silence::Newer { version, .. }, _) => other_version(version.as_str()),
+        (Silence::Denied(_), _) => warning(
             silence.to_string(),
-            "run as root to see what it says: sudo loopkdc doctor",
+            "run as root to see what it says",
+            &as_root,
         ),
-        (silence, _) => Line::warn(
-            Layer::Daemon,
-            format!("{silence}"),
-            "see what it says itself: loopkdc status",
+        (silence, _) => warning(
+            silence.to_string(),
+            "see what it says itself",
+            &["loopkdc", "status"],
         ),
     }
 }
 
-fn of_report(report: &Report, file: &str) -> Vec<Line> {
-    let ours = env!("CARGO_PKG_VERSION");
+/// How a daemon is started here.
+fn start() -> &'static [&'static str] {
+    // sd_booted(3).
+    if Path::new("/run/systemd/system").exists() {
+        &["systemctl", "enable", "--now", "loopkdc"]
+    } else {
+        &["loopkdc", "run"]
+    }
+}
+
+fn of_report(report: &Report, file: &str) -> Vec<Finding> {
     let theirs = report.version.as_str();
-    let mut lines = vec![match theirs == ours {
-        true => Line::ok(
+    let mut findings = vec![if theirs == OURS {
+        Finding::ok(
             Layer::Daemon,
             format!("loopkdc {theirs} runs, process {}", report.pid),
-        ),
-        false => versions(theirs),
+        )
+    } else {
+        other_version(theirs)
     }];
-    let read = report.configuration.file.as_ref().map(|read| read.as_str());
     if report.configuration.error.is_some() {
-        lines.push(Line::warn(
-            Layer::Daemon,
+        findings.push(warning(
             "it goes by what the configuration said before it was broken",
-            "see what is wrong with it: loopkdc check",
+            "see what is wrong with it",
+            &["loopkdc", "check"],
         ));
     } else if report.configuration.restart_needed {
-        lines.push(Line::warn(
-            Layer::Daemon,
+        findings.push(warning(
             "what [listen] says now holds after a restart",
-            "restart it: systemctl restart loopkdc",
+            "restart it",
+            &["systemctl", "restart", "loopkdc"],
         ));
     }
-    if !read.is_some_and(|read| is_same(read, file)) {
-        let read = read.map_or_else(|| "its command line".to_owned(), ToOwned::to_owned);
-        lines.push(Line::warn(
-            Layer::Daemon,
+    match report.configuration.file.as_ref().map(|read| read.as_str()) {
+        Some(read) if is_same(read, file) => {}
+        Some(read) => findings.push(warning(
             format!("it goes by {read}, and what follows by {file}"),
-            match report.configuration.file {
-                Some(_) => {
-                    let read = shell::word(&read);
-                    format!("look at the same: loopkdc doctor --config {read}")
-                }
-                None => {
-                    let file = shell::word(file);
-                    format!("have it read the file: loopkdc run --config {file}")
-                }
-            },
-        ));
+            "look at the same",
+            &["loopkdc", "doctor", "--config", read],
+        )),
+        None => findings.push(warning(
+            format!("it goes by its command line, and what follows by {file}"),
+            "have it read the file",
+            &["loopkdc", "run", "--config", file],
+        )),
     }
-    lines
+    findings
 }
 
 /// Whether both name one file: the daemon has its configuration's name from elsewhere than who asks now.
@@ -112,11 +134,178 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || found(one).is_some_and(|found_one| Some(found_one) == found(other))
 }
 
-fn versions(theirs: &str) -> Line {
-    let ours = env!("CARGO_PKG_VERSION");
-    Line::warn(
-        Layer::Daemon,
-        format!("loopkdc {theirs} runs, and this command is {ours}"),
-        "restart it: systemctl restart loopkdc; else see which is which: type -a loopkdc",
+fn other_version(theirs: &str) -> Finding {
+    warning(
+        format!("loopkdc {theirs} runs, and this command is {OURS}"),
+        "restart it",
+        &["systemctl", "restart", "loopkdc"],
     )
+    .command("else see which is which", ["type", "-a", "loopkdc"])
+}
+
+/// A socket for a KDC that is asked.
+#[derive(Clone, Debug)]
+pub(super) struct KdcSocket {
+    pub(super) endpoint: Endpoint,
+    /// It is known to be the daemon's.
+    pub(super) is_ours: bool,
+}
+
+/// What a client is answered at one of the sockets.
+#[derive(Debug)]
+pub(super) struct SocketAnswer<'a> {
+    socket: &'a KdcSocket,
+    reply: io::Result<Reply>,
+    took: Duration,
+}
+
+/// Asks at each of `sockets`, all at once: the daemon makes one exchange of it.
+pub(super) async fn ask_through<'a>(
+    context: RealmContext<'_>,
+    sockets: &'a [KdcSocket],
+) -> Vec<SocketAnswer<'a>> {
+    let Some(message) = question(context.realm, Service::Kdc) else {
+        return Vec::new();
+    };
+    let message = &message;
+    let asked = sockets.iter().map(|socket| async move {
+        let began = Instant::now();
+        let reply = timeout(context.left(), exchange(&socket.endpoint.addr, message)).await;
+        SocketAnswer {
+            socket,
+            reply: reply.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            took: began.elapsed(),
+        }
+    });
+    join_all(asked).await
+}
+
+impl SocketAnswer<'_> {
+    /// What it says of the daemon. If nothing serves the realm, that it says so is no fault of its own.
+    pub(super) fn finding(&self, is_served: bool, realm: &Realm) -> Finding {
+        let at = &self.socket.endpoint;
+        let who = if self.socket.is_ours {
+            "it"
+        } else {
+            "whoever it is"
+        };
+        let asked = |what: &str| format!("asked at {at}, {who} {what}");
+        let finding = match &self.reply {
+            Ok(reply) if is_served && is_of_other_realm(reply) => self.fault(asked(&format!(
+                "brings the answer of a KDC that does not serve realm {realm}"
+            ))),
+            Ok(reply) if !is_unreachable(reply) => {
+                Finding::ok(Layer::Daemon, asked("brings the KDC's answer"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.fault(asked("does not answer in time"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                other_program(format!("what answers at {at} is no KDC"))
+            }
+            _ if is_served => self.fault(asked("says that no KDC can be reached, and one can")),
+            _ => {
+                let what = asked("says that no KDC can be reached, and why is below");
+                Finding::skipped(Layer::Daemon, what)
+            }
+        };
+        finding.figure(self.took)
+    }
+
+    fn fault(&self, what: String) -> Finding {
+        if !self.socket.is_ours {
+            return other_program(what);
+        }
+        // It may go by what the configuration said before.
+        let reload = ["systemctl", "reload", "loopkdc"];
+        Finding::fault(what)
+            .on(Layer::Daemon)
+            .command("have it read the configuration again", reload)
+            .command("it knows what is wrong", ["loopkdc", "status"])
+    }
+}
+
+fn other_program(what: String) -> Finding {
+    let purpose = "see whose the port is, as root";
+    Finding::fault(what)
+        .on(Layer::Daemon)
+        .command(purpose, ["sudo", "loopkdc", "doctor"])
+}
+
+/// S_PRINCIPAL_UNKNOWN, of krbtgt/REALM, and WRONG_REALM. What the upstreams' KDC says itself is told where it is asked.
+fn is_of_other_realm(reply: &Reply) -> bool {
+    matches!(reply.error_code(), Some(7 | 68))
+}
+
+/// IAKERB_KDC_NOT_FOUND and NO_RESPONSE: on-failure = "explain".
+fn is_unreachable(reply: &Reply) -> bool {
+    matches!(reply.error_code(), Some(85 | 86))
+}
+
+async fn exchange(addr: &EndpointAddr, message: &KerberosMessage) -> io::Result<Reply> {
+    let octets = match addr {
+        EndpointAddr::Loopback(addr) => inet(addr.get(), message).await,
+        EndpointAddr::Remote(addr) => inet(reachable(*addr), message).await,
+        #[cfg(unix)]
+        EndpointAddr::Unix(path) => {
+            over_stream(tokio::net::UnixStream::connect(path).await?, message).await
+        }
+        #[cfg(not(unix))]
+        EndpointAddr::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    }?;
+    let reply = Reply::parse(Service::Kdc, octets);
+    reply.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Who listens at all addresses is asked at one.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(match addr {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    addr
+}
+
+/// As libkrb5 does: by UDP, and over TCP when that says so or says nothing.
+async fn inet(addr: SocketAddr, message: &KerberosMessage) -> io::Result<Bytes> {
+    match timeout(UDP_PATIENCE, over_udp(addr, message)).await {
+        Ok(Ok(octets)) if !is_too_big(&octets) => Ok(octets),
+        _ => over_stream(TcpStream::connect(addr).await?, message).await,
+    }
+}
+
+fn is_too_big(octets: &Bytes) -> bool {
+    let reply = Reply::parse(Service::Kdc, octets.clone());
+    reply.is_ok_and(|reply| reply.error_code() == Some(krb_error::KRB_ERR_RESPONSE_TOO_BIG))
+}
+
+async fn over_udp(addr: SocketAddr, message: &KerberosMessage) -> io::Result<Bytes> {
+    let any: SocketAddr = match addr {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(addr).await?;
+    socket.send(message.bytes()).await?;
+    let mut octets = vec![0; 65_536];
+    let length = socket.recv(&mut octets).await?;
+    octets.truncate(length);
+    Ok(octets.into())
+}
+
+/// RFC 4120 7.2.2.
+async fn over_stream(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    message: &KerberosMessage,
+) -> io::Result<Bytes> {
+    stream.write_all(message.framed().as_bytes()).await?;
+    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+    if length > MAX_REPLY {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut octets = vec![0; length];
+    stream.read_exact(&mut octets).await?;
+    Ok(octets.into())
 }

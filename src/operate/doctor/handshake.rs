@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ProtocolVersion};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
-use super::line::{Figure, Layer, Line};
+use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::certificate::{Validity, called};
 use crate::relay::upstream::tls::{Pin, Presented, Unpinned};
@@ -22,16 +22,7 @@ const DAY: u64 = 86_400;
 /// As many names of a certificate are shown.
 const MAX_NAMES: usize = 4;
 
-/// Whose certificate is expected, and where that is configured.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<'a> {
-    /// The proxy's name, or its address without brackets.
-    pub(super) host: &'a str,
-    /// The realm's table, for hints.
-    pub(super) table: &'a str,
-}
-
-/// Shakes hands over `stream`; a line on what was agreed on.
+/// Shakes hands over `stream`; what was agreed on.
 ///
 /// # Errors
 /// What went wrong.
@@ -40,7 +31,7 @@ pub(super) async fn shake(
     host: &str,
     config: ClientConfig,
     within: Duration,
-) -> io::Result<Line> {
+) -> io::Result<Finding> {
     let name = ServerName::try_from(host.to_owned());
     let name = name.map_err(|_| io::Error::other("this is no name that TLS can check"))?;
     let began = Instant::now();
@@ -60,8 +51,8 @@ pub(super) async fn shake(
     let suite = suite.replace("TLS13_", "").replace("TLS_", "");
     let alpn = tls.alpn_protocol().map(String::from_utf8_lossy);
     let alpn = alpn.map_or_else(|| ", no ALPN".to_owned(), |alpn| format!(", {alpn}"));
-    let line = Line::ok(Layer::Tls, format!("{version}{group}{suite}{alpn}"));
-    Ok(line.figure(took))
+    let finding = Finding::ok(Layer::Tls, format!("{version}{group}{suite}{alpn}"));
+    Ok(finding.figure(took))
 }
 
 fn version(version: ProtocolVersion) -> &'static str {
@@ -72,13 +63,11 @@ fn version(version: ProtocolVersion) -> &'static str {
     }
 }
 
-/// What is to be said of a chain that was believed.
-pub(super) fn chain(presented: &Presented, now: SystemTime) -> Line {
+/// What is to be said of a chain that is trusted.
+pub(super) fn chain(presented: &Presented, now: SystemTime) -> Finding {
     let mut names: Vec<String> = presented.certificates.iter().map(subject).collect();
-    if let Some(root) = presented
-        .root
-        .as_ref()
-        .filter(|root| names.last() != Some(root))
+    if let Some(root) = &presented.root
+        && names.last() != Some(root)
     {
         names.push(root.clone());
     }
@@ -87,68 +76,58 @@ pub(super) fn chain(presented: &Presented, now: SystemTime) -> Line {
         let validity = Validity::of(certificate)?;
         Some((days(validity.not_after(), now), subject(certificate)))
     });
-    let Some((left, whose)) = ends.min() else {
-        return Line::ok(Layer::Tls, what);
-    };
-    let line = match left < SOON {
-        true => Line::warn(
-            Layer::Tls,
-            format!("{what}; that of {whose} is about to expire"),
-            "who runs it has to renew the certificate",
-        ),
-        false => Line::ok(Layer::Tls, what),
-    };
-    line.figure(Figure::Days(left))
+    match ends.min() {
+        None => Finding::ok(Layer::Tls, what),
+        Some((left, whose)) if left < SOON => {
+            Finding::warning(format!("{what}; that of {whose} is about to expire"))
+                .on(Layer::Tls)
+                .figure(Figure::Days(left))
+                .hint("who runs it has to renew the certificate")
+        }
+        Some((left, _)) => Finding::ok(Layer::Tls, what).figure(Figure::Days(left)),
+    }
 }
 
-/// What is wrong with a handshake.
+fn tls(what: impl Into<String>) -> Finding {
+    Finding::fault(what).on(Layer::Tls)
+}
+
+/// What is wrong with a handshake with `host`, whose realm's table is `table`.
 pub(super) fn fault(
     error: &io::Error,
     presented: &Presented,
-    expected: Expected<'_>,
+    (host, table): (&str, &str),
     now: SystemTime,
-) -> Line {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
+) -> Finding {
+    let lower =
+        "the server speaks no TLS as new as min-tls asks for: lower min-tls, or have it renewed";
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(error)) => {
-            untrusted(error, presented, expected, now)
+            untrusted(error, presented, (host, table), now)
         }
-        Some(rustls::Error::InvalidMessage(_)) => Line::fault(
-            Layer::Tls,
-            "what answers speaks no TLS",
+        Some(rustls::Error::InvalidMessage(_)) => tls("what answers speaks no TLS").hint(
             "see whether proxies names the right port, and whether a browser shows a login page of this network",
         ),
-        Some(rustls::Error::AlertReceived(alert)) => Line::fault(
-            Layer::Tls,
-            format!("it ends the handshake: {alert:?}"),
-            match alert {
-                rustls::AlertDescription::ProtocolVersion => {
-                    "it speaks no TLS as new as min-tls asks for: lower min-tls, or have it renewed"
-                }
-                rustls::AlertDescription::UnrecognisedName => {
-                    "it does not go by this name: see whether proxies spells it right"
+        Some(rustls::Error::AlertReceived(alert)) => {
+            tls(format!("the server ends the handshake: {alert:?}")).hint(match alert {
+                AlertDescription::ProtocolVersion => lower,
+                AlertDescription::UnrecognisedName => {
+                    "it has another name: see whether proxies spells it right"
                 }
                 _ => "it may want client-certificate and client-key; else its log says why",
-            },
-        ),
-        Some(rustls::Error::PeerIncompatible(why)) => Line::fault(
-            Layer::Tls,
-            format!("no version or cipher of TLS in common: {why:?}"),
-            "it speaks no TLS as new as min-tls asks for: lower min-tls, or have it renewed",
-        ),
-        Some(error) => Line::fault(
-            Layer::Tls,
-            short(&error.to_string(), 200),
-            "see what another client makes of it: curl -v, with the URL in proxies",
-        ),
-        None if error.kind() == io::ErrorKind::TimedOut => Line::fault(
-            Layer::Tls,
-            "it takes connections and does not shake hands",
-            "what stands in front of it is up, and it is not: ask who runs it; list another in proxies",
-        ),
-        None => Line::fault(
-            Layer::Tls,
-            "the connection ends in the handshake",
+            })
+        }
+        Some(rustls::Error::PeerIncompatible(why)) => {
+            tls(format!("no version or cipher of TLS in common: {why:?}")).hint(lower)
+        }
+        Some(error) => tls(short(&error.to_string(), 200))
+            .hint("see what another client makes of it: curl -v, with the URL in proxies"),
+        None if error.kind() == io::ErrorKind::TimedOut => {
+            tls("the server takes connections and does not shake hands").hint(
+                "what stands in front of it is up, and it is not: ask who runs it; list another in proxies",
+            )
+        }
+        None => tls("the connection ends in the handshake").hint(
             "something on the way may forbid TLS to it: http-proxy names a way out; else ask who runs it",
         ),
     }
@@ -157,68 +136,60 @@ pub(super) fn fault(
 fn untrusted(
     error: &CertificateError,
     presented: &Presented,
-    expected: Expected<'_>,
+    (host, table): (&str, &str),
     now: SystemTime,
-) -> Line {
+) -> Finding {
     use CertificateError as Why;
-    let Expected { host, table } = expected;
     let leaf = presented.certificates.first();
-    let validity = leaf.and_then(|leaf| Validity::of(leaf));
+    let renew = "who runs it has to renew the certificate";
+    let clock = "see whether the clock is right";
     match error {
         Why::UnknownIssuer | Why::BadSignature => {
             let root = root(presented);
-            Line::fault(
-                Layer::Tls,
-                format!(
-                    "nobody whom this machine trusts vouches for its certificate; \"{root}\" does"
-                ),
-                format!(
-                    "if this network has a login page, log in; if \"{root}\" is your own authority, name its certificate in {table}: ca-file = \"FILE.pem\"; else somebody may be intercepting the connection"
-                ),
-            )
+            tls(format!(
+                "certificate signed by \"{root}\", which is not trusted here"
+            ))
+            .hint("if this network has a login page, log in")
+            .hint(format!(
+                "if \"{root}\" is your own authority, name its certificate in {table}"
+            ))
+            .hint(Hint::key("ca-file = \"FILE.pem\""))
+            .hint("else somebody may be intercepting the connection: ask who runs it")
         }
-        Why::NotValidForName | Why::NotValidForNameContext { .. } => Line::fault(
-            Layer::Tls,
-            format!("its certificate is for {}, not for {host}", names(leaf)),
-            format!(
-                "log in to this network if it wants that; else write the certificate's name into proxies, in {table}"
-            ),
-        ),
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            tls(format!("certificate for {}, not for {host}", names(leaf)))
+                .hint("log in to this network if it wants that")
+                .hint(format!(
+                    "else write the certificate's name into proxies, in {table}"
+                ))
+        }
         Why::Expired | Why::ExpiredContext { .. } => {
-            let line = Line::fault(
-                Layer::Tls,
-                "a certificate of its chain has expired, or the clock here is wrong",
-                "see whether the clock is right: timedatectl; else who runs it has to renew the certificate",
-            );
-            match validity {
-                Some(validity) => line.figure(Figure::Days(days(validity.not_after(), now))),
-                None => line,
+            let fault = tls("a certificate of its chain has expired, or the clock here is wrong")
+                .command(clock, ["timedatectl"])
+                .hint(format!("else {renew}"));
+            match leaf.and_then(|leaf| Validity::of(leaf)) {
+                Some(validity) => fault.figure(Figure::Days(days(validity.not_after(), now))),
+                None => fault,
             }
         }
-        Why::NotValidYet | Why::NotValidYetContext { .. } => Line::fault(
-            Layer::Tls,
-            "its certificate is not valid yet, or the clock here is wrong",
-            "see whether the clock is right: timedatectl",
-        ),
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            tls("its certificate is not valid yet, or the clock here is wrong")
+                .command(clock, ["timedatectl"])
+        }
         Why::Other(other) if other.0.is::<Unpinned>() => {
             let pin = leaf.and_then(|leaf| Pin::of_certificate(leaf));
-            let pin = pin.map_or_else(String::new, |pin| format!(": pins = [\"{pin}\"]"));
-            Line::fault(
-                Layer::Tls,
-                "no key of its certificates is among the pins",
-                format!(
-                    "somebody may read along; if its key was replaced on purpose, put the new one into {table}{pin}"
-                ),
-            )
+            let key = pin.map_or_else(|| "pins".to_owned(), |pin| format!("pins = [\"{pin}\"]"));
+            tls("no key of its certificates is among the pins")
+                .hint(format!(
+                    "somebody may read along; if its key was replaced on purpose, put the new one into {table}"
+                ))
+                .hint(Hint::key(key))
         }
-        error => Line::fault(
-            Layer::Tls,
-            format!(
-                "its certificate is not believed: {}",
-                short(&error.to_string(), 200)
-            ),
-            "who runs it has to renew the certificate",
-        ),
+        error => tls(format!(
+            "its certificate is not trusted: {}",
+            short(&error.to_string(), 200)
+        ))
+        .hint(renew),
     }
 }
 

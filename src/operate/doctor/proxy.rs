@@ -4,21 +4,22 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::as_req::Target;
-use super::estimate::Pace;
-use super::forward::Forward;
-use super::handshake::{self, Expected};
-use super::line::{Layer, Line};
-use super::names::{self, Place};
-use super::post::{self, Address, Asked};
-use super::sheet::Sheet;
-use super::{Terms, tcp};
-use crate::relay::advice::{self, Kind, Upstream};
+use super::RealmContext;
+use super::connection::{self, HostPort};
+use super::handshake;
+use super::proxy_answer::{self, explained};
+use super::realm::ReplyTimes;
+use super::report::Section;
+use super::tunnel::TunnelProxy;
+use crate::relay::advice::{Kind, Upstream};
+use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
 use crate::relay::upstream::tls::Witness;
 use crate::relay::upstream::{Bar, Connection, Fault, Unsent};
+use crate::wire::Service;
 
 /// All of them.
 const LAYERS: [Layer; 8] = [
@@ -38,56 +39,55 @@ const OWN: Duration = Duration::from_millis(4500);
 /// The least that a second question is worth asking in.
 const LEAST: Duration = Duration::from_millis(300);
 
-/// A proxy to be looked at.
-struct Case<'a> {
-    terms: Terms<'a>,
+/// A proxy that is looked at, and what was found so far.
+struct ProxyCheck<'a> {
+    context: RealmContext<'a>,
     proxy: &'a ProxyUrl,
     permitted: &'a Permitted,
     name: &'a str,
     /// By when the connection stands, or is given up.
     until: Instant,
+    section: Section,
 }
 
 /// Looks at `proxy`; how fast it is, if it serves.
 pub(super) async fn examine(
-    terms: Terms<'_>,
+    context: RealmContext<'_>,
     proxy: &ProxyUrl,
     permitted: &Permitted,
-) -> (Sheet, Option<Pace>) {
+) -> (Section, Option<ReplyTimes>) {
     let name = proxy.as_url().origin().ascii_serialization();
-    let mut sheet = Sheet::new(terms.realm, Some(name.clone()));
-    let now = Instant::now();
-    let case = Case {
-        terms,
+    let mut check = ProxyCheck {
+        context,
         proxy,
         permitted,
         name: &name,
-        until: (now + CONNECT).min(terms.began + OWN),
+        until: (Instant::now() + CONNECT).min(context.began + OWN),
+        section: Section::new(context.realm, Some(name.clone())),
     };
-    let pace = case.examine(&mut sheet).await;
-    let why = match sheet.is_faulty() {
-        true => "not asked, as there is a fault before it",
-        false => "there was no time left",
+    let times = check.examine().await;
+    let mut section = check.section;
+    let why = if section.has_fault() {
+        "not asked, as there is a fault before it"
+    } else {
+        "there was no time left"
     };
-    sheet.skip(&LAYERS, why);
-    (sheet, pace)
+    section.skip(&LAYERS, why);
+    (section, times)
 }
 
-impl Case<'_> {
-    async fn examine(&self, sheet: &mut Sheet) -> Option<Pace> {
-        let connected = self.connect(sheet).await?;
-        let witness = match self.proxy.is_plaintext() {
-            true => {
-                sheet.push(Line::warn(
-                    Layer::Tls,
-                    "none: everybody on the way reads who asks for what",
-                    "write https:// into proxies; allow-plaintext is for tests",
-                ));
-                None
-            }
-            false => Some(self.shake(connected, sheet).await?),
-        };
-        self.question(witness.as_ref(), sheet).await
+impl ProxyCheck<'_> {
+    async fn examine(&mut self) -> Option<ReplyTimes> {
+        let stream = self.connect().await?;
+        if self.proxy.is_plaintext() {
+            let none = Finding::warning("none: everybody on the way reads who asks for what")
+                .on(Layer::Tls)
+                .hint("write https:// into proxies; allow-plaintext is for tests");
+            self.section.push(none);
+            return self.question(None).await;
+        }
+        let witness = self.shake_hands(stream).await?;
+        self.question(Some(witness)).await
     }
 
     fn upstream(&self) -> Upstream<'_> {
@@ -101,216 +101,176 @@ impl Case<'_> {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// A connection to the proxy, or to what stands before it and lets it through.
-    async fn connect(&self, sheet: &mut Sheet) -> Option<TcpStream> {
-        let url = self.proxy.as_url();
-        let forward = Forward::of(&self.terms.entry.out.via, url);
-        let (place, permitted) = match &forward {
-            Some(forward) => (forward.place.clone(), &Permitted::Any),
-            None => (self.place(), self.permitted),
-        };
-        let looked = names::look_up(&place, permitted, self.upstream(), self.left()).await;
-        let (addresses, line) = looked;
-        let found = !addresses.is_empty();
-        sheet.push(line);
-        if !found {
-            return None;
-        }
-        let stream = match tcp::connect(&addresses, self.left()).await {
-            Ok((stream, line)) => {
-                sheet.push(line);
-                stream
+    /// What was found; nothing after a fault.
+    fn pass<T>(&mut self, found: Result<(T, Finding), Finding>) -> Option<T> {
+        match found {
+            Ok((value, finding)) => {
+                self.section.push(finding);
+                Some(value)
             }
-            Err((address, error)) => {
-                sheet.push(match &forward {
-                    Some(forward) => self.no_forward(forward, address, &error),
-                    None => tcp::fault(address, &error, self.upstream()),
-                });
-                return None;
-            }
-        };
-        match forward {
-            Some(forward) if !self.proxy.is_plaintext() => {
-                self.through(&forward, stream, sheet).await
-            }
-            _ => Some(stream),
-        }
-    }
-
-    fn place(&self) -> Place {
-        let url = self.proxy.as_url();
-        Place {
-            host: host(url).to_owned(),
-            port: url.port_or_known_default().unwrap_or(443),
-            key: Kind::Proxy.key(),
-        }
-    }
-
-    fn no_forward(&self, forward: &Forward, address: SocketAddr, error: &std::io::Error) -> Line {
-        let barred = Fault::NotSent(Unsent::Barred {
-            by: format!("what http-proxy names, {} at {address},", forward.name),
-            bar: Bar::Unreachable,
-            why: error.to_string(),
-        });
-        let advice = advice::on(&barred, self.upstream());
-        Line::fault(Layer::Tcp, advice.what, advice.hint.unwrap_or_default())
-    }
-
-    async fn through(
-        &self,
-        forward: &Forward,
-        stream: TcpStream,
-        sheet: &mut Sheet,
-    ) -> Option<TcpStream> {
-        let began = Instant::now();
-        let passed = tokio::time::timeout(self.left(), forward.through(stream)).await;
-        match passed {
-            Ok(Some(Ok(stream))) => {
-                let what = format!("{} lets it through to the proxy", forward.name);
-                sheet.push(Line::ok(Layer::Tcp, what).figure(began.elapsed()));
-                Some(stream)
-            }
-            // What is in its way the daemon's own client says best, and in the same words as the log.
-            _ => {
-                self.question(None, sheet).await;
-                if !sheet.is_faulty() {
-                    let what = format!("the doctor itself does not speak as {} does", forward.name);
-                    sheet.push(Line::skipped(Layer::Tls, what));
-                }
+            Err(fault) => {
+                self.section.push(fault);
                 None
             }
         }
     }
 
+    /// A connection to the proxy, or to what stands before it and lets it through.
+    async fn connect(&mut self) -> Option<TcpStream> {
+        let url = self.proxy.as_url();
+        let tunnel = TunnelProxy::find(&self.context.entry.out.via, url);
+        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+        let (place, permitted) = match &tunnel {
+            Some(tunnel) => (tunnel.place.clone(), &Permitted::Any),
+            None => {
+                let (name, key) = (format!("{host}:{port}"), Kind::Proxy.key());
+                (HostPort { name, key }, self.permitted)
+            }
+        };
+        let found = place.look_up(permitted, self.left()).await;
+        let addresses = self.pass(found)?;
+        let connected = connection::connect(&addresses, self.left()).await;
+        let connected = connected
+            .map_err(|(address, error)| self.unreachable(tunnel.as_ref(), address, &error));
+        let stream = self.pass(connected)?;
+        match tunnel.filter(|_| !self.proxy.is_plaintext()) {
+            Some(tunnel) => self.go_through(&tunnel, stream).await,
+            None => Some(stream),
+        }
+    }
+
+    /// No connection was made to the proxy, or to what stands before it.
+    fn unreachable(
+        &self,
+        tunnel: Option<&TunnelProxy>,
+        address: SocketAddr,
+        error: &std::io::Error,
+    ) -> Finding {
+        let unsent = match tunnel {
+            Some(tunnel) => Unsent::Barred {
+                by: format!("what http-proxy names, {} at {address},", tunnel.name),
+                bar: Bar::Unreachable,
+                why: error.to_string(),
+            },
+            None if error.kind() == std::io::ErrorKind::TimedOut => Unsent::ConnectTimeout,
+            None => Unsent::Connect(error.to_string()),
+        };
+        let mut finding = explained(Layer::Tcp, &Fault::NotSent(unsent), self.upstream());
+        if tunnel.is_none() {
+            finding.what = format!("{address}: {}", finding.what);
+        }
+        finding
+    }
+
+    async fn go_through(&mut self, tunnel: &TunnelProxy, stream: TcpStream) -> Option<TcpStream> {
+        let began = Instant::now();
+        if let Ok(Some(Ok(stream))) = timeout(self.left(), tunnel.open(stream)).await {
+            let what = format!("{} lets it through to the proxy", tunnel.name);
+            let through = Finding::ok(Layer::Tcp, what).figure(began.elapsed());
+            self.section.push(through);
+            return Some(stream);
+        }
+        // What is in its way the daemon's own client says best, and in the same words as the log.
+        self.question(None).await;
+        if !self.section.has_fault() {
+            let what = format!("the doctor itself does not speak as {} does", tunnel.name);
+            self.section.push(Finding::skipped(Layer::Tls, what));
+        }
+        None
+    }
+
     /// The handshake, and what it shows. Nothing after a fault.
-    async fn shake(&self, stream: TcpStream, sheet: &mut Sheet) -> Option<Witness> {
-        let Terms {
-            entry,
-            roots,
-            table,
-            ..
-        } = self.terms;
+    async fn shake_hands(&mut self, stream: TcpStream) -> Option<Witness> {
+        let RealmContext { entry, roots, .. } = self.context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let (config, witness) = match roots.witnessed(extra, &entry.out) {
-            Ok(both) => both,
-            Err(error) => {
-                let what = format!("TLS cannot be set up: {error}");
-                sheet.push(Line::fault(
-                    Layer::Tls,
-                    what,
-                    "install the system's roots (ca-certificates), or set ca-file",
-                ));
+        let tls = roots.witnessed(extra, &entry.out).map_err(|error| {
+            Finding::fault(format!("TLS cannot be set up: {error}"))
+                .on(Layer::Tls)
+                .hint("install the system's roots (ca-certificates), or set ca-file")
+        });
+        let (config, witness) = match tls {
+            Ok(tls) => tls,
+            Err(fault) => {
+                self.section.push(fault);
                 return None;
             }
         };
-        let host = host(self.proxy.as_url());
+        let host = self.proxy.as_url().host_str().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
         let now = SystemTime::now();
         match handshake::shake(stream, host, config, self.left()).await {
-            Ok(line) => {
-                sheet.push(line);
-                sheet.push(handshake::chain(&witness.presented(), now));
+            Ok(agreed) => {
+                self.section.push(agreed);
+                let chain = handshake::chain(&witness.presented(), now);
+                self.section.push(chain);
                 if !entry.out.pins.is_empty() {
-                    sheet.push(Line::ok(Layer::Tls, "a key of its chain is among the pins"));
+                    let pinned = "a key of its chain is among the pins";
+                    self.section.push(Finding::ok(Layer::Tls, pinned));
                 }
                 Some(witness)
             }
             Err(error) => {
-                let expected = Expected { host, table };
-                sheet.push(handshake::fault(
-                    &error,
-                    &witness.presented(),
-                    expected,
-                    now,
-                ));
+                let table = self.context.table();
+                let presented = witness.presented();
+                let fault = handshake::fault(&error, &presented, (host, &table), now);
+                self.section.push(fault);
                 None
             }
         }
     }
 
     /// Asks for tickets, as a client of the daemon would have it ask.
-    async fn question(&self, witness: Option<&Witness>, sheet: &mut Sheet) -> Option<Pace> {
-        let Terms {
+    async fn question(&mut self, witness: Option<Witness>) -> Option<ReplyTimes> {
+        let context = self.context;
+        let RealmContext {
             entry,
             realm,
             roots,
             ..
-        } = self.terms;
+        } = context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
         let tls = roots.client(extra, &entry.out).ok()?;
         let url = self.proxy.as_url().clone();
         let proxy = KdcProxy::new(url, tls, &entry.out, self.permitted.clone());
-        let domain = self.terms.target_domain();
-        let address = Address {
-            realm,
-            domain: &domain,
-            hint: entry.dclocator_hint,
+        let ask = async |service, connection, limit| {
+            proxy_answer::ask(context, &proxy, service, connection, limit).await
         };
-        let fresh = Connection::Fresh;
-        let first = post::ask(&proxy, address, Target::Tgt, fresh, entry.deadline).await;
-        let was_asked = witness.is_some_and(Witness::was_asked);
-        if was_asked && !wants_certificate(&first) {
-            sheet.push(Line::ok(
-                Layer::Tls,
-                match &entry.out.identity {
-                    Some(own) => format!(
-                        "it asks for a client certificate, and is shown {}",
-                        own.file.display()
-                    ),
-                    None => "it asks for a client certificate, and does without".to_owned(),
-                },
-            ));
+        let first = ask(Service::Kdc, Connection::Fresh, entry.deadline).await?;
+        if witness.is_some_and(|witness| witness.was_asked()) && !first.wants_certificate() {
+            self.section.push(self.client_certificate());
         }
-        for line in first.lines(self.upstream()) {
-            sheet.push(line);
+        for finding in first.findings(self.upstream()) {
+            self.section.push(finding);
         }
-        let heard = first.end.ok()?;
-        sheet.push(heard.kdc(Layer::Kdc, Target::Tgt, realm.as_str()));
-        if sheet.is_faulty() {
+        let first = first.reply.ok()?;
+        self.section.push(first.kdc(Service::Kdc, realm));
+        if self.section.has_fault() {
             return None;
         }
-        sheet.push(heard.clock());
-        let left = self.terms.ends().saturating_duration_since(Instant::now());
+        self.section.push(first.clock());
+        let (cold, left) = (first.took(), context.left());
         if left < LEAST {
-            let cold = heard.took();
-            return Some(Pace { cold, warm: cold });
+            return Some(ReplyTimes { cold, warm: cold });
         }
-        let again = async |connection| {
-            post::ask(&proxy, address, Target::ChangePw, connection, left / 2).await
-        };
-        let mut second = again(Connection::Any).await;
+        let mut second = ask(Service::Kpasswd, Connection::Any, left / 2).await?;
         if second.was_over_a_closed_connection() {
-            second = again(Connection::Fresh).await;
+            second = ask(Service::Kpasswd, Connection::Fresh, left / 2).await?;
         }
-        let (line, warm) = match &second.end {
-            Ok(second) => (
-                second.kdc(Layer::Kpasswd, Target::ChangePw, realm.as_str()),
-                second.took(),
-            ),
-            Err(fault) => {
-                let advice = advice::on(fault, self.upstream());
-                let hint = advice.hint.unwrap_or_default();
-                (Line::fault(Layer::Kpasswd, advice.what, hint), heard.took())
-            }
+        let (finding, warm) = match &second.reply {
+            Ok(second) => (second.kdc(Service::Kpasswd, realm), second.took()),
+            Err(fault) => (explained(Layer::Kpasswd, fault, self.upstream()), cold),
         };
-        sheet.push(line);
-        Some(Pace {
-            cold: heard.took(),
-            warm,
-        })
+        self.section.push(finding);
+        Some(ReplyTimes { cold, warm })
     }
-}
 
-fn wants_certificate(asked: &Asked) -> bool {
-    asked.end.as_ref().is_err_and(|fault| {
-        use crate::relay::upstream::Credential::{Certificate, OtherCertificate};
-        matches!(
-            fault,
-            Fault::Uncertified | Fault::Wants(Certificate | OtherCertificate)
-        )
-    })
-}
-
-/// Without the brackets of IPv6.
-fn host(url: &url::Url) -> &str {
-    url.host_str().unwrap_or_default().trim_matches(['[', ']'])
+    /// The server asks for one, and is content.
+    fn client_certificate(&self) -> Finding {
+        let and = match &self.context.entry.out.identity {
+            Some(own) => format!("is shown {}", own.file.display()),
+            None => "does without".to_owned(),
+        };
+        let what = format!("it asks for a client certificate, and {and}");
+        Finding::ok(Layer::Tls, what)
+    }
 }

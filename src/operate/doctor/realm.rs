@@ -1,4 +1,4 @@
-//! A realm: where its requests could go, all of it looked at side by side.
+//! A realm: where its requests could go, all of it looked at side by side, and what `kinit` will take.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,12 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 use url::{Origin, Url};
 
-use super::estimate::{self, Pace};
-use super::line::{Figure, Layer, Line};
-use super::sheet::Sheet;
-use super::through::Asked;
-use super::{Terms, direct, proxy, through};
+use super::daemon::{self, KdcSocket};
+use super::report::Section;
+use super::{RealmContext, kdc, proxy};
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::relay::advice::Kind;
+use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::dns::{DnsResults, LookUpError, RefusedRecord};
 use crate::relay::upstream::kdc::Permitted;
@@ -22,98 +21,100 @@ use crate::wire::Service;
 /// A look-up in DNS gets this long, as a request waits for it.
 const LOOK_UP: Duration = Duration::from_millis(2500);
 
-/// Where requests could go.
-#[derive(Debug)]
-struct Ways<T> {
-    all: Vec<T>,
-    permitted: Permitted,
+/// How fast an upstream answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReplyTimes {
+    /// Over a connection that had to be made.
+    pub(super) cold: Duration,
+    /// Over one that stood.
+    pub(super) warm: Duration,
 }
 
-type Examined = (Sheet, Option<Pace>);
+type Examined = (Section, Option<ReplyTimes>);
 
 /// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
-pub(super) async fn examine(terms: Terms<'_>, sockets: &[Asked]) -> Vec<Line> {
-    let mut sheet = Sheet::new(terms.realm, None);
-    let (through, ways) = tokio::join!(through::ask(terms, sockets), ways(terms, &mut sheet));
-    let serves = ways.iter().any(|(_, pace)| pace.is_some());
-    through
+pub(super) async fn examine(context: RealmContext<'_>, sockets: &[KdcSocket]) -> Vec<Finding> {
+    let mut section = Section::new(context.realm, None);
+    let (through, upstreams) = tokio::join!(
+        daemon::ask_through(context, sockets),
+        upstreams(context, &mut section)
+    );
+    let is_served = upstreams.iter().any(|(_, times)| times.is_some());
+    for answer in through {
+        section.push(answer.finding(is_served, context.realm));
+    }
+    let times: Vec<_> = upstreams
         .iter()
-        .for_each(|through| sheet.push(through.line(serves, terms.realm)));
-    let paces: Vec<_> = ways
-        .iter()
-        .map(|(sheet, pace)| (sheet.about().to_owned(), *pace))
+        .map(|(section, times)| (section.upstream().to_owned(), *times))
         .collect();
-    let mut lines = sheet.lines;
-    lines.extend(ways.into_iter().flat_map(|(sheet, _)| sheet.lines));
-    lines.push(estimate::of(&paces).of(terms.realm));
-    lines
+    let mut findings = section.findings;
+    findings.extend(
+        upstreams
+            .into_iter()
+            .flat_map(|(section, _)| section.findings),
+    );
+    findings.push(estimate(&times).of(context.realm));
+    findings
 }
 
-/// The ways out in the order in which they are tried.
-async fn ways(terms: Terms<'_>, sheet: &mut Sheet) -> Vec<Examined> {
-    let (mut of_dns, mut also_of_dns) = (Vec::new(), Vec::new());
-    let (proxies, kdcs) = tokio::join!(proxies(terms, &mut of_dns), kdcs(terms, &mut also_of_dns));
-    of_dns.append(&mut also_of_dns);
-    of_dns.into_iter().for_each(|line| sheet.push(line));
-    let by_proxy = proxies.all.iter();
-    let by_proxy = by_proxy.map(|url| proxy::examine(terms, url, &proxies.permitted));
-    let by_kdc = kdcs.all.iter();
-    let by_kdc = by_kdc.map(|name| direct::examine(terms, name, &kdcs.permitted));
-    let (mut by_proxy, mut by_kdc) = tokio::join!(join_all(by_proxy), join_all(by_kdc));
-    match terms.entry.direct.as_ref().map(|direct| direct.order) {
-        Some(Order::Prefer) => {
-            by_kdc.append(&mut by_proxy);
-            by_kdc
-        }
-        _ => {
-            by_proxy.append(&mut by_kdc);
-            by_proxy
-        }
+/// The upstreams in the order in which they are tried.
+async fn upstreams(context: RealmContext<'_>, section: &mut Section) -> Vec<Examined> {
+    let (mut of_proxies, mut of_kdcs) = (Vec::new(), Vec::new());
+    let ((proxies, by_proxy), (kdcs, by_kdc)) = tokio::join!(
+        proxies(context, &mut of_proxies),
+        kdcs(context, &mut of_kdcs)
+    );
+    for finding in of_proxies.into_iter().chain(of_kdcs) {
+        section.push(finding);
+    }
+    let proxies = proxies
+        .iter()
+        .map(|url| proxy::examine(context, url, &by_proxy));
+    let kdcs = kdcs.iter().map(|name| kdc::examine(context, name, &by_kdc));
+    let (mut proxies, mut kdcs) = tokio::join!(join_all(proxies), join_all(kdcs));
+    let direct = context.entry.direct.as_ref();
+    if direct.is_some_and(|direct| direct.order == Order::Prefer) {
+        kdcs.append(&mut proxies);
+        kdcs
+    } else {
+        proxies.append(&mut kdcs);
+        proxies
     }
 }
 
-async fn proxies(terms: Terms<'_>, lines: &mut Vec<Line>) -> Ways<ProxyUrl> {
-    match &terms.entry.proxies {
-        Proxies::Listed(listed) => Ways {
-            all: listed.clone(),
-            permitted: Permitted::Any,
-        },
+/// The proxies, and to which addresses their names may lead.
+async fn proxies(
+    context: RealmContext<'_>,
+    findings: &mut Vec<Finding>,
+) -> (Vec<ProxyUrl>, Permitted) {
+    match &context.entry.proxies {
+        Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
         Proxies::Discovered(discovery) => {
-            let found = told(Kind::Proxy, discovery.look_up(), lines).await;
-            Ways {
-                all: found.map_or_else(Vec::new, |found| all(&found)),
-                permitted: discovery.allowed().permitted.clone(),
-            }
+            let found = told(Kind::Proxy, discovery.look_up(), findings).await;
+            let permitted = discovery.allowed().permitted.clone();
+            (found.map_or_else(Vec::new, |found| all(&found)), permitted)
         }
     }
 }
 
-async fn kdcs(terms: Terms<'_>, lines: &mut Vec<Line>) -> Ways<String> {
-    match terms.entry.direct.as_ref() {
-        None => Ways {
-            all: Vec::new(),
-            permitted: Permitted::Any,
-        },
-        Some(Direct {
-            kdcs: Kdcs::Listed(listed),
-            ..
-        }) => {
+/// The KDCs, and to which addresses their names may lead.
+async fn kdcs(context: RealmContext<'_>, findings: &mut Vec<Finding>) -> (Vec<String>, Permitted) {
+    let kdcs = context
+        .entry
+        .direct
+        .as_ref()
+        .map(|Direct { kdcs, .. }| kdcs);
+    match kdcs {
+        None => (Vec::new(), Permitted::Any),
+        Some(Kdcs::Listed(listed)) => {
             let listed = listed.get(Service::Kdc).iter().flatten();
-            Ways {
-                all: listed.map(ToString::to_string).collect(),
-                permitted: Permitted::Any,
-            }
+            (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
-        Some(Direct {
-            kdcs: Kdcs::Discovered(discover),
-            ..
-        }) => {
-            let found = told(Kind::Kdc, discover.discovery.look_up(), lines).await;
+        Some(Kdcs::Discovered(discover)) => {
+            let found = told(Kind::Kdc, discover.discovery.look_up(), findings).await;
             let targets = found.map_or_else(Vec::new, |found| found.kdc);
-            Ways {
-                all: targets.iter().map(ToString::to_string).collect(),
-                permitted: Permitted::OtherHosts(discover.networks.clone()),
-            }
+            let names = targets.iter().map(ToString::to_string).collect();
+            (names, Permitted::OtherHosts(discover.networks.clone()))
         }
     }
 }
@@ -128,49 +129,48 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
     all
 }
 
-/// What DNS says, and lines on it.
+/// What DNS says, and what was found about it.
 async fn told(
     kind: Kind,
     look_up: impl Future<Output = Result<DnsResults, LookUpError>>,
-    lines: &mut Vec<Line>,
+    findings: &mut Vec<Finding>,
 ) -> Option<DnsResults> {
     let began = Instant::now();
     let found = timeout(LOOK_UP, look_up).await;
     let found = match found.unwrap_or(Err(LookUpError::TimedOut)) {
         Ok(found) => found,
         Err(error) => {
-            lines.push(unknown(kind, error.to_string()));
+            findings.push(unknown(kind, &error.to_string()));
             return None;
         }
     };
-    lines.extend(found.refused.iter().map(refused));
+    findings.extend(found.refused.iter().map(refused));
     let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
-    lines.push(match (names.is_empty(), kind) {
-        (true, Kind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm".to_owned()),
-        (true, Kind::Kdc) => unknown(kind, "DNS names no KDC of the realm".to_owned()),
+    findings.push(match (names.is_empty(), kind) {
+        (true, Kind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm"),
+        (true, Kind::Kdc) => unknown(kind, "DNS names no KDC of the realm"),
         (false, _) => {
             let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
             let took = began.elapsed().as_millis();
             let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));
-            Line::ok(Layer::Names, what).figure(Figure::Seconds(seconds))
+            Finding::ok(Layer::Names, what).figure(Figure::Seconds(seconds))
         }
     });
     Some(found)
 }
 
 /// That there is nothing to ask is no fault of KDCs, which need not be on this network.
-fn unknown(kind: Kind, what: String) -> Line {
+fn unknown(kind: Kind, what: &str) -> Finding {
     match kind {
-        Kind::Kdc => Line::skipped(Layer::Names, format!("{what}: they may be elsewhere")),
-        Kind::Proxy => Line::fault(
-            Layer::Names,
-            what,
-            "see whether the network is up: cat /etc/resolv.conf; else list them: proxies = [\"https://...\"]",
-        ),
+        Kind::Kdc => Finding::skipped(Layer::Names, format!("{what}: they may be elsewhere")),
+        Kind::Proxy => Finding::fault(what)
+            .on(Layer::Names)
+            .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
+            .hint("else list them: proxies = [\"https://...\"]"),
     }
 }
 
-fn refused(refused: &RefusedRecord) -> Line {
+fn refused(refused: &RefusedRecord) -> Finding {
     let RefusedRecord { name, why } = refused;
     // The path of some proxies is a secret.
     let url = Url::parse(name).ok().map(|url| url.origin());
@@ -178,11 +178,59 @@ fn refused(refused: &RefusedRecord) -> Line {
         .filter(Origin::is_tuple)
         .map(|origin| origin.ascii_serialization());
     let name = short(origin.as_deref().unwrap_or(name), 80);
-    let hint = match name.starts_with("http://") {
-        true => {
-            "it is not asked: who runs the zone has to name an https:// URL; allow-plaintext is for tests"
-        }
-        false => "it is not asked; discover-ports and discover-networks say what is allowed",
+    let hint = if name.starts_with("http://") {
+        "it is not asked: who runs the zone has to name an https:// URL; allow-plaintext is for tests"
+    } else {
+        "it is not asked; discover-ports and discover-networks say what is allowed"
     };
-    Line::warn(Layer::Names, format!("DNS names {name}: {why}"), hint)
+    Finding::warning(format!("DNS names {name}: {why}"))
+        .on(Layer::Names)
+        .hint(hint)
+}
+
+/// What `kinit` will take by the first of `upstreams` that serves, which are in the order in which they are tried: a first
+/// AS-REQ, which is told what preauthentication is wanted, and a second with it (RFC 4120 3.1.1). SPAKE takes a third.
+fn estimate(upstreams: &[(String, Option<ReplyTimes>)]) -> Finding {
+    let mut serving = upstreams
+        .iter()
+        .filter_map(|(name, times)| Some((name, (*times)?)));
+    let Some((name, ReplyTimes { cold, warm })) = serving.next() else {
+        let why = "nothing serves the realm: kinit fails";
+        return Finding::skipped(Layer::Estimate, why);
+    };
+    let what = format!(
+        "kinit by {name} waits this long, and {} ms when a connection stands; with SPAKE {} ms more",
+        (2 * warm).as_millis(),
+        warm.as_millis()
+    );
+    Finding::ok(Layer::Estimate, what).figure(cold + warm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::finding::Severity;
+
+    #[test]
+    fn the_first_that_serves_is_what_kinit_waits_for() {
+        let times = |cold, warm| {
+            Some(ReplyTimes {
+                cold: Duration::from_millis(cold),
+                warm: Duration::from_millis(warm),
+            })
+        };
+        let named = |name: &str, times| (name.to_owned(), times);
+        let finding = estimate(&[
+            named("a", None),
+            named("b", times(90, 30)),
+            named("c", times(1, 1)),
+        ]);
+        assert_eq!(finding.figure, Some(Figure::Milliseconds(120.0)));
+        assert!(
+            finding.what.contains("by b") && finding.what.contains("60 ms"),
+            "{}",
+            finding.what
+        );
+        assert_eq!(estimate(&[named("a", None)]).severity, Severity::Skipped);
+    }
 }

@@ -1,24 +1,29 @@
-//! What the doctor found, as JSON and as an exit status.
+//! What the doctor found: drawn on a terminal as it comes, or one JSON document at the end, and an exit status.
 
 use serde::Serialize;
 
-use super::line::{Layer, Line, Verdict};
+use crate::operate::terminal::{self, Page, Terminal, style};
+use crate::relay::failure::Exit;
+use crate::relay::finding::{Finding, Layer, Severity};
 
 /// The version of the JSON: one more whenever something that was there is not, or means something else.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// All that was found.
 ///
-/// In JSON an object; no line of it names a principal, a secret or the path of a URL:
+/// In JSON an object; no finding names a principal, a secret or the path of a URL:
 ///
 /// ```json
-/// {"schema": 1, "version": "0.1.0", "configuration": "/etc/loopkdc/config.toml", "fault": "tls",
-///  "lines": [{"layer": "tls", "verdict": "fault", "realm": "EXAMPLE.COM",
-///             "upstream": "https://kdcproxy.example.com", "what": "its certificate has expired",
-///             "figure": {"days": -3}, "hint": "who runs it has to renew it"}]}
+/// {"schema": 2, "version": "0.1.0", "configuration": "/etc/loopkdc/config.toml", "fault": "tls",
+///  "findings": [{"severity": "fault",
+///                "subject": {"layer": "tls", "realm": "EXAMPLE.COM",
+///                            "upstream": "https://kdcproxy.example.com", "file": null},
+///                "what": "its certificate has expired",
+///                "hints": [{"text": "see whether the clock is right"}, {"command": ["timedatectl"]}],
+///                "figure": {"days": -3}}]}
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct DoctorReport {
     /// Of this document.
     pub schema: u32,
     /// Of this program.
@@ -27,64 +32,234 @@ pub struct Report {
     pub configuration: Option<String>,
     /// The first layer with a fault, which decides the exit status. Null: there is none, and the exit status is 0.
     pub fault: Option<Layer>,
-    /// The lines: those about this machine, then those about each realm.
-    pub lines: Vec<Line>,
+    /// First what is about this machine, then what is about each realm.
+    pub findings: Vec<Finding>,
 }
 
-impl Report {
-    /// What these lines amount to.
-    #[must_use]
-    pub fn new(configuration: Option<String>, lines: Vec<Line>) -> Self {
+impl DoctorReport {
+    fn new(configuration: Option<String>, findings: Vec<Finding>) -> Self {
+        let faults = findings.iter().filter(|finding| is_fault(finding));
         Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             configuration,
-            fault: fault(&lines),
-            lines,
+            fault: faults.filter_map(|finding| finding.subject.layer).min(),
+            findings,
         }
     }
 }
 
-/// The first layer with a fault.
-pub(super) fn fault<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<Layer> {
-    let faulty = lines
-        .into_iter()
-        .filter(|line| line.verdict == Verdict::Fault);
-    faulty.map(|line| line.layer).min()
+fn is_fault(finding: &Finding) -> bool {
+    finding.severity == Severity::Fault
+}
+
+/// Tells what is found, and remembers it.
+pub(super) struct Output {
+    as_json: bool,
+    findings: Vec<Finding>,
+}
+
+impl Output {
+    pub(super) fn new(as_json: bool) -> Self {
+        let findings = Vec::new();
+        Self { as_json, findings }
+    }
+
+    pub(super) fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        let told = self.findings.len();
+        self.findings.extend(findings);
+        if !self.as_json {
+            let (before, new) = self.findings.split_at(told);
+            terminal::print(&drawn(Terminal::of_process(), before.last(), new));
+        }
+    }
+
+    /// The layers after `layer` are not looked at, and why.
+    pub(super) fn skip_after(&mut self, layer: Layer, why: &str) {
+        let after = Layer::ALL.into_iter().filter(|after| *after > layer);
+        self.tell(after.map(|after| Finding::skipped(after, why)));
+    }
+
+    /// All was found. The exit status.
+    pub(super) fn end(self, configuration: Option<String>) -> Exit {
+        let report = DoctorReport::new(configuration, self.findings);
+        if self.as_json {
+            terminal::print_json(&report);
+        }
+        report
+            .fault
+            .map_or(Exit::Ok, |layer| Exit::Layer(layer.exit_code()))
+    }
+}
+
+/// What a terminal shows of `findings` that come after `before`: a heading wherever they begin to be about something else,
+/// and neighbours that were skipped for the same reason as one.
+pub(super) fn drawn(terminal: Terminal, before: Option<&Finding>, findings: &[Finding]) -> String {
+    let mut page = Page::new(terminal);
+    let mut last = before.map(about);
+    for run in findings.chunk_by(is_skipped_with) {
+        let [first, rest @ ..] = run else { continue };
+        if last != Some(about(first)) {
+            heading(first, &mut page);
+        }
+        last = Some(about(first));
+        match rest.last().and_then(|last| last.subject.layer) {
+            Some(layer) => {
+                let mut joined = first.clone();
+                joined.what = format!("and on to {}: {}", layer.word(), first.what);
+                page.finding(&joined);
+            }
+            None => page.finding(first),
+        }
+    }
+    page.text()
+}
+
+/// The realm, and the upstream of it.
+fn about(finding: &Finding) -> (Option<&str>, Option<&str>) {
+    let subject = &finding.subject;
+    (subject.realm.as_deref(), subject.upstream.as_deref())
+}
+
+fn heading(finding: &Finding, page: &mut Page) {
+    let text = match about(finding) {
+        (Some(realm), Some(upstream)) => format!("{realm} by {upstream}"),
+        (Some(realm), None) => realm.to_owned(),
+        (None, _) => return,
+    };
+    page.blank();
+    page.paragraph(0, style::HEADING, &text);
+}
+
+fn is_skipped_with(finding: &Finding, next: &Finding) -> bool {
+    let is_skipped = |finding: &Finding| finding.severity == Severity::Skipped;
+    is_skipped(finding)
+        && is_skipped(next)
+        && finding.what == next.what
+        && about(finding) == about(next)
+}
+
+/// What was found about a realm, or about an upstream of it.
+#[derive(Debug)]
+pub(super) struct Section {
+    realm: String,
+    upstream: Option<String>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Section {
+    pub(super) fn new(realm: impl ToString, upstream: Option<String>) -> Self {
+        Self {
+            realm: realm.to_string(),
+            upstream,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The upstream that it is about; empty if none.
+    pub(super) fn upstream(&self) -> &str {
+        self.upstream.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn push(&mut self, finding: Finding) {
+        let finding = finding.of(&self.realm);
+        self.findings.push(match &self.upstream {
+            Some(upstream) => finding.at(upstream),
+            None => finding,
+        });
+    }
+
+    /// The layers of `layers` of which nothing was found were not looked at, and why.
+    pub(super) fn skip(&mut self, layers: &[Layer], why: &str) {
+        for layer in layers {
+            let is_it = |finding: &Finding| finding.subject.layer == Some(*layer);
+            if !self.findings.iter().any(is_it) {
+                self.push(Finding::skipped(*layer, why));
+            }
+        }
+    }
+
+    pub(super) fn has_fault(&self) -> bool {
+        self.findings.iter().any(is_fault)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::finding::{Figure, Hint};
 
     #[test]
     fn the_first_layer_with_a_fault_decides() {
-        let lines = vec![
-            Line::ok(Layer::Configuration, "valid"),
-            Line::fault(Layer::Http, "HTTP 503", "ask who runs it"),
-            Line::fault(Layer::Tls, "it has expired", "renew it"),
-            Line::warn(Layer::Ports, "odd", "look"),
-            Line::skipped(Layer::Names, "not asked"),
+        let findings = vec![
+            Finding::ok(Layer::Configuration, "valid"),
+            Finding::fault("HTTP 503").on(Layer::Http),
+            Finding::fault("it has expired").on(Layer::Tls),
+            Finding::warning("odd").on(Layer::Ports),
+            Finding::skipped(Layer::Names, "not asked"),
         ];
-        let report = Report::new(None, lines);
+        let report = DoctorReport::new(None, findings);
         assert_eq!(report.fault, Some(Layer::Tls));
-        assert_eq!(Report::new(None, Vec::new()).fault, None);
+        assert_eq!(DoctorReport::new(None, Vec::new()).fault, None);
     }
 
     #[test]
     fn the_json_is_as_documented() {
-        let line = Line::fault(Layer::Tls, "it has expired", "renew it")
-            .figure(super::super::Figure::Days(-3))
+        let finding = Finding::fault("its certificate has expired")
+            .on(Layer::Tls)
             .of("EXAMPLE.COM")
-            .at("https://kdcproxy.example.com");
-        let report = Report::new(Some("/etc/loopkdc/config.toml".to_owned()), vec![line]);
-        let version = env!("CARGO_PKG_VERSION");
-        let expected = serde_json::json!({
-            "schema": 1, "version": version, "configuration": "/etc/loopkdc/config.toml", "fault": "tls",
-            "lines": [{"layer": "tls", "verdict": "fault", "realm": "EXAMPLE.COM",
-                "upstream": "https://kdcproxy.example.com", "what": "it has expired",
-                "figure": {"days": -3}, "hint": "renew it"}]
-        });
-        assert_eq!(serde_json::to_value(&report).unwrap(), expected);
+            .at("https://kdcproxy.example.com")
+            .figure(Figure::Days(-3))
+            .hint("see whether the clock is right")
+            .hint(Hint::command(["timedatectl"]));
+        let file = Some("/etc/loopkdc/config.toml".to_owned());
+        let report = DoctorReport::new(file, vec![finding]);
+        let mut example = include_str!("report.rs").lines();
+        let example = example
+            .by_ref()
+            .skip_while(|line| *line != "/// ```json")
+            .skip(1)
+            .take_while(|line| *line != "/// ```");
+        let example: String = example
+            .map(|line| line.trim_start_matches("/// "))
+            .collect();
+        let mut example: serde_json::Value = serde_json::from_str(&example).unwrap();
+        example["version"] = env!("CARGO_PKG_VERSION").into();
+        assert_eq!(serde_json::to_value(&report).unwrap(), example);
+    }
+
+    #[test]
+    fn a_section_has_a_heading_and_what_was_skipped_is_joined() {
+        let proxy = |finding: Finding| finding.of("EXAMPLE.COM").at("https://kdcproxy.example.com");
+        let findings = [
+            Finding::ok(Layer::Configuration, "valid"),
+            proxy(Finding::ok(Layer::Tcp, "192.0.2.7:443").figure(Figure::Milliseconds(12.0))),
+            proxy(
+                Finding::fault("its certificate has expired")
+                    .on(Layer::Tls)
+                    .figure(Figure::Days(-3))
+                    .hint("who runs it has to renew it"),
+            ),
+            proxy(Finding::skipped(Layer::Http, "there is no TLS")),
+            proxy(Finding::skipped(Layer::Envelope, "there is no TLS")),
+            proxy(Finding::skipped(Layer::Kdc, "there is no TLS")),
+        ];
+        let expected = "\x20 ok     config     valid
+
+EXAMPLE.COM by https://kdcproxy.example.com
+  ok     tcp        192.0.2.7:443                                          12 ms
+  FAULT  tls        its certificate has expired                          -3 days
+                    hint: who runs it has to renew it
+  skip   http       and on to kdc: there is no TLS
+";
+        let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
+        let whole = drawn(Terminal::plain(), None, &findings);
+        assert_eq!(plain(whole), expected);
+        let (before, after) = findings.split_at(2);
+        let parts = [
+            drawn(Terminal::plain(), None, before),
+            drawn(Terminal::plain(), before.last(), after),
+        ];
+        assert_eq!(plain(parts.concat()), expected);
     }
 }

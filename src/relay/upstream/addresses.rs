@@ -172,8 +172,9 @@ impl State {
     }
 }
 
-/// Each look-up is judged anew: the same name may lead elsewhere a moment later, which is what DNS rebinding does.
-async fn look_up(
+/// The addresses of `name`, `host:port`, that are `permitted`; never none. Each look-up is judged anew: the same name may lead
+/// elsewhere a moment later, which is what DNS rebinding does.
+pub(crate) async fn look_up(
     name: String,
     permitted: Permitted,
 ) -> Result<Arc<[SocketAddr]>, (io::ErrorKind, String)> {

@@ -33,9 +33,9 @@ pub(super) fn section(source: &str) -> String {
     page.to_roff()
 }
 
-/// What the source says of the schema as a whole, if it does.
+/// What the first file of the source says of the schema as a whole, if it does.
 fn head(source: &str) -> Option<String> {
-    let lines = source.lines().filter_map(|line| line.strip_prefix("//!"));
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     let lines: Vec<_> = lines.map(str::trim).collect();
     let lines = lines.join(" ");
     let (_, schema) = lines.split_once("# The schema")?;
@@ -71,6 +71,7 @@ fn types(source: &str) -> Vec<Type> {
             };
             continue;
         }
+        let inner = without_attribute(inner);
         let text = plain(&comment.join(" "));
         comment.clear();
         let declared = ["pub struct ", "pub enum "];
@@ -96,6 +97,14 @@ fn types(source: &str) -> Vec<Type> {
     }
     assert!(types.len() > 3, "the declarations are read");
     types
+}
+
+/// A variant without the attribute of what is in it.
+fn without_attribute(variant: &str) -> String {
+    match (variant.find("(#["), variant.find(")] ")) {
+        (Some(start), Some(end)) => format!("{}({}", &variant[..start], &variant[end + 3..]),
+        _ => variant.to_owned(),
+    }
 }
 
 fn kebab_case(name: &str) -> String {

@@ -6,7 +6,7 @@ use crate::config::endpoint::{Endpoint, EndpointAddr};
 
 /// A server, as MIT krb5 1.22 reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Server<'a> {
+pub(super) enum NamedServer<'a> {
     /// A host's name or address.
     At { host: &'a str, port: u16 },
     /// A Unix socket.
@@ -19,7 +19,7 @@ pub(super) enum Server<'a> {
     Nothing,
 }
 
-impl<'a> Server<'a> {
+impl<'a> NamedServer<'a> {
     /// `usual`: the port of a host without one.
     pub(super) fn read(value: &'a str, usual: u16) -> Self {
         if value.starts_with('/') {
@@ -57,7 +57,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Whether something of ours listens there.
+    /// Something of ours listens there.
     pub(super) fn is_one_of(&self, endpoints: &[Endpoint]) -> bool {
         endpoints.iter().any(|endpoint| self.is(&endpoint.addr))
     }
@@ -78,7 +78,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Whether it is this machine.
+    /// It is this machine.
     pub(super) fn is_local(&self) -> bool {
         match self {
             Self::At { host, .. } => {
@@ -89,7 +89,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Whether it is `localhost`, which stands for ::1 as well.
+    /// It is `localhost`, which stands for ::1 as well.
     pub(super) fn is_localhost(&self) -> bool {
         matches!(self, Self::At { host, .. } if is_localhost(host))
     }
@@ -103,7 +103,7 @@ fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
 
-/// Whether one of each family listens at a port, as `localhost` wants it.
+/// One of each family listens at a port, as `localhost` wants it.
 pub(super) fn has_both_families(endpoints: &[Endpoint]) -> bool {
     let has = |is_wanted: fn(&IpAddr) -> bool| {
         let addrs = endpoints.iter().filter_map(|of| of.addr.socket_addr());

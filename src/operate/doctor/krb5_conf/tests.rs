@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::{Scene, examine, others};
 use crate::config::{Config, Sources};
-use crate::operate::doctor::line::{Layer, Line, Verdict};
 use crate::operate::krb5_conf::Host;
 use crate::operate::krb5_conf::disk::Disk;
+use crate::relay::finding::{Finding, Layer, Severity};
 use crate::wire::Realm;
 
 const INCLUDE: &str = "includedir /etc/krb5.conf.d\n";
@@ -37,60 +37,60 @@ fn realms() -> Vec<Realm> {
 }
 
 /// What is said of a machine with these files, and of this configuration.
-fn said_of(files: &[(&str, &str)], toml: &str, unreachable: &[&str]) -> Vec<Line> {
+fn said_of(files: &[(&str, &str)], toml: &str, unreachable: &[&str]) -> Vec<Finding> {
     let scene = Scene::read(&mut Disk::with(files));
     let unreachable: Vec<_> = unreachable
         .iter()
         .map(|server| (*server).to_owned())
         .collect();
-    let lines = examine(&scene, &config(toml), &realms(), &unreachable);
-    for line in &lines {
-        assert_eq!(line.layer, Layer::Krb5Conf);
-        let wants_hint = matches!(line.verdict, Verdict::Warn | Verdict::Fault);
-        assert_eq!(line.hint.is_some(), wants_hint, "{line:?}");
+    let findings = examine(&scene, &config(toml), &realms(), &unreachable);
+    for finding in &findings {
+        assert_eq!(finding.subject.layer, Some(Layer::Krb5Conf));
+        let wants_hint = matches!(finding.severity, Severity::Warning | Severity::Fault);
+        assert_eq!(!finding.hints.is_empty(), wants_hint, "{finding:?}");
     }
-    lines
+    findings
 }
 
-/// The one line that is not as it should be: its verdict, its words, its hint.
+/// The one finding that is not as it should be: its severity, its words, its hint.
 #[track_caller]
-fn wrong_with(files: &[(&str, &str)], toml: &str) -> (Verdict, String, String) {
-    let mut lines = said_of(files, toml, &[]);
-    lines.retain(|line| line.verdict != Verdict::Ok);
-    let [line] = lines.as_slice() else {
-        panic!("{lines:#?}")
+fn wrong_with(files: &[(&str, &str)], toml: &str) -> (Severity, String, String) {
+    let mut findings = said_of(files, toml, &[]);
+    findings.retain(|finding| finding.severity != Severity::Ok);
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:#?}")
     };
-    (line.verdict, line.what.clone(), line.hint.clone().unwrap())
+    (finding.severity, finding.what.clone(), finding.advice())
 }
 
 /// The same of a krb5.conf.
 #[track_caller]
-fn wrong(krb5_conf: &str) -> (Verdict, String, String) {
+fn wrong(krb5_conf: &str) -> (Severity, String, String) {
     wrong_with(&[(FILE, krb5_conf)], CONFIG)
 }
 
 #[track_caller]
-fn warns(found: (Verdict, String, String), what: &str, hint: &str) {
-    let expected = (Verdict::Warn, what.to_owned(), hint.to_owned());
+fn warns(found: (Severity, String, String), what: &str, hint: &str) {
+    let expected = (Severity::Warning, what.to_owned(), hint.to_owned());
     assert_eq!(found, expected);
 }
 
 #[track_caller]
-fn faults(found: (Verdict, String, String), what: &str, hint: &str) {
-    let expected = (Verdict::Fault, what.to_owned(), hint.to_owned());
+fn faults(found: (Severity, String, String), what: &str, hint: &str) {
+    let expected = (Severity::Fault, what.to_owned(), hint.to_owned());
     assert_eq!(found, expected);
 }
 
 #[test]
 fn what_is_installed_has_nothing_wrong_with_it() {
     let file = format!("{INCLUDE}{DEFAULTS}");
-    let lines = said_of(&[(FILE, &file), (DROP_IN, STANZA)], CONFIG, &[]);
-    let said: Vec<_> = lines
+    let findings = said_of(&[(FILE, &file), (DROP_IN, STANZA)], CONFIG, &[]);
+    let said: Vec<_> = findings
         .iter()
-        .map(|line| (line.verdict, line.what.as_str()))
+        .map(|finding| (finding.severity, finding.what.as_str()))
         .collect();
     let ok = "EXAMPLE.COM goes to kdc = 127.0.0.1, where loopkdc listens (/etc/krb5.conf.d/loopkdc.conf, line 3)";
-    assert_eq!(said, [(Verdict::Ok, ok)]);
+    assert_eq!(said, [(Severity::Ok, ok)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is said to all realms, and of realms on the way to others.
 
 use super::{CONFIG, DEFAULTS, FILE, STANZA, said_of, warns, wrong, wrong_with};
-use crate::operate::doctor::line::Verdict;
+use crate::relay::finding::Severity;
 
 /// With these lines of `[libdefaults]` and no others.
 fn with(lines: &str) -> String {
@@ -13,10 +13,12 @@ const DEFAULT: &str = "default_realm = EXAMPLE.COM";
 
 #[track_caller]
 fn is_fine(text: &str, toml: &str) {
-    let lines = said_of(&[(FILE, text)], toml, &[]);
+    let findings = said_of(&[(FILE, text)], toml, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }
 

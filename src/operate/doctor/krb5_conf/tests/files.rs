@@ -3,7 +3,7 @@
 use super::{
     CONFIG, DEFAULTS, DROP_IN, FILE, INCLUDE, STANZA, faults, said_of, warns, wrong, wrong_with,
 };
-use crate::operate::doctor::line::Verdict;
+use crate::relay::finding::Severity;
 
 /// All in one file.
 fn good() -> String {
@@ -12,14 +12,11 @@ fn good() -> String {
 
 #[test]
 fn no_file() {
-    let lines = said_of(&[], CONFIG, &[]);
-    let (what, hint) = (&lines[0].what, &lines[0].hint);
-    assert_eq!(lines[0].verdict, Verdict::Fault);
+    let findings = said_of(&[], CONFIG, &[]);
+    let (what, hint) = (&findings[0].what, findings[0].advice());
+    assert_eq!(findings[0].severity, Severity::Fault);
     assert_eq!(what, "libkrb5 has no configuration: is not there");
-    assert_eq!(
-        hint.as_deref(),
-        Some("make one: loopkdc krb5-conf --install")
-    );
+    assert_eq!(hint, "make one: loopkdc krb5-conf --install");
 }
 
 #[test]
@@ -67,14 +64,14 @@ fn other_files_in_the_environment() {
         "KRB5_CONFIG is /a:/nowhere here: what runs with it reads that and not /etc/krb5.conf, other programs and Java do not",
         "unless it is wanted, unset KRB5_CONFIG, and have /etc/krb5.conf say it: loopkdc krb5-conf --install",
     );
-    let lines = said_of(&[("/b", DEFAULTS), ("$KRB5_CONFIG", "/b")], CONFIG, &[]);
-    let fault = lines
+    let findings = said_of(&[("/b", DEFAULTS), ("$KRB5_CONFIG", "/b")], CONFIG, &[]);
+    let fault = findings
         .iter()
-        .find(|line| line.verdict == Verdict::Fault)
+        .find(|finding| finding.severity == Severity::Fault)
         .unwrap();
     assert_eq!(
-        fault.hint.as_deref(),
-        Some("unset KRB5_CONFIG, and: loopkdc krb5-conf --install")
+        fault.advice(),
+        "unset KRB5_CONFIG, and: loopkdc krb5-conf --install"
     );
 }
 
@@ -136,11 +133,13 @@ fn an_include_where_heimdal_is() {
     warns(
         wrong_with(&[(FILE, &file), (DROP_IN, STANZA), (library, "")], CONFIG),
         "/etc/krb5.conf, line 1: Heimdal, which is installed here (/usr/lib/x86_64-linux-gnu/libkrb5.so.26.0.0), takes an include for a mistake, and reads nothing from there on",
-        "for Heimdal's programs: loopkdc krb5-conf --install --inline, and no include in the file",
+        "for Heimdal's programs, with no include in the file: loopkdc krb5-conf --install --inline",
     );
-    let lines = said_of(&[(FILE, &good()), (library, "")], CONFIG, &[]);
+    let findings = said_of(&[(FILE, &good()), (library, "")], CONFIG, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }

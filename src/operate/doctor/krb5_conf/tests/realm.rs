@@ -2,8 +2,8 @@
 
 use super::{CONFIG, DEFAULTS, DROP_IN, FILE, STANZA, faults, said_of, warns, wrong, wrong_with};
 use crate::operate::doctor::krb5_conf::Scene;
-use crate::operate::doctor::line::Verdict;
 use crate::operate::krb5_conf::disk::Disk;
+use crate::relay::finding::Severity;
 
 const INSTALL: &str = "have krb5.conf send it here: loopkdc krb5-conf --install";
 
@@ -83,10 +83,12 @@ fn another_port() {
     let high = format!("[listen]\nkdc = [\"127.0.0.1:8888\"]\n{CONFIG}");
     faults(wrong_with(&[(FILE, &but(REST))], &high), what, INSTALL);
     let file = but(REST).replace("kdc = 127.0.0.1\n", "kdc = 127.0.0.1:8888\n");
-    let lines = said_of(&[(FILE, &file)], &high, &[]);
+    let findings = said_of(&[(FILE, &file)], &high, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }
 
@@ -94,10 +96,12 @@ fn another_port() {
 fn a_socket_is_a_listener() {
     let socket = format!("[listen]\nkdc = [\"unix:/run/k\"]\n{CONFIG}");
     let file = but(REST).replace("kdc = 127.0.0.1\n", "kdc = /run/k\n");
-    let lines = said_of(&[(FILE, &file)], &socket, &[]);
+    let findings = said_of(&[(FILE, &file)], &socket, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }
 
@@ -120,10 +124,12 @@ fn localhost_without_both_families() {
         "/etc/krb5.conf, line 6: localhost means both 127.0.0.1 and ::1 to most clients, and loopkdc listens at 127.0.0.1:88 alone: they lose a second",
         "name the address in the place of localhost: loopkdc krb5-conf --install",
     );
-    let lines = said_of(&[(FILE, &file)], CONFIG, &[]);
+    let findings = said_of(&[(FILE, &file)], CONFIG, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }
 
@@ -139,18 +145,18 @@ fn another_server_first() {
 #[test]
 fn another_server_behind() {
     let file = but(&format!("{REST}\nkdc = dc1:1088"));
-    let lines = said_of(&[(FILE, &file)], CONFIG, &["dc2:88"]);
-    let said: Vec<_> = lines
+    let findings = said_of(&[(FILE, &file)], CONFIG, &["dc2:88"]);
+    let said: Vec<_> = findings
         .iter()
-        .map(|line| (line.verdict, line.what.as_str()))
+        .map(|finding| (finding.severity, finding.what.as_str()))
         .collect();
     let what = "/etc/krb5.conf, line 9: kdc = dc1:1088 of EXAMPLE.COM is tried besides";
     let ok = format!("{what}, when loopkdc has no answer or takes more than a second");
-    assert_eq!(said[1..], [(Verdict::Ok, ok.as_str())]);
-    let mut lines = said_of(&[(FILE, &file)], CONFIG, &["dc1:1088"]);
-    let line = lines.pop().unwrap();
+    assert_eq!(said[1..], [(Severity::Ok, ok.as_str())]);
+    let mut findings = said_of(&[(FILE, &file)], CONFIG, &["dc1:1088"]);
+    let finding = findings.pop().unwrap();
     warns(
-        (line.verdict, line.what, line.hint.unwrap()),
+        (finding.severity, finding.what.clone(), finding.advice()),
         &format!(
             "{what}, and can't be reached from here: what loopkdc has no answer to takes seconds longer"
         ),
@@ -164,16 +170,18 @@ fn no_primary_kdc() {
     warns(
         wrong(&file),
         "EXAMPLE.COM has no primary_kdc: MIT krb5 asks DNS for one after replies, which takes 30 s each time where no name server answers",
-        "have the stanza name it, as loopkdc krb5-conf --install does; or write under [libdefaults]\n    dns_lookup_kdc = false",
+        "have the stanza name it: loopkdc krb5-conf --install; or write under [libdefaults]\n    dns_lookup_kdc = false",
     );
     for instead in [
         "[libdefaults]\ndns_lookup_kdc = false\n",
         "[realms]\nEXAMPLE.COM = {\nmaster_kdc = 127.0.0.1\n}\n",
     ] {
-        let lines = said_of(&[(FILE, &format!("{file}{instead}"))], CONFIG, &[]);
+        let findings = said_of(&[(FILE, &format!("{file}{instead}"))], CONFIG, &[]);
         assert!(
-            lines.iter().all(|line| line.verdict == Verdict::Ok),
-            "{lines:#?}"
+            findings
+                .iter()
+                .all(|finding| finding.severity == Severity::Ok),
+            "{findings:#?}"
         );
     }
 }
@@ -201,10 +209,12 @@ fn no_kpasswd_server() {
         hint,
     );
     let none = format!("[listen]\nkpasswd = []\n{CONFIG}");
-    let lines = said_of(&[(FILE, &but("primary_kdc = 127.0.0.1"))], &none, &[]);
+    let findings = said_of(&[(FILE, &but("primary_kdc = 127.0.0.1"))], &none, &[]);
     assert!(
-        lines.iter().all(|line| line.verdict == Verdict::Ok),
-        "{lines:#?}"
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Ok),
+        "{findings:#?}"
     );
 }
 
@@ -235,10 +245,12 @@ fn a_server_that_sssd_names() {
         "write krb5_use_kdcinfo = false into the section of its domain in /etc/sssd/sssd.conf, then: systemctl restart sssd; rm -f /var/lib/sss/pubconf/kdcinfo.EXAMPLE.COM",
     );
     let is_fine = |files: &[(&str, &str)]| {
-        let lines = said_of(files, CONFIG, &[]);
+        let findings = said_of(files, CONFIG, &[]);
         assert!(
-            lines.iter().all(|line| line.verdict == Verdict::Ok),
-            "{lines:#?}"
+            findings
+                .iter()
+                .all(|finding| finding.severity == Severity::Ok),
+            "{findings:#?}"
         );
     };
     is_fine(&files[..2]);
@@ -259,9 +271,9 @@ fn of_what_sssd_names_no_more_is_kept_than_it_writes() {
     let plugin = "/usr/lib64/krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so";
     let mut files: Vec<_> = paths.iter().map(|path| (path.as_str(), &*long)).collect();
     files.push((plugin, ""));
-    let located = Scene::read(&mut Disk::with(&files)).located;
-    assert_eq!(located.len(), 256);
-    for of in located {
+    let sssd = Scene::read(&mut Disk::with(&files)).sssd;
+    assert_eq!(sssd.len(), 256);
+    for of in sssd {
         assert_eq!(of.servers, vec!["x".repeat(264); 64]);
     }
 }

@@ -1,0 +1,143 @@
+//! One question to a KDC proxy, by the daemon's own way, and what its answer shows of HTTP and of the envelope.
+
+use std::time::Duration;
+
+use super::RealmContext;
+use super::kdc::{TimedReply, question};
+use crate::relay::advice::{self, Upstream};
+use crate::relay::finding::{Figure, Finding, Layer};
+use crate::relay::text::short;
+use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
+use crate::relay::upstream::{Connection, Credential, Fault, OVERSIZED, Sent, Unsent};
+use crate::wire::{Service, kkdcp};
+
+/// What came of a question.
+#[derive(Debug)]
+pub(super) struct ProxyAnswer {
+    /// The last answer's head, if there was one.
+    head: Option<Head>,
+    pub(super) reply: Result<TimedReply, Fault>,
+}
+
+/// Asks `proxy` for a ticket for `service` in nobody's name.
+pub(super) async fn ask(
+    context: RealmContext<'_>,
+    proxy: &KdcProxy,
+    service: Service,
+    connection: Connection,
+    limit: Duration,
+) -> Option<ProxyAnswer> {
+    let message = question(context.realm, service)?;
+    let (domain, hint) = (context.target_domain(), context.entry.dclocator_hint);
+    let post = Post {
+        envelope: kkdcp::encode_request(&message.framed(), domain, hint).into(),
+        message,
+        connection,
+        sent: Sent::default(),
+    };
+    let mut head = None;
+    let reply = TimedReply::wait(limit, proxy.probe(post, |seen| head = Some(seen))).await;
+    Some(ProxyAnswer { head, reply })
+}
+
+impl ProxyAnswer {
+    /// What it shows of HTTP and of the envelope; and what is wrong on whatever layer.
+    pub(super) fn findings(&self, upstream: Upstream<'_>) -> Vec<Finding> {
+        let fault = self.reply.as_ref().err();
+        let faulty = fault.map(layer);
+        let mut findings = Vec::new();
+        if let Some(head) = self.head.as_ref().filter(|_| faulty != Some(Layer::Http)) {
+            findings.push(http(head));
+        }
+        // There was a reply, good or not.
+        if matches!(fault, None | Some(Fault::NotServed | Fault::Repeat)) {
+            let what = "a KDC-PROXY-MESSAGE with a reply in it";
+            findings.push(Finding::ok(Layer::Envelope, what));
+        }
+        findings.extend(fault.map(|fault| self.fault(fault, upstream)));
+        findings
+    }
+
+    /// Whether it says nothing but that a server closes its connections early, which the daemon makes up for.
+    pub(super) fn was_over_a_closed_connection(&self) -> bool {
+        use Unsent::{Ended, HandedBack};
+        matches!(
+            self.reply,
+            Err(Fault::Stale | Fault::NotSent(Ended | HandedBack))
+        )
+    }
+
+    /// Whether the proxy asks for a client certificate, and that is why there is no reply.
+    pub(super) fn wants_certificate(&self) -> bool {
+        use Credential::{Certificate, OtherCertificate};
+        matches!(
+            self.reply,
+            Err(Fault::Uncertified | Fault::Wants(Certificate | OtherCertificate))
+        )
+    }
+
+    fn fault(&self, fault: &Fault, upstream: Upstream<'_>) -> Finding {
+        let mut finding = explained(layer(fault), fault, upstream);
+        if let Some(to) = self.head.as_ref().and_then(|head| head.leads_to.as_ref()) {
+            finding.what = format!("{}, to {}", finding.what, short(to, 80));
+        }
+        if finding.hints.is_empty() {
+            let probe = advice::probe(upstream);
+            finding = finding.hint(format!("see what another client makes of it: {probe}"));
+        }
+        match (fault, &self.head) {
+            (Fault::Status(status) | Fault::Page(status), _) => {
+                finding.figure(Figure::Status(*status))
+            }
+            (_, Some(head)) if layer(fault) == Layer::Http => {
+                finding.figure(Figure::Status(head.status))
+            }
+            _ => finding,
+        }
+    }
+}
+
+/// What `fault` of `upstream` amounts to.
+pub(super) fn explained(layer: Layer, fault: &Fault, upstream: Upstream<'_>) -> Finding {
+    let advice = advice::on(fault, upstream);
+    let finding = Finding::fault(advice.what).on(layer);
+    match advice.hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    }
+}
+
+fn http(head: &Head) -> Finding {
+    let server = head.server.as_ref();
+    let server = server.map_or_else(
+        || "no server's name".to_owned(),
+        |server| format!("server {}", short(server, 40)),
+    );
+    let finding = Finding::ok(Layer::Http, format!("{}, {server}", head.version));
+    finding.figure(Figure::Status(head.status))
+}
+
+/// Where the fault is.
+fn layer(fault: &Fault) -> Layer {
+    match fault {
+        Fault::NotSent(Unsent::Untrusted(_)) | Fault::Uncertified => Layer::Tls,
+        Fault::NotSent(Unsent::Barred { .. } | Unsent::Connect(_) | Unsent::ConnectTimeout) => {
+            Layer::Tcp
+        }
+        Fault::Wants(Credential::Certificate | Credential::OtherCertificate) => Layer::Tls,
+        // What kdcproxy and others say when no KDC answers them.
+        Fault::Status(502..=504) | Fault::NotServed | Fault::Repeat => Layer::Kdc,
+        Fault::NotKerberos(
+            "no KDC-PROXY-MESSAGE" | "an empty answer" | "no Kerberos reply inside" | OVERSIZED,
+        ) => Layer::Envelope,
+        Fault::NotSent(_)
+        | Fault::Wants(_)
+        | Fault::NotKerberos(_)
+        | Fault::Status(_)
+        | Fault::Page(_)
+        | Fault::Stale
+        | Fault::Dropped
+        | Fault::Unanswered
+        | Fault::Silent => Layer::Http,
+    }
+}

@@ -1,0 +1,135 @@
+//! The HTTP or SOCKS proxy between this machine and a KDC proxy: as the daemon finds it, by the same library.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::task::{Context, Poll};
+
+use hyper::Uri;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower_service::Service;
+use url::Url;
+
+use super::connection::HostPort;
+use crate::relay::upstream::out::Via;
+
+/// A proxy on the way.
+pub(super) struct TunnelProxy {
+    intercept: Intercept,
+    /// What it is to connect to, with its port, which these protocols want said.
+    target: Uri,
+    /// Where it is.
+    pub(super) place: HostPort,
+    /// Its scheme, host and port: neither user nor password.
+    pub(super) name: String,
+}
+
+impl TunnelProxy {
+    /// What stands on the way to `url`. Nothing if nothing does.
+    pub(super) fn find(via: &Via, url: &Url) -> Option<Self> {
+        let matcher = match via {
+            Via::Nothing => return None,
+            Via::Environment => Matcher::from_env(),
+            Via::Proxy(proxy) => Matcher::builder().all(proxy.url().as_str()).build(),
+        };
+        let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
+        let uri = intercept.uri();
+        let scheme = uri.scheme_str().unwrap_or("http");
+        let port = uri.port_u16().unwrap_or(match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => 1080,
+        });
+        let name = format!("{}:{port}", uri.host()?);
+        let target = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+        Some(Self {
+            name: format!("{scheme}://{name}"),
+            place: HostPort {
+                name,
+                key: "http-proxy",
+            },
+            target: format!("https://{target}/").parse().ok()?,
+            intercept,
+        })
+    }
+
+    /// Has it go on, over a connection to it, to what is wanted. Nothing if its protocol is none that is spoken here.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) async fn open(&self, stream: TcpStream) -> Option<io::Result<TcpStream>> {
+        let (uri, target) = (self.intercept.uri().clone(), self.target.clone());
+        let connected = Connected(Some(stream));
+        let opened = match uri.scheme_str() {
+            Some("http") | None => {
+                let mut tunnel = Tunnel::new(uri, connected);
+                if let Some(auth) = self.intercept.basic_auth() {
+                    tunnel = tunnel.with_auth(auth.clone());
+                }
+                tunnel.call(target).await.map_err(io::Error::other)
+            }
+            Some(scheme @ ("socks5" | "socks5h")) => {
+                let mut socks = SocksV5::new(uri.clone(), connected).local_dns(scheme == "socks5");
+                if let Some((user, password)) = self.intercept.raw_auth() {
+                    socks = socks.with_auth(user.to_owned(), password.to_owned());
+                }
+                socks.call(target).await.map_err(io::Error::other)
+            }
+            Some(_) => return None,
+        };
+        Some(opened.map(TokioIo::into_inner))
+    }
+}
+
+/// A connector that gives the connection that was made already.
+struct Connected(Option<TcpStream>);
+
+impl Service<Uri> for Connected {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let stream = self.0.take().map(TokioIo::new);
+        ready(stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::upstream::out::ForwardProxy;
+
+    #[test]
+    fn a_password_is_not_in_its_name() {
+        let proxy = "http://user:secret@proxy.example:3128".parse().unwrap();
+        let via = Via::Proxy(ForwardProxy::new(proxy).unwrap());
+        let url = "https://kdcproxy.example.com/KdcProxy".parse().unwrap();
+        let tunnel = TunnelProxy::find(&via, &url).unwrap();
+        assert_eq!(tunnel.name, "http://proxy.example:3128");
+        assert_eq!(tunnel.place.name, "proxy.example:3128");
+        assert!(TunnelProxy::find(&Via::Nothing, &url).is_none());
+    }
+
+    #[test]
+    fn what_it_is_asked_for_has_a_port() {
+        let via = Via::Proxy(ForwardProxy::new("socks5h://[::1]".parse().unwrap()).unwrap());
+        for (url, target) in [
+            (
+                "https://kdcproxy.example.com/KdcProxy",
+                "https://kdcproxy.example.com:443/",
+            ),
+            ("https://[::2]:8443/", "https://[::2]:8443/"),
+        ] {
+            let tunnel = TunnelProxy::find(&via, &url.parse().unwrap()).unwrap();
+            assert_eq!(tunnel.target.to_string(), target);
+            assert_eq!(tunnel.name, "socks5h://[::1]:1080");
+        }
+    }
+}
