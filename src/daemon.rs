@@ -5,7 +5,7 @@ pub mod bind;
 pub(crate) mod descriptors;
 pub mod inherit;
 pub mod logging;
-mod notify;
+pub(crate) mod notify;
 pub(crate) mod panics;
 pub(crate) mod signals;
 pub(crate) mod slots;
@@ -14,7 +14,6 @@ pub(crate) mod status_path;
 pub mod status_socket;
 pub(crate) mod tasks;
 pub(crate) mod user;
-pub(crate) mod watchdog;
 
 use crate::relay::failure::{Exit, Failure};
 use signals::{Signal, Signals};

@@ -14,14 +14,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::gateway::{GatewayConfig, Serving, TlsFileError, TlsFiles};
 use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics, shown};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{Daemon, descriptors, in_runtime, obey, watchdog};
+use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey};
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{Certificates, HttpLimits, HttpListener, ServeOptions, ServerTls};
 use crate::gateway::metrics::Metrics;
@@ -46,7 +45,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
-        watchdog::feed(&gateway.relay.exchange, &gateway.tasks);
+        notify::keep_alive(&gateway.relay.exchange, &gateway.tasks);
         obey(signals, gateway).await;
         Ok(())
     })
@@ -69,8 +68,6 @@ struct Gateway {
     tasks: Tasks,
     /// Has the certificate's files looked at.
     certificate: Arc<Notify>,
-    /// Stops what looks up the realms of the configuration as it is.
-    discovery: CancellationToken,
 }
 
 impl Gateway {
@@ -94,7 +91,6 @@ impl Gateway {
             relay,
             tasks: Tasks::default(),
             certificate: Arc::default(),
-            discovery: CancellationToken::new(),
         };
         gateway.open().await?;
         Ok(gateway)
@@ -107,7 +103,7 @@ impl Gateway {
         let listeners = listeners(&self.serving, certificates)?;
         let (https, plain) = (addresses(&listeners, true), addresses(&listeners, false));
         let metrics = self.serve_metrics()?;
-        self.relay.keep_looking_up(&self.discovery, tracker).await;
+        self.relay.keep_looking_up(stop, tracker).await;
         https::serve(
             listeners,
             self.options(),
@@ -138,9 +134,7 @@ impl Gateway {
         let certificates = self.watch(files)?;
         if let Some(metrics) = &self.observers.metrics {
             let shown = show_expiry(certificates.clone(), Arc::clone(metrics));
-            let stop = self.tasks.stop.clone();
-            let shown = async move { stop.run_until_cancelled(shown).await };
-            self.tasks.tracker.spawn(shown);
+            self.tasks.spawn(shown);
         }
         Ok(Some(certificates))
     }
@@ -168,15 +162,6 @@ impl Gateway {
         metrics::listener::serve(socket, Arc::clone(metrics), stop, tracker);
         Ok(address)
     }
-
-    fn look_up_anew(&mut self) {
-        self.discovery.cancel();
-        self.discovery = self.tasks.stop.child_token();
-        let (relay, discovery) = (self.relay.clone(), self.discovery.clone());
-        let tracker = self.tasks.tracker.clone();
-        let keep = async move { relay.keep_looking_up(&discovery, &tracker).await };
-        self.tasks.tracker.spawn(keep);
-    }
 }
 
 impl Daemon for Gateway {
@@ -200,7 +185,8 @@ impl Daemon for Gateway {
                     );
                     self.serving = config.serving;
                 }
-                self.look_up_anew();
+                let Tasks { stop, tracker } = &self.tasks;
+                drop(self.relay.keep_looking_up(stop, tracker));
             }
             Err(failure) => {
                 tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
@@ -209,7 +195,6 @@ impl Daemon for Gateway {
     }
 
     async fn stop(self) {
-        self.discovery.cancel();
         self.tasks.end(&self.relay.exchange).await;
         if let Some(access_log) = &self.observers.access_log {
             access_log.end(LAST_LINES).await;

@@ -19,7 +19,7 @@ use crate::daemon::inherit::Inherited;
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{Daemon, descriptors, in_runtime, obey, status_socket, watchdog};
+use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey, status_socket};
 use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
@@ -53,7 +53,7 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         if let Some(socket) = status_socket {
             relay.show_status(socket);
         }
-        watchdog::feed(&relay.exchange, &relay.tasks);
+        notify::keep_alive(&relay.exchange, &relay.tasks);
         tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
         let listen = config.listen;
         let tunnel = Tunnel {
@@ -75,7 +75,26 @@ struct Tunnel<'a> {
 
 impl Daemon for Tunnel<'_> {
     fn reload(&mut self) {
-        self.relay.reload(self.sources, &mut self.listen);
+        let Relay { handle, status, .. } = &self.relay;
+        let loaded = Config::load(self.sources).and_then(|config| {
+            handle.configure(TunnelRoutes::new(&config))?;
+            Ok(config)
+        });
+        match loaded {
+            Ok(config) => {
+                tracing::info!(target: ADMIN, "configuration read again");
+                warn_of(&config);
+                status.reloaded(&config.listen);
+                if config.listen != self.listen {
+                    tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
+                    self.listen = config.listen;
+                }
+            }
+            Err(failure) => {
+                tracing::error!(target: ADMIN, "the old configuration stays: {failure}");
+                status.failed(&failure);
+            }
+        }
     }
 
     async fn stop(self) {
@@ -143,9 +162,7 @@ impl Relay {
         let handle = RelayHandle::new(routes, Trigger::Requests, config.listen.max_in_flight)?;
         let exchange = Arc::clone(&handle.exchange);
         let tasks = Tasks::default();
-        let (keep, stop) = (proxy_cache::keep(handle.clone()), tasks.stop.clone());
-        let keep = async move { stop.run_until_cancelled(keep).await };
-        tasks.tracker.spawn(keep);
+        tasks.spawn(proxy_cache::keep(handle.clone()));
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
         let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
@@ -175,29 +192,6 @@ impl Relay {
         let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
         let document = move || status.document();
         status_socket::serve(socket, document, &self.exchange, stop, tracker);
-    }
-
-    /// Reads the configuration anew; one that cannot work is told, and the old one stays.
-    fn reload(&mut self, sources: &Sources, listen: &mut Listen) {
-        let loaded = Config::load(sources).and_then(|config| {
-            self.handle.configure(TunnelRoutes::new(&config))?;
-            Ok(config)
-        });
-        match loaded {
-            Ok(config) => {
-                tracing::info!(target: ADMIN, "configuration read again");
-                warn_of(&config);
-                self.status.reloaded(&config.listen);
-                if config.listen != *listen {
-                    tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
-                    *listen = config.listen;
-                }
-            }
-            Err(failure) => {
-                tracing::error!(target: ADMIN, "the old configuration stays: {failure}");
-                self.status.failed(&failure);
-            }
-        }
     }
 
     /// Stops listening, and lets what is under way end.

@@ -1,9 +1,14 @@
 //! What the service manager is told (sd_notify(3)); nothing where there is none.
 
+use std::sync::Arc;
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
+
+use crate::daemon::tasks::Tasks;
+use crate::relay::exchange::Exchange;
 
 pub(crate) fn ready() {
     #[cfg(target_os = "linux")]
@@ -22,17 +27,25 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Within which time it wants to hear of this daemon, again and again; none if it does not.
-pub(crate) fn watched() -> Option<Duration> {
+/// Shows it that the daemon gets on (`WatchdogSec=` in systemd.service(5)), twice in the time that it allows. A daemon that
+/// nobody watches has no timer for it.
+pub(crate) fn keep_alive(exchange: &Arc<Exchange>, tasks: &Tasks) {
     #[cfg(target_os = "linux")]
-    return sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
+    if let Some(within) = sd_notify::watchdog_enabled().filter(|within| !within.is_zero()) {
+        tasks.spawn(each(within / 2, Arc::clone(exchange)));
+    }
     #[cfg(not(target_os = "linux"))]
-    None
+    let _ = (exchange, tasks);
 }
 
-pub(crate) fn alive() {
-    #[cfg(target_os = "linux")]
-    tell(&[NotifyState::Watchdog]);
+/// As a request is: by a timer, in a worker's turn, behind the locks that all requests take.
+#[cfg(target_os = "linux")]
+async fn each(every: Duration, exchange: Arc<Exchange>) {
+    loop {
+        tokio::time::sleep(every).await;
+        exchange.take_turns();
+        tell(&[NotifyState::Watchdog]);
+    }
 }
 
 #[cfg(target_os = "linux")]

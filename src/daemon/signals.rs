@@ -8,10 +8,13 @@ pub(crate) enum Signal {
     Reload,
 }
 
-#[cfg(unix)]
+/// Those that have come since.
 pub(crate) struct Signals {
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     hang_up: tokio::signal::unix::Signal,
 }
 
@@ -41,12 +44,9 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
-pub(crate) struct Signals;
-
-#[cfg(not(unix))]
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self)
+        Ok(Self {})
     }
 
     pub(crate) async fn next(&mut self) -> Signal {

@@ -21,6 +21,13 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
+    /// Has `task` run until it ends or the daemon stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let task = async move { stop.run_until_cancelled(task).await };
+        self.tracker.spawn(task);
+    }
+
     /// Stops listening, and lets what is under way end.
     pub(crate) async fn end(self, exchange: &Exchange) {
         self.stop.cancel();

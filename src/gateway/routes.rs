@@ -49,7 +49,7 @@ impl RouteConfig for GatewayRoutes {
     fn routes(&self, dns: &DnsView, upstreams: &mut PoolBuilder<'_>) -> Result<Routes, Failure> {
         let mut routes = Routes::default();
         for entry in &self.realms {
-            let mut builder = RouteBuilder {
+            let mut builder = GatewayRouteBuilder {
                 entry,
                 found: dns.kdcs.get(&entry.realm.key()),
                 max_in_flight: self.max_in_flight,
@@ -70,7 +70,7 @@ impl RouteConfig for GatewayRoutes {
 type Upstreams = ByService<Option<Vec<UpstreamId>>>;
 
 /// The route of one realm.
-struct RouteBuilder<'a, 'b> {
+struct GatewayRouteBuilder<'a, 'b> {
     entry: &'a KdcRealm,
     found: Option<&'a DnsResults>,
     /// Requests under way to one KDC at once.
@@ -78,7 +78,7 @@ struct RouteBuilder<'a, 'b> {
     upstreams: &'a mut PoolBuilder<'b>,
 }
 
-impl RouteBuilder<'_, '_> {
+impl GatewayRouteBuilder<'_, '_> {
     fn route(&mut self) -> Result<Route, Failure> {
         let entry = self.entry;
         let (upstreams, primary) = match &entry.kdcs {

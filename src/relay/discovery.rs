@@ -146,9 +146,13 @@ impl RelayHandle {
         lookups.any(|wanted| std::ptr::eq(&**wanted, lookup))
     }
 
-    /// Has each realm looked up again and again in tasks of `tasks`, until `stop`; returns when everything was looked up once,
-    /// or soon.
-    pub(crate) async fn keep_looking_up(&self, stop: &CancellationToken, tasks: &TaskTracker) {
+    /// Has each realm looked up again and again in tasks of `tasks`, until `stop` or another configuration. What is returned
+    /// ends when everything was looked up once, or soon.
+    pub(crate) fn keep_looking_up(
+        &self,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> impl Future<Output = ()> + use<> {
         let lookups = self.directory().lookups.clone();
         let first = TaskTracker::new();
         for lookup in lookups {
@@ -160,7 +164,7 @@ impl RelayHandle {
         }
         first.close();
         // Who has to wait longer is told so in the log.
-        drop(timeout(FIRST, first.wait()).await);
+        async move { drop(timeout(FIRST, first.wait()).await) }
     }
 
     /// How it stands with the look-ups, for those who show it.

@@ -159,7 +159,7 @@ impl Exchange {
         let (Some(realm), Some(terms)) = (realm, terms) else {
             return routing;
         };
-        let Some(looked_up) = resolver.asked(&realm, self) else {
+        let Some(looked_up) = resolver.resolve(&realm, self) else {
             return routing;
         };
         let deadline = arrival.at + terms.deadline;

@@ -18,12 +18,11 @@ pub(super) fn follow(exchange: &Arc<Exchange>, hears: &Arc<AtomicBool>, tasks: &
         }
     };
     hears.store(true, Ordering::Relaxed);
-    let (exchange, hears, stop) = (Arc::clone(exchange), Arc::clone(hears), tasks.stop.clone());
-    let follow = async move {
-        stop.run_until_cancelled(each(changes, &exchange)).await;
+    let (exchange, hears) = (Arc::clone(exchange), Arc::clone(hears));
+    tasks.spawn(async move {
+        each(changes, &exchange).await;
         hears.store(false, Ordering::Relaxed);
-    };
-    tasks.tracker.spawn(follow);
+    });
 }
 
 async fn each(mut changes: Changes, exchange: &Exchange) {

@@ -64,7 +64,7 @@ impl RouteConfig for TunnelRoutes {
         let mut routes = Routes::default();
         for entry in &self.realms {
             let key = entry.realm().map(|realm| realm.key());
-            let mut builder = RouteBuilder {
+            let mut builder = TunnelRouteBuilder {
                 entry,
                 kdcs_found: key.as_ref().and_then(|key| dns.kdcs.get(key)),
                 proxies_found: key.as_ref().and_then(|key| dns.proxies.get(key)),
@@ -82,7 +82,7 @@ impl RouteConfig for TunnelRoutes {
 }
 
 /// The route of one realm.
-struct RouteBuilder<'a, 'b> {
+struct TunnelRouteBuilder<'a, 'b> {
     entry: &'a RealmEntry,
     kdcs_found: Option<&'a DnsResults>,
     proxies_found: Option<&'a DnsResults>,
@@ -90,7 +90,7 @@ struct RouteBuilder<'a, 'b> {
     upstreams: &'a mut PoolBuilder<'b>,
 }
 
-impl RouteBuilder<'_, '_> {
+impl TunnelRouteBuilder<'_, '_> {
     fn route(&mut self) -> Result<Route, Failure> {
         let entry = self.entry;
         let mut upstreams = ByService {

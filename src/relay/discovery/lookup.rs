@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::RelayHandle;
-use super::state::{LookupState, Validity};
+use super::state::{LookupScope, LookupState};
 use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
 use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
@@ -53,16 +53,16 @@ impl RealmLookup {
         lists_kdcs: bool,
         known: Option<DnsResults>,
     ) -> Self {
-        let validity = match discovery {
-            Discovery::Kdcs(_) => Validity::OneNetwork,
-            Discovery::Proxies(_) => Validity::Everywhere,
+        let scope = match discovery {
+            Discovery::Kdcs(_) => LookupScope::OneNetwork,
+            Discovery::Proxies(_) => LookupScope::Everywhere,
         };
         Self {
             realm,
             discovery,
             lists_kdcs,
             progress: Mutex::new(LookupProgress {
-                state: LookupState::new(validity, known),
+                state: LookupState::new(scope, known),
                 under_way: None,
             }),
         }
@@ -148,19 +148,15 @@ impl RealmLookup {
         Some(ended)
     }
 
-    /// Looks up again and again. `first` is dropped after the first time.
+    /// Looks up again and again while the configuration asks for it. `first` is dropped after the first time.
     pub(super) async fn keep_looking_up(self: Arc<Self>, relay: RelayHandle, first: impl Send) {
         let mut first = Some(first);
-        loop {
+        while relay.wants(&self) {
             let network = self.lock().state.network();
             self.look_up(&relay, network).await;
             first.take();
             let next = self.lock().state.next();
-            let Some(next) = next else {
-                // The configuration is another one by now.
-                return;
-            };
-            sleep_until(next.into()).await;
+            sleep_until(next.unwrap_or_else(now).into()).await;
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct OnDemandResolver {
 }
 
 impl RealmResolver for OnDemandResolver {
-    fn asked(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
+    fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
         let key = realm.key();
         let of_realm = self
             .lookups
@@ -34,7 +34,7 @@ impl RealmResolver for OnDemandResolver {
             exchange: Arc::clone(exchange),
             directory: Arc::clone(&self.directory),
         };
-        // All at once, whoever is waited for.
+        // All at once, whichever is waited for.
         let mut is_awaited = false;
         for lookup in &of_realm {
             is_awaited |= lookup.begin(&relay) && !lookup.is_enough();

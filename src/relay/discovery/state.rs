@@ -10,7 +10,7 @@ const NO_KDC: Duration = Duration::from_secs(300);
 
 /// Where what is found is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Validity {
+pub(super) enum LookupScope {
     /// On the network that it was found on: each has its own answer, if only that there is nothing.
     OneNetwork,
     /// Everywhere, until something else is found: many zones are known to their own networks only.
@@ -20,7 +20,7 @@ pub(super) enum Validity {
 /// What is known by look-ups of one kind for one realm.
 #[derive(Debug)]
 pub(super) struct LookupState {
-    validity: Validity,
+    scope: LookupScope,
     /// What DNS said last.
     results: Option<DnsResults>,
     /// Why the last one failed, if it did.
@@ -44,16 +44,16 @@ pub(super) struct Learned {
 
 impl LookupState {
     /// Nothing was looked up yet; `known` is what is known all the same.
-    pub(super) fn new(validity: Validity, known: Option<DnsResults>) -> Self {
+    pub(super) fn new(scope: LookupScope, known: Option<DnsResults>) -> Self {
         let mut state = Self {
-            validity,
+            scope,
             results: known,
             failed: None,
             next: None,
             enough: false,
             network: 0,
         };
-        state.enough = validity == Validity::Everywhere && state.has_found();
+        state.enough = scope == LookupScope::Everywhere && state.has_found();
         state
     }
 
@@ -103,11 +103,11 @@ impl LookupState {
         if network != self.network {
             return None;
         }
-        let keeps = self.validity == Validity::Everywhere && results.is_empty() && self.has_found();
-        let good_for = match self.validity {
+        let keeps = self.scope == LookupScope::Everywhere && results.is_empty() && self.has_found();
+        let good_for = match self.scope {
             _ if keeps || !results.is_empty() => results.good_for,
-            Validity::OneNetwork => results.good_for.min(NO_KDC),
-            Validity::Everywhere => RETRY,
+            LookupScope::OneNetwork => results.good_for.min(NO_KDC),
+            LookupScope::Everywhere => RETRY,
         };
         let before = self.results.as_ref();
         let is_same = before.is_some_and(|before| before.has_same_targets(&results));
@@ -116,7 +116,7 @@ impl LookupState {
             self.results = Some(results);
         }
         self.next = Some(now + good_for);
-        self.enough = self.validity == Validity::OneNetwork || self.has_found();
+        self.enough = self.scope == LookupScope::OneNetwork || self.has_found();
         let had_failed = self.failed.take().is_some();
         Some(Learned {
             is_news,
@@ -130,21 +130,21 @@ impl LookupState {
         if network != self.network {
             return false;
         }
-        self.enough |= self.validity == Validity::OneNetwork;
+        self.enough |= self.scope == LookupScope::OneNetwork;
         self.next = Some(now + RETRY);
         self.failed.replace(error).is_none()
     }
 
     /// A request has waited as long as it may. For what another network may have, one wait on each is enough.
     pub(super) fn wait_is_over(&mut self) {
-        self.enough |= self.validity == Validity::OneNetwork;
+        self.enough |= self.scope == LookupScope::OneNetwork;
     }
 
     /// The network is another one.
     pub(super) fn expire(&mut self) {
         self.network += 1;
         self.next = None;
-        self.enough &= self.validity == Validity::Everywhere;
+        self.enough &= self.scope == LookupScope::Everywhere;
     }
 }
 

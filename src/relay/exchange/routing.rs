@@ -17,7 +17,7 @@ pub trait RealmResolver: fmt::Debug + Send + Sync {
     /// A request for `realm`, as it was configured, has come. Begins what look-up is due, which has [`Exchange::reroute`]
     /// called on `exchange` when it finds something else. What is returned is to be waited for before the request goes
     /// anywhere; there is nothing to wait for if enough is known.
-    fn asked(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>>;
+    fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>>;
 
     /// The network is another one: the next request has everything looked up anew.
     fn network_changed(&self);

@@ -40,11 +40,11 @@ pub(super) struct Addresses {
     name: String,
     permitted: Permitted,
     reach: Reach,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<AddressState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct AddressState {
     /// The look-up of last, and when it began. Those who wait for it may all give up and it still is the only one for a
     /// while: each holds a thread until the name server's time is up.
     lookup: Option<(Lookup, Instant)>,
@@ -117,10 +117,10 @@ impl Addresses {
     /// The network is another one: its name servers are asked, and what those of before said is used if they are silent.
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        *state = State {
+        *state = AddressState {
             known: state.known.take(),
             under_way: state.under_way,
-            ..State::default()
+            ..AddressState::default()
         };
     }
 
@@ -146,14 +146,14 @@ impl Addresses {
         (lookup, known)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AddressState> {
         lock(&self.state)
     }
 }
 
 /// Waits for the end of a look-up, whoever else does: else what it found would be lost when all have given up, and what it
 /// failed with would be heard by the next to ask.
-async fn learn(lookup: Lookup, state: Arc<Mutex<State>>) {
+async fn learn(lookup: Lookup, state: Arc<Mutex<AddressState>>) {
     let found = lookup.clone().await;
     let mut state = lock(&state);
     state.under_way -= 1;
@@ -162,7 +162,7 @@ async fn learn(lookup: Lookup, state: Arc<Mutex<State>>) {
     }
 }
 
-impl State {
+impl AddressState {
     /// Takes what a look-up found, unless another one was begun since, perhaps on another network.
     fn learn(&mut self, lookup: &Lookup, found: &Arc<[SocketAddr]>) {
         let last = self.lookup.as_ref();

@@ -30,8 +30,8 @@ fn known(found: bool) -> Option<DnsResults> {
 #[test]
 fn what_was_found_is_looked_up_again_when_it_has_run_out() {
     let now = Instant::now();
-    for validity in [Validity::OneNetwork, Validity::Everywhere] {
-        let mut due = LookupState::new(validity, known(false));
+    for scope in [LookupScope::OneNetwork, LookupScope::Everywhere] {
+        let mut due = LookupState::new(scope, known(false));
         assert_eq!(next(&due, now), 0);
         assert!(!due.is_enough() && !due.has_found());
         assert!(due.answer(due.network(), results(true), now).is_some());
@@ -40,18 +40,18 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
         // Nobody waits for the next one, and its failure takes nothing away.
         assert!(due.fail(due.network(), LookUpError::TimedOut, now));
         assert_eq!(next(&due, now), 30);
-        assert!(due.is_enough() && due.has_found(), "{validity:?}");
+        assert!(due.is_enough() && due.has_found(), "{scope:?}");
     }
 }
 
 #[test]
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
-    let mut kdcs = LookupState::new(Validity::OneNetwork, known(false));
+    let mut kdcs = LookupState::new(LookupScope::OneNetwork, known(false));
     kdcs.answer(kdcs.network(), results(false), now);
     assert_eq!(next(&kdcs, now), 300);
     assert!(kdcs.is_enough(), "there is no KDC here");
-    let mut proxies = LookupState::new(Validity::Everywhere, known(false));
+    let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
     proxies.answer(proxies.network(), results(false), now);
     assert_eq!(next(&proxies, now), 30);
     assert!(!proxies.is_enough(), "no request has a way");
@@ -60,7 +60,7 @@ fn that_there_is_nothing_is_not_believed_for_long() {
 #[test]
 fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     let now = Instant::now();
-    let mut due = LookupState::new(Validity::Everywhere, known(true));
+    let mut due = LookupState::new(LookupScope::Everywhere, known(true));
     assert!(due.is_enough());
     due.expire();
     assert_eq!(next(&due, now), 0);
@@ -73,7 +73,7 @@ fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
 #[test]
 fn each_network_has_its_own_answer_and_is_waited_for_once() {
     let now = Instant::now();
-    let mut due = LookupState::new(Validity::OneNetwork, known(true));
+    let mut due = LookupState::new(LookupScope::OneNetwork, known(true));
     assert!(!due.is_enough(), "found elsewhere, perhaps");
     due.wait_is_over();
     assert!(due.is_enough());
@@ -85,7 +85,7 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
     due.expire();
     due.answer(due.network(), results(false), now);
     assert!(due.is_enough() && !due.has_found());
-    let mut proxies = LookupState::new(Validity::Everywhere, known(false));
+    let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
     proxies.wait_is_over();
     proxies.fail(proxies.network(), LookUpError::TimedOut, now);
     assert!(!proxies.is_enough(), "there is no other way");
@@ -94,7 +94,7 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
 #[test]
 fn an_answer_to_a_question_on_another_network_does_not_count() {
     let now = Instant::now();
-    let mut due = LookupState::new(Validity::OneNetwork, known(false));
+    let mut due = LookupState::new(LookupScope::OneNetwork, known(false));
     let before = due.network();
     due.expire();
     assert_eq!(due.answer(before, results(true), now), None);

@@ -25,7 +25,7 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl RealmResolver for Scripted {
-    fn asked(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
+    fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
         lock(&self.asked).push(realm.to_string());
         let exchange = Arc::clone(exchange);
         match lock(&self.then).take()? {
