@@ -8,12 +8,13 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{CaFile, Config, Sources, read};
 use crate::operate::krb5_conf::{MAX_FILE, Machine};
+use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
+use crate::relay::finding::{Finding, Hint};
 use found::ImportedConfig;
 use scan::{Surroundings, scan};
 
@@ -24,20 +25,21 @@ use scan::{Surroundings, scan};
 pub fn import(file: &Path) -> Result<(), Failure> {
     let octets = read::at_most(file, MAX_FILE).map_err(|error| {
         let failure = error.describe("the file", file).into_failure(None);
-        failure.hint("name the krb5.conf of another client: loopkdc import /etc/krb5.conf")
+        failure
+            .hint("name the krb5.conf of another client")
+            .hint(Hint::command(["loopkdc", "import", "/etc/krb5.conf"]))
     })?;
     let text = decoded(octets).map_err(|why| unreadable(file, why))?;
     let mut found = interpret(file, &text);
     for note in found.notes() {
-        eprintln!("loopkdc: warning: {note}");
+        terminal::print_warning(&Finding::warning(note));
     }
     if found.realms.is_empty() {
         return Err(nothing(file));
     }
     let written = found.to_string();
     accept(&written)?;
-    // A reader that is gone changes nothing about the file.
-    let _ = std::io::stdout().lock().write_all(written.as_bytes());
+    terminal::print(&written);
     Ok(())
 }
 
@@ -96,10 +98,6 @@ fn nothing(file: &Path) -> Failure {
 }
 
 impl Surroundings for Machine {
-    fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
     fn certificates(&self, path: &str) -> Result<String, String> {
         let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         let loaded = CaFile::load(&path);

@@ -16,7 +16,6 @@ mod stanzas;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::path::Path;
 
 pub(crate) use host::{Host, MAX_FILE, Machine};
@@ -24,9 +23,10 @@ pub(crate) use install::{DROP_IN, INSTALL, INSTALL_INLINE};
 #[cfg(test)]
 pub(crate) use tests::disk;
 
+use super::terminal;
 use crate::config::{Config, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::finding::Finding;
+use crate::relay::finding::{Finding, Hint};
 use block::Origin;
 use profile::Profile;
 use stanzas::Stanzas;
@@ -50,8 +50,7 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
         true => block::part(&Origin::default(), &stanzas.sections()),
         false => stanzas.file(),
     };
-    // A reader that is gone changes nothing about the configuration.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    terminal::print(&text);
     let files = host::files(&Machine);
     let (profile, _) = profile::read_all(&files, &mut Machine);
     warn(&stanzas, &profile, Vec::new());
@@ -64,7 +63,8 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
-    say(&install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?);
+    let done = install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?;
+    terminal::print(&(done.join("\n") + "\n"));
     let (profile, _) = profile::read_all(&[host::FILE.to_owned()], &mut Machine);
     let unread = unread_by_some(&profile);
     warn(&stanzas, &profile, unread);
@@ -76,52 +76,46 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// # Errors
 /// A file that may not be written.
 pub fn remove(inline: bool) -> Result<(), Failure> {
-    say(&install::remove(Path::new("/etc"), inline)?.carry_out()?);
+    let done = install::remove(Path::new("/etc"), inline)?.carry_out()?;
+    terminal::print(&(done.join("\n") + "\n"));
     Ok(())
 }
 
 /// Whom what stands in /etc/krb5.conf does not reach.
-fn unread_by_some(profile: &Profile) -> Vec<String> {
-    let mut told: Vec<_> = profile.errors.iter().map(ToString::to_string).collect();
+fn unread_by_some(profile: &Profile) -> Vec<Finding> {
+    let errors = profile.errors.iter().map(ToString::to_string);
+    let mut told: Vec<_> = errors.map(Finding::warning).collect();
     if let Some(list) = Machine.variable("KRB5_CONFIG") {
-        told.push(format!(
+        told.push(Finding::warning(format!(
             "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
             host::FILE
-        ));
+        )));
     }
     for include in profile.includes.iter().filter(|include| include.is_late) {
-        told.push(format!(
+        told.push(Finding::warning(format!(
             "{}: stands behind the first section, and Java gives the whole file up for that",
             include.place
-        ));
+        )));
     }
     let heimdal = host::heimdal(&mut Machine);
     if let (Some(include), Some(library)) = (profile.includes.first(), heimdal) {
-        told.push(format!(
-            "{}: Heimdal, which is installed ({library}), reads nothing from there on. For it: {INSTALL_INLINE}, without such lines",
+        let what = format!(
+            "{}: Heimdal, which is installed ({library}), reads nothing from there on",
             include.place
-        ));
+        );
+        let inline = Hint::command(INSTALL_INLINE.split(' '));
+        let finding = Finding::warning(what).hint("for it, without such lines");
+        told.push(finding.hint(inline));
     }
     told
 }
 
-fn say(done: &[String]) {
-    let mut stdout = std::io::stdout().lock();
-    for words in done {
-        // A reader that is gone changes nothing about what was done.
-        let _ = writeln!(stdout, "{words}");
-    }
-}
-
 /// Says what is to be known of stanzas, of what krb5.conf says besides, and `more`.
-fn warn(stanzas: &Stanzas, profile: &Profile, more: Vec<String>) {
-    let words = stanzas.notes.iter().cloned();
-    let words = words.chain(more).chain(stanzas.conflicts(profile));
-    let units = stanzas.servers.unopened(servers::systemctl_show);
-    for finding in words.map(Finding::warning).chain(units) {
-        eprintln!("loopkdc: warning: {}", finding.what);
-        for hint in &finding.hints {
-            eprintln!("loopkdc: hint: {hint}");
-        }
+fn warn(stanzas: &Stanzas, profile: &Profile, more: Vec<Finding>) {
+    let notes = stanzas.notes.iter().map(Finding::warning);
+    let conflicts = stanzas.conflicts(profile).into_iter().map(Finding::warning);
+    let units = stanzas.servers.unopened(host::systemctl_show);
+    for finding in notes.chain(more).chain(conflicts).chain(units) {
+        terminal::print_warning(&finding);
     }
 }

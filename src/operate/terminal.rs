@@ -97,7 +97,21 @@ pub fn print_error(failure: &Failure) {
         return;
     }
     let mut page = Page::new(Terminal::of_process());
-    page.error(failure.finding());
+    page.notice("error:", style::BAD, failure.finding());
+    let _ = anstream::stderr().lock().write_all(page.text().as_bytes());
+}
+
+/// Writes what is to be known besides to stderr, as [`print_error`] does.
+pub fn print_warning(finding: &Finding) {
+    if !io::stderr().is_terminal() {
+        eprintln!("loopkdc: warning: {}", finding.what);
+        for hint in &finding.hints {
+            eprintln!("loopkdc: hint: {hint}");
+        }
+        return;
+    }
+    let mut page = Page::new(Terminal::of_process());
+    page.notice("warning:", style::WARNING, finding);
     let _ = anstream::stderr().lock().write_all(page.text().as_bytes());
 }
 
@@ -215,8 +229,8 @@ impl Page {
         self.hints(indent, &finding.hints);
     }
 
-    /// Why a command ends, each line with the program's name.
-    fn error(&mut self, finding: &Finding) {
+    /// Why a command ends, or what it warns of, each line with the program's name.
+    fn notice(&mut self, word: &str, style: Style, finding: &Finding) {
         let bold = |word: &str, style: Style| format!("loopkdc: {} ", painted(style.bold(), word));
         let what = match &finding.subject.file {
             Some(file) => format!("{file}: {}", finding.what),
@@ -224,8 +238,8 @@ impl Page {
         };
         let mut lines = what.lines();
         let first = lines.next().unwrap_or_default();
-        self.text.push_str(&bold("error:", style::BAD));
-        self.hanging("loopkdc: error: ".len(), first);
+        self.text.push_str(&bold(word, style));
+        self.hanging("loopkdc:  ".len() + word.len(), first);
         lines.for_each(|line| self.line(0, line));
         let mut follows_text = false;
         for hint in &finding.hints {
@@ -485,7 +499,9 @@ mod tests {
                 "--config",
                 &"x".repeat(80),
             ]));
-        let text = shown(60, |page| page.error(failure.finding()));
+        let text = shown(60, |page| {
+            page.notice("error:", style::BAD, failure.finding())
+        });
         let command = format!("               loopkdc check --config {}\n", "x".repeat(80));
         assert!(text.starts_with("loopkdc: error: a b c"), "{text}");
         assert!(

@@ -7,11 +7,12 @@
 
 use std::collections::HashMap;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::found::{ImportedConfig, ImportedRealm, quoted, url};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation};
+use crate::operate::krb5_conf::Host;
+use crate::operate::krb5_conf::profile::{self, FileLine, Relation};
 use crate::relay::routes::RealmPattern;
 use crate::relay::text::shell;
 use crate::wire::Realm;
@@ -34,9 +35,7 @@ const ENABLED: &str = "KdcProxyServer_Enabled";
 const HIVES: [&str; 2] = ["HKEY_LOCAL_MACHINE", "HKLM"];
 
 /// What the text speaks of besides.
-pub(super) trait Surroundings: FileSystem {
-    /// The value of an environment variable.
-    fn variable(&self, name: &str) -> Option<String>;
+pub(super) trait Surroundings: Host {
     /// The absolute path of a file that holds certificates, or why it is of no use.
     fn certificates(&self, path: &str) -> Result<String, String>;
 }
@@ -123,7 +122,8 @@ fn stanza(
     if !has_proxy {
         let why = format!("realm {name}: has no kdc = https://…, and is left as it is");
         found.note(first, why);
-        relations.retain(|relation| relation.value.starts_with("https:"));
+        let schemes = ["https:", "kkdcp:"];
+        relations.retain(|relation| schemes.iter().any(|of| relation.value.starts_with(of)));
     }
     for relation in &relations {
         if relation.name != "http_anchors"
@@ -188,9 +188,9 @@ fn server(value: &str) -> Server {
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Ipv4(addr)) => addr.is_loopback(),
-        Some(Host::Ipv6(addr)) => addr.is_loopback(),
-        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        Some(url::Host::Ipv4(addr)) => addr.is_loopback(),
+        Some(url::Host::Ipv6(addr)) => addr.is_loopback(),
+        Some(url::Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
         None => false,
     }
 }
@@ -249,7 +249,13 @@ fn ca_file(
     let mut files: Vec<String> = Vec::new();
     for anchor in anchors {
         match certificates(&anchor.value, MAX_VARIABLES, surroundings) {
-            Ok(located) => files.extend(located),
+            Ok(located) => {
+                for file in located {
+                    if !files.contains(&file) {
+                        files.push(file);
+                    }
+                }
+            }
             Err(why) => {
                 found.tell(anchor, &why);
                 let value = anchor.value.escape_debug();
@@ -258,12 +264,6 @@ fn ca_file(
             }
         }
     }
-    let mut known = Vec::new();
-    files.retain(|file| {
-        let is_new = !known.contains(file);
-        known.push(file.clone());
-        is_new
-    });
     let remark = match (files.as_slice(), anchors.first()) {
         ([], _) | (_, None) => return,
         ([file], _) => {
@@ -287,16 +287,13 @@ fn certificates(
     variables: usize,
     surroundings: &mut dyn Surroundings,
 ) -> Result<Vec<String>, String> {
-    let Some((kind, name)) = value.split_once(':') else {
-        return Err("begins with none of FILE:, DIR: and ENV:".to_owned());
-    };
-    match kind {
-        "FILE" => Ok(vec![surroundings.certificates(name)?]),
-        "DIR" => {
-            let mut names = surroundings.names(name)?;
-            names.sort_unstable();
+    match value.split_once(':') {
+        Some(("FILE", file)) => Ok(vec![surroundings.certificates(file)?]),
+        Some(("DIR", directory)) => {
+            let mut names = surroundings.names(directory)?;
             names.retain(|name| !name.starts_with('.'));
-            let directory = name.trim_end_matches('/');
+            names.sort_unstable();
+            let directory = directory.trim_end_matches('/');
             let paths = names.iter().map(|name| format!("{directory}/{name}"));
             let files = paths.filter_map(|path| surroundings.certificates(&path).ok());
             let files: Vec<_> = files.collect();
@@ -305,7 +302,7 @@ fn certificates(
                 false => Ok(files),
             }
         }
-        "ENV" => match (surroundings.variable(name), variables.checked_sub(1)) {
+        Some(("ENV", name)) => match (surroundings.variable(name), variables.checked_sub(1)) {
             (Some(value), Some(left)) => certificates(&value, left, surroundings),
             (Some(_), None) => Err("ENV: leads to ENV: too often".to_owned()),
             (None, _) => Err("the variable is not set here".to_owned()),
@@ -325,17 +322,15 @@ enum PolicyKey {
 /// Reads the values of the policy: of an export, as `reg export` and the registry editor write it, or of lines, as one writes
 /// them down or `reg query` shows them.
 fn policy(text: &str, is_export: bool) -> ImportedConfig {
-    let (form, mut key, no_value) = match is_export {
-        true => (
-            "the list of KDC proxies in an export of the Windows registry",
-            PolicyKey::Other,
-            "is no value of the registry",
-        ),
-        false => (
-            "lines of a realm and its <https … />, as the Windows policy has them",
-            PolicyKey::List,
-            "is not of the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />",
-        ),
+    let (form, mut key) = match is_export {
+        true => {
+            let form = "the list of KDC proxies in an export of the Windows registry";
+            (form, PolicyKey::Other)
+        }
+        false => {
+            let form = "lines of a realm and its <https … />, as the Windows policy has them";
+            (form, PolicyKey::List)
+        }
     };
     let mut found = ImportedConfig::new(&[
         &format!("It was read as {form}."),
@@ -360,29 +355,37 @@ fn policy(text: &str, is_export: bool) -> ImportedConfig {
         }
         if line.starts_with('[') {
             key = policy_key(&line, &place, &mut found);
-            continue;
-        }
-        match (key, registry_value(&line)) {
-            (PolicyKey::List, Some((name, Ok(servers)))) => {
-                mapping(&name, &servers, &place, &mut found)
-            }
-            (PolicyKey::List, Some((name, Err(why)))) => {
-                found.note(&place, format!("{}: {why}", name.escape_debug()));
-            }
-            (PolicyKey::List, None) => match written_value(&line).filter(|_| !is_export) {
-                Some((name, servers)) => mapping(name, &servers, &place, &mut found),
-                None => found.note(&place, no_value),
-            },
-            (PolicyKey::Switch, Some((name, _)))
-                if name.eq_ignore_ascii_case(ENABLED) && line.ends_with("=dword:00000000") =>
-            {
-                let why = "the policy is disabled: Windows does not use the list";
-                found.note(&place, why);
-            }
-            _ => {}
+        } else if let Err(why) = policy_value(key, is_export, &line, &place, &mut found) {
+            found.note(&place, why);
         }
     }
     found
+}
+
+/// Reads a line that is no key.
+fn policy_value(
+    key: PolicyKey,
+    is_export: bool,
+    line: &str,
+    place: &FileLine,
+    found: &mut ImportedConfig,
+) -> Result<(), String> {
+    let (name, text) = match (registry_value(line), key) {
+        (Some((name, _)), PolicyKey::Switch)
+            if name.eq_ignore_ascii_case(ENABLED) && line.ends_with("=dword:00000000") =>
+        {
+            return Err("the policy is disabled: Windows does not use the list".to_owned());
+        }
+        (_, PolicyKey::Switch | PolicyKey::Other) => return Ok(()),
+        (Some(value), PolicyKey::List) => value,
+        (None, PolicyKey::List) if is_export => {
+            return Err("is no value of the registry".to_owned());
+        }
+        (None, PolicyKey::List) => written_value(line)
+            .ok_or("is not of the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />")?,
+    };
+    let text = text.map_err(|why| format!("{}: {why}", name.escape_debug()))?;
+    mapping(&name, &text, place, found)
 }
 
 /// `[HIVE\KEY]`.
@@ -408,8 +411,11 @@ fn policy_key(line: &str, place: &FileLine, found: &mut ImportedConfig) -> Polic
     PolicyKey::Other
 }
 
+/// The name of a value, and its text, or why it has none.
+type NamedText = (String, Result<String, &'static str>);
+
 /// `"name"=data`, or `@=data` for one without a name, and the text that the data is.
-fn registry_value(line: &str) -> Option<(String, Result<String, &'static str>)> {
+fn registry_value(line: &str) -> Option<NamedText> {
     let (name, rest) = match line.strip_prefix('@') {
         Some(rest) => (String::new(), rest),
         None => quoted_string(line)?,
@@ -419,12 +425,15 @@ fn registry_value(line: &str) -> Option<(String, Result<String, &'static str>)> 
 }
 
 /// `NAME <https … />`, with or without quotes, `=` or `REG_SZ` between.
-fn written_value(line: &str) -> Option<(&str, String)> {
+fn written_value(line: &str) -> Option<NamedText> {
     let (name, servers) = line.split_once('<')?;
     let name = name.trim_end_matches(['"', ' ', '\t']);
     let name = name.strip_suffix("REG_SZ").unwrap_or(name);
     let name = name.trim_end_matches(['=', ' ', '\t']).trim_matches('"');
-    Some((name, format!("<{}", servers.trim_matches('"'))))
+    Some((
+        name.to_owned(),
+        Ok(format!("<{}", servers.trim_matches('"'))),
+    ))
 }
 
 /// A quoted string, and what stands behind it.
@@ -465,25 +474,27 @@ fn text_of(data: &str) -> Result<String, &'static str> {
 }
 
 /// Takes a name of the list and its value.
-fn mapping(name: &str, value: &str, place: &FileLine, found: &mut ImportedConfig) {
+fn mapping(
+    name: &str,
+    value: &str,
+    place: &FileLine,
+    found: &mut ImportedConfig,
+) -> Result<(), String> {
     let shown = format!("{} {}", name.escape_debug(), value.escape_debug());
-    let shown = shown.trim_start();
-    let read = pattern(name).and_then(|pattern| Ok((pattern, servers(value)?)));
-    let (pattern, servers) = match read {
-        Ok(read) => read,
-        Err(why) => return found.note(place, format!("{shown}: {why}")),
-    };
+    let told = |why: String| format!("{}: {why}", shown.trim_start());
+    let pattern = pattern(name).map_err(told)?;
     let mut realm = ImportedRealm::new(pattern, place.clone());
-    for server in servers.filter(|server| !server.is_empty()) {
+    for server in servers(value).map_err(told)? {
         match policy_proxy(server) {
             Ok(proxy) => realm.add(proxy),
             Err(why) => found.note(place, format!("{}: {why}", server.escape_debug())),
         }
     }
     if realm.proxies.is_empty() {
-        found.note(place, format!("{shown}: no server is left of it"));
+        return Err(told("no server is left of it".to_owned()));
     }
     found.add(realm);
+    Ok(())
 }
 
 fn pattern(name: &str) -> Result<RealmPattern, String> {
@@ -509,7 +520,8 @@ fn servers(value: &str) -> Result<impl Iterator<Item = &str>, String> {
     let is_one = |inside: &&str| inside.starts_with([' ', '\t']) && !inside.contains(['<', '>']);
     let inside = inside.filter(is_one);
     let why = "is not in the form <https proxy.example.com:443:KdcProxy />";
-    Ok(inside.ok_or(why)?.split([' ', '\t', ',']))
+    let servers = inside.ok_or(why)?.split([' ', '\t', ',']);
+    Ok(servers.filter(|server| !server.is_empty()))
 }
 
 /// `host`, `host:port` or `host:port:path`.

@@ -15,10 +15,6 @@ use crate::operate::krb5_conf::disk::Disk;
 
 /// Files that hold "certificate" are certificates.
 impl Surroundings for Disk {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.0.get(&format!("${name}")).cloned()
-    }
-
     fn certificates(&self, path: &str) -> Result<String, String> {
         match self.0.get(path).map(String::as_str) {
             Some("certificate") => Ok(path.to_owned()),

@@ -124,9 +124,9 @@ pub(super) struct Spot {
 }
 
 impl Spot {
-    /// An includedir goes before all: what is included first is asked first, and Java takes one before the first section
-    /// alone. So do sections, unless something would be read as a part of them that is no comment and has no section: they go
-    /// before the first section then. Java knows no include behind that.
+    /// An includedir goes before all: what is included first is asked first, and Java takes an includedir for one before the
+    /// first section alone. Sections go there too if nothing but comments stands before the file's first section; else they go
+    /// right before that, as what stands behind them would be read as a part of ours, and an include there is a mistake to Java.
     pub(super) fn find(text: &[u8], form: PartForm) -> Self {
         let lines = text.split_inclusive(|octet| *octet == b'\n');
         let head: Vec<_> = lines.take_while(|line| !line.starts_with(b"[")).collect();

@@ -14,76 +14,76 @@ const ELSEWHERE: &str = "for one user: loopkdc krb5-conf >~/.loopkdc.conf, and e
 const OUR_PART: &str =
     "what stands between \"# >>> loopkdc\" and \"# <<< loopkdc\", and both lines";
 
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+/// What is wrong with a file.
+fn failure(exit: Exit, path: &Path, why: &str) -> Failure {
+    Failure::new(exit, format!("{} {why}", path.display()))
 }
 
-/// A failure about a file, with advice: words, and the command that goes with them if there is one.
-fn failure(exit: Exit, path: &Path, why: &str, advice: &[(&str, &[&str])]) -> Failure {
-    let failure = Failure::new(exit, format!("{} {why}", path.display()));
-    advise(failure, advice)
+/// A command as it is typed, about a file.
+fn about(command: &str, path: &Path) -> Hint {
+    let path = path.to_string_lossy();
+    Hint::command(command.split(' ').chain([&*path]))
 }
 
-fn advise(failure: Failure, advice: &[(&str, &[&str])]) -> Failure {
-    advice.iter().fold(failure, |failure, (words, command)| {
-        let failure = failure.hint(*words);
-        if command.is_empty() {
-            return failure;
-        }
-        failure.hint(Hint::command(command.iter().copied()))
-    })
+/// One of our own commands.
+pub(super) fn typed(command: &str) -> Hint {
+    Hint::command(command.split(' '))
 }
 
-/// Why a file could not be written. `command`: what to type, to try again.
-pub(super) fn unwritten(path: &Path, error: &io::Error, command: &str) -> Failure {
-    let (name, directory) = (shown(path), shown(path.parent().unwrap_or(path)));
-    let failure = |exit, why: &str, advice: &[(&str, &[&str])]| failure(exit, path, why, advice);
+/// Why a file could not be `done`: read or written. `command`: what to type, to try again.
+pub(super) fn failed(path: &Path, done: &str, error: &io::Error, command: &str) -> Failure {
+    let directory = path.parent().unwrap_or(path);
     match error.kind() {
-        ErrorKind::PermissionDenied if is_root() => failure(
-            Exit::Permission,
-            "may not be written, by root either",
-            &[
-                (
-                    "see whether it is marked as unchangeable",
-                    &["lsattr", "-d", &name, &directory],
-                ),
-                ("to see what it would hold", &["loopkdc", "krb5-conf"]),
-            ],
-        ),
-        ErrorKind::PermissionDenied => {
-            let sudo: Vec<_> = ["sudo"].into_iter().chain(command.split(' ')).collect();
-            let advice: [(&str, &[&str]); 2] = [("as root", &sudo), (ELSEWHERE, &[])];
-            failure(Exit::Permission, "may not be written by this user", &advice)
+        ErrorKind::PermissionDenied if is_root() => {
+            let why = format!("may not be {done}, by root either");
+            let names = [path, directory].map(Path::to_string_lossy);
+            let words = ["lsattr", "-d"].into_iter();
+            failure(Exit::Permission, path, &why)
+                .hint("see whether it is marked as unchangeable")
+                .hint(Hint::command(words.chain(names.iter().map(|name| &**name))))
+                .hint("to see what it would hold")
+                .hint(typed("loopkdc krb5-conf"))
         }
-        ErrorKind::ReadOnlyFilesystem => failure(
-            Exit::Permission,
-            "can't be written: its file system is read-only",
-            &[],
-        )
-        .hint("put what \"loopkdc krb5-conf\" prints where the files of this system are made")
-        .hint(ELSEWHERE),
-        ErrorKind::ResourceBusy => {
-            let failure = failure(
-                Exit::Config,
-                "can't be replaced: it is mounted there by itself, as the runtimes of containers do",
-                &[("see which file it is", &["findmnt", &name])],
-            );
-            if command == REMOVE {
-                return failure.hint(format!("take out of that file {OUR_PART}"));
-            }
-            failure
-                .hint("put what \"loopkdc krb5-conf --inline\" prints into that file")
+        ErrorKind::PermissionDenied => {
+            let why = format!("may not be {done} by this user");
+            failure(Exit::Permission, path, &why)
+                .hint("as root")
+                .hint(typed(&format!("sudo {command}")))
                 .hint(ELSEWHERE)
         }
-        _ => failure(
-            Exit::Config,
-            &format!("can't be written: {error}"),
-            &[
-                ("see what is there", &["ls", "-ld", &name]),
-                ("and how much room", &["df", "-h", &directory]),
-            ],
-        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            let why = "can't be written: its file system is read-only";
+            failure(Exit::Permission, path, why)
+                .hint(
+                    "put what \"loopkdc krb5-conf\" prints where the files of this system are made",
+                )
+                .hint(ELSEWHERE)
+        }
+        ErrorKind::ResourceBusy => mounted(path, command),
+        kind => {
+            let failure = failure(Exit::Config, path, &format!("can't be {done}: {error}"));
+            match kind {
+                ErrorKind::StorageFull => failure.hint("make room").hint(about("df -h", directory)),
+                _ => failure
+                    .hint("see what is there")
+                    .hint(about("ls -ld", path)),
+            }
+        }
     }
+}
+
+/// Nothing can take the place of what something is mounted on.
+fn mounted(path: &Path, command: &str) -> Failure {
+    let why = "can't be replaced: it is mounted there by itself, as the runtimes of containers do";
+    let failure = failure(Exit::Config, path, why)
+        .hint("see which file it is")
+        .hint(about("findmnt", path));
+    if command == REMOVE {
+        return failure.hint(format!("take out of that file {OUR_PART}"));
+    }
+    failure
+        .hint("put what \"loopkdc krb5-conf --inline\" prints into that file")
+        .hint(ELSEWHERE)
 }
 
 /// Adds what was `done` before something failed, and the files that are `left` to be changed.
@@ -96,84 +96,72 @@ pub(super) fn unfinished(
     if done.is_empty() {
         return failure;
     }
-    let [again, undo] = [command, REMOVE].map(|command| command.split(' ').collect::<Vec<_>>());
     let failure = failure
         .hint(format!("done before that: {}", done.join("; ")))
-        .hint(format!("not done: {}", left.join("; ")));
-    let failure = advise(failure, &[("when that is mended, do the rest", &again)]);
+        .hint(format!("not done: {}", left.join("; ")))
+        .hint("when that is mended, do the rest")
+        .hint(typed(command));
     if command == REMOVE {
         return failure;
     }
-    advise(failure, &[("or take back what was done", &undo)])
-}
-
-/// Why a file could not be read.
-pub(super) fn unreadable(path: &Path, error: &io::Error, command: &str) -> Failure {
-    if error.kind() == ErrorKind::PermissionDenied {
-        return unwritten(path, error, command);
-    }
-    let see: [&str; 3] = ["ls", "-ld", &shown(path)];
-    let why = format!("can't be read: {error}");
-    failure(Exit::Config, path, &why, &[("see what is there", &see)])
+    failure
+        .hint("or take back what was done")
+        .hint(typed(REMOVE))
 }
 
 /// What a link leads to is somebody else's to change.
 pub(super) fn link(path: &Path, command: &str) -> Failure {
-    let name = shown(path);
-    let again: Vec<_> = command.split(' ').collect();
+    let why = "is a symbolic link, and what that leads to is not changed";
+    let failure = failure(Exit::Config, path, why)
+        .hint("see where it leads")
+        .hint(about("ls -ld", path));
     let target = path.canonicalize().ok().filter(|target| target.is_file());
-    let target = target.as_deref().map(shown);
-    let copy = target
-        .as_ref()
-        .map(|target| ["cp", "--remove-destination", target, &name]);
-    let away: [&str; 3] = ["mv", &name, &format!("{name}.old")];
-    failure(
-        Exit::Config,
-        path,
-        "is a symbolic link, and what that leads to is not changed",
-        &[
-            ("see where it leads", &["ls", "-ld", &name]),
-            match &copy {
-                Some(copy) => ("have a copy of that file in its place", copy),
-                None => ("move it away", &away),
-            },
-            ("then", &again),
-        ],
-    )
+    let failure = match target {
+        Some(target) => {
+            let words = [
+                "cp",
+                "--remove-destination",
+                &target.to_string_lossy(),
+                &path.to_string_lossy(),
+            ];
+            failure
+                .hint("have a copy of that file in its place")
+                .hint(Hint::command(words))
+        }
+        None => failure.hint("move it away").hint(moved(path)),
+    };
+    failure.hint("then").hint(typed(command))
 }
 
 /// Somebody else may change it, or put another file in the place of one in it, at any time.
 pub(super) fn writable_by_others(path: &Path, command: &str) -> Failure {
-    let name = shown(path);
-    let who = if is_root() {
-        "root"
-    } else {
-        "root and this user"
+    let who = match is_root() {
+        true => "root",
+        false => "root and this user",
     };
-    let again: Vec<_> = command.split(' ').collect();
-    failure(
-        Exit::Config,
-        path,
-        &format!("is not safe to change: others than {who} may write to it"),
-        &[
-            ("see who", &["ls", "-ld", &name]),
-            ("have it root's alone", &["chown", "root", &name]),
-            ("and", &["chmod", "go-w", &name]),
-            ("then", &again),
-        ],
-    )
+    let why = format!("is not safe to change: others than {who} may write to it");
+    failure(Exit::Config, path, &why)
+        .hint("see who")
+        .hint(about("ls -ld", path))
+        .hint("have it root's alone")
+        .hint(about("chown root", path))
+        .hint("and")
+        .hint(about("chmod go-w", path))
+        .hint("then")
+        .hint(typed(command))
 }
 
 /// A file of somebody else's has the name of ours.
 pub(super) fn foreign(path: &Path) -> Failure {
-    let name = shown(path);
-    let away: [&str; 3] = ["mv", &name, &format!("{name}.old")];
-    failure(
-        Exit::Config,
-        path,
-        "is there, and was not made by \"loopkdc krb5-conf --install\"",
-        &[("move it away, to a name that libkrb5 does not read", &away)],
-    )
+    let why = "is there, and was not made by \"loopkdc krb5-conf --install\"";
+    failure(Exit::Config, path, why)
+        .hint("move it away, to a name that libkrb5 does not read")
+        .hint(moved(path))
+}
+
+fn moved(path: &Path) -> Hint {
+    let path = path.to_string_lossy();
+    Hint::command(["mv", &path, &format!("{path}.old")])
 }
 
 /// A marker that is not one of a pair.

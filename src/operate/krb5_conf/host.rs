@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::profile::FileSystem;
 use crate::config::read;
@@ -90,4 +91,17 @@ pub(crate) fn library(
         let name = names.into_iter().find(|name| fits(name))?;
         Some(format!("{folder}/{name}"))
     })
+}
+
+/// What systemd says of a socket unit. None: there is no systemd, or it does not say.
+pub(super) fn systemctl_show(manager: &[&str], unit: &str) -> Option<String> {
+    let (program, options) = manager.split_first()?;
+    let output = Command::new(program)
+        .args(options)
+        .args(["show", "--property=UnitFileState,Listen", unit])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
 }

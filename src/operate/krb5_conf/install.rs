@@ -21,7 +21,7 @@ pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
 /// Where the drop-in is.
 pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 
-/// Changes in their order, each with the words for it.
+/// What is there, and changes of it in their order, each with the words for it.
 #[derive(Debug)]
 pub(super) struct Plan {
     changes: Vec<(PathBuf, Change, String)>,
@@ -29,7 +29,7 @@ pub(super) struct Plan {
     notes: Vec<String>,
     /// What to type, to try again.
     command: &'static str,
-    /// krb5.conf as it is.
+    /// krb5.conf.
     file: Snapshot,
     split: SplitFile,
     origin: Origin,
@@ -68,7 +68,7 @@ pub(super) fn remove(etc: &Path, inline: bool) -> Result<Plan, Failure> {
         plan.forget_copy();
     }
     if !inline && plan.origin.directory_made && !plan.leads_to_drop_in() {
-        plan.remove_directory();
+        plan.remove(plan.directory.clone(), ", which was made for it");
     }
     if plan.changes.is_empty() && plan.notes.is_empty() {
         let (file, directory) = (plan.file.path.display(), plan.directory.display());
@@ -119,7 +119,7 @@ impl Plan {
                 Ok(true) => done.push(words.clone()),
                 Ok(false) => {}
                 Err(error) => {
-                    let failure = errors::unwritten(path, &error, self.command);
+                    let failure = errors::failed(path, "written", &error, self.command);
                     let left = self.changes.iter().skip(index);
                     let left: Vec<_> = left.map(|(path, ..)| path.display().to_string()).collect();
                     return Err(errors::unfinished(failure, &done, &left, self.command));
@@ -130,32 +130,23 @@ impl Plan {
         Ok(done)
     }
 
-    fn add(&mut self, path: PathBuf, change: Change, done: String) {
-        self.changes.push((path, change, done));
-    }
-
     fn put_drop_in(&mut self, stanzas: &Stanzas) -> Result<(), Failure> {
-        let (shown, path) = (
-            self.directory.display().to_string(),
-            self.drop_in.path.clone(),
-        );
+        let path = self.drop_in.path.clone();
         if self.is_foreign {
             return Err(errors::foreign(&path));
         }
+        let directory = self.directory.display().to_string();
         let makes_directory = !self.directory.is_dir();
         if makes_directory {
-            let done = format!("made {shown}");
-            self.add(self.directory.clone(), Change::MakeDirectory, done);
+            let change = (
+                self.directory.clone(),
+                Change::MakeDirectory,
+                format!("made {directory}"),
+            );
+            self.changes.push(change);
         }
-        let octets = stanzas.file().into_bytes();
-        let name = path.display();
-        if self.drop_in.octets.as_ref() == Some(&octets) {
-            self.notes.push(format!("{name} is as it should be"));
-        } else {
-            let done = format!("wrote {name}: {}", stanzas.realms.join(", "));
-            let like = path.clone();
-            self.add(path, Change::Write { octets, like }, done);
-        }
+        let done = format!("wrote {}: {}", path.display(), stanzas.realms.join(", "));
+        self.write(&self.drop_in.clone(), stanzas.file().into_bytes(), done);
         let is_others = self.file.octets.is_some() && !self.origin.file_made;
         if is_others && self.leads_to_drop_in() {
             if self.split.form().is_some() {
@@ -163,14 +154,15 @@ impl Plan {
                 self.forget_copy();
             }
             let file = self.file.path.display();
-            self.notes.push(format!("{file} includes {shown} already"));
+            self.notes
+                .push(format!("{file} includes {directory} already"));
             return Ok(());
         }
         if self.split.form() != Some(PartForm::Include) {
             self.origin.directory_made = makes_directory;
         }
-        let line = format!("includedir {shown}/");
-        self.put_part(PartForm::Include, &format!("{line}\n"), "", &line, stanzas)
+        let line = format!("includedir {directory}/");
+        self.put_part(PartForm::Include, &format!("{line}\n"), &line, stanzas)
     }
 
     fn put_stanzas(&mut self, stanzas: &Stanzas) -> Result<(), Failure> {
@@ -178,23 +170,21 @@ impl Plan {
             return Err(errors::stray(&self.file.path, line));
         }
         let directory_made = std::mem::take(&mut self.origin.directory_made);
-        let sections = stanzas.sections();
-        self.put_part(PartForm::Inline, "", &sections, "the stanzas", stanzas)?;
+        self.put_part(PartForm::Inline, "", "the stanzas", stanzas)?;
         if !self.is_foreign {
             self.remove_drop_in();
         }
         if directory_made {
-            self.remove_directory();
+            self.remove(self.directory.clone(), ", which was made for it");
         }
         Ok(())
     }
 
-    /// Writes our part, with `head` and `tail` around what a file needs besides that is made for it.
+    /// Writes our part, which begins with `head`, into krb5.conf.
     fn put_part(
         &mut self,
         form: PartForm,
         head: &str,
-        tail: &str,
         what: &str,
         stanzas: &Stanzas,
     ) -> Result<(), Failure> {
@@ -207,61 +197,63 @@ impl Plan {
         if self.split.form().is_none() {
             self.keep_copy()?;
         }
-        let defaults = match self.origin.file_made {
-            true => format!("\n{}\n", stanzas.defaults()),
-            false => String::new(),
-        };
-        let part = block::part(&self.origin, &[head, &defaults, tail].concat());
+        let mut content = head.to_owned();
+        if self.origin.file_made {
+            content += &format!("\n{}\n", stanzas.defaults());
+        }
+        if form == PartForm::Inline {
+            content += &stanzas.sections();
+        }
+        let part = block::part(&self.origin, &content);
         let octets = match is_in_place {
             true => self.split.with(&part),
             false => spot.with(&self.rest, &part),
         };
         let name = self.file.path.display();
-        let done = match &self.file.octets {
-            Some(before) if *before == octets => {
-                self.notes.push(format!("{name} is as it should be"));
-                return Ok(());
-            }
+        let done = match self.file.octets {
             Some(_) => format!("wrote {what} into {name}"),
             None => format!("made {name}"),
         };
-        self.write_file(octets, done);
+        self.write(&self.file.clone(), octets, done);
         Ok(())
     }
 
-    fn write_file(&mut self, octets: Vec<u8>, done: String) {
-        let like = self.file.path.clone();
-        self.add(like.clone(), Change::Write { octets, like }, done);
+    /// Writes a file, unless it is as it should be.
+    fn write(&mut self, before: &Snapshot, octets: Vec<u8>, done: String) {
+        let path = before.path.clone();
+        if before.octets.as_ref() == Some(&octets) {
+            let words = format!("{} is as it should be", path.display());
+            return self.notes.push(words);
+        }
+        let like = path.clone();
+        self.changes
+            .push((path, Change::Write { octets, like }, done));
+    }
+
+    /// `why`: words behind the name.
+    fn remove(&mut self, path: PathBuf, why: &str) {
+        let done = format!("removed {}{why}", path.display());
+        self.changes.push((path, Change::Remove, done));
     }
 
     /// Takes our part, `what` it is, out of krb5.conf.
     fn take_part_out(&mut self, what: &str) {
-        let path = self.file.path.clone();
-        let name = path.display();
         if self.origin.file_made && self.rest.is_empty() {
-            let done = format!("removed {name}, which was made for it");
-            return self.add(path, Change::Remove, done);
+            return self.remove(self.file.path.clone(), ", which was made for it");
         }
-        let done = format!("took the {what} out of {name}");
-        self.write_file(self.rest.clone(), done);
+        let done = format!("took the {what} out of {}", self.file.path.display());
+        self.write(&self.file.clone(), self.rest.clone(), done);
     }
 
     fn remove_drop_in(&mut self) {
         let path = self.drop_in.path.clone();
-        let name = path.display();
         if self.is_foreign {
+            let name = path.display();
             let words = format!("left {name} alone, as \"{INSTALL}\" did not make it");
             self.notes.push(words);
         } else if self.drop_in.octets.is_some() {
-            let done = format!("removed {name}");
-            self.add(path, Change::Remove, done);
+            self.remove(path, "");
         }
-    }
-
-    fn remove_directory(&mut self) {
-        let path = self.directory.clone();
-        let done = format!("removed {}, which was made for it", path.display());
-        self.add(path, Change::RemoveDirectory, done);
     }
 
     /// Keeps krb5.conf as it is, before it gets a part of ours.
@@ -274,7 +266,8 @@ impl Plan {
         if copy.octets.as_ref() != Some(&octets) {
             let like = self.file.path.clone();
             let done = format!("kept {} as it was in {name}", like.display());
-            self.add(copy.path, Change::Write { octets, like }, done);
+            let change = Change::Write { octets, like };
+            self.changes.push((copy.path, change, done));
         }
         self.origin.copy = Some(name);
         Ok(())
@@ -287,12 +280,10 @@ impl Plan {
         let Some((path, Some(octets))) = copy.map(|copy| (copy.path, copy.octets)) else {
             return;
         };
-        let name = path.display();
         if octets == self.rest {
-            let done = format!("removed {name}, as that is what krb5.conf is again");
-            self.add(path, Change::Remove, done);
+            self.remove(path, ", as that is what krb5.conf is again");
         } else if self.split.form().is_some() {
-            let file = self.file.path.display();
+            let (name, file) = (path.display(), self.file.path.display());
             let words = format!("left {name}, as {file} was changed since it was made");
             self.notes.push(words);
         }
@@ -307,19 +298,13 @@ impl Plan {
         let text = String::from_utf8_lossy(&self.rest);
         let path = self.file.path.to_string_lossy();
         let profile = profile::read(&path, &text, &mut Machine);
-        let is_same = |one: &Path, other: &Path| {
-            // Components know no slash at the end.
-            one == other
-                || one
-                    .canonicalize()
-                    .is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
-        };
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         profile.includes.iter().any(|include| {
             let wanted = match include.is_directory {
                 true => &self.directory,
                 false => &self.drop_in.path,
             };
-            is_same(Path::new(&include.path), wanted)
+            whole(Path::new(&include.path)) == whole(wanted)
         })
     }
 }

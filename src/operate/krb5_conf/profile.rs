@@ -1,15 +1,12 @@
 //! The syntax of krb5.conf: sections, relations and includes, as MIT krb5 1.22's profile library reads them.
 //!
 //! That library gives a file up at its first mistake. Here each mistake is told, and what stands behind it is still read.
-//! `reader` goes from file to file, within its limits, and `content` through the lines of one.
 
-mod content;
 mod reader;
 
 use std::fmt;
 use std::sync::Arc;
 
-use content::FileCursor;
 use reader::ProfileReader;
 
 /// Where the text of included files comes from.
@@ -21,7 +18,7 @@ pub(crate) trait FileSystem {
 }
 
 /// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileLine {
     /// The file, if it is an included one.
     pub(crate) file: Option<Arc<str>>,
@@ -104,7 +101,7 @@ impl Profile {
 /// Reads the text of the file `path`, and the files that it includes.
 pub(crate) fn read(path: &str, text: &str, files: &mut dyn FileSystem) -> Profile {
     let mut reader = ProfileReader::new(files);
-    reader.first(path, None, text);
+    reader.file(path, None, text);
     reader.profile
 }
 
@@ -121,10 +118,10 @@ pub(crate) fn read_all(
             break;
         }
         match reader.files.text(path) {
-            Ok(text) => reader.first(path, Some(path.as_str().into()), &text),
+            Ok(text) => reader.file(path, Some(path.as_str().into()), &text),
             // A directory counts as what an includedir of it would bring (MIT 1.14).
             Err(_) if reader.files.names(path).is_ok() => {
-                reader.include_directory(path, &FileCursor::new(None));
+                reader.include_directory(path);
             }
             Err(why) => missing.push((path.clone(), why)),
         }

@@ -12,7 +12,7 @@ use crate::config::read;
 use crate::relay::failure::Failure;
 
 /// A file as it was when it was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) path: PathBuf,
     /// None: nothing is there.
@@ -28,7 +28,7 @@ impl Snapshot {
         let mut octets = None;
         if examine(path.parent().unwrap_or(path), command)? && examine(path, command)? {
             let read = read::regular(path, MAX_FILE);
-            octets = Some(read.map_err(|error| errors::unreadable(path, &error, command))?);
+            octets = Some(read.map_err(|error| errors::failed(path, "read", &error, command))?);
         }
         let path = path.to_owned();
         Ok(Self { path, octets })
@@ -44,9 +44,8 @@ pub(super) enum Change {
         octets: Vec<u8>,
         like: PathBuf,
     },
+    /// Of a directory, unless something is in it.
     Remove,
-    /// Unless something is in it.
-    RemoveDirectory,
 }
 
 impl Change {
@@ -55,8 +54,8 @@ impl Change {
         match self {
             Self::MakeDirectory => make_directory(path)?,
             Self::Write { octets, like } => write(path, octets, like)?,
+            Self::Remove if path.is_dir() => return Ok(fs::remove_dir(path).is_ok()),
             Self::Remove => fs::remove_file(path)?,
-            Self::RemoveDirectory => return Ok(fs::remove_dir(path).is_ok()),
         }
         // A new name is on disk when its directory is (fsync(2)).
         if let Some(directory) = path.parent().filter(|_| cfg!(unix)) {
@@ -70,7 +69,7 @@ impl Change {
 fn examine(path: &Path, command: &str) -> Result<bool, Failure> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(errors::unreadable(path, &error, command)),
+        Err(error) => Err(errors::failed(path, "read", &error, command)),
         Ok(metadata) if metadata.is_symlink() => Err(errors::link(path, command)),
         Ok(metadata) if !is_safe(&metadata) => Err(errors::writable_by_others(path, command)),
         Ok(_) => Ok(true),

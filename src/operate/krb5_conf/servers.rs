@@ -1,7 +1,6 @@
 //! Where `loopkdc run` listens, by the words of krb5.conf, and what of that systemd's socket units do not open.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::process::{Command, Stdio};
 
 use crate::config::Listen;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
@@ -77,19 +76,6 @@ impl Servers {
         };
         self.sockets().filter_map(finding).collect()
     }
-}
-
-/// Asks systemd. None: there is none, or it does not say.
-pub(super) fn systemctl_show(manager: &[&str], unit: &str) -> Option<String> {
-    let (program, options) = manager.split_first()?;
-    let output = Command::new(program)
-        .args(options)
-        .args(["show", "--property=UnitFileState,Listen", unit])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    let output = output.ok().filter(|output| output.status.success())?;
-    String::from_utf8(output.stdout).ok()
 }
 
 fn is_enabled(line: &str) -> bool {

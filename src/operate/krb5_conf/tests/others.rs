@@ -155,7 +155,7 @@ fn what_others_changed_meanwhile_stays() {
 fn paths_in_commands_are_quoted() {
     let path = Path::new("/etc/a b/krb5.conf");
     let hints = |kind: std::io::ErrorKind| {
-        let failure = errors::unwritten(path, &kind.into(), "loopkdc krb5-conf --install");
+        let failure = errors::failed(path, "written", &kind.into(), "loopkdc krb5-conf --install");
         failure.hints().join("\n")
     };
     let busy = hints(std::io::ErrorKind::ResourceBusy);
