@@ -107,7 +107,7 @@ fn a_disk_that_is_full() {
                 small.to_str().unwrap(),
             ]);
             fs::write(small.join("krb5.conf"), DEBIANS).unwrap();
-            // With room for the drop-in, and not for all else.
+            // With room for the drop-in and a copy, and not for all else.
             fs::write(small.join("ballast"), [0; 4096]).unwrap();
             let config = dir.join("config.toml");
             fs::write(&config, CONFIG).unwrap();
@@ -118,8 +118,8 @@ fn a_disk_that_is_full() {
             for told in [
                 "can't be written: No space left on device",
                 "\nloopkdc: hint: df -h /etc\n",
-                "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM\n",
-                "\nloopkdc: hint: not done: /etc/krb5.conf.before-loopkdc; /etc/krb5.conf\n",
+                "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM; kept /etc/krb5.conf as it was in /etc/krb5.conf.before-loopkdc\n",
+                "\nloopkdc: hint: not done: /etc/krb5.conf\n",
             ] {
                 assert!(ended.stderr.contains(told), "{ended:?}");
             }

@@ -63,7 +63,9 @@ pub(super) fn failed(path: &Path, done: &str, error: &io::Error, command: &str) 
         kind => {
             let failure = failure(Exit::Config, path, &format!("can't be {done}: {error}"));
             match kind {
-                ErrorKind::StorageFull => failure.hint("make room").hint(about("df -h", directory)),
+                ErrorKind::StorageFull => failure
+                    .hint("make room on its file system")
+                    .hint(about("df -h", directory)),
                 _ => failure
                     .hint("see what is there")
                     .hint(about("ls -ld", path)),
