@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::Sources;
 use crate::operate::doctor::Question;
 use crate::operate::krb5_conf::Form;
-use crate::operate::status::Output;
+use crate::operate::status::StatusFormat;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
@@ -296,11 +296,11 @@ impl DoctorArgs {
 
 impl StatusArgs {
     /// How it is shown.
-    pub fn output(&self) -> Output {
+    pub fn output(&self) -> StatusFormat {
         match (self.watch, self.json) {
-            (true, _) => Output::Watch,
-            (false, true) => Output::Json,
-            (false, false) => Output::Text,
+            (true, _) => StatusFormat::Watch,
+            (false, true) => StatusFormat::Json,
+            (false, false) => StatusFormat::Text,
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::relay::upstream::tls;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
 use routes::TunnelRoutes;
-use status::Status;
+use status::{StatusSource, listener_statuses};
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
@@ -44,11 +44,15 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         tokio::task::spawn_blocking(tls::warm_up);
         let listeners = listeners(&config.listen, inherited)?;
         #[cfg(unix)]
-        let status_socket = status::bind(&config.listen)?;
+        let status_socket = status_socket::bind(&config.listen)?;
         let relay = Relay::start(&config, listeners)?;
         warn_of(&config);
         #[cfg(target_os = "linux")]
-        roaming::follow(&relay.exchange, relay.status.hears(), &relay.tasks);
+        roaming::follow(
+            &relay.exchange,
+            relay.status.watches_network(),
+            &relay.tasks,
+        );
         #[cfg(unix)]
         if let Some(socket) = status_socket {
             relay.show_status(socket);
@@ -148,7 +152,7 @@ pub struct Relay {
     pub kdc: String,
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
-    status: Arc<Status>,
+    status: Arc<StatusSource>,
     tasks: Tasks,
 }
 
@@ -165,10 +169,10 @@ impl Relay {
         tasks.spawn(proxy_cache::keep(handle.clone()));
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
-        let (limits, shown) = (limits(&config.listen), status::listeners(&listeners));
+        let (limits, shown) = (limits(&config.listen), listener_statuses(&listeners));
         let connections =
             listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
-        let status = Status::new(
+        let status = StatusSource::new(
             config,
             shown,
             handle.clone(),
@@ -190,7 +194,7 @@ impl Relay {
     fn show_status(&self, socket: status_socket::StatusListener) {
         tracing::debug!(socket = %socket.path().display(), "the status can be read");
         let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
-        let document = move || status.document();
+        let document = move || status.json();
         status_socket::serve(socket, document, &self.exchange, stop, tracker);
     }
 

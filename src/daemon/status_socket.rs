@@ -13,10 +13,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::{Listen, StatusSocket};
 use crate::daemon::accept::{Accept, accept_each};
-use crate::daemon::panics;
+use crate::daemon::bind::bind_status;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
+use crate::daemon::{panics, status_path};
 use crate::relay::exchange::Exchange;
+use crate::relay::failure::Failure;
 
 /// Connections at once: few look, and the kernel's buffer takes a document whole.
 const CONNECTIONS: usize = 8;
@@ -69,6 +72,38 @@ impl Accept for StatusListener {
     }
 }
 
+/// Binds the socket that the status is read from; none if the configuration wants none, or if the usual place cannot be used.
+///
+/// # Errors
+/// The socket that the configuration names can't be bound.
+pub(crate) fn bind(listen: &Listen) -> Result<Option<StatusListener>, Failure> {
+    let path = match &listen.status_socket {
+        StatusSocket::Off => return Ok(None),
+        StatusSocket::At(path) => return bind_status(path, listen.status_mode).map(Some),
+        StatusSocket::Usual => status_path::of_daemon(),
+    };
+    let Some(path) = path else {
+        tracing::info!(
+            "there is no usual place for the status: status-socket under [listen] can name one"
+        );
+        return Ok(None);
+    };
+    if let Some(folder) = path.parent() {
+        // If that fails, so does what follows, and says why.
+        drop(std::fs::create_dir(folder));
+    }
+    match bind_status(&path, listen.status_mode) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(failure) => {
+            let why = failure.message();
+            tracing::info!(
+                "the status can't be read: {why}; status-socket under [listen] can name another place"
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// Writes what `document` makes to each who connects, in tasks of `tasks`, until `stop`. `exchange` counts. Must be called
 /// inside a runtime.
 pub fn serve(
@@ -108,7 +143,6 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::daemon::bind::bind_status;
     use crate::relay::answer::OnFailure;
     use crate::relay::exchange::Routing;
     use crate::relay::routes::Routes;

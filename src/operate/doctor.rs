@@ -39,7 +39,7 @@ pub use report::DoctorReport;
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, RealmEntry};
 use crate::operate::status;
-use crate::operate::status::{Heard, Silence};
+use crate::operate::status::{StatusError, StatusReply};
 use crate::operate::terminal::Terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
@@ -200,9 +200,9 @@ async fn krb5_conf_of(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<F
 }
 
 /// What the daemon says of itself, if it does within a moment.
-async fn ask() -> Result<Heard, Silence> {
+async fn ask() -> Result<StatusReply, StatusError> {
     let asked = within(MACHINE, || status::ask(None)).await;
-    asked.unwrap_or_else(|| Err(Silence::TooLate("its status socket".into())))
+    asked.unwrap_or_else(|| Err(StatusError::TimedOut("its status socket".into())))
 }
 
 /// What `read` finds on this machine. None: it takes too long, as where a disk of the network does not answer. Then a thread
@@ -223,11 +223,11 @@ async fn within<T: Send + 'static>(
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.
 fn machine(
     loaded: &LoadedConfig,
-    heard: &Result<Heard, Silence>,
+    heard: &Result<StatusReply, StatusError>,
     output: &mut Output,
 ) -> Vec<KdcSocket> {
     let LoadedConfig { config, file, .. } = loaded;
-    let report = heard.as_ref().ok().map(|heard| &heard.report);
+    let report = heard.as_ref().ok().map(|heard| &heard.document);
     let mut ports = ports::examine(&config.listen, file, report);
     output.tell(std::mem::take(&mut ports.findings));
     output.tell(daemon::examine(heard, &ports, file));

@@ -287,11 +287,14 @@ impl Page {
     pub fn table(&mut self, indent: usize, rows: &[Vec<Cell>]) {
         let most = rows.iter().map(Vec::len).max().unwrap_or_default();
         let width = |column: usize| {
-            let cells = rows.iter().filter(|row| column + 1 < row.len());
-            let widths = cells
-                .filter_map(|row| row.get(column))
-                .map(|cell| columns(&cell.text));
-            widths.max().unwrap_or_default()
+            let cells = rows.iter().filter_map(|row| {
+                let is_last = column + 1 == row.len();
+                row.get(column).filter(|cell| !is_last || cell.is_number)
+            });
+            cells
+                .map(|cell| columns(&cell.text))
+                .max()
+                .unwrap_or_default()
         };
         let widths: Vec<_> = (0..most).map(width).collect();
         for row in rows {
@@ -315,11 +318,12 @@ impl Page {
             return self.line(0, &format!("{head}{}", last.padded(width)));
         }
         let room = self.terminal.width.saturating_sub(taken);
-        if room < WIDTH / 4 && columns(&last.text) > room {
+        let widest_word = last.text.split(' ').map(columns).max().unwrap_or_default();
+        if widest_word > room || room < WIDTH / 4 && columns(&last.text) > room {
             self.line(0, &head);
             return self.paragraph(indent + 2 * GAP, last.style, &last.text);
         }
-        self.text.push_str(&head);
+        self.push(&head);
         self.hanging_in(taken, last.style, &last.text);
     }
 
@@ -376,12 +380,17 @@ impl Page {
         if !line.is_empty() {
             self.text.push_str(&" ".repeat(indent));
         }
-        let is_shown = |character: char| self.terminal.utf8 || character.is_ascii();
-        let shown = line.chars().map(|c| if is_shown(c) { c } else { '?' });
-        self.text.extend(shown);
+        self.push(line);
         let end = self.text.trim_end_matches(' ').len();
         self.text.truncate(end);
         self.text.push('\n');
+    }
+
+    /// As much of `text` as the terminal knows.
+    fn push(&mut self, text: &str) {
+        let is_shown = |character: char| self.terminal.utf8 || character.is_ascii();
+        let shown = text.chars().map(|c| if is_shown(c) { c } else { '?' });
+        self.text.extend(shown);
     }
 }
 
@@ -533,6 +542,26 @@ mod tests {
                 "x ".repeat(20).trim_end(),
                 "x ".repeat(20).trim_end()
             )
+        );
+    }
+
+    #[test]
+    fn a_table_ends_in_numbers_or_in_a_name_that_is_not_broken() {
+        let name = "https://kdcproxy.example.com:8443/";
+        let rows = [
+            vec![Cell::from("ä"), Cell::number("1 ms")],
+            vec![Cell::from("b"), Cell::number("100 ms")],
+            vec![Cell::from("x".repeat(30)), Cell::from(name)],
+        ];
+        let mut page = Page::new(Terminal {
+            width: 60,
+            utf8: false,
+        });
+        page.table(2, &rows);
+        let (pad, long) = (" ".repeat(31), "x".repeat(30));
+        assert_eq!(
+            page.text(),
+            format!("  ?{pad}  1 ms\n  b{pad}100 ms\n  {long}\n      {name}\n")
         );
     }
 

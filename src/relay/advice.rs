@@ -6,6 +6,7 @@
 mod answered;
 mod unsent;
 
+use crate::relay::finding::{Finding, Hint};
 use crate::relay::upstream::{Fault, Unsent};
 use answered::{on_credential, on_page, on_status, on_stranger};
 use unsent::on_unsent;
@@ -22,6 +23,13 @@ pub struct Advice {
     pub what: String,
     /// The next command to type or key to set, in the same form; nothing where nothing is to be done.
     pub hint: Option<String>,
+}
+
+impl Advice {
+    /// The same as a finding.
+    pub(crate) fn into_finding(self) -> Finding {
+        Finding::fault(self.what).hints(self.hint.map(Hint::from))
+    }
 }
 
 /// What kind of upstream a fault is of.

@@ -8,7 +8,7 @@ mod attempts;
 mod leader;
 mod recent;
 mod routing;
-mod view;
+mod status;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
 use self::leader::Leader;
-use self::recent::Recent;
+use self::recent::RecentExchanges;
 use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::lines::Lines;
@@ -28,9 +28,7 @@ use crate::relay::routes::UpstreamId;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
 
-pub use self::recent::{Ended, Moments, Outcome};
 pub use self::routing::{RealmResolver, Routing};
-pub use self::view::View;
 
 /// Where a request came from and when.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +67,7 @@ pub struct Exchange {
     in_flight: Semaphore,
     max_in_flight: usize,
     counters: Counters,
-    recent: Recent,
+    recent: RecentExchanges,
     sleep: Sleep,
     /// How often the network became another one: exchanges under way hear of it.
     networks: watch::Sender<u64>,
@@ -86,7 +84,7 @@ impl Exchange {
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
-            recent: Recent::default(),
+            recent: RecentExchanges::default(),
             sleep: Sleep::since(Clocks::now()),
             networks: watch::Sender::new(0),
             lines: Mutex::default(),
@@ -111,7 +109,7 @@ impl Exchange {
     /// under way may go another way.
     pub fn network_changed(&self) {
         self.counters.networks.add();
-        self.recent.changed();
+        self.recent.network_changed();
         self.start_anew();
         if lock(&self.lines).spend(now()) {
             tracing::info!("network changed");

@@ -72,7 +72,7 @@ impl Failure {
 
     /// What to do about it, a line each.
     pub fn hints(&self) -> Vec<String> {
-        self.finding.hints.iter().map(Hint::to_string).collect()
+        self.finding.advice_lines()
     }
 
     /// What went wrong, without the hints.

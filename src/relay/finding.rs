@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StringDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::text::{self, shell};
@@ -47,6 +49,7 @@ pub enum Severity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The layer.
+    #[serde(deserialize_with = "known_layer")]
     pub layer: Option<Layer>,
     /// The realm, as the configuration or the command line spells it.
     #[serde(deserialize_with = "harmless_line")]
@@ -110,7 +113,7 @@ pub enum Hint {
     /// A command, word by word; whoever prints it quotes the words for a shell.
     Command(#[serde(deserialize_with = "harmless_words")] Vec<String>),
     /// What the configuration should say: a key, or a key and its value as TOML.
-    Key(#[serde(deserialize_with = "harmless_lines")] String),
+    Key(#[serde(deserialize_with = "harmless_word")] String),
 }
 
 /// A number that was found. In JSON it has its unit as the name: `{"milliseconds": 12.3}`.
@@ -223,22 +226,26 @@ impl Finding {
         self
     }
 
-    /// The hints in one line: what belongs together with a colon between, the rest with semicolons.
+    /// The hints, each command and key behind the words that it belongs to.
+    #[must_use]
+    pub fn advice_lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut follows_text = false;
+        for hint in &self.hints {
+            let is_text = matches!(hint, Hint::Text(_));
+            match lines.last_mut().filter(|_| follows_text && !is_text) {
+                Some(words) => words.push_str(&format!(": {hint}")),
+                None => lines.push(hint.to_string()),
+            }
+            follows_text = is_text;
+        }
+        lines
+    }
+
+    /// The same in one line, with semicolons.
     #[must_use]
     pub fn advice(&self) -> String {
-        let mut line = String::new();
-        for (index, hint) in self.hints.iter().enumerate() {
-            let follows_text = index > 0
-                && matches!(self.hints.get(index - 1), Some(Hint::Text(_)))
-                && !matches!(hint, Hint::Text(_));
-            match (index, follows_text) {
-                (0, _) => {}
-                (_, true) => line.push_str(": "),
-                (_, false) => line.push_str("; "),
-            }
-            line.push_str(&hint.to_string());
-        }
-        line
+        self.advice_lines().join("; ")
     }
 }
 
@@ -269,14 +276,16 @@ impl Hint {
     /// A command of these words.
     #[must_use]
     pub fn command<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
-        let words = words.into_iter().map(|word| harmless(&word.into()));
+        let words = words
+            .into_iter()
+            .map(|word| text::short(&word.into(), MAX_TEXT));
         Self::Command(words.collect())
     }
 
     /// What the configuration should say: `key`, or `key = value`.
     #[must_use]
     pub fn key(key: impl Into<String>) -> Self {
-        Self::Key(harmless(&key.into()))
+        Self::Key(text::short(&key.into(), MAX_TEXT))
     }
 }
 
@@ -390,6 +399,16 @@ fn harmless(words: &str) -> String {
     text::lines(&text::cut(words, MAX_TEXT)).into_owned()
 }
 
+/// A layer that only a later version knows is none.
+fn known_layer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Layer>, D::Error> {
+    let word = Option::<String>::deserialize(from)?;
+    let layer = |word: String| {
+        let word: StringDeserializer<value::Error> = word.into_deserializer();
+        Layer::deserialize(word).ok()
+    };
+    Ok(word.and_then(layer))
+}
+
 fn harmless_lines<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(harmless(&String::deserialize(from)?))
 }
@@ -401,7 +420,12 @@ fn harmless_line<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D
 
 fn harmless_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
-    Ok(words.iter().map(|word| harmless(word)).collect())
+    let words = words.iter().map(|word| text::short(word, MAX_TEXT));
+    Ok(words.collect())
+}
+
+fn harmless_word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(text::short(&String::deserialize(from)?, MAX_TEXT))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod latency;
 mod pace;
 mod record;
 mod resend;
-mod view;
+mod status;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -22,10 +22,10 @@ use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::Fault;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
-pub use latency::{Bucket, Latency};
+use latency::Latency;
 pub use pace::Over;
 pub use resend::{Next, after};
-pub use view::{Met, RouteView, State, UpstreamView, Way};
+pub(crate) use status::StatusContext;
 
 /// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);

@@ -1,34 +1,37 @@
-//! What `loopkdc status --json` says: one JSON object.
+//! The status document: what `loopkdc status --json` prints, one JSON object.
 //!
 //! # The schema
 //!
-//! The field `schema` says how the rest is to be read; this is schema 1. Fields may be added at any time, and words where a
-//! field is one of several words: who reads leaves out what it does not know. If a field goes, or comes to mean something
+//! The field `schema` says how the rest is to be read; this is schema 2. Fields may be added at any time, and words where a
+//! field is one of several words: a reader leaves out what it does not know. If a field goes, or comes to mean something
 //! else, `schema` grows by one.
 //!
-//! Moments (`…_at`) are in milliseconds since 1970, and null where there was none. Spans are in milliseconds (`…_ms`) or
-//! seconds (`…_seconds`). Upstreams are named by their place in `upstreams`.
+//! Times (`…_at`) are in milliseconds since 1970, and null where there was none. Durations are in milliseconds (`…_ms`) or
+//! seconds (`…_seconds`). Candidates refer to upstreams by their index in `upstreams`, findings by name.
 //!
 //! No principal, no path of a URL and no secret is in it. Realms that only clients have named stand in `exchanges` and, in
 //! quotes, in `problems`.
 
-mod problem;
 mod problems;
 mod text;
 
+use std::fmt;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
-pub use problem::{About, Problem};
+use crate::relay::finding::Finding;
+
 pub(crate) use problems::problems;
 pub use text::Text;
 
 /// The schema that is written, and the newest that is understood.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// 1.
+pub struct StatusDocument {
+    /// 2.
     pub schema: u32,
     /// The daemon's version.
     pub version: Text,
@@ -41,239 +44,214 @@ pub struct Report {
     /// For how long it has run, the time that the machine slept included.
     pub uptime_seconds: u64,
     /// Its sockets.
-    pub listeners: Vec<Listener>,
-    /// What it goes by.
-    pub configuration: Configuration,
-    /// What is under way, and how much may be.
-    pub load: Load,
-    /// What the configuration says of realms, the longest match first, and where their requests would go now.
-    pub realms: Vec<Realm>,
-    /// The ways out of all realms, each once.
-    pub upstreams: Vec<Upstream>,
-    /// The network, as far as it is heard of.
-    pub network: Network,
-    /// Copies of requests that clients sent again.
-    pub retransmits: Retransmits,
+    pub listeners: Vec<ListenerStatus>,
+    /// The configuration that is in effect.
+    pub configuration: ConfigurationStatus,
+    /// What is in progress, and the limits.
+    pub load: LoadStatus,
+    /// The realms and wildcards of the configuration, the most specific first, and where their requests would go now.
+    pub realms: Vec<RealmStatus>,
+    /// The proxies and KDCs of all realms, each once.
+    pub upstreams: Vec<UpstreamStatus>,
+    /// The network of this machine.
+    pub network: NetworkStatus,
     /// All that is counted since the start.
-    pub counters: Vec<Counter>,
-    /// The last exchanges, at most 50, the youngest first.
-    pub exchanges: Vec<Exchange>,
-    /// What is wrong, and what to do about it.
-    pub problems: Vec<Problem>,
+    pub counters: Vec<CounterStatus>,
+    /// The last exchanges, at most 50, the newest first.
+    pub exchanges: Vec<ExchangeRecord>,
+    /// What is wrong, and what to do about it. Nothing of severity "ok" or "skipped".
+    pub problems: Vec<Finding>,
 }
 
 /// A socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listener {
+pub struct ListenerStatus {
     /// `kdc` or `kpasswd`.
     pub service: Text,
     /// `udp`, `tcp` or `unix`.
     pub transport: Text,
     /// `127.0.0.1:88`, or a path.
     pub address: Text,
-    /// Whether the service manager handed it over; else it was bound here.
+    /// The service manager handed it over; else it was bound here.
     pub inherited: bool,
 }
 
-/// What the daemon goes by.
+/// The configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Configuration {
+pub struct ConfigurationStatus {
     /// Its file; null if the command line says all.
     pub file: Option<Text>,
     /// When it was read last and found valid.
     pub read_at: u64,
-    /// When it was read after that and found wrong: what holds is older than the file.
+    /// When it was read after that and found invalid: what is in effect is older than the file.
     pub failed_at: Option<u64>,
-    /// What is wrong with it, if it is: where, and which rule is broken; not what is written there.
+    /// Why it is invalid: where, and which rule is broken; not what is written there.
     pub error: Option<Text>,
-    /// Whether `[listen]` says something else by now, which holds after a restart.
+    /// `[listen]` was changed, which takes effect after a restart.
     pub restart_needed: bool,
 }
 
-/// What is under way, and how much may be.
+/// What is in progress, and the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Load {
-    /// Exchanges being led through their upstreams.
+pub struct LoadStatus {
+    /// Exchanges in progress.
     pub in_flight: u64,
-    /// As many may be (`max-in-flight`).
+    /// Their limit (`max-in-flight`).
     pub max_in_flight: u64,
-    /// Connections of clients that are open.
+    /// Open connections of clients.
     pub connections: u64,
-    /// As many may be (`max-connections`, or less if the process may have fewer descriptors).
+    /// Their limit (`max-connections`, or less if the process may have fewer descriptors).
     pub max_connections: u64,
 }
 
-/// What the configuration says of a realm, or of many by a wildcard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Realm {
+/// A realm of the configuration, or a wildcard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RealmStatus {
     /// `EXAMPLE.COM`, `*.EXAMPLE.COM` or `*`.
     pub name: Text,
     /// Its other names.
     pub aliases: Vec<Text>,
     /// Where its AS-REQs and TGS-REQs would go now, in the order in which they would be tried. Empty if nothing is known.
-    pub kdc: Vec<Way>,
+    pub kdc: Vec<CandidateStatus>,
     /// The same for password changes.
-    pub kpasswd: Vec<Way>,
-    /// What an exchange may take.
+    pub kpasswd: Vec<CandidateStatus>,
+    /// How long an exchange may take.
     pub deadline_seconds: u64,
     /// What is looked up in DNS for it.
-    pub look_ups: Vec<LookUp>,
+    pub look_ups: Vec<LookUpStatus>,
 }
 
-/// A realm's way out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
-    /// Its place in `upstreams`.
+/// A proxy or KDC as one realm sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandidateStatus {
+    /// Its index in `upstreams`.
     pub upstream: usize,
-    /// Whether it is a KDC that is asked itself where this machine can reach it (`direct`).
+    /// It is a KDC that is asked directly where this machine can reach it (`direct`).
     pub direct: bool,
-    /// How it stands with this realm.
-    pub state: State,
-    /// Until when, if it rests.
-    pub until_at: Option<u64>,
-    /// How often it failed or refused one time after the other, as far as that counts now.
+    /// What is known of it.
+    pub state: CandidateState,
+    /// When it is retried, if it is down or refuses this realm.
+    pub retry_at: Option<u64>,
+    /// How often in a row it failed or refused, as far as that counts now.
     pub failures: u32,
     /// Why it fails or refuses, if it does.
-    pub fault: Option<Fault>,
+    pub fault: Option<FaultRecord>,
 }
 
-/// How it stands with a way out.
+/// What is known of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It served last, and will be asked next.
-    InUse,
+pub enum CandidateState {
+    /// It served last, and gets the next request.
+    Active,
     /// It has answered.
-    Healthy,
-    /// It was not asked on this network.
-    Unknown,
-    /// It failed, and will be asked again.
+    Up,
+    /// It was not tried on this network.
+    Untried,
+    /// It failed, and is tried again with the next request.
     Failing,
-    /// It failed, and the others come first until the moment that is told.
-    Resting,
-    /// It serves, and refuses this realm; the others come first until the moment that is told.
+    /// It failed; the others are tried first until `retry_at`.
+    Down,
+    /// It serves, but refuses this realm; the others are tried first until `retry_at`.
     Refusing,
-    /// A KDC that is not on this network, as far as can be seen: the others come first.
-    SetAside,
-    /// Of a later version.
+    /// A KDC that cannot be reached on this network, as it seems: the others are tried first.
+    OffNetwork,
+    /// A word of a later version.
     #[serde(other)]
     Other,
 }
 
-/// A fault, when it was met, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// When it was met.
-    pub met_at: u64,
-    /// What it is.
-    pub what: Text,
-    /// The next command, or the key that matters.
-    pub hint: Option<Text>,
+impl CandidateState {
+    /// Nothing speaks against it.
+    pub(crate) fn is_good(self) -> bool {
+        matches!(self, Self::Active | Self::Up | Self::Untried)
+    }
 }
 
-/// A way out.
+/// A fault, and when it was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Upstream {
+pub struct FaultRecord {
+    /// When.
+    pub seen_at: u64,
+    /// What it is, and what to do about it.
+    pub finding: Finding,
+}
+
+/// A proxy or KDC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamStatus {
     /// `proxy` or `kdc`.
     pub kind: Text,
-    /// `https` or `http`; null for a KDC.
-    pub scheme: Option<Text>,
-    /// Its host.
-    pub host: Text,
-    /// Its port.
-    pub port: Option<u16>,
-    /// All three as the log has them.
+    /// Scheme, host and port; a KDC has no scheme.
     pub name: Text,
-    /// The last fault met on this network, answered since or not.
-    pub last_fault: Option<Fault>,
-    /// Whether it has replied since then.
+    /// The last fault on this network, whether it has replied since or not.
+    pub last_fault: Option<FaultRecord>,
+    /// It has replied since then.
     pub replied_since: bool,
     /// How long its answers take.
-    pub latency: Latency,
+    pub latency: LatencyStatus,
 }
 
-/// How long answers take, from the request's leave to the whole answer. Of the numbers only `answers` counts all of them: the
-/// others are those of the last 500 to 1000.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// How many there were.
+/// How long answers take, from the sending of the request to the whole answer. The percentiles are of the last 500 to 1000
+/// answers, and right to within a quarter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyStatus {
+    /// How many answers there were.
     pub answers: u64,
-    /// Half of them take no longer. This and the next two are right to within a quarter.
+    /// Half of them take no longer.
     pub p50_ms: Option<f64>,
     /// Nine in ten take no longer.
     pub p90_ms: Option<f64>,
     /// 99 in a hundred take no longer.
     pub p99_ms: Option<f64>,
-    /// How many of the last ones took how long; those left out are empty.
-    pub buckets: Vec<Bucket>,
-}
-
-/// How many answers took `from_ms` and less than `to_ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Bucket {
-    /// From so many milliseconds on.
-    pub from_ms: f64,
-    /// Below so many.
-    pub to_ms: f64,
-    /// So many answers.
-    pub count: u64,
 }
 
 /// The network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
-    /// Whether changes of it are heard of.
-    pub heard: bool,
-    /// How often it became another one.
+pub struct NetworkStatus {
+    /// The kernel reports its changes.
+    pub watched: bool,
+    /// How often it changed.
     pub changes: u64,
-    /// When it did last.
+    /// When it changed last.
     pub changed_at: Option<u64>,
     /// How often the machine slept, as far as requests that came after it have shown.
     pub sleeps: u64,
     /// When that was seen last.
     pub woke_at: Option<u64>,
-    /// Whether what answers in the place of KDC proxies looks like a login page of the network.
+    /// What answers in place of the KDC proxies looks like a login page of the network.
     pub captive_portal: bool,
 }
 
 /// What is looked up in DNS for a realm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookUp {
+pub struct LookUpStatus {
     /// `kdcs` or `proxies`.
     pub what: Text,
     /// What was found for logins, in no order that matters.
     pub kdc: Vec<Text>,
     /// What was found for password changes.
     pub kpasswd: Vec<Text>,
-    /// What was found and is not asked, and why.
-    pub refused: Vec<Refused>,
-    /// Until when nothing is looked up; null if the next request brings a look-up about.
+    /// What was found and is not used, and why.
+    pub rejected: Vec<RejectedName>,
+    /// Until when nothing is looked up; null if the next request causes a look-up.
     pub expires_at: Option<u64>,
     /// Why the last look-up failed, if it did.
     pub error: Option<Text>,
 }
 
-/// A name found in DNS that is not asked.
+/// A name found in DNS that is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RejectedName {
     /// The name.
     pub name: Text,
     /// Why not.
     pub why: Text,
 }
 
-/// Copies of requests that clients sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retransmits {
-    /// Those that joined an exchange under way.
-    pub joined: u64,
-    /// Those that were answered from what is kept.
-    pub replayed: u64,
-}
-
 /// A counter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counter {
+pub struct CounterStatus {
     /// Its name.
     pub name: Text,
     /// What it counts.
@@ -284,7 +262,7 @@ pub struct Counter {
 
 /// An exchange that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
+pub struct ExchangeRecord {
     /// When it ended.
     pub ended_at: u64,
     /// `AS-REQ`, `TGS-REQ` or `kpasswd`.
@@ -295,12 +273,104 @@ pub struct Exchange {
     pub transport: Text,
     /// The upstream that was asked last, by name; null if none was.
     pub upstream: Option<Text>,
-    /// `replied`, or why not, in the words of the log.
-    pub outcome: Text,
-    /// Whether there was a reply.
-    pub replied: bool,
+    /// How it ended.
+    pub outcome: ExchangeOutcome,
+    /// The upstream's fault, if it failed for one.
+    pub fault: Option<Text>,
     /// The reply's error code (RFC 4120 7.5.9), if it is a KRB-ERROR. To a first AS-REQ 25 is as it should be.
     pub krb_error: Option<i32>,
     /// From the request's last octet to the answer.
     pub took_ms: u64,
+    /// What was sent, in this order, if it was sent more than once; else empty.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExchangeOutcome {
+    /// With a reply, which may be a KRB-ERROR.
+    Replied,
+    /// No upstream answered.
+    Failed,
+    /// Nothing is configured for the realm.
+    NoUpstream,
+    /// This service of the realm is not offered.
+    NotOffered,
+    /// Neither the configuration nor DNS names an upstream.
+    UpstreamUnknown,
+    /// Too many requests were in progress.
+    Overloaded,
+    /// A word of a later version.
+    #[serde(other)]
+    Other,
+}
+
+/// As the log has it.
+impl fmt::Display for ExchangeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replied => "replied",
+            Self::Failed => "no answer",
+            Self::NoUpstream => "no upstream for the realm",
+            Self::NotOffered => "this service of the realm is not offered",
+            Self::UpstreamUnknown => "no upstream is known at the moment",
+            Self::Overloaded => "too many requests are under way",
+            Self::Other => "an outcome of a later version",
+        })
+    }
+}
+
+/// One copy of a request that was sent to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The upstream, by name.
+    pub upstream: Text,
+    /// Why it was sent there.
+    pub why: AttemptReason,
+    /// Its fault; null if it answered, or if nothing was known of it when the exchange ended.
+    pub fault: Option<Text>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// Why a copy of a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptReason {
+    /// It was the first.
+    First,
+    /// The one before had failed.
+    Failover,
+    /// The answer to the one before was late.
+    Hedge,
+    /// The network changed, or the connection was lost before the request was sent.
+    Resume,
+    /// A word of a later version.
+    #[serde(other)]
+    Other,
+}
+
+/// One moment on both clocks: the relay keeps time by the one, and people by the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClockReading {
+    pub(crate) instant: Instant,
+    pub(crate) wall: SystemTime,
+}
+
+impl ClockReading {
+    /// `instant` in milliseconds since 1970.
+    pub(crate) fn unix_ms_of(self, instant: Instant) -> u64 {
+        let wall = match instant.checked_duration_since(self.instant) {
+            Some(ahead) => self.wall.checked_add(ahead),
+            None => self.wall.checked_sub(self.instant.duration_since(instant)),
+        };
+        wall.map_or(0, unix_ms)
+    }
+}
+
+/// `time` in milliseconds since 1970.
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

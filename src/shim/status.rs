@@ -1,11 +1,4 @@
-//! What this daemon knows of itself, put together when somebody asks.
-
-mod exchanges;
-mod moment;
-mod realms;
-#[cfg(unix)]
-mod socket;
-mod upstreams;
+//! The status document of this daemon, put together when somebody asks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,48 +6,35 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
-use crate::relay::discovery::RelayHandle;
+use crate::relay::discovery::{LookupReport, RelayHandle};
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
-use crate::relay::status as report;
-use crate::relay::status::{Report, SCHEMA, Text};
+use crate::relay::status::{
+    ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, LookUpStatus, RejectedName,
+    SCHEMA, StatusDocument, Text, problems, unix_ms,
+};
 use crate::relay::sync::lock;
 use crate::shim::listeners::OpenConnections;
 use crate::wire::Service;
-use exchanges::{counters, of_exchange};
-use moment::{Now, millis};
-#[cfg(unix)]
-pub(super) use socket::bind;
-use upstreams::{is_behind_portal, of_upstream};
 
 /// What is known of the daemon as a whole.
 #[derive(Debug)]
-pub(super) struct Status {
+pub(super) struct StatusSource {
     started: SystemTime,
     clocks: Clocks,
-    /// What `[listen]` said at the start, which is what holds.
+    /// `[listen]` as it was at the start, which is in effect.
     listen: Listen,
-    listeners: Vec<report::Listener>,
+    listeners: Vec<ListenerStatus>,
     relay: RelayHandle,
     connections: OpenConnections,
     max_connections: usize,
-    configured: Mutex<Configured>,
-    /// Whether changes of the network are heard of.
-    hears: Arc<AtomicBool>,
-}
-
-/// What came of reading the configuration.
-#[derive(Debug)]
-struct Configured {
-    file: Option<String>,
-    read: SystemTime,
-    failed: Option<(SystemTime, String)>,
-    restart_needed: bool,
+    configuration: Mutex<ConfigurationStatus>,
+    watches_network: Arc<AtomicBool>,
 }
 
 /// What a relay listens on, before it takes it over.
-pub(super) fn listeners(listeners: &[ServiceListener]) -> Vec<report::Listener> {
-    let listener = |listener: &ServiceListener| report::Listener {
+pub(super) fn listener_statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
+    let status = |listener: &ServiceListener| ListenerStatus {
         service: match listener.service {
             Service::Kdc => "kdc".into(),
             Service::Kpasswd => "kpasswd".into(),
@@ -63,13 +43,13 @@ pub(super) fn listeners(listeners: &[ServiceListener]) -> Vec<report::Listener> 
         address: listener.address().trim_start_matches("unix:").into(),
         inherited: listener.inherited,
     };
-    listeners.iter().map(listener).collect()
+    listeners.iter().map(status).collect()
 }
 
-impl Status {
+impl StatusSource {
     pub(super) fn new(
         config: &Config,
-        listeners: Vec<report::Listener>,
+        listeners: Vec<ListenerStatus>,
         relay: RelayHandle,
         connections: OpenConnections,
         max_connections: usize,
@@ -84,111 +64,118 @@ impl Status {
             relay,
             connections,
             max_connections,
-            configured: Mutex::new(Configured {
-                file: file.map(|file| file.display().to_string()),
-                read: started,
-                failed: None,
+            configuration: Mutex::new(ConfigurationStatus {
+                file: file.map(|file| file.display().to_string().into()),
+                read_at: unix_ms(started),
+                failed_at: None,
+                error: None,
                 restart_needed: false,
             }),
-            hears: Arc::default(),
+            watches_network: Arc::default(),
         }
     }
 
-    /// Where to say whether changes of the network are heard of.
-    pub(super) fn hears(&self) -> &Arc<AtomicBool> {
-        &self.hears
+    /// To be set while changes of the network are seen.
+    pub(super) fn watches_network(&self) -> &Arc<AtomicBool> {
+        &self.watches_network
     }
 
     /// The configuration was read again and is valid; this is its `[listen]`.
     pub(super) fn reloaded(&self, listen: &Listen) {
-        let mut configured = lock(&self.configured);
-        configured.read = SystemTime::now();
-        configured.failed = None;
-        configured.restart_needed = *listen != self.listen;
+        let mut configuration = lock(&self.configuration);
+        configuration.read_at = unix_ms(SystemTime::now());
+        configuration.failed_at = None;
+        configuration.error = None;
+        configuration.restart_needed = *listen != self.listen;
     }
 
-    /// The configuration was read again and is wrong.
+    /// The configuration was read again and is invalid.
     pub(super) fn failed(&self, failure: &Failure) {
         // The further lines show what is written there, which is not for everybody.
         let what = failure.message().lines().next().unwrap_or_default();
-        lock(&self.configured).failed = Some((SystemTime::now(), what.to_owned()));
+        let mut configuration = lock(&self.configuration);
+        configuration.failed_at = Some(unix_ms(SystemTime::now()));
+        configuration.error = Some(Text::of_origins(what));
     }
 
-    /// The document.
-    pub(super) fn document(&self) -> Vec<u8> {
+    /// The document as it is written to the socket.
+    pub(super) fn json(&self) -> Vec<u8> {
         // There is nothing in it that JSON has no form for.
-        let mut document = serde_json::to_vec(&self.report()).unwrap_or_default();
-        document.push(b'\n');
-        document
+        let mut json = serde_json::to_vec(&self.document()).unwrap_or_default();
+        json.push(b'\n');
+        json
     }
 
-    fn report(&self) -> Report {
+    fn document(&self) -> StatusDocument {
         let exchange = &self.relay.exchange;
-        let view = exchange.view();
-        let now = Now {
+        let now = ClockReading {
             instant: tokio::time::Instant::now().into_std(),
             wall: SystemTime::now(),
         };
-        let upstreams: Vec<_> = view
-            .upstreams
-            .iter()
-            .map(|(upstream, view)| of_upstream(upstream, view, now))
-            .collect();
-        let mut report = Report {
+        let (mut realms, upstreams) = exchange.realms_and_upstreams(now);
+        for lookup in &self.relay.lookups() {
+            let is_its = |name: &Text| name.as_str().eq_ignore_ascii_case(lookup.realm.as_str());
+            let realm = realms.iter_mut().find(|realm| is_its(&realm.name));
+            if let Some(realm) = realm {
+                realm.look_ups.push(look_up_status(lookup, now));
+            }
+        }
+        let watched = self.watches_network.load(Ordering::Relaxed);
+        let mut document = StatusDocument {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
-            written_at: millis(now.wall),
-            started_at: millis(self.started),
+            written_at: unix_ms(now.wall),
+            started_at: unix_ms(self.started),
             uptime_seconds: self.uptime(now).as_secs(),
             listeners: self.listeners.clone(),
-            configuration: self.configuration(),
-            load: report::Load {
-                in_flight: view.in_flight as u64,
-                max_in_flight: view.max_in_flight as u64,
+            configuration: lock(&self.configuration).clone(),
+            load: LoadStatus {
+                in_flight: exchange.in_flight() as u64,
+                max_in_flight: exchange.max_in_flight() as u64,
                 connections: self.connections.count() as u64,
                 max_connections: self.max_connections as u64,
             },
-            realms: realms::realms(&view, &self.relay.lookups(), now),
-            network: report::Network {
-                heard: self.hears.load(Ordering::Relaxed),
-                changes: exchange.counters().networks.get(),
-                changed_at: view.moments.changed.map(millis),
-                sleeps: exchange.counters().sleeps.get(),
-                woke_at: view.moments.woke.map(millis),
-                captive_portal: is_behind_portal(&view),
-            },
+            realms,
             upstreams,
-            retransmits: report::Retransmits {
-                joined: exchange.counters().joined.get(),
-                replayed: exchange.counters().replayed.get(),
-            },
-            counters: counters(exchange),
-            exchanges: view.exchanges.iter().map(of_exchange).collect(),
+            network: exchange.network_status(watched),
+            counters: exchange.counter_statuses(),
+            exchanges: exchange.recent_exchanges(),
             problems: Vec::new(),
         };
-        report.problems = report::problems(&report);
-        report
+        document.problems = problems(&document);
+        document
     }
 
     /// The time asleep counts: that is how long ago it was started.
-    fn uptime(&self, now: Now) -> Duration {
+    fn uptime(&self, now: ClockReading) -> Duration {
         let since = Clocks::now().boot.saturating_sub(self.clocks.boot);
-        match since.is_zero() {
-            true => now.wall.duration_since(self.started).unwrap_or_default(),
-            false => since,
+        if since.is_zero() {
+            return now.wall.duration_since(self.started).unwrap_or_default();
         }
+        since
     }
+}
 
-    fn configuration(&self) -> report::Configuration {
-        let configured = lock(&self.configured);
-        let failed = configured.failed.as_ref();
-        report::Configuration {
-            file: configured.file.as_deref().map(Text::from),
-            read_at: millis(configured.read),
-            failed_at: failed.map(|(at, _)| millis(*at)),
-            error: failed.map(|(_, what)| Text::of_origins(what)),
-            restart_needed: configured.restart_needed,
-        }
+fn look_up_status(lookup: &LookupReport, now: ClockReading) -> LookUpStatus {
+    let found = lookup.results.as_ref();
+    let names = |service| {
+        let targets = found.map_or(&[][..], |found| found.get(service));
+        let names = targets.iter().map(ToString::to_string);
+        names.map(|name| Text::of_origins(&name)).collect()
+    };
+    let rejected = found.into_iter().flat_map(|found| &found.refused);
+    let rejected = rejected.map(|refused| RejectedName {
+        name: Text::of_origins(&refused.name),
+        why: refused.why.to_string().into(),
+    });
+    let next = lookup.next.filter(|next| *next > now.instant);
+    LookUpStatus {
+        what: lookup.what.into(),
+        kdc: names(Service::Kdc),
+        kpasswd: names(Service::Kpasswd),
+        rejected: rejected.collect(),
+        expires_at: next.map(|next| now.unix_ms_of(next)),
+        error: lookup.failed.as_ref().map(|error| error.to_string().into()),
     }
 }

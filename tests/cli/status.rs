@@ -94,7 +94,7 @@ fn the_users_own_place_comes_before_the_systems() {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream
-            .write_all(b"{\"schema\": 2, \"version\": \"9.9\"}")
+            .write_all(b"{\"schema\": 3, \"version\": \"9.9\"}")
             .unwrap();
     });
     let output = command
@@ -110,12 +110,12 @@ fn the_users_own_place_comes_before_the_systems() {
 
 #[test]
 fn a_newer_daemon_is_told_and_its_document_printed_as_it_is() {
-    const NEWER: &[u8] = b"{\"schema\":2,\"version\":\"9.9\",\"realms\":\"elsewhere\"}\n";
+    const NEWER: &[u8] = b"{\"schema\":3,\"version\":\"9.9\",\"realms\":\"elsewhere\"}\n";
     let home = Home::new("").answering(says(NEWER));
     let Ended { code, stderr, .. } = home.ask(&[]);
     assert_eq!(code, Some(69));
     assert!(
-        stderr.starts_with("loopkdc: error: the daemon is loopkdc 9.9, whose status (schema 2) is newer than this command\n"),
+        stderr.starts_with("loopkdc: error: the daemon is loopkdc 9.9, whose status (schema 3) is newer than this command\n"),
         "{stderr}"
     );
     let Ended { code, stdout, .. } = home.ask(&["--json"]);
@@ -126,13 +126,13 @@ fn a_newer_daemon_is_told_and_its_document_printed_as_it_is() {
 #[test]
 fn what_another_wrote_gives_the_terminal_no_order_in_json_either() {
     let said =
-        "{\"schema\": 2, \"version\": \"\u{9b}2J\u{7f}\u{202e}x\u{200b}\",\r \"e\u{301}\": 1}";
+        "{\"schema\": 3, \"version\": \"\u{9b}2J\u{7f}\u{202e}x\u{200b}\",\r \"e\u{301}\": 1}";
     let home = Home::new("").answering(says(said.as_bytes()));
     let Ended { code, stdout, .. } = home.ask(&["--json"]);
     assert_eq!(code, Some(0));
     assert_eq!(
         stdout,
-        "{\"schema\": 2, \"version\": \"\\u009b2J\\u007f\\u202ex\\u200b\",  \"e\u{301}\": 1}"
+        "{\"schema\": 3, \"version\": \"\\u009b2J\\u007f\\u202ex\\u200b\",  \"e\u{301}\": 1}"
     );
     let told = home.ask(&[]).stderr;
     let shown = "loopkdc \u{fffd}2J\u{fffd}\u{fffd}x\u{fffd}, whose";

@@ -33,7 +33,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
         "loopkdc-status.8",
         concat!(
             include_str!("../../src/relay/status.rs"),
-            include_str!("../../src/relay/status/problem.rs")
+            include_str!("../../src/relay/finding.rs")
         ),
     ),
 ];

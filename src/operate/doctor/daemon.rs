@@ -15,9 +15,9 @@ use super::RealmContext;
 use super::kdc::question;
 use super::ports::Ports;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
-use crate::operate::status::{Heard, Silence};
+use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::Report;
+use crate::relay::status::StatusDocument;
 use crate::wire::{KerberosMessage, MAX_REPLY, Realm, Reply, Service, krb_error};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -25,9 +25,13 @@ const OURS: &str = env!("CARGO_PKG_VERSION");
 const UDP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is to be said of the daemon that was `heard`, or not, and that holds `ports`. `file` is the configuration read here.
-pub(super) fn examine(heard: &Result<Heard, Silence>, ports: &Ports, file: &str) -> Vec<Finding> {
+pub(super) fn examine(
+    heard: &Result<StatusReply, StatusError>,
+    ports: &Ports,
+    file: &str,
+) -> Vec<Finding> {
     match heard {
-        Ok(heard) => of_report(&heard.report, file),
+        Ok(heard) => of_report(&heard.document, file),
         Err(silence) => vec![unheard(silence, ports)],
     }
 }
@@ -38,35 +42,35 @@ fn warning(what: impl Into<String>, hint: &str, command: &[&str]) -> Finding {
         .command(hint, command.iter().copied())
 }
 
-fn unheard(silence: &Silence, ports: &Ports) -> Finding {
+fn unheard(silence: &StatusError, ports: &Ports) -> Finding {
     let as_root = ["sudo", "loopkdc", "doctor"];
     match (silence, ports.process) {
-        (Silence::NoDaemon(_), None) if ports.is_activated => {
+        (StatusError::NoDaemon(_), None) if ports.is_activated => {
             Finding::ok(Layer::Daemon, "it starts when the first client comes")
         }
-        (Silence::NoDaemon(_), None) if ports.is_hidden => warning(
+        (StatusError::NoDaemon(_), None) if ports.is_hidden => warning(
             "loopkdc does not answer; systemd may hold its ports until the first client comes",
             "run as root to see",
             &as_root,
         )
         .command("or", ["systemctl", "status", "loopkdc.socket"]),
-        (Silence::NoDaemon(_), None) if !ports.unknown.is_empty() => warning(
+        (StatusError::NoDaemon(_), None) if !ports.unknown.is_empty() => warning(
             "loopkdc does not answer, and another process listens in its place",
             "see whether it runs",
             &["systemctl", "status", "loopkdc"],
         ),
-        (Silence::NoDaemon(_), None) if ports.ours.is_empty() => {
+        (StatusError::NoDaemon(_), None) if ports.ours.is_empty() => {
             Finding::fault("loopkdc does not run")
                 .on(Layer::Daemon)
                 .command("start it", start().iter().copied())
         }
-        (Silence::NoDaemon(_), _) => warning(
+        (StatusError::NoDaemon(_), _) => warning(
             "it runs, and has no status socket to tell more",
             "set status-socket under [listen], and see",
             &["loopkdc", "status"],
         ),
-        (Silence::Newer { version, .. }, _) => other_version(version.as_str()),
-        (Silence::Denied(_), _) => warning(
+        (StatusError::Newer { version, .. }, _) => other_version(version.as_str()),
+        (StatusError::Denied(_), _) => warning(
             silence.to_string(),
             "run as root to see what it says",
             &as_root,
@@ -89,7 +93,7 @@ fn start() -> &'static [&'static str] {
     }
 }
 
-fn of_report(report: &Report, file: &str) -> Vec<Finding> {
+fn of_report(report: &StatusDocument, file: &str) -> Vec<Finding> {
     let theirs = report.version.as_str();
     let mut findings = vec![if theirs == OURS {
         Finding::ok(

@@ -5,7 +5,7 @@ use super::sockets::{Owner, Process, SocketTable, Transport, owner_of_unix};
 use crate::config::Listen;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::Report;
+use crate::relay::status::StatusDocument;
 
 /// What is known of the ports.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Ports {
 }
 
 /// Looks at all addresses of `listen`. `daemon` is what the one that runs says of itself.
-pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&Report>) -> Ports {
+pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&StatusDocument>) -> Ports {
     let mut ports = Ports::default();
     let sockets = SocketTable::read();
     let (mut free, mut untold) = (Vec::new(), Vec::new());
@@ -194,7 +194,7 @@ fn unresponsive(endpoint: &Endpoint) -> Finding {
 fn owner(
     endpoint: &Endpoint,
     sockets: &SocketTable,
-    daemon: Option<&Report>,
+    daemon: Option<&StatusDocument>,
 ) -> (Owner, Option<Transport>) {
     let told = |transport: &str| {
         let shown = endpoint.to_string();

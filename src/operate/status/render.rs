@@ -1,117 +1,392 @@
-//! A report as a terminal shows it: 80 columns, and next to each problem what to do about it. Pure.
+//! A status document as a terminal shows it. Pure.
 
-mod exchanges;
-mod head;
-mod latency;
-mod paper;
-mod realms;
-mod words;
+use crate::operate::terminal::{Cell, Page, Terminal, style};
+use crate::relay::finding::{Figure, Finding, Hint};
+use crate::relay::status::{
+    AttemptReason, AttemptRecord, CandidateState, CandidateStatus, ExchangeOutcome, ExchangeRecord,
+    FaultRecord, ListenerStatus, LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, Text,
+};
+use crate::relay::text::{Quoted, short};
 
-use self::paper::{Paper, Tone};
-use self::words::ago;
-use crate::relay::status::{About, Exchange, Listener, Problem, Realm, Report, State, Text, Way};
+/// More problems than these nobody reads.
+const MAX_PROBLEMS: usize = 1000;
+/// Of the last exchanges so many are shown.
+const MAX_EXCHANGES: usize = 10;
+/// Of a realm that a client named so many characters are shown.
+const MAX_REALM_LENGTH: usize = 24;
 
-/// What the terminal can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// Colours.
-    pub colour: bool,
-    /// More than ASCII.
-    pub utf8: bool,
-    /// So many lines are seen at once; without a bound all that is known is shown.
-    pub rows: Option<usize>,
+/// The document as text, each line with its newline.
+#[must_use]
+pub fn render(document: &StatusDocument, terminal: Terminal) -> String {
+    let mut page = Page::new(terminal);
+    head(&mut page, document);
+    problems(&mut page, &document.problems);
+    for realm in &document.realms {
+        show_realm(&mut page, realm, document);
+    }
+    latency(&mut page, document);
+    exchanges(&mut page, document);
+    page.text()
 }
 
-/// So many problems are told: each is looked for at each way, and somebody else may have written the report.
-const PROBLEMS: usize = 1000;
+fn head(page: &mut Page, document: &StatusDocument) {
+    let StatusDocument { version, pid, .. } = document;
+    let uptime = span(document.uptime_seconds.saturating_mul(1000));
+    page.heading(&format!("loopkdc {version}, up {uptime}, process {pid}"));
+    let configuration = &document.configuration;
+    let file = configuration.file.as_ref();
+    let file = file.map_or("the command line", Text::as_str);
+    let read = ago(document.written_at, configuration.read_at);
+    let load = document.load;
+    let mut rows = vec![
+        ("kdc", listeners(&document.listeners, "kdc")),
+        ("kpasswd", listeners(&document.listeners, "kpasswd")),
+        ("configuration", format!("{file}, read {read}")),
+        ("network", network(&document.network, document.written_at)),
+        ("requests", requests(document)),
+        (
+            "in progress",
+            format!(
+                "{} of {} requests, {} of {} connections",
+                load.in_flight, load.max_in_flight, load.connections, load.max_connections
+            ),
+        ),
+    ];
+    rows.extend(other_counters(document).map(|counted| ("counted", counted)));
+    let row = |(name, text): (&str, String)| vec![Cell::styled(name, style::DIM), text.into()];
+    let rows: Vec<_> = rows.into_iter().map(row).collect();
+    page.table(2, &rows);
+}
 
-/// The report as text, each line with its newline.
-#[must_use]
-pub fn render(report: &Report, look: Look) -> String {
-    let mut page = Page {
-        report,
-        paper: Paper::new(look),
-        told: Vec::new(),
-        left: report.problems.iter().take(PROBLEMS).collect(),
+/// `127.0.0.1:88, [::1]:88 (udp, tcp)`.
+fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
+    let is_of_service = |listener: &&ListenerStatus| listener.service.as_str() == service;
+    let mut shown: Vec<(&str, Vec<&str>)> = Vec::new();
+    for listener in listeners.iter().filter(is_of_service) {
+        let (address, transport) = (listener.address.as_str(), listener.transport.as_str());
+        match shown.iter_mut().find(|(known, _)| *known == address) {
+            Some((_, transports)) => transports.push(transport),
+            None => shown.push((address, vec![transport])),
+        }
+    }
+    if shown.is_empty() {
+        return "not offered".to_owned();
+    }
+    let address = |(address, transports): &(&str, Vec<&str>)| {
+        format!("{address} ({})", transports.join(", "))
     };
-    page.head();
-    for realm in &report.realms {
-        page.realm(realm);
-    }
-    page.latency();
-    page.counted();
-    page.exchanges(look.rows);
-    page.paper.into_text()
+    let addresses: Vec<_> = shown.iter().map(address).collect();
+    let mut of_service = listeners.iter().filter(is_of_service);
+    let from = if of_service.all(|listener| listener.inherited) {
+        ", from the service manager"
+    } else {
+        ""
+    };
+    format!("{}{from}", addresses.join(", "))
 }
 
-/// What stands above a report, line by line.
-#[must_use]
-pub fn told(text: &str, look: Look) -> String {
-    let mut paper = Paper::new(look);
-    for line in text.lines() {
-        paper.text(0, Tone::Bad, line);
+fn network(network: &NetworkStatus, now: u64) -> String {
+    let happened = |verb, count, last: Option<u64>| {
+        let last = last.map_or(String::new(), |at| format!(", last {}", ago(now, at)));
+        (count > 0).then(|| format!("{verb} {}{last}", times(count)))
+    };
+    let events = [
+        happened("changed", network.changes, network.changed_at),
+        happened("slept", network.sleeps, network.woke_at),
+    ];
+    let events: Vec<_> = events.into_iter().flatten().collect();
+    if events.is_empty() {
+        return "the same since the start".to_owned();
     }
-    paper.blank();
-    paper.into_text()
+    events.join("; ")
 }
 
-/// What is being written.
-struct Page<'a> {
-    report: &'a Report,
-    paper: Paper,
-    /// The problems that stand there already.
-    told: Vec<&'a Problem>,
-    /// The others.
-    left: Vec<&'a Problem>,
+/// The counters that tell what became of requests.
+const REQUESTS: [&str; 4] = ["replied", "failed", "joined", "replayed"];
+
+fn requests(document: &StatusDocument) -> String {
+    let counted = REQUESTS.map(|name| {
+        let mut counters = document.counters.iter();
+        let counter = counters.find(|counter| counter.name.as_str() == name);
+        format!("{} {name}", counter.map_or(0, |counter| counter.value))
+    });
+    counted.join(", ")
 }
 
-impl<'a> Page<'a> {
-    fn latency(&mut self) {
-        let upstreams = self.report.upstreams.iter();
-        let measured: Vec<_> = upstreams
-            .filter(|upstream| upstream.latency.answers > 0)
-            .collect();
-        if measured.is_empty() {
-            return;
-        }
-        self.paper.blank();
-        let head = latency::head(self.paper.is_utf8());
-        self.paper.line(&[(Tone::Bold, &head)]);
-        for upstream in measured {
-            let [name, figures, bars] = latency::line(upstream, self.paper.is_utf8());
-            self.paper.line(&[
-                (Tone::Plain, &name),
-                (Tone::Plain, &figures),
-                (Tone::Good, &bars),
-            ]);
-        }
-    }
+/// The counters that stand nowhere else, if they count anything.
+fn other_counters(document: &StatusDocument) -> Option<String> {
+    let is_shown = |name: &str| REQUESTS.contains(&name) || ["networks", "sleeps"].contains(&name);
+    let counters = document.counters.iter();
+    let others = counters.filter(|counter| counter.value > 0 && !is_shown(counter.name.as_str()));
+    let others: Vec<_> = others
+        .map(|counter| {
+            format!(
+                "{} {}",
+                counter.name.as_str().replace('_', "-"),
+                counter.value
+            )
+        })
+        .collect();
+    (!others.is_empty()).then(|| others.join(", "))
+}
 
-    /// Shows the problems that are meant, unless they stand somewhere already.
-    fn problems(&mut self, indent: usize, is_meant: impl Fn(&Problem) -> bool) {
-        self.problems_met(indent, None, is_meant);
+fn problems(page: &mut Page, problems: &[Finding]) {
+    match problems.len() {
+        0 => return,
+        1 => page.heading("1 problem"),
+        count => page.heading(&format!("{count} problems")),
     }
+    let shown: Vec<_> = problems
+        .iter()
+        .take(MAX_PROBLEMS)
+        .map(with_subject)
+        .collect();
+    page.findings(&shown);
+    if let Some(more @ 1..) = problems.len().checked_sub(MAX_PROBLEMS) {
+        let text = format!("{more} further problems: loopkdc status --json");
+        page.paragraph(2, style::BAD, &text);
+    }
+}
 
-    fn problems_met(
-        &mut self,
-        indent: usize,
-        met_at: Option<u64>,
-        is_meant: impl Fn(&Problem) -> bool,
-    ) {
-        let report = self.report;
-        let left = std::mem::take(&mut self.left).into_iter();
-        let (meant, left) = left.partition(|problem| is_meant(problem));
-        self.left = left;
-        let meant: Vec<&Problem> = meant;
-        for problem in meant {
-            self.told.push(problem);
-            let when = met_at.map_or(String::new(), |at| {
-                format!(", {}", ago(report.written_at, at))
-            });
-            self.paper
-                .text(indent, Tone::Bad, &format!("{}{when}", problem.what));
-            self.paper.hint(indent, problem.hint.as_str());
+/// The finding with the name of its upstream and realm.
+fn with_subject(finding: &Finding) -> Finding {
+    let what = &finding.what;
+    let subject = match (&finding.subject.upstream, &finding.subject.realm) {
+        (Some(upstream), Some(realm)) => format!("{upstream}, for {realm}: "),
+        (Some(name), None) | (None, Some(name)) => format!("{name}: "),
+        (None, None) => String::new(),
+    };
+    Finding {
+        what: format!("{subject}{what}"),
+        ..finding.clone()
+    }
+}
+
+fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
+    let names = std::iter::once(&realm.name).chain(&realm.aliases);
+    let names: Vec<_> = names.map(Text::as_str).collect();
+    page.heading(&names.join(", also "));
+    for look_up in &realm.look_ups {
+        show_look_up(page, look_up, document.written_at);
+    }
+    if realm.kdc.is_empty() && realm.kpasswd.is_empty() {
+        page.paragraph(2, style::WARNING, "no proxy and no KDC is known for it");
+    }
+    candidates(page, &realm.kdc, document);
+    if !are_alike(&realm.kdc, &realm.kpasswd) {
+        page.paragraph(2, style::DIM, "for password changes:");
+        candidates(page, &realm.kpasswd, document);
+    }
+    let mut proxies = realm.kdc.iter().chain(&realm.kpasswd);
+    let fails = proxies.any(|candidate| !candidate.direct && !candidate.state.is_good());
+    let name = realm.name.as_str();
+    // A wildcard is no realm to ask for.
+    if fails && !name.contains('*') {
+        let doctor = Hint::command(["loopkdc", "doctor", name]);
+        page.hints(2, &["to see how far each gets".into(), doctor]);
+    }
+}
+
+fn show_look_up(page: &mut Page, look_up: &LookUpStatus, now: u64) {
+    let when = match look_up.expires_at {
+        Some(at) => format!("looked up again in {} at the earliest", left(now, at)),
+        None => "looked up with the next request".to_owned(),
+    };
+    let text = format!(
+        "{}: {} found in DNS, {when}",
+        look_up.what,
+        look_up.kdc.len()
+    );
+    page.paragraph(2, style::DIM, &text);
+    for rejected in &look_up.rejected {
+        let text = format!("not used: {}, as {}", rejected.name, rejected.why);
+        page.paragraph(4, style::WARNING, &text);
+    }
+}
+
+/// Password changes go where everything else goes.
+fn are_alike(kdc: &[CandidateStatus], kpasswd: &[CandidateStatus]) -> bool {
+    let alike = |(one, other): (&CandidateStatus, &CandidateStatus)| {
+        let are_good = one.state.is_good() && other.state.is_good();
+        one.upstream == other.upstream && (one.state == other.state || are_good)
+    };
+    kdc.len() == kpasswd.len() && kdc.iter().zip(kpasswd).all(alike)
+}
+
+fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &StatusDocument) {
+    let row = |candidate: &CandidateStatus| {
+        let upstream = document.upstreams.get(candidate.upstream)?;
+        let now = document.written_at;
+        let (mark, style, mut state) = state(candidate, now);
+        let mark = if page.is_utf8() { mark.0 } else { mark.1 };
+        if let Some(fault) = &candidate.fault {
+            state.push_str(&format!(": {}", told(fault, candidate.failures, now)));
+        } else if let Some(fault) = &upstream.last_fault {
+            state.push_str(&format!("; last fault: {}", told(fault, 0, now)));
         }
+        let name = format!("{mark} {}", upstream.name);
+        Some(vec![Cell::styled(name, style), Cell::styled(state, style)])
+    };
+    let rows: Vec<_> = candidates.iter().filter_map(row).collect();
+    page.table(2, &rows);
+}
+
+/// The mark in UTF-8 and in ASCII, the colour and the words for the state of a candidate.
+fn state(candidate: &CandidateStatus, now: u64) -> ((char, char), anstyle::Style, String) {
+    let retried = || {
+        let at = candidate.retry_at.unwrap_or_default();
+        format!("retried in {}", left(now, at))
+    };
+    let (mark, style, words) = match candidate.state {
+        CandidateState::Active => (('●', '*'), style::GOOD, "active".to_owned()),
+        CandidateState::Up => (('○', 'o'), style::GOOD, "up".to_owned()),
+        CandidateState::Untried => (('·', '.'), style::DIM, "not tried yet".to_owned()),
+        CandidateState::Failing => (('✗', 'x'), style::WARNING, "failed".to_owned()),
+        CandidateState::Down => (('✗', 'x'), style::BAD, format!("down, {}", retried())),
+        CandidateState::Refusing => {
+            let words = format!("refuses this realm, {}", retried());
+            (('✗', 'x'), style::BAD, words)
+        }
+        CandidateState::OffNetwork => (('·', '.'), style::DIM, "not on this network".to_owned()),
+        CandidateState::Other => {
+            let words = "in a state of a later version";
+            (('·', '.'), style::DIM, words.to_owned())
+        }
+    };
+    (mark, style, words)
+}
+
+/// `no answer in time (4 times, last 3 s ago)`.
+fn told(fault: &FaultRecord, failures: u32, now: u64) -> String {
+    let seen = ago(now, fault.seen_at);
+    let what = &fault.finding.what;
+    if failures > 1 {
+        return format!("{what} ({failures} times, last {seen})");
+    }
+    format!("{what} ({seen})")
+}
+
+fn latency(page: &mut Page, document: &StatusDocument) {
+    let figure = |ms: Option<f64>| {
+        let shown = ms.map_or("-".to_owned(), |ms| Figure::Milliseconds(ms).to_string());
+        Cell::number(shown)
+    };
+    let upstreams = document.upstreams.iter();
+    let measured = upstreams.filter(|upstream| upstream.latency.answers > 0);
+    let mut rows: Vec<_> = measured
+        .map(|upstream| {
+            let latency = upstream.latency;
+            vec![
+                Cell::number(latency.answers.to_string()),
+                figure(latency.p50_ms),
+                figure(latency.p90_ms),
+                figure(latency.p99_ms),
+                upstream.name.as_str().into(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let names = ["answers", "p50", "p90", "p99"].map(Cell::number);
+    rows.insert(0, names.into_iter().chain(["".into()]).collect());
+    page.heading("time of answers");
+    page.table(2, &rows);
+}
+
+fn exchanges(page: &mut Page, document: &StatusDocument) {
+    page.heading("last exchanges");
+    if document.exchanges.is_empty() {
+        return page.paragraph(2, style::DIM, "none yet");
+    }
+    let shown = document.exchanges.iter().take(MAX_EXCHANGES);
+    let rows = shown.flat_map(|exchange| {
+        let attempts = exchange.attempts.iter().map(attempt);
+        std::iter::once(self::exchange(exchange, document.written_at)).chain(attempts)
+    });
+    let rows: Vec<_> = rows.collect();
+    page.table(2, &rows);
+    if let Some(older @ 1..) = document.exchanges.len().checked_sub(MAX_EXCHANGES) {
+        let text = format!("{older} older ones: loopkdc status --json");
+        page.paragraph(2, style::DIM, &text);
+    }
+}
+
+fn exchange(exchange: &ExchangeRecord, now: u64) -> Vec<Cell> {
+    let realm = Quoted(exchange.realm.as_str()).to_string();
+    let (style, outcome) = match (exchange.outcome, exchange.krb_error, &exchange.fault) {
+        (ExchangeOutcome::Replied, Some(code), _) => (style::PLAIN, format!("KRB-ERROR {code}")),
+        (ExchangeOutcome::Replied, None, _) => (style::PLAIN, "replied".to_owned()),
+        (_, _, Some(fault)) => (style::BAD, fault.to_string()),
+        (outcome, _, None) => (style::BAD, outcome.to_string()),
+    };
+    let upstream = exchange.upstream.as_ref();
+    let from = upstream.map_or(String::new(), |name| format!("{}: ", host(name)));
+    vec![
+        Cell::number(ago(now, exchange.ended_at)),
+        exchange.kind.as_str().into(),
+        short(&realm, MAX_REALM_LENGTH).into(),
+        exchange.transport.as_str().into(),
+        Cell::number(format!("{} ms", exchange.took_ms)),
+        Cell::styled(format!("{from}{outcome}"), style),
+    ]
+}
+
+/// In the columns of its exchange.
+fn attempt(attempt: &AttemptRecord) -> Vec<Cell> {
+    let why = match attempt.why {
+        AttemptReason::First => "first",
+        AttemptReason::Failover => "failover",
+        AttemptReason::Hedge => "hedge",
+        AttemptReason::Resume => "resume",
+        AttemptReason::Other => "other",
+    };
+    let host = host(&attempt.upstream);
+    let outcome = match &attempt.fault {
+        Some(fault) => format!("{host}: {fault}"),
+        None => host.to_owned(),
+    };
+    let dim = |text: &str| Cell::styled(text, style::DIM);
+    let took = Cell::number(format!("{} ms", attempt.took_ms));
+    vec![dim(""), dim(why), dim(""), dim(""), took, dim(&outcome)]
+}
+
+/// An upstream's name without its scheme.
+fn host(name: &Text) -> &str {
+    let name = name.as_str();
+    name.split_once("://").map_or(name, |(_, host)| host)
+}
+
+/// `once`, `3 times`.
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// `12 s`, `3 min`, `3 h 12 min` or `5 d 3 h`.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {} min", minutes % 60),
+        (days, hours, _) => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// How long after `now` that is, at least a second.
+fn left(now: u64, at: u64) -> String {
+    span(at.saturating_sub(now).max(1000))
+}
+
+/// How long before `now` that was.
+fn ago(now: u64, at: u64) -> String {
+    match now.saturating_sub(at) {
+        0..1000 => "just now".to_owned(),
+        past => format!("{} ago", span(past)),
     }
 }
 

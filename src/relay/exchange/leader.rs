@@ -6,13 +6,15 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::attempts::{Attempts, Request};
-use super::recent::{Ended, Outcome};
 use super::{Arrival, Exchange, Routing, now};
+use crate::relay::advice;
 use crate::relay::answer::{Answer, Answered, Cause, Source};
 use crate::relay::retransmits::Lead;
 use crate::relay::routes::Wanted;
+use crate::relay::status::{ExchangeOutcome, ExchangeRecord, Text, unix_ms};
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
+use crate::relay::upstream::Fault;
 use crate::wire::KerberosMessage;
 
 /// The task that leads one exchange.
@@ -58,12 +60,21 @@ impl Leader {
             .run(|id, verdict| self.settle(Answer::Verdict(verdict), routing.source(id)))
             .await;
         let source = routing.source(end.upstream);
-        let outcome = match (&end.answer, end.fault) {
-            (_, Some(fault)) => Outcome::Failed(fault),
-            (Some(Answer::Reply(reply)), None) => Outcome::Replied(reply.error_code()),
-            (_, None) => Outcome::Unanswered,
-        };
-        self.tell(&source, outcome);
+        let fault = end.fault.as_ref();
+        match (&end.answer, fault) {
+            (Some(Answer::Reply(reply)), None) => self.record(Ending {
+                source: &source,
+                outcome: ExchangeOutcome::Replied,
+                fault,
+                krb_error: reply.error_code(),
+            }),
+            _ => self.record(Ending {
+                source: &source,
+                outcome: ExchangeOutcome::Failed,
+                fault,
+                krb_error: None,
+            }),
+        }
         if let Some(answer) = end.answer {
             self.settle(answer, source);
         }
@@ -72,12 +83,17 @@ impl Leader {
     /// Ends an exchange of which nothing was sent.
     fn turn_away(&self, routing: &Routing, cause: Cause) {
         let outcome = match cause {
-            Cause::NoUpstream => Outcome::NoUpstream,
-            Cause::NotOffered => Outcome::NotOffered,
-            Cause::Unreachable => Outcome::Unknown,
-            _ => Outcome::Overloaded,
+            Cause::NoUpstream => ExchangeOutcome::NoUpstream,
+            Cause::NotOffered => ExchangeOutcome::NotOffered,
+            Cause::Unreachable => ExchangeOutcome::UpstreamUnknown,
+            _ => ExchangeOutcome::Overloaded,
         };
-        self.tell(&Source::Nobody, outcome);
+        self.record(Ending {
+            source: &Source::Nobody,
+            outcome,
+            fault: None,
+            krb_error: None,
+        });
         let verdict = routing.verdict(&self.message, cause, false);
         self.settle(verdict, Source::Nobody);
     }
@@ -90,31 +106,50 @@ impl Leader {
     }
 
     /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
-    fn tell(&self, source: &Source, outcome: Outcome) {
-        let upstream = match source {
-            Source::Upstream(name) => Some(name),
+    fn record(&self, ending: Ending<'_>) {
+        let upstream = match ending.source {
+            Source::Upstream(name) => Some(&**name),
             Source::Lookaside | Source::Nobody => None,
         };
         let took = self.arrival.at.elapsed();
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let outcome = match ending.fault {
+            Some(fault) => fault.to_string(),
+            None => ending.outcome.to_string(),
+        };
         tracing::debug!(
             kind = %self.message.kind(),
             realm = %Quoted(self.message.realm().as_str()),
             transport = self.arrival.transport,
-            upstream = upstream.map(|name| &**name),
-            outcome = outcome.to_string(),
-            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            upstream,
+            outcome,
+            ms = took_ms,
             "exchange"
         );
-        self.exchange.recent.push(Ended {
-            at: SystemTime::now(),
-            kind: self.message.kind(),
-            realm: self.message.realm().clone(),
-            transport: self.arrival.transport,
-            upstream: upstream.cloned(),
-            outcome,
-            took,
+        self.exchange.recent.push(ExchangeRecord {
+            ended_at: unix_ms(SystemTime::now()),
+            kind: self.message.kind().name().into(),
+            realm: self.message.realm().as_str().into(),
+            transport: self.arrival.transport.into(),
+            upstream: upstream.map(Text::from),
+            outcome: ending.outcome,
+            // The log alone may name principals.
+            fault: ending
+                .fault
+                .map(|fault| Text::of_origins(&advice::in_short(fault))),
+            krb_error: ending.krb_error,
+            took_ms,
+            attempts: Vec::new(),
         });
     }
+}
+
+/// How an exchange ended.
+struct Ending<'a> {
+    source: &'a Source,
+    outcome: ExchangeOutcome,
+    fault: Option<&'a Fault>,
+    krb_error: Option<i32>,
 }
 
 impl Drop for Leader {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::backoff::Backoff;
 use super::latency::Latency;
 use super::pace::Pace;
-use super::view::Met;
 use crate::relay::lines::Lines;
 use crate::relay::upstream::{Fault, Unsent};
 
@@ -26,8 +25,8 @@ pub(super) struct Health {
     pub(super) latency: Latency,
     heard: Option<Instant>,
     replied: Option<Instant>,
-    /// The last fault that says something about it, if only to people.
-    pub(super) met: Option<Met>,
+    /// The last fault that says something about it, if only to people, and when it was met.
+    met: Option<(Fault, Instant)>,
     /// When a connect failed, if nothing was heard since.
     cut_off: Option<Instant>,
     pub(super) lines: Lines,
@@ -73,8 +72,7 @@ impl Health {
             Fault::Stale | Fault::Repeat | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
         );
         if !is_over {
-            let fault = fault.clone();
-            self.met = Some(Met { fault, at: now });
+            self.met = Some((fault.clone(), now));
         }
         match fault {
             Fault::Status(_)
@@ -90,8 +88,13 @@ impl Health {
         }
     }
 
+    /// The last fault that says something about it, and when it was met.
+    pub(super) fn last_fault(&self) -> Option<(&Fault, Instant)> {
+        self.met.as_ref().map(|(fault, at)| (fault, *at))
+    }
+
     pub(super) fn has_replied_since(&self) -> bool {
-        let met = self.met.as_ref().map(|met| met.at);
+        let met = self.met.as_ref().map(|(_, at)| *at);
         self.replied.is_some() && self.replied >= met
     }
 

@@ -13,7 +13,7 @@ const MOST: u32 = 1000;
 
 /// The histogram of one upstream.
 #[derive(Clone, Debug)]
-pub struct Latency {
+pub(super) struct Latency {
     counts: [u16; BUCKETS],
     /// How many stand in the buckets.
     recent: u32,
@@ -22,13 +22,13 @@ pub struct Latency {
 
 /// So many answers took from `from` on, and less than `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket {
+struct Bucket {
     /// The shortest.
-    pub from: Duration,
+    from: Duration,
     /// The next bucket's shortest.
-    pub to: Duration,
+    to: Duration,
     /// How many.
-    pub count: u16,
+    count: u16,
 }
 
 impl Default for Latency {
@@ -56,13 +56,12 @@ impl Latency {
     }
 
     /// How many there were, whether they still count or not.
-    #[must_use]
-    pub fn answers(&self) -> u64 {
+    pub(super) fn answers(&self) -> u64 {
         self.answers
     }
 
     /// The buckets that are not empty, the shortest first.
-    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
+    fn buckets(&self) -> impl Iterator<Item = Bucket> {
         let filled = self.counts.iter().zip(0..).filter(|(count, _)| **count > 0);
         filled.map(|(count, index)| Bucket {
             from: begin(index),
@@ -72,8 +71,7 @@ impl Latency {
     }
 
     /// What `hundredths` of a hundred answers take at most, by their even spread over each bucket. Nothing if there are none.
-    #[must_use]
-    pub fn quantile(&self, hundredths: u32) -> Option<Duration> {
+    pub(super) fn quantile(&self, hundredths: u32) -> Option<Duration> {
         let rank = (self.recent * hundredths).div_ceil(100).max(1);
         let mut before = 0;
         for Bucket { from, to, count } in self.buckets() {

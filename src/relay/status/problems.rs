@@ -1,230 +1,195 @@
-//! What is wrong, as far as a report shows it, and what to do about it. Pure.
+//! What is wrong, as far as a status document shows it, and what to do about it. Pure.
 
-use crate::relay::advice::{self, Advice};
-use crate::relay::exchange::Outcome;
-use crate::relay::status::{About, Exchange, Problem, Realm, Report, State, Text, Upstream, Way};
-use crate::relay::text::{shell, toml};
+use super::{
+    CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LoadStatus,
+    NetworkStatus, RealmStatus, StatusDocument, Text, UpstreamStatus,
+};
+use crate::relay::advice;
+use crate::relay::finding::{Finding, Hint, Layer};
+use crate::relay::text::toml;
 
-/// As many realms of which nothing is configured are told.
-const MOST_UNKNOWN: usize = 3;
+/// The most realms without a configuration that are named.
+const MAX_UNKNOWN_REALMS: usize = 3;
 /// Longer names are no realm's that anybody configures.
-const LONGEST: usize = 64;
+const MAX_REALM_LENGTH: usize = 64;
 
-/// All that is wrong in `report`, what concerns everything first.
-pub(crate) fn problems(report: &Report) -> Vec<Problem> {
-    let mut found = Found::default();
-    found.configuration(report);
-    found.network(report);
-    found.load(report);
-    report
-        .realms
-        .iter()
-        .for_each(|realm| found.realm(realm, report));
-    let upstreams = report.upstreams.iter().enumerate();
-    upstreams.for_each(|(place, upstream)| found.upstream(place, upstream));
-    found.exchanges(&report.exchanges);
-    found.0
+/// All that is wrong in `document`, what concerns everything first.
+pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
+    let mut problems = of_configuration(&document.configuration);
+    problems.extend(of_network(&document.network));
+    problems.extend(of_load(document.load));
+    for realm in &document.realms {
+        problems.extend(of_look_ups(realm));
+        for candidate in realm.kdc.iter().chain(&realm.kpasswd) {
+            let problem = of_candidate(realm, candidate, &document.upstreams);
+            let is_new = |problem: &Finding| !problems.contains(problem);
+            let problem = problem.filter(is_new);
+            problems.extend(problem);
+        }
+    }
+    for upstream in &document.upstreams {
+        let problem = of_upstream(upstream, &problems);
+        problems.extend(problem);
+    }
+    problems.extend(of_unknown_realms(&document.exchanges));
+    problems.extend(of_error_codes(&document.exchanges));
+    problems
 }
 
-#[derive(Default)]
-struct Found(Vec<Problem>);
-
-impl Found {
-    fn add(&mut self, about: About, what: impl Into<Text>, hint: impl Into<Text>) {
-        self.add_to(about, (None, None), what, hint);
-    }
-
-    fn add_to(
-        &mut self,
-        about: About,
-        (realm, upstream): (Option<Text>, Option<usize>),
-        what: impl Into<Text>,
-        hint: impl Into<Text>,
-    ) {
-        self.0.push(Problem {
-            about,
-            realm,
-            upstream,
-            what: what.into(),
-            hint: hint.into(),
-        });
-    }
-
-    fn configuration(&mut self, report: &Report) {
-        let configuration = &report.configuration;
-        if let Some(error) = &configuration.error {
-            let file = configuration.file.as_ref();
-            let file = file.map_or(String::new(), |file| {
-                format!(" --config {}", shell::word(file.as_str()))
-            });
-            self.add(
-                About::Configuration,
-                format!("the configuration is wrong, and what it said before holds: {error}"),
-                format!("loopkdc check{file}"),
-            );
-        }
-        if configuration.restart_needed {
-            self.add(
-                About::Configuration,
-                "[listen] says something else than when the daemon started",
-                "systemctl restart loopkdc",
-            );
-        }
-    }
-
-    fn network(&mut self, report: &Report) {
-        if report.network.captive_portal {
-            self.add(
-                About::Network,
-                "what answers looks like a login page of this network",
-                "log in: open any page in a browser; then nothing has to be restarted",
-            );
-        }
-        if cfg!(target_os = "linux") && !report.network.heard {
-            self.add(
-                About::Network,
-                "changes of the network are not heard of: the first request after one may wait for seconds",
-                "let the service have netlink sockets (RestrictAddressFamilies=AF_NETLINK): systemctl edit loopkdc",
-            );
-        }
-    }
-
-    fn load(&mut self, report: &Report) {
-        let load = report.load;
-        if load.in_flight >= load.max_in_flight {
-            self.add(
-                About::Load,
-                "as many requests are under way as may be, and others wait",
-                "see which upstream is slow: loopkdc status; or raise max-in-flight",
-            );
-        }
-    }
-
-    fn realm(&mut self, realm: &Realm, report: &Report) {
-        let of_realm = || (Some(realm.name.clone()), None);
-        let mut failed = realm
-            .look_ups
+fn of_configuration(configuration: &ConfigurationStatus) -> Vec<Finding> {
+    let mut problems = Vec::new();
+    if let Some(error) = &configuration.error {
+        let what =
+            format!("the configuration is invalid, and the one before stays in effect: {error}");
+        let file = configuration
+            .file
             .iter()
-            .filter_map(|look_up| Some((look_up, look_up.error.as_ref()?)));
-        let mut is_told = false;
-        for (look_up, error) in &mut failed {
-            let key = &look_up.what;
-            self.add_to(
-                About::Realm,
-                of_realm(),
-                format!("its {key} cannot be looked up: {error}"),
-                format!(
-                    "see whether the name servers answer: resolvectl status; or list them in {key}"
-                ),
-            );
-            is_told = true;
-        }
-        let was_looked_up = realm
-            .look_ups
-            .iter()
-            .any(|look_up| look_up.expires_at.is_some());
-        if realm.kdc.is_empty() && was_looked_up && !is_told {
-            self.add_to(
-                About::Realm,
-                of_realm(),
-                "DNS names nothing that its requests may go to",
-                "list its KDC proxies in proxies",
-            );
-        }
-        let ways = realm.kdc.iter().chain(&realm.kpasswd);
-        ways.for_each(|way| self.way(realm, way, report));
+            .flat_map(|file| ["--config", file.as_str()]);
+        let check = Hint::command(["loopkdc", "check"].into_iter().chain(file));
+        problems.push(Finding::fault(what).on(Layer::Configuration).hint(check));
     }
+    if configuration.restart_needed {
+        let what = "[listen] was changed, which takes effect after a restart";
+        let restart = Hint::command(["systemctl", "restart", "loopkdc"]);
+        problems.push(
+            Finding::warning(what)
+                .on(Layer::Configuration)
+                .hint(restart),
+        );
+    }
+    problems
+}
 
-    fn way(&mut self, realm: &Realm, way: &Way, report: &Report) {
-        let Some(fault) = &way.fault else {
-            return;
-        };
-        // Away from the office it is as it should be that the office's KDCs do not answer.
-        let serves =
-            |way: &Way| matches!(way.state, State::InUse | State::Healthy | State::Unknown);
-        let others = realm
-            .kdc
-            .iter()
-            .chain(&realm.kpasswd)
-            .filter(|way| !way.direct);
-        if way.direct && others.into_iter().any(serves) {
-            return;
-        }
-        let of_all = report
-            .upstreams
-            .get(way.upstream)
-            .and_then(|upstream| upstream.last_fault.as_ref());
-        let refuses =
-            way.state == State::Refusing || of_all.is_none_or(|of_all| of_all.what != fault.what);
-        let realm = refuses.then(|| realm.name.clone());
-        let is_told = |problem: &Problem| {
-            problem.upstream == Some(way.upstream)
-                && problem.what == fault.what
-                && problem.realm == realm
-        };
-        let Some(hint) = fault.hint.clone().filter(|_| !self.0.iter().any(is_told)) else {
-            return;
-        };
-        let upstream = Some(way.upstream);
-        self.add_to(About::Upstream, (realm, upstream), fault.what.clone(), hint);
+fn of_network(network: &NetworkStatus) -> Vec<Finding> {
+    let mut problems = Vec::new();
+    if network.captive_portal {
+        let what = "what answers looks like a login page of this network";
+        let hint = "log in: open any page in a browser; then nothing has to be restarted";
+        problems.push(Finding::fault(what).on(Layer::Http).hint(hint));
     }
+    if cfg!(target_os = "linux") && !network.watched {
+        let what =
+            "changes of the network are not seen: the first request after one may wait for seconds";
+        let hint = "let the service have netlink sockets (RestrictAddressFamilies=AF_NETLINK)";
+        let edit = ["systemctl", "edit", "loopkdc"];
+        problems.push(Finding::warning(what).on(Layer::Daemon).command(hint, edit));
+    }
+    problems
+}
 
-    /// What an upstream did last is a problem even where it changes nothing about its turn.
-    fn upstream(&mut self, place: usize, upstream: &Upstream) {
-        let Some(fault) = upstream
-            .last_fault
-            .as_ref()
-            .filter(|_| !upstream.replied_since)
-        else {
-            return;
-        };
-        let mut told = self
-            .0
-            .iter()
-            .filter(|problem| problem.upstream == Some(place));
-        let is_told = told.any(|problem| problem.what == fault.what);
-        // KDCs were judged where it is known how they are meant.
-        if is_told || upstream.kind.as_str() == "kdc" {
-            return;
-        }
-        if let Some(hint) = fault.hint.clone() {
-            let of_upstream = (None, Some(place));
-            self.add_to(About::Upstream, of_upstream, fault.what.clone(), hint);
-        }
-    }
+fn of_load(load: LoadStatus) -> Option<Finding> {
+    let is_full = load.in_flight >= load.max_in_flight;
+    is_full.then(|| {
+        Finding::warning("as many requests are in progress as may be, and others wait")
+            .on(Layer::Daemon)
+            .hint("see below which proxy is slow, or raise max-in-flight")
+    })
+}
 
-    fn exchanges(&mut self, exchanges: &[Exchange]) {
-        let no_upstream = Outcome::NoUpstream.to_string();
-        let mut unknown: Vec<&str> = Vec::new();
-        for exchange in exchanges
-            .iter()
-            .filter(|exchange| exchange.outcome.as_str() == no_upstream)
-        {
-            let realm = exchange.realm.as_str();
-            let is_told = unknown
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(realm));
-            if !is_told && unknown.len() < MOST_UNKNOWN && realm.len() <= LONGEST {
-                unknown.push(realm);
-            }
-        }
-        for realm in unknown {
-            let realm = toml::string(realm);
-            self.add(
-                About::Exchanges,
-                format!("requests came for realm {realm}, which is not configured"),
-                format!("if it should be, add [realms.{realm}] with its proxies; krb5.conf sends it here"),
-            );
-        }
-        let mut said = exchanges
-            .iter()
-            .filter_map(|exchange| advice::on_error_code(exchange.krb_error?));
-        if let Some(Advice {
-            what,
-            hint: Some(hint),
-        }) = said.next()
-        {
-            self.add(About::Exchanges, what, hint);
+fn of_look_ups(realm: &RealmStatus) -> Vec<Finding> {
+    let failed = |what: &Text, error: &Text| {
+        Finding::fault(format!("its {what} cannot be looked up: {error}"))
+            .on(Layer::Names)
+            .of(&realm.name)
+            .command(
+                format!("list them in {what}, or see whether the name servers answer"),
+                ["resolvectl", "status"],
+            )
+    };
+    let look_ups = realm.look_ups.iter();
+    let problems: Vec<_> = look_ups
+        .filter_map(|look_up| Some(failed(&look_up.what, look_up.error.as_ref()?)))
+        .collect();
+    let mut look_ups = realm.look_ups.iter();
+    let was_looked_up = look_ups.any(|look_up| look_up.expires_at.is_some());
+    if problems.is_empty() && realm.kdc.is_empty() && was_looked_up {
+        let nothing = Finding::fault("DNS names no proxy and no KDC for it")
+            .on(Layer::Names)
+            .of(&realm.name)
+            .hint("list its KDC proxies in proxies");
+        return vec![nothing];
+    }
+    problems
+}
+
+/// The fault of a candidate, about the realm if it is not the upstream's in every realm.
+fn of_candidate(
+    realm: &RealmStatus,
+    candidate: &CandidateStatus,
+    upstreams: &[UpstreamStatus],
+) -> Option<Finding> {
+    let finding = &candidate.fault.as_ref()?.finding;
+    // Away from the office it is as it should be that the office's KDCs do not answer.
+    let mut others = realm
+        .kdc
+        .iter()
+        .chain(&realm.kpasswd)
+        .filter(|other| !other.direct);
+    if candidate.direct && others.any(|other| other.state.is_good()) {
+        return None;
+    }
+    let of_upstream = upstreams
+        .get(candidate.upstream)
+        .and_then(|upstream| upstream.last_fault.as_ref());
+    let is_of_upstream = of_upstream.is_some_and(|fault| fault.finding == *finding);
+    let finding = finding.clone();
+    let finding = if is_of_upstream {
+        finding
+    } else {
+        finding.of(&realm.name)
+    };
+    Some(finding).filter(is_to_be_mended)
+}
+
+/// What an upstream did last is a problem even where it changes nothing about its turn.
+fn of_upstream(upstream: &UpstreamStatus, told: &[Finding]) -> Option<Finding> {
+    // KDCs were judged where it is known how they are meant.
+    if upstream.replied_since || upstream.kind.as_str() == "kdc" {
+        return None;
+    }
+    let finding = &upstream.last_fault.as_ref()?.finding;
+    let is_told = |told: &&Finding| {
+        told.subject.upstream == finding.subject.upstream && told.what == finding.what
+    };
+    let is_new = told.iter().find(is_told).is_none();
+    Some(finding.clone()).filter(|finding| is_new && is_to_be_mended(finding))
+}
+
+/// What ends by itself comes without a hint.
+fn is_to_be_mended(finding: &Finding) -> bool {
+    !finding.hints.is_empty()
+}
+
+fn of_unknown_realms(exchanges: &[ExchangeRecord]) -> Vec<Finding> {
+    let mut realms: Vec<&str> = Vec::new();
+    for exchange in exchanges {
+        let realm = exchange.realm.as_str();
+        let is_unknown = exchange.outcome == ExchangeOutcome::NoUpstream;
+        let is_named = realms.iter().any(|named| named.eq_ignore_ascii_case(realm));
+        if is_unknown && !is_named && realm.len() <= MAX_REALM_LENGTH {
+            realms.push(realm);
         }
     }
+    let problem = |realm| {
+        let realm = toml::string(realm);
+        Finding::warning(format!(
+            "requests came for realm {realm}, which is not configured"
+        ))
+        .on(Layer::Configuration)
+        .hint(format!(
+            "if it should be, add [realms.{realm}] with its proxies; krb5.conf sends it here"
+        ))
+    };
+    realms
+        .into_iter()
+        .take(MAX_UNKNOWN_REALMS)
+        .map(problem)
+        .collect()
+}
+
+/// What KDCs say about this machine.
+fn of_error_codes(exchanges: &[ExchangeRecord]) -> Option<Finding> {
+    let mut codes = exchanges.iter().filter_map(|exchange| exchange.krb_error);
+    let advice = codes.find_map(advice::on_error_code)?;
+    Some(advice.into_finding().on(Layer::Clock))
 }

@@ -2,41 +2,46 @@
 
 use serde_json::{Value, json};
 
-use super::{Look, render};
-use crate::relay::status::Report;
-use crate::relay::status::problems;
+use super::render;
+use crate::operate::terminal::Terminal;
+use crate::relay::status::{StatusDocument, problems};
 
 const NOW: u64 = 1_800_000_000_000;
 
 fn latency() -> Value {
-    json!({
-        "answers": 312, "p50_ms": 12.3, "p90_ms": 19.1, "p99_ms": 120.7,
-        "buckets": [
-            {"from_ms": 10.24, "to_ms": 12.288, "count": 200},
-            {"from_ms": 114.688, "to_ms": 131.072, "count": 12},
-        ],
-    })
+    json!({"answers": 312, "p50_ms": 12.3, "p90_ms": 19.1, "p99_ms": 120.7})
 }
 
 fn none() -> Value {
-    json!({"answers": 0, "p50_ms": null, "p90_ms": null, "p99_ms": null, "buckets": []})
+    json!({"answers": 0, "p50_ms": null, "p90_ms": null, "p99_ms": null})
 }
 
 fn upstream(name: &str, latency: Value) -> Value {
     json!({
-        "kind": "proxy", "scheme": "https", "host": name, "port": 443, "name": name,
-        "last_fault": null, "replied_since": true, "latency": latency,
+        "kind": "proxy", "name": name, "last_fault": null, "replied_since": true, "latency": latency,
     })
 }
 
-fn way(upstream: usize, state: &str) -> Value {
-    json!({"upstream": upstream, "direct": false, "state": state, "until_at": null, "failures": 0, "fault": null})
+fn candidate(upstream: usize, state: &str) -> Value {
+    json!({"upstream": upstream, "direct": false, "state": state, "retry_at": null, "failures": 0, "fault": null})
+}
+
+fn finding(what: &str, upstream: Option<&str>, hints: Value) -> Value {
+    json!({
+        "severity": "fault", "what": what, "hints": hints, "figure": null,
+        "subject": {"layer": "tcp", "realm": null, "upstream": upstream, "file": null},
+    })
 }
 
 fn refused() -> Value {
+    let hints = json!([
+        {"text": "see whether proxies names the right port, and whether it runs"},
+        {"command": ["curl", "-v", "https://backup.example.com:8443/"]},
+    ]);
+    let upstream = "https://backup.example.com:8443";
     json!({
-        "met_at": NOW - 3000, "what": "cannot connect: Connection refused",
-        "hint": "see whether proxies names the right port, and whether it runs: curl -v https://backup.example.com:8443/",
+        "seen_at": NOW - 3000,
+        "finding": finding("cannot connect: Connection refused", Some(upstream), hints),
     })
 }
 
@@ -48,12 +53,12 @@ fn good() -> Value {
     let exchange = |ago: u64, code: Option<i32>| {
         json!({
             "ended_at": NOW - ago, "kind": "AS-REQ", "realm": "EXAMPLE.COM", "transport": "udp",
-            "upstream": "https://kdcproxy.example.com", "outcome": "replied", "replied": true,
-            "krb_error": code, "took_ms": 12,
+            "upstream": "https://kdcproxy.example.com", "outcome": "replied", "fault": null,
+            "krb_error": code, "took_ms": 12, "attempts": [],
         })
     };
     json!({
-        "schema": 1, "version": "0.1.0", "pid": 4242, "written_at": NOW, "started_at": NOW - 11_520_000,
+        "schema": 2, "version": "0.1.0", "pid": 4242, "written_at": NOW, "started_at": NOW - 11_520_000,
         "uptime_seconds": 11_520, "listeners": listeners,
         "configuration": {
             "file": "/etc/loopkdc/config.toml", "read_at": NOW - 11_520_000, "failed_at": null, "error": null,
@@ -61,20 +66,21 @@ fn good() -> Value {
         },
         "load": {"in_flight": 0, "max_in_flight": 512, "connections": 1, "max_connections": 1024},
         "realms": [{
-            "name": "EXAMPLE.COM", "aliases": ["CORP"], "kdc": [way(0, "in-use")], "kpasswd": [way(0, "healthy")],
+            "name": "EXAMPLE.COM", "aliases": ["CORP"], "kdc": [candidate(0, "active")], "kpasswd": [candidate(0, "up")],
             "deadline_seconds": 9, "look_ups": [],
         }],
         "upstreams": [upstream("https://kdcproxy.example.com", latency())],
         "network": {
-            "heard": true, "changes": 2, "changed_at": NOW - 300_000, "sleeps": 1, "woke_at": NOW - 3_600_000,
+            "watched": true, "changes": 2, "changed_at": NOW - 300_000, "sleeps": 1, "woke_at": NOW - 3_600_000,
             "captive_portal": false,
         },
-        "retransmits": {"joined": 20, "replayed": 3},
         "counters": [
             {"name": "attempts", "help": "Copies of requests handed to an upstream.", "value": 316},
             {"name": "too_long", "help": "Longer than allowed.", "value": 2},
             {"name": "replied", "help": "With a reply.", "value": 312},
             {"name": "failed", "help": "With a verdict.", "value": 4},
+            {"name": "joined", "help": "Copies.", "value": 20},
+            {"name": "replayed", "help": "From the cache.", "value": 3},
         ],
         "exchanges": [exchange(3000, None), exchange(3100, Some(25))],
         "problems": [],
@@ -87,50 +93,52 @@ fn bad() -> Value {
     bad["configuration"]["error"] = "/etc/loopkdc/config.toml:3:11: not a URL".into();
     bad["configuration"]["restart_needed"] = true.into();
     bad["network"]["captive_portal"] = true.into();
-    bad["network"]["heard"] = false.into();
+    bad["network"]["watched"] = false.into();
     bad["load"]["in_flight"] = 512.into();
     let mut backup = upstream("https://backup.example.com:8443", none());
     backup["last_fault"] = refused();
     backup["replied_since"] = false.into();
     bad["upstreams"].as_array_mut().unwrap().push(backup);
-    let mut rests = way(1, "resting");
-    rests["until_at"] = (NOW + 12_000).into();
-    rests["failures"] = 4.into();
-    rests["fault"] = refused();
-    bad["realms"][0]["kdc"].as_array_mut().unwrap().push(rests);
+    let mut down = candidate(1, "down");
+    down["retry_at"] = (NOW + 12_000).into();
+    down["failures"] = 4.into();
+    down["fault"] = refused();
+    bad["realms"][0]["kdc"].as_array_mut().unwrap().push(down);
     bad["realms"].as_array_mut().unwrap().push(json!({
         "name": "FOUND.EXAMPLE", "aliases": ["FÜND"], "kdc": [], "kpasswd": [], "deadline_seconds": 9,
         "look_ups": [{
             "what": "proxies", "kdc": [], "kpasswd": [], "expires_at": NOW + 20_000,
-            "refused": [{"name": "http://p.example", "why": "it is plain http, and allow-plaintext is not set"}],
+            "rejected": [{"name": "http://p.example", "why": "it is plain http, and allow-plaintext is not set"}],
             "error": "the name servers did not answer in time",
         }],
     }));
     let failed = |realm: &str, outcome: &str, code: Option<i32>| {
         json!({
             "ended_at": NOW - 60_000, "kind": "TGS-REQ", "realm": realm, "transport": "tcp", "upstream": null,
-            "outcome": outcome, "replied": code.is_some(), "krb_error": code, "took_ms": 0,
+            "outcome": outcome, "fault": null, "krb_error": code, "took_ms": 0, "attempts": [],
         })
     };
     let exchanges = bad["exchanges"].as_array_mut().unwrap();
-    exchanges.push(failed("OTHER \"X\"", "no upstream for the realm", None));
+    exchanges.push(failed("OTHER \"X\"", "no-upstream", None));
     exchanges.push(failed("EXAMPLE.COM", "replied", Some(37)));
     bad
 }
 
 /// As the daemon makes it of `document`.
-fn report(document: Value) -> Report {
-    let mut report: Report = serde_json::from_value(document).unwrap();
-    report.problems = problems(&report);
-    report
+fn made(document: Value) -> StatusDocument {
+    let mut document: StatusDocument = serde_json::from_value(document).unwrap();
+    document.problems = problems(&document);
+    document
+}
+
+/// What is shown, without colours.
+fn shown(document: &StatusDocument, width: usize, utf8: bool) -> String {
+    let text = render(document, Terminal { width, utf8 });
+    anstream::adapter::strip_str(&text).to_string()
 }
 
 fn plain(document: Value) -> String {
-    let look = Look {
-        utf8: true,
-        ..Look::default()
-    };
-    render(&report(document), look)
+    shown(&made(document), 80, true)
 }
 
 #[test]
@@ -139,140 +147,161 @@ fn all_is_well() {
         plain(good()),
         "\
 loopkdc 0.1.0, up 3 h 12 min, process 4242
-kdc       127.0.0.1:88 (udp, tcp), from the service manager
-kpasswd   not offered
-from      /etc/loopkdc/config.toml, read 3 h 12 min ago
-network   changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
+  kdc            127.0.0.1:88 (udp, tcp), from the service manager
+  kpasswd        not offered
+  configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
+  network        changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
+  requests       312 replied, 4 failed, 20 joined, 3 replayed
+  in progress    0 of 512 requests, 1 of 1024 connections
+  counted        attempts 316, too-long 2
 
 EXAMPLE.COM, also CORP
-  ● https://kdcproxy.example.com            in use
+  ● https://kdcproxy.example.com  active
 
-time of answers                         p50      p90      p99   1 ms  …   8 s
-  https://kdcproxy.example.com        12 ms    19 ms   121 ms       █  ▁
-
-requests  312 replied, 4 failed, 20 joined, 3 replayed
-at once   0 of 512 requests, 1 of 1024 connections
-counted   attempts 316, too-long 2
+time of answers
+  answers    p50    p90     p99
+      312  12 ms  19 ms  121 ms  https://kdcproxy.example.com
 
 last exchanges
-  3 s ago  AS-REQ  EXAMPLE.COM    udp  kdcproxy.example.com  12 ms  replied
-  3 s ago  AS-REQ  EXAMPLE.COM    udp  kdcproxy.example.com  12 ms  KRB-ERROR 25
+  3 s ago  AS-REQ  EXAMPLE.COM  udp  12 ms  kdcproxy.example.com: replied
+  3 s ago  AS-REQ  EXAMPLE.COM  udp  12 ms  kdcproxy.example.com: KRB-ERROR 25
 "
     );
 }
 
 #[test]
-fn each_problem_stands_where_it_belongs_with_its_hint() {
+fn each_problem_is_told_with_its_hint() {
     assert_eq!(
         plain(bad()),
         "\
-loopkdc 0.1.0, up 3 h 12 min, process 4242: 9 problems
-kdc       127.0.0.1:88 (udp, tcp), from the service manager
-kpasswd   not offered
-from      /etc/loopkdc/config.toml, read 3 h 12 min ago
-  the configuration is wrong, and what it said before holds:
-  /etc/loopkdc/config.toml:3:11: not a URL
-  hint: loopkdc check --config /etc/loopkdc/config.toml
-  [listen] says something else than when the daemon started
-  hint: systemctl restart loopkdc
-network   changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
-  what answers looks like a login page of this network
-  hint: log in: open any page in a browser; then nothing has to be restarted
-  changes of the network are not heard of: the first request after one may wait
-  for seconds
-  hint: let the service have netlink sockets
-        (RestrictAddressFamilies=AF_NETLINK): systemctl edit loopkdc
+loopkdc 0.1.0, up 3 h 12 min, process 4242
+  kdc            127.0.0.1:88 (udp, tcp), from the service manager
+  kpasswd        not offered
+  configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
+  network        changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
+  requests       312 replied, 4 failed, 20 joined, 3 replayed
+  in progress    512 of 512 requests, 1 of 1024 connections
+  counted        attempts 316, too-long 2
+
+9 problems
+  FAULT  config     the configuration is invalid, and the one before stays in
+                    effect: /etc/loopkdc/config.toml:3:11: not a URL
+                    hint: loopkdc check --config /etc/loopkdc/config.toml
+  warn   config     [listen] was changed, which takes effect after a restart
+                    hint: systemctl restart loopkdc
+  FAULT  http       what answers looks like a login page of this network
+                    hint: log in: open any page in a browser; then nothing has
+                          to be restarted
+  warn   daemon     changes of the network are not seen: the first request after
+                    one may wait for seconds
+                    hint: let the service have netlink sockets
+                          (RestrictAddressFamilies=AF_NETLINK)
+                          systemctl edit loopkdc
+  warn   daemon     as many requests are in progress as may be, and others wait
+                    hint: see below which proxy is slow, or raise max-in-flight
+  FAULT  tcp        https://backup.example.com:8443: cannot connect: Connection
+                    refused
+                    hint: see whether proxies names the right port, and whether
+                          it runs
+                          curl -v https://backup.example.com:8443/
+  FAULT  names      FOUND.EXAMPLE: its proxies cannot be looked up: the name
+                    servers did not answer in time
+                    hint: list them in proxies, or see whether the name servers
+                          answer
+                          resolvectl status
+  warn   config     requests came for realm \"OTHER \\\"X\\\"\", which is not
+                    configured
+                    hint: if it should be, add [realms.\"OTHER \\\"X\\\"\"] with its
+                          proxies; krb5.conf sends it here
+  FAULT  clock      the KDC says that the clock here is more than five minutes
+                    off (KRB-ERROR 37)
+                    hint: set the clock: timedatectl set-ntp true
 
 EXAMPLE.COM, also CORP
-  ● https://kdcproxy.example.com            in use
-  ✗ https://backup.example.com:8443         failed (4 times); rests for 12 s
-      cannot connect: Connection refused, 3 s ago
-      hint: see whether proxies names the right port, and whether it runs:
-            curl -v https://backup.example.com:8443/
+  ● https://kdcproxy.example.com     active
+  ✗ https://backup.example.com:8443  down, retried in 12 s: cannot connect:
+                                     Connection refused (4 times, last 3 s ago)
   for password changes:
-  ○ https://kdcproxy.example.com            healthy
-  hint: to see how far each gets: loopkdc doctor EXAMPLE.COM
+  ○ https://kdcproxy.example.com  up
+  hint: to see how far each gets
+        loopkdc doctor EXAMPLE.COM
 
 FOUND.EXAMPLE, also FÜND
   proxies: 0 found in DNS, looked up again in 20 s at the earliest
-    not asked: http://p.example, as it is plain http, and allow-plaintext is not
+    not used: http://p.example, as it is plain http, and allow-plaintext is not
     set
-  its proxies cannot be looked up: the name servers did not answer in time
-  hint: see whether the name servers answer:
-        resolvectl status; or list them in proxies
-  nothing is known that its requests could go to
+  no proxy and no KDC is known for it
 
-time of answers                         p50      p90      p99   1 ms  …   8 s
-  https://kdcproxy.example.com        12 ms    19 ms   121 ms       █  ▁
-
-requests  312 replied, 4 failed, 20 joined, 3 replayed
-at once   512 of 512 requests, 1 of 1024 connections
-  as many requests are under way as may be, and others wait
-  hint: see which upstream is slow: loopkdc status; or raise max-in-flight
-counted   attempts 316, too-long 2
+time of answers
+  answers    p50    p90     p99
+      312  12 ms  19 ms  121 ms  https://kdcproxy.example.com
 
 last exchanges
-  requests came for realm \"OTHER \\\"X\\\"\", which is not configured
-  hint: if it should be, add [realms.\"OTHER \\\"X\\\"\"] with its proxies; krb5.conf
-        sends it here
-  the KDC says that the clock here is more than five minutes off (KRB-ERROR 37)
-  hint: set the clock: timedatectl set-ntp true
-  3 s ago  AS-REQ  EXAMPLE.COM    udp  kdcproxy.example.com  12 ms  replied
-  3 s ago  AS-REQ  EXAMPLE.COM    udp  kdcproxy.example.com  12 ms  KRB-ERROR 25
-1 min ago  TGS-REQ \"OTHER \\\"X\\\"\"  tcp  -                      0 ms  failed
-           no upstream for the realm
-1 min ago  TGS-REQ EXAMPLE.COM    tcp  -                      0 ms  KRB-ERROR 37
+    3 s ago  AS-REQ   EXAMPLE.COM    udp  12 ms  kdcproxy.example.com: replied
+    3 s ago  AS-REQ   EXAMPLE.COM    udp  12 ms  kdcproxy.example.com: KRB-ERROR
+                                                 25
+  1 min ago  TGS-REQ  \"OTHER \\\"X\\\"\"  tcp   0 ms  no upstream for the realm
+  1 min ago  TGS-REQ  EXAMPLE.COM    tcp   0 ms  KRB-ERROR 37
 "
     );
 }
 
 #[test]
-fn no_line_is_wider_than_eighty_columns_in_any_look() {
+fn no_line_is_wider_than_the_terminal() {
     for document in [good(), bad()] {
-        for (colour, utf8) in [(false, false), (false, true), (true, true)] {
-            let look = Look {
-                colour,
-                utf8,
-                rows: None,
-            };
-            let text = render(&report(document.clone()), look);
-            let mut plain = text.clone();
-            for code in [
-                "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m",
-            ] {
-                plain = plain.replace(code, "");
+        for width in [60, 80, 160] {
+            for utf8 in [false, true] {
+                let text = shown(&made(document.clone()), width, utf8);
+                assert!(utf8 || text.is_ascii(), "{text}");
+                let is_command =
+                    |line: &&str| line.contains("loopkdc check") || line.contains("curl -v");
+                let mut others = text.lines().filter(|line| !is_command(line));
+                assert!(
+                    others.all(|line| line.chars().count() <= width),
+                    "{width}: {text}"
+                );
+                assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
             }
-            assert_eq!(text != plain, colour);
-            assert!(!plain.contains('\x1b'), "{plain}");
-            assert!(utf8 || plain.is_ascii(), "{plain}");
-            let widest = plain.lines().map(|line| line.chars().count()).max();
-            assert!(widest <= Some(80), "{plain}");
-            assert!(plain.lines().all(|line| !line.ends_with(' ')), "{plain}");
         }
     }
 }
 
 #[test]
-fn a_low_terminal_leaves_old_exchanges_out_and_says_so() {
+fn old_exchanges_are_left_out_and_it_says_so() {
     let mut document = good();
     let exchange = document["exchanges"][0].clone();
     document["exchanges"] = vec![exchange; 50].into();
-    let shown = |rows| {
-        let look = Look {
-            rows,
-            ..Look::default()
-        };
-        render(&report(document.clone()), look)
-    };
-    assert_eq!(shown(None).matches("AS-REQ").count(), 50);
-    let text = shown(Some(40));
-    assert_eq!(text.lines().count(), 39, "{text}");
+    let text = plain(document);
+    assert_eq!(text.matches("AS-REQ").count(), 10, "{text}");
     assert!(
-        text.ends_with("older ones: loopkdc status --json\n"),
+        text.ends_with("  40 older ones: loopkdc status --json\n"),
         "{text}"
     );
-    let text = shown(Some(5));
-    assert_eq!(text.matches("AS-REQ").count(), 5, "{text}");
+}
+
+#[test]
+fn attempts_stand_below_their_exchange() {
+    let mut document = good();
+    document["exchanges"][0]["attempts"] = json!([
+        {"upstream": "https://backup.example.com:8443", "why": "first", "fault": "no answer in time", "took_ms": 3000},
+        {"upstream": "https://kdcproxy.example.com", "why": "failover", "fault": null, "took_ms": 12},
+    ]);
+    let text = plain(document);
+    let lines: Vec<_> = text.lines().collect();
+    let first = lines
+        .iter()
+        .position(|line| line.contains("3 s ago"))
+        .unwrap();
+    assert_eq!(
+        lines[first..first + 4],
+        [
+            "  3 s ago  AS-REQ    EXAMPLE.COM  udp    12 ms  kdcproxy.example.com: replied",
+            "           first                       3000 ms  backup.example.com:8443: no",
+            "                                                answer in time",
+            "           failover                      12 ms  kdcproxy.example.com",
+        ],
+        "{text}"
+    );
 }
 
 #[test]
@@ -283,11 +312,16 @@ fn what_a_client_or_a_stranger_wrote_gives_a_terminal_no_order() {
     document["realms"][0]["name"] = evil.into();
     document["upstreams"][0]["name"] = evil.into();
     document["exchanges"][0]["realm"] = evil.into();
-    document["problems"] = json!([{
-        "about": "of a later version", "realm": null, "upstream": null, "what": evil, "hint": evil, "new": 1,
-    }]);
-    let report: Report = serde_json::from_value(document).unwrap();
-    let text = render(&report, Look::default());
+    let mut problem = finding(
+        evil,
+        Some(evil),
+        json!([{"text": evil}, {"command": [evil]}]),
+    );
+    problem["subject"]["layer"] = "of a later version".into();
+    problem["new"] = 1.into();
+    document["problems"] = vec![problem].into();
+    let document: StatusDocument = serde_json::from_value(document).unwrap();
+    let text = shown(&document, 80, false);
     assert!(
         text.chars().all(|c| c == '\n' || !c.is_control()),
         "{text:?}"
@@ -299,15 +333,12 @@ fn what_a_client_or_a_stranger_wrote_gives_a_terminal_no_order() {
     );
 }
 
-/// Each problem is looked for at each way: of many times many nobody sees the end.
 #[test]
 fn of_problems_without_an_end_as_many_are_told_as_people_read() {
     let mut document = good();
-    let problem = json!({"about": "upstream", "upstream": 0, "what": "odd", "hint": "look"});
-    document["problems"] = vec![problem; 20_000].into();
-    document["realms"][0]["kdc"] = vec![way(0, "healthy"); 20_000].into();
-    let report: Report = serde_json::from_value(document).unwrap();
-    let text = render(&report, Look::default());
+    document["problems"] = vec![finding("odd", None, json!([{"text": "look"}])); 20_000].into();
+    let document: StatusDocument = serde_json::from_value(document).unwrap();
+    let text = shown(&document, 80, false);
     assert_eq!(text.matches("hint: look\n").count(), 1000);
     assert!(
         text.contains("19000 further problems: loopkdc status --json\n"),
@@ -319,7 +350,30 @@ fn of_problems_without_an_end_as_many_are_told_as_people_read() {
 fn words_of_a_later_version_are_left_out() {
     let mut document = good();
     document["realms"][0]["kdc"][0]["state"] = "asleep".into();
+    document["exchanges"][0]["outcome"] = "postponed".into();
     document["more"] = 1.into();
     let text = plain(document);
     assert!(text.contains("in a state of a later version"), "{text}");
+}
+
+#[test]
+fn times_are_as_exact_as_people_want_them() {
+    for (seconds, expected) in [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h 0 min"),
+        (86_399, "23 h 59 min"),
+        (90_000, "1 d 1 h"),
+    ] {
+        assert_eq!(super::span(seconds * 1000), expected);
+    }
+    assert_eq!(super::ago(5000, 4500), "just now");
+    assert_eq!(super::ago(5000, 1000), "4 s ago");
+    assert_eq!(
+        super::ago(5000, 9000),
+        "just now",
+        "a clock that was set back"
+    );
 }
