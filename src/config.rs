@@ -1,26 +1,31 @@
 //! The configuration: text becomes values that are already valid, or an error that points at the text.
 //!
-//! What follows is `loopkdc run`'s; `gateway` is `loopkdc gateway`'s, by the same means.
+//! `document` reads the file by the table in `keys`: what is not in that table, or not as it says, is an error. `listen`, `realms`,
+//! `proxies`, `out`, `kdcs` and, for the other command, `gateway` say what the values mean; `error` and `excerpt` how a broken rule
+//! is shown.
 //!
-//! `file` knows the keys and their TOML types, `listen`, `realms`, `proxies`, `out`, `direct` and `kdcs` the rules of the values,
-//! `entries` how realm, `[defaults]` and command line add up, and `error` how a broken rule is shown.
+//! A new key touches six places:
+//! 1. `keys`: the key, and its table's list of keys,
+//! 2. the field of the type that carries its value: `Listen`, `RealmEntry`, `Serving`, ...,
+//! 3. the line that reads it, beside that type,
+//! 4. whoever obeys it,
+//! 5. a test in `config/tests`, and
+//! 6. `WRITE_MANUALS=1 cargo test --test shipped manuals`, which writes the examples and the manuals.
 
-mod ca;
-mod direct;
+mod address;
+mod document;
 pub(crate) mod endpoint;
-mod entries;
 mod error;
 mod excerpt;
-mod file;
 pub mod gateway;
-mod given;
 mod kdcs;
+pub mod keys;
 mod listen;
 mod locate;
+mod negotiate;
 mod out;
 mod pem;
 mod proxies;
-mod proxy;
 pub(crate) mod read;
 mod realms;
 mod warning;
@@ -30,21 +35,19 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use ca::CaFile;
-pub use direct::{Direct, Order};
+pub use address::KdcAddr;
 pub(crate) use error::ConfigError;
-pub use kdcs::{Discover, KdcAddr, Kdcs};
+pub use kdcs::{Direct, Discover, Kdcs, Order};
 pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
-pub use proxies::Proxies;
-pub use proxy::ProxyUrl;
+pub use pem::CaFile;
+pub use proxies::{Proxies, ProxyUrl};
 pub(crate) use realms::PatternKey;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::relay::failure::Failure;
-use entries::Builder;
-use file::File;
-use given::Given;
+use document::Document;
+use warning::RemovedKey;
 
 /// All that the command line says about the configuration. Kept by a daemon, to read the file again.
 #[derive(Debug, Clone, Default)]
@@ -73,15 +76,20 @@ pub struct Config {
     pub default_on_failure: OnFailure,
     /// The file that was read.
     pub source: Option<PathBuf>,
+    /// Keys in it that do nothing any more.
+    removed: Vec<RemovedKey>,
 }
 
 impl Config {
     /// Reads and validates everything, certificates too. Opens files and nothing else.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
     pub fn load(sources: &Sources) -> Result<Self, Failure> {
         // What was typed out in full should not change with a file that happens to lie about.
         if sources.file.is_none() && !sources.realms.is_empty() {
-            return Self::build("", Path::new(""), sources)
-                .map_err(|broken| broken.into_failure(None));
+            let built = Self::build("", Path::new(""), sources);
+            return built.map_err(|error| error.into_failure(None));
         }
         let (path, text) = locate::RUN.read(sources.file.as_deref())?;
         Self::parse(&path, &text, sources)
@@ -93,27 +101,26 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(path: &Path, text: &str, sources: &Sources) -> Result<Self, Failure> {
-        let base = path.parent().unwrap_or(Path::new(""));
-        let built = Self::build(text, base, sources)
-            .map_err(|broken| broken.into_failure(Some((path, text))));
-        built.map(|config| Self {
+        let built = Self::build(text, path, sources);
+        let config = built.map_err(|error| error.into_failure(Some((path, text))))?;
+        Ok(Self {
             source: Some(path.to_owned()),
             ..config
         })
     }
 
-    /// `base`: the directory that a `ca-file` in `text` is relative to.
-    fn build(text: &str, base: &Path, sources: &Sources) -> Result<Self, ConfigError> {
-        let file = File::parse(text)?;
-        let listen = Listen::build(&file.listen, &sources.listen_kdc, &sources.listen_kpasswd)?;
-        let given = Given::parse(&sources.realms)?;
-        let mut builder = Builder::new(&file.defaults, base, sources.ca_file.as_deref());
-        let (realms, default_on_failure) = builder.all(&file, given)?;
+    /// `path`: where `text` is, to whose directory the files in it are relative.
+    fn build(text: &str, path: &Path, sources: &Sources) -> Result<Self, ConfigError> {
+        let document = Document::parse(text, &keys::RUN)?;
+        let listen = Listen::read(&document.service, sources)?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        let (realms, default_on_failure) = realms::read(&document, base, sources)?;
         Ok(Self {
             listen,
             realms,
             default_on_failure,
             source: None,
+            removed: warning::removed(&document, path, text),
         })
     }
 }

@@ -48,9 +48,10 @@ fn gateway(args: &GatewayArgs) -> Result<(), Failure> {
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
-    match args.gateway {
-        true => check::gateway(args.config.as_deref()),
-        false => check::tunnel(&args.sources()),
+    if args.gateway {
+        check::gateway(args.config.as_deref())
+    } else {
+        check::tunnel(&args.sources())
     }
 }
 

@@ -1,71 +1,45 @@
 //! The line of a file that an error shows. Errors end up in journals and with help desks: what may be a secret has an asterisk for
 //! each of its characters. Whether it is one is told by the key alone, as what is wrong may be the rest.
 
+use std::ops::Range;
+use std::path::Path;
+
+use super::keys::{ConfigKey, Disclosure, REMOVED};
+use crate::relay::finding::FilePosition;
 use crate::relay::text::urls::without_secrets;
 
-/// Keys whose values are no secrets, not even by mistake.
-const PUBLIC: &[&str] = &[
-    "access-log",
-    "access-log-lines-per-second",
-    "address",
-    "aliases",
-    "allow-plaintext",
-    "allow-remote-clients",
-    "any-realm",
-    "ca-file",
-    "ccache",
-    "certificate",
-    "client-burst",
-    "client-ca-file",
-    "client-certificate",
-    "client-key",
-    "client-max-in-flight",
-    "client-requests-per-second",
-    "dclocator-hint",
-    "deadline-seconds",
-    "direct",
-    "discover",
-    "discover-networks",
-    "discover-ports",
-    "exit-when-idle-seconds",
-    "failed-login-burst",
-    "failed-logins-per-minute",
-    "idle-timeout-seconds",
-    "kdc",
-    "kdcs",
-    "key",
-    "keytab",
-    "kpasswd",
-    "kpasswd-servers",
-    "listen",
-    "log-principals",
-    "max-connections",
-    "max-in-flight",
-    "max-in-flight-per-kdc",
-    "metrics-listen",
-    "min-tls",
-    "negotiate-principal",
-    "on-failure",
-    "path",
-    "pins",
-    "plain-listen",
-    "primary",
-    "require-client-cert",
-    "services",
-    "status-mode",
-    "status-socket",
-    "target-domain",
-    "transport",
-    "trusted-proxies",
-    "udp-reply-max-bytes",
-    "unix-mode",
-];
-/// Keys whose values are URLs: passwords and tokens stand in them beside the host.
-const OF_URLS: [&str; 2] = ["http-proxy", "proxies"];
+/// What stands in a table of `kdcs`.
+const PARTS_OF_ADDRESSES: [&str; 2] = ["address", "primary"];
+
+/// Where `span` begins, and the line there with carets under the value. Lines and columns count from 1, columns in characters.
+pub(super) fn of(path: &Path, text: &str, span: &Range<usize>) -> (FilePosition, String) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.matches('\n').count() + 1;
+    let column = before.get(begin..).unwrap_or_default().chars().count() + 1;
+    let whole = text.get(begin..).and_then(|rest| rest.lines().next());
+    let marked = text
+        .get(span.clone())
+        .and_then(|value| value.lines().next());
+    let carets = "^".repeat(marked.unwrap_or_default().chars().count().max(1));
+    // A tab is as wide as the terminal likes: repeating it keeps the caret under the value.
+    let pad = |character| if character == '\t' { '\t' } else { ' ' };
+    let before = whole.unwrap_or_default().chars().take(column - 1);
+    let pad: String = before.map(pad).collect();
+    let gutter = " ".repeat(line.to_string().len());
+    let shown = self::line(text, line - 1);
+    let excerpt = format!("{gutter} |\n{line} | {shown}\n{gutter} | {pad}{carets}");
+    let position = FilePosition {
+        path: path.display().to_string(),
+        line: Some(line),
+        column: Some(column),
+    };
+    (position, excerpt)
+}
 
 /// What of a line may be shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum LinePart {
     All,
     /// URLs without what stands in them beside the host.
     Hosts,
@@ -80,46 +54,57 @@ enum Shown {
 /// The line of `text` of this number, counted from 0, with as many characters as it has.
 pub(super) fn line(text: &str, number: usize) -> String {
     let mut lines: Vec<_> = text.lines().take(number + 1).collect();
-    let line = match lines.len() > number {
-        true => lines.pop().unwrap_or_default(),
-        false => "",
+    let line = if lines.len() > number {
+        lines.pop().unwrap_or_default()
+    } else {
+        ""
     };
     let before = || {
-        let mut before = lines.iter().rev().map(|line| of(line));
-        before.find(|shown| *shown != Shown::AsBefore)
+        let mut before = lines.iter().rev().map(|line| part(line));
+        before.find(|shown| *shown != LinePart::AsBefore)
     };
-    let shown = match of(line) {
-        Shown::AsBefore => before()
-            .filter(|shown| *shown != Shown::Table)
-            .unwrap_or(Shown::Key),
+    let shown = match part(line) {
+        LinePart::AsBefore => before()
+            .filter(|shown| *shown != LinePart::Table)
+            .unwrap_or(LinePart::Key),
         shown => shown,
     };
     let hosts = without_secrets(line);
     match shown {
-        Shown::All | Shown::Table => hosts,
-        Shown::Hosts if are_hosts(&hosts) => hosts,
-        Shown::Hosts | Shown::Key | Shown::AsBefore => masked(line),
+        LinePart::All | LinePart::Table => hosts,
+        LinePart::Hosts if are_hosts(&hosts) => hosts,
+        LinePart::Hosts | LinePart::Key | LinePart::AsBefore => masked(line),
     }
 }
 
-fn of(line: &str) -> Shown {
+fn part(line: &str) -> LinePart {
     let begin = line.trim_start();
     let keys: Vec<_> = keys(line).collect();
-    let are_all = |known: &[&str]| keys.iter().all(|key| known.contains(key));
+    let are_all = |shown| keys.iter().all(|key| shown_of(key) == Some(shown));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '[';
     match begin.strip_prefix('[') {
-        Some(name) if keys.is_empty() && name.starts_with(is_name) => return Shown::Table,
+        Some(name) if keys.is_empty() && name.starts_with(is_name) => return LinePart::Table,
         _ => {}
     }
     match keys.is_empty() {
         true if begin.is_empty()
             || begin.starts_with(['"', '\'', '[', ']', '{', '}', ',', '#']) =>
         {
-            Shown::AsBefore
+            LinePart::AsBefore
         }
-        false if are_all(PUBLIC) || is_meant(begin) => Shown::All,
-        false if are_all(&OF_URLS) => Shown::Hosts,
-        _ => Shown::Key,
+        false if are_all(Disclosure::All) || is_meant(begin) => LinePart::All,
+        false if are_all(Disclosure::Hosts) => LinePart::Hosts,
+        _ => LinePart::Key,
+    }
+}
+
+/// What may be shown of the value of a key; nothing is known of others than ours.
+fn shown_of(key: &str) -> Option<Disclosure> {
+    let is_public =
+        PARTS_OF_ADDRESSES.contains(&key) || REMOVED.iter().any(|(_, name)| *name == key);
+    match ConfigKey::named(key) {
+        Some(key) => Some(key.shown),
+        None => is_public.then_some(Disclosure::All),
     }
 }
 
@@ -185,14 +170,9 @@ fn masked(line: &str) -> String {
     let word = line.get(begin..).unwrap_or_default();
     let end = word.find(|c: char| !is_of_key(c)).unwrap_or(word.len());
     let rest = word.get(end..).unwrap_or_default();
-    let end = match is_key(rest) {
-        true => begin + end,
-        false => begin,
-    };
+    let end = if is_key(rest) { begin + end } else { begin };
     let (shown, rest) = line.split_at(end);
-    let mask = |c: char| match c.is_whitespace() || "=:[]{}\"',#".contains(c) {
-        true => c,
-        false => '*',
-    };
+    let is_shown = |c: char| c.is_whitespace() || "=:[]{}\"',#".contains(c);
+    let mask = |c| if is_shown(c) { c } else { '*' };
     shown.chars().chain(rest.chars().map(mask)).collect()
 }

@@ -1,31 +1,32 @@
-//! The configuration of `loopkdc gateway`.
+//! The configuration of `loopkdc gateway`: by the same means as that of `loopkdc run`.
 //!
-//! `file` knows the keys and their TOML types, `serving` the rules of `[gateway]`, `realms` and [`crate::config`]'s `kdcs` those of the realms.
+//! `serving` is `[gateway]`, `tls` the certificates that it names. The realms are read here.
 
-mod file;
-mod realms;
 mod serving;
-mod settings;
 mod tls;
-mod warning;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-pub use realms::KdcRealm;
-pub use serving::Serving;
-pub use settings::{
-    AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, TrustedProxies,
+pub use serving::{
+    AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, Serving, TrustedProxies,
 };
 pub(crate) use tls::{ServerIdentity, TlsFile, TlsPems};
 pub use tls::{TlsFileError, TlsFiles};
 
+use super::document::{Document, RealmSection, Section};
 use super::error::ConfigError;
-use super::{file as shared, locate};
+use super::kdcs::{self, Kdcs};
+use super::realms::{RealmNames, RealmPattern};
+use super::warning::{self, RemovedKey};
+use super::{keys, locate};
 use crate::relay::failure::Failure;
-use file::File;
+use crate::relay::finding::{Finding, Hint};
+use crate::relay::upstream::kdc::Transport;
+use crate::wire::{ByService, Realm};
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
@@ -36,6 +37,25 @@ pub struct GatewayConfig {
     pub realms: Vec<KdcRealm>,
     /// The file that was read.
     pub source: PathBuf,
+    /// Keys in it that do nothing any more.
+    removed: Vec<RemovedKey>,
+}
+
+/// One realm, with what it takes from `[defaults]`.
+#[derive(Debug, Clone)]
+pub struct KdcRealm {
+    /// Its name.
+    pub realm: Realm,
+    /// Other names that clients use for it.
+    pub aliases: Vec<Realm>,
+    /// Where its KDCs are known from.
+    pub kdcs: Kdcs,
+    /// Which services are offered; at least one.
+    pub services: ByService<bool>,
+    /// Over which transport its KDCs are asked.
+    pub transport: Transport,
+    /// The most that a request may take until its answer.
+    pub deadline: Duration,
 }
 
 impl GatewayConfig {
@@ -53,21 +73,107 @@ impl GatewayConfig {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(source: &Path, text: &str) -> Result<Self, Failure> {
-        let config = shared::parse(text).and_then(|file: File| {
-            let config = Self::build(&file, source)?;
-            serving::check_files(&file.gateway, config.serving.tls.as_ref())?;
+        let config = Document::parse(text, &keys::GATEWAY).and_then(|document| {
+            let config = Self::build(&document, text, source)?;
+            serving::check_files(&document.service, config.serving.tls.as_ref())?;
             Ok(config)
         });
-        config.map_err(|broken| broken.into_failure(Some((source, text))))
+        config.map_err(|error| error.into_failure(Some((source, text))))
     }
 
-    /// `source`: where `file` is, to whose directory the files in it are relative. Opens none of them.
-    fn build(file: &File, source: &Path) -> Result<Self, ConfigError> {
+    /// `source`: where `text` is, to whose directory the files in it are relative. Opens none of them.
+    fn build(document: &Document, text: &str, source: &Path) -> Result<Self, ConfigError> {
         let base = source.parent().unwrap_or(Path::new(""));
+        let (mut names, defaults) = (RealmNames::default(), &document.defaults);
+        services(defaults)?;
+        kdcs::networks(defaults)?;
+        let realms = document.realms.iter();
         Ok(Self {
-            serving: Serving::build(&file.gateway, base)?,
-            realms: realms::all(file)?,
+            serving: Serving::read(&document.service, base)?,
+            realms: realms
+                .map(|table| KdcRealm::read(table, &mut names))
+                .collect::<Result<_, _>>()?,
+            removed: warning::removed(document, source, text),
             source: source.to_owned(),
         })
+    }
+
+    /// What is valid, and still worth a word.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Finding> {
+        let mut warnings: Vec<_> = self.removed.iter().map(RemovedKey::finding).collect();
+        if self.realms.is_empty() {
+            let warning = Finding::warning("no realm is configured: every request will be refused");
+            warnings.push(warning.hint("add [realms.\"EXAMPLE.COM\"] with kdcs"));
+        }
+        let Serving { plain, trusted, .. } = &self.serving;
+        if !plain.is_empty() && *trusted == TrustedProxies::default() {
+            let warning = Finding::warning(
+                "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one",
+            );
+            warnings.push(warning.hint(Hint::key("trusted-proxies")));
+        }
+        let tls = self.serving.tls.as_ref();
+        if !plain.is_empty() && tls.is_some_and(|tls| tls.client_ca.is_some()) {
+            warnings.push(Finding::warning(
+                "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there",
+            ));
+        }
+        let log = self.serving.access_log.as_ref();
+        if log.is_some_and(|log| log.principals) {
+            warnings.push(Finding::warning(
+                "log-principals: the access log names who logs in",
+            ));
+        }
+        warnings
+    }
+}
+
+impl KdcRealm {
+    fn read(table: &RealmSection, names: &mut RealmNames) -> Result<Self, ConfigError> {
+        let RealmSection { name, own, all } = table;
+        let realm = name.parse(|text| match RealmPattern::parse(text)? {
+            RealmPattern::Exact(realm) => {
+                names.add(&RealmPattern::Exact(realm.clone()))?;
+                Ok(realm)
+            }
+            _ => Err(
+                ConfigError::new("a gateway serves the realms that it names, no wildcard")
+                    .hint("write a table for each realm"),
+            ),
+        })?;
+        let services = services(all)?;
+        Ok(Self {
+            aliases: names.aliases(own)?,
+            kdcs: name.parse(|_| kdcs::read(&realm, services, table))?,
+            services,
+            transport: match all.word(&keys::TRANSPORT).as_str() {
+                "udp" => Transport::UdpFirst,
+                _ => Transport::TcpFirst,
+            },
+            deadline: all.seconds(&keys::GATEWAY_DEADLINE_SECONDS)?,
+            realm,
+        })
+    }
+}
+
+fn services(table: &Section) -> Result<ByService<bool>, ConfigError> {
+    let mut services = ByService::both(false);
+    for written in table.strings(&keys::SERVICES) {
+        match written.value.as_str() {
+            "kdc" => services.kdc = true,
+            "kpasswd" => services.kpasswd = true,
+            _ => return Err(written.error("a service is \"kdc\" or \"kpasswd\"")),
+        }
+    }
+    match table.place(&keys::SERVICES) {
+        Some(place) if !services.kdc && !services.kpasswd => Err(ConfigError::new(
+            "no service would be offered",
+        )
+        .hint(
+            "services = [\"kdc\", \"kpasswd\"] offers both; a realm without a table is not served",
+        )
+        .at(place)),
+        _ => Ok(services),
     }
 }

@@ -1,21 +1,16 @@
-//! Which KDCs a realm has: those that are listed, or those that DNS names.
+//! Which KDCs a realm has: those that are listed, or those that DNS names; and whether a tunnel asks them itself.
 
-mod address;
-mod network;
-mod written;
+use std::fmt;
 
 use ipnet::IpNet;
-use toml::Spanned;
 
-use super::error::ConfigError;
-use super::file::{List, Whole};
-use super::listen::number;
-use crate::relay::upstream::dns::{self, KdcDiscovery};
+use super::address::{self, KdcAddr};
+use super::document::{RealmSection, Section};
+use super::error::{ConfigError, Located};
+use super::keys;
+use super::realms::RealmPattern;
+use crate::relay::upstream::dns::KdcDiscovery;
 use crate::wire::{ByService, Realm};
-
-pub use address::KdcAddr;
-pub(super) use network::network;
-pub(super) use written::KdcList;
 
 /// Where the KDCs of a realm are known from.
 #[derive(Debug, Clone)]
@@ -37,75 +32,68 @@ pub struct Discover {
     pub networks: Vec<IpNet>,
 }
 
-/// The keys of a table that say so.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Keys<'a> {
-    pub(super) kdcs: Option<&'a Spanned<KdcList>>,
-    pub(super) kpasswd_servers: Option<&'a Spanned<List>>,
-    pub(super) discover: Option<&'a Spanned<bool>>,
-    pub(super) networks: Option<&'a Spanned<List>>,
-    pub(super) ports: Option<&'a Spanned<Vec<Spanned<Whole>>>>,
+/// KDCs that are asked themselves on networks where they answer.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    /// Before the proxies or after them.
+    pub order: Order,
+    /// The KDCs; both services are offered.
+    pub kdcs: Kdcs,
 }
 
-/// The KDCs of `realm`, for the services that are offered: as its `own` keys say, else the `defaults`.
+/// Who is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The KDCs, and the proxies where they can't be reached.
+    Prefer,
+    /// The proxies, and the KDCs where they can't be reached.
+    Fallback,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prefer => "prefer",
+            Self::Fallback => "fallback",
+        })
+    }
+}
+
+/// The KDCs of `realm`, for the services that are offered.
 pub(super) fn read(
     realm: &Realm,
     services: ByService<bool>,
-    own: &Keys<'_>,
-    defaults: &Keys<'_>,
+    table: &RealmSection,
 ) -> Result<Kdcs, ConfigError> {
-    match (own.discover.or(defaults.discover), own.kdcs) {
+    let RealmSection { own, all, .. } = table;
+    match own.place(&keys::KDCS) {
         // What the realm says itself goes before what holds for all.
-        (Some(discover), None) if *discover.get_ref() => {
-            if let Some(servers) = own.kpasswd_servers {
-                return Err(ConfigError::new(
-                    "with discover = true DNS says where passwords are changed",
-                )
-                .hint("list kdcs too, or take kpasswd-servers away")
-                .at(servers.span()));
+        None if all.flag(&keys::DISCOVER) => {
+            if let Some(servers) = own.list(&keys::KPASSWD_SERVERS) {
+                return Err(servers
+                    .error("with discover = true DNS says where passwords are changed")
+                    .hint("list kdcs too, or take kpasswd-servers away"));
             }
-            discover_realm(realm, own, defaults).map(Kdcs::Discovered)
+            discovered(realm, all).map(Kdcs::Discovered)
         }
-        (_, Some(listed)) if own.discover.is_some_and(|own| *own.get_ref()) => Err(
-            ConfigError::new("kdcs are listed, and discover = true would look them up")
-                .hint("take one of the two away")
-                .at(listed.span()),
-        ),
+        Some(place) if own.flag(&keys::DISCOVER) => Err(ConfigError::new(
+            "kdcs are listed, and discover = true would look them up",
+        )
+        .hint("take one of the two away")
+        .at(place)),
         _ => listed(realm, services, own).map(Kdcs::Listed),
     }
-}
-
-/// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(keys: &Keys<'_>) -> Result<(), ConfigError> {
-    let spans = [
-        ("kdcs", keys.kdcs.map(Spanned::span)),
-        ("kpasswd-servers", keys.kpasswd_servers.map(Spanned::span)),
-    ];
-    for (key, span) in spans {
-        if let Some(span) = span {
-            return Err(of_one_realm(key).at(span));
-        }
-    }
-    allowed(keys, &Keys::default()).map(drop)
-}
-
-/// What is said of keys in `[defaults]` that can't stand there.
-pub(super) fn of_one_realm(keys: &str) -> ConfigError {
-    ConfigError::new(format!(
-        "{keys} belong to one realm: they can't stand in [defaults]"
-    ))
-    .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
 }
 
 fn listed(
     realm: &Realm,
     services: ByService<bool>,
-    own: &Keys<'_>,
+    own: &Section,
 ) -> Result<ByService<Option<Vec<KdcAddr>>>, ConfigError> {
-    let kdcs = own.kdcs.map(address::kdcs).transpose()?.unwrap_or_default();
-    let kpasswd = match own.kpasswd_servers {
-        Some(servers) => address::kpasswd(&servers.get_ref().written())?,
-        None => address::beside(&kdcs),
+    let kdcs = address::kdcs(own.addresses(&keys::KDCS))?;
+    let kpasswd = match own.list(&keys::KPASSWD_SERVERS) {
+        Some(servers) => address::kpasswd_servers(servers.value)?,
+        None => address::kpasswd_beside(&kdcs),
     };
     for (offered, list, key, service) in [
         (services.kdc, &kdcs, "kdcs = [\"dc1.example.com\"]", "KDC"),
@@ -127,12 +115,9 @@ fn listed(
     })
 }
 
-fn discover_realm(
-    realm: &Realm,
-    own: &Keys<'_>,
-    defaults: &Keys<'_>,
-) -> Result<Discover, ConfigError> {
-    let (networks, ports) = allowed(own, defaults)?;
+fn discovered(realm: &Realm, table: &Section) -> Result<Discover, ConfigError> {
+    let ports = table.ports(&keys::DISCOVER_PORTS);
+    let networks = networks(table)?;
     let discovery = KdcDiscovery::new(realm, &ports).map_err(|error| {
         ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
     })?;
@@ -143,26 +128,69 @@ fn discover_realm(
     })
 }
 
-/// What records in DNS may say.
-fn allowed(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<(Vec<IpNet>, Vec<u16>), ConfigError> {
-    let ports = own.ports.or(defaults.ports).map(|ports| {
-        let port = |port| number(Some(port), "a port", 1..=65535, 0);
-        ports.get_ref().iter().map(port).collect()
-    });
-    let networks = networks(own, defaults)?;
-    Ok((networks, ports.unwrap_or_else(|| Ok(dns::PORTS.to_vec()))?))
-}
-
 /// What names found in DNS may lead to besides other hosts.
-pub(super) fn networks(own: &Keys<'_>, defaults: &Keys<'_>) -> Result<Vec<IpNet>, ConfigError> {
-    let list = own.networks.or(defaults.networks);
-    let read = |written: &Spanned<String>| {
-        network(written.get_ref()).map_err(|error| {
-            ConfigError::new(error)
+pub(super) fn networks(table: &Section) -> Result<Vec<IpNet>, ConfigError> {
+    let read = |written: &Located<String>| {
+        address::network(&written.value).map_err(|error| {
+            written
+                .error(error)
                 .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
-                .at(written.span())
         })
     };
-    let all = list.iter().flat_map(|list| &list.get_ref().0);
-    all.map(read).collect()
+    let list = table.strings(&keys::DISCOVER_NETWORKS);
+    list.iter().map(read).collect()
+}
+
+impl Direct {
+    /// What `table` says for the realms of `pattern`.
+    pub(super) fn read(
+        pattern: &RealmPattern,
+        table: &RealmSection,
+    ) -> Result<Option<Self>, ConfigError> {
+        let own = own_key(&table.own);
+        let RealmPattern::Exact(realm) = pattern else {
+            return own.map_or(Ok(None), |key| {
+                let rule = format!("{} belongs to one realm, not to a wildcard", key.value);
+                Err(key.error(rule))
+            });
+        };
+        let kdcs = || {
+            table
+                .name
+                .parse(|_| read(realm, ByService::both(true), table))
+        };
+        let order = match table.all.word(&keys::DIRECT).as_str() {
+            "prefer" => Order::Prefer,
+            "fallback" => Order::Fallback,
+            _ => {
+                return match own {
+                    // Checked all the same: it may be switched on again.
+                    Some(_) if table.all.place(&keys::DIRECT).is_some() => kdcs().map(|_| None),
+                    Some(key) => Err(key
+                        .error(format!(
+                            "{} is of no use: KDCs are asked themselves only if direct says so",
+                            key.value
+                        ))
+                        .hint("add direct = \"fallback\", or \"prefer\" to ask them before the proxies")),
+                    None => Ok(None),
+                };
+            }
+        };
+        kdcs().map(|kdcs| Some(Self { order, kdcs }))
+    }
+}
+
+/// The first of the keys about KDCs that a table holds itself, and makes use of.
+fn own_key(own: &Section) -> Option<Located<&'static str>> {
+    let is_used = [
+        (&keys::KDCS, true),
+        (&keys::KPASSWD_SERVERS, true),
+        (&keys::DISCOVER, own.flag(&keys::DISCOVER)),
+        (&keys::DIRECT, own.word(&keys::DIRECT) != "never"),
+    ];
+    let mut used = is_used.into_iter().filter(|(_, is_used)| *is_used);
+    used.find_map(|(key, _)| {
+        let (value, place) = (key.name, own.place(key)?.clone());
+        Some(Located { value, place })
+    })
 }

@@ -210,7 +210,7 @@ loopkdc: hint: to make one, write into /nowhere/etc.toml (config.example.toml sh
         fs::write(&file, b"# caf\xe9\n").unwrap();
         let failure = open(&file).unwrap_err();
         assert_eq!(
-            failure.message(),
+            failure.finding().placed(),
             format!("{}: not UTF-8 at byte 5", file.display())
         );
     }

@@ -1,172 +1,238 @@
-//! How requests get out, as the configuration says it: a realm's own keys, else those of `[defaults]`.
-
-mod files;
-mod forward_proxy;
-mod headers;
-mod identity;
-mod negotiate;
+//! How requests get to KDC proxies, and what they show there.
 
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use url::Host;
+use reqwest::header::AUTHORIZATION;
+use url::{Host, Url};
 
-use self::files::Files;
-use super::entries::either;
-use super::error::ConfigError;
-use super::file::{List, RealmTable};
-use super::proxies::Proxies;
-use super::proxy::{EXAMPLE, ProxyUrl};
+use super::document::Section;
+use super::error::{ConfigError, Located};
+use super::keys::{self, ConfigKey};
+use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
+use super::read::NamedFiles;
 use super::realms::RealmPattern;
-use crate::relay::upstream::out::{MinTls, Out};
+use super::{negotiate, pem};
+use crate::relay::upstream::out::{
+    ForwardProxy, Header, MinTls, Out, Shown, Via, parse_headers, parse_token,
+};
 use crate::relay::upstream::tls::Pin;
 
-/// The keys of one realm, and those that it takes from `[defaults]`.
-#[derive(Clone, Copy)]
-pub(super) struct Keys<'a> {
-    pub(super) own: &'a RealmTable,
-    pub(super) defaults: &'a RealmTable,
+const FORWARD_PROXY_EXAMPLE: &str = "write it like \"http://proxy.example.com:3128\" or \"socks5h://127.0.0.1:1080\", or \"environment\"";
+
+/// What `table` says. `base`: what files are relative to.
+pub(super) fn read(table: &Section, base: &Path) -> Result<Out, ConfigError> {
+    let files = NamedFiles { base };
+    Ok(Out {
+        via: via(table)?,
+        identity: pem::identity(table, files)?,
+        shown: headers(table, files)?,
+        negotiate: negotiate::read(table, files)?,
+        pins: pins(table)?,
+        min_tls: match table.word(&keys::MIN_TLS).as_str() {
+            "1.3" => MinTls::Tls13,
+            _ => MinTls::Tls12,
+        },
+        secret_files: secret_files(table, files)?,
+    })
 }
 
-impl<'a> Keys<'a> {
-    fn get<T>(self, key: impl Fn(&'a RealmTable) -> &'a Option<T>) -> Option<&'a T> {
-        either(key(self.own), key(self.defaults))
-    }
+/// `auth`, if it asks for anything.
+fn auth(table: &Section) -> Option<Located<&str>> {
+    let auth = table.text(&keys::AUTH);
+    auth.filter(|auth| auth.value != "none")
+}
 
-    /// `auth`, if it asks for anything.
-    fn auth(self) -> Option<&'a Spanned<String>> {
-        let auth = self.get(|table| &table.auth);
-        auth.filter(|auth| auth.get_ref() != "none")
+/// Refuses what any local user could use for a realm of their choice, unless it is meant.
+pub(super) fn check_any_realm(table: &Section, pattern: &RealmPattern) -> Result<(), ConfigError> {
+    if !matches!(pattern, RealmPattern::Any) || table.flag(&keys::ANY_REALM) {
+        return Ok(());
     }
-
-    /// `base`: what files are relative to.
-    pub(super) fn out(self, base: &Path) -> Result<Out, ConfigError> {
-        let files = Files { base };
-        Ok(Out {
-            via: forward_proxy::via(self.get(|table| &table.http_proxy))?,
-            identity: identity::identity(self, files)?,
-            shown: headers::shown(self, files)?,
-            negotiate: negotiate::negotiate(self, files)?,
-            pins: self.get(|table| &table.pins).map_or(Ok(Vec::new()), pins)?,
-            min_tls: self
-                .get(|table| &table.min_tls)
-                .map_or(Ok(MinTls::default()), min_tls)?,
-            secret_files: self.secret_files(files)?,
-        })
+    let of_this_machine = [
+        &keys::CLIENT_CERTIFICATE,
+        &keys::HEADERS_FILE,
+        &keys::BEARER_TOKEN_FILE,
+    ];
+    let files = of_this_machine.map(|key| (key.name, table.text(key)));
+    let mut written = files.into_iter().chain([("tickets", auth(table))]);
+    match written.find_map(|(what, written)| Some((what, written?))) {
+        Some((what, written)) => Err(written
+            .error(format!(
+                "with realm * any local user could have a realm of their choice asked with this machine's {what}"
+            ))
+            .hint("name the realms, or say any-realm = true if that is meant")),
+        None => Ok(()),
     }
+}
 
-    fn secret_files(self, files: Files<'_>) -> Result<Vec<PathBuf>, ConfigError> {
-        let key = self.get(|table| &table.client_key);
-        let certificate = self.get(|table| &table.client_certificate);
-        let named = [
-            key.or(certificate),
-            self.get(|table| &table.client_key_passphrase_file),
-            self.get(|table| &table.headers_file),
-            self.get(|table| &table.bearer_token_file),
-            self.get(|table| &table.keytab),
-        ];
-        named
-            .into_iter()
-            .flatten()
-            .map(|written| files.path(written))
-            .collect()
-    }
-
-    /// Refuses what any local user could spend on a realm of their choice, unless it is meant.
-    pub(super) fn guard(self, pattern: &RealmPattern) -> Result<(), ConfigError> {
-        let is_meant = self.get(|table| &table.any_realm).copied();
-        if !matches!(pattern, RealmPattern::Any) || is_meant == Some(true) {
-            return Ok(());
-        }
-        let of_this_machine = [
-            (
-                "client-certificate",
-                self.get(|table| &table.client_certificate),
-            ),
-            ("headers-file", self.get(|table| &table.headers_file)),
-            (
-                "bearer-token-file",
-                self.get(|table| &table.bearer_token_file),
-            ),
-            ("tickets", self.auth()),
-        ];
-        for (key, written) in of_this_machine {
-            if let Some(written) = written {
-                return Err(ConfigError::new(format!(
-                    "with realm * any local user could have a realm of their choice asked with this machine's {key}"
+/// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
+pub(super) fn check_proxies(table: &Section, proxies: &Proxies) -> Result<(), ConfigError> {
+    if let Some((key, written)) = secret(table) {
+        if let Proxies::Discovered(_) = proxies {
+            return Err(written
+                .error(format!(
+                    "what {key} is to show would go to whichever host DNS names"
                 ))
-                .hint("name the realms, or say any-realm = true if that is meant")
-                .at(written.span()));
-            }
+                .hint(format!(
+                    "list the proxies that may see it: proxies = [{EXAMPLE}]"
+                )));
         }
-        Ok(())
+        if proxies.may_be_plaintext() {
+            return Err(written
+                .error(format!(
+                    "an http:// proxy would be sent in plain text what {key} is to show it"
+                ))
+                .hint("write https:// in proxies"));
+        }
     }
-
-    /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
-    pub(super) fn suit(self, proxies: &Proxies) -> Result<(), ConfigError> {
-        if let (Proxies::Discovered(_), Some((key, written))) = (proxies, self.secret()) {
-            return Err(ConfigError::new(format!(
-                "what {key} is to show would go to whichever host DNS names"
-            ))
-            .hint(format!(
-                "list the proxies that may see it: proxies = [{EXAMPLE}]"
-            ))
-            .at(written.span()));
-        }
-        if let (true, Some((key, written))) = (proxies.may_be_plaintext(), self.secret()) {
-            return Err(ConfigError::new(format!(
-                "an http:// proxy would be sent in plain text what {key} is to show it"
-            ))
-            .hint("write https:// in proxies")
-            .at(written.span()));
-        }
-        let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
-        let via = self.get(|table| &table.http_proxy);
-        match (via, proxies.listed().iter().find(is_ipv6)) {
-            // reqwest takes the brackets for a part of the name that is to be in the certificate.
-            (Some(via), Some(proxy)) if via.get_ref() != "none" => Err(ConfigError::new(
+    let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
+    let via = table.text(&keys::HTTP_PROXY);
+    match (via, proxies.listed().iter().find(is_ipv6)) {
+        // reqwest takes the brackets for a part of the name that is to be in the certificate.
+        (Some(via), Some(proxy)) if via.value != "none" => Err(via
+            .error(
                 "a KDC proxy that goes by an IPv6 address can't be reached through another proxy",
             )
-            .hint(format!("write a name in its place: {proxy}"))
-            .at(via.span())),
-            _ => Ok(()),
+            .hint(format!("write a name in its place: {proxy}"))),
+        _ => Ok(()),
+    }
+}
+
+/// A key by which requests show what nobody else should see, and where it stands.
+fn secret(table: &Section) -> Option<(&'static str, Located<&str>)> {
+    let files = [&keys::HEADERS_FILE, &keys::BEARER_TOKEN_FILE];
+    let files = files.map(|key| (key.name, table.text(key)));
+    let mut written = files.into_iter().chain([("auth", auth(table))]);
+    written.find_map(|(key, written)| Some((key, written?)))
+}
+
+fn secret_files(table: &Section, files: NamedFiles<'_>) -> Result<Vec<PathBuf>, ConfigError> {
+    let key = table.text(&keys::CLIENT_KEY);
+    let others = [
+        &keys::CLIENT_KEY_PASSPHRASE_FILE,
+        &keys::HEADERS_FILE,
+        &keys::BEARER_TOKEN_FILE,
+        &keys::KEYTAB,
+    ];
+    let named = [key.or(table.text(&keys::CLIENT_CERTIFICATE))]
+        .into_iter()
+        .chain(others.map(|key| table.text(key)));
+    named
+        .flatten()
+        .map(|written| files.path(&written))
+        .collect()
+}
+
+fn via(table: &Section) -> Result<Via, ConfigError> {
+    match table.text(&keys::HTTP_PROXY) {
+        None => Ok(Via::Nothing),
+        Some(written) => written.parse(|text| match *text {
+            "none" => Ok(Via::Nothing),
+            "environment" => Ok(Via::Environment),
+            url => forward_proxy(url).map(Via::Proxy),
+        }),
+    }
+}
+
+fn forward_proxy(text: &str) -> Result<ForwardProxy, ConfigError> {
+    let broken = |rule, hint| Err(ConfigError::new(rule).hint(hint));
+    let Ok(url) = Url::parse(text) else {
+        return broken("http-proxy is a URL", FORWARD_PROXY_EXAMPLE);
+    };
+    match url.scheme() {
+        "http" | "socks5h" => {}
+        "socks5" => {
+            return broken(
+                "socks5:// would look the KDC proxy's name up here",
+                "write socks5h://, and the SOCKS proxy looks it up",
+            );
         }
+        "https" => {
+            return broken(
+                "the way to an HTTP proxy is http://",
+                "what is sent through it to an https:// KDC proxy is encrypted all the same",
+            );
+        }
+        _ => return broken("http-proxy is http:// or socks5h://", FORWARD_PROXY_EXAMPLE),
     }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return broken(
+            "http-proxy has nothing after its port",
+            "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
+        );
+    }
+    ForwardProxy::new(url)
+        .ok_or_else(|| ConfigError::new("http-proxy has no host").hint(FORWARD_PROXY_EXAMPLE))
+}
 
-    /// A key by which requests show what nobody else should see, and where it stands.
-    fn secret(self) -> Option<(&'static str, &'a Spanned<String>)> {
-        let secrets = [
-            ("headers-file", self.get(|table| &table.headers_file)),
-            (
-                "bearer-token-file",
-                self.get(|table| &table.bearer_token_file),
-            ),
-            ("auth", self.auth()),
-        ];
-        let mut written = secrets
-            .into_iter()
-            .filter_map(|(key, written)| Some((key, written?)));
-        written.next()
+fn headers(table: &Section, files: NamedFiles<'_>) -> Result<Shown, ConfigError> {
+    let listed = table.strings(&keys::HEADERS);
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|written| written.parse(|text| header(text)))
+        .collect::<Result<_, _>>()?;
+    let mut all = listed.clone();
+    let headers_file = table.text(&keys::HEADERS_FILE);
+    let headers_file = read_secret(files, &keys::HEADERS_FILE, headers_file, |text| {
+        let parsed = parse_headers(text);
+        all.extend(parsed.map_err(|(line, error)| format!(", line {line}: {error}"))?);
+        Ok(())
+    })?;
+    let token_file = table.text(&keys::BEARER_TOKEN_FILE);
+    let bearer_token_file = read_secret(files, &keys::BEARER_TOKEN_FILE, token_file, |text| {
+        all.push(parse_token(text).map_err(|error| format!(": {error}"))?);
+        Ok(())
+    })?;
+    check_one_authorization(table, &all)?;
+    Ok(Shown {
+        headers: listed,
+        headers_file,
+        bearer_token_file,
+    })
+}
+
+/// Where the file is, if one was written. `check` says what is wrong with its text, after its name.
+fn read_secret(
+    files: NamedFiles<'_>,
+    key: &ConfigKey,
+    written: Option<Located<&str>>,
+    check: impl FnOnce(&str) -> Result<(), String>,
+) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(written) = written else {
+        return Ok(None);
+    };
+    let (path, text) = files.read_secret(key, &written)?;
+    check(&text)
+        .map_err(|error| written.error(format!("{} {}{error}", key.name, path.display())))?;
+    Ok(Some(path))
+}
+
+fn header(text: &str) -> Result<Header, ConfigError> {
+    let parsed = parse_headers(text).map_err(|(_, error)| ConfigError::new(error.to_string()))?;
+    let [header] = <[Header; 1]>::try_from(parsed)
+        .map_err(|_| ConfigError::new("a header is one line, \"Name: value\""))?;
+    Ok(header)
+}
+
+/// A second Authorization would replace the first.
+fn check_one_authorization(table: &Section, headers: &[Header]) -> Result<(), ConfigError> {
+    let auth = auth(table);
+    let has_auth = usize::from(auth.is_some());
+    let others = headers.iter().filter(|(name, _)| name == AUTHORIZATION);
+    match auth.or(table.text(&keys::BEARER_TOKEN_FILE)) {
+        Some(written) if others.count() + has_auth > 1 => Err(written
+            .error("a request has one Authorization, and there are two")
+            .hint("of auth, bearer-token-file and a header Authorization choose one")),
+        _ => Ok(()),
     }
 }
 
-fn pins(list: &Spanned<List>) -> Result<Vec<Pin>, ConfigError> {
-    let mut pins = Vec::new();
-    for written in &list.get_ref().0 {
-        let pin = Pin::parse(written.get_ref()).ok_or_else(|| {
-            ConfigError::new("a pin is \"sha256/\" and the base64 of a key's SHA-256")
+fn pins(table: &Section) -> Result<Vec<Pin>, ConfigError> {
+    let pin = |written: &Located<String>| {
+        Pin::parse(&written.value).ok_or_else(|| {
+            written
+                .error("a pin is \"sha256/\" and the base64 of a key's SHA-256")
                 .hint("for a certificate in FILE: openssl x509 -in FILE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64")
-                .at(written.span())
-        })?;
-        pins.push(pin);
-    }
-    Ok(pins)
-}
-
-fn min_tls(written: &Spanned<String>) -> Result<MinTls, ConfigError> {
-    match written.get_ref().as_str() {
-        "1.2" => Ok(MinTls::Tls12),
-        "1.3" => Ok(MinTls::Tls13),
-        _ => Err(ConfigError::new("min-tls is \"1.2\" or \"1.3\"").at(written.span())),
-    }
+        })
+    };
+    table.strings(&keys::PINS).iter().map(pin).collect()
 }

@@ -1,21 +1,23 @@
-//! `proxies`: those that are listed, or those that DNS names.
+//! `proxies`: URLs of KDC proxies that are listed, or those that DNS names.
 
 use std::sync::Arc;
 
-use toml::Spanned;
+use url::ParseError;
 
-use super::error::{ConfigError, Place, Written};
-use super::file::{ProxyList, RealmTable};
-use super::given::Given;
-use super::kdcs;
-use super::proxy::{EXAMPLE, ProxyUrl};
-use super::realms::RealmPattern;
+use super::document::{RealmSection, Section};
+use super::error::{ConfigError, Located};
+use super::realms::{CliRealm, RealmPattern};
+use super::{kdcs, keys};
 use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
 use crate::relay::upstream::kdc::Permitted;
+pub use crate::relay::upstream::kkdcp::ProxyUrl;
+use crate::relay::upstream::kkdcp::UrlError;
 
 /// Has DNS asked for the proxies.
 const DISCOVER: &str = "discover";
+/// For hints.
+pub(super) const EXAMPLE: &str = "\"https://kdcproxy.example.com/KdcProxy\"";
 
 /// Where the proxies of a realm are known from.
 #[derive(Debug, Clone)]
@@ -46,73 +48,64 @@ impl Proxies {
     }
 }
 
-/// The realm's proxies, else those of all realms. The rule on plain text is the realm's own.
+/// The realm's proxies, else those of all realms; `given` on the command line, those.
 pub(super) fn read(
     pattern: &RealmPattern,
-    table: &RealmTable,
-    defaults: &RealmTable,
-    place: &Place,
-    given: Option<&Given>,
+    table: &RealmSection,
+    given: Option<&CliRealm>,
 ) -> Result<Proxies, ConfigError> {
-    let plaintext = table.allow_plaintext.or(defaults.allow_plaintext);
-    let plaintext = plaintext.unwrap_or(false);
-    let list = table.proxies.as_ref().or(defaults.proxies.as_ref());
-    let written = match (given, list) {
-        (Some(given), _) => given.proxies.clone(),
-        (None, Some(list)) if is_discovery(list)? => {
-            let place = match &table.proxies {
-                Some(own) => Place::Span(own.span()),
-                None => place.clone(),
-            };
-            let discovery = discovery(pattern, table, defaults, plaintext);
-            return discovery.map_err(|broken| broken.placed(place));
-        }
-        (None, Some(list)) => list.get_ref().written(),
-        (None, None) => Vec::new(),
-    };
-    match &written[..] {
-        [] => {
-            let place = list.map_or_else(|| place.clone(), |list| Place::Span(list.span()));
-            Err(ConfigError::new(format!("realm {pattern} has no proxies"))
-                .hint(format!("add to it: proxies = [{EXAMPLE}]"))
-                .placed(place))
-        }
-        [Written { text, place }] if given.is_some() && text == DISCOVER => {
-            discovery(pattern, table, defaults, plaintext)
-                .map_err(|broken| broken.placed(place.clone()))
-        }
-        written => listed(written, (!plaintext).then_some(pattern)).map(Proxies::Listed),
+    let plaintext = table.all.flag(&keys::ALLOW_PLAINTEXT);
+    let tls_only = (!plaintext).then_some(pattern);
+    if let Some(CliRealm { proxies, .. }) = given {
+        return match proxies.as_slice() {
+            [word] if word.value == DISCOVER => {
+                word.parse(|_| discovery(pattern, table, plaintext))
+            }
+            written => listed(written, tls_only).map(Proxies::Listed),
+        };
     }
+    if let Some(word) = table.all.text(&keys::PROXIES) {
+        word.parse(|word| check_word(word))?;
+        let place = table.own.place(&keys::PROXIES).unwrap_or(&table.name.place);
+        return discovery(pattern, table, plaintext).map_err(|error| error.at(place));
+    }
+    let written = table.all.list(&keys::PROXIES);
+    let list = written.as_ref().map_or(&[][..], |written| written.value);
+    if list.is_empty() {
+        let place = written
+            .as_ref()
+            .map_or(&table.name.place, |list| &list.place);
+        return Err(ConfigError::new(format!("realm {pattern} has no proxies"))
+            .hint(format!("add to it: proxies = [{EXAMPLE}]"))
+            .at(place));
+    }
+    listed(list, tls_only).map(Proxies::Listed)
 }
 
 /// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(defaults: &RealmTable) -> Result<(), ConfigError> {
-    match &defaults.proxies {
-        Some(list) if !is_discovery(list)? => listed(&list.get_ref().written(), None).map(drop),
-        _ => Ok(()),
+pub(super) fn check_defaults(defaults: &Section) -> Result<(), ConfigError> {
+    if let Some(word) = defaults.text(&keys::PROXIES) {
+        word.parse(|word| check_word(word))?;
     }
+    listed(&defaults.strings(&keys::PROXIES), None).map(drop)
 }
 
-/// Whether the word stands for a list.
-fn is_discovery(list: &Spanned<ProxyList>) -> Result<bool, ConfigError> {
-    match list.get_ref() {
-        ProxyList::List(_) => Ok(false),
-        ProxyList::Word(word) if word == DISCOVER => Ok(true),
-        ProxyList::Word(word) => Err(ConfigError::new(
-            "proxies is an array of URLs, or \"discover\"",
-        )
-        .hint(match word.contains("://") {
-            true => without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]")),
-            false => format!("write it like proxies = [{EXAMPLE}]"),
-        })
-        .at(list.span())),
+/// The one word that stands for a list.
+fn check_word(word: &str) -> Result<(), ConfigError> {
+    if word == DISCOVER {
+        return Ok(());
     }
+    let hint = if word.contains("://") {
+        without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]"))
+    } else {
+        format!("write it like proxies = [{EXAMPLE}]")
+    };
+    Err(ConfigError::new("proxies is an array of URLs, or \"discover\"").hint(hint))
 }
 
 fn discovery(
     pattern: &RealmPattern,
-    table: &RealmTable,
-    defaults: &RealmTable,
+    table: &RealmSection,
     plaintext: bool,
 ) -> Result<Proxies, ConfigError> {
     let RealmPattern::Exact(realm) = pattern else {
@@ -121,7 +114,7 @@ fn discovery(
                 .hint(format!("list them: proxies = [{EXAMPLE}]")),
         );
     };
-    let networks = kdcs::networks(&table.keys(), &defaults.keys())?;
+    let networks = kdcs::networks(&table.all)?;
     let allowed = Allowed {
         plaintext,
         permitted: Permitted::OtherHosts(networks),
@@ -134,13 +127,12 @@ fn discovery(
 
 /// `tls_only`: the realm that doesn't allow plain text.
 fn listed(
-    written: &[Written],
+    written: &[Located<String>],
     tls_only: Option<&RealmPattern>,
 ) -> Result<Vec<ProxyUrl>, ConfigError> {
     let mut proxies = Vec::new();
-    for Written { text, place } in written {
-        let proxy =
-            proxy(text, tls_only, &proxies).map_err(|broken| broken.placed(place.clone()))?;
+    for written in written {
+        let proxy = written.parse(|text| proxy(text, tls_only, &proxies))?;
         proxies.push(proxy);
     }
     Ok(proxies)
@@ -168,4 +160,37 @@ fn proxy(
         return Err(ConfigError::new(format!("{shown} is listed twice")));
     }
     Ok(proxy)
+}
+
+impl ProxyUrl {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::read(text).map_err(|error| match error {
+            UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) => without_scheme(text),
+            UrlError::NoUrl(_) => {
+                ConfigError::new(error.to_string()).hint(format!("write it like {EXAMPLE}"))
+            }
+            // `host:443/path` reads as a URL whose scheme is `host`.
+            UrlError::Scheme(_) if !text.contains("://") => without_scheme(text),
+            UrlError::Scheme(ref scheme) => ConfigError::new(error.to_string()).hint(format!(
+                "{scheme}:// leads to no KDC proxy: write it like {EXAMPLE}"
+            )),
+            UrlError::Credentials => {
+                ConfigError::new(error.to_string()).hint("leave out what stands before the @")
+            }
+            UrlError::Fragment => {
+                ConfigError::new(error.to_string()).hint("leave out the # and what follows")
+            }
+        })
+    }
+}
+
+fn without_scheme(text: &str) -> ConfigError {
+    match text.trim_start_matches('/') {
+        _ if text.is_empty() => ConfigError::new("a proxy is an https:// URL, this is empty")
+            .hint(format!("write it like {EXAMPLE}")),
+        rest => {
+            let url = without_secrets(&format!("\"https://{rest}\""));
+            ConfigError::new("a proxy is an https:// URL").hint(format!("write {url}"))
+        }
+    }
 }

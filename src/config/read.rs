@@ -1,10 +1,12 @@
 //! Reads a file, and says what stands in the way when that fails.
 
+use std::env;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Located};
+use super::keys::ConfigKey;
 use crate::relay::failure::Exit;
 use crate::relay::text::shell;
 
@@ -33,10 +35,10 @@ pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
 fn capped(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     let length = file.take(most + 1).read_to_end(&mut octets)?;
-    match length as u64 <= most {
-        true => Ok(octets),
-        false => Err(ErrorKind::FileTooLarge.into()),
+    if length as u64 > most {
+        return Err(ErrorKind::FileTooLarge.into());
     }
+    Ok(octets)
 }
 
 /// The whole of a regular file, unless it has more than `most` octets: what others can name must not be a pipe that nobody
@@ -99,10 +101,7 @@ impl Unreadable {
         match self {
             Self::Missing => ConfigError::new(format!("{what} {name} does not exist")),
             Self::Denied { blocker } => {
-                let show = match blocker == path {
-                    true => "ls -l",
-                    false => "ls -ld",
-                };
+                let show = if blocker == path { "ls -l" } else { "ls -ld" };
                 ConfigError::new(format!(
                     "{what} {name} may not be read by this user: {} blocks",
                     blocker.display()
@@ -115,6 +114,81 @@ impl Unreadable {
             }
             Self::Other(error) => ConfigError::new(format!("{what} {name} can't be read: {error}")),
         }
+    }
+}
+
+/// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).
+const CREDENTIAL: &str = "credential:";
+/// Where those are.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Files that the configuration names: relative to it, or handed over by the service manager.
+#[derive(Clone, Copy)]
+pub(super) struct NamedFiles<'a> {
+    /// What they are relative to.
+    pub(super) base: &'a Path,
+}
+
+impl NamedFiles<'_> {
+    /// Where the file is.
+    pub(super) fn path(self, written: &Located<&str>) -> Result<PathBuf, ConfigError> {
+        let Some(name) = written.value.strip_prefix(CREDENTIAL) else {
+            return Ok(self.base.join(written.value));
+        };
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return Err(written
+                .error("a credential's name has no slash and no dot before it")
+                .hint(
+                    "write it like \"credential:NAME\", and LoadCredential=NAME:FILE in the unit",
+                ));
+        }
+        let directory = env::var_os(CREDENTIALS_DIRECTORY).ok_or_else(|| {
+            let rule = format!(
+                "{} is of use only where a service manager sets ${CREDENTIALS_DIRECTORY}",
+                written.value
+            );
+            written.error(rule).hint(format!(
+                "in a shell: systemd-run --pipe -p LoadCredential={name}:FILE loopkdc check"
+            ))
+        })?;
+        Ok(Path::new(&directory).join(name))
+    }
+
+    /// Where the file is, and what it holds.
+    pub(super) fn read(
+        self,
+        key: &ConfigKey,
+        written: &Located<&str>,
+    ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+        let path = self.path(written)?;
+        let octets =
+            bytes(&path).map_err(|error| error.describe(key.name, &path).at(&written.place))?;
+        Ok((path, octets))
+    }
+
+    /// The same for one that holds a text that is a secret: it may have been written where the name belongs, so that no error
+    /// repeats the name of a file that is not there.
+    pub(super) fn read_secret(
+        self,
+        key: &ConfigKey,
+        written: &Located<&str>,
+    ) -> Result<(PathBuf, String), ConfigError> {
+        let path = self.path(written)?;
+        let name = key.name;
+        let octets = bytes(&path).map_err(|error| match error {
+            Unreadable::Denied { .. } => error.describe(name, &path).at(&written.place),
+            Unreadable::Missing => written
+                .error(format!("{name} names a file that does not exist"))
+                .hint(format!(
+                    "write the text to a file, and the file's name to {name}"
+                )),
+            Unreadable::Other(error) => {
+                written.error(format!("{name} names a file that can't be read: {error}"))
+            }
+        })?;
+        let text = String::from_utf8(octets)
+            .map_err(|_| written.error(format!("{name} {} is not text", path.display())))?;
+        Ok((path, text))
     }
 }
 

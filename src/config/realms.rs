@@ -1,16 +1,18 @@
-//! What is known of a realm: which proxies serve it, and how.
+//! `[realms."…"]`: which proxies serve a realm, and how. A realm's own keys go before those of `[defaults]`, and the command line
+//! before both.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::Spanned;
-
-use super::ca::CaFile;
-use super::direct::Direct;
-use super::error::ConfigError;
-use super::kdcs::{Discover, Kdcs};
+use super::document::{Document, RealmSection, Section};
+use super::error::{ConfigError, Located, Place};
+use super::kdcs::{Direct, Discover, Kdcs};
+use super::pem::{CaFile, CaFiles};
 use super::proxies::Proxies;
+use super::{Sources, keys, out, proxies};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
 use crate::relay::upstream::dns::ProxyDiscovery;
@@ -46,10 +48,7 @@ impl RealmEntry {
     /// The one realm that it serves, unless its pattern is a wildcard.
     #[must_use]
     pub fn realm(&self) -> Option<&Realm> {
-        match &self.pattern {
-            RealmPattern::Exact(realm) => Some(realm),
-            RealmPattern::Suffix(_) | RealmPattern::Any => None,
-        }
+        exact(&self.pattern)
     }
 
     /// How its KDCs are looked up, if they are.
@@ -68,6 +67,198 @@ impl RealmEntry {
             Proxies::Listed(_) => None,
             Proxies::Discovered(discovery) => Some(discovery),
         }
+    }
+}
+
+/// The realms of the file in its order, then those that only the command line knows; and how a failure of any other looks.
+/// `base`: what files named in the file are relative to.
+pub(super) fn read(
+    document: &Document,
+    base: &Path,
+    sources: &Sources,
+) -> Result<(Vec<RealmEntry>, OnFailure), ConfigError> {
+    let mut given = CliRealm::parse(&sources.realms)?;
+    let mut reader = RealmReader {
+        base,
+        given_ca: sources.ca_file.as_deref(),
+        ca_files: CaFiles::default(),
+        names: RealmNames::default(),
+    };
+    reader.check_defaults(&document.defaults)?;
+    let mut entries = Vec::new();
+    for table in &document.realms {
+        let pattern = table.name.parse(|name| RealmPattern::parse(name))?;
+        let key = pattern.key();
+        let position = given.iter().position(|given| given.pattern.key() == key);
+        let given = position.map(|position| given.remove(position));
+        entries.push(reader.entry(pattern, table, given.as_ref())?);
+    }
+    for given in given {
+        let table = RealmSection {
+            name: given.name.clone(),
+            own: Section::default(),
+            all: document.defaults.clone(),
+        };
+        entries.push(reader.entry(given.pattern.clone(), &table, Some(&given))?);
+    }
+    Ok((entries, on_failure(&document.defaults)))
+}
+
+/// Makes entries of tables, one after the other.
+struct RealmReader<'a> {
+    base: &'a Path,
+    /// `--ca`: for the realms that are given on the command line.
+    given_ca: Option<&'a Path>,
+    ca_files: CaFiles,
+    names: RealmNames,
+}
+
+impl RealmReader<'_> {
+    fn entry(
+        &mut self,
+        pattern: RealmPattern,
+        table: &RealmSection,
+        given: Option<&CliRealm>,
+    ) -> Result<RealmEntry, ConfigError> {
+        let RealmSection { name, own, all } = table;
+        name.parse(|_| self.names.add(&pattern))?;
+        let out = out::read(all, self.base)?;
+        let ca = self.ca(all, given.is_some())?;
+        out::check_any_realm(all, &pattern)?;
+        let proxies = proxies::read(&pattern, table, given)?;
+        out::check_proxies(all, &proxies)?;
+        let target_domain = own.text(&keys::TARGET_DOMAIN);
+        Ok(RealmEntry {
+            aliases: self.aliases(&pattern, own)?,
+            direct: Direct::read(&pattern, table)?,
+            proxies,
+            out: Arc::new(out),
+            ca,
+            deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
+            on_failure: on_failure(all),
+            target_domain: target_domain
+                .map(|written| written.parse(|text| Ok(realm(text)?.to_string())))
+                .transpose()?,
+            dclocator_hint: match all.place(&keys::DCLOCATOR_HINT) {
+                Some(_) => Some(all.number(&keys::DCLOCATOR_HINT)?),
+                None => None,
+            },
+            pattern,
+        })
+    }
+
+    fn aliases(
+        &mut self,
+        pattern: &RealmPattern,
+        own: &Section,
+    ) -> Result<Vec<Realm>, ConfigError> {
+        if let (Some(list), None) = (own.list(&keys::ALIASES), exact(pattern)) {
+            return Err(list.error("aliases belong to one realm, not to a wildcard"));
+        }
+        self.names.aliases(own)
+    }
+
+    fn ca(&mut self, table: &Section, is_given: bool) -> Result<Option<Arc<CaFile>>, ConfigError> {
+        if let (true, Some(path)) = (is_given, self.given_ca) {
+            let option = Place::Option("--ca".to_owned());
+            let loaded = self.ca_files.load(path.to_owned());
+            return loaded.map(Some).map_err(|error| error.at(&option));
+        }
+        let Some(written) = table.text(&keys::CA_FILE) else {
+            return Ok(None);
+        };
+        let loaded = written.parse(|name| self.ca_files.load(self.base.join(name)));
+        loaded.map(Some)
+    }
+
+    /// Checks `[defaults]`, even if no realm makes use of it.
+    fn check_defaults(&mut self, defaults: &Section) -> Result<(), ConfigError> {
+        proxies::check_defaults(defaults)?;
+        super::kdcs::networks(defaults)?;
+        out::read(defaults, self.base)?;
+        self.ca(defaults, false).map(drop)
+    }
+}
+
+fn on_failure(table: &Section) -> OnFailure {
+    match table.word(&keys::ON_FAILURE).as_str() {
+        "explain" => OnFailure::Explain,
+        _ => OnFailure::Unreachable,
+    }
+}
+
+fn exact(pattern: &RealmPattern) -> Option<&Realm> {
+    match pattern {
+        RealmPattern::Exact(realm) => Some(realm),
+        RealmPattern::Suffix(_) | RealmPattern::Any => None,
+    }
+}
+
+/// The names and aliases of realms that were read by now: none may be there twice.
+#[derive(Default)]
+pub(super) struct RealmNames(HashSet<PatternKey>);
+
+impl RealmNames {
+    pub(super) fn add(&mut self, pattern: &RealmPattern) -> Result<(), ConfigError> {
+        if self.0.insert(pattern.key()) {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!(
+            "realm {pattern} is configured twice (letter case makes no difference)"
+        )))
+    }
+
+    /// The aliases that a realm's table lists.
+    pub(super) fn aliases(&mut self, own: &Section) -> Result<Vec<Realm>, ConfigError> {
+        let mut alias = |text: &String| {
+            let pattern = RealmPattern::parse(text)?;
+            self.add(&pattern)?;
+            exact(&pattern)
+                .cloned()
+                .ok_or_else(|| ConfigError::new("an alias is one realm, not a wildcard"))
+        };
+        let list = own.strings(&keys::ALIASES);
+        list.iter()
+            .map(|written| written.parse(&mut alias))
+            .collect()
+    }
+}
+
+/// What `--realm` says of one realm.
+pub(super) struct CliRealm {
+    pub(super) pattern: RealmPattern,
+    /// As the first of its options has it.
+    name: Located<String>,
+    pub(super) proxies: Vec<Located<String>>,
+}
+
+impl CliRealm {
+    /// Reads `REALM=URL`s; those of one realm become one, in their order.
+    fn parse(options: &[String]) -> Result<Vec<Self>, ConfigError> {
+        let mut all: Vec<Self> = Vec::new();
+        for option in options {
+            let place = Place::option("--realm", option);
+            let (name, url) = option.split_once('=').ok_or_else(|| {
+                ConfigError::new("no = between the realm and its proxy")
+                    .hint("write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")
+                    .at(&place)
+            })?;
+            let [name, proxy] = [name, url].map(str::to_owned).map(|value| Located {
+                value,
+                place: place.clone(),
+            });
+            let pattern = name.parse(|name| RealmPattern::parse(name))?;
+            let key = pattern.key();
+            match all.iter_mut().find(|given| given.pattern.key() == key) {
+                Some(given) => given.proxies.push(proxy),
+                None => all.push(Self {
+                    pattern,
+                    name,
+                    proxies: vec![proxy],
+                }),
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -110,18 +301,6 @@ impl fmt::Display for RealmPattern {
             Self::Exact(realm) => realm.fmt(f),
             Self::Suffix(suffix) => write!(f, "*{suffix}"),
             Self::Any => f.write_str("*"),
-        }
-    }
-}
-
-impl OnFailure {
-    pub(super) fn parse(written: &Spanned<String>) -> Result<Self, ConfigError> {
-        match written.get_ref().as_str() {
-            "unreachable" => Ok(Self::Unreachable),
-            "explain" => Ok(Self::Explain),
-            _ => Err(
-                ConfigError::new("on-failure is \"unreachable\" or \"explain\"").at(written.span()),
-            ),
         }
     }
 }

@@ -34,7 +34,7 @@ fn build(text: &str) -> Config {
 }
 
 fn build_with(text: &str, sources: &Sources) -> Config {
-    let built = Config::build(text, Path::new("/nowhere"), sources);
+    let built = Config::build(text, Path::new("/nowhere/f.toml"), sources);
     built.unwrap_or_else(|broken| panic!("{}", show(text, broken)))
 }
 
@@ -44,7 +44,7 @@ fn error(text: &str) -> String {
 }
 
 fn error_with(text: &str, sources: &Sources) -> String {
-    match Config::build(text, Path::new("/nowhere"), sources) {
+    match Config::build(text, Path::new("/nowhere/f.toml"), sources) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(broken) => show(text, broken),
     }
@@ -54,6 +54,11 @@ pub(super) fn show(text: &str, broken: super::error::ConfigError) -> String {
     broken
         .into_failure(Some((Path::new("f.toml"), text)))
         .to_string()
+}
+
+/// What is valid and still worth a word, as the log has it.
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings().iter().map(ToString::to_string).collect()
 }
 
 fn given(options: &[&str]) -> Sources {

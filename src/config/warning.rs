@@ -3,32 +3,63 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Proxies, RealmEntry, RealmPattern};
-use crate::config::endpoint::EndpointAddr;
-use crate::relay::text::shell;
+use super::document::Document;
+use super::endpoint::EndpointAddr;
+use super::error::{Located, Place};
+use super::{Config, Proxies, RealmEntry, RealmPattern, excerpt};
+use crate::relay::finding::{FilePosition, Finding, Hint};
 use crate::relay::upstream::out::Via;
 
+/// A key of an older version, which does nothing any more.
+#[derive(Debug, Clone)]
+pub(super) struct RemovedKey {
+    name: &'static str,
+    position: FilePosition,
+}
+
+impl RemovedKey {
+    pub(super) fn finding(&self) -> Finding {
+        let name = self.name;
+        Finding::warning(format!("{name} does nothing any more"))
+            .in_file(self.position.clone())
+            .hint("delete the line")
+    }
+}
+
+/// Those in `document`, which is the text of the file `path`.
+pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<RemovedKey> {
+    let removed = |key: &Located<&'static str>| match &key.place {
+        Place::Span(span) => Some(RemovedKey {
+            name: key.value,
+            position: excerpt::of(path, text, span).0,
+        }),
+        Place::Option(_) => None,
+    };
+    document.removed.iter().filter_map(removed).collect()
+}
+
 impl Config {
-    /// One line each: lower case, no full stop.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+    /// What is valid, and still worth a word.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Finding> {
+        let mut warnings: Vec<_> = self.removed.iter().map(RemovedKey::finding).collect();
         if self.realms.is_empty() {
-            warnings.push("no realm is configured: to every client it will look as if no KDC could be reached".to_owned());
+            warnings.push(Finding::warning("no realm is configured: to every client it will look as if no KDC could be reached"));
         }
         let endpoints = self.listen.kdc.iter().chain(&self.listen.kpasswd);
         let remote = endpoints.filter(|endpoint| matches!(endpoint.addr, EndpointAddr::Remote(_)));
         warnings.extend(remote.map(|endpoint| {
-            format!("{endpoint} is not a loopback address: other machines can use this tunnel")
+            Finding::warning(format!(
+                "{endpoint} is not a loopback address: other machines can use this tunnel"
+            ))
         }));
         warnings.extend(self.realms.iter().flat_map(of_realm));
-        let exposed = self.secret_files();
-        let exposed = exposed
-            .into_iter()
-            .filter(|file| is_readable_by_others(file));
-        warnings.extend(exposed.map(|file| {
-            let (name, file) = (file.display(), shell::path(file));
-            format!("any local user may read {name}, which holds a secret: chmod o= {file}")
-        }));
+        let files = self.secret_files().into_iter();
+        warnings.extend(
+            files
+                .filter(|file| is_readable_by_others(file))
+                .map(exposed),
+        );
         warnings
     }
 
@@ -44,39 +75,42 @@ impl Config {
     }
 }
 
-fn of_realm(entry: &RealmEntry) -> Vec<String> {
+fn exposed(file: &Path) -> Finding {
+    let name = file.display().to_string();
+    Finding::warning(format!(
+        "any local user may read {name}, which holds a secret"
+    ))
+    .hint(Hint::command(["chmod", "o=", &name]))
+}
+
+fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
+    let pattern = &entry.pattern;
+    let warning = |what: String| Finding::warning(what).of(pattern);
     let mut warnings = Vec::new();
-    match &entry.pattern {
-        RealmPattern::Any => {
-            warnings.push(
-                "realm * lets any local user choose the realm that the proxy is asked about"
-                    .to_owned(),
-            );
-        }
+    match pattern {
+        RealmPattern::Any => warnings.push(warning(
+            "realm * lets any local user choose the realm that the proxy is asked about".to_owned(),
+        )),
         // Realms differ by letter case (RFC 4120 6.1), and a proxy may take the name literally.
         RealmPattern::Exact(realm)
             if entry.target_domain.is_none()
                 && realm.as_str().contains(|c: char| c.is_ascii_lowercase()) =>
         {
-            warnings.push(format!("realm {realm} is sent to the proxy in this spelling, and most realms are upper case"));
+            warnings.push(warning(format!("realm {realm} is sent to the proxy in this spelling, and most realms are upper case")));
         }
         _ => {}
     }
-    let plain = entry
-        .proxies
-        .listed()
-        .iter()
-        .filter(|proxy| proxy.is_plaintext());
     if let Proxies::Discovered(discovery) = &entry.proxies
         && discovery.allowed().plaintext
     {
-        warnings.push(format!(
-            "realm {} may go in plain text to any proxy that DNS names",
-            entry.pattern
-        ));
+        warnings.push(warning(format!(
+            "realm {pattern} may go in plain text to any proxy that DNS names"
+        )));
     }
+    let listed = entry.proxies.listed().iter();
+    let plain = listed.filter(|proxy| proxy.is_plaintext());
     warnings.extend(
-        plain.map(|proxy| format!("realm {} goes to {proxy} in plain text", entry.pattern)),
+        plain.map(|proxy| warning(format!("realm {pattern} goes to {proxy} in plain text"))),
     );
     warnings
 }

@@ -104,10 +104,7 @@ pub fn print_error(failure: &Failure) {
 /// Writes what is to be known besides to stderr, as [`print_error`] does.
 pub fn print_warning(finding: &Finding) {
     if !io::stderr().is_terminal() {
-        eprintln!("loopkdc: warning: {}", finding.what);
-        for hint in &finding.hints {
-            eprintln!("loopkdc: hint: {hint}");
-        }
+        eprintln!("{}", finding.message("warning"));
         return;
     }
     let mut page = Page::new(Terminal::of_process());
@@ -220,10 +217,7 @@ impl Page {
         let word = format!("{:<5}", severity.word());
         let layer = finding.subject.layer.map_or("", Layer::word);
         let head = format!("{}  {layer:<LAYER$}  ", painted(of(severity), &word));
-        let what = match &finding.subject.file {
-            Some(file) => format!("{file}: {}", finding.what),
-            None => finding.what.clone(),
-        };
+        let what = finding.placed();
         let indent = GAP + FINDING;
         self.quoted(&head, indent, &what, finding.figure);
         self.hints(indent, &finding.hints);
@@ -232,10 +226,7 @@ impl Page {
     /// Why a command ends, or what it warns of, each line with the program's name.
     fn notice(&mut self, word: &str, style: Style, finding: &Finding) {
         let bold = |word: &str, style: Style| format!("loopkdc: {} ", painted(style.bold(), word));
-        let what = match &finding.subject.file {
-            Some(file) => format!("{file}: {}", finding.what),
-            None => finding.what.clone(),
-        };
+        let what = finding.placed();
         let mut lines = what.lines();
         let first = lines.next().unwrap_or_default();
         self.text.push_str(&bold(word, style));

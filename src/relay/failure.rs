@@ -84,15 +84,7 @@ impl Failure {
 /// As a pipe or the journal has it: a line for what is wrong, and one for each hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("loopkdc: error: ")?;
-        if let Some(file) = &self.finding.subject.file {
-            write!(f, "{file}: ")?;
-        }
-        f.write_str(&self.finding.what)?;
-        for hint in self.hints() {
-            write!(f, "\nloopkdc: hint: {hint}")?;
-        }
-        Ok(())
+        f.write_str(&self.finding.message("error"))
     }
 }
 

@@ -226,6 +226,25 @@ impl Finding {
         self
     }
 
+    /// What is the case, behind its place in a file.
+    #[must_use]
+    pub fn placed(&self) -> String {
+        match &self.subject.file {
+            Some(file) => format!("{file}: {}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// What a command says of it to a pipe: a line for what is the case after `word`, and one for each hint.
+    #[must_use]
+    pub fn message(&self, word: &str) -> String {
+        let mut message = format!("loopkdc: {word}: {}", self.placed());
+        for hint in self.advice_lines() {
+            message.push_str(&format!("\nloopkdc: hint: {hint}"));
+        }
+        message
+    }
+
     /// The hints, each command and key behind the words that it belongs to.
     #[must_use]
     pub fn advice_lines(&self) -> Vec<String> {
@@ -252,10 +271,7 @@ impl Finding {
 /// As a line of the log has it: the place, what is the case, what to do.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.subject.file {
-            write!(f, "{file}: ")?;
-        }
-        f.write_str(&self.what)?;
+        f.write_str(&self.placed())?;
         if self.hints.is_empty() {
             return Ok(());
         }

@@ -92,7 +92,8 @@ impl StatusSource {
     /// The configuration was read again and is invalid.
     pub(super) fn failed(&self, failure: &Failure) {
         // The further lines show what is written there, which is not for everybody.
-        let what = failure.message().lines().next().unwrap_or_default();
+        let what = failure.finding().placed();
+        let what = what.lines().next().unwrap_or_default();
         let mut configuration = lock(&self.configuration);
         configuration.failed_at = Some(unix_ms(SystemTime::now()));
         configuration.error = Some(Text::of_origins(what));

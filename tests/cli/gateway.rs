@@ -110,6 +110,7 @@ any other realm: not served
 ";
     let stderr = "\
 loopkdc: warning: plain-listen without trusted-proxies: all clients behind the reverse proxy count as one
+loopkdc: hint: set trusted-proxies
 loopkdc: warning: client-ca-file has no say over plain-listen: the reverse proxy must check certificates there
 loopkdc: warning: log-principals: the access log names who logs in
 ";

@@ -54,7 +54,7 @@ fn check_shows_how_requests_get_out_and_no_secret() {
     assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
     for name in ["config.toml", "headers.txt", "token.txt"] {
         let warning = format!(
-            "loopkdc: warning: any local user may read {name}, which holds a secret: chmod o= {name}"
+            "loopkdc: warning: any local user may read {name}, which holds a secret\nloopkdc: hint: chmod o= {name}"
         );
         assert!(ended.stderr.contains(&warning), "{}", ended.stderr);
     }

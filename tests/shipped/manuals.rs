@@ -1,5 +1,5 @@
-//! The manual pages and the completions: made of the command line, of the examples and of the recipes, and of what
-//! `packaging/man/prose` says beside.
+//! The manual pages, the completions and the examples: made of the command line, of the table of keys and of the recipes, and of
+//! what `packaging/man/prose` says beside.
 //!
 //! With `WRITE_MANUALS=1` they are written; else what lies in `packaging` must be what would be written.
 
@@ -12,13 +12,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use crate::{packaging, run, text};
+use loopkdc::config::keys::{GATEWAY, RUN};
 
-/// The configuration of each daemon: its page and its example.
-const EXAMPLES: [(&str, &str); 2] = [
-    ("loopkdc.toml.5", "config.example.toml"),
-    ("loopkdc-gateway.toml.5", "gateway.example.toml"),
-];
+use crate::{packaging, run, text};
 
 /// Commands that print JSON, and where its fields are declared.
 const DOCUMENTS: [(&str, &str); 2] = [
@@ -40,11 +36,15 @@ const DOCUMENTS: [(&str, &str); 2] = [
 
 /// Names below `packaging`, and what is to stand there.
 fn made() -> Vec<(String, String)> {
-    let keys = EXAMPLES.map(|(page, example)| {
+    let keys = [
+        ("loopkdc.toml.5", "loopkdc run", &RUN),
+        ("loopkdc-gateway.toml.5", "the gateway", &GATEWAY),
+    ];
+    let keys = keys.map(|(page, daemon, schema)| {
         let prose = text(&format!("man/prose/{page}"));
         (
             format!("man/{page}"),
-            keys::page(page, &text(example)) + &prose,
+            keys::page(page, daemon, schema) + &prose,
         )
     });
     let commands = commands::pages();
@@ -65,7 +65,28 @@ fn made() -> Vec<(String, String)> {
     pages
         .map(|(name, page)| (name, whole_words(&page)))
         .chain(completions)
+        .chain(examples())
         .collect()
+}
+
+fn examples() -> [(String, String); 2] {
+    // The gateway's own table is needed, as HTTPS needs a certificate.
+    let in_use = ["[gateway]", "[defaults]"];
+    [
+        (
+            "config.example.toml".to_owned(),
+            keys::example("loopkdc", "loopkdc check", &RUN, &[]),
+        ),
+        (
+            "gateway.example.toml".to_owned(),
+            keys::example(
+                "loopkdc gateway",
+                "loopkdc check --gateway",
+                &GATEWAY,
+                &in_use,
+            ),
+        ),
+    ]
 }
 
 /// The page without hyphenation and with a ragged right margin, so that a command can be copied as it is shown.
@@ -105,7 +126,8 @@ fn are_what_the_program_says() {
         .into_iter()
         .chain(names("completions"))
         .collect();
-    let made: BTreeSet<_> = made.into_iter().map(|(name, _)| name).collect();
+    let made = made.into_iter().map(|(name, _)| name);
+    let made: BTreeSet<_> = made.filter(|name| name.contains('/')).collect();
     assert_eq!(there, made);
 }
 

@@ -1,24 +1,26 @@
 //! `[gateway]`: what is served, where, and within which bounds.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use toml::Spanned;
+use ipnet::IpNet;
 
-use super::file::GatewayTable;
-use super::settings::{
-    AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, TrustedProxies,
-};
-use super::tls::{TlsFile, TlsFileError, TlsFiles};
-use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
-use crate::config::error::{ConfigError, Written};
-use crate::config::file::List;
-use crate::config::kdcs::network;
-use crate::config::listen::{endpoint_addr, mode, number};
+use super::tls::{TlsFileError, TlsFiles};
+use crate::config::address::network;
+use crate::config::document::Section;
+use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr, LoopbackAddr};
+use crate::config::error::{ConfigError, Located};
+use crate::config::keys;
 
 const HTTPS_PORT: u16 = 443;
 const PLAIN_PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9464;
+
+/// The path that clients use unless told otherwise.
+pub const DEFAULT_PATH: &str = "/KdcProxy";
+
+/// Where load balancers ask.
+pub const HEALTH_PATH: &str = "/healthz";
 
 /// What is served, where, and within which bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,267 +51,236 @@ pub struct Serving {
     pub metrics: Option<LoopbackAddr>,
 }
 
+/// Where the lines of the access log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    /// Standard error.
+    Stderr,
+    /// A file, which is made if it is not there, and only ever appended to.
+    File(PathBuf),
+}
+
+impl fmt::Display for AccessLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stderr => f.write_str("stderr"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What the access log says, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// Where the lines go.
+    pub target: AccessLogTarget,
+    /// Most lines in a second; and as many as a tenth beside them for what was no Kerberos message or was too much.
+    pub lines_per_second: u32,
+    /// Whether an AS-REQ's line says who it is from.
+    pub principals: bool,
+}
+
+/// How much each client may; 0 is as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Requests a second for long.
+    pub requests_per_second: u32,
+    /// Requests at once after a pause.
+    pub burst: u32,
+    /// Requests under way at once.
+    pub in_flight: u32,
+    /// Failed logins a minute in one realm for long.
+    pub failures_per_minute: u32,
+    /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
+    pub failure_burst: u32,
+}
+
+/// The reverse proxies whose word is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Those with addresses.
+    pub networks: Vec<IpNet>,
+    /// Whoever comes over a Unix socket.
+    pub unix: bool,
+}
+
+/// As the configuration lists them.
+impl fmt::Display for TrustedProxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unix = self.unix.then(|| "unix".to_owned());
+        let networks = self.networks.iter().map(ToString::to_string);
+        f.write_str(&networks.chain(unix).collect::<Vec<_>>().join(", "))
+    }
+}
+
 impl Serving {
     /// `base`: what files are relative to.
-    pub(super) fn build(table: &GatewayTable, base: &Path) -> Result<Self, ConfigError> {
-        let https = https(table.listen.as_ref())?;
-        let plain = plain(table.plain_listen.as_ref(), &https)?;
-        let whole = |written, key, most, default| number(written, key, 1..=most, default);
+    pub(super) fn read(table: &Section, base: &Path) -> Result<Self, ConfigError> {
+        let mut addresses = AddressSet::default();
+        let https = addresses.endpoints(table, &keys::GATEWAY_LISTEN, HTTPS_PORT, check_https)?;
+        let plain = addresses.endpoints(table, &keys::PLAIN_LISTEN, PLAIN_PORT, check_plain)?;
+        if let Some(place) = table.place(&keys::PLAIN_LISTEN)
+            && https.is_empty()
+            && plain.is_empty()
+        {
+            let rule = "listen and plain-listen are both empty: nothing would be served";
+            return Err(ConfigError::new(rule).at(place));
+        }
         Ok(Self {
             tls: tls(table, !https.is_empty(), base)?,
             https,
             plain,
-            unix_mode: mode(table.unix_mode.as_ref(), "unix-mode", 0o660)?,
-            trusted: trusted(table.trusted_proxies.as_ref())?,
-            path: table
-                .path
-                .as_ref()
-                .map_or(Ok(DEFAULT_PATH.to_owned()), path)?,
-            max_connections: whole(
-                table.max_connections.as_ref(),
-                "max-connections",
-                65536,
-                4096,
-            )?,
-            max_in_flight: whole(table.max_in_flight.as_ref(), "max-in-flight", 65536, 1024)?,
-            max_in_flight_per_kdc: whole(
-                table.max_in_flight_per_kdc.as_ref(),
-                "max-in-flight-per-kdc",
-                65536,
-                128,
-            )?,
-            quotas: quotas(table)?,
+            unix_mode: table.number(&keys::GATEWAY_UNIX_MODE)?,
+            trusted: trusted(table)?,
+            path: path(table)?,
+            max_connections: table.number(&keys::GATEWAY_MAX_CONNECTIONS)?,
+            max_in_flight: table.number(&keys::GATEWAY_MAX_IN_FLIGHT)?,
+            max_in_flight_per_kdc: table.number(&keys::MAX_IN_FLIGHT_PER_KDC)?,
+            quotas: Quotas {
+                requests_per_second: table.number(&keys::CLIENT_REQUESTS_PER_SECOND)?,
+                burst: table.number(&keys::CLIENT_BURST)?,
+                in_flight: table.number(&keys::CLIENT_MAX_IN_FLIGHT)?,
+                failures_per_minute: table.number(&keys::FAILED_LOGINS_PER_MINUTE)?,
+                failure_burst: table.number(&keys::FAILED_LOGIN_BURST)?,
+            },
             access_log: access_log(table, base)?,
-            metrics: table.metrics_listen.as_ref().map(metrics).transpose()?,
+            metrics: table
+                .text(&keys::METRICS_LISTEN)
+                .map(|written| written.parse(|text| metrics(text)))
+                .transpose()?,
         })
     }
 }
 
-fn quotas(table: &GatewayTable) -> Result<Quotas, ConfigError> {
-    let bound = |written, key, default| number(written, key, 0..=1_000_000, default);
-    Ok(Quotas {
-        requests_per_second: bound(
-            table.client_requests_per_second.as_ref(),
-            "client-requests-per-second",
-            50,
-        )?,
-        burst: number(
-            table.client_burst.as_ref(),
-            "client-burst",
-            1..=1_000_000,
-            200,
-        )?,
-        in_flight: number(
-            table.client_max_in_flight.as_ref(),
-            "client-max-in-flight",
-            0..=65536,
-            16,
-        )?,
-        failures_per_minute: bound(
-            table.failed_logins_per_minute.as_ref(),
-            "failed-logins-per-minute",
-            10,
-        )?,
-        failure_burst: number(
-            table.failed_login_burst.as_ref(),
-            "failed-login-burst",
-            1..=1_000_000,
-            20,
-        )?,
-    })
-}
-
-fn https(list: Option<&Spanned<List>>) -> Result<Vec<Endpoint>, ConfigError> {
-    let Some(list) = list else {
-        let any = [
-            (IpAddr::V4(Ipv4Addr::UNSPECIFIED), false),
-            (IpAddr::V6(Ipv6Addr::UNSPECIFIED), true),
-        ];
-        return Ok(any
-            .map(|(ip, optional)| Endpoint {
-                addr: EndpointAddr::Remote(SocketAddr::new(ip, HTTPS_PORT)),
-                optional,
-            })
-            .to_vec());
-    };
-    endpoints(list, HTTPS_PORT, &[], |addr| match addr {
+fn check_https(addr: &EndpointAddr) -> Result<(), ConfigError> {
+    match addr {
         EndpointAddr::Unix(_) => Err(ConfigError::new("HTTPS is served over TCP")
             .hint("a Unix socket for a reverse proxy belongs into plain-listen")),
         _ => Ok(()),
-    })
-}
-
-fn plain(list: Option<&Spanned<List>>, https: &[Endpoint]) -> Result<Vec<Endpoint>, ConfigError> {
-    let plain = match list {
-        None => Vec::new(),
-        // [MS-KKDCP] 5.1: the transport is what protects the messages.
-        Some(list) => endpoints(list, PLAIN_PORT, https, |addr| {
-            match addr {
-            EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
-                "{addr} is not a loopback address, and plain HTTP is served to this machine alone"
-            ))
-            .hint(format!(
-                "for a reverse proxy on this machine write \"127.0.0.1:{}\"; to serve other machines, move it to listen",
-                addr.port()
-            ))),
-            _ => Ok(()),
-        }
-        })?,
-    };
-    match list {
-        Some(list) if plain.is_empty() && https.is_empty() => Err(ConfigError::new(
-            "listen and plain-listen are both empty: nothing would be served",
-        )
-        .at(list.span())),
-        _ => Ok(plain),
     }
 }
 
-/// Addresses of which `is_fit` has nothing to say, none of them twice nor among `taken`.
-fn endpoints(
-    list: &Spanned<List>,
-    port: u16,
-    taken: &[Endpoint],
-    is_fit: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
-) -> Result<Vec<Endpoint>, ConfigError> {
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    for Written { text, place } in list.get_ref().written() {
-        let addr = endpoint_addr(&text, port).and_then(|addr| {
-            is_fit(&addr)?;
-            // Port 0 is whatever port is free: no two of them are the same.
-            let free = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
-            let mut others = endpoints.iter().chain(taken);
-            match !free && others.any(|other| other.addr == addr) {
-                true => Err(ConfigError::new(format!("{addr} is listed twice"))),
-                false => Ok(addr),
-            }
-        });
-        endpoints.push(Endpoint {
-            addr: addr.map_err(|broken| broken.placed(place))?,
-            optional: false,
-        });
+/// [MS-KKDCP] 5.1: the transport is what protects the messages.
+fn check_plain(addr: &EndpointAddr) -> Result<(), ConfigError> {
+    match addr {
+        EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
+            "{addr} is not a loopback address, and plain HTTP is served to this machine alone"
+        ))
+        .hint(format!(
+            "for a reverse proxy on this machine write \"127.0.0.1:{}\"; to serve other machines, move it to listen",
+            addr.port()
+        ))),
+        _ => Ok(()),
     }
-    Ok(endpoints)
 }
 
-fn tls(table: &GatewayTable, needed: bool, base: &Path) -> Result<Option<TlsFiles>, ConfigError> {
-    let file = |written: &Spanned<String>| base.join(written.get_ref());
-    let client_ca = table.client_ca_file.as_ref().map(file);
-    let required = table.require_client_cert.as_ref();
-    if let Some(required) = required.filter(|required| *required.get_ref() && client_ca.is_none()) {
-        return Err(
-            ConfigError::new("require-client-cert needs to know who signs them")
-                .hint("add: client-ca-file = \"clients-ca.pem\"")
-                .at(required.span()),
-        );
+fn tls(table: &Section, is_needed: bool, base: &Path) -> Result<Option<TlsFiles>, ConfigError> {
+    let file = |written: Located<&str>| base.join(written.value);
+    let client_ca = table.text(&keys::CLIENT_CA_FILE).map(file);
+    let require_client_cert = table.flag(&keys::REQUIRE_CLIENT_CERT);
+    if let (true, None, Some(place)) = (
+        require_client_cert,
+        &client_ca,
+        table.place(&keys::REQUIRE_CLIENT_CERT),
+    ) {
+        let rule = "require-client-cert needs to know who signs them";
+        return Err(ConfigError::new(rule)
+            .hint("add: client-ca-file = \"clients-ca.pem\"")
+            .at(place));
     }
-    match (&table.certificate, &table.key) {
+    let certificate = table.text(&keys::CERTIFICATE);
+    match (certificate, table.text(&keys::CERTIFICATE_KEY)) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
             certificate: file(certificate),
             key: file(key),
             client_ca,
-            require_client_cert: required.is_some_and(|required| *required.get_ref()),
+            require_client_cert,
         })),
-        (Some(certificate), None) => Err(ConfigError::new("a certificate is of no use without its key")
-            .hint("add: key = \"gateway-key.pem\"")
-            .at(certificate.span())),
-        (None, Some(key)) => Err(ConfigError::new("a key is of no use without its certificate")
-            .hint("add: certificate = \"gateway.pem\"")
-            .at(key.span())),
-        (None, None) if needed => Err(ConfigError::new("HTTPS needs a certificate")
+        (Some(certificate), None) => Err(certificate
+            .error("a certificate is of no use without its key")
+            .hint("add: key = \"gateway-key.pem\"")),
+        (None, Some(key)) => Err(key
+            .error("a key is of no use without its certificate")
+            .hint("add: certificate = \"gateway.pem\"")),
+        (None, None) if is_needed => Err(ConfigError::new("HTTPS needs a certificate")
             .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
         (None, None) => Ok(None),
     }
 }
 
 /// Reads the files that `tls` names: what is wrong with one is shown where it is named.
-pub(super) fn check_files(table: &GatewayTable, tls: Option<&TlsFiles>) -> Result<(), ConfigError> {
+pub(super) fn check_files(table: &Section, tls: Option<&TlsFiles>) -> Result<(), ConfigError> {
     let Some(tls) = tls else {
         return Ok(());
     };
-    let refused = |TlsFileError { file, error }| {
-        let named = match file {
-            TlsFile::Certificate => &table.certificate,
-            TlsFile::Key => &table.key,
-            TlsFile::ClientCa => &table.client_ca_file,
-        };
-        match named {
-            Some(named) => error.at(named.span()),
+    let checked = tls.read().and_then(|pems| tls.identity(&pems));
+    checked.map(drop).map_err(
+        |TlsFileError { file, error }| match table.place(file.key()) {
+            Some(place) => error.at(place),
             None => error,
-        }
-    };
-    let pems = tls.read().map_err(refused)?;
-    tls.identity(&pems).map(drop).map_err(refused)
+        },
+    )
 }
 
-fn trusted(list: Option<&Spanned<List>>) -> Result<TrustedProxies, ConfigError> {
+fn trusted(table: &Section) -> Result<TrustedProxies, ConfigError> {
     let mut trusted = TrustedProxies::default();
-    for Written { text, place } in list
-        .map(|list| list.get_ref().written())
-        .unwrap_or_default()
-    {
-        if text == "unix" {
+    for written in table.strings(&keys::TRUSTED_PROXIES) {
+        if written.value == "unix" {
             trusted.unix = true;
             continue;
         }
-        let refused = |error| {
-            ConfigError::new(error)
+        let network = network(&written.value).map_err(|error| {
+            written
+                .error(error)
                 .hint("a proxy that comes over a Unix socket is written \"unix\"")
-                .placed(place)
-        };
-        trusted.networks.push(network(&text).map_err(refused)?);
+        })?;
+        trusted.networks.push(network);
     }
     Ok(trusted)
 }
 
-fn path(written: &Spanned<String>) -> Result<String, ConfigError> {
-    let path = written.get_ref();
-    let is_fit = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
+fn path(table: &Section) -> Result<String, ConfigError> {
+    let path = table.word(&keys::PATH);
+    let Some(written) = table.text(&keys::PATH) else {
+        return Ok(path);
+    };
     if path.trim_end_matches('/').eq_ignore_ascii_case(HEALTH_PATH) {
-        return Err(
-            ConfigError::new(format!("{HEALTH_PATH} is where load balancers ask"))
-                .hint(format!("the usual path is {DEFAULT_PATH}"))
-                .at(written.span()),
-        );
+        return Err(written
+            .error(format!("{HEALTH_PATH} is where load balancers ask"))
+            .hint(format!("the usual path is {DEFAULT_PATH}")));
     }
-    match path.starts_with('/') && path.bytes().all(is_fit) {
-        true => Ok(path.clone()),
-        false => Err(
-            ConfigError::new("a path begins with / and holds no space, %, ? or #")
-                .hint(format!("the usual one is {DEFAULT_PATH}"))
-                .at(written.span()),
-        ),
+    let is_allowed = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
+    if !path.starts_with('/') || !path.bytes().all(is_allowed) {
+        return Err(written
+            .error("a path begins with / and holds no space, %, ? or #")
+            .hint(format!("the usual one is {DEFAULT_PATH}")));
     }
+    Ok(path)
 }
 
-fn access_log(table: &GatewayTable, base: &Path) -> Result<Option<AccessLogSettings>, ConfigError> {
-    let lines_per_second = number(
-        table.access_log_lines_per_second.as_ref(),
-        "access-log-lines-per-second",
-        1..=1_000_000,
-        100,
-    )?;
-    let written = table.access_log.as_ref();
-    let target = match written.map(|written| (written.get_ref().as_str(), written.span())) {
-        None | Some(("stderr", _)) => AccessLogTarget::Stderr,
-        Some(("off", _)) => return Ok(None),
-        Some(("", span)) => {
-            return Err(ConfigError::new("the access log has no name")
-                .hint("write \"stderr\", \"off\" or a file")
-                .at(span));
-        }
-        Some((file, _)) => AccessLogTarget::File(base.join(file)),
+fn access_log(table: &Section, base: &Path) -> Result<Option<AccessLogSettings>, ConfigError> {
+    let target = match table.text(&keys::ACCESS_LOG) {
+        None => AccessLogTarget::Stderr,
+        Some(written) => match written.value {
+            "stderr" => AccessLogTarget::Stderr,
+            "off" => return Ok(None),
+            "" => {
+                return Err(written
+                    .error("the access log has no name")
+                    .hint("write \"stderr\", \"off\" or a file"));
+            }
+            file => AccessLogTarget::File(base.join(file)),
+        },
     };
     Ok(Some(AccessLogSettings {
         target,
-        lines_per_second,
-        principals: table.log_principals.unwrap_or(false),
+        lines_per_second: table.number(&keys::ACCESS_LOG_LINES_PER_SECOND)?,
+        principals: table.flag(&keys::LOG_PRINCIPALS),
     }))
 }
 
-fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, ConfigError> {
-    let addr = endpoint_addr(written.get_ref(), METRICS_PORT);
-    let loopback = addr.and_then(|addr| match addr {
+fn metrics(text: &str) -> Result<LoopbackAddr, ConfigError> {
+    match EndpointAddr::parse(text, METRICS_PORT)? {
         EndpointAddr::Loopback(addr) => Ok(addr),
         EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
             "{addr} is not a loopback address, and metrics tell who uses the gateway"
@@ -317,6 +288,5 @@ fn metrics(written: &Spanned<String>) -> Result<LoopbackAddr, ConfigError> {
         .hint(format!("write \"127.0.0.1:{}\"", addr.port()))),
         EndpointAddr::Unix(_) => Err(ConfigError::new("metrics are served over TCP")
             .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
-    });
-    loopback.map_err(|broken| broken.at(written.span()))
+    }
 }

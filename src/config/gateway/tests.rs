@@ -7,6 +7,9 @@ mod serving;
 use std::path::Path;
 
 use super::GatewayConfig;
+use crate::config::document::Document;
+use crate::config::error::ConfigError;
+use crate::config::keys;
 use crate::config::tests::{refused, show};
 
 /// A gateway that nothing is wrong with.
@@ -38,7 +41,11 @@ fn error(text: &str) -> String {
     }
 }
 
-fn try_build(text: &str) -> Result<GatewayConfig, crate::config::error::ConfigError> {
-    let file = crate::config::file::parse(text)?;
-    GatewayConfig::build(&file, Path::new("/nowhere/gateway.toml"))
+fn try_build(text: &str) -> Result<GatewayConfig, ConfigError> {
+    let document = Document::parse(text, &keys::GATEWAY)?;
+    GatewayConfig::build(&document, text, Path::new("/nowhere/gateway.toml"))
+}
+
+fn warnings(config: &GatewayConfig) -> Vec<String> {
+    config.warnings().iter().map(ToString::to_string).collect()
 }

@@ -9,6 +9,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
 use crate::config::error::ConfigError;
+use crate::config::keys::{self, ConfigKey};
 use crate::config::pem::{self, KeyPem};
 use crate::config::read;
 use crate::relay::failure::Failure;
@@ -36,12 +37,12 @@ pub(crate) enum TlsFile {
 }
 
 impl TlsFile {
-    /// The key of `[gateway]` that names it.
-    fn key(self) -> &'static str {
+    /// What names it in the configuration.
+    pub(super) fn key(self) -> &'static ConfigKey {
         match self {
-            Self::Certificate => "certificate",
-            Self::Key => "key",
-            Self::ClientCa => "client-ca-file",
+            Self::Certificate => &keys::CERTIFICATE,
+            Self::Key => &keys::CERTIFICATE_KEY,
+            Self::ClientCa => &keys::CLIENT_CA_FILE,
         }
     }
 }
@@ -132,7 +133,7 @@ impl TlsFiles {
         let (Some(path), Some(pem)) = (&self.client_ca, &pems.client_ca) else {
             return Ok(None);
         };
-        let key = TlsFile::ClientCa.key();
+        let key = TlsFile::ClientCa.key().name;
         let roots = pem::certificates(key, path, pem)
             .and_then(|certificates| pem::roots(key, path, &certificates));
         let file = TlsFile::ClientCa;
@@ -145,7 +146,7 @@ impl TlsFiles {
 fn octets(file: TlsFile, path: &Path) -> Result<Vec<u8>, TlsFileError> {
     read::bytes(path).map_err(|error| TlsFileError {
         file,
-        error: error.describe(file.key(), path),
+        error: error.describe(file.key().name, path),
     })
 }
 

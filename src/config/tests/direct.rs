@@ -1,6 +1,6 @@
 //! `direct`, and the KDCs that it is about.
 
-use super::{REALM, build, error, refused};
+use super::{REALM, build, error, refused, warnings};
 use crate::config::{Direct, Kdcs, Order};
 
 refused! {
@@ -44,7 +44,7 @@ loopkdc: error: f.toml:3:10: direct belongs to one realm, not to a wildcard
   |          ^^^^^^^^
 "#;
     kdcs_of_all_realms: "[defaults]\nkdcs = [\"k\"]\n" => r#"
-loopkdc: error: f.toml:2:8: kdcs belong to one realm: they can't stand in [defaults]
+loopkdc: error: f.toml:2:8: kdcs belongs to one realm: it can't stand in [defaults]
   |
 2 | kdcs = ["k"]
   |        ^^^^^
@@ -68,7 +68,7 @@ loopkdc: hint: list its KDCs: kdcs = ["dc1.example.com"]
 
 fn direct(text: &str) -> Option<Direct> {
     let config = build(text);
-    assert_eq!(config.warnings(), [""; 0]);
+    assert_eq!(warnings(&config), [""; 0]);
     config.realms[0].direct.clone()
 }
 

@@ -1,6 +1,9 @@
 //! What is refused under `[listen]`.
 
-use super::{error, refused};
+use std::path::Path;
+
+use super::{REALM, error, refused, warnings};
+use crate::config::{Config, Sources};
 
 refused! {
     a_name_for_an_address: "[listen]\nkdc = [\"127.0.0.1:88\", \"localhost:88\"]\n" => r#"
@@ -101,19 +104,6 @@ loopkdc: error: f.toml:2:24: idle-timeout-seconds goes from 1 to 3600, -1 is out
 2 | idle-timeout-seconds = -1
   |                        ^^
 "#;
-    idle_for_no_time: "[listen]\nexit-when-idle-seconds = 9\n" => r#"
-loopkdc: error: f.toml:2:26: exit-when-idle-seconds is 0, or 10 and more
-  |
-2 | exit-when-idle-seconds = 9
-  |                          ^
-loopkdc: hint: 0 has it stay; any local user can start it as often as it ends
-"#;
-    idle_for_longer_than_a_day: "[listen]\nexit-when-idle-seconds = 86401\n" => r#"
-loopkdc: error: f.toml:2:26: exit-when-idle-seconds goes from 0 to 86400, 86401 is outside
-  |
-2 | exit-when-idle-seconds = 86401
-  |                          ^^^^^
-"#;
     nothing_in_flight: "[listen]\nmax-in-flight = 0\n" => r#"
 loopkdc: error: f.toml:2:17: max-in-flight goes from 1 to 65536, 0 is outside
   |
@@ -127,4 +117,15 @@ fn a_unix_path_longer_than_a_socket_address() {
     let path = "/".to_owned() + &"x".repeat(107);
     let shown = error(&format!("[listen]\nkdc = [\"unix:{path}\"]\n"));
     assert!(shown.starts_with("loopkdc: error: f.toml:2:8: the path of a Unix socket has at most 107 bytes, this one has 108\n"), "{shown}");
+}
+
+#[test]
+fn a_key_that_does_nothing_any_more_is_warned_about() {
+    let text = format!("{REALM}[listen]\nmax-in-flight = 5\nexit-when-idle-seconds = 600\n");
+    let config = Config::parse(Path::new("f.toml"), &text, &Sources::default()).unwrap();
+    assert_eq!(config.listen.max_in_flight, 5);
+    assert_eq!(
+        warnings(&config),
+        ["f.toml:5:1: exit-when-idle-seconds does nothing any more; delete the line"]
+    );
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{REALM, build, certified, error, refused, show};
+use super::{REALM, build, certified, error, refused, show, warnings};
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::upstream::out::{MinTls, Via};
 
@@ -254,7 +254,7 @@ impl Dir {
     }
 
     fn build(&self, text: &str) -> Result<Config, String> {
-        let built = Config::build(text, self.path(), &Sources::default());
+        let built = Config::build(text, &self.path().join("f.toml"), &Sources::default());
         built.map_err(|broken| {
             let dir = format!("{}/", self.path().display());
             show(text, broken).replace(&dir, "")
@@ -545,7 +545,7 @@ fn a_secret_that_others_may_read_is_worth_a_word() {
             file,
             ..Sources::default()
         };
-        Config::load(&sources).unwrap().warnings()
+        warnings(&Config::load(&sources).unwrap())
     };
     dir.write("config.toml", &text);
     assert_eq!(load(), [""; 0]);
@@ -556,7 +556,7 @@ fn a_secret_that_others_may_read_is_worth_a_word() {
         assert_eq!(
             load(),
             [format!(
-                "any local user may read {file}, which holds a secret: chmod o= {file}"
+                "any local user may read {file}, which holds a secret; chmod o= {file}"
             )]
         );
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();

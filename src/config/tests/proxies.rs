@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{REALM, build, build_with, certificate, error, error_with, given, refused};
+use super::{REALM, build, build_with, certificate, error, error_with, given, refused, warnings};
 use crate::config::{Config, Proxies, Sources};
 use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
 use crate::relay::upstream::kdc::Permitted;
@@ -156,7 +156,7 @@ fn proxies_are_looked_up_where_that_is_said() {
     ] {
         let config = build(&text);
         assert_eq!(allowed(&config), Some(strict.clone()));
-        assert_eq!(config.warnings(), [""; 0]);
+        assert_eq!(warnings(&config), [""; 0]);
     }
     let given = build_with("", &given(&["A=discover"]));
     assert_eq!(allowed(&given), Some(strict));
@@ -172,7 +172,7 @@ fn proxies_are_looked_up_where_that_is_said() {
     };
     assert_eq!(allowed(&lax), Some(expected));
     let warning = "realm A may go in plain text to any proxy that DNS names";
-    assert_eq!(lax.warnings(), [warning]);
+    assert_eq!(warnings(&lax), [warning]);
 }
 
 #[test]

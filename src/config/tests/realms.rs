@@ -67,16 +67,18 @@ loopkdc: error: f.toml:3:11: aliases belong to one realm, not to a wildcard
   |           ^^^^^
 "#;
     an_alias_of_all_realms: "[defaults]\naliases = [\"B\"]\n" => r#"
-loopkdc: error: f.toml:2:11: aliases belong to one realm: they can't stand in [defaults]
+loopkdc: error: f.toml:2:11: aliases belongs to one realm: it can't stand in [defaults]
   |
 2 | aliases = ["B"]
   |           ^^^^^
+loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
 "#;
     a_target_domain_of_all_realms: "[defaults]\ntarget-domain = \"B\"\n" => r#"
-loopkdc: error: f.toml:2:17: target-domain names one realm: it can't stand in [defaults]
+loopkdc: error: f.toml:2:17: target-domain belongs to one realm: it can't stand in [defaults]
   |
 2 | target-domain = "B"
   |                 ^^^
+loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
 "#;
     a_target_domain_that_no_realm_can_have: "[realms.\"A\"]\nproxies = [\"https://p\"]\ntarget-domain = \"Ä\"\n" => r#"
 loopkdc: error: f.toml:3:17: the realm holds a character that is not printable ASCII

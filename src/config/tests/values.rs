@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{REALM, build, build_with, certificate, given};
+use super::{REALM, build, build_with, certificate, given, warnings};
 use crate::config::endpoint::EndpointAddr;
 use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket};
 
@@ -46,7 +46,6 @@ fn nothing_at_all_is_the_defaults() {
     assert_eq!(config.listen.max_connections, 1024);
     assert_eq!(config.listen.idle_timeout, Duration::from_secs(30));
     assert_eq!(config.listen.max_in_flight, 512);
-    assert_eq!(config.listen.exit_when_idle, None);
     assert_eq!(config.listen.unix_mode, 0o666);
     assert_eq!(config.listen.status_mode, 0o666);
     assert_eq!(config.listen.status_socket, StatusSocket::Usual);
@@ -166,7 +165,7 @@ fn a_realm_says_more_than_the_defaults() {
 fn plain_text_can_be_allowed_and_is_warned_about() {
     let config = build("[realms.\"A\"]\nproxies = [\"http://p\"]\nallow-plaintext = true\n");
     assert_eq!(
-        config.warnings(),
+        warnings(&config),
         ["realm A goes to http://p/KdcProxy in plain text"]
     );
     let config =
@@ -176,9 +175,9 @@ fn plain_text_can_be_allowed_and_is_warned_about() {
 
 #[test]
 fn what_is_valid_can_still_deserve_a_warning() {
-    assert_eq!(build(REALM).warnings(), [""; 0]);
+    assert_eq!(warnings(&build(REALM)), [""; 0]);
     assert_eq!(
-        build("").warnings(),
+        warnings(&build("")),
         ["no realm is configured: to every client it will look as if no KDC could be reached"]
     );
     let text = "[listen]\nallow-remote-clients = true\nkdc = [\"0.0.0.0:88\"]\n\
@@ -186,7 +185,7 @@ fn what_is_valid_can_still_deserve_a_warning() {
                 [realms.\"b\"]\nproxies = [\"https://p\"]\n\
                 [realms.\"c\"]\nproxies = [\"https://p\"]\ntarget-domain = \"C\"\n";
     assert_eq!(
-        build(text).warnings(),
+        warnings(&build(text)),
         [
             "0.0.0.0:88 is not a loopback address: other machines can use this tunnel",
             "realm * lets any local user choose the realm that the proxy is asked about",

@@ -1,200 +1,148 @@
 //! What `loopkdc run` would do.
 
-use std::fmt::{self, Write as _};
+use std::cmp::Reverse;
 
+use super::{also_allowed, endpoints, joined, kdcs, realm_line};
 use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
 use crate::relay::upstream::dns::Allowed;
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::out::{MinTls, Out, Via};
 use crate::wire::ByService;
 
-use super::{Endpoints, kdcs};
-
 /// Every local user may ask.
 const USUAL_MODE: u32 = 0o666;
 
 /// What would listen and where each realm goes.
-pub(super) struct Report<'a>(pub(super) &'a Config);
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = self.0;
-        if let Some(path) = &config.source {
-            writeln!(f, "{}: valid", path.display())?;
-        }
-        writeln!(f, "kdc: {}", Endpoints::offered(&config.listen.kdc))?;
-        writeln!(f, "kpasswd: {}", Endpoints::offered(&config.listen.kpasswd))?;
-        status(f, &config.listen)?;
-        let mut realms: Vec<_> = config.realms.iter().collect();
-        realms.sort_by_key(|entry| rank(&entry.pattern));
-        realms.into_iter().try_for_each(|entry| realm(f, entry))?;
-        let any = config
-            .realms
-            .iter()
-            .any(|entry| matches!(entry.pattern, RealmPattern::Any));
-        if !any {
-            writeln!(
-                f,
-                "any other realm: no upstream, on-failure {}",
-                config.default_on_failure
-            )?;
-        }
-        Ok(())
+pub(super) fn lines(config: &Config) -> Vec<String> {
+    let source = config.source.iter();
+    let mut lines: Vec<_> = source
+        .map(|path| format!("{}: valid", path.display()))
+        .collect();
+    let offered = |list| endpoints(list, "not offered");
+    lines.push(format!("kdc: {}", offered(&config.listen.kdc)));
+    lines.push(format!("kpasswd: {}", offered(&config.listen.kpasswd)));
+    lines.extend(status(&config.listen));
+    let mut realms: Vec<_> = config.realms.iter().collect();
+    realms.sort_by_key(|entry| rank(&entry.pattern));
+    lines.extend(realms.iter().flat_map(|entry| realm(entry)));
+    let mut patterns = realms.iter().map(|entry| &entry.pattern);
+    if !patterns.any(|pattern| matches!(pattern, RealmPattern::Any)) {
+        let on_failure = config.default_on_failure;
+        lines.push(format!(
+            "any other realm: no upstream, on-failure {on_failure}"
+        ));
     }
+    lines
 }
 
 /// Where the status is read, if the configuration says so.
-fn status(f: &mut fmt::Formatter<'_>, listen: &Listen) -> fmt::Result {
+fn status(listen: &Listen) -> Option<String> {
+    let mode = listen.status_mode;
     match &listen.status_socket {
-        StatusSocket::Usual if listen.status_mode == USUAL_MODE => Ok(()),
-        StatusSocket::Usual => {
-            writeln!(
-                f,
-                "status: the usual socket, mode {:04o}",
-                listen.status_mode
-            )
-        }
-        StatusSocket::At(path) => {
-            let path = path.display();
-            writeln!(f, "status: {path}, mode {:04o}", listen.status_mode)
-        }
-        StatusSocket::Off => writeln!(f, "status: not told"),
+        StatusSocket::Usual if mode == USUAL_MODE => None,
+        StatusSocket::Usual => Some(format!("status: the usual socket, mode {mode:04o}")),
+        StatusSocket::At(path) => Some(format!("status: {}, mode {mode:04o}", path.display())),
+        StatusSocket::Off => Some("status: not told".to_owned()),
     }
 }
 
 /// In the order in which a realm is matched: the longest match first.
-fn rank(pattern: &RealmPattern) -> (u8, std::cmp::Reverse<usize>) {
+fn rank(pattern: &RealmPattern) -> (u8, Reverse<usize>) {
     match pattern {
-        RealmPattern::Exact(_) => (0, std::cmp::Reverse(0)),
-        RealmPattern::Suffix(suffix) => (1, std::cmp::Reverse(suffix.as_str().len())),
-        RealmPattern::Any => (2, std::cmp::Reverse(0)),
+        RealmPattern::Exact(_) => (0, Reverse(0)),
+        RealmPattern::Suffix(suffix) => (1, Reverse(suffix.as_str().len())),
+        RealmPattern::Any => (2, Reverse(0)),
     }
 }
 
-fn realm(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
-    let mut names = entry.pattern.to_string();
-    for (index, alias) in entry.aliases.iter().enumerate() {
-        let before = if index == 0 { " (also " } else { ", " };
-        write!(names, "{before}{alias}")?;
+fn realm(entry: &RealmEntry) -> Vec<String> {
+    let mut lines = vec![realm_line(&entry.pattern.to_string(), &entry.aliases)];
+    lines.extend(proxies(entry));
+    if let (Some(direct), Some(realm)) = (&entry.direct, entry.realm()) {
+        let order = match direct.order {
+            Order::Prefer => "where these can be reached, they are asked and no proxy",
+            Order::Fallback => "where no proxy can be reached, these are asked",
+        };
+        lines.push(format!("  direct {}: {order}", direct.order));
+        lines.extend(kdcs(realm, &direct.kdcs, ByService::both(true)));
     }
-    if !entry.aliases.is_empty() {
-        names.push(')');
-    }
-    writeln!(f, "realm {names}")?;
-    proxies(f, entry)?;
-    if let (Some(direct), RealmPattern::Exact(realm)) = (&entry.direct, &entry.pattern) {
-        writeln!(f, "  direct {}: {}", direct.order, order(direct.order))?;
-        kdcs::show(f, realm, &direct.kdcs, ByService::both(true))?;
-    }
-    writeln!(
-        f,
-        "  deadline {} s, on-failure {}",
-        entry.deadline.as_secs(),
-        entry.on_failure
-    )?;
+    let (deadline, on_failure) = (entry.deadline.as_secs(), entry.on_failure);
+    lines.push(format!("  deadline {deadline} s, on-failure {on_failure}"));
     if let Some(ca) = &entry.ca {
-        writeln!(
-            f,
-            "  trusts besides the system's roots: {} ({})",
-            ca.path.display(),
-            count(ca.certs.len())
-        )?;
+        let count = match ca.certs.len() {
+            1 => "1 certificate".to_owned(),
+            many => format!("{many} certificates"),
+        };
+        let path = ca.path.display();
+        lines.push(format!(
+            "  trusts besides the system's roots: {path} ({count})"
+        ));
     }
-    out(f, &entry.out)?;
-    if let Some(domain) = &entry.target_domain {
-        writeln!(f, "  target-domain {domain}")?;
-    }
-    entry
-        .dclocator_hint
-        .map_or(Ok(()), |hint| writeln!(f, "  dclocator-hint {hint:#x}"))
+    lines.extend(outbound(&entry.out));
+    let domain = entry.target_domain.iter();
+    lines.extend(domain.map(|domain| format!("  target-domain {domain}")));
+    let hint = entry.dclocator_hint.iter();
+    lines.extend(hint.map(|hint| format!("  dclocator-hint {hint:#x}")));
+    lines
 }
 
-fn proxies(f: &mut fmt::Formatter<'_>, entry: &RealmEntry) -> fmt::Result {
-    for (index, proxy) in entry.proxies.listed().iter().enumerate() {
-        writeln!(f, "  {}. {proxy}", index + 1)?;
+fn proxies(entry: &RealmEntry) -> Vec<String> {
+    let listed = entry.proxies.listed().iter().enumerate();
+    let mut lines: Vec<_> = listed
+        .map(|(index, proxy)| format!("  {}. {proxy}", index + 1))
+        .collect();
+    if let Proxies::Discovered(discovery) = &entry.proxies {
+        let realm = &entry.pattern;
+        lines.push(format!(
+            "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
+        ));
+        let Allowed {
+            plaintext,
+            permitted,
+        } = discovery.allowed();
+        if *plaintext {
+            lines.push("  allowed in them: http://".to_owned());
+        }
+        if let Permitted::OtherHosts(networks) = permitted {
+            lines.extend(also_allowed(networks));
+        }
     }
-    let Proxies::Discovered(discovery) = &entry.proxies else {
-        return Ok(());
-    };
-    let realm = &entry.pattern;
-    writeln!(
-        f,
-        "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
-    )?;
-    let Allowed {
-        plaintext,
-        permitted,
-    } = discovery.allowed();
-    if *plaintext {
-        writeln!(f, "  allowed in them: http://")?;
-    }
-    match permitted {
-        Permitted::Any => Ok(()),
-        Permitted::OtherHosts(networks) => kdcs::also_allowed(f, networks),
-    }
-}
-
-fn order(order: Order) -> &'static str {
-    match order {
-        Order::Prefer => "where these can be reached, they are asked and no proxy",
-        Order::Fallback => "where no proxy can be reached, these are asked",
-    }
+    lines
 }
 
 /// How requests get out, where that is not as usual; no secret.
-fn out(f: &mut fmt::Formatter<'_>, out: &Out) -> fmt::Result {
+fn outbound(out: &Out) -> Vec<String> {
+    let mut lines = Vec::new();
     match &out.via {
         Via::Nothing => {}
         Via::Environment => {
-            writeln!(
-                f,
-                "  goes by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say"
-            )?;
+            lines.push("  goes by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say".to_owned())
         }
-        Via::Proxy(proxy) => {
-            let given = match proxy.has_credentials() {
-                true => ", with user and password",
-                false => "",
-            };
-            writeln!(f, "  goes by way of {proxy}{given}")?;
+        Via::Proxy(proxy) if proxy.has_credentials() => {
+            lines.push(format!("  goes by way of {proxy}, with user and password"))
         }
+        Via::Proxy(proxy) => lines.push(format!("  goes by way of {proxy}")),
     }
-    if let Some(identity) = &out.identity {
-        writeln!(f, "  client certificate: {}", identity.file.display())?;
-    }
-    let names: Vec<_> = out
-        .shown
-        .headers
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let identity = out.identity.iter();
+    lines.extend(identity.map(|it| format!("  client certificate: {}", it.file.display())));
+    let headers = out.shown.headers.iter();
+    let names: Vec<_> = headers.map(|(name, _)| name.as_str()).collect();
     if !names.is_empty() {
-        writeln!(f, "  headers: {}", names.join(", "))?;
+        lines.push(format!("  headers: {}", joined(&names)));
     }
     if let Some(file) = &out.shown.headers_file {
         let file = file.display();
-        writeln!(f, "  headers as {file} has them when they are sent")?;
+        lines.push(format!("  headers as {file} has them when they are sent"));
     }
     if let Some(file) = &out.shown.bearer_token_file {
         let file = file.display();
-        writeln!(f, "  bearer token as {file} has it when it is sent")?;
+        lines.push(format!("  bearer token as {file} has it when it is sent"));
     }
-    if let Some(negotiate) = &out.negotiate {
-        writeln!(f, "  Negotiate: {negotiate}")?;
+    let negotiate = out.negotiate.iter();
+    lines.extend(negotiate.map(|negotiate| format!("  Negotiate: {negotiate}")));
+    lines.extend(out.pins.iter().map(|pin| format!("  pin: {pin}")));
+    if out.min_tls == MinTls::Tls13 {
+        lines.push("  TLS 1.3 or later".to_owned());
     }
-    for pin in &out.pins {
-        writeln!(f, "  pin: {pin}")?;
-    }
-    match out.min_tls {
-        MinTls::Tls12 => Ok(()),
-        MinTls::Tls13 => writeln!(f, "  TLS 1.3 or later"),
-    }
-}
-
-fn count(certs: usize) -> String {
-    if certs == 1 {
-        "1 certificate".to_owned()
-    } else {
-        format!("{certs} certificates")
-    }
+    lines
 }

@@ -40,9 +40,12 @@ pub(super) fn load(file: Option<PathBuf>, realm: Option<&str>) -> Result<LoadedC
     };
     let valid = Finding::ok(Layer::Configuration, format!("{file}: valid, {realms}"));
     let warnings = config.warnings().into_iter().map(|warning| {
-        Finding::warning(warning)
-            .on(Layer::Configuration)
-            .command("see what the configuration means", ["loopkdc", "check"])
+        let warning = warning.on(Layer::Configuration);
+        if warning.hints.is_empty() {
+            warning.command("see what the configuration means", ["loopkdc", "check"])
+        } else {
+            warning
+        }
     });
     Ok(LoadedConfig {
         file,

@@ -8,6 +8,7 @@ use loopkdc::config::gateway::GatewayConfig;
 use loopkdc::config::{Config, Sources};
 use loopkdc::operate::check;
 use loopkdc::relay::failure::Failure;
+use loopkdc::relay::finding::Finding;
 
 /// Relative files are looked for beside it, where there are none.
 const FILE: &str = "/nonexistent/f.toml";
@@ -37,14 +38,14 @@ fn in_use(line: &str) -> &str {
     }
 }
 
-fn check_means(text: &str, parse: impl Fn(&str) -> Result<(String, Vec<String>), Failure>) {
+fn check_means(text: &str, parse: impl Fn(&str) -> Result<(String, Vec<Finding>), Failure>) {
     match parse(text) {
         Ok(meant) => {
             assert_eq!(parse(text).unwrap(), meant);
             // What stands behind it can't change it.
             assert_eq!(parse(&format!("{text}\n# a comment\n")).unwrap(), meant);
         }
-        Err(failure) => check_place(text, failure.message()),
+        Err(failure) => check_place(text, &failure.finding().placed()),
     }
 }
 

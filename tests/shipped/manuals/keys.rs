@@ -1,87 +1,114 @@
-//! The page of a configuration, from the example that has every key with its default and its reason.
+//! The page of a configuration and its example, from the table of keys.
 //!
-//! In an example a comment says what the settings below it are for, or the table. Settings are commented out. Where a comment
-//! says that there is none by default, or what the default is, the value is an example.
+//! In an example a comment says what the setting below it is for, or the table. Settings are commented out.
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
+use loopkdc::config::keys::{ConfigKey, Preset, Schema, ValueKind};
 
 const HEAD: &str = "The file is TOML. An unknown key is an error, told with file, line and column. Names of files are relative to it.";
 
-/// A key of a table.
-struct Setting {
-    key: String,
-    /// As TOML has it.
-    value: String,
-    /// Whether the value is only an example.
-    has_no_default: bool,
+/// Columns of an example's comments.
+const WIDTH: usize = 100;
+
+/// A table of the file: its header, what it is for, and its keys.
+type Table = (&'static str, &'static str, Vec<&'static ConfigKey>);
+
+fn tables(schema: &'static Schema) -> [Table; 3] {
+    let Schema {
+        service,
+        realm,
+        defaults,
+    } = schema;
+    let keys = realm.keys.iter().copied();
+    let (of_one_realm, of_all) = keys.partition(|key| key.of_one_realm);
+    [
+        (service.header, service.about, service.keys.to_vec()),
+        ("[defaults]", defaults, of_all),
+        (realm.header, realm.about, of_one_realm),
+    ]
 }
 
-impl Setting {
-    fn kind(&self) -> &'static str {
-        match self.value.chars().next() {
-            Some('"') => "string",
-            Some('[') if self.value.starts_with("[\"") => "array of strings",
-            Some('[') if self.value.starts_with("[{") => "array of strings and tables",
-            Some('[') => "array of integers",
-            Some('t' | 'f') => "boolean",
-            _ => "integer",
-        }
+fn kind(key: &ConfigKey) -> String {
+    match &key.kind {
+        ValueKind::Text | ValueKind::Word(_) => "string".to_owned(),
+        ValueKind::Mode => "string of octal digits".to_owned(),
+        ValueKind::Flag => "boolean".to_owned(),
+        ValueKind::Integer(_) => "integer".to_owned(),
+        ValueKind::Ports => "array of integers".to_owned(),
+        ValueKind::List => "array of strings".to_owned(),
+        ValueKind::ListOr(word) => format!("array of strings, or \"{word}\""),
+        ValueKind::Addresses => "array of strings and tables".to_owned(),
     }
 }
 
-/// Settings that one text is about.
-struct Group {
-    text: String,
-    settings: Vec<Setting>,
+/// What the key is for, which values it takes, and that it has no default.
+fn about(key: &ConfigKey) -> String {
+    let mut about = vec![key.about.to_owned()];
+    match &key.kind {
+        ValueKind::Integer(bounds) => {
+            about.push(format!("From {} to {}.", bounds.start(), bounds.end()));
+        }
+        ValueKind::Word(words) => {
+            let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            about.push(format!("One of {}.", words.join(", ")));
+        }
+        _ => {}
+    }
+    if matches!(key.preset, Preset::Example(_)) && !key.about.contains("Default: ") {
+        about.push("None by default.".to_owned());
+    }
+    about.join(" ")
 }
 
-struct Table {
-    /// `[listen]`.
-    name: String,
-    text: String,
-    groups: Vec<Group>,
+/// The value, and whether it is the default or an example.
+fn value(key: &ConfigKey) -> (&'static str, &'static str) {
+    match key.preset {
+        Preset::Default(value) => (value, "default"),
+        Preset::Example(value) => (value, "for example"),
+    }
 }
 
-fn tables(example: &str) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
-    let mut text = String::new();
-    for line in example.lines() {
-        let setting = line.strip_prefix('#').unwrap_or(line);
-        if let Some(words) = line.strip_prefix("# ") {
-            text = format!("{text} {words}").trim().to_owned();
-        } else if setting.starts_with('[') {
-            let (name, text, groups) = (setting.to_owned(), std::mem::take(&mut text), Vec::new());
-            tables.push(Table { name, text, groups });
-        } else if let Some((key, value)) = setting.split_once(" = ") {
-            let groups = &mut tables.last_mut().unwrap().groups;
-            if !text.is_empty() {
-                let text = std::mem::take(&mut text);
-                groups.push(Group {
-                    text,
-                    settings: Vec::new(),
-                });
-            }
-            let group = groups.last_mut().unwrap();
-            let has_no_default = ["None by default", "Absent by default", "Default: "]
-                .iter()
-                .any(|words| group.text.contains(words));
-            let (key, value) = (key.to_owned(), value.to_owned());
-            group.settings.push(Setting {
-                key,
-                value,
-                has_no_default,
-            });
-        } else {
-            assert_eq!(line, "");
-            // The head of the file.
-            text.clear();
+/// The example file of `command`. The headers of the tables in `in_use` are not commented out.
+pub(super) fn example(
+    command: &str,
+    check: &str,
+    schema: &'static Schema,
+    in_use: &[&str],
+) -> String {
+    let mut example = format!(
+        "# {command}: every key, each with its default where it has one.\n\
+         # Lines that start with \"#\" and no space are settings: take the \"#\" away to use one.\n\
+         # \"{check}\" says whether the file is valid and what it means.\n"
+    );
+    for (header, text, keys) in tables(schema) {
+        example.push('\n');
+        comment(&mut example, text);
+        let mark = if in_use.contains(&header) { "" } else { "#" };
+        example.push_str(&format!("{mark}{header}\n"));
+        for key in keys {
+            comment(&mut example, &about(key));
+            example.push_str(&format!("#{} = {}\n", key.name, value(key).0));
         }
     }
-    tables
+    example
+}
+
+fn comment(example: &mut String, text: &str) {
+    let mut line = "#".to_owned();
+    for word in text.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH {
+            example.push_str(&format!("{line}\n"));
+            line = "#".to_owned();
+        }
+        line = format!("{line} {word}");
+    }
+    if line != "#" {
+        example.push_str(&format!("{line}\n"));
+    }
 }
 
 /// The page up to what is said beside.
-pub(super) fn page(name: &str, example: &str) -> String {
+pub(super) fn page(name: &str, daemon: &str, schema: &'static Schema) -> String {
     let (name, _) = name.rsplit_once('.').unwrap();
     let version = concat!("loopkdc ", env!("CARGO_PKG_VERSION"));
     let mut page = Roff::new();
@@ -90,41 +117,26 @@ pub(super) fn page(name: &str, example: &str) -> String {
         [&*name.to_uppercase(), "5", "", version, "File Formats"],
     );
     page.control("SH", ["NAME"]);
-    let daemon = if name.contains("gateway") {
-        "the gateway"
-    } else {
-        "loopkdc run"
-    };
     page.text([roman(format!("{name} - configuration of {daemon}"))]);
     page.control("SH", ["KEYS"]);
     page.text([roman(HEAD)]);
-    for table in tables(example) {
-        page.control("SS", [&*table.name]);
-        if !table.text.is_empty() {
-            page.text([roman(table.text)]);
+    for (header, text, keys) in tables(schema) {
+        page.control("SS", [header]);
+        if !text.is_empty() {
+            page.text([roman(text)]);
         }
-        for group in table.groups {
-            describe(&mut page, group);
+        for key in keys {
+            let (value, says) = value(key);
+            page.control("TP", []);
+            page.text([
+                bold(key.name),
+                roman(format!(" ({}; {says} ", kind(key))),
+                italic(value),
+                roman(")"),
+            ]);
+            page.text([roman(about(key))]);
         }
     }
     // An empty date is left out, and the next word taken for it.
     page.to_roff().replacen(" 5  \"", " 5 \"\" \"", 1)
-}
-
-fn describe(page: &mut Roff, group: Group) {
-    for (index, setting) in group.settings.iter().enumerate() {
-        page.control(if index == 0 { "TP" } else { "TQ" }, []);
-        let says = if setting.has_no_default {
-            "for example"
-        } else {
-            "default"
-        };
-        page.text([
-            bold(&setting.key),
-            roman(format!(" ({}; {says} ", setting.kind())),
-            italic(&setting.value),
-            roman(")"),
-        ]);
-    }
-    page.text([roman(group.text)]);
 }

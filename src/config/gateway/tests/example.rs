@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{GATEWAY, REALM, build};
-use crate::config::Kdcs;
+use super::{GATEWAY, REALM, build, warnings};
 use crate::config::gateway::Quotas;
-use crate::config::gateway::file::File;
 use crate::config::tests::example::{in_use, known};
+use crate::config::{Kdcs, keys};
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.example.toml");
 
@@ -21,7 +20,7 @@ fn as_shipped_it_lacks_a_certificate_and_nothing_else() {
 fn in_use_it_is_valid_and_says_the_defaults() {
     let config = build(&in_use(EXAMPLE));
     assert_eq!(
-        config.warnings(),
+        warnings(&config),
         [
             "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there"
         ]
@@ -87,7 +86,7 @@ fn every_key_stands_in_it() {
         let table = table.as_table().unwrap();
         table.keys().cloned().collect::<BTreeSet<_>>()
     };
-    assert_eq!(keys(&shown["gateway"]), known::<File>("[gateway]"));
+    assert_eq!(keys(&shown["gateway"]), known(keys::GATEWAY.service));
     let of_realms = &keys(&shown["defaults"]) | &keys(&shown["realms"]["EXAMPLE.COM"]);
-    assert_eq!(of_realms, known::<File>("[realms.\"A\"]"));
+    assert_eq!(of_realms, known(keys::GATEWAY.realm));
 }

@@ -81,7 +81,7 @@ loopkdc: error: f.toml:5:13: transport is "tcp" or "udp"
 5 | transport = "sctp"
   |             ^^^^^^"#;
     kdcs_for_all: "[defaults]\nkdcs = [\"k\"]\n" => r#"
-loopkdc: error: f.toml:5:8: kdcs belong to one realm: they can't stand in [defaults]
+loopkdc: error: f.toml:5:8: kdcs belongs to one realm: it can't stand in [defaults]
   |
 5 | kdcs = ["k"]
   |        ^^^^^

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{build, error, refused, serving};
+use super::{build, error, refused, serving, warnings};
 use crate::config::gateway::{AccessLogSettings, AccessLogTarget};
 
 refused! {
@@ -117,10 +117,10 @@ fn behind_a_reverse_proxy_no_certificate_is_needed() {
     assert!(config.serving.tls.is_none());
     assert_eq!(config.serving.plain.len(), 2);
     assert_eq!(
-        config.warnings(),
+        warnings(&config),
         [
             "no realm is configured: every request will be refused; add [realms.\"EXAMPLE.COM\"] with kdcs",
-            "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one"
+            "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one; set trusted-proxies"
         ]
     );
 }

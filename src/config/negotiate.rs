@@ -1,59 +1,54 @@
 //! `auth`, `keytab`, `ccache` and `negotiate-principal`.
 
-use toml::Spanned;
-
-use super::Keys;
-use super::files::Files;
-use crate::config::error::ConfigError;
+use super::document::Section;
+use super::error::{ConfigError, Located};
+use super::keys;
+use super::read::NamedFiles;
 use crate::relay::upstream::negotiate::{Negotiate, Principal};
 
 /// Kinds of credential caches that krb5.conf(5) knows by these names, but for those of one process.
 const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];
 
-pub(super) fn negotiate(
-    keys: Keys<'_>,
-    files: Files<'_>,
+pub(super) fn read(
+    table: &Section,
+    files: NamedFiles<'_>,
 ) -> Result<Option<Negotiate>, ConfigError> {
-    let keytab = keys.get(|table| &table.keytab);
-    let ccache = keys.get(|table| &table.ccache);
-    let principal = keys.get(|table| &table.negotiate_principal);
-    let auth = match keys.get(|table| &table.auth) {
-        Some(auth) => auth,
-        None => return of_no_use(keytab.or(ccache).or(principal)),
+    let keytab = table.text(&keys::KEYTAB);
+    let ccache = table.text(&keys::CCACHE);
+    let principal = table.text(&keys::NEGOTIATE_PRINCIPAL);
+    let Some(auth) = table.text(&keys::AUTH) else {
+        return keytab.or(ccache).or(principal).map_or(Ok(None), |written| {
+            Err(written.error("tickets are shown only with auth = \"negotiate\""))
+        });
     };
-    match auth.get_ref().as_str() {
-        "none" => return Ok(None),
-        "negotiate" => {}
-        _ => return Err(ConfigError::new("auth is \"negotiate\" or \"none\"").at(auth.span())),
+    if auth.value == "none" {
+        return Ok(None);
     }
     if keytab.is_none() && ccache.is_none() {
-        return Err(ConfigError::new("auth = \"negotiate\" needs tickets to show")
-            .hint(
-                "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"",
-            )
-            .at(auth.span()));
+        let hint =
+            "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"";
+        return Err(auth
+            .error("auth = \"negotiate\" needs tickets to show")
+            .hint(hint));
     }
     if !cfg!(feature = "negotiate") {
-        return Err(
-            ConfigError::new("this loopkdc was built without the GSSAPI library")
-                .hint("build it with it: cargo build --release --features negotiate")
-                .at(auth.span()),
-        );
+        return Err(auth
+            .error("this loopkdc was built without the GSSAPI library")
+            .hint("build it with it: cargo build --release --features negotiate"));
     }
     let principal = principal
-        .map(|written| named(written).map_err(|broken| broken.at(written.span())))
+        .map(|written| written.parse(|text| parse_principal(text)))
         .transpose()?;
     let (keytab, principal) = match keytab {
         Some(written) => {
-            let (path, octets) = files.read("keytab", written)?;
-            let principal = choose(&octets, principal).map_err(|why| {
-                ConfigError::new(format!("keytab {} {why}", path.display())).at(written.span())
-            })?;
+            let (path, octets) = files.read(&keys::KEYTAB, &written)?;
+            let principal = choose(&octets, principal)
+                .map_err(|why| written.error(format!("keytab {} {why}", path.display())))?;
             (Some(path), Some(principal))
         }
         None => (None, principal),
     };
-    let ccache = ccache.map(|written| cache(files, written)).transpose()?;
+    let ccache = ccache.map(|written| cache(files, &written)).transpose()?;
     Ok(Some(Negotiate {
         keytab,
         ccache,
@@ -61,35 +56,26 @@ pub(super) fn negotiate(
     }))
 }
 
-fn of_no_use(written: Option<&Spanned<String>>) -> Result<Option<Negotiate>, ConfigError> {
-    written.map_or(Ok(None), |written| {
-        Err(ConfigError::new("tickets are shown only with auth = \"negotiate\"").at(written.span()))
-    })
-}
-
-fn cache(files: Files<'_>, written: &Spanned<String>) -> Result<String, ConfigError> {
-    let text = written.get_ref();
+fn cache(files: NamedFiles<'_>, written: &Located<&str>) -> Result<String, ConfigError> {
+    let text = written.value;
     if CACHES.iter().any(|kind| text.starts_with(kind)) {
-        return Ok(text.clone());
+        return Ok(text.to_owned());
     }
     if text.starts_with("MEMORY:") {
-        return Err(
-            ConfigError::new("a MEMORY: cache is that of another process")
-                .hint("with a keytab leave ccache out: tickets are kept in memory then")
-                .at(written.span()),
-        );
+        return Err(written
+            .error("a MEMORY: cache is that of another process")
+            .hint("with a keytab leave ccache out: tickets are kept in memory then"));
     }
     Ok(format!("FILE:{}", files.path(written)?.display()))
 }
 
-fn named(written: &Spanned<String>) -> Result<Principal, ConfigError> {
-    let parts = written.get_ref().rsplit_once('@');
-    match parts.filter(|(name, realm)| !name.is_empty() && !realm.is_empty()) {
-        Some((name, realm)) => Ok(Principal {
+fn parse_principal(text: &str) -> Result<Principal, ConfigError> {
+    match text.rsplit_once('@') {
+        Some((name, realm)) if !name.is_empty() && !realm.is_empty() => Ok(Principal {
             name: name.to_owned(),
             realm: realm.to_owned(),
         }),
-        None => Err(ConfigError::new("a principal has a name and a realm")
+        _ => Err(ConfigError::new("a principal has a name and a realm")
             .hint("write it like \"host/laptop.example.com@EXAMPLE.COM\"")),
     }
 }
