@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::RelayHandle;
-use super::state::{LookupScope, LookupState};
+use super::state::{Learned, LookupScope, LookupState};
 use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
 use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
@@ -165,30 +165,32 @@ impl RealmLookup {
         relay.exchange.counters().look_ups.add();
         let answer = self.discovery.look_up().await;
         // Nothing is waited for from here on: a task that is called off has done all of it or nothing.
-        if !relay.wants(self) {
-            return;
-        }
+        let is_wanted = relay.wants(self);
         match answer {
             Ok(results) => {
                 let learned = self.lock().state.answer(network, results.clone(), now());
-                let Some(learned) = learned else {
-                    return;
-                };
-                if learned.is_news {
-                    relay.reroute(self);
-                }
-                if learned.had_failed {
-                    tracing::info!(realm = %self.realm, "its {} can be looked up again", self.what());
-                }
-                if learned.is_news {
-                    self.log_found(&results);
+                if let Some(learned) = learned.filter(|_| is_wanted) {
+                    self.follow(relay, learned, &results);
                 }
             }
             Err(error) => {
-                if self.lock().state.fail(network, error.clone(), now()) {
+                let is_first = self.lock().state.fail(network, error.clone(), now());
+                if is_first && is_wanted {
                     self.log_failed(&error);
                 }
             }
+        }
+    }
+
+    fn follow(&self, relay: &RelayHandle, learned: Learned, found: &DnsResults) {
+        if learned.is_news {
+            relay.reroute(self);
+        }
+        if learned.had_failed {
+            tracing::info!(realm = %self.realm, "its {} can be looked up again", self.what());
+        }
+        if learned.is_news {
+            self.log_found(found);
         }
     }
 
@@ -247,3 +249,6 @@ impl RealmLookup {
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests;
