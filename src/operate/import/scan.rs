@@ -117,7 +117,7 @@ fn stanza(
     // The KDC's servers first, which others may be the same as.
     relations.sort_by_key(|relation| relation.name != "kdc");
     let has_proxy = relations.iter().any(|relation| {
-        relation.name == "kdc" && matches!(server(&relation.value), Server::Proxy(_))
+        relation.name == "kdc" && matches!(server(&relation.value), ServerValue::Proxy(_))
     });
     if !has_proxy {
         let why = format!("realm {name}: has no kdc = https://…, and is left as it is");
@@ -140,7 +140,7 @@ fn stanza(
 }
 
 /// What a value that names a server says.
-enum Server {
+enum ServerValue {
     Proxy(ProxyUrl),
     /// The host, with its port if there is one.
     Direct(String),
@@ -148,8 +148,8 @@ enum Server {
     Unusable(String),
 }
 
-fn server(value: &str) -> Server {
-    let unusable = |why: &str| Server::Unusable(why.to_owned());
+fn server(value: &str) -> ServerValue {
+    let unusable = |why: &str| ServerValue::Unusable(why.to_owned());
     // So Apple's Heimdal writes it.
     let value = &value.replacen(
         "kkdcp://",
@@ -163,7 +163,7 @@ fn server(value: &str) -> Server {
             _ if value.contains(char::is_whitespace) => {
                 unusable("a blank is in it: MIT takes all of the value for the URL")
             }
-            _ => url(value).map_or_else(Server::Unusable, Server::Proxy),
+            _ => url(value).map_or_else(ServerValue::Unusable, ServerValue::Proxy),
         };
     }
     if scheme.eq_ignore_ascii_case("https://") {
@@ -181,7 +181,7 @@ fn server(value: &str) -> Server {
         Some(url) if is_loopback(&url) => {
             unusable("that is this machine, where loopkdc itself is to answer")
         }
-        Some(_) => Server::Direct(host.to_owned()),
+        Some(_) => ServerValue::Direct(host.to_owned()),
         None => unusable("is no HTTPS proxy"),
     }
 }
@@ -198,10 +198,10 @@ fn is_loopback(url: &Url) -> bool {
 /// Adds a server to its realm, or tells why not, or what is to be known of it.
 fn take_server(relation: &Relation, has_proxy: bool, realm: &mut ImportedRealm) -> Option<String> {
     let why = match (relation.name.as_str(), server(&relation.value)) {
-        (_, Server::Proxy(_)) if !has_proxy => {
+        (_, ServerValue::Proxy(_)) if !has_proxy => {
             "here a realm's proxies serve its KDC, too, and no kdc = names one"
         }
-        ("kdc", Server::Proxy(proxy)) => {
+        ("kdc", ServerValue::Proxy(proxy)) => {
             let has_path = proxy_has_path(&relation.value);
             realm.add(proxy);
             if has_path {
@@ -209,26 +209,26 @@ fn take_server(relation: &Relation, has_proxy: bool, realm: &mut ImportedRealm) 
             }
             "has no path: MIT asks for /, and loopkdc for /KdcProxy"
         }
-        (_, Server::Proxy(proxy)) if realm.proxies.contains(&proxy) => return None,
-        ("kdc", Server::Direct(host)) => {
+        (_, ServerValue::Proxy(proxy)) if realm.proxies.contains(&proxy) => return None,
+        ("kdc", ServerValue::Direct(host)) => {
             realm.remarks.push(format!(
                 "A KDC of the file, which direct = and kdcs = can use: {}",
                 quoted(&host)
             ));
             "is no HTTPS proxy: see direct = and kdcs ="
         }
-        ("kpasswd_server", Server::Proxy(_)) => {
+        ("kpasswd_server", ServerValue::Proxy(_)) => {
             "password changes go through the realm's proxies, and this is none of them"
         }
-        ("kpasswd_server", Server::Direct(_)) => {
+        ("kpasswd_server", ServerValue::Direct(_)) => {
             "is no HTTPS proxy: password changes go through the realm's proxies; see kpasswd-servers ="
         }
         ("admin_server", _) => "kadmin is not tunnelled",
-        (_, Server::Proxy(_)) => {
+        (_, ServerValue::Proxy(_)) => {
             "which KDC takes writes is the proxy's knowledge, and this is none of the realm's proxies"
         }
-        (_, Server::Direct(_)) => "is no HTTPS proxy: see direct = and kdcs =",
-        (_, Server::Unusable(why)) => return Some(why),
+        (_, ServerValue::Direct(_)) => "is no HTTPS proxy: see direct = and kdcs =",
+        (_, ServerValue::Unusable(why)) => return Some(why),
     };
     Some(why.to_owned())
 }
@@ -322,16 +322,12 @@ enum PolicyKey {
 /// Reads the values of the policy: of an export, as `reg export` and the registry editor write it, or of lines, as one writes
 /// them down or `reg query` shows them.
 fn policy(text: &str, is_export: bool) -> ImportedConfig {
-    let (form, mut key) = match is_export {
-        true => {
-            let form = "the list of KDC proxies in an export of the Windows registry";
-            (form, PolicyKey::Other)
-        }
-        false => {
-            let form = "lines of a realm and its <https … />, as the Windows policy has them";
-            (form, PolicyKey::List)
-        }
-    };
+    let mut key = PolicyKey::List;
+    let mut form = "lines of a realm and its <https … />, as the Windows policy has them";
+    if is_export {
+        key = PolicyKey::Other;
+        form = "the list of KDC proxies in an export of the Windows registry";
+    }
     let mut found = ImportedConfig::new(&[
         &format!("It was read as {form}."),
         "Windows has DNS names there; the realm of a domain is its name in upper case.",

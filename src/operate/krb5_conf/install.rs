@@ -8,7 +8,7 @@ use super::block::{self, Origin, PartForm, SplitFile, Spot};
 use super::errors;
 use super::host::Machine;
 use super::profile;
-use super::safe_file::{Change, Snapshot};
+use super::safe_file::{FileChange, Snapshot};
 use super::stanzas::{MARK, Stanzas};
 use crate::relay::failure::Failure;
 
@@ -24,7 +24,7 @@ pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 /// What is there, and changes of it in their order, each with the words for it.
 #[derive(Debug)]
 pub(super) struct Plan {
-    changes: Vec<(PathBuf, Change, String)>,
+    changes: Vec<(PathBuf, FileChange, String)>,
     /// What is to be said of files that stay as they are.
     notes: Vec<String>,
     /// What to type, to try again.
@@ -140,7 +140,7 @@ impl Plan {
         if makes_directory {
             let change = (
                 self.directory.clone(),
-                Change::MakeDirectory,
+                FileChange::MakeDirectory,
                 format!("made {directory}"),
             );
             self.changes.push(change);
@@ -227,13 +227,13 @@ impl Plan {
         }
         let like = path.clone();
         self.changes
-            .push((path, Change::Write { octets, like }, done));
+            .push((path, FileChange::Write { octets, like }, done));
     }
 
     /// `why`: words behind the name.
     fn remove(&mut self, path: PathBuf, why: &str) {
         let done = format!("removed {}{why}", path.display());
-        self.changes.push((path, Change::Remove, done));
+        self.changes.push((path, FileChange::Remove, done));
     }
 
     /// Takes our part, `what` it is, out of krb5.conf.
@@ -266,7 +266,7 @@ impl Plan {
         if copy.octets.as_ref() != Some(&octets) {
             let like = self.file.path.clone();
             let done = format!("kept {} as it was in {name}", like.display());
-            let change = Change::Write { octets, like };
+            let change = FileChange::Write { octets, like };
             self.changes.push((copy.path, change, done));
         }
         self.origin.copy = Some(name);

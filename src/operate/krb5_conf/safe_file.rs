@@ -37,7 +37,7 @@ impl Snapshot {
 
 /// A change of one file or directory.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum FileChange {
     MakeDirectory,
     /// With owner, mode and attributes of the file `like`, if that is there.
     Write {
@@ -48,7 +48,7 @@ pub(super) enum Change {
     Remove,
 }
 
-impl Change {
+impl FileChange {
     /// Makes it, and has it on disk. False: others have put something into the directory, which stays.
     pub(super) fn apply(&self, path: &Path) -> io::Result<bool> {
         match self {

@@ -152,25 +152,23 @@ impl Stanzas {
         let first = kdcs.iter().find(|kdc| !kdc.is_ignored);
         let is_first = first.is_some_and(|kdc| kdc.value == *ours);
         let own = kdcs.iter().position(|kdc| kdc.value == *ours);
-        let mut told = Vec::new();
-        for (index, kdc) in kdcs.iter().enumerate() {
+        let told = |(index, kdc): (usize, &&Relation)| {
             let Relation { value, place, .. } = kdc;
-            let why = match (value == ours, kdc.is_ignored) {
-                (true, true) => {
-                    "is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
-                }
-                (true, false) | (false, true) => continue,
-                (false, false) if !is_first && own.is_some_and(|own| index < own) => {
-                    "comes before loopkdc's and is asked first: put the includedir line at the top of the file, or take this one out"
-                }
-                (false, false) => {
-                    "is tried too, when loopkdc has no answer: take it out if it can't be reached from where the tunnel is needed"
-                }
+            if (value == ours) != kdc.is_ignored {
+                // As it should be, or of no effect.
+                return None;
+            }
+            let why = if value == ours {
+                "is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *"
+            } else if !is_first && own.is_some_and(|own| index < own) {
+                "comes before loopkdc's and is asked first: put the includedir line at the top of the file, or take this one out"
+            } else {
+                "is tried too, when loopkdc has no answer: take it out if it can't be reached from where the tunnel is needed"
             };
             let value = value.escape_debug();
-            told.push(format!("{place}: kdc = {value} of {realm} {why}"));
-        }
-        told
+            Some(format!("{place}: kdc = {value} of {realm} {why}"))
+        };
+        kdcs.iter().enumerate().filter_map(told).collect()
     }
 }
 
