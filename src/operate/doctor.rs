@@ -49,7 +49,7 @@ use crate::wire::Realm;
 use configuration::LoadedConfig;
 use daemon::KdcSocket;
 use krb5_conf::Scene;
-use report::Output;
+use report::DoctorOutput;
 
 /// What the doctor takes beside a realm's deadline.
 const OWN: Duration = Duration::from_secs(5);
@@ -82,17 +82,18 @@ pub fn doctor(question: &Question) -> Result<Exit, Failure> {
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let mut output = Output::new(question.json);
+    let mut output = DoctorOutput::new(question.json);
     let file = runtime.block_on(examine(question, &mut output));
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     Ok(output.end(file))
 }
 
-/// What a terminal of 80 columns shows of `findings`.
+/// What a terminal of 80 columns shows of `findings`, but for colours.
 #[must_use]
 pub fn text(findings: &[Finding]) -> String {
-    report::drawn(Terminal::plain(), None, findings)
+    let text = report::drawn(Terminal::plain(), None, findings);
+    anstream::adapter::strip_str(&text).to_string()
 }
 
 /// What a realm is looked at with.
@@ -129,7 +130,7 @@ impl RealmContext<'_> {
 }
 
 /// Looks at all there is; the configuration that was read.
-async fn examine(question: &Question, output: &mut Output) -> Option<String> {
+async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<String> {
     let began = Instant::now();
     let loaded = match load(question).await {
         Ok(loaded) => loaded,
@@ -224,7 +225,7 @@ async fn within<T: Send + 'static>(
 fn machine(
     loaded: &LoadedConfig,
     heard: &Result<StatusReply, StatusError>,
-    output: &mut Output,
+    output: &mut DoctorOutput,
 ) -> Vec<KdcSocket> {
     let LoadedConfig { config, file, .. } = loaded;
     let report = heard.as_ref().ok().map(|heard| &heard.document);

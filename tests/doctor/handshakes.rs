@@ -95,7 +95,7 @@ async fn a_certificate_for_another_name() {
     let found = Scene::by(&upstream).diagnose();
     found.is_at_fault(
         Layer::Tls,
-        "is for *.proxy.test, not for 127.0.0.1",
+        "certificate for *.proxy.test, not for 127.0.0.1",
         "proxies",
     );
 }

@@ -28,18 +28,35 @@ pub(crate) fn write(finding: &Finding, usual: impl Fn(&str) -> String) {
         .replace("::", ".");
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     fs::create_dir_all(rows()).unwrap();
-    let hints = finding.hints.iter().map(|hint| match hint {
-        Hint::Text(words) => paragraph(&usual(words)),
-        typed => format!("\\fB{}\\fR", roff(&usual(&typed.to_string()))),
-    });
     let row = format!(
         "{:02}\n.TP\n\\fB{}\\fR {}\n{}\n",
         finding.subject.layer.unwrap().exit_code(),
         finding.severity.word(),
         tag(&any_process(&usual(&said(finding)))),
-        hints.collect::<Vec<_>>().join("\n.br\n")
+        advice(&finding.hints, usual)
     );
     fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
+}
+
+/// A line for each thing to do; a command stands behind the words that it belongs to.
+fn advice(hints: &[Hint], usual: impl Fn(&str) -> String) -> String {
+    let mut advice = String::new();
+    let mut last: Option<&Hint> = None;
+    for hint in hints {
+        advice.push_str(match (last, hint) {
+            (None, _) => "",
+            (Some(Hint::Text(_)), Hint::Command(_)) => ": ",
+            (Some(Hint::Command(_)), Hint::Command(_)) => "; ",
+            _ => "\n.br\n",
+        });
+        let shown = usual(&hint.to_string());
+        advice.push_str(&match hint {
+            Hint::Command(_) => format!("\\fB{}\\fR", roff(&shown)),
+            _ => paragraph(&shown),
+        });
+        last = Some(hint);
+    }
+    advice
 }
 
 /// Which process it is differs from run to run.

@@ -176,25 +176,23 @@ fn unknown(realm: Option<&Realm>, file: &str) -> Finding {
 }
 
 /// The entry that serves `realm`, the longest match first, and the realm as that spells it.
-fn find<'a>(config: &'a Config, realm: &Realm) -> Option<(Realm, &'a RealmEntry)> {
+pub(super) fn find<'a>(config: &'a Config, realm: &Realm) -> Option<(Realm, &'a RealmEntry)> {
     let key = realm.key();
-    let exact = config.realms.iter().find_map(|entry| {
-        let own = entry.realm()?;
-        let is_alias = || entry.aliases.iter().any(|alias| alias.key() == key);
-        (own.key() == key || is_alias()).then(|| (own.clone(), entry))
-    });
-    let length = |entry: &&RealmEntry| match &entry.pattern {
-        RealmPattern::Exact(_) => None,
+    let matched = |entry: &RealmEntry| match &entry.pattern {
+        RealmPattern::Exact(own) => {
+            let mut names = std::iter::once(own).chain(&entry.aliases);
+            names.any(|name| name.key() == key).then_some(usize::MAX)
+        }
         RealmPattern::Suffix(suffix) => {
-            let suffix = suffix.key();
-            let below = key.as_str().ends_with(suffix.as_str());
-            (below && key.as_str().len() > suffix.as_str().len()).then(|| suffix.as_str().len())
+            let is_below = key.as_str().ends_with(suffix.key().as_str());
+            is_below.then_some(suffix.as_str().len())
         }
         RealmPattern::Any => Some(0),
     };
-    let wild = config.realms.iter().filter(|entry| length(entry).is_some());
-    let wild = wild.max_by_key(length);
-    exact.or_else(|| wild.map(|entry| (realm.clone(), entry)))
+    let entries = config.realms.iter();
+    let matches = entries.filter_map(|entry| Some((matched(entry)?, entry)));
+    let (_, entry) = matches.max_by_key(|(length, _)| *length)?;
+    Some((entry.realm().unwrap_or(realm).clone(), entry))
 }
 
 #[cfg(test)]

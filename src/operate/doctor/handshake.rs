@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, ProtocolVersion};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -43,7 +43,8 @@ pub(super) async fn shake(
     let stream = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     let took = began.elapsed();
     let tls = stream.get_ref().1;
-    let version = tls.protocol_version().map_or("TLS", version);
+    let version = tls.protocol_version().map(|version| format!("{version:?}"));
+    let version = version.unwrap_or_default().replace("TLSv1_", "TLS 1.");
     let group = tls.negotiated_key_exchange_group();
     let group = group.map_or_else(String::new, |group| format!(", {:?}", group.name()));
     let suite = tls.negotiated_cipher_suite();
@@ -53,14 +54,6 @@ pub(super) async fn shake(
     let alpn = alpn.map_or_else(|| ", no ALPN".to_owned(), |alpn| format!(", {alpn}"));
     let finding = Finding::ok(Layer::Tls, format!("{version}{group}{suite}{alpn}"));
     Ok(finding.figure(took))
-}
-
-fn version(version: ProtocolVersion) -> &'static str {
-    match version {
-        ProtocolVersion::TLSv1_3 => "TLS 1.3",
-        ProtocolVersion::TLSv1_2 => "TLS 1.2",
-        _ => "an old TLS",
-    }
 }
 
 /// What is to be said of a chain that is trusted.

@@ -1,7 +1,7 @@
 //! The addresses that the configuration says to listen on, and who does.
 
 use super::daemon::is_same;
-use super::sockets::{Owner, Process, SocketTable, Transport, owner_of_unix};
+use super::sockets::{Owner, Process, Protocol, SocketTable, owner_of_unix};
 use crate::config::Listen;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::relay::finding::{Finding, Layer};
@@ -124,10 +124,10 @@ fn unheld(free: &str, runs: bool, file: &str) -> Finding {
 }
 
 /// Clients go from the one transport to the other, and a failure is told by both.
-fn half(endpoint: &Endpoint, missing: Transport) -> Finding {
+fn half(endpoint: &Endpoint, missing: Protocol) -> Finding {
     let (missing, held, key) = match missing {
-        Transport::Tcp => ("TCP", "UDP", "ListenStream"),
-        Transport::Udp => ("UDP", "TCP", "ListenDatagram"),
+        Protocol::Tcp => ("TCP", "UDP", "ListenStream"),
+        Protocol::Udp => ("UDP", "TCP", "ListenDatagram"),
     };
     fault(format!(
         "{endpoint}: nobody listens by {missing}, though somebody does by {held}"
@@ -146,7 +146,7 @@ fn taken(endpoint: &Endpoint, process: &Process, file: &str) -> Finding {
     fault(format!("{endpoint} is taken by {process}"))
         .hint("stop that program")
         .command(
-            "or choose another port: where a socket unit opens the ports",
+            "or choose another port; where a socket unit opens the ports",
             ["systemctl", "edit", "loopkdc.socket"],
         )
         .command(
@@ -195,14 +195,14 @@ fn owner(
     endpoint: &Endpoint,
     sockets: &SocketTable,
     daemon: Option<&StatusDocument>,
-) -> (Owner, Option<Transport>) {
-    let told = |transport: &str| {
+) -> (Owner, Option<Protocol>) {
+    let told = |name: &str| {
         let shown = endpoint.to_string();
         let shown = shown.strip_prefix("unix:").unwrap_or(&shown);
         let daemon = daemon?;
         let mut listeners = daemon.listeners.iter();
         let is_it = listeners.any(|listener| {
-            listener.address.as_str() == shown && listener.transport.as_str() == transport
+            listener.address.as_str() == shown && listener.transport.as_str() == name
         });
         is_it.then_some(Owner::Ours(daemon.pid))
     };
@@ -214,12 +214,12 @@ fn owner(
             return (owner, None);
         }
     };
-    let by = |transport, name| told(name).unwrap_or_else(|| sockets.owner(transport, address));
-    worse(by(Transport::Udp, "udp"), by(Transport::Tcp, "tcp"))
+    let by = |protocol, name| told(name).unwrap_or_else(|| sockets.owner(protocol, address));
+    worse(by(Protocol::Udp, "udp"), by(Protocol::Tcp, "tcp"))
 }
 
 /// The worse of both transports, and the one that somebody should listen by and nobody does.
-fn worse(udp: Owner, tcp: Owner) -> (Owner, Option<Transport>) {
+fn worse(udp: Owner, tcp: Owner) -> (Owner, Option<Protocol>) {
     let badness = |owner: &Owner| match owner {
         Owner::Nobody => 0,
         Owner::Untold => 1,
@@ -231,8 +231,8 @@ fn worse(udp: Owner, tcp: Owner) -> (Owner, Option<Transport>) {
     };
     let may_be_ours = |owner: &Owner| (2..=5).contains(&badness(owner));
     let missing = match (&udp, &tcp) {
-        (Owner::Nobody, held) if may_be_ours(held) => Some(Transport::Udp),
-        (held, Owner::Nobody) if may_be_ours(held) => Some(Transport::Tcp),
+        (Owner::Nobody, held) if may_be_ours(held) => Some(Protocol::Udp),
+        (held, Owner::Nobody) if may_be_ours(held) => Some(Protocol::Tcp),
         _ => None,
     };
     let is_tcp = badness(&tcp) > badness(&udp);
@@ -247,7 +247,7 @@ mod tests {
     fn of_two_transports_the_worse_is_told_and_the_one_that_is_missing() {
         use Owner::{Hidden, Manager, Nobody, Ours, Untold};
         let other = || Owner::Other(Process::default());
-        let (udp, tcp) = (Some(Transport::Udp), Some(Transport::Tcp));
+        let (udp, tcp) = (Some(Protocol::Udp), Some(Protocol::Tcp));
         for (one, other, expected) in [
             (Nobody, Nobody, (Nobody, None)),
             (Ours(1), Ours(1), (Ours(1), None)),

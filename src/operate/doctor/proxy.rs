@@ -134,7 +134,7 @@ impl ProxyCheck<'_> {
             .map_err(|(address, error)| self.unreachable(tunnel.as_ref(), address, &error));
         let stream = self.pass(connected)?;
         match tunnel.filter(|_| !self.proxy.is_plaintext()) {
-            Some(tunnel) => self.go_through(&tunnel, stream).await,
+            Some(tunnel) => self.go_through(&tunnel).await,
             None => Some(stream),
         }
     }
@@ -162,9 +162,9 @@ impl ProxyCheck<'_> {
         finding
     }
 
-    async fn go_through(&mut self, tunnel: &TunnelProxy, stream: TcpStream) -> Option<TcpStream> {
+    async fn go_through(&mut self, tunnel: &TunnelProxy) -> Option<TcpStream> {
         let began = Instant::now();
-        if let Ok(Some(Ok(stream))) = timeout(self.left(), tunnel.open(stream)).await {
+        if let Ok(Some(Ok(stream))) = timeout(self.left(), tunnel.connect()).await {
             let what = format!("{} lets it through to the proxy", tunnel.name);
             let through = Finding::ok(Layer::Tcp, what).figure(began.elapsed());
             self.section.push(through);

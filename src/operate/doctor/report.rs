@@ -54,12 +54,12 @@ fn is_fault(finding: &Finding) -> bool {
 }
 
 /// Tells what is found, and remembers it.
-pub(super) struct Output {
+pub(super) struct DoctorOutput {
     as_json: bool,
     findings: Vec<Finding>,
 }
 
-impl Output {
+impl DoctorOutput {
     pub(super) fn new(as_json: bool) -> Self {
         let findings = Vec::new();
         Self { as_json, findings }

@@ -28,9 +28,9 @@ const UNIT: &str = "/system.slice/loopkdc.service";
 #[cfg(unix)]
 const CONNECT: Duration = Duration::from_millis(200);
 
-/// A transport of the kernel's.
+/// By what a port is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(super) enum Protocol {
     Udp,
     Tcp,
 }
@@ -91,24 +91,24 @@ struct ListeningSocket {
 impl SocketTable {
     pub(super) fn read() -> Self {
         let proc = Path::new(PROC);
-        let table = |transport, files: [&str; 2]| {
+        let table = |protocol, files: [&str; 2]| {
             let texts = files.map(|file| fs::read_to_string(proc.join(file)).ok());
             let texts: Vec<_> = texts.into_iter().flatten().collect();
-            let sockets = texts.iter().flat_map(|text| listening(text, transport));
+            let sockets = texts.iter().flat_map(|text| listening(text, protocol));
             (!texts.is_empty()).then(|| sockets.collect())
         };
         Self {
-            udp: table(Transport::Udp, ["net/udp", "net/udp6"]),
-            tcp: table(Transport::Tcp, ["net/tcp", "net/tcp6"]),
+            udp: table(Protocol::Udp, ["net/udp", "net/udp6"]),
+            tcp: table(Protocol::Tcp, ["net/tcp", "net/tcp6"]),
             processes: open_sockets(proc),
         }
     }
 
     /// Who listens at `address`, itself or at all addresses of the machine.
-    pub(super) fn owner(&self, transport: Transport, address: SocketAddr) -> Owner {
-        let sockets = match transport {
-            Transport::Udp => &self.udp,
-            Transport::Tcp => &self.tcp,
+    pub(super) fn owner(&self, protocol: Protocol, address: SocketAddr) -> Owner {
+        let sockets = match protocol {
+            Protocol::Udp => &self.udp,
+            Protocol::Tcp => &self.tcp,
         };
         let Some(sockets) = sockets else {
             return Owner::Untold;
@@ -204,11 +204,11 @@ fn taking(sockets: &[ListeningSocket], address: SocketAddr) -> Option<&Listening
     exact.or_else(|| sockets.iter().find(takes_all))
 }
 
-fn listening(text: &str, transport: Transport) -> Vec<ListeningSocket> {
+fn listening(text: &str, protocol: Protocol) -> Vec<ListeningSocket> {
     // TCP_LISTEN, and what UDP has for a socket without a peer.
-    let state = match transport {
-        Transport::Tcp => "0A",
-        Transport::Udp => "07",
+    let state = match protocol {
+        Protocol::Tcp => "0A",
+        Protocol::Udp => "07",
     };
     let lines = text.lines().skip(1);
     lines
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn what_listens_is_read_out_of_the_kernels_tables() {
-        let sockets = listening(TCP, Transport::Tcp);
+        let sockets = listening(TCP, Protocol::Tcp);
         let taking =
             |address: &str| taking(&sockets, address.parse().unwrap()).map(|socket| socket.inode);
         assert_eq!(sockets.len(), 2);
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(taking("127.0.0.9:22"), Some(15700));
         assert_eq!(taking("[::1]:22"), None);
         assert_eq!(taking("127.0.0.1:464"), None);
-        let sockets = listening(TCP6, Transport::Tcp);
+        let sockets = listening(TCP6, Protocol::Tcp);
         assert_eq!(sockets[0].local, "[::1]:88".parse().unwrap());
     }
 
@@ -345,11 +345,11 @@ mod tests {
     fn a_socket_of_ones_own_is_found() {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("[::1]:0").unwrap();
-        for (transport, address) in [
-            (Transport::Tcp, tcp.local_addr().unwrap()),
-            (Transport::Udp, udp.local_addr().unwrap()),
+        for (protocol, address) in [
+            (Protocol::Tcp, tcp.local_addr().unwrap()),
+            (Protocol::Udp, udp.local_addr().unwrap()),
         ] {
-            match SocketTable::read().owner(transport, address) {
+            match SocketTable::read().owner(protocol, address) {
                 Owner::Other(process) => assert_eq!(process.id, std::process::id()),
                 other => panic!("{other:?}"),
             }
@@ -357,7 +357,7 @@ mod tests {
         let gone = tcp.local_addr().unwrap();
         drop(tcp);
         assert_eq!(
-            SocketTable::read().owner(Transport::Tcp, gone),
+            SocketTable::read().owner(Protocol::Tcp, gone),
             Owner::Nobody
         );
     }

@@ -1,10 +1,9 @@
 //! The HTTP or SOCKS proxy between this machine and a KDC proxy: as the daemon finds it, by the same library.
 
-use std::future::{Ready, ready};
 use std::io;
-use std::task::{Context, Poll};
 
 use hyper::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
@@ -55,49 +54,34 @@ impl TunnelProxy {
         })
     }
 
-    /// Has it go on, over a connection to it, to what is wanted. Nothing if its protocol is none that is spoken here.
+    /// A connection by way of it to what is wanted. Nothing if its protocol is none that is spoken here.
     ///
     /// # Errors
-    /// It does not.
-    pub(super) async fn open(&self, stream: TcpStream) -> Option<io::Result<TcpStream>> {
-        let (uri, target) = (self.intercept.uri().clone(), self.target.clone());
-        let connected = Connected(Some(stream));
-        let opened = match uri.scheme_str() {
-            Some("http") | None => {
-                let mut tunnel = Tunnel::new(uri, connected);
+    /// It does not let it through.
+    pub(super) async fn connect(&self) -> Option<io::Result<TcpStream>> {
+        let mut connector = HttpConnector::new();
+        // SOCKS has a scheme of its own.
+        connector.enforce_http(false);
+        let (proxy, target) = (self.name.parse::<Uri>().ok()?, self.target.clone());
+        let connected = match proxy.scheme_str() {
+            Some("http") => {
+                let mut tunnel = Tunnel::new(proxy, connector);
                 if let Some(auth) = self.intercept.basic_auth() {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
                 tunnel.call(target).await.map_err(io::Error::other)
             }
-            Some(scheme @ ("socks5" | "socks5h")) => {
-                let mut socks = SocksV5::new(uri.clone(), connected).local_dns(scheme == "socks5");
+            Some("socks5" | "socks5h") => {
+                let is_local = proxy.scheme_str() == Some("socks5");
+                let mut socks = SocksV5::new(proxy, connector).local_dns(is_local);
                 if let Some((user, password)) = self.intercept.raw_auth() {
                     socks = socks.with_auth(user.to_owned(), password.to_owned());
                 }
                 socks.call(target).await.map_err(io::Error::other)
             }
-            Some(_) => return None,
+            _ => return None,
         };
-        Some(opened.map(TokioIo::into_inner))
-    }
-}
-
-/// A connector that gives the connection that was made already.
-struct Connected(Option<TcpStream>);
-
-impl Service<Uri> for Connected {
-    type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = Ready<io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let stream = self.0.take().map(TokioIo::new);
-        ready(stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
+        Some(connected.map(TokioIo::into_inner))
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Scene, fault, is_off, warning, words};
-use crate::config::{Config, RealmPattern};
+use crate::config::Config;
+use crate::operate::doctor::configuration::find;
 use crate::operate::krb5_conf::host::FILE;
 use crate::operate::krb5_conf::profile::{Include, ProfileError, ProfileErrorKind};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
@@ -129,7 +130,7 @@ fn default_realm(scene: &Scene, config: &Config) -> Option<Finding> {
         let what = "krb5.conf has no default_realm: names without @REALM belong to no realm";
         return Some(warning(what).hint(hint));
     };
-    if Realm::parse(said.value.as_bytes()).is_ok_and(|realm| is_served(config, &realm)) {
+    if Realm::parse(said.value.as_bytes()).is_ok_and(|realm| find(config, &realm).is_some()) {
         return None;
     }
     let what = format!(
@@ -138,18 +139,6 @@ fn default_realm(scene: &Scene, config: &Config) -> Option<Finding> {
         said.value.escape_debug()
     );
     Some(warning(what).hint(hint))
-}
-
-fn is_served(config: &Config, realm: &Realm) -> bool {
-    let key = realm.key();
-    config.realms.iter().any(|entry| {
-        entry.aliases.iter().any(|alias| alias.key() == key)
-            || match &entry.pattern {
-                RealmPattern::Exact(own) => own.key() == key,
-                RealmPattern::Suffix(suffix) => key.as_str().ends_with(suffix.key().as_str()),
-                RealmPattern::Any => true,
-            }
-    })
 }
 
 /// `fallback` (MIT 1.18) asks DNS only about names that the KDC does not know.

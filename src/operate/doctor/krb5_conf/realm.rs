@@ -115,7 +115,7 @@ impl<'a> RealmStanza<'a> {
             server if server.is_local() => {
                 format!("is not where loopkdc listens, which is at {ours}")
             }
-            NamedServer::Proxy(_) => "has libkrb5 ask the proxy itself, without loopkdc".to_owned(),
+            NamedServer::Proxy => "has libkrb5 ask the proxy itself, without loopkdc".to_owned(),
             _ => format!("is not loopkdc, which listens at {ours}"),
         };
         self.install(fault(format!("{} of {} {but}", cited(first), self.realm)))

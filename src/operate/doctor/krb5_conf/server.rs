@@ -12,7 +12,7 @@ pub(super) enum NamedServer<'a> {
     /// A Unix socket.
     Socket(&'a str),
     /// A KDC proxy that libkrb5 itself asks.
-    Proxy(&'a str),
+    Proxy,
     /// `udp/` or `tcp/` before a host: to MIT a part of the host's name.
     Prefixed(&'a str),
     /// No server.
@@ -26,7 +26,7 @@ impl<'a> NamedServer<'a> {
             return Self::Socket(value);
         }
         if value.starts_with("https://") {
-            return Self::Proxy(value);
+            return Self::Proxy;
         }
         let prefixed = ["udp/", "tcp/", "http/"];
         if let Some(bare) = prefixed
@@ -85,7 +85,7 @@ impl<'a> NamedServer<'a> {
                 is_localhost(host) || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
             }
             Self::Socket(_) => true,
-            Self::Proxy(_) | Self::Prefixed(_) | Self::Nothing => false,
+            Self::Proxy | Self::Prefixed(_) | Self::Nothing => false,
         }
     }
 
