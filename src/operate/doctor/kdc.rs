@@ -181,7 +181,7 @@ pub(super) async fn examine(
     } else {
         AWAY
     };
-    section.skip(&LAYERS, why);
+    section.skip(|layer| LAYERS.contains(&layer), why);
     (section, times)
 }
 

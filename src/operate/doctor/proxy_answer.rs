@@ -99,12 +99,7 @@ impl ProxyAnswer {
 
 /// What `fault` of `upstream` amounts to.
 pub(super) fn explained(layer: Layer, fault: &Fault, upstream: Upstream<'_>) -> Finding {
-    let advice = advice::on(fault, upstream);
-    let finding = Finding::fault(advice.what).on(layer);
-    match advice.hint {
-        Some(hint) => finding.hint(hint),
-        None => finding,
-    }
+    advice::on(fault, upstream).into_finding().on(layer)
 }
 
 fn http(head: &Head) -> Finding {

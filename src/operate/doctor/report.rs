@@ -169,12 +169,12 @@ impl Section {
         });
     }
 
-    /// The layers of `layers` of which nothing was found were not looked at, and why.
-    pub(super) fn skip(&mut self, layers: &[Layer], why: &str) {
-        for layer in layers {
-            let is_it = |finding: &Finding| finding.subject.layer == Some(*layer);
+    /// The layers that it has and of which nothing was found were not looked at, and why.
+    pub(super) fn skip(&mut self, has: impl Fn(Layer) -> bool, why: &str) {
+        for layer in Layer::ALL.into_iter().filter(|layer| has(*layer)) {
+            let is_it = |finding: &Finding| finding.subject.layer == Some(layer);
             if !self.findings.iter().any(is_it) {
-                self.push(Finding::skipped(*layer, why));
+                self.push(Finding::skipped(layer, why));
             }
         }
     }

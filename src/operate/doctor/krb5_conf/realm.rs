@@ -124,12 +124,15 @@ impl<'a> RealmStanza<'a> {
     /// There is no server.
     fn nowhere(&self) -> Finding {
         let realm = self.realm;
-        let relations = self.scene.profile.relations.iter();
-        let of_realm = |of: &&Relation, is_realm: &dyn Fn(&str) -> bool| matches!(of.sections.as_slice(), [section, name] if section == "realms" && is_realm(name));
-        let mut of_kdcs = relations.filter(|of| of.name == "kdc");
-        let ignored = of_kdcs
+        // Those of stanzas whose names differ in letter case, if at all.
+        let mut others = self.scene.profile.relations.iter().filter(|of| {
+            let is_of = |name: &String| name.eq_ignore_ascii_case(realm);
+            of.name == "kdc"
+                && matches!(of.sections.as_slice(), [section, name] if section == "realms" && is_of(name))
+        });
+        let ignored = others
             .clone()
-            .find(|of| of.is_ignored && of_realm(of, &|name| name == realm));
+            .find(|of| of.is_ignored && of.sections.iter().any(|name| name == realm));
         if let Some(of) = ignored {
             return warning(format!(
                 "{} of {realm} is ignored by MIT krb5 1.22 and later, as an earlier part is marked as final by a *",
@@ -137,13 +140,11 @@ impl<'a> RealmStanza<'a> {
             ))
             .hint("take the * away, from [realms]* or from the realm's name");
         }
-        let other = of_kdcs.find(|of| of_realm(of, &|name| name.eq_ignore_ascii_case(realm)));
         if let Some(Relation {
             place, sections, ..
-        }) = other
+        }) = others.next()
         {
-            let name = sections.last().map(|name| name.escape_debug().to_string());
-            let name = name.unwrap_or_default();
+            let name = sections.last().map_or("", String::as_str).escape_debug();
             let purpose = "name the realm as users type it in the configuration, then";
             return fault(format!(
                 "{place}: the stanza is of {name}, and to libkrb5 {realm} is another realm, as letter case counts"
