@@ -7,6 +7,7 @@ pub mod observers;
 pub mod record;
 mod routes;
 pub mod throttle;
+pub mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,14 +23,15 @@ use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey};
 use crate::gateway::access_log::AccessLog;
-use crate::gateway::https::{Certificates, HttpLimits, HttpListener, ServeOptions, ServerTls};
+use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
+use crate::gateway::tls::{Certificates, ServerTls};
 use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
-use crate::relay::upstream::tls;
+use crate::relay::upstream;
 use routes::GatewayRoutes;
 
 /// How long the last lines of the access log may take.
@@ -43,7 +45,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     let config = GatewayConfig::load(file)?;
     in_runtime(threads(), async {
         let signals = Signals::new()?;
-        tokio::task::spawn_blocking(tls::warm_up);
+        tokio::task::spawn_blocking(upstream::tls::warm_up);
         let gateway = Gateway::start(config, file).await?;
         notify::keep_alive(&gateway.relay.exchange, &gateway.tasks);
         obey(signals, gateway).await;
@@ -143,12 +145,7 @@ impl Gateway {
         // The configuration had them loaded before: they were replaced this very moment.
         let loaded = ServerTls::load(files).map_err(TlsFileError::into_failure)?;
         let reload = Arc::clone(&self.certificate);
-        Ok(https::watch(
-            files.clone(),
-            loaded,
-            &self.tasks.stop,
-            reload,
-        ))
+        Ok(tls::follow(files.clone(), loaded, &self.tasks.stop, reload))
     }
 
     /// Serves the metrics, and says where.

@@ -2,13 +2,13 @@
 
 pub mod listeners;
 mod proxy_cache;
+mod render;
 #[cfg(target_os = "linux")]
 mod roaming;
 mod routes;
 mod status;
 mod stream;
 mod udp;
-mod words;
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ pub(crate) trait Accept: Send + 'static {
 /// A connected stream socket.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     const TRANSPORT: &'static str;
-    /// Who is at the other end, where that is an address.
+    /// The address of the other end, where it has one.
     fn peer(&self) -> Option<SocketAddr>;
     /// Makes the close a reset, where the transport has one.
     fn reset_on_close(&self);

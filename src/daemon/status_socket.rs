@@ -1,6 +1,6 @@
-//! Where the status is read: a Unix socket that is only written to. Who connects gets one document and the end of it.
+//! Where the status is read: a Unix socket that is only written to. Each connection gets one document and the end of it.
 //!
-//! Nothing is read, so there is nothing to be parsed; and nothing is written but to those who ask.
+//! Nothing is read, so there is nothing to be parsed; and nothing is written but to those that connect.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -104,7 +104,7 @@ pub(crate) fn bind(listen: &Listen) -> Result<Option<StatusListener>, Failure> {
     }
 }
 
-/// Writes what `document` makes to each who connects, in tasks of `tasks`, until `stop`. `exchange` counts. Must be called
+/// Writes what `document` makes to each connection, in tasks of `tasks`, until `stop`. `exchange` counts. Must be called
 /// inside a runtime.
 pub fn serve(
     socket: StatusListener,

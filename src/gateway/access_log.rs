@@ -6,7 +6,6 @@
 //! much, has few lines of its own, so that it takes none from those who log in.
 
 mod line;
-mod target;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use self::target::Open;
-use self::writer::Writer;
+use self::writer::{LogFile, Writer};
 use crate::config::gateway::AccessLogSettings;
 use crate::gateway::record::{RequestOutcome, RequestRecord};
 use crate::relay::counters::Counter;
@@ -27,29 +25,29 @@ use crate::relay::sync::lock;
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
 const WAITING: usize = 1024;
 
-/// The access log, as those have it who write to it. Ends with its last copy.
+/// A handle to write to the access log with, which ends with the last of them.
 #[derive(Clone, Debug)]
-pub struct AccessLog(Arc<Inner>);
+pub struct AccessLog(Arc<LogHandle>);
 
 #[derive(Debug)]
-struct Inner {
-    lines: SyncSender<Errand>,
-    wishes: Arc<Wishes>,
-    seconds: Mutex<Seconds>,
+struct LogHandle {
+    lines: SyncSender<LogMessage>,
+    orders: Arc<WriterOrders>,
+    quotas: Mutex<LineQuotas>,
     principals: bool,
 }
 
 /// What the writer is sent.
 #[derive(Debug)]
-enum Errand {
+enum LogMessage {
     Line(String),
-    /// There is a new wish.
-    Wish,
+    /// There is a new order.
+    Wake,
 }
 
-/// What the writer and the others tell each other beside the lines.
+/// What the writer is ordered beside the lines, and what it says.
 #[derive(Debug, Default)]
-struct Wishes {
+struct WriterOrders {
     reopen: AtomicBool,
     end: AtomicBool,
     ended: CancellationToken,
@@ -62,26 +60,26 @@ impl AccessLog {
     /// # Errors
     /// A [`Failure`] that names the file that cannot be opened, and what to do.
     pub fn open(settings: AccessLogSettings) -> Result<Self, Failure> {
-        let open = Open::new(settings.target)?;
-        let (lines, errands) = sync_channel(WAITING);
-        let wishes = Arc::<Wishes>::default();
-        let writer = Writer::new(open, Arc::clone(&wishes));
+        let file = LogFile::new(settings.target)?;
+        let (lines, messages) = sync_channel(WAITING);
+        let orders = Arc::<WriterOrders>::default();
+        let writer = Writer::new(file, Arc::clone(&orders));
         std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || writer.run(errands))
+            .spawn(move || writer.run(messages))
             .map_err(|error| {
                 let text = format!("cannot start the thread of the access log: {error}");
                 Failure::new(Exit::Bug, text)
             })?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(LogHandle {
             lines,
-            wishes,
-            seconds: Mutex::new(Seconds::new(settings.lines_per_second, Instant::now())),
+            orders,
+            quotas: Mutex::new(LineQuotas::new(settings.lines_per_second, Instant::now())),
             principals: settings.principals,
         })))
     }
 
-    /// Whether records should say who an AS-REQ is from.
+    /// True if records should say who an AS-REQ is from.
     #[must_use]
     pub fn names_principals(&self) -> bool {
         self.0.principals
@@ -91,75 +89,75 @@ impl AccessLog {
     pub fn write(&self, record: &RequestRecord) {
         let is_written = self.has_room(record, Instant::now()) && {
             let line = line::of(record, SystemTime::now());
-            self.0.lines.try_send(Errand::Line(line)).is_ok()
+            self.0.lines.try_send(LogMessage::Line(line)).is_ok()
         };
         if !is_written {
-            self.0.wishes.left_out.add();
+            self.0.orders.left_out.add();
         }
     }
 
     fn has_room(&self, record: &RequestRecord, now: Instant) -> bool {
-        lock(&self.0.seconds).of(record).has_room(now)
+        lock(&self.0.quotas).of(record).take(now)
     }
 
     /// How many lines were left out by now.
     #[must_use]
     pub fn left_out(&self) -> u64 {
-        self.0.wishes.left_out.get()
+        self.0.orders.left_out.get()
     }
 
     /// Opens the file again, for one that was renamed. What cannot be opened is told in the log, and the old one stays.
     pub fn reopen(&self) {
-        self.0.wishes.reopen.store(true, Ordering::Release);
-        // One that has no place for this has lines to write, and sees the wish after the next.
-        drop(self.0.lines.try_send(Errand::Wish));
+        self.0.orders.reopen.store(true, Ordering::Release);
+        // One that has no place for this has lines to write, and sees the order after the next.
+        drop(self.0.lines.try_send(LogMessage::Wake));
     }
 
     /// Ends the log once what is waiting is written; says whether that came to be within `time`.
     pub async fn end(&self, time: Duration) -> bool {
-        self.0.wishes.end.store(true, Ordering::Release);
-        drop(self.0.lines.try_send(Errand::Wish));
-        let ended = self.0.wishes.ended.cancelled();
+        self.0.orders.end.store(true, Ordering::Release);
+        drop(self.0.lines.try_send(LogMessage::Wake));
+        let ended = self.0.orders.ended.cancelled();
         tokio::time::timeout(time, ended).await.is_ok()
     }
 }
 
-/// The lines of the second that runs, in two parts: neither takes from the other.
+/// How many lines a second may have, in two parts: neither takes from the other.
 #[derive(Debug)]
-struct Seconds {
-    asked: Second,
+struct LineQuotas {
+    messages: LineQuota,
     /// For what costs its client nothing: no Kerberos message, or one more than it may send.
-    aside: Second,
+    aside: LineQuota,
 }
 
-impl Seconds {
+impl LineQuotas {
     fn new(most: u32, now: Instant) -> Self {
         Self {
-            asked: Second::new(most, now),
-            aside: Second::new((most / 10).max(1), now),
+            messages: LineQuota::new(most, now),
+            aside: LineQuota::new((most / 10).max(1), now),
         }
     }
 
     /// The part that `record` belongs to.
-    fn of(&mut self, record: &RequestRecord) -> &mut Second {
+    fn of(&mut self, record: &RequestRecord) -> &mut LineQuota {
         let is_aside = record.kind.is_none() || record.outcome() == RequestOutcome::Throttled;
         if is_aside {
             &mut self.aside
         } else {
-            &mut self.asked
+            &mut self.messages
         }
     }
 }
 
-/// The lines of one part of it.
+/// How many lines one of them may have.
 #[derive(Debug)]
-struct Second {
+struct LineQuota {
     most: u32,
     begun: Instant,
     lines: u32,
 }
 
-impl Second {
+impl LineQuota {
     fn new(most: u32, now: Instant) -> Self {
         Self {
             most,
@@ -168,8 +166,8 @@ impl Second {
         }
     }
 
-    /// Whether there is room for one more line, which it takes.
-    fn has_room(&mut self, now: Instant) -> bool {
+    /// Takes room for one more line, if there is any.
+    fn take(&mut self, now: Instant) -> bool {
         if now.duration_since(self.begun) >= Duration::from_secs(1) {
             self.begun = now;
             self.lines = 0;

@@ -11,21 +11,19 @@ mod http1;
 mod kdc_proxy;
 mod responses;
 mod timeouts;
-mod tls;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::budget::ByteBudget;
-use self::connection::Connection;
+use self::connection::HttpConnection;
 pub(crate) use self::responses::text;
-pub use self::tls::{LoadedTls, ServerTls, Validity, watch};
 use crate::config::gateway::TrustedProxies;
 use crate::daemon::accept::{Accept, Stream, accept_each};
 use crate::daemon::bind::StreamSocket;
@@ -33,10 +31,8 @@ use crate::daemon::panics;
 use crate::daemon::slots::ConnLimit;
 use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
+use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
-
-/// Where the current certificates are: each connection takes the ones that are there when it is accepted.
-pub type Certificates = channel::Receiver<Arc<ServerTls>>;
 
 /// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
 #[derive(Debug)]
@@ -70,9 +66,9 @@ pub struct HttpLimits {
 
 impl HttpLimits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
-    /// cost a place each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
-    /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: who has many clients has few from each, for
-    /// which HTTP/1.1 does as well.
+    /// cost a slot each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
+    /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: a gateway with many clients gets few requests
+    /// from each, for which HTTP/1.1 does as well.
     #[must_use]
     pub fn of(max_connections: usize) -> Self {
         Self {
@@ -87,7 +83,7 @@ impl HttpLimits {
     }
 }
 
-/// What a gateway serves, and on which options.
+/// What a gateway serves, and within which limits.
 #[derive(Debug)]
 pub struct ServeOptions {
     /// The path of the KDC proxy; letter case and a slash at its end make no difference.
@@ -115,12 +111,12 @@ struct GatewayState {
 }
 
 impl GatewayState {
-    /// Whether `peer` pays for its connections over TLS.
+    /// Connections over TLS from `peer` are charged for.
     fn charges(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some() && !self.options.trusted.believes(peer)
     }
 
-    /// Whether a connection over TLS may come in, for which `peer` pays.
+    /// Admits a connection over TLS, for which `peer` pays.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let payer = peer.filter(|_| self.charges(peer));
         let admit = |payer: SocketAddr| self.options.throttle.admit_connection(payer.ip());
@@ -193,7 +189,7 @@ async fn listen<L: Accept + Sync>(
 ) {
     let open = |stream, slot| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        let connection = Connection::new(Arc::clone(&state), slot);
+        let connection = HttpConnection::new(Arc::clone(&state), slot);
         panics::spawn_catching(&state.tasks, &state.exchange, connection.serve(stream, tls));
     };
     if tls.is_some() {

@@ -7,23 +7,24 @@
 //! [`Counters`]: crate::relay::counters::Counters
 
 pub mod listener;
-mod readings;
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::readings::Readings;
 use crate::gateway::record::{RealmName, RequestRecord};
 use crate::relay::exchange::Exchange;
+use crate::relay::sync::lock;
 
 /// The type of what [`Metrics::scrape`] says.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,26 +45,26 @@ const BUCKETS: [f64; 14] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Ended, Counter>,
-    duration: Family<Asked, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Counter>,
+    duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
     readings: Arc<Readings>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
+struct RequestLabels {
     kind: &'static str,
     realm: Arc<str>,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct DurationLabels {
     kind: &'static str,
 }
 
 impl Metrics {
-    /// The metrics of a gateway whose room is `exchange`.
+    /// The metrics of a gateway that relays through `exchange`.
     #[must_use]
     pub fn new(exchange: &Arc<Exchange>) -> Arc<Self> {
         let mut metrics = Self {
@@ -71,7 +72,11 @@ impl Metrics {
             requests: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
-            readings: Arc::new(Readings::of(exchange)),
+            readings: Arc::new(Readings {
+                exchange: Arc::clone(exchange),
+                connections: OnceLock::new(),
+                certificate_expiry: Mutex::default(),
+            }),
         };
         metrics.register();
         Arc::new(metrics)
@@ -100,16 +105,16 @@ impl Metrics {
         registry.register_collector(Box::new(Arc::clone(&self.readings)));
     }
 
-    /// The room that is shown.
+    /// Whose counters and upstreams are shown.
     #[must_use]
     pub fn exchange(&self) -> &Arc<Exchange> {
-        self.readings.exchange()
+        &self.readings.exchange
     }
 
     /// Counts a request that has ended.
     pub fn count(&self, record: &RequestRecord) {
         let kind = record.kind.map_or(NONE, |kind| kind.name());
-        let ended = Ended {
+        let labels = RequestLabels {
             kind,
             realm: match &record.realm {
                 Some(RealmName::Configured(name)) => name.as_str().into(),
@@ -118,8 +123,8 @@ impl Metrics {
             },
             outcome: record.outcome().name(),
         };
-        self.requests.get_or_create(&ended).inc();
-        let duration = self.duration.get_or_create(&Asked { kind });
+        self.requests.get_or_create(&labels).inc();
+        let duration = self.duration.get_or_create(&DurationLabels { kind });
         duration.observe(record.elapsed.as_secs_f64());
     }
 
@@ -132,12 +137,12 @@ impl Metrics {
 
     /// Says how to tell how many connections are open; only the first word counts.
     pub fn connections_from(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
-        self.readings.connections_from(Box::new(count));
+        drop(self.readings.connections.set(Box::new(count)));
     }
 
     /// Says until when the certificate that is shown to new connections is valid.
     pub fn certificate_expires(&self, at: SystemTime) {
-        self.readings.certificate_expires(at);
+        *lock(&self.readings.certificate_expiry) = Some(at);
     }
 
     /// All metrics by now, as [`CONTENT_TYPE`].
@@ -159,6 +164,79 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+type Count = Box<dyn Fn() -> usize + Send + Sync>;
+
+/// What is read where it is, whenever somebody looks.
+struct Readings {
+    exchange: Arc<Exchange>,
+    connections: OnceLock<Count>,
+    certificate_expiry: Mutex<Option<SystemTime>>,
+}
+
+impl fmt::Debug for Readings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readings").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Readings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.counters(&mut encoder)?;
+        self.upstreams(&mut encoder)?;
+        let connections = self.connections.get().map(|count| count() as u64);
+        gauge(
+            &mut encoder,
+            ("connections", "Connections of clients that are open.", None),
+            connections,
+        )?;
+        let help = "When the certificate that new connections get expires, in seconds since 1970.";
+        // None where there is no certificate, as nothing then can expire.
+        let expiry = *lock(&self.certificate_expiry);
+        let since_1970 = |expiry: SystemTime| expiry.duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge(
+            &mut encoder,
+            ("certificate_expiry", help, Some(&Unit::Seconds)),
+            expiry.map(|expiry| since_1970(expiry).as_secs()),
+        )
+    }
+}
+
+impl Readings {
+    fn counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.exchange.counters().each().try_for_each(|counted| {
+            let counter = ConstCounter::new(counted.value);
+            let metric = counter.metric_type();
+            let metric = encoder.encode_descriptor(counted.name, counted.help, None, metric)?;
+            counter.encode(metric)
+        })
+    }
+
+    fn upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Whether an upstream serves, as far as the last requests to it tell.";
+        let metric = MetricType::Gauge;
+        let mut metric = encoder.encode_descriptor("upstream_up", help, None, metric)?;
+        for (name, is_up) in self.exchange.upstreams() {
+            let labels = [("upstream", name)];
+            let one = metric.encode_family(&labels)?;
+            ConstGauge::new(u32::from(is_up)).encode(one)?;
+        }
+        Ok(())
+    }
+}
+
+/// One gauge, if it has a value.
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help, unit): (&str, &str, Option<&Unit>),
+    value: Option<u64>,
+) -> fmt::Result {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(metric)
 }
 
 #[cfg(test)]

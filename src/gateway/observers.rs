@@ -1,4 +1,4 @@
-//! Who observes the requests of a gateway: the access log and the metrics. They hear of each once, when it has ended.
+//! The observers of a gateway's requests: the access log and the metrics. They are told of each once, when it has ended.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Exchange;
 use crate::wire::{KerberosMessage, Realm};
 
-/// Those who observe, as far as there are any.
+/// The observers, as far as there are any.
 #[derive(Clone, Debug, Default)]
 pub struct Observers {
     /// A line for each request.
@@ -105,7 +105,7 @@ impl ObservedRequest {
         }
     }
 
-    /// Who answered it, and what.
+    /// What answered it, and how.
     pub(super) fn set_answer(&mut self, answered: &Answered) {
         let Some(PendingRecord { record, .. }) = &mut self.pending else {
             return;

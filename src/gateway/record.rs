@@ -11,15 +11,15 @@ use crate::wire::{Kind, Realm};
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
-    /// Who asked; nothing for somebody on this machine, over a Unix socket.
+    /// The client's address; nothing for one on this machine, over a Unix socket.
     pub client: Option<IpAddr>,
     /// What was asked, if it was a Kerberos message.
     pub kind: Option<Kind>,
-    /// Of whom, if it was a Kerberos message.
+    /// The realm that was asked, if it was a Kerberos message.
     pub realm: Option<RealmName>,
     /// The realm inside the message, if that is another one ([MS-KKDCP] 3.2.5.1).
     pub inside: Option<Realm>,
-    /// Who answered.
+    /// What answered.
     pub source: Source,
     /// The error code of the KRB-ERROR that answered, if one did (RFC 4120 7.5.9).
     pub error_code: Option<i32>,
@@ -27,7 +27,7 @@ pub struct RequestRecord {
     pub status: Option<u16>,
     /// From the end of the request's headers to its answer.
     pub elapsed: Duration,
-    /// Who an AS-REQ is from, as it says itself. Personal data: filled only where somebody asked for it.
+    /// The client principal of an AS-REQ, as it says itself. Personal data: filled only where the configuration says so.
     pub principal: Option<String>,
 }
 

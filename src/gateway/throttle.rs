@@ -1,14 +1,12 @@
 //! How much one client may ask for ([MS-KKDCP] 5.1): requests, requests at once, and logins with a wrong password.
 //!
 //! A connection over TLS pays for its first request before the handshake, which costs more than most requests. MIT's client
-//! makes one for each message, and pays no more than whoever keeps one; a connection that brings no request has paid for
+//! makes one for each message, and pays no more than a client that keeps one; a connection that brings no request has paid for
 //! nothing. There is nobody to give a reason to before the handshake, so one that can't pay is ended without a word. It is
 //! the other end that pays, unless it is a trusted proxy: those make connections for many.
 //!
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
-//! Two of them share a slot now and then; who they are can't be aimed at, since the hash is keyed anew in each process.
-
-mod turns;
+//! Two of them share a slot now and then; which ones can't be aimed at, since the hash is keyed anew in each process.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,6 +14,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock, Reference};
@@ -24,14 +23,13 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
-use self::turns::{Turn, Turns};
 use crate::config::gateway::Quotas;
 use crate::wire::RealmKey;
 
-/// Slots of eight octets for each kind of bound.
+/// BucketStates of eight octets for each kind of bound.
 const SLOTS: usize = 1 << 16;
 
-/// Who asks, as far as it can be told.
+/// A client, as far as it can be told from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Its address; nothing for all who come over Unix sockets.
@@ -65,21 +63,21 @@ pub struct Stake(Option<Token>);
 /// A request that is under way, until this is dropped.
 #[must_use = "dropped, the request is over"]
 pub struct InFlightRequest {
-    _address: Option<Turn>,
-    _certificate: Option<Turn>,
+    _address: Option<InFlightCount>,
+    _certificate: Option<InFlightCount>,
 }
 
 /// The bounds of a gateway's clients.
 pub struct Throttle<C: Clock = MonotonicClock> {
-    requests: Option<Bound<C>>,
-    in_flight: Option<Turns>,
-    failures: Option<Bound<C>>,
+    requests: Option<TokenBuckets<C>>,
+    in_flight: Option<InFlightCounts>,
+    failures: Option<TokenBuckets<C>>,
     random: RandomState,
 }
 
 /// What is hashed: by its kind first, so that no client is another kind's namesake.
 #[derive(Hash)]
-enum Subject<'a> {
+enum ClientKey<'a> {
     V4(u32),
     /// The network: one host has a whole /64, and changes its address in it as it likes.
     V6(u64),
@@ -87,7 +85,7 @@ enum Subject<'a> {
     Certificate(&'a [u8]),
 }
 
-impl From<Option<IpAddr>> for Subject<'_> {
+impl From<Option<IpAddr>> for ClientKey<'_> {
     fn from(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::Local,
@@ -111,9 +109,9 @@ impl<C: Clock + Clone> Throttle<C> {
         let per_second = (quotas.requests_per_second, Quota::per_second as fn(_) -> _);
         let per_minute = (quotas.failures_per_minute, Quota::per_minute as fn(_) -> _);
         Self {
-            requests: Bound::new(per_second, quotas.burst, clock),
-            in_flight: Turns::new(quotas.in_flight),
-            failures: Bound::new(per_minute, quotas.failure_burst, clock),
+            requests: TokenBuckets::new(per_second, quotas.burst, clock),
+            in_flight: InFlightCounts::new(quotas.in_flight),
+            failures: TokenBuckets::new(per_minute, quotas.failure_burst, clock),
             random: RandomState::new(),
         }
     }
@@ -124,7 +122,7 @@ impl<C: Clock + Clone> Throttle<C> {
 
     /// The place of a certificate in DER.
     pub fn certificate(&self, der: &[u8]) -> CertificateSlot {
-        CertificateSlot(self.slot(Subject::Certificate(der)))
+        CertificateSlot(self.slot(ClientKey::Certificate(der)))
     }
 
     /// Takes what a connection from `peer` costs.
@@ -132,7 +130,7 @@ impl<C: Clock + Clone> Throttle<C> {
     /// # Errors
     /// It has nothing left.
     pub fn admit_connection(&self, peer: IpAddr) -> Result<(), Wait> {
-        self.spend(self.slot(Subject::from(Some(peer))))
+        self.charge(self.slot(ClientKey::from(Some(peer))))
     }
 
     /// Takes what the first request costs over a connection that was [paid for](Self::admit_connection).
@@ -141,7 +139,7 @@ impl<C: Clock + Clone> Throttle<C> {
     /// Its certificate has nothing left.
     pub fn admit_first(&self, client: &Client) -> Result<(), Wait> {
         let certificate = client.certificate;
-        certificate.map_or(Ok(()), |CertificateSlot(slot)| self.spend(slot))
+        certificate.map_or(Ok(()), |CertificateSlot(slot)| self.charge(slot))
     }
 
     /// Takes what any other request costs, from its address first and then from its certificate.
@@ -149,13 +147,13 @@ impl<C: Clock + Clone> Throttle<C> {
     /// # Errors
     /// One of the two has nothing left; the other may have paid.
     pub fn admit(&self, client: &Client) -> Result<(), Wait> {
-        self.spend(self.slot(Subject::from(client.address)))?;
+        self.charge(self.slot(ClientKey::from(client.address)))?;
         self.admit_first(client)
     }
 
-    fn spend(&self, slot: u16) -> Result<(), Wait> {
+    fn charge(&self, slot: u16) -> Result<(), Wait> {
         let requests = self.requests.as_ref();
-        requests.map_or(Ok(()), |requests| requests.spend(slot).map(drop))
+        requests.map_or(Ok(()), |requests| requests.charge(slot).map(drop))
     }
 
     /// Counts a request as under way, for its address and for its certificate: what a KDC drops in silence holds a place of
@@ -164,10 +162,10 @@ impl<C: Clock + Clone> Throttle<C> {
     /// # Errors
     /// One of the two has too many under way.
     pub fn begin(&self, client: &Client) -> Result<InFlightRequest, Wait> {
-        let begin = |slot| self.in_flight.as_ref().map(|turns| turns.take(slot));
+        let begin = |slot| self.in_flight.as_ref().map(|counts| counts.begin(slot));
         let certificate = client.certificate.map(|CertificateSlot(slot)| slot);
         Ok(InFlightRequest {
-            _address: begin(self.slot(Subject::from(client.address))).transpose()?,
+            _address: begin(self.slot(ClientKey::from(client.address))).transpose()?,
             _certificate: certificate.and_then(begin).transpose()?,
         })
     }
@@ -179,7 +177,7 @@ impl<C: Clock + Clone> Throttle<C> {
     /// Too many have failed, or may yet.
     pub fn admit_login(&self, client: &Client, realm: &RealmKey) -> Result<Stake, Wait> {
         let failures = self.failures.as_ref();
-        let token = failures.map(|bound| bound.spend(self.login(client, realm)));
+        let token = failures.map(|bound| bound.charge(self.login(client, realm)));
         token.transpose().map(Stake)
     }
 
@@ -191,7 +189,7 @@ impl<C: Clock + Clone> Throttle<C> {
     }
 
     fn login(&self, client: &Client, realm: &RealmKey) -> u16 {
-        self.slot((Subject::from(client.address), realm))
+        self.slot((ClientKey::from(client.address), realm))
     }
 }
 
@@ -211,21 +209,21 @@ impl fmt::Debug for InFlightRequest {
     }
 }
 
-type Limiter<C> = RateLimiter<Token, Slots, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Limiter<C> = RateLimiter<Token, BucketStates, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// A bucket of tokens for each slot.
-struct Bound<C: Clock> {
+struct TokenBuckets<C: Clock> {
     limiter: Limiter<C>,
-    slots: Slots,
+    slots: BucketStates,
     start: C::Instant,
     /// How long the clock takes to bring one token.
     each: Nanos,
 }
 
-impl<C: Clock + Clone> Bound<C> {
+impl<C: Clock + Clone> TokenBuckets<C> {
     fn new((rate, per): (u32, fn(NonZeroU32) -> Quota), burst: u32, clock: &C) -> Option<Self> {
         let quota = per(NonZeroU32::new(rate)?).allow_burst(NonZeroU32::new(burst)?);
-        let slots = Slots::default();
+        let slots = BucketStates::default();
         Some(Self {
             // Not later than the limiter's, so that nothing is given back twice.
             start: clock.now(),
@@ -235,7 +233,7 @@ impl<C: Clock + Clone> Bound<C> {
         })
     }
 
-    fn spend(&self, slot: u16) -> Result<Token, Wait> {
+    fn charge(&self, slot: u16) -> Result<Token, Wait> {
         let (now, token) = (self.limiter.clock().now(), Token::of(slot));
         match self.limiter.check_key(&token) {
             Ok(()) => Ok(token),
@@ -275,15 +273,15 @@ impl Hash for Token {
 
 /// The states of all buckets: of each, when it will be full.
 #[derive(Clone)]
-struct Slots(Arc<[InMemoryState]>);
+struct BucketStates(Arc<[InMemoryState]>);
 
-impl Default for Slots {
+impl Default for BucketStates {
     fn default() -> Self {
         Self((0..SLOTS).map(|_| InMemoryState::default()).collect())
     }
 }
 
-impl Slots {
+impl BucketStates {
     fn lower(&self, slot: u16, by: Nanos) {
         if let Some(state) = self.0.get(usize::from(slot)) {
             let lower = |until: Option<Nanos>| until.map(|until| ((), until.saturating_sub(by)));
@@ -294,7 +292,7 @@ impl Slots {
     }
 }
 
-impl StateStore for Slots {
+impl StateStore for BucketStates {
     type Key = Token;
 
     fn measure_and_replace<T, F, E>(&self, token: &Token, measure: F) -> Result<T, E>
@@ -310,6 +308,53 @@ impl StateStore for Slots {
             Some(state) => state.measure_and_replace(&NotKeyed::NonKey, measure),
             // There is a slot for each number.
             None => measure(None).map(|(said, _)| said),
+        }
+    }
+}
+
+/// How many requests each client has under way.
+struct InFlightCounts {
+    slots: Arc<[AtomicU32]>,
+    most: u32,
+}
+
+impl InFlightCounts {
+    fn new(most: u32) -> Option<Self> {
+        let slots = || (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
+        (most > 0).then(|| Self {
+            slots: slots(),
+            most,
+        })
+    }
+
+    fn begin(&self, slot: u16) -> Result<InFlightCount, Wait> {
+        let more = |count| (count < self.most).then_some(count + 1);
+        let taken = self
+            .slots
+            .get(usize::from(slot))
+            .map(|count| count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more));
+        match taken {
+            // Nobody knows when one of them will be answered.
+            Some(Err(_)) => Err(Wait(Duration::from_secs(1))),
+            // There is a slot for each number.
+            Some(Ok(_)) | None => Ok(InFlightCount {
+                slots: Arc::clone(&self.slots),
+                slot,
+            }),
+        }
+    }
+}
+
+/// A request that is counted in `slot`.
+struct InFlightCount {
+    slots: Arc<[AtomicU32]>,
+    slot: u16,
+}
+
+impl Drop for InFlightCount {
+    fn drop(&mut self) {
+        if let Some(count) = self.slots.get(usize::from(self.slot)) {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct ListenLimits {
 
 /// What all listeners share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct ListenerContext {
     pub(super) exchange: Arc<Exchange>,
     pub(super) limits: ListenLimits,
     pub(super) long_requests: Arc<Semaphore>,
@@ -56,7 +56,7 @@ pub fn serve(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> OpenConnections {
-    let shared = Shared {
+    let context = ListenerContext {
         exchange: Arc::clone(exchange),
         limits,
         long_requests: stream::room(),
@@ -70,17 +70,17 @@ pub fn serve(
         service, socket, ..
     } in listeners
     {
-        let (shared, connections) = (shared.clone(), connections.clone());
+        let (context, connections) = (context.clone(), connections.clone());
         match socket {
             ListenSocket::Udp(socket) => {
-                drop(tasks.spawn(udp::serve(socket, service, shared, datagrams.clone())))
+                drop(tasks.spawn(udp::serve(socket, service, context, datagrams.clone())))
             }
             ListenSocket::Tcp(socket) => {
-                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
+                drop(tasks.spawn(stream::serve(socket, service, context, connections)));
             }
             #[cfg(unix)]
             ListenSocket::Unix(socket) => {
-                drop(tasks.spawn(stream::serve(socket, service, shared, connections)));
+                drop(tasks.spawn(stream::serve(socket, service, context, connections)));
             }
         }
     }

@@ -11,13 +11,13 @@ use crate::daemon::accept::{Accept, Stream, accept_each};
 use crate::daemon::panics;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
-use crate::shim::listeners::Shared;
-use crate::shim::words::{self, OnStream};
+use crate::shim::listeners::ListenerContext;
+use crate::shim::render::{self, OnStream};
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
 /// Octets of long requests over all streams, until they are answered.
 const LONG_REQUESTS: usize = 16 * 1024 * 1024;
-/// What a connection may hold besides: nearly all requests whole. Whoever sends long ones slowly keeps out no others.
+/// What a connection may hold besides: nearly all requests whole. Clients that send long ones slowly keep out no others.
 const SHORT: usize = 8 * 1024;
 /// What a long one takes at once.
 const STEP: usize = 8 * 1024;
@@ -36,33 +36,33 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 pub(crate) async fn serve<L: Accept + Sync>(
     listener: L,
     service: Service,
-    shared: Shared,
+    context: ListenerContext,
     connections: ConnLimit,
 ) {
     let open = |stream, slot| {
-        let connection = Connection {
+        let connection = StreamConnection {
             stream,
             service,
-            shared: shared.clone(),
+            context: context.clone(),
             slot,
             room: None,
         };
-        panics::spawn_catching(&shared.tasks, &shared.exchange, connection.serve());
+        panics::spawn_catching(&context.tasks, &context.exchange, connection.serve());
     };
     accept_each(&listener, &connections, open).await;
 }
 
 /// One connection.
-struct Connection<S> {
+struct StreamConnection<S> {
     stream: S,
     service: Service,
-    shared: Shared,
+    context: ListenerContext,
     slot: ConnSlot,
     /// What its request takes of the room for long ones.
     room: Option<OwnedSemaphorePermit>,
 }
 
-impl<S: Stream> Connection<S> {
+impl<S: Stream> StreamConnection<S> {
     /// Reads requests and answers them one after the other: replies carry nothing that tells whose they are.
     async fn serve(mut self) {
         let mut deframer = Deframer::new(MAX_REQUEST);
@@ -73,7 +73,7 @@ impl<S: Stream> Connection<S> {
                 Err(FieldTooLong) => return self.refuse().await,
             };
             let Ok(message) = KerberosMessage::parse(self.service, octets) else {
-                return self.shared.exchange.counters().not_kerberos.add();
+                return self.context.exchange.counters().not_kerberos.add();
             };
             if !self.answer(message).await {
                 return;
@@ -86,7 +86,7 @@ impl<S: Stream> Connection<S> {
         &mut self,
         deframer: &mut Deframer,
     ) -> Result<Option<bytes::Bytes>, FieldTooLong> {
-        let idle_timeout = self.shared.limits.idle_timeout;
+        let idle_timeout = self.context.limits.idle_timeout;
         let leave = self.slot.close.clone();
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
@@ -97,14 +97,14 @@ impl<S: Stream> Connection<S> {
                 return Ok(Some(message));
             }
             if !self.make_room(deframer.pending()) {
-                self.shared.exchange.counters().crowded_out.add();
+                self.context.exchange.counters().crowded_out.add();
                 return Ok(None);
             }
             tokio::select! {
                 biased;
                 () = leave.cancelled() => return Ok(None),
                 () = &mut deadline => {
-                    let counters = self.shared.exchange.counters();
+                    let counters = self.context.exchange.counters();
                     let counter = if deframer.is_empty() { &counters.idle } else { &counters.slow };
                     counter.add();
                     return Ok(None);
@@ -127,7 +127,7 @@ impl<S: Stream> Connection<S> {
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
         let more = octets.next_multiple_of(STEP).saturating_sub(held);
-        let free = Arc::clone(&self.shared.long_requests);
+        let free = Arc::clone(&self.context.long_requests);
         let taken = u32::try_from(more)
             .ok()
             .and_then(|more| free.try_acquire_many_owned(more).ok());
@@ -143,8 +143,8 @@ impl<S: Stream> Connection<S> {
     async fn answer(&mut self, message: KerberosMessage) -> bool {
         self.slot.set_busy();
         let arrival = Arrival::now(S::TRANSPORT);
-        let answered = self.shared.exchange.answer(message.clone(), arrival).await;
-        let goes_on = match words::on_stream(&message, &answered.answer) {
+        let answered = self.context.exchange.answer(message.clone(), arrival).await;
+        let goes_on = match render::on_stream(&message, &answered.answer) {
             OnStream::Reply(octets) => self.write(&octets).await,
             OnStream::Reset => {
                 self.stream.reset_on_close();
@@ -156,10 +156,10 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn write(&mut self, octets: &[u8]) -> bool {
-        let within = self.shared.limits.idle_timeout;
+        let within = self.context.limits.idle_timeout;
         let written = timeout(within, self.stream.write_all(octets)).await;
         if written.is_err() {
-            self.shared.exchange.counters().untaken.add();
+            self.context.exchange.counters().untaken.add();
         }
         matches!(written, Ok(Ok(())))
     }
@@ -167,10 +167,10 @@ impl<S: Stream> Connection<S> {
     /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read
     /// would turn the close into a reset, and the refusal would be lost.
     async fn refuse(mut self) {
-        self.shared.exchange.counters().too_long.add();
+        self.context.exchange.counters().too_long.add();
         let leave = self.slot.close.clone();
         let refusal = async {
-            if !self.write(&words::field_too_long(self.service)).await
+            if !self.write(&render::field_too_long(self.service)).await
                 || self.stream.shutdown().await.is_err()
             {
                 return;

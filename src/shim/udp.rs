@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use crate::daemon::accept::{AcceptBackoff, is_peer_error};
 use crate::daemon::panics;
 use crate::relay::exchange::Arrival;
-use crate::shim::listeners::Shared;
-use crate::shim::words;
+use crate::shim::listeners::ListenerContext;
+use crate::shim::render;
 use crate::wire::{KerberosMessage, Service};
 
 /// No datagram is larger.
@@ -26,23 +26,23 @@ pub(crate) fn places(max_in_flight: usize) -> Arc<Semaphore> {
 pub(crate) async fn serve(
     socket: UdpSocket,
     service: Service,
-    shared: Shared,
+    context: ListenerContext,
     places: Arc<Semaphore>,
 ) {
     let listener = UdpListener {
         socket: Arc::new(socket),
         service,
-        shared,
+        context,
     };
     let receive = || listener.receive(&places);
-    panics::supervise(&listener.shared.exchange, receive).await;
+    panics::supervise(&listener.context.exchange, receive).await;
 }
 
 #[derive(Clone)]
 struct UdpListener {
     socket: Arc<UdpSocket>,
     service: Service,
-    shared: Shared,
+    context: ListenerContext,
 }
 
 impl UdpListener {
@@ -52,7 +52,7 @@ impl UdpListener {
         loop {
             let received = tokio::select! {
                 biased;
-                () = self.shared.stop.cancelled() => return,
+                () = self.context.stop.cancelled() => return,
                 received = self.socket.recv_from(&mut buffer) => received,
             };
             match received {
@@ -72,9 +72,9 @@ impl UdpListener {
 
     /// Has a datagram answered, if there is a place for one more.
     fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
-        let Shared {
+        let ListenerContext {
             exchange, tasks, ..
-        } = &self.shared;
+        } = &self.context;
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             // The client asks again in a second, or over TCP.
             return exchange.counters().dropped.add();
@@ -93,20 +93,20 @@ impl UdpListener {
     /// No datagram, whatever is in it, keeps those behind it from being read.
     fn parse(&self, octets: Bytes) -> Option<KerberosMessage> {
         let parse = || KerberosMessage::parse(self.service, octets).ok();
-        panics::catch(&self.shared.exchange, parse).flatten()
+        panics::catch(&self.context.exchange, parse).flatten()
     }
 
     async fn answer(self, message: KerberosMessage, peer: SocketAddr) {
-        let (exchange, reply_max) = (&self.shared.exchange, self.shared.limits.udp_reply_max);
+        let (exchange, reply_max) = (&self.context.exchange, self.context.limits.udp_reply_max);
         let arrival = Arrival {
             udp_peer: Some(peer),
             ..Arrival::now("udp")
         };
         let answered = exchange.answer(message.clone(), arrival).await;
-        if !words::fits(&message, &answered.answer, reply_max) {
+        if !render::fits(&message, &answered.answer, reply_max) {
             exchange.counters().too_big_for_udp.add();
         }
-        let datagram = words::datagram(&message, answered.answer, reply_max);
+        let datagram = render::datagram(&message, answered.answer, reply_max);
         if let Err(error) = self.socket.send_to(&datagram, peer).await {
             tracing::debug!(%error, "sending a datagram");
         }

@@ -9,12 +9,11 @@ use std::time::Duration;
 use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::access_log::AccessLog;
-use loopkdc::gateway::https::{
-    self, Certificates, HttpLimits, HttpListener, ServeOptions, ServerTls,
-};
+use loopkdc::gateway::https::{self, HttpLimits, HttpListener, ServeOptions};
 use loopkdc::gateway::metrics::Metrics;
 use loopkdc::gateway::observers::Observers;
 use loopkdc::gateway::throttle::Throttle;
+use loopkdc::gateway::tls::{Certificates, ServerTls};
 use loopkdc::relay::answer::OnFailure;
 use loopkdc::relay::counters::Counters;
 use loopkdc::relay::exchange::{Exchange, Routing};

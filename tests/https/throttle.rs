@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loopkdc::config::gateway::{Quotas, TlsFiles};
-use loopkdc::gateway::https::{ServerTls, watch};
+use loopkdc::gateway::tls::{ServerTls, follow};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -235,7 +235,7 @@ async fn a_certificate_is_one_client_from_wherever_it_is_shown() {
         };
         let loaded = ServerTls::load(&files).unwrap();
         let stop = CancellationToken::new();
-        let certificates = watch(files, loaded, &stop, Default::default());
+        let certificates = follow(files, loaded, &stop, Default::default());
         let setup = Setup {
             certificates: Some(certificates),
             ..Setup::quotas(FEW)

@@ -13,7 +13,7 @@ pub(crate) enum Purpose {
     Service(Service),
     /// Clients of the gateway, by the key of its configuration that says so.
     Http(&'static str),
-    /// Who reads the status.
+    /// Readers of the status.
     Status,
 }
 
@@ -70,7 +70,7 @@ impl Purpose {
         }
     }
 
-    /// Who usually holds the port, and how to see who does.
+    /// What usually holds the port, and how to see what does.
     fn holders(self, endpoint: &Endpoint) -> String {
         let usual = match self {
             Self::Service(Service::Kdc) => "krb5kdc, samba, heimdal-kdc",

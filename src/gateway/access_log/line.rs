@@ -17,7 +17,7 @@ const ABSENT: &str = "-";
 
 /// The line about a request that was answered `at`.
 pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
-    Line { record, at }.to_string()
+    LogLine { record, at }.to_string()
 }
 
 /// The line that stands for `lines` which were left out.
@@ -25,12 +25,12 @@ pub(super) fn left_out(lines: u64, at: SystemTime) -> String {
     format!("time={} left-out={lines}\n", Time(at))
 }
 
-struct Line<'a> {
+struct LogLine<'a> {
     record: &'a RequestRecord,
     at: SystemTime,
 }
 
-impl Display for Line<'_> {
+impl Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = self.record;
         write!(f, "time={} client=", Time(self.at))?;
@@ -86,14 +86,8 @@ impl Display for Time {
         let Ok(date) = DateTime::from_unix_duration(since) else {
             return f.write_str(ABSENT);
         };
-        let (year, month, day) = (date.year(), date.month(), date.day());
-        write!(f, "{year:04}-{month:02}-{day:02}")?;
-        let (hour, minute, second) = (date.hour(), date.minutes(), date.seconds());
-        write!(
-            f,
-            "T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            since.subsec_millis()
-        )
+        let (date, millis) = (date.to_string(), since.subsec_millis());
+        write!(f, "{}.{millis:03}Z", date.trim_end_matches('Z'))
     }
 }
 

@@ -22,8 +22,8 @@ async fn lines(log: &AccessLog, path: &std::path::Path) -> Vec<String> {
 #[test]
 fn a_second_has_so_many_lines_and_the_next_as_many() {
     let begun = Instant::now();
-    let mut second = Second::new(2, begun);
-    let mut room = |ms| second.has_room(begun + Duration::from_millis(ms));
+    let mut second = LineQuota::new(2, begun);
+    let mut room = |ms| second.take(begun + Duration::from_millis(ms));
     assert_eq!([0, 1, 2, 999].map(&mut room), [true, true, false, false]);
     assert_eq!([1000, 1500, 1999].map(&mut room), [true, true, false]);
     // A second begins with its first line.
@@ -50,12 +50,9 @@ fn what_is_no_login_takes_no_lines_from_logins() {
         status(Some(429)),
     ];
     for (most, few) in [(1, 1), (20, 2), (100, 10)] {
-        let mut seconds = Seconds::new(most, now);
-        let mut written = |record: &RequestRecord| {
-            (0..200)
-                .filter(|_| seconds.of(record).has_room(now))
-                .count()
-        };
+        let mut seconds = LineQuotas::new(most, now);
+        let mut written =
+            |record: &RequestRecord| (0..200).filter(|_| seconds.of(record).take(now)).count();
         let asides: usize = asides.iter().map(&mut written).sum();
         assert_eq!(asides, few, "{most}");
         let answered = written(&status(Some(200)));
@@ -88,7 +85,7 @@ async fn what_was_left_out_is_told_before_the_next_line_or_when_all_is_quiet() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let log = log(&path, 1000).unwrap();
-    let left_out = &log.0.wishes.left_out;
+    let left_out = &log.0.orders.left_out;
     log.write(&record());
     written(&path, " ms=").await;
     left_out.add();
@@ -177,7 +174,7 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
 async fn a_log_whose_last_copy_is_gone_ends() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(&folder.path().join("access.log"), 1).unwrap();
-    let ended = log.0.wishes.ended.clone();
+    let ended = log.0.orders.ended.clone();
     drop(log);
     let wait = tokio::time::timeout(Duration::from_secs(20), ended.cancelled());
     wait.await.unwrap();

@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::handler::MAX_BODY;
-use super::responses::Refusal;
+use super::responses::ErrorResponse;
 use super::timeouts::{ConnTimer, ResponseGuard};
 use crate::gateway::throttle::InFlightRequest;
 use crate::relay::counters::Counter;
@@ -77,9 +77,9 @@ impl<'a> BodyReader<'a> {
     pub(super) fn new(
         budget: &'a ByteBudget,
         of_connection: &'a Arc<Semaphore>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorResponse> {
         let permits = acquire(of_connection, STEP).zip(budget.acquire(STEP, true));
-        let (connection_permit, permit) = permits.ok_or_else(Refusal::overloaded)?;
+        let (connection_permit, permit) = permits.ok_or_else(ErrorResponse::overloaded)?;
         Ok(Self {
             budget,
             of_connection,
@@ -93,15 +93,16 @@ impl<'a> BodyReader<'a> {
     pub(super) async fn read(
         mut self,
         body: &mut Incoming,
-    ) -> Result<(Bytes, BytePermit), Refusal> {
+    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
         while let Some(frame) = body.frame().await {
-            let cut = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is cut short");
+            let cut = |_| ErrorResponse::new(StatusCode::BAD_REQUEST, "the body is cut short");
             // Trailers say nothing here.
             let data = frame.map_err(cut)?.into_data().unwrap_or_default();
             if self.octets.len() + data.len() > MAX_BODY {
-                return Err(Refusal::too_large());
+                return Err(ErrorResponse::too_large());
             }
-            self.reserve(data.len()).ok_or_else(Refusal::overloaded)?;
+            self.reserve(data.len())
+                .ok_or_else(ErrorResponse::overloaded)?;
             self.octets.extend_from_slice(&data);
         }
         Ok((self.octets.into(), self.permit))
@@ -186,7 +187,7 @@ pub(super) fn account(
         (head, body)
     } else {
         overloaded.add();
-        let (head, octets) = split(Refusal::overloaded().into_response());
+        let (head, octets) = split(ErrorResponse::overloaded().into_response());
         (head, AccountedBody::refusal(octets, timer))
     };
     Response::from_parts(head, Full::new(Bytes::from_owner(body)))

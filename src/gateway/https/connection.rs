@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
-use super::http1::{self, Ended};
+use super::http1::{self, Http1End};
 use super::timeouts::ConnTimer;
-use super::tls::{HTTP1, HTTP2, ServerTls};
 use crate::daemon::accept::Stream;
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
+use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
@@ -47,13 +47,13 @@ const DISCARD: u64 = 2 * MAX_BODY as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted.
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     state: Arc<GatewayState>,
     timer: Arc<ConnTimer>,
     first_request: Instant,
 }
 
-impl Connection {
+impl HttpConnection {
     pub(super) fn new(state: Arc<GatewayState>, slot: ConnSlot) -> Self {
         let limits = &state.options.limits;
         let first_request = Instant::now() + limits.first_request;
@@ -145,7 +145,7 @@ impl Connection {
         let Some(ended) = self.until_closed(serve, &wind_down).await else {
             return;
         };
-        let Ended {
+        let Http1End {
             mut stream,
             may_send_more,
         } = ended;

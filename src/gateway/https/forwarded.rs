@@ -1,4 +1,4 @@
-//! Who asks, where a reverse proxy stands between: X-Forwarded-For, and Forwarded (RFC 7239).
+//! The client behind a reverse proxy: X-Forwarded-For, and Forwarded (RFC 7239).
 //!
 //! Only a trusted proxy is believed, and of what it hands on only as much as trusted proxies said: from the right, up to the
 //! first address that is none of theirs. What stands left of it is whatever that client wrote.
@@ -15,14 +15,14 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOPS: usize = 16;
 
 impl TrustedProxies {
-    /// Whether what `peer` says of others is believed; nothing is whoever is on a Unix socket.
+    /// True if what `peer` says of others is believed; without an address it is on a Unix socket.
     pub(super) fn believes(&self, peer: Option<SocketAddr>) -> bool {
         let peer = peer.map(|peer| peer.ip().to_canonical());
         peer.map_or(self.unix, |peer| self.covers(peer))
     }
 
-    /// The address of who asked `peer`, or of `peer` itself if it is not trusted or does not say; nothing for whoever is on
-    /// a Unix socket. Also whether it was a proxy that said so.
+    /// The address of the client that asked `peer`, or of `peer` itself if it is not trusted or does not say; nothing for one on
+    /// a Unix socket. And true if it was a proxy that said so.
     pub(super) fn client(
         &self,
         peer: Option<SocketAddr>,
@@ -75,7 +75,7 @@ impl TrustedProxies {
     }
 }
 
-/// Who a proxy heard from: nothing if it would not say.
+/// The address that a proxy was asked from: nothing if it does not say.
 type Node = Option<IpAddr>;
 
 /// The elements of X-Forwarded-For.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::GatewayState;
 use super::budget::{self, BodyReader, BytePermit};
-use super::responses::{self, Refusal};
+use super::responses::{self, ErrorResponse};
 use super::timeouts::{ConnTimer, RequestGuard};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::observers::ObservedRequest;
@@ -28,7 +28,7 @@ pub(super) const MAX_BODY: usize = MAX_REQUEST;
 /// Octets of bodies that one connection may send at once: HTTP/2 would let it begin a hundred of the longest.
 const BODIES: usize = 2 * MAX_BODY;
 
-pub(super) type HandlerResult = Result<Response<Full<Bytes>>, Refusal>;
+pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ impl ConnContext {
     ) -> HandlerResult {
         let checked = check_lengths(&request, declares_length);
         let route = checked.and_then(|()| self.route(&request));
-        if let Ok(Route::Health) = route {
+        if let Ok(Resource::Health) = route {
             // Load balancers ask often and at their own pace.
             return Ok(self.health());
         }
@@ -169,25 +169,25 @@ impl ConnContext {
     }
 
     /// Tells a client how long to wait.
-    pub(super) fn throttled(&self, wait: Wait) -> Refusal {
+    pub(super) fn throttled(&self, wait: Wait) -> ErrorResponse {
         self.state.exchange.counters().throttled.add();
-        Refusal::throttled(wait)
+        ErrorResponse::throttled(wait)
     }
 
-    fn route(&self, request: &Request<Incoming>) -> Result<Route, Refusal> {
+    fn route(&self, request: &Request<Incoming>) -> Result<Resource, ErrorResponse> {
         let (path, method) = (request.uri().path(), request.method());
         if bare(path).eq_ignore_ascii_case(bare(&self.state.options.path)) {
             return match *method {
-                Method::POST => Ok(Route::KdcProxy),
-                _ => Err(Refusal::method("POST")),
+                Method::POST => Ok(Resource::KdcProxy),
+                _ => Err(ErrorResponse::method("POST")),
             };
         }
         match (path, method) {
-            (HEALTH_PATH, &Method::GET | &Method::HEAD) => Ok(Route::Health),
-            (HEALTH_PATH, _) => Err(Refusal::method("GET, HEAD")),
+            (HEALTH_PATH, &Method::GET | &Method::HEAD) => Ok(Resource::Health),
+            (HEALTH_PATH, _) => Err(ErrorResponse::method("GET, HEAD")),
             _ => {
                 let text = "nothing is served here";
-                Err(Refusal::new(StatusCode::NOT_FOUND, text))
+                Err(ErrorResponse::new(StatusCode::NOT_FOUND, text))
             }
         }
     }
@@ -209,15 +209,15 @@ impl ConnContext {
     pub(super) async fn body(
         &self,
         request: Request<Incoming>,
-    ) -> Result<(Bytes, BytePermit), Refusal> {
+    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
         let (head, mut body) = request.into_parts();
         let has = |name| head.headers.contains_key(name);
         if head.version < Version::HTTP_2 && !has(CONTENT_LENGTH) && !has(TRANSFER_ENCODING) {
             let text = "the request does not say how long it is";
-            return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, text).closing());
+            return Err(ErrorResponse::new(StatusCode::LENGTH_REQUIRED, text).closing());
         }
         if body.size_hint().lower() > MAX_BODY as u64 {
-            return Err(closing_unless_read(&body, Refusal::too_large()));
+            return Err(closing_unless_read(&body, ErrorResponse::too_large()));
         }
         // A hundred streams may wait for their bodies: not with headers that are not needed any more.
         drop(head);
@@ -226,13 +226,14 @@ impl ConnContext {
             reader.read(&mut body).await
         };
         let read = timeout(self.state.options.limits.body, read).await;
-        let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+        let late =
+            || ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
         let read = read.unwrap_or_else(|_| Err(late()));
         read.map_err(|refusal| closing_unless_read(&body, refusal))
     }
 }
 
-enum Route {
+enum Resource {
     KdcProxy,
     Health,
 }
@@ -243,16 +244,16 @@ fn bare(path: &str) -> &str {
 }
 
 /// Refuses a request that declares two lengths (RFC 9112 6.1).
-fn check_lengths(request: &Request<Incoming>, declares_length: bool) -> Result<(), Refusal> {
+fn check_lengths(request: &Request<Incoming>, declares_length: bool) -> Result<(), ErrorResponse> {
     if declares_length && request.headers().contains_key(TRANSFER_ENCODING) {
         let text = "Content-Length stands beside Transfer-Encoding";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, text).closing());
+        return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, text).closing());
     }
     Ok(())
 }
 
 /// Ends an HTTP/1 connection if `body` is not read to its end: the client may go on to send it.
-fn closing_unless_read(body: &Incoming, refusal: Refusal) -> Refusal {
+fn closing_unless_read(body: &Incoming, refusal: ErrorResponse) -> ErrorResponse {
     if body.is_end_stream() {
         refusal
     } else {

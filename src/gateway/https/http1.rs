@@ -32,7 +32,7 @@ const READ: usize = 4096;
 const MALFORMED: u8 = 0;
 
 /// An HTTP/1 connection over which no request comes any more.
-pub(super) struct Ended<S> {
+pub(super) struct Http1End<S> {
     /// The stream, which is still open.
     pub(super) stream: S,
     /// The client may go on to send what was refused: a body that was not read, or what is no request.
@@ -44,7 +44,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     context: &Arc<ConnContext>,
     wind_down: &CancellationToken,
-) -> Ended<S> {
+) -> Http1End<S> {
     let mut stream = BufferedStream::new(stream);
     while let Some(head) = stream.next_head(wind_down).await {
         // In a box: what hyper needs is not held while nothing is asked.
@@ -58,13 +58,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let goes_on = end.is_ok() && served.is_over;
         stream = served.stream.into_inner();
         if !goes_on {
-            return Ended {
+            return Http1End {
                 stream: stream.stream,
                 may_send_more,
             };
         }
     }
-    Ended {
+    Http1End {
         stream: stream.stream,
         may_send_more: false,
     }

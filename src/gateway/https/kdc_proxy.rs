@@ -7,7 +7,7 @@ use hyper::{Request, StatusCode};
 
 use super::budget::RequestSlot;
 use super::handler::{ConnContext, HandlerResult};
-use super::responses::{self, Refusal};
+use super::responses::{self, ErrorResponse};
 use super::timeouts::RequestGuard;
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
@@ -53,14 +53,14 @@ impl ConnContext {
                 let message = proxied::answer(reply.bytes(), had_length);
                 Ok(responses::reply(message))
             }
-            Answer::Verdict(verdict) => Err(Refusal::from(&verdict)),
+            Answer::Verdict(verdict) => Err(ErrorResponse::from(&verdict)),
         }
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Proxied, Refusal> {
+    fn parse(&self, body: &[u8]) -> Result<Proxied, ErrorResponse> {
         let counters = self.state.exchange.counters();
         proxied::read(body).map_err(|error| {
-            let refusal = Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+            let refusal = ErrorResponse::new(StatusCode::BAD_REQUEST, error.to_string());
             if let Unproxied::KerbMessage(_) = error {
                 counters.not_kerberos.add();
                 // [MS-KKDCP] 3.2.5.1 has it dropped; that nothing else comes over this connection is near to that.
@@ -89,7 +89,7 @@ impl ConnContext {
         inside: Option<Realm>,
         slot: RequestSlot,
         client: Client,
-    ) -> Result<Answered, Refusal> {
+    ) -> Result<Answered, ErrorResponse> {
         let arrival = Arrival {
             primary: proxied.wants_primary(),
             ..Arrival::now(self.peer.transport)
@@ -124,9 +124,9 @@ impl ConnContext {
         &self,
         message: &KerberosMessage,
         inside: Option<&Realm>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorResponse> {
         let withheld = inside.and_then(|inside| self.state.exchange.withheld(message, inside));
-        withheld.map_or(Ok(()), |verdict| Err(Refusal::from(&verdict)))
+        withheld.map_or(Ok(()), |verdict| Err(ErrorResponse::from(&verdict)))
     }
 
     /// The realm whose passwords are tried: the one inside, of those that are configured.
@@ -144,7 +144,7 @@ impl ConnContext {
         arrival: Arrival,
         slot: RequestSlot,
         settle: impl FnOnce(&Throttle, &Answered) + Send + 'static,
-    ) -> Result<Answered, Refusal> {
+    ) -> Result<Answered, ErrorResponse> {
         let state = Arc::clone(&self.state);
         let (tasks, exchange) = (&self.state.tasks, &self.state.exchange);
         let relayed = panics::spawn_catching(tasks, exchange, async move {
@@ -155,7 +155,7 @@ impl ConnContext {
         });
         let dropped = || {
             let text = "the request was dropped";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+            ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, text)
         };
         relayed.await.ok().flatten().ok_or_else(dropped)
     }

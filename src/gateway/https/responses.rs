@@ -16,7 +16,7 @@ const LATER: u64 = 2;
 
 /// A response that is no reply of a KDC.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) text: String,
     /// The methods that the path knows, where that is what was wrong.
@@ -27,7 +27,7 @@ pub(super) struct Refusal {
     pub(super) close: bool,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// A refusal after which the connection goes on.
     pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Refusal {
     }
 }
 
-impl From<&Verdict> for Refusal {
+impl From<&Verdict> for ErrorResponse {
     fn from(verdict: &Verdict) -> Self {
         let realm = &verdict.realm;
         let (status, text) = match verdict.cause {

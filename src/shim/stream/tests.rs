@@ -8,9 +8,9 @@ use crate::relay::routes::Routes;
 use crate::shim::listeners::ListenLimits;
 
 /// What a listener shares that has no realms, and one place for a connection.
-fn shared(stop: &CancellationToken) -> Shared {
+fn context(stop: &CancellationToken) -> ListenerContext {
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
-    Shared {
+    ListenerContext {
         exchange: Exchange::new(routing, 1),
         limits: ListenLimits {
             udp_reply_max: 4096,
@@ -27,12 +27,12 @@ fn shared(stop: &CancellationToken) -> Shared {
 #[tokio::test]
 async fn a_connection_that_was_refused_makes_room_at_once() {
     let stop = CancellationToken::new();
-    let shared = shared(&stop);
+    let context = context(&stop);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = ConnLimit::new(1, &shared.exchange, &stop);
-    let serve = serve(listener, Service::Kdc, shared.clone(), connections);
-    shared.tasks.spawn(serve);
+    let connections = ConnLimit::new(1, &context.exchange, &stop);
+    let serve = serve(listener, Service::Kdc, context.clone(), connections);
+    context.tasks.spawn(serve);
 
     // Refused for its length, and kept for a second so that the refusal arrives.
     let mut refused = TcpStream::connect(address).await.unwrap();
@@ -40,11 +40,11 @@ async fn a_connection_that_was_refused_makes_room_at_once() {
     let mut refusal = Vec::new();
     refused.read_to_end(&mut refusal).await.unwrap();
     assert!(refusal.len() > 4);
-    assert_eq!(shared.tasks.len(), 2);
+    assert_eq!(context.tasks.len(), 2);
 
     let _other = TcpStream::connect(address).await.unwrap();
     let gone = async {
-        while shared.exchange.counters().evicted.get() == 0 || shared.tasks.len() > 2 {
+        while context.exchange.counters().evicted.get() == 0 || context.tasks.len() > 2 {
             tokio::task::yield_now().await;
         }
     };

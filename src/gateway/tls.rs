@@ -1,26 +1,31 @@
-//! The gateway's side of TLS: certificate, key and the clients' authorities become a [`ServerConfig`].
-
-mod replace;
+//! The gateway's side of TLS: certificate, key and the clients' authorities become a [`ServerConfig`], and again when their
+//! files are replaced.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::{Error, RootCertStore, ServerConfig};
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigError;
 use crate::config::gateway::{ServerIdentity, TlsFile, TlsFileError, TlsFiles, TlsPems};
 
-pub use self::replace::watch;
 pub use crate::relay::upstream::certificate::Validity;
 
 /// What HTTP/2 over TLS is called by ALPN (RFC 9113 3.1).
 pub(super) const HTTP2: &[u8] = b"h2";
 /// And HTTP/1.1 (RFC 7301 6).
 pub(super) const HTTP1: &[u8] = b"http/1.1";
+
+/// Where the current certificates are: each connection takes the ones that are there when it is accepted.
+pub type Certificates = watch::Receiver<Arc<ServerTls>>;
 
 /// What a listener speaks TLS with.
 #[derive(Clone, Debug)]
@@ -122,6 +127,111 @@ fn verifier(
     builder
         .build()
         .map_err(|error| Error::General(error.to_string()))
+}
+
+/// How often the files are looked at. They are read whole: links that are swapped, files that are renamed or written in
+/// place and clocks of file systems are all the same then, and a few kB from the page cache cost what a stat does.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Follows the files until `stop`: reads them every few seconds, and at once when `reload` is notified. Files that do not fit
+/// together, perhaps since one of them is yet to come, change nothing. Must be called inside a runtime.
+#[must_use]
+pub fn follow(
+    files: TlsFiles,
+    loaded: LoadedTls,
+    stop: &CancellationToken,
+    reload: Arc<Notify>,
+) -> Certificates {
+    follow_every(RELOAD_INTERVAL, files, loaded, stop, reload)
+}
+
+fn follow_every(
+    interval: Duration,
+    files: TlsFiles,
+    loaded: LoadedTls,
+    stop: &CancellationToken,
+    reload: Arc<Notify>,
+) -> Certificates {
+    log_warning(&loaded.tls);
+    let (current, certificates) = watch::channel(Arc::new(loaded.tls));
+    let reloader = CertificateReloader {
+        files,
+        pems: loaded.pems,
+        error: None,
+        logged: None,
+        current,
+    };
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        stop.run_until_cancelled(reloader.run(interval, &reload))
+            .await;
+    });
+    certificates
+}
+
+struct CertificateReloader {
+    files: TlsFiles,
+    /// What was read last, whether or not it was of use.
+    pems: TlsPems,
+    /// What is wrong with it.
+    error: Option<TlsFileError>,
+    /// The error that was logged last, and lasts.
+    logged: Option<TlsFileError>,
+    current: watch::Sender<Arc<ServerTls>>,
+}
+
+impl CertificateReloader {
+    async fn run(mut self, period: Duration, reload: &Notify) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = reload.notified() => {}
+            }
+            // A panic in there is a bug that must not end this.
+            let files = self.files.clone();
+            let Ok(read) = spawn_blocking(move || files.read()).await else {
+                continue;
+            };
+            match read.and_then(|pems| self.replace(pems)) {
+                Ok(()) => self.logged = None,
+                Err(error) => self.log(error),
+            }
+        }
+    }
+
+    /// Goes over to `pems`, unless they are the ones that were read last.
+    fn replace(&mut self, pems: TlsPems) -> Result<(), TlsFileError> {
+        if self.pems == pems {
+            return self.error.clone().map_or(Ok(()), Err);
+        }
+        let built = ServerTls::build(&self.files, &pems);
+        self.pems = pems;
+        self.error = built.as_ref().err().cloned();
+        let tls = built?;
+        let until = tls.validity.map(|validity| validity.until());
+        tracing::info!(certificate = %self.files.certificate.display(), until, "certificate replaced");
+        log_warning(&tls);
+        self.current.send_replace(Arc::new(tls));
+        Ok(())
+    }
+
+    /// Logs each error once.
+    fn log(&mut self, error: TlsFileError) {
+        if self.logged.as_ref() != Some(&error) {
+            self.logged = Some(error.clone());
+            let failure = error.into_failure();
+            let (error, hint) = (failure.message(), failure.hints().into_iter().next());
+            tracing::warn!(error, hint, "the certificate stays as it was");
+        }
+    }
+}
+
+fn log_warning(tls: &ServerTls) {
+    if let Some(warning) = tls.warning(SystemTime::now()) {
+        tracing::warn!("{warning}");
+    }
 }
 
 #[cfg(test)]

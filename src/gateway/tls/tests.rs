@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::replace::watch_every;
 use super::*;
 use crate::relay::failure::Exit;
 
@@ -24,12 +23,12 @@ fn certificate(until: i32, key: &KeyPair) -> String {
     params.self_signed(key).unwrap().pem()
 }
 
-struct Site {
+struct TlsSetup {
     dir: TempDir,
     files: TlsFiles,
 }
 
-impl Site {
+impl TlsSetup {
     fn new(certificate: &str, key: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let files = TlsFiles {
@@ -108,7 +107,7 @@ fn keys_are_taken_in_each_form() {
             armour("RSA PRIVATE KEY", &unwrapped(&rsa)),
         ),
     ] {
-        ServerTls::load(&Site::new(certificate, &key).files).unwrap();
+        ServerTls::load(&TlsSetup::new(certificate, &key).files).unwrap();
     }
 }
 
@@ -173,7 +172,7 @@ fn what_is_wrong_is_told_of_the_file_that_is_to_be_mended() {
         ),
         (&*other, &*key, TlsFile::Key, "not the one of", "-pubout"),
     ] {
-        let error = Site::new(certificate, key).error();
+        let error = TlsSetup::new(certificate, key).error();
         assert_eq!(error.file, file, "{error:?}");
         assert!(error.to_string().contains(text), "{error:?}");
         let failure = error.into_failure();
@@ -190,7 +189,7 @@ fn what_is_wrong_is_told_of_the_file_that_is_to_be_mended() {
 #[test]
 fn files_that_are_not_there_are_named() {
     let (certificate, key) = pair(2099);
-    let site = Site::new(&certificate, &key.serialize_pem());
+    let site = TlsSetup::new(&certificate, &key.serialize_pem());
     fs::remove_file(&site.files.key).unwrap();
     let error = site.error();
     assert_eq!(error.file, TlsFile::Key);
@@ -211,13 +210,13 @@ fn files_that_are_not_there_are_named() {
 #[test]
 fn authorities_of_clients_are_checked_too() {
     let (certificate, key) = pair(2099);
-    let site = Site::new(&certificate, &key.serialize_pem()).with_client_ca(&certificate);
+    let site = TlsSetup::new(&certificate, &key.serialize_pem()).with_client_ca(&certificate);
     ServerTls::load(&site.files).unwrap();
     for (text, part) in [
         ("", "no certificate"),
         (&armour("CERTIFICATE", b"..."), "certificate 1 is of no use"),
     ] {
-        let error = Site::new(&certificate, &key.serialize_pem())
+        let error = TlsSetup::new(&certificate, &key.serialize_pem())
             .with_client_ca(text)
             .error();
         assert_eq!(error.file, TlsFile::ClientCa);
@@ -231,7 +230,7 @@ fn a_certificate_out_of_its_time_is_a_warning() {
     // A year beyond 2049 is written otherwise (RFC 5280 4.1.2.5).
     for (until, last) in [(2049, 2_495_923_200), (2050, 2_527_459_200)] {
         let (certificate, key) = pair(until);
-        let tls = ServerTls::load(&Site::new(&certificate, &key.serialize_pem()).files)
+        let tls = ServerTls::load(&TlsSetup::new(&certificate, &key.serialize_pem()).files)
             .unwrap()
             .tls;
         assert_eq!(tls.validity.unwrap().not_after(), at(last));
@@ -258,11 +257,11 @@ async fn replaced(certificates: &mut super::super::Certificates) -> String {
 #[tokio::test]
 async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
     let (certificate, key) = pair(2091);
-    let site = Site::new(&certificate, &key.serialize_pem());
+    let site = TlsSetup::new(&certificate, &key.serialize_pem());
     let loaded = ServerTls::load(&site.files).unwrap();
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     let look = Duration::from_millis(5);
-    let mut current = watch_every(look, site.files.clone(), loaded, &stop, reload);
+    let mut current = follow_every(look, site.files.clone(), loaded, &stop, reload);
     let (certificate, key) = pair(2092);
     site.write(&certificate, &key.serialize_pem());
     assert_eq!(replaced(&mut current).await, "2092");
@@ -283,11 +282,11 @@ async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
 #[tokio::test]
 async fn files_are_read_at_once_when_asked_for() {
     let (certificate, key) = pair(2091);
-    let site = Site::new(&certificate, &key.serialize_pem());
+    let site = TlsSetup::new(&certificate, &key.serialize_pem());
     let loaded = ServerTls::load(&site.files).unwrap();
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     let (look, asked) = (Duration::from_secs(3600), Arc::clone(&reload));
-    let mut current = watch_every(look, site.files.clone(), loaded, &stop, asked);
+    let mut current = follow_every(look, site.files.clone(), loaded, &stop, asked);
     // The first look is at once: nothing is new to it.
     reload.notify_one();
     assert!(

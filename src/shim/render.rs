@@ -1,4 +1,4 @@
-//! How each way in words an answer.
+//! How an answer is rendered for UDP, for a stream, and for kpasswd.
 //!
 //! By default a failure looks like a KDC that cannot be reached, at once: only that lets PAM, SSSD and their like go
 //! offline, and clients try their next KDC. On UDP that is KRB_ERR_RESPONSE_TOO_BIG, which brings the client
@@ -21,7 +21,7 @@ pub(crate) enum OnStream {
     Reset,
 }
 
-/// Whether an answer is short enough for a datagram.
+/// True if an answer is short enough for a datagram.
 pub(crate) fn fits(message: &KerberosMessage, answer: &Answer, reply_max: usize) -> bool {
     match answer {
         // There is no such error that Heimdal's kpasswd survives, and kpasswd replies are short.
