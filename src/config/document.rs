@@ -10,15 +10,15 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use super::error::{ConfigError, Located, Place};
+use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::{ConfigKey, KeyTable, Preset, REMOVED, Schema, ValueKind};
 
 /// A file.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     /// `[listen]` or `[gateway]`.
-    pub(super) service: Section,
-    pub(super) defaults: Section,
+    pub(super) service: ConfigSection,
+    pub(super) defaults: ConfigSection,
     /// In the file's order.
     pub(super) realms: Vec<RealmSection>,
     /// Keys that do nothing any more.
@@ -30,14 +30,14 @@ pub(super) struct Document {
 pub(super) struct RealmSection {
     pub(super) name: Located<String>,
     /// What it says itself.
-    pub(super) own: Section,
+    pub(super) own: ConfigSection,
     /// With what `[defaults]` says where it says nothing.
-    pub(super) all: Section,
+    pub(super) all: ConfigSection,
 }
 
 /// The values of a table.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Section(BTreeMap<&'static str, Located<ConfigValue>>);
+pub(super) struct ConfigSection(BTreeMap<&'static str, Located<ConfigValue>>);
 
 #[derive(Debug, Clone)]
 enum ConfigValue {
@@ -63,7 +63,7 @@ impl Document {
         let root = DeTable::parse(text).map_err(|error| {
             let broken = ConfigError::new(error.message());
             match error.span() {
-                Some(span) => broken.at(&Place::Span(span)),
+                Some(span) => broken.at(&ConfigPlace::Span(span)),
                 None => broken,
             }
         })?;
@@ -90,11 +90,11 @@ impl Document {
         text: &str,
     ) -> Result<Vec<RealmSection>, ConfigError> {
         let realms = in_order(table_of(value, table)?);
-        let realm = |(name, value): (&Spanned<_>, _)| {
+        let realm = |(name, value): (&Spanned<Cow<'_, str>>, _)| {
             Ok(RealmSection {
-                name: located(name, String::from(AsRef::<str>::as_ref(name.get_ref()))),
+                name: located(name, name.get_ref().to_string()),
                 own: self.section(table, value, text)?,
-                all: Section::default(),
+                all: ConfigSection::default(),
             })
         };
         realms.into_iter().map(realm).collect()
@@ -124,13 +124,13 @@ impl Document {
         table: &KeyTable,
         value: &Spanned<DeValue<'_>>,
         text: &str,
-    ) -> Result<Section, ConfigError> {
-        let mut section = Section::default();
+    ) -> Result<ConfigSection, ConfigError> {
+        let mut section = ConfigSection::default();
         for (name, value) in in_order(table_of(value, table)?) {
             if let Some(key) = table.keys.iter().find(|key| key.name == name.get_ref()) {
                 let read = read(key, value).map_err(|error| error.at(&place(value)))?;
                 section.0.insert(key.name, located(value, read));
-            } else if let Some(removed) = removed(table, name.get_ref()) {
+            } else if let Some(removed) = REMOVED.iter().find(|key| *key == name.get_ref()) {
                 self.removed.push(located(name, removed));
             } else {
                 let known: Vec<_> = table.keys.iter().map(|key| key.name).collect();
@@ -158,13 +158,6 @@ fn table_of<'t, 'i>(
         let expected = format!("a table, such as {}", table.header);
         wrong_type(value, &expected).at(&place(value))
     })
-}
-
-fn removed(table: &KeyTable, name: &str) -> Option<&'static str> {
-    let mut removed = REMOVED.iter().copied();
-    removed
-        .find(|(of, key)| of.header == table.header && *key == name)
-        .map(|(_, key)| key)
 }
 
 fn unknown_key(name: &Spanned<Cow<'_, str>>, known: &[&str]) -> ConfigError {
@@ -344,9 +337,9 @@ impl ConfigKey {
     }
 }
 
-impl Section {
+impl ConfigSection {
     /// Where the key stands, if it does.
-    pub(super) fn place(&self, key: &ConfigKey) -> Option<&Place> {
+    pub(super) fn place(&self, key: &ConfigKey) -> Option<&ConfigPlace> {
         self.0.get(key.name).map(|value| &value.place)
     }
 
@@ -355,15 +348,6 @@ impl Section {
         let value = self.0.get(key.name)?;
         match &value.value {
             ConfigValue::Text(text) => Some(value.with(text.as_str())),
-            _ => None,
-        }
-    }
-
-    /// An array of strings that was written.
-    pub(super) fn list(&self, key: &ConfigKey) -> Option<Located<&[Located<String>]>> {
-        let value = self.0.get(key.name)?;
-        match &value.value {
-            ConfigValue::List(list) => Some(value.with(list.as_slice())),
             _ => None,
         }
     }
@@ -425,8 +409,8 @@ impl Section {
     }
 }
 
-fn place<T>(value: &Spanned<T>) -> Place {
-    Place::Span(value.span())
+fn place<T>(value: &Spanned<T>) -> ConfigPlace {
+    ConfigPlace::Span(value.span())
 }
 
 fn located<T, V>(at: &Spanned<V>, value: T) -> Located<T> {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::document::Section;
-use super::error::{ConfigError, Located, Place};
+use super::document::ConfigSection;
+use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::ConfigKey;
 
 /// `sun_path` holds 108 bytes on Linux, the last of them NUL (unix(7)).
@@ -134,7 +134,7 @@ impl AddressSet {
     /// The addresses of `key`, or its default ones. `check`: what else holds for them.
     pub(super) fn endpoints(
         &mut self,
-        table: &Section,
+        table: &ConfigSection,
         key: &ConfigKey,
         port: u16,
         check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
@@ -155,7 +155,7 @@ impl AddressSet {
     pub(super) fn endpoint(
         &mut self,
         text: &str,
-        place: Option<&Place>,
+        place: Option<&ConfigPlace>,
         port: u16,
         check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
     ) -> Result<Endpoint, ConfigError> {

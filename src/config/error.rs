@@ -14,20 +14,20 @@ use crate::relay::text::urls::without_passwords;
 pub(crate) struct ConfigError {
     rule: String,
     hints: Vec<Hint>,
-    place: Option<Place>,
+    place: Option<ConfigPlace>,
     exit: Exit,
 }
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ConfigPlace {
     /// Bytes of the file.
     Span(Range<usize>),
     /// An option of the command line, with its value.
     Option(String),
 }
 
-impl Place {
+impl ConfigPlace {
     pub(crate) fn option(option: &str, value: &str) -> Self {
         Self::Option(without_passwords(&format!("{option} {value}")))
     }
@@ -37,7 +37,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Located<T> {
     pub(crate) value: T,
-    pub(crate) place: Place,
+    pub(crate) place: ConfigPlace,
 }
 
 impl<T> Located<T> {
@@ -86,7 +86,7 @@ impl ConfigError {
     }
 
     /// Says where, unless a closer place is known already.
-    pub(crate) fn at(mut self, place: &Place) -> Self {
+    pub(crate) fn at(mut self, place: &ConfigPlace) -> Self {
         self.place.get_or_insert_with(|| place.clone());
         self
     }
@@ -95,11 +95,11 @@ impl ConfigError {
     pub(crate) fn into_failure(self, source: Option<(&Path, &str)>) -> Failure {
         let rule = without_passwords(&self.rule);
         let finding = match (self.place, source) {
-            (Some(Place::Span(span)), Some((path, text))) => {
+            (Some(ConfigPlace::Span(span)), Some((path, text))) => {
                 let (position, excerpt) = excerpt::of(path, text, &span);
                 Finding::fault(format!("{rule}\n{excerpt}")).in_file(position)
             }
-            (Some(Place::Option(option)), _) => Finding::fault(format!("{option}: {rule}")),
+            (Some(ConfigPlace::Option(option)), _) => Finding::fault(format!("{option}: {rule}")),
             (None, Some((path, _))) => Finding::fault(rule).in_file(FilePosition {
                 path: path.display().to_string(),
                 line: None,

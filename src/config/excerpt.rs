@@ -100,8 +100,7 @@ fn part(line: &str) -> LinePart {
 
 /// What may be shown of the value of a key; nothing is known of others than ours.
 fn shown_of(key: &str) -> Option<Disclosure> {
-    let is_public =
-        PARTS_OF_ADDRESSES.contains(&key) || REMOVED.iter().any(|(_, name)| *name == key);
+    let is_public = PARTS_OF_ADDRESSES.contains(&key) || REMOVED.contains(&key);
     match ConfigKey::named(key) {
         Some(key) => Some(key.shown),
         None => is_public.then_some(Disclosure::All),

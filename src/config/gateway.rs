@@ -17,7 +17,7 @@ pub use serving::{
 pub(crate) use tls::{ServerIdentity, TlsFile, TlsPems};
 pub use tls::{TlsFileError, TlsFiles};
 
-use super::document::{Document, RealmSection, Section};
+use super::document::{ConfigSection, Document, RealmSection};
 use super::error::ConfigError;
 use super::kdcs::{self, Kdcs};
 use super::realms::{RealmNames, RealmPattern};
@@ -157,7 +157,7 @@ impl KdcRealm {
     }
 }
 
-fn services(table: &Section) -> Result<ByService<bool>, ConfigError> {
+fn services(table: &ConfigSection) -> Result<ByService<bool>, ConfigError> {
     let mut services = ByService::both(false);
     for written in table.strings(&keys::SERVICES) {
         match written.value.as_str() {

@@ -5,7 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::address::{self, KdcAddr};
-use super::document::{RealmSection, Section};
+use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
 use super::keys;
 use super::realms::RealmPattern;
@@ -69,10 +69,11 @@ pub(super) fn read(
     match own.place(&keys::KDCS) {
         // What the realm says itself goes before what holds for all.
         None if all.flag(&keys::DISCOVER) => {
-            if let Some(servers) = own.list(&keys::KPASSWD_SERVERS) {
-                return Err(servers
-                    .error("with discover = true DNS says where passwords are changed")
-                    .hint("list kdcs too, or take kpasswd-servers away"));
+            if let Some(place) = own.place(&keys::KPASSWD_SERVERS) {
+                let rule = "with discover = true DNS says where passwords are changed";
+                return Err(ConfigError::new(rule)
+                    .hint("list kdcs too, or take kpasswd-servers away")
+                    .at(place));
             }
             discovered(realm, all).map(Kdcs::Discovered)
         }
@@ -88,12 +89,13 @@ pub(super) fn read(
 fn listed(
     realm: &Realm,
     services: ByService<bool>,
-    own: &Section,
+    own: &ConfigSection,
 ) -> Result<ByService<Option<Vec<KdcAddr>>>, ConfigError> {
     let kdcs = address::kdcs(own.addresses(&keys::KDCS))?;
-    let kpasswd = match own.list(&keys::KPASSWD_SERVERS) {
-        Some(servers) => address::kpasswd_servers(servers.value)?,
-        None => address::kpasswd_beside(&kdcs),
+    let kpasswd = if own.place(&keys::KPASSWD_SERVERS).is_some() {
+        address::kpasswd_servers(&own.strings(&keys::KPASSWD_SERVERS))?
+    } else {
+        address::kpasswd_beside(&kdcs)
     };
     for (offered, list, key, service) in [
         (services.kdc, &kdcs, "kdcs = [\"dc1.example.com\"]", "KDC"),
@@ -115,7 +117,7 @@ fn listed(
     })
 }
 
-fn discovered(realm: &Realm, table: &Section) -> Result<Discover, ConfigError> {
+fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discover, ConfigError> {
     let ports = table.ports(&keys::DISCOVER_PORTS);
     let networks = networks(table)?;
     let discovery = KdcDiscovery::new(realm, &ports).map_err(|error| {
@@ -129,7 +131,7 @@ fn discovered(realm: &Realm, table: &Section) -> Result<Discover, ConfigError> {
 }
 
 /// What names found in DNS may lead to besides other hosts.
-pub(super) fn networks(table: &Section) -> Result<Vec<IpNet>, ConfigError> {
+pub(super) fn networks(table: &ConfigSection) -> Result<Vec<IpNet>, ConfigError> {
     let read = |written: &Located<String>| {
         address::network(&written.value).map_err(|error| {
             written
@@ -181,7 +183,7 @@ impl Direct {
 }
 
 /// The first of the keys about KDCs that a table holds itself, and makes use of.
-fn own_key(own: &Section) -> Option<Located<&'static str>> {
+fn own_key(own: &ConfigSection) -> Option<Located<&'static str>> {
     let is_used = [
         (&keys::KDCS, true),
         (&keys::KPASSWD_SERVERS, true),

@@ -101,8 +101,8 @@ pub static GATEWAY: Schema = Schema {
     defaults: "What holds for every realm below that doesn't say otherwise. A realm without a table is not served.",
 };
 
-/// Keys that older versions had: they are read, do nothing, and are warned about.
-pub(super) static REMOVED: [(&KeyTable, &str); 1] = [(&LISTEN, "exit-when-idle-seconds")];
+/// Keys of older versions, in whichever table: they are read, do nothing, and are warned about.
+pub(super) const REMOVED: [&str; 1] = ["exit-when-idle-seconds"];
 
 impl ConfigKey {
     /// The key of this name, in whichever table.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Sources;
-use super::document::Section;
+use super::document::ConfigSection;
 use super::endpoint::{AddressSet, Endpoint, EndpointAddr, unix_path};
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, ConfigPlace};
 use super::keys::{self, ConfigKey};
 
 const KDC_PORT: u16 = 88;
@@ -48,7 +48,7 @@ pub enum StatusSocket {
 
 impl Listen {
     /// What the command line says goes before the file.
-    pub(super) fn read(table: &Section, sources: &Sources) -> Result<Self, ConfigError> {
+    pub(super) fn read(table: &ConfigSection, sources: &Sources) -> Result<Self, ConfigError> {
         let mut addresses = AddressSet::default();
         let mut read = |key, port, option, given: &[String]| {
             endpoints(&mut addresses, table, (key, port), (option, given))
@@ -80,7 +80,7 @@ impl Listen {
 /// The addresses that were `given` on the command line if there are any, else the file's, else the default ones.
 fn endpoints(
     addresses: &mut AddressSet,
-    table: &Section,
+    table: &ConfigSection,
     (key, port): (&ConfigKey, u16),
     (option, given): (&str, &[String]),
 ) -> Result<Vec<Endpoint>, ConfigError> {
@@ -98,13 +98,16 @@ fn endpoints(
         return addresses.endpoints(table, key, port, check);
     }
     let endpoint = |text: &String| {
-        let place = Place::option(option, text);
+        let place = ConfigPlace::option(option, text);
         addresses.endpoint(text, Some(&place), port, check)
     };
     given.iter().map(endpoint).collect()
 }
 
-fn status_socket(table: &Section, addresses: &mut AddressSet) -> Result<StatusSocket, ConfigError> {
+fn status_socket(
+    table: &ConfigSection,
+    addresses: &mut AddressSet,
+) -> Result<StatusSocket, ConfigError> {
     let Some(written) = table.text(&keys::STATUS_SOCKET) else {
         return Ok(StatusSocket::Usual);
     };

@@ -1,6 +1,6 @@
 //! `auth`, `keytab`, `ccache` and `negotiate-principal`.
 
-use super::document::Section;
+use super::document::ConfigSection;
 use super::error::{ConfigError, Located};
 use super::keys;
 use super::read::NamedFiles;
@@ -10,7 +10,7 @@ use crate::relay::upstream::negotiate::{Negotiate, Principal};
 const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];
 
 pub(super) fn read(
-    table: &Section,
+    table: &ConfigSection,
     files: NamedFiles<'_>,
 ) -> Result<Option<Negotiate>, ConfigError> {
     let keytab = table.text(&keys::KEYTAB);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::header::AUTHORIZATION;
 use url::{Host, Url};
 
-use super::document::Section;
+use super::document::ConfigSection;
 use super::error::{ConfigError, Located};
 use super::keys::{self, ConfigKey};
 use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
@@ -20,7 +20,7 @@ use crate::relay::upstream::tls::Pin;
 const FORWARD_PROXY_EXAMPLE: &str = "write it like \"http://proxy.example.com:3128\" or \"socks5h://127.0.0.1:1080\", or \"environment\"";
 
 /// What `table` says. `base`: what files are relative to.
-pub(super) fn read(table: &Section, base: &Path) -> Result<Out, ConfigError> {
+pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Out, ConfigError> {
     let files = NamedFiles { base };
     Ok(Out {
         via: via(table)?,
@@ -37,13 +37,16 @@ pub(super) fn read(table: &Section, base: &Path) -> Result<Out, ConfigError> {
 }
 
 /// `auth`, if it asks for anything.
-fn auth(table: &Section) -> Option<Located<&str>> {
+fn auth(table: &ConfigSection) -> Option<Located<&str>> {
     let auth = table.text(&keys::AUTH);
     auth.filter(|auth| auth.value != "none")
 }
 
 /// Refuses what any local user could use for a realm of their choice, unless it is meant.
-pub(super) fn check_any_realm(table: &Section, pattern: &RealmPattern) -> Result<(), ConfigError> {
+pub(super) fn check_any_realm(
+    table: &ConfigSection,
+    pattern: &RealmPattern,
+) -> Result<(), ConfigError> {
     if !matches!(pattern, RealmPattern::Any) || table.flag(&keys::ANY_REALM) {
         return Ok(());
     }
@@ -65,7 +68,7 @@ pub(super) fn check_any_realm(table: &Section, pattern: &RealmPattern) -> Result
 }
 
 /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
-pub(super) fn check_proxies(table: &Section, proxies: &Proxies) -> Result<(), ConfigError> {
+pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<(), ConfigError> {
     if let Some((key, written)) = secret(table) {
         if let Proxies::Discovered(_) = proxies {
             return Err(written
@@ -98,14 +101,14 @@ pub(super) fn check_proxies(table: &Section, proxies: &Proxies) -> Result<(), Co
 }
 
 /// A key by which requests show what nobody else should see, and where it stands.
-fn secret(table: &Section) -> Option<(&'static str, Located<&str>)> {
+fn secret(table: &ConfigSection) -> Option<(&'static str, Located<&str>)> {
     let files = [&keys::HEADERS_FILE, &keys::BEARER_TOKEN_FILE];
     let files = files.map(|key| (key.name, table.text(key)));
     let mut written = files.into_iter().chain([("auth", auth(table))]);
     written.find_map(|(key, written)| Some((key, written?)))
 }
 
-fn secret_files(table: &Section, files: NamedFiles<'_>) -> Result<Vec<PathBuf>, ConfigError> {
+fn secret_files(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Vec<PathBuf>, ConfigError> {
     let key = table.text(&keys::CLIENT_KEY);
     let others = [
         &keys::CLIENT_KEY_PASSPHRASE_FILE,
@@ -122,7 +125,7 @@ fn secret_files(table: &Section, files: NamedFiles<'_>) -> Result<Vec<PathBuf>, 
         .collect()
 }
 
-fn via(table: &Section) -> Result<Via, ConfigError> {
+fn via(table: &ConfigSection) -> Result<Via, ConfigError> {
     match table.text(&keys::HTTP_PROXY) {
         None => Ok(Via::Nothing),
         Some(written) => written.parse(|text| match *text {
@@ -164,7 +167,7 @@ fn forward_proxy(text: &str) -> Result<ForwardProxy, ConfigError> {
         .ok_or_else(|| ConfigError::new("http-proxy has no host").hint(FORWARD_PROXY_EXAMPLE))
 }
 
-fn headers(table: &Section, files: NamedFiles<'_>) -> Result<Shown, ConfigError> {
+fn headers(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Shown, ConfigError> {
     let listed = table.strings(&keys::HEADERS);
     let listed: Vec<_> = listed
         .iter()
@@ -214,7 +217,7 @@ fn header(text: &str) -> Result<Header, ConfigError> {
 }
 
 /// A second Authorization would replace the first.
-fn check_one_authorization(table: &Section, headers: &[Header]) -> Result<(), ConfigError> {
+fn check_one_authorization(table: &ConfigSection, headers: &[Header]) -> Result<(), ConfigError> {
     let auth = auth(table);
     let has_auth = usize::from(auth.is_some());
     let others = headers.iter().filter(|(name, _)| name == AUTHORIZATION);
@@ -226,7 +229,7 @@ fn check_one_authorization(table: &Section, headers: &[Header]) -> Result<(), Co
     }
 }
 
-fn pins(table: &Section) -> Result<Vec<Pin>, ConfigError> {
+fn pins(table: &ConfigSection) -> Result<Vec<Pin>, ConfigError> {
     let pin = |written: &Located<String>| {
         Pin::parse(&written.value).ok_or_else(|| {
             written

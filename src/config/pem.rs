@@ -16,7 +16,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{InconsistentKeys, RootCertStore};
 
-use super::document::Section;
+use super::document::ConfigSection;
 use super::error::{ConfigError, Located};
 use super::keys;
 use super::read::{self, NamedFiles};
@@ -182,7 +182,7 @@ impl CaFiles {
 
 /// What `client-certificate` and the keys beside it say.
 pub(super) fn identity(
-    table: &Section,
+    table: &ConfigSection,
     files: NamedFiles<'_>,
 ) -> Result<Option<Identity>, ConfigError> {
     let key = table.text(&keys::CLIENT_KEY);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::ParseError;
 
-use super::document::{RealmSection, Section};
+use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
 use super::realms::{CliRealm, RealmPattern};
 use super::{kdcs, keys};
@@ -69,21 +69,18 @@ pub(super) fn read(
         let place = table.own.place(&keys::PROXIES).unwrap_or(&table.name.place);
         return discovery(pattern, table, plaintext).map_err(|error| error.at(place));
     }
-    let written = table.all.list(&keys::PROXIES);
-    let list = written.as_ref().map_or(&[][..], |written| written.value);
+    let list = table.all.strings(&keys::PROXIES);
     if list.is_empty() {
-        let place = written
-            .as_ref()
-            .map_or(&table.name.place, |list| &list.place);
+        let place = table.all.place(&keys::PROXIES);
         return Err(ConfigError::new(format!("realm {pattern} has no proxies"))
             .hint(format!("add to it: proxies = [{EXAMPLE}]"))
-            .at(place));
+            .at(place.unwrap_or(&table.name.place)));
     }
-    listed(list, tls_only).map(Proxies::Listed)
+    listed(&list, tls_only).map(Proxies::Listed)
 }
 
 /// Checks what `[defaults]` says, whether or not a realm makes use of it.
-pub(super) fn check_defaults(defaults: &Section) -> Result<(), ConfigError> {
+pub(super) fn check_defaults(defaults: &ConfigSection) -> Result<(), ConfigError> {
     if let Some(word) = defaults.text(&keys::PROXIES) {
         word.parse(|word| check_word(word))?;
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::document::{Document, RealmSection, Section};
-use super::error::{ConfigError, Located, Place};
+use super::document::{ConfigSection, Document, RealmSection};
+use super::error::{ConfigError, ConfigPlace, Located};
 use super::kdcs::{Direct, Discover, Kdcs};
 use super::pem::{CaFile, CaFiles};
 use super::proxies::Proxies;
@@ -96,7 +96,7 @@ pub(super) fn read(
     for given in given {
         let table = RealmSection {
             name: given.name.clone(),
-            own: Section::default(),
+            own: ConfigSection::default(),
             all: document.defaults.clone(),
         };
         entries.push(reader.entry(given.pattern.clone(), &table, Some(&given))?);
@@ -150,17 +150,22 @@ impl RealmReader<'_> {
     fn aliases(
         &mut self,
         pattern: &RealmPattern,
-        own: &Section,
+        own: &ConfigSection,
     ) -> Result<Vec<Realm>, ConfigError> {
-        if let (Some(list), None) = (own.list(&keys::ALIASES), exact(pattern)) {
-            return Err(list.error("aliases belong to one realm, not to a wildcard"));
+        if let (Some(place), None) = (own.place(&keys::ALIASES), exact(pattern)) {
+            let rule = "aliases belong to one realm, not to a wildcard";
+            return Err(ConfigError::new(rule).at(place));
         }
         self.names.aliases(own)
     }
 
-    fn ca(&mut self, table: &Section, is_given: bool) -> Result<Option<Arc<CaFile>>, ConfigError> {
+    fn ca(
+        &mut self,
+        table: &ConfigSection,
+        is_given: bool,
+    ) -> Result<Option<Arc<CaFile>>, ConfigError> {
         if let (true, Some(path)) = (is_given, self.given_ca) {
-            let option = Place::Option("--ca".to_owned());
+            let option = ConfigPlace::Option("--ca".to_owned());
             let loaded = self.ca_files.load(path.to_owned());
             return loaded.map(Some).map_err(|error| error.at(&option));
         }
@@ -172,7 +177,7 @@ impl RealmReader<'_> {
     }
 
     /// Checks `[defaults]`, even if no realm makes use of it.
-    fn check_defaults(&mut self, defaults: &Section) -> Result<(), ConfigError> {
+    fn check_defaults(&mut self, defaults: &ConfigSection) -> Result<(), ConfigError> {
         proxies::check_defaults(defaults)?;
         super::kdcs::networks(defaults)?;
         out::read(defaults, self.base)?;
@@ -180,7 +185,7 @@ impl RealmReader<'_> {
     }
 }
 
-fn on_failure(table: &Section) -> OnFailure {
+fn on_failure(table: &ConfigSection) -> OnFailure {
     match table.word(&keys::ON_FAILURE).as_str() {
         "explain" => OnFailure::Explain,
         _ => OnFailure::Unreachable,
@@ -209,7 +214,7 @@ impl RealmNames {
     }
 
     /// The aliases that a realm's table lists.
-    pub(super) fn aliases(&mut self, own: &Section) -> Result<Vec<Realm>, ConfigError> {
+    pub(super) fn aliases(&mut self, own: &ConfigSection) -> Result<Vec<Realm>, ConfigError> {
         let mut alias = |text: &String| {
             let pattern = RealmPattern::parse(text)?;
             self.add(&pattern)?;
@@ -237,7 +242,7 @@ impl CliRealm {
     fn parse(options: &[String]) -> Result<Vec<Self>, ConfigError> {
         let mut all: Vec<Self> = Vec::new();
         for option in options {
-            let place = Place::option("--realm", option);
+            let place = ConfigPlace::option("--realm", option);
             let (name, url) = option.split_once('=').ok_or_else(|| {
                 ConfigError::new("no = between the realm and its proxy")
                     .hint("write it like --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::endpoint::EndpointAddr;
-use super::error::{Located, Place};
+use super::error::{ConfigPlace, Located};
 use super::{Config, Proxies, RealmEntry, RealmPattern, excerpt};
 use crate::relay::finding::{FilePosition, Finding, Hint};
 use crate::relay::upstream::out::Via;
@@ -29,11 +29,11 @@ impl RemovedKey {
 /// Those in `document`, which is the text of the file `path`.
 pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<RemovedKey> {
     let removed = |key: &Located<&'static str>| match &key.place {
-        Place::Span(span) => Some(RemovedKey {
+        ConfigPlace::Span(span) => Some(RemovedKey {
             name: key.value,
             position: excerpt::of(path, text, span).0,
         }),
-        Place::Option(_) => None,
+        ConfigPlace::Option(_) => None,
     };
     document.removed.iter().filter_map(removed).collect()
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::tls::{TlsFileError, TlsFiles};
 use crate::config::address::network;
-use crate::config::document::Section;
+use crate::config::document::ConfigSection;
 use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr, LoopbackAddr};
 use crate::config::error::{ConfigError, Located};
 use crate::config::keys;
@@ -115,7 +115,7 @@ impl fmt::Display for TrustedProxies {
 
 impl Serving {
     /// `base`: what files are relative to.
-    pub(super) fn read(table: &Section, base: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Self, ConfigError> {
         let mut addresses = AddressSet::default();
         let https = addresses.endpoints(table, &keys::GATEWAY_LISTEN, HTTPS_PORT, check_https)?;
         let plain = addresses.endpoints(table, &keys::PLAIN_LISTEN, PLAIN_PORT, check_plain)?;
@@ -174,7 +174,11 @@ fn check_plain(addr: &EndpointAddr) -> Result<(), ConfigError> {
     }
 }
 
-fn tls(table: &Section, is_needed: bool, base: &Path) -> Result<Option<TlsFiles>, ConfigError> {
+fn tls(
+    table: &ConfigSection,
+    is_needed: bool,
+    base: &Path,
+) -> Result<Option<TlsFiles>, ConfigError> {
     let file = |written: Located<&str>| base.join(written.value);
     let client_ca = table.text(&keys::CLIENT_CA_FILE).map(file);
     let require_client_cert = table.flag(&keys::REQUIRE_CLIENT_CERT);
@@ -209,7 +213,10 @@ fn tls(table: &Section, is_needed: bool, base: &Path) -> Result<Option<TlsFiles>
 }
 
 /// Reads the files that `tls` names: what is wrong with one is shown where it is named.
-pub(super) fn check_files(table: &Section, tls: Option<&TlsFiles>) -> Result<(), ConfigError> {
+pub(super) fn check_files(
+    table: &ConfigSection,
+    tls: Option<&TlsFiles>,
+) -> Result<(), ConfigError> {
     let Some(tls) = tls else {
         return Ok(());
     };
@@ -222,7 +229,7 @@ pub(super) fn check_files(table: &Section, tls: Option<&TlsFiles>) -> Result<(),
     )
 }
 
-fn trusted(table: &Section) -> Result<TrustedProxies, ConfigError> {
+fn trusted(table: &ConfigSection) -> Result<TrustedProxies, ConfigError> {
     let mut trusted = TrustedProxies::default();
     for written in table.strings(&keys::TRUSTED_PROXIES) {
         if written.value == "unix" {
@@ -239,7 +246,7 @@ fn trusted(table: &Section) -> Result<TrustedProxies, ConfigError> {
     Ok(trusted)
 }
 
-fn path(table: &Section) -> Result<String, ConfigError> {
+fn path(table: &ConfigSection) -> Result<String, ConfigError> {
     let path = table.word(&keys::PATH);
     let Some(written) = table.text(&keys::PATH) else {
         return Ok(path);
@@ -258,7 +265,10 @@ fn path(table: &Section) -> Result<String, ConfigError> {
     Ok(path)
 }
 
-fn access_log(table: &Section, base: &Path) -> Result<Option<AccessLogSettings>, ConfigError> {
+fn access_log(
+    table: &ConfigSection,
+    base: &Path,
+) -> Result<Option<AccessLogSettings>, ConfigError> {
     let target = match table.text(&keys::ACCESS_LOG) {
         None => AccessLogTarget::Stderr,
         Some(written) => match written.value {

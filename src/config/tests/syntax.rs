@@ -17,6 +17,13 @@ loopkdc: error: f.toml:1:2: unknown key `realm`
   |  ^^^^^
 loopkdc: hint: did you mean realms?
 "#;
+    a_key_that_is_misspelt: "[listen]\nmax-conections = 1\n" => r#"
+loopkdc: error: f.toml:2:1: unknown key `max-conections`
+  |
+2 | max-conections = *
+  | ^^^^^^^^^^^^^^
+loopkdc: hint: did you mean max-connections?
+"#;
     a_realm_without_quotes: "[realms.EXAMPLE.COM]\nproxies = [\"https://p\"]\n" => r#"
 loopkdc: error: f.toml:1:17: unknown key `COM`
   |
