@@ -39,7 +39,7 @@ impl From<Exit> for std::process::ExitCode {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     exit: Exit,
-    finding: Finding,
+    finding: Box<Finding>,
 }
 
 impl Failure {
@@ -50,13 +50,16 @@ impl Failure {
 
     /// A finding that ends a command.
     pub fn of(exit: Exit, finding: Finding) -> Self {
-        Self { exit, finding }
+        Self {
+            exit,
+            finding: Box::new(finding),
+        }
     }
 
     /// Adds what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
-        self.finding = self.finding.hint(hint);
+        self.finding.hints.push(hint.into());
         self
     }
 
