@@ -202,8 +202,8 @@ async fn krb5_conf_of(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<F
 
 /// What the daemon says of itself, if it does within a moment.
 async fn ask() -> Result<StatusReply, StatusError> {
-    let asked = within(MACHINE, || status::ask(None)).await;
-    asked.unwrap_or_else(|| Err(StatusError::TimedOut("its status socket".into())))
+    let asked = timeout(MACHINE, status::ask(None)).await;
+    asked.unwrap_or_else(|_| Err(StatusError::TimedOut("its status socket".into())))
 }
 
 /// What `read` finds on this machine. None: it takes too long, as where a disk of the network does not answer. Then a thread

@@ -7,7 +7,7 @@ mod ask;
 pub mod render;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::daemon::signals::{Signal, Signals};
@@ -39,21 +39,30 @@ pub enum StatusFormat {
 ///
 /// # Errors
 /// There is none that answers, or it can't be shown as asked for.
-pub fn status(output: StatusFormat, socket: Option<&Path>) -> Result<(), Failure> {
-    match output {
-        StatusFormat::Text => {
-            let reply = ask(socket)?;
-            terminal::print(&render(&reply.document, Terminal::of_process()));
-            Ok(())
+pub fn status(format: StatusFormat, socket: Option<&Path>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        match format {
+            StatusFormat::Text => print(socket).await,
+            StatusFormat::Json => print_json(socket).await,
+            StatusFormat::Watch => watch(socket).await,
         }
-        StatusFormat::Json => print_json(socket),
-        StatusFormat::Watch => watch(socket),
-    }
+    })
+}
+
+async fn print(socket: Option<&Path>) -> Result<(), Failure> {
+    let reply = ask(socket).await?;
+    terminal::print(&render(&reply.document, Terminal::of_process()));
+    Ok(())
 }
 
 /// Prints the document, whatever its schema: a program that reads it sees that.
-fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
-    match ask(socket) {
+async fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
+    match ask(socket).await {
         Ok(StatusReply { json, .. }) | Err(StatusError::Newer { json, .. }) => {
             terminal::print(&json::shown(&json));
             Ok(())
@@ -63,38 +72,18 @@ fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Draws it anew each second until a signal says stop.
-fn watch(socket: Option<&Path>) -> Result<(), Failure> {
+async fn watch(socket: Option<&Path>) -> Result<(), Failure> {
     if !io::stdout().is_terminal() {
         let fault = Finding::fault("--watch draws on a terminal, and stdout is none")
             .command("for programs", ["loopkdc", "status", "--json"]);
         return Err(Failure::of(Exit::Config, fault));
     }
     // That there is no daemon is told at once; that it goes away later ends nothing.
-    ask(socket)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime
-        .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let end = runtime.block_on(redraw_until_stopped(socket.map(Path::to_owned)));
-    // A daemon that hangs must not hold up the end.
-    runtime.shutdown_background();
-    end
-}
-
-async fn redraw_until_stopped(socket: Option<PathBuf>) -> Result<(), Failure> {
+    let mut last = (Instant::now(), ask(socket).await?);
     let mut signals = Signals::new()?;
     let redraw = async {
-        let mut last = None;
-        loop {
-            let socket = socket.clone();
-            let asked = tokio::task::spawn_blocking(move || ask(socket.as_deref())).await;
-            if let Ok(reply) = asked
-                && draw(reply, &mut last).is_err()
-            {
-                // The terminal is gone.
-                return;
-            }
+        // An error means that the terminal is gone.
+        while draw(ask(socket).await, &mut last).is_ok() {
             tokio::time::sleep(REDRAW).await;
         }
     };
@@ -108,19 +97,17 @@ async fn redraw_until_stopped(socket: Option<PathBuf>) -> Result<(), Failure> {
 /// Draws the reply, or why there is none above the last one.
 fn draw(
     reply: Result<StatusReply, StatusError>,
-    last: &mut Option<(Instant, StatusReply)>,
+    last: &mut (Instant, StatusReply),
 ) -> io::Result<()> {
     let mut text = String::new();
     match reply {
-        Ok(reply) => *last = Some((Instant::now(), reply)),
+        Ok(reply) => *last = (Instant::now(), reply),
         Err(error) => {
-            let age = last.as_ref().map_or(0, |(at, _)| at.elapsed().as_secs());
-            text = format!("{}\nthis is from {age} s ago:\n\n", Failure::from(error));
+            let (failure, age) = (Failure::from(error), last.0.elapsed().as_secs());
+            text = format!("{failure}\nthis is from {age} s ago:\n\n");
         }
     }
-    if let Some((_, reply)) = last {
-        text.push_str(&render(&reply.document, Terminal::of_process()));
-    }
+    text.push_str(&render(&last.1.document, Terminal::of_process()));
     // The last row is the cursor's.
     let rows = terminal_size::terminal_size().map(|(_, rows)| usize::from(rows.0));
     let shown = rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));

@@ -71,6 +71,7 @@ fn transcripts() -> [String; 2] {
         let findings = found.findings.iter();
         let findings: Vec<_> = findings.map(|finding| round(&scene, finding)).collect();
         let text = doctor::text(&findings);
+        let text = anstream::adapter::strip_str(&text);
         format!("$ loopkdc doctor; echo $?\n{text}{code}\n")
     });
 

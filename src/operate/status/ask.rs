@@ -1,12 +1,14 @@
 //! Reading the status of a daemon from its socket.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
-use socket2::{Domain, SockAddr, Socket, Type};
+#[cfg(unix)]
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::daemon::status_path::of_reader;
 use crate::relay::failure::{Exit, Failure};
@@ -17,7 +19,6 @@ use crate::relay::status::{SCHEMA, StatusDocument, Text};
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// The most that is read: ten times what a daemon with a thousand realms has to say.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
-const CHUNK: usize = 64 * 1024;
 
 /// What a daemon wrote.
 #[derive(Clone, Debug)]
@@ -54,17 +55,34 @@ pub enum StatusError {
 ///
 /// # Errors
 /// Why there is no status to show.
-pub fn ask(socket: Option<&Path>) -> Result<StatusReply, StatusError> {
+pub async fn ask(socket: Option<&Path>) -> Result<StatusReply, StatusError> {
     let deadline = Instant::now() + TIMEOUT;
     let paths = socket.map_or_else(of_reader, |socket| vec![socket.to_owned()]);
     for path in &paths {
-        match connect(path, deadline) {
-            Ok(stream) => return read_reply(path, stream, deadline),
-            Err(error) if nobody_listens(&error) => {}
-            Err(error) => return Err(failed(path, &error)),
+        match timeout_at(deadline, read(path)).await {
+            Ok(Ok(octets)) => return parse(path, octets),
+            Ok(Err(error)) if nobody_listens(&error) => {}
+            Ok(Err(error)) => return Err(failed(path, &error)),
+            Err(_) => return Err(StatusError::TimedOut(path.clone())),
         }
     }
     Err(StatusError::NoDaemon(paths))
+}
+
+/// All that comes, but no more than an octet too much.
+#[cfg(unix)]
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let stream = tokio::net::UnixStream::connect(path).await?;
+    let mut octets = Vec::new();
+    let mut stream = stream.take(MAX_DOCUMENT as u64 + 1);
+    stream.read_to_end(&mut octets).await?;
+    Ok(octets)
+}
+
+/// No daemon writes its status here.
+#[cfg(not(unix))]
+async fn read(_path: &Path) -> io::Result<Vec<u8>> {
+    Err(ErrorKind::NotFound.into())
 }
 
 fn nobody_listens(error: &io::Error) -> bool {
@@ -78,35 +96,20 @@ fn failed(path: &Path, error: &io::Error) -> StatusError {
     let path = path.to_owned();
     match error.kind() {
         ErrorKind::PermissionDenied => StatusError::Denied(path),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => StatusError::TimedOut(path),
+        // Its backlog is full.
+        ErrorKind::WouldBlock => StatusError::TimedOut(path),
         _ => StatusError::NoStatus(path, error.to_string()),
     }
 }
 
-/// A daemon whose backlog is full would hold up a connect without an end.
-fn connect(path: &Path, deadline: Instant) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_write_timeout(Some(time_left(deadline)?))?;
-    socket.connect(&SockAddr::unix(path)?)?;
-    Ok(socket)
-}
-
-fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    // Zero would be no limit at all.
-    (!left.is_zero())
-        .then_some(left)
-        .ok_or_else(|| ErrorKind::TimedOut.into())
-}
-
-fn read_reply(path: &Path, stream: Socket, deadline: Instant) -> Result<StatusReply, StatusError> {
+fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
     let no_status = |why: String| StatusError::NoStatus(path.to_owned(), why);
-    let octets = read(stream, deadline).map_err(|error| failed(path, &error))?;
-    let octets =
-        octets.ok_or_else(|| no_status(format!("more than {MAX_DOCUMENT} octets came")))?;
     if octets.is_empty() {
         let why = "the connection was closed without a document";
         return Err(no_status(why.to_owned()));
+    }
+    if octets.len() > MAX_DOCUMENT {
+        return Err(no_status(format!("more than {MAX_DOCUMENT} octets came")));
     }
     let json = String::from_utf8(octets).map_err(|_| no_status("it is not UTF-8".to_owned()))?;
     let not_json = |error: serde_json::Error| no_status(error.to_string());
@@ -128,24 +131,6 @@ struct DocumentHead {
     schema: u32,
     #[serde(default)]
     version: Text,
-}
-
-/// All that comes, unless it is too much.
-fn read(mut stream: Socket, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
-    let (mut octets, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    loop {
-        stream.set_read_timeout(Some(time_left(deadline)?))?;
-        let length = match stream.read(&mut chunk) {
-            Ok(0) => return Ok(Some(octets)),
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        octets.extend_from_slice(chunk.get(..length).unwrap_or_default());
-        if octets.len() > MAX_DOCUMENT {
-            return Ok(None);
-        }
-    }
 }
 
 impl fmt::Display for StatusError {

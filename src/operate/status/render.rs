@@ -58,31 +58,24 @@ fn head(page: &mut Page, document: &StatusDocument) {
     page.table(2, &rows);
 }
 
-/// `127.0.0.1:88, [::1]:88 (udp, tcp)`.
+/// `udp 127.0.0.1:88, tcp 127.0.0.1:88`.
 fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
-    let is_of_service = |listener: &&ListenerStatus| listener.service.as_str() == service;
-    let mut shown: Vec<(&str, Vec<&str>)> = Vec::new();
-    for listener in listeners.iter().filter(is_of_service) {
-        let (address, transport) = (listener.address.as_str(), listener.transport.as_str());
-        match shown.iter_mut().find(|(known, _)| *known == address) {
-            Some((_, transports)) => transports.push(transport),
-            None => shown.push((address, vec![transport])),
-        }
-    }
-    if shown.is_empty() {
+    let listeners = listeners.iter();
+    let listeners: Vec<_> = listeners
+        .filter(|listener| listener.service.as_str() == service)
+        .collect();
+    if listeners.is_empty() {
         return "not offered".to_owned();
     }
-    let address = |(address, transports): &(&str, Vec<&str>)| {
-        format!("{address} ({})", transports.join(", "))
-    };
-    let addresses: Vec<_> = shown.iter().map(address).collect();
-    let mut of_service = listeners.iter().filter(is_of_service);
-    let from = if of_service.all(|listener| listener.inherited) {
-        ", from the service manager"
-    } else {
-        ""
-    };
-    format!("{}{from}", addresses.join(", "))
+    let names = listeners
+        .iter()
+        .map(|listener| format!("{} {}", listener.transport, listener.address));
+    let names: Vec<_> = names.collect();
+    let names = names.join(", ");
+    if listeners.iter().all(|listener| listener.inherited) {
+        return format!("{names}, from the service manager");
+    }
+    names
 }
 
 fn network(network: &NetworkStatus, now: u64) -> String {

@@ -147,7 +147,7 @@ fn all_is_well() {
         plain(good()),
         "\
 loopkdc 0.1.0, up 3 h 12 min, process 4242
-  kdc            127.0.0.1:88 (udp, tcp), from the service manager
+  kdc            udp 127.0.0.1:88, tcp 127.0.0.1:88, from the service manager
   kpasswd        not offered
   configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
   network        changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
@@ -175,7 +175,7 @@ fn each_problem_is_told_with_its_hint() {
         plain(bad()),
         "\
 loopkdc 0.1.0, up 3 h 12 min, process 4242
-  kdc            127.0.0.1:88 (udp, tcp), from the service manager
+  kdc            udp 127.0.0.1:88, tcp 127.0.0.1:88, from the service manager
   kpasswd        not offered
   configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
   network        changed 2 times, last 5 min ago; slept once, last 1 h 0 min ago
