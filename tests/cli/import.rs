@@ -160,7 +160,8 @@ fn a_file_that_cannot_be_read_ends_as_a_configuration_does() {
     ] {
         let ended = home.loopkdc(&["import", file]);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
-        let hint = "loopkdc: hint: name the krb5.conf of another client\nloopkdc: hint: loopkdc import /etc/krb5.conf\n";
+        let hint =
+            "loopkdc: hint: name the krb5.conf of another client: loopkdc import /etc/krb5.conf\n";
         assert_eq!(ended.stderr, format!("loopkdc: error: {why}{hint}"));
     }
     let ended = home.loopkdc(&["import"]);

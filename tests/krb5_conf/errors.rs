@@ -52,13 +52,13 @@ fn somebody_who_is_not_root() {
             let elsewhere = "loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
             let before = all();
             let ended = as_nobody(&["--install"]);
-            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --install\n";
+            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
             );
             let ended = as_nobody(&["--install", "--inline"]);
-            let told = "loopkdc: error: /etc/krb5.conf.before-loopkdc may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --install --inline\n";
+            let told = "loopkdc: error: /etc/krb5.conf.before-loopkdc may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install --inline\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
@@ -67,7 +67,7 @@ fn somebody_who_is_not_root() {
             krb5_conf(&["--install"]).well();
             let installed = all();
             let ended = as_nobody(&["--remove"]);
-            let told = "loopkdc: error: /etc/krb5.conf may not be written by this user\nloopkdc: hint: as root\nloopkdc: hint: sudo loopkdc krb5-conf --remove\n";
+            let told = "loopkdc: error: /etc/krb5.conf may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --remove\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
@@ -117,7 +117,7 @@ fn a_disk_that_is_full() {
             assert_eq!(ended.code, Some(78), "{ended:?}");
             for told in [
                 "can't be written: No space left on device",
-                "\nloopkdc: hint: df -h /etc\n",
+                "\nloopkdc: hint: make room on its file system: df -h /etc\n",
                 "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM; kept /etc/krb5.conf as it was in /etc/krb5.conf.before-loopkdc\n",
                 "\nloopkdc: hint: not done: /etc/krb5.conf\n",
             ] {

@@ -34,8 +34,7 @@ fn fails(words: &[&str], name: &str, hints: &[&str]) {
     let ended = krb5_conf(words);
     let mut told = format!(
         "loopkdc: error: {name} can't be replaced: it is mounted there by itself, as the runtimes of containers do\n\
-         loopkdc: hint: see which file it is\n\
-         loopkdc: hint: findmnt {name}\n"
+         loopkdc: hint: see which file it is: findmnt {name}\n"
     );
     for hint in hints {
         told += &format!("loopkdc: hint: {hint}\n");
@@ -57,10 +56,8 @@ fn krb5_conf_in_a_container() {
         let done = [
             "done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM; kept /etc/krb5.conf as it was in /etc/krb5.conf.before-loopkdc",
             "not done: /etc/krb5.conf",
-            "when that is mended, do the rest",
-            "loopkdc krb5-conf --install",
-            "or take back what was done",
-            "loopkdc krb5-conf --remove",
+            "when that is mended, do the rest: loopkdc krb5-conf --install",
+            "or take back what was done: loopkdc krb5-conf --remove",
         ];
         fails(&["--install"], FILE, &[&INSTEAD[..], &done].concat());
         // What is advised.
@@ -107,10 +104,8 @@ fn the_drop_in() {
         let done = [
             "done before that: wrote the stanzas into /etc/krb5.conf",
             "not done: /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.d",
-            "when that is mended, do the rest",
-            "loopkdc krb5-conf --install --inline",
-            "or take back what was done",
-            "loopkdc krb5-conf --remove",
+            "when that is mended, do the rest: loopkdc krb5-conf --install --inline",
+            "or take back what was done: loopkdc krb5-conf --remove",
         ];
         let inline = ["--install", "--inline"];
         fails(&inline, DROP_IN, &[&INSTEAD[..], &done].concat());

@@ -115,13 +115,10 @@ fn a_socket_that_no_unit_opens() {
             |words: &[&str]| run(program().env("PATH", &path).arg("krb5-conf").args(words));
         krb5_conf(&[]).well();
         let stderr = "loopkdc: warning: systemd's loopkdc.socket does not open /run/loopkdc.sock, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not\n\
-            loopkdc: hint: have the unit open it, too\n\
-            loopkdc: hint: systemctl edit loopkdc.socket\n\
+            loopkdc: hint: have the unit open it, too: systemctl edit loopkdc.socket\n\
             loopkdc: hint: and write there\n    [Socket]\n    ListenStream=/run/loopkdc.sock\n\
-            loopkdc: hint: then\n\
-            loopkdc: hint: systemctl restart loopkdc.socket\n\
-            loopkdc: hint: or name in [listen] what the unit opens\n\
-            loopkdc: hint: systemctl cat loopkdc.socket\n";
+            loopkdc: hint: then: systemctl restart loopkdc.socket\n\
+            loopkdc: hint: or name in [listen] what the unit opens: systemctl cat loopkdc.socket\n";
         for words in [&["--unix"][..], &["--install", "--unix"]] {
             let ended = krb5_conf(words);
             assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));

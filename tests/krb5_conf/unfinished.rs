@@ -50,10 +50,8 @@ fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
             let told = [
                 format!("done before that: {done}"),
                 format!("not done: {left}"),
-                "when that is mended, do the rest".to_owned(),
-                "loopkdc krb5-conf --install".to_owned(),
-                "or take back what was done".to_owned(),
-                "loopkdc krb5-conf --remove".to_owned(),
+                "when that is mended, do the rest: loopkdc krb5-conf --install".to_owned(),
+                "or take back what was done: loopkdc krb5-conf --remove".to_owned(),
             ];
             let hints = hints(&ended.stderr);
             assert!(
@@ -88,8 +86,7 @@ fn a_removal_goes_on_where_it_ended() {
         let told = [
             "done before that: took the includedir line out of /etc/krb5.conf",
             "not done: /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.before-loopkdc; /etc/krb5.conf.d",
-            "when that is mended, do the rest",
-            "loopkdc krb5-conf --remove",
+            "when that is mended, do the rest: loopkdc krb5-conf --remove",
         ];
         assert_eq!(ended.code, Some(78));
         assert!(hints(&ended.stderr).ends_with(&told), "{ended:?}");

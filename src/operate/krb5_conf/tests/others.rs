@@ -21,8 +21,7 @@ fn somebody_elses_file_is_left_alone() {
         failure,
         format!(
             "loopkdc: error: {drop_in} is there, and was not made by \"loopkdc krb5-conf --install\"\n\
-             loopkdc: hint: move it away, to a name that libkrb5 does not read\n\
-             loopkdc: hint: mv {drop_in} {drop_in}.old"
+             loopkdc: hint: move it away, to a name that libkrb5 does not read: mv {drop_in} {drop_in}.old"
         )
     );
     assert_eq!(etc.all(), before);

@@ -15,7 +15,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Fails the test unless each command says this of `path` and does nothing.
+/// Fails the test unless each command says this of `path`, with these words and commands in turn, and does nothing.
 #[track_caller]
 fn is_refused(etc: &Etc, path: &Path, why: &str, hints: &[String]) {
     let before = etc.all();
@@ -30,6 +30,7 @@ fn is_refused(etc: &Etc, path: &Path, why: &str, hints: &[String]) {
             .cloned()
             .chain(["then".to_owned(), again])
             .collect();
+        let hints: Vec<_> = hints.chunks(2).map(|pair| pair.join(": ")).collect();
         assert_eq!(failure.hints(), hints);
     }
     assert!(remove(etc.0.path(), false).is_err());
