@@ -1,10 +1,10 @@
 //! The tunnel itself, between the ways in and the ways out: a request that was understood is answered here.
 
-pub mod advice;
 pub mod answer;
 pub mod counters;
 pub(crate) mod discovery;
 pub mod exchange;
+pub mod explain;
 pub mod failure;
 pub mod finding;
 pub(crate) mod lines;

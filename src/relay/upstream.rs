@@ -23,8 +23,9 @@ use crate::wire::{self, KerberosMessage, Reply};
 
 pub(crate) use addresses::look_up;
 pub use body::Sent;
-pub(crate) use fault::OVERSIZED;
-pub use fault::{Bar, Credential, Fault, Unsent};
+pub use fault::{
+    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
+};
 pub use link::Connection;
 
 /// A way out.

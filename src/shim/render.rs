@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::relay::answer::{Answer, Cause, OnFailure, Verdict};
-use crate::relay::upstream::Credential;
+use crate::relay::upstream::{Credential, Fault};
 use crate::wire::{Framed, KerberosMessage, Service, kpasswd, krb_error};
 
 /// What is written to a stream.
@@ -84,7 +84,7 @@ fn too_big(message: &KerberosMessage) -> Bytes {
 /// The KRB-ERROR for a verdict that is told in words, if it is.
 fn in_words(service: Service, verdict: &Verdict) -> Option<Bytes> {
     let (code, realm, now) = (
-        error_code(verdict.cause),
+        error_code(&verdict.cause),
         Some(&verdict.realm),
         SystemTime::now(),
     );
@@ -99,11 +99,15 @@ fn in_words(service: Service, verdict: &Verdict) -> Option<Bytes> {
 }
 
 /// Codes that no client takes for a reason to ask again: 29 sends Heimdal into a loop, 68 gokrb5.
-fn error_code(cause: Cause) -> i32 {
+fn error_code(cause: &Cause) -> i32 {
     match cause {
         Cause::NoUpstream | Cause::NotOffered => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
         // [MS-KKDCP] 3.1.5.3.
-        Cause::Forbidden | Cause::Wants(Credential::OtherCertificate) => krb_error::KDC_ERR_POLICY,
+        Cause::Fault(
+            Fault::Status(403)
+            | Fault::Page(403)
+            | Fault::AuthenticationRequired(Credential::OtherCertificate),
+        ) => krb_error::KDC_ERR_POLICY,
         _ => krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
     }
 }
@@ -111,6 +115,7 @@ fn error_code(cause: Cause) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::upstream::NotReply;
     use crate::wire::handmade::{ap_req, kdc_req, kpasswd_frame, message};
     use crate::wire::{Realm, Reply};
 
@@ -139,11 +144,11 @@ mod tests {
         (Cause::NoUpstream, 85),
         (Cause::NotOffered, 85),
         (Cause::Unreachable, 86),
-        (Cause::Forbidden, 12),
-        (Cause::Refused(503), 86),
-        (Cause::NotKerberos, 86),
+        (Cause::Fault(Fault::Status(403)), 12),
+        (Cause::Fault(Fault::Status(503)), 86),
+        (Cause::Fault(Fault::NotKerberos(NotReply::WebPage)), 86),
         (Cause::Unanswered, 86),
-        (Cause::NotServed, 86),
+        (Cause::Fault(Fault::NotServed), 86),
         (Cause::Overloaded, 86),
     ];
 
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn by_default_a_failure_looks_unreachable() {
         for (cause, _) in CAUSES {
-            let verdict = verdict(cause, OnFailure::Unreachable);
+            let verdict = verdict(cause.clone(), OnFailure::Unreachable);
             assert_eq!(streamed(&as_req(), verdict.clone()), None, "{cause:?}");
             let told = datagram(&as_req(), Answer::Verdict(verdict), 4096);
             assert_eq!(code(Service::Kdc, &told), Some(52), "{cause:?}");
@@ -222,7 +227,7 @@ mod tests {
     #[test]
     fn explained_a_failure_says_why() {
         for (cause, expected) in CAUSES {
-            let verdict = verdict(cause, OnFailure::Explain);
+            let verdict = verdict(cause.clone(), OnFailure::Explain);
             let told = streamed(&as_req(), verdict.clone()).unwrap();
             assert_eq!(code(Service::Kdc, &told), Some(expected), "{cause:?}");
             assert!(contains(&told, &verdict.reason()), "{cause:?}");
@@ -236,7 +241,7 @@ mod tests {
     fn the_failure_of_a_change_is_always_told_in_its_own_frame() {
         for (cause, expected) in CAUSES {
             for on_failure in [OnFailure::Unreachable, OnFailure::Explain] {
-                let verdict = verdict(cause, on_failure);
+                let verdict = verdict(cause.clone(), on_failure);
                 let stream = streamed(&change(), verdict.clone()).unwrap();
                 let datagram = datagram(&change(), Answer::Verdict(verdict.clone()), 4096);
                 for told in [stream, datagram] {

@@ -1,7 +1,7 @@
 //! A KDC over TCP, each fault once.
 
 use loopkdc::relay::upstream::kdc::Transport;
-use loopkdc::relay::upstream::{Connection, Fault, Sent, Unsent};
+use loopkdc::relay::upstream::{Connection, Fault, NotReply, Sent, Unsent};
 
 use crate::messages::{Kind, REALM, as_rep, as_rep_of, framed};
 use crate::scripted::{Act, Script};
@@ -90,8 +90,8 @@ fn faults() -> Vec<(&'static str, Act, Fault)> {
     let not = Fault::NotKerberos;
     let length = |length: u32| length.to_be_bytes().to_vec();
     let gone = Fault::Unanswered;
-    let dropped = Fault::Dropped;
-    let after = not("octets after the reply");
+    let dropped = Fault::ClosedWithoutReply;
+    let after = not(NotReply::TrailingOctets);
     vec![
         ("closes", Act::Last(vec![]), dropped.clone()),
         ("resets", Act::Reset, dropped),
@@ -101,17 +101,17 @@ fn faults() -> Vec<(&'static str, Act, Fault)> {
         (
             "4 GiB",
             Act::Endless(length(u32::MAX)),
-            not("an oversized reply"),
+            not(NotReply::Oversized),
         ),
         (
             "reserved bit",
             Act::Raw(length(1 << 31)),
-            not("an oversized reply"),
+            not(NotReply::Oversized),
         ),
         (
             "1 MiB and 1",
             Act::Raw(length((1 << 20) + 1)),
-            not("an oversized reply"),
+            not(NotReply::Oversized),
         ),
         ("endless", Act::Endless(reply.clone()), after.clone()),
         ("two messages", Act::Raw(reply.repeat(2)), after.clone()),
@@ -120,16 +120,16 @@ fn faults() -> Vec<(&'static str, Act, Fault)> {
             Act::Raw([&reply[..], b"\0"].concat()),
             after,
         ),
-        ("nothing", Act::Raw(length(0)), not("no Kerberos reply")),
+        ("nothing", Act::Raw(length(0)), not(NotReply::NoReply)),
         (
             "garbage",
             Act::Reply(b"HTTP/1.1 200".to_vec()),
-            not("no Kerberos reply"),
+            not(NotReply::NoReply),
         ),
         (
             "a request",
             Act::Reply(Kind::Plain.request(REALM).bytes),
-            not("no Kerberos reply"),
+            not(NotReply::NoReply),
         ),
     ]
 }

@@ -66,7 +66,10 @@ async fn a_close_that_crosses_a_request_is_told() {
     let scripted = script.start().await;
     let kdc = scripted.kdc(Transport::TcpFirst);
     ask(&kdc, Kind::Plain).await.unwrap();
-    assert_eq!(ask(&kdc, Kind::Plain).await.unwrap_err(), Fault::Stale);
+    assert_eq!(
+        ask(&kdc, Kind::Plain).await.unwrap_err(),
+        Fault::ReusedConnectionClosed
+    );
     assert_eq!(scripted.seen().asked(), (2, 0), "and not repeated here");
 }
 

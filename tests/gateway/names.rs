@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Terms, Transport};
-use loopkdc::relay::upstream::{Connection, Fault, Unsent};
+use loopkdc::relay::upstream::{ConnectError, Connection, Fault, Unsent};
 
 use crate::addresses::{granting, renamed, terms};
 use crate::messages::Kind;
@@ -15,7 +15,7 @@ use crate::{ask, ask_over};
 const FRESH: Connection = Connection::Fresh;
 
 fn refused(why: &str) -> Fault {
-    Fault::NotSent(Unsent::Connect(why.to_owned()))
+    Fault::NotSent(Unsent::Connect(ConnectError::NotPermitted(why.into())))
 }
 
 fn is_unreachable(fault: &Fault) -> bool {
@@ -41,8 +41,7 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
                     ..terms.clone()
                 });
                 let fault = ask(&kdc, Kind::Plain).await.unwrap_err();
-                let why =
-                    "its address 127.0.0.2 is refused: loopback (discover-networks may allow it)";
+                let why = "its address 127.0.0.2 is refused: loopback";
                 assert_eq!(fault, refused(why));
                 let kdc = Kdc::new(Terms {
                     permitted: other_hosts(&["127.0.0.3/32"]),

@@ -17,8 +17,8 @@ use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
 const EXPLAINED: &str = "EXPLAINED.EXAMPLE";
 
 const UNREACHABLE: &str = "can be reached";
-const UNTRUSTED: &str = "is not trusted; is there a login page";
-const PORTAL: &str = "something other than the KDC proxy";
+const UNTRUSTED: &str = "certificate not trusted: ";
+const PORTAL: &str = "what answered is no KDC proxy";
 const UNANSWERED: &str = "did not answer in time";
 
 /// What a KDC may have seen of a request that met the fault.
@@ -180,7 +180,7 @@ faults! {
     closed_after_the_request: || Plan::always(Act::Close) => 86 UNANSWERED, Perhaps;
     http_400: status(400) => 86 "HTTP 400", Nothing;
     http_401: status(401) => 86 "HTTP 401", Nothing;
-    http_403: status(403) => 12 "forbids this", Nothing;
+    http_403: status(403) => 12 "HTTP 403", Nothing;
     http_404: status(404) => 86 "HTTP 404", Nothing;
     http_413: status(413) => 86 "HTTP 413", Nothing;
     http_500: status(500) => 86 "HTTP 500", Perhaps;

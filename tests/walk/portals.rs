@@ -7,7 +7,7 @@ use crate::messages::{Kind, REALM, said, told};
 use crate::relay::{Reached, Setup, Transport};
 use crate::upstream::{Act, Http, Page, Plan};
 
-const LOGIN: &str = "is there a login page to pass first?";
+const LOGIN: &str = "open any page in a browser: the network may want a login";
 
 fn pages() -> Vec<(Page, &'static str)> {
     let redirect = |status| Page::html(status).with("location", "http://10.0.0.1/login");
@@ -19,11 +19,11 @@ fn pages() -> Vec<(Page, &'static str)> {
         (Page::html(511), "captive portal: HTTP 511"),
         (
             Page::html(404),
-            "HTTP 404 and a web page, perhaps a captive portal's",
+            "a web page came instead of an answer (HTTP 404), perhaps a captive portal's",
         ),
         (
             Page::html(503),
-            "HTTP 503 and a web page, perhaps a captive portal's",
+            "a web page came instead of an answer (HTTP 503), perhaps a captive portal's",
         ),
     ]
 }
@@ -71,17 +71,17 @@ async fn a_portals_own_certificate_is_told_as_one_and_nothing_is_sent() {
     for (leaf, why) in [
         (
             Leaf::Untrusted,
-            "nobody has signed it whom this machine or ca-file trusts",
+            "signed by an authority that is unknown here",
         ),
-        (Leaf::WrongName, "it is made out to another name"),
-        (Leaf::Expired, "it has expired, or the clock here is wrong"),
+        (Leaf::WrongName, "made out to another name"),
+        (Leaf::Expired, "expired, or the clock here is wrong"),
     ] {
         let upstream = Plan::granting().showing(leaf).start();
         let relay = Daemon::start(Setup::by(&[&upstream]).defaults("on-failure = \"explain\""));
         let request = Kind::Preauth.request(REALM);
         let said = said(&relay.ask(Transport::Tcp, &request).await.message());
         assert!(
-            said.words.contains("is not trusted") && said.words.ends_with(LOGIN),
+            said.words.contains("not trusted") && said.words.ends_with(LOGIN),
             "{said:?}"
         );
         let request = Kind::Change.request(REALM);
@@ -93,7 +93,7 @@ async fn a_portals_own_certificate_is_told_as_one_and_nothing_is_sent() {
         );
         assert_eq!(upstream.posts(), 0);
         let (_, log) = relay.terminate();
-        let line = format!("its certificate is not trusted, perhaps a captive portal's: {why}");
+        let line = format!("certificate not trusted: {why}");
         assert!(log.contains(&line), "{log}");
     }
 }

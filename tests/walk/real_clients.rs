@@ -233,7 +233,7 @@ fn kpasswd_prints_why_only_the_change_fails() {
             };
             let office = Office::open(refuse_changes, 9, true);
             let new = "a newer horse";
-            let words = "forbids this (HTTP 403). Your password was not changed";
+            let words = "(HTTP 403), perhaps a captive portal's; open any page in a browser: the network may want a login. Your password was not changed";
             office
                 .user
                 .run("kpasswd user@EXAMPLE.COM", &[PASSWORD, new, new])

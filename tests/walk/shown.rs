@@ -94,13 +94,13 @@ async fn a_certificate_that_is_missing_or_not_believed_is_told_with_the_setting_
             let plan = Plan::granting().asking(Clients::MustHave);
             let upstream = plan.over(tls).speaking(http).start();
             let relay = Setup::by(&[&upstream]).defaults(EXPLAIN).start();
-            let words = "asks for a TLS client certificate: set client-certificate and client-key";
+            let words = "asks for a TLS client certificate; set client-certificate; set client-key";
             is_told(&relay, 86, words).await;
             let relay = with_certificate(&upstream, false).defaults(EXPLAIN).start();
             is_told(
                 &relay,
                 12,
-                "it does not take the certificate in client-certificate",
+                "it does not take the client certificate that it is shown",
             )
             .await;
             assert_eq!(upstream.posts(), 0);
@@ -117,7 +117,7 @@ async fn a_certificate_that_is_missing_is_told_by_pages_too() {
         is_told(&relay, 86, "asks for a TLS client certificate").await;
         let upstream = plan().start();
         let relay = with_certificate(&upstream, true).defaults(EXPLAIN).start();
-        is_told(&relay, 12, "does not take the certificate").await;
+        is_told(&relay, 12, "does not take the client certificate").await;
     }
 }
 
@@ -133,7 +133,7 @@ async fn who_serves_without_a_certificate_refuses_for_another_reason() {
         .ask(Transport::Tcp, &Kind::Plain.request(REALM))
         .await
         .message();
-    is_told(&relay, 12, "forbids this (HTTP 403)").await;
+    is_told(&relay, 12, "(HTTP 403)").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,7 +199,7 @@ async fn a_401_is_told_with_the_setting_to_use() {
     for (challenge, words) in [
         (
             "Negotiate",
-            "wants a Kerberos ticket: set auth = \"negotiate\"",
+            "wants a Kerberos ticket (HTTP 401); set auth = \"negotiate\"",
         ),
         (
             "Basic realm=\"a, Bearer\", Negotiate",
@@ -207,7 +207,7 @@ async fn a_401_is_told_with_the_setting_to_use() {
         ),
         (
             "Bearer realm=\"example\"",
-            "wants a token or a password: set bearer-token-file or headers-file",
+            "wants a token or a password (HTTP 401); set bearer-token-file",
         ),
         ("basic realm=\"example\"", "wants a token or a password"),
         ("Digest realm=\"example\"", "HTTP 401"),
@@ -240,7 +240,7 @@ async fn a_token_that_is_not_taken_is_told() {
     is_told(
         &setup.start(),
         86,
-        "does not take what bearer-token-file or headers-file shows it",
+        "it does not take the token or password that it is shown (HTTP 401); put a new one into the file of bearer-token-file",
     )
     .await;
 }
@@ -276,14 +276,14 @@ async fn a_pinned_authority_will_do_and_another_will_not() {
     };
     grants_all(&pinned(&[other, &own]).start()).await;
     let before = upstream.posts();
-    is_told(&pinned(&[other]).start(), 86, "is not trusted").await;
+    is_told(&pinned(&[other]).start(), 86, "not trusted").await;
     assert_eq!(upstream.posts(), before);
     // A pin makes no certificate good.
     let upstream = Plan::granting().showing(Leaf::Expired).start();
     let expired = Setup::by(&[&upstream])
         .defaults(&format!("pins = [\"{own}\"]"))
         .defaults(EXPLAIN);
-    is_told(&expired.start(), 86, "is not trusted").await;
+    is_told(&expired.start(), 86, "not trusted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

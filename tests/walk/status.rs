@@ -91,12 +91,12 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Plan::granting().showing(Leaf::Expired),
-            "it has expired",
+            "expired, or the clock",
             "timedatectl",
         ),
         case(
             Plan::granting().showing(Leaf::Untrusted),
-            "nobody has signed it",
+            "signed by an authority that is unknown here",
             "ca-file",
         ),
         case(
@@ -325,7 +325,7 @@ async fn what_stands_in_the_way_out_is_named() {
     assert_told(
         &document,
         &last,
-        "what it wants to be shown cannot be had",
+        "the credential that it wants is not available",
         "journalctl -u loopkdc",
     );
     for problem in document["problems"].as_array().unwrap() {

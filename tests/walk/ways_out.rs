@@ -103,11 +103,11 @@ async fn a_password_that_is_missing_or_wrong_is_told_with_the_setting_to_use() {
         for (url, words) in [
             (
                 forward.url(),
-                "wants user and password: give it both in http-proxy",
+                "wants user and password; write both into http-proxy",
             ),
             (
                 forward.url_with("jane:s3cret"),
-                "does not take the user and password in http-proxy",
+                "does not take the user and password that it was given; correct them in http-proxy",
             ),
         ] {
             let relay = through(&url, &[&upstream]).start();
@@ -123,13 +123,17 @@ async fn what_a_proxy_refuses_was_surely_not_sent() {
         let forward = Forward::http(move |_| gate).await;
         let upstream = Plan::granting().start();
         let relay = through(&forward.url(), &[&upstream]).start();
-        is_told(&relay, "the HTTP proxy on the way to the KDC proxy for realm EXAMPLE.COM does not connect to it").await;
+        is_told(
+            &relay,
+            "KDC proxy for realm EXAMPLE.COM: the forward proxy does not connect to the KDC proxy",
+        )
+        .await;
     }
     for gate in [Gate::Refused(1), Gate::Refused(5), Gate::Closed] {
         let forward = Forward::socks(move |_| gate).await;
         let upstream = Plan::granting().start();
         let relay = through(&forward.url(), &[&upstream]).start();
-        is_told(&relay, "does not connect to it").await;
+        is_told(&relay, "does not connect to the KDC proxy").await;
     }
 }
 
@@ -141,7 +145,11 @@ async fn a_proxy_that_is_not_there_is_told() {
     for scheme in ["http", "socks5h"] {
         let url = format!("{scheme}://{}", down.address());
         let relay = through(&url, &[&upstream]).start();
-        is_told(&relay, "cannot be reached").await;
+        is_told(
+            &relay,
+            "the forward proxy cannot be connected to; correct http-proxy",
+        )
+        .await;
     }
 }
 
@@ -242,7 +250,7 @@ async fn the_log_names_the_proxy_and_no_password() {
     kpasswd_is_told(&relay).await;
     let (_, log) = relay.terminate();
     let told = format!(
-        "the HTTP proxy {} refused: 407, it does not take the user and password in http-proxy",
+        "the HTTP proxy {} does not take the user and password that it was given: 407",
         forward.url()
     );
     assert!(

@@ -7,6 +7,7 @@ use hyper::{Response, StatusCode};
 
 use crate::gateway::throttle::Wait;
 use crate::relay::answer::{Cause, Verdict};
+use crate::relay::upstream::Fault;
 
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
@@ -93,7 +94,7 @@ impl ErrorResponse {
 impl From<&Verdict> for ErrorResponse {
     fn from(verdict: &Verdict) -> Self {
         let realm = &verdict.realm;
-        let (status, text) = match verdict.cause {
+        let (status, text) = match &verdict.cause {
             // Names no realm but the one that was asked for: nobody is told which ones there are.
             Cause::NoUpstream => (
                 StatusCode::NOT_FOUND,
@@ -113,20 +114,12 @@ impl From<&Verdict> for ErrorResponse {
                 StatusCode::BAD_GATEWAY,
                 format!("no KDC of realm {realm} can be reached"),
             ),
-            Cause::NotServed => (
+            Cause::Fault(Fault::NotServed) => (
                 StatusCode::BAD_GATEWAY,
                 format!("the KDC of realm {realm} is not available at the moment"),
             ),
             // Also a 403 from a KDC proxy behind this one: it was refused to the gateway, not to the client.
-            Cause::Forbidden
-            | Cause::Refused(_)
-            | Cause::Page(_)
-            | Cause::Wants(_)
-            | Cause::NothingToShow
-            | Cause::Loop
-            | Cause::Barred(_)
-            | Cause::Untrusted
-            | Cause::NotKerberos => (
+            Cause::Fault(_) => (
                 StatusCode::BAD_GATEWAY,
                 format!("what answered for realm {realm} was no KDC"),
             ),

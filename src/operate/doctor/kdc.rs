@@ -8,10 +8,9 @@ use tokio::time::timeout;
 
 use super::RealmContext;
 use super::connection::{self, HostPort};
-use super::proxy_answer::explained;
 use super::realm::ReplyTimes;
 use super::report::Section;
-use crate::relay::advice::{Kind, Upstream};
+use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{Connection, Fault, Sent};
@@ -188,7 +187,7 @@ pub(super) async fn examine(
 /// Whether it takes connections.
 async fn is_here(name: &str, permitted: &Permitted, section: &mut Section) -> bool {
     let away = |layer, what: &str| Finding::skipped(layer, format!("{what}: {AWAY}"));
-    let (name, key) = (name.to_owned(), Kind::Kdc.key());
+    let (name, key) = (name.to_owned(), UpstreamKind::Kdc.key());
     let found = HostPort { name, key }.look_up(permitted, CONNECT).await;
     let addresses = match found {
         Ok((addresses, finding)) => {
@@ -223,7 +222,7 @@ async fn ask(
         permitted: permitted.clone(),
         reach: Reach::OnSomeNetworks,
     });
-    let kind = Kind::Kdc;
+    let kind = UpstreamKind::Kdc;
     let mut took = Vec::new();
     for (layer, service) in [
         (Layer::Kdc, Service::Kdc),
@@ -241,7 +240,7 @@ async fn ask(
                 }
                 took.push(reply.took());
             }
-            Err(fault) => section.push(explained(layer, &fault, Upstream { kind, name })),
+            Err(fault) => section.push(explain(&fault, UpstreamRef { kind, name }).on(layer)),
         }
         if section.has_fault() {
             return None;

@@ -10,16 +10,16 @@ use tokio::time::timeout;
 use super::RealmContext;
 use super::connection::{self, HostPort};
 use super::handshake;
-use super::proxy_answer::{self, explained};
+use super::proxy_answer;
 use super::realm::ReplyTimes;
 use super::report::Section;
 use super::tunnel::TunnelProxy;
-use crate::relay::advice::{Kind, Upstream};
+use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
 use crate::relay::upstream::tls::Witness;
-use crate::relay::upstream::{Bar, Connection, Fault, Unsent};
+use crate::relay::upstream::{Connection, Fault, ForwardProxyFault, Unsent};
 use crate::wire::Service;
 
 /// All of them.
@@ -82,9 +82,9 @@ impl ProxyCheck<'_> {
         self.question(Some(witness)).await
     }
 
-    fn upstream(&self) -> Upstream<'_> {
-        Upstream {
-            kind: Kind::Proxy,
+    fn upstream(&self) -> UpstreamRef<'_> {
+        UpstreamRef {
+            kind: UpstreamKind::Proxy,
             name: self.name,
         }
     }
@@ -115,7 +115,7 @@ impl ProxyCheck<'_> {
         let (place, permitted) = match &tunnel {
             Some(tunnel) => (tunnel.place.clone(), &Permitted::Any),
             None => {
-                let (name, key) = (format!("{host}:{port}"), Kind::Proxy.key());
+                let (name, key) = (format!("{host}:{port}"), UpstreamKind::Proxy.key());
                 (HostPort { name, key }, self.permitted)
             }
         };
@@ -139,15 +139,14 @@ impl ProxyCheck<'_> {
         error: &std::io::Error,
     ) -> Finding {
         let unsent = match tunnel {
-            Some(tunnel) => Unsent::Barred {
-                by: format!("what http-proxy names, {} at {address},", tunnel.name),
-                bar: Bar::Unreachable,
-                why: error.to_string(),
+            Some(tunnel) => Unsent::ForwardProxy {
+                proxy: format!("proxy of http-proxy, {} at {address},", tunnel.name).into(),
+                fault: ForwardProxyFault::Unreachable,
+                detail: error.to_string().into(),
             },
-            None if error.kind() == std::io::ErrorKind::TimedOut => Unsent::ConnectTimeout,
-            None => Unsent::Connect(error.to_string()),
+            None => error.into(),
         };
-        let mut finding = explained(Layer::Tcp, &Fault::NotSent(unsent), self.upstream());
+        let mut finding = explain(&Fault::NotSent(unsent), self.upstream()).on(Layer::Tcp);
         if tunnel.is_none() {
             finding.what = format!("{address}: {}", finding.what);
         }
@@ -250,7 +249,7 @@ impl ProxyCheck<'_> {
         }
         let (finding, warm) = match &second.reply {
             Ok(second) => (second.kdc(Service::Kpasswd, realm), second.took()),
-            Err(fault) => (explained(Layer::Kpasswd, fault, self.upstream()), cold),
+            Err(fault) => (explain(fault, self.upstream()).on(Layer::Kpasswd), cold),
         };
         self.section.push(finding);
         Some(ReplyTimes { cold, warm })

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::RealmContext;
 use super::kdc::{TimedReply, question};
-use crate::relay::advice::{self, Upstream};
+use crate::relay::explain::{UpstreamRef, explain, layer, probe};
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
-use crate::relay::upstream::{Connection, Credential, Fault, OVERSIZED, Sent, Unsent};
+use crate::relay::upstream::{Connection, Credential, Fault, Sent, Unsent};
 use crate::wire::{Service, kkdcp};
 
 /// What came of a question.
@@ -42,7 +42,7 @@ pub(super) async fn ask(
 
 impl ProxyAnswer {
     /// What it shows of HTTP and of the envelope; and what is wrong on whatever layer.
-    pub(super) fn findings(&self, upstream: Upstream<'_>) -> Vec<Finding> {
+    pub(super) fn findings(&self, upstream: UpstreamRef<'_>) -> Vec<Finding> {
         let fault = self.reply.as_ref().err();
         let faulty = fault.map(layer);
         let mut findings = Vec::new();
@@ -63,7 +63,7 @@ impl ProxyAnswer {
         use Unsent::{Ended, HandedBack};
         matches!(
             self.reply,
-            Err(Fault::Stale | Fault::NotSent(Ended | HandedBack))
+            Err(Fault::ReusedConnectionClosed | Fault::NotSent(Ended | HandedBack))
         )
     }
 
@@ -72,34 +72,28 @@ impl ProxyAnswer {
         use Credential::{Certificate, OtherCertificate};
         matches!(
             self.reply,
-            Err(Fault::Uncertified | Fault::Wants(Certificate | OtherCertificate))
+            Err(Fault::ClosedAfterCertificateRequest
+                | Fault::AuthenticationRequired(Certificate | OtherCertificate))
         )
     }
 
-    fn fault(&self, fault: &Fault, upstream: Upstream<'_>) -> Finding {
-        let mut finding = explained(layer(fault), fault, upstream);
+    fn fault(&self, fault: &Fault, upstream: UpstreamRef<'_>) -> Finding {
+        let mut finding = explain(fault, upstream);
         if let Some(to) = self.head.as_ref().and_then(|head| head.leads_to.as_ref()) {
             finding.what = format!("{}, to {}", finding.what, short(to, 80));
         }
         if finding.hints.is_empty() {
-            let probe = advice::probe(upstream);
-            finding = finding.hint(format!("see what another client makes of it: {probe}"));
+            finding = finding
+                .hint("see what another client makes of it")
+                .hint(probe(upstream));
         }
-        match (fault, &self.head) {
-            (Fault::Status(status) | Fault::Page(status), _) => {
-                finding.figure(Figure::Status(*status))
-            }
-            (_, Some(head)) if layer(fault) == Layer::Http => {
+        match &self.head {
+            Some(head) if finding.figure.is_none() && layer(fault) == Layer::Http => {
                 finding.figure(Figure::Status(head.status))
             }
             _ => finding,
         }
     }
-}
-
-/// What `fault` of `upstream` amounts to.
-pub(super) fn explained(layer: Layer, fault: &Fault, upstream: Upstream<'_>) -> Finding {
-    advice::on(fault, upstream).into_finding().on(layer)
 }
 
 fn http(head: &Head) -> Finding {
@@ -110,29 +104,4 @@ fn http(head: &Head) -> Finding {
     );
     let finding = Finding::ok(Layer::Http, format!("{}, {server}", head.version));
     finding.figure(Figure::Status(head.status))
-}
-
-/// Where the fault is.
-fn layer(fault: &Fault) -> Layer {
-    match fault {
-        Fault::NotSent(Unsent::Untrusted(_)) | Fault::Uncertified => Layer::Tls,
-        Fault::NotSent(Unsent::Barred { .. } | Unsent::Connect(_) | Unsent::ConnectTimeout) => {
-            Layer::Tcp
-        }
-        Fault::Wants(Credential::Certificate | Credential::OtherCertificate) => Layer::Tls,
-        // What kdcproxy and others say when no KDC answers them.
-        Fault::Status(502..=504) | Fault::NotServed | Fault::Repeat => Layer::Kdc,
-        Fault::NotKerberos(
-            "no KDC-PROXY-MESSAGE" | "an empty answer" | "no Kerberos reply inside" | OVERSIZED,
-        ) => Layer::Envelope,
-        Fault::NotSent(_)
-        | Fault::Wants(_)
-        | Fault::NotKerberos(_)
-        | Fault::Status(_)
-        | Fault::Page(_)
-        | Fault::Stale
-        | Fault::Dropped
-        | Fault::Unanswered
-        | Fault::Silent => Layer::Http,
-    }
 }

@@ -10,7 +10,7 @@ use super::daemon::{self, KdcSocket};
 use super::report::Section;
 use super::{RealmContext, kdc, proxy};
 use crate::config::{Direct, Kdcs, Order, Proxies};
-use crate::relay::advice::Kind;
+use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::dns::{DnsResults, LookUpError, RefusedRecord};
@@ -90,7 +90,7 @@ async fn proxies(
     match &context.entry.proxies {
         Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
         Proxies::Discovered(discovery) => {
-            let found = told(Kind::Proxy, discovery.look_up(), findings).await;
+            let found = told(UpstreamKind::Proxy, discovery.look_up(), findings).await;
             let permitted = discovery.allowed().permitted.clone();
             (found.map_or_else(Vec::new, |found| all(&found)), permitted)
         }
@@ -111,7 +111,7 @@ async fn kdcs(context: RealmContext<'_>, findings: &mut Vec<Finding>) -> (Vec<St
             (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
         Some(Kdcs::Discovered(discover)) => {
-            let found = told(Kind::Kdc, discover.discovery.look_up(), findings).await;
+            let found = told(UpstreamKind::Kdc, discover.discovery.look_up(), findings).await;
             let targets = found.map_or_else(Vec::new, |found| found.kdc);
             let names = targets.iter().map(ToString::to_string).collect();
             (names, Permitted::OtherHosts(discover.networks.clone()))
@@ -131,7 +131,7 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
 
 /// What DNS says, and what was found about it.
 async fn told(
-    kind: Kind,
+    kind: UpstreamKind,
     look_up: impl Future<Output = Result<DnsResults, LookUpError>>,
     findings: &mut Vec<Finding>,
 ) -> Option<DnsResults> {
@@ -147,8 +147,8 @@ async fn told(
     findings.extend(found.refused.iter().map(refused));
     let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
     findings.push(match (names.is_empty(), kind) {
-        (true, Kind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm"),
-        (true, Kind::Kdc) => unknown(kind, "DNS names no KDC of the realm"),
+        (true, UpstreamKind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm"),
+        (true, UpstreamKind::Kdc) => unknown(kind, "DNS names no KDC of the realm"),
         (false, _) => {
             let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
             let took = began.elapsed().as_millis();
@@ -160,10 +160,12 @@ async fn told(
 }
 
 /// That there is nothing to ask is no fault of KDCs, which need not be on this network.
-fn unknown(kind: Kind, what: &str) -> Finding {
+fn unknown(kind: UpstreamKind, what: &str) -> Finding {
     match kind {
-        Kind::Kdc => Finding::skipped(Layer::Names, format!("{what}: they may be elsewhere")),
-        Kind::Proxy => Finding::fault(what)
+        UpstreamKind::Kdc => {
+            Finding::skipped(Layer::Names, format!("{what}: they may be elsewhere"))
+        }
+        UpstreamKind::Proxy => Finding::fault(what)
             .on(Layer::Names)
             .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
             .hint("else list them: proxies = [\"https://...\"]"),

@@ -12,7 +12,7 @@ use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, Over, UpstreamId};
-use crate::relay::upstream::{Connection, Fault, OVERSIZED, Outgoing, Sent, Unsent};
+use crate::relay::upstream::{Connection, Fault, NotReply, Outgoing, Sent, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// However often the network changes, no request has more copies.
@@ -323,7 +323,7 @@ impl<'a> Attempts<'a> {
             copy.sent = Sent::default();
         }
         let (upstream, asked) = (copy.upstream, copy.asked);
-        if fault == Fault::NotKerberos(OVERSIZED) {
+        if fault == Fault::NotKerberos(NotReply::Oversized) {
             self.counters.reply_too_long.add();
         }
         self.record(upstream, &fault, asked);

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::attempts::{Attempts, Request};
 use super::{Arrival, Exchange, Routing, now};
-use crate::relay::advice;
 use crate::relay::answer::{Answer, Answered, Cause, Source};
+use crate::relay::explain;
 use crate::relay::retransmits::Lead;
 use crate::relay::routes::Wanted;
 use crate::relay::status::{ExchangeOutcome, ExchangeRecord, Text, unix_ms};
@@ -136,7 +136,7 @@ impl Leader {
             // The log alone may name principals.
             fault: ending
                 .fault
-                .map(|fault| Text::of_origins(&advice::in_short(fault))),
+                .map(|fault| Text::of_origins(&explain::what(fault))),
             krb_error: ending.krb_error,
             took_ms,
             attempts: Vec::new(),

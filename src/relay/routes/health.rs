@@ -69,7 +69,9 @@ impl Health {
     pub(super) fn meet(&mut self, fault: &Fault, asked: Instant, now: Instant) {
         let is_over = matches!(
             fault,
-            Fault::Stale | Fault::Repeat | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
+            Fault::ReusedConnectionClosed
+                | Fault::Repeat
+                | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
         );
         if !is_over {
             self.met = Some((fault.clone(), now));
@@ -77,7 +79,7 @@ impl Health {
         match fault {
             Fault::Status(_)
             | Fault::Page(_)
-            | Fault::Wants(_)
+            | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => self.hear(now),

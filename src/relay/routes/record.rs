@@ -31,18 +31,21 @@ enum Says {
 impl Says {
     fn by(fault: &Fault) -> Self {
         match fault {
-            Fault::Stale
-            | Fault::Dropped
+            Fault::ReusedConnectionClosed
+            | Fault::ClosedWithoutReply
             | Fault::Repeat
             | Fault::Status(400 | 413)
             | Fault::Page(400 | 413)
             | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) => {
                 Self::Nothing
             }
-            Fault::NotSent(Unsent::Loop) => Self::Misconfigured,
-            Fault::NotServed | Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) => Self::Refuses,
+            Fault::NotSent(Unsent::TicketLoop) => Self::Misconfigured,
+            Fault::NotServed
+            | Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::AuthenticationRequired(_) => Self::Refuses,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => Self::Silent,
-            Fault::NotSent(_) | Fault::Unanswered | Fault::Uncertified => {
+            Fault::NotSent(_) | Fault::Unanswered | Fault::ClosedAfterCertificateRequest => {
                 Self::Ill(Illness::Unreachable)
             }
             Fault::NotKerberos(_) => Self::Ill(Illness::NotKerberos),

@@ -29,7 +29,7 @@ pub fn after(fault: &Fault, resend: Resend) -> Next {
         (Fault::NotSent(Unsent::Ended), _) => Next::FreshConnection,
         (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
         (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
-        (Fault::Stale, Resend::Harmless) => Next::FreshConnection,
+        (Fault::ReusedConnectionClosed, Resend::Harmless) => Next::FreshConnection,
         (Fault::Status(502) | Fault::Page(502), Resend::Harmless) => Next::OtherOrSame,
         (_, Resend::Harmless) => Next::OtherUpstream,
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::health::Health;
 use super::{Latency, RealmPattern, RouteState, Routes, UpstreamId, Wanted};
-use crate::relay::advice::{self, Kind};
+use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::status::{
     CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
     UpstreamStatus,
@@ -24,10 +24,9 @@ impl StatusContext<'_> {
     fn fault(self, id: UpstreamId, (fault, at): (&Fault, Instant)) -> Option<FaultRecord> {
         let upstream = self.upstreams.get(id.0)?;
         let (kind, name) = (kind(upstream), upstream.name());
-        let advice = advice::on(fault, advice::Upstream { kind, name });
         Some(FaultRecord {
             seen_at: self.now.unix_ms_of(at),
-            finding: advice.into_finding().at(name),
+            finding: explain(fault, UpstreamRef { kind, name }),
         })
     }
 }
@@ -68,8 +67,8 @@ impl Routes {
             let last_fault = health.and_then(Health::last_fault);
             UpstreamStatus {
                 kind: match kind(upstream) {
-                    Kind::Proxy => "proxy".into(),
-                    Kind::Kdc => "kdc".into(),
+                    UpstreamKind::Proxy => "proxy".into(),
+                    UpstreamKind::Kdc => "kdc".into(),
                 },
                 name: upstream.name().into(),
                 last_fault: last_fault.and_then(|fault| context.fault(id, fault)),
@@ -85,11 +84,11 @@ impl Routes {
     pub(crate) fn is_behind_portal(&self, upstreams: &[Arc<Upstream>]) -> bool {
         let is_proxy = |id: &UpstreamId| {
             let upstream = upstreams.get(id.0);
-            upstream.is_some_and(|upstream| kind(upstream) == Kind::Proxy)
+            upstream.is_some_and(|upstream| kind(upstream) == UpstreamKind::Proxy)
         };
         let proxies = self.health.iter().filter(|(id, _)| is_proxy(id));
         let mut proxies = proxies.map(|(_, health)| health);
-        let is_page = |(fault, _): (&Fault, Instant)| advice::is_portal(fault);
+        let is_page = |(fault, _): (&Fault, Instant)| fault.is_portal();
         proxies.clone().filter_map(Health::last_fault).any(is_page)
             && !proxies.any(Health::has_replied_since)
     }
@@ -155,10 +154,10 @@ impl Routes {
     }
 }
 
-fn kind(upstream: &Upstream) -> Kind {
+fn kind(upstream: &Upstream) -> UpstreamKind {
     match upstream {
-        Upstream::Proxy(_) => Kind::Proxy,
-        _ => Kind::Kdc,
+        Upstream::Proxy(_) => UpstreamKind::Proxy,
+        _ => UpstreamKind::Kdc,
     }
 }
 

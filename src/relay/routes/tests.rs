@@ -1,6 +1,7 @@
 use super::*;
-use crate::relay::upstream::Unsent;
-use crate::relay::upstream::{Bar, Credential};
+use crate::relay::upstream::{
+    CertificateFault, ConnectError, Credential, ForwardProxyFault, NotReply, Unsent,
+};
 use crate::wire::Resend;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,29 +44,29 @@ fn suffix(name: &str) -> RealmPattern {
 /// Every kind of fault.
 fn faults() -> Vec<Fault> {
     let all = vec![
-        Fault::NotSent(Unsent::Connect("refused".to_owned())),
+        Fault::NotSent(Unsent::Connect(ConnectError::Refused)),
         Fault::NotSent(Unsent::ConnectTimeout),
-        Fault::NotSent(Unsent::Untrusted("a portal's".to_owned())),
-        Fault::NotSent(Unsent::Barred {
-            by: "the HTTP proxy".to_owned(),
-            bar: Bar::Refused,
-            why: "403".to_owned(),
+        Fault::NotSent(Unsent::Untrusted(CertificateFault::UnknownIssuer)),
+        Fault::NotSent(Unsent::ForwardProxy {
+            proxy: "HTTP proxy".into(),
+            fault: ForwardProxyFault::Refused,
+            detail: "403".into(),
         }),
-        Fault::NotSent(Unsent::NothingToShow("no file".to_owned())),
-        Fault::NotSent(Unsent::Loop),
+        Fault::NotSent(Unsent::NoCredential("no file".into())),
+        Fault::NotSent(Unsent::TicketLoop),
         Fault::NotSent(Unsent::HandedBack),
         Fault::NotSent(Unsent::Ended),
         Fault::NotSent(Unsent::TooLong),
         Fault::NotSent(Unsent::Busy),
-        Fault::Stale,
-        Fault::Dropped,
+        Fault::ReusedConnectionClosed,
+        Fault::ClosedWithoutReply,
         Fault::Unanswered,
-        Fault::Uncertified,
+        Fault::ClosedAfterCertificateRequest,
         Fault::Silent,
         Fault::Page(400),
         Fault::Page(403),
         Fault::Page(502),
-        Fault::Wants(Credential::Ticket),
+        Fault::AuthenticationRequired(Credential::Ticket),
         Fault::Status(400),
         Fault::Status(403),
         Fault::Status(413),
@@ -73,7 +74,7 @@ fn faults() -> Vec<Fault> {
         Fault::Status(500),
         Fault::Status(502),
         Fault::Status(503),
-        Fault::NotKerberos("HTML"),
+        Fault::NotKerberos(NotReply::WebPage),
         Fault::NotServed,
         Fault::Repeat,
     ];
@@ -84,22 +85,22 @@ fn faults() -> Vec<Fault> {
                 Unsent::Connect(_)
                 | Unsent::ConnectTimeout
                 | Unsent::Untrusted(_)
-                | Unsent::Barred { .. }
-                | Unsent::NothingToShow(_)
-                | Unsent::Loop
+                | Unsent::ForwardProxy { .. }
+                | Unsent::NoCredential(_)
+                | Unsent::TicketLoop
                 | Unsent::HandedBack
                 | Unsent::Ended
                 | Unsent::Busy
                 | Unsent::TooLong,
             )
-            | Fault::Stale
-            | Fault::Dropped
+            | Fault::ReusedConnectionClosed
+            | Fault::ClosedWithoutReply
             | Fault::Unanswered
-            | Fault::Uncertified
+            | Fault::ClosedAfterCertificateRequest
             | Fault::Silent
             | Fault::Status(_)
             | Fault::Page(_)
-            | Fault::Wants(_)
+            | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => {}
@@ -251,8 +252,8 @@ fn a_fault_marks_what_it_says_something_about() {
     for fault in faults() {
         let [told, behind_here, behind_elsewhere, silent] = match &fault {
             // Of one request or one connection.
-            Fault::Stale
-            | Fault::Dropped
+            Fault::ReusedConnectionClosed
+            | Fault::ClosedWithoutReply
             | Fault::Repeat
             | Fault::Status(400 | 413)
             | Fault::Page(400 | 413)
@@ -260,16 +261,18 @@ fn a_fault_marks_what_it_says_something_about() {
                 [false; 4]
             }
             // Of this machine.
-            Fault::NotSent(Unsent::Loop) => [true, false, false, false],
+            Fault::NotSent(Unsent::TicketLoop) => [true, false, false, false],
             // Of one realm.
-            Fault::Status(_) | Fault::Page(_) | Fault::Wants(_) | Fault::NotServed => {
-                [true, true, false, false]
-            }
+            Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::AuthenticationRequired(_)
+            | Fault::NotServed => [true, true, false, false],
             // Of the upstream.
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => [true; 4],
-            Fault::NotSent(_) | Fault::Unanswered | Fault::Uncertified | Fault::NotKerberos(_) => {
-                [true, true, true, false]
-            }
+            Fault::NotSent(_)
+            | Fault::Unanswered
+            | Fault::ClosedAfterCertificateRequest
+            | Fault::NotKerberos(_) => [true, true, true, false],
         };
         let expected = Marks {
             told,
@@ -303,15 +306,15 @@ fn an_upstream_is_silent_until_it_is_heard() {
         let heard = match fault {
             Fault::Status(_)
             | Fault::Page(_)
-            | Fault::Wants(_)
+            | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => true,
             Fault::NotSent(_)
-            | Fault::Stale
-            | Fault::Dropped
+            | Fault::ReusedConnectionClosed
+            | Fault::ClosedWithoutReply
             | Fault::Unanswered
-            | Fault::Uncertified
+            | Fault::ClosedAfterCertificateRequest
             | Fault::Silent => false,
         };
         assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
@@ -409,18 +412,18 @@ fn the_resend_rule() {
             Fault::NotSent(_)
             | Fault::Status(400..=499)
             | Fault::Page(400..=499)
-            | Fault::Wants(_)
+            | Fault::AuthenticationRequired(_)
             | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
             Fault::Status(502) | Fault::Page(502) => [OtherOrSame, Stop],
-            Fault::Dropped
+            Fault::ClosedWithoutReply
             | Fault::Unanswered
-            | Fault::Uncertified
+            | Fault::ClosedAfterCertificateRequest
             | Fault::Silent
             | Fault::Status(_)
             | Fault::Page(_)
             | Fault::NotKerberos(_) => [OtherUpstream, Stop],
-            Fault::Stale => [FreshConnection, Stop],
+            Fault::ReusedConnectionClosed => [FreshConnection, Stop],
             Fault::Repeat => [Stop; 2],
         };
         assert_eq!(after(&fault, Resend::Harmless), harmless, "{fault:?}");
@@ -431,7 +434,7 @@ fn the_resend_rule() {
 #[test]
 fn a_change_is_told_once() {
     let mut desk = Desk::new();
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     assert_eq!(desk.reply("ONE", A), None, "well from the start");
     assert!(desk.fault("ONE", A, &refused).is_some());
     assert_eq!(desk.fault("ONE", A, &refused), None);
@@ -444,7 +447,7 @@ fn a_change_is_told_once() {
 #[test]
 fn a_captive_portal_is_told_of_an_upstream_that_was_ill_before() {
     let mut desk = Desk::new();
-    let portal = Fault::NotKerberos("a redirect");
+    let portal = Fault::NotKerberos(NotReply::Redirect);
     assert!(desk.fault("ONE", A, &Fault::Unanswered).is_some());
     assert_eq!(
         desk.fault("ONE", A, &portal),
@@ -557,7 +560,7 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
         .unwrap();
     routes.record_reply(&candidates, B, Instant::now());
     assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     let now = Instant::now();
     routes.record_fault(&candidates, B, &refused, now, now);
     assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [A, B]);
@@ -589,7 +592,7 @@ fn two_realms() -> (Routes, [Candidates; 2]) {
 fn cut_off_is_who_reaches_no_upstream_of_any_realm() {
     let start = Instant::now();
     let (mut routes, [r, s]) = two_realms();
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     let slow = Fault::NotSent(Unsent::ConnectTimeout);
     assert!(!routes.is_cut_off(start));
     routes.record_fault(&r, A, &refused, start, start);
@@ -634,7 +637,7 @@ fn a_realm_of_which_no_kdc_is_known_is_cut_off() {
     let candidates = routes
         .candidates(&realm("ONE"), KDC, Instant::now())
         .unwrap();
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     routes.record_fault(&candidates, A, &refused, start, start);
     assert!(routes.is_cut_off(start));
 }
@@ -653,7 +656,7 @@ fn what_is_known_of_an_upstream_is_known_on_new_routes() {
     };
     before.record_reply(&of(&before, "ONE"), C, now);
     before.record_reply(&of(&before, "OTHER"), A, now);
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     before.record_fault(&of(&before, "ONE"), B, &refused, now, now);
 
     let mut after = Routes::default();
@@ -718,7 +721,7 @@ fn one_request_that_went_elsewhere_takes_no_others_along() {
 #[test]
 fn who_failed_is_put_behind_the_others_for_a_while() {
     let mut desk = Desk::new();
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     desk.fault("ONE", A, &refused);
     assert_eq!(desk.order("ONE"), [B, A]);
     desk.now += SECOND;
@@ -816,7 +819,7 @@ fn a_kdc_that_does_not_answer_is_asked_last_on_this_network() {
     back.now += 60 * SECOND;
     assert_eq!(back.order("ONE"), [A, B], "slow for once");
     let mut refusing = office(&[A, B]);
-    let refused = Fault::NotSent(Unsent::Connect("refused".to_owned()));
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     refusing.fault("ONE", A, &refused);
     assert_eq!(refusing.order("ONE"), [B, A], "it is there");
     let late = refusing.candidates("ONE");

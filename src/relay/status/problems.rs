@@ -4,7 +4,7 @@ use super::{
     CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LoadStatus,
     NetworkStatus, RealmStatus, StatusDocument, Text, UpstreamStatus,
 };
-use crate::relay::advice;
+use crate::relay::explain::explain_error_code;
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::toml;
 
@@ -190,6 +190,5 @@ fn of_unknown_realms(exchanges: &[ExchangeRecord]) -> Vec<Finding> {
 /// What KDCs say about this machine.
 fn of_error_codes(exchanges: &[ExchangeRecord]) -> Option<Finding> {
     let mut codes = exchanges.iter().filter_map(|exchange| exchange.krb_error);
-    let advice = codes.find_map(advice::on_error_code)?;
-    Some(advice.into_finding().on(Layer::Clock))
+    codes.find_map(explain_error_code)
 }

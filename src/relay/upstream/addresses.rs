@@ -179,7 +179,8 @@ pub(crate) async fn look_up(
     permitted: Permitted,
 ) -> Result<Arc<[SocketAddr]>, (io::ErrorKind, String)> {
     let found = lookup_host(name).await;
-    let found = found.map_err(|error| (error.kind(), error.to_string()))?;
+    // The resolver's errors have no kind of their own.
+    let found = found.map_err(|error| (io::ErrorKind::NotFound, error.to_string()))?;
     let mut refused = None;
     let found: Vec<_> = found
         .filter(|address| {
@@ -190,10 +191,12 @@ pub(crate) async fn look_up(
         .collect();
     match (found.is_empty(), refused) {
         (false, _) => Ok(found.into()),
-        (true, None) => Err((io::ErrorKind::NotFound, String::new())),
+        (true, None) => Err((
+            io::ErrorKind::NotFound,
+            "the name has no address".to_owned(),
+        )),
         (true, Some((address, why))) => {
-            let text =
-                format!("its address {address} is refused: {why} (discover-networks may allow it)");
+            let text = format!("its address {address} is refused: {why}");
             Err((io::ErrorKind::PermissionDenied, text))
         }
     }

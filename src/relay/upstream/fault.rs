@@ -1,41 +1,39 @@
 //! What the other side may have seen of a request that brought no reply.
 
-use std::fmt;
-
-/// What [`Fault::NotKerberos`] says of an answer that is longer than any reply may be.
-pub(crate) const OVERSIZED: &str = "an oversized reply";
+use std::io;
+use std::sync::Arc;
 
 /// Why an upstream gave no reply; the variant says what may have reached the other side.
 ///
-/// Pure: [`crate::relay::routes`] decides by it what may be sent again.
+/// Pure: [`crate::relay::routes`] decides by it what may be sent again, and [`crate::relay::explain`] has the words for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
     /// was returned as one that nobody was there to take.
     NotSent(Unsent),
-    /// A kept connection ended before an octet of the answer: most likely the server had closed it
+    /// A reused connection ended before an octet of the answer: most likely the server had closed it
     /// while it was idle. The request may have been seen; it says nothing about the upstream's health.
-    Stale,
+    ReusedConnectionClosed,
     /// A fresh connection was closed without an octet of an answer: most likely the KDC has dropped the request, as
     /// krb5kdc does with what it cannot read. It may have been seen; and as anybody can write such a request, it says
     /// nothing about the upstream's health.
-    Dropped,
+    ClosedWithoutReply,
     /// The request may have been sent, and the connection failed before the whole answer was there.
     Unanswered,
     /// The same, over a fresh connection for which the upstream had asked for a certificate that there is none of: most
     /// likely that is why it ended.
-    Uncertified,
+    ClosedAfterCertificateRequest,
     /// The request may have been sent, and time ran out without an octet of an answer.
     Silent,
     /// The upstream answered with this HTTP status other than 200.
     Status(u16),
     /// The same, 400 or above, with a web page: a captive portal's, or that of what stands in front of the KDC proxy.
     Page(u16),
-    /// The upstream refused the request for want of something to be shown: 401, 403, or a TLS alert. No KDC proxy asks a
-    /// KDC before.
-    Wants(Credential),
+    /// The upstream refused the request for want of a credential: 401, 403, or a TLS alert. No KDC proxy asks a KDC
+    /// before.
+    AuthenticationRequired(Credential),
     /// HTTP 200 or a redirect without a Kerberos reply in it: a captive portal, or no KDC proxy.
-    NotKerberos(&'static str),
+    NotKerberos(NotReply),
     /// KRB-ERROR 29 (KDC_ERR_SVC_UNAVAILABLE): this KDC did not serve the request.
     NotServed,
     /// KRB-ERROR 34 (KRB_AP_ERR_REPEAT) to a request of which two copies may be on their way:
@@ -46,36 +44,95 @@ pub enum Fault {
 /// What kept a request from being sent at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// Name resolution, TCP or TLS failed; the text is the library's.
-    Connect(String),
+    /// Name resolution, TCP or TLS failed.
+    Connect(ConnectError),
     /// Name, connect and TLS together took longer than they may.
     ConnectTimeout,
     /// The upstream's certificate is not trusted, and why: a captive portal's, or a wrong configuration.
-    Untrusted(String),
+    Untrusted(CertificateFault),
     /// The HTTP or SOCKS proxy on the way to the upstream did not let it through.
-    Barred {
-        /// Which proxy it was.
-        by: String,
+    ForwardProxy {
+        /// Which proxy it was: `HTTP proxy http://proxy.example:3128`.
+        proxy: Arc<str>,
         /// How.
-        bar: Bar,
+        fault: ForwardProxyFault,
         /// The library's text.
-        why: String,
+        detail: Arc<str>,
     },
-    /// What the upstream wants to be shown could not be had, and why.
-    NothingToShow(String),
-    /// The ticket that it wants to be shown would have to come through it.
-    Loop,
+    /// The credential that the upstream wants is not available here, and why: in words that may name principals.
+    NoCredential(Arc<str>),
+    /// The ticket that it wants would have to come through it.
+    TicketLoop,
     /// It fits into no datagram, and there is no other way: says nothing about the upstream.
     TooLong,
     /// A living connection handed the request back before its body was asked for.
     HandedBack,
-    /// A kept connection ended before the body was asked for: most likely it had ended long before, unheard.
+    /// A reused connection ended before the body was asked for: most likely it had ended long before, unheard.
     Ended,
     /// As many requests as it may have at once are under way to this upstream already.
     Busy,
 }
 
-/// What an upstream wants to be shown, as far as it says.
+/// Why no connection was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// The name has no address, in the resolver's words.
+    Name(Arc<str>),
+    /// DNS may not lead to its address, and why.
+    NotPermitted(Arc<str>),
+    /// Nobody listens at its port.
+    Refused,
+    /// No route leads to it, in the system's words.
+    Unreachable(Arc<str>),
+    /// Anything else, TLS included, in the library's words.
+    Other(Arc<str>),
+}
+
+/// Why a certificate is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// No authority that is trusted here has signed it.
+    UnknownIssuer,
+    /// It is for another name.
+    WrongName,
+    /// It has expired, by the clock here.
+    Expired,
+    /// It is not valid yet, by the clock here.
+    NotYetValid,
+    /// None of its chain's keys is pinned.
+    NotPinned,
+    /// Anything else, in the library's words.
+    Other(Arc<str>),
+}
+
+/// What came in the place of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReply {
+    /// HTTP 3xx.
+    Redirect,
+    /// HTML.
+    WebPage,
+    /// HTTP 511 (RFC 6585 6).
+    LoginRequired,
+    /// Another HTTP status that brings no answer.
+    OddStatus,
+    /// Nothing.
+    Empty,
+    /// More than any reply may have.
+    Oversized,
+    /// No KDC-PROXY-MESSAGE.
+    NoEnvelope,
+    /// A KDC-PROXY-MESSAGE without a Kerberos reply in it.
+    NoReplyInside,
+    /// From a KDC, no Kerberos reply.
+    NoReply,
+    /// Octets after the reply.
+    TrailingOctets,
+    /// A KDC proxy's answer to a ticket that does not prove who it is (RFC 4559).
+    Unproven,
+}
+
+/// What an upstream wants, as far as it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A Kerberos ticket (RFC 4559).
@@ -94,13 +151,13 @@ pub enum Credential {
 
 /// How a proxy on the way to an upstream stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bar {
+pub enum ForwardProxyFault {
     /// It cannot be connected to.
     Unreachable,
     /// It wants user and password.
-    Password,
+    PasswordRequired,
     /// It wants others than those it was given.
-    OtherPassword,
+    PasswordRejected,
     /// It does not connect to the upstream.
     Refused,
 }
@@ -115,100 +172,54 @@ impl Fault {
             Self::NotSent(_)
                 | Self::Status(400..=499)
                 | Self::Page(400..=499)
-                | Self::Wants(_)
+                | Self::AuthenticationRequired(_)
                 | Self::NotServed
         )
     }
-}
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Whether it looks like a captive portal's doing: the network wants a login before it lets anything through.
+    #[must_use]
+    pub fn is_portal(&self) -> bool {
         match self {
-            Self::NotSent(unsent) => unsent.fmt(f),
-            Self::Stale => f.write_str("a kept connection had been closed"),
-            Self::Dropped => f.write_str("it closed the connection without an answer"),
-            Self::Unanswered => f.write_str("the connection failed before the answer"),
-            Self::Uncertified => write!(
-                f,
-                "the connection failed before the answer; {}",
-                Credential::Certificate
-            ),
-            Self::Silent => f.write_str("no answer in time"),
-            Self::Status(status) => write!(f, "HTTP {status}"),
-            Self::Page(status) => {
-                write!(
-                    f,
-                    "HTTP {status} and a web page, perhaps a captive portal's"
-                )
-            }
-            Self::Wants(credential) => credential.fmt(f),
-            Self::NotKerberos(what) => {
-                write!(
-                    f,
-                    "what answered is no KDC, perhaps a captive portal: {what}"
-                )
-            }
-            Self::NotServed => f.write_str("the KDC is not available (KRB-ERROR 29)"),
-            Self::Repeat => {
-                f.write_str("only the copy of a repeated request was answered (KRB-ERROR 34)")
-            }
+            Self::NotKerberos(what) => what.is_page(),
+            Self::Page(_) => true,
+            _ => false,
         }
     }
 }
 
-impl fmt::Display for Unsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(why) => write!(f, "cannot connect: {why}"),
-            Self::ConnectTimeout => f.write_str("cannot connect: timed out"),
-            Self::Untrusted(why) => write!(
-                f,
-                "its certificate is not trusted, perhaps a captive portal's: {why}"
-            ),
-            Self::Barred { by, bar, why } => match bar {
-                Bar::Unreachable => write!(f, "{by} cannot be connected to: {why}"),
-                Bar::Password => {
-                    write!(
-                        f,
-                        "{by} refused: {why}, give it user and password in http-proxy"
-                    )
-                }
-                Bar::OtherPassword => write!(
-                    f,
-                    "{by} refused: {why}, it does not take the user and password in http-proxy"
-                ),
-                Bar::Refused => write!(f, "{by} does not connect to the KDC proxy: {why}"),
-            },
-            Self::NothingToShow(why) => {
-                write!(f, "what it wants to be shown cannot be had: {why}")
-            }
-            Self::Loop => f.write_str(
-                "the ticket that it wants to be shown would have to come through it: let that come by another entry of [realms], or by a KDC in krb5.conf",
-            ),
-            Self::TooLong => f.write_str("too long for a datagram, and TCP is refused"),
-            Self::HandedBack => f.write_str("the connection closed before the request was sent"),
-            Self::Ended => f.write_str("a kept connection had ended before the request was sent"),
-            Self::Busy => f.write_str("too many requests are under way to it"),
-        }
+impl NotReply {
+    /// Whether it is made for people with browsers.
+    #[must_use]
+    pub fn is_page(self) -> bool {
+        matches!(self, Self::Redirect | Self::WebPage | Self::LoginRequired)
     }
 }
 
-/// What is missing, and the setting to use.
-impl fmt::Display for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ticket => "it wants a Kerberos ticket (HTTP 401): set auth = \"negotiate\"",
-            Self::OtherTicket => "it does not take the ticket that auth = \"negotiate\" shows",
-            Self::Token => {
-                "it wants a token or a password (HTTP 401): set bearer-token-file or headers-file"
+impl From<&io::Error> for Unsent {
+    /// Why a connection was not made. Of a look-up, [`io::ErrorKind::NotFound`] says that the name has no address, and
+    /// [`io::ErrorKind::PermissionDenied`] that DNS may not lead to the one that it has.
+    fn from(error: &io::Error) -> Self {
+        use io::ErrorKind::{
+            ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, PermissionDenied,
+            TimedOut,
+        };
+        let text = error.to_string();
+        // The system's errors have numbers: `Connection refused (os error 111)`.
+        let text = text
+            .split_once(" (os error ")
+            .map_or(&*text, |(text, _)| text);
+        Self::Connect(match error.kind() {
+            // EMSGSIZE: 90 on Linux, 40 on the BSDs, WSAEMSGSIZE on Windows.
+            _ if matches!(error.raw_os_error(), Some(90 | 40 | 10040)) => return Self::TooLong,
+            TimedOut => return Self::ConnectTimeout,
+            NotFound => ConnectError::Name(text.into()),
+            PermissionDenied if error.raw_os_error().is_none() => {
+                ConnectError::NotPermitted(text.into())
             }
-            Self::OtherToken => {
-                "it does not take what bearer-token-file or headers-file shows (HTTP 401)"
-            }
-            Self::Certificate => {
-                "it asks for a TLS client certificate: set client-certificate and client-key"
-            }
-            Self::OtherCertificate => "it does not take the certificate in client-certificate",
+            ConnectionRefused => ConnectError::Refused,
+            HostUnreachable | NetworkUnreachable => ConnectError::Unreachable(text.into()),
+            _ => ConnectError::Other(text.into()),
         })
     }
 }

@@ -223,7 +223,7 @@ impl Kdc {
         };
         match is_too_big(&reply) {
             // There is no TCP to come back over, and it was seen.
-            true => Err(Fault::Dropped),
+            true => Err(Fault::ClosedWithoutReply),
             false => Ok(reply),
         }
     }
@@ -282,7 +282,7 @@ impl Kdc {
             None => {
                 let fresh = self.connect(&[from], CONNECT, &mut Vec::new()).await;
                 // Any client can ask for a reply that is too long: it says nothing about the KDC.
-                fresh.map_err(|_| Fault::Dropped)?
+                fresh.map_err(|_| Fault::ClosedWithoutReply)?
             }
         };
         stream::ask(leased, message, sent, &self.idle).await
@@ -311,7 +311,7 @@ impl Kdc {
         let addresses = timeout(CONNECT, self.addresses.get()).await;
         addresses
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| unsent(&error))
+            .map_err(|error| Unsent::from(&error))
     }
 
     /// Connects `within` this time, in which the wait for the turn does not count: that others are before this one is no
@@ -326,7 +326,7 @@ impl Kdc {
         let connected = timeout(within, dial::connect(addresses, self.reach, refused)).await;
         let (stream, address) = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| unsent(&error))?;
+            .map_err(|error| Unsent::from(&error))?;
         self.addresses.prefer(address.ip());
         Ok(Leased::fresh(stream, turn))
     }
@@ -346,14 +346,4 @@ fn is_too_big(reply: &Reply) -> bool {
 
 fn is_refusal(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
-}
-
-fn unsent(error: &io::Error) -> Unsent {
-    match error.kind() {
-        // EMSGSIZE: 90 on Linux, 40 on the BSDs, WSAEMSGSIZE on Windows.
-        _ if matches!(error.raw_os_error(), Some(90 | 40 | 10040)) => Unsent::TooLong,
-        io::ErrorKind::TimedOut => Unsent::ConnectTimeout,
-        io::ErrorKind::NotFound => Unsent::Connect("the name has no address".to_owned()),
-        _ => Unsent::Connect(error.to_string()),
-    }
 }

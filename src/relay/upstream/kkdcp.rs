@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::body::{FlaggedBody, Sent};
-use super::fault::{Credential, Fault, OVERSIZED, Unsent};
+use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
 use super::link::{Connection, Lease, Links};
 use super::names::Names;
@@ -140,8 +140,7 @@ impl KdcProxy {
         mut seen: impl FnMut(&Response) + Send,
     ) -> Result<Reply, Fault> {
         let ready = timeout(PREPARED, self.prepare(&post.message)).await;
-        let late =
-            || Unsent::NothingToShow("what it wants to be shown did not come in time".to_owned());
+        let late = || Unsent::NoCredential("it did not come in time".into());
         let (mut conversation, mut shown) = ready
             .unwrap_or_else(|_| Err(late()))
             .map_err(Fault::NotSent)?;
@@ -167,7 +166,7 @@ impl KdcProxy {
                 }
             }
         }
-        Err(Fault::Wants(Credential::OtherTicket))
+        Err(Fault::AuthenticationRequired(Credential::OtherTicket))
     }
 
     /// Gets what a request shows: the first token, if tokens are wanted, and headers, which may be in files.
@@ -177,13 +176,16 @@ impl KdcProxy {
     ) -> Result<(Option<Conversation>, HeaderMap), Unsent> {
         let conversation = self.begin(message).await?;
         let shown = self.carrier.headers().await;
-        Ok((conversation, shown.map_err(Unsent::NothingToShow)?))
+        Ok((
+            conversation,
+            shown.map_err(|why| Unsent::NoCredential(why.into()))?,
+        ))
     }
 
     /// Gets the first token, if tokens are wanted.
     async fn begin(&self, message: &KerberosMessage) -> Result<Option<Conversation>, Unsent> {
         match &self.negotiator {
-            Some(negotiator) if negotiator.is_looping(message) => Err(Unsent::Loop),
+            Some(negotiator) if negotiator.is_looping(message) => Err(Unsent::TicketLoop),
             Some(negotiator) => negotiator.begin().await.map(Some),
             None => Ok(None),
         }
@@ -231,13 +233,11 @@ impl KdcProxy {
             // To its end, so that the connection is there for the next.
             (Ok(Heard::WantsMore), true) => match read(response).await {
                 Ok(_) => Ok(Turn::Said),
-                Err(_) => Err(Fault::Wants(Credential::OtherTicket)),
+                Err(_) => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
             },
-            (_, true) => Err(Fault::Wants(Credential::OtherTicket)),
+            (_, true) => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
             (Ok(Heard::Proven), false) => Ok(Turn::Answered(response)),
-            (Ok(Heard::WantsMore) | Err(_), false) => Err(Fault::NotKerberos(
-                "its answer to a ticket does not prove who it is",
-            )),
+            (Ok(Heard::WantsMore) | Err(_), false) => Err(Fault::NotKerberos(NotReply::Unproven)),
         }
     }
 
@@ -293,10 +293,10 @@ impl KdcProxy {
         match status.as_u16() {
             200 => Ok(()),
             // RFC 6585 6: Network Authentication Required.
-            511 => Err(Fault::NotKerberos("HTTP 511, log in to the network first")),
-            300..=399 => Err(Fault::NotKerberos("a redirect")),
+            511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
+            300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => Err(refusal::of_status(status, headers, &server)),
-            _ => Err(Fault::NotKerberos("an HTTP status without an answer")),
+            _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
     }
 
@@ -309,20 +309,20 @@ impl KdcProxy {
             lease.found_closed();
             return match is_withdrawn {
                 true => Fault::NotSent(Unsent::Ended),
-                false => Fault::Stale,
+                false => Fault::ReusedConnectionClosed,
             };
         }
         if let Some(credential) =
             refusal::wants_certificate(error, &self.asked, self.has_certificate, is_withdrawn)
         {
-            return Fault::Wants(credential);
+            return Fault::AuthenticationRequired(credential);
         }
         if is_withdrawn && error.is_connect() {
             lease.found_nobody();
         }
         match (is_withdrawn, self.has_certificate) {
             (true, _) => Fault::NotSent(refusal::unsent(error, &self.via)),
-            (false, false) if self.asked.in_earnest() => Fault::Uncertified,
+            (false, false) if self.asked.in_earnest() => Fault::ClosedAfterCertificateRequest,
             (false, _) => Fault::Unanswered,
         }
     }
@@ -348,12 +348,12 @@ impl Head {
 async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
     let declared = response.content_length().unwrap_or(0);
     if usize::try_from(declared).map_or(true, |declared| declared > MAX_ENVELOPE) {
-        return Err(Fault::NotKerberos(OVERSIZED));
+        return Err(Fault::NotKerberos(NotReply::Oversized));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| Fault::Unanswered)? {
         if body.len() + chunk.len() > MAX_ENVELOPE {
-            return Err(Fault::NotKerberos(OVERSIZED));
+            return Err(Fault::NotKerberos(NotReply::Oversized));
         }
         body.extend_from_slice(&chunk);
     }
@@ -362,12 +362,12 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
 
 fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> {
     let message = kkdcp::decode(body).map_err(|_| match (body, is_page) {
-        ([], _) => Fault::NotKerberos("an empty answer"),
-        (_, true) => Fault::NotKerberos("a web page"),
-        _ => Fault::NotKerberos("no KDC-PROXY-MESSAGE"),
+        ([], _) => Fault::NotKerberos(NotReply::Empty),
+        (_, true) => Fault::NotKerberos(NotReply::WebPage),
+        _ => Fault::NotKerberos(NotReply::NoEnvelope),
     })?;
     Reply::parse(service, message.message().0)
-        .map_err(|_| Fault::NotKerberos("no Kerberos reply inside"))
+        .map_err(|_| Fault::NotKerberos(NotReply::NoReplyInside))
 }
 
 /// The timeout that an HTTP/1.1 server advertises for idle connections, in seconds (RFC 2068 19.7.1.1, still in use).

@@ -16,7 +16,7 @@ use rustls::ClientConfig;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::fault::{Fault, Unsent};
+use super::fault::{ConnectError, Fault, Unsent};
 use super::names::Names;
 use super::out::Via;
 
@@ -185,7 +185,11 @@ impl Kept {
 impl Link {
     fn new(links: &Links, now: Instant) -> Result<Self, Fault> {
         let connects = Arc::new(AtomicU32::new(0));
-        let unusable = |error: reqwest::Error| Fault::NotSent(Unsent::Connect(error.to_string()));
+        let unusable = |error: reqwest::Error| {
+            Fault::NotSent(Unsent::Connect(ConnectError::Other(
+                error.to_string().into(),
+            )))
+        };
         let builder = by_way_of(&links.via, Client::builder())
             .map_err(unusable)?
             .tls_backend_preconfigured(links.tls.clone())

@@ -118,7 +118,7 @@ impl Negotiator {
         // In a task, as who gives up must not leave half a call behind.
         let call = tokio::spawn(async move { inner.begin().await });
         let ended = call.await;
-        ended.unwrap_or_else(|error| Err(Unsent::NothingToShow(error.to_string())))
+        ended.unwrap_or_else(|error| Err(Unsent::NoCredential(error.to_string().into())))
     }
 }
 
@@ -147,8 +147,8 @@ impl Inner {
         let looped = std::mem::take(&mut state.looped);
         // The library may have got it from another KDC all the same.
         let begun = begun.map_err(|why| match looped {
-            true => Unsent::Loop,
-            false => Unsent::NothingToShow(why),
+            true => Unsent::TicketLoop,
+            false => Unsent::NoCredential(why.into()),
         });
         state.failed = begun
             .as_ref()
@@ -157,7 +157,7 @@ impl Inner {
         let (number, token) = begun?;
         drop(state);
         Ok(Conversation {
-            token: header(&token).map_err(Unsent::NothingToShow)?,
+            token: header(&token).map_err(|why| Unsent::NoCredential(why.into()))?,
             inner: self,
             number,
         })

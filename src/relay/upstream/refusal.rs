@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use rustls::{AlertDescription, CertificateError};
 
-use super::fault::{Bar, Credential, Fault, Unsent};
+use super::fault::{CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
 use super::out::Via;
 use super::tls::{Asked, Unpinned};
 
@@ -60,7 +60,7 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, server: &Server<'_>) -
             .filter(|_| server.asked.in_earnest()),
         _ => None,
     };
-    wants.map_or(fault, Fault::Wants)
+    wants.map_or(fault, Fault::AuthenticationRequired)
 }
 
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
@@ -104,59 +104,65 @@ fn unconnected(error: &reqwest::Error, via: &Via) -> Unsent {
     if let Some(rustls::Error::InvalidCertificate(error)) = tls_error(error) {
         return Unsent::Untrusted(untrusted(error));
     }
-    barred(error, via).unwrap_or_else(|| Unsent::Connect(root_cause(error)))
-}
-
-/// In no words of the other side's: whose certificate it is, is not known.
-fn untrusted(error: &CertificateError) -> String {
-    use CertificateError as Why;
-    match error {
-        Why::UnknownIssuer | Why::BadSignature => {
-            "nobody has signed it whom this machine or ca-file trusts".to_owned()
-        }
-        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
-            "it is made out to another name".to_owned()
-        }
-        Why::Expired | Why::ExpiredContext { .. } => {
-            "it has expired, or the clock here is wrong".to_owned()
-        }
-        Why::NotValidYet | Why::NotValidYetContext { .. } => {
-            "it is not valid yet, or the clock here is wrong".to_owned()
-        }
-        Why::Other(other) if other.0.is::<Unpinned>() => Unpinned.to_string(),
-        error => error.to_string(),
+    if let Some(unsent) = forward_proxy(error, via) {
+        return unsent;
+    }
+    // The system's or the look-up's own error lies at the bottom.
+    match io_error(error) {
+        Some(error) => error.into(),
+        None => Unsent::Connect(ConnectError::Other(root_cause(error).into())),
     }
 }
 
-/// What the HTTP or SOCKS proxy on the way had against it, if it was that.
-fn barred(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
+fn untrusted(error: &CertificateError) -> CertificateFault {
+    use CertificateError as Why;
+    match error {
+        Why::UnknownIssuer | Why::BadSignature => CertificateFault::UnknownIssuer,
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => CertificateFault::WrongName,
+        Why::Expired | Why::ExpiredContext { .. } => CertificateFault::Expired,
+        Why::NotValidYet | Why::NotValidYetContext { .. } => CertificateFault::NotYetValid,
+        Why::Other(other) if other.0.is::<Unpinned>() => CertificateFault::NotPinned,
+        error => CertificateFault::Other(error.to_string().into()),
+    }
+}
+
+/// What the HTTP or SOCKS proxy on the way had against it, if it was that. Its types are the library's own: the texts alone
+/// can be told apart.
+fn forward_proxy(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
     let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     let text = |prefix: &str| texts.iter().find_map(|text| text.strip_prefix(prefix));
-    let (kind, said) = match text(TUNNEL) {
-        Some(said) => ("HTTP", said),
+    let (kind, text) = match text(TUNNEL) {
+        Some(text) => ("HTTP", text),
         None => ("SOCKS", text(SOCKS)?),
     };
-    let (by, was_given) = match via {
-        Via::Proxy(proxy) => (format!("the {kind} proxy {proxy}"), proxy.has_credentials()),
-        Via::Nothing | Via::Environment => (format!("the {kind} proxy of the environment"), false),
+    let (proxy, has_password) = match via {
+        Via::Proxy(proxy) => (format!("{kind} proxy {proxy}"), proxy.has_credentials()),
+        Via::Nothing | Via::Environment => (format!("{kind} proxy of the environment"), false),
     };
-    let password = match was_given {
-        true => Bar::OtherPassword,
-        false => Bar::Password,
+    let password = if has_password {
+        ForwardProxyFault::PasswordRejected
+    } else {
+        ForwardProxyFault::PasswordRequired
     };
-    let (bar, why) = match said {
+    let (fault, detail) = match text {
         "proxy authorization required" => (password, "407".to_owned()),
         "credentials not accepted"
         | "server does not support user/pass authentication"
-        | "server implements authentication incorrectly" => (password, said.to_owned()),
-        "failed to create underlying connection" => (Bar::Unreachable, root_cause(error)),
+        | "server implements authentication incorrectly" => (password, text.to_owned()),
+        "failed to create underlying connection" => {
+            (ForwardProxyFault::Unreachable, root_cause(error))
+        }
         "unsuccessful" => (
-            Bar::Refused,
+            ForwardProxyFault::Refused,
             "it answered with another status than 200".to_owned(),
         ),
-        said => (Bar::Refused, said.to_owned()),
+        text => (ForwardProxyFault::Refused, text.to_owned()),
     };
-    Some(Unsent::Barred { by, bar, why })
+    Some(Unsent::ForwardProxy {
+        proxy: proxy.into(),
+        fault,
+        detail: detail.into(),
+    })
 }
 
 /// Whether a handshake ended, or a fresh connection after it, for want of a certificate: no request is read before. Of one
@@ -182,8 +188,7 @@ pub(super) fn wants_certificate(
 
 /// Whether the other side ended a handshake without a word.
 fn is_ended(error: &reqwest::Error) -> bool {
-    let last = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
-    last.last().is_some_and(|error| {
+    io_error(error).is_some_and(|error| {
         matches!(
             error.kind(),
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
@@ -218,6 +223,13 @@ fn is_about_certificate(error: &reqwest::Error) -> Option<bool> {
     })?;
     let mut names = ABOUT_CERTIFICATE.iter().map(|alert| format!("{alert:?}"));
     Some(names.any(|name| name == text))
+}
+
+/// The deepest error of the system, or of what stands in its place.
+fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref())
+        .last()
 }
 
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {

@@ -67,13 +67,13 @@ fn check_any(service: Service, octets: &[u8], shown: Shown) {
                     assert_eq!(same, status);
                     assert_eq!(fault.reached_no_kdc(), (400..500).contains(&status));
                 }
-                Fault::Wants(Credential::OtherToken) => {
+                Fault::AuthenticationRequired(Credential::OtherToken) => {
                     assert_eq!((shown, status), (Shown::Token, 401))
                 }
-                Fault::Wants(Credential::OtherTicket) => {
+                Fault::AuthenticationRequired(Credential::OtherTicket) => {
                     assert_eq!((shown, status), (Shown::Ticket, 401))
                 }
-                Fault::Wants(Credential::Token | Credential::Ticket) => {
+                Fault::AuthenticationRequired(Credential::Token | Credential::Ticket) => {
                     assert_eq!((shown, status), (Shown::Nothing, 401));
                 }
                 other => panic!("{other:?} of an answer with {status}"),

@@ -8,7 +8,7 @@ use tokio::time::{Instant as Clock, sleep, sleep_until, timeout_at};
 
 use super::*;
 use crate::relay::upstream::scripted::{Act, Answers, End, Journal, Scripted};
-use crate::relay::upstream::{Fault, Unsent};
+use crate::relay::upstream::{ConnectError, Fault, NotReply, Unsent};
 use crate::wire::handmade::{ap_req, kpasswd_frame, message};
 use crate::wire::{Reply, Resend, kpasswd, krb_error};
 
@@ -43,14 +43,14 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn end() -> impl Strategy<Value = End> {
     prop_oneof![
-        2 => Just(End::Unsent(Unsent::Connect("refused".to_owned()))),
+        2 => Just(End::Unsent(Unsent::Connect(ConnectError::Refused))),
         1 => Just(End::Unsent(Unsent::HandedBack)),
         1 => Just(End::Unsent(Unsent::Ended)),
         2 => Just(End::Silence),
-        1 => Just(End::Fault(Fault::Stale)),
+        1 => Just(End::Fault(Fault::ReusedConnectionClosed)),
         1 => Just(End::Fault(Fault::Unanswered)),
-        1 => Just(End::Fault(Fault::Dropped)),
-        1 => Just(End::Fault(Fault::NotKerberos("a redirect"))),
+        1 => Just(End::Fault(Fault::ClosedWithoutReply)),
+        1 => Just(End::Fault(Fault::NotKerberos(NotReply::Redirect))),
         2 => prop::sample::select(vec![400, 403, 500, 502, 503]).prop_map(|status| End::Fault(Fault::Status(status))),
         6 => prop::sample::select(vec![25, 25, 25, 29, 34]).prop_map(End::Error),
     ]

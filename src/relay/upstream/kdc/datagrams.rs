@@ -15,7 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::{is_refusal, unsent};
+use super::is_refusal;
 use crate::relay::upstream::body::Sent;
 use crate::relay::upstream::fault::{Fault, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
@@ -116,7 +116,7 @@ impl<'a> Copies<'a> {
             }
         }
         Err(match self.may_have_arrived {
-            0 => Fault::NotSent(unsent(&self.last)),
+            0 => Fault::NotSent((&self.last).into()),
             _ => Fault::Unanswered,
         })
     }

@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::relay::sync::lock;
-use crate::relay::upstream::fault::Fault;
+use crate::relay::upstream::fault::{Fault, NotReply};
 use crate::relay::upstream::link::Connection;
 
 /// A connection heard from within this time is alive.
@@ -68,7 +68,7 @@ impl Idle {
     pub(super) fn put(&self, stream: TcpStream, again: bool, now: Instant) -> Result<(), Fault> {
         match peek(&stream) {
             Ok(0) => return Ok(()),
-            Ok(_) => return Err(Fault::NotKerberos("octets after the reply")),
+            Ok(_) => return Err(Fault::NotKerberos(NotReply::TrailingOctets)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return Ok(()),
         }

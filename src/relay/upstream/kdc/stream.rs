@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::idle::Idle;
 use crate::relay::upstream::body::Sent;
-use crate::relay::upstream::fault::{Fault, OVERSIZED, Unsent};
+use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
 /// What is read at once: nearly all replies whole.
@@ -59,7 +59,7 @@ pub(super) async fn ask(
     let first = first.map_err(|error| unheard(&error, kept, idle))?;
     let octets = read_message(&mut stream, first).await?;
     let reply = Reply::parse(message.service(), octets)
-        .map_err(|_| Fault::NotKerberos("no Kerberos reply"))?;
+        .map_err(|_| Fault::NotKerberos(NotReply::NoReply))?;
     idle.put(stream, kept, Instant::now())?;
     Ok(reply)
 }
@@ -87,10 +87,10 @@ fn unheard(error: &io::Error, kept: bool, idle: &Idle) -> Fault {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     if kept {
         idle.found_closed();
-        return Fault::Stale;
+        return Fault::ReusedConnectionClosed;
     }
     match error.kind() {
-        UnexpectedEof | ConnectionReset | BrokenPipe => Fault::Dropped,
+        UnexpectedEof | ConnectionReset | BrokenPipe => Fault::ClosedWithoutReply,
         _ => Fault::Unanswered,
     }
 }
@@ -102,10 +102,10 @@ async fn read_message(stream: &mut TcpStream, mut octets: BytesMut) -> Result<By
     }
     let length = usize::try_from(octets.get_u32()).unwrap_or(usize::MAX);
     if length > MAX_REPLY {
-        return Err(Fault::NotKerberos(OVERSIZED));
+        return Err(Fault::NotKerberos(NotReply::Oversized));
     }
     let Some(missing) = length.checked_sub(octets.len()) else {
-        return Err(Fault::NotKerberos("octets after the reply"));
+        return Err(Fault::NotKerberos(NotReply::TrailingOctets));
     };
     let mut rest = stream.take(missing as u64);
     while octets.len() < length {

@@ -109,7 +109,7 @@ fn in_rounds(rounds: usize) -> String {
     format!("{tokens} read ask; echo done 1")
 }
 
-const NO_KERBEROS: Fault = Fault::NotKerberos("no KDC-PROXY-MESSAGE");
+const NO_KERBEROS: Fault = Fault::NotKerberos(NotReply::NoEnvelope);
 
 #[tokio::test]
 async fn a_conversation_goes_on_over_its_connection_and_the_request_with_it() {
@@ -134,7 +134,10 @@ async fn a_conversation_goes_on_over_its_connection_and_the_request_with_it() {
 async fn a_conversation_without_end_is_a_refusal() {
     let proxy = Scripted::start(vec![wants_more("theirs"); MAX_ROUNDS]);
     let (answer, heard) = proxy.asked(&in_rounds(MAX_ROUNDS + 1)).await;
-    assert_eq!(answer.unwrap_err(), Fault::Wants(Credential::OtherTicket));
+    assert_eq!(
+        answer.unwrap_err(),
+        Fault::AuthenticationRequired(Credential::OtherTicket)
+    );
     assert_eq!(heard.len(), MAX_ROUNDS);
 }
 
@@ -146,7 +149,10 @@ async fn a_proxy_that_has_heard_all_and_wants_more_refuses() {
             .to_owned(),
     ] {
         let (answer, heard) = Scripted::start(vec![refusal]).asked(&in_rounds(1)).await;
-        assert_eq!(answer.unwrap_err(), Fault::Wants(Credential::OtherTicket));
+        assert_eq!(
+            answer.unwrap_err(),
+            Fault::AuthenticationRequired(Credential::OtherTicket)
+        );
         assert_eq!(heard.len(), 1);
     }
 }
@@ -155,7 +161,7 @@ async fn a_proxy_that_has_heard_all_and_wants_more_refuses() {
 async fn an_answer_of_somebody_else_is_none() {
     let library = "read ask; echo token 1 ours; read ask; echo failed a wrong signature";
     let (answer, _) = Scripted::start(vec![serves("theirs")]).asked(library).await;
-    let fault = Fault::NotKerberos("its answer to a ticket does not prove who it is");
+    let fault = Fault::NotKerberos(NotReply::Unproven);
     assert_eq!(answer.unwrap_err(), fault);
     // Not all have an answer to it.
     let silent = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
@@ -167,7 +173,7 @@ async fn an_answer_of_somebody_else_is_none() {
 async fn what_could_not_be_shown_was_not_sent() {
     let proxy = Scripted::start(Vec::new());
     let (answer, heard) = proxy.asked("read ask; echo failed no keys").await;
-    let unsent = Unsent::NothingToShow("no keys".to_owned());
+    let unsent = Unsent::NoCredential("no keys".into());
     assert_eq!(answer.unwrap_err(), Fault::NotSent(unsent));
     assert_eq!(heard, []);
 }

@@ -45,7 +45,7 @@ fn for_the_ticket() -> KerberosMessage {
 
 fn why(begun: Result<Conversation, Unsent>) -> String {
     match begun.unwrap_err() {
-        Unsent::NothingToShow(why) => why,
+        Unsent::NoCredential(why) => why.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -167,7 +167,7 @@ async fn a_request_for_the_ticket_that_comes_back_is_a_loop() {
     let begun = while_fetching("failed Cannot contact any KDC", |negotiator| {
         assert!(negotiator.is_looping(&for_the_ticket()));
     });
-    assert_eq!(begun.await.unwrap_err(), Unsent::Loop);
+    assert_eq!(begun.await.unwrap_err(), Unsent::TicketLoop);
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn other_requests_are_no_loop() {
         }
     });
     // But one of these came back.
-    assert_eq!(begun.await.unwrap_err(), Unsent::Loop);
+    assert_eq!(begun.await.unwrap_err(), Unsent::TicketLoop);
     let without_keys = Negotiate {
         keytab: None,
         ..whose()
