@@ -30,6 +30,7 @@ const ABOVE_THE_ROOMS: &[&str] = &["main", "lib", "cli"];
 const PURE: &[&str] = &[
     "wire",
     "relay/answer",
+    "relay/explain",
     "relay/finding",
     "relay/retransmits",
     "relay/routes",
@@ -90,8 +91,8 @@ impl Source {
 
     fn is_pure(&self) -> bool {
         let stem = self.name.trim_end_matches(".rs");
-        let inside = |room: &&str| stem == *room || stem.starts_with(&format!("{room}/"));
-        self.says_pure || PURE.iter().any(|room| inside(&room))
+        let inside = |room: &str| stem == room || stem.starts_with(&format!("{room}/"));
+        self.says_pure || PURE.iter().any(|room| inside(room))
     }
 
     /// The rooms that it names: by `crate::`, by `super::` out of its own room, or from outside by the crate's name.

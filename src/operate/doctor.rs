@@ -135,7 +135,7 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
     let loaded = match load(question).await {
         Ok(loaded) => loaded,
         Err(fault) => {
-            output.tell([fault]);
+            output.tell([*fault]);
             output.skip_after(Layer::Configuration, "there is no configuration to go by");
             return None;
         }
@@ -179,11 +179,11 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
 }
 
 /// Reads the configuration.
-async fn load(question: &Question) -> Result<LoadedConfig, Finding> {
+async fn load(question: &Question) -> Result<LoadedConfig, Box<Finding>> {
     let (file, realm) = (question.file.clone(), question.realm.clone());
     let load = move || configuration::load(file, realm.as_deref());
     let loaded = within(configuration::LIMIT, load).await;
-    loaded.unwrap_or_else(|| Err(configuration::late(question.file.as_deref())))
+    loaded.unwrap_or_else(|| Err(Box::new(configuration::late(question.file.as_deref()))))
 }
 
 /// Where krb5.conf sends `realms`, and whether those answer whom it names beside the daemon.

@@ -26,12 +26,15 @@ pub(super) struct LoadedConfig {
 ///
 /// # Errors
 /// It cannot be used.
-pub(super) fn load(file: Option<PathBuf>, realm: Option<&str>) -> Result<LoadedConfig, Finding> {
+pub(super) fn load(
+    file: Option<PathBuf>,
+    realm: Option<&str>,
+) -> Result<LoadedConfig, Box<Finding>> {
     let sources = Sources {
         file,
         ..Sources::default()
     };
-    let config = Config::load(&sources).map_err(|failure| unusable(&failure, realm))?;
+    let config = Config::load(&sources).map_err(|failure| Box::new(unusable(&failure, realm)))?;
     let file = config.source.as_ref();
     let file = file.map_or_else(String::new, |file| file.display().to_string());
     let realms = match config.realms.len() {
@@ -113,7 +116,7 @@ pub(super) fn chosen<'a>(
     if let Some(text) = wanted {
         return match one(config, file, text) {
             Ok(found) => (vec![found], None),
-            Err(fault) => (Vec::new(), Some(fault)),
+            Err(fault) => (Vec::new(), Some(*fault)),
         };
     }
     let default = default_realm.and_then(|text| Realm::parse(text.as_bytes()).ok());
@@ -154,14 +157,18 @@ fn left_out(config: &Config, chosen: &Realm) -> Option<Finding> {
     Some(skipped.hint(Hint::command(["loopkdc", "doctor", first])))
 }
 
-fn one<'a>(config: &'a Config, file: &str, text: &str) -> Result<(Realm, &'a RealmEntry), Finding> {
+fn one<'a>(
+    config: &'a Config,
+    file: &str,
+    text: &str,
+) -> Result<(Realm, &'a RealmEntry), Box<Finding>> {
     let realm = Realm::parse(text.as_bytes()).map_err(|error| {
-        fault(error.to_string()).command(
+        Box::new(fault(error.to_string()).command(
             "name a realm as klist shows it, behind the @",
             ["loopkdc", "doctor", "EXAMPLE.COM"],
-        )
+        ))
     })?;
-    find(config, &realm).ok_or_else(|| unknown(Some(&realm), file))
+    find(config, &realm).ok_or_else(|| Box::new(unknown(Some(&realm), file)))
 }
 
 fn unknown(realm: Option<&Realm>, file: &str) -> Finding {
