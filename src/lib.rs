@@ -34,7 +34,7 @@
 //! | [`relay::answer`] | the reply, or a verdict that says why there is none |
 //! | [`shim`] or [`gateway`] | words it for UDP, for a stream, for kpasswd or as a status of HTTP |
 //!
-//! What is wrong, and what to do about it, is one type: [`relay::finding::Finding`]. One function makes it of a fault; the
+//! What is wrong, and what to do about it, is one type: [`relay::finding::Finding`]. [`relay::explain`] makes it of a fault; the
 //! doctor, the status, `check`, errors and the log are views of it.
 //!
 //! # The words

@@ -9,7 +9,7 @@ use crate::{granting, posted};
 
 /// CVE-2026-49232: routinator ended when accept failed, which a client could bring about by opening connections.
 ///
-/// Here an accept that fails for a lack of descriptors makes room or rests (`listen::accept`), and is told once.
+/// Here an accept that fails for a lack of descriptors makes room or rests (`daemon::accept`), and is told once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lack_of_descriptors_ends_nothing() {
     let kdc = granting().start().await;

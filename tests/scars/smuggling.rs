@@ -62,7 +62,7 @@ fn second() -> Vec<u8> {
 /// Request smuggling (RFC 9112 11.2): lengths that are told twice or in disguise.
 ///
 /// Here each of these is refused and its connection ended, whatever follows in it: hyper's doing, and
-/// `listen::https::lengths`' where hyper would take one of the two.
+/// `gateway::https::http1`' where hyper would take one of the two.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_sees_a_second_request_behind_an_ambiguous_one() {
     let kdc = granting().start().await;

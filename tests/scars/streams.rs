@@ -159,7 +159,7 @@ async fn asks(gateway: &Gateway, attack: &Attack) {
 /// CVE-2025-8671 ("MadeYouReset"): a client that provokes a server to reset its streams has as many requests worked on as
 /// it likes, since those that were reset count no more.
 ///
-/// Here twenty such streams end the connection (`listen::https::connection`'s `RESETS`), and what was begun stays bounded.
+/// Here twenty such streams end the connection (`gateway::https::connection`'s `RESETS`), and what was begun stays bounded.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_provoke_resets_end_their_connection_and_no_other() {
     for attack in &PROVOCATIONS {
