@@ -141,7 +141,7 @@ async fn a_client_certificate_that_is_missing() {
     found.is_at_fault(
         Layer::Tls,
         "asks for a TLS client certificate",
-        "client-certificate and client-key",
+        "set client-certificate; set client-key",
     );
 }
 

@@ -255,7 +255,7 @@ fn the_status_shows_what_was_found_until_when_and_what_failed() {
         scene.kinit().succeeds();
         let (found, status) = look_ups();
         assert_eq!(found["kdc"], serde_json::json!(["https://proxy.test"]));
-        assert_eq!(found["refused"][0]["name"], "http://plain.test");
+        assert_eq!(found["rejected"][0]["name"], "http://plain.test");
         assert!(
             found["expires_at"].as_u64() > status["written_at"].as_u64(),
             "{found}"
@@ -280,6 +280,6 @@ fn the_status_shows_what_was_found_until_when_and_what_failed() {
             "{}",
             status["network"]
         );
-        assert_eq!(status["network"]["heard"], true);
+        assert_eq!(status["network"]["watched"], true);
     });
 }

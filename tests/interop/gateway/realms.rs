@@ -26,7 +26,7 @@ fn a_service_that_is_not_offered_is_said_to_be_forbidden() {
         let new = "a newer horse";
         let kpasswd = client.run("kpasswd user@EXAMPLE.COM", &[PASSWORD, new, new]);
         kpasswd
-            .fails_with("the KDC proxy for realm EXAMPLE.COM forbids this")
+            .fails_with("KDC proxy for realm EXAMPLE.COM: it forbids this")
             .within(Duration::from_secs(2));
         assert_eq!(realm.key_version("user"), 1);
     });

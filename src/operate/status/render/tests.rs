@@ -215,7 +215,8 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
                           proxies; krb5.conf sends it here
   FAULT  clock      the KDC says that the clock here is more than five minutes
                     off (KRB-ERROR 37)
-                    hint: set the clock: timedatectl set-ntp true
+                    hint: set the clock
+                          timedatectl set-ntp true
 
 EXAMPLE.COM, also CORP
   ● https://kdcproxy.example.com     active
