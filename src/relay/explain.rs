@@ -176,7 +176,11 @@ fn unsent_summary(unsent: &Unsent) -> Cow<'static, str> {
     match unsent {
         Unsent::Connect(_) => "cannot connect".into(),
         Unsent::ConnectTimeout => "cannot connect: timed out".into(),
-        Unsent::Untrusted(why) => format!("certificate not trusted: {}", certificate(why)).into(),
+        Unsent::Untrusted(why) => format!(
+            "certificate not trusted, perhaps a captive portal's: {}",
+            certificate(why)
+        )
+        .into(),
         Unsent::ForwardProxy { fault, .. } => {
             format!("the forward proxy {}", forward_proxy(*fault)).into()
         }

@@ -17,7 +17,7 @@ use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
 const EXPLAINED: &str = "EXPLAINED.EXAMPLE";
 
 const UNREACHABLE: &str = "can be reached";
-const UNTRUSTED: &str = "certificate not trusted: ";
+const UNTRUSTED: &str = "certificate not trusted, perhaps a captive portal's: ";
 const PORTAL: &str = "what answered is no KDC proxy";
 const UNANSWERED: &str = "did not answer in time";
 

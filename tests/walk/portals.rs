@@ -93,7 +93,7 @@ async fn a_portals_own_certificate_is_told_as_one_and_nothing_is_sent() {
         );
         assert_eq!(upstream.posts(), 0);
         let (_, log) = relay.terminate();
-        let line = format!("certificate not trusted: {why}");
+        let line = format!("certificate not trusted, perhaps a captive portal's: {why}");
         assert!(log.contains(&line), "{log}");
     }
 }
