@@ -212,7 +212,7 @@ fn detail(fault: &Fault) -> Option<&str> {
 /// Whose certificate it is, is not known: in none of its words.
 fn certificate(why: &CertificateFault) -> &'static str {
     match why {
-        CertificateFault::UnknownIssuer => "signed by an authority that is unknown here",
+        CertificateFault::UnknownIssuer => "signed by an unknown authority",
         CertificateFault::WrongName => "made out to another name",
         CertificateFault::Expired => "expired, or the clock here is wrong",
         CertificateFault::NotYetValid => "not valid yet, or the clock here is wrong",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::scene::{
     FIRST, LONG, LOOPBACK, SECOND, Scene, change_network, reconfigure, uri, wake_ups,
 };
-use crate::support::hints::assert_leads_on;
+use crate::support::hints::assert_finding_leads_on;
 use crate::support::nameserver::Record;
 use crate::support::netns::isolated;
 
@@ -272,9 +272,9 @@ fn the_status_shows_what_was_found_until_when_and_what_failed() {
         let problems = status["problems"].as_array().unwrap();
         let of_realm = problems
             .iter()
-            .find(|problem| problem["about"] == "realm")
+            .find(|problem| problem["subject"]["layer"] == "names")
             .unwrap();
-        assert_leads_on(of_realm["hint"].as_str().unwrap());
+        assert_finding_leads_on(&serde_json::from_value(of_realm.clone()).unwrap());
         assert!(
             status["network"]["changes"].as_u64() > Some(0),
             "{}",

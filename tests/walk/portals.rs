@@ -69,10 +69,7 @@ async fn a_portal_is_told_as_one_and_is_over_as_soon_as_it_lets_others_through()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portals_own_certificate_is_told_as_one_and_nothing_is_sent() {
     for (leaf, why) in [
-        (
-            Leaf::Untrusted,
-            "signed by an authority that is unknown here",
-        ),
+        (Leaf::Untrusted, "signed by an unknown authority"),
         (Leaf::WrongName, "made out to another name"),
         (Leaf::Expired, "expired, or the clock here is wrong"),
     ] {

@@ -96,7 +96,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Plan::granting().showing(Leaf::Untrusted),
-            "signed by an authority that is unknown here",
+            "signed by an unknown authority",
             "ca-file",
         ),
         case(
