@@ -142,7 +142,7 @@ impl ProxyCheck<'_> {
             Some(tunnel) => Unsent::ForwardProxy {
                 proxy: format!("proxy of http-proxy, {} at {address},", tunnel.name).into(),
                 fault: ForwardProxyFault::Unreachable,
-                detail: error.to_string().into(),
+                detail: connection::why(error).into(),
             },
             None => error.into(),
         };
