@@ -20,7 +20,10 @@ fn stays_out_for_longer_than_the_user_waits() {
         meter.read(&scene).is_within(FOUND_DEAD + CONNECT);
         kinit.fails_with("Cannot contact any KDC");
 
-        let after = scene.logs_in_after(|scene| scene.puts_cable_back());
+        let after = scene.logs_in_after(|scene| {
+            scene.puts_cable_back();
+            scene.waits_for_carrier();
+        });
         after.is_told(
             "cable pulled during an exchange, put back after the login had failed",
             cold,

@@ -1,5 +1,9 @@
 //! What can happen to a network, and how it ends.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
 use crate::scene::Scene;
 use crate::topology::NAME_SERVER;
 
@@ -81,6 +85,19 @@ impl Scene {
 
     pub(crate) fn puts_cable_back(&self) {
         self.hosts.router.ip("link set home up");
+    }
+
+    /// The router answers again: the kernel may take a second for both ends, and drops what is sent meanwhile.
+    pub(crate) fn waits_for_carrier(&self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        let closed = SocketAddr::from(([10, 1, 0, 1], 9));
+        let refuses = || {
+            let connected = TcpStream::connect_timeout(&closed, Duration::from_secs(5));
+            connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        while !self.hosts.laptop.at(refuses) {
+            assert!(Instant::now() < until, "the router never answered");
+        }
     }
 
     /// The laptop gets another address of the same network.
