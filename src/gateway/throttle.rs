@@ -26,7 +26,7 @@ use governor::{Quota, RateLimiter};
 use crate::config::gateway::Quotas;
 use crate::wire::RealmKey;
 
-/// BucketStates of eight octets for each kind of bound.
+/// Slots, of eight octets, for each kind of bound.
 const SLOTS: usize = 1 << 16;
 
 /// A client, as far as it can be told from others.

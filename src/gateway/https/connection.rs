@@ -27,7 +27,7 @@ use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
-/// CatchingExecutor at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
+/// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
 const STREAMS: u32 = 100;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
 const WINDOW: u32 = 2 * MAX_BODY as u32;
@@ -35,7 +35,7 @@ const WINDOW: u32 = 2 * MAX_BODY as u32;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// What of an answer waits in a stream for its client to take it.
 const SEND_BUFFER: usize = 64 * 1024;
-/// CatchingExecutor that the client has reset before they were begun on here, and ours reset for its errors, before the connection
+/// Streams that the client has reset before they were begun on here, and ours reset for its errors, before the connection
 /// ends (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 20;
 
