@@ -10,7 +10,6 @@ pub(crate) mod panics;
 pub(crate) mod signals;
 pub(crate) mod slots;
 pub(crate) mod status_path;
-#[cfg(unix)]
 pub mod status_socket;
 pub(crate) mod tasks;
 pub(crate) mod user;

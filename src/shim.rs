@@ -43,7 +43,6 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
         let signals = Signals::new()?;
         tokio::task::spawn_blocking(tls::warm_up);
         let listeners = listeners(&config.listen, inherited)?;
-        #[cfg(unix)]
         let status_socket = status_socket::bind(&config.listen)?;
         let relay = Relay::start(&config, listeners)?;
         warn_of(&config);
@@ -53,7 +52,6 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
             relay.status.watches_network(),
             &relay.tasks,
         );
-        #[cfg(unix)]
         if let Some(socket) = status_socket {
             relay.show_status(socket);
         }
@@ -190,7 +188,6 @@ impl Relay {
     }
 
     /// Has the status read at `socket`.
-    #[cfg(unix)]
     fn show_status(&self, socket: status_socket::StatusListener) {
         tracing::debug!(socket = %socket.path().display(), "the status can be read");
         let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);

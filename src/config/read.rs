@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Located};
@@ -47,13 +48,9 @@ fn capped(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// It can't be opened or read, is another kind of file, or is too long.
 pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let mut options = File::options();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    }
-    let file = options.read(true).open(path)?;
+    let file = options.read(true).custom_flags(nonblock).open(path)?;
     whole(&file, most).map(|(_, octets)| octets)
 }
 

@@ -115,13 +115,7 @@ fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
     warnings
 }
 
-#[cfg(unix)]
 fn is_readable_by_others(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_readable_by_others(_: &Path) -> bool {
-    false
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-#[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::daemon::panics;
@@ -51,7 +50,6 @@ impl Stream for TcpStream {
     }
 }
 
-#[cfg(unix)]
 impl Accept for UnixListener {
     type Stream = UnixStream;
     async fn accept(&self) -> io::Result<UnixStream> {
@@ -59,7 +57,6 @@ impl Accept for UnixListener {
     }
 }
 
-#[cfg(unix)]
 impl Stream for UnixStream {
     const TRANSPORT: &'static str = "unix";
     fn peer(&self) -> Option<SocketAddr> {

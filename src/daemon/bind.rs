@@ -4,12 +4,10 @@ mod purpose;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-#[cfg(unix)]
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
-#[cfg(unix)]
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -48,7 +46,6 @@ pub enum ListenSocket {
     /// Framed messages.
     Tcp(TcpListener),
     /// Framed messages.
-    #[cfg(unix)]
     Unix(UnixListener),
 }
 
@@ -58,7 +55,6 @@ pub enum StreamSocket {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket, for a reverse proxy.
-    #[cfg(unix)]
     Unix(UnixListener),
 }
 
@@ -68,7 +64,6 @@ impl StreamSocket {
     pub fn address(&self) -> String {
         match self {
             Self::Tcp(socket) => shown(socket.local_addr()),
-            #[cfg(unix)]
             Self::Unix(socket) => shown_path(socket),
         }
     }
@@ -81,7 +76,6 @@ impl ServiceListener {
         match &self.socket {
             ListenSocket::Udp(_) => "udp",
             ListenSocket::Tcp(_) => "tcp",
-            #[cfg(unix)]
             ListenSocket::Unix(_) => "unix",
         }
     }
@@ -92,7 +86,6 @@ impl ServiceListener {
         match &self.socket {
             ListenSocket::Udp(socket) => shown(socket.local_addr()),
             ListenSocket::Tcp(socket) => shown(socket.local_addr()),
-            #[cfg(unix)]
             ListenSocket::Unix(socket) => shown_path(socket),
         }
     }
@@ -163,7 +156,6 @@ pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
 ///
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
-#[cfg(unix)]
 pub fn bind_status(
     path: &Path,
     mode: u32,
@@ -215,7 +207,6 @@ fn inet(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
 fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     let tcp = socket(addr, Type::STREAM, Protocol::TCP)?;
     // A daemon that restarts must not wait for its old connections' TIME_WAIT.
-    #[cfg(unix)]
     tcp.set_reuse_address(true)?;
     tcp.bind(&addr.into())?;
     tcp.listen(BACKLOG)?;
@@ -246,7 +237,6 @@ fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket
     Ok(socket)
 }
 
-#[cfg(unix)]
 fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
@@ -254,45 +244,19 @@ fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// This system has no Unix sockets.
-#[cfg(not(unix))]
-fn unix(_: &Path, _: u32) -> io::Result<std::convert::Infallible> {
-    Err(io::Error::new(
-        ErrorKind::Unsupported,
-        "this system has no Unix sockets",
-    ))
-}
-
-#[cfg(unix)]
 impl From<UnixListener> for ListenSocket {
     fn from(socket: UnixListener) -> Self {
         Self::Unix(socket)
     }
 }
 
-#[cfg(unix)]
 impl From<UnixListener> for StreamSocket {
     fn from(socket: UnixListener) -> Self {
         Self::Unix(socket)
     }
 }
 
-#[cfg(not(unix))]
-impl From<std::convert::Infallible> for ListenSocket {
-    fn from(none: std::convert::Infallible) -> Self {
-        match none {}
-    }
-}
-
-#[cfg(not(unix))]
-impl From<std::convert::Infallible> for StreamSocket {
-    fn from(none: std::convert::Infallible) -> Self {
-        match none {}
-    }
-}
-
 /// Removes what a daemon that ended left behind: a socket that nobody listens on, and nothing else.
-#[cfg(unix)]
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket =
         std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
@@ -325,7 +289,6 @@ pub(crate) fn shown(address: std::io::Result<SocketAddr>) -> String {
 }
 
 /// The address of a Unix socket, as text.
-#[cfg(unix)]
 pub(crate) fn shown_path(socket: &tokio::net::UnixListener) -> String {
     let address = socket.local_addr().ok();
     let path = address.as_ref().and_then(|address| address.as_pathname());

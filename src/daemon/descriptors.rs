@@ -1,21 +1,19 @@
 //! How many descriptors the process may have, and how many of them clients may hold.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::daemon::logging::ADMIN;
 
 /// Raises the limit to what the system allows: shells and service managers set it to 1024 for the sake of select(2), which
 /// nobody here calls.
 pub(crate) fn raise_limit() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        let raised = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::debug!(%error, "the limit of descriptors stays as it is");
-        }
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
     }
 }
 
@@ -33,13 +31,7 @@ pub(crate) fn for_clients(wanted: usize) -> usize {
     wanted.min(most)
 }
 
-#[cfg(unix)]
 fn most() -> Option<usize> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limit = getrlimit(Resource::Nofile);
     usize::try_from(limit.current?).ok()
-}
-
-#[cfg(not(unix))]
-fn most() -> Option<usize> {
-    None
 }

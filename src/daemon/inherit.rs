@@ -3,7 +3,6 @@
 use std::io;
 
 use listenfd::ListenFd;
-#[cfg(unix)]
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -76,7 +75,6 @@ impl Inherited {
             socket.set_nonblocking(true)?;
             return Ok(ListenSocket::Udp(UdpSocket::from_std(socket)?));
         }
-        #[cfg(unix)]
         if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
             socket.set_nonblocking(true)?;
             return Ok(ListenSocket::Unix(UnixListener::from_std(socket)?));

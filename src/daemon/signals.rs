@@ -10,15 +10,11 @@ pub(crate) enum Signal {
 
 /// Those that have come since.
 pub(crate) struct Signals {
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     hang_up: tokio::signal::unix::Signal,
 }
 
-#[cfg(unix)]
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -40,20 +36,5 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.hang_up.recv() => Signal::Reload,
         }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        Ok(Self {})
-    }
-
-    pub(crate) async fn next(&mut self) -> Signal {
-        // An error means that no signal can ever come: then only the end of the process stops it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Signal::Stop
     }
 }

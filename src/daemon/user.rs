@@ -2,15 +2,9 @@
 
 use std::path::Path;
 
-/// The effective user's number; on systems whose users have none, nobody's.
-#[cfg(unix)]
+/// The effective user's number.
 pub(crate) fn id() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn id() -> u32 {
-    u32::MAX
 }
 
 pub(crate) fn is_root() -> bool {
@@ -18,18 +12,12 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// Whether `path` is this user's.
-#[cfg(unix)]
 pub(crate) fn is_own(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     path.metadata().is_ok_and(|metadata| metadata.uid() == id())
 }
 
-#[cfg(not(unix))]
-pub(crate) fn is_own(_: &Path) -> bool {
-    true
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

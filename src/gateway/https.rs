@@ -173,7 +173,6 @@ pub fn serve(
         let (state, connections) = (Arc::clone(&state), connections.clone());
         match socket {
             StreamSocket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, state, connections))),
-            #[cfg(unix)]
             StreamSocket::Unix(socket) => {
                 drop(tasks.spawn(listen(socket, tls, state, connections)))
             }

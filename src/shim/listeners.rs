@@ -78,7 +78,6 @@ pub fn serve(
             ListenSocket::Tcp(socket) => {
                 drop(tasks.spawn(stream::serve(socket, service, context, connections)));
             }
-            #[cfg(unix)]
             ListenSocket::Unix(socket) => {
                 drop(tasks.spawn(stream::serve(socket, service, context, connections)));
             }

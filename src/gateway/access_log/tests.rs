@@ -130,7 +130,6 @@ async fn a_log_that_is_over_leaves_all_out() {
     assert_eq!(log.left_out(), 1);
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn a_file_is_appended_to_and_read_by_few() {
     use std::os::unix::fs::PermissionsExt;

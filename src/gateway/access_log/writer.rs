@@ -147,7 +147,6 @@ fn put(target: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> 
 }
 
 /// The mode of a new file: the daemon's group, and nobody else, may read who logged in from where.
-#[cfg(unix)]
 const MODE: u32 = 0o640;
 
 /// Where the lines go, opened.
@@ -201,7 +200,6 @@ impl Write for LogFile {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, MODE);
     options.open(path)
 }

@@ -250,12 +250,9 @@ async fn exchange(addr: &EndpointAddr, message: &KerberosMessage) -> io::Result<
     let octets = match addr {
         EndpointAddr::Loopback(addr) => inet(addr.get(), message).await,
         EndpointAddr::Remote(addr) => inet(reachable(*addr), message).await,
-        #[cfg(unix)]
         EndpointAddr::Unix(path) => {
             over_stream(tokio::net::UnixStream::connect(path).await?, message).await
         }
-        #[cfg(not(unix))]
-        EndpointAddr::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     }?;
     let reply = Reply::parse(Service::Kdc, octets);
     reply.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))

@@ -5,13 +5,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-#[cfg(unix)]
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
 use std::time::Duration;
 
 use crate::daemon::user;
@@ -25,7 +22,6 @@ const MANAGER: &str = "systemd";
 /// Where the manager puts what it starts, by whatever user (systemd.special(7), cgroups(7)).
 const UNIT: &str = "/system.slice/loopkdc.service";
 /// A Unix socket takes a connection within this time or not at all.
-#[cfg(unix)]
 const CONNECT: Duration = Duration::from_millis(200);
 
 /// By what a port is reached.
@@ -148,7 +144,6 @@ fn socket_inode(link: &Path) -> Option<u64> {
 
 /// Who listens on the Unix socket at `path`: that is told to who connects to it (unix(7), SO_PEERCRED). Must be called inside a
 /// runtime.
-#[cfg(unix)]
 pub(super) fn owner_of_unix(path: &Path) -> Owner {
     use std::io::ErrorKind;
 
@@ -172,13 +167,7 @@ pub(super) fn owner_of_unix(path: &Path) -> Owner {
     }
 }
 
-#[cfg(not(unix))]
-pub(super) fn owner_of_unix(_: &Path) -> Owner {
-    Owner::Untold
-}
-
 /// Who listened, before it was connected to.
-#[cfg(unix)]
 fn peer(socket: socket2::Socket) -> io::Result<Owner> {
     socket.set_nonblocking(true)?;
     // tokio takes it as it is that a process of elsewhere, a container perhaps, has no number here.

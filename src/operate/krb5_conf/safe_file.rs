@@ -58,7 +58,7 @@ impl FileChange {
             Self::Remove => fs::remove_file(path)?,
         }
         // A new name is on disk when its directory is (fsync(2)).
-        if let Some(directory) = path.parent().filter(|_| cfg!(unix)) {
+        if let Some(directory) = path.parent() {
             File::open(directory)?.sync_all()?;
         }
         Ok(true)
@@ -77,17 +77,11 @@ fn examine(path: &Path, command: &str) -> Result<bool, Failure> {
 }
 
 /// Whether nobody but root, or this user, may write to it.
-#[cfg(unix)]
 fn is_safe(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     const OF_OTHERS: u32 = 0o022;
     let is_ours = [0, crate::daemon::user::id()].contains(&metadata.uid());
     is_ours && metadata.mode() & OF_OTHERS == 0
-}
-
-#[cfg(not(unix))]
-fn is_safe(_: &Metadata) -> bool {
-    true
 }
 
 /// Puts a file with these octets there, whole or not at all.
@@ -107,7 +101,6 @@ fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
 fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     match File::open(like) {
@@ -126,18 +119,11 @@ fn make_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Whatever the umask is.
-#[cfg(unix)]
 fn publish(file: &File, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
-#[cfg(not(unix))]
-fn publish(_: &File, _: u32) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
 fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
     let (own, metadata) = (file.metadata()?, like.metadata()?);
@@ -147,11 +133,6 @@ fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
     copy_extended_attributes(file, like);
     // Last, as a change of owner takes some of the bits away.
     file.set_permissions(fs::Permissions::from_mode(metadata.mode() & 0o777))
-}
-
-#[cfg(not(unix))]
-fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
-    file.set_permissions(like.metadata()?.permissions())
 }
 
 /// Such as SELinux's label, which a file in /etc would have another one of, and lists of who may read it. What can't be

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-#[cfg(unix)]
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -70,19 +69,12 @@ pub async fn ask(socket: Option<&Path>) -> Result<StatusReply, StatusError> {
 }
 
 /// All that comes, but no more than an octet too much.
-#[cfg(unix)]
 async fn read(path: &Path) -> io::Result<Vec<u8>> {
     let stream = tokio::net::UnixStream::connect(path).await?;
     let mut octets = Vec::new();
     let mut stream = stream.take(MAX_DOCUMENT as u64 + 1);
     stream.read_to_end(&mut octets).await?;
     Ok(octets)
-}
-
-/// No daemon writes its status here.
-#[cfg(not(unix))]
-async fn read(_path: &Path) -> io::Result<Vec<u8>> {
-    Err(ErrorKind::NotFound.into())
 }
 
 fn nobody_listens(error: &io::Error) -> bool {

@@ -33,5 +33,5 @@ fn quoted(text: &str) -> String {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

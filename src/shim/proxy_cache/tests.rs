@@ -71,7 +71,6 @@ fn what_was_written_is_remembered() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-#[cfg(unix)]
 #[test]
 fn nobody_else_reads_it() {
     use std::os::unix::fs::PermissionsExt;

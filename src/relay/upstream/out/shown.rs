@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -244,21 +245,14 @@ impl Stamp {
     }
 
     fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let node = {
-            use std::os::unix::fs::MetadataExt as _;
-            [
-                metadata.ino().cast_signed(),
-                metadata.ctime(),
-                metadata.ctime_nsec(),
-            ]
-        };
-        #[cfg(not(unix))]
-        let node = [0; 3];
         Self::Of {
             length: metadata.len(),
             modified: metadata.modified().ok(),
-            node,
+            node: [
+                metadata.ino().cast_signed(),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+            ],
         }
     }
 }
