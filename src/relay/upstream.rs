@@ -22,11 +22,11 @@ pub mod tls;
 use crate::wire::{self, KerberosMessage, Reply};
 
 pub(crate) use addresses::look_up;
-pub use body::Sent;
+pub use body::SendState;
 pub use fault::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };
-pub use link::Connection;
+pub use link::ConnReuse;
 
 /// A way out.
 #[derive(Debug)]
@@ -49,10 +49,10 @@ pub struct Outgoing {
     pub target_domain: String,
     /// What a proxy is told about the KDC that is wanted ([MS-KKDCP] 2.2.2).
     pub dclocator_hint: Option<u32>,
-    /// Over which connection it may go.
-    pub connection: Connection,
+    /// Which kept connections it may go over.
+    pub reuse: ConnReuse,
     /// Where to say that octets may have left.
-    pub sent: Sent,
+    pub sent: SendState,
     /// Whether there is another to go on to.
     pub others: bool,
 }
@@ -92,7 +92,7 @@ impl Upstream {
             message,
             target_domain,
             dclocator_hint,
-            connection,
+            reuse,
             sent,
             others,
         } = outgoing;
@@ -105,12 +105,12 @@ impl Upstream {
                     .send(kkdcp::Post {
                         message,
                         envelope,
-                        connection,
+                        reuse,
                         sent,
                     })
                     .await
             }
-            Self::Kdc(kdc) => kdc.send(&message, connection, &sent, others).await,
+            Self::Kdc(kdc) => kdc.send(&message, reuse, &sent, others).await,
             #[cfg(test)]
             Self::Scripted(_) => unreachable!(),
         }

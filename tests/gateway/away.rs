@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use loopkdc::relay::upstream::kdc::{Kdc, MOMENT, Reach, Terms, Transport};
-use loopkdc::relay::upstream::{Connection, Fault, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, Unsent};
 use tokio::time::timeout;
 
 use crate::addresses::{deaf, granting, renamed, terms};
@@ -100,7 +100,7 @@ fn a_name_server_that_hangs_costs_a_moment_and_nothing_who_knows_an_address() {
             let _name_server = SilentNameServer::start();
             let scripted = granting().start_at("127.0.0.2:0").await;
             let known = away(terms(scripted.address, Transport::TcpFirst));
-            let fresh = Connection::Fresh;
+            let fresh = ConnReuse::Never;
             ask_over(&known, Kind::Preauth, fresh).await.unwrap();
             let address = scripted.stop().await;
             ask_over(&known, Kind::Preauth, fresh).await.unwrap_err();

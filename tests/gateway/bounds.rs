@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use loopkdc::relay::upstream::kdc::{Kdc, Terms, Transport};
-use loopkdc::relay::upstream::{Connection, Fault, Sent, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, SendState, Unsent};
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};
@@ -34,8 +34,8 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
         let third = async {
             let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
             scripted.until(|seen| asked(seen) == 2).await;
-            let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), Sent::default());
-            let fault = within(kdc.send(&message, Connection::Any, &sent, true)).await;
+            let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), SendState::default());
+            let fault = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
             assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
             assert!(!sent.may_have_left());
             assert_eq!(asked(&scripted.seen()), 2, "{transport:?}");
@@ -54,7 +54,7 @@ async fn five_connect_at_once_and_the_others_do_not_say_that_it_is_dead() {
     let (listener, _waiting) = deaf(([127, 0, 0, 1], 0).into());
     let name = listener.local_addr().unwrap().to_string();
     let kdc = Kdc::new(terms_of(name, Transport::TcpFirst));
-    let faults = join_all((0..20).map(|_| ask_over(&kdc, Kind::Preauth, Connection::Fresh))).await;
+    let faults = join_all((0..20).map(|_| ask_over(&kdc, Kind::Preauth, ConnReuse::Never))).await;
     let count = |why: Unsent| {
         let fault = Fault::NotSent(why);
         let same = faults

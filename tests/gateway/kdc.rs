@@ -1,7 +1,7 @@
 //! A KDC over TCP, each fault once.
 
 use loopkdc::relay::upstream::kdc::Transport;
-use loopkdc::relay::upstream::{Connection, Fault, NotReply, Sent, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, NotReply, SendState, Unsent};
 
 use crate::messages::{Kind, REALM, as_rep, as_rep_of, framed};
 use crate::scripted::{Act, Script};
@@ -18,9 +18,9 @@ async fn each_kind_is_asked_once_and_its_reply_is_brought_as_it_came() {
         let scripted = script.start().await;
         for (transport, asked) in BOTH.into_iter().zip([(1, 0), (1, 1)]) {
             let message = parsed(&kind.request(REALM));
-            let sent = Sent::default();
+            let sent = SendState::default();
             let kdc = scripted.kdc(transport);
-            let brought = within(kdc.send(&message, Connection::Any, &sent, true)).await;
+            let brought = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
             assert_eq!(brought.unwrap().bytes(), &reply, "{kind:?}");
             assert!(sent.may_have_left());
             let seen = scripted.seen();
@@ -55,9 +55,9 @@ async fn where_the_last_refuses_tcp_passwords_go_over_udp_and_logins_do_not() {
     for (kind, asked) in [(Kind::Change, 1), (Kind::Preauth, 0), (Kind::Plain, 1)] {
         let script = Script::refusing().udp(move |_| vec![kind.reply()]);
         let scripted = script.start().await;
-        let (kdc, sent) = (scripted.kdc(Transport::TcpFirst), Sent::default());
+        let (kdc, sent) = (scripted.kdc(Transport::TcpFirst), SendState::default());
         let message = parsed(&kind.request(REALM));
-        let reply = within(kdc.send(&message, Connection::Any, &sent, false)).await;
+        let reply = within(kdc.send(&message, ConnReuse::Any, &sent, false)).await;
         assert_eq!(reply.is_ok(), asked == 1, "{kind:?}: {reply:?}");
         assert_eq!(scripted.seen().asked(), (0, asked), "{kind:?}");
     }
@@ -157,9 +157,9 @@ async fn a_request_given_up_on_ends_its_connection() {
     });
     let scripted = script.start().await;
     let kdc = scripted.kdc(Transport::TcpFirst);
-    let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), Sent::default());
+    let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), SendState::default());
     tokio::select! {
-        end = kdc.send(&message, Connection::Any, &sent, true) => panic!("{end:?}"),
+        end = kdc.send(&message, ConnReuse::Any, &sent, true) => panic!("{end:?}"),
         _ = scripted.until(|seen| seen.tcp.len() == 1) => {}
     }
     assert!(!sent.withdraw(), "it has left");
@@ -174,10 +174,10 @@ async fn a_request_that_was_called_back_never_leaves() {
         let script = Script::default().tcp(|_| Act::Reply(as_rep()));
         let scripted = script.udp(|_| vec![as_rep()]).start().await;
         let kdc = scripted.kdc(transport);
-        let sent = Sent::default();
+        let sent = SendState::default();
         assert!(sent.withdraw());
         let message = parsed(&Kind::Preauth.request(REALM));
-        let fault = within(kdc.send(&message, Connection::Any, &sent, true)).await;
+        let fault = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
         assert_eq!(fault.unwrap_err(), Fault::NotSent(Unsent::HandedBack));
         assert!(!sent.may_have_left());
         // What would have left before is there before this one.
@@ -197,7 +197,7 @@ async fn a_large_reply_and_a_large_request_go_over_tcp() {
     let padata = vec![crate::messages::PA_REQ_ENC_PA_REP; 1_300];
     let message = parsed(&crate::messages::as_req(REALM, &padata));
     assert!(message.bytes().len() > 65_000);
-    let reply = within(kdc.send(&message, Connection::Any, &Sent::default(), true)).await;
+    let reply = within(kdc.send(&message, ConnReuse::Any, &SendState::default(), true)).await;
     assert_eq!(reply.unwrap().bytes(), &large);
     assert_eq!(scripted.seen().asked(), (1, 0));
     assert_eq!(&scripted.seen().tcp[0], message.bytes());
@@ -214,12 +214,12 @@ async fn a_kdc_that_thinks_about_many_is_still_asked_by_others() {
     let kdc = scripted.kdc(Transport::TcpFirst);
     let thinking = futures_util::future::join_all((0..12).map(|_| async {
         let message = parsed(&Kind::Preauth.request(REALM));
-        kdc.send(&message, Connection::Fresh, &Sent::default(), true)
+        kdc.send(&message, ConnReuse::Never, &SendState::default(), true)
             .await
     }));
     let others = async {
         scripted.until(|seen| seen.tcp.len() == 12).await;
-        ask_over(&kdc, Kind::Plain, Connection::Fresh).await
+        ask_over(&kdc, Kind::Plain, ConnReuse::Never).await
     };
     tokio::select! {
         end = thinking => panic!("{end:?}"),

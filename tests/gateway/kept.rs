@@ -1,7 +1,7 @@
 //! The connections kept to a KDC: reused while they live, and none that died costs a request that may not be repeated.
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
-use loopkdc::relay::upstream::{Connection, Fault};
+use loopkdc::relay::upstream::{ConnReuse, Fault};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,7 +18,7 @@ async fn a_kept_connection_is_used_again_unless_a_fresh_one_is_asked_for() {
         ask(&kdc, Kind::Plain).await.unwrap();
     }
     assert_eq!(scripted.seen().connections, 1);
-    ask_over(&kdc, Kind::Preauth, Connection::Fresh)
+    ask_over(&kdc, Kind::Preauth, ConnReuse::Never)
         .await
         .unwrap();
     assert_eq!(scripted.seen().connections, 2);
@@ -29,11 +29,11 @@ async fn what_may_not_be_repeated_goes_over_a_kept_one_only_once_the_kdc_has_sho
     let script = Script::default().tcp(|_| Act::Reply(as_rep()));
     let scripted = script.start().await;
     let kdc = scripted.kdc(Transport::TcpFirst);
-    let surely = Connection::SurelyAlive;
+    let surely = ConnReuse::KnownAlive;
     for (connection, connections) in [
-        (Connection::Any, 1),
+        (ConnReuse::Any, 1),
         (surely, 2),
-        (Connection::Any, 2),
+        (ConnReuse::Any, 2),
         (surely, 2),
     ] {
         ask_over(&kdc, Kind::Preauth, connection).await.unwrap();

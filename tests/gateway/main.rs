@@ -44,7 +44,7 @@ mod proxies;
 mod real_kdc;
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
-use loopkdc::relay::upstream::{Connection, Fault, Sent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, SendState};
 use loopkdc::wire::{KerberosMessage, Reply};
 
 use messages::{Kind, REALM, Request};
@@ -56,12 +56,12 @@ fn parsed(request: &Request) -> KerberosMessage {
 
 /// Sends a new request of this kind as the exchange would.
 async fn ask(kdc: &Kdc, kind: Kind) -> Result<Reply, Fault> {
-    ask_over(kdc, kind, Connection::Any).await
+    ask_over(kdc, kind, ConnReuse::Any).await
 }
 
-async fn ask_over(kdc: &Kdc, kind: Kind, connection: Connection) -> Result<Reply, Fault> {
+async fn ask_over(kdc: &Kdc, kind: Kind, reuse: ConnReuse) -> Result<Reply, Fault> {
     let message = parsed(&kind.request(REALM));
-    within(kdc.send(&message, connection, &Sent::default(), true)).await
+    within(kdc.send(&message, reuse, &SendState::default(), true)).await
 }
 
 const BOTH: [Transport; 2] = [Transport::TcpFirst, Transport::UdpFirst];

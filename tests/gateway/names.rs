@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Terms, Transport};
-use loopkdc::relay::upstream::{ConnectError, Connection, Fault, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, ConnectError, Fault, Unsent};
 
 use crate::addresses::{granting, renamed, terms};
 use crate::messages::Kind;
@@ -12,7 +12,7 @@ use crate::support::nameserver::SilentNameServer;
 use crate::support::netns::isolated;
 use crate::{ask, ask_over};
 
-const FRESH: Connection = Connection::Fresh;
+const FRESH: ConnReuse = ConnReuse::Never;
 
 fn refused(why: &str) -> Fault {
     Fault::NotSent(Unsent::Connect(ConnectError::NotPermitted(why.into())))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
-use loopkdc::relay::upstream::{Connection, Sent};
+use loopkdc::relay::upstream::{ConnReuse, SendState};
 use loopkdc::wire::{KerberosMessage, Resend, Service};
 use tempfile::tempdir;
 use tokio::net::UdpSocket;
@@ -28,11 +28,11 @@ async fn relay(service: Service, port: u16, to: SocketAddr, transport: Transport
             let message = KerberosMessage::parse(service, octets).unwrap();
             let (socket, kdc) = (Arc::clone(&socket), Arc::clone(&kdc));
             tokio::spawn(async move {
-                let connection = match message.resend() {
-                    Resend::Harmless => Connection::Any,
-                    Resend::Once => Connection::SurelyAlive,
+                let reuse = match message.resend() {
+                    Resend::Harmless => ConnReuse::Any,
+                    Resend::Once => ConnReuse::KnownAlive,
                 };
-                let reply = kdc.send(&message, connection, &Sent::default(), true).await;
+                let reply = kdc.send(&message, reuse, &SendState::default(), true).await;
                 let reply = reply.unwrap_or_else(|fault| panic!("{fault}"));
                 socket.send_to(reply.bytes(), peer).await.unwrap();
             });

@@ -13,7 +13,7 @@ use super::report::Section;
 use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
-use crate::relay::upstream::{Connection, Fault, Sent};
+use crate::relay::upstream::{ConnReuse, Fault, SendState};
 use crate::wire::{KerberosMessage, Realm, Reply, Service, as_req};
 
 /// Who asks: a name that nobody has, and that tells whoever reads the KDC's log what it was.
@@ -229,9 +229,9 @@ async fn ask(
         (Layer::Kpasswd, Service::Kpasswd),
     ] {
         let message = question(context.realm, service)?;
-        let sent = Sent::default();
+        let sent = SendState::default();
         // krb5kdc closes each connection after one reply.
-        let sending = kdc.send(&message, Connection::Fresh, &sent, false);
+        let sending = kdc.send(&message, ConnReuse::Never, &sent, false);
         match TimedReply::wait(context.left(), sending).await {
             Ok(reply) => {
                 section.push(reply.kdc(service, context.realm));

@@ -19,7 +19,7 @@ use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
 use crate::relay::upstream::tls::Witness;
-use crate::relay::upstream::{Connection, Fault, ForwardProxyFault, Unsent};
+use crate::relay::upstream::{ConnReuse, Fault, ForwardProxyFault, Unsent};
 use crate::wire::Service;
 
 /// All of them.
@@ -223,10 +223,10 @@ impl ProxyCheck<'_> {
         let tls = roots.client(extra, &entry.out).ok()?;
         let url = self.proxy.as_url().clone();
         let proxy = KdcProxy::new(url, tls, &entry.out, self.permitted.clone());
-        let ask = async |service, connection, limit| {
-            proxy_answer::ask(context, &proxy, service, connection, limit).await
+        let ask = async |service, reuse, limit| {
+            proxy_answer::ask(context, &proxy, service, reuse, limit).await
         };
-        let first = ask(Service::Kdc, Connection::Fresh, entry.deadline).await?;
+        let first = ask(Service::Kdc, ConnReuse::Never, entry.deadline).await?;
         if witness.is_some_and(|witness| witness.was_asked()) && !first.wants_certificate() {
             self.section.push(self.client_certificate());
         }
@@ -243,9 +243,9 @@ impl ProxyCheck<'_> {
         if left < LEAST {
             return Some(ReplyTimes { cold, warm: cold });
         }
-        let mut second = ask(Service::Kpasswd, Connection::Any, left / 2).await?;
+        let mut second = ask(Service::Kpasswd, ConnReuse::Any, left / 2).await?;
         if second.was_over_a_closed_connection() {
-            second = ask(Service::Kpasswd, Connection::Fresh, left / 2).await?;
+            second = ask(Service::Kpasswd, ConnReuse::Never, left / 2).await?;
         }
         let (finding, warm) = match &second.reply {
             Ok(second) => (second.kdc(Service::Kpasswd, realm), second.took()),

@@ -8,7 +8,7 @@ use crate::relay::explain::{UpstreamRef, explain, layer, probe};
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
-use crate::relay::upstream::{Connection, Credential, Fault, Sent, Unsent};
+use crate::relay::upstream::{ConnReuse, Credential, Fault, SendState, Unsent};
 use crate::wire::{Service, kkdcp};
 
 /// What came of a question.
@@ -24,7 +24,7 @@ pub(super) async fn ask(
     context: RealmContext<'_>,
     proxy: &KdcProxy,
     service: Service,
-    connection: Connection,
+    reuse: ConnReuse,
     limit: Duration,
 ) -> Option<ProxyAnswer> {
     let message = question(context.realm, service)?;
@@ -32,8 +32,8 @@ pub(super) async fn ask(
     let post = Post {
         envelope: kkdcp::encode_request(&message.framed(), domain, hint).into(),
         message,
-        connection,
-        sent: Sent::default(),
+        reuse,
+        sent: SendState::default(),
     };
     let mut head = None;
     let reply = TimedReply::wait(limit, proxy.probe(post, |seen| head = Some(seen))).await;

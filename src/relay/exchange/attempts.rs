@@ -12,7 +12,7 @@ use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, Over, UpstreamId};
-use crate::relay::upstream::{Connection, Fault, NotReply, Outgoing, Sent, Unsent};
+use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// However often the network changes, no request has more copies.
@@ -52,7 +52,7 @@ pub(super) struct Attempts<'a> {
 struct Copy {
     upstream: UpstreamId,
     asked: Instant,
-    sent: Sent,
+    sent: SendState,
     under_way: bool,
 }
 
@@ -170,32 +170,32 @@ impl<'a> Attempts<'a> {
         let Some(upstream) = self.untried.pop_front() else {
             return false;
         };
-        let connection = match self.message.resend() {
-            Resend::Harmless => Connection::Any,
-            Resend::Once => Connection::SurelyAlive,
+        let reuse = match self.message.resend() {
+            Resend::Harmless => ConnReuse::Any,
+            Resend::Once => ConnReuse::KnownAlive,
         };
-        self.start(upstream, connection);
+        self.start(upstream, reuse);
         true
     }
 
     /// Starts a copy to the next upstream, or else once more to the last one.
     fn start_next_or_again(&mut self, last: UpstreamId) {
         if !self.start_next() && !std::mem::replace(&mut self.asked_again, true) {
-            self.start(last, Connection::Any);
+            self.start(last, ConnReuse::Any);
         }
     }
 
-    fn start(&mut self, id: UpstreamId, connection: Connection) {
+    fn start(&mut self, id: UpstreamId, reuse: ConnReuse) {
         let Some(upstream) = self.routing.upstream(id).cloned() else {
             return;
         };
-        let (sent, terms) = (Sent::default(), &self.candidates.terms);
+        let (sent, terms) = (SendState::default(), &self.candidates.terms);
         let domain = terms.target_domain.as_deref();
         let outgoing = Outgoing {
             message: self.message.clone(),
             target_domain: domain.unwrap_or(self.message.realm().as_str()).to_owned(),
             dclocator_hint: terms.dclocator_hint,
-            connection,
+            reuse,
             sent: sent.clone(),
             others: !self.untried.is_empty(),
         };
@@ -231,14 +231,15 @@ impl<'a> Attempts<'a> {
         let Some(copy) = self.copies.last() else {
             return;
         };
-        let (upstream, asked, over_kept) = (copy.upstream, copy.asked, copy.sent.went_over_kept());
+        let (upstream, asked, over_kept) =
+            (copy.upstream, copy.asked, copy.sent.used_kept_connection());
         if self.message.resend() == Resend::Once {
             return self.unstick(upstream);
         }
         self.pass_over_direct(upstream);
         if over_kept {
             self.counters.raced.add();
-            return self.start(upstream, Connection::Fresh);
+            return self.start(upstream, ConnReuse::Never);
         }
         let routes = self.routing.routes();
         let late = routes.late(&self.candidates, upstream, Over::Fresh, asked);
@@ -254,7 +255,7 @@ impl<'a> Attempts<'a> {
     /// a fresh one, or elsewhere.
     fn unstick(&mut self, upstream: UpstreamId) {
         if self.copies.len() < MAX_COPIES && self.call_back() && !self.start_next() {
-            self.start(upstream, Connection::Fresh);
+            self.start(upstream, ConnReuse::Never);
         }
     }
 
@@ -320,7 +321,7 @@ impl<'a> Attempts<'a> {
         };
         copy.under_way = false;
         if fault.reached_no_kdc() {
-            copy.sent = Sent::default();
+            copy.sent = SendState::default();
         }
         let (upstream, asked) = (copy.upstream, copy.asked);
         if fault == Fault::NotKerberos(NotReply::Oversized) {
@@ -331,7 +332,7 @@ impl<'a> Attempts<'a> {
             self.pass_over_direct(upstream);
         }
         match routes::after(&fault, self.message.resend()) {
-            Next::FreshConnection if may_follow => self.start(upstream, Connection::Fresh),
+            Next::FreshConnection if may_follow => self.start(upstream, ConnReuse::Never),
             Next::OtherUpstream if may_follow => drop(self.start_next()),
             Next::OtherOrSame if may_follow => self.start_next_or_again(upstream),
             _ => {}
@@ -388,7 +389,7 @@ impl<'a> Attempts<'a> {
         let (upstream, now) = (copy.upstream, now());
         let mut routes = self.routing.routes();
         let took = now.saturating_duration_since(copy.asked);
-        if self.message.resend() == Resend::Harmless && copy.sent.went_over_kept() {
+        if self.message.resend() == Resend::Harmless && copy.sent.used_kept_connection() {
             routes.record_pace(upstream, took);
         }
         routes.record_latency(upstream, took);

@@ -16,22 +16,22 @@ const WITHDRAWN: u8 = 2;
 /// Says whether octets of a request may have left. No HTTP error kind tells: what is sure is that a body
 /// that was never polled never left.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<State>);
+pub struct SendState(Arc<Flags>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Flags {
     octets: AtomicU8,
     over_kept: AtomicBool,
 }
 
-impl Sent {
+impl SendState {
     /// Whether it was given to a connection that stood before, and that may have ended without a word.
     #[must_use]
-    pub fn went_over_kept(&self) -> bool {
+    pub fn used_kept_connection(&self) -> bool {
         self.0.over_kept.load(Ordering::Acquire)
     }
 
-    pub(super) fn goes_over_kept(&self) {
+    pub(super) fn set_kept_connection(&self) {
         self.0.over_kept.store(true, Ordering::Release);
     }
 
@@ -77,11 +77,11 @@ impl std::error::Error for Withdrawn {}
 /// The body: one chunk, and the flag that its first poll sets.
 pub(super) struct FlaggedBody {
     octets: Option<Bytes>,
-    sent: Sent,
+    sent: SendState,
 }
 
 impl FlaggedBody {
-    pub(super) fn new(octets: Bytes, sent: Sent) -> Self {
+    pub(super) fn new(octets: Bytes, sent: SendState) -> Self {
         Self {
             octets: Some(octets),
             sent,
@@ -124,8 +124,8 @@ mod tests {
         }
     }
 
-    fn body() -> (FlaggedBody, Sent) {
-        let sent = Sent::default();
+    fn body() -> (FlaggedBody, SendState) {
+        let sent = SendState::default();
         (
             FlaggedBody::new(Bytes::from_static(b"octets"), sent.clone()),
             sent,

@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::addresses::Addresses;
-use super::body::Sent;
+use super::body::SendState;
 use super::fault::{Fault, Unsent};
-use super::link::Connection;
+use super::link::ConnReuse;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 use idle::Idle;
 use stream::Leased;
@@ -139,29 +139,29 @@ impl Kdc {
     pub async fn send(
         &self,
         message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
+        reuse: ConnReuse,
+        sent: &SendState,
         others: bool,
     ) -> Result<Reply, Fault> {
         if self.reach == Reach::OnSomeNetworks {
-            return self.if_there(message, connection, sent).await;
+            return self.if_there(message, reuse, sent).await;
         }
         let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
         match self.transport {
-            Transport::TcpFirst => self.tcp_first(message, connection, sent, others).await,
-            Transport::UdpFirst => self.udp_first(message, connection, sent).await,
+            Transport::TcpFirst => self.tcp_first(message, reuse, sent, others).await,
+            Transport::UdpFirst => self.udp_first(message, reuse, sent).await,
         }
     }
 
     async fn if_there(
         &self,
         message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
+        reuse: ConnReuse,
+        sent: &SendState,
     ) -> Result<Reply, Fault> {
         // The wait for a place or a turn does not count: any client can make it long.
         let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
-        let stream = timeout(MOMENT, self.stream(connection, sent)).await;
+        let stream = timeout(MOMENT, self.stream(reuse, sent)).await;
         let leased = match stream {
             Ok(leased) => leased.map_err(|none| none.why),
             Err(_) if self.connecting.available_permits() == 0 => Err(Unsent::Busy),
@@ -177,11 +177,11 @@ impl Kdc {
     async fn tcp_first(
         &self,
         message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
+        reuse: ConnReuse,
+        sent: &SendState,
         others: bool,
     ) -> Result<Reply, Fault> {
-        match self.stream(connection, sent).await {
+        match self.stream(reuse, sent).await {
             Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
             Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused, others) => {
                 self.udp_instead(&refused, message, sent).await
@@ -211,7 +211,7 @@ impl Kdc {
         &self,
         refused: &[SocketAddr],
         message: &KerberosMessage,
-        sent: &Sent,
+        sent: &SendState,
     ) -> Result<Reply, Fault> {
         let asked = self.over_udp(refused, message, sent);
         let (reply, _) = match self.has_udp.load(Ordering::Relaxed) {
@@ -231,8 +231,8 @@ impl Kdc {
     async fn udp_first(
         &self,
         message: &KerberosMessage,
-        connection: Connection,
-        sent: &Sent,
+        reuse: ConnReuse,
+        sent: &SendState,
     ) -> Result<Reply, Fault> {
         let addresses = self.look_up().await.map_err(Fault::NotSent)?;
         match self.over_udp(&addresses, message, sent).await {
@@ -242,7 +242,7 @@ impl Kdc {
                 Ok(reply)
             }
             Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
-                let leased = self.stream(connection, sent).await;
+                let leased = self.stream(reuse, sent).await;
                 // Any client can send what is too long for a KDC without TCP: that TCP is refused is no news then.
                 let leased = leased.map_err(|none| match over_udp {
                     Unsent::TooLong => Fault::NotSent(over_udp),
@@ -258,7 +258,7 @@ impl Kdc {
         &self,
         addresses: &[SocketAddr],
         message: &KerberosMessage,
-        sent: &Sent,
+        sent: &SendState,
     ) -> Result<(Reply, SocketAddr), Fault> {
         let heard = datagrams::ask(addresses, message, sent, &self.unread).await?;
         self.has_udp.store(true, Ordering::Relaxed);
@@ -271,10 +271,10 @@ impl Kdc {
         &self,
         from: SocketAddr,
         message: &KerberosMessage,
-        sent: &Sent,
+        sent: &SendState,
     ) -> Result<Reply, Fault> {
         let kept = match message.resend() {
-            Resend::Harmless => self.idle.take(Connection::Any, Instant::now()),
+            Resend::Harmless => self.idle.take(ConnReuse::Any, Instant::now()),
             Resend::Once => None,
         };
         let leased = match kept {
@@ -289,9 +289,9 @@ impl Kdc {
     }
 
     /// A connection that fits: a kept one if there is one, else a fresh one.
-    async fn stream(&self, connection: Connection, sent: &Sent) -> Result<Leased<'_>, NoStream> {
-        if let Some(stream) = self.idle.take(connection, Instant::now()) {
-            sent.goes_over_kept();
+    async fn stream(&self, reuse: ConnReuse, sent: &SendState) -> Result<Leased<'_>, NoStream> {
+        if let Some(stream) = self.idle.take(reuse, Instant::now()) {
+            sent.set_kept_connection();
             return Ok(Leased::kept(stream));
         }
         let began = Instant::now();

@@ -10,10 +10,10 @@ use reqwest::{Body, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::body::{FlaggedBody, Sent};
+use super::body::{FlaggedBody, SendState};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
-use super::link::{Connection, Lease, Links};
+use super::link::{ConnReuse, Lease, Links};
 use super::names::Names;
 use super::negotiate::{self, Conversation, Heard, Negotiator};
 use super::out::{Carrier, Out, Via};
@@ -49,10 +49,10 @@ pub struct Post {
     pub message: KerberosMessage,
     /// The encoded KDC-PROXY-MESSAGE.
     pub envelope: Bytes,
-    /// Over which connection it may go.
-    pub connection: Connection,
+    /// Which kept connections it may go over.
+    pub reuse: ConnReuse,
     /// Where to say that octets may have left.
-    pub sent: Sent,
+    pub sent: SendState,
 }
 
 /// The head of an answer, for those who look into a fault.
@@ -144,9 +144,9 @@ impl KdcProxy {
         let (mut conversation, mut shown) = ready
             .unwrap_or_else(|_| Err(late()))
             .map_err(Fault::NotSent)?;
-        let lease = self.links.lease(post.connection, Instant::now())?;
+        let lease = self.links.lease(post.reuse, Instant::now())?;
         if lease.is_kept() {
-            post.sent.goes_over_kept();
+            post.sent.set_kept_connection();
         }
         for _ in 0..MAX_ROUNDS {
             if let Some(conversation) = &conversation {
@@ -303,7 +303,7 @@ impl KdcProxy {
     /// What an error before the answer's head says of the request.
     ///
     /// It is called back first: what is said not to have left never will.
-    fn unheard(&self, error: &reqwest::Error, sent: &Sent, lease: &Lease<'_>) -> Fault {
+    fn unheard(&self, error: &reqwest::Error, sent: &SendState, lease: &Lease<'_>) -> Fault {
         let is_withdrawn = sent.withdraw();
         if lease.was_reused() {
             lease.found_closed();

@@ -35,15 +35,15 @@ const PING_ANSWERED: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 
-/// Over which connection a request may go.
+/// Which kept connections a request may reuse; without one, a new one is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
-    /// Any kept one: a request that may be sent again loses nothing if it turns out to be closed.
+pub enum ConnReuse {
+    /// Any: a request that may be sent again loses nothing if it turns out to be closed.
     Any,
-    /// One that is surely alive, or a fresh one: a request that may not.
-    SurelyAlive,
-    /// A fresh one.
-    Fresh,
+    /// One that is surely alive: for a request that may not be sent again.
+    KnownAlive,
+    /// None.
+    Never,
 }
 
 /// The connections kept to one proxy.
@@ -86,7 +86,7 @@ struct IdlePatience {
 
 impl IdlePatience {
     /// Well less than what the server grants: a request on its way when the time is up would be lost.
-    fn surely_alive(&self, idle: Duration) -> bool {
+    fn known_alive(&self, idle: Duration) -> bool {
         let shown = self.advertised.unwrap_or(self.outlasted);
         let granted = self.closed.map_or(shown, |closed| closed.min(shown));
         idle <= JUST_HEARD || idle < granted / 2
@@ -124,12 +124,12 @@ impl Links {
     }
 
     /// A connection for one request; an HTTP/1.1 one is the holder's alone.
-    pub(super) fn lease(&self, connection: Connection, now: Instant) -> Result<Lease<'_>, Fault> {
+    pub(super) fn lease(&self, reuse: ConnReuse, now: Instant) -> Result<Lease<'_>, Fault> {
         let (kept, forgotten) = {
             let mut all = lock(&self.kept);
-            let kept = match connection {
-                Connection::Fresh => None,
-                _ => all.take(connection == Connection::SurelyAlive, now),
+            let kept = match reuse {
+                ConnReuse::Never => None,
+                _ => all.take(reuse == ConnReuse::KnownAlive, now),
             };
             (kept, all.forgotten)
         };
@@ -153,10 +153,9 @@ impl Links {
 }
 
 impl Kept {
-    fn take(&mut self, surely_alive: bool, now: Instant) -> Option<Arc<Link>> {
+    fn take(&mut self, known_alive: bool, now: Instant) -> Option<Arc<Link>> {
         let fits = |link: &Link, patience: &IdlePatience| {
-            !surely_alive
-                || patience.surely_alive(now.saturating_duration_since(*lock(&link.heard)))
+            !known_alive || patience.known_alive(now.saturating_duration_since(*lock(&link.heard)))
         };
         if let Some(shared) = self
             .shared

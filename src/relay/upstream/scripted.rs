@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Connection, Fault, Outgoing, Unsent};
+use super::{ConnReuse, Fault, Outgoing, Unsent};
 use crate::wire::{KerberosMessage, Reply, Service};
 
 /// Name, connect and TLS together.
@@ -73,15 +73,15 @@ impl Scripted {
     async fn play(self, outgoing: Outgoing) -> Result<Reply, Fault> {
         let Outgoing {
             message,
-            connection,
+            reuse,
             sent,
             ..
         } = outgoing;
         let Some(act) = self.acts.lock().unwrap().pop_front() else {
             return Err(Fault::NotSent(Unsent::ConnectTimeout));
         };
-        if act.kept && connection != Connection::Fresh {
-            sent.goes_over_kept();
+        if act.kept && reuse != ConnReuse::Never {
+            sent.set_kept_connection();
         } else {
             sleep(act.connect.min(CONNECT)).await;
             if act.connect >= CONNECT {

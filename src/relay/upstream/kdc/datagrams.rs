@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::is_refusal;
-use crate::relay::upstream::body::Sent;
+use crate::relay::upstream::body::SendState;
 use crate::relay::upstream::fault::{Fault, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
@@ -48,7 +48,7 @@ thread_local! {
 pub(super) async fn ask(
     addresses: &[SocketAddr],
     message: &KerberosMessage,
-    sent: &Sent,
+    sent: &SendState,
     unread: &Semaphore,
 ) -> Result<(Reply, SocketAddr), Fault> {
     let mut turn = timeout(READ, unread.acquire())

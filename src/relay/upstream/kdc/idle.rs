@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::relay::sync::lock;
 use crate::relay::upstream::fault::{Fault, NotReply};
-use crate::relay::upstream::link::Connection;
+use crate::relay::upstream::link::ConnReuse;
 
 /// A connection heard from within this time is alive.
 const JUST_HEARD: Duration = Duration::from_secs(1);
@@ -34,12 +34,12 @@ struct Kept {
 impl Idle {
     /// A kept connection that fits, if there is one. A request that must not be sent twice takes none to a KDC that has
     /// not shown that it keeps them open: the end may be on its way.
-    pub(super) fn take(&self, connection: Connection, now: Instant) -> Option<TcpStream> {
+    pub(super) fn take(&self, reuse: ConnReuse, now: Instant) -> Option<TcpStream> {
         let mut kept = self.lock();
-        let age = match connection {
-            Connection::Any => FORGOTTEN,
-            Connection::SurelyAlive if kept.keeps_open => JUST_HEARD,
-            Connection::SurelyAlive | Connection::Fresh => return None,
+        let age = match reuse {
+            ConnReuse::Any => FORGOTTEN,
+            ConnReuse::KnownAlive if kept.keeps_open => JUST_HEARD,
+            ConnReuse::KnownAlive | ConnReuse::Never => return None,
         };
         while let Some((stream, heard)) = kept.streams.pop() {
             let idle = now.saturating_duration_since(heard);
@@ -130,24 +130,24 @@ mod tests {
         let (stream, _peer) = connection(&listener).await;
         idle.put(stream, false, then).unwrap();
         assert!(
-            idle.take(Connection::SurelyAlive, then).is_none(),
+            idle.take(ConnReuse::KnownAlive, then).is_none(),
             "not shown"
         );
-        let stream = idle.take(Connection::Any, then).unwrap();
+        let stream = idle.take(ConnReuse::Any, then).unwrap();
         idle.put(stream, true, then).unwrap();
         let later = then + JUST_HEARD + Duration::from_millis(1);
         assert!(
-            idle.take(Connection::SurelyAlive, later).is_none(),
+            idle.take(ConnReuse::KnownAlive, later).is_none(),
             "heard long ago"
         );
-        assert!(idle.take(Connection::Fresh, then).is_none());
-        let stream = idle.take(Connection::SurelyAlive, then).unwrap();
+        assert!(idle.take(ConnReuse::Never, then).is_none());
+        let stream = idle.take(ConnReuse::KnownAlive, then).unwrap();
         idle.forget();
-        assert!(idle.take(Connection::Any, then).is_none(), "forgotten");
+        assert!(idle.take(ConnReuse::Any, then).is_none(), "forgotten");
         idle.put(stream, true, then).unwrap();
         idle.found_closed();
         assert!(
-            idle.take(Connection::SurelyAlive, then).is_none(),
+            idle.take(ConnReuse::KnownAlive, then).is_none(),
             "one was closed"
         );
     }
@@ -160,7 +160,7 @@ mod tests {
         idle.put(second, true, then).unwrap();
         idle.put(first, true, then).unwrap();
         drop(peer);
-        assert!(idle.take(Connection::Any, then).is_some());
+        assert!(idle.take(ConnReuse::Any, then).is_some());
         assert!(!idle.lock().keeps_open);
     }
 
@@ -170,8 +170,8 @@ mod tests {
         let (stream, _peer) = connection(&listener).await;
         idle.put(stream, false, then).unwrap();
         let later = then + FORGOTTEN + Duration::from_millis(1);
-        assert!(idle.take(Connection::Any, later).is_none());
-        assert!(idle.take(Connection::Any, then).is_none(), "dropped");
+        assert!(idle.take(ConnReuse::Any, later).is_none());
+        assert!(idle.take(ConnReuse::Any, then).is_none(), "dropped");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::idle::Idle;
-use crate::relay::upstream::body::Sent;
+use crate::relay::upstream::body::SendState;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
@@ -48,7 +48,7 @@ impl<'a> Leased<'a> {
 pub(super) async fn ask(
     leased: Leased<'_>,
     message: &KerberosMessage,
-    sent: &Sent,
+    sent: &SendState,
     idle: &Idle,
 ) -> Result<Reply, Fault> {
     let Leased { mut stream, fresh } = leased;

@@ -58,8 +58,8 @@ impl Scripted {
         let post = Post {
             message,
             envelope: "the envelope".into(),
-            connection: Connection::SurelyAlive,
-            sent: Sent::default(),
+            reuse: ConnReuse::KnownAlive,
+            sent: SendState::default(),
         };
         let answer = tokio::time::timeout(Duration::from_secs(30), proxy.send(post)).await;
         (answer.unwrap(), self.heard.join().unwrap())

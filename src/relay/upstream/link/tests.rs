@@ -5,7 +5,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The longest idleness after which a connection counts as alive, in tenths of a second.
 fn alive_until(patience: &IdlePatience) -> u32 {
     let tenths = 0..10_000;
-    let alive = |tenth: &u32| patience.surely_alive(*tenth * SECOND / 10);
+    let alive = |tenth: &u32| patience.known_alive(*tenth * SECOND / 10);
     let longest = tenths.clone().take_while(alive).count();
     assert!(!tenths.skip(longest).any(|tenth| alive(&tenth)));
     u32::try_from(longest).unwrap() - 1
@@ -93,15 +93,15 @@ fn idle_now(links: &Links, now: Instant) -> Vec<Duration> {
 fn the_connection_heard_last_is_taken_and_only_if_it_fits() {
     let (links, now) = (links(), Instant::now() + 100 * SECOND);
     keep(&links, now, &[30 * SECOND, 20 * SECOND]);
-    let fresh = [Connection::Fresh, Connection::SurelyAlive];
-    for connection in fresh {
-        assert_eq!(links.lease(connection, now).unwrap().idle, Duration::ZERO);
+    let fresh = [ConnReuse::Never, ConnReuse::KnownAlive];
+    for reuse in fresh {
+        assert_eq!(links.lease(reuse, now).unwrap().idle, Duration::ZERO);
     }
-    assert_eq!(links.lease(Connection::Any, now).unwrap().idle, 20 * SECOND);
+    assert_eq!(links.lease(ConnReuse::Any, now).unwrap().idle, 20 * SECOND);
     assert_eq!(idle_now(&links, now), [30 * SECOND], "not given back");
     keep(&links, now, &[SECOND]);
     assert_eq!(
-        links.lease(Connection::SurelyAlive, now).unwrap().idle,
+        links.lease(ConnReuse::KnownAlive, now).unwrap().idle,
         SECOND
     );
 }
@@ -110,7 +110,7 @@ fn the_connection_heard_last_is_taken_and_only_if_it_fits() {
 fn what_was_idle_for_longer_than_a_closed_connection_is_given_up() {
     let (links, now) = (links(), Instant::now() + 100 * SECOND);
     keep(&links, now, &[50 * SECOND, 40 * SECOND, 30 * SECOND]);
-    let lease = links.lease(Connection::Any, now).unwrap();
+    let lease = links.lease(ConnReuse::Any, now).unwrap();
     keep(&links, now, &[2 * SECOND]);
     lease.found_closed();
     assert_eq!(idle_now(&links, now), [2 * SECOND]);
@@ -128,11 +128,11 @@ fn idle_connections_are_bounded_and_the_oldest_goes_first() {
 /// brought one.
 fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
     let (links, now) = (links(), Instant::now());
-    let mut first = links.lease(Connection::Any, now).unwrap();
+    let mut first = links.lease(ConnReuse::Any, now).unwrap();
     first.heard(Version::HTTP_2, None);
     first.give_back();
-    let mut silent = links.lease(Connection::Any, Instant::now()).unwrap();
-    let mut other = links.lease(Connection::Any, Instant::now()).unwrap();
+    let mut silent = links.lease(ConnReuse::Any, Instant::now()).unwrap();
+    let mut other = links.lease(ConnReuse::Any, Instant::now()).unwrap();
     assert!(Arc::ptr_eq(&silent.link, &other.link));
     if meanwhile {
         other.heard(Version::HTTP_2, None);
@@ -159,7 +159,7 @@ fn a_shared_connection_is_given_up_for_a_silence_only_if_nobody_was_answered_ove
 fn on_another_network_no_connection_of_before_is_used_again() {
     for version in [Version::HTTP_2, Version::HTTP_11] {
         let (links, now) = (links(), Instant::now());
-        let mut lent = links.lease(Connection::Any, now).unwrap();
+        let mut lent = links.lease(ConnReuse::Any, now).unwrap();
         keep(&links, now, &[SECOND]);
         links.forget();
         lent.heard(version, Some(60));
