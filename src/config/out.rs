@@ -12,20 +12,21 @@ use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
 use super::read::NamedFiles;
 use super::realms::RealmPattern;
 use super::{negotiate, pem};
-use crate::relay::upstream::out::{
-    ForwardProxy, Header, MinTls, Out, Shown, Via, parse_headers, parse_token,
+use crate::relay::upstream::proxy_options::{
+    ForwardProxy, ForwardProxyUrl, Header, MinTls, ProxyOptions, RequestHeaders, parse_headers,
+    parse_token,
 };
 use crate::relay::upstream::tls::Pin;
 
 const FORWARD_PROXY_EXAMPLE: &str = "write it like \"http://proxy.example.com:3128\" or \"socks5h://127.0.0.1:1080\", or \"environment\"";
 
 /// What `table` says. `base`: what files are relative to.
-pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Out, ConfigError> {
+pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, ConfigError> {
     let files = NamedFiles { base };
-    Ok(Out {
-        via: via(table)?,
-        identity: pem::identity(table, files)?,
-        shown: headers(table, files)?,
+    Ok(ProxyOptions {
+        forward_proxy: forward_proxy(table)?,
+        client_certificate: pem::identity(table, files)?,
+        headers: headers(table, files)?,
         negotiate: negotiate::read(table, files)?,
         pins: pins(table)?,
         min_tls: match table.word(&keys::MIN_TLS).as_str() {
@@ -125,18 +126,18 @@ fn secret_files(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Vec<Path
         .collect()
 }
 
-fn via(table: &ConfigSection) -> Result<Via, ConfigError> {
+fn forward_proxy(table: &ConfigSection) -> Result<ForwardProxy, ConfigError> {
     match table.text(&keys::HTTP_PROXY) {
-        None => Ok(Via::Nothing),
+        None => Ok(ForwardProxy::None),
         Some(written) => written.parse(|text| match *text {
-            "none" => Ok(Via::Nothing),
-            "environment" => Ok(Via::Environment),
-            url => forward_proxy(url).map(Via::Proxy),
+            "none" => Ok(ForwardProxy::None),
+            "environment" => Ok(ForwardProxy::Environment),
+            url => forward_proxy_url(url).map(ForwardProxy::Url),
         }),
     }
 }
 
-fn forward_proxy(text: &str) -> Result<ForwardProxy, ConfigError> {
+fn forward_proxy_url(text: &str) -> Result<ForwardProxyUrl, ConfigError> {
     let broken = |rule, hint| Err(ConfigError::new(rule).hint(hint));
     let Ok(url) = Url::parse(text) else {
         return broken("http-proxy is a URL", FORWARD_PROXY_EXAMPLE);
@@ -163,11 +164,11 @@ fn forward_proxy(text: &str) -> Result<ForwardProxy, ConfigError> {
             "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
         );
     }
-    ForwardProxy::new(url)
+    ForwardProxyUrl::new(url)
         .ok_or_else(|| ConfigError::new("http-proxy has no host").hint(FORWARD_PROXY_EXAMPLE))
 }
 
-fn headers(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Shown, ConfigError> {
+fn headers(table: &ConfigSection, files: NamedFiles<'_>) -> Result<RequestHeaders, ConfigError> {
     let listed = table.strings(&keys::HEADERS);
     let listed: Vec<_> = listed
         .iter()
@@ -186,8 +187,8 @@ fn headers(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Shown, Config
         Ok(())
     })?;
     check_one_authorization(table, &all)?;
-    Ok(Shown {
-        headers: listed,
+    Ok(RequestHeaders {
+        fixed: listed,
         headers_file,
         bearer_token_file,
     })

@@ -21,7 +21,7 @@ use super::error::{ConfigError, Located};
 use super::keys;
 use super::read::{self, NamedFiles};
 use crate::relay::text::shell;
-use crate::relay::upstream::out::Identity;
+use crate::relay::upstream::proxy_options::ClientCertificate;
 
 /// PKCS#8's own armour (RFC 7468 11).
 const BEGIN_ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
@@ -184,7 +184,7 @@ impl CaFiles {
 pub(super) fn identity(
     table: &ConfigSection,
     files: NamedFiles<'_>,
-) -> Result<Option<Identity>, ConfigError> {
+) -> Result<Option<ClientCertificate>, ConfigError> {
     let key = table.text(&keys::CLIENT_KEY);
     let passphrase = table.text(&keys::CLIENT_KEY_PASSPHRASE_FILE);
     let Some(certificate) = table.text(&keys::CLIENT_CERTIFICATE) else {
@@ -204,7 +204,7 @@ pub(super) fn identity(
         .transpose()?;
     written.parse(|_| {
         let key = client_key(&key_file, &pem, passphrase.as_deref())?;
-        Identity::new(file.clone(), chain, key)
+        ClientCertificate::new(file.clone(), chain, key)
             .map(Some)
             .map_err(|error| mismatch("client-key", &key_file, &file, &error))
     })

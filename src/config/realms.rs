@@ -16,7 +16,7 @@ use super::{Sources, keys, out, proxies};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
 use crate::relay::upstream::dns::ProxyDiscovery;
-use crate::relay::upstream::out::Out;
+use crate::relay::upstream::proxy_options::ProxyOptions;
 use crate::wire::{Realm, RealmKey};
 
 /// One `[realms."…"]` table, with what it takes from `[defaults]`.
@@ -31,7 +31,7 @@ pub struct RealmEntry {
     /// The KDCs that are asked themselves where they can be reached. None unless the pattern is exact.
     pub direct: Option<Direct>,
     /// How requests get to the proxies, and what they show.
-    pub out: Arc<Out>,
+    pub proxy_options: Arc<ProxyOptions>,
     /// Roots of trust besides the system's.
     pub ca: Option<Arc<CaFile>>,
     /// The most that a request may take until its answer.
@@ -132,7 +132,7 @@ impl RealmReader<'_> {
             aliases: self.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
             proxies,
-            out: Arc::new(out),
+            proxy_options: Arc::new(out),
             ca,
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
             on_failure: on_failure(all),

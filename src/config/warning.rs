@@ -8,7 +8,7 @@ use super::endpoint::EndpointAddr;
 use super::error::{ConfigPlace, Located};
 use super::{Config, Proxies, RealmEntry, RealmPattern, excerpt};
 use crate::relay::finding::{FilePosition, Finding, Hint};
-use crate::relay::upstream::out::Via;
+use crate::relay::upstream::proxy_options::ForwardProxy;
 
 /// A key of an older version, which does nothing any more.
 #[derive(Debug, Clone)]
@@ -66,9 +66,14 @@ impl Config {
     fn secret_files(&self) -> BTreeSet<&Path> {
         let mut files = BTreeSet::new();
         for entry in &self.realms {
-            files.extend(entry.out.secret_files.iter().map(PathBuf::as_path));
-            let has_password =
-                matches!(&entry.out.via, Via::Proxy(proxy) if proxy.has_credentials());
+            files.extend(
+                entry
+                    .proxy_options
+                    .secret_files
+                    .iter()
+                    .map(PathBuf::as_path),
+            );
+            let has_password = matches!(&entry.proxy_options.forward_proxy, ForwardProxy::Url(proxy) if proxy.has_credentials());
             files.extend(self.source.as_deref().filter(|_| has_password));
         }
         files

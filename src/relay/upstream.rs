@@ -12,8 +12,8 @@ pub mod kkdcp;
 mod link;
 mod names;
 pub mod negotiate;
-pub mod out;
 pub(crate) mod pool;
+pub mod proxy_options;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;

@@ -148,7 +148,7 @@ impl TunnelRouteBuilder<'_, '_> {
             permitted,
             roots: self.roots.get_or_init(SystemRoots::load).clone(),
             extra: ca.map_or_else(Vec::new, |ca| ca.certs.clone()),
-            out: Arc::clone(&self.entry.out),
+            options: Arc::clone(&self.entry.proxy_options),
         }))
     }
 

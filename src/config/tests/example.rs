@@ -77,10 +77,16 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     );
     assert_eq!(entry.aliases.len(), 1);
     assert!(entry.direct.is_none() && plain.direct.is_none());
-    let out = &entry.out;
-    assert_eq!((&out.via, out.min_tls), (&plain.out.via, plain.out.min_tls));
-    assert!(out.identity.is_some());
-    assert_eq!((out.shown.headers.len(), out.pins.len()), (1, 2));
+    let out = &entry.proxy_options;
+    assert_eq!(
+        (&out.forward_proxy, out.min_tls),
+        (
+            &plain.proxy_options.forward_proxy,
+            plain.proxy_options.min_tls
+        )
+    );
+    assert!(out.client_certificate.is_some());
+    assert_eq!((out.headers.fixed.len(), out.pins.len()), (1, 2));
 }
 
 #[test]

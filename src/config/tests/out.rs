@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{REALM, build, certified, error, refused, show, warnings};
 use crate::config::{Config, RealmEntry, Sources};
-use crate::relay::upstream::out::{MinTls, Via};
+use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls};
 
 const ANY: &str = "[realms.\"*\"]\nproxies = [\"https://p\"]\n";
 
@@ -206,7 +206,7 @@ fn a_realm_shows_the_tickets_that_it_names() {
     fs::write(dir.path().join("laptop.keytab"), entry.concat()).unwrap();
     let negotiate = |lines: &str| {
         let entry = dir.realm(&format!("auth = \"negotiate\"\n{lines}"));
-        entry.map(|entry| entry.out.negotiate.clone().unwrap())
+        entry.map(|entry| entry.proxy_options.negotiate.clone().unwrap())
     };
     let by_keys = negotiate("keytab = \"laptop.keytab\"\n").unwrap();
     assert_eq!(
@@ -232,7 +232,12 @@ fn a_realm_shows_the_tickets_that_it_names() {
     }
     let defaults =
         format!("[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\n{REALM}auth = \"none\"\n");
-    assert_eq!(dir.build(&defaults).unwrap().realms[0].out.negotiate, None);
+    assert_eq!(
+        dir.build(&defaults).unwrap().realms[0]
+            .proxy_options
+            .negotiate,
+        None
+    );
 }
 
 /// Files to be named by a configuration beside them.
@@ -288,7 +293,13 @@ fn certificate_and_key() -> Dir {
 #[test]
 fn a_key_is_that_of_its_certificate() {
     let dir = certificate_and_key();
-    assert!(dir.realm(BOTH).unwrap().out.identity.is_some());
+    assert!(
+        dir.realm(BOTH)
+            .unwrap()
+            .proxy_options
+            .client_certificate
+            .is_some()
+    );
     let (_, other) = certified();
     dir.write("own-key.pem", &other);
     let shown = dir.realm(BOTH).unwrap_err();
@@ -327,8 +338,11 @@ fn both_may_be_in_one_file() {
     let (dir, (certificate, key)) = (Dir::new(), certified());
     dir.write("both.pem", &(key + &certificate));
     let entry = dir.realm("client-certificate = \"both.pem\"\n").unwrap();
-    assert!(entry.out.identity.is_some());
-    assert_eq!(entry.out.secret_files, [dir.path().join("both.pem")]);
+    assert!(entry.proxy_options.client_certificate.is_some());
+    assert_eq!(
+        entry.proxy_options.secret_files,
+        [dir.path().join("both.pem")]
+    );
 }
 
 #[test]
@@ -359,7 +373,7 @@ fn an_encrypted_key_is_opened_by_its_passphrase_alone() {
     dir.openssl("pkcs8 -topk8 -in own-key.pem -out locked.pem -passout pass:secret");
     dir.write("passphrase", "secret\n");
     let entry = dir.realm(WITH_PASSPHRASE).unwrap();
-    assert_eq!(entry.out.secret_files.len(), 2);
+    assert_eq!(entry.proxy_options.secret_files.len(), 2);
     assert!(!format!("{entry:?}").contains("secret\\n"));
 
     dir.write("passphrase", "secre\n");
@@ -417,8 +431,8 @@ fn files_of_headers_and_tokens_are_read_line_by_line() {
     let entry = dir.realm(
         "headers = [\"X-Site: a\"]\nheaders-file = \"headers\"\nbearer-token-file = \"token\"\n",
     );
-    let shown = &entry.unwrap().out.shown;
-    assert_eq!(shown.headers[0].0, "x-site");
+    let shown = &entry.unwrap().proxy_options.headers;
+    assert_eq!(shown.fixed[0].0, "x-site");
     assert!(shown.headers_file.is_some() && shown.bearer_token_file.is_some());
 
     dir.write("headers", "X-Device: 7\nnonsense s3cret\n");
@@ -523,9 +537,14 @@ fn a_realm_goes_its_own_way_out() {
          [realms.\"B\"]\nproxies = [\"https://p\"]\nhttp-proxy = \"none\"\nmin-tls = \"1.2\"\n\
          [realms.\"C\"]\nproxies = [\"https://p\"]\nhttp-proxy = \"environment\"\n"
     ));
-    let [a, b, c] = [0, 1, 2].map(|place: usize| &config.realms[place].out);
-    assert!(matches!(&a.via, Via::Proxy(proxy) if proxy.to_string() == "http://proxy:3128"));
-    assert_eq!((&b.via, &c.via), (&Via::Nothing, &Via::Environment));
+    let [a, b, c] = [0, 1, 2].map(|place: usize| &config.realms[place].proxy_options);
+    assert!(
+        matches!(&a.forward_proxy, ForwardProxy::Url(proxy) if proxy.to_string() == "http://proxy:3128")
+    );
+    assert_eq!(
+        (&b.forward_proxy, &c.forward_proxy),
+        (&ForwardProxy::None, &ForwardProxy::Environment)
+    );
     assert_eq!(
         [a, b, c].map(|out| out.min_tls),
         [MinTls::Tls13, MinTls::Tls12, MinTls::Tls13]

@@ -6,7 +6,7 @@ use super::{also_allowed, endpoints, joined, kdcs, realm_line};
 use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
 use crate::relay::upstream::dns::Allowed;
 use crate::relay::upstream::kdc::Permitted;
-use crate::relay::upstream::out::{MinTls, Out, Via};
+use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
 use crate::wire::ByService;
 
 /// Every local user may ask.
@@ -78,7 +78,7 @@ fn realm(entry: &RealmEntry) -> Vec<String> {
             "  trusts besides the system's roots: {path} ({count})"
         ));
     }
-    lines.extend(outbound(&entry.out));
+    lines.extend(outbound(&entry.proxy_options));
     let domain = entry.target_domain.iter();
     lines.extend(domain.map(|domain| format!("  target-domain {domain}")));
     let hint = entry.dclocator_hint.iter();
@@ -111,30 +111,30 @@ fn proxies(entry: &RealmEntry) -> Vec<String> {
 }
 
 /// How requests get out, where that is not as usual; no secret.
-fn outbound(out: &Out) -> Vec<String> {
+fn outbound(out: &ProxyOptions) -> Vec<String> {
     let mut lines = Vec::new();
-    match &out.via {
-        Via::Nothing => {}
-        Via::Environment => {
+    match &out.forward_proxy {
+        ForwardProxy::None => {}
+        ForwardProxy::Environment => {
             lines.push("  goes by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say".to_owned())
         }
-        Via::Proxy(proxy) if proxy.has_credentials() => {
+        ForwardProxy::Url(proxy) if proxy.has_credentials() => {
             lines.push(format!("  goes by way of {proxy}, with user and password"))
         }
-        Via::Proxy(proxy) => lines.push(format!("  goes by way of {proxy}")),
+        ForwardProxy::Url(proxy) => lines.push(format!("  goes by way of {proxy}")),
     }
-    let identity = out.identity.iter();
+    let identity = out.client_certificate.iter();
     lines.extend(identity.map(|it| format!("  client certificate: {}", it.file.display())));
-    let headers = out.shown.headers.iter();
+    let headers = out.headers.fixed.iter();
     let names: Vec<_> = headers.map(|(name, _)| name.as_str()).collect();
     if !names.is_empty() {
         lines.push(format!("  headers: {}", joined(&names)));
     }
-    if let Some(file) = &out.shown.headers_file {
+    if let Some(file) = &out.headers.headers_file {
         let file = file.display();
         lines.push(format!("  headers as {file} has them when they are sent"));
     }
-    if let Some(file) = &out.shown.bearer_token_file {
+    if let Some(file) = &out.headers.bearer_token_file {
         let file = file.display();
         lines.push(format!("  bearer token as {file} has it when it is sent"));
     }

@@ -110,7 +110,7 @@ impl ProxyCheck<'_> {
     /// A connection to the proxy, or to what stands before it and lets it through.
     async fn connect(&mut self) -> Option<TcpStream> {
         let url = self.proxy.as_url();
-        let tunnel = TunnelProxy::find(&self.context.entry.out.via, url);
+        let tunnel = TunnelProxy::find(&self.context.entry.proxy_options.forward_proxy, url);
         let (host, port) = (url.host_str()?, url.port_or_known_default()?);
         let (place, permitted) = match &tunnel {
             Some(tunnel) => (tunnel.place.clone(), &Permitted::Any),
@@ -174,11 +174,13 @@ impl ProxyCheck<'_> {
     async fn shake_hands(&mut self, stream: TcpStream) -> Option<Witness> {
         let RealmContext { entry, roots, .. } = self.context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots.witnessed(extra, &entry.out).map_err(|error| {
-            Finding::fault(format!("TLS cannot be set up: {error}"))
-                .on(Layer::Tls)
-                .hint("install the system's roots (ca-certificates), or set ca-file")
-        });
+        let tls = roots
+            .witnessed(extra, &entry.proxy_options)
+            .map_err(|error| {
+                Finding::fault(format!("TLS cannot be set up: {error}"))
+                    .on(Layer::Tls)
+                    .hint("install the system's roots (ca-certificates), or set ca-file")
+            });
         let (config, witness) = match tls {
             Ok(tls) => tls,
             Err(fault) => {
@@ -194,7 +196,7 @@ impl ProxyCheck<'_> {
                 self.section.push(agreed);
                 let chain = handshake::chain(&witness.presented(), now);
                 self.section.push(chain);
-                if !entry.out.pins.is_empty() {
+                if !entry.proxy_options.pins.is_empty() {
                     let pinned = "a key of its chain is among the pins";
                     self.section.push(Finding::ok(Layer::Tls, pinned));
                 }
@@ -220,9 +222,9 @@ impl ProxyCheck<'_> {
             ..
         } = context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots.client(extra, &entry.out).ok()?;
+        let tls = roots.client(extra, &entry.proxy_options).ok()?;
         let url = self.proxy.as_url().clone();
-        let proxy = KdcProxy::new(url, tls, &entry.out, self.permitted.clone());
+        let proxy = KdcProxy::new(url, tls, &entry.proxy_options, self.permitted.clone());
         let ask = async |service, reuse, limit| {
             proxy_answer::ask(context, &proxy, service, reuse, limit).await
         };
@@ -257,7 +259,7 @@ impl ProxyCheck<'_> {
 
     /// The server asks for one, and is content.
     fn client_certificate(&self) -> Finding {
-        let and = match &self.context.entry.out.identity {
+        let and = match &self.context.entry.proxy_options.client_certificate {
             Some(own) => format!("is shown {}", own.file.display()),
             None => "does without".to_owned(),
         };

@@ -12,7 +12,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::connection::HostPort;
-use crate::relay::upstream::out::Via;
+use crate::relay::upstream::proxy_options::ForwardProxy;
 
 /// A proxy on the way.
 pub(super) struct TunnelProxy {
@@ -27,11 +27,11 @@ pub(super) struct TunnelProxy {
 
 impl TunnelProxy {
     /// What stands on the way to `url`. Nothing if nothing does.
-    pub(super) fn find(via: &Via, url: &Url) -> Option<Self> {
+    pub(super) fn find(via: &ForwardProxy, url: &Url) -> Option<Self> {
         let matcher = match via {
-            Via::Nothing => return None,
-            Via::Environment => Matcher::from_env(),
-            Via::Proxy(proxy) => Matcher::builder().all(proxy.url().as_str()).build(),
+            ForwardProxy::None => return None,
+            ForwardProxy::Environment => Matcher::from_env(),
+            ForwardProxy::Url(proxy) => Matcher::builder().all(proxy.url().as_str()).build(),
         };
         let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
         let uri = intercept.uri();
@@ -88,22 +88,23 @@ impl TunnelProxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::upstream::out::ForwardProxy;
+    use crate::relay::upstream::proxy_options::ForwardProxyUrl;
 
     #[test]
     fn a_password_is_not_in_its_name() {
         let proxy = "http://user:secret@proxy.example:3128".parse().unwrap();
-        let via = Via::Proxy(ForwardProxy::new(proxy).unwrap());
+        let via = ForwardProxy::Url(ForwardProxyUrl::new(proxy).unwrap());
         let url = "https://kdcproxy.example.com/KdcProxy".parse().unwrap();
         let tunnel = TunnelProxy::find(&via, &url).unwrap();
         assert_eq!(tunnel.name, "http://proxy.example:3128");
         assert_eq!(tunnel.place.name, "proxy.example:3128");
-        assert!(TunnelProxy::find(&Via::Nothing, &url).is_none());
+        assert!(TunnelProxy::find(&ForwardProxy::None, &url).is_none());
     }
 
     #[test]
     fn what_it_is_asked_for_has_a_port() {
-        let via = Via::Proxy(ForwardProxy::new("socks5h://[::1]".parse().unwrap()).unwrap());
+        let via =
+            ForwardProxy::Url(ForwardProxyUrl::new("socks5h://[::1]".parse().unwrap()).unwrap());
         for (url, target) in [
             (
                 "https://kdcproxy.example.com/KdcProxy",

@@ -16,12 +16,12 @@ use super::kdc::Permitted;
 use super::link::{ConnReuse, Lease, Links};
 use super::names::Names;
 use super::negotiate::{self, Conversation, Heard, Negotiator};
-use super::out::{Carrier, Out, Via};
+use super::proxy_options::{ForwardProxy, HeaderSource, ProxyOptions};
 use super::refusal::{self, Server};
 use super::tls::{Asked, ClientTls};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
-pub use super::refusal::Shown;
+pub use super::refusal::Authorization;
 pub use proxy_url::{ProxyUrl, UrlError};
 
 /// How often a proxy may say something before it serves or refuses.
@@ -35,8 +35,8 @@ pub struct KdcProxy {
     url: Url,
     name: String,
     links: Links,
-    via: Via,
-    carrier: Carrier,
+    forward_proxy: ForwardProxy,
+    headers: HeaderSource,
     negotiator: Option<Negotiator>,
     asked: Asked,
     has_certificate: bool,
@@ -81,22 +81,22 @@ enum Turn {
 const PREPARED: Duration = Duration::from_secs(6);
 
 impl KdcProxy {
-    /// A proxy at `url`, spoken to with `tls` as `out` says; nothing is connected yet. `permitted` says which addresses its
+    /// A proxy at `url`, spoken to with `tls` as `options` says; nothing is connected yet. `permitted` says which addresses its
     /// name may lead to.
     #[must_use]
-    pub fn new(url: Url, tls: ClientTls, out: &Out, permitted: Permitted) -> Self {
+    pub fn new(url: Url, tls: ClientTls, options: &ProxyOptions, permitted: Permitted) -> Self {
         let host = url.host_str().unwrap_or_default();
         let names = Names::to(host, permitted);
-        let negotiator = out.negotiate.as_ref();
+        let negotiator = options.negotiate.as_ref();
         Self {
             negotiator: negotiator.map(|whose| Negotiator::new(whose, host)),
             name: url.origin().ascii_serialization(),
             url,
-            links: Links::new(tls.config, out.via.clone(), names),
-            via: out.via.clone(),
-            carrier: Carrier::new(&out.shown),
+            links: Links::new(tls.config, options.forward_proxy.clone(), names),
+            forward_proxy: options.forward_proxy.clone(),
+            headers: HeaderSource::new(&options.headers),
             asked: tls.asked,
-            has_certificate: out.identity.is_some(),
+            has_certificate: options.client_certificate.is_some(),
         }
     }
 
@@ -156,13 +156,15 @@ impl KdcProxy {
             seen(&response);
             let Some(conversation) = &mut conversation else {
                 return self
-                    .receive(response, lease, &post, Shown::of(&shown))
+                    .receive(response, lease, &post, Authorization::of(&shown))
                     .await;
             };
             match self.converse(response, conversation).await? {
                 Turn::Said => {}
                 Turn::Answered(response) => {
-                    return self.receive(response, lease, &post, Shown::Ticket).await;
+                    return self
+                        .receive(response, lease, &post, Authorization::Ticket)
+                        .await;
                 }
             }
         }
@@ -175,7 +177,7 @@ impl KdcProxy {
         message: &KerberosMessage,
     ) -> Result<(Option<Conversation>, HeaderMap), Unsent> {
         let conversation = self.begin(message).await?;
-        let shown = self.carrier.headers().await;
+        let shown = self.headers.headers().await;
         Ok((
             conversation,
             shown.map_err(|why| Unsent::NoCredential(why.into()))?,
@@ -248,13 +250,15 @@ impl KdcProxy {
         response: Response,
         mut lease: Lease<'_>,
         post: &Post,
-        shown: Shown,
+        authorization: Authorization,
     ) -> Result<Reply, Fault> {
         lease.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
             lease.reached(address.ip());
         }
-        let judged = self.judge(response, post.message.service(), shown).await;
+        let judged = self
+            .judge(response, post.message.service(), authorization)
+            .await;
         match &judged {
             Ok(_) => {
                 lease.give_back();
@@ -275,20 +279,25 @@ impl KdcProxy {
         &self,
         response: Response,
         service: Service,
-        shown: Shown,
+        authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        self.refused(response.status(), response.headers(), shown)?;
+        self.refused(response.status(), response.headers(), authorization)?;
         let is_page = refusal::is_page(response.headers());
         let body = read(response).await?;
         decode(service, &body, is_page)
     }
 
     /// What a status other than 200 says.
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, shown: Shown) -> Result<(), Fault> {
+    fn refused(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        authorization: Authorization,
+    ) -> Result<(), Fault> {
         let server = Server {
             asked: &self.asked,
             has_certificate: self.has_certificate,
-            shown,
+            authorization,
         };
         match status.as_u16() {
             200 => Ok(()),
@@ -321,7 +330,7 @@ impl KdcProxy {
             lease.found_nobody();
         }
         match (is_withdrawn, self.has_certificate) {
-            (true, _) => Fault::NotSent(refusal::unsent(error, &self.via)),
+            (true, _) => Fault::NotSent(refusal::unsent(error, &self.forward_proxy)),
             (false, false) if self.asked.in_earnest() => Fault::ClosedAfterCertificateRequest,
             (false, _) => Fault::Unanswered,
         }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::fault::{ConnectError, Fault, Unsent};
 use super::names::Names;
-use super::out::Via;
+use super::proxy_options::ForwardProxy;
 
 use crate::relay::sync::lock;
 
@@ -51,7 +51,7 @@ pub enum ConnReuse {
 pub(super) struct Links {
     tls: ClientConfig,
     names: Arc<Names>,
-    via: Via,
+    forward_proxy: ForwardProxy,
     kept: Mutex<Kept>,
 }
 
@@ -104,11 +104,11 @@ impl IdlePatience {
 }
 
 impl Links {
-    pub(super) fn new(tls: ClientConfig, via: Via, names: Names) -> Self {
+    pub(super) fn new(tls: ClientConfig, forward_proxy: ForwardProxy, names: Names) -> Self {
         Self {
             tls,
             names: Arc::new(names),
-            via,
+            forward_proxy,
             kept: Mutex::default(),
         }
     }
@@ -189,7 +189,7 @@ impl Link {
                 error.to_string().into(),
             )))
         };
-        let builder = by_way_of(&links.via, Client::builder())
+        let builder = apply_forward_proxy(&links.forward_proxy, Client::builder())
             .map_err(unusable)?
             .tls_backend_preconfigured(links.tls.clone())
             .dns_resolver(Arc::clone(&links.names))
@@ -218,11 +218,14 @@ impl Link {
 }
 
 /// Sends connections the way that is configured: what the environment says counts only where it is asked for.
-fn by_way_of(via: &Via, builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
-    Ok(match via {
-        Via::Nothing => builder.no_proxy(),
-        Via::Environment => builder,
-        Via::Proxy(proxy) => builder.no_proxy().proxy(Proxy::all(proxy.url().clone())?),
+fn apply_forward_proxy(
+    proxy: &ForwardProxy,
+    builder: ClientBuilder,
+) -> reqwest::Result<ClientBuilder> {
+    Ok(match proxy {
+        ForwardProxy::None => builder.no_proxy(),
+        ForwardProxy::Environment => builder,
+        ForwardProxy::Url(proxy) => builder.no_proxy().proxy(Proxy::all(proxy.url().clone())?),
     })
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 use super::Upstream;
 use super::kdc::{Kdc, Permitted, Terms};
 use super::kkdcp::KdcProxy;
-use super::out::Out;
+use super::proxy_options::ProxyOptions;
 use super::tls::SystemRoots;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::routes::UpstreamId;
@@ -31,7 +31,7 @@ pub(crate) struct ProxyTerms {
     pub(crate) roots: SystemRoots,
     /// Certificates trusted besides the roots.
     pub(crate) extra: Vec<CertificateDer<'static>>,
-    pub(crate) out: Arc<Out>,
+    pub(crate) options: Arc<ProxyOptions>,
 }
 
 impl UpstreamTerms {
@@ -47,11 +47,16 @@ impl UpstreamTerms {
 
 impl ProxyTerms {
     fn proxy(&self) -> Result<KdcProxy, Failure> {
-        let Self { url, out, .. } = self;
-        let tls = self.roots.client(&self.extra, out).map_err(|error| {
+        let Self { url, options, .. } = self;
+        let tls = self.roots.client(&self.extra, options).map_err(|error| {
             Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
         })?;
-        Ok(KdcProxy::new(url.clone(), tls, out, self.permitted.clone()))
+        Ok(KdcProxy::new(
+            url.clone(),
+            tls,
+            options,
+            self.permitted.clone(),
+        ))
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_A
 use rustls::{AlertDescription, CertificateError};
 
 use super::fault::{CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
-use super::out::Via;
+use super::proxy_options::ForwardProxy;
 use super::tls::{Asked, Unpinned};
 
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
@@ -19,25 +19,25 @@ pub(super) struct Server<'a> {
     pub(super) asked: &'a Asked,
     /// Whether there is a certificate to show it.
     pub(super) has_certificate: bool,
-    pub(super) shown: Shown,
+    pub(super) authorization: Authorization,
 }
 
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Authorization {
     /// None.
-    Nothing,
+    None,
     /// What the configuration says.
     Token,
     /// A ticket (RFC 4559).
     Ticket,
 }
 
-impl Shown {
+impl Authorization {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         match headers.contains_key(AUTHORIZATION) {
             true => Self::Token,
-            false => Self::Nothing,
+            false => Self::None,
         }
     }
 }
@@ -76,11 +76,11 @@ fn unauthorized(headers: &HeaderMap, server: &Server<'_>) -> Option<Credential> 
         })
     };
     let takes_token = ["bearer", "basic"].iter().any(|scheme| offers(scheme));
-    match server.shown {
-        Shown::Ticket => Some(Credential::OtherTicket),
-        Shown::Token => Some(Credential::OtherToken),
-        Shown::Nothing if offers("negotiate") => Some(Credential::Ticket),
-        Shown::Nothing => takes_token.then_some(Credential::Token),
+    match server.authorization {
+        Authorization::Ticket => Some(Credential::OtherTicket),
+        Authorization::Token => Some(Credential::OtherToken),
+        Authorization::None if offers("negotiate") => Some(Credential::Ticket),
+        Authorization::None => takes_token.then_some(Credential::Token),
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn is_page(headers: &HeaderMap) -> bool {
 }
 
 /// Why a request was not sent.
-pub(super) fn unsent(error: &reqwest::Error, via: &Via) -> Unsent {
+pub(super) fn unsent(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
     match (error.is_connect(), error.is_timeout()) {
         (true, true) => Unsent::ConnectTimeout,
         (true, false) => unconnected(error, via),
@@ -100,7 +100,7 @@ pub(super) fn unsent(error: &reqwest::Error, via: &Via) -> Unsent {
     }
 }
 
-fn unconnected(error: &reqwest::Error, via: &Via) -> Unsent {
+fn unconnected(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
     if let Some(rustls::Error::InvalidCertificate(error)) = tls_error(error) {
         return Unsent::Untrusted(untrusted(error));
     }
@@ -128,7 +128,7 @@ fn untrusted(error: &CertificateError) -> CertificateFault {
 
 /// What the HTTP or SOCKS proxy on the way had against it, if it was that. Its types are the library's own: the texts alone
 /// can be told apart.
-fn forward_proxy(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
+fn forward_proxy(error: &reqwest::Error, via: &ForwardProxy) -> Option<Unsent> {
     let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     let text = |prefix: &str| texts.iter().find_map(|text| text.strip_prefix(prefix));
     let (kind, text) = match text(TUNNEL) {
@@ -136,8 +136,10 @@ fn forward_proxy(error: &reqwest::Error, via: &Via) -> Option<Unsent> {
         None => ("SOCKS", text(SOCKS)?),
     };
     let (proxy, has_password) = match via {
-        Via::Proxy(proxy) => (format!("{kind} proxy {proxy}"), proxy.has_credentials()),
-        Via::Nothing | Via::Environment => (format!("{kind} proxy of the environment"), false),
+        ForwardProxy::Url(proxy) => (format!("{kind} proxy {proxy}"), proxy.has_credentials()),
+        ForwardProxy::None | ForwardProxy::Environment => {
+            (format!("{kind} proxy of the environment"), false)
+        }
     };
     let password = if has_password {
         ForwardProxyFault::PasswordRejected

@@ -18,7 +18,7 @@ pub use self::pins::Pin;
 use self::pins::Pinned;
 pub(crate) use self::pins::Unpinned;
 pub(crate) use self::witness::{Presented, Witness};
-use super::out::{MinTls, Out};
+use super::proxy_options::{MinTls, ProxyOptions};
 
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
 /// otherwise be the first handshake, with a user waiting.
@@ -72,26 +72,29 @@ impl SystemRoots {
         }
     }
 
-    /// TLS that trusts these roots and `extra`, as `out` wants it: X25519MLKEM768 offered first, HTTP/2 before HTTP/1.1.
+    /// TLS that trusts these roots and `extra`, as `options` wants it: X25519MLKEM768 offered first, HTTP/2 before HTTP/1.1.
     ///
     /// # Errors
     /// If the provider supports none of the versions, which is a bug, or `extra` holds what is no certificate.
     pub fn client(
         &self,
         extra: &[CertificateDer<'static>],
-        out: &Out,
+        options: &ProxyOptions,
     ) -> Result<ClientTls, rustls::Error> {
         let mut roots = Arc::clone(&self.store);
         for certificate in extra {
             Arc::make_mut(&mut roots).add(certificate.clone())?;
         }
-        let versions = match out.min_tls {
+        let versions = match options.min_tls {
             MinTls::Tls12 => &[&TLS13, &TLS12][..],
             MinTls::Tls13 => &[&TLS13],
         };
         let asked = Asked::default();
         let shows = Shows {
-            certified: out.identity.as_ref().map(|own| Arc::clone(own.certified())),
+            certified: options
+                .client_certificate
+                .as_ref()
+                .map(|own| Arc::clone(own.certified())),
             asked: asked.clone(),
         };
         let mut config =
@@ -99,8 +102,8 @@ impl SystemRoots {
                 .with_protocol_versions(versions)?
                 .with_root_certificates(Arc::clone(&roots))
                 .with_client_cert_resolver(Arc::new(shows));
-        if !out.pins.is_empty() {
-            let verifier = Arc::new(Pinned::new(Arc::clone(&roots), out.pins.clone())?);
+        if !options.pins.is_empty() {
+            let verifier = Arc::new(Pinned::new(Arc::clone(&roots), options.pins.clone())?);
             config.dangerous().set_certificate_verifier(verifier);
         }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

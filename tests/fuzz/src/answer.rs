@@ -11,8 +11,8 @@ use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use loopkdc::relay::upstream::kdc::Permitted;
-use loopkdc::relay::upstream::kkdcp::{KdcProxy, Shown};
-use loopkdc::relay::upstream::out::Out;
+use loopkdc::relay::upstream::kkdcp::{Authorization, KdcProxy};
+use loopkdc::relay::upstream::proxy_options::ProxyOptions;
 use loopkdc::relay::upstream::tls::SystemRoots;
 use loopkdc::relay::upstream::{Credential, Fault};
 use loopkdc::wire::{Framed, MAX_REPLY, Reply, Service, kkdcp};
@@ -26,7 +26,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 static PROXY: LazyLock<KdcProxy> = LazyLock::new(|| {
-    let (url, out) = ("https://kdcproxy.example/KdcProxy", Out::default());
+    let (url, out) = ("https://kdcproxy.example/KdcProxy", ProxyOptions::default());
     let tls = SystemRoots::load().client(&[], &out).unwrap();
     KdcProxy::new(url.parse().unwrap(), tls, &out, Permitted::Any)
 });
@@ -35,8 +35,12 @@ static PROXY: LazyLock<KdcProxy> = LazyLock::new(|| {
 pub fn check(data: &[u8]) {
     let enveloped = kkdcp::encode_request(&Framed::wrap(data), "Example.Com", None);
     for service in [Service::Kdc, Service::Kpasswd] {
-        for shown in [Shown::Nothing, Shown::Token, Shown::Ticket] {
-            check_any(service, data, shown);
+        for authorization in [
+            Authorization::None,
+            Authorization::Token,
+            Authorization::Ticket,
+        ] {
+            check_any(service, data, authorization);
         }
         for body in [data, &enveloped] {
             check_body(service, body);
@@ -45,8 +49,8 @@ pub fn check(data: &[u8]) {
 }
 
 /// Whatever comes: what is said of it is ours, and nobody is told that a KDC did not see what it may have seen.
-fn check_any(service: Service, octets: &[u8], shown: Shown) {
-    let Some((status, judged)) = judged(service, octets, shown) else {
+fn check_any(service: Service, octets: &[u8], authorization: Authorization) {
+    let Some((status, judged)) = judged(service, octets, authorization) else {
         return;
     };
     match judged {
@@ -68,13 +72,13 @@ fn check_any(service: Service, octets: &[u8], shown: Shown) {
                     assert_eq!(fault.reached_no_kdc(), (400..500).contains(&status));
                 }
                 Fault::AuthenticationRequired(Credential::OtherToken) => {
-                    assert_eq!((shown, status), (Shown::Token, 401))
+                    assert_eq!((authorization, status), (Authorization::Token, 401))
                 }
                 Fault::AuthenticationRequired(Credential::OtherTicket) => {
-                    assert_eq!((shown, status), (Shown::Ticket, 401))
+                    assert_eq!((authorization, status), (Authorization::Ticket, 401))
                 }
                 Fault::AuthenticationRequired(Credential::Token | Credential::Ticket) => {
-                    assert_eq!((shown, status), (Shown::Nothing, 401));
+                    assert_eq!((authorization, status), (Authorization::None, 401));
                 }
                 other => panic!("{other:?} of an answer with {status}"),
             }
@@ -89,7 +93,7 @@ fn check_body(service: Service, body: &[u8]) {
         "HTTP/1.1 200 OK\r\ncontent-type: application/kerberos\r\ncontent-length: {length}\r\n\r\n"
     );
     let octets = [head.as_bytes(), body].concat();
-    let (status, judged) = judged(service, &octets, Shown::Nothing).unwrap();
+    let (status, judged) = judged(service, &octets, Authorization::None).unwrap();
     assert_eq!(status, 200);
     let message = kkdcp::decode(body).ok().map(|message| message.message().0);
     let reply = message.and_then(|message| Reply::parse(service, message).ok());
@@ -107,11 +111,15 @@ fn check_reply(service: Service, reply: &Reply) {
 }
 
 /// The status and what the answer amounts to, if it has a head that HTTP allows.
-fn judged(service: Service, octets: &[u8], shown: Shown) -> Option<(u16, Result<Reply, Fault>)> {
+fn judged(
+    service: Service,
+    octets: &[u8],
+    authorization: Authorization,
+) -> Option<(u16, Result<Reply, Fault>)> {
     RUNTIME.block_on(async {
         let response = answer(octets).await?;
         let status = response.status().as_u16();
-        Some((status, PROXY.judge(response, service, shown).await))
+        Some((status, PROXY.judge(response, service, authorization).await))
     })
 }
 

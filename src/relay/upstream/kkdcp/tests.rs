@@ -49,7 +49,7 @@ impl Scripted {
 
     /// What came of one request, by a library that answers as `library` of the shell does; and what the proxy heard.
     async fn asked(self, library: &str) -> (Result<Reply, Fault>, Vec<Request>) {
-        let out = Out::default();
+        let out = ProxyOptions::default();
         let tls = SystemRoots::load().client(&[], &out).unwrap();
         let mut proxy = KdcProxy::new(self.url, tls, &out, Permitted::Any);
         proxy.negotiator = Some(Negotiator::scripted(library));

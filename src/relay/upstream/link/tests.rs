@@ -70,7 +70,7 @@ fn links() -> Links {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Links::new(tls, Via::Nothing, Names::default())
+    Links::new(tls, ForwardProxy::None, Names::default())
 }
 
 /// Keeps connections last heard that long ago.

@@ -16,7 +16,7 @@ use super::pins::{Pinned, vouches};
 use super::{ClientTls, SystemRoots};
 use crate::relay::sync::lock;
 use crate::relay::upstream::certificate;
-use crate::relay::upstream::out::Out;
+use crate::relay::upstream::proxy_options::ProxyOptions;
 
 /// What a server presented in a handshake, whether or not it was believed.
 #[derive(Clone, Debug, Default)]
@@ -54,19 +54,19 @@ impl SystemRoots {
     pub(crate) fn witnessed(
         &self,
         extra: &[CertificateDer<'static>],
-        out: &Out,
+        options: &ProxyOptions,
     ) -> Result<(ClientConfig, Witness), Error> {
         let ClientTls {
             mut config,
             asked,
             roots,
-        } = self.client(extra, out)?;
+        } = self.client(extra, options)?;
         let witness = Witness {
             presented: Arc::default(),
             asked,
         };
         let verifier = Witnessed {
-            verifier: verifier(&roots, out)?,
+            verifier: verifier(&roots, options)?,
             provider: Arc::new(aws_lc_rs::default_provider()),
             roots,
             presented: Arc::clone(&witness.presented),
@@ -81,9 +81,9 @@ impl SystemRoots {
 /// What [`SystemRoots::client`] has certificates checked by. Nothing if there are no roots: then none is believed.
 fn verifier(
     roots: &Arc<RootCertStore>,
-    out: &Out,
+    options: &ProxyOptions,
 ) -> Result<Option<Arc<dyn ServerCertVerifier>>, Error> {
-    let (roots, pins) = (Arc::clone(roots), out.pins.clone());
+    let (roots, pins) = (Arc::clone(roots), options.pins.clone());
     if roots.is_empty() {
         return Ok(None);
     }

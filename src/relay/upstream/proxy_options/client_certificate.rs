@@ -11,13 +11,13 @@ use rustls::sign::CertifiedKey;
 
 /// A certificate, those that lead to its root, and its key.
 #[derive(Clone)]
-pub struct Identity {
+pub struct ClientCertificate {
     /// Where the certificate was read from.
     pub file: PathBuf,
     certified: Arc<CertifiedKey>,
 }
 
-impl Identity {
+impl ClientCertificate {
     /// # Errors
     /// The key is of a kind that TLS cannot use, or is not that of the first certificate in `chain`.
     pub fn new(
@@ -39,23 +39,23 @@ impl Identity {
 }
 
 /// Certificates that are the same have the same key.
-impl PartialEq for Identity {
+impl PartialEq for ClientCertificate {
     fn eq(&self, other: &Self) -> bool {
         self.file == other.file && self.certified.cert == other.certified.cert
     }
 }
 
-impl Eq for Identity {}
+impl Eq for ClientCertificate {}
 
-impl Hash for Identity {
+impl Hash for ClientCertificate {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.file.hash(state);
         self.certified.cert.hash(state);
     }
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({})", self.file.display())
+        write!(f, "ClientCertificate({})", self.file.display())
     }
 }

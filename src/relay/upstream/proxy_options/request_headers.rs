@@ -37,9 +37,9 @@ const OURS: [&str; 14] = [
 
 /// What each request shows of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Shown {
+pub struct RequestHeaders {
     /// Headers as the configuration has them.
-    pub headers: Vec<Header>,
+    pub fixed: Vec<Header>,
     /// A file with a header on each line.
     pub headers_file: Option<PathBuf>,
     /// A file that holds a bearer token (RFC 6750).
@@ -114,19 +114,22 @@ enum Kind {
 
 /// Gives each request what it shows.
 #[derive(Debug)]
-pub(in crate::relay::upstream) struct Carrier {
+pub(in crate::relay::upstream) struct HeaderSource {
     fixed: HeaderMap,
     files: Arc<[Watched]>,
 }
 
-impl Carrier {
-    pub(in crate::relay::upstream) fn new(shown: &Shown) -> Self {
+impl HeaderSource {
+    pub(in crate::relay::upstream) fn new(configured: &RequestHeaders) -> Self {
         let mut fixed = HeaderMap::new();
-        for (name, value) in &shown.headers {
+        for (name, value) in &configured.fixed {
             fixed.append(name.clone(), value.clone());
         }
-        let headers = shown.headers_file.iter().map(|file| (Kind::Headers, file));
-        let token = shown
+        let headers = configured
+            .headers_file
+            .iter()
+            .map(|file| (Kind::Headers, file));
+        let token = configured
             .bearer_token_file
             .iter()
             .map(|file| (Kind::Token, file));

@@ -1,28 +1,28 @@
 //! How requests to a KDC proxy get out of this machine, and what they show of it.
 
-mod identity;
-mod shown;
+mod client_certificate;
+mod request_headers;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use url::Url;
 
-pub use self::identity::Identity;
-pub(super) use self::shown::Carrier;
-pub use self::shown::{Header, HeaderError, Shown, parse_headers, parse_token};
+pub use self::client_certificate::ClientCertificate;
+pub(super) use self::request_headers::HeaderSource;
+pub use self::request_headers::{Header, HeaderError, RequestHeaders, parse_headers, parse_token};
 use super::negotiate::Negotiate;
 use super::tls::Pin;
 
 /// All that makes two ways to one KDC proxy different ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Out {
+pub struct ProxyOptions {
     /// What stands between this machine and the KDC proxy.
-    pub via: Via,
+    pub forward_proxy: ForwardProxy,
     /// The certificate to show if the KDC proxy asks for one.
-    pub identity: Option<Identity>,
+    pub client_certificate: Option<ClientCertificate>,
     /// What each request shows.
-    pub shown: Shown,
+    pub headers: RequestHeaders,
     /// The tickets that each request shows.
     pub negotiate: Option<Negotiate>,
     /// Keys of which one must be in the chain of certificates that vouches for the KDC proxy. Empty: any will do.
@@ -35,21 +35,21 @@ pub struct Out {
 
 /// What stands between this machine and a KDC proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Via {
+pub enum ForwardProxy {
     /// Nothing: connections are made to the KDC proxy itself.
     #[default]
-    Nothing,
+    None,
     /// What HTTPS_PROXY, ALL_PROXY and NO_PROXY say, if anything.
     Environment,
     /// This proxy.
-    Proxy(ForwardProxy),
+    Url(ForwardProxyUrl),
 }
 
 /// An HTTP proxy that is asked to CONNECT (RFC 9110 9.3.6), or a SOCKS5 proxy that is given names as they are (RFC 1928).
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ForwardProxy(Url);
+pub struct ForwardProxyUrl(Url);
 
-impl ForwardProxy {
+impl ForwardProxyUrl {
     /// The proxy at `url`, with its user and password if it wants them. `None` if the URL leads to no such proxy.
     #[must_use]
     pub fn new(url: Url) -> Option<Self> {
@@ -70,7 +70,7 @@ impl ForwardProxy {
 }
 
 /// Scheme, host and port; neither user nor password.
-impl fmt::Display for ForwardProxy {
+impl fmt::Display for ForwardProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.0.host_str().unwrap_or_default();
         write!(f, "{}://{host}", self.0.scheme())?;
@@ -78,9 +78,9 @@ impl fmt::Display for ForwardProxy {
     }
 }
 
-impl fmt::Debug for ForwardProxy {
+impl fmt::Debug for ForwardProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ForwardProxy({self})")
+        write!(f, "ForwardProxyUrl({self})")
     }
 }
 
@@ -98,8 +98,8 @@ pub enum MinTls {
 mod tests {
     use super::*;
 
-    fn proxy(url: &str) -> Option<ForwardProxy> {
-        ForwardProxy::new(url.parse().unwrap())
+    fn proxy(url: &str) -> Option<ForwardProxyUrl> {
+        ForwardProxyUrl::new(url.parse().unwrap())
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(proxy.to_string(), "http://proxy.example:3128");
         assert_eq!(
             format!("{proxy:?}"),
-            "ForwardProxy(http://proxy.example:3128)"
+            "ForwardProxyUrl(http://proxy.example:3128)"
         );
         assert!(proxy.url().as_str().contains("secret"));
     }

@@ -2,11 +2,11 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn carrier(dir: &TempDir) -> Carrier {
+fn source(dir: &TempDir) -> HeaderSource {
     let mut secret = HeaderValue::from_static("a");
     secret.set_sensitive(true);
-    Carrier::new(&Shown {
-        headers: vec![(HeaderName::from_static("x-site"), secret)],
+    HeaderSource::new(&RequestHeaders {
+        fixed: vec![(HeaderName::from_static("x-site"), secret)],
         headers_file: Some(dir.path().join("headers")),
         bearer_token_file: Some(dir.path().join("token")),
     })
@@ -19,58 +19,58 @@ fn files(headers: &str, token: &str) -> TempDir {
     dir
 }
 
-async fn sent(carrier: &Carrier, name: &str) -> String {
-    let headers = carrier.headers().await.unwrap();
+async fn sent(source: &HeaderSource, name: &str) -> String {
+    let headers = source.headers().await.unwrap();
     headers[name].to_str().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn a_file_that_changes_is_read_again() {
     let dir = files("X-Device: 7\n", "one\n");
-    let carrier = carrier(&dir);
-    assert_eq!(sent(&carrier, "x-site").await, "a");
-    assert_eq!(sent(&carrier, "x-device").await, "7");
-    assert_eq!(sent(&carrier, "authorization").await, "Bearer one");
+    let source = source(&dir);
+    assert_eq!(sent(&source, "x-site").await, "a");
+    assert_eq!(sent(&source, "x-device").await, "7");
+    assert_eq!(sent(&source, "authorization").await, "Bearer one");
     // Of the same length, within the same tick of the clock perhaps, and by another file in its place.
     fs::write(dir.path().join("new"), "two\n").unwrap();
     fs::rename(dir.path().join("new"), dir.path().join("token")).unwrap();
-    assert_eq!(sent(&carrier, "authorization").await, "Bearer two");
-    assert_eq!(sent(&carrier, "x-device").await, "7");
+    assert_eq!(sent(&source, "authorization").await, "Bearer two");
+    assert_eq!(sent(&source, "x-device").await, "7");
 }
 
 #[tokio::test]
 async fn what_it_held_before_counts_while_it_is_of_no_use() {
     let dir = files("X-Device: 7\n", "one\n");
-    let carrier = carrier(&dir);
-    assert_eq!(sent(&carrier, "authorization").await, "Bearer one");
+    let source = source(&dir);
+    assert_eq!(sent(&source, "authorization").await, "Bearer one");
     fs::remove_file(dir.path().join("token")).unwrap();
     fs::write(dir.path().join("headers"), "half a li").unwrap();
     for _ in 0..2 {
-        assert_eq!(sent(&carrier, "authorization").await, "Bearer one");
-        assert_eq!(sent(&carrier, "x-device").await, "7");
+        assert_eq!(sent(&source, "authorization").await, "Bearer one");
+        assert_eq!(sent(&source, "x-device").await, "7");
     }
     fs::write(dir.path().join("token"), "two\n").unwrap();
-    assert_eq!(sent(&carrier, "authorization").await, "Bearer two");
+    assert_eq!(sent(&source, "authorization").await, "Bearer two");
 }
 
 #[tokio::test]
 async fn nothing_is_sent_without_what_was_never_read() {
     let dir = files("X-Device: 7\n", "one\n");
     fs::remove_file(dir.path().join("token")).unwrap();
-    let why = carrier(&dir).headers().await.unwrap_err();
+    let why = source(&dir).headers().await.unwrap_err();
     assert!(why.ends_with("token could not be read"), "{why}");
     fs::write(dir.path().join("token"), "t".repeat(64 * 1024 + 1)).unwrap();
-    assert!(carrier(&dir).headers().await.is_err());
+    assert!(source(&dir).headers().await.is_err());
 }
 
 #[tokio::test]
 async fn no_value_is_shown() {
     let dir = files("X-Device: s3cret\n", "s3cret\n");
-    let carrier = carrier(&dir);
-    let headers = carrier.headers().await.unwrap();
+    let source = source(&dir);
+    let headers = source.headers().await.unwrap();
     assert!(headers.values().all(HeaderValue::is_sensitive));
     let all = format!(
-        "{carrier:?} {headers:?} {:?}",
+        "{source:?} {headers:?} {:?}",
         parse_headers("X-Device: s3cret")
     );
     assert!(!all.contains("s3cret"), "{all}");
