@@ -11,7 +11,7 @@ pub(crate) mod signals;
 pub(crate) mod slots;
 pub(crate) mod status_path;
 pub mod status_socket;
-pub(crate) mod tasks;
+pub mod tasks;
 pub(crate) mod user;
 
 use crate::relay::failure::{Exit, Failure};

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config::gateway::{GatewayConfig, Serving, TlsFileError, TlsFiles};
-use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics, shown};
+use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
@@ -106,13 +106,7 @@ impl Gateway {
         let (https, plain) = (addresses(&listeners, true), addresses(&listeners, false));
         let metrics = self.serve_metrics()?;
         self.relay.keep_looking_up(stop, tracker).await;
-        https::serve(
-            listeners,
-            self.options(),
-            &self.relay.exchange,
-            stop,
-            tracker,
-        );
+        https::serve(listeners, self.options(), &self.relay.exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, %metrics, "ready");
         Ok(())
     }
@@ -154,9 +148,8 @@ impl Gateway {
             return Ok(listed(&[]));
         };
         let socket = bind_metrics(addr)?;
-        let address = shown(socket.local_addr());
-        let Tasks { stop, tracker } = &self.tasks;
-        metrics::listener::serve(socket, Arc::clone(metrics), stop, tracker);
+        let address = socket.address();
+        metrics::listener::serve(socket, Arc::clone(metrics), &self.tasks);
         Ok(address)
     }
 }

@@ -168,8 +168,7 @@ impl Relay {
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
         let (limits, shown) = (limits(&config.listen), listener_statuses(&listeners));
-        let connections =
-            listeners::serve(listeners, &exchange, limits, &tasks.stop, &tasks.tracker);
+        let connections = listeners::serve(listeners, &exchange, limits, &tasks);
         let status = StatusSource::new(
             config,
             shown,
@@ -190,9 +189,8 @@ impl Relay {
     /// Has the status read at `socket`.
     fn show_status(&self, socket: status_socket::StatusListener) {
         tracing::debug!(socket = %socket.path().display(), "the status can be read");
-        let (status, Tasks { stop, tracker }) = (Arc::clone(&self.status), &self.tasks);
-        let document = move || status.json();
-        status_socket::serve(socket, document, &self.exchange, stop, tracker);
+        let status = Arc::clone(&self.status);
+        status_socket::serve(socket, move || status.json(), &self.exchange, &self.tasks);
     }
 
     /// Stops listening, and lets what is under way end.

@@ -1,101 +1,78 @@
 //! Stream sockets that listen, and the loop that accepts.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::either::Either;
 
+use crate::daemon::bind::StreamSocket;
 use crate::daemon::panics;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 
 /// How long an evicted connection takes to close and free its descriptor.
 const EVICTION: Duration = Duration::from_millis(1);
 
-/// A listening stream socket.
-pub(crate) trait Accept: Send + 'static {
-    type Stream: Stream;
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
+/// A connected client.
+pub(crate) type ClientStream = Either<TcpStream, UnixStream>;
 
-/// A connected stream socket.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    const TRANSPORT: &'static str;
-    /// The address of the other end, where it has one.
-    fn peer(&self) -> Option<SocketAddr>;
-    /// Makes the close a reset, where the transport has one.
-    fn reset_on_close(&self);
-}
-
-impl Accept for TcpListener {
-    type Stream = TcpStream;
-    async fn accept(&self) -> io::Result<TcpStream> {
-        let (stream, _) = TcpListener::accept(self).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
-
-impl Stream for TcpStream {
-    const TRANSPORT: &'static str = "tcp";
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
-    }
-    fn reset_on_close(&self) {
-        if let Err(error) = self.set_zero_linger() {
-            tracing::debug!(%error, "the close will not be a reset");
+impl StreamSocket {
+    pub(crate) async fn accept(&self) -> io::Result<ClientStream> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Either::Left(stream))
+            }
+            Self::Unix(listener) => Ok(Either::Right(listener.accept().await?.0)),
         }
     }
 }
 
-impl Accept for UnixListener {
-    type Stream = UnixStream;
-    async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(UnixListener::accept(self).await?.0)
+/// The address of the other end, where it has one.
+pub(crate) fn peer(stream: &ClientStream) -> Option<SocketAddr> {
+    match stream {
+        Either::Left(stream) => stream.peer_addr().ok(),
+        Either::Right(_) => None,
     }
 }
 
-impl Stream for UnixStream {
-    const TRANSPORT: &'static str = "unix";
-    fn peer(&self) -> Option<SocketAddr> {
-        None
-    }
-    fn reset_on_close(&self) {}
+/// Has each connection to `listener` that gets a slot, and whose address `admits` lets in, served in a task of its own,
+/// until the daemon stops.
+pub(crate) async fn accept_each<F: Future<Output = ()> + Send + 'static>(
+    listener: &StreamSocket,
+    limit: &ConnLimit,
+    admits: impl Fn(Option<SocketAddr>) -> bool,
+    serve: impl Fn(ClientStream, ConnSlot) -> F,
+) {
+    let accepted = |stream: ClientStream| {
+        // Those that are not let in make nobody leave for them.
+        if admits(peer(&stream))
+            && let Some(slot) = limit.acquire()
+        {
+            panics::spawn_catching(limit.tasks(), limit.exchange(), serve(stream, slot));
+        }
+    };
+    panics::supervise(limit.exchange(), || accept(listener, limit, &accepted)).await;
 }
 
-/// Accepts connections until the daemon stops, and has `open` serve each that gets a slot.
-pub(crate) async fn accept_each<L: Accept + Sync>(
-    listener: &L,
-    connections: &ConnLimit,
-    open: impl Fn(L::Stream, ConnSlot) + Sync,
-) {
-    let accept = || accept(listener, connections, &open);
-    panics::supervise(connections.exchange(), accept).await;
-}
-
-async fn accept<L: Accept>(
-    listener: &L,
-    connections: &ConnLimit,
-    open: &(impl Fn(L::Stream, ConnSlot) + Sync),
-) {
+async fn accept(listener: &StreamSocket, limit: &ConnLimit, accepted: impl Fn(ClientStream)) {
     let mut backoff = AcceptBackoff::default();
     loop {
-        let accepted = tokio::select! {
+        let stream = tokio::select! {
             biased;
-            () = connections.stop().cancelled() => return,
-            accepted = listener.accept() => accepted,
+            () = limit.stop().cancelled() => return,
+            stream = listener.accept() => stream,
         };
-        match accepted {
+        match stream {
             Ok(stream) => {
                 backoff.reset();
-                if let Some(slot) = connections.acquire() {
-                    open(stream, slot);
-                }
+                accepted(stream);
             }
             Err(error) if is_resource_error(&error) => {
-                if connections.evict_idlest() {
+                if limit.evict_idlest() {
                     tokio::time::sleep(EVICTION).await;
                 } else {
                     backoff.wait(&error).await;
@@ -107,6 +84,20 @@ async fn accept<L: Accept>(
             }
             Err(error) => backoff.wait(&error).await,
         }
+    }
+}
+
+/// Serves a connection that gets one answer: for sockets that few look at.
+pub(crate) async fn answer_once<E: Display>(
+    slot: ConnSlot,
+    deadline: Duration,
+    answer: impl Future<Output = Result<(), E>>,
+) {
+    let answer = tokio::time::timeout(deadline, answer);
+    match slot.close.run_until_cancelled(answer).await {
+        Some(Ok(Err(error))) => tracing::debug!(%error, "a document was not written"),
+        Some(Err(_)) => tracing::debug!("a document was not taken in time"),
+        Some(Ok(Ok(()))) | None => {}
     }
 }
 

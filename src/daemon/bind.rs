@@ -38,23 +38,21 @@ pub struct ServiceListener {
     pub inherited: bool,
 }
 
-/// The sockets of sockets.
+/// The kinds of sockets.
 #[derive(Debug)]
 pub enum ListenSocket {
     /// A datagram, an answer.
     Udp(UdpSocket),
     /// Framed messages.
-    Tcp(TcpListener),
-    /// Framed messages.
-    Unix(UnixListener),
+    Stream(StreamSocket),
 }
 
-/// A stream socket that HTTP is served on.
+/// A socket that accepts connections.
 #[derive(Debug)]
 pub enum StreamSocket {
     /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket, for a reverse proxy.
+    /// For clients on this machine, or a reverse proxy.
     Unix(UnixListener),
 }
 
@@ -67,6 +65,15 @@ impl StreamSocket {
             Self::Unix(socket) => shown_path(socket),
         }
     }
+
+    /// The transport's name.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
+        }
+    }
 }
 
 impl ServiceListener {
@@ -75,8 +82,7 @@ impl ServiceListener {
     pub fn transport(&self) -> &'static str {
         match &self.socket {
             ListenSocket::Udp(_) => "udp",
-            ListenSocket::Tcp(_) => "tcp",
-            ListenSocket::Unix(_) => "unix",
+            ListenSocket::Stream(socket) => socket.transport(),
         }
     }
 
@@ -85,8 +91,7 @@ impl ServiceListener {
     pub fn address(&self) -> String {
         match &self.socket {
             ListenSocket::Udp(socket) => shown(socket.local_addr()),
-            ListenSocket::Tcp(socket) => shown(socket.local_addr()),
-            ListenSocket::Unix(socket) => shown_path(socket),
+            ListenSocket::Stream(socket) => socket.address(),
         }
     }
 }
@@ -105,7 +110,9 @@ pub fn bind(
     let bound = match &endpoint.addr {
         EndpointAddr::Loopback(addr) => inet(addr.get()),
         EndpointAddr::Remote(addr) => inet(*addr),
-        EndpointAddr::Unix(path) => unix(path, unix_mode).map(|socket| vec![socket.into()]),
+        EndpointAddr::Unix(path) => {
+            unix(path, unix_mode).map(|socket| vec![ListenSocket::Stream(socket)])
+        }
     };
     let sockets = unless_lacking(bound, endpoint, Purpose::Service(service))?;
     let listener = |socket| ServiceListener {
@@ -134,7 +141,7 @@ pub fn bind_http(
     let bound = match &endpoint.addr {
         EndpointAddr::Loopback(addr) => tcp(addr.get()).map(StreamSocket::Tcp),
         EndpointAddr::Remote(addr) => tcp(*addr).map(StreamSocket::Tcp),
-        EndpointAddr::Unix(path) => unix(path, unix_mode).map(StreamSocket::from),
+        EndpointAddr::Unix(path) => unix(path, unix_mode),
     };
     unless_lacking(bound, endpoint, Purpose::Http(key))
 }
@@ -143,13 +150,14 @@ pub fn bind_http(
 ///
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
-pub fn bind_metrics(addr: LoopbackAddr) -> Result<TcpListener, Failure> {
+pub fn bind_metrics(addr: LoopbackAddr) -> Result<StreamSocket, Failure> {
     let endpoint = Endpoint {
         addr: EndpointAddr::Loopback(addr),
         optional: false,
     };
     let purpose = Purpose::Http("metrics-listen");
-    tcp(addr.get()).map_err(|error| purpose.refused(&endpoint, &error))
+    let bound = tcp(addr.get()).map(StreamSocket::Tcp);
+    bound.map_err(|error| purpose.refused(&endpoint, &error))
 }
 
 /// Binds the Unix socket that the status is read from, with `mode`.
@@ -223,7 +231,7 @@ fn both(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
     udp.bind(&addr.into())?;
     Ok(vec![
         ListenSocket::Udp(UdpSocket::from_std(udp.into())?),
-        ListenSocket::Tcp(tcp),
+        ListenSocket::Stream(StreamSocket::Tcp(tcp)),
     ])
 }
 
@@ -237,23 +245,11 @@ fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket
     Ok(socket)
 }
 
-fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn unix(path: &Path, mode: u32) -> io::Result<StreamSocket> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(listener)
-}
-
-impl From<UnixListener> for ListenSocket {
-    fn from(socket: UnixListener) -> Self {
-        Self::Unix(socket)
-    }
-}
-
-impl From<UnixListener> for StreamSocket {
-    fn from(socket: UnixListener) -> Self {
-        Self::Unix(socket)
-    }
+    Ok(StreamSocket::Unix(listener))
 }
 
 /// Removes what a daemon that ended left behind: a socket that nobody listens on, and nothing else.
@@ -273,7 +269,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// The addresses that `listeners` serve `service` at, each once, for the line that says ready.
 #[must_use]
-pub fn addresses(listeners: &[ServiceListener], service: crate::wire::Service) -> String {
+pub fn addresses(listeners: &[ServiceListener], service: Service) -> String {
     let mut addresses: Vec<String> = listeners
         .iter()
         .filter(|listener| listener.service == service)
@@ -284,12 +280,12 @@ pub fn addresses(listeners: &[ServiceListener], service: crate::wire::Service) -
 }
 
 /// The address of a UDP or TCP socket, as text.
-pub(crate) fn shown(address: std::io::Result<SocketAddr>) -> String {
+fn shown(address: io::Result<SocketAddr>) -> String {
     address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
 }
 
 /// The address of a Unix socket, as text.
-pub(crate) fn shown_path(socket: &tokio::net::UnixListener) -> String {
+fn shown_path(socket: &UnixListener) -> String {
     let address = socket.local_addr().ok();
     let path = address.as_ref().and_then(|address| address.as_pathname());
     path.map_or_else(

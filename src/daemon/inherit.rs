@@ -3,10 +3,9 @@
 use std::io;
 
 use listenfd::ListenFd;
-use tokio::net::UnixListener;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 
-use crate::daemon::bind::{ListenSocket, ServiceListener};
+use crate::daemon::bind::{ListenSocket, ServiceListener, StreamSocket};
 use crate::relay::failure::{Exit, Failure};
 use crate::wire::Service;
 
@@ -69,7 +68,9 @@ impl Inherited {
     fn socket(&mut self, index: usize) -> io::Result<ListenSocket> {
         if let Ok(Some(socket)) = self.sockets.take_tcp_listener(index) {
             socket.set_nonblocking(true)?;
-            return Ok(ListenSocket::Tcp(TcpListener::from_std(socket)?));
+            return Ok(ListenSocket::Stream(StreamSocket::Tcp(
+                TcpListener::from_std(socket)?,
+            )));
         }
         if let Ok(Some(socket)) = self.sockets.take_udp_socket(index) {
             socket.set_nonblocking(true)?;
@@ -77,7 +78,9 @@ impl Inherited {
         }
         if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
             socket.set_nonblocking(true)?;
-            return Ok(ListenSocket::Unix(UnixListener::from_std(socket)?));
+            return Ok(ListenSocket::Stream(StreamSocket::Unix(
+                UnixListener::from_std(socket)?,
+            )));
         }
         Err(io::Error::new(
             io::ErrorKind::Unsupported,

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::sync::lock;
 
@@ -15,7 +17,7 @@ use crate::relay::sync::lock;
 pub(crate) struct ConnLimit {
     slots: Arc<Mutex<SlotTable>>,
     exchange: Arc<Exchange>,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 #[derive(Debug)]
@@ -41,8 +43,8 @@ pub(crate) struct ConnSlot {
 }
 
 impl ConnLimit {
-    /// Slots for `most` connections, until `stop`; events are counted in the counters of `exchange`.
-    pub(crate) fn new(most: usize, exchange: &Arc<Exchange>, stop: &CancellationToken) -> Self {
+    /// Slots for `most` connections, served in `tasks`; events are counted in the counters of `exchange`.
+    pub(crate) fn new(most: usize, exchange: &Arc<Exchange>, tasks: &Tasks) -> Self {
         Self {
             slots: Arc::new(Mutex::new(SlotTable {
                 most,
@@ -50,7 +52,7 @@ impl ConnLimit {
                 taken: HashMap::new(),
             })),
             exchange: Arc::clone(exchange),
-            stop: stop.clone(),
+            tasks: tasks.clone(),
         }
     }
 
@@ -61,7 +63,12 @@ impl ConnLimit {
 
     /// Cancelled when the daemon stops: no connection is accepted then, and idle ones are closed.
     pub(crate) fn stop(&self) -> &CancellationToken {
-        &self.stop
+        &self.tasks.stop
+    }
+
+    /// Where connections are served.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks.tracker
     }
 
     fn slots(&self) -> MutexGuard<'_, SlotTable> {
@@ -82,7 +89,7 @@ impl ConnLimit {
         let mut slots = self.slots();
         let id = slots.next_id;
         slots.next_id += 1;
-        let close = self.stop.child_token();
+        let close = self.tasks.stop.child_token();
         let taken = TakenSlot {
             idle_since: Some(Instant::now()),
             close: close.clone(),

@@ -8,16 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::{UnixListener, UnixStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::config::{Listen, StatusSocket};
-use crate::daemon::accept::{Accept, accept_each};
-use crate::daemon::bind::bind_status;
-use crate::daemon::slots::{ConnLimit, ConnSlot};
-use crate::daemon::{panics, status_path};
+use crate::daemon::accept::{accept_each, answer_once};
+use crate::daemon::bind::{StreamSocket, bind_status};
+use crate::daemon::slots::ConnLimit;
+use crate::daemon::status_path;
+use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 
@@ -29,14 +27,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The socket, bound. Its file goes with it.
 #[derive(Debug)]
 pub struct StatusListener {
-    listener: UnixListener,
+    listener: StreamSocket,
     path: PathBuf,
     /// Device and inode: another daemon may have put its own there.
     file: (u64, u64),
 }
 
 impl StatusListener {
-    pub(crate) fn new(listener: UnixListener, path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(listener: StreamSocket, path: &Path) -> io::Result<Self> {
         Ok(Self {
             listener,
             path: path.to_owned(),
@@ -63,13 +61,6 @@ impl Drop for StatusListener {
 fn file(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = std::fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
-}
-
-impl Accept for StatusListener {
-    type Stream = UnixStream;
-    async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(self.listener.accept().await?.0)
-    }
 }
 
 /// Binds the socket that the status is read from; none if the configuration wants none, or if the usual place cannot be used.
@@ -104,43 +95,34 @@ pub(crate) fn bind(listen: &Listen) -> Result<Option<StatusListener>, Failure> {
     }
 }
 
-/// Writes what `document` makes to each connection, in tasks of `tasks`, until `stop`. `exchange` counts. Must be called
-/// inside a runtime.
+/// Writes what `document` makes to each connection, in `tasks`, until they stop. `exchange` counts. Must be called inside a
+/// runtime.
 pub fn serve(
     socket: StatusListener,
     document: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     exchange: &Arc<Exchange>,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
 ) {
-    let connections = ConnLimit::new(CONNECTIONS, exchange, stop);
-    let (of_each, exchange, document) = (tasks.clone(), Arc::clone(exchange), Arc::new(document));
-    tasks.spawn(async move {
-        let open = |stream, slot| {
+    let limit = ConnLimit::new(CONNECTIONS, exchange, tasks);
+    let document = Arc::new(document);
+    tasks.tracker.spawn(async move {
+        let one = |stream, slot| {
             let document = Arc::clone(&document);
-            let one = async move { one(stream, slot, &document(), DEADLINE).await };
-            panics::spawn_catching(&of_each, &exchange, one);
+            async move { answer_once(slot, DEADLINE, write(stream, &document())).await }
         };
-        accept_each(&socket, &connections, open).await;
+        accept_each(&socket.listener, &limit, |_| true, one).await;
     });
 }
 
-async fn one(mut stream: UnixStream, slot: ConnSlot, document: &[u8], deadline: Duration) {
-    let write = async {
-        stream.write_all(document).await?;
-        stream.shutdown().await
-    };
-    let write = tokio::time::timeout(deadline, write);
-    match slot.close.run_until_cancelled(write).await {
-        Some(Ok(Err(error))) => tracing::debug!(%error, "writing the status"),
-        Some(Err(_)) => tracing::debug!("the status was not taken in time"),
-        Some(Ok(Ok(()))) | None => {}
-    }
+async fn write(mut stream: impl AsyncWrite + Unpin, document: &[u8]) -> io::Result<()> {
+    stream.write_all(document).await?;
+    stream.shutdown().await
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
 
     use super::*;
     use crate::relay::answer::OnFailure;
@@ -154,12 +136,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_read_is_not_waited_for() {
-        let (exchange, stop) = (exchange(), CancellationToken::new());
-        let connections = ConnLimit::new(1, &exchange, &stop);
+        let connections = ConnLimit::new(1, &exchange(), &Tasks::default());
         let (client, stream) = UnixStream::pair().unwrap();
         let slot = connections.acquire().unwrap();
         let document = vec![b' '; 16 * 1024 * 1024];
-        let served = one(stream, slot, &document, Duration::from_millis(20));
+        let served = answer_once(slot, Duration::from_millis(20), write(stream, &document));
         let patience = Duration::from_secs(5);
         tokio::time::timeout(patience, served).await.unwrap();
         drop(client);
@@ -167,12 +148,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_gets_one_document_whatever_they_say() {
-        let (exchange, stop) = (exchange(), CancellationToken::new());
+        let (exchange, tasks) = (exchange(), Tasks::default());
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("status.sock");
         let socket = bind_status(&path, 0o600).unwrap();
-        let tasks = TaskTracker::new();
-        serve(socket, || b"{}".to_vec(), &exchange, &stop, &tasks);
+        serve(socket, || b"{}".to_vec(), &exchange, &tasks);
         for said in [&b""[..], &[b'?'; 4096]] {
             let mut client = UnixStream::connect(&path).await.unwrap();
             // It may have been answered before.
@@ -181,20 +161,18 @@ mod tests {
             drop(client.read_to_end(&mut read).await);
             assert_eq!(read, b"{}");
         }
-        stop.cancel();
-        tasks.close();
-        tasks.wait().await;
+        tasks.end(&exchange).await;
         assert!(!path.exists(), "the file goes with the daemon");
     }
 
     #[tokio::test]
     async fn those_who_do_not_read_make_room() {
-        let (exchange, stop) = (exchange(), CancellationToken::new());
+        let (exchange, tasks) = (exchange(), Tasks::default());
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("status.sock");
         let socket = bind_status(&path, 0o600).unwrap();
         let document = || vec![b' '; 4 * 1024 * 1024];
-        serve(socket, document, &exchange, &stop, &TaskTracker::new());
+        serve(socket, document, &exchange, &tasks);
         let mut crowd = Vec::new();
         for _ in 0..3 * CONNECTIONS {
             crowd.push(UnixStream::connect(&path).await.unwrap());
@@ -203,7 +181,7 @@ mod tests {
         let mut read = Vec::new();
         client.read_to_end(&mut read).await.unwrap();
         assert_eq!(read.len(), document().len());
-        stop.cancel();
+        tasks.stop.cancel();
     }
 
     #[tokio::test]

@@ -12,12 +12,12 @@ use crate::relay::exchange::Exchange;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Tasks, and what stops them.
-#[derive(Debug, Default)]
-pub(crate) struct Tasks {
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
     /// Cancelled when the daemon stops: nothing new is begun then.
-    pub(crate) stop: CancellationToken,
+    pub stop: CancellationToken,
     /// Those that are waited for.
-    pub(crate) tracker: TaskTracker,
+    pub tracker: TaskTracker,
 }
 
 impl Tasks {

@@ -12,23 +12,20 @@ mod kdc_proxy;
 mod responses;
 mod timeouts;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::budget::ByteBudget;
 use self::connection::HttpConnection;
 pub(crate) use self::responses::text;
 use crate::config::gateway::TrustedProxies;
-use crate::daemon::accept::{Accept, Stream, accept_each};
+use crate::daemon::accept::accept_each;
 use crate::daemon::bind::StreamSocket;
-use crate::daemon::panics;
 use crate::daemon::slots::ConnLimit;
+use crate::daemon::tasks::Tasks;
 use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
 use crate::gateway::tls::Certificates;
@@ -106,8 +103,7 @@ struct GatewayState {
     requests: ByteBudget,
     responses: ByteBudget,
     http2: Semaphore,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 impl GatewayState {
@@ -128,34 +124,15 @@ impl GatewayState {
     }
 }
 
-/// A socket of which only those connections are accepted that can pay: the others must not make anybody leave for them.
-struct ChargedListener<L> {
-    socket: L,
-    state: Arc<GatewayState>,
-}
-
-impl<L: Accept + Sync> Accept for ChargedListener<L> {
-    type Stream = L::Stream;
-    async fn accept(&self) -> io::Result<L::Stream> {
-        loop {
-            let stream = self.socket.accept().await?;
-            if self.state.admits(stream.peer()) {
-                return Ok(stream);
-            }
-        }
-    }
-}
-
-/// Serves KDC-PROXY-MESSAGEs at all `listeners`, in tasks of `tasks`, until `stop`; what is under way then is still answered.
+/// Serves KDC-PROXY-MESSAGEs at all `listeners`, in `tasks`, until they stop; what is under way then is still answered.
 /// Must be called inside a runtime.
 pub fn serve(
     listeners: Vec<HttpListener>,
     options: ServeOptions,
     exchange: &Arc<Exchange>,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
 ) {
-    let connections = ConnLimit::new(options.limits.max_connections, exchange, stop);
+    let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks);
     if let Some(metrics) = &options.observers.metrics {
         let connections = connections.clone();
         metrics.connections_from(move || connections.open());
@@ -166,35 +143,25 @@ pub fn serve(
         http2: Semaphore::new(options.limits.max_http2.min(Semaphore::MAX_PERMITS)),
         options,
         exchange: Arc::clone(exchange),
-        stop: stop.clone(),
         tasks: tasks.clone(),
     });
     for HttpListener { socket, tls } in listeners {
-        let (state, connections) = (Arc::clone(&state), connections.clone());
-        match socket {
-            StreamSocket::Tcp(socket) => drop(tasks.spawn(listen(socket, tls, state, connections))),
-            StreamSocket::Unix(socket) => {
-                drop(tasks.spawn(listen(socket, tls, state, connections)))
-            }
-        }
+        tasks
+            .tracker
+            .spawn(listen(socket, tls, Arc::clone(&state), connections.clone()));
     }
 }
 
-async fn listen<L: Accept + Sync>(
-    socket: L,
+async fn listen(
+    socket: StreamSocket,
     tls: Option<Certificates>,
     state: Arc<GatewayState>,
     connections: ConnLimit,
 ) {
-    let open = |stream, slot| {
+    let serve = |stream, slot| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        let connection = HttpConnection::new(Arc::clone(&state), slot);
-        panics::spawn_catching(&state.tasks, &state.exchange, connection.serve(stream, tls));
+        HttpConnection::new(Arc::clone(&state), slot).serve(stream, tls)
     };
-    if tls.is_some() {
-        let state = Arc::clone(&state);
-        accept_each(&ChargedListener { socket, state }, &connections, open).await;
-    } else {
-        accept_each(&socket, &connections, open).await;
-    }
+    let admits = |peer| tls.is_none() || state.admits(peer);
+    accept_each(&socket, &connections, admits, serve).await;
 }

@@ -1,15 +1,14 @@
-//! Ways in: the sockets of the KDC and kpasswd services, HTTPS, and where the metrics are read.
+//! Ways in: the sockets of the KDC and kpasswd services.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{stream, udp};
 use crate::daemon::bind::{ListenSocket, ServiceListener};
-use crate::daemon::slots;
+use crate::daemon::slots::ConnLimit;
+use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 
 /// The bounds of what clients may hold at once, over all sockets.
@@ -31,13 +30,12 @@ pub(super) struct ListenerContext {
     pub(super) exchange: Arc<Exchange>,
     pub(super) limits: ListenLimits,
     pub(super) long_requests: Arc<Semaphore>,
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
+    pub(super) tasks: Tasks,
 }
 
 /// The connections of clients.
 #[derive(Clone, Debug)]
-pub struct OpenConnections(slots::ConnLimit);
+pub struct OpenConnections(ConnLimit);
 
 impl OpenConnections {
     /// How many are open.
@@ -47,41 +45,39 @@ impl OpenConnections {
     }
 }
 
-/// Serves all `listeners` in tasks of `tasks` until `stop`; what is under way then is still answered. Returns the
+/// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered. Returns the
 /// connections of their clients.
 pub fn serve(
     listeners: Vec<ServiceListener>,
     exchange: &Arc<Exchange>,
     limits: ListenLimits,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
 ) -> OpenConnections {
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
         limits,
         long_requests: stream::room(),
-        stop: stop.clone(),
         tasks: tasks.clone(),
     };
-    let connections = slots::ConnLimit::new(limits.max_connections, exchange, stop);
+    let connections = ConnLimit::new(limits.max_connections, exchange, tasks);
     let datagrams = udp::places(limits.max_in_flight);
-    let open = OpenConnections(connections.clone());
     for ServiceListener {
         service, socket, ..
     } in listeners
     {
-        let (context, connections) = (context.clone(), connections.clone());
+        let context = context.clone();
         match socket {
             ListenSocket::Udp(socket) => {
-                drop(tasks.spawn(udp::serve(socket, service, context, datagrams.clone())))
+                tasks
+                    .tracker
+                    .spawn(udp::serve(socket, service, context, datagrams.clone()))
             }
-            ListenSocket::Tcp(socket) => {
-                drop(tasks.spawn(stream::serve(socket, service, context, connections)));
+            ListenSocket::Stream(socket) => {
+                tasks
+                    .tracker
+                    .spawn(stream::serve(socket, service, context, connections.clone()))
             }
-            ListenSocket::Unix(socket) => {
-                drop(tasks.spawn(stream::serve(socket, service, context, connections)));
-            }
-        }
+        };
     }
-    open
+    OpenConnections(connections)
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::either::Either;
 
-use crate::daemon::accept::{Accept, Stream, accept_each};
-use crate::daemon::panics;
+use crate::daemon::accept::{ClientStream, accept_each};
+use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
 use crate::shim::listeners::ListenerContext;
@@ -33,28 +34,30 @@ const DISCARD: u64 = 2 * MAX_REQUEST as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Accepts connections until the daemon stops, each served in a task of its own.
-pub(crate) async fn serve<L: Accept + Sync>(
-    listener: L,
+pub(crate) async fn serve(
+    listener: StreamSocket,
     service: Service,
     context: ListenerContext,
     connections: ConnLimit,
 ) {
-    let open = |stream, slot| {
+    let serve = |stream, slot| {
         let connection = StreamConnection {
             stream,
+            transport: listener.transport(),
             service,
             context: context.clone(),
             slot,
             room: None,
         };
-        panics::spawn_catching(&context.tasks, &context.exchange, connection.serve());
+        connection.serve()
     };
-    accept_each(&listener, &connections, open).await;
+    accept_each(&listener, &connections, |_| true, serve).await;
 }
 
 /// One connection.
-struct StreamConnection<S> {
-    stream: S,
+struct StreamConnection {
+    stream: ClientStream,
+    transport: &'static str,
     service: Service,
     context: ListenerContext,
     slot: ConnSlot,
@@ -62,7 +65,7 @@ struct StreamConnection<S> {
     room: Option<OwnedSemaphorePermit>,
 }
 
-impl<S: Stream> StreamConnection<S> {
+impl StreamConnection {
     /// Reads requests and answers them one after the other: replies carry nothing that tells whose they are.
     async fn serve(mut self) {
         let mut deframer = Deframer::new(MAX_REQUEST);
@@ -142,17 +145,26 @@ impl<S: Stream> StreamConnection<S> {
     /// Answers one request; says whether the connection goes on.
     async fn answer(&mut self, message: KerberosMessage) -> bool {
         self.slot.set_busy();
-        let arrival = Arrival::now(S::TRANSPORT);
+        let arrival = Arrival::now(self.transport);
         let answered = self.context.exchange.answer(message.clone(), arrival).await;
         let goes_on = match render::on_stream(&message, &answered.answer) {
             OnStream::Reply(octets) => self.write(&octets).await,
             OnStream::Reset => {
-                self.stream.reset_on_close();
+                self.reset_on_close();
                 false
             }
         };
         self.slot.set_idle();
         goes_on
+    }
+
+    /// Makes the close a reset, where the transport has one.
+    fn reset_on_close(&self) {
+        if let Either::Left(stream) = &self.stream
+            && let Err(error) = stream.set_zero_linger()
+        {
+            tracing::debug!(%error, "the close will not be a reset");
+        }
     }
 
     async fn write(&mut self, octets: &[u8]) -> bool {

@@ -52,7 +52,7 @@ impl UdpListener {
         loop {
             let received = tokio::select! {
                 biased;
-                () = self.context.stop.cancelled() => return,
+                () = self.context.tasks.stop.cancelled() => return,
                 received = self.socket.recv_from(&mut buffer) => received,
             };
             match received {
@@ -84,7 +84,7 @@ impl UdpListener {
             return exchange.counters().not_kerberos.add();
         };
         let listener = self.clone();
-        panics::spawn_catching(tasks, exchange, async move {
+        panics::spawn_catching(&tasks.tracker, exchange, async move {
             listener.answer(message, peer).await;
             drop(place);
         });

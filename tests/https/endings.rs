@@ -63,7 +63,7 @@ async fn what_is_under_way_when_the_daemon_stops_is_answered() {
         let asked = post(&gateway, http, &request);
         let stop = async {
             eventually(|| gateway.kdc.asked() == 1).await;
-            gateway.stop.cancel();
+            gateway.tasks.stop.cancel();
         };
         let (response, ()) = tokio::join!(asked, stop);
         assert_refused(&response, StatusCode::GATEWAY_TIMEOUT);
@@ -72,8 +72,8 @@ async fn what_is_under_way_when_the_daemon_stops_is_answered() {
             .await
             .unwrap()
             .expect("a graceful end");
-        gateway.tasks.close();
-        within(gateway.tasks.wait()).await;
+        gateway.tasks.tracker.close();
+        within(gateway.tasks.tracker.wait()).await;
     }
 }
 

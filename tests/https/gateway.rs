@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
+use loopkdc::daemon::tasks::Tasks;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{self, HttpLimits, HttpListener, ServeOptions};
 use loopkdc::gateway::metrics::Metrics;
@@ -24,8 +25,6 @@ use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::certificates::{Clients, Leaf, server, signed};
 use crate::kdc::{Act, Kdc};
@@ -62,8 +61,7 @@ pub struct Gateway {
     pub kdc: Kdc,
     pub exchange: Arc<Exchange>,
     pub metrics: Arc<Metrics>,
-    pub stop: CancellationToken,
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     pub tls: SocketAddr,
     pub plain: SocketAddr,
     pub unix: PathBuf,
@@ -176,7 +174,7 @@ impl Setup {
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
         let metrics = Metrics::new(&exchange);
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let tasks = Tasks::default();
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);
         let (tls, plain) = (listener(Some(current)).await, listener(None).await);
@@ -198,12 +196,11 @@ impl Setup {
             throttle: Throttle::new(&self.quotas),
             trusted: self.trusted,
         };
-        https::serve(listeners, terms, &exchange, &stop, &tasks);
+        https::serve(listeners, terms, &exchange, &tasks);
         Gateway {
             kdc,
             exchange,
             metrics,
-            stop,
             tasks,
             tls: addresses.0,
             plain: addresses.1,
@@ -223,6 +220,6 @@ async fn listener(tls: Option<Certificates>) -> (HttpListener, SocketAddr) {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.tasks.stop.cancel();
     }
 }

@@ -67,7 +67,7 @@ async fn a_gateway_that_stops_says_so_where_it_still_can() {
     let (pending, mut stream) = two.requests.send_request(request, false).unwrap();
     stream.send_data(body(Kind::Plain).into(), true).unwrap();
     eventually(|| gateway.kdc.asked() == 1).await;
-    gateway.stop.cancel();
+    gateway.tasks.stop.cancel();
     let response = two.ask(Two::request("GET", "/healthz"), Vec::new()).await;
     assert_refused(&response, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.text(), "loopkdc: stopping\n");

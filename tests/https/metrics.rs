@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::metrics::listener::serve;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -17,7 +18,7 @@ async fn served(gateway: &Gateway) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = gateway.metrics.clone();
-    serve(listener, metrics, &gateway.stop, &gateway.tasks);
+    serve(StreamSocket::Tcp(listener), metrics, &gateway.tasks);
     address
 }
 
@@ -188,7 +189,7 @@ async fn those_who_only_connect_keep_nobody_out() {
     for mut one in idle.drain(..12) {
         one.ended().await;
     }
-    gateway.stop.cancel();
-    gateway.tasks.close();
-    within(gateway.tasks.wait()).await;
+    gateway.tasks.stop.cancel();
+    gateway.tasks.tracker.close();
+    within(gateway.tasks.tracker.wait()).await;
 }

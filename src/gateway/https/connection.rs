@@ -20,7 +20,7 @@ use super::GatewayState;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
 use super::http1::{self, Http1End};
 use super::timeouts::ConnTimer;
-use crate::daemon::accept::Stream;
+use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
 use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
@@ -66,10 +66,10 @@ impl HttpConnection {
     }
 
     /// Serves `stream` to its end.
-    pub(super) async fn serve<S: Stream>(self, stream: S, tls: Option<Arc<ServerTls>>) {
+    pub(super) async fn serve(self, stream: ClientStream, tls: Option<Arc<ServerTls>>) {
         let mut peer = ConnPeer {
             transport: "http",
-            address: stream.peer(),
+            address: accept::peer(&stream),
             certificate: None,
         };
         // Each part in a box of its own: a task is as large as its largest part, for as long as it lives.
@@ -98,11 +98,11 @@ impl HttpConnection {
     }
 
     /// The stream, and a permit for HTTP/2 if it was offered and there is one.
-    async fn handshake<S: Stream>(
+    async fn handshake(
         &self,
-        stream: S,
+        stream: ClientStream,
         tls: Arc<ServerTls>,
-    ) -> Option<(Box<TlsStream<S>>, Option<SemaphorePermit<'_>>)> {
+    ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
         let handshake = timeout_at(self.first_request, self.accept_tls(stream, &tls));
         let handshake = self.timer.close().run_until_cancelled(handshake).await?;
         match handshake.ok()? {
@@ -114,11 +114,11 @@ impl HttpConnection {
         }
     }
 
-    async fn accept_tls<S: Stream>(
+    async fn accept_tls(
         &self,
-        stream: S,
+        stream: ClientStream,
         tls: &ServerTls,
-    ) -> io::Result<(TlsStream<S>, Option<SemaphorePermit<'_>>)> {
+    ) -> io::Result<(TlsStream<ClientStream>, Option<SemaphorePermit<'_>>)> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
         let permit = if http2 {
@@ -201,7 +201,7 @@ impl HttpConnection {
             tokio::select! {
                 biased;
                 () = self.timer.close().cancelled(), if !wind_down.is_cancelled() => {
-                    if !self.state.stop.is_cancelled() && !self.timer.owes_response() {
+                    if !self.state.tasks.stop.is_cancelled() && !self.timer.owes_response() {
                         return None;
                     }
                     wind_down.cancel();

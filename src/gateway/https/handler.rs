@@ -194,7 +194,7 @@ impl ConnContext {
 
     /// For load balancers: 200 where new requests are welcome.
     fn health(&self) -> Response<Full<Bytes>> {
-        let (status, text) = if self.state.stop.is_cancelled() {
+        let (status, text) = if self.state.tasks.stop.is_cancelled() {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping")
         } else if self.state.exchange.is_cut_off() {
             let text = "no KDC of any realm can be reached";

@@ -146,7 +146,7 @@ impl ConnContext {
         settle: impl FnOnce(&Throttle, &Answered) + Send + 'static,
     ) -> Result<Answered, ErrorResponse> {
         let state = Arc::clone(&self.state);
-        let (tasks, exchange) = (&self.state.tasks, &self.state.exchange);
+        let (tasks, exchange) = (&self.state.tasks.tracker, &self.state.exchange);
         let relayed = panics::spawn_catching(tasks, exchange, async move {
             let answered = state.exchange.answer(message, arrival).await;
             settle(&state.options.throttle, &answered);

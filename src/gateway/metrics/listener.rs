@@ -14,13 +14,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::daemon::accept::accept_each;
-use crate::daemon::panics;
-use crate::daemon::slots::{ConnLimit, ConnSlot};
+use crate::daemon::accept::{accept_each, answer_once};
+use crate::daemon::bind::StreamSocket;
+use crate::daemon::slots::ConnLimit;
+use crate::daemon::tasks::Tasks;
 use crate::gateway::https::text;
 use crate::gateway::metrics::{self, Metrics};
 
@@ -33,40 +32,26 @@ const MAX_HEADERS: usize = 8 * 1024;
 
 const PATH: &str = "/metrics";
 
-/// Serves `metrics` at `listener`, in tasks of `tasks`, until `stop`. Must be called inside a runtime.
-pub fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) {
-    let connections = ConnLimit::new(CONNECTIONS, metrics.exchange(), stop);
-    let of_each = tasks.clone();
-    tasks.spawn(async move {
-        let open = |stream, slot| {
-            let metrics = Arc::clone(&metrics);
-            let exchange = Arc::clone(metrics.exchange());
-            panics::spawn_catching(&of_each, &exchange, one(stream, slot, metrics, DEADLINE));
-        };
-        accept_each(&listener, &connections, open).await;
+/// Serves `metrics` at `listener`, in `tasks`, until they stop. Must be called inside a runtime.
+pub fn serve(listener: StreamSocket, metrics: Arc<Metrics>, tasks: &Tasks) {
+    let limit = ConnLimit::new(CONNECTIONS, metrics.exchange(), tasks);
+    tasks.tracker.spawn(async move {
+        let one = |stream, slot| answer_once(slot, DEADLINE, answer(stream, Arc::clone(&metrics)));
+        accept_each(&listener, &limit, |_| true, one).await;
     });
 }
 
-async fn one(stream: TcpStream, slot: ConnSlot, metrics: Arc<Metrics>, deadline: Duration) {
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    metrics: Arc<Metrics>,
+) -> hyper::Result<()> {
     let answer = service_fn(|request: Request<Incoming>| {
         let response = respond(&request, &metrics);
         async move { Ok::<_, Infallible>(response) }
     });
-    let connection = http1::Builder::new()
-        .keep_alive(false)
-        .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), answer);
-    let connection = tokio::time::timeout(deadline, connection);
-    match slot.close.run_until_cancelled(connection).await {
-        Some(Ok(Err(error))) => tracing::debug!(%error, "reading metrics"),
-        Some(Err(_)) => tracing::debug!("reading metrics took too long"),
-        Some(Ok(Ok(()))) | None => {}
-    }
+    let mut http1 = http1::Builder::new();
+    http1.keep_alive(false).max_buf_size(MAX_HEADERS);
+    http1.serve_connection(TokioIo::new(stream), answer).await
 }
 
 fn respond(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
@@ -96,6 +81,7 @@ fn shown(metrics: &Metrics) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::relay::answer::OnFailure;
@@ -106,7 +92,7 @@ mod tests {
     async fn who_does_not_ask_in_time_is_not_waited_for() {
         let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
         let exchange = Exchange::new(routing, 1);
-        let connections = ConnLimit::new(1, &exchange, &CancellationToken::new());
+        let connections = ConnLimit::new(1, &exchange, &Tasks::default());
         for asked in [&b""[..], b"GET /metrics HT"] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -115,7 +101,8 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             let slot = connections.acquire().unwrap();
             let deadline = Duration::from_millis(20);
-            let served = one(stream, slot, Metrics::new(&exchange), deadline);
+            let answer = answer(stream, Metrics::new(&exchange));
+            let served = answer_once(slot, deadline, answer);
             let patience = Duration::from_secs(5);
             tokio::time::timeout(patience, served).await.unwrap();
             assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);

@@ -1,14 +1,14 @@
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::daemon::tasks::Tasks;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
 use crate::shim::listeners::ListenLimits;
 
 /// What a listener shares that has no realms, and one place for a connection.
-fn context(stop: &CancellationToken) -> ListenerContext {
+fn context() -> ListenerContext {
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
     ListenerContext {
         exchange: Exchange::new(routing, 1),
@@ -19,20 +19,23 @@ fn context(stop: &CancellationToken) -> ListenerContext {
             idle_timeout: Duration::from_secs(30),
         },
         long_requests: room(),
-        stop: stop.clone(),
-        tasks: tokio_util::task::TaskTracker::new(),
+        tasks: Tasks::default(),
     }
 }
 
 #[tokio::test]
 async fn a_connection_that_was_refused_makes_room_at_once() {
-    let stop = CancellationToken::new();
-    let context = context(&stop);
+    let context = context();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = ConnLimit::new(1, &context.exchange, &stop);
-    let serve = serve(listener, Service::Kdc, context.clone(), connections);
-    context.tasks.spawn(serve);
+    let connections = ConnLimit::new(1, &context.exchange, &context.tasks);
+    let serve = serve(
+        StreamSocket::Tcp(listener),
+        Service::Kdc,
+        context.clone(),
+        connections,
+    );
+    context.tasks.tracker.spawn(serve);
 
     // Refused for its length, and kept for a second so that the refusal arrives.
     let mut refused = TcpStream::connect(address).await.unwrap();
@@ -40,14 +43,14 @@ async fn a_connection_that_was_refused_makes_room_at_once() {
     let mut refusal = Vec::new();
     refused.read_to_end(&mut refusal).await.unwrap();
     assert!(refusal.len() > 4);
-    assert_eq!(context.tasks.len(), 2);
+    assert_eq!(context.tasks.tracker.len(), 2);
 
     let _other = TcpStream::connect(address).await.unwrap();
     let gone = async {
-        while context.exchange.counters().evicted.get() == 0 || context.tasks.len() > 2 {
+        while context.exchange.counters().evicted.get() == 0 || context.tasks.tracker.len() > 2 {
             tokio::task::yield_now().await;
         }
     };
     timeout(DISCARD_TIME / 2, gone).await.expect("room is made");
-    stop.cancel();
+    context.tasks.stop.cancel();
 }
