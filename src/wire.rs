@@ -7,8 +7,6 @@
 pub(crate) mod as_req;
 mod asn1;
 mod framed;
-#[cfg(test)]
-pub(crate) mod handmade;
 pub mod kkdcp;
 pub mod kpasswd;
 pub mod krb_error;
@@ -19,6 +17,11 @@ pub mod proxied;
 mod realm;
 mod reply;
 mod ticket;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) mod handmade;
+}
 
 pub use asn1::GeneralString;
 pub use framed::{Deframer, FieldTooLong, Framed};

@@ -116,7 +116,7 @@ fn error_code(cause: &Cause) -> i32 {
 mod tests {
     use super::*;
     use crate::relay::upstream::NotReply;
-    use crate::wire::handmade::{ap_req, kdc_req, kpasswd_frame, message};
+    use crate::wire::tests::handmade::{ap_req, kdc_req, kpasswd_frame, message};
     use crate::wire::{Realm, Reply};
 
     fn as_req() -> KerberosMessage {

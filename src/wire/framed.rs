@@ -1,7 +1,6 @@
 //! Messages on a stream: four octets of length, then the message (RFC 4120 7.2.2).
 
 use bytes::{Buf, Bytes, BytesMut};
-use std::fmt;
 
 /// Octets of the length before each message.
 pub(super) const LENGTH: usize = 4;
@@ -110,14 +109,6 @@ impl Deframer {
 /// A length that no message may have: answered with KRB_ERR_FIELD_TOOLONG and the end of the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FieldTooLong;
-
-impl fmt::Display for FieldTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the length before a message is above the maximum or has its reserved bit set")
-    }
-}
-
-impl std::error::Error for FieldTooLong {}
 
 #[cfg(test)]
 mod tests {

@@ -68,8 +68,8 @@ pub fn decode(body: &[u8]) -> Result<KdcProxyMessage<'_>, der::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{field, integer, octets, sequence, string};
     use super::*;
+    use crate::wire::tests::handmade::{field, integer, octets, sequence, string};
 
     #[test]
     fn a_request_is_encoded_as_the_specification_has_it() {

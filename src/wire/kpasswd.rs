@@ -1,7 +1,7 @@
 //! Changing passwords (RFC 3244): the frame around AP-REQ and KRB-PRIV, and how a failure is told.
 
 use super::asn1::{application, inside};
-use super::krb_error::{self, KrbError};
+use super::krb_error::{self, encode_with_data};
 use super::message::{NotKerberos, Service};
 use super::realm::Realm;
 use super::ticket::Ticket;
@@ -63,15 +63,9 @@ pub fn error_reply(realm: Option<&Realm>, krb_code: i32, text: &str, now: System
     let mut e_data = HARD_ERROR.to_vec();
     e_data.extend_from_slice(cut(text, MAX_TEXT).as_bytes());
     loop {
-        let error = KrbError {
-            code: krb_code,
-            realm,
-            service: Service::Kpasswd,
-            e_text: None,
-            e_data: Some(&e_data),
-            now,
-        };
-        let reply = frame_error(&error.encode());
+        let detail = (None, Some(&e_data[..]));
+        let error = encode_with_data(krb_code, realm, Service::Kpasswd, detail, now);
+        let reply = frame_error(&error);
         if !misread_by_heimdal(&reply) {
             return reply;
         }
@@ -109,9 +103,9 @@ pub(super) fn claims_success(error: &krb_error::Received<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{ap_req, field, integer, kpasswd_frame, message};
     use super::super::{KerberosMessage, Kind, Reply, ReplyKind, Resend};
     use super::*;
+    use crate::wire::tests::handmade::{ap_req, field, integer, kpasswd_frame, message};
     use std::time::Duration;
 
     fn parse(bytes: Vec<u8>) -> Result<KerberosMessage, NotKerberos> {

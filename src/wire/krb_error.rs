@@ -65,55 +65,9 @@ struct Fields<'a> {
     e_data: Option<&'a OctetStringRef>,
 }
 
-/// An error to be told to a client.
-#[derive(Clone, Copy, Debug)]
-pub struct KrbError<'a> {
-    /// One of the codes here.
-    pub code: i32,
-    /// The realm asked, where the request could be read.
-    pub realm: Option<&'a Realm>,
-    /// The service asked: it decides the server's name.
-    pub service: Service,
-    /// A text for the user, cut at 255 octets; what isn't ASCII becomes `?` (RFC 4120 5.2.1).
-    pub e_text: Option<&'a str>,
-    /// What the code's e-data is defined to be.
-    pub e_data: Option<&'a [u8]>,
-    /// The time to tell, which clients may correct their clock by.
-    pub now: SystemTime,
-}
-
-impl KrbError<'_> {
-    /// The message, without a stream's length.
-    pub fn encode(&self) -> Vec<u8> {
-        // Fails on lengths beyond 32 bits and on years beyond 9999 only; neither gets as far.
-        self.to_der().unwrap_or_default()
-    }
-
-    fn to_der(self) -> der::Result<Vec<u8>> {
-        let realm = self.realm.map_or(NO_REALM, Realm::as_str).as_bytes();
-        let (stime, susec) = kerberos_time(self.now)?;
-        let e_text = self.e_text.map(ia5);
-        let fields = Fields {
-            pvno: 5,
-            msg_type: 30,
-            stime,
-            susec,
-            error_code: self.code,
-            realm: GeneralString::new(realm),
-            sname: server_name(self.service, realm),
-            e_text: e_text.as_deref().map(GeneralString::new),
-            e_data: self.e_data.map(OctetStringRef::new).transpose()?,
-        };
-        let message = ApplicationRef {
-            tag_number: TagNumber(NUMBER),
-            tag_mode: TagMode::Explicit,
-            value: &fields,
-        };
-        message.to_der()
-    }
-}
-
-/// A KRB-ERROR without e-data: [`KrbError`] in one call.
+/// The KRB-ERROR that tells a client `code`, without a stream's length. `service` decides the server's name; `e_text`, for
+/// the user, is cut at 255 octets, and what isn't ASCII becomes `?` (RFC 4120 5.2.1); clients may correct their clock by
+/// `now`.
 pub fn encode(
     code: i32,
     realm: Option<&Realm>,
@@ -121,16 +75,41 @@ pub fn encode(
     e_text: Option<&str>,
     now: SystemTime,
 ) -> Vec<u8> {
-    let e_data = None;
-    let error = KrbError {
-        code,
-        realm,
-        service,
-        e_text,
-        e_data,
-        now,
-    };
-    error.encode()
+    encode_with_data(code, realm, service, (e_text, None), now)
+}
+
+/// The same with what the code's e-data is defined to be.
+pub(super) fn encode_with_data(
+    code: i32,
+    realm: Option<&Realm>,
+    service: Service,
+    (e_text, e_data): (Option<&str>, Option<&[u8]>),
+    now: SystemTime,
+) -> Vec<u8> {
+    let realm = realm.map_or(NO_REALM, Realm::as_str).as_bytes();
+    let e_text = e_text.map(ia5);
+    let encoded = kerberos_time(now).and_then(|(stime, susec)| {
+        let value = &Fields {
+            pvno: 5,
+            msg_type: 30,
+            stime,
+            susec,
+            error_code: code,
+            realm: GeneralString::new(realm),
+            sname: server_name(service, realm),
+            e_text: e_text.as_deref().map(GeneralString::new),
+            e_data: e_data.map(OctetStringRef::new).transpose()?,
+        };
+        let (tag_number, tag_mode) = (TagNumber(NUMBER), TagMode::Explicit);
+        ApplicationRef {
+            tag_number,
+            tag_mode,
+            value,
+        }
+        .to_der()
+    });
+    // Fails on lengths beyond 32 bits and on years beyond 9999 only; neither gets as far.
+    encoded.unwrap_or_default()
 }
 
 /// KerberosTime and Microseconds (RFC 4120 5.2.3, 5.2.4), within the years that they can write.
@@ -189,8 +168,9 @@ pub(super) fn server_time(input: &[u8]) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Reply, ReplyKind, handmade};
     use super::*;
+    use crate::wire::tests::handmade;
+    use crate::wire::{Reply, ReplyKind};
 
     #[test]
     fn an_error_is_encoded_as_rfc_4120_has_it() {

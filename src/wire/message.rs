@@ -109,7 +109,7 @@ impl std::error::Error for NotKerberos {}
 
 impl From<RealmError> for NotKerberos {
     fn from(error: RealmError) -> Self {
-        Self(error.reason())
+        Self(error.0)
     }
 }
 
@@ -271,11 +271,11 @@ fn body_realm(kdc_req: &[u8]) -> Result<Realm, NotKerberos> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{
+    use super::*;
+    use crate::wire::tests::handmade::{
         ap_req, field, fx_fast, integer, kdc_req, message, octets, pa_data, principal, sequence,
         string,
     };
-    use super::*;
 
     fn kdc(bytes: Vec<u8>) -> Result<KerberosMessage, NotKerberos> {
         KerberosMessage::parse(Service::Kdc, bytes.into())

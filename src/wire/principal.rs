@@ -101,8 +101,8 @@ fn cut(text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{field, integer, octets, principal, sequence, string, tlv};
     use super::*;
+    use crate::wire::tests::handmade::{field, integer, octets, principal, sequence, string, tlv};
 
     fn shown(components: &[&str]) -> Option<String> {
         text(&principal(1, components))

@@ -114,9 +114,9 @@ fn is_whole(message: &KerberosMessage) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{ap_req, field, kdc_req, kpasswd_frame, message, sequence};
-    use super::super::handmade::{octets, string};
     use super::*;
+    use crate::wire::tests::handmade::{ap_req, field, kdc_req, kpasswd_frame, message, sequence};
+    use crate::wire::tests::handmade::{octets, string};
 
     const REALM: &str = "EXAMPLE.COM";
 

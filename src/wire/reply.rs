@@ -141,8 +141,8 @@ fn refuse_claimed_success(error: &Received<'_>) -> Result<(), NotKerberos> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handmade::{field, integer, kpasswd_frame, message, octets, string};
     use super::*;
+    use crate::wire::tests::handmade::{field, integer, kpasswd_frame, message, octets, string};
 
     fn kdc(bytes: Vec<u8>) -> Result<Reply, NotKerberos> {
         Reply::parse(Service::Kdc, bytes.into())

@@ -7,7 +7,7 @@ use super::*;
 use crate::relay::answer::{Answer, OnFailure};
 use crate::relay::routes::{RealmPattern, Route, Routes};
 use crate::relay::upstream::Upstream;
-use crate::wire::handmade::{kdc_req, pa_data};
+use crate::wire::tests::handmade::{kdc_req, pa_data};
 use crate::wire::{ByService, Service};
 
 fn as_req_with_timestamp() -> KerberosMessage {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::relay::answer::OnFailure;
-use crate::wire::handmade::{ap_req, kdc_req, kpasswd_frame, message, pa_data};
+use crate::wire::tests::handmade::{ap_req, kdc_req, kpasswd_frame, message, pa_data};
 use crate::wire::{Realm, krb_error};
 
 /// What joiners wait on here: the number of the lead.

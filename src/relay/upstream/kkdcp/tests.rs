@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::relay::upstream::tls::SystemRoots;
-use crate::wire::handmade::{kdc_req, pa_data};
+use crate::wire::tests::handmade::{kdc_req, pa_data};
 
 /// An HTTP request as it came: its Authorization, its body, and the connection's number from 1.
 type Request = (String, Vec<u8>, usize);

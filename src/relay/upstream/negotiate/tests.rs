@@ -3,7 +3,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::wire::Service;
-use crate::wire::handmade::{field, kdc_req, message, principal, sequence, string};
+use crate::wire::tests::handmade::{field, kdc_req, message, principal, sequence, string};
 
 const SECOND: Duration = Duration::from_secs(1);
 
