@@ -26,18 +26,16 @@ mod report;
 mod sockets;
 mod tunnel;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use report::DoctorReport;
 
+use crate::config::RealmEntry;
 use crate::config::endpoint::Endpoint;
-use crate::config::{Config, RealmEntry};
 use crate::operate::status;
 use crate::operate::status::{StatusError, StatusReply};
 use crate::operate::terminal::Terminal;
@@ -48,7 +46,7 @@ use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::LoadedConfig;
 use daemon::KdcSocket;
-use krb5_conf::Scene;
+use krb5_conf::ClientConfig;
 use report::DoctorOutput;
 
 /// What the doctor takes beside a realm's deadline.
@@ -141,19 +139,20 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
         }
     };
     output.tell(loaded.findings.iter().cloned());
-    let scene = within(MACHINE, Scene::of_this_machine).await;
-    let default_realm = scene.as_ref().and_then(Scene::default_realm);
+    let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", || {
+        ClientConfig::of_this_machine()
+    });
+    let client = client.await;
+    let default_realm = client.as_ref().ok().and_then(ClientConfig::default_realm);
     let (realms, said) = configuration::chosen(&loaded, question.realm.as_deref(), default_realm);
     output.tell(said);
     let names: Vec<_> = realms.iter().map(|(realm, _)| realm.clone()).collect();
-    let krb5_conf = async {
-        match &scene {
-            Some(scene) => krb5_conf_of(scene, &loaded.config, &names).await,
-            None => vec![krb5_conf::late()],
-        }
-    };
-    let (krb5_conf, heard) = tokio::join!(krb5_conf, ask());
-    output.tell(krb5_conf);
+    output.tell(match &client {
+        Ok(_) if names.is_empty() => Vec::new(),
+        Ok(client) => krb5_conf::examine(client, &loaded.config, &names),
+        Err(late) => vec![*late.clone()],
+    });
+    let heard = ask().await;
     let sockets = machine(&loaded, &heard, output);
     if realms.is_empty() {
         output.skip_after(Layer::Daemon, "there is no realm to look at");
@@ -180,24 +179,13 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
 
 /// Reads the configuration.
 async fn load(question: &Question) -> Result<LoadedConfig, Box<Finding>> {
-    let (file, realm) = (question.file.clone(), question.realm.clone());
-    let load = move || configuration::load(file, realm.as_deref());
-    let loaded = within(configuration::LIMIT, load).await;
-    loaded.unwrap_or_else(|| Err(Box::new(configuration::late(question.file.as_deref()))))
-}
-
-/// Where krb5.conf sends `realms`, and whether those answer whom it names beside the daemon.
-async fn krb5_conf_of(scene: &Scene, config: &Config, realms: &[Realm]) -> Vec<Finding> {
-    if realms.is_empty() {
-        return Vec::new();
-    }
-    let others = krb5_conf::others(scene, config, realms);
-    let tried = others.iter().map(|other| async move {
-        let connected = timeout(MACHINE, TcpStream::connect(other.as_str())).await;
-        (!matches!(connected, Ok(Ok(_)))).then(|| other.clone())
-    });
-    let unreachable: Vec<_> = join_all(tried).await.into_iter().flatten().collect();
-    krb5_conf::examine(scene, config, realms, &unreachable)
+    let file = question.file.clone();
+    let name = file
+        .as_deref()
+        .map_or("the configuration".into(), Path::to_string_lossy);
+    let name = name.into_owned();
+    let load = || configuration::load(file);
+    within(configuration::LIMIT, Layer::Configuration, &name, load).await?
 }
 
 /// What the daemon says of itself, if it does within a moment.
@@ -206,18 +194,30 @@ async fn ask() -> Result<StatusReply, StatusError> {
     asked.unwrap_or_else(|_| Err(StatusError::TimedOut("its status socket".into())))
 }
 
-/// What `read` finds on this machine. None: it takes too long, as where a disk of the network does not answer. Then a thread
-/// of its own waits on, and the end of the process is the end of that.
+/// What `read` finds on this machine.
+///
+/// # Errors
+/// It takes too long to read `file`, as where a disk of the network does not answer. Then a thread of its own waits on, and the
+/// end of the process is the end of that.
 async fn within<T: Send + 'static>(
     limit: Duration,
+    layer: Layer,
+    file: &str,
     read: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
+) -> Result<T, Box<Finding>> {
     let read = tokio::task::spawn_blocking(read);
     match timeout(limit, read).await {
-        Ok(Ok(found)) => Some(found),
+        Ok(Ok(found)) => Ok(found),
         // Nobody cancels it: it is a fault of our own, told as every other.
         Ok(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => None,
+        Err(_) => {
+            let limit = limit.as_secs_f64();
+            let what = format!("{file}, or a file that it names, is not read within {limit} s");
+            let purpose = "see whether the disk that it is on answers";
+            Err(Box::new(
+                Finding::fault(what).on(layer).command(purpose, ["findmnt"]),
+            ))
+        }
     }
 }
 

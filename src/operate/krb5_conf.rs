@@ -19,7 +19,7 @@ mod tests;
 use std::path::Path;
 
 pub(crate) use host::{Host, MAX_FILE, Machine};
-pub(crate) use install::{DROP_IN, INSTALL, INSTALL_INLINE};
+pub(crate) use install::{INSTALL, INSTALL_INLINE};
 #[cfg(test)]
 pub(crate) use tests::disk;
 

@@ -53,7 +53,7 @@ fn a_configuration_that_is_not_for_everybody() {
     scene.doctor_as_nobody().is_at_fault(
         Layer::Configuration,
         "may not be read by this user",
-        "as root: sudo loopkdc doctor; see who may pass: ls -l",
+        "as root: sudo loopkdc doctor",
     );
 }
 

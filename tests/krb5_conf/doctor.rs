@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use loopkdc::config::{Config, Sources};
-use loopkdc::operate::doctor::krb5_conf::{Scene, examine};
+use loopkdc::operate::doctor::krb5_conf::{ClientConfig, examine};
 use loopkdc::relay::finding::Severity;
 use loopkdc::wire::Realm;
 
@@ -24,7 +24,8 @@ fn stanza(kdcs: &[&str]) -> String {
 fn faults() -> Vec<String> {
     let config = Config::parse(Path::new("config.toml"), CONFIG, &Sources::default());
     let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
-    let findings = examine(&Scene::of_this_machine(), &config.unwrap(), &[realm], &[]);
+    let client = ClientConfig::of_this_machine();
+    let findings = examine(&client, &config.unwrap(), &[realm]);
     let faults = findings
         .into_iter()
         .filter(|finding| finding.severity == Severity::Fault);

@@ -45,11 +45,8 @@ const DEEDS: &[&str] = &[
     "move the line to the top of the file",
     "take out of krb5.conf what nobody needs",
     "take that line out",
-    "take the * away",
     "take the line out",
-    "write into its first line",
     "write the missing }",
-    "write the path from the root",
 ];
 /// Words with hyphens that are no keys.
 const WORDS: &[&str] = &["set-ntp"];

@@ -1,10 +1,9 @@
 //! The configuration, and which of its realms are looked at.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{Config, RealmEntry, RealmPattern, Sources};
-use crate::daemon::user::is_root;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::toml;
@@ -22,19 +21,16 @@ pub(super) struct LoadedConfig {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Reads the file as `loopkdc run` would. `realm` is what hints speak of.
+/// Reads the file as `loopkdc run` would.
 ///
 /// # Errors
 /// It cannot be used.
-pub(super) fn load(
-    file: Option<PathBuf>,
-    realm: Option<&str>,
-) -> Result<LoadedConfig, Box<Finding>> {
+pub(super) fn load(file: Option<PathBuf>) -> Result<LoadedConfig, Box<Finding>> {
     let sources = Sources {
         file,
         ..Sources::default()
     };
-    let config = Config::load(&sources).map_err(|failure| Box::new(unusable(&failure, realm)))?;
+    let config = Config::load(&sources).map_err(|failure| Box::new(unusable(&failure)))?;
     let file = config.source.as_ref();
     let file = file.map_or_else(String::new, |file| file.display().to_string());
     let realms = match config.realms.len() {
@@ -57,52 +53,19 @@ pub(super) fn load(
     })
 }
 
-/// It takes too long to read it.
-pub(super) fn late(file: Option<&Path>) -> Finding {
-    let file = file.map_or_else(|| "the configuration".into(), Path::to_string_lossy);
-    let limit = LIMIT.as_secs();
-    fault(format!(
-        "{file}, or a file that it names, is not read within {limit} s"
-    ))
-    .command("see whether the disk that it is on answers", ["findmnt"])
-    .command(
-        "if it does, a client-key may be encrypted by too many rounds",
-        ["time", "loopkdc", "check"],
-    )
-}
-
 fn fault(what: impl Into<String>) -> Finding {
     Finding::fault(what).on(Layer::Configuration)
 }
 
-/// With the realm's own name in what is to be written.
-fn unusable(failure: &Failure, realm: Option<&str>) -> Finding {
+fn unusable(failure: &Failure) -> Finding {
     let mut finding = failure.finding().clone().on(Layer::Configuration);
-    let mut hints = std::mem::take(&mut finding.hints);
-    // One that needs more than quotes stands for itself nowhere.
-    let is_plain = |realm: &&str| {
-        Realm::parse(realm.as_bytes()).is_ok() && toml::string(realm).len() == realm.len() + 2
-    };
-    if let Some(realm) = realm.filter(is_plain) {
-        hints = hints.into_iter().map(|hint| naming(hint, realm)).collect();
-    }
     // Its keys may be root's alone.
-    if failure.exit() == Exit::Permission && !is_root() {
+    if failure.exit() == Exit::Permission {
         finding = finding.command("as root", ["sudo", "loopkdc", "doctor"]);
-    } else if hints.is_empty() {
+    } else if finding.hints.is_empty() {
         finding = finding.command("see what is wrong with it", ["loopkdc", "check"]);
     }
-    finding.hints(hints)
-}
-
-/// With `realm` in the place of the example's.
-fn naming(hint: Hint, realm: &str) -> Hint {
-    let named = |words: String| words.replace("EXAMPLE.COM", realm);
-    match hint {
-        Hint::Text(words) => Hint::Text(named(words)),
-        Hint::Command(words) => Hint::Command(words.into_iter().map(named).collect()),
-        Hint::Key(key) => Hint::Key(named(key)),
-    }
+    finding
 }
 
 /// The realms to look at: the one that is `wanted`, the default realm, or all; and what is to be said of that. No realm: there
@@ -204,6 +167,8 @@ pub(super) fn find<'a>(config: &'a Config, realm: &Realm) -> Option<(Realm, &'a 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::relay::finding::Severity;
 

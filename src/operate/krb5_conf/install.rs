@@ -18,8 +18,6 @@ pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
 pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
 /// The command, for those whom `--remove` fails.
 pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
-/// Where the drop-in is.
-pub(crate) const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
 
 /// What is there, and changes of it in their order, each with the words for it.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ mod realm;
 
 use std::path::Path;
 
-use super::{Scene, examine, others};
+use super::{ClientConfig, examine};
 use crate::config::{Config, Sources};
 use crate::operate::krb5_conf::Host;
 use crate::operate::krb5_conf::disk::Disk;
@@ -28,22 +28,12 @@ impl Host for Disk {
     }
 }
 
-fn config(text: &str) -> Config {
-    Config::parse(Path::new("config.toml"), text, &Sources::default()).unwrap()
-}
-
-fn realms() -> Vec<Realm> {
-    vec![Realm::parse(b"EXAMPLE.COM").unwrap()]
-}
-
 /// What is said of a machine with these files, and of this configuration.
-fn said_of(files: &[(&str, &str)], toml: &str, unreachable: &[&str]) -> Vec<Finding> {
-    let scene = Scene::read(&mut Disk::with(files));
-    let unreachable: Vec<_> = unreachable
-        .iter()
-        .map(|server| (*server).to_owned())
-        .collect();
-    let findings = examine(&scene, &config(toml), &realms(), &unreachable);
+fn said_of(files: &[(&str, &str)], toml: &str) -> Vec<Finding> {
+    let client = ClientConfig::read(&mut Disk::with(files));
+    let config = Config::parse(Path::new("config.toml"), toml, &Sources::default()).unwrap();
+    let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
+    let findings = examine(&client, &config, &[realm]);
     for finding in &findings {
         assert_eq!(finding.subject.layer, Some(Layer::Krb5Conf));
         let wants_hint = matches!(finding.severity, Severity::Warning | Severity::Fault);
@@ -55,12 +45,20 @@ fn said_of(files: &[(&str, &str)], toml: &str, unreachable: &[&str]) -> Vec<Find
 /// The one finding that is not as it should be: its severity, its words, its hint.
 #[track_caller]
 fn wrong_with(files: &[(&str, &str)], toml: &str) -> (Severity, String, String) {
-    let mut findings = said_of(files, toml, &[]);
+    let mut findings = said_of(files, toml);
     findings.retain(|finding| finding.severity != Severity::Ok);
     let [finding] = findings.as_slice() else {
         panic!("{findings:#?}")
     };
-    (finding.severity, finding.what.clone(), finding.advice())
+    (finding.severity, finding.placed(), finding.advice())
+}
+
+/// Nothing is wrong.
+#[track_caller]
+fn is_fine(files: &[(&str, &str)], toml: &str) {
+    let findings = said_of(files, toml);
+    let is_ok = |finding: &Finding| finding.severity == Severity::Ok;
+    assert!(findings.iter().all(is_ok), "{findings:#?}");
 }
 
 /// The same of a krb5.conf.
@@ -84,27 +82,17 @@ fn faults(found: (Severity, String, String), what: &str, hint: &str) {
 #[test]
 fn what_is_installed_has_nothing_wrong_with_it() {
     let file = format!("{INCLUDE}{DEFAULTS}");
-    let findings = said_of(&[(FILE, &file), (DROP_IN, STANZA)], CONFIG, &[]);
+    let findings = said_of(&[(FILE, &file), (DROP_IN, STANZA)], CONFIG);
     let said: Vec<_> = findings
         .iter()
-        .map(|finding| (finding.severity, finding.what.as_str()))
+        .map(|finding| (finding.severity, finding.placed()))
         .collect();
-    let ok = "EXAMPLE.COM goes to kdc = 127.0.0.1, where loopkdc listens (/etc/krb5.conf.d/loopkdc.conf, line 3)";
-    assert_eq!(said, [(Severity::Ok, ok)]);
+    let ok = "/etc/krb5.conf.d/loopkdc.conf:3: EXAMPLE.COM goes to kdc = 127.0.0.1, where loopkdc listens";
+    assert_eq!(said, [(Severity::Ok, ok.to_owned())]);
 }
 
 #[test]
 fn the_default_realm_is_known() {
-    let scene = Scene::read(&mut Disk::with(&[(FILE, DEFAULTS)]));
-    assert_eq!(scene.default_realm(), Some("EXAMPLE.COM"));
-}
-
-#[test]
-fn servers_beside_ours_can_be_tried() {
-    let stanza = "[realms]\nEXAMPLE.COM = {\nkdc = 127.0.0.1\nkdc = dc1\nkdc = [2001:db8::1]:1088\nkdc = /run/k\nkdc = https://p/x\n}\n";
-    let scene = Scene::read(&mut Disk::with(&[(FILE, stanza)]));
-    assert_eq!(
-        others(&scene, &config(CONFIG), &realms()),
-        ["[2001:db8::1]:1088", "dc1:88"]
-    );
+    let client = ClientConfig::read(&mut Disk::with(&[(FILE, DEFAULTS)]));
+    assert_eq!(client.default_realm(), Some("EXAMPLE.COM"));
 }
