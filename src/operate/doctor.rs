@@ -45,7 +45,6 @@ use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
 use configuration::LoadedConfig;
-use daemon::KdcSocket;
 use krb5_conf::ClientConfig;
 use report::DoctorOutput;
 
@@ -226,15 +225,11 @@ fn machine(
     loaded: &LoadedConfig,
     heard: &Result<StatusReply, StatusError>,
     output: &mut DoctorOutput,
-) -> Vec<KdcSocket> {
+) -> Vec<Endpoint> {
     let LoadedConfig { config, file, .. } = loaded;
-    let report = heard.as_ref().ok().map(|heard| &heard.document);
-    let mut ports = ports::examine(&config.listen, file, report);
-    output.tell(std::mem::take(&mut ports.findings));
-    output.tell(daemon::examine(heard, &ports, file));
-    let of_kdc = |endpoint: &Endpoint| config.listen.kdc.contains(endpoint);
-    let socket = |is_ours| move |endpoint| KdcSocket { endpoint, is_ours };
-    let ours = ports.ours.into_iter().filter(of_kdc).map(socket(true));
-    let unknown = ports.unknown.into_iter().filter(of_kdc).map(socket(false));
-    ours.chain(unknown).collect()
+    let status = heard.as_ref().ok().map(|heard| &heard.document);
+    let ports = ports::examine(&config.listen, file, status);
+    output.tell(ports.findings);
+    output.tell(daemon::examine(heard, &ports.owner, file));
+    ports.kdc
 }

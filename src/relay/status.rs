@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
 
-pub(crate) use problems::problems;
+pub(crate) use problems::{configuration_problems, problems};
 pub use text::Text;
 
 /// The schema that is written, and the newest that is understood.

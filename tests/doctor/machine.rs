@@ -167,13 +167,13 @@ async fn a_daemon_that_goes_by_something_else() {
     read_anew(&scene, "[realm]\n", "the old configuration stays");
     fs::write(scene.config(), &text).unwrap();
     let found = scene.diagnose();
-    let words = "it goes by what the configuration said before it was broken";
+    let words = "the configuration is invalid, and the one before stays in effect";
     found.says(Layer::Daemon, "warning", words, "loopkdc check");
 
     let listen = text.replace("[listen]\n", "[listen]\nmax-in-flight = 7\n");
     read_anew(&scene, &listen, "holds after a restart");
     let found = scene.diagnose();
-    let words = "what [listen] says now holds after a restart";
+    let words = "[listen] was changed, which takes effect after a restart";
     found.says(Layer::Daemon, "warning", words, "systemctl restart loopkdc");
 
     // By another name it is the same.
@@ -218,7 +218,7 @@ async fn a_status_that_is_not_for_everybody() {
     chown(scene.path("run"), Some(65534), None).unwrap();
     let found = block_in_place(|| scene.doctor_as_nobody());
     let words = "may not be connected to by this user";
-    found.says(Layer::Daemon, "warning", words, "sudo loopkdc doctor");
+    found.says(Layer::Daemon, "warning", words, "sudo loopkdc status");
     // Root is not told by what stands in a folder of somebody else's.
     let found = scene.diagnose();
     found.finding(
@@ -275,5 +275,5 @@ async fn what_is_no_kdc() {
         }
     });
     let found = scene.diagnose();
-    found.is_at_fault(Layer::Daemon, "is no KDC", "sudo loopkdc doctor");
+    found.is_at_fault(Layer::Daemon, "is no KDC", "loopkdc status");
 }

@@ -6,9 +6,10 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 use url::{Origin, Url};
 
-use super::daemon::{self, KdcSocket};
+use super::daemon;
 use super::report::Section;
 use super::{RealmContext, kdc, proxy};
+use crate::config::endpoint::Endpoint;
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
@@ -33,7 +34,7 @@ pub(super) struct ReplyTimes {
 type Examined = (Section, Option<ReplyTimes>);
 
 /// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
-pub(super) async fn examine(context: RealmContext<'_>, sockets: &[KdcSocket]) -> Vec<Finding> {
+pub(super) async fn examine(context: RealmContext<'_>, sockets: &[Endpoint]) -> Vec<Finding> {
     let mut section = Section::new(context.realm, None);
     let (through, upstreams) = tokio::join!(
         daemon::ask_through(context, sockets),
@@ -41,7 +42,7 @@ pub(super) async fn examine(context: RealmContext<'_>, sockets: &[KdcSocket]) ->
     );
     let is_served = upstreams.iter().any(|(_, times)| times.is_some());
     for answer in through {
-        section.push(answer.finding(is_served, context.realm));
+        section.push(answer.finding(is_served));
     }
     let times: Vec<_> = upstreams
         .iter()

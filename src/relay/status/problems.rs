@@ -15,7 +15,7 @@ const MAX_REALM_LENGTH: usize = 64;
 
 /// All that is wrong in `document`, what concerns everything first.
 pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
-    let mut problems = of_configuration(&document.configuration);
+    let mut problems = configuration_problems(&document.configuration);
     problems.extend(of_network(&document.network));
     problems.extend(of_load(document.load));
     for realm in &document.realms {
@@ -36,7 +36,8 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
     problems
 }
 
-fn of_configuration(configuration: &ConfigurationStatus) -> Vec<Finding> {
+/// What is wrong with the configuration that is in effect.
+pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec<Finding> {
     let mut problems = Vec::new();
     if let Some(error) = &configuration.error {
         let what =
