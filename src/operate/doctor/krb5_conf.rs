@@ -28,11 +28,18 @@ const MAX_SERVERS: usize = 4096;
 /// What is said of these realms, as the configuration or the command line spells them.
 #[must_use]
 pub fn examine(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
+    let mut findings = files_and_stanzas(client, config, realms);
+    findings.extend(all_realms::defaults(client, config));
+    findings
+}
+
+/// Of that, what is said of the files and of these realms in them.
+#[must_use]
+pub fn files_and_stanzas(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     let mut findings = all_realms::files(client);
     for realm in realms {
         findings.extend(realm::examine(client, config, realm));
     }
-    findings.extend(all_realms::defaults(client, config));
     findings
 }
 
