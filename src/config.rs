@@ -4,13 +4,15 @@
 //! `proxies`, `out`, `kdcs` and, for the other command, `gateway` say what the values mean; `error` and `excerpt` how a broken rule
 //! is shown.
 //!
-//! A new key touches six places:
-//! 1. `keys`: the key, and its table's list of keys,
+//! A new key touches these places:
+//! 1. `keys`: the key in its table, with its documentation above it and marks for what is special about it,
 //! 2. the field of the type that carries its value: `Listen`, `RealmEntry`, `Serving`, ...,
 //! 3. the line that reads it, beside that type,
 //! 4. whoever obeys it,
-//! 5. a test in `config/tests`, and
-//! 6. `WRITE_MANUALS=1 cargo test --test shipped manuals`, which writes the examples and the manuals.
+//! 5. `operate::check`, which tells it where it is not as usual,
+//! 6. a test in `config/tests`, or in `config/gateway/tests`,
+//! 7. `CHANGELOG.md`, and
+//! 8. `WRITE_MANUALS=1 cargo nextest run --test shipped manuals`, which writes the examples and the manuals.
 
 mod address;
 mod document;
@@ -46,8 +48,8 @@ pub(crate) use realms::PatternKey;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::relay::failure::Failure;
+use crate::relay::finding::Finding;
 use document::Document;
-use warning::RemovedKey;
 
 /// All that the command line says about the configuration. Kept by a daemon, to read the file again.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +79,7 @@ pub struct Config {
     /// The file that was read.
     pub source: Option<PathBuf>,
     /// Keys in it that do nothing any more.
-    removed: Vec<RemovedKey>,
+    removed: Vec<Finding>,
 }
 
 impl Config {

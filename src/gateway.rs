@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::config::gateway::{GatewayConfig, Serving, TlsFileError, TlsFiles};
+use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
 use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
@@ -137,7 +137,7 @@ impl Gateway {
 
     fn watch(&self, files: &TlsFiles) -> Result<Certificates, Failure> {
         // The configuration had them loaded before: they were replaced this very moment.
-        let loaded = ServerTls::load(files).map_err(TlsFileError::into_failure)?;
+        let loaded = ServerTls::load(files)?;
         let reload = Arc::clone(&self.certificate);
         Ok(tls::follow(files.clone(), loaded, &self.tasks.stop, reload))
     }

@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv6Net};
+use serde::Deserialize;
 
-use super::document::WrittenKdc;
-use super::error::{ConfigError, Located};
+use super::document::ConfigSection;
+use super::error::ConfigError;
+use super::keys::ConfigKey;
 
-const KDC_PORT: u16 = 88;
-const KPASSWD_PORT: u16 = 464;
+pub(super) const KDC_PORT: u16 = 88;
+pub(super) const KPASSWD_PORT: u16 = 464;
 
 /// A KDC or password server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,55 +34,70 @@ impl fmt::Display for KdcAddr {
     }
 }
 
+/// A server in a list, as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenAddr {
+    Text(String),
+    Table {
+        address: String,
+        #[serde(default)]
+        primary: bool,
+    },
+}
+
 impl KdcAddr {
-    fn parse(text: &str, port: u16) -> Result<Self, ConfigError> {
-        let (host, port) = split(text, port)?;
-        if !is_host(host) || text.contains('/') {
+    /// The servers that `key` lists, on `port` where they don't say another.
+    pub(super) fn list(
+        table: &ConfigSection,
+        key: &ConfigKey,
+        port: u16,
+    ) -> Result<Vec<Self>, ConfigError> {
+        let mut servers: Vec<Self> = Vec::new();
+        for written in table.list(key) {
+            let server = written.parse(|written| {
+                let (text, primary) = match written {
+                    WrittenAddr::Text(text) => (text, false),
+                    WrittenAddr::Table { address, primary } => (address, *primary),
+                };
+                let server = Self::parse(text, port, primary)?;
+                if servers.iter().any(|other| other.is_same(&server)) {
+                    return Err(ConfigError::new(format!("{server} is listed twice")));
+                }
+                Ok(server)
+            })?;
+            servers.push(server);
+        }
+        Ok(servers)
+    }
+
+    /// Host and port; an IPv6 address may stand without brackets if it has no port.
+    fn parse(text: &str, usual: u16, primary: bool) -> Result<Self, ConfigError> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !text.ends_with(']') && text.parse::<IpAddr>().is_err() => {
+                (host, port.parse().unwrap_or_default())
+            }
+            _ => (text, usual),
+        };
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host = bare.unwrap_or(host);
+        if !is_host(host) || port == 0 {
             return Err(ConfigError::new(format!("{text:?} is no host and port")).hint(format!(
-                "write a name or an IP address, and a port if it is not {port}, as in \"dc1.example.com:{port}\""
+                "write a name or an IP address, and a port if it is not {usual}, as in \"dc1.example.com:{usual}\""
             )));
         }
         Ok(Self {
             host: host.to_owned(),
             port,
-            primary: false,
+            primary,
         })
     }
 
-    /// The password server that is usual beside this KDC (RFC 3244 2).
-    fn kpasswd(&self) -> Self {
-        Self {
-            port: KPASSWD_PORT,
-            ..self.clone()
-        }
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
     }
-}
-
-/// Host and port; an IPv6 address may stand without brackets if it has no port.
-fn split(text: &str, port: u16) -> Result<(&str, u16), ConfigError> {
-    if text.parse::<IpAddr>().is_ok() {
-        return Ok((text, port));
-    }
-    let (host, written) = match text.rsplit_once(':') {
-        Some((host, written)) if !written.ends_with(']') => (host, Some(written)),
-        _ => (text, None),
-    };
-    let port = match written.map(str::parse) {
-        None => port,
-        Some(Ok(port)) if port > 0 => port,
-        // A URL: said of the whole.
-        _ if text.contains('/') => port,
-        Some(_) => {
-            return Err(
-                ConfigError::new(format!("{:?} is no port", written.unwrap_or_default()))
-                    .hint("a port goes from 1 to 65535"),
-            );
-        }
-    };
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    Ok((bare.unwrap_or(host), port))
 }
 
 /// A name of letters, digits, dots, hyphens and underscores, or an IP address.
@@ -90,43 +107,16 @@ fn is_host(host: &str) -> bool {
     is_name && !host.starts_with(['.', '-']) || host.parse::<IpAddr>().is_ok()
 }
 
-/// The KDCs that were written.
-pub(super) fn kdcs(written: &[Located<WrittenKdc>]) -> Result<Vec<KdcAddr>, ConfigError> {
-    let mut kdcs = Vec::new();
-    for item in written {
-        item.parse(|WrittenKdc { text, primary }| {
-            let parsed = KdcAddr::parse(text, KDC_PORT)?;
-            let primary = *primary;
-            push(&mut kdcs, KdcAddr { primary, ..parsed })
-        })?;
-    }
-    Ok(kdcs)
-}
-
-/// The servers that change passwords.
-pub(super) fn kpasswd_servers(written: &[Located<String>]) -> Result<Vec<KdcAddr>, ConfigError> {
-    let mut servers = Vec::new();
-    for item in written {
-        item.parse(|text| push(&mut servers, KdcAddr::parse(text, KPASSWD_PORT)?))?;
-    }
-    Ok(servers)
-}
-
-fn push(list: &mut Vec<KdcAddr>, kdc: KdcAddr) -> Result<(), ConfigError> {
-    let is_same = |other: &KdcAddr| (&other.host, other.port) == (&kdc.host, kdc.port);
-    if list.iter().any(is_same) {
-        return Err(ConfigError::new(format!("{kdc} is listed twice")));
-    }
-    list.push(kdc);
-    Ok(())
-}
-
-/// Where passwords are changed if nothing is said: at the KDCs' hosts, those first that take writes.
+/// Where passwords are changed if nothing is said: at the KDCs' hosts (RFC 3244 2), those first that take writes.
 pub(super) fn kpasswd_beside(kdcs: &[KdcAddr]) -> Vec<KdcAddr> {
     let mut servers: Vec<KdcAddr> = Vec::new();
     for kdc in kdcs {
-        let server = kdc.kpasswd();
-        if !servers.iter().any(|other| other.host == server.host) {
+        let port = KPASSWD_PORT;
+        let server = KdcAddr {
+            port,
+            ..kdc.clone()
+        };
+        if !servers.iter().any(|other| other.is_same(&server)) {
             servers.push(server);
         }
     }

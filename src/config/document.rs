@@ -4,77 +4,64 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeArray, DeInteger, DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigPlace, Located};
-use super::keys::{ConfigKey, KeyTable, Preset, REMOVED, Schema, ValueKind};
+use super::keys::ValueKind::{
+    self, Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word,
+};
+use super::keys::{ConfigKey, KDC_ADDRESS, KDC_PARTS, KeyTable, Mark, Preset, REMOVED, Schema};
 
 /// A file.
 #[derive(Debug, Default)]
-pub(super) struct Document {
+pub(super) struct Document<'i> {
     /// `[listen]` or `[gateway]`.
-    pub(super) service: ConfigSection,
-    pub(super) defaults: ConfigSection,
+    pub(super) service: ConfigSection<'i>,
+    pub(super) defaults: ConfigSection<'i>,
     /// In the file's order.
-    pub(super) realms: Vec<RealmSection>,
+    pub(super) realms: Vec<RealmSection<'i>>,
     /// Keys that do nothing any more.
-    pub(super) removed: Vec<Located<&'static str>>,
+    pub(super) removed: Vec<(&'static str, Range<usize>)>,
 }
 
 /// The table of a realm.
 #[derive(Debug)]
-pub(super) struct RealmSection {
+pub(super) struct RealmSection<'i> {
     pub(super) name: Located<String>,
     /// What it says itself.
-    pub(super) own: ConfigSection,
+    pub(super) own: ConfigSection<'i>,
     /// With what `[defaults]` says where it says nothing.
-    pub(super) all: ConfigSection,
+    pub(super) all: ConfigSection<'i>,
 }
 
-/// The values of a table.
+/// The values of a table, each as its key has to be.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ConfigSection(BTreeMap<&'static str, Located<ConfigValue>>);
+pub(super) struct ConfigSection<'i>(BTreeMap<&'static str, Spanned<DeValue<'i>>>);
 
-#[derive(Debug, Clone)]
-enum ConfigValue {
-    Text(String),
-    Flag(bool),
-    Integer(i64),
-    Ports(Vec<u16>),
-    List(Vec<Located<String>>),
-    Kdcs(Vec<Located<WrittenKdc>>),
-}
+type Name<'i> = Spanned<Cow<'i, str>>;
+type Value<'i> = Spanned<DeValue<'i>>;
 
-/// The address of a KDC as it was written.
-#[derive(Debug, Clone)]
-pub(super) struct WrittenKdc {
-    pub(super) text: String,
-    pub(super) primary: bool,
-}
-
-impl Document {
+impl<'i> Document<'i> {
     /// # Errors
     /// The text is no TOML, or holds a key that nobody knows or a value that its key can't have.
-    pub(super) fn parse(text: &str, schema: &'static Schema) -> Result<Self, ConfigError> {
+    pub(super) fn parse(text: &'i str, schema: &'static Schema) -> Result<Self, ConfigError> {
         let root = DeTable::parse(text).map_err(|error| {
-            let broken = ConfigError::new(error.message());
-            match error.span() {
-                Some(span) => broken.at(&ConfigPlace::Span(span)),
-                None => broken,
-            }
+            let place = error.span().map_or(ConfigPlace::File, ConfigPlace::Span);
+            ConfigError::new(error.message()).at(&place)
         })?;
         let mut document = Self::default();
         let service = schema.service.header.trim_matches(['[', ']']);
         for (name, value) in in_order(root.get_ref()) {
             match &**name.get_ref() {
-                "defaults" => document.defaults = document.section(schema.realm, value, text)?,
-                "realms" => document.realms = document.realms(schema.realm, value, text)?,
+                "defaults" => document.defaults = document.section(schema.realm, value)?,
+                "realms" => document.realms = document.realms(schema.realm, value)?,
                 known if known == service => {
-                    document.service = document.section(schema.service, value, text)?;
+                    document.service = document.section(schema.service, value)?;
                 }
                 _ => return Err(unknown_key(name, &[service, "defaults", "realms"])),
             }
@@ -86,14 +73,13 @@ impl Document {
     fn realms(
         &mut self,
         table: &KeyTable,
-        value: &Spanned<DeValue<'_>>,
-        text: &str,
-    ) -> Result<Vec<RealmSection>, ConfigError> {
+        value: &Value<'i>,
+    ) -> Result<Vec<RealmSection<'i>>, ConfigError> {
         let realms = in_order(table_of(value, table)?);
-        let realm = |(name, value): (&Spanned<Cow<'_, str>>, _)| {
+        let realm = |(name, value): (&Name<'i>, _)| {
             Ok(RealmSection {
                 name: located(name, name.get_ref().to_string()),
-                own: self.section(table, value, text)?,
+                own: self.section(table, value)?,
                 all: ConfigSection::default(),
             })
         };
@@ -102,15 +88,15 @@ impl Document {
 
     /// Hands on to the realms what `[defaults]` says.
     fn inherit(&mut self, table: &KeyTable) -> Result<(), ConfigError> {
-        let mut of_one_realm = table.keys.iter().filter(|key| key.of_one_realm);
-        let misplaced = of_one_realm.find_map(|key| Some((key, self.defaults.place(key)?)));
-        if let Some((key, place)) = misplaced {
-            let name = key.name;
-            return Err(ConfigError::new(format!(
-                "{name} belongs to one realm: it can't stand in [defaults]"
-            ))
-            .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
-            .at(place));
+        let mut of_one_realm = table.keys.iter().filter(|key| key.is(Mark::OfOneRealm));
+        if let Some(key) = of_one_realm.find(|key| self.defaults.is_written(key)) {
+            let rule = format!(
+                "{} belongs to one realm: it can't stand in [defaults]",
+                key.name
+            );
+            return Err(ConfigError::new(rule)
+                .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
+                .at(&self.defaults.place(key)));
         }
         for realm in &mut self.realms {
             realm.all = self.defaults.clone();
@@ -122,19 +108,22 @@ impl Document {
     fn section(
         &mut self,
         table: &KeyTable,
-        value: &Spanned<DeValue<'_>>,
-        text: &str,
-    ) -> Result<ConfigSection, ConfigError> {
+        value: &Value<'i>,
+    ) -> Result<ConfigSection<'i>, ConfigError> {
         let mut section = ConfigSection::default();
         for (name, value) in in_order(table_of(value, table)?) {
             if let Some(key) = table.keys.iter().find(|key| key.name == name.get_ref()) {
-                let read = read(key, value).map_err(|error| error.at(&place(value)))?;
-                section.0.insert(key.name, located(value, read));
+                check(key.name, &key.kind, value)?;
+                section.0.insert(key.name, value.clone());
             } else if let Some(removed) = REMOVED.iter().find(|key| *key == name.get_ref()) {
-                self.removed.push(located(name, removed));
+                self.removed.push((removed, name.span()));
+            } else if value.get_ref().is_table() {
+                // Such as `[realms.EXAMPLE.COM]`, which is a table `COM` in a table `EXAMPLE` to TOML.
+                return Err(unknown_key(name, &[])
+                    .hint("a realm needs quotes here: [realms.\"EXAMPLE.COM\"]"));
             } else {
                 let known: Vec<_> = table.keys.iter().map(|key| key.name).collect();
-                return Err(unquoted_realm(name, text).unwrap_or_else(|| unknown_key(name, &known)));
+                return Err(unknown_key(name, &known));
             }
         }
         Ok(section)
@@ -142,153 +131,93 @@ impl Document {
 }
 
 /// Entries of a table as they stand in the file.
-fn in_order<'t, 'i>(
-    table: &'t DeTable<'i>,
-) -> Vec<(&'t Spanned<Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
+fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Name<'i>, &'t Value<'i>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries
 }
 
 fn table_of<'t, 'i>(
-    value: &'t Spanned<DeValue<'i>>,
+    value: &'t Value<'i>,
     table: &KeyTable,
 ) -> Result<&'t DeTable<'i>, ConfigError> {
-    value.get_ref().as_table().ok_or_else(|| {
-        let expected = format!("a table, such as {}", table.header);
-        wrong_type(value, &expected).at(&place(value))
-    })
+    let expected = || wrong_type(value, &format!("a table, such as {}", table.header));
+    value.get_ref().as_table().ok_or_else(expected)
 }
 
-fn unknown_key(name: &Spanned<Cow<'_, str>>, known: &[&str]) -> ConfigError {
+fn unknown_key(name: &Name<'_>, known: &[&str]) -> ConfigError {
     let written = name.get_ref();
-    let alike = |known: &&&str| strsim::damerau_levenshtein(written, known);
-    let closest = known
-        .iter()
-        .min_by_key(alike)
-        .filter(|known| alike(known) <= 2);
     let error = ConfigError::new(format!("unknown key `{written}`")).at(&place(name));
-    match closest {
-        Some(closest) => error.hint(format!("did you mean {closest}?")),
-        None => error.hint(format!("the keys known here are {}", known.join(", "))),
+    let distance = |known: &&&str| strsim::damerau_levenshtein(written, known);
+    match known.iter().min_by_key(distance) {
+        Some(closest) if distance(&closest) <= 2 => error.hint(format!("did you mean {closest}?")),
+        Some(_) => error.hint(format!("the keys known here are {}", known.join(", "))),
+        None => error,
     }
 }
 
-/// `[realms.EXAMPLE.COM]` is a table in a table to TOML, of which the key `COM` would be unknown.
-fn unquoted_realm(name: &Spanned<Cow<'_, str>>, text: &str) -> Option<ConfigError> {
-    let before = text.get(..name.span().start)?;
-    let (_, begun) = before.rsplit_once('\n').unwrap_or(("", before));
-    let line = text.get(before.len() - begun.len()..)?.lines().next()?;
-    let (realm, _) = line.trim().strip_prefix("[realms.")?.split_once(']')?;
-    let is_unquoted = realm.contains('.') && !realm.contains(['"', '\'']);
-    let error = ConfigError::new(format!("unknown key `{}`", name.get_ref())).at(&place(name));
-    is_unquoted.then(|| error.hint(format!("a realm needs quotes here: [realms.\"{realm}\"]")))
-}
+/// A port (RFC 9293 3.1).
+const PORT: ValueKind = Integer(1..=65535);
 
-/// A value of the key's type, within its bounds.
-fn read(key: &ConfigKey, value: &Spanned<DeValue<'_>>) -> Result<ConfigValue, ConfigError> {
-    let name = key.name;
-    match (&key.kind, value.get_ref()) {
-        (ValueKind::Text | ValueKind::ListOr(_), DeValue::String(text)) => {
-            Ok(ConfigValue::Text(text.to_string()))
+/// The value is of this kind.
+fn check(name: &str, kind: &ValueKind, value: &Value<'_>) -> Result<(), ConfigError> {
+    let checked = match (kind, value.get_ref()) {
+        (Text | ListOr(_), DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Ok(()),
+        (Word(words), DeValue::String(text)) if words.contains(&&**text) => Ok(()),
+        (Word(words), DeValue::String(_)) => {
+            let words = words.join("\" or \"");
+            Err(ConfigError::new(format!("{name} is \"{words}\"")))
         }
-        (ValueKind::Word(words), DeValue::String(text)) if words.contains(&&**text) => {
-            Ok(ConfigValue::Text(text.to_string()))
+        (Mode, DeValue::String(text)) => mode(name, text).map(drop),
+        (Integer(bounds), DeValue::Integer(number)) => within(name, bounds, number),
+        (Ports, DeValue::Array(array)) => {
+            let mut ports = array.iter();
+            ports.try_for_each(|port| check("a port", &PORT, port))
         }
-        (ValueKind::Word(words), DeValue::String(_)) => Err(ConfigError::new(format!(
-            "{name} is {}",
-            alternatives(words)
-        ))),
-        (ValueKind::Mode, DeValue::String(text)) => mode(name, text),
-        (ValueKind::Flag, DeValue::Boolean(flag)) => Ok(ConfigValue::Flag(*flag)),
-        (ValueKind::Integer(bounds), DeValue::Integer(number)) => {
-            within(name, bounds, number).map(ConfigValue::Integer)
+        (List | ListOr(_), DeValue::Array(array)) => {
+            let mut texts = array.iter();
+            texts.try_for_each(|text| check(name, &Text, text))
         }
-        (ValueKind::Ports, DeValue::Array(array)) => elements(array, port)
-            .map(|ports| ConfigValue::Ports(ports.into_iter().map(|port| port.value).collect())),
-        (ValueKind::List | ValueKind::ListOr(_), DeValue::Array(array)) => {
-            elements(array, string).map(ConfigValue::List)
-        }
-        (ValueKind::Addresses, DeValue::Array(array)) => {
-            elements(array, kdc).map(ConfigValue::Kdcs)
-        }
+        (Addresses, DeValue::Array(array)) => array.iter().try_for_each(check_kdc),
         (kind, _) => Err(wrong_type(value, kind.expected())),
-    }
-}
-
-fn elements<T>(
-    array: &DeArray<'_>,
-    read: fn(&Spanned<DeValue<'_>>) -> Result<T, ConfigError>,
-) -> Result<Vec<Located<T>>, ConfigError> {
-    let element = |element: &Spanned<DeValue<'_>>| {
-        let value = read(element).map_err(|error| error.at(&place(element)))?;
-        Ok(located(element, value))
     };
-    array.iter().map(element).collect()
-}
-
-fn string(value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
-    let text = value.get_ref().as_str().map(str::to_owned);
-    text.ok_or_else(|| wrong_type(value, "a string"))
-}
-
-fn port(value: &Spanned<DeValue<'_>>) -> Result<u16, ConfigError> {
-    let number = value.get_ref().as_integer();
-    let number = number.ok_or_else(|| wrong_type(value, "a whole number"))?;
-    let port = within("a port", &(1..=65535), number)?;
-    Ok(u16::try_from(port).unwrap_or_default())
+    checked.map_err(|error| error.at(&place(value)))
 }
 
 /// `"host:port"`, or a table of that and `primary`.
-fn kdc(value: &Spanned<DeValue<'_>>) -> Result<WrittenKdc, ConfigError> {
-    const EXPECTED: &str = "\"host:port\", or { address = \"host:port\", primary = true }";
-    let DeValue::Table(table) = value.get_ref() else {
-        let text = value.get_ref().as_str().map(str::to_owned);
-        let text = text.ok_or_else(|| wrong_type(value, EXPECTED))?;
-        let primary = false;
-        return Ok(WrittenKdc { text, primary });
-    };
-    let (mut text, mut primary) = (None, false);
-    for (name, value) in in_order(table) {
-        match (&**name.get_ref(), value.get_ref()) {
-            ("address", DeValue::String(address)) => text = Some(address.to_string()),
-            ("primary", DeValue::Boolean(flag)) => primary = *flag,
-            ("address", _) => return Err(wrong_type(value, "a string").at(&place(value))),
-            ("primary", _) => return Err(wrong_type(value, "a boolean").at(&place(value))),
-            _ => return Err(unknown_key(name, &["address", "primary"])),
-        }
+fn check_kdc(value: &Value<'_>) -> Result<(), ConfigError> {
+    if !value.get_ref().is_table() {
+        return check("a KDC", &Text, value);
     }
-    let text = text.ok_or_else(|| {
-        ConfigError::new("a KDC has an address").hint(format!("write {EXPECTED}"))
-    })?;
-    Ok(WrittenKdc { text, primary })
+    let parts = Document::default().section(&KDC_PARTS, value)?;
+    if parts.is_written(&KDC_ADDRESS) {
+        return Ok(());
+    }
+    Err(ConfigError::new("a KDC has an address")
+        .hint(format!("write it like {}", KDC_PARTS.header))
+        .at(&place(value)))
 }
 
 fn within(
     name: &str,
     bounds: &RangeInclusive<i64>,
     number: &DeInteger<'_>,
-) -> Result<i64, ConfigError> {
-    let written = number.as_str();
-    let parsed = i64::from_str_radix(written, number.radix()).ok();
-    parsed
-        .filter(|number| bounds.contains(number))
-        .ok_or_else(|| {
-            let (least, most) = (bounds.start(), bounds.end());
-            let written = parsed.map_or_else(|| written.to_owned(), |number| number.to_string());
-            ConfigError::new(format!(
-                "{name} goes from {least} to {most}, {written} is outside"
-            ))
-        })
+) -> Result<(), ConfigError> {
+    match i64::from_str_radix(number.as_str(), number.radix()) {
+        Ok(parsed) if bounds.contains(&parsed) => Ok(()),
+        _ => Err(ConfigError::new(format!(
+            "{name} goes from {} to {}, {number} is outside",
+            bounds.start(),
+            bounds.end()
+        ))),
+    }
 }
 
 /// Permission bits. Above 0777 are setuid, setgid and sticky, which mean nothing on a socket.
-fn mode(name: &str, text: &str) -> Result<ConfigValue, ConfigError> {
-    let is_octal =
-        (1..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
-    let mode = i64::from_str_radix(text, 8).ok();
-    let mode = mode.filter(|mode| is_octal && *mode <= 0o777);
-    mode.map(ConfigValue::Integer).ok_or_else(|| {
+fn mode(name: &str, text: &str) -> Result<u32, ConfigError> {
+    let is_octal = text.len() <= 4 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal);
+    mode.filter(|mode| *mode <= 0o777).ok_or_else(|| {
         ConfigError::new(format!(
             "{name} goes from \"0000\" to \"0777\" in octal digits"
         ))
@@ -296,117 +225,97 @@ fn mode(name: &str, text: &str) -> Result<ConfigValue, ConfigError> {
     })
 }
 
-/// `"a", "b" or "c"`.
-fn alternatives(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-fn wrong_type(value: &Spanned<DeValue<'_>>, expected: &str) -> ConfigError {
+fn wrong_type(value: &Value<'_>, expected: &str) -> ConfigError {
     let found = value.get_ref().type_str();
-    ConfigError::new(format!("invalid type: {found}, expected {expected}"))
+    ConfigError::new(format!("invalid type: {found}, expected {expected}")).at(&place(value))
 }
 
 impl ValueKind {
     fn expected(&self) -> &'static str {
         match self {
-            Self::Text | Self::Word(_) => "a string",
-            Self::Mode => "a string of octal digits, such as \"0660\"",
-            Self::Flag => "a boolean",
-            Self::Integer(_) => "a whole number",
-            Self::Ports => "an array of whole numbers",
-            Self::List => "an array of strings, such as [\"…\"]",
-            Self::ListOr(_) => "an array of strings, such as [\"…\"], or \"discover\"",
-            Self::Addresses => "an array of KDCs, such as [\"dc1.example.com:88\"]",
+            Text | Word(_) => "a string",
+            Mode => "a string of octal digits, such as \"0660\"",
+            Flag => "a boolean",
+            Integer(_) => "a whole number",
+            Ports => "an array of whole numbers",
+            List => "an array of strings, such as [\"…\"]",
+            ListOr(_) => "an array of strings, such as [\"…\"], or \"discover\"",
+            Addresses => "an array of KDCs, such as [\"dc1.example.com:88\"]",
         }
     }
 }
 
-impl ConfigKey {
-    /// What holds where the file says nothing. An example holds nowhere.
-    fn default(&self) -> Option<ConfigValue> {
-        let Preset::Default(text) = self.preset else {
-            return None;
-        };
-        let value = DeValue::parse(text).ok()?;
-        read(self, &value).ok()
-    }
-}
-
-impl ConfigSection {
-    /// Where the key stands, if it does.
-    pub(super) fn place(&self, key: &ConfigKey) -> Option<&ConfigPlace> {
-        self.0.get(key.name).map(|value| &value.place)
+impl ConfigSection<'_> {
+    /// The key stands here.
+    pub(super) fn is_written(&self, key: &ConfigKey) -> bool {
+        self.0.contains_key(key.name)
     }
 
-    /// A string that was written.
-    pub(super) fn text(&self, key: &ConfigKey) -> Option<Located<&str>> {
-        let value = self.0.get(key.name)?;
-        match &value.value {
-            ConfigValue::Text(text) => Some(value.with(text.as_str())),
-            _ => None,
-        }
+    /// Where the key's value stands, if it does.
+    pub(super) fn place(&self, key: &ConfigKey) -> ConfigPlace {
+        self.0.get(key.name).map_or(ConfigPlace::File, place)
     }
 
-    /// The elements of an array of strings, or of its default.
-    pub(super) fn strings(&self, key: &ConfigKey) -> Vec<Located<String>> {
-        match self.value(key) {
-            Some(ConfigValue::List(list)) => list,
-            _ => Vec::new(),
-        }
+    /// What was written.
+    pub(super) fn written<T: DeserializeOwned>(&self, key: &ConfigKey) -> Option<Located<T>> {
+        let written = self.0.get(key.name)?;
+        Some(located(written, deserialized(written.clone())?))
     }
 
-    /// KDCs that were written.
-    pub(super) fn addresses(&self, key: &ConfigKey) -> &[Located<WrittenKdc>] {
-        match self.0.get(key.name).map(|value| &value.value) {
-            Some(ConfigValue::Kdcs(kdcs)) => kdcs,
-            _ => &[],
-        }
+    /// The string that was written.
+    pub(super) fn text(&self, key: &ConfigKey) -> Option<Located<String>> {
+        self.written(key)
     }
 
-    /// The string that holds: one that has a default.
-    pub(super) fn word(&self, key: &ConfigKey) -> String {
-        match self.value(key) {
-            Some(ConfigValue::Text(text)) => text,
-            _ => String::new(),
-        }
-    }
-
+    /// `true` was written.
     pub(super) fn flag(&self, key: &ConfigKey) -> bool {
-        matches!(self.value(key), Some(ConfigValue::Flag(true)))
+        self.get(key).unwrap_or_default()
     }
 
-    pub(super) fn ports(&self, key: &ConfigKey) -> Vec<u16> {
-        match self.value(key) {
-            Some(ConfigValue::Ports(ports)) => ports,
-            _ => Vec::new(),
-        }
+    /// What holds: what was written, or the default.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &ConfigKey) -> Result<T, ConfigError> {
+        let written = self.0.get(key.name).cloned();
+        // No default, or one that this type can't hold, would be an error in the table of keys.
+        let value = written.or_else(|| preset(key)).and_then(deserialized);
+        value.ok_or_else(|| ConfigError::new(format!("{} has no value", key.name)))
     }
 
-    /// The number that holds: one that has a default.
-    pub(super) fn number<T: TryFrom<i64>>(&self, key: &ConfigKey) -> Result<T, ConfigError> {
-        let number = match self.value(key) {
-            Some(ConfigValue::Integer(number)) => T::try_from(number).ok(),
-            _ => None,
+    /// The elements of an array, if one was written or is the default.
+    pub(super) fn list<T: DeserializeOwned>(&self, key: &ConfigKey) -> Vec<Located<T>> {
+        let list: Vec<Spanned<T>> = self.get(key).unwrap_or_default();
+        let is_written = self.is_written(key);
+        let element = |element: Spanned<T>| Located {
+            place: if is_written {
+                place(&element)
+            } else {
+                ConfigPlace::File
+            },
+            value: element.into_inner(),
         };
-        // Bounds that this type can't hold would be an error in the table of keys.
-        number.ok_or_else(|| ConfigError::new(format!("{} has no value", key.name)))
+        list.into_iter().map(element).collect()
     }
 
     /// The seconds that hold.
     pub(super) fn seconds(&self, key: &ConfigKey) -> Result<Duration, ConfigError> {
-        self.number(key).map(Duration::from_secs)
+        self.get(key).map(Duration::from_secs)
     }
 
-    /// What holds.
-    fn value(&self, key: &ConfigKey) -> Option<ConfigValue> {
-        let written = self.0.get(key.name).map(|value| value.value.clone());
-        written.or_else(|| key.default())
+    /// The permission bits that hold.
+    pub(super) fn mode(&self, key: &ConfigKey) -> Result<u32, ConfigError> {
+        mode(key.name, &self.get::<String>(key)?)
     }
+}
+
+/// What holds where the file says nothing. An example holds nowhere.
+fn preset(key: &ConfigKey) -> Option<Value<'static>> {
+    match key.preset {
+        Preset::Default(text) => DeValue::parse(text).ok(),
+        Preset::Example(_) => None,
+    }
+}
+
+fn deserialized<T: DeserializeOwned>(value: Value<'_>) -> Option<T> {
+    T::deserialize(ValueDeserializer::from(value)).ok()
 }
 
 fn place<T>(value: &Spanned<T>) -> ConfigPlace {

@@ -1,12 +1,10 @@
 //! What can be listened on.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::document::ConfigSection;
 use super::error::{ConfigError, ConfigPlace, Located};
-use super::keys::ConfigKey;
 
 /// `sun_path` holds 108 bytes on Linux, the last of them NUL (unix(7)).
 const UNIX_PATH_MAX: usize = 107;
@@ -56,13 +54,21 @@ impl From<SocketAddr> for EndpointAddr {
 }
 
 impl EndpointAddr {
-    /// An address as it is written; without a port the error says `port`.
+    /// An address as it is written; `port`: the usual one, for hints.
     pub(super) fn parse(text: &str, port: u16) -> Result<Self, ConfigError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix_path(path, "\"unix:/run/loopkdc.sock\"").map(Self::Unix);
         }
-        let addr: SocketAddr = text.parse().map_err(|_| not_an_address(text, port))?;
-        Ok(addr.into())
+        let addr: Result<SocketAddr, _> = text.parse();
+        addr.map(Self::from).map_err(|_| {
+            let hint = if text.starts_with('/') {
+                format!("a Unix socket is written \"unix:{text}\"")
+            } else {
+                let example = format!("\"127.0.0.1:{port}\" or \"[::1]:{port}\"");
+                format!("write an IP address and a port, as in {example}")
+            };
+            ConfigError::new("not an address to listen on").hint(hint)
+        })
     }
 
     /// The address of UDP and TCP; `None` for a Unix socket.
@@ -94,10 +100,8 @@ impl fmt::Display for Endpoint {
 /// The path of a Unix socket. `example`: how one is written.
 pub(super) fn unix_path(path: &str, example: &str) -> Result<PathBuf, ConfigError> {
     if !path.starts_with('/') {
-        return Err(
-            ConfigError::new("the path of a Unix socket must be absolute")
-                .hint(format!("write it from the root: {example}")),
-        );
+        let rule = "the path of a Unix socket must be absolute";
+        return Err(ConfigError::new(rule).hint(format!("write it from the root: {example}")));
     }
     if path.len() > UNIX_PATH_MAX {
         return Err(ConfigError::new(format!(
@@ -105,25 +109,7 @@ pub(super) fn unix_path(path: &str, example: &str) -> Result<PathBuf, ConfigErro
             path.len()
         )));
     }
-    if path.contains('\0') {
-        return Err(ConfigError::new(
-            "the path of a Unix socket has no NUL in it",
-        ));
-    }
     Ok(PathBuf::from(path))
-}
-
-fn not_an_address(text: &str, port: u16) -> ConfigError {
-    let host = text.trim_start_matches('[').trim_end_matches(']');
-    let hint = match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => format!("add the port: \"{ip}:{port}\""),
-        Ok(IpAddr::V6(ip)) => format!("add the port: \"[{ip}]:{port}\""),
-        Err(_) if text.starts_with('/') => format!("a Unix socket is written \"unix:{text}\""),
-        Err(_) => format!(
-            "write an IP address and a port, as in \"127.0.0.1:{port}\" or \"[::1]:{port}\""
-        ),
-    };
-    ConfigError::new("not an address to listen on").hint(hint)
 }
 
 /// The addresses that were read by now: none may be listed twice.
@@ -131,45 +117,24 @@ fn not_an_address(text: &str, port: u16) -> ConfigError {
 pub(super) struct AddressSet(Vec<EndpointAddr>);
 
 impl AddressSet {
-    /// The addresses of `key`, or its default ones. `check`: what else holds for them.
+    /// The addresses that were written, or the default ones. `check`: what else holds for them.
     pub(super) fn endpoints(
         &mut self,
-        table: &ConfigSection,
-        key: &ConfigKey,
+        list: &[Located<String>],
         port: u16,
         check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
     ) -> Result<Vec<Endpoint>, ConfigError> {
-        let is_written = table.place(key).is_some();
-        let list = table.strings(key);
         let endpoint = |written: &Located<String>| {
-            let place = is_written.then_some(&written.place);
-            let mut endpoint = self.endpoint(&written.value, place, port, &check)?;
-            let ip = endpoint.addr.socket_addr().map(|addr| addr.ip());
-            endpoint.optional = !is_written && ip.is_some_and(|ip| ip.is_ipv6());
-            Ok(endpoint)
+            written.parse(|text| {
+                let addr = EndpointAddr::parse(text, port)?;
+                check(&addr)?;
+                self.add(&addr)?;
+                let is_ipv6 = addr.socket_addr().is_some_and(|addr| addr.is_ipv6());
+                let optional = is_ipv6 && written.place == ConfigPlace::File;
+                Ok(Endpoint { addr, optional })
+            })
         };
         list.iter().map(endpoint).collect()
-    }
-
-    /// One address that was written at `place`.
-    pub(super) fn endpoint(
-        &mut self,
-        text: &str,
-        place: Option<&ConfigPlace>,
-        port: u16,
-        check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
-    ) -> Result<Endpoint, ConfigError> {
-        let addr = EndpointAddr::parse(text, port).and_then(|addr| {
-            check(&addr)?;
-            self.add(&addr)?;
-            Ok(addr)
-        });
-        let addr = addr.map_err(|error| match place {
-            Some(place) => error.at(place),
-            None => error,
-        })?;
-        let optional = false;
-        Ok(Endpoint { addr, optional })
     }
 
     pub(super) fn add(&mut self, addr: &EndpointAddr) -> Result<(), ConfigError> {

@@ -1,10 +1,11 @@
 //! A rule that the configuration breaks, shown at the place that breaks it.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use super::document::ConfigSection;
 use super::excerpt;
+use super::keys::ConfigKey;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{FilePosition, Finding, Hint, Layer};
 use crate::relay::text::urls::without_passwords;
@@ -14,15 +15,19 @@ use crate::relay::text::urls::without_passwords;
 pub(crate) struct ConfigError {
     rule: String,
     hints: Vec<Hint>,
-    place: Option<ConfigPlace>,
+    pub(super) place: ConfigPlace,
     exit: Exit,
 }
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConfigPlace {
+    /// Nowhere in particular: it was left out, or it is a default.
+    File,
     /// Bytes of the file.
     Span(Range<usize>),
+    /// The value of this key of the service's table.
+    Key(&'static ConfigKey),
     /// An option of the command line, with its value.
     Option(String),
 }
@@ -41,12 +46,6 @@ pub(crate) struct Located<T> {
 }
 
 impl<T> Located<T> {
-    /// Another value of the same place.
-    pub(crate) fn with<U>(&self, value: U) -> Located<U> {
-        let place = self.place.clone();
-        Located { value, place }
-    }
-
     /// A rule that this value breaks.
     pub(crate) fn error(&self, rule: impl Into<String>) -> ConfigError {
         ConfigError::new(rule).at(&self.place)
@@ -66,7 +65,7 @@ impl ConfigError {
         Self {
             rule: rule.into(),
             hints: Vec::new(),
-            place: None,
+            place: ConfigPlace::File,
             exit: Exit::Config,
         }
     }
@@ -87,7 +86,17 @@ impl ConfigError {
 
     /// Says where, unless a closer place is known already.
     pub(crate) fn at(mut self, place: &ConfigPlace) -> Self {
-        self.place.get_or_insert_with(|| place.clone());
+        if self.place == ConfigPlace::File {
+            self.place = place.clone();
+        }
+        self
+    }
+
+    /// Says where in `table` the key stands that is to blame.
+    pub(super) fn in_table(mut self, table: &ConfigSection) -> Self {
+        if let ConfigPlace::Key(key) = self.place {
+            self.place = table.place(key);
+        }
         self
     }
 
@@ -95,28 +104,19 @@ impl ConfigError {
     pub(crate) fn into_failure(self, source: Option<(&Path, &str)>) -> Failure {
         let rule = without_passwords(&self.rule);
         let finding = match (self.place, source) {
-            (Some(ConfigPlace::Span(span)), Some((path, text))) => {
+            (ConfigPlace::Span(span), Some((path, text))) => {
                 let (position, excerpt) = excerpt::of(path, text, &span);
                 Finding::fault(format!("{rule}\n{excerpt}")).in_file(position)
             }
-            (Some(ConfigPlace::Option(option)), _) => Finding::fault(format!("{option}: {rule}")),
-            (None, Some((path, _))) => Finding::fault(rule).in_file(FilePosition {
+            (ConfigPlace::Option(option), _) => Finding::fault(format!("{option}: {rule}")),
+            (_, Some((path, _))) => Finding::fault(rule).in_file(FilePosition {
                 path: path.display().to_string(),
                 line: None,
                 column: None,
             }),
             (_, None) => Finding::fault(rule),
         };
-        Failure::of(
-            self.exit,
-            finding.on(Layer::Configuration).hints(self.hints),
-        )
-    }
-}
-
-/// The rule alone.
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_passwords(&self.rule))
+        let finding = finding.on(Layer::Configuration).hints(self.hints);
+        Failure::of(self.exit, finding)
     }
 }

@@ -14,15 +14,14 @@ use std::time::Duration;
 pub use serving::{
     AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, Serving, TrustedProxies,
 };
-pub(crate) use tls::{ServerIdentity, TlsFile, TlsPems};
-pub use tls::{TlsFileError, TlsFiles};
+pub use tls::TlsFiles;
+pub(crate) use tls::{ServerIdentity, TlsPems};
 
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::ConfigError;
 use super::kdcs::{self, Kdcs};
 use super::realms::{RealmNames, RealmPattern};
-use super::warning::{self, RemovedKey};
-use super::{keys, locate};
+use super::{keys, locate, warning};
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::upstream::kdc::Transport;
@@ -38,7 +37,7 @@ pub struct GatewayConfig {
     /// The file that was read.
     pub source: PathBuf,
     /// Keys in it that do nothing any more.
-    removed: Vec<RemovedKey>,
+    removed: Vec<Finding>,
 }
 
 /// One realm, with what it takes from `[defaults]`.
@@ -75,7 +74,8 @@ impl GatewayConfig {
     pub fn parse(source: &Path, text: &str) -> Result<Self, Failure> {
         let config = Document::parse(text, &keys::GATEWAY).and_then(|document| {
             let config = Self::build(&document, text, source)?;
-            serving::check_files(&document.service, config.serving.tls.as_ref())?;
+            let checked = config.serving.tls.as_ref().map_or(Ok(()), TlsFiles::check);
+            checked.map_err(|error| error.in_table(&document.service))?;
             Ok(config)
         });
         config.map_err(|error| error.into_failure(Some((source, text))))
@@ -101,7 +101,7 @@ impl GatewayConfig {
     /// What is valid, and still worth a word.
     #[must_use]
     pub fn warnings(&self) -> Vec<Finding> {
-        let mut warnings: Vec<_> = self.removed.iter().map(RemovedKey::finding).collect();
+        let mut warnings = self.removed.clone();
         if self.realms.is_empty() {
             let warning = Finding::warning("no realm is configured: every request will be refused");
             warnings.push(warning.hint("add [realms.\"EXAMPLE.COM\"] with kdcs"));
@@ -147,10 +147,7 @@ impl KdcRealm {
             aliases: names.aliases(own)?,
             kdcs: name.parse(|_| kdcs::read(&realm, services, table))?,
             services,
-            transport: match all.word(&keys::TRANSPORT).as_str() {
-                "udp" => Transport::UdpFirst,
-                _ => Transport::TcpFirst,
-            },
+            transport: all.get(&keys::TRANSPORT)?,
             deadline: all.seconds(&keys::GATEWAY_DEADLINE_SECONDS)?,
             realm,
         })
@@ -159,21 +156,19 @@ impl KdcRealm {
 
 fn services(table: &ConfigSection) -> Result<ByService<bool>, ConfigError> {
     let mut services = ByService::both(false);
-    for written in table.strings(&keys::SERVICES) {
+    for written in table.list::<String>(&keys::SERVICES) {
         match written.value.as_str() {
             "kdc" => services.kdc = true,
             "kpasswd" => services.kpasswd = true,
             _ => return Err(written.error("a service is \"kdc\" or \"kpasswd\"")),
         }
     }
-    match table.place(&keys::SERVICES) {
-        Some(place) if !services.kdc && !services.kpasswd => Err(ConfigError::new(
-            "no service would be offered",
-        )
-        .hint(
-            "services = [\"kdc\", \"kpasswd\"] offers both; a realm without a table is not served",
-        )
-        .at(place)),
-        _ => Ok(services),
+    if services.kdc || services.kpasswd {
+        return Ok(services);
     }
+    let hint =
+        "services = [\"kdc\", \"kpasswd\"] offers both; a realm without a table is not served";
+    Err(ConfigError::new("no service would be offered")
+        .hint(hint)
+        .at(&table.place(&keys::SERVICES)))
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::address::{self, KdcAddr};
+use super::address::{self, KDC_PORT, KPASSWD_PORT, KdcAddr, kpasswd_beside};
 use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
-use super::keys;
+use super::keys::{self, ConfigKey};
 use super::realms::RealmPattern;
 use crate::relay::upstream::dns::KdcDiscovery;
 use crate::wire::{ByService, Realm};
@@ -66,24 +66,24 @@ pub(super) fn read(
     table: &RealmSection,
 ) -> Result<Kdcs, ConfigError> {
     let RealmSection { own, all, .. } = table;
-    match own.place(&keys::KDCS) {
-        // What the realm says itself goes before what holds for all.
-        None if all.flag(&keys::DISCOVER) => {
-            if let Some(place) = own.place(&keys::KPASSWD_SERVERS) {
-                let rule = "with discover = true DNS says where passwords are changed";
-                return Err(ConfigError::new(rule)
-                    .hint("list kdcs too, or take kpasswd-servers away")
-                    .at(place));
-            }
-            discovered(realm, all).map(Kdcs::Discovered)
-        }
-        Some(place) if own.flag(&keys::DISCOVER) => Err(ConfigError::new(
-            "kdcs are listed, and discover = true would look them up",
-        )
-        .hint("take one of the two away")
-        .at(place)),
-        _ => listed(realm, services, own).map(Kdcs::Listed),
+    let is_listed = own.is_written(&keys::KDCS);
+    if is_listed && own.flag(&keys::DISCOVER) {
+        let rule = "kdcs are listed, and discover = true would look them up";
+        return Err(ConfigError::new(rule)
+            .hint("take one of the two away")
+            .at(&own.place(&keys::KDCS)));
     }
+    // What the realm says itself goes before what holds for all.
+    if is_listed || !all.flag(&keys::DISCOVER) {
+        return listed(realm, services, own).map(Kdcs::Listed);
+    }
+    if own.is_written(&keys::KPASSWD_SERVERS) {
+        let rule = "with discover = true DNS says where passwords are changed";
+        return Err(ConfigError::new(rule)
+            .hint("list kdcs too, or take kpasswd-servers away")
+            .at(&own.place(&keys::KPASSWD_SERVERS)));
+    }
+    discovered(realm, all).map(Kdcs::Discovered)
 }
 
 fn listed(
@@ -91,25 +91,25 @@ fn listed(
     services: ByService<bool>,
     own: &ConfigSection,
 ) -> Result<ByService<Option<Vec<KdcAddr>>>, ConfigError> {
-    let kdcs = address::kdcs(own.addresses(&keys::KDCS))?;
-    let kpasswd = if own.place(&keys::KPASSWD_SERVERS).is_some() {
-        address::kpasswd_servers(&own.strings(&keys::KPASSWD_SERVERS))?
+    let kdcs = KdcAddr::list(own, &keys::KDCS, KDC_PORT)?;
+    let kpasswd = if own.is_written(&keys::KPASSWD_SERVERS) {
+        KdcAddr::list(own, &keys::KPASSWD_SERVERS, KPASSWD_PORT)?
     } else {
-        address::kpasswd_beside(&kdcs)
+        kpasswd_beside(&kdcs)
     };
-    for (offered, list, key, service) in [
-        (services.kdc, &kdcs, "kdcs = [\"dc1.example.com\"]", "KDC"),
-        (
-            services.kpasswd,
-            &kpasswd,
-            "kpasswd-servers = [\"dc1.example.com\"]",
-            "server that changes passwords",
-        ),
-    ] {
-        if offered && list.is_empty() {
-            return Err(ConfigError::new(format!("realm {realm} has no {service}"))
-                .hint(format!("add to it: {key}, or discover = true")));
-        }
+    let lacks = |key: &ConfigKey, what: &str| {
+        let key = key.name;
+        Err(
+            ConfigError::new(format!("realm {realm} has no {what}")).hint(format!(
+                "add to it: {key} = [\"dc1.example.com\"], or discover = true"
+            )),
+        )
+    };
+    if services.kdc && kdcs.is_empty() {
+        return lacks(&keys::KDCS, "KDC");
+    }
+    if services.kpasswd && kpasswd.is_empty() {
+        return lacks(&keys::KPASSWD_SERVERS, "server that changes passwords");
     }
     Ok(ByService {
         kdc: services.kdc.then_some(kdcs),
@@ -118,29 +118,27 @@ fn listed(
 }
 
 fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discover, ConfigError> {
-    let ports = table.ports(&keys::DISCOVER_PORTS);
-    let networks = networks(table)?;
+    let ports: Vec<u16> = table.get(&keys::DISCOVER_PORTS)?;
     let discovery = KdcDiscovery::new(realm, &ports).map_err(|error| {
         ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
     })?;
     Ok(Discover {
         discovery,
         ports,
-        networks,
+        networks: networks(table)?,
     })
 }
 
 /// What names found in DNS may lead to besides other hosts.
 pub(super) fn networks(table: &ConfigSection) -> Result<Vec<IpNet>, ConfigError> {
-    let read = |written: &Located<String>| {
+    let read = |written: Located<String>| {
         address::network(&written.value).map_err(|error| {
-            written
-                .error(error)
-                .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
+            let hint = "write it like \"10.0.0.0/8\" or \"fd00::/8\"";
+            written.error(error).hint(hint)
         })
     };
-    let list = table.strings(&keys::DISCOVER_NETWORKS);
-    list.iter().map(read).collect()
+    let list = table.list(&keys::DISCOVER_NETWORKS);
+    list.into_iter().map(read).collect()
 }
 
 impl Direct {
@@ -150,10 +148,12 @@ impl Direct {
         table: &RealmSection,
     ) -> Result<Option<Self>, ConfigError> {
         let own = own_key(&table.own);
+        let broken = |key: &ConfigKey, rule| {
+            ConfigError::new(format!("{} {rule}", key.name)).at(&table.own.place(key))
+        };
         let RealmPattern::Exact(realm) = pattern else {
             return own.map_or(Ok(None), |key| {
-                let rule = format!("{} belongs to one realm, not to a wildcard", key.value);
-                Err(key.error(rule))
+                Err(broken(key, "belongs to one realm, not to a wildcard"))
             });
         };
         let kdcs = || {
@@ -161,19 +161,20 @@ impl Direct {
                 .name
                 .parse(|_| read(realm, ByService::both(true), table))
         };
-        let order = match table.all.word(&keys::DIRECT).as_str() {
+        let order = match table.all.get::<String>(&keys::DIRECT)?.as_str() {
             "prefer" => Order::Prefer,
             "fallback" => Order::Fallback,
             _ => {
                 return match own {
                     // Checked all the same: it may be switched on again.
-                    Some(_) if table.all.place(&keys::DIRECT).is_some() => kdcs().map(|_| None),
-                    Some(key) => Err(key
-                        .error(format!(
-                            "{} is of no use: KDCs are asked themselves only if direct says so",
-                            key.value
-                        ))
-                        .hint("add direct = \"fallback\", or \"prefer\" to ask them before the proxies")),
+                    Some(_) if table.all.is_written(&keys::DIRECT) => kdcs().map(|_| None),
+                    Some(key) => Err(broken(
+                        key,
+                        "is of no use: KDCs are asked themselves only if direct says so",
+                    )
+                    .hint(
+                        "add direct = \"fallback\", or \"prefer\" to ask them before the proxies",
+                    )),
                     None => Ok(None),
                 };
             }
@@ -183,16 +184,21 @@ impl Direct {
 }
 
 /// The first of the keys about KDCs that a table holds itself, and makes use of.
-fn own_key(own: &ConfigSection) -> Option<Located<&'static str>> {
+fn own_key(own: &ConfigSection) -> Option<&'static ConfigKey> {
+    let direct = own.text(&keys::DIRECT);
     let is_used = [
-        (&keys::KDCS, true),
-        (&keys::KPASSWD_SERVERS, true),
+        (&keys::KDCS, own.is_written(&keys::KDCS)),
+        (
+            &keys::KPASSWD_SERVERS,
+            own.is_written(&keys::KPASSWD_SERVERS),
+        ),
         (&keys::DISCOVER, own.flag(&keys::DISCOVER)),
-        (&keys::DIRECT, own.word(&keys::DIRECT) != "never"),
+        (
+            &keys::DIRECT,
+            direct.is_some_and(|direct| direct.value != "never"),
+        ),
     ];
-    let mut used = is_used.into_iter().filter(|(_, is_used)| *is_used);
-    used.find_map(|(key, _)| {
-        let (value, place) = (key.name, own.place(key)?.clone());
-        Some(Located { value, place })
-    })
+    is_used
+        .into_iter()
+        .find_map(|(key, is_used)| is_used.then_some(key))
 }

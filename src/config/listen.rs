@@ -4,13 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Sources;
+use super::address::{KDC_PORT, KPASSWD_PORT};
 use super::document::ConfigSection;
 use super::endpoint::{AddressSet, Endpoint, EndpointAddr, unix_path};
-use super::error::{ConfigError, ConfigPlace};
+use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::{self, ConfigKey};
-
-const KDC_PORT: u16 = 88;
-const KPASSWD_PORT: u16 = 464;
 
 /// Where to listen, and the bounds on what clients hold there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,66 +47,64 @@ pub enum StatusSocket {
 impl Listen {
     /// What the command line says goes before the file.
     pub(super) fn read(table: &ConfigSection, sources: &Sources) -> Result<Self, ConfigError> {
-        let mut addresses = AddressSet::default();
-        let mut read = |key, port, option, given: &[String]| {
-            endpoints(&mut addresses, table, (key, port), (option, given))
+        let allows_remote = table.flag(&keys::ALLOW_REMOTE_CLIENTS);
+        let check = |addr: &EndpointAddr| match addr {
+            EndpointAddr::Remote(_) if !allows_remote => Err(not_loopback(addr)),
+            _ => Ok(()),
         };
-        let kdc = read(&keys::KDC, KDC_PORT, "--listen-kdc", &sources.listen_kdc)?;
+        let mut addresses = AddressSet::default();
+        let kdc = given_or_written("--listen-kdc", &sources.listen_kdc, table, &keys::KDC);
+        let kdc = addresses.endpoints(&kdc, KDC_PORT, check)?;
         let given = &sources.listen_kpasswd;
-        let kpasswd = read(&keys::KPASSWD, KPASSWD_PORT, "--listen-kpasswd", given)?;
-        if let Some(place) = table.place(&keys::KPASSWD)
-            && kdc.is_empty()
-            && kpasswd.is_empty()
-        {
+        let kpasswd = given_or_written("--listen-kpasswd", given, table, &keys::KPASSWD);
+        let kpasswd = addresses.endpoints(&kpasswd, KPASSWD_PORT, check)?;
+        if kdc.is_empty() && kpasswd.is_empty() {
             let rule = "kdc and kpasswd are both empty: nothing would listen";
-            return Err(ConfigError::new(rule).at(place));
+            return Err(ConfigError::new(rule).at(&table.place(&keys::KPASSWD)));
         }
         Ok(Self {
             kdc,
             kpasswd,
-            udp_reply_max_bytes: table.number(&keys::UDP_REPLY_MAX_BYTES)?,
-            max_connections: table.number(&keys::LISTEN_MAX_CONNECTIONS)?,
+            udp_reply_max_bytes: table.get(&keys::UDP_REPLY_MAX_BYTES)?,
+            max_connections: table.get(&keys::LISTEN_MAX_CONNECTIONS)?,
             idle_timeout: table.seconds(&keys::IDLE_TIMEOUT_SECONDS)?,
-            max_in_flight: table.number(&keys::LISTEN_MAX_IN_FLIGHT)?,
-            unix_mode: table.number(&keys::LISTEN_UNIX_MODE)?,
+            max_in_flight: table.get(&keys::LISTEN_MAX_IN_FLIGHT)?,
+            unix_mode: table.mode(&keys::LISTEN_UNIX_MODE)?,
             status_socket: status_socket(table, &mut addresses)?,
-            status_mode: table.number(&keys::STATUS_MODE)?,
+            status_mode: table.mode(&keys::STATUS_MODE)?,
         })
     }
 }
 
 /// The addresses that were `given` on the command line if there are any, else the file's, else the default ones.
-fn endpoints(
-    addresses: &mut AddressSet,
+fn given_or_written(
+    option: &str,
+    given: &[String],
     table: &ConfigSection,
-    (key, port): (&ConfigKey, u16),
-    (option, given): (&str, &[String]),
-) -> Result<Vec<Endpoint>, ConfigError> {
-    let allows_remote = table.flag(&keys::ALLOW_REMOTE_CLIENTS);
-    let check = |addr: &EndpointAddr| {
-        match addr {
-        EndpointAddr::Remote(_) if !allows_remote => Err(ConfigError::new(format!(
-            "{addr} is not a loopback address"
-        ))
-        .hint("to serve other machines too, set allow-remote-clients = true under [listen] in the file")),
-        _ => Ok(()),
-    }
-    };
+    key: &ConfigKey,
+) -> Vec<Located<String>> {
     if given.is_empty() {
-        return addresses.endpoints(table, key, port, check);
+        return table.list(key);
     }
-    let endpoint = |text: &String| {
-        let place = ConfigPlace::option(option, text);
-        addresses.endpoint(text, Some(&place), port, check)
+    let located = |value: &String| Located {
+        place: ConfigPlace::option(option, value),
+        value: value.clone(),
     };
-    given.iter().map(endpoint).collect()
+    given.iter().map(located).collect()
+}
+
+fn not_loopback(addr: &EndpointAddr) -> ConfigError {
+    ConfigError::new(format!("{addr} is not a loopback address")).hint(
+        "to serve other machines too, set allow-remote-clients = true under [listen] in the file",
+    )
 }
 
 fn status_socket(
     table: &ConfigSection,
     addresses: &mut AddressSet,
 ) -> Result<StatusSocket, ConfigError> {
-    let Some(written) = table.text(&keys::STATUS_SOCKET) else {
+    let written = table.text(&keys::STATUS_SOCKET);
+    let Some(written) = written else {
         return Ok(StatusSocket::Usual);
     };
     if written.value == "off" {

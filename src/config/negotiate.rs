@@ -1,63 +1,58 @@
 //! `auth`, `keytab`, `ccache` and `negotiate-principal`.
 
+use std::path::Path;
+
 use super::document::ConfigSection;
 use super::error::{ConfigError, Located};
 use super::keys;
-use super::read::NamedFiles;
+use super::read::{self, NamedFile};
 use crate::relay::upstream::negotiate::{Negotiate, Principal};
 
 /// Kinds of credential caches that krb5.conf(5) knows by these names, but for those of one process.
 const CACHES: [&str; 6] = ["FILE:", "DIR:", "KCM:", "KEYRING:", "API:", "SLOT:"];
 
-pub(super) fn read(
-    table: &ConfigSection,
-    files: NamedFiles<'_>,
-) -> Result<Option<Negotiate>, ConfigError> {
-    let keytab = table.text(&keys::KEYTAB);
-    let ccache = table.text(&keys::CCACHE);
-    let principal = table.text(&keys::NEGOTIATE_PRINCIPAL);
-    let Some(auth) = table.text(&keys::AUTH) else {
-        return keytab.or(ccache).or(principal).map_or(Ok(None), |written| {
+/// `base`: what files are relative to.
+pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Option<Negotiate>, ConfigError> {
+    let written = |key| table.text(key);
+    let ccache = written(&keys::CCACHE);
+    let principal = written(&keys::NEGOTIATE_PRINCIPAL);
+    let Some(auth) = written(&keys::AUTH) else {
+        let alone = written(&keys::KEYTAB).or(ccache).or(principal);
+        return alone.map_or(Ok(None), |written| {
             Err(written.error("tickets are shown only with auth = \"negotiate\""))
         });
     };
     if auth.value == "none" {
         return Ok(None);
     }
-    if keytab.is_none() && ccache.is_none() {
-        let hint =
-            "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"";
-        return Err(auth
-            .error("auth = \"negotiate\" needs tickets to show")
-            .hint(hint));
+    if !table.is_written(&keys::KEYTAB) && ccache.is_none() {
+        let rule = "auth = \"negotiate\" needs tickets to show";
+        return Err(auth.error(rule).hint(
+            "name a file of keys, keytab = \"FILE\", or a credential cache, ccache = \"NAME\"",
+        ));
     }
     if !cfg!(feature = "negotiate") {
         return Err(auth
             .error("this loopkdc was built without the GSSAPI library")
             .hint("build it with it: cargo build --release --features negotiate"));
     }
-    let principal = principal
-        .map(|written| written.parse(|text| parse_principal(text)))
-        .transpose()?;
-    let (keytab, principal) = match keytab {
-        Some(written) => {
-            let (path, octets) = files.read(&keys::KEYTAB, &written)?;
-            let principal = choose(&octets, principal)
-                .map_err(|why| written.error(format!("keytab {} {why}", path.display())))?;
-            (Some(path), Some(principal))
-        }
-        None => (None, principal),
-    };
-    let ccache = ccache.map(|written| cache(files, &written)).transpose()?;
+    let principal = principal.map(|written| written.parse(|text| parse_principal(text)));
+    let mut principal = principal.transpose()?;
+    let keytab = NamedFile::of(table, &keys::KEYTAB, base)?;
+    if let Some(file) = &keytab {
+        let chosen = choose(&file.octets, principal);
+        principal = Some(chosen.map_err(|why| file.error(format!("{file} {why}")))?);
+    }
+    let ccache = ccache.map(|written| cache(base, &written));
     Ok(Some(Negotiate {
-        keytab,
-        ccache,
+        keytab: keytab.map(|file| file.path),
+        ccache: ccache.transpose()?,
         principal,
     }))
 }
 
-fn cache(files: NamedFiles<'_>, written: &Located<&str>) -> Result<String, ConfigError> {
-    let text = written.value;
+fn cache(base: &Path, written: &Located<String>) -> Result<String, ConfigError> {
+    let text = &written.value;
     if CACHES.iter().any(|kind| text.starts_with(kind)) {
         return Ok(text.to_owned());
     }
@@ -66,7 +61,7 @@ fn cache(files: NamedFiles<'_>, written: &Located<&str>) -> Result<String, Confi
             .error("a MEMORY: cache is that of another process")
             .hint("with a keytab leave ccache out: tickets are kept in memory then"));
     }
-    Ok(format!("FILE:{}", files.path(written)?.display()))
+    Ok(format!("FILE:{}", read::path(base, written)?.display()))
 }
 
 fn parse_principal(text: &str) -> Result<Principal, ConfigError> {

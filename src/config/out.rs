@@ -7,14 +7,13 @@ use url::{Host, Url};
 
 use super::document::ConfigSection;
 use super::error::{ConfigError, Located};
-use super::keys::{self, ConfigKey};
+use super::keys::{self, ConfigKey, Mark};
 use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
-use super::read::NamedFiles;
+use super::read::{self, NamedFile};
 use super::realms::RealmPattern;
 use super::{negotiate, pem};
 use crate::relay::upstream::proxy_options::{
-    ForwardProxy, ForwardProxyUrl, Header, MinTls, ProxyOptions, RequestHeaders, parse_headers,
-    parse_token,
+    ForwardProxy, ForwardProxyUrl, Header, ProxyOptions, RequestHeaders, parse_headers, parse_token,
 };
 use crate::relay::upstream::tls::Pin;
 
@@ -22,25 +21,25 @@ const FORWARD_PROXY_EXAMPLE: &str = "write it like \"http://proxy.example.com:31
 
 /// What `table` says. `base`: what files are relative to.
 pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, ConfigError> {
-    let files = NamedFiles { base };
     Ok(ProxyOptions {
         forward_proxy: forward_proxy(table)?,
-        client_certificate: pem::identity(table, files)?,
-        headers: headers(table, files)?,
-        negotiate: negotiate::read(table, files)?,
+        client_certificate: pem::client_certificate(table, base)?,
+        headers: headers(table, base)?,
+        negotiate: negotiate::read(table, base)?,
         pins: pins(table)?,
-        min_tls: match table.word(&keys::MIN_TLS).as_str() {
-            "1.3" => MinTls::Tls13,
-            _ => MinTls::Tls12,
-        },
-        secret_files: secret_files(table, files)?,
+        min_tls: table.get(&keys::MIN_TLS)?,
+        secret_files: secret_files(table, base)?,
     })
 }
 
-/// `auth`, if it asks for anything.
-fn auth(table: &ConfigSection) -> Option<Located<&str>> {
-    let auth = table.text(&keys::AUTH);
-    auth.filter(|auth| auth.value != "none")
+/// The values of the keys with `mark` that were written and ask for anything.
+fn marked(
+    table: &ConfigSection,
+    mark: Mark,
+) -> impl Iterator<Item = (&'static ConfigKey, Located<String>)> {
+    let keys = keys::RUN.realm.keys.iter().filter(move |key| key.is(mark));
+    let written = keys.filter_map(|key| Some((*key, table.text(key)?)));
+    written.filter(|(_, written)| written.value != "none")
 }
 
 /// Refuses what any local user could use for a realm of their choice, unless it is meant.
@@ -48,44 +47,34 @@ pub(super) fn check_any_realm(
     table: &ConfigSection,
     pattern: &RealmPattern,
 ) -> Result<(), ConfigError> {
-    if !matches!(pattern, RealmPattern::Any) || table.flag(&keys::ANY_REALM) {
-        return Ok(());
-    }
-    let of_this_machine = [
-        &keys::CLIENT_CERTIFICATE,
-        &keys::HEADERS_FILE,
-        &keys::BEARER_TOKEN_FILE,
-    ];
-    let files = of_this_machine.map(|key| (key.name, table.text(key)));
-    let mut written = files.into_iter().chain([("tickets", auth(table))]);
-    match written.find_map(|(what, written)| Some((what, written?))) {
-        Some((what, written)) => Err(written
-            .error(format!(
-                "with realm * any local user could have a realm of their choice asked with this machine's {what}"
-            ))
-            .hint("name the realms, or say any-realm = true if that is meant")),
-        None => Ok(()),
+    let mut of_this_machine = marked(table, Mark::Proof).chain(marked(table, Mark::Credential));
+    match of_this_machine.next() {
+        Some((key, written))
+            if matches!(pattern, RealmPattern::Any) && !table.flag(&keys::ANY_REALM) =>
+        {
+            let rule = "with realm * any local user could have a realm of their choice asked with this machine's";
+            Err(written
+                .error(format!("{rule} {}", key.name))
+                .hint("name the realms, or say any-realm = true if that is meant"))
+        }
+        _ => Ok(()),
     }
 }
 
 /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
 pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<(), ConfigError> {
-    if let Some((key, written)) = secret(table) {
+    if let Some((key, written)) = marked(table, Mark::Credential).next() {
+        let key = key.name;
         if let Proxies::Discovered(_) = proxies {
-            return Err(written
-                .error(format!(
-                    "what {key} is to show would go to whichever host DNS names"
-                ))
-                .hint(format!(
-                    "list the proxies that may see it: proxies = [{EXAMPLE}]"
-                )));
+            let rule = format!("what {key} is to show would go to whichever host DNS names");
+            return Err(written.error(rule).hint(format!(
+                "list the proxies that may see it: proxies = [{EXAMPLE}]"
+            )));
         }
         if proxies.may_be_plaintext() {
-            return Err(written
-                .error(format!(
-                    "an http:// proxy would be sent in plain text what {key} is to show it"
-                ))
-                .hint("write https:// in proxies"));
+            let rule =
+                format!("an http:// proxy would be sent in plain text what {key} is to show it");
+            return Err(written.error(rule).hint("write https:// in proxies"));
         }
     }
     let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
@@ -101,113 +90,80 @@ pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<
     }
 }
 
-/// A key by which requests show what nobody else should see, and where it stands.
-fn secret(table: &ConfigSection) -> Option<(&'static str, Located<&str>)> {
-    let files = [&keys::HEADERS_FILE, &keys::BEARER_TOKEN_FILE];
-    let files = files.map(|key| (key.name, table.text(key)));
-    let mut written = files.into_iter().chain([("auth", auth(table))]);
-    written.find_map(|(key, written)| Some((key, written?)))
-}
-
-fn secret_files(table: &ConfigSection, files: NamedFiles<'_>) -> Result<Vec<PathBuf>, ConfigError> {
-    let key = table.text(&keys::CLIENT_KEY);
-    let others = [
-        &keys::CLIENT_KEY_PASSPHRASE_FILE,
-        &keys::HEADERS_FILE,
-        &keys::BEARER_TOKEN_FILE,
-        &keys::KEYTAB,
-    ];
-    let named = [key.or(table.text(&keys::CLIENT_CERTIFICATE))]
-        .into_iter()
-        .chain(others.map(|key| table.text(key)));
-    named
-        .flatten()
-        .map(|written| files.path(&written))
-        .collect()
+fn secret_files(table: &ConfigSection, base: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut files: Vec<_> = marked(table, Mark::SecretFile)
+        .map(|(_, file)| file)
+        .collect();
+    if !table.is_written(&keys::CLIENT_KEY) {
+        files.extend(table.written(&keys::CLIENT_CERTIFICATE));
+    }
+    files.iter().map(|file| read::path(base, file)).collect()
 }
 
 fn forward_proxy(table: &ConfigSection) -> Result<ForwardProxy, ConfigError> {
-    match table.text(&keys::HTTP_PROXY) {
-        None => Ok(ForwardProxy::None),
-        Some(written) => written.parse(|text| match *text {
+    let written = table.text(&keys::HTTP_PROXY);
+    written.map_or(Ok(ForwardProxy::None), |written| {
+        match written.value.as_str() {
             "none" => Ok(ForwardProxy::None),
             "environment" => Ok(ForwardProxy::Environment),
-            url => forward_proxy_url(url).map(ForwardProxy::Url),
-        }),
-    }
+            _ => written
+                .parse(|url| forward_proxy_url(url))
+                .map(ForwardProxy::Url),
+        }
+    })
 }
 
 fn forward_proxy_url(text: &str) -> Result<ForwardProxyUrl, ConfigError> {
     let broken = |rule, hint| Err(ConfigError::new(rule).hint(hint));
-    let Ok(url) = Url::parse(text) else {
-        return broken("http-proxy is a URL", FORWARD_PROXY_EXAMPLE);
-    };
-    match url.scheme() {
-        "http" | "socks5h" => {}
-        "socks5" => {
-            return broken(
-                "socks5:// would look the KDC proxy's name up here",
-                "write socks5h://, and the SOCKS proxy looks it up",
-            );
+    let proxy = Url::parse(text)
+        .ok()
+        .map(|url| (ForwardProxyUrl::new(url.clone()), url));
+    match proxy {
+        Some((_, url)) if url.scheme() == "socks5" => broken(
+            "socks5:// would look the KDC proxy's name up here",
+            "write socks5h://, and the SOCKS proxy looks it up",
+        ),
+        Some((Some(_), url))
+            if !matches!(url.path(), "" | "/") || url.query().or(url.fragment()).is_some() =>
+        {
+            broken(
+                "http-proxy has nothing after its port",
+                "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
+            )
         }
-        "https" => {
-            return broken(
-                "the way to an HTTP proxy is http://",
-                "what is sent through it to an https:// KDC proxy is encrypted all the same",
-            );
-        }
-        _ => return broken("http-proxy is http:// or socks5h://", FORWARD_PROXY_EXAMPLE),
+        Some((Some(proxy), _)) => Ok(proxy),
+        _ => broken(
+            "http-proxy is an http:// or socks5h:// URL",
+            FORWARD_PROXY_EXAMPLE,
+        ),
     }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return broken(
-            "http-proxy has nothing after its port",
-            "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
-        );
-    }
-    ForwardProxyUrl::new(url)
-        .ok_or_else(|| ConfigError::new("http-proxy has no host").hint(FORWARD_PROXY_EXAMPLE))
 }
 
-fn headers(table: &ConfigSection, files: NamedFiles<'_>) -> Result<RequestHeaders, ConfigError> {
-    let listed = table.strings(&keys::HEADERS);
+fn headers(table: &ConfigSection, base: &Path) -> Result<RequestHeaders, ConfigError> {
+    let listed = table.list(&keys::HEADERS);
     let listed: Vec<_> = listed
         .iter()
-        .map(|written| written.parse(|text| header(text)))
+        .map(|written| written.parse(|text: &String| header(text)))
         .collect::<Result<_, _>>()?;
     let mut all = listed.clone();
-    let headers_file = table.text(&keys::HEADERS_FILE);
-    let headers_file = read_secret(files, &keys::HEADERS_FILE, headers_file, |text| {
-        let parsed = parse_headers(text);
-        all.extend(parsed.map_err(|(line, error)| format!(", line {line}: {error}"))?);
-        Ok(())
-    })?;
-    let token_file = table.text(&keys::BEARER_TOKEN_FILE);
-    let bearer_token_file = read_secret(files, &keys::BEARER_TOKEN_FILE, token_file, |text| {
-        all.push(parse_token(text).map_err(|error| format!(": {error}"))?);
-        Ok(())
-    })?;
+    let headers_file = NamedFile::of(table, &keys::HEADERS_FILE, base)?;
+    if let Some(file) = &headers_file {
+        all.extend(
+            parse_headers(file.text()?)
+                .map_err(|(line, error)| file.error(format!("{file}, line {line}: {error}")))?,
+        );
+    }
+    let token_file = NamedFile::of(table, &keys::BEARER_TOKEN_FILE, base)?;
+    if let Some(file) = &token_file {
+        let token = parse_token(file.text()?);
+        all.push(token.map_err(|error| file.error(format!("{file}: {error}")))?);
+    }
     check_one_authorization(table, &all)?;
     Ok(RequestHeaders {
         fixed: listed,
-        headers_file,
-        bearer_token_file,
+        headers_file: headers_file.map(|file| file.path),
+        bearer_token_file: token_file.map(|file| file.path),
     })
-}
-
-/// Where the file is, if one was written. `check` says what is wrong with its text, after its name.
-fn read_secret(
-    files: NamedFiles<'_>,
-    key: &ConfigKey,
-    written: Option<Located<&str>>,
-    check: impl FnOnce(&str) -> Result<(), String>,
-) -> Result<Option<PathBuf>, ConfigError> {
-    let Some(written) = written else {
-        return Ok(None);
-    };
-    let (path, text) = files.read_secret(key, &written)?;
-    check(&text)
-        .map_err(|error| written.error(format!("{} {}{error}", key.name, path.display())))?;
-    Ok(Some(path))
 }
 
 fn header(text: &str) -> Result<Header, ConfigError> {
@@ -219,10 +175,11 @@ fn header(text: &str) -> Result<Header, ConfigError> {
 
 /// A second Authorization would replace the first.
 fn check_one_authorization(table: &ConfigSection, headers: &[Header]) -> Result<(), ConfigError> {
-    let auth = auth(table);
+    let auth = table.text(&keys::AUTH);
+    let auth = auth.filter(|auth| auth.value != "none");
     let has_auth = usize::from(auth.is_some());
     let others = headers.iter().filter(|(name, _)| name == AUTHORIZATION);
-    match auth.or(table.text(&keys::BEARER_TOKEN_FILE)) {
+    match auth.or_else(|| table.written(&keys::BEARER_TOKEN_FILE)) {
         Some(written) if others.count() + has_auth > 1 => Err(written
             .error("a request has one Authorization, and there are two")
             .hint("of auth, bearer-token-file and a header Authorization choose one")),
@@ -238,5 +195,5 @@ fn pins(table: &ConfigSection) -> Result<Vec<Pin>, ConfigError> {
                 .hint("for a certificate in FILE: openssl x509 -in FILE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64")
         })
     };
-    table.strings(&keys::PINS).iter().map(pin).collect()
+    table.list(&keys::PINS).iter().map(pin).collect()
 }

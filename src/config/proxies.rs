@@ -64,40 +64,42 @@ pub(super) fn read(
             written => listed(written, tls_only).map(Proxies::Listed),
         };
     }
-    if let Some(word) = table.all.text(&keys::PROXIES) {
-        word.parse(|word| check_word(word))?;
-        let place = table.own.place(&keys::PROXIES).unwrap_or(&table.name.place);
-        return discovery(pattern, table, plaintext).map_err(|error| error.at(place));
+    // What holds for all realms is told where this one begins.
+    let place = if table.own.is_written(&keys::PROXIES) {
+        table.own.place(&keys::PROXIES)
+    } else {
+        table.name.place.clone()
+    };
+    if check_word(&table.all)? {
+        return discovery(pattern, table, plaintext).map_err(|error| error.at(&place));
     }
-    let list = table.all.strings(&keys::PROXIES);
+    let list = table.all.list(&keys::PROXIES);
     if list.is_empty() {
-        let place = table.all.place(&keys::PROXIES);
         return Err(ConfigError::new(format!("realm {pattern} has no proxies"))
             .hint(format!("add to it: proxies = [{EXAMPLE}]"))
-            .at(place.unwrap_or(&table.name.place)));
+            .at(&place));
     }
     listed(&list, tls_only).map(Proxies::Listed)
 }
 
-/// Checks what `[defaults]` says, whether or not a realm makes use of it.
+/// Checks what `[defaults]` says, even if no realm makes use of it.
 pub(super) fn check_defaults(defaults: &ConfigSection) -> Result<(), ConfigError> {
-    if let Some(word) = defaults.text(&keys::PROXIES) {
-        word.parse(|word| check_word(word))?;
-    }
-    listed(&defaults.strings(&keys::PROXIES), None).map(drop)
+    check_word(defaults)?;
+    listed(&defaults.list(&keys::PROXIES), None).map(drop)
 }
 
-/// The one word that stands for a list.
-fn check_word(word: &str) -> Result<(), ConfigError> {
-    if word == DISCOVER {
-        return Ok(());
-    }
-    let hint = if word.contains("://") {
-        without_secrets(&format!("write it in brackets: proxies = [\"{word}\"]"))
-    } else {
-        format!("write it like proxies = [{EXAMPLE}]")
+/// The one word that may stand for a list stands there.
+fn check_word(table: &ConfigSection) -> Result<bool, ConfigError> {
+    let written = table.text(&keys::PROXIES);
+    let Some(word) = written else {
+        return Ok(false);
     };
-    Err(ConfigError::new("proxies is an array of URLs, or \"discover\"").hint(hint))
+    if word.value == DISCOVER {
+        return Ok(true);
+    }
+    Err(word
+        .error("proxies is an array of URLs, or \"discover\"")
+        .hint(format!("write it in brackets: proxies = [{EXAMPLE}]")))
 }
 
 fn discovery(
@@ -161,33 +163,21 @@ fn proxy(
 
 impl ProxyUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::read(text).map_err(|error| match error {
-            UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) => without_scheme(text),
-            UrlError::NoUrl(_) => {
-                ConfigError::new(error.to_string()).hint(format!("write it like {EXAMPLE}"))
-            }
-            // `host:443/path` reads as a URL whose scheme is `host`.
-            UrlError::Scheme(_) if !text.contains("://") => without_scheme(text),
-            UrlError::Scheme(ref scheme) => ConfigError::new(error.to_string()).hint(format!(
-                "{scheme}:// leads to no KDC proxy: write it like {EXAMPLE}"
-            )),
-            UrlError::Credentials => {
-                ConfigError::new(error.to_string()).hint("leave out what stands before the @")
-            }
-            UrlError::Fragment => {
-                ConfigError::new(error.to_string()).hint("leave out the # and what follows")
-            }
+        Self::read(text).map_err(|error| {
+            let hint = match error {
+                // `host:443/path` reads as a URL whose scheme is `host`.
+                UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) | UrlError::Scheme(_)
+                    if !text.contains("://") && !text.is_empty() =>
+                {
+                    let url = format!("\"https://{}\"", text.trim_start_matches('/'));
+                    return ConfigError::new("a proxy is an https:// URL")
+                        .hint(format!("write {}", without_secrets(&url)));
+                }
+                UrlError::NoUrl(_) | UrlError::Scheme(_) => format!("write it like {EXAMPLE}"),
+                UrlError::Credentials => "leave out what stands before the @".to_owned(),
+                UrlError::Fragment => "leave out the # and what follows".to_owned(),
+            };
+            ConfigError::new(error.to_string()).hint(hint)
         })
-    }
-}
-
-fn without_scheme(text: &str) -> ConfigError {
-    match text.trim_start_matches('/') {
-        _ if text.is_empty() => ConfigError::new("a proxy is an https:// URL, this is empty")
-            .hint(format!("write it like {EXAMPLE}")),
-        rest => {
-            let url = without_secrets(&format!("\"https://{rest}\""));
-            ConfigError::new("a proxy is an https:// URL").hint(format!("write {url}"))
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! Reads a file, and says what stands in the way when that fails.
 
-use std::env;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::{env, fmt};
 
-use super::error::{ConfigError, Located};
-use super::keys::ConfigKey;
+use super::document::ConfigSection;
+use super::error::{ConfigError, ConfigPlace, Located};
+use super::keys::{ConfigKey, Mark};
 use crate::relay::failure::Exit;
 use crate::relay::text::shell;
 
@@ -51,19 +52,10 @@ pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let mut options = File::options();
     let file = options.read(true).custom_flags(nonblock).open(path)?;
-    whole(&file, most).map(|(_, octets)| octets)
-}
-
-/// The same of one that is open, and what it was before it was read.
-///
-/// # Errors
-/// It can't be read, is another kind of file, or is too long.
-pub(crate) fn whole(file: &File, most: u64) -> io::Result<(Metadata, Vec<u8>)> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    Ok((metadata, capped(file, most)?))
+    capped(file, most)
 }
 
 /// Why reading `path` failed.
@@ -119,73 +111,100 @@ const CREDENTIAL: &str = "credential:";
 /// Where those are.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Files that the configuration names: relative to it, or handed over by the service manager.
-#[derive(Clone, Copy)]
-pub(super) struct NamedFiles<'a> {
-    /// What they are relative to.
-    pub(super) base: &'a Path,
+/// Where the file is that the configuration names: relative to `base`, or handed over by the service manager.
+pub(super) fn path(base: &Path, written: &Located<String>) -> Result<PathBuf, ConfigError> {
+    let Some(name) = written.value.strip_prefix(CREDENTIAL) else {
+        return Ok(base.join(&written.value));
+    };
+    if name.is_empty() || name.contains('/') || name.starts_with('.') {
+        let rule = "a credential's name has no slash and no dot before it";
+        let hint = "write it like \"credential:NAME\", and LoadCredential=NAME:FILE in the unit";
+        return Err(written.error(rule).hint(hint));
+    }
+    let Some(directory) = env::var_os(CREDENTIALS_DIRECTORY) else {
+        let rule = "is of use only where a service manager sets";
+        return Err(written
+            .error(format!("{} {rule} ${CREDENTIALS_DIRECTORY}", written.value))
+            .hint(format!(
+                "in a shell: systemd-run --pipe -p LoadCredential={name}:FILE loopkdc check"
+            )));
+    };
+    Ok(Path::new(&directory).join(name))
 }
 
-impl NamedFiles<'_> {
-    /// Where the file is.
-    pub(super) fn path(self, written: &Located<&str>) -> Result<PathBuf, ConfigError> {
-        let Some(name) = written.value.strip_prefix(CREDENTIAL) else {
-            return Ok(self.base.join(written.value));
-        };
-        if name.is_empty() || name.contains('/') || name.starts_with('.') {
-            return Err(written
-                .error("a credential's name has no slash and no dot before it")
-                .hint(
-                    "write it like \"credential:NAME\", and LoadCredential=NAME:FILE in the unit",
-                ));
-        }
-        let directory = env::var_os(CREDENTIALS_DIRECTORY).ok_or_else(|| {
-            let rule = format!(
-                "{} is of use only where a service manager sets ${CREDENTIALS_DIRECTORY}",
-                written.value
-            );
-            written.error(rule).hint(format!(
-                "in a shell: systemd-run --pipe -p LoadCredential={name}:FILE loopkdc check"
-            ))
-        })?;
-        Ok(Path::new(&directory).join(name))
-    }
+/// A file that the configuration names, and what it holds.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct NamedFile {
+    /// The key that names it.
+    key: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) octets: Vec<u8>,
+    place: ConfigPlace,
+}
 
-    /// Where the file is, and what it holds.
+/// As errors speak of it: `ca-file /etc/ca.pem`.
+impl fmt::Display for NamedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.path.display())
+    }
+}
+
+/// Not what it holds.
+impl fmt::Debug for NamedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl NamedFile {
+    /// The file at `path`, which `key` names at `place`.
     pub(super) fn read(
-        self,
-        key: &ConfigKey,
-        written: &Located<&str>,
-    ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
-        let path = self.path(written)?;
-        let octets =
-            bytes(&path).map_err(|error| error.describe(key.name, &path).at(&written.place))?;
-        Ok((path, octets))
+        key: &'static ConfigKey,
+        path: PathBuf,
+        place: ConfigPlace,
+    ) -> Result<Self, ConfigError> {
+        let octets = bytes(&path).map_err(|error| match error {
+            // The secret itself may have been written where the name belongs: no error repeats it.
+            Unreadable::Missing if key.is(Mark::Masked) => {
+                let name = key.name;
+                ConfigError::new(format!("{name} names a file that does not exist")).hint(format!(
+                    "write the text to a file, and the file's name to {name}"
+                ))
+            }
+            error => error.describe(key.name, &path),
+        });
+        Ok(Self {
+            octets: octets.map_err(|error| error.at(&place))?,
+            key: key.name,
+            path,
+            place,
+        })
     }
 
-    /// The same for one that holds a text that is a secret: it may have been written where the name belongs, so that no error
-    /// repeats the name of a file that is not there.
-    pub(super) fn read_secret(
-        self,
-        key: &ConfigKey,
-        written: &Located<&str>,
-    ) -> Result<(PathBuf, String), ConfigError> {
-        let path = self.path(written)?;
-        let name = key.name;
-        let octets = bytes(&path).map_err(|error| match error {
-            Unreadable::Denied { .. } => error.describe(name, &path).at(&written.place),
-            Unreadable::Missing => written
-                .error(format!("{name} names a file that does not exist"))
-                .hint(format!(
-                    "write the text to a file, and the file's name to {name}"
-                )),
-            Unreadable::Other(error) => {
-                written.error(format!("{name} names a file that can't be read: {error}"))
-            }
-        })?;
-        let text = String::from_utf8(octets)
-            .map_err(|_| written.error(format!("{name} {} is not text", path.display())))?;
-        Ok((path, text))
+    /// The file that `table` names by `key`, if it does.
+    pub(super) fn of(
+        table: &ConfigSection,
+        key: &'static ConfigKey,
+        base: &Path,
+    ) -> Result<Option<Self>, ConfigError> {
+        let written = table.written(key);
+        let read = |written: Located<String>| Self::read(key, path(base, &written)?, written.place);
+        written.map(read).transpose()
+    }
+
+    /// What it holds, which must be text.
+    pub(super) fn text(&self) -> Result<&str, ConfigError> {
+        str::from_utf8(&self.octets).map_err(|_| self.error(format!("{self} is not text")))
+    }
+
+    /// A rule that it breaks.
+    pub(super) fn error(&self, rule: impl Into<String>) -> ConfigError {
+        ConfigError::new(rule).at(&self.place)
+    }
+
+    /// Its name as a word of a command.
+    pub(super) fn word(&self) -> String {
+        shell::path(&self.path)
     }
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::kdcs::{Direct, Discover, Kdcs};
-use super::pem::{CaFile, CaFiles};
+use super::pem::CaFile;
 use super::proxies::Proxies;
+use super::read::NamedFile;
 use super::{Sources, keys, out, proxies};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
@@ -33,7 +34,7 @@ pub struct RealmEntry {
     /// How requests get to the proxies, and what they show.
     pub proxy_options: Arc<ProxyOptions>,
     /// Roots of trust besides the system's.
-    pub ca: Option<Arc<CaFile>>,
+    pub ca: Option<CaFile>,
     /// The most that a request may take until its answer.
     pub deadline: Duration,
     /// How a failure looks to the client.
@@ -81,7 +82,6 @@ pub(super) fn read(
     let mut reader = RealmReader {
         base,
         given_ca: sources.ca_file.as_deref(),
-        ca_files: CaFiles::default(),
         names: RealmNames::default(),
     };
     reader.check_defaults(&document.defaults)?;
@@ -101,7 +101,7 @@ pub(super) fn read(
         };
         entries.push(reader.entry(given.pattern.clone(), &table, Some(&given))?);
     }
-    Ok((entries, on_failure(&document.defaults)))
+    Ok((entries, document.defaults.get(&keys::ON_FAILURE)?))
 }
 
 /// Makes entries of tables, one after the other.
@@ -109,7 +109,6 @@ struct RealmReader<'a> {
     base: &'a Path,
     /// `--ca`: for the realms that are given on the command line.
     given_ca: Option<&'a Path>,
-    ca_files: CaFiles,
     names: RealmNames,
 }
 
@@ -128,6 +127,8 @@ impl RealmReader<'_> {
         let proxies = proxies::read(&pattern, table, given)?;
         out::check_proxies(all, &proxies)?;
         let target_domain = own.text(&keys::TARGET_DOMAIN);
+        let target_domain = target_domain.map(|written| written.parse(|text| realm(text)));
+        let dclocator_hint: Option<Located<u32>> = all.written(&keys::DCLOCATOR_HINT);
         Ok(RealmEntry {
             aliases: self.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
@@ -135,14 +136,9 @@ impl RealmReader<'_> {
             proxy_options: Arc::new(out),
             ca,
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
-            on_failure: on_failure(all),
-            target_domain: target_domain
-                .map(|written| written.parse(|text| Ok(realm(text)?.to_string())))
-                .transpose()?,
-            dclocator_hint: match all.place(&keys::DCLOCATOR_HINT) {
-                Some(_) => Some(all.number(&keys::DCLOCATOR_HINT)?),
-                None => None,
-            },
+            on_failure: all.get(&keys::ON_FAILURE)?,
+            target_domain: target_domain.transpose()?.map(|realm| realm.to_string()),
+            dclocator_hint: dclocator_hint.map(|written| written.value),
             pattern,
         })
     }
@@ -152,43 +148,29 @@ impl RealmReader<'_> {
         pattern: &RealmPattern,
         own: &ConfigSection,
     ) -> Result<Vec<Realm>, ConfigError> {
-        if let (Some(place), None) = (own.place(&keys::ALIASES), exact(pattern)) {
+        if own.is_written(&keys::ALIASES) && exact(pattern).is_none() {
             let rule = "aliases belong to one realm, not to a wildcard";
-            return Err(ConfigError::new(rule).at(place));
+            return Err(ConfigError::new(rule).at(&own.place(&keys::ALIASES)));
         }
         self.names.aliases(own)
     }
 
-    fn ca(
-        &mut self,
-        table: &ConfigSection,
-        is_given: bool,
-    ) -> Result<Option<Arc<CaFile>>, ConfigError> {
+    fn ca(&self, table: &ConfigSection, is_given: bool) -> Result<Option<CaFile>, ConfigError> {
         if let (true, Some(path)) = (is_given, self.given_ca) {
             let option = ConfigPlace::Option("--ca".to_owned());
-            let loaded = self.ca_files.load(path.to_owned());
+            let loaded = CaFile::load(path);
             return loaded.map(Some).map_err(|error| error.at(&option));
         }
-        let Some(written) = table.text(&keys::CA_FILE) else {
-            return Ok(None);
-        };
-        let loaded = written.parse(|name| self.ca_files.load(self.base.join(name)));
-        loaded.map(Some)
+        let file = NamedFile::of(table, &keys::CA_FILE, self.base)?;
+        file.as_ref().map(CaFile::new).transpose()
     }
 
     /// Checks `[defaults]`, even if no realm makes use of it.
-    fn check_defaults(&mut self, defaults: &ConfigSection) -> Result<(), ConfigError> {
+    fn check_defaults(&self, defaults: &ConfigSection) -> Result<(), ConfigError> {
         proxies::check_defaults(defaults)?;
         super::kdcs::networks(defaults)?;
         out::read(defaults, self.base)?;
         self.ca(defaults, false).map(drop)
-    }
-}
-
-fn on_failure(table: &ConfigSection) -> OnFailure {
-    match table.word(&keys::ON_FAILURE).as_str() {
-        "explain" => OnFailure::Explain,
-        _ => OnFailure::Unreachable,
     }
 }
 
@@ -222,7 +204,7 @@ impl RealmNames {
                 .cloned()
                 .ok_or_else(|| ConfigError::new("an alias is one realm, not a wildcard"))
         };
-        let list = own.strings(&keys::ALIASES);
+        let list = own.list(&keys::ALIASES);
         list.iter()
             .map(|written| written.parse(&mut alias))
             .collect()

@@ -12,6 +12,7 @@ mod values;
 
 use std::path::Path;
 
+use super::keys::KeyTable;
 use super::{Config, Sources};
 
 /// A test by that name: the text is refused in these words.
@@ -54,6 +55,12 @@ pub(super) fn show(text: &str, broken: super::error::ConfigError) -> String {
     broken
         .into_failure(Some((Path::new("f.toml"), text)))
         .to_string()
+}
+
+/// The keys of a table, as an error lists them.
+pub(super) fn names(table: &KeyTable) -> String {
+    let names: Vec<_> = table.keys.iter().map(|key| key.name).collect();
+    names.join(", ")
 }
 
 /// What is valid and still worth a word, as the log has it.

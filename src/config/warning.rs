@@ -1,48 +1,33 @@
 //! What is valid, and still worth a word.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::endpoint::EndpointAddr;
-use super::error::{ConfigPlace, Located};
 use super::{Config, Proxies, RealmEntry, RealmPattern, excerpt};
-use crate::relay::finding::{FilePosition, Finding, Hint};
+use crate::relay::finding::{Finding, Hint};
 use crate::relay::upstream::proxy_options::ForwardProxy;
 
-/// A key of an older version, which does nothing any more.
-#[derive(Debug, Clone)]
-pub(super) struct RemovedKey {
-    name: &'static str,
-    position: FilePosition,
-}
-
-impl RemovedKey {
-    pub(super) fn finding(&self) -> Finding {
-        let name = self.name;
+/// Keys in `document` that do nothing any more. It is the text of the file `path`.
+pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<Finding> {
+    let removed = |(name, span): &(&str, Range<usize>)| {
+        let (position, _) = excerpt::of(path, text, span);
         Finding::warning(format!("{name} does nothing any more"))
-            .in_file(self.position.clone())
+            .in_file(position)
             .hint("delete the line")
-    }
-}
-
-/// Those in `document`, which is the text of the file `path`.
-pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<RemovedKey> {
-    let removed = |key: &Located<&'static str>| match &key.place {
-        ConfigPlace::Span(span) => Some(RemovedKey {
-            name: key.value,
-            position: excerpt::of(path, text, span).0,
-        }),
-        ConfigPlace::Option(_) => None,
     };
-    document.removed.iter().filter_map(removed).collect()
+    document.removed.iter().map(removed).collect()
 }
 
 impl Config {
     /// What is valid, and still worth a word.
     #[must_use]
     pub fn warnings(&self) -> Vec<Finding> {
-        let mut warnings: Vec<_> = self.removed.iter().map(RemovedKey::finding).collect();
+        let mut warnings = self.removed.clone();
         if self.realms.is_empty() {
             warnings.push(Finding::warning("no realm is configured: to every client it will look as if no KDC could be reached"));
         }
@@ -66,14 +51,9 @@ impl Config {
     fn secret_files(&self) -> BTreeSet<&Path> {
         let mut files = BTreeSet::new();
         for entry in &self.realms {
-            files.extend(
-                entry
-                    .proxy_options
-                    .secret_files
-                    .iter()
-                    .map(PathBuf::as_path),
-            );
-            let has_password = matches!(&entry.proxy_options.forward_proxy, ForwardProxy::Url(proxy) if proxy.has_credentials());
+            let options = &entry.proxy_options;
+            files.extend(options.secret_files.iter().map(PathBuf::as_path));
+            let has_password = matches!(&options.forward_proxy, ForwardProxy::Url(proxy) if proxy.has_credentials());
             files.extend(self.source.as_deref().filter(|_| has_password));
         }
         files
@@ -121,6 +101,5 @@ fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
 }
 
 fn is_readable_by_others(file: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+    fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }

@@ -14,8 +14,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ConfigError;
-use crate::config::gateway::{ServerIdentity, TlsFile, TlsFileError, TlsFiles, TlsPems};
+use crate::config::gateway::{ServerIdentity, TlsFiles, TlsPems};
+use crate::relay::failure::{Exit, Failure};
 
 pub use crate::relay::upstream::certificate::Validity;
 
@@ -66,8 +66,8 @@ impl ServerTls {
     ///
     /// # Errors
     /// They can't be read or do not; a certificate that is not valid at the moment is none, see [`ServerTls::warning`].
-    pub fn load(files: &TlsFiles) -> Result<LoadedTls, TlsFileError> {
-        let pems = files.read()?;
+    pub fn load(files: &TlsFiles) -> Result<LoadedTls, Failure> {
+        let pems = files.read().map_err(|error| error.into_failure(None))?;
         let tls = Self::build(files, &pems)?;
         Ok(LoadedTls { tls, pems })
     }
@@ -78,14 +78,12 @@ impl ServerTls {
         self.validity.and_then(|validity| validity.warning(now))
     }
 
-    fn build(files: &TlsFiles, pems: &TlsPems) -> Result<Self, TlsFileError> {
-        let identity = files.identity(pems)?;
+    fn build(files: &TlsFiles, pems: &TlsPems) -> Result<Self, Failure> {
+        let identity = pems.identity();
+        let identity = identity.map_err(|error| error.into_failure(None))?;
         let validity = identity.certified.cert.first();
         let validity = validity.and_then(|leaf| Validity::of(leaf));
-        let bug = |error: Error| TlsFileError {
-            file: TlsFile::Certificate,
-            error: ConfigError::new(format!("TLS: {error}")),
-        };
+        let bug = |error: Error| Failure::new(Exit::Config, format!("TLS: {error}"));
         let config = server_config(identity, files.require_client_cert).map_err(bug)?;
         Ok(Self::new(config, validity))
     }
@@ -174,9 +172,9 @@ struct CertificateReloader {
     /// What was read last, whether or not it was of use.
     pems: TlsPems,
     /// What is wrong with it.
-    error: Option<TlsFileError>,
+    error: Option<Failure>,
     /// The error that was logged last, and lasts.
-    logged: Option<TlsFileError>,
+    logged: Option<Failure>,
     current: watch::Sender<Arc<ServerTls>>,
 }
 
@@ -194,6 +192,7 @@ impl CertificateReloader {
             let Ok(read) = spawn_blocking(move || files.read()).await else {
                 continue;
             };
+            let read = read.map_err(|error| error.into_failure(None));
             match read.and_then(|pems| self.replace(pems)) {
                 Ok(()) => self.logged = None,
                 Err(error) => self.log(error),
@@ -202,7 +201,7 @@ impl CertificateReloader {
     }
 
     /// Goes over to `pems`, unless they are the ones that were read last.
-    fn replace(&mut self, pems: TlsPems) -> Result<(), TlsFileError> {
+    fn replace(&mut self, pems: TlsPems) -> Result<(), Failure> {
         if self.pems == pems {
             return self.error.clone().map_or(Ok(()), Err);
         }
@@ -218,12 +217,15 @@ impl CertificateReloader {
     }
 
     /// Logs each error once.
-    fn log(&mut self, error: TlsFileError) {
+    fn log(&mut self, error: Failure) {
         if self.logged.as_ref() != Some(&error) {
-            self.logged = Some(error.clone());
-            let failure = error.into_failure();
-            let (error, hint) = (failure.message(), failure.hints().into_iter().next());
-            tracing::warn!(error, hint, "the certificate stays as it was");
+            let hint = error.hints().into_iter().next();
+            tracing::warn!(
+                error = error.message(),
+                hint,
+                "the certificate stays as it was"
+            );
+            self.logged = Some(error);
         }
     }
 }

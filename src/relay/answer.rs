@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::relay::explain;
 use crate::relay::upstream::{Fault, Unsent};
 use crate::wire::{Realm, Reply};
@@ -38,7 +40,8 @@ pub enum Source {
 }
 
 /// How a realm's failures look to an AS-REQ or TGS-REQ; kpasswd is always told in words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Like a KDC that cannot be reached, at once: only that lets PAM, SSSD and their like go offline.
     #[default]

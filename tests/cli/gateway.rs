@@ -239,7 +239,7 @@ fn a_key_with_a_passphrase_ends_with_78() {
     home.gateway_ends(
         78,
         "\
-loopkdc: error: config.toml:4:7: key gateway-key.pem is encrypted, and nobody is there to type its passphrase
+loopkdc: error: config.toml:4:7: key gateway-key.pem is encrypted, and there is no passphrase
   |
 4 | key = \"gateway-key.pem\"
   |       ^^^^^^^^^^^^^^^^^

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::tls::{TlsFileError, TlsFiles};
+use super::tls::TlsFiles;
 use crate::config::address::network;
 use crate::config::document::ConfigSection;
 use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr, LoopbackAddr};
-use crate::config::error::{ConfigError, Located};
+use crate::config::error::ConfigError;
 use crate::config::keys;
 
 const HTTPS_PORT: u16 = 443;
@@ -117,36 +117,35 @@ impl Serving {
     /// `base`: what files are relative to.
     pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Self, ConfigError> {
         let mut addresses = AddressSet::default();
-        let https = addresses.endpoints(table, &keys::GATEWAY_LISTEN, HTTPS_PORT, check_https)?;
-        let plain = addresses.endpoints(table, &keys::PLAIN_LISTEN, PLAIN_PORT, check_plain)?;
-        if let Some(place) = table.place(&keys::PLAIN_LISTEN)
-            && https.is_empty()
-            && plain.is_empty()
-        {
+        let https = table.list(&keys::GATEWAY_LISTEN);
+        let https = addresses.endpoints(&https, HTTPS_PORT, check_https)?;
+        let plain = table.list(&keys::PLAIN_LISTEN);
+        let plain = addresses.endpoints(&plain, PLAIN_PORT, check_plain)?;
+        if https.is_empty() && plain.is_empty() {
             let rule = "listen and plain-listen are both empty: nothing would be served";
-            return Err(ConfigError::new(rule).at(place));
+            return Err(ConfigError::new(rule).at(&table.place(&keys::PLAIN_LISTEN)));
         }
+        let metrics = table.text(&keys::METRICS_LISTEN);
         Ok(Self {
             tls: tls(table, !https.is_empty(), base)?,
             https,
             plain,
-            unix_mode: table.number(&keys::GATEWAY_UNIX_MODE)?,
+            unix_mode: table.mode(&keys::GATEWAY_UNIX_MODE)?,
             trusted: trusted(table)?,
             path: path(table)?,
-            max_connections: table.number(&keys::GATEWAY_MAX_CONNECTIONS)?,
-            max_in_flight: table.number(&keys::GATEWAY_MAX_IN_FLIGHT)?,
-            max_in_flight_per_kdc: table.number(&keys::MAX_IN_FLIGHT_PER_KDC)?,
+            max_connections: table.get(&keys::GATEWAY_MAX_CONNECTIONS)?,
+            max_in_flight: table.get(&keys::GATEWAY_MAX_IN_FLIGHT)?,
+            max_in_flight_per_kdc: table.get(&keys::MAX_IN_FLIGHT_PER_KDC)?,
             quotas: Quotas {
-                requests_per_second: table.number(&keys::CLIENT_REQUESTS_PER_SECOND)?,
-                burst: table.number(&keys::CLIENT_BURST)?,
-                in_flight: table.number(&keys::CLIENT_MAX_IN_FLIGHT)?,
-                failures_per_minute: table.number(&keys::FAILED_LOGINS_PER_MINUTE)?,
-                failure_burst: table.number(&keys::FAILED_LOGIN_BURST)?,
+                requests_per_second: table.get(&keys::CLIENT_REQUESTS_PER_SECOND)?,
+                burst: table.get(&keys::CLIENT_BURST)?,
+                in_flight: table.get(&keys::CLIENT_MAX_IN_FLIGHT)?,
+                failures_per_minute: table.get(&keys::FAILED_LOGINS_PER_MINUTE)?,
+                failure_burst: table.get(&keys::FAILED_LOGIN_BURST)?,
             },
             access_log: access_log(table, base)?,
-            metrics: table
-                .text(&keys::METRICS_LISTEN)
-                .map(|written| written.parse(|text| metrics(text)))
+            metrics: metrics
+                .map(|written| written.parse(|text| self::metrics(text)))
                 .transpose()?,
         })
     }
@@ -166,11 +165,18 @@ fn check_plain(addr: &EndpointAddr) -> Result<(), ConfigError> {
         EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
             "{addr} is not a loopback address, and plain HTTP is served to this machine alone"
         ))
-        .hint(format!(
-            "for a reverse proxy on this machine write \"127.0.0.1:{}\"; to serve other machines, move it to listen",
-            addr.port()
-        ))),
+        .hint("to serve other machines, move it to listen")),
         _ => Ok(()),
+    }
+}
+
+fn metrics(text: &str) -> Result<LoopbackAddr, ConfigError> {
+    match EndpointAddr::parse(text, METRICS_PORT)? {
+        EndpointAddr::Loopback(addr) => Ok(addr),
+        addr => Err(ConfigError::new(format!(
+            "{addr} is not a loopback address, and metrics tell who uses the gateway"
+        ))
+        .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
     }
 }
 
@@ -179,124 +185,94 @@ fn tls(
     is_needed: bool,
     base: &Path,
 ) -> Result<Option<TlsFiles>, ConfigError> {
-    let file = |written: Located<&str>| base.join(written.value);
-    let client_ca = table.text(&keys::CLIENT_CA_FILE).map(file);
+    let file = |key| table.text(key).map(|written| base.join(written.value));
+    let lacks = |key, rule, hint| {
+        let error = ConfigError::new(rule).at(&table.place(key));
+        Err(error.hint(hint))
+    };
+    let client_ca = file(&keys::CLIENT_CA_FILE);
     let require_client_cert = table.flag(&keys::REQUIRE_CLIENT_CERT);
-    if let (true, None, Some(place)) = (
-        require_client_cert,
-        &client_ca,
-        table.place(&keys::REQUIRE_CLIENT_CERT),
-    ) {
-        let rule = "require-client-cert needs to know who signs them";
-        return Err(ConfigError::new(rule)
-            .hint("add: client-ca-file = \"clients-ca.pem\"")
-            .at(place));
+    if require_client_cert && client_ca.is_none() {
+        return lacks(
+            &keys::REQUIRE_CLIENT_CERT,
+            "require-client-cert needs to know who signs them",
+            "add: client-ca-file = \"clients-ca.pem\"",
+        );
     }
-    let certificate = table.text(&keys::CERTIFICATE);
-    match (certificate, table.text(&keys::CERTIFICATE_KEY)) {
+    match (file(&keys::CERTIFICATE), file(&keys::CERTIFICATE_KEY)) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
-            certificate: file(certificate),
-            key: file(key),
+            certificate,
+            key,
             client_ca,
             require_client_cert,
         })),
-        (Some(certificate), None) => Err(certificate
-            .error("a certificate is of no use without its key")
-            .hint("add: key = \"gateway-key.pem\"")),
-        (None, Some(key)) => Err(key
-            .error("a key is of no use without its certificate")
-            .hint("add: certificate = \"gateway.pem\"")),
-        (None, None) if is_needed => Err(ConfigError::new("HTTPS needs a certificate")
-            .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")),
+        (Some(_), None) => lacks(
+            &keys::CERTIFICATE,
+            "a certificate is of no use without its key",
+            "add: key = \"gateway-key.pem\"",
+        ),
+        (None, Some(_)) => lacks(
+            &keys::CERTIFICATE_KEY,
+            "a key is of no use without its certificate",
+            "add: certificate = \"gateway.pem\"",
+        ),
+        (None, None) if is_needed => lacks(
+            &keys::CERTIFICATE,
+            "HTTPS needs a certificate",
+            "add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]",
+        ),
         (None, None) => Ok(None),
     }
 }
 
-/// Reads the files that `tls` names: what is wrong with one is shown where it is named.
-pub(super) fn check_files(
-    table: &ConfigSection,
-    tls: Option<&TlsFiles>,
-) -> Result<(), ConfigError> {
-    let Some(tls) = tls else {
-        return Ok(());
-    };
-    let checked = tls.read().and_then(|pems| tls.identity(&pems));
-    checked.map(drop).map_err(
-        |TlsFileError { file, error }| match table.place(file.key()) {
-            Some(place) => error.at(place),
-            None => error,
-        },
-    )
-}
-
 fn trusted(table: &ConfigSection) -> Result<TrustedProxies, ConfigError> {
     let mut trusted = TrustedProxies::default();
-    for written in table.strings(&keys::TRUSTED_PROXIES) {
+    for written in table.list::<String>(&keys::TRUSTED_PROXIES) {
         if written.value == "unix" {
             trusted.unix = true;
             continue;
         }
-        let network = network(&written.value).map_err(|error| {
-            written
-                .error(error)
-                .hint("a proxy that comes over a Unix socket is written \"unix\"")
-        })?;
+        let hint = "a proxy that comes over a Unix socket is written \"unix\"";
+        let network = network(&written.value);
+        let network = network.map_err(|error| written.error(error).hint(hint))?;
         trusted.networks.push(network);
     }
     Ok(trusted)
 }
 
 fn path(table: &ConfigSection) -> Result<String, ConfigError> {
-    let path = table.word(&keys::PATH);
-    let Some(written) = table.text(&keys::PATH) else {
+    let path: String = table.get(&keys::PATH)?;
+    let is_allowed = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
+    let rule = if path.trim_end_matches('/').eq_ignore_ascii_case(HEALTH_PATH) {
+        format!("{HEALTH_PATH} is where load balancers ask")
+    } else if !path.starts_with('/') || !path.bytes().all(is_allowed) {
+        "a path begins with / and holds no space, %, ? or #".to_owned()
+    } else {
         return Ok(path);
     };
-    if path.trim_end_matches('/').eq_ignore_ascii_case(HEALTH_PATH) {
-        return Err(written
-            .error(format!("{HEALTH_PATH} is where load balancers ask"))
-            .hint(format!("the usual path is {DEFAULT_PATH}")));
-    }
-    let is_allowed = |octet: u8| octet.is_ascii_graphic() && !b"?#\"<>%".contains(&octet);
-    if !path.starts_with('/') || !path.bytes().all(is_allowed) {
-        return Err(written
-            .error("a path begins with / and holds no space, %, ? or #")
-            .hint(format!("the usual one is {DEFAULT_PATH}")));
-    }
-    Ok(path)
+    Err(ConfigError::new(rule)
+        .hint(format!("the usual one is {DEFAULT_PATH}"))
+        .at(&table.place(&keys::PATH)))
 }
 
 fn access_log(
     table: &ConfigSection,
     base: &Path,
 ) -> Result<Option<AccessLogSettings>, ConfigError> {
-    let target = match table.text(&keys::ACCESS_LOG) {
-        None => AccessLogTarget::Stderr,
-        Some(written) => match written.value {
-            "stderr" => AccessLogTarget::Stderr,
-            "off" => return Ok(None),
-            "" => {
-                return Err(written
-                    .error("the access log has no name")
-                    .hint("write \"stderr\", \"off\" or a file"));
-            }
-            file => AccessLogTarget::File(base.join(file)),
-        },
+    let target: String = table.get(&keys::ACCESS_LOG)?;
+    let target = match target.as_str() {
+        "stderr" => AccessLogTarget::Stderr,
+        "off" => return Ok(None),
+        "" => {
+            return Err(ConfigError::new("the access log has no name")
+                .hint("write \"stderr\", \"off\" or a file")
+                .at(&table.place(&keys::ACCESS_LOG)));
+        }
+        file => AccessLogTarget::File(base.join(file)),
     };
     Ok(Some(AccessLogSettings {
         target,
-        lines_per_second: table.number(&keys::ACCESS_LOG_LINES_PER_SECOND)?,
+        lines_per_second: table.get(&keys::ACCESS_LOG_LINES_PER_SECOND)?,
         principals: table.flag(&keys::LOG_PRINCIPALS),
     }))
-}
-
-fn metrics(text: &str) -> Result<LoopbackAddr, ConfigError> {
-    match EndpointAddr::parse(text, METRICS_PORT)? {
-        EndpointAddr::Loopback(addr) => Ok(addr),
-        EndpointAddr::Remote(addr) => Err(ConfigError::new(format!(
-            "{addr} is not a loopback address, and metrics tell who uses the gateway"
-        ))
-        .hint(format!("write \"127.0.0.1:{}\"", addr.port()))),
-        EndpointAddr::Unix(_) => Err(ConfigError::new("metrics are served over TCP")
-            .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
-    }
 }

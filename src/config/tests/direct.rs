@@ -5,7 +5,7 @@ use crate::config::{Direct, Kdcs, Order};
 
 refused! {
     another_word: "[defaults]\ndirect = \"always\"\n" => r#"
-loopkdc: error: f.toml:2:10: direct is "never", "prefer" or "fallback"
+loopkdc: error: f.toml:2:10: direct is "never" or "prefer" or "fallback"
   |
 2 | direct = "always"
   |          ^^^^^^^^
@@ -51,11 +51,11 @@ loopkdc: error: f.toml:2:8: kdcs belongs to one realm: it can't stand in [defaul
 loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
 "#;
     kdcs_that_are_none_though_nobody_asks_them: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndirect = \"never\"\nkdcs = [\"k:0\"]\n" => r#"
-loopkdc: error: f.toml:4:9: "0" is no port
+loopkdc: error: f.toml:4:9: "k:0" is no host and port
   |
 4 | kdcs = ["k:0"]
   |         ^^^^^
-loopkdc: hint: a port goes from 1 to 65535
+loopkdc: hint: write a name or an IP address, and a port if it is not 88, as in "dc1.example.com:88"
 "#;
     a_realm_that_dns_does_not_know: "[defaults]\ndirect = \"prefer\"\ndiscover = true\n[realms.\"C=US/O=OSF\"]\nproxies = [\"https://p\"]\n" => r#"
 loopkdc: error: f.toml:4:9: realm C=US/O=OSF is no DNS domain

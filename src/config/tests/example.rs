@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::{build, certificate, certified, warnings};
 use crate::config::keys::{KeyTable, RUN};
@@ -87,6 +88,33 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     );
     assert!(out.client_certificate.is_some());
     assert_eq!((out.headers.fixed.len(), out.pins.len()), (1, 2));
+}
+
+/// A key that nobody reads would be taken and do nothing.
+#[test]
+fn every_key_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let files = [&root, &root.join("gateway")].map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.into_iter().flatten().map(|file| file.unwrap().path());
+    let text = files
+        .filter(|file| file.is_file())
+        .map(|file| fs::read_to_string(file).unwrap());
+    let words: BTreeSet<_> = text
+        .flat_map(|text| {
+            let uses = text.split("keys::").skip(1);
+            let word = |c: char| c.is_ascii_uppercase() || c == '_';
+            uses.map(|rest| rest.chars().take_while(|c| word(*c)).collect::<String>())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let table = include_str!("../keys.rs").lines();
+    let declared =
+        table.filter_map(|line| Some(line.strip_prefix("    ")?.split_once(" = key(")?.0));
+    let declared: Vec<_> = declared.collect();
+    assert!(declared.len() > 50);
+    for key in declared {
+        assert!(words.contains(key), "nobody reads keys::{key}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ loopkdc: error: f.toml:2:12: not an address to listen on
   |
 2 | kpasswd = ["::1"]
   |            ^^^^^
-loopkdc: hint: add the port: "[::1]:464"
+loopkdc: hint: write an IP address and a port, as in "127.0.0.1:464" or "[::1]:464"
 "#;
     a_path_without_unix: "[listen]\nkdc = [\"/run/kdc.sock\"]\n" => r#"
 loopkdc: error: f.toml:2:8: not an address to listen on

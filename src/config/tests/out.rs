@@ -15,18 +15,18 @@ const ANY: &str = "[realms.\"*\"]\nproxies = [\"https://p\"]\n";
 
 refused! {
     a_way_out_that_is_no_url: "[defaults]\nhttp-proxy = \"proxy.example.com\"\n" => r#"
-loopkdc: error: f.toml:2:14: http-proxy is a URL
+loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
   |
 2 | http-proxy = "proxy.example.com"
   |              ^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: write it like "http://proxy.example.com:3128" or "socks5h://127.0.0.1:1080", or "environment"
 "#;
     a_way_out_by_tls: "[defaults]\nhttp-proxy = \"https://proxy.example.com\"\n" => r#"
-loopkdc: error: f.toml:2:14: the way to an HTTP proxy is http://
+loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
   |
 2 | http-proxy = "https://proxy.example.com"
   |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: what is sent through it to an https:// KDC proxy is encrypted all the same
+loopkdc: hint: write it like "http://proxy.example.com:3128" or "socks5h://127.0.0.1:1080", or "environment"
 "#;
     a_way_out_that_looks_names_up_here: "[defaults]\nhttp-proxy = \"socks5://127.0.0.1\"\n" => r#"
 loopkdc: error: f.toml:2:14: socks5:// would look the KDC proxy's name up here
@@ -36,7 +36,7 @@ loopkdc: error: f.toml:2:14: socks5:// would look the KDC proxy's name up here
 loopkdc: hint: write socks5h://, and the SOCKS proxy looks it up
 "#;
     a_password_that_ends_the_url: "[defaults]\nhttp-proxy = \"http://user:sec/ret@proxy:3128\"\n" => r#"
-loopkdc: error: f.toml:2:14: http-proxy is a URL
+loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
   |
 2 | http-proxy = "http://************@proxy:3128"
   |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -104,14 +104,14 @@ loopkdc: hint: name the certificate: client-certificate = "FILE"
     a_credential_where_there_are_none: "[defaults]\nheaders-file = \"credential:headers\"\n" => r#"
 loopkdc: error: f.toml:2:16: credential:headers is of use only where a service manager sets $CREDENTIALS_DIRECTORY
   |
-2 | headers-file = "credential:headers"
+2 | headers-file = "**********:*******"
   |                ^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: in a shell: systemd-run --pipe -p LoadCredential=headers:FILE loopkdc check
 "#;
     a_credential_elsewhere: "[defaults]\nheaders-file = \"credential:../etc/shadow\"\n" => r#"
 loopkdc: error: f.toml:2:16: a credential's name has no slash and no dot before it
   |
-2 | headers-file = "credential:../etc/shadow"
+2 | headers-file = "**********:*************"
   |                ^^^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: write it like "credential:NAME", and LoadCredential=NAME:FILE in the unit
 "#;
@@ -121,13 +121,13 @@ refused! {
     tickets_of_another_kind: "[defaults]\nauth = \"kerberos\"\n" => r#"
 loopkdc: error: f.toml:2:8: auth is "negotiate" or "none"
   |
-2 | auth = "kerberos"
+2 | auth = "********"
   |        ^^^^^^^^^^
 "#;
     tickets_of_nobody: "[defaults]\nauth = \"negotiate\"\n" => r#"
 loopkdc: error: f.toml:2:8: auth = "negotiate" needs tickets to show
   |
-2 | auth = "negotiate"
+2 | auth = "*********"
   |        ^^^^^^^^^^^
 loopkdc: hint: name a file of keys, keytab = "FILE", or a credential cache, ccache = "NAME"
 "#;
@@ -144,7 +144,7 @@ refused! {
     tickets_without_the_library: "[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
 loopkdc: error: f.toml:2:8: this loopkdc was built without the GSSAPI library
   |
-2 | auth = "negotiate"
+2 | auth = "*********"
   |        ^^^^^^^^^^^
 loopkdc: hint: build it with it: cargo build --release --features negotiate
 "#;
@@ -175,21 +175,21 @@ loopkdc: hint: write it like "host/laptop.example.com@EXAMPLE.COM"
     two_authorizations: "[defaults]\nauth = \"negotiate\"\nccache = \"KCM:\"\nheaders = [\"Authorization: Basic eDp5\"]\n" => r#"
 loopkdc: error: f.toml:2:8: a request has one Authorization, and there are two
   |
-2 | auth = "negotiate"
+2 | auth = "*********"
   |        ^^^^^^^^^^^
 loopkdc: hint: of auth, bearer-token-file and a header Authorization choose one
 "#;
     tickets_in_plain_text: "[realms.\"A\"]\nproxies = [\"http://p\"]\nallow-plaintext = true\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
 loopkdc: error: f.toml:4:8: an http:// proxy would be sent in plain text what auth is to show it
   |
-4 | auth = "negotiate"
+4 | auth = "*********"
   |        ^^^^^^^^^^^
 loopkdc: hint: write https:// in proxies
 "#;
     tickets_for_any_realm: "[realms.\"*\"]\nproxies = [\"https://p\"]\nauth = \"negotiate\"\nccache = \"KCM:\"\n" => r#"
-loopkdc: error: f.toml:3:8: with realm * any local user could have a realm of their choice asked with this machine's tickets
+loopkdc: error: f.toml:3:8: with realm * any local user could have a realm of their choice asked with this machine's auth
   |
-3 | auth = "negotiate"
+3 | auth = "*********"
   |        ^^^^^^^^^^^
 loopkdc: hint: name the realms, or say any-realm = true if that is meant
 "#;
@@ -386,7 +386,7 @@ fn an_encrypted_key_is_opened_by_its_passphrase_alone() {
     let without = "client-certificate = \"own.pem\"\nclient-key = \"locked.pem\"\n";
     let shown = dir.realm(without).unwrap_err();
     assert!(
-        shown.contains("client-key locked.pem is encrypted\n"),
+        shown.contains("client-key locked.pem is encrypted, and there is no passphrase\n"),
         "{shown}"
     );
     assert!(

@@ -22,6 +22,9 @@ fn no_error_repeats_a_token() {
         "[defaults]\nkdcs = []\n\"X-Api\" = \"t0ken\"",
         "[defaults]\nAuthorization: Bearer t0ken",
         "[defaults]\nt0ken",
+        "[defaults] headers = [\"t0ken\"]",
+        "[defaults]\nca-file = [] headers = [\"t0ken\"]",
+        "[realms.\"A\"]\nkdcs = [{ address = \"k\", password = \"t0ken\" }]",
         "[defaults]\nt0ken=",
         "[defaults]\nheader = [\"Authorization: Bearer t0ken\"]",
         "[defaults]\nbearer-token = \"t0ken\"",
@@ -69,10 +72,9 @@ fn what_is_no_secret_is_shown() {
             "on-failure = 1",
         ),
         ("[defaults]\nheader = \"a b\" # c", "header = \"* *\" # *"),
-        ("[defaults]\nauth = \"kerberos\"", "auth = \"kerberos\""),
         (
-            "[realms.\"A\"]\nkdcs = [\n  \"a\"\n  \"b c\",\n]",
-            "  \"b c\",",
+            "[realms.\"A\"]\nproxies = [\"https://p\"]\ndirect = \"prefer\"\nkdcs = [\"a\", { address = \"b c\", primary = true }]",
+            "kdcs = [\"a\", { address = \"b c\", primary = true }]",
         ),
         (
             "[realms.\"A\"]\nproxies = [\"https://one/KdcProxy\", \"ftp://two\", \"discover\"]",
@@ -103,7 +105,7 @@ fn each_key_is_shown_or_not() {
             continue;
         };
         let line = format!("{key} = 5");
-        if crate::config::excerpt::line(&line, 0) != line {
+        if crate::config::excerpt::line(&line) != line {
             masked.insert(key);
         }
     }

@@ -1,15 +1,16 @@
 //! What is refused before any rule of a value.
 
-use super::{error, refused};
+use super::{error, names, refused};
+use crate::config::keys::RUN;
 
 refused! {
-    a_key_that_nobody_knows: "[listen]\nport = 88\n" => r#"
+    a_key_that_nobody_knows: "[listen]\nport = 88\n" => format!(r#"
 loopkdc: error: f.toml:2:1: unknown key `port`
   |
 2 | port = **
   | ^^^^
-loopkdc: hint: the keys known here are kdc, kpasswd, allow-remote-clients, unix-mode, udp-reply-max-bytes, max-connections, idle-timeout-seconds, max-in-flight, status-socket, status-mode
-"#;
+loopkdc: hint: the keys known here are {}
+"#, names(RUN.service));
     a_table_that_nobody_knows: "[realm.\"A\"]\n" => r#"
 loopkdc: error: f.toml:1:2: unknown key `realm`
   |

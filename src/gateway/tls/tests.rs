@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
@@ -8,7 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::relay::failure::Exit;
+use crate::config::gateway::GatewayConfig;
 
 /// A certificate that is valid until this year, and its key, in PEM.
 fn pair(until: i32) -> (String, KeyPair) {
@@ -54,9 +55,33 @@ impl TlsSetup {
         self
     }
 
-    fn error(&self) -> TlsFileError {
-        ServerTls::load(&self.files).unwrap_err()
+    /// What a configuration that names the files is refused with.
+    fn error(&self) -> Failure {
+        let TlsFiles {
+            certificate,
+            key,
+            client_ca,
+            ..
+        } = &self.files;
+        ServerTls::load(&self.files).unwrap_err();
+        let mut text = format!("[gateway]\ncertificate = {certificate:?}\nkey = {key:?}\n");
+        text.extend(
+            client_ca
+                .iter()
+                .map(|ca| format!("client-ca-file = {ca:?}\n")),
+        );
+        GatewayConfig::parse(Path::new("/nowhere/gateway.toml"), &text).unwrap_err()
     }
+}
+
+/// The lines that name the files.
+const CERTIFICATE: usize = 2;
+const KEY: usize = 3;
+const CLIENT_CA: usize = 4;
+
+fn line(error: &Failure) -> usize {
+    let file = error.finding().subject.file.as_ref();
+    file.unwrap().line.unwrap()
 }
 
 fn armour(label: &str, der: &[u8]) -> String {
@@ -122,65 +147,64 @@ fn what_is_wrong_is_told_of_the_file_that_is_to_be_mended() {
         (
             "",
             &*key,
-            TlsFile::Certificate,
+            CERTIFICATE,
             "no certificate",
             "openssl x509 -inform der",
         ),
-        (&*key, &*key, TlsFile::Certificate, "no certificate", ""),
+        (&*key, &*key, CERTIFICATE, "no certificate", ""),
         (
             "-----BEGIN CERTIFICATE-----\n",
             &*key,
-            TlsFile::Certificate,
+            CERTIFICATE,
             "not PEM",
             "",
         ),
-        (&*nonsense, &*key, TlsFile::Certificate, "of no use", ""),
+        (&*nonsense, &*key, CERTIFICATE, "of no use", ""),
         (
             &*certificate,
             "",
-            TlsFile::Key,
+            KEY,
             "no private key",
             "openssl pkey -inform der",
         ),
         (
             &*certificate,
             "-----BEGIN PRIVATE KEY-----\n",
-            TlsFile::Key,
+            KEY,
             "not PEM",
             "",
         ),
         (
             &*certificate,
             &*encrypted,
-            TlsFile::Key,
+            KEY,
             "is encrypted",
             "openssl pkey -in",
         ),
         (
             &*certificate,
             &*older,
-            TlsFile::Key,
+            KEY,
             "is encrypted",
             "openssl pkey -in",
         ),
         (
             &*certificate,
             &armour("PRIVATE KEY", b"..."),
-            TlsFile::Key,
+            KEY,
             "of no use",
             "",
         ),
-        (&*other, &*key, TlsFile::Key, "not the one of", "-pubout"),
+        (&*other, &*key, KEY, "not the one of", "-pubout"),
     ] {
         let error = TlsSetup::new(certificate, key).error();
-        assert_eq!(error.file, file, "{error:?}");
-        assert!(error.to_string().contains(text), "{error:?}");
-        let failure = error.into_failure();
-        let hints = failure.hints();
+        assert_eq!(line(&error), file, "{error}");
+        assert!(error.message().contains(text), "{error}");
+        let hints = error.hints();
         assert_eq!(
             !hints.is_empty(),
             !hint.is_empty() || text == "no certificate",
-            "{failure:?}"
+            "{error}"
         );
         assert!(hints.concat().contains(hint), "{text}");
     }
@@ -192,19 +216,15 @@ fn files_that_are_not_there_are_named() {
     let site = TlsSetup::new(&certificate, &key.serialize_pem());
     fs::remove_file(&site.files.key).unwrap();
     let error = site.error();
-    assert_eq!(error.file, TlsFile::Key);
-    assert_eq!(error.clone().into_failure().exit(), Exit::Config);
-    assert!(
-        error
-            .to_string()
-            .ends_with("gateway-key.pem does not exist"),
-        "{error}"
-    );
+    assert_eq!(line(&error), KEY);
+    assert_eq!(error.exit(), Exit::Config);
+    let words = "gateway-key.pem does not exist\n";
+    assert!(error.message().contains(words), "{error}");
     fs::remove_file(&site.files.certificate).unwrap();
     fs::create_dir(&site.files.certificate).unwrap();
     let error = site.error();
-    assert_eq!(error.file, TlsFile::Certificate);
-    assert!(error.to_string().contains("can't be read"), "{error}");
+    assert_eq!(line(&error), CERTIFICATE);
+    assert!(error.message().contains("can't be read"), "{error}");
 }
 
 #[test]
@@ -219,8 +239,8 @@ fn authorities_of_clients_are_checked_too() {
         let error = TlsSetup::new(&certificate, &key.serialize_pem())
             .with_client_ca(text)
             .error();
-        assert_eq!(error.file, TlsFile::ClientCa);
-        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(line(&error), CLIENT_CA);
+        assert!(error.message().contains(part), "{error}");
     }
 }
 

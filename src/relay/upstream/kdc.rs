@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -36,12 +37,14 @@ const TURN: Duration = Duration::from_secs(1);
 pub const MOMENT: Duration = Duration::from_millis(300);
 
 /// Over which transport a KDC is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub enum Transport {
     /// TCP, and UDP where TCP is refused.
     #[default]
+    #[serde(rename = "tcp")]
     TcpFirst,
     /// UDP, and TCP for what is too big for it or where it is refused.
+    #[serde(rename = "udp")]
     UdpFirst,
 }
 

@@ -6,6 +6,7 @@ mod request_headers;
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use url::Url;
 
 pub use self::client_certificate::ClientCertificate;
@@ -85,12 +86,14 @@ impl fmt::Debug for ForwardProxyUrl {
 }
 
 /// The oldest version of TLS that will do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 pub enum MinTls {
     /// TLS 1.2 (RFC 5246).
     #[default]
+    #[serde(rename = "1.2")]
     Tls12,
     /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
     Tls13,
 }
 

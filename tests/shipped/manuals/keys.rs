@@ -3,7 +3,7 @@
 //! In an example a comment says what the setting below it is for, or the table. Settings are commented out.
 
 use clap_mangen::roff::{Roff, bold, italic, roman};
-use loopkdc::config::keys::{ConfigKey, Preset, Schema, ValueKind};
+use loopkdc::config::keys::{ConfigKey, Mark, Preset, Schema, ValueKind};
 
 const HEAD: &str = "The file is TOML. An unknown key is an error, told with file, line and column. Names of files are relative to it.";
 
@@ -20,7 +20,7 @@ fn tables(schema: &'static Schema) -> [Table; 3] {
         defaults,
     } = schema;
     let keys = realm.keys.iter().copied();
-    let (of_one_realm, of_all) = keys.partition(|key| key.of_one_realm);
+    let (of_one_realm, of_all) = keys.partition(|key| key.is(Mark::OfOneRealm));
     [
         (service.header, service.about, service.keys.to_vec()),
         ("[defaults]", defaults, of_all),

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::{build, error, refused, serving, warnings};
 use crate::config::gateway::{AccessLogSettings, AccessLogTarget};
+use crate::config::keys;
+use crate::config::tests::names;
 
 refused! {
     https_without_a_certificate: "[gateway]\n" => r#"
@@ -32,7 +34,7 @@ loopkdc: error: f.toml:3:28: 192.0.2.1:8080 is not a loopback address, and plain
   |
 3 | plain-listen = ["[::1]:1", "192.0.2.1:8080"]
   |                            ^^^^^^^^^^^^^^^^
-loopkdc: hint: for a reverse proxy on this machine write "127.0.0.1:8080"; to serve other machines, move it to listen"#;
+loopkdc: hint: to serve other machines, move it to listen"#;
     https_over_a_unix_socket: "[gateway]\nlisten = [\"unix:/run/s\"]\n" => r#"
 loopkdc: error: f.toml:2:11: HTTPS is served over TCP
   |
@@ -60,7 +62,7 @@ loopkdc: error: f.toml:4:8: /healthz is where load balancers ask
   |
 4 | path = "/Healthz/"
   |        ^^^^^^^^^^^
-loopkdc: hint: the usual path is /KdcProxy"#;
+loopkdc: hint: the usual one is /KdcProxy"#;
     metrics_for_others: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nmetrics-listen = \"0.0.0.0:9464\"\n" => r#"
 loopkdc: error: f.toml:4:18: 0.0.0.0:9464 is not a loopback address, and metrics tell who uses the gateway
   |
@@ -73,12 +75,12 @@ loopkdc: error: f.toml:4:14: the access log has no name
 4 | access-log = ""
   |              ^^
 loopkdc: hint: write "stderr", "off" or a file"#;
-    a_key_of_run: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nudp-reply-max-bytes = 1\n" => r#"
+    a_key_of_run: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nudp-reply-max-bytes = 1\n" => format!(r#"
 loopkdc: error: f.toml:4:1: unknown key `udp-reply-max-bytes`
   |
 4 | udp-reply-max-bytes = 1
   | ^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: the keys known here are listen, certificate, key, plain-listen, unix-mode, trusted-proxies, path, client-ca-file, require-client-cert, max-connections, max-in-flight, max-in-flight-per-kdc, client-requests-per-second, client-burst, client-max-in-flight, failed-logins-per-minute, failed-login-burst, access-log, access-log-lines-per-second, log-principals, metrics-listen"#;
+loopkdc: hint: the keys known here are {}"#, names(keys::GATEWAY.service));
 }
 
 #[test]
