@@ -58,13 +58,13 @@ fn ports_of_someone_else() {
         found.says(
             Layer::Ports,
             "warning",
-            "127.0.0.1:88 (TCP): held by a process that root is told",
+            "127.0.0.1:88 (TCP): held by another user's process",
             "sudo loopkdc doctor",
         );
         found.says(
             Layer::Daemon,
             "warning",
-            "systemd may hold its ports until the first client comes",
+            "another process holds its ports, or systemd until the first client comes",
             "systemctl status loopkdc.socket",
         );
         // Whoever it is, it is asked as a client would.
@@ -87,7 +87,7 @@ fn a_tunnel_of_someone_else_is_known_by_its_answers() {
                 found.finding(
                     "ports",
                     "warning",
-                    "127.0.0.1:88: held by a process that root is told",
+                    "127.0.0.1:88: held by another user's process",
                 );
                 let words = "asked at 127.0.0.1:88, it brings the KDC's answer";
                 found.is_well("daemon", words);
@@ -120,10 +120,10 @@ fn a_namesake_of_another_user() {
                 let found = scene.diagnose();
                 let words = "127.0.0.1:1088: held by loopkdc (process ";
                 let finding = found.finding("ports", "warning", words);
-                let words = ") of user 65534, perhaps another than the loopkdc that is meant";
+                let words = ") of user 65534, perhaps not by the loopkdc that is meant";
                 assert!(finding.what.contains(words), "{finding:?}");
                 found.says(Layer::Ports, "warning", words, "systemctl status ");
-                let words = "loopkdc does not answer; systemd may hold its ports";
+                let words = "loopkdc does not answer; another process holds its ports";
                 found.says(Layer::Daemon, "warning", words, "systemctl status loopkdc");
                 let words = "it brings the answer of a KDC that does not serve this realm";
                 found.is_at_fault(Layer::Daemon, words, "loopkdc status");

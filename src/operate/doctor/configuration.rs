@@ -71,11 +71,10 @@ fn unusable(failure: &Failure) -> Finding {
 /// The realms to look at: the one that is `wanted`, the default realm, or all; and what is to be said of that. No realm: there
 /// is a fault.
 pub(super) fn chosen<'a>(
-    loaded: &'a LoadedConfig,
+    LoadedConfig { config, file, .. }: &'a LoadedConfig,
     wanted: Option<&str>,
     default_realm: Option<&str>,
 ) -> (Vec<(Realm, &'a RealmEntry)>, Option<Finding>) {
-    let LoadedConfig { config, file, .. } = loaded;
     if let Some(text) = wanted {
         return match one(config, file, text) {
             Ok(found) => (vec![found], None),
@@ -90,17 +89,14 @@ pub(super) fn chosen<'a>(
     let exact = config.realms.iter();
     let exact = exact.filter_map(|entry| Some((entry.realm()?.clone(), entry)));
     let exact: Vec<_> = exact.collect();
-    let fault = if config.realms.is_empty() {
-        Some(unknown(None, file))
-    } else if exact.is_empty() {
-        let wildcards = fault("all realms of the configuration are wildcards").command(
-            "name one of the realms that they stand for",
-            ["loopkdc", "doctor", "REALM"],
-        );
-        Some(wildcards)
-    } else {
-        None
-    };
+    let fault = exact.is_empty().then(|| {
+        fault(format!("no realm is named in {file}"))
+            .hint(example("EXAMPLE.COM", file))
+            .command(
+                "or name one that a wildcard stands for",
+                ["loopkdc", "doctor", "REALM"],
+            )
+    });
     (exact, fault)
 }
 
@@ -131,18 +127,18 @@ fn one<'a>(
             ["loopkdc", "doctor", "EXAMPLE.COM"],
         ))
     })?;
-    find(config, &realm).ok_or_else(|| Box::new(unknown(Some(&realm), file)))
+    find(config, &realm).ok_or_else(|| {
+        let unknown = fault(format!("realm {realm} is not in {file}"));
+        Box::new(unknown.hint(example(realm.as_str(), file)))
+    })
 }
 
-fn unknown(realm: Option<&Realm>, file: &str) -> Finding {
-    let what = match realm {
-        Some(realm) => format!("realm {realm} is not in {file}"),
-        None => format!("no realm is in {file}"),
-    };
-    let name = toml::string(realm.map_or("EXAMPLE.COM", Realm::as_str));
-    fault(what).hint(format!(
-        "write into {file}:\n    [realms.{name}]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
-    ))
+/// What a configuration says of a realm.
+fn example(realm: &str, file: &str) -> String {
+    let realm = toml::string(realm);
+    format!(
+        "write into {file}:\n    [realms.{realm}]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
+    )
 }
 
 /// The entry that serves `realm`, the longest match first, and the realm as that spells it.
@@ -238,7 +234,7 @@ mod tests {
                 Some("NOWHERE.COM"),
                 "realm NOWHERE.COM is not in config.toml",
             ),
-            ("", None, "no realm is in config.toml"),
+            ("", None, "no realm is named in config.toml"),
             (CONFIG, Some(""), "the realm is empty"),
         ] {
             let (none, fault) = names(text, wanted, None);

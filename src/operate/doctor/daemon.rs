@@ -55,7 +55,7 @@ fn unheard(owner: &Owner) -> Finding {
         ),
         Owner::Manager => Finding::ok(Layer::Daemon, "it starts when the first client comes"),
         Owner::Unknown(_) => warning(
-            "loopkdc does not answer; systemd may hold its ports until the first client comes, or another process",
+            "loopkdc does not answer; another process holds its ports, or systemd until the first client comes",
             "see",
             &["systemctl", "status", "loopkdc.socket"],
         ),

@@ -116,7 +116,7 @@ fn finding(owner: &Owner, addresses: &str, runs: bool, file: &str) -> Finding {
                 ["loopkdc", "krb5-conf", "--install"],
             ),
         Owner::Unknown(process) => Finding::warning(format!(
-            "{addresses}: held by {process}, perhaps another than the loopkdc that is meant"
+            "{addresses}: held by {process}, perhaps not by the loopkdc that is meant"
         ))
         .on(Layer::Ports)
         .command("see whose it is, as root", ["sudo", "loopkdc", "doctor"])

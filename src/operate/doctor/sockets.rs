@@ -85,11 +85,13 @@ impl SocketTable {
         let path = path.to_string_lossy();
         let mut lines = self.unix.lines();
         self.owner_of(lines.find_map(|line| {
-            let columns = line.strip_suffix(&*path)?.split_whitespace();
-            let columns: Vec<_> = columns.collect();
-            // __SO_ACCEPTCON.
-            (columns.get(3) == Some(&"00010000")).then_some(())?;
-            columns.get(6)?.parse().ok()
+            let columns = line.strip_suffix(&*path)?.strip_suffix(' ')?;
+            let columns: Vec<_> = columns.split_whitespace().collect();
+            // The fourth says that it listens: __SO_ACCEPTCON.
+            let [_, _, _, "00010000", _, _, inode] = columns.as_slice() else {
+                return None;
+            };
+            inode.parse().ok()
         }))
     }
 
@@ -99,7 +101,7 @@ impl SocketTable {
         };
         let id = self.processes.get(&inode);
         let owner = id.and_then(|id| owner_by_process(Path::new(PROC), *id, user::id()));
-        owner.unwrap_or_else(|| Owner::Unknown("a process that root is told".to_owned()))
+        owner.unwrap_or_else(|| Owner::Unknown("another user's process".to_owned()))
     }
 }
 
@@ -264,6 +266,10 @@ mod tests {
         assert_eq!(table().owner_of_unix(&path), Owner::Nobody);
         let listener = UnixListener::bind(&path).unwrap();
         assert_eq!(table().owner_of_unix(&path), oneself());
+        let other = dir.path().join("kdc.sock");
+        assert_eq!(table().owner_of_unix(&other), Owner::Nobody);
+        let end = Path::new("/my kdc.sock");
+        assert_eq!(table().owner_of_unix(end), Owner::Nobody);
         drop(listener);
         assert_eq!(table().owner_of_unix(&path), Owner::Nobody);
     }
