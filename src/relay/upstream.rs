@@ -16,7 +16,7 @@ pub(crate) mod pool;
 pub mod proxy_options;
 mod refusal;
 #[cfg(test)]
-pub(crate) mod scripted;
+pub(crate) mod tests;
 pub mod tls;
 
 use crate::wire::{self, KerberosMessage, Reply};
@@ -37,7 +37,7 @@ pub enum Upstream {
     Kdc(Box<kdc::Kdc>),
     /// One that does what a test says.
     #[cfg(test)]
-    Scripted(scripted::Scripted),
+    Scripted(tests::scripted::Scripted),
 }
 
 /// One copy of a request, and the terms that it goes out on.

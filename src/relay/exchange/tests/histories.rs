@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant as Clock, sleep, sleep_until, timeout_at};
 
 use super::*;
-use crate::relay::upstream::scripted::{Act, Answers, End, Journal, Scripted};
+use crate::relay::upstream::tests::scripted::{Act, Answers, End, Journal, Scripted};
 use crate::relay::upstream::{ConnectError, Fault, NotReply, Unsent};
 use crate::wire::tests::handmade::{ap_req, kpasswd_frame, message};
 use crate::wire::{Reply, Resend, kpasswd, krb_error};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{ConnReuse, Fault, Outgoing, Unsent};
+use crate::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
 use crate::wire::{KerberosMessage, Reply, Service};
 
 /// Name, connect and TLS together.
@@ -62,11 +62,14 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::relay::upstream) fn name(&self) -> &str {
         "scripted"
     }
 
-    pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Reply, Fault> {
+    pub(in crate::relay::upstream) async fn send(
+        &self,
+        outgoing: Outgoing,
+    ) -> Result<Reply, Fault> {
         tokio::spawn(self.clone().play(outgoing)).await.unwrap()
     }
 

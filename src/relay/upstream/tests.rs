@@ -1,0 +1,3 @@
+//! What tests of the exchange need of the ways out.
+
+pub(crate) mod scripted;
