@@ -18,7 +18,7 @@ use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
-use crate::relay::upstream::tls::Witness;
+use crate::relay::upstream::tls::ClientTls;
 use crate::relay::upstream::{ConnReuse, Fault, ForwardProxyFault, Unsent};
 use crate::wire::Service;
 
@@ -78,8 +78,8 @@ impl ProxyCheck<'_> {
             self.section.push(none);
             return self.question(None).await;
         }
-        let witness = self.shake_hands(stream).await?;
-        self.question(Some(witness)).await
+        let tls = self.shake_hands(stream).await?;
+        self.question(Some(tls)).await
     }
 
     fn upstream(&self) -> UpstreamRef<'_> {
@@ -171,17 +171,15 @@ impl ProxyCheck<'_> {
     }
 
     /// The handshake, and what it shows. Nothing after a fault.
-    async fn shake_hands(&mut self, stream: TcpStream) -> Option<Witness> {
+    async fn shake_hands(&mut self, stream: TcpStream) -> Option<ClientTls> {
         let RealmContext { entry, roots, .. } = self.context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots
-            .witnessed(extra, &entry.proxy_options)
-            .map_err(|error| {
-                Finding::fault(format!("TLS cannot be set up: {error}"))
-                    .on(Layer::Tls)
-                    .hint("install the system's roots (ca-certificates), or set ca-file")
-            });
-        let (config, witness) = match tls {
+        let tls = roots.client(extra, &entry.proxy_options).map_err(|error| {
+            Finding::fault(format!("TLS cannot be set up: {error}"))
+                .on(Layer::Tls)
+                .hint("install the system's roots (ca-certificates), or set ca-file")
+        });
+        let tls = match tls {
             Ok(tls) => tls,
             Err(fault) => {
                 self.section.push(fault);
@@ -191,20 +189,20 @@ impl ProxyCheck<'_> {
         let host = self.proxy.as_url().host_str().unwrap_or_default();
         let host = host.trim_matches(['[', ']']);
         let now = SystemTime::now();
-        match handshake::shake(stream, host, config, self.left()).await {
+        match handshake::shake(stream, host, tls.config.clone(), self.left()).await {
             Ok(agreed) => {
                 self.section.push(agreed);
-                let chain = handshake::chain(&witness.presented(), now);
+                let chain = handshake::chain(&tls.presented(), now);
                 self.section.push(chain);
                 if !entry.proxy_options.pins.is_empty() {
                     let pinned = "a key of its chain is among the pins";
                     self.section.push(Finding::ok(Layer::Tls, pinned));
                 }
-                Some(witness)
+                Some(tls)
             }
             Err(error) => {
                 let table = self.context.table();
-                let presented = witness.presented();
+                let presented = tls.presented();
                 let fault = handshake::fault(&error, &presented, (host, &table), now);
                 self.section.push(fault);
                 None
@@ -213,7 +211,7 @@ impl ProxyCheck<'_> {
     }
 
     /// Asks for tickets, as a client of the daemon would have it ask.
-    async fn question(&mut self, witness: Option<Witness>) -> Option<ReplyTimes> {
+    async fn question(&mut self, shaken: Option<ClientTls>) -> Option<ReplyTimes> {
         let context = self.context;
         let RealmContext {
             entry,
@@ -229,7 +227,7 @@ impl ProxyCheck<'_> {
             proxy_answer::ask(context, &proxy, service, reuse, limit).await
         };
         let first = ask(Service::Kdc, ConnReuse::Never, entry.deadline).await?;
-        if witness.is_some_and(|witness| witness.was_asked()) && !first.wants_certificate() {
+        if shaken.is_some_and(|tls| tls.was_certificate_requested()) && !first.wants_certificate() {
             self.section.push(self.client_certificate());
         }
         for finding in first.findings(self.upstream()) {

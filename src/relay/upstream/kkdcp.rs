@@ -2,11 +2,13 @@
 
 mod proxy_url;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, Response, StatusCode};
+use rustls::client::ResolvesClientCert as _;
 use tokio::time::timeout;
 use url::Url;
 
@@ -18,7 +20,7 @@ use super::names::Names;
 use super::negotiate::{self, Conversation, Heard, Negotiator};
 use super::proxy_options::{ForwardProxy, HeaderSource, ProxyOptions};
 use super::refusal::{self, Server};
-use super::tls::{Asked, ClientTls};
+use super::tls::{ClientAuth, ClientTls};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
 pub use super::refusal::Authorization;
@@ -38,8 +40,7 @@ pub struct KdcProxy {
     forward_proxy: ForwardProxy,
     headers: HeaderSource,
     negotiator: Option<Negotiator>,
-    asked: Asked,
-    has_certificate: bool,
+    client_auth: Arc<ClientAuth>,
 }
 
 /// One POST to make.
@@ -95,8 +96,7 @@ impl KdcProxy {
             links: Links::new(tls.config, options.forward_proxy.clone(), names),
             forward_proxy: options.forward_proxy.clone(),
             headers: HeaderSource::new(&options.headers),
-            asked: tls.asked,
-            has_certificate: options.client_certificate.is_some(),
+            client_auth: tls.client_auth,
         }
     }
 
@@ -262,7 +262,7 @@ impl KdcProxy {
         match &judged {
             Ok(_) => {
                 lease.give_back();
-                self.asked.served();
+                self.client_auth.set_served();
             }
             Err(Fault::NotKerberos(_) | Fault::Unanswered) => {}
             Err(_) => lease.leave_unread(),
@@ -295,8 +295,7 @@ impl KdcProxy {
         authorization: Authorization,
     ) -> Result<(), Fault> {
         let server = Server {
-            asked: &self.asked,
-            has_certificate: self.has_certificate,
+            client_auth: &self.client_auth,
             authorization,
         };
         match status.as_u16() {
@@ -321,19 +320,20 @@ impl KdcProxy {
                 false => Fault::ReusedConnectionClosed,
             };
         }
-        if let Some(credential) =
-            refusal::wants_certificate(error, &self.asked, self.has_certificate, is_withdrawn)
+        if let Some(credential) = refusal::wants_certificate(error, &self.client_auth, is_withdrawn)
         {
             return Fault::AuthenticationRequired(credential);
         }
         if is_withdrawn && error.is_connect() {
             lease.found_nobody();
         }
-        match (is_withdrawn, self.has_certificate) {
-            (true, _) => Fault::NotSent(refusal::unsent(error, &self.forward_proxy)),
-            (false, false) if self.asked.in_earnest() => Fault::ClosedAfterCertificateRequest,
-            (false, _) => Fault::Unanswered,
+        if is_withdrawn {
+            return Fault::NotSent(refusal::unsent(error, &self.forward_proxy));
         }
+        if self.client_auth.may_be_missing() && !self.client_auth.has_certs() {
+            return Fault::ClosedAfterCertificateRequest;
+        }
+        Fault::Unanswered
     }
 }
 

@@ -4,11 +4,12 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use rustls::client::ResolvesClientCert as _;
 use rustls::{AlertDescription, CertificateError};
 
 use super::fault::{CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
 use super::proxy_options::ForwardProxy;
-use super::tls::{Asked, Unpinned};
+use super::tls::{ClientAuth, Unpinned};
 
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
 const TUNNEL: &str = "tunnel error: ";
@@ -16,9 +17,7 @@ const SOCKS: &str = "SOCKS error: ";
 
 /// What is known of a server that refuses.
 pub(super) struct Server<'a> {
-    pub(super) asked: &'a Asked,
-    /// Whether there is a certificate to show it.
-    pub(super) has_certificate: bool,
+    pub(super) client_auth: &'a ClientAuth,
     pub(super) authorization: Authorization,
 }
 
@@ -52,12 +51,12 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, server: &Server<'_>) -
     let wants = match status {
         401 => unauthorized(headers, server),
         // Behind Apache it says the one, behind nginx the other; in their own words, not in a KDC proxy's.
-        400 | 403 if server.has_certificate => (status == 403 || is_page)
+        400 | 403 if server.client_auth.has_certs() => (status == 403 || is_page)
             .then_some(Credential::OtherCertificate)
-            .filter(|_| server.asked.was()),
+            .filter(|_| server.client_auth.was_requested()),
         400 | 403 => is_page
             .then_some(Credential::Certificate)
-            .filter(|_| server.asked.in_earnest()),
+            .filter(|_| server.client_auth.may_be_missing()),
         _ => None,
     };
     wants.map_or(fault, Fault::AuthenticationRequired)
@@ -171,18 +170,20 @@ fn forward_proxy(error: &reqwest::Error, via: &ForwardProxy) -> Option<Unsent> {
 /// whose octets may have left, only an alert of somebody who has served nobody says so.
 pub(super) fn wants_certificate(
     error: &reqwest::Error,
-    asked: &Asked,
-    has_one: bool,
+    client_auth: &ClientAuth,
     is_withdrawn: bool,
 ) -> Option<Credential> {
     let is_it = match is_about_certificate(error) {
         Some(is_about_certificate) => {
-            is_about_certificate && (asked.in_earnest() || asked.was() && is_withdrawn)
+            is_about_certificate
+                && (client_auth.may_be_missing() || client_auth.was_requested() && is_withdrawn)
         }
         // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
-        None => is_withdrawn && asked.in_earnest() && (!error.is_connect() || is_ended(error)),
+        None => {
+            is_withdrawn && client_auth.may_be_missing() && (!error.is_connect() || is_ended(error))
+        }
     };
-    is_it.then_some(match has_one {
+    is_it.then_some(match client_auth.has_certs() {
         true => Credential::OtherCertificate,
         false => Credential::Certificate,
     })

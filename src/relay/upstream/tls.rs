@@ -1,23 +1,21 @@
 //! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
 
-mod asked;
-mod pins;
-mod witness;
+mod client_auth;
+mod pin;
+mod verifier;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 
-pub(super) use self::asked::Asked;
-use self::asked::Shows;
-pub use self::pins::Pin;
-use self::pins::Pinned;
-pub(crate) use self::pins::Unpinned;
-pub(crate) use self::witness::{Presented, Witness};
+pub(super) use self::client_auth::ClientAuth;
+pub use self::pin::Pin;
+use self::verifier::Verifier;
+pub(crate) use self::verifier::{Presented, Unpinned};
 use super::proxy_options::{MinTls, ProxyOptions};
 
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
@@ -89,28 +87,26 @@ impl SystemRoots {
             MinTls::Tls12 => &[&TLS13, &TLS12][..],
             MinTls::Tls13 => &[&TLS13],
         };
-        let asked = Asked::default();
-        let shows = Shows {
-            certified: options
-                .client_certificate
-                .as_ref()
-                .map(|own| Arc::clone(own.certified())),
-            asked: asked.clone(),
-        };
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_protocol_versions(versions)?
-                .with_root_certificates(Arc::clone(&roots))
-                .with_client_cert_resolver(Arc::new(shows));
-        if !options.pins.is_empty() {
-            let verifier = Arc::new(Pinned::new(Arc::clone(&roots), options.pins.clone())?);
-            config.dangerous().set_certificate_verifier(verifier);
-        }
+        let provider = aws_lc_rs::default_provider();
+        let verifier = Arc::new(Verifier {
+            roots,
+            algorithms: provider.signature_verification_algorithms,
+            pins: options.pins.clone(),
+            presented: Mutex::default(),
+        });
+        let certificate = options.client_certificate.as_ref();
+        let certified = certificate.map(|own| Arc::clone(own.certified()));
+        let client_auth = Arc::new(ClientAuth::new(certified));
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+            .with_client_cert_resolver(Arc::clone(&client_auth) as _);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(ClientTls {
             config,
-            asked,
-            roots,
+            client_auth,
+            verifier,
         })
     }
 }
@@ -118,7 +114,19 @@ impl SystemRoots {
 /// TLS towards one KDC proxy.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
-    pub(super) config: ClientConfig,
-    pub(super) asked: Asked,
-    roots: Arc<RootCertStore>,
+    pub(crate) config: ClientConfig,
+    pub(super) client_auth: Arc<ClientAuth>,
+    verifier: Arc<Verifier>,
+}
+
+impl ClientTls {
+    /// What the server presented in the last handshake.
+    pub(crate) fn presented(&self) -> Presented {
+        self.verifier.presented()
+    }
+
+    /// The server has asked for a client certificate.
+    pub(crate) fn was_certificate_requested(&self) -> bool {
+        self.client_auth.was_requested()
+    }
 }
