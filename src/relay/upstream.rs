@@ -1,20 +1,20 @@
 //! Ways out.
 
 mod addresses;
-mod body;
 pub(crate) mod certificate;
+mod conn_pool;
 pub mod dns;
 mod fault;
 #[cfg(feature = "negotiate")]
 pub mod gssapi;
 pub mod kdc;
 pub mod kkdcp;
-mod link;
 mod names;
 pub mod negotiate;
 pub(crate) mod pool;
 pub mod proxy_options;
 mod refusal;
+mod send_state;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tls;
@@ -22,11 +22,11 @@ pub mod tls;
 use crate::wire::{self, KerberosMessage, Reply};
 
 pub(crate) use addresses::look_up;
-pub use body::SendState;
+pub use conn_pool::ConnReuse;
 pub use fault::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };
-pub use link::ConnReuse;
+pub use send_state::SendState;
 
 /// A way out.
 #[derive(Debug)]
@@ -84,35 +84,23 @@ impl Upstream {
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Reply, Fault> {
-        #[cfg(test)]
-        if let Self::Scripted(scripted) = self {
-            return scripted.send(outgoing).await;
-        }
-        let Outgoing {
-            message,
-            target_domain,
-            dclocator_hint,
-            reuse,
-            sent,
-            others,
-        } = outgoing;
         match self {
-            Self::Proxy(proxy) => {
-                let envelope =
-                    wire::kkdcp::encode_request(&message.framed(), &target_domain, dclocator_hint)
-                        .into();
-                proxy
-                    .send(kkdcp::Post {
-                        message,
-                        envelope,
-                        reuse,
-                        sent,
-                    })
+            Self::Proxy(proxy) => proxy.send(outgoing, |_| ()).await,
+            Self::Kdc(kdc) => {
+                let Outgoing { message, sent, .. } = &outgoing;
+                kdc.send(message, outgoing.reuse, sent, outgoing.others)
                     .await
             }
-            Self::Kdc(kdc) => kdc.send(&message, reuse, &sent, others).await,
             #[cfg(test)]
-            Self::Scripted(_) => unreachable!(),
+            Self::Scripted(scripted) => scripted.send(outgoing).await,
         }
+    }
+}
+
+impl Outgoing {
+    /// The KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2).
+    fn envelope(&self) -> Vec<u8> {
+        let framed = self.message.framed();
+        wire::kkdcp::encode_request(&framed, &self.target_domain, self.dclocator_hint)
     }
 }

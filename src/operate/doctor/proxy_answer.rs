@@ -7,9 +7,9 @@ use super::kdc::{TimedReply, question};
 use crate::relay::explain::{UpstreamRef, explain, layer, probe};
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::short;
-use crate::relay::upstream::kkdcp::{Head, KdcProxy, Post};
-use crate::relay::upstream::{ConnReuse, Credential, Fault, SendState, Unsent};
-use crate::wire::{Service, kkdcp};
+use crate::relay::upstream::kkdcp::{Head, KdcProxy};
+use crate::relay::upstream::{ConnReuse, Credential, Fault, Outgoing, SendState, Unsent};
+use crate::wire::Service;
 
 /// What came of a question.
 #[derive(Debug)]
@@ -29,14 +29,20 @@ pub(super) async fn ask(
 ) -> Option<ProxyAnswer> {
     let message = question(context.realm, service)?;
     let (domain, hint) = (context.target_domain(), context.entry.dclocator_hint);
-    let post = Post {
-        envelope: kkdcp::encode_request(&message.framed(), domain, hint).into(),
+    let outgoing = Outgoing {
         message,
+        target_domain: domain.to_owned(),
+        dclocator_hint: hint,
         reuse,
         sent: SendState::default(),
+        others: false,
     };
     let mut head = None;
-    let reply = TimedReply::wait(limit, proxy.probe(post, |seen| head = Some(seen))).await;
+    let reply = TimedReply::wait(
+        limit,
+        proxy.send(outgoing, |seen| head = Some(Head::of(seen))),
+    )
+    .await;
     Some(ProxyAnswer { head, reply })
 }
 

@@ -33,7 +33,8 @@ pub fn serve(service: &str, principal: Option<&str>) -> Result<(), Failure> {
             .transpose()
             .map_err(bug)?,
         contexts: BTreeMap::new(),
-        last: 0,
+        // No number is that of a context of another process before.
+        last: u64::from(std::process::id()) << 32,
         works: false,
     };
     let (asked, mut answers) = (io::stdin().lock(), io::stdout().lock());
@@ -59,16 +60,9 @@ struct Library {
 
 impl Library {
     fn answer(&mut self, line: &str) -> Result<String, String> {
-        let mut words = line.split(' ');
-        match (words.next(), words.next(), words.next()) {
-            (Some("begin"), None, None) => self.begin(),
-            (Some("go-on"), Some(number), Some(token)) => {
-                let number = number.parse().map_err(|_| "no number")?;
-                let token = STANDARD
-                    .decode(token)
-                    .map_err(|_| "its token is no base64")?;
-                self.go_on(number, &token)
-            }
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["begin"] => self.begin(),
+            ["go-on", number, token] => self.go_on(number, token),
             _ => Err("nothing is asked".to_owned()),
         }
     }
@@ -106,21 +100,24 @@ impl Library {
         Ok((context, token))
     }
 
-    fn go_on(&mut self, number: u64, token: &[u8]) -> Result<String, String> {
+    fn go_on(&mut self, number: &str, token: &str) -> Result<String, String> {
+        let number = number.parse().map_err(|_| "no number")?;
+        let token = STANDARD.decode(token);
+        let token = token.map_err(|_| "its token is no base64")?;
         let mut context = self
             .contexts
             .remove(&number)
             .ok_or("it is forgotten by now")?;
-        let next = context.step(Some(token), None).map_err(in_words)?;
+        let next = context.step(Some(&token), None).map_err(in_words)?;
         if let Some(next) = next {
             self.contexts.insert(number, context);
             return Ok(answer(number, &next));
         }
         let flags = context.flags().map_err(in_words)?;
-        match context.is_complete() && flags.contains(CtxFlags::GSS_C_MUTUAL_FLAG) {
-            true => Ok(format!("done {number}")),
-            false => Err("it does not say who it is".to_owned()),
+        if !context.is_complete() || !flags.contains(CtxFlags::GSS_C_MUTUAL_FLAG) {
+            return Err("it does not say who it is".to_owned());
         }
+        Ok(format!("done {number}"))
     }
 }
 

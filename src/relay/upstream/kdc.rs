@@ -16,9 +16,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::addresses::Addresses;
-use super::body::SendState;
+use super::conn_pool::ConnReuse;
 use super::fault::{Fault, Unsent};
-use super::link::ConnReuse;
+use super::send_state::SendState;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 use idle::Idle;
 use stream::Leased;

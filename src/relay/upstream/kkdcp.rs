@@ -12,14 +12,15 @@ use rustls::client::ResolvesClientCert as _;
 use tokio::time::timeout;
 use url::Url;
 
-use super::body::{FlaggedBody, SendState};
+use super::Outgoing;
+use super::conn_pool::{ConnPool, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
-use super::link::{ConnReuse, Lease, Links};
 use super::names::Names;
-use super::negotiate::{self, Conversation, Heard, Negotiator};
+use super::negotiate::{self, Conversation, Negotiator};
 use super::proxy_options::{ForwardProxy, HeaderSource, ProxyOptions};
-use super::refusal::{self, Server};
+use super::refusal;
+use super::send_state::{FlaggedBody, SendState};
 use super::tls::{ClientAuth, ClientTls};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
@@ -30,30 +31,21 @@ pub use proxy_url::{ProxyUrl, UrlError};
 const MAX_ROUNDS: usize = 4;
 /// What an envelope may add to the largest reply: tags, lengths, an echoed target-domain and hint.
 const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
+/// What a request shows, from files and from the GSSAPI library, comes within this time or not at all: longer than a token may
+/// take.
+const PREPARED: Duration = Duration::from_secs(6);
 
 /// A KDC proxy: its URL and the connections kept to it.
 #[derive(Debug)]
 pub struct KdcProxy {
     url: Url,
     name: String,
-    links: Links,
+    names: Arc<Names>,
+    conns: ConnPool,
     forward_proxy: ForwardProxy,
     headers: HeaderSource,
-    negotiator: Option<Negotiator>,
+    negotiator: Option<Arc<Negotiator>>,
     client_auth: Arc<ClientAuth>,
-}
-
-/// One POST to make.
-#[derive(Clone, Debug)]
-pub struct Post {
-    /// The request inside. Its service decides what the reply must be.
-    pub message: KerberosMessage,
-    /// The encoded KDC-PROXY-MESSAGE.
-    pub envelope: Bytes,
-    /// Which kept connections it may go over.
-    pub reuse: ConnReuse,
-    /// Where to say that octets may have left.
-    pub sent: SendState,
 }
 
 /// The head of an answer, for those who look into a fault.
@@ -69,32 +61,22 @@ pub struct Head {
     pub leads_to: Option<String>,
 }
 
-/// What came of a turn of a conversation.
-enum Turn {
-    /// It is our turn again.
-    Said,
-    /// That was the last one.
-    Answered(Response),
-}
-
-/// What a request shows, from files and from the GSSAPI library, comes within this time or not at all: longer than a token may
-/// take.
-const PREPARED: Duration = Duration::from_secs(6);
-
 impl KdcProxy {
     /// A proxy at `url`, spoken to with `tls` as `options` says; nothing is connected yet. `permitted` says which addresses its
     /// name may lead to.
     #[must_use]
     pub fn new(url: Url, tls: ClientTls, options: &ProxyOptions, permitted: Permitted) -> Self {
         let host = url.host_str().unwrap_or_default();
-        let names = Names::to(host, permitted);
-        let negotiator = options.negotiate.as_ref();
+        let names = Arc::new(Names::to(host, permitted));
+        let forward_proxy = options.forward_proxy.clone();
+        let negotiate = options.negotiate.as_ref();
         Self {
-            negotiator: negotiator.map(|whose| Negotiator::new(whose, host)),
+            negotiator: negotiate.map(|whose| Arc::new(Negotiator::new(whose, host))),
             name: url.origin().ascii_serialization(),
             url,
-            links: Links::new(tls.config, options.forward_proxy.clone(), names),
-            forward_proxy: options.forward_proxy.clone(),
+            conns: ConnPool::new(tls.config, forward_proxy.clone(), Arc::clone(&names)),
+            names,
+            forward_proxy,
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
         }
@@ -108,64 +90,44 @@ impl KdcProxy {
 
     /// Forgets the connections: the network is another one. Requests under way go on.
     pub fn forget(&self) {
-        self.links.forget();
+        self.names.forget();
+        self.conns.forget();
     }
 
-    /// Sends one request, exactly once, and reads its reply.
+    /// Sends one request, exactly once, and reads its reply. `seen` is told the head of each answer as it comes.
     ///
     /// Name, connect and TLS are bounded in time here; the rest is the caller's, who drops the future when time is up.
     ///
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
-    pub async fn send(&self, post: Post) -> Result<Reply, Fault> {
-        self.exchange(post, |_| ()).await
-    }
-
-    /// Does what [`KdcProxy::send`] does, and tells `seen` the head of each answer as it comes.
-    ///
-    /// # Errors
-    /// Those of [`KdcProxy::send`].
-    pub(crate) async fn probe(
+    pub async fn send(
         &self,
-        post: Post,
-        mut seen: impl FnMut(Head) + Send,
-    ) -> Result<Reply, Fault> {
-        self.exchange(post, |response| seen(Head::of(response)))
-            .await
-    }
-
-    async fn exchange(
-        &self,
-        post: Post,
+        outgoing: Outgoing,
         mut seen: impl FnMut(&Response) + Send,
     ) -> Result<Reply, Fault> {
-        let ready = timeout(PREPARED, self.prepare(&post.message)).await;
-        let late = || Unsent::NoCredential("it did not come in time".into());
-        let (mut conversation, mut shown) = ready
-            .unwrap_or_else(|_| Err(late()))
-            .map_err(Fault::NotSent)?;
-        let lease = self.links.lease(post.reuse, Instant::now())?;
-        if lease.is_kept() {
-            post.sent.set_kept_connection();
+        let Outgoing { message, sent, .. } = &outgoing;
+        let (mut conversation, mut headers) = self.prepare(message).await?;
+        let authorization = Authorization::of(conversation.is_some(), &headers);
+        let conn = self.conns.lease(outgoing.reuse, Instant::now())?;
+        if conn.is_kept() {
+            sent.set_kept_connection();
         }
+        let envelope = Bytes::from(outgoing.envelope());
         for _ in 0..MAX_ROUNDS {
             if let Some(conversation) = &conversation {
-                shown.insert(AUTHORIZATION, conversation.token());
+                headers.insert(AUTHORIZATION, conversation.token());
             }
-            let response = self.post(&post, shown.clone(), &lease).await?;
+            let request = conn.client().post(self.url.clone());
+            let request = request
+                .headers(headers.clone())
+                .header(CONTENT_TYPE, "application/kerberos")
+                .body(Body::wrap(FlaggedBody::new(envelope.clone(), sent.clone())));
+            let response = request.send().await;
+            let response = response.map_err(|error| self.unheard(&error, sent, &conn))?;
             seen(&response);
-            let Some(conversation) = &mut conversation else {
-                return self
-                    .receive(response, lease, &post, Authorization::of(&shown))
-                    .await;
-            };
-            match self.converse(response, conversation).await? {
-                Turn::Said => {}
-                Turn::Answered(response) => {
-                    return self
-                        .receive(response, lease, &post, Authorization::Ticket)
-                        .await;
-                }
+            if let Some(response) = self.converse(response, conversation.as_mut()).await? {
+                let service = message.service();
+                return self.receive(response, conn, service, authorization).await;
             }
         }
         Err(Fault::AuthenticationRequired(Credential::OtherTicket))
@@ -175,71 +137,48 @@ impl KdcProxy {
     async fn prepare(
         &self,
         message: &KerberosMessage,
-    ) -> Result<(Option<Conversation>, HeaderMap), Unsent> {
-        let conversation = self.begin(message).await?;
-        let shown = self.headers.headers().await;
-        Ok((
-            conversation,
-            shown.map_err(|why| Unsent::NoCredential(why.into()))?,
-        ))
+    ) -> Result<(Option<Conversation>, HeaderMap), Fault> {
+        let prepared = timeout(PREPARED, async {
+            let conversation = match &self.negotiator {
+                Some(negotiator) if negotiator.is_looping(message) => {
+                    return Err(Unsent::TicketLoop);
+                }
+                Some(negotiator) => Some(negotiator.begin().await?),
+                None => None,
+            };
+            let headers = self.headers.headers().await;
+            let headers = headers.map_err(|why| Unsent::NoCredential(why.into()))?;
+            Ok((conversation, headers))
+        });
+        let late = |_| Err(Unsent::NoCredential("it did not come in time".into()));
+        prepared.await.unwrap_or_else(late).map_err(Fault::NotSent)
     }
 
-    /// Gets the first token, if tokens are wanted.
-    async fn begin(&self, message: &KerberosMessage) -> Result<Option<Conversation>, Unsent> {
-        match &self.negotiator {
-            Some(negotiator) if negotiator.is_looping(message) => Err(Unsent::TicketLoop),
-            Some(negotiator) => negotiator.begin().await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Makes one POST.
-    async fn post(
-        &self,
-        post: &Post,
-        shown: HeaderMap,
-        lease: &Lease<'_>,
-    ) -> Result<Response, Fault> {
-        let request = lease
-            .client()
-            .post(self.url.clone())
-            .headers(shown)
-            .header(CONTENT_TYPE, "application/kerberos")
-            .body(Body::wrap(FlaggedBody::new(
-                post.envelope.clone(),
-                post.sent.clone(),
-            )));
-        let response = request.send().await;
-        response.map_err(|error| self.unheard(&error, &post.sent, lease))
-    }
-
-    /// Hears the token in the answer, if there is one: before the last the proxy has asked nobody else, so that the request
-    /// is sent again with the next (RFC 4559 4.1), over the connection that the conversation is about.
+    /// Takes the token in the answer, if there is one. Nothing if the proxy wants the next: before the last it has asked
+    /// nobody else, so that the request is sent again with it (RFC 4559 4.1), over the connection that the conversation is
+    /// about.
     async fn converse(
         &self,
         response: Response,
-        conversation: &mut Conversation,
-    ) -> Result<Turn, Fault> {
+        conversation: Option<&mut Conversation>,
+    ) -> Result<Option<Response>, Fault> {
         let is_refused = response.status() == StatusCode::UNAUTHORIZED;
-        let token = negotiate::token_in(response.headers()).map(str::to_owned);
         let is_answer = response.status() == StatusCode::OK;
-        let token = match token {
-            Some(token) if is_refused || is_answer => token,
-            _ => return Ok(Turn::Answered(response)),
+        let token = negotiate::token_in(response.headers());
+        let (Some(conversation), Some(token), true) = (conversation, token, is_refused | is_answer)
+        else {
+            return Ok(Some(response));
         };
-        let heard = conversation.hear(&token).await;
-        if let Err(why) = &heard {
+        let is_over = conversation.go_on(token).await;
+        if let Err(why) = &is_over {
             tracing::debug!(upstream = self.name, %why, "its token is not understood");
         }
-        match (heard, is_refused) {
+        match is_over {
+            Ok(true) if is_answer => Ok(Some(response)),
+            _ if is_answer => Err(Fault::NotKerberos(NotReply::Unproven)),
             // To its end, so that the connection is there for the next.
-            (Ok(Heard::WantsMore), true) => match read(response).await {
-                Ok(_) => Ok(Turn::Said),
-                Err(_) => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
-            },
-            (_, true) => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
-            (Ok(Heard::Proven), false) => Ok(Turn::Answered(response)),
-            (Ok(Heard::WantsMore) | Err(_), false) => Err(Fault::NotKerberos(NotReply::Unproven)),
+            Ok(false) if read(response).await.is_ok() => Ok(None),
+            _ => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
         }
     }
 
@@ -248,24 +187,22 @@ impl KdcProxy {
     async fn receive(
         &self,
         response: Response,
-        mut lease: Lease<'_>,
-        post: &Post,
+        mut conn: PooledConn,
+        service: Service,
         authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        lease.heard(response.version(), keep_alive(response.headers()));
+        conn.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
-            lease.reached(address.ip());
+            self.names.prefer(address.ip());
         }
-        let judged = self
-            .judge(response, post.message.service(), authorization)
-            .await;
+        let judged = self.judge(response, service, authorization).await;
         match &judged {
             Ok(_) => {
-                lease.give_back();
+                conn.give_back(true);
                 self.client_auth.set_served();
             }
             Err(Fault::NotKerberos(_) | Fault::Unanswered) => {}
-            Err(_) => lease.leave_unread(),
+            Err(_) => conn.give_back(false),
         }
         judged
     }
@@ -281,29 +218,24 @@ impl KdcProxy {
         service: Service,
         authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        self.refused(response.status(), response.headers(), authorization)?;
-        let is_page = refusal::is_page(response.headers());
-        let body = read(response).await?;
-        decode(service, &body, is_page)
-    }
-
-    /// What a status other than 200 says.
-    fn refused(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        authorization: Authorization,
-    ) -> Result<(), Fault> {
-        let server = Server {
-            client_auth: &self.client_auth,
-            authorization,
-        };
-        match status.as_u16() {
-            200 => Ok(()),
+        let headers = response.headers();
+        match response.status().as_u16() {
+            200 => {
+                let is_page = refusal::is_page(headers);
+                decode(service, &read(response).await?, is_page)
+            }
             // RFC 6585 6: Network Authentication Required.
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
-            status @ 400..=599 => Err(refusal::of_status(status, headers, &server)),
+            status @ 400..=599 => {
+                let client_auth = &self.client_auth;
+                Err(refusal::of_status(
+                    status,
+                    headers,
+                    client_auth,
+                    authorization,
+                ))
+            }
             _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
     }
@@ -311,23 +243,24 @@ impl KdcProxy {
     /// What an error before the answer's head says of the request.
     ///
     /// It is called back first: what is said not to have left never will.
-    fn unheard(&self, error: &reqwest::Error, sent: &SendState, lease: &Lease<'_>) -> Fault {
+    fn unheard(&self, error: &reqwest::Error, sent: &SendState, conn: &PooledConn) -> Fault {
         let is_withdrawn = sent.withdraw();
-        if lease.was_reused() {
-            lease.found_closed();
-            return match is_withdrawn {
-                true => Fault::NotSent(Unsent::Ended),
-                false => Fault::ReusedConnectionClosed,
+        if conn.was_reused() {
+            conn.found_closed();
+            return if is_withdrawn {
+                Fault::NotSent(Unsent::Ended)
+            } else {
+                Fault::ReusedConnectionClosed
             };
         }
         if let Some(credential) = refusal::wants_certificate(error, &self.client_auth, is_withdrawn)
         {
             return Fault::AuthenticationRequired(credential);
         }
-        if is_withdrawn && error.is_connect() {
-            lease.found_nobody();
-        }
         if is_withdrawn {
+            if error.is_connect() {
+                self.names.doubt();
+            }
             return Fault::NotSent(refusal::unsent(error, &self.forward_proxy));
         }
         if self.client_auth.may_be_missing() && !self.client_auth.has_certs() {
@@ -338,7 +271,7 @@ impl KdcProxy {
 }
 
 impl Head {
-    fn of(response: &Response) -> Self {
+    pub(crate) fn of(response: &Response) -> Self {
         let text = |name| {
             let value = response.headers().get(name)?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())

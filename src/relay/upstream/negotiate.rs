@@ -3,8 +3,7 @@
 //! The system's GSSAPI library makes the tokens, in a process of its own (`loopkdc gssapi`): its calls block for as long as the
 //! library likes, and it takes keytab and credential cache from the environment, of which a process has one.
 
-mod helper;
-mod own;
+mod process;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,14 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use tokio::time::timeout;
 
-use self::helper::{Helper, Program};
-use self::own::Own;
+use self::process::{GssapiAnswer, GssapiProcess, Program};
 use super::fault::Unsent;
 use crate::relay::sync::lock;
-use crate::wire::KerberosMessage;
-
-pub use self::own::Principal;
+use crate::wire::{KerberosMessage, Kind, Service};
 
 /// A token takes a ticket at most once in hours, and that two exchanges with a KDC.
 const TOKEN: Duration = Duration::from_secs(5);
@@ -29,7 +26,7 @@ const FAILED: Duration = Duration::from_secs(2);
 const SCHEME: &str = "Negotiate";
 
 /// Whose tickets are shown to a KDC proxy. At least one of `keytab` and `ccache` is there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiate {
     /// The file of keys that tickets are got with.
     pub keytab: Option<PathBuf>,
@@ -39,147 +36,146 @@ pub struct Negotiate {
     pub principal: Option<Principal>,
 }
 
+/// A principal: name and realm, as text (RFC 1964 2.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Its components with slashes between them.
+    pub name: String,
+    /// Its realm.
+    pub realm: String,
+}
+
 /// Gets tokens for one KDC proxy.
 #[derive(Debug)]
-pub(super) struct Negotiator(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
+pub(super) struct Negotiator {
     program: Program,
-    own: Own,
+    /// Whose keys are at hand, so that the library may ask for a ticket with them.
+    keys_of: Option<Principal>,
+    /// The proxy's service: `HTTP/host`.
+    service: String,
     /// One call at a time: the library works through them one after the other anyway.
-    helper: tokio::sync::Mutex<Option<Helper>>,
-    state: Mutex<State>,
+    process: tokio::sync::Mutex<Option<GssapiProcess>>,
+    fetch: Mutex<TokenFetch>,
     /// How long a call may take.
     patience: Duration,
 }
 
+/// The getting of first tokens.
 #[derive(Debug, Default)]
-struct State {
-    /// Whether the library is at work on a token.
-    fetching: bool,
-    /// Whether a request of its for the ticket came back to be sent to this very proxy.
+struct TokenFetch {
+    under_way: bool,
+    /// A request of the library for the ticket came back to be sent to this very proxy.
     looped: bool,
     failed: Option<(Instant, Unsent)>,
 }
 
-/// One conversation with the proxy: its last token, and what the library remembers of it.
+/// One conversation with the proxy: our last token, and what the library remembers of it.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    inner: Arc<Inner>,
-    number: u64,
+    negotiator: Arc<Negotiator>,
+    context: u64,
     token: HeaderValue,
 }
 
 impl Negotiator {
     /// Tokens of `whose` for the proxy on `host`.
     pub(super) fn new(whose: &Negotiate, host: &str) -> Self {
-        Self::by(Program::new(whose, host), Own::new(whose, host), TOKEN)
-    }
-
-    /// Tokens by a script of the shell.
-    #[cfg(test)]
-    pub(super) fn scripted(text: &str) -> Self {
-        let own = Own::new(
-            &Negotiate {
-                keytab: None,
-                ccache: None,
-                principal: None,
-            },
-            "kdcproxy.example",
-        );
-        Self::by(Program::script(text), own, TOKEN)
-    }
-
-    fn by(program: Program, own: Own, patience: Duration) -> Self {
-        Self(Arc::new(Inner {
-            program,
-            own,
-            helper: tokio::sync::Mutex::default(),
-            state: Mutex::default(),
-            patience,
-        }))
+        Self {
+            program: Program::new(whose, host),
+            keys_of: whose.principal.clone().filter(|_| whose.keytab.is_some()),
+            service: format!("HTTP/{host}"),
+            process: tokio::sync::Mutex::default(),
+            fetch: Mutex::default(),
+            patience: TOKEN,
+        }
     }
 
     /// Whether `message` asks for the ticket that a token is being made of: sent to the proxy, it would wait for itself.
     pub(super) fn is_looping(&self, message: &KerberosMessage) -> bool {
-        let mut state = self.0.state();
-        let is_looping = state.fetching && self.0.own.asks_for_ticket(message);
-        state.looped |= is_looping;
+        let mut fetch = self.fetch();
+        let is_looping = fetch.under_way && self.asks_for_ticket(message);
+        fetch.looped |= is_looping;
         is_looping
+    }
+
+    fn asks_for_ticket(&self, message: &KerberosMessage) -> bool {
+        match (message.service(), message.kind()) {
+            (Service::Kdc, Kind::AsReq) => self.keys_of.as_ref().is_some_and(|own| {
+                let is_in_realm = message.realm().as_str().eq_ignore_ascii_case(&own.realm);
+                is_in_realm && message.client_name().as_deref() == Some(&own.name)
+            }),
+            (Service::Kdc, Kind::TgsReq) => message
+                .service_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(&self.service)),
+            _ => false,
+        }
     }
 
     /// A first token.
     ///
     /// # Errors
     /// There is none, and why.
-    pub(super) async fn begin(&self) -> Result<Conversation, Unsent> {
-        let inner = Arc::clone(&self.0);
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<Conversation, Unsent> {
+        let negotiator = Arc::clone(self);
         // In a task, as who gives up must not leave half a call behind.
-        let call = tokio::spawn(async move { inner.begin().await });
+        let call = tokio::spawn(negotiator.first_token());
         let ended = call.await;
         ended.unwrap_or_else(|error| Err(Unsent::NoCredential(error.to_string().into())))
     }
-}
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    async fn begin(self: Arc<Self>) -> Result<Conversation, Unsent> {
-        let mut helper = self.helper.lock().await;
-        if let Some(failed) = self.has_failed(Instant::now()) {
-            return Err(failed);
+    async fn first_token(self: Arc<Self>) -> Result<Conversation, Unsent> {
+        let mut process = self.process.lock().await;
+        if let Some((at, why)) = &self.fetch().failed
+            && at.elapsed() < FAILED
+        {
+            return Err(why.clone());
         }
-        self.state().fetching = true;
-        let begun = match tokio::time::timeout(self.patience, self.ask_first(&mut helper)).await {
-            Ok(begun) => begun,
-            Err(_) => {
-                // Whatever it waits for: the next one is answered by another process.
-                *helper = None;
-                Err(format!("no token within {} s", self.patience.as_secs()))
-            }
-        };
-        drop(helper);
-        let mut state = self.state();
-        state.fetching = false;
-        let looped = std::mem::take(&mut state.looped);
+        self.fetch().under_way = true;
+        let token = self.ask(&mut process, "begin\n").await;
+        drop(process);
+        let token = token.and_then(|token| token.ok_or("the GSSAPI library makes no token".into()));
         // The library may have got it from another KDC all the same.
-        let begun = begun.map_err(|why| match looped {
-            true => Unsent::TicketLoop,
-            false => Unsent::NoCredential(why.into()),
+        let looped = std::mem::take(&mut *self.fetch()).looped;
+        let token = token.map_err(|why| {
+            if looped {
+                Unsent::TicketLoop
+            } else {
+                Unsent::NoCredential(why.into())
+            }
         });
-        state.failed = begun
-            .as_ref()
-            .err()
-            .map(|why| (Instant::now(), why.clone()));
-        let (number, token) = begun?;
-        drop(state);
-        Ok(Conversation {
-            token: header(&token).map_err(|why| Unsent::NoCredential(why.into()))?,
-            inner: self,
-            number,
+        let failed = token.as_ref().err();
+        self.fetch().failed = failed.map(|why| (Instant::now(), why.clone()));
+        token.map(|(context, token)| Conversation {
+            negotiator: self,
+            context,
+            token,
         })
     }
 
-    fn has_failed(&self, now: Instant) -> Option<Unsent> {
-        let state = self.state();
-        let (at, why) = state.failed.as_ref()?;
-        (now < *at + FAILED).then(|| why.clone())
-    }
-
-    async fn ask_first(&self, helper: &mut Option<Helper>) -> Result<(u64, String), String> {
-        let mut process = match helper.take() {
+    /// A token and the number of its context; nothing if none is wanted any more.
+    async fn ask(
+        &self,
+        slot: &mut Option<GssapiProcess>,
+        question: &str,
+    ) -> Result<Option<(u64, HeaderValue)>, String> {
+        // Taken out: one that does not answer as it should is not asked again.
+        let mut process = match slot.take() {
             Some(process) => process,
             None => self.program.start()?,
         };
-        let begun = process.begin().await;
-        // One that does not answer is not asked again.
-        if !process.is_broken() {
-            *helper = Some(process);
+        let answered = timeout(self.patience, process.ask(question)).await;
+        let late = |_| format!("no token within {} s", self.patience.as_secs());
+        let answer = answered.map_err(late)??;
+        *slot = Some(process);
+        match answer {
+            GssapiAnswer::Token(context, token) => Ok(Some((context, header(&token)?))),
+            GssapiAnswer::Done => Ok(None),
+            GssapiAnswer::Failed(why) => Err(why),
         }
-        begun
+    }
+
+    fn fetch(&self) -> MutexGuard<'_, TokenFetch> {
+        lock(&self.fetch)
     }
 }
 
@@ -189,40 +185,25 @@ impl Conversation {
         self.token.clone()
     }
 
-    /// What the proxy says with this token: that it wants another, which is [`Conversation::token`] then, or who it is.
+    /// Takes the proxy's token. True: it is that of the proxy that was asked, and the conversation is over (mutual
+    /// authentication). False: it wants another one, which is [`Conversation::token`] now.
     ///
     /// # Errors
     /// The token is not of the proxy that was asked, or nobody can tell.
-    pub(super) async fn hear(&mut self, token: &str) -> Result<Heard, String> {
-        let (inner, number, token) = (Arc::clone(&self.inner), self.number, token.to_owned());
+    pub(super) async fn go_on(&mut self, token: &str) -> Result<bool, String> {
+        let negotiator = Arc::clone(&self.negotiator);
+        let question = format!("go-on {} {token}\n", self.context);
         let call = tokio::spawn(async move {
-            let mut helper = inner.helper.lock().await;
-            let process = helper.as_mut().ok_or("it is forgotten by now")?;
-            match tokio::time::timeout(inner.patience, process.go_on(number, &token)).await {
-                Ok(went_on) if !process.is_broken() => went_on,
-                _ => {
-                    *helper = None;
-                    Err("the GSSAPI library does not answer".to_owned())
-                }
-            }
+            let mut process = negotiator.process.lock().await;
+            negotiator.ask(&mut process, &question).await
         });
-        match call.await.unwrap_or_else(|error| Err(error.to_string()))? {
-            Some(token) => {
-                self.token = header(&token)?;
-                Ok(Heard::WantsMore)
-            }
-            None => Ok(Heard::Proven),
+        let next = call.await.unwrap_or_else(|error| Err(error.to_string()))?;
+        let is_over = next.is_none();
+        if let Some((_, token)) = next {
+            self.token = token;
         }
+        Ok(is_over)
     }
-}
-
-/// What a proxy's token meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// It wants another one.
-    WantsMore,
-    /// It is the one that was asked: mutual authentication.
-    Proven,
 }
 
 /// The token in an answer (RFC 4559 4.1), if there is one: base64, as it came.
@@ -240,6 +221,12 @@ fn header(token: &str) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|error| error.to_string())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.realm)
+    }
 }
 
 /// What configurations and errors call it.

@@ -1,7 +1,6 @@
 //! The upstreams in use: one that several realms have in common is one, and new routes keep what is known of those that stay,
 //! their connections above all.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -16,14 +15,14 @@ use crate::relay::failure::{Exit, Failure};
 use crate::relay::routes::UpstreamId;
 
 /// Where an upstream is and how it is asked: all that makes two of them one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamTerms {
     Proxy(ProxyTerms),
     Kdc(Terms),
 }
 
 /// Where a KDC proxy is and how it is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProxyTerms {
     pub(crate) url: Url,
     /// Which addresses its name may lead to.
@@ -38,31 +37,22 @@ impl UpstreamTerms {
     /// # Errors
     /// Certificates that TLS cannot use.
     fn upstream(&self) -> Result<Upstream, Failure> {
-        match self {
-            Self::Proxy(terms) => terms.proxy().map(Box::new).map(Upstream::Proxy),
-            Self::Kdc(terms) => Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone())))),
-        }
-    }
-}
-
-impl ProxyTerms {
-    fn proxy(&self) -> Result<KdcProxy, Failure> {
-        let Self { url, options, .. } = self;
-        let tls = self.roots.client(&self.extra, options).map_err(|error| {
+        let terms = match self {
+            Self::Proxy(terms) => terms,
+            Self::Kdc(terms) => return Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone())))),
+        };
+        let ProxyTerms { url, options, .. } = terms;
+        let tls = terms.roots.client(&terms.extra, options).map_err(|error| {
             Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
         })?;
-        Ok(KdcProxy::new(
-            url.clone(),
-            tls,
-            options,
-            self.permitted.clone(),
-        ))
+        let proxy = KdcProxy::new(url.clone(), tls, options, terms.permitted.clone());
+        Ok(Upstream::Proxy(Box::new(proxy)))
     }
 }
 
 /// The upstreams in use.
 #[derive(Debug, Default)]
-pub(crate) struct UpstreamPool(HashMap<UpstreamTerms, Arc<Upstream>>);
+pub(crate) struct UpstreamPool(Vec<(UpstreamTerms, Arc<Upstream>)>);
 
 impl UpstreamPool {
     /// Has `build` say which upstreams are in use from now on. If it fails, those of before still are.
@@ -72,22 +62,19 @@ impl UpstreamPool {
     ) -> Result<(T, Vec<Arc<Upstream>>), Failure> {
         let mut builder = PoolBuilder {
             before: &self.0,
-            ids: HashMap::new(),
-            list: Vec::new(),
+            upstreams: Vec::new(),
         };
         let built = build(&mut builder)?;
-        let PoolBuilder { ids, list, .. } = builder;
-        let known = |(terms, id): (_, UpstreamId)| Some((terms, Arc::clone(list.get(id.0)?)));
-        self.0 = ids.into_iter().filter_map(known).collect();
-        Ok((built, list))
+        self.0 = builder.upstreams;
+        let upstreams = self.0.iter().map(|(_, upstream)| Arc::clone(upstream));
+        Ok((built, upstreams.collect()))
     }
 }
 
 /// The upstreams so far.
 pub(crate) struct PoolBuilder<'a> {
-    before: &'a HashMap<UpstreamTerms, Arc<Upstream>>,
-    ids: HashMap<UpstreamTerms, UpstreamId>,
-    list: Vec<Arc<Upstream>>,
+    before: &'a [(UpstreamTerms, Arc<Upstream>)],
+    upstreams: Vec<(UpstreamTerms, Arc<Upstream>)>,
 }
 
 impl PoolBuilder<'_> {
@@ -96,16 +83,15 @@ impl PoolBuilder<'_> {
     /// # Errors
     /// Certificates that TLS cannot use.
     pub(crate) fn id(&mut self, terms: UpstreamTerms) -> Result<UpstreamId, Failure> {
-        if let Some(id) = self.ids.get(&terms) {
-            return Ok(*id);
+        let mut known = self.upstreams.iter();
+        if let Some(place) = known.position(|(known, _)| *known == terms) {
+            return Ok(UpstreamId(place));
         }
-        let upstream = match self.before.get(&terms) {
-            Some(known) => Arc::clone(known),
+        let upstream = match self.before.iter().find(|(known, _)| *known == terms) {
+            Some((_, known)) => Arc::clone(known),
             None => Arc::new(terms.upstream()?),
         };
-        let id = UpstreamId(self.list.len());
-        self.list.push(upstream);
-        self.ids.insert(terms, id);
-        Ok(id)
+        self.upstreams.push((terms, upstream));
+        Ok(UpstreamId(self.upstreams.len() - 1))
     }
 }

@@ -15,12 +15,6 @@ use super::tls::{ClientAuth, Unpinned};
 const TUNNEL: &str = "tunnel error: ";
 const SOCKS: &str = "SOCKS error: ";
 
-/// What is known of a server that refuses.
-pub(super) struct Server<'a> {
-    pub(super) client_auth: &'a ClientAuth,
-    pub(super) authorization: Authorization,
-}
-
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization {
@@ -33,37 +27,45 @@ pub enum Authorization {
 }
 
 impl Authorization {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        match headers.contains_key(AUTHORIZATION) {
-            true => Self::Token,
-            false => Self::None,
+    pub(super) fn of(is_ticket: bool, headers: &HeaderMap) -> Self {
+        if is_ticket {
+            Self::Ticket
+        } else if headers.contains_key(AUTHORIZATION) {
+            Self::Token
+        } else {
+            Self::None
         }
     }
 }
 
 /// What an HTTP status of 400 or above says.
-pub(super) fn of_status(status: u16, headers: &HeaderMap, server: &Server<'_>) -> Fault {
+pub(super) fn of_status(
+    status: u16,
+    headers: &HeaderMap,
+    client_auth: &ClientAuth,
+    authorization: Authorization,
+) -> Fault {
     let is_page = is_page(headers);
     let fault = match is_page {
         true => Fault::Page(status),
         false => Fault::Status(status),
     };
     let wants = match status {
-        401 => unauthorized(headers, server),
+        401 => unauthorized(headers, authorization),
         // Behind Apache it says the one, behind nginx the other; in their own words, not in a KDC proxy's.
-        400 | 403 if server.client_auth.has_certs() => (status == 403 || is_page)
+        400 | 403 if client_auth.has_certs() => (status == 403 || is_page)
             .then_some(Credential::OtherCertificate)
-            .filter(|_| server.client_auth.was_requested()),
+            .filter(|_| client_auth.was_requested()),
         400 | 403 => is_page
             .then_some(Credential::Certificate)
-            .filter(|_| server.client_auth.may_be_missing()),
+            .filter(|_| client_auth.may_be_missing()),
         _ => None,
     };
     wants.map_or(fault, Fault::AuthenticationRequired)
 }
 
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
-fn unauthorized(headers: &HeaderMap, server: &Server<'_>) -> Option<Credential> {
+fn unauthorized(headers: &HeaderMap, authorization: Authorization) -> Option<Credential> {
     let offers = |scheme: &str| {
         let mut challenges = headers.get_all(WWW_AUTHENTICATE).into_iter();
         // Each field may hold several, with commas between them and inside of them.
@@ -75,7 +77,7 @@ fn unauthorized(headers: &HeaderMap, server: &Server<'_>) -> Option<Credential> 
         })
     };
     let takes_token = ["bearer", "basic"].iter().any(|scheme| offers(scheme));
-    match server.authorization {
+    match authorization {
         Authorization::Ticket => Some(Credential::OtherTicket),
         Authorization::Token => Some(Credential::OtherToken),
         Authorization::None if offers("negotiate") => Some(Credential::Ticket),

@@ -46,12 +46,6 @@ impl PartialEq for SystemRoots {
 
 impl Eq for SystemRoots {}
 
-impl Hash for SystemRoots {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.fingerprint.hash(state);
-    }
-}
-
 impl SystemRoots {
     /// Reads the roots of the system; those that cannot be read are left out, since others may do.
     #[must_use]

@@ -16,8 +16,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::is_refusal;
-use crate::relay::upstream::body::SendState;
 use crate::relay::upstream::fault::{Fault, Unsent};
+use crate::relay::upstream::send_state::SendState;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// How long after a datagram the next copy goes out. Only what is harmless is sent again.

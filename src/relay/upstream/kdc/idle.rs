@@ -9,8 +9,8 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::relay::sync::lock;
+use crate::relay::upstream::conn_pool::ConnReuse;
 use crate::relay::upstream::fault::{Fault, NotReply};
-use crate::relay::upstream::link::ConnReuse;
 
 /// A connection heard from within this time is alive.
 const JUST_HEARD: Duration = Duration::from_secs(1);

@@ -10,8 +10,8 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::idle::Idle;
-use crate::relay::upstream::body::SendState;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
+use crate::relay::upstream::send_state::SendState;
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
 /// What is read at once: nearly all replies whole.

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
+use crate::relay::upstream::ConnReuse;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::tests::handmade::{kdc_req, pa_data};
 
@@ -52,17 +53,22 @@ impl Scripted {
         let out = ProxyOptions::default();
         let tls = SystemRoots::load().client(&[], &out).unwrap();
         let mut proxy = KdcProxy::new(self.url, tls, &out, Permitted::Any);
-        proxy.negotiator = Some(Negotiator::scripted(library));
-        let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
-        let message = KerberosMessage::parse(Service::Kdc, octets.into()).unwrap();
-        let post = Post {
-            message,
-            envelope: "the envelope".into(),
-            reuse: ConnReuse::KnownAlive,
-            sent: SendState::default(),
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(30), proxy.send(post)).await;
+        proxy.negotiator = Some(Arc::new(Negotiator::scripted(library)));
+        let answer =
+            tokio::time::timeout(Duration::from_secs(30), proxy.send(outgoing(), |_| ())).await;
         (answer.unwrap(), self.heard.join().unwrap())
+    }
+}
+
+fn outgoing() -> Outgoing {
+    let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
+    Outgoing {
+        message: KerberosMessage::parse(Service::Kdc, octets.into()).unwrap(),
+        target_domain: "EXAMPLE.COM".to_owned(),
+        dclocator_hint: None,
+        reuse: ConnReuse::KnownAlive,
+        sent: SendState::default(),
+        others: false,
     }
 }
 
@@ -120,13 +126,7 @@ async fn a_conversation_goes_on_over_its_connection_and_the_request_with_it() {
     ]);
     let (answer, heard) = proxy.asked(&in_rounds(3)).await;
     assert_eq!(answer.unwrap_err(), NO_KERBEROS);
-    let said = |round| {
-        (
-            format!("Negotiate ours{round}"),
-            b"the envelope".to_vec(),
-            1,
-        )
-    };
+    let said = |round| (format!("Negotiate ours{round}"), outgoing().envelope(), 1);
     assert_eq!(heard, [said(1), said(2), said(3)]);
 }
 

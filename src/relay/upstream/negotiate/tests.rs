@@ -19,12 +19,24 @@ fn whose() -> Negotiate {
 }
 
 /// A negotiator whose process is this script of the shell, which may take `patience`.
-fn within(patience: Duration, script: &str) -> Negotiator {
-    let own = Own::new(&whose(), "kdcproxy.example");
-    Negotiator::by(Program::script(script), own, patience)
+fn within(patience: Duration, script: &str) -> Arc<Negotiator> {
+    Arc::new(Negotiator {
+        patience,
+        ..Negotiator::scripted(script)
+    })
 }
 
-fn by(script: &str) -> Negotiator {
+impl Negotiator {
+    /// Tokens by a script of the shell.
+    pub(in crate::relay::upstream) fn scripted(script: &str) -> Self {
+        let mut negotiator = Self::new(&whose(), "kdcproxy.example");
+        negotiator.program.file = "/bin/sh".into();
+        negotiator.program.args = vec!["-c".to_owned(), script.to_owned()];
+        negotiator
+    }
+}
+
+fn by(script: &str) -> Arc<Negotiator> {
     within(60 * SECOND, script)
 }
 
@@ -77,10 +89,10 @@ async fn a_proxy_says_who_it_is_or_wants_more_or_is_not_believed() {
                   [ \"$ask\" = 'go-on 7 Ym9iaQ==' ] && echo done 7; read ask; echo failed no";
     let negotiator = by(script);
     let mut conversation = negotiator.begin().await.unwrap();
-    assert_eq!(conversation.hear("YWxpY2U=").await, Ok(Heard::WantsMore));
+    assert_eq!(conversation.go_on("YWxpY2U=").await, Ok(false));
     assert_eq!(conversation.token(), "Negotiate c2Vjb25k");
-    assert_eq!(conversation.hear("Ym9iaQ==").await, Ok(Heard::Proven));
-    assert_eq!(conversation.hear("Ym9iaQ==").await, Err("no".to_owned()));
+    assert_eq!(conversation.go_on("Ym9iaQ==").await, Ok(true));
+    assert_eq!(conversation.go_on("Ym9iaQ==").await, Err("no".to_owned()));
 }
 
 #[tokio::test]
@@ -90,7 +102,7 @@ async fn a_failure_is_told_to_all_who_come_soon_after() {
     assert_eq!(why(negotiator.begin().await), "no key");
     // Later it is tried again.
     let long_ago = Instant::now().checked_sub(2 * FAILED).unwrap();
-    negotiator.0.state().failed.as_mut().unwrap().0 = long_ago;
+    negotiator.fetch().failed.as_mut().unwrap().0 = long_ago;
     negotiator.begin().await.unwrap();
 }
 
@@ -119,7 +131,7 @@ async fn a_process_that_ends_or_talks_nonsense_is_replaced() {
             "if [ -e {mark} ]; then read ask; echo token 1 YQ==; else : >{mark}; {script}; fi"
         ));
         assert_eq!(why(negotiator.begin().await), words, "{script}");
-        negotiator.0.state().failed = None;
+        negotiator.fetch().failed = None;
         negotiator.begin().await.unwrap();
     }
 }
@@ -128,7 +140,7 @@ async fn a_process_that_ends_or_talks_nonsense_is_replaced() {
 async fn a_call_that_hangs_is_given_up_and_its_process_with_it() {
     let negotiator = within(SECOND / 20, "read ask; read never");
     assert_eq!(why(negotiator.begin().await), "no token within 0 s");
-    assert!(negotiator.0.helper.lock().await.is_none());
+    assert!(negotiator.process.lock().await.is_none());
     assert!(!negotiator.is_looping(&for_the_ticket()));
 }
 
@@ -149,7 +161,7 @@ async fn while_fetching(
         pipe.display()
     ));
     let (begun, ()) = tokio::join!(negotiator.begin(), async {
-        while !negotiator.0.state().fetching {
+        while !negotiator.fetch().under_way {
             tokio::task::yield_now().await;
         }
         meanwhile(&negotiator);
@@ -226,7 +238,7 @@ async fn other_requests_are_no_loop() {
         keytab: None,
         ..whose()
     };
-    let own = Own::new(&without_keys, "kdcproxy.example");
+    let own = Negotiator::new(&without_keys, "kdcproxy.example");
     assert!(!own.asks_for_ticket(&request(
         10,
         "EXAMPLE.COM",

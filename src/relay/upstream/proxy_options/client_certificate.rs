@@ -1,7 +1,6 @@
 //! The certificate that a KDC proxy is shown when it asks for one, and its key.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,13 +45,6 @@ impl PartialEq for ClientCertificate {
 }
 
 impl Eq for ClientCertificate {}
-
-impl Hash for ClientCertificate {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.file.hash(state);
-        self.certified.cert.hash(state);
-    }
-}
 
 impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
 
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo in DER (RFC 7469 2.4).
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pin(pub(super) [u8; 32]);
 
 impl Pin {

@@ -1,6 +1,5 @@
-//! A request body that tells when it is first asked for.
+//! What is known of a request's octets, and the body that tells when it is first asked for.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -13,7 +12,7 @@ const HELD: u8 = 0;
 const SENT: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
-/// Says whether octets of a request may have left. No HTTP error kind tells: what is sure is that a body
+/// What is known of a request's octets: they may have left, or surely have not. No HTTP error kind tells: what is sure is that a body
 /// that was never polled never left.
 #[derive(Clone, Debug, Default)]
 pub struct SendState(Arc<Flags>);
@@ -25,7 +24,7 @@ struct Flags {
 }
 
 impl SendState {
-    /// Whether it was given to a connection that stood before, and that may have ended without a word.
+    /// It was given to a connection that stood before, and that may have ended without a word.
     #[must_use]
     pub fn used_kept_connection(&self) -> bool {
         self.0.over_kept.load(Ordering::Acquire)
@@ -35,13 +34,13 @@ impl SendState {
         self.0.over_kept.store(true, Ordering::Release);
     }
 
-    /// Whether the body was asked for, so that its octets may have left.
+    /// The body was asked for: its octets may have left.
     #[must_use]
     pub fn may_have_left(&self) -> bool {
         self.0.octets.load(Ordering::Acquire) == SENT
     }
 
-    /// Calls the request back; says whether it has not left, and then it never will.
+    /// Calls the request back. True: it has not left, and never will.
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.0
@@ -50,29 +49,21 @@ impl SendState {
             != Err(SENT)
     }
 
-    pub(super) fn leave(&self) -> Result<(), Withdrawn> {
+    /// The octets leave now.
+    ///
+    /// # Errors
+    /// The request was called back before.
+    pub(super) fn leave(&self) -> Result<(), &'static str> {
         match self
             .0
             .octets
             .compare_exchange(HELD, SENT, Ordering::AcqRel, Ordering::Acquire)
         {
-            Err(WITHDRAWN) => Err(Withdrawn),
+            Err(WITHDRAWN) => Err("the request was called back"),
             _ => Ok(()),
         }
     }
 }
-
-/// The request was called back before its body was asked for.
-#[derive(Debug)]
-pub(super) struct Withdrawn;
-
-impl fmt::Display for Withdrawn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request was called back")
-    }
-}
-
-impl std::error::Error for Withdrawn {}
 
 /// The body: one chunk, and the flag that its first poll sets.
 pub(super) struct FlaggedBody {
@@ -91,16 +82,15 @@ impl FlaggedBody {
 
 impl Body for FlaggedBody {
     type Data = Bytes;
-    type Error = Withdrawn;
+    type Error = &'static str;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Withdrawn>>> {
-        if let Err(withdrawn) = self.sent.leave() {
-            return Poll::Ready(Some(Err(withdrawn)));
-        }
-        Poll::Ready(self.octets.take().map(|octets| Ok(Frame::data(octets))))
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let left = self.sent.leave();
+        let octets = self.octets.take();
+        Poll::Ready(octets.map(|octets| left.map(|()| Frame::data(octets))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -116,7 +106,7 @@ impl Body for FlaggedBody {
 mod tests {
     use super::*;
 
-    fn poll(body: &mut FlaggedBody) -> Option<Result<Bytes, Withdrawn>> {
+    fn poll(body: &mut FlaggedBody) -> Option<Result<Bytes, &'static str>> {
         let mut context = Context::from_waker(std::task::Waker::noop());
         match Pin::new(body).poll_frame(&mut context) {
             Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),

@@ -1,0 +1,292 @@
+//! The connections kept to one KDC proxy.
+//!
+//! reqwest can neither tell the age of its idle connections nor say which one a request will take. So each
+//! [`Connection`] is a client of its own that holds one connection, all with one TLS configuration (roots, tickets), and
+//! what may go over which is decided here. A client whose connection was seen to close connects anew by itself: that is
+//! a fresh connection, and the counter in its connector tells.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Proxy, Version, redirect, retry};
+use rustls::ClientConfig;
+use tower::util::MapRequestLayer;
+
+use super::fault::{ConnectError, Fault, Unsent};
+use super::names::Names;
+use super::proxy_options::ForwardProxy;
+
+use crate::relay::sync::lock;
+
+/// Name, connect and TLS together.
+const CONNECT: Duration = Duration::from_secs(3);
+/// A connection heard from within this time is alive.
+const JUST_HEARD: Duration = Duration::from_secs(1);
+/// Idle HTTP/1.1 connections kept to one proxy: more than a burst of one laptop needs.
+const MAX_IDLE: usize = 64;
+/// A request under way asks a silent HTTP/2 connection for a sign of life this often, and waits this long for it.
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_ANSWERED: Duration = Duration::from_secs(1);
+/// Octets that nobody has acknowledged by then went to nobody: HTTP/1.1's only sign of life.
+#[cfg(target_os = "linux")]
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
+
+/// Which kept connections a request may reuse; without one, a new one is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnReuse {
+    /// Any: a request that may be sent again loses nothing if it turns out to be closed.
+    Any,
+    /// One that is surely alive: for a request that may not be sent again.
+    KnownAlive,
+    /// None.
+    Never,
+}
+
+/// The connections kept to one proxy.
+#[derive(Debug)]
+pub(super) struct ConnPool {
+    tls: ClientConfig,
+    names: Arc<Names>,
+    forward_proxy: ForwardProxy,
+    kept: Mutex<Arc<Mutex<KeptConns>>>,
+}
+
+#[derive(Debug, Default)]
+struct KeptConns {
+    /// HTTP/1.1: one request at a time; the one heard last stands last.
+    idle: Vec<Arc<Connection>>,
+    /// HTTP/2: all requests at once.
+    shared: Option<Arc<Connection>>,
+    timeout: IdleTimeout,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: Client,
+    /// How often it has connected.
+    connects: Arc<AtomicU32>,
+    heard: Mutex<Instant>,
+}
+
+/// How long the server leaves idle connections open, as far as it has said or shown.
+#[derive(Debug, Default)]
+struct IdleTimeout {
+    advertised: Option<Duration>,
+    /// The longest that a connection has been seen to outlast.
+    outlasted: Duration,
+    /// The shortest that one has not: something on the way may close sooner than the server says.
+    closed: Option<Duration>,
+}
+
+impl IdleTimeout {
+    /// Well less than what the server grants: a request on its way when the time is up would be lost.
+    fn known_alive(&self, idle: Duration) -> bool {
+        let shown = self.advertised.unwrap_or(self.outlasted);
+        let granted = self.closed.map_or(shown, |closed| closed.min(shown));
+        idle <= JUST_HEARD || idle < granted / 2
+    }
+
+    fn outlasted(&mut self, idle: Duration) {
+        self.outlasted = self.outlasted.max(idle);
+        self.closed = self.closed.filter(|closed| *closed > idle);
+    }
+
+    fn found_closed(&mut self, idle: Duration) {
+        self.outlasted = self.outlasted.min(idle);
+        self.closed = Some(self.closed.map_or(idle, |closed| closed.min(idle)));
+    }
+}
+
+impl ConnPool {
+    pub(super) fn new(tls: ClientConfig, forward_proxy: ForwardProxy, names: Arc<Names>) -> Self {
+        Self {
+            tls,
+            names,
+            forward_proxy,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Closes all kept connections, those in use with their requests, and forgets how long such connections last here.
+    pub(super) fn forget(&self) {
+        // Those in use are given back to the others of before.
+        *lock(&self.kept) = Arc::default();
+    }
+
+    /// A connection for one request; an HTTP/1.1 one is the holder's alone.
+    pub(super) fn lease(&self, reuse: ConnReuse, now: Instant) -> Result<PooledConn, Fault> {
+        let pool = Arc::clone(&lock(&self.kept));
+        let kept = lock(&pool).take(reuse, now);
+        let conn = match kept {
+            Some(conn) => conn,
+            None => Arc::new(self.connection(now)?),
+        };
+        Ok(PooledConn {
+            connects_before: conn.connects.load(Ordering::Acquire),
+            idle: conn.idle(now),
+            pool,
+            conn,
+            silent_since: now,
+            http2: false,
+            given_back: false,
+        })
+    }
+
+    /// One that has not connected yet.
+    fn connection(&self, now: Instant) -> Result<Connection, Fault> {
+        let connects = Arc::new(AtomicU32::new(0));
+        let client = self.client(Arc::clone(&connects)).map_err(|error| {
+            Fault::NotSent(Unsent::Connect(ConnectError::Other(
+                error.to_string().into(),
+            )))
+        })?;
+        Ok(Connection {
+            client,
+            connects,
+            heard: Mutex::new(now),
+        })
+    }
+
+    fn client(&self, connects: Arc<AtomicU32>) -> reqwest::Result<Client> {
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .dns_resolver(Arc::clone(&self.names))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .user_agent(concat!("loopkdc/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(None)
+            // Probes on idle connections would wake the radio; what may go over them is decided by their age.
+            .tcp_keepalive(None)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PING_ANSWERED)
+            .http2_keep_alive_while_idle(false)
+            .connector_layer(MapRequestLayer::new(move |target| {
+                connects.fetch_add(1, Ordering::AcqRel);
+                target
+            }));
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(ACKNOWLEDGED);
+        // What the environment says counts only where it is asked for.
+        let builder = match &self.forward_proxy {
+            ForwardProxy::None => builder.no_proxy(),
+            ForwardProxy::Environment => builder,
+            ForwardProxy::Url(proxy) => builder.no_proxy().proxy(Proxy::all(proxy.url().clone())?),
+        };
+        builder.build()
+    }
+}
+
+impl KeptConns {
+    fn take(&mut self, reuse: ConnReuse, now: Instant) -> Option<Arc<Connection>> {
+        let fits = |conn: &Arc<Connection>| match reuse {
+            ConnReuse::Any => true,
+            ConnReuse::KnownAlive => self.timeout.known_alive(conn.idle(now)),
+            ConnReuse::Never => false,
+        };
+        let shared = self.shared.as_ref().filter(|conn| fits(conn));
+        if shared.is_some() {
+            return shared.cloned();
+        }
+        self.idle.pop_if(|conn| fits(conn))
+    }
+
+    fn put(&mut self, conn: Arc<Connection>) {
+        if self.idle.len() >= MAX_IDLE {
+            self.idle.remove(0);
+        }
+        self.idle.push(conn);
+    }
+}
+
+impl Connection {
+    fn heard(&self) -> Instant {
+        *lock(&self.heard)
+    }
+
+    fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard())
+    }
+}
+
+/// A connection in use. Dropped without [`PooledConn::give_back`], it is closed; a shared one is no longer offered, unless
+/// others were answered over it meanwhile: a KDC that drops one request must not cost them all a handshake.
+#[derive(Debug)]
+pub(super) struct PooledConn {
+    pool: Arc<Mutex<KeptConns>>,
+    conn: Arc<Connection>,
+    connects_before: u32,
+    idle: Duration,
+    /// When it was taken, or an answer's head came last.
+    silent_since: Instant,
+    http2: bool,
+    given_back: bool,
+}
+
+impl PooledConn {
+    pub(super) fn client(&self) -> &Client {
+        &self.conn.client
+    }
+
+    /// It has been used before, and may have been closed since.
+    pub(super) fn is_kept(&self) -> bool {
+        self.connects_before > 0
+    }
+
+    /// The request went over a connection that stood before it.
+    pub(super) fn was_reused(&self) -> bool {
+        self.is_kept() && self.conn.connects.load(Ordering::Acquire) == self.connects_before
+    }
+
+    /// The reused connection had been closed: such a time of idleness is more than the server grants, and those that
+    /// have been idle for longer would only cost a request each to find out.
+    pub(super) fn found_closed(&self) {
+        let mut kept = lock(&self.pool);
+        kept.timeout.found_closed(self.idle);
+        let heard = self.conn.heard();
+        kept.idle.retain(|conn| conn.heard() > heard);
+    }
+
+    /// The head of an answer came, with the keep-alive seconds it advertises.
+    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<u64>) {
+        let mut kept = lock(&self.pool);
+        if self.was_reused() {
+            kept.timeout.outlasted(self.idle);
+        }
+        if let Some(seconds) = keep_alive {
+            kept.timeout.advertised = Some(Duration::from_secs(seconds));
+        }
+        self.silent_since = Instant::now();
+        *lock(&self.conn.heard) = self.silent_since;
+        self.http2 = version == Version::HTTP_2;
+        if self.http2 {
+            // Of two that were opened at once, the one heard last is shared, and the other ends with its requests.
+            kept.shared = Some(Arc::clone(&self.conn));
+        }
+    }
+
+    /// Others may use the connection. One of HTTP/1.1 whose answer was not `read_to_end` is closed; a shared one loses
+    /// nothing by it.
+    pub(super) fn give_back(mut self, read_to_end: bool) {
+        self.given_back = true;
+        if read_to_end && !self.http2 {
+            lock(&self.pool).put(Arc::clone(&self.conn));
+        }
+    }
+}
+
+impl Drop for PooledConn {
+    fn drop(&mut self) {
+        let mut kept = lock(&self.pool);
+        if !self.given_back && self.conn.heard() <= self.silent_since {
+            kept.shared
+                .take_if(|shared| Arc::ptr_eq(shared, &self.conn));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
