@@ -13,7 +13,8 @@ use super::read::{self, NamedFile};
 use super::realms::RealmPattern;
 use super::{negotiate, pem};
 use crate::relay::upstream::proxy_options::{
-    ForwardProxy, ForwardProxyUrl, Header, ProxyOptions, RequestHeaders, parse_headers, parse_token,
+    ForwardProxy, ForwardProxyUrl, Header, ProxyOptions, RequestHeaders, parse_header,
+    parse_headers, parse_token,
 };
 use crate::relay::upstream::tls::Pin;
 
@@ -143,20 +144,18 @@ fn headers(table: &ConfigSection, base: &Path) -> Result<RequestHeaders, ConfigE
     let listed = table.list(&keys::HEADERS);
     let listed: Vec<_> = listed
         .iter()
-        .map(|written| written.parse(|text: &String| header(text)))
+        .map(|written| written.parse(|text: &String| parse_header(text).map_err(ConfigError::new)))
         .collect::<Result<_, _>>()?;
     let mut all = listed.clone();
     let headers_file = NamedFile::of(table, &keys::HEADERS_FILE, base)?;
     if let Some(file) = &headers_file {
-        all.extend(
-            parse_headers(file.text()?)
-                .map_err(|(line, error)| file.error(format!("{file}, line {line}: {error}")))?,
-        );
+        let headers = parse_headers(file.text()?);
+        all.extend(headers.map_err(|error| file.error(format!("{file}, {error}")))?);
     }
     let token_file = NamedFile::of(table, &keys::BEARER_TOKEN_FILE, base)?;
     if let Some(file) = &token_file {
         let token = parse_token(file.text()?);
-        all.push(token.map_err(|error| file.error(format!("{file}: {error}")))?);
+        all.extend(token.map_err(|error| file.error(format!("{file}: {error}")))?);
     }
     check_one_authorization(table, &all)?;
     Ok(RequestHeaders {
@@ -164,13 +163,6 @@ fn headers(table: &ConfigSection, base: &Path) -> Result<RequestHeaders, ConfigE
         headers_file: headers_file.map(|file| file.path),
         bearer_token_file: token_file.map(|file| file.path),
     })
-}
-
-fn header(text: &str) -> Result<Header, ConfigError> {
-    let parsed = parse_headers(text).map_err(|(_, error)| ConfigError::new(error.to_string()))?;
-    let [header] = <[Header; 1]>::try_from(parsed)
-        .map_err(|_| ConfigError::new("a header is one line, \"Name: value\""))?;
-    Ok(header)
 }
 
 /// A second Authorization would replace the first.

@@ -63,7 +63,7 @@ loopkdc: error: f.toml:2:25: a header is "Name: value"
   |                         ^^^^^^^^^^^^
 "#;
     a_header_of_two_lines: "[defaults]\nheaders = [\"X-Site: a\\nX-Other: b\"]\n" => r#"
-loopkdc: error: f.toml:2:12: a header is one line, "Name: value"
+loopkdc: error: f.toml:2:12: no header can have this value
   |
 2 | headers = ["******: **********: *"]
   |            ^^^^^^^^^^^^^^^^^^^^^^^

@@ -1,4 +1,13 @@
-//! How requests to a KDC proxy get out of this machine, and what they show of it.
+//! How a KDC proxy is asked: by way of what, and by what it knows this machine.
+//!
+//! A new way to authenticate to a KDC proxy has its place in
+//!
+//! 1. [`ProxyOptions`], or [`RequestHeaders`] if it is a header like others: what is configured;
+//! 2. `config/keys.rs` and `config/out.rs`: its key, which file is a secret, and to which proxies it may go;
+//! 3. `HeaderSource` if it is a header that stands still; `KdcProxy::prepare` and `KdcProxy::converse` in `kkdcp.rs` if it is
+//!    made for each request or takes several rounds, as [`super::negotiate`] does; `tls/client_auth.rs` if TLS carries it;
+//! 4. `refusal.rs`: what a server says that wants it, as a [`Credential`](super::Credential); `relay/explain.rs` has the words;
+//! 5. `operate/check/tunnel.rs`, which shows what is configured.
 
 mod client_certificate;
 mod request_headers;
@@ -11,12 +20,12 @@ use url::Url;
 
 pub use self::client_certificate::ClientCertificate;
 pub(super) use self::request_headers::HeaderSource;
-pub use self::request_headers::{Header, HeaderError, RequestHeaders, parse_headers, parse_token};
+pub use self::request_headers::{Header, RequestHeaders, parse_header, parse_headers, parse_token};
 use super::negotiate::Negotiate;
 use super::tls::Pin;
 
 /// All that makes two ways to one KDC proxy different ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyOptions {
     /// What stands between this machine and the KDC proxy.
     pub forward_proxy: ForwardProxy,
@@ -35,7 +44,7 @@ pub struct ProxyOptions {
 }
 
 /// What stands between this machine and a KDC proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ForwardProxy {
     /// Nothing: connections are made to the KDC proxy itself.
     #[default]
@@ -47,7 +56,7 @@ pub enum ForwardProxy {
 }
 
 /// An HTTP proxy that is asked to CONNECT (RFC 9110 9.3.6), or a SOCKS5 proxy that is given names as they are (RFC 1928).
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ForwardProxyUrl(Url);
 
 impl ForwardProxyUrl {
@@ -86,7 +95,7 @@ impl fmt::Debug for ForwardProxyUrl {
 }
 
 /// The oldest version of TLS that will do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum MinTls {
     /// TLS 1.2 (RFC 5246).
     #[default]

@@ -1,3 +1,5 @@
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -84,7 +86,8 @@ fn what_is_no_header_is_refused() {
         ("X: \u{1}", 1),
         ("Host: h", 1),
     ] {
-        assert_eq!(parse_headers(line).unwrap_err().0, number, "{line:?}");
+        let why = parse_headers(line).unwrap_err();
+        assert!(why.starts_with(&format!("line {number}: ")), "{why}");
     }
     assert_eq!(parse_headers("").unwrap(), []);
     for token in ["", "a b", "a\nb", "ü"] {
