@@ -1,6 +1,6 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
-pub mod listeners;
+mod listeners;
 mod proxy_cache;
 mod render;
 #[cfg(target_os = "linux")]

@@ -2,9 +2,11 @@
 
 mod purpose;
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,6 +16,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use self::purpose::Purpose;
 use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
 use crate::daemon::logging::ADMIN;
+use crate::daemon::status_socket::StatusListener;
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
 use crate::wire::Service;
@@ -107,24 +110,17 @@ pub fn bind(
     endpoint: &Endpoint,
     unix_mode: u32,
 ) -> Result<Vec<ServiceListener>, Failure> {
-    let bound = match &endpoint.addr {
-        EndpointAddr::Loopback(addr) => inet(addr.get()),
-        EndpointAddr::Remote(addr) => inet(*addr),
-        EndpointAddr::Unix(path) => {
-            unix(path, unix_mode).map(|socket| vec![ListenSocket::Stream(socket)])
-        }
+    let bound = match endpoint.addr.socket_addr() {
+        Some(addr) => inet(addr),
+        None => stream(endpoint, unix_mode).map(|socket| vec![ListenSocket::Stream(socket)]),
     };
-    let sockets = unless_lacking(bound, endpoint, Purpose::Service(service))?;
+    let sockets = unless_lacking(bound, endpoint, Purpose::Service(service))?.unwrap_or_default();
     let listener = |socket| ServiceListener {
         service,
         socket,
         inherited: false,
     };
-    Ok(sockets
-        .unwrap_or_default()
-        .into_iter()
-        .map(listener)
-        .collect())
+    Ok(sockets.into_iter().map(listener).collect())
 }
 
 /// Binds TCP alone, or a Unix socket with `unix_mode`, for HTTP.
@@ -138,12 +134,7 @@ pub fn bind_http(
     endpoint: &Endpoint,
     unix_mode: u32,
 ) -> Result<Option<StreamSocket>, Failure> {
-    let bound = match &endpoint.addr {
-        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(StreamSocket::Tcp),
-        EndpointAddr::Remote(addr) => tcp(*addr).map(StreamSocket::Tcp),
-        EndpointAddr::Unix(path) => unix(path, unix_mode),
-    };
-    unless_lacking(bound, endpoint, Purpose::Http(key))
+    unless_lacking(stream(endpoint, unix_mode), endpoint, Purpose::Http(key))
 }
 
 /// Binds TCP for the metrics.
@@ -151,32 +142,24 @@ pub fn bind_http(
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
 pub fn bind_metrics(addr: LoopbackAddr) -> Result<StreamSocket, Failure> {
-    let endpoint = Endpoint {
-        addr: EndpointAddr::Loopback(addr),
-        optional: false,
-    };
+    let endpoint = needed(EndpointAddr::Loopback(addr));
     let purpose = Purpose::Http("metrics-listen");
-    let bound = tcp(addr.get()).map(StreamSocket::Tcp);
-    bound.map_err(|error| purpose.refused(&endpoint, &error))
+    stream(&endpoint, 0).map_err(|error| purpose.refused(&endpoint, &error))
 }
 
 /// Binds the Unix socket that the status is read from, with `mode`.
 ///
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
-pub fn bind_status(
-    path: &Path,
-    mode: u32,
-) -> Result<crate::daemon::status_socket::StatusListener, Failure> {
-    let bound = unix(path, mode)
-        .and_then(|socket| crate::daemon::status_socket::StatusListener::new(socket, path));
-    bound.map_err(|error| {
-        let endpoint = Endpoint {
-            addr: EndpointAddr::Unix(path.to_owned()),
-            optional: false,
-        };
-        Purpose::Status.refused(&endpoint, &error)
-    })
+pub fn bind_status(path: &Path, mode: u32) -> Result<StatusListener, Failure> {
+    let endpoint = needed(EndpointAddr::Unix(path.to_owned()));
+    let bound = stream(&endpoint, mode).and_then(|socket| StatusListener::new(socket, path));
+    bound.map_err(|error| Purpose::Status.refused(&endpoint, &error))
+}
+
+fn needed(addr: EndpointAddr) -> Endpoint {
+    let optional = false;
+    Endpoint { addr, optional }
 }
 
 fn unless_lacking<T>(
@@ -201,15 +184,21 @@ fn lacks_address(error: &io::Error) -> bool {
 
 /// For port 0, a port that is free for UDP too.
 fn inet(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
-    let tries = if addr.port() == 0 { PORTS_TRIED } else { 1 };
-    let mut bound = both(addr);
-    for _ in 1..tries {
-        match &bound {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => bound = both(addr),
-            _ => break,
+    for _ in 1..PORTS_TRIED {
+        match both(addr) {
+            Err(error) if addr.port() == 0 && error.kind() == ErrorKind::AddrInUse => {}
+            bound => return bound,
         }
     }
-    bound
+    both(addr)
+}
+
+fn stream(endpoint: &Endpoint, unix_mode: u32) -> io::Result<StreamSocket> {
+    match &endpoint.addr {
+        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(StreamSocket::Tcp),
+        EndpointAddr::Remote(addr) => tcp(*addr).map(StreamSocket::Tcp),
+        EndpointAddr::Unix(path) => unix(path, unix_mode).map(StreamSocket::Unix),
+    }
 }
 
 fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -245,25 +234,21 @@ fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket
     Ok(socket)
 }
 
-fn unix(path: &Path, mode: u32) -> io::Result<StreamSocket> {
+fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(StreamSocket::Unix(listener))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(listener)
 }
 
 /// Removes what a daemon that ended left behind: a socket that nobody listens on, and nothing else.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    let refused = || {
-        std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
-    };
-    if is_socket && refused() {
-        std::fs::remove_file(path)
-    } else {
-        Ok(())
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    match UnixStream::connect(path) {
+        Err(error) if is_socket && error.kind() == ErrorKind::ConnectionRefused => {
+            fs::remove_file(path)
+        }
+        _ => Ok(()),
     }
 }
 

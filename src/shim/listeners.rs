@@ -13,15 +13,15 @@ use crate::relay::exchange::Exchange;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]
-pub struct ListenLimits {
+pub(super) struct ListenLimits {
     /// A longer UDP reply is told to come over TCP instead, in octets.
-    pub udp_reply_max: usize,
+    pub(super) udp_reply_max: usize,
     /// Connections open at once.
-    pub max_connections: usize,
+    pub(super) max_connections: usize,
     /// Datagrams waiting for their answers at once.
-    pub max_in_flight: usize,
+    pub(super) max_in_flight: usize,
     /// How long a connection may be silent.
-    pub idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
 }
 
 /// What all listeners share.
@@ -33,26 +33,14 @@ pub(super) struct ListenerContext {
     pub(super) tasks: Tasks,
 }
 
-/// The connections of clients.
-#[derive(Clone, Debug)]
-pub struct OpenConnections(ConnLimit);
-
-impl OpenConnections {
-    /// How many are open.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.open()
-    }
-}
-
 /// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered. Returns the
 /// connections of their clients.
-pub fn serve(
+pub(super) fn serve(
     listeners: Vec<ServiceListener>,
     exchange: &Arc<Exchange>,
     limits: ListenLimits,
     tasks: &Tasks,
-) -> OpenConnections {
+) -> ConnLimit {
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
         limits,
@@ -79,5 +67,5 @@ pub fn serve(
             }
         };
     }
-    OpenConnections(connections)
+    connections
 }

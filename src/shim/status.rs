@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
+use crate::daemon::slots::ConnLimit;
 use crate::relay::discovery::{LookupReport, RelayHandle};
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
@@ -14,7 +15,6 @@ use crate::relay::status::{
     SCHEMA, StatusDocument, Text, problems, unix_ms,
 };
 use crate::relay::sync::lock;
-use crate::shim::listeners::OpenConnections;
 use crate::wire::Service;
 
 /// What is known of the daemon as a whole.
@@ -26,7 +26,7 @@ pub(super) struct StatusSource {
     listen: Listen,
     listeners: Vec<ListenerStatus>,
     relay: RelayHandle,
-    connections: OpenConnections,
+    connections: ConnLimit,
     max_connections: usize,
     configuration: Mutex<ConfigurationStatus>,
     watches_network: Arc<AtomicBool>,
@@ -51,7 +51,7 @@ impl StatusSource {
         config: &Config,
         listeners: Vec<ListenerStatus>,
         relay: RelayHandle,
-        connections: OpenConnections,
+        connections: ConnLimit,
         max_connections: usize,
     ) -> Self {
         let file = config.source.as_ref();
@@ -134,7 +134,7 @@ impl StatusSource {
             load: LoadStatus {
                 in_flight: exchange.in_flight() as u64,
                 max_in_flight: exchange.max_in_flight() as u64,
-                connections: self.connections.count() as u64,
+                connections: self.connections.open() as u64,
                 max_connections: self.max_connections as u64,
             },
             realms,
