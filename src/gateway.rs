@@ -12,7 +12,7 @@ pub mod tls;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -116,7 +116,7 @@ impl Gateway {
         ServeOptions {
             path: serving.path.clone(),
             limits: HttpLimits::of(descriptors::for_clients(serving.max_connections)),
-            throttle: Throttle::new(&serving.quotas),
+            throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
             observers: self.observers.clone(),
         }

@@ -87,7 +87,7 @@
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
 //!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of
-//!   those clients by 1.25 MiB; connections, datagrams and exchanges by number.
+//!   those clients by 1.5 MiB; connections, datagrams and exchanges by number.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up. A copy of it is counted once. Clients
 //!   are told apart by address, and a reverse proxy is believed only if it is trusted.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access

@@ -14,7 +14,7 @@ mod timeouts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -81,7 +81,6 @@ impl HttpLimits {
 }
 
 /// What a gateway serves, and within which limits.
-#[derive(Debug)]
 pub struct ServeOptions {
     /// The path of the KDC proxy; letter case and a slash at its end make no difference.
     pub path: String,
@@ -96,7 +95,6 @@ pub struct ServeOptions {
 }
 
 /// What all connections of a gateway share.
-#[derive(Debug)]
 struct GatewayState {
     options: ServeOptions,
     exchange: Arc<Exchange>,
@@ -115,7 +113,8 @@ impl GatewayState {
     /// Admits a connection over TLS, for which `peer` pays.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let payer = peer.filter(|_| self.charges(peer));
-        let admit = |payer: SocketAddr| self.options.throttle.admit_connection(payer.ip());
+        let throttle = &self.options.throttle;
+        let admit = |payer: SocketAddr| throttle.admit_connection(payer.ip(), Instant::now());
         let admitted = payer.map_or(Ok(()), admit);
         if admitted.is_err() {
             self.exchange.counters().throttled.add();

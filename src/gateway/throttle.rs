@@ -8,20 +8,11 @@
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; which ones can't be aimed at, since the hash is keyed anew in each process.
 
-use std::cell::Cell;
-use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use governor::clock::{Clock, MonotonicClock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed, StateStore};
-use governor::{Quota, RateLimiter};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::config::gateway::Quotas;
 use crate::wire::RealmKey;
@@ -30,17 +21,17 @@ use crate::wire::RealmKey;
 const SLOTS: usize = 1 << 16;
 
 /// A client, as far as it can be told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Client {
     /// Its address; nothing for all who come over Unix sockets.
     pub address: Option<IpAddr>,
-    /// The certificate that it showed.
-    pub certificate: Option<CertificateSlot>,
+    /// The slot of the certificate that it showed.
+    pub certificate: Option<Slot>,
 }
 
-/// The place of a client certificate, found once for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CertificateSlot(u16);
+/// A number for a client, which a few others share.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(u16);
 
 /// How long a client has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,119 +46,104 @@ impl Wait {
     }
 }
 
-/// What a login pays if its password is wrong; lost unless it is [given back](Throttle::give_back).
-#[derive(Debug, PartialEq, Eq)]
+/// What a login pays if its password is wrong; lost unless it is [given back](Self::give_back).
 #[must_use = "dropped, it counts as a wrong password"]
 pub struct Stake(Option<Token>);
 
-/// A request that is under way, until this is dropped.
-#[must_use = "dropped, the request is over"]
-pub struct InFlightRequest {
-    _address: Option<InFlightCount>,
-    _certificate: Option<InFlightCount>,
-}
-
-/// The bounds of a gateway's clients.
-pub struct Throttle<C: Clock = MonotonicClock> {
-    requests: Option<TokenBuckets<C>>,
-    in_flight: Option<InFlightCounts>,
-    failures: Option<TokenBuckets<C>>,
-    random: RandomState,
-}
-
-/// What is hashed: by its kind first, so that no client is another kind's namesake.
-#[derive(Hash)]
-enum ClientKey<'a> {
-    V4(u32),
-    /// The network: one host has a whole /64, and changes its address in it as it likes.
-    V6(u64),
-    Local,
-    Certificate(&'a [u8]),
-}
-
-impl From<Option<IpAddr>> for ClientKey<'_> {
-    fn from(address: Option<IpAddr>) -> Self {
-        match address.map(|address| address.to_canonical()) {
-            None => Self::Local,
-            Some(IpAddr::V4(address)) => Self::V4(address.to_bits()),
-            Some(IpAddr::V6(address)) => Self::V6((address.to_bits() >> 64) as u64),
+impl Stake {
+    /// Gives it back at `now`: no password was wrong.
+    pub fn give_back(self, now: Instant) {
+        if let Some(token) = self.0 {
+            token.give_back(now);
         }
     }
 }
 
-impl Throttle {
-    /// Bounds by the clock of the machine.
-    #[must_use]
-    pub fn new(quotas: &Quotas) -> Self {
-        Self::by(quotas, &MonotonicClock)
+/// A request that is under way for one address or certificate, until this is dropped.
+#[must_use = "dropped, the request is over"]
+pub struct InFlightRequest(Option<Token>);
+
+impl Drop for InFlightRequest {
+    fn drop(&mut self) {
+        if let Some(token) = &self.0 {
+            token.give_back(token.buckets.start);
+        }
     }
 }
 
-impl<C: Clock + Clone> Throttle<C> {
-    /// Bounds by `clock`.
-    pub fn by(quotas: &Quotas, clock: &C) -> Self {
-        let per_second = (quotas.requests_per_second, Quota::per_second as fn(_) -> _);
-        let per_minute = (quotas.failures_per_minute, Quota::per_minute as fn(_) -> _);
+/// The bounds of a gateway's clients.
+pub struct Throttle {
+    requests: Option<Arc<TokenBuckets>>,
+    /// Always asked as of the start: no time brings one of these tokens back, but the end of a request.
+    in_flight: Option<Arc<TokenBuckets>>,
+    failures: Option<Arc<TokenBuckets>>,
+    start: Instant,
+    random: RandomState,
+}
+
+impl Throttle {
+    /// Bounds from `start` on.
+    #[must_use]
+    pub fn new(quotas: &Quotas, start: Instant) -> Self {
+        let buckets = |tokens, seconds, burst| {
+            TokenBuckets::new(tokens, Duration::from_secs(seconds), burst, start)
+        };
         Self {
-            requests: TokenBuckets::new(per_second, quotas.burst, clock),
-            in_flight: InFlightCounts::new(quotas.in_flight),
-            failures: TokenBuckets::new(per_minute, quotas.failure_burst, clock),
+            requests: buckets(quotas.requests_per_second, 1, quotas.burst),
+            in_flight: buckets(1, 1, quotas.in_flight),
+            failures: buckets(quotas.failures_per_minute, 60, quotas.failure_burst),
+            start,
             random: RandomState::new(),
         }
     }
 
-    fn slot(&self, key: impl Hash) -> u16 {
-        self.random.hash_one(key) as u16
+    fn slot(&self, key: impl Hash) -> Slot {
+        Slot(self.random.hash_one(key) as u16)
     }
 
-    /// The place of a certificate in DER.
-    pub fn certificate(&self, der: &[u8]) -> CertificateSlot {
-        CertificateSlot(self.slot(ClientKey::Certificate(der)))
+    /// The slot of a certificate in DER, to be found once for a connection.
+    #[must_use]
+    pub fn certificate(&self, der: &[u8]) -> Slot {
+        self.slot(der)
     }
 
-    /// Takes what a connection from `peer` costs.
+    /// Takes what a connection from `peer` costs, and its first request.
     ///
     /// # Errors
     /// It has nothing left.
-    pub fn admit_connection(&self, peer: IpAddr) -> Result<(), Wait> {
-        self.charge(self.slot(ClientKey::from(Some(peer))))
+    pub fn admit_connection(&self, peer: IpAddr, now: Instant) -> Result<(), Wait> {
+        take(&self.requests, self.slot(Some(network(peer))), now)?;
+        Ok(())
     }
 
-    /// Takes what the first request costs over a connection that was [paid for](Self::admit_connection).
-    ///
-    /// # Errors
-    /// Its certificate has nothing left.
-    pub fn admit_first(&self, client: &Client) -> Result<(), Wait> {
-        let certificate = client.certificate;
-        certificate.map_or(Ok(()), |CertificateSlot(slot)| self.charge(slot))
-    }
-
-    /// Takes what any other request costs, from its address first and then from its certificate.
+    /// Takes what a request costs: from its address first, unless its connection [has paid](Self::admit_connection), and then
+    /// from its certificate.
     ///
     /// # Errors
     /// One of the two has nothing left; the other may have paid.
-    pub fn admit(&self, client: &Client) -> Result<(), Wait> {
-        self.charge(self.slot(ClientKey::from(client.address)))?;
-        self.admit_first(client)
-    }
-
-    fn charge(&self, slot: u16) -> Result<(), Wait> {
-        let requests = self.requests.as_ref();
-        requests.map_or(Ok(()), |requests| requests.charge(slot).map(drop))
+    pub fn admit(&self, client: &Client, is_prepaid: bool, now: Instant) -> Result<(), Wait> {
+        if !is_prepaid {
+            take(&self.requests, self.slot(client.address.map(network)), now)?;
+        }
+        if let Some(slot) = client.certificate {
+            take(&self.requests, slot, now)?;
+        }
+        Ok(())
     }
 
     /// Counts a request as under way, for its address and for its certificate: what a KDC drops in silence holds a place of
     /// it until its deadline, and nobody may have all of them.
     ///
     /// # Errors
-    /// One of the two has too many under way.
-    pub fn begin(&self, client: &Client) -> Result<InFlightRequest, Wait> {
-        let begin = |slot| self.in_flight.as_ref().map(|counts| counts.begin(slot));
-        let certificate = client.certificate.map(|CertificateSlot(slot)| slot);
-        Ok(InFlightRequest {
-            _address: begin(self.slot(ClientKey::from(client.address))).transpose()?,
-            _certificate: certificate.and_then(begin).transpose()?,
-        })
+    /// One of the two has too many under way. Nobody knows when one of them will be answered.
+    pub fn begin(
+        &self,
+        client: &Client,
+    ) -> Result<(InFlightRequest, Option<InFlightRequest>), Wait> {
+        let begin = |slot| take(&self.in_flight, slot, self.start).map(InFlightRequest);
+        let address = begin(self.slot(client.address.map(network)))?;
+        let certificate = client.certificate.map(begin).transpose()?;
+        Ok((address, certificate))
     }
 
     /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as
@@ -175,187 +151,105 @@ impl<C: Clock + Clone> Throttle<C> {
     ///
     /// # Errors
     /// Too many have failed, or may yet.
-    pub fn admit_login(&self, client: &Client, realm: &RealmKey) -> Result<Stake, Wait> {
-        let failures = self.failures.as_ref();
-        let token = failures.map(|bound| bound.charge(self.login(client, realm)));
-        token.transpose().map(Stake)
-    }
-
-    /// Gives back what a login had at stake: no password was wrong.
-    pub fn give_back(&self, stake: Stake) {
-        if let (Some(failures), Some(token)) = (&self.failures, stake.0) {
-            failures.give_back(&token);
-        }
-    }
-
-    fn login(&self, client: &Client, realm: &RealmKey) -> u16 {
-        self.slot((ClientKey::from(client.address), realm))
+    pub fn admit_login(
+        &self,
+        client: &Client,
+        realm: &RealmKey,
+        now: Instant,
+    ) -> Result<Stake, Wait> {
+        let slot = self.slot((client.address.map(network), realm));
+        take(&self.failures, slot, now).map(Stake)
     }
 }
 
-impl<C: Clock> fmt::Debug for Throttle<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Throttle")
-            .field("requests", &self.requests.is_some())
-            .field("in_flight", &self.in_flight.is_some())
-            .field("failures", &self.failures.is_some())
-            .finish_non_exhaustive()
+/// What stands for an address. For IPv6, one host has a whole /64, and changes its address in it as it likes.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
-impl fmt::Debug for InFlightRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InFlightRequest").finish_non_exhaustive()
-    }
+/// Takes a token if there is a bound.
+fn take(
+    buckets: &Option<Arc<TokenBuckets>>,
+    slot: Slot,
+    now: Instant,
+) -> Result<Option<Token>, Wait> {
+    let taken = buckets.as_ref().map(|buckets| buckets.take(slot, now));
+    taken.transpose()
 }
 
-type Limiter<C> = RateLimiter<Token, BucketStates, C, NoOpMiddleware<<C as Clock>::Instant>>;
-
-/// A bucket of tokens for each slot.
-struct TokenBuckets<C: Clock> {
-    limiter: Limiter<C>,
-    slots: BucketStates,
-    start: C::Instant,
-    /// How long the clock takes to bring one token.
-    each: Nanos,
-}
-
-impl<C: Clock + Clone> TokenBuckets<C> {
-    fn new((rate, per): (u32, fn(NonZeroU32) -> Quota), burst: u32, clock: &C) -> Option<Self> {
-        let quota = per(NonZeroU32::new(rate)?).allow_burst(NonZeroU32::new(burst)?);
-        let slots = BucketStates::default();
-        Some(Self {
-            // Not later than the limiter's, so that nothing is given back twice.
-            start: clock.now(),
-            limiter: RateLimiter::new(quota, slots.clone(), clock.clone()),
-            slots,
-            each: quota.replenish_interval().into(),
-        })
-    }
-
-    fn charge(&self, slot: u16) -> Result<Token, Wait> {
-        let (now, token) = (self.limiter.clock().now(), Token::of(slot));
-        match self.limiter.check_key(&token) {
-            Ok(()) => Ok(token),
-            Err(not_until) => Err(Wait(not_until.wait_time_from(now))),
-        }
-    }
-
-    /// Gives back of a token what the clock has not brought again by now: with all of it, a bucket that was full meanwhile
-    /// would hold more than its burst.
-    fn give_back(&self, token: &Token) {
-        let now = self.limiter.clock().now().duration_since(self.start);
-        let rest = token.until.get().saturating_sub(now).min(self.each);
-        self.slots.lower(token.slot, rest);
-    }
+/// A bucket of tokens for each slot, by the generic cell rate algorithm (ITU-T I.371): all that is kept of a bucket is when
+/// the clock will have filled it.
+struct TokenBuckets {
+    start: Instant,
+    /// In nanoseconds from the start.
+    full_at: Box<[AtomicU64]>,
+    /// How long the clock takes to bring one token, and to fill an empty bucket.
+    one: u64,
+    all: u64,
 }
 
 /// A token that was taken from the bucket in `slot`.
-#[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
-    slot: u16,
+    buckets: Arc<TokenBuckets>,
+    slot: Slot,
     /// When the clock will have brought it again, behind those that were taken before.
-    until: Cell<Nanos>,
+    until: u64,
 }
 
-impl Token {
-    fn of(slot: u16) -> Self {
-        let until = Cell::new(Nanos::new(0));
-        Self { slot, until }
-    }
-}
-
-impl Hash for Token {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.slot.hash(hasher);
-    }
-}
-
-/// The states of all buckets: of each, when it will be full.
-#[derive(Clone)]
-struct BucketStates(Arc<[InMemoryState]>);
-
-impl Default for BucketStates {
-    fn default() -> Self {
-        Self((0..SLOTS).map(|_| InMemoryState::default()).collect())
-    }
-}
-
-impl BucketStates {
-    fn lower(&self, slot: u16, by: Nanos) {
-        if let Some(state) = self.0.get(usize::from(slot)) {
-            let lower = |until: Option<Nanos>| until.map(|until| ((), until.saturating_sub(by)));
-            let lower = |until| lower(until).ok_or(());
-            // One that says nothing is full.
-            let _ = state.measure_and_replace(&NotKeyed::NonKey, lower);
-        }
-    }
-}
-
-impl StateStore for BucketStates {
-    type Key = Token;
-
-    fn measure_and_replace<T, F, E>(&self, token: &Token, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let measure = |until| {
-            let (said, until) = measure(until)?;
-            token.until.set(until);
-            Ok((said, until))
-        };
-        match self.0.get(usize::from(token.slot)) {
-            Some(state) => state.measure_and_replace(&NotKeyed::NonKey, measure),
-            // There is a slot for each number.
-            None => measure(None).map(|(said, _)| said),
-        }
-    }
-}
-
-/// How many requests each client has under way.
-struct InFlightCounts {
-    slots: Arc<[AtomicU32]>,
-    most: u32,
-}
-
-impl InFlightCounts {
-    fn new(most: u32) -> Option<Self> {
-        let slots = || (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
-        (most > 0).then(|| Self {
-            slots: slots(),
-            most,
+impl TokenBuckets {
+    /// Nothing if there is no bound.
+    fn new(tokens: u32, per: Duration, burst: u32, start: Instant) -> Option<Arc<Self>> {
+        let one = per.checked_div(tokens)?.as_nanos() as u64;
+        (burst > 0).then(|| {
+            Arc::new(Self {
+                start,
+                full_at: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+                one,
+                all: one * u64::from(burst),
+            })
         })
     }
 
-    fn begin(&self, slot: u16) -> Result<InFlightCount, Wait> {
-        let more = |count| (count < self.most).then_some(count + 1);
-        let taken = self
-            .slots
-            .get(usize::from(slot))
-            .map(|count| count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more));
+    #[expect(clippy::indexing_slicing, reason = "there is one for each number")]
+    fn full_at(&self, slot: Slot) -> &AtomicU64 {
+        &self.full_at[usize::from(slot.0)]
+    }
+
+    fn since_start(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_nanos() as u64
+    }
+
+    fn take(self: &Arc<Self>, slot: Slot, now: Instant) -> Result<Token, Wait> {
+        let now = self.since_start(now);
+        let empty = now + self.all;
+        let until = |full_at: u64| full_at.max(now) + self.one;
+        let taken =
+            self.full_at(slot)
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                    Some(until(full_at)).filter(|until| *until <= empty)
+                });
         match taken {
-            // Nobody knows when one of them will be answered.
-            Some(Err(_)) => Err(Wait(Duration::from_secs(1))),
-            // There is a slot for each number.
-            Some(Ok(_)) | None => Ok(InFlightCount {
-                slots: Arc::clone(&self.slots),
+            Ok(full_at) => Ok(Token {
+                buckets: Arc::clone(self),
                 slot,
+                until: until(full_at),
             }),
+            Err(full_at) => Err(Wait(Duration::from_nanos(until(full_at) - empty))),
         }
     }
 }
 
-/// A request that is counted in `slot`.
-struct InFlightCount {
-    slots: Arc<[AtomicU32]>,
-    slot: u16,
-}
-
-impl Drop for InFlightCount {
-    fn drop(&mut self) {
-        if let Some(count) = self.slots.get(usize::from(self.slot)) {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
+impl Token {
+    /// Gives back what the clock has not brought again by `now`: with all of it, a bucket that was full meanwhile would hold
+    /// more than its burst.
+    fn give_back(&self, now: Instant) {
+        let brought = self.buckets.since_start(now);
+        let rest = self.until.saturating_sub(brought).min(self.buckets.one);
+        let full_at = self.buckets.full_at(self.slot);
+        full_at.fetch_sub(rest, Ordering::Relaxed);
     }
 }
 

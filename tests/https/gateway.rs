@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
@@ -193,7 +193,7 @@ impl Setup {
                 access_log: self.access_log,
                 metrics: Some(Arc::clone(&metrics)),
             },
-            throttle: Throttle::new(&self.quotas),
+            throttle: Throttle::new(&self.quotas, Instant::now()),
             trusted: self.trusted,
         };
         https::serve(listeners, terms, &exchange, &tasks);

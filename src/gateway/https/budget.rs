@@ -39,7 +39,7 @@ pub(super) type BytePermit = OwnedSemaphorePermit;
 /// What a request holds until it is dropped: its octets, and its place among the requests of its client.
 pub(super) struct RequestSlot {
     pub(super) _octets: BytePermit,
-    pub(super) _in_flight: InFlightRequest,
+    pub(super) _in_flight: (InFlightRequest, Option<InFlightRequest>),
 }
 
 impl ByteBudget {

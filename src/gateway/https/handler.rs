@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -20,7 +21,7 @@ use super::responses::{self, ErrorResponse};
 use super::timeouts::{ConnTimer, RequestGuard};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::{CertificateSlot, Client, Wait};
+use crate::gateway::throttle::{Client, Slot, Wait};
 use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
@@ -36,7 +37,7 @@ pub(super) struct ConnPeer {
     pub(super) transport: &'static str,
     /// Its address, if it is not on a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    pub(super) certificate: Option<CertificateSlot>,
+    pub(super) certificate: Option<Slot>,
 }
 
 /// What the requests of one connection share.
@@ -161,11 +162,8 @@ impl ConnContext {
 
     fn admit(&self, client: &Client) -> Result<(), Wait> {
         let throttle = &self.state.options.throttle;
-        if self.is_prepaid.swap(false, Ordering::Relaxed) {
-            throttle.admit_first(client)
-        } else {
-            throttle.admit(client)
-        }
+        let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
+        throttle.admit(client, is_prepaid, Instant::now())
     }
 
     /// Tells a client how long to wait.

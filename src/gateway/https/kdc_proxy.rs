@@ -1,6 +1,7 @@
 //! A POST to the KDC proxy ([MS-KKDCP] 3.2.5.1): what it is answered with, and what its client is charged for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
@@ -11,7 +12,7 @@ use super::responses::{self, ErrorResponse};
 use super::timeouts::RequestGuard;
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::{Client, Throttle};
+use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Arrival;
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
@@ -99,12 +100,16 @@ impl ConnContext {
         let is_login = message.kind() == Kind::AsReq && message.resend() == Resend::Once;
         let stake = if is_login {
             let realm = self.charged_realm(message.realm(), inside.as_ref());
-            let admitted = self.state.options.throttle.admit_login(&client, &realm);
+            let admitted = self
+                .state
+                .options
+                .throttle
+                .admit_login(&client, &realm, Instant::now());
             Some(admitted.map_err(|wait| self.throttled(wait))?)
         } else {
             None
         };
-        let answered = self.relay(message, arrival, slot, move |throttle, answered| {
+        let answered = self.relay(message, arrival, slot, move |answered| {
             // A copy is the same password once more.
             let is_new = answered.source != Source::Lookaside;
             let is_failure = is_new && is_wrong_password(&answered.answer);
@@ -112,7 +117,7 @@ impl ConnContext {
             if let Some(stake) = stake
                 && !is_failure
             {
-                throttle.give_back(stake);
+                stake.give_back(Instant::now());
             }
         });
         answered.await
@@ -143,13 +148,13 @@ impl ConnContext {
         message: KerberosMessage,
         arrival: Arrival,
         slot: RequestSlot,
-        settle: impl FnOnce(&Throttle, &Answered) + Send + 'static,
+        settle: impl FnOnce(&Answered) + Send + 'static,
     ) -> Result<Answered, ErrorResponse> {
         let state = Arc::clone(&self.state);
         let (tasks, exchange) = (&self.state.tasks.tracker, &self.state.exchange);
         let relayed = panics::spawn_catching(tasks, exchange, async move {
             let answered = state.exchange.answer(message, arrival).await;
-            settle(&state.options.throttle, &answered);
+            settle(&answered);
             drop(slot);
             answered
         });

@@ -1,5 +1,3 @@
-use governor::clock::FakeRelativeClock;
-
 use super::*;
 use crate::wire::Realm;
 
@@ -11,12 +9,11 @@ const QUOTAS: Quotas = Quotas {
     failure_burst: 2,
 };
 
-fn throttle(quotas: Quotas) -> (Throttle<FakeRelativeClock>, FakeRelativeClock) {
-    let clock = FakeRelativeClock::default();
-    // Some time after the start, as in a process that runs.
-    let throttle = Throttle::by(&quotas, &clock);
-    clock.advance(Duration::from_secs(1000));
-    (throttle, clock)
+/// A throttle, and some time after its start, as in a process that runs.
+fn throttle(quotas: Quotas) -> (Throttle, Instant) {
+    let start = Instant::now();
+    let throttle = Throttle::new(&quotas, start);
+    (throttle, start + Duration::from_secs(1000))
 }
 
 fn at(address: &str) -> Client {
@@ -31,26 +28,28 @@ fn realm(name: &str) -> RealmKey {
 }
 
 /// How many of the next hundred requests are admitted.
-fn admitted(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> usize {
-    (0..100).filter(|_| throttle.admit(client).is_ok()).count()
+fn admitted(throttle: &Throttle, client: &Client, now: Instant) -> usize {
+    (0..100)
+        .filter(|_| throttle.admit(client, false, now).is_ok())
+        .count()
 }
 
 #[test]
 fn a_burst_is_admitted_and_then_the_rate() {
-    let (throttle, clock) = throttle(QUOTAS);
+    let (throttle, mut now) = throttle(QUOTAS);
     let client = at("192.0.2.1");
-    assert_eq!(admitted(&throttle, &client), 3);
-    clock.advance(Duration::from_millis(99));
-    assert_eq!(admitted(&throttle, &client), 0);
-    clock.advance(Duration::from_millis(1));
-    assert_eq!(admitted(&throttle, &client), 1);
-    clock.advance(Duration::from_secs(3600));
-    assert_eq!(admitted(&throttle, &client), 3);
+    assert_eq!(admitted(&throttle, &client, now), 3);
+    now += Duration::from_millis(99);
+    assert_eq!(admitted(&throttle, &client, now), 0);
+    now += Duration::from_millis(1);
+    assert_eq!(admitted(&throttle, &client, now), 1);
+    now += Duration::from_secs(3600);
+    assert_eq!(admitted(&throttle, &client, now), 3);
 }
 
 #[test]
 fn each_client_has_its_own_and_shares_it_with_its_network() {
-    let (throttle, _clock) = throttle(QUOTAS);
+    let (throttle, now) = throttle(QUOTAS);
     let local = Client {
         address: None,
         certificate: None,
@@ -60,74 +59,72 @@ fn each_client_has_its_own_and_shares_it_with_its_network() {
     let served: usize = spent
         .iter()
         .chain([&local])
-        .map(|client| admitted(&throttle, client))
+        .map(|client| admitted(&throttle, client, now))
         .sum();
     assert!(served >= 12, "{served}");
     for (namesake, of) in [
         ("::ffff:192.0.2.1", &spent[0]),
         ("2001:db8::ffff:0:0:9", &spent[2]),
     ] {
-        assert_eq!(admitted(&throttle, &at(namesake)), 0, "{of:?}");
+        assert_eq!(admitted(&throttle, &at(namesake), now), 0, "{of:?}");
     }
 }
 
 #[test]
 fn a_certificate_counts_wherever_it_is_shown() {
-    let (throttle, clock) = throttle(QUOTAS);
+    let (throttle, mut now) = throttle(QUOTAS);
     let shown = |address: &str| Client {
         certificate: Some(throttle.certificate(b"certificate")),
         ..at(address)
     };
     let served: usize = (0..50)
-        .map(|host| admitted(&throttle, &shown(&format!("198.51.100.{host}"))))
+        .map(|host| admitted(&throttle, &shown(&format!("198.51.100.{host}")), now))
         .sum();
     // Fewer if it shares its slot with one of the addresses.
     assert!((1..=3).contains(&served), "{served}");
-    clock.advance(Duration::from_secs(3600));
-    assert!(admitted(&throttle, &shown("192.0.2.1")) > 0);
+    now += Duration::from_secs(3600);
+    assert!(admitted(&throttle, &shown("192.0.2.1"), now) > 0);
 }
 
 /// How many of the next hundred logins at once are admitted; what they put at stake is lost.
-fn tried(throttle: &Throttle<FakeRelativeClock>, client: &Client, realm: &RealmKey) -> usize {
+fn tried(throttle: &Throttle, client: &Client, realm: &RealmKey, now: Instant) -> usize {
     let stakes: Vec<_> = (0..100)
-        .map(|_| throttle.admit_login(client, realm))
+        .map(|_| throttle.admit_login(client, realm, now))
         .collect();
     stakes.iter().flatten().count()
 }
 
 #[test]
 fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
-    let (throttle, clock) = throttle(QUOTAS);
+    let (throttle, mut now) = throttle(QUOTAS);
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
     // However many are under way at once, before one of them is known to have failed.
-    assert_eq!(tried(&throttle, &client, &here), 2);
-    let wait = throttle.admit_login(&client, &here).unwrap_err();
+    assert_eq!(tried(&throttle, &client, &here, now), 2);
+    let wait = throttle.admit_login(&client, &here, now).err().unwrap();
     assert_eq!(wait.seconds(), 10);
     // What is turned away holds up nobody for longer.
-    assert_eq!(tried(&throttle, &client, &here), 0);
-    clock.advance(Duration::from_millis(9_001));
-    let wait = throttle.admit_login(&client, &realm("example.com"));
-    assert_eq!(wait.unwrap_err().seconds(), 1);
-    let elsewhere = tried(&throttle, &at("192.0.2.2"), &here)
-        + tried(&throttle, &client, &realm("OTHER.EXAMPLE"));
+    assert_eq!(tried(&throttle, &client, &here, now), 0);
+    now += Duration::from_millis(9_001);
+    let wait = throttle.admit_login(&client, &realm("example.com"), now);
+    assert_eq!(wait.err().unwrap().seconds(), 1);
+    let elsewhere = tried(&throttle, &at("192.0.2.2"), &here, now)
+        + tried(&throttle, &client, &realm("OTHER.EXAMPLE"), now);
     assert!(elsewhere >= 2, "{elsewhere}");
-    clock.advance(Duration::from_millis(999));
-    assert_eq!(tried(&throttle, &client, &here), 1);
+    now += Duration::from_millis(999);
+    assert_eq!(tried(&throttle, &client, &here, now), 1);
 }
 
 #[test]
 fn what_is_given_back_can_be_spent_again() {
-    let (throttle, clock) = throttle(QUOTAS);
+    let (throttle, mut now) = throttle(QUOTAS);
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
     for _ in 0..100 {
-        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here).unwrap());
-        assert!(throttle.admit_login(&client, &here).is_err());
-        clock.advance(Duration::from_millis(50));
-        stakes
-            .into_iter()
-            .for_each(|stake| throttle.give_back(stake));
+        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here, now).unwrap());
+        assert!(throttle.admit_login(&client, &here, now).is_err());
+        now += Duration::from_millis(50);
+        stakes.into_iter().for_each(|stake| stake.give_back(now));
     }
-    assert_eq!(tried(&throttle, &client, &here), 2);
+    assert_eq!(tried(&throttle, &client, &here, now), 2);
 }
 
 #[test]
@@ -136,14 +133,12 @@ fn what_the_clock_has_brought_again_is_not_given_back_as_well() {
     // One token comes every ten seconds, the first one spent first. The later it is, the more logins have failed before
     // the two are given back; never may more of them be tried at once than a full bucket holds.
     for (seconds, before, after) in [(0, 0, 2), (9, 0, 2), (10, 1, 1), (15, 1, 1), (20, 2, 0)] {
-        let (throttle, clock) = throttle(QUOTAS);
-        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here).unwrap());
-        clock.advance(Duration::from_secs(seconds));
-        assert_eq!(tried(&throttle, &client, &here), before, "{seconds}");
-        stakes
-            .into_iter()
-            .for_each(|stake| throttle.give_back(stake));
-        assert_eq!(tried(&throttle, &client, &here), after, "{seconds}");
+        let (throttle, mut now) = throttle(QUOTAS);
+        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here, now).unwrap());
+        now += Duration::from_secs(seconds);
+        assert_eq!(tried(&throttle, &client, &here, now), before, "{seconds}");
+        stakes.into_iter().for_each(|stake| stake.give_back(now));
+        assert_eq!(tried(&throttle, &client, &here, now), after, "{seconds}");
     }
 }
 
@@ -164,17 +159,23 @@ fn nought_is_no_bound() {
             ..QUOTAS
         },
     ] {
-        let (throttle, _clock) = throttle(quotas);
+        let (throttle, now) = throttle(quotas);
         let (client, realm) = (at("192.0.2.1"), realm("R"));
-        assert_eq!(admitted(&throttle, &client), 100);
+        assert_eq!(admitted(&throttle, &client, now), 100);
         assert_eq!(under_way(&throttle, &client).len(), 100);
-        assert_eq!(tried(&throttle, &client, &realm), 100);
-        throttle.give_back(throttle.admit_login(&client, &realm).unwrap());
+        assert_eq!(tried(&throttle, &client, &realm, now), 100);
+        throttle
+            .admit_login(&client, &realm, now)
+            .unwrap()
+            .give_back(now);
     }
 }
 
 /// Those of the next hundred requests that may be under way at once.
-fn under_way(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> Vec<InFlightRequest> {
+fn under_way(
+    throttle: &Throttle,
+    client: &Client,
+) -> Vec<(InFlightRequest, Option<InFlightRequest>)> {
     (0..100)
         .filter_map(|_| throttle.begin(client).ok())
         .collect()
@@ -182,12 +183,11 @@ fn under_way(throttle: &Throttle<FakeRelativeClock>, client: &Client) -> Vec<InF
 
 #[test]
 fn so_many_are_under_way_until_they_are_answered() {
-    let (throttle, clock) = throttle(QUOTAS);
+    let (throttle, _) = throttle(QUOTAS);
     let client = at("192.0.2.1");
     let begun = under_way(&throttle, &client);
     assert_eq!(begun.len(), 2);
-    clock.advance(Duration::from_secs(3600));
-    assert_eq!(throttle.begin(&client).unwrap_err().seconds(), 1);
+    assert_eq!(throttle.begin(&client).err().unwrap().seconds(), 1);
     drop(begun);
     assert_eq!(under_way(&throttle, &client).len(), 2);
     // What its certificate refused is not under way for the address.
