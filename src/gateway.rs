@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
-use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
+use crate::daemon::bind::{bind_http, bind_metrics};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
@@ -27,7 +28,7 @@ use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
-use crate::gateway::tls::{Certificates, ServerTls};
+use crate::gateway::tls::Certificates;
 use crate::relay::discovery::{RelayHandle, Trigger};
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
@@ -62,106 +63,93 @@ fn threads() -> usize {
 /// A gateway at work.
 struct Gateway {
     file: Option<PathBuf>,
+    /// What held at the start, and holds until the end.
     serving: Serving,
-    /// What held at the start.
-    max_in_flight_per_kdc: usize,
     relay: RelayHandle,
-    observers: Observers,
+    access_log: Option<AccessLog>,
     tasks: Tasks,
     /// Has the certificate's files looked at.
-    certificate: Arc<Notify>,
+    reload_certificate: Arc<Notify>,
 }
 
 impl Gateway {
     async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
-        let serving = config.serving.clone();
         warn_of(&config);
+        let serving = &config.serving;
         let routes = GatewayRoutes::new(&config, serving.max_in_flight_per_kdc);
-        let relay = RelayHandle::new(routes, Trigger::Time, serving.max_in_flight)?;
+        let access_log = serving.access_log.clone();
         let gateway = Self {
             file: file.map(Path::to_owned),
-            observers: Observers {
-                access_log: serving
-                    .access_log
-                    .clone()
-                    .map(AccessLog::open)
-                    .transpose()?,
-                metrics: serving.metrics.map(|_| Metrics::new(&relay.exchange)),
-            },
-            max_in_flight_per_kdc: serving.max_in_flight_per_kdc,
-            serving,
-            relay,
+            relay: RelayHandle::new(routes, Trigger::Time, serving.max_in_flight)?,
+            access_log: access_log.map(AccessLog::open).transpose()?,
+            serving: config.serving,
             tasks: Tasks::default(),
-            certificate: Arc::default(),
+            reload_certificate: Arc::default(),
         };
-        gateway.open().await?;
+        gateway.serve().await?;
         Ok(gateway)
     }
 
     /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
-    async fn open(&self) -> Result<(), Failure> {
+    async fn serve(&self) -> Result<(), Failure> {
         let Tasks { stop, tracker } = &self.tasks;
+        let (serving, exchange) = (&self.serving, &self.relay.exchange);
         let certificates = self.certificates()?;
-        let listeners = listeners(&self.serving, certificates)?;
-        let (https, plain) = (addresses(&listeners, true), addresses(&listeners, false));
-        let metrics = self.serve_metrics()?;
+        let mut listeners = bind("listen", &serving.https, serving, certificates.as_ref())?;
+        let https = addresses(&listeners);
+        let plain_listeners = bind("plain-listen", &serving.plain, serving, None)?;
+        let plain = addresses(&plain_listeners);
+        listeners.extend(plain_listeners);
+        let (metrics, metrics_at) = self.serve_metrics(certificates)?;
         self.relay.keep_looking_up(stop, tracker).await;
-        https::serve(listeners, self.options(), &self.relay.exchange, &self.tasks);
-        tracing::info!(target: ADMIN, %https, %plain, %metrics, "ready");
-        Ok(())
-    }
-
-    fn options(&self) -> ServeOptions {
-        let serving = &self.serving;
-        ServeOptions {
+        let options = ServeOptions {
             path: serving.path.clone(),
             limits: HttpLimits::of(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
-            observers: self.observers.clone(),
-        }
+            observers: Observers {
+                access_log: self.access_log.clone(),
+                metrics,
+            },
+        };
+        https::serve(listeners, options, exchange, &self.tasks);
+        tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
+        Ok(())
     }
 
     /// What HTTPS is served with, which follows the files.
     fn certificates(&self) -> Result<Option<Certificates>, Failure> {
-        let Some(files) = &self.serving.tls else {
-            return Ok(None);
+        let follow = |files: &TlsFiles| {
+            let reload = Arc::clone(&self.reload_certificate);
+            tls::follow(files.clone(), &self.tasks.stop, reload)
         };
-        let certificates = self.watch(files)?;
-        if let Some(metrics) = &self.observers.metrics {
-            let shown = show_expiry(certificates.clone(), Arc::clone(metrics));
-            self.tasks.spawn(shown);
-        }
-        Ok(Some(certificates))
+        self.serving.tls.as_ref().map(follow).transpose()
     }
 
-    fn watch(&self, files: &TlsFiles) -> Result<Certificates, Failure> {
-        // The configuration had them loaded before: they were replaced this very moment.
-        let loaded = ServerTls::load(files)?;
-        let reload = Arc::clone(&self.certificate);
-        Ok(tls::follow(files.clone(), loaded, &self.tasks.stop, reload))
-    }
-
-    /// Serves the metrics, and says where.
-    fn serve_metrics(&self) -> Result<String, Failure> {
-        let (Some(addr), Some(metrics)) = (self.serving.metrics, &self.observers.metrics) else {
-            return Ok(listed(&[]));
+    /// Serves metrics if they are wanted, and says where.
+    fn serve_metrics(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> Result<(Option<Arc<Metrics>>, String), Failure> {
+        let Some(addr) = self.serving.metrics else {
+            return Ok((None, listed(&[])));
         };
         let socket = bind_metrics(addr)?;
         let address = socket.address();
-        metrics::listener::serve(socket, Arc::clone(metrics), &self.tasks);
-        Ok(address)
+        let metrics = Metrics::new(&self.relay.exchange, certificates);
+        metrics::listener::serve(socket, Arc::clone(&metrics), &self.tasks);
+        Ok((Some(metrics), address))
     }
 }
 
 impl Daemon for Gateway {
     fn reload(&mut self) {
-        self.certificate.notify_one();
-        if let Some(access_log) = &self.observers.access_log {
+        self.reload_certificate.notify_one();
+        if let Some(access_log) = &self.access_log {
             access_log.reopen();
         }
         let loaded = GatewayConfig::load(self.file.as_deref()).and_then(|config| {
-            let routes = GatewayRoutes::new(&config, self.max_in_flight_per_kdc);
+            let routes = GatewayRoutes::new(&config, self.serving.max_in_flight_per_kdc);
             self.relay.configure(routes)?;
             Ok(config)
         });
@@ -173,7 +161,6 @@ impl Daemon for Gateway {
                     tracing::warn!(target: ADMIN,
                         "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
                     );
-                    self.serving = config.serving;
                 }
                 let Tasks { stop, tracker } = &self.tasks;
                 drop(self.relay.keep_looking_up(stop, tracker));
@@ -186,52 +173,32 @@ impl Daemon for Gateway {
 
     async fn stop(self) {
         self.tasks.end(&self.relay.exchange).await;
-        if let Some(access_log) = &self.observers.access_log {
+        if let Some(access_log) = &self.access_log {
             access_log.end(LAST_LINES).await;
         }
     }
 }
 
-/// Tells `metrics` until when the certificate is valid, each time it is another one.
-async fn show_expiry(mut certificates: Certificates, metrics: Arc<Metrics>) {
-    loop {
-        let validity = certificates.borrow_and_update().validity;
-        if let Some(validity) = validity {
-            metrics.certificate_expires(validity.not_after());
-        }
-        if certificates.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Binds what the configuration asks for.
-fn listeners(
+/// Binds `endpoints`, which stand at `key` in the configuration.
+fn bind(
+    key: &'static str,
+    endpoints: &[Endpoint],
     serving: &Serving,
-    certificates: Option<Certificates>,
+    tls: Option<&Certificates>,
 ) -> Result<Vec<HttpListener>, Failure> {
     let mut listeners = Vec::new();
-    for endpoint in &serving.https {
-        let socket = bind_http("listen", endpoint, serving.unix_mode)?;
-        let tls = certificates.clone();
+    for endpoint in endpoints {
+        let socket = bind_http(key, endpoint, serving.unix_mode)?;
+        let tls = tls.cloned();
         listeners.extend(socket.map(|socket| HttpListener { socket, tls }));
-    }
-    for endpoint in &serving.plain {
-        let socket = bind_http("plain-listen", endpoint, serving.unix_mode)?;
-        listeners.extend(socket.map(|socket| HttpListener { socket, tls: None }));
     }
     Ok(listeners)
 }
 
-/// Where there are listeners with TLS, or without, as text.
-fn addresses(listeners: &[HttpListener], tls: bool) -> String {
-    let listeners = listeners
-        .iter()
-        .filter(|listener| listener.tls.is_some() == tls);
-    let addresses: Vec<_> = listeners
-        .map(|listener| StreamSocket::address(&listener.socket))
-        .collect();
-    listed(&addresses)
+/// Where they are, as text.
+fn addresses(listeners: &[HttpListener]) -> String {
+    let addresses = listeners.iter().map(|listener| listener.socket.address());
+    listed(&addresses.collect::<Vec<_>>())
 }
 
 fn warn_of(config: &GatewayConfig) {

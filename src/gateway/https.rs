@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use self::budget::ByteBudget;
 use self::connection::HttpConnection;
-pub(crate) use self::responses::text;
+pub(super) use self::responses::ErrorResponse;
 use crate::config::gateway::TrustedProxies;
 use crate::daemon::accept::accept_each;
 use crate::daemon::bind::StreamSocket;
@@ -132,10 +132,6 @@ pub fn serve(
     tasks: &Tasks,
 ) {
     let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks);
-    if let Some(metrics) = &options.observers.metrics {
-        let connections = connections.clone();
-        metrics.connections_from(move || connections.open());
-    }
     let state = Arc::new(GatewayState {
         requests: ByteBudget::new(options.limits.waiting),
         responses: ByteBudget::new(options.limits.answers),

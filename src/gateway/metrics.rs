@@ -9,8 +9,8 @@
 pub mod listener;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
@@ -22,19 +22,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::gateway::record::{RealmName, RequestRecord};
+use crate::gateway::record::RequestRecord;
+use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
-use crate::relay::sync::lock;
-
-/// The type of what [`Metrics::scrape`] says.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// What the name of each metric begins with.
-const PREFIX: &str = "loopkdc";
-/// The kind and the realm of what was no Kerberos message.
-const NONE: &str = "none";
-/// Any realm that is not configured.
-const OTHER: &str = "other";
 
 /// The bounds of the histogram in seconds: from less than a KDC next door takes to more than any deadline that is usual.
 const BUCKETS: [f64; 14] = [
@@ -46,43 +36,37 @@ const BUCKETS: [f64; 14] = [
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    /// By kind.
+    duration: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
     in_flight: Gauge,
-    readings: Arc<Readings>,
+    connections: Gauge,
+    exchange: Arc<Exchange>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     kind: &'static str,
-    realm: Arc<str>,
+    realm: String,
     outcome: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DurationLabels {
-    kind: &'static str,
-}
-
 impl Metrics {
-    /// The metrics of a gateway that relays through `exchange`.
+    /// The metrics of a gateway that relays through `exchange`, and of the certificate in use if there is one.
     #[must_use]
-    pub fn new(exchange: &Arc<Exchange>) -> Arc<Self> {
+    pub fn new(exchange: &Arc<Exchange>, certificates: Option<Certificates>) -> Arc<Self> {
         let mut metrics = Self {
-            registry: Registry::with_prefix(PREFIX),
+            registry: Registry::with_prefix("loopkdc"),
             requests: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
-            readings: Arc::new(Readings {
-                exchange: Arc::clone(exchange),
-                connections: OnceLock::new(),
-                certificate_expiry: Mutex::default(),
-            }),
+            connections: Gauge::default(),
+            exchange: Arc::clone(exchange),
         };
-        metrics.register();
+        metrics.register(certificates);
         Arc::new(metrics)
     }
 
-    fn register(&mut self) {
+    fn register(&mut self, certificates: Option<Certificates>) {
         let registry = &mut self.registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
@@ -97,146 +81,106 @@ impl Metrics {
             Unit::Seconds,
             self.duration.clone(),
         );
-        registry.register(
-            "in_flight",
-            "HTTP requests that wait for their answers",
-            self.in_flight.clone(),
-        );
-        registry.register_collector(Box::new(Arc::clone(&self.readings)));
-    }
-
-    /// Whose counters and upstreams are shown.
-    #[must_use]
-    pub fn exchange(&self) -> &Arc<Exchange> {
-        &self.readings.exchange
+        let help = "HTTP requests that wait for their answers";
+        registry.register("in_flight", help, self.in_flight.clone());
+        let help = "Connections of clients that are open";
+        registry.register("connections", help, self.connections.clone());
+        registry.register_collector(Box::new(Readings {
+            exchange: Arc::clone(&self.exchange),
+            certificates,
+        }));
     }
 
     /// Counts a request that has ended.
     pub fn count(&self, record: &RequestRecord) {
-        let kind = record.kind.map_or(NONE, |kind| kind.name());
+        let kind = record.kind.map_or("none", |kind| kind.name());
         let labels = RequestLabels {
             kind,
             realm: match &record.realm {
-                Some(RealmName::Configured(name)) => name.as_str().into(),
-                Some(RealmName::Other(_)) => OTHER.into(),
-                None => NONE.into(),
+                Some(realm) if record.is_configured => realm.as_str().to_owned(),
+                Some(_) => "other".to_owned(),
+                None => "none".to_owned(),
             },
-            outcome: record.outcome().name(),
+            outcome: record.outcome(),
         };
         self.requests.get_or_create(&labels).inc();
-        let duration = self.duration.get_or_create(&DurationLabels { kind });
+        let duration = self.duration.get_or_create(&[("kind", kind)]);
         duration.observe(record.elapsed.as_secs_f64());
     }
 
-    /// Says that a request is under way, until what is returned is dropped.
+    /// Counts a request as under way, until what is returned is dropped.
     #[must_use]
-    pub fn begin(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+    pub fn begin_request(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.in_flight)
     }
 
-    /// Says how to tell how many connections are open; only the first word counts.
-    pub fn connections_from(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
-        drop(self.readings.connections.set(Box::new(count)));
+    /// Counts a connection as open, until what is returned is dropped.
+    #[must_use]
+    pub fn begin_connection(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.connections)
     }
 
-    /// Says until when the certificate that is shown to new connections is valid.
-    pub fn certificate_expires(&self, at: SystemTime) {
-        *lock(&self.readings.certificate_expiry) = Some(at);
-    }
-
-    /// All metrics by now, as [`CONTENT_TYPE`].
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn scrape(&self) -> Result<String, fmt::Error> {
+    /// All metrics by now, in OpenMetrics' text format.
+    #[must_use]
+    pub fn scrape(&self) -> String {
         let mut shown = String::new();
-        text::encode(&mut shown, &self.registry)?;
-        Ok(shown)
+        // A string takes all that is written.
+        let _ = text::encode(&mut shown, &self.registry);
+        shown
     }
 }
 
-/// A request under way.
+/// One of those that a gauge counts.
 #[derive(Debug)]
-pub struct InFlight(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Drop for InFlight {
+impl GaugeGuard {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-type Count = Box<dyn Fn() -> usize + Send + Sync>;
-
 /// What is read where it is, whenever somebody looks.
+#[derive(Debug)]
 struct Readings {
     exchange: Arc<Exchange>,
-    connections: OnceLock<Count>,
-    certificate_expiry: Mutex<Option<SystemTime>>,
-}
-
-impl fmt::Debug for Readings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Readings").finish_non_exhaustive()
-    }
+    certificates: Option<Certificates>,
 }
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.counters(&mut encoder)?;
-        self.upstreams(&mut encoder)?;
-        let connections = self.connections.get().map(|count| count() as u64);
-        gauge(
-            &mut encoder,
-            ("connections", "Connections of clients that are open.", None),
-            connections,
-        )?;
-        let help = "When the certificate that new connections get expires, in seconds since 1970.";
-        // None where there is no certificate, as nothing then can expire.
-        let expiry = *lock(&self.certificate_expiry);
-        let since_1970 = |expiry: SystemTime| expiry.duration_since(UNIX_EPOCH).unwrap_or_default();
-        gauge(
-            &mut encoder,
-            ("certificate_expiry", help, Some(&Unit::Seconds)),
-            expiry.map(|expiry| since_1970(expiry).as_secs()),
-        )
-    }
-}
-
-impl Readings {
-    fn counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        self.exchange.counters().each().try_for_each(|counted| {
-            let counter = ConstCounter::new(counted.value);
-            let metric = counter.metric_type();
-            let metric = encoder.encode_descriptor(counted.name, counted.help, None, metric)?;
-            counter.encode(metric)
-        })
-    }
-
-    fn upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for counted in self.exchange.counters().each() {
+            let counter = MetricType::Counter;
+            let metric = encoder.encode_descriptor(counted.name, counted.help, None, counter)?;
+            ConstCounter::new(counted.value).encode(metric)?;
+        }
         let help = "Whether an upstream serves, as far as the last requests to it tell.";
-        let metric = MetricType::Gauge;
-        let mut metric = encoder.encode_descriptor("upstream_up", help, None, metric)?;
+        let gauge = MetricType::Gauge;
+        let mut metric = encoder.encode_descriptor("upstream_up", help, None, gauge)?;
         for (name, is_up) in self.exchange.upstreams() {
             let labels = [("upstream", name)];
             let one = metric.encode_family(&labels)?;
             ConstGauge::new(u32::from(is_up)).encode(one)?;
         }
-        Ok(())
+        // None where there is no certificate, as nothing then can expire.
+        let certificates = self.certificates.as_ref();
+        let Some(validity) = certificates.and_then(|certificates| certificates.borrow().validity)
+        else {
+            return Ok(());
+        };
+        let since_1970 = validity.not_after().duration_since(UNIX_EPOCH);
+        let help = "When the certificate that new connections get expires, in seconds since 1970.";
+        let unit = Some(&Unit::Seconds);
+        let metric = encoder.encode_descriptor("certificate_expiry", help, unit, gauge)?;
+        ConstGauge::new(since_1970.unwrap_or_default().as_secs()).encode(metric)
     }
-}
-
-/// One gauge, if it has a value.
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    (name, help, unit): (&str, &str, Option<&Unit>),
-    value: Option<u64>,
-) -> fmt::Result {
-    let Some(value) = value else {
-        return Ok(());
-    };
-    let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-    ConstGauge::new(value).encode(metric)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What one HTTP request was and how it ended, for those who observe a gateway.
 //!
-//! Pure. Made once for each request, and only if somebody observes.
+//! Pure.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,14 +9,16 @@ use crate::relay::answer::Source;
 use crate::wire::{Kind, Realm};
 
 /// One request and its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestRecord {
     /// The client's address; nothing for one on this machine, over a Unix socket.
     pub client: Option<IpAddr>,
     /// What was asked, if it was a Kerberos message.
     pub kind: Option<Kind>,
-    /// The realm that was asked, if it was a Kerberos message.
-    pub realm: Option<RealmName>,
+    /// The realm that was asked, if it was a Kerberos message: as the configuration spells it, or else as the client does.
+    pub realm: Option<Realm>,
+    /// The realm is one of the configuration.
+    pub is_configured: bool,
     /// The realm inside the message, if that is another one ([MS-KKDCP] 3.2.5.1).
     pub inside: Option<Realm>,
     /// What answered.
@@ -31,82 +33,23 @@ pub struct RequestRecord {
     pub principal: Option<String>,
 }
 
-/// A realm that was asked for.
-#[derive(Clone, Debug)]
-pub enum RealmName {
-    /// One of the configured ones, spelled as there.
-    Configured(Realm),
-    /// Any other, spelled as the client did.
-    Other(Realm),
-}
-
-/// How a request ended: few words, whatever comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestOutcome {
-    /// With the KDC's reply.
-    Reply,
-    /// With the KDC's KRB-ERROR.
-    KrbError,
-    /// It was not one that can be answered.
-    BadRequest,
-    /// It was longer than allowed.
-    TooLarge,
-    /// Nothing is served there: neither at that path, nor for that realm.
-    NotFound,
-    /// That service of the realm is not offered.
-    Forbidden,
-    /// Its client asks for more than it may.
-    Throttled,
-    /// No KDC could be reached, or what was reached is none.
-    Unreachable,
-    /// Too many requests were under way.
-    Overloaded,
-    /// The KDC did not answer in time.
-    Unanswered,
-    /// Its client did not wait for the answer.
-    Abandoned,
-    /// None of these.
-    Failed,
-}
-
-impl RequestOutcome {
-    /// Its name, in snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Reply => "reply",
-            Self::KrbError => "krb_error",
-            Self::BadRequest => "bad_request",
-            Self::TooLarge => "too_large",
-            Self::NotFound => "not_found",
-            Self::Forbidden => "forbidden",
-            Self::Throttled => "throttled",
-            Self::Unreachable => "unreachable",
-            Self::Overloaded => "overloaded",
-            Self::Unanswered => "unanswered",
-            Self::Abandoned => "abandoned",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 impl RequestRecord {
-    /// How it ended: the status says it all, but for what a KDC said.
+    /// How it ended, in a word of few: the status says it all, but for what a KDC said.
     #[must_use]
-    pub const fn outcome(&self) -> RequestOutcome {
+    pub const fn outcome(&self) -> &'static str {
         match (self.status, self.error_code) {
-            (None, _) => RequestOutcome::Abandoned,
-            (Some(200..=299), None) => RequestOutcome::Reply,
-            (Some(200..=299), Some(_)) => RequestOutcome::KrbError,
-            (Some(403), _) => RequestOutcome::Forbidden,
-            (Some(404), _) => RequestOutcome::NotFound,
-            (Some(413), _) => RequestOutcome::TooLarge,
-            (Some(429), _) => RequestOutcome::Throttled,
-            (Some(400..=499), _) => RequestOutcome::BadRequest,
-            (Some(502), _) => RequestOutcome::Unreachable,
-            (Some(503), _) => RequestOutcome::Overloaded,
-            (Some(504), _) => RequestOutcome::Unanswered,
-            (Some(_), _) => RequestOutcome::Failed,
+            (None, _) => "abandoned",
+            (Some(200..=299), None) => "reply",
+            (Some(200..=299), Some(_)) => "krb_error",
+            (Some(403), _) => "forbidden",
+            (Some(404), _) => "not_found",
+            (Some(413), _) => "too_large",
+            (Some(429), _) => "throttled",
+            (Some(400..=499), _) => "bad_request",
+            (Some(502), _) => "unreachable",
+            (Some(503), _) => "overloaded",
+            (Some(504), _) => "unanswered",
+            (Some(_), _) => "failed",
         }
     }
 }
@@ -120,13 +63,12 @@ pub(crate) mod tests {
         RequestRecord {
             client: Some(IpAddr::from([192, 0, 2, 1])),
             kind: Some(Kind::AsReq),
-            realm: Some(RealmName::Configured(Realm::parse(b"EXAMPLE.COM").unwrap())),
-            inside: None,
+            realm: Some(Realm::parse(b"EXAMPLE.COM").unwrap()),
+            is_configured: true,
             source: Source::Upstream("dc1.example.com:88".into()),
-            error_code: None,
             status: Some(200),
             elapsed: Duration::from_millis(3),
-            principal: None,
+            ..RequestRecord::default()
         }
     }
 
@@ -138,7 +80,7 @@ pub(crate) mod tests {
                 error_code,
                 ..record()
             };
-            record.outcome().name()
+            record.outcome()
         };
         assert_eq!(outcome(Some(200), None), "reply");
         assert_eq!(outcome(Some(200), Some(25)), "krb_error");

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::{Error, RootCertStore, ServerConfig};
+use rustls::{Error, ServerConfig};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::ConfigError;
 use crate::config::gateway::{ServerIdentity, TlsFiles, TlsPems};
-use crate::relay::failure::{Exit, Failure};
+use crate::relay::failure::Failure;
 
 pub use crate::relay::upstream::certificate::Validity;
 
@@ -38,14 +38,6 @@ pub struct ServerTls {
     pub validity: Option<Validity>,
 }
 
-/// What was read from [`TlsFiles`].
-#[derive(Debug)]
-pub struct LoadedTls {
-    /// What came of it.
-    pub tls: ServerTls,
-    pems: TlsPems,
-}
-
 impl ServerTls {
     /// TLS with `config`, whatever protocols it names.
     #[must_use]
@@ -62,30 +54,22 @@ impl ServerTls {
         }
     }
 
-    /// Reads the files and checks that they fit together.
-    ///
-    /// # Errors
-    /// They can't be read or do not; a certificate that is not valid at the moment is none, see [`ServerTls::warning`].
-    pub fn load(files: &TlsFiles) -> Result<LoadedTls, Failure> {
-        let pems = files.read().map_err(|error| error.into_failure(None))?;
-        let tls = Self::build(files, &pems)?;
-        Ok(LoadedTls { tls, pems })
-    }
-
-    /// What is wrong with the certificate for the time being, in words: it may be renewed while clients wait.
-    #[must_use]
-    pub fn warning(&self, now: SystemTime) -> Option<String> {
-        self.validity.and_then(|validity| validity.warning(now))
-    }
-
-    fn build(files: &TlsFiles, pems: &TlsPems) -> Result<Self, Failure> {
-        let identity = pems.identity();
-        let identity = identity.map_err(|error| error.into_failure(None))?;
-        let validity = identity.certified.cert.first();
-        let validity = validity.and_then(|leaf| Validity::of(leaf));
-        let bug = |error: Error| Failure::new(Exit::Config, format!("TLS: {error}"));
-        let config = server_config(identity, files.require_client_cert).map_err(bug)?;
+    /// Makes TLS of what the files hold, and checks that they fit together.
+    fn build(files: &TlsFiles, pems: &TlsPems) -> Result<Self, ConfigError> {
+        let identity = pems.identity()?;
+        let leaf = identity.certified.cert.first();
+        let validity = leaf.and_then(|leaf| Validity::of(leaf));
+        let config = server_config(identity, files.require_client_cert);
+        let config = config.map_err(|error| ConfigError::new(format!("TLS: {error}")))?;
         Ok(Self::new(config, validity))
+    }
+
+    /// What is wrong with the certificate for the time being is a warning: it may be renewed while clients wait.
+    fn warn(&self) {
+        let warning = |validity: Validity| validity.warning(SystemTime::now());
+        if let Some(warning) = self.validity.and_then(warning) {
+            tracing::warn!("{warning}");
+        }
     }
 }
 
@@ -98,8 +82,17 @@ fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let builder = match identity.client_roots {
         Some(roots) => {
-            let verifier = verifier(roots, require_client_cert, provider)?;
-            builder.with_client_cert_verifier(verifier)
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            let verifier = if require_client_cert {
+                verifier
+            } else {
+                verifier.allow_unauthenticated()
+            };
+            // Fails without roots only, and there are some.
+            let verifier = verifier.build();
+            builder.with_client_cert_verifier(
+                verifier.map_err(|error| Error::General(error.to_string()))?,
+            )
         }
         None => builder.with_no_client_auth(),
     };
@@ -110,53 +103,36 @@ fn server_config(
     Ok(config)
 }
 
-fn verifier(
-    roots: RootCertStore,
-    require_client_cert: bool,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, Error> {
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let builder = if require_client_cert {
-        builder
-    } else {
-        builder.allow_unauthenticated()
-    };
-    // Fails without roots only, and there are some.
-    builder
-        .build()
-        .map_err(|error| Error::General(error.to_string()))
-}
-
 /// How often the files are looked at. They are read whole: links that are swapped, files that are renamed or written in
 /// place and clocks of file systems are all the same then, and a few kB from the page cache cost what a stat does.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Follows the files until `stop`: reads them every few seconds, and at once when `reload` is notified. Files that do not fit
-/// together, perhaps since one of them is yet to come, change nothing. Must be called inside a runtime.
-#[must_use]
+/// Reads the files, and follows them until `stop`: reads them every few seconds, and at once when `reload` is notified. Files
+/// that do not fit together, perhaps since one of them is yet to come, change nothing. Must be called inside a runtime.
+///
+/// # Errors
+/// They can't be read or do not fit together. A certificate that is not valid at the moment is no error.
 pub fn follow(
     files: TlsFiles,
-    loaded: LoadedTls,
     stop: &CancellationToken,
     reload: Arc<Notify>,
-) -> Certificates {
-    follow_every(RELOAD_INTERVAL, files, loaded, stop, reload)
+) -> Result<Certificates, Failure> {
+    follow_every(RELOAD_INTERVAL, files, stop, reload).map_err(|error| error.into_failure(None))
 }
 
 fn follow_every(
     interval: Duration,
     files: TlsFiles,
-    loaded: LoadedTls,
     stop: &CancellationToken,
     reload: Arc<Notify>,
-) -> Certificates {
-    log_warning(&loaded.tls);
-    let (current, certificates) = watch::channel(Arc::new(loaded.tls));
+) -> Result<Certificates, ConfigError> {
+    let pems = files.read()?;
+    let tls = ServerTls::build(&files, &pems)?;
+    tls.warn();
+    let (current, certificates) = watch::channel(Arc::new(tls));
     let reloader = CertificateReloader {
         files,
-        pems: loaded.pems,
-        error: None,
-        logged: None,
+        read: Ok(pems),
         current,
     };
     let stop = stop.clone();
@@ -164,17 +140,13 @@ fn follow_every(
         stop.run_until_cancelled(reloader.run(interval, &reload))
             .await;
     });
-    certificates
+    Ok(certificates)
 }
 
 struct CertificateReloader {
     files: TlsFiles,
     /// What was read last, whether or not it was of use.
-    pems: TlsPems,
-    /// What is wrong with it.
-    error: Option<Failure>,
-    /// The error that was logged last, and lasts.
-    logged: Option<Failure>,
+    read: Result<TlsPems, ConfigError>,
     current: watch::Sender<Arc<ServerTls>>,
 }
 
@@ -187,54 +159,36 @@ impl CertificateReloader {
                 _ = ticks.tick() => {}
                 () = reload.notified() => {}
             }
-            // A panic in there is a bug that must not end this.
             let files = self.files.clone();
-            let Ok(read) = spawn_blocking(move || files.read()).await else {
-                continue;
-            };
-            let read = read.map_err(|error| error.into_failure(None));
-            match read.and_then(|pems| self.replace(pems)) {
-                Ok(()) => self.logged = None,
-                Err(error) => self.log(error),
+            // A panic in there is a bug that must not end this.
+            if let Ok(read) = spawn_blocking(move || files.read()).await
+                && read != self.read
+            {
+                self.read = read;
+                self.replace();
             }
         }
     }
 
-    /// Goes over to `pems`, unless they are the ones that were read last.
-    fn replace(&mut self, pems: TlsPems) -> Result<(), Failure> {
-        if self.pems == pems {
-            return self.error.clone().map_or(Ok(()), Err);
+    /// Goes over to what was read, if it is of use. What is wrong is logged once, as nothing is done again until other
+    /// files are there.
+    fn replace(&self) {
+        let pems = self.read.as_ref().map_err(ConfigError::clone);
+        match pems.and_then(|pems| ServerTls::build(&self.files, pems)) {
+            Ok(tls) => {
+                let until = tls.validity.map(|validity| validity.until());
+                tracing::info!(certificate = %self.files.certificate.display(), until, "certificate replaced");
+                tls.warn();
+                self.current.send_replace(Arc::new(tls));
+            }
+            Err(error) => {
+                let failure = error.into_failure(None);
+                let (error, hint) = (failure.message(), failure.hints().into_iter().next());
+                tracing::warn!(error, hint, "the certificate stays as it was");
+            }
         }
-        let built = ServerTls::build(&self.files, &pems);
-        self.pems = pems;
-        self.error = built.as_ref().err().cloned();
-        let tls = built?;
-        let until = tls.validity.map(|validity| validity.until());
-        tracing::info!(certificate = %self.files.certificate.display(), until, "certificate replaced");
-        log_warning(&tls);
-        self.current.send_replace(Arc::new(tls));
-        Ok(())
-    }
-
-    /// Logs each error once.
-    fn log(&mut self, error: Failure) {
-        if self.logged.as_ref() != Some(&error) {
-            let hint = error.hints().into_iter().next();
-            tracing::warn!(
-                error = error.message(),
-                hint,
-                "the certificate stays as it was"
-            );
-            self.logged = Some(error);
-        }
-    }
-}
-
-fn log_warning(tls: &ServerTls) {
-    if let Some(warning) = tls.warning(SystemTime::now()) {
-        tracing::warn!("{warning}");
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -29,13 +29,14 @@ pub struct Answered {
 }
 
 /// Where an answer is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// The upstream that was asked last.
     Upstream(Arc<str>),
     /// The lookaside: a copy of a request that is under way or was answered a moment ago.
     Lookaside,
     /// No upstream was asked.
+    #[default]
     Nobody,
 }
 

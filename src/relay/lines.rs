@@ -37,7 +37,7 @@ impl Lines {
     pub(crate) fn spend(&mut self, now: Instant) -> bool {
         let forgiven = *self.forgiven.get_or_insert(now);
         if forgiven + self.each <= now {
-            let lines = now.duration_since(forgiven).as_millis() / self.each.as_millis();
+            let lines = now.duration_since(forgiven).as_nanos() / self.each.as_nanos();
             self.spent = self
                 .spent
                 .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));

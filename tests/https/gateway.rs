@@ -173,10 +173,10 @@ impl Setup {
         routes.add(&RealmPattern::Exact(realm), &[], neighbour);
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
-        let metrics = Metrics::new(&exchange);
         let tasks = Tasks::default();
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);
+        let metrics = Metrics::new(&exchange, Some(current.clone()));
         let (tls, plain) = (listener(Some(current)).await, listener(None).await);
         let addresses = (tls.1, plain.1);
         let dir = tempfile::tempdir().unwrap();

@@ -1,14 +1,15 @@
 //! The metrics, as Prometheus reads them over a socket.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::UNIX_EPOCH;
 
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::gateway::metrics::listener::serve;
+use loopkdc::gateway::tls::follow;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::{Http, One, Response, ask, post};
-use crate::gateway::{Gateway, Setup};
+use crate::gateway::{Gateway, Setup, files};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::{eventually, within};
@@ -141,16 +142,18 @@ async fn a_kdc_that_cannot_be_reached_is_down() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_certificate_is_told_once_it_is_known() {
+async fn the_end_of_the_certificate_in_use_is_told_where_it_is_known() {
     let gateway = Gateway::new().await;
     let address = served(&gateway).await;
     let name = "loopkdc_certificate_expiry_seconds";
     assert!(samples(address, name).await.is_empty());
-    for seconds in [1_900_000_000, 1_800_000_000] {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        gateway.metrics.certificate_expires(at);
-        assert_eq!(samples(address, name).await, [format!("{name} {seconds}")]);
-    }
+    let dir = tempfile::tempdir().unwrap();
+    let followed = follow(files(dir.path()), &gateway.tasks.stop, Default::default());
+    let tls = followed.unwrap().borrow().clone();
+    let end = tls.validity.unwrap().not_after();
+    let seconds = end.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    gateway.certificates.send_replace(tls);
+    assert_eq!(samples(address, name).await, [format!("{name} {seconds}")]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use loopkdc::gateway::tls::{ServerTls, follow};
+use loopkdc::gateway::tls::follow;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
@@ -45,9 +45,8 @@ async fn no_request_fails_while_the_certificate_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let write_anew = || files(dir.path());
     let files = write_anew();
-    let loaded = ServerTls::load(&files).unwrap();
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let certificates = follow(files, loaded, &stop, Arc::clone(&reload));
+    let certificates = follow(files, &stop, Arc::clone(&reload)).unwrap();
     let setup = Setup {
         certificates: Some(certificates),
         ..Setup::default()

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loopkdc::config::gateway::{Quotas, TlsFiles};
-use loopkdc::gateway::tls::{ServerTls, follow};
+use loopkdc::gateway::tls::follow;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -233,9 +233,8 @@ async fn a_certificate_is_one_client_from_wherever_it_is_shown() {
             require_client_cert,
             ..files(dir.path())
         };
-        let loaded = ServerTls::load(&files).unwrap();
         let stop = CancellationToken::new();
-        let certificates = follow(files, loaded, &stop, Default::default());
+        let certificates = follow(files, &stop, Default::default()).unwrap();
         let setup = Setup {
             certificates: Some(certificates),
             ..Setup::quotas(FEW)

@@ -3,92 +3,65 @@
 //! A client chooses the realm and the principal, and DNS may choose a KDC's name: what is not plain is quoted and escaped
 //! as in JSON, so that no value can look like another one, a second line, or an order to a terminal.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
 
-use crate::gateway::record::{RealmName, RequestRecord};
+use crate::gateway::record::RequestRecord;
 use crate::relay::answer::Source;
 use crate::relay::text::Quoted as Value;
 
-/// What stands where there is nothing to say.
-const ABSENT: &str = "-";
-
 /// The line about a request that was answered `at`.
 pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
-    LogLine { record, at }.to_string()
+    let client = match record.client {
+        // IPv4 is IPv4 on a socket that takes both.
+        Some(address) => address.to_canonical().to_string(),
+        None => "unix".to_owned(),
+    };
+    let kdc = match &record.source {
+        Source::Upstream(name) => Some(Value(name)),
+        Source::Lookaside => Some(Value("lookaside")),
+        Source::Nobody => None,
+    };
+    let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
+    let principal = record.principal.as_deref().map(Value);
+    format!(
+        "time={} client={client} kind={} realm={}{} kdc={} error={} status={} ms={}{}\n",
+        time(at),
+        or_dash(record.kind),
+        or_dash(record.realm.as_ref().map(|realm| Value(realm.as_str()))),
+        if_any("inside", inside),
+        or_dash(kdc),
+        or_dash(record.error_code),
+        or_dash(record.status),
+        record.elapsed.as_millis(),
+        if_any("principal", principal),
+    )
 }
 
 /// The line that stands for `lines` which were left out.
 pub(super) fn left_out(lines: u64, at: SystemTime) -> String {
-    format!("time={} left-out={lines}\n", Time(at))
+    format!("time={} left-out={lines}\n", time(at))
 }
 
-struct LogLine<'a> {
-    record: &'a RequestRecord,
-    at: SystemTime,
+fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-impl Display for LogLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let record = self.record;
-        write!(f, "time={} client=", Time(self.at))?;
-        match record.client {
-            // IPv4 is IPv4 on a socket that takes both.
-            Some(address) => write!(f, "{}", address.to_canonical())?,
-            None => f.write_str("unix")?,
-        }
-        let realm = record.realm.as_ref().map(|realm| match realm {
-            RealmName::Configured(name) => Value(name.as_str()),
-            RealmName::Other(realm) => Value(realm.as_str()),
-        });
-        let kdc = match &record.source {
-            Source::Upstream(name) => Some(Value(name)),
-            Source::Lookaside => Some(Value("lookaside")),
-            Source::Nobody => None,
-        };
-        write!(f, " kind={}", Maybe(record.kind))?;
-        write!(f, " realm={}", Maybe(realm))?;
-        if let Some(inside) = &record.inside {
-            write!(f, " inside={}", Value(inside.as_str()))?;
-        }
-        write!(f, " kdc={}", Maybe(kdc))?;
-        write!(f, " error={}", Maybe(record.error_code))?;
-        write!(f, " status={}", Maybe(record.status))?;
-        write!(f, " ms={}", record.elapsed.as_millis())?;
-        if let Some(principal) = &record.principal {
-            write!(f, " principal={}", Value(principal))?;
-        }
-        f.write_char('\n')
-    }
-}
-
-/// What may be absent.
-struct Maybe<T>(Option<T>);
-
-impl<T: Display> Display for Maybe<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str(ABSENT),
-        }
-    }
+fn if_any(name: &str, value: Option<impl Display>) -> String {
+    value.map_or_else(String::new, |value| format!(" {name}={value}"))
 }
 
 /// A moment in UTC, to the millisecond (RFC 3339).
-struct Time(SystemTime);
-
-impl Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A clock that stands before 1970 is as good as one that stands there.
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let Ok(date) = DateTime::from_unix_duration(since) else {
-            return f.write_str(ABSENT);
-        };
-        let (date, millis) = (date.to_string(), since.subsec_millis());
-        write!(f, "{}.{millis:03}Z", date.trim_end_matches('Z'))
-    }
+fn time(at: SystemTime) -> String {
+    // A clock that stands before 1970 is as good as one that stands there.
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let date = DateTime::from_unix_duration(since).map(|date| date.to_string());
+    or_dash(date.ok().map(|date| {
+        let (date, millis) = (date.trim_end_matches('Z'), since.subsec_millis());
+        format!("{date}.{millis:03}Z")
+    }))
 }
 
 #[cfg(test)]
@@ -165,7 +138,7 @@ mod tests {
 
     #[test]
     fn times_are_in_utc_whatever_the_clock_says() {
-        let shown = |time| Time(time).to_string();
+        let shown = time;
         assert_eq!(shown(UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(shown(before), "1970-01-01T00:00:00.000Z");
@@ -202,7 +175,7 @@ mod tests {
     fn no_line_is_longer_than_3_kib() {
         let longest = RequestRecord {
             client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
-            realm: Some(RealmName::Other(Realm::parse(&[b'"'; 255]).unwrap())),
+            realm: Some(Realm::parse(&[b'"'; 255]).unwrap()),
             inside: Some(Realm::parse(&[b'"'; 255]).unwrap()),
             source: Source::Upstream("x".repeat(255).into()),
             error_code: Some(i32::MIN),

@@ -1,96 +1,70 @@
 //! The thread that writes, and the file that it writes to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use super::line;
-use super::{LogMessage, WriterOrders};
+use tokio::sync::mpsc;
+
+use super::{LogMessage, line};
 use crate::config::gateway::AccessLogTarget;
+use crate::relay::counters::Counter;
 use crate::relay::failure::{Exit, Failure};
+use crate::relay::lines::Lines;
 
-/// How long after the last line it is reported what was left out behind it. Nothing is left out later than that without a line:
-/// a second over its bound began with one.
-const IDLE: Duration = Duration::from_secs(1);
-/// How often the daemon's own log says that this one cannot be written.
-const WARNING: Duration = Duration::from_secs(60);
+/// The mode of a new file: the daemon's group, and nobody else, may read who logged in from where.
+const MODE: u32 = 0o640;
+
+type Output = Box<dyn Write + Send>;
 
 pub(super) struct Writer {
-    file: LogFile,
-    orders: Arc<WriterOrders>,
+    target: AccessLogTarget,
+    output: Output,
+    /// The output ends within a line.
+    torn: bool,
+    left_out: Arc<Counter>,
     /// How many of the lines that were left out the log has reported.
     reported: u64,
-    /// The log ends within a line.
-    torn: bool,
-    warned: Option<Instant>,
+    /// A full disk stays full: the daemon's own log has few lines about that.
+    warnings: Lines,
 }
 
 impl Writer {
-    pub(super) fn new(file: LogFile, orders: Arc<WriterOrders>) -> Self {
-        Self {
-            file,
-            orders,
-            reported: 0,
+    pub(super) fn open(target: AccessLogTarget, left_out: Arc<Counter>) -> Result<Self, Failure> {
+        Ok(Self {
+            output: open(&target).map_err(|error| refused(&target, &error))?,
+            target,
             torn: false,
-            warned: None,
-        }
+            left_out,
+            reported: 0,
+            warnings: Lines::default(),
+        })
     }
 
-    /// Writes what comes, until it is ordered to end or nobody is left to send anything.
-    pub(super) fn run(mut self, messages: Receiver<LogMessage>) {
-        let _ended = self.orders.ended.clone().drop_guard();
-        self.serve(&messages);
-        // Before it is said that the log has ended: what comes now is left out.
-        drop(messages);
-    }
-
-    fn serve(&mut self, messages: &Receiver<LogMessage>) {
-        let mut is_idle = true;
-        while !self.orders.end.load(Ordering::Acquire) {
-            match next(messages, is_idle) {
-                Ok(message) => {
-                    is_idle = false;
-                    self.handle(message);
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    is_idle = true;
-                    self.report_left_out();
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
+    /// Writes what comes, until the end or until nobody is left to send anything.
+    pub(super) fn run(mut self, mut messages: mpsc::Receiver<LogMessage>) {
+        while let Some(message) = messages.blocking_recv() {
+            match message {
+                LogMessage::Line(line) => self.write(&line),
+                LogMessage::Reopen => self.reopen(),
+                LogMessage::End => break,
             }
         }
-        messages.try_iter().for_each(|message| self.handle(message));
         self.report_left_out();
     }
 
-    fn handle(&mut self, message: LogMessage) {
-        if self.orders.reopen.swap(false, Ordering::AcqRel) {
-            self.reopen();
-        }
-        if let LogMessage::Line(line) = message {
-            self.report_left_out();
-            if !self.put(&line) {
-                self.orders.left_out.add();
-            }
+    fn write(&mut self, line: &str) {
+        self.report_left_out();
+        if !self.put(line) {
+            self.left_out.add();
         }
     }
 
-    fn reopen(&mut self) {
-        match self.file.reopen() {
-            Ok(()) => self.torn = false,
-            Err(error) => {
-                let path = self.file.name();
-                tracing::error!(path, %error, "the access log cannot be opened again, and stays where it was");
-            }
-        }
-    }
-
+    /// A line that stands for those which were left out.
     fn report_left_out(&mut self) {
-        let left_out = self.orders.left_out.get();
+        let left_out = self.left_out.get();
         let news = left_out - self.reported;
         if news > 0 && self.put(&line::left_out(news, SystemTime::now())) {
             self.reported = left_out;
@@ -99,127 +73,56 @@ impl Writer {
 
     /// Writes one line; says whether it was written.
     fn put(&mut self, line: &str) -> bool {
-        match put(&mut self.file, line.as_bytes(), &mut self.torn) {
-            Ok(()) => true,
+        let put = put(&mut self.output, line, &mut self.torn);
+        if let Err(error) = &put
+            && self.warnings.spend(Instant::now())
+        {
+            let path = self.target.to_string();
+            tracing::error!(path, %error, "the access log cannot be written, and leaves lines out");
+        }
+        put.is_ok()
+    }
+
+    fn reopen(&mut self) {
+        match open(&self.target) {
+            Ok(output) => (self.output, self.torn) = (output, false),
             Err(error) => {
-                self.warn(&error, Instant::now());
-                false
+                let path = self.target.to_string();
+                tracing::error!(path, %error, "the access log cannot be opened again, and stays where it was");
             }
         }
     }
-
-    /// A full disk stays full: that is told at first, and then now and again.
-    fn warn(&mut self, error: &io::Error, now: Instant) {
-        if self.warned.is_none_or(|warned| warned + WARNING <= now) {
-            self.warned = Some(now);
-            let path = self.file.name();
-            tracing::error!(path, %error, "the access log cannot be written, and leaves lines out");
-        }
-    }
 }
 
-/// The next message. An idle thread has nothing else to wake up for.
-fn next(messages: &Receiver<LogMessage>, is_idle: bool) -> Result<LogMessage, RecvTimeoutError> {
-    if is_idle {
-        messages.recv().map_err(RecvTimeoutError::from)
-    } else {
-        messages.recv_timeout(IDLE)
-    }
-}
-
-/// Writes a line whole, after the end of one that was not; `torn` says whether this one was.
-fn put(target: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
+/// Writes a line whole, after the end of one that may not be; `torn` says that this one may not be.
+fn put(output: &mut impl Write, line: &str, torn: &mut bool) -> io::Result<()> {
     if *torn {
-        target.write_all(b"\n")?;
-        *torn = false;
+        output.write_all(b"\n")?;
     }
-    let mut rest = line;
-    while !rest.is_empty() {
-        match target.write(rest) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        }
-        *torn = !rest.is_empty();
-    }
+    *torn = true;
+    output.write_all(line.as_bytes())?;
+    *torn = false;
     Ok(())
 }
 
-/// The mode of a new file: the daemon's group, and nobody else, may read who logged in from where.
-const MODE: u32 = 0o640;
-
-/// Where the lines go, opened.
-#[derive(Debug)]
-pub(super) enum LogFile {
-    Stderr,
-    File { path: PathBuf, file: File },
-}
-
-impl LogFile {
-    pub(super) fn new(target: AccessLogTarget) -> Result<Self, Failure> {
-        match target {
-            AccessLogTarget::Stderr => Ok(Self::Stderr),
-            AccessLogTarget::File(path) => match open(&path) {
-                Ok(file) => Ok(Self::File { path, file }),
-                Err(error) => Err(refused(&path, &error)),
-            },
-        }
-    }
-
-    /// Opens a file again, by its name; on an error the one that is open stays.
-    pub(super) fn reopen(&mut self) -> io::Result<()> {
-        if let Self::File { path, file } = self {
-            *file = open(path)?;
-        }
-        Ok(())
-    }
-
-    /// Its name, for the daemon's own log.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Stderr => "stderr".to_owned(),
-            Self::File { path, .. } => path.display().to_string(),
-        }
-    }
-}
-
-impl Write for LogFile {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stderr => io::stderr().write(octets),
-            Self::File { file, .. } => file.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
+fn open(target: &AccessLogTarget) -> io::Result<Output> {
+    let AccessLogTarget::File(path) = target else {
+        return Ok(Box::new(io::stderr()));
+    };
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, MODE);
-    options.open(path)
+    options.append(true).create(true).mode(MODE);
+    Ok(Box::new(options.open(path)?))
 }
 
 /// Why a file cannot be opened, and what to do about it.
-fn refused(path: &Path, error: &io::Error) -> Failure {
-    let folder = path.parent().unwrap_or(path).display();
-    let text = format!("cannot open the access log {}: {error}", path.display());
-    match error.kind() {
-        ErrorKind::NotFound => Failure::new(Exit::Config, text).hint(format!(
-            "make the directory {folder}, or choose another file for access-log in [gateway]"
-        )),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Failure::new(Exit::Permission, text).hint(format!(
-                "let the daemon's user write to {folder}; under systemd that takes LogsDirectory= or ReadWritePaths="
-            ))
-        }
-        _ => Failure::new(Exit::Config, text)
-            .hint("choose another file for access-log in [gateway], or \"stderr\""),
-    }
+fn refused(target: &AccessLogTarget, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Exit::Permission,
+        _ => Exit::Config,
+    };
+    Failure::new(exit, format!("cannot open the access log {target}: {error}"))
+        .hint("let the daemon's user write to its directory: under systemd that takes LogsDirectory= or ReadWritePaths=")
+        .hint("or choose another file for access-log in [gateway], or \"stderr\"")
 }
 
 #[cfg(test)]
@@ -254,7 +157,7 @@ mod tests {
             room: 6,
         };
         let mut torn = false;
-        let mut put = |disk: &mut Disk, line: &str| put(disk, line.as_bytes(), &mut torn).is_ok();
+        let mut put = |disk: &mut Disk, line: &str| put(disk, line, &mut torn).is_ok();
         assert!(put(&mut disk, "one\n"));
         assert!(!put(&mut disk, "two\n"));
         assert!(!put(&mut disk, "three\n"));

@@ -23,6 +23,7 @@ use super::timeouts::ConnTimer;
 use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
+use crate::gateway::metrics::GaugeGuard;
 use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
@@ -51,17 +52,20 @@ pub(super) struct HttpConnection {
     state: Arc<GatewayState>,
     timer: Arc<ConnTimer>,
     first_request: Instant,
+    /// Counted as open until the connection ends.
+    _counted: Option<GaugeGuard>,
 }
 
 impl HttpConnection {
     pub(super) fn new(state: Arc<GatewayState>, slot: ConnSlot) -> Self {
         let limits = &state.options.limits;
         let first_request = Instant::now() + limits.first_request;
-        let timer = ConnTimer::new(slot, first_request, limits.idle_timeout);
+        let metrics = state.options.observers.metrics.as_ref();
         Self {
-            state,
-            timer,
+            timer: ConnTimer::new(slot, first_request, limits.idle_timeout),
             first_request,
+            _counted: metrics.map(|metrics| metrics.begin_connection()),
+            state,
         }
     }
 

@@ -20,7 +20,7 @@ use super::budget::{self, BodyReader, BytePermit};
 use super::responses::{self, ErrorResponse};
 use super::timeouts::{ConnTimer, RequestGuard};
 use crate::config::gateway::HEALTH_PATH;
-use crate::gateway::observers::ObservedRequest;
+use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
 use crate::gateway::throttle::{Client, Slot, Wait};
 use crate::wire::MAX_REQUEST;
 
@@ -84,7 +84,7 @@ impl ConnContext {
         let is_last = request.headers().contains_key(TRANSFER_ENCODING)
             || request.extensions().get::<OnUpgrade>().is_some();
         let client = self.client(request.headers());
-        let mut observed = self.observe(&request, &client);
+        let mut observed = self.observers(&request).begin(client.address);
         let handled = self.handle(request, declares_length, client, guard, &mut observed);
         let handled = handled.await;
         let (mut response, close) = match handled {
@@ -117,11 +117,12 @@ impl ConnContext {
     }
 
     /// Load balancers look often, and for nobody.
-    fn observe(&self, request: &Request<Incoming>, client: &Client) -> ObservedRequest {
+    fn observers(&self, request: &Request<Incoming>) -> &Observers {
         if request.uri().path() == HEALTH_PATH {
-            return ObservedRequest::ignored();
+            &NOBODY
+        } else {
+            &self.state.options.observers
         }
-        self.state.options.observers.begin(client.address)
     }
 
     /// The other end, or the client that a trusted proxy there asks for.
@@ -142,7 +143,7 @@ impl ConnContext {
         declares_length: bool,
         client: Client,
         guard: RequestGuard,
-        observed: &mut ObservedRequest,
+        observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
         let checked = check_lengths(&request, declares_length);
         let route = checked.and_then(|()| self.route(&request));

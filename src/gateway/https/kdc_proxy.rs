@@ -26,7 +26,7 @@ impl ConnContext {
         request: Request<Incoming>,
         client: Client,
         mut guard: RequestGuard,
-        observed: &mut ObservedRequest,
+        observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
         let (exchange, counters) = (&self.state.exchange, self.state.exchange.counters());
         let body = self.body(request).await;

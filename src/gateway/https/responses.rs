@@ -17,7 +17,7 @@ const LATER: u64 = 2;
 
 /// A response that is no reply of a KDC.
 #[derive(Debug)]
-pub(super) struct ErrorResponse {
+pub(in crate::gateway) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) text: String,
     /// The methods that the path knows, where that is what was wrong.
@@ -30,7 +30,7 @@ pub(super) struct ErrorResponse {
 
 impl ErrorResponse {
     /// A refusal after which the connection goes on.
-    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub(in crate::gateway) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self {
             status,
             text: text.into(),
@@ -48,7 +48,7 @@ impl ErrorResponse {
         }
     }
 
-    pub(super) fn method(allow: &'static str) -> Self {
+    pub(in crate::gateway) fn method(allow: &'static str) -> Self {
         let text = format!("only {allow} is served here");
         Self {
             allow: Some(allow),
@@ -78,7 +78,7 @@ impl ErrorResponse {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(in crate::gateway) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = text(self.status, &self.text);
         let headers = response.headers_mut();
         if let Some(allow) = self.allow {
@@ -136,7 +136,7 @@ pub(super) fn reply(body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 /// A line of text as a response.
-pub(crate) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+pub(super) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(format!("loopkdc: {text}\n").into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);

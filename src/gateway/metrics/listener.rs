@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -20,8 +20,11 @@ use crate::daemon::accept::{accept_each, answer_once};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
-use crate::gateway::https::text;
-use crate::gateway::metrics::{self, Metrics};
+use crate::gateway::https::ErrorResponse;
+use crate::gateway::metrics::Metrics;
+
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Connections at once: of the few who read metrics, each needs one.
 const CONNECTIONS: usize = 8;
@@ -30,11 +33,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Most octets of a request.
 const MAX_HEADERS: usize = 8 * 1024;
 
-const PATH: &str = "/metrics";
-
 /// Serves `metrics` at `listener`, in `tasks`, until they stop. Must be called inside a runtime.
 pub fn serve(listener: StreamSocket, metrics: Arc<Metrics>, tasks: &Tasks) {
-    let limit = ConnLimit::new(CONNECTIONS, metrics.exchange(), tasks);
+    let limit = ConnLimit::new(CONNECTIONS, &metrics.exchange, tasks);
     tasks.tracker.spawn(async move {
         let one = |stream, slot| answer_once(slot, DEADLINE, answer(stream, Arc::clone(&metrics)));
         accept_each(&listener, &limit, |_| true, one).await;
@@ -56,26 +57,17 @@ async fn answer(
 
 fn respond(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
     match (request.uri().path(), request.method()) {
-        (PATH, &Method::GET) => shown(metrics),
-        (PATH, _) => {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
-            let allow = HeaderValue::from_static("GET");
-            response.headers_mut().insert(ALLOW, allow);
+        ("/metrics", &Method::GET) => {
+            let mut response = Response::new(Full::new(metrics.scrape().into()));
+            response.headers_mut().insert(CONTENT_TYPE, OPENMETRICS);
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "the metrics are at /metrics"),
+        ("/metrics", _) => ErrorResponse::method("GET").into_response(),
+        _ => {
+            let text = "the metrics are at /metrics";
+            ErrorResponse::new(StatusCode::NOT_FOUND, text).into_response()
+        }
     }
-}
-
-fn shown(metrics: &Metrics) -> Response<Full<Bytes>> {
-    let Ok(shown) = metrics.scrape() else {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return text(status, "the metrics cannot be shown");
-    };
-    let mut response = Response::new(Full::new(shown.into()));
-    let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }
 
 #[cfg(test)]
@@ -101,7 +93,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             let slot = connections.acquire().unwrap();
             let deadline = Duration::from_millis(20);
-            let answer = answer(stream, Metrics::new(&exchange));
+            let answer = answer(stream, Metrics::new(&exchange, None));
             let served = answer_once(slot, deadline, answer);
             let patience = Duration::from_secs(5);
             tokio::time::timeout(patience, served).await.unwrap();

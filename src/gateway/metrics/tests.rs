@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::gateway::record::tests::record;
+use crate::gateway::tls::tests::until_2049;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::Routing;
 use crate::relay::routes::Routes;
@@ -14,14 +15,14 @@ fn exchange() -> Arc<Exchange> {
 
 /// The lines of the metric `name`, without the help.
 fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
-    let shown = metrics.scrape().unwrap();
+    let shown = metrics.scrape();
     let lines = shown.lines().filter(|line| line.starts_with(name));
     lines.map(ToOwned::to_owned).collect()
 }
 
 #[test]
 fn requests_are_counted_by_kind_realm_and_outcome() {
-    let metrics = Metrics::new(&exchange());
+    let metrics = Metrics::new(&exchange(), None);
     metrics.count(&record());
     metrics.count(&record());
     metrics.count(&RequestRecord {
@@ -46,11 +47,12 @@ fn requests_are_counted_by_kind_realm_and_outcome() {
 
 #[test]
 fn realms_that_clients_think_of_are_one() {
-    let metrics = Metrics::new(&exchange());
+    let metrics = Metrics::new(&exchange(), None);
     for number in 0..1000 {
         let realm = Realm::parse(format!("R{number}").as_bytes()).unwrap();
         metrics.count(&RequestRecord {
-            realm: Some(RealmName::Other(realm)),
+            realm: Some(realm),
+            is_configured: false,
             ..record()
         });
     }
@@ -60,7 +62,7 @@ fn realms_that_clients_think_of_are_one() {
 
 #[test]
 fn durations_are_in_seconds_and_by_kind() {
-    let metrics = Metrics::new(&exchange());
+    let metrics = Metrics::new(&exchange(), None);
     for (kind, micros) in [
         (Kind::AsReq, 400),
         (Kind::AsReq, 11_000_000),
@@ -91,8 +93,8 @@ fn durations_are_in_seconds_and_by_kind() {
 
 #[test]
 fn a_request_is_in_flight_until_it_is_dropped() {
-    let metrics = Metrics::new(&exchange());
-    let (one, two) = (metrics.begin(), metrics.begin());
+    let metrics = Metrics::new(&exchange(), None);
+    let (one, two) = (metrics.begin_request(), metrics.begin_request());
     drop(one);
     assert_eq!(
         lines(&metrics, "loopkdc_in_flight"),
@@ -108,7 +110,7 @@ fn a_request_is_in_flight_until_it_is_dropped() {
 #[test]
 fn every_counter_of_the_relay_is_shown() {
     let exchange = exchange();
-    let metrics = Metrics::new(&exchange);
+    let metrics = Metrics::new(&exchange, None);
     exchange.counters().evicted.add();
     assert_eq!(
         lines(&metrics, "loopkdc_evicted"),
@@ -121,31 +123,34 @@ fn every_counter_of_the_relay_is_shown() {
 }
 
 #[test]
-fn what_is_not_known_is_not_shown() {
-    let metrics = Metrics::new(&exchange());
-    let shown = metrics.scrape().unwrap();
-    assert!(
-        !shown.contains("certificate") && !shown.contains("loopkdc_connections"),
-        "{shown}"
-    );
-    metrics.certificate_expires(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_336_851_999));
-    metrics.connections_from(|| 7);
+fn connections_are_counted_while_they_are_open() {
+    let metrics = Metrics::new(&exchange(), None);
+    let connections = || lines(&metrics, "loopkdc_connections");
+    assert_eq!(connections(), ["loopkdc_connections 0"]);
+    let _open = metrics.begin_connection();
+    assert_eq!(connections(), ["loopkdc_connections 1"]);
+}
+
+#[test]
+fn the_end_of_a_certificate_is_shown_if_there_is_one() {
+    let shown = |certificates| {
+        let metrics = Metrics::new(&exchange(), certificates);
+        lines(&metrics, "loopkdc_certificate")
+    };
+    assert!(shown(None).is_empty());
+    let (_sender, certificates) = tokio::sync::watch::channel(Arc::new(until_2049()));
     assert_eq!(
-        lines(&metrics, "loopkdc_certificate_expiry_seconds"),
-        ["loopkdc_certificate_expiry_seconds 1795336851"]
-    );
-    assert_eq!(
-        lines(&metrics, "loopkdc_connections"),
-        ["loopkdc_connections 7"]
+        shown(Some(certificates)),
+        ["loopkdc_certificate_expiry_seconds 2495923200"]
     );
 }
 
 /// What Prometheus would refuse: a name that stands twice, a sample before its type, no end.
 #[test]
 fn the_whole_is_well_formed() {
-    let metrics = Metrics::new(&exchange());
+    let metrics = Metrics::new(&exchange(), None);
     metrics.count(&record());
-    let shown = metrics.scrape().unwrap();
+    let shown = metrics.scrape();
     assert!(shown.ends_with("\n# EOF\n"), "{shown}");
     let version = format!(
         "loopkdc_build_info{{version=\"{}\"}} 1\n",

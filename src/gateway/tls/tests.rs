@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::gateway::GatewayConfig;
+use crate::relay::failure::Exit;
 
 /// A certificate that is valid until this year, and its key, in PEM.
 fn pair(until: i32) -> (String, KeyPair) {
@@ -22,6 +23,14 @@ fn certificate(until: i32, key: &KeyPair) -> String {
     params.not_before = date_time_ymd(2001, 2, 3);
     params.not_after = date_time_ymd(until, 2, 3);
     params.self_signed(key).unwrap().pem()
+}
+
+/// TLS with a certificate that is valid until 2049-02-03.
+pub(in crate::gateway) fn until_2049() -> ServerTls {
+    let (certificate, key) = pair(2049);
+    TlsSetup::new(&certificate, &key.serialize_pem())
+        .load()
+        .unwrap()
 }
 
 struct TlsSetup {
@@ -55,6 +64,10 @@ impl TlsSetup {
         self
     }
 
+    fn load(&self) -> Result<ServerTls, ConfigError> {
+        ServerTls::build(&self.files, &self.files.read()?)
+    }
+
     /// What a configuration that names the files is refused with.
     fn error(&self) -> Failure {
         let TlsFiles {
@@ -63,7 +76,7 @@ impl TlsSetup {
             client_ca,
             ..
         } = &self.files;
-        ServerTls::load(&self.files).unwrap_err();
+        self.load().unwrap_err();
         let mut text = format!("[gateway]\ncertificate = {certificate:?}\nkey = {key:?}\n");
         text.extend(
             client_ca
@@ -132,7 +145,7 @@ fn keys_are_taken_in_each_form() {
             armour("RSA PRIVATE KEY", &unwrapped(&rsa)),
         ),
     ] {
-        ServerTls::load(&TlsSetup::new(certificate, &key).files).unwrap();
+        TlsSetup::new(certificate, &key).load().unwrap();
     }
 }
 
@@ -231,7 +244,7 @@ fn files_that_are_not_there_are_named() {
 fn authorities_of_clients_are_checked_too() {
     let (certificate, key) = pair(2099);
     let site = TlsSetup::new(&certificate, &key.serialize_pem()).with_client_ca(&certificate);
-    ServerTls::load(&site.files).unwrap();
+    site.load().unwrap();
     for (text, part) in [
         ("", "no certificate"),
         (&armour("CERTIFICATE", b"..."), "certificate 1 is of no use"),
@@ -250,15 +263,14 @@ fn a_certificate_out_of_its_time_is_a_warning() {
     // A year beyond 2049 is written otherwise (RFC 5280 4.1.2.5).
     for (until, last) in [(2049, 2_495_923_200), (2050, 2_527_459_200)] {
         let (certificate, key) = pair(until);
-        let tls = ServerTls::load(&TlsSetup::new(&certificate, &key.serialize_pem()).files)
-            .unwrap()
-            .tls;
-        assert_eq!(tls.validity.unwrap().not_after(), at(last));
-        assert_eq!(tls.warning(at(last)), None);
+        let tls = TlsSetup::new(&certificate, &key.serialize_pem()).load();
+        let validity = tls.unwrap().validity.unwrap();
+        assert_eq!(validity.not_after(), at(last));
+        assert_eq!(validity.warning(at(last)), None);
         let expired = format!("the certificate expired at {until}-02-03T00:00:00Z");
-        assert_eq!(tls.warning(at(last + 1)), Some(expired));
+        assert_eq!(validity.warning(at(last + 1)), Some(expired));
         let early = "the certificate is valid from 2001-02-03T00:00:00Z only";
-        assert_eq!(tls.warning(at(900_000_000)), Some(early.to_owned()));
+        assert_eq!(validity.warning(at(900_000_000)), Some(early.to_owned()));
     }
     assert_eq!(Validity::of(b""), None);
 }
@@ -278,10 +290,9 @@ async fn replaced(certificates: &mut super::super::Certificates) -> String {
 async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
     let (certificate, key) = pair(2091);
     let site = TlsSetup::new(&certificate, &key.serialize_pem());
-    let loaded = ServerTls::load(&site.files).unwrap();
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     let look = Duration::from_millis(5);
-    let mut current = follow_every(look, site.files.clone(), loaded, &stop, reload);
+    let mut current = follow_every(look, site.files.clone(), &stop, reload).unwrap();
     let (certificate, key) = pair(2092);
     site.write(&certificate, &key.serialize_pem());
     assert_eq!(replaced(&mut current).await, "2092");
@@ -303,10 +314,9 @@ async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
 async fn files_are_read_at_once_when_asked_for() {
     let (certificate, key) = pair(2091);
     let site = TlsSetup::new(&certificate, &key.serialize_pem());
-    let loaded = ServerTls::load(&site.files).unwrap();
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     let (look, asked) = (Duration::from_secs(3600), Arc::clone(&reload));
-    let mut current = follow_every(look, site.files.clone(), loaded, &stop, asked);
+    let mut current = follow_every(look, site.files.clone(), &stop, asked).unwrap();
     // The first look is at once: nothing is new to it.
     reload.notify_one();
     assert!(
