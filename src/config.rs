@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 pub use address::KdcAddr;
 pub(crate) use error::ConfigError;
-pub use kdcs::{Direct, Discover, Kdcs, Order};
+pub use kdcs::{Direct, Kdcs, Order};
 pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use pem::CaFile;

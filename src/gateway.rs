@@ -29,11 +29,10 @@ use crate::gateway::metrics::Metrics;
 use crate::gateway::observers::Observers;
 use crate::gateway::throttle::Throttle;
 use crate::gateway::tls::Certificates;
-use crate::relay::discovery::{RelayHandle, Trigger};
+use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
 use crate::relay::upstream;
-use routes::GatewayRoutes;
 
 /// How long the last lines of the access log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -76,11 +75,11 @@ impl Gateway {
     async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
         warn_of(&config);
         let serving = &config.serving;
-        let routes = GatewayRoutes::new(&config, serving.max_in_flight_per_kdc);
+        let plan = routes::plan(&config, serving.max_in_flight_per_kdc);
         let access_log = serving.access_log.clone();
         let gateway = Self {
             file: file.map(Path::to_owned),
-            relay: RelayHandle::new(routes, Trigger::Time, serving.max_in_flight)?,
+            relay: RelayHandle::new(plan, serving.max_in_flight)?,
             access_log: access_log.map(AccessLog::open).transpose()?,
             serving: config.serving,
             tasks: Tasks::default(),
@@ -101,7 +100,8 @@ impl Gateway {
         let plain = addresses(&plain_listeners);
         listeners.extend(plain_listeners);
         let (metrics, metrics_at) = self.serve_metrics(certificates)?;
-        self.relay.keep_looking_up(stop, tracker).await;
+        self.relay.keep_looking_up(stop, tracker);
+        self.relay.looked_up().await;
         let options = ServeOptions {
             path: serving.path.clone(),
             limits: HttpLimits::of(descriptors::for_clients(serving.max_connections)),
@@ -149,8 +149,8 @@ impl Daemon for Gateway {
             access_log.reopen();
         }
         let loaded = GatewayConfig::load(self.file.as_deref()).and_then(|config| {
-            let routes = GatewayRoutes::new(&config, self.serving.max_in_flight_per_kdc);
-            self.relay.configure(routes)?;
+            let plan = routes::plan(&config, self.serving.max_in_flight_per_kdc);
+            self.relay.configure(plan)?;
             Ok(config)
         });
         match loaded {
@@ -163,7 +163,7 @@ impl Daemon for Gateway {
                     );
                 }
                 let Tasks { stop, tracker } = &self.tasks;
-                drop(self.relay.keep_looking_up(stop, tracker));
+                self.relay.keep_looking_up(stop, tracker);
             }
             Err(failure) => {
                 tracing::error!(target: ADMIN, "the old configuration stays: {failure}")

@@ -20,13 +20,12 @@ use crate::daemon::logging::ADMIN;
 use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey, status_socket};
-use crate::relay::discovery::{RelayHandle, Trigger};
+use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::relay::upstream::tls;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
-use routes::TunnelRoutes;
 use status::{StatusSource, listener_statuses};
 
 /// One user's requests, of which one that computes must not hold up the next.
@@ -79,7 +78,7 @@ impl Daemon for Tunnel<'_> {
     fn reload(&mut self) {
         let Relay { handle, status, .. } = &self.relay;
         let loaded = Config::load(self.sources).and_then(|config| {
-            handle.configure(TunnelRoutes::new(&config))?;
+            handle.configure(routes::plan(&config))?;
             Ok(config)
         });
         match loaded {
@@ -160,8 +159,7 @@ impl Relay {
     /// # Errors
     /// Certificates that TLS cannot use.
     pub fn start(config: &Config, listeners: Vec<ServiceListener>) -> Result<Self, Failure> {
-        let routes = TunnelRoutes::new(config);
-        let handle = RelayHandle::new(routes, Trigger::Requests, config.listen.max_in_flight)?;
+        let handle = RelayHandle::new(routes::plan(config), config.listen.max_in_flight)?;
         let exchange = Arc::clone(&handle.exchange);
         let tasks = Tasks::default();
         tasks.spawn(proxy_cache::keep(handle.clone()));

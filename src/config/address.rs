@@ -9,6 +9,8 @@ use serde::Deserialize;
 use super::document::ConfigSection;
 use super::error::ConfigError;
 use super::keys::ConfigKey;
+use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::kdc::Transport;
 
 pub(super) const KDC_PORT: u16 = 88;
 pub(super) const KPASSWD_PORT: u16 = 464;
@@ -93,6 +95,15 @@ impl KdcAddr {
             port,
             primary,
         })
+    }
+
+    /// The same as the relay knows it.
+    pub(super) fn target(&self) -> DnsTarget {
+        DnsTarget::Kdc {
+            name: self.to_string(),
+            transport: Transport::TcpFirst,
+            primary: self.primary,
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {

@@ -9,7 +9,8 @@ use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
 use super::keys::{self, ConfigKey};
 use super::realms::RealmPattern;
-use crate::relay::upstream::dns::KdcDiscovery;
+use crate::relay::discovery::{RealmLookup, UpstreamNames};
+use crate::relay::upstream::dns::Discovery;
 use crate::wire::{ByService, Realm};
 
 /// Where the KDCs of a realm are known from.
@@ -18,18 +19,26 @@ pub enum Kdcs {
     /// The configuration; nothing for a service that is not offered.
     Listed(ByService<Option<Vec<KdcAddr>>>),
     /// DNS (RFC 4120 7.2.3.2).
-    Discovered(Discover),
+    Discovered(Discovery),
 }
 
-/// How the KDCs of a realm are looked up.
-#[derive(Debug, Clone)]
-pub struct Discover {
-    /// The look-up.
-    pub discovery: KdcDiscovery,
-    /// Ports that are allowed.
-    pub ports: Vec<u16>,
-    /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
-    pub networks: Vec<IpNet>,
+impl Kdcs {
+    /// The same as the relay knows it.
+    pub(crate) fn names(&self) -> UpstreamNames {
+        let targets = |list: &Option<Vec<KdcAddr>>| {
+            let addresses = list.iter().flatten();
+            addresses.map(KdcAddr::target).collect()
+        };
+        match self {
+            Self::Listed(ByService { kdc, kpasswd }) => UpstreamNames::Listed(ByService {
+                kdc: targets(kdc),
+                kpasswd: targets(kpasswd),
+            }),
+            Self::Discovered(discovery) => {
+                UpstreamNames::LookedUp(RealmLookup::new(discovery.clone(), None))
+            }
+        }
+    }
 }
 
 /// KDCs that are asked themselves on networks where they answer.
@@ -117,15 +126,11 @@ fn listed(
     })
 }
 
-fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discover, ConfigError> {
+fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discovery, ConfigError> {
     let ports: Vec<u16> = table.get(&keys::DISCOVER_PORTS)?;
-    let discovery = KdcDiscovery::new(realm, &ports).map_err(|error| {
+    let networks = networks(table)?;
+    Discovery::kdcs(realm, &ports, networks).map_err(|error| {
         ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
-    })?;
-    Ok(Discover {
-        discovery,
-        ports,
-        networks: networks(table)?,
     })
 }
 

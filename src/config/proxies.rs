@@ -1,7 +1,5 @@
 //! `proxies`: URLs of KDC proxies that are listed, or those that DNS names.
 
-use std::sync::Arc;
-
 use url::ParseError;
 
 use super::document::{ConfigSection, RealmSection};
@@ -9,8 +7,7 @@ use super::error::{ConfigError, Located};
 use super::realms::{CliRealm, RealmPattern};
 use super::{kdcs, keys};
 use crate::relay::text::urls::without_secrets;
-use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
-use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::dns::Discovery;
 pub use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::relay::upstream::kkdcp::UrlError;
 
@@ -25,7 +22,7 @@ pub enum Proxies {
     /// The configuration, in the order to try them. Never empty, no URL twice.
     Listed(Vec<ProxyUrl>),
     /// DNS: URI records as MIT krb5 reads them, or Microsoft's SRV records.
-    Discovered(Arc<ProxyDiscovery>),
+    Discovered(Discovery),
 }
 
 impl Proxies {
@@ -43,7 +40,7 @@ impl Proxies {
     pub fn may_be_plaintext(&self) -> bool {
         match self {
             Self::Listed(listed) => listed.iter().any(ProxyUrl::is_plaintext),
-            Self::Discovered(discovery) => discovery.allowed().plaintext,
+            Self::Discovered(discovery) => discovery.plaintext,
         }
     }
 }
@@ -114,14 +111,10 @@ fn discovery(
         );
     };
     let networks = kdcs::networks(&table.all)?;
-    let allowed = Allowed {
-        plaintext,
-        permitted: Permitted::OtherHosts(networks),
-    };
-    let discovery = ProxyDiscovery::new(realm, allowed).map_err(|error| {
+    let discovery = Discovery::proxies(realm, plaintext, networks).map_err(|error| {
         ConfigError::new(error.to_string()).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
     })?;
-    Ok(Proxies::Discovered(Arc::new(discovery)))
+    Ok(Proxies::Discovered(discovery))
 }
 
 /// `tls_only`: the realm that doesn't allow plain text.

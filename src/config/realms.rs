@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::{ConfigError, ConfigPlace, Located};
-use super::kdcs::{Direct, Discover, Kdcs};
+use super::kdcs::Direct;
 use super::pem::CaFile;
 use super::proxies::Proxies;
 use super::read::NamedFile;
 use super::{Sources, keys, out, proxies};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
-use crate::relay::upstream::dns::ProxyDiscovery;
 use crate::relay::upstream::proxy_options::ProxyOptions;
 use crate::wire::{Realm, RealmKey};
 
@@ -50,24 +49,6 @@ impl RealmEntry {
     #[must_use]
     pub fn realm(&self) -> Option<&Realm> {
         exact(&self.pattern)
-    }
-
-    /// How its KDCs are looked up, if they are.
-    #[must_use]
-    pub fn looks_up_kdcs(&self) -> Option<&Discover> {
-        match &self.direct.as_ref()?.kdcs {
-            Kdcs::Listed(_) => None,
-            Kdcs::Discovered(discover) => Some(discover),
-        }
-    }
-
-    /// How its proxies are looked up, if they are.
-    #[must_use]
-    pub fn looks_up_proxies(&self) -> Option<&Arc<ProxyDiscovery>> {
-        match &self.proxies {
-            Proxies::Listed(_) => None,
-            Proxies::Discovered(discovery) => Some(discovery),
-        }
     }
 }
 

@@ -86,7 +86,7 @@ fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
         _ => {}
     }
     if let Proxies::Discovered(discovery) = &entry.proxies
-        && discovery.allowed().plaintext
+        && discovery.plaintext
     {
         warnings.push(warning(format!(
             "realm {pattern} may go in plain text to any proxy that DNS names"

@@ -1,66 +1,36 @@
 //! Where requests go: as the configuration says, and as DNS says of the realms that it has looked up.
 //!
-//! A tunnel looks up when a request has come ([`Trigger::Requests`]), a gateway again and again ([`Trigger::Time`]). All else is
-//! the same: what DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told.
+//! What DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told. A look-up begins when a
+//! request has come and what is known is too old: an idle laptop must not wake. A gateway has no such reason to wait, and looks
+//! up by time as well ([`RelayHandle::keep_looking_up`]).
 
 mod lookup;
 mod on_demand;
+mod plan;
 mod state;
 
-use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::failure::Failure;
 use crate::relay::routes::Routes;
+use crate::relay::status::{ClockReading, LookUpStatus};
 use crate::relay::sync::lock;
 use crate::relay::upstream::dns::DnsResults;
-use crate::relay::upstream::pool::{PoolBuilder, UpstreamPool};
-use crate::wire::{Realm, RealmKey};
-pub(crate) use lookup::{LookupReport, RealmLookup};
+use crate::relay::upstream::pool::UpstreamPool;
+pub(crate) use lookup::RealmLookup;
+use lookup::now;
 use on_demand::OnDemandResolver;
+pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamOptions, UpstreamSource};
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.
 const FIRST: Duration = Duration::from_secs(3);
-
-/// What a command is configured to do with requests.
-pub(crate) trait RouteConfig: fmt::Debug + Send {
-    /// What is to be looked up.
-    fn lookups(&self) -> Vec<RealmLookup>;
-
-    /// The routes to all that is known.
-    ///
-    /// # Errors
-    /// Certificates that TLS cannot use.
-    fn routes(&self, dns: &DnsView, upstreams: &mut PoolBuilder<'_>) -> Result<Routes, Failure>;
-
-    /// How a failure looks to clients that ask for a realm without a route.
-    fn on_failure(&self) -> OnFailure;
-}
-
-/// What DNS said last of realms.
-#[derive(Debug, Default)]
-pub(crate) struct DnsView {
-    pub(crate) kdcs: HashMap<RealmKey, DnsResults>,
-    pub(crate) proxies: HashMap<RealmKey, DnsResults>,
-}
-
-/// What brings a look-up about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trigger {
-    /// A request for the realm, if what is known is too old. There is no timer: an idle laptop must not wake.
-    Requests,
-    /// The end of what the last one is good for ([`RelayHandle::keep_looking_up`]).
-    Time,
-}
 
 /// The relay of a command, and what its routes are made of.
 #[derive(Clone, Debug)]
@@ -69,11 +39,9 @@ pub(crate) struct RelayHandle {
     directory: Arc<Mutex<RelayDirectory>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct RelayDirectory {
-    config: Box<dyn RouteConfig>,
-    lookups: Vec<Arc<RealmLookup>>,
-    trigger: Trigger,
+    plan: Arc<RoutePlan>,
     /// Every upstream in use, so that new routes keep the connections to those that stay.
     upstreams: UpstreamPool,
     /// Told when DNS names other KDC proxies than before.
@@ -81,48 +49,33 @@ struct RelayDirectory {
 }
 
 impl RelayHandle {
-    /// A relay that goes where `config` says, with at most so many exchanges at once.
+    /// A relay that goes where `plan` says, with at most so many exchanges at once.
     ///
     /// # Errors
     /// Certificates that TLS cannot use.
-    pub(crate) fn new(
-        config: impl RouteConfig + 'static,
-        trigger: Trigger,
-        max_in_flight: usize,
-    ) -> Result<Self, Failure> {
-        let directory = Arc::new(Mutex::new(RelayDirectory {
-            lookups: config.lookups().into_iter().map(Arc::new).collect(),
-            config: Box::new(config),
-            trigger,
-            upstreams: UpstreamPool::default(),
-            other_proxies: Arc::default(),
-        }));
-        let routing = lock(&directory).routing(&directory)?;
-        let exchange = Exchange::new(routing, max_in_flight);
-        Ok(Self {
-            exchange,
-            directory,
-        })
+    pub(crate) fn new(plan: RoutePlan, max_in_flight: usize) -> Result<Self, Failure> {
+        let nowhere = Routing::new(Routes::default(), Vec::new(), plan.on_failure);
+        let relay = Self {
+            exchange: Exchange::new(nowhere, max_in_flight),
+            directory: Arc::default(),
+        };
+        relay.configure(plan)?;
+        Ok(relay)
     }
 
-    /// Takes another configuration. What DNS said still holds where the same is asked of it, and is looked up anew.
+    /// Takes another plan. What DNS said still holds where the same is asked of it, and is looked up anew.
     ///
     /// # Errors
-    /// Certificates that TLS cannot use; the configuration of before holds then.
-    pub(crate) fn configure(&self, config: impl RouteConfig + 'static) -> Result<(), Failure> {
-        let lookups = config.lookups().into_iter();
+    /// Certificates that TLS cannot use; the plan of before holds then.
+    pub(crate) fn configure(&self, plan: RoutePlan) -> Result<(), Failure> {
         let mut directory = self.directory();
-        let lookups = lookups.map(|lookup| Arc::new(lookup.inherit(&directory.lookups)));
-        let lookups = lookups.collect();
-        let config_before = std::mem::replace(&mut directory.config, Box::new(config));
-        let lookups_before = std::mem::replace(&mut directory.lookups, lookups);
-        match directory.routing(&self.directory) {
-            Ok(routing) => self.exchange.reroute(routing),
-            Err(failure) => {
-                (directory.config, directory.lookups) = (config_before, lookups_before);
-                return Err(failure);
-            }
+        for lookup in plan.lookups() {
+            lookup.inherit(directory.plan.lookups());
         }
+        let plan = Arc::new(plan);
+        let routing = self.routing(&plan, &mut directory.upstreams)?;
+        directory.plan = plan;
+        self.exchange.reroute(routing);
         Ok(())
     }
 
@@ -130,7 +83,8 @@ impl RelayHandle {
     fn reroute(&self, lookup: &RealmLookup) {
         // Under its lock: of two changes the later one must stay.
         let mut directory = self.directory();
-        match directory.routing(&self.directory) {
+        let plan = Arc::clone(&directory.plan);
+        match self.routing(&plan, &mut directory.upstreams) {
             Ok(routing) => self.exchange.reroute(routing),
             Err(error) => tracing::error!("requests go where they went before: {error}"),
         }
@@ -139,89 +93,65 @@ impl RelayHandle {
         }
     }
 
-    /// Whether the configuration still asks for it.
+    /// The routes to all that is known at the moment.
+    fn routing(&self, plan: &Arc<RoutePlan>, pool: &mut UpstreamPool) -> Result<Routing, Failure> {
+        let (routes, upstreams) = pool.rebuild(|pool| plan.routes(pool))?;
+        let routing = Routing::new(routes, upstreams, plan.on_failure);
+        if plan.lookups().next().is_none() {
+            return Ok(routing);
+        }
+        Ok(routing.resolved_by(Arc::new(OnDemandResolver {
+            directory: Arc::clone(&self.directory),
+            plan: Arc::clone(plan),
+        })))
+    }
+
+    /// The plan still asks for it.
     fn wants(&self, lookup: &RealmLookup) -> bool {
-        let directory = self.directory();
-        let mut lookups = directory.lookups.iter();
+        let plan = self.plan();
+        let mut lookups = plan.lookups();
         lookups.any(|wanted| std::ptr::eq(&**wanted, lookup))
     }
 
-    /// Has each realm looked up again and again in tasks of `tasks`, until `stop` or another configuration. What is returned
-    /// ends when everything was looked up once, or soon.
-    pub(crate) fn keep_looking_up(
-        &self,
-        stop: &CancellationToken,
-        tasks: &TaskTracker,
-    ) -> impl Future<Output = ()> + use<> {
-        let lookups = self.directory().lookups.clone();
-        let first = TaskTracker::new();
-        for lookup in lookups {
-            let (relay, stop, looked_up) = (self.clone(), stop.clone(), first.token());
-            tasks.spawn(async move {
-                let keep = lookup.keep_looking_up(relay, looked_up);
-                stop.run_until_cancelled(keep).await;
-            });
+    /// Has each realm looked up again and again in tasks of `tasks`, until `stop` or another plan.
+    pub(crate) fn keep_looking_up(&self, stop: &CancellationToken, tasks: &TaskTracker) {
+        for lookup in self.plan().lookups() {
+            let keep = Arc::clone(lookup).keep_looking_up(self.clone());
+            tasks.spawn(stop.clone().run_until_cancelled_owned(keep));
         }
-        first.close();
-        // Who has to wait longer is told so in the log.
-        async move { drop(timeout(FIRST, first.wait()).await) }
+    }
+
+    /// Returns when everything was looked up once, or soon: who has to wait longer is told so in the log.
+    pub(crate) async fn looked_up(&self) {
+        let (plan, deadline) = (self.plan(), now() + FIRST);
+        join_all(plan.lookups().map(|lookup| lookup.wait(self, deadline))).await;
     }
 
     /// How it stands with the look-ups, for those who show it.
-    pub(crate) fn lookups(&self) -> Vec<LookupReport> {
-        let directory = self.directory();
-        let reports = directory.lookups.iter().map(|lookup| lookup.report());
-        reports.collect()
+    pub(crate) fn lookups(&self, now: ClockReading) -> Vec<(String, LookUpStatus)> {
+        let plan = self.plan();
+        let statuses = plan
+            .lookups()
+            .map(|lookup| (lookup.discovery.realm.clone(), lookup.status(now)));
+        statuses.collect()
     }
 
-    /// Returns when DNS names other KDC proxies than before.
-    pub(crate) async fn other_proxies(&self) {
+    /// Waits until DNS names other KDC proxies than before; brings those that it names, by realm.
+    pub(crate) async fn other_proxies(&self) -> Vec<(String, DnsResults)> {
         let notify = Arc::clone(&self.directory().other_proxies);
         notify.notified().await;
+        let plan = self.plan();
+        let of_proxies = plan.lookups().filter(|lookup| !lookup.is_of_kdcs());
+        let results = of_proxies
+            .filter_map(|lookup| Some((lookup.discovery.realm.clone(), lookup.results()?)));
+        results.collect()
     }
 
-    /// The KDC proxies that DNS names, by realm.
-    pub(crate) fn proxies(&self) -> Vec<(Realm, DnsResults)> {
-        let directory = self.directory();
-        let of_proxies = directory.lookups.iter().filter_map(|lookup| {
-            let results = lookup.results().filter(|_| !lookup.is_of_kdcs())?;
-            Some((lookup.realm.clone(), results))
-        });
-        of_proxies.collect()
+    fn plan(&self) -> Arc<RoutePlan> {
+        Arc::clone(&self.directory().plan)
     }
 
     fn directory(&self) -> MutexGuard<'_, RelayDirectory> {
         lock(&self.directory)
-    }
-}
-
-impl RelayDirectory {
-    /// The routes to all that is known. `own` is where others find this directory.
-    fn routing(&mut self, own: &Arc<Mutex<Self>>) -> Result<Routing, Failure> {
-        let mut dns = DnsView::default();
-        for lookup in &self.lookups {
-            let by_realm = if lookup.is_of_kdcs() {
-                &mut dns.kdcs
-            } else {
-                &mut dns.proxies
-            };
-            by_realm.extend(
-                lookup
-                    .results()
-                    .map(|results| (lookup.realm.key(), results)),
-            );
-        }
-        let Self {
-            config, upstreams, ..
-        } = self;
-        let (routes, upstreams) = upstreams.rebuild(|builder| config.routes(&dns, builder))?;
-        let routing = Routing::new(routes, upstreams, config.on_failure());
-        if self.lookups.is_empty() || self.trigger == Trigger::Time {
-            return Ok(routing);
-        }
-        Ok(routing.resolved_by(Arc::new(OnDemandResolver {
-            directory: Arc::clone(own),
-            lookups: self.lookups.clone(),
-        })))
     }
 }

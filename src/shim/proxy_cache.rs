@@ -1,19 +1,19 @@
 //! What DNS said last of KDC proxies, kept for the next start: that may be where no name server knows.
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
 use crate::config::read::{self, Unreadable};
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
-use crate::relay::upstream::dns::{Allowed, DnsResults, DnsTarget, RETRY};
+use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, RETRY};
 use crate::relay::upstream::kkdcp::ProxyUrl;
-use crate::wire::{Realm, RealmKey};
 
 const FILE: &str = "proxies.toml";
 /// What fills more octets was not written here.
@@ -21,206 +21,120 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// As many as a look-up finds.
 const MAX_PROXIES: usize = 16;
 
-/// The file, wherever it can be.
-#[derive(Debug)]
+/// The file. What else stands in it may be a later version's.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct ProxyCache {
-    /// Folders, of which the first that will do is used.
-    places: Vec<PathBuf>,
-    /// Whether it was told that nothing can be kept.
-    is_told: bool,
+    realms: BTreeMap<String, CachedRealm>,
 }
 
-impl Default for ProxyCache {
-    fn default() -> Self {
-        Self::at(state_places())
-    }
-}
-
-/// The file's shape. What else stands in it may be a later version's.
-#[derive(Default, Deserialize)]
-struct CacheFile {
-    #[serde(default)]
-    realms: HashMap<String, CachedRealm>,
-}
-
-#[derive(Default, Deserialize)]
+/// URLs of KDC proxies.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct CachedRealm {
-    #[serde(default)]
     kdc: Vec<String>,
-    #[serde(default)]
     kpasswd: Vec<String>,
 }
 
 /// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait.
 pub(super) async fn keep(relay: RelayHandle) {
-    let mut cache = ProxyCache::default();
     loop {
-        relay.other_proxies().await;
-        let proxies = relay.proxies();
-        let written = spawn_blocking(move || {
-            cache.write(&proxies);
-            cache
-        });
-        match written.await {
-            Ok(back) => cache = back,
+        let cache = ProxyCache::of(&relay.other_proxies().await);
+        match spawn_blocking(move || cache.write(&state_places())).await {
+            Ok(Ok(place)) => {
+                tracing::debug!(place = %place.display(), "what was found in DNS is kept for the next start")
+            }
+            Ok(Err(why)) => {
+                tracing::warn!("what was found in DNS can't be kept for the next start: {why}")
+            }
             Err(_) => return,
         }
     }
 }
 
 impl ProxyCache {
-    fn at(places: Vec<PathBuf>) -> Self {
-        let is_told = false;
-        Self { places, is_told }
+    /// Reads the file in the first of `places` that has one. One that can't be read is told and left alone.
+    pub(super) fn read(places: &[PathBuf]) -> Self {
+        for file in places.iter().map(|place| place.join(FILE)) {
+            let why = match read::at_most(&file, MAX_FILE) {
+                Err(Unreadable::Missing | Unreadable::Denied { .. }) => continue,
+                Err(Unreadable::Other(error)) => error.to_string(),
+                Ok(octets) => match toml::from_slice(&octets) {
+                    Ok(cache) => return cache,
+                    Err(error) => error.message().to_owned(),
+                },
+            };
+            let file = file.display();
+            tracing::warn!(%file, "what was found in DNS before can't be read and has to be found anew: {why}");
+            break;
+        }
+        Self::default()
     }
 
-    /// What is known of these realms, as far as it is allowed. The file is as good as anybody's word: what is read is held to
-    /// the rules of what is found, and a file that can't be read is told and left alone.
-    pub(super) fn recall(&self, realms: &[(Realm, Allowed)]) -> HashMap<RealmKey, DnsResults> {
-        let places = if realms.is_empty() {
-            &[][..]
-        } else {
-            &self.places
+    fn of(proxies: &[(String, DnsResults)]) -> Self {
+        let urls = |targets: &[DnsTarget]| {
+            let urls = targets.iter().filter_map(DnsTarget::proxy);
+            urls.map(ToString::to_string).collect()
         };
-        for place in places {
-            let file = place.join(FILE);
-            match read::at_most(&file, MAX_FILE) {
-                Ok(octets) => return recalled(&file, &octets, realms),
-                Err(Unreadable::Missing | Unreadable::Denied { .. }) => {}
-                Err(Unreadable::Other(error)) => {
-                    tell_broken(&file, &error.to_string());
-                    break;
-                }
-            }
-        }
-        HashMap::new()
-    }
-
-    /// Writes `proxies` down. A failure is told once: the next look-up finds them anew.
-    fn write(&mut self, proxies: &[(Realm, DnsResults)]) {
-        let text = text(proxies);
-        let mut failed = Vec::new();
-        for place in &self.places {
-            match write(place, &text) {
-                Ok(()) => {
-                    tracing::debug!(place = %place.display(), "what was found in DNS is kept for the next start");
-                    return;
-                }
-                Err(error) => failed.push(format!("{}: {error}", place.display())),
-            }
-        }
-        if !std::mem::replace(&mut self.is_told, true) {
-            let failed = failed.join("; ");
-            tracing::warn!("what was found in DNS can't be kept for the next start: {failed}");
+        let realms = proxies.iter().map(|(realm, found)| {
+            let (kdc, kpasswd) = (urls(&found.kdc), urls(&found.kpasswd));
+            (realm.clone(), CachedRealm { kdc, kpasswd })
+        });
+        Self {
+            realms: realms.collect(),
         }
     }
-}
 
-fn tell_broken(file: &Path, why: &str) {
-    let file = file.display();
-    tracing::warn!(%file, "what was found in DNS before can't be read and has to be found anew: {why}");
-}
-
-fn recalled(
-    file: &Path,
-    octets: &[u8],
-    realms: &[(Realm, Allowed)],
-) -> HashMap<RealmKey, DnsResults> {
-    let written: CacheFile = match toml::from_slice(octets) {
-        Ok(written) => written,
-        Err(error) => {
-            tell_broken(file, error.message());
-            return HashMap::new();
-        }
-    };
-    let by_key = written.realms.iter().filter_map(|(name, of_realm)| {
-        let realm = Realm::parse(name.as_bytes()).ok()?;
-        Some((realm.key(), of_realm))
-    });
-    let by_key: HashMap<_, _> = by_key.collect();
-    let known = realms.iter().filter_map(|(realm, allowed)| {
-        let of_realm = by_key.get(&realm.key())?;
+    /// What is known of what `discovery` looks up. The file is as good as anybody's word, and held to the same rules as DNS.
+    pub(super) fn results(&self, discovery: &Discovery) -> Option<DnsResults> {
+        let is_its = |name: &str| name.eq_ignore_ascii_case(&discovery.realm);
+        let (_, cached) = self.realms.iter().find(|(name, _)| is_its(name))?;
         let results = DnsResults {
-            kdc: proxies(&of_realm.kdc, allowed),
-            kpasswd: proxies(&of_realm.kpasswd, allowed),
+            kdc: allowed(&cached.kdc, discovery),
+            kpasswd: allowed(&cached.kpasswd, discovery),
             refused: Vec::new(),
             good_for: RETRY,
         };
-        (!results.is_empty()).then(|| (realm.key(), results))
-    });
-    known.collect()
+        (!results.is_empty()).then_some(results)
+    }
+
+    /// Writes the file into the first of `places` that takes it, and says which; or why none does.
+    fn write(&self, places: &[PathBuf]) -> Result<PathBuf, String> {
+        let mut failed = Vec::new();
+        for place in places {
+            match self.write_into(place) {
+                Ok(()) => return Ok(place.clone()),
+                Err(error) => failed.push(format!("{}: {error}", place.display())),
+            }
+        }
+        Err(failed.join("; "))
+    }
+
+    /// Whole or not at all, and for nobody else to read.
+    fn write_into(&self, place: &Path) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(place)?;
+        let text = toml::to_string(self).map_err(io::Error::other)?;
+        let mut file = NamedTempFile::new_in(place)?;
+        let title = "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n";
+        write!(file, "{title}\n{text}")?;
+        file.as_file().sync_all()?;
+        file.persist(place.join(FILE))?;
+        Ok(())
+    }
 }
 
-fn proxies(written: &[String], allowed: &Allowed) -> Vec<DnsTarget> {
-    let read = written
-        .iter()
-        .filter_map(|text| ProxyUrl::read(text).ok())
-        .filter(|proxy| allowed.refuses(proxy).is_none())
-        .map(DnsTarget::Proxy);
+fn allowed(urls: &[String], discovery: &Discovery) -> Vec<DnsTarget> {
+    let urls = urls.iter().filter_map(|text| ProxyUrl::read(text).ok());
+    let urls = urls.filter(|url| discovery.refuses(url).is_none());
     let mut proxies = Vec::new();
-    for proxy in read.take(MAX_PROXIES) {
+    for proxy in urls.map(DnsTarget::Proxy).take(MAX_PROXIES) {
         if !proxies.contains(&proxy) {
             proxies.push(proxy);
         }
     }
     proxies
-}
-
-fn text(proxies: &[(Realm, DnsResults)]) -> String {
-    let mut text = String::from(
-        "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n",
-    );
-    for (realm, found) in proxies {
-        text.push_str(&format!(
-            "\n[realms.{}]\nkdc = [{}]\nkpasswd = [{}]\n",
-            quoted(realm.as_str()),
-            list(&found.kdc),
-            list(&found.kpasswd)
-        ));
-    }
-    text
-}
-
-fn list(proxies: &[DnsTarget]) -> String {
-    let urls = proxies.iter().filter_map(DnsTarget::proxy);
-    let quoted = urls.map(|url| quoted(url.as_url().as_str()));
-    quoted.collect::<Vec<_>>().join(", ")
-}
-
-/// Neither realms nor URLs hold control characters.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// Whole or not at all, and for nobody else to read.
-fn write(place: &Path, text: &str) -> io::Result<()> {
-    make(place)?;
-    let own = place.join(format!("{FILE}.{}", std::process::id()));
-    // What a process of that id has left.
-    drop(fs::remove_file(&own));
-    let written = create(&own).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&own, place.join(FILE))
-    });
-    if written.is_err() {
-        drop(fs::remove_file(&own));
-    }
-    written
-}
-
-fn make(place: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(place)
-}
-
-fn create(file: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }
 
 #[cfg(test)]

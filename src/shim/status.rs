@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
 use crate::daemon::slots::ConnLimit;
-use crate::relay::discovery::{LookupReport, RelayHandle};
+use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
-    ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, LookUpStatus, RejectedName,
-    SCHEMA, StatusDocument, Text, problems, unix_ms,
+    ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
+    problems, unix_ms,
 };
 use crate::relay::sync::lock;
 use crate::wire::Service;
@@ -114,11 +114,11 @@ impl StatusSource {
             wall: SystemTime::now(),
         };
         let (mut realms, upstreams) = exchange.realms_and_upstreams(now);
-        for lookup in &self.relay.lookups() {
-            let is_its = |name: &Text| name.as_str().eq_ignore_ascii_case(lookup.realm.as_str());
+        for (realm, look_up) in self.relay.lookups(now) {
+            let is_its = |name: &Text| name.as_str().eq_ignore_ascii_case(&realm);
             let realm = realms.iter_mut().find(|realm| is_its(&realm.name));
             if let Some(realm) = realm {
-                realm.look_ups.push(look_up_status(lookup, now));
+                realm.look_ups.push(look_up);
             }
         }
         let watched = self.watches_network.load(Ordering::Relaxed);
@@ -155,28 +155,5 @@ impl StatusSource {
             return now.wall.duration_since(self.started).unwrap_or_default();
         }
         since
-    }
-}
-
-fn look_up_status(lookup: &LookupReport, now: ClockReading) -> LookUpStatus {
-    let found = lookup.results.as_ref();
-    let names = |service| {
-        let targets = found.map_or(&[][..], |found| found.get(service));
-        let names = targets.iter().map(ToString::to_string);
-        names.map(|name| Text::of_origins(&name)).collect()
-    };
-    let rejected = found.into_iter().flat_map(|found| &found.refused);
-    let rejected = rejected.map(|refused| RejectedName {
-        name: Text::of_origins(&refused.name),
-        why: refused.why.to_string().into(),
-    });
-    let next = lookup.next.filter(|next| *next > now.instant);
-    LookUpStatus {
-        what: lookup.what.into(),
-        kdc: names(Service::Kdc),
-        kpasswd: names(Service::Kpasswd),
-        rejected: rejected.collect(),
-        expires_at: next.map(|next| now.unix_ms_of(next)),
-        error: lookup.failed.as_ref().map(|error| error.to_string().into()),
     }
 }

@@ -4,9 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use loopkdc::relay::upstream::dns::{
-    DnsResults, DnsTarget, KdcDiscovery, LookUpError, PORTS, RecordRefusal,
-};
+use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError, PORTS};
 use loopkdc::relay::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
 use loopkdc::wire::Realm;
 
@@ -21,8 +19,8 @@ const NAMES: [&str; 4] = [
     "_kpasswd._udp.EXAMPLE.COM",
 ];
 
-fn discovery(realm: &str) -> Result<KdcDiscovery, LookUpError> {
-    KdcDiscovery::new(&Realm::parse(realm.as_bytes()).unwrap(), &PORTS)
+fn discovery(realm: &str) -> Result<Discovery, LookUpError> {
+    Discovery::kdcs(&Realm::parse(realm.as_bytes()).unwrap(), &PORTS, Vec::new())
 }
 
 async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {
@@ -34,6 +32,7 @@ fn target(name: &str, transport: Transport) -> DnsTarget {
     DnsTarget::Kdc {
         name: name.to_owned(),
         transport,
+        primary: false,
     }
 }
 
@@ -84,10 +83,10 @@ async fn other_ports_are_refused_and_told() {
     assert_eq!((found.kdc, found.kpasswd), (vec![], vec![]));
     let refused = found.refused.iter();
     let why: Vec<_> = refused
-        .map(|no| (no.name.ends_with(":88"), no.why))
+        .map(|no| (no.name.ends_with(":88"), no.why.as_str()))
         .collect();
-    let port = (false, RecordRefusal::Port);
-    assert_eq!(why, [port, (true, RecordRefusal::Name), port]);
+    let port = (false, "its port is not among discover-ports");
+    assert_eq!(why, [port, (true, "it is no name of a host"), port]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{REALM, build, build_with, certificate, error, error_with, given, refused, warnings};
 use crate::config::{Config, Proxies, Sources};
-use crate::relay::upstream::dns::{Allowed, ProxyDiscovery};
+use crate::relay::upstream::dns::Discovery;
 use crate::relay::upstream::kdc::Permitted;
 
 refused! {
@@ -135,8 +135,8 @@ loopkdc: error: f.toml:3:11: ca-file /nowhere/ca.pem does not exist
 }
 
 /// What is taken of what DNS says of the proxies, if it is asked.
-fn allowed(config: &Config) -> Option<Allowed> {
-    let allowed = |discovery: &ProxyDiscovery| discovery.allowed().clone();
+fn allowed(config: &Config) -> Option<(bool, Permitted)> {
+    let allowed = |discovery: &Discovery| (discovery.plaintext, discovery.permitted());
     match &config.realms[0].proxies {
         Proxies::Listed(_) => None,
         Proxies::Discovered(discovery) => Some(allowed(discovery)),
@@ -146,10 +146,7 @@ fn allowed(config: &Config) -> Option<Allowed> {
 #[test]
 fn proxies_are_looked_up_where_that_is_said() {
     let discover = "proxies = \"discover\"\n";
-    let strict = Allowed {
-        plaintext: false,
-        permitted: Permitted::OtherHosts(Vec::new()),
-    };
+    let strict = (false, Permitted::OtherHosts(Vec::new()));
     for text in [
         format!("[realms.\"A\"]\n{discover}"),
         format!("[defaults]\n{discover}[realms.\"A\"]\n"),
@@ -166,10 +163,7 @@ fn proxies_are_looked_up_where_that_is_said() {
         "[defaults]\ndiscover-networks = [\"10.0.0.1\"]\n[realms.\"A\"]\n{discover}allow-plaintext = true\n"
     ));
     let network = "10.0.0.1/32".parse().unwrap();
-    let expected = Allowed {
-        plaintext: true,
-        permitted: Permitted::OtherHosts(vec![network]),
-    };
+    let expected = (true, Permitted::OtherHosts(vec![network]));
     assert_eq!(allowed(&lax), Some(expected));
     let warning = "realm A may go in plain text to any proxy that DNS names";
     assert_eq!(warnings(&lax), [warning]);

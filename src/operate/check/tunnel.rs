@@ -4,8 +4,6 @@ use std::cmp::Reverse;
 
 use super::{also_allowed, endpoints, joined, kdcs, realm_line};
 use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
-use crate::relay::upstream::dns::Allowed;
-use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
 use crate::wire::ByService;
 
@@ -96,16 +94,10 @@ fn proxies(entry: &RealmEntry) -> Vec<String> {
         lines.push(format!(
             "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
         ));
-        let Allowed {
-            plaintext,
-            permitted,
-        } = discovery.allowed();
-        if *plaintext {
+        if discovery.plaintext {
             lines.push("  allowed in them: http://".to_owned());
         }
-        if let Permitted::OtherHosts(networks) = permitted {
-            lines.extend(also_allowed(networks));
-        }
+        lines.extend(also_allowed(&discovery.networks));
     }
     lines
 }

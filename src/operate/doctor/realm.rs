@@ -92,8 +92,8 @@ async fn proxies(
         Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
         Proxies::Discovered(discovery) => {
             let found = told(UpstreamKind::Proxy, discovery.look_up(), findings).await;
-            let permitted = discovery.allowed().permitted.clone();
-            (found.map_or_else(Vec::new, |found| all(&found)), permitted)
+            let found = found.map_or_else(Vec::new, |found| all(&found));
+            (found, discovery.permitted())
         }
     }
 }
@@ -111,11 +111,11 @@ async fn kdcs(context: RealmContext<'_>, findings: &mut Vec<Finding>) -> (Vec<St
             let listed = listed.get(Service::Kdc).iter().flatten();
             (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
-        Some(Kdcs::Discovered(discover)) => {
-            let found = told(UpstreamKind::Kdc, discover.discovery.look_up(), findings).await;
+        Some(Kdcs::Discovered(discovery)) => {
+            let found = told(UpstreamKind::Kdc, discovery.look_up(), findings).await;
             let targets = found.map_or_else(Vec::new, |found| found.kdc);
             let names = targets.iter().map(ToString::to_string).collect();
-            (names, Permitted::OtherHosts(discover.networks.clone()))
+            (names, discovery.permitted())
         }
     }
 }

@@ -4,23 +4,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::RelayHandle;
 use super::state::{Learned, LookupScope, LookupState};
+use crate::relay::explain::UpstreamKind;
+use crate::relay::status::{ClockReading, LookUpStatus, RejectedName, Text};
 use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
-use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
-use crate::wire::{Realm, RealmKey};
+use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError, RETRY};
 
 /// What is looked up of one kind for one realm.
 #[derive(Debug)]
 pub(crate) struct RealmLookup {
-    pub(super) realm: Realm,
     pub(super) discovery: Discovery,
-    /// Whether KDCs are listed beside it, which may serve a request meanwhile.
-    pub(super) lists_kdcs: bool,
     progress: Mutex<LookupProgress>,
 }
 
@@ -28,97 +26,81 @@ pub(crate) struct RealmLookup {
 struct LookupProgress {
     state: LookupState,
     /// Ends with the look-up under way.
-    under_way: Option<(watch::Receiver<()>, AbortHandle)>,
-}
-
-/// How it stands with a look-up, for those who show it.
-#[derive(Debug)]
-pub(crate) struct LookupReport {
-    pub(crate) realm: RealmKey,
-    /// As the configuration calls it.
-    pub(crate) what: &'static str,
-    /// What DNS said last.
-    pub(crate) results: Option<DnsResults>,
-    /// When the next one is due, if not at once.
-    pub(crate) next: Option<Instant>,
-    /// Why the last one failed, if it did.
-    pub(crate) failed: Option<LookUpError>,
+    under_way: Option<(watch::Receiver<()>, AbortOnDropHandle<()>)>,
 }
 
 impl RealmLookup {
     /// Nothing was looked up yet; `known` is what is known all the same.
-    pub(crate) fn new(
-        realm: Realm,
-        discovery: Discovery,
-        lists_kdcs: bool,
-        known: Option<DnsResults>,
-    ) -> Self {
-        let scope = match discovery {
-            Discovery::Kdcs(_) => LookupScope::OneNetwork,
-            Discovery::Proxies(_) => LookupScope::Everywhere,
+    pub(crate) fn new(discovery: Discovery, known: Option<DnsResults>) -> Arc<Self> {
+        let scope = match discovery.kind {
+            UpstreamKind::Kdc => LookupScope::OneNetwork,
+            UpstreamKind::Proxy => LookupScope::Everywhere,
         };
-        Self {
-            realm,
+        Arc::new(Self {
             discovery,
-            lists_kdcs,
             progress: Mutex::new(LookupProgress {
                 state: LookupState::new(scope, known),
                 under_way: None,
             }),
+        })
+    }
+
+    /// Takes over what was found by the one of `before` that asked the same.
+    pub(super) fn inherit<'a>(&self, mut before: impl Iterator<Item = &'a Arc<Self>>) {
+        let same = before.find(|before| before.discovery == self.discovery);
+        if let Some(known) = same.and_then(|same| same.results()) {
+            let state = &mut self.lock().state;
+            *state = LookupState::new(state.scope, Some(known));
         }
     }
 
-    /// The same, with what was found by the one of `before` that asked the same.
-    pub(super) fn inherit(self, before: &[Arc<Self>]) -> Self {
-        let mut before = before.iter();
-        let same = before.find(|before| {
-            before.realm.key() == self.realm.key() && before.discovery == self.discovery
+    /// How it stands with it.
+    pub(super) fn status(&self, now: ClockReading) -> LookUpStatus {
+        let state = &self.lock().state;
+        let found = state.results.as_ref();
+        let names = |targets: Option<&Vec<DnsTarget>>| {
+            let names = targets.into_iter().flatten().map(ToString::to_string);
+            names.map(|name| Text::of_origins(&name)).collect()
+        };
+        let rejected = found.into_iter().flat_map(|found| &found.refused);
+        let rejected = rejected.map(|refused| RejectedName {
+            name: Text::of_origins(&refused.name),
+            why: refused.why.as_str().into(),
         });
-        match same.and_then(|same| same.results()) {
-            Some(known) => Self::new(self.realm, self.discovery, self.lists_kdcs, Some(known)),
-            None => self,
-        }
-    }
-
-    pub(super) fn report(&self) -> LookupReport {
-        let progress = self.lock();
-        LookupReport {
-            realm: self.realm.key(),
-            what: self.key(),
-            results: progress.state.results().cloned(),
-            next: progress.state.next(),
-            failed: progress.state.failed().cloned(),
+        let next = state.next.filter(|next| *next > now.instant);
+        LookUpStatus {
+            what: self.discovery.kind.key().into(),
+            kdc: names(found.map(|found| &found.kdc)),
+            kpasswd: names(found.map(|found| &found.kpasswd)),
+            rejected: rejected.collect(),
+            expires_at: next.map(|next| now.unix_ms_of(next)),
+            error: state.failed.as_ref().map(|error| error.to_string().into()),
         }
     }
 
     /// What DNS said last.
     pub(super) fn results(&self) -> Option<DnsResults> {
-        self.lock().state.results().cloned()
+        self.lock().state.results.clone()
     }
 
-    /// Whether requests can do without the look-up under way.
+    /// Requests can do without the look-up under way.
     pub(super) fn is_enough(&self) -> bool {
-        self.lock().state.is_enough()
+        self.lock().state.is_enough
     }
 
     pub(super) fn is_of_kdcs(&self) -> bool {
-        matches!(self.discovery, Discovery::Kdcs(_))
+        self.discovery.kind == UpstreamKind::Kdc
     }
 
-    /// Whether there is something to go by.
+    /// There is something to go by.
     pub(super) fn has_found(&self) -> bool {
         self.lock().state.has_found()
-    }
-
-    /// Begins a look-up, if one is due; says whether one is under way.
-    pub(super) fn begin(self: &Arc<Self>, relay: &RelayHandle) -> bool {
-        self.under_way(relay).is_some()
     }
 
     /// Waits until there is enough to go by, while a look-up may bring it and until `deadline`.
     pub(super) async fn wait(self: &Arc<Self>, relay: &RelayHandle, deadline: Instant) {
         while !self.is_enough() {
-            let Some(mut ended) = self.under_way(relay) else {
+            let Some(mut ended) = self.begin(relay) else {
                 return;
             };
             if timeout_at(deadline.into(), ended.changed()).await.is_err() {
@@ -127,7 +109,8 @@ impl RealmLookup {
         }
     }
 
-    fn under_way(self: &Arc<Self>, relay: &RelayHandle) -> Option<watch::Receiver<()>> {
+    /// Begins a look-up, if one is due; brings what ends with the one under way, if one is.
+    pub(super) fn begin(self: &Arc<Self>, relay: &RelayHandle) -> Option<watch::Receiver<()>> {
         let mut progress = self.lock();
         if let Some((ended, _)) = &progress.under_way
             && ended.has_changed().is_ok()
@@ -139,24 +122,24 @@ impl RealmLookup {
         }
         let (ends, ended) = watch::channel(());
         let (lookup, relay) = (Arc::clone(self), relay.clone());
-        let network = progress.state.network();
+        let network = progress.state.network;
         let task = tokio::spawn(async move {
             lookup.look_up(&relay, network).await;
             drop(ends);
         });
-        progress.under_way = Some((ended.clone(), task.abort_handle()));
+        progress.under_way = Some((ended.clone(), AbortOnDropHandle::new(task)));
         Some(ended)
     }
 
-    /// Looks up again and again while the configuration asks for it. `first` is dropped after the first time.
-    pub(super) async fn keep_looking_up(self: Arc<Self>, relay: RelayHandle, first: impl Send) {
-        let mut first = Some(first);
+    /// Looks up again and again, while the configuration asks for it.
+    pub(super) async fn keep_looking_up(self: Arc<Self>, relay: RelayHandle) {
         while relay.wants(&self) {
-            let network = self.lock().state.network();
-            self.look_up(&relay, network).await;
-            first.take();
-            let next = self.lock().state.next();
-            sleep_until(next.unwrap_or_else(now).into()).await;
+            if let Some(mut ended) = self.begin(&relay) {
+                // That the look-up has ended is an error of the channel.
+                let _ = ended.changed().await;
+            }
+            let next = self.lock().state.next;
+            sleep_until(next.unwrap_or_else(|| now() + RETRY).into()).await;
         }
     }
 
@@ -183,13 +166,11 @@ impl RealmLookup {
     }
 
     fn follow(&self, relay: &RelayHandle, learned: Learned, found: &DnsResults) {
+        if learned.had_failed {
+            tracing::info!(realm = %self.discovery.realm, "its {} can be looked up again", self.what());
+        }
         if learned.is_news {
             relay.reroute(self);
-        }
-        if learned.had_failed {
-            tracing::info!(realm = %self.realm, "its {} can be looked up again", self.what());
-        }
-        if learned.is_news {
             self.log_found(found);
         }
     }
@@ -198,45 +179,35 @@ impl RealmLookup {
     pub(super) fn expire(&self) {
         let mut progress = self.lock();
         progress.state.expire();
-        if let Some((_, task)) = progress.under_way.take() {
-            task.abort();
-        }
-    }
-
-    /// The key of the configuration that lists what is looked up instead.
-    fn key(&self) -> &'static str {
-        match self.discovery {
-            Discovery::Kdcs(_) => "kdcs",
-            Discovery::Proxies(_) => "proxies",
-        }
+        progress.under_way = None;
     }
 
     /// What is looked up, in the plural.
     fn what(&self) -> &'static str {
-        match self.discovery {
-            Discovery::Kdcs(_) => "KDCs",
-            Discovery::Proxies(_) => "KDC proxies",
+        match self.discovery.kind {
+            UpstreamKind::Kdc => "KDCs",
+            UpstreamKind::Proxy => "KDC proxies",
         }
     }
 
     fn log_found(&self, found: &DnsResults) {
-        let (realm, what) = (&self.realm, self.what());
+        let (realm, what) = (&self.discovery.realm, self.what());
         let names =
             |all: &[DnsTarget]| listed(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
         let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
         tracing::info!(%realm, %kdc, %kpasswd, "{what} found in DNS");
-        let otherwise = match self.discovery {
-            Discovery::Kdcs(_) => "; discover-ports says which ports may be",
-            Discovery::Proxies(_) => "",
-        };
         for refused in &found.refused {
-            let (name, why) = (Quoted(&refused.name), refused.why);
-            tracing::warn!(%realm, %name, %why, "found in DNS and not asked{otherwise}");
+            let (name, why) = (Quoted(&refused.name), &refused.why);
+            tracing::warn!(%realm, %name, %why, "found in DNS and not asked");
         }
     }
 
     fn log_failed(&self, error: &LookUpError) {
-        let (realm, what, key) = (&self.realm, self.what(), self.key());
+        let (realm, what, key) = (
+            &self.discovery.realm,
+            self.what(),
+            self.discovery.kind.key(),
+        );
         tracing::warn!(%realm, %error, "its {what} can't be looked up: what is known of them still holds; {key} lists them instead");
     }
 

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::lookup::{RealmLookup, now};
+use super::plan::RoutePlan;
 use super::{RelayDirectory, RelayHandle};
 use crate::relay::exchange::{Exchange, RealmResolver};
 use crate::relay::upstream::kdc::MOMENT;
@@ -19,43 +20,43 @@ const PROXIES: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct OnDemandResolver {
     pub(super) directory: Arc<Mutex<RelayDirectory>>,
-    pub(super) lookups: Vec<Arc<RealmLookup>>,
+    pub(super) plan: Arc<RoutePlan>,
 }
 
 impl RealmResolver for OnDemandResolver {
     fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
-        let key = realm.key();
-        let of_realm = self
-            .lookups
-            .iter()
-            .filter(|lookup| lookup.realm.key() == key);
-        let of_realm: Vec<_> = of_realm.cloned().collect();
+        let name = realm.as_str();
+        let is_its = |lookup: &Arc<RealmLookup>| lookup.discovery.realm.eq_ignore_ascii_case(name);
+        let mut realms = self.plan.realms.iter();
+        let plan = realms.find(|plan| plan.lookups().any(is_its))?;
+        let lookups: Vec<_> = plan.lookups().cloned().collect();
+        let lists_some = plan.sources.len() > lookups.len();
         let relay = RelayHandle {
             exchange: Arc::clone(exchange),
             directory: Arc::clone(&self.directory),
         };
         // All at once, whichever is waited for.
         let mut is_awaited = false;
-        for lookup in &of_realm {
-            is_awaited |= lookup.begin(&relay) && !lookup.is_enough();
+        for lookup in &lookups {
+            is_awaited |= lookup.begin(&relay).is_some() && !lookup.is_enough();
         }
-        is_awaited.then(|| wait(of_realm, relay).boxed())
+        is_awaited.then(|| wait(lookups, lists_some, relay).boxed())
     }
 
     fn network_changed(&self) {
-        self.lookups.iter().for_each(|lookup| lookup.expire());
+        self.plan.lookups().for_each(|lookup| lookup.expire());
     }
 }
 
-async fn wait(lookups: Vec<Arc<RealmLookup>>, relay: RelayHandle) {
+/// `has_others`: there are upstreams that need no look-up.
+async fn wait(lookups: Vec<Arc<RealmLookup>>, mut has_others: bool, relay: RelayHandle) {
     let began = now();
-    let mut has_kdcs = lookups.iter().any(|lookup| lookup.lists_kdcs);
     for kdcs in lookups.iter().filter(|lookup| lookup.is_of_kdcs()) {
         kdcs.wait(&relay, began + MOMENT).await;
-        has_kdcs |= kdcs.has_found();
+        has_others |= kdcs.has_found();
     }
     // Where there are KDCs to try, they may be what is needed.
-    let patience = if has_kdcs { MOMENT } else { PROXIES };
+    let patience = if has_others { MOMENT } else { PROXIES };
     for proxies in lookups.iter().filter(|lookup| !lookup.is_of_kdcs()) {
         proxies.wait(&relay, began + patience).await;
     }

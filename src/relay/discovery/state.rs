@@ -20,17 +20,17 @@ pub(super) enum LookupScope {
 /// What is known by look-ups of one kind for one realm.
 #[derive(Debug)]
 pub(super) struct LookupState {
-    scope: LookupScope,
+    pub(super) scope: LookupScope,
     /// What DNS said last.
-    results: Option<DnsResults>,
+    pub(super) results: Option<DnsResults>,
     /// Why the last one failed, if it did.
-    failed: Option<LookUpError>,
+    pub(super) failed: Option<LookUpError>,
     /// When the next one is due. At once if there was none on this network.
-    next: Option<Instant>,
-    /// Whether requests can do without the one that is under way.
-    enough: bool,
-    /// How often the network has become another one.
-    network: u64,
+    pub(super) next: Option<Instant>,
+    /// Requests can do without the one that is under way.
+    pub(super) is_enough: bool,
+    /// How often the network has become another one: what was asked on the one before no longer counts.
+    pub(super) network: u64,
 }
 
 /// What an answer changed.
@@ -50,44 +50,19 @@ impl LookupState {
             results: known,
             failed: None,
             next: None,
-            enough: false,
+            is_enough: false,
             network: 0,
         };
-        state.enough = scope == LookupScope::Everywhere && state.has_found();
+        state.is_enough = scope == LookupScope::Everywhere && state.has_found();
         state
     }
 
-    /// What DNS said last.
-    pub(super) fn results(&self) -> Option<&DnsResults> {
-        self.results.as_ref()
-    }
-
-    /// Why the last look-up failed, if it did.
-    pub(super) fn failed(&self) -> Option<&LookUpError> {
-        self.failed.as_ref()
-    }
-
-    /// Whether a request that comes now is to bring about a look-up.
+    /// A request that comes now is to bring about a look-up.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next.is_none_or(|next| next <= now)
     }
 
-    /// When the next one is due, if that is not at once.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.next
-    }
-
-    /// The network that a look-up which begins now belongs to.
-    pub(super) fn network(&self) -> u64 {
-        self.network
-    }
-
-    /// Whether requests can do without the look-up under way.
-    pub(super) fn is_enough(&self) -> bool {
-        self.enough
-    }
-
-    /// Whether there is something to go by.
+    /// There is something to go by.
     pub(super) fn has_found(&self) -> bool {
         let results = self.results.as_ref();
         results.is_some_and(|results| !results.is_empty())
@@ -116,7 +91,7 @@ impl LookupState {
             self.results = Some(results);
         }
         self.next = Some(now + good_for);
-        self.enough = self.scope == LookupScope::OneNetwork || self.has_found();
+        self.is_enough = self.scope == LookupScope::OneNetwork || self.has_found();
         let had_failed = self.failed.take().is_some();
         Some(Learned {
             is_news,
@@ -130,21 +105,21 @@ impl LookupState {
         if network != self.network {
             return false;
         }
-        self.enough |= self.scope == LookupScope::OneNetwork;
+        self.wait_is_over();
         self.next = Some(now + RETRY);
         self.failed.replace(error).is_none()
     }
 
     /// A request has waited as long as it may. For what another network may have, one wait on each is enough.
     pub(super) fn wait_is_over(&mut self) {
-        self.enough |= self.scope == LookupScope::OneNetwork;
+        self.is_enough |= self.scope == LookupScope::OneNetwork;
     }
 
     /// The network is another one.
     pub(super) fn expire(&mut self) {
         self.network += 1;
         self.next = None;
-        self.enough &= self.scope == LookupScope::Everywhere;
+        self.is_enough &= self.scope == LookupScope::Everywhere;
     }
 }
 

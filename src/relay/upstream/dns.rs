@@ -2,7 +2,6 @@
 //! configuration declares and says to look up. A realm that only a client names is never looked up.
 
 mod discovery;
-mod query;
 mod records;
 
 use std::fmt;
@@ -12,8 +11,7 @@ use crate::relay::upstream::kdc::Transport;
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
 
-pub use discovery::{Discovery, KdcDiscovery, PORTS, ProxyDiscovery};
-pub use records::Allowed;
+pub use discovery::{Discovery, PORTS};
 
 /// How long after a failed look-up the next one is due; until then, what was found before is the best that is known.
 pub const RETRY: Duration = Duration::from_secs(30);
@@ -59,8 +57,8 @@ impl DnsResults {
     }
 }
 
-/// What DNS names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// An upstream, as DNS or the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DnsTarget {
     /// A KDC or password service.
     Kdc {
@@ -68,6 +66,8 @@ pub enum DnsTarget {
         name: String,
         /// TCP first if it was found as a TCP service, UDP first if it was found as a UDP service only.
         transport: Transport,
+        /// It takes writes, by the word of the configuration.
+        primary: bool,
     },
     /// A KDC proxy.
     Proxy(ProxyUrl),
@@ -107,38 +107,8 @@ impl fmt::Display for DnsTarget {
 pub struct RefusedRecord {
     /// What it is called in DNS.
     pub name: String,
-    /// Why not.
-    pub why: RecordRefusal,
-}
-
-/// Why something is not asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordRefusal {
-    /// Its port is none of those that are allowed: a zone must not lead requests to any service of any host.
-    Port,
-    /// It is no name of a host.
-    Name,
-    /// There are enough better ones.
-    TooMany,
-    /// It is no URL of a KDC proxy.
-    NoProxy,
-    /// It is `http`, over which everybody on the way reads who asks for what.
-    Plaintext,
-    /// Its address is no other host's, and what it is.
-    Address(&'static str),
-}
-
-impl fmt::Display for RecordRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Port => "its port is not allowed",
-            Self::Name => "it is no name of a host",
-            Self::TooMany => "there are too many",
-            Self::NoProxy => "it is no URL of a KDC proxy",
-            Self::Plaintext => "it is plain http, and allow-plaintext is not set",
-            Self::Address(what) => return write!(f, "its address is {what}"),
-        })
-    }
+    /// Why it is not asked.
+    pub why: String,
 }
 
 /// Why nothing is known about a realm.
@@ -146,11 +116,9 @@ impl fmt::Display for RecordRefusal {
 pub enum LookUpError {
     /// The realm is no domain of DNS (RFC 4120 6.1 has other styles as well).
     NotADomain(String),
-    /// The system's resolver configuration cannot be used.
-    Resolver(String),
     /// This name brought no answer, and why.
     NoAnswer(String, String),
-    /// The queries took too long together.
+    /// The name servers took too long.
     TimedOut,
 }
 
@@ -158,7 +126,6 @@ impl fmt::Display for LookUpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotADomain(realm) => write!(f, "realm {realm} is no DNS domain"),
-            Self::Resolver(why) => write!(f, "cannot set up a resolver: {why}"),
             Self::NoAnswer(name, why) => write!(f, "cannot look up {name}: {why}"),
             Self::TimedOut => f.write_str("the name servers did not answer in time"),
         }

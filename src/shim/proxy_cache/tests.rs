@@ -1,5 +1,7 @@
+use std::fs;
+
 use super::*;
-use crate::relay::upstream::kdc::Permitted;
+use crate::wire::Realm;
 
 fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
@@ -10,21 +12,14 @@ fn urls(texts: &[&str]) -> Vec<DnsTarget> {
     urls.map(DnsTarget::Proxy).collect()
 }
 
-fn other_hosts() -> Allowed {
-    Allowed {
-        plaintext: false,
-        permitted: Permitted::OtherHosts(Vec::new()),
-    }
-}
-
-fn found(name: &str, [kdc, kpasswd]: [Vec<DnsTarget>; 2]) -> (Realm, DnsResults) {
+fn found(name: &str, [kdc, kpasswd]: [Vec<DnsTarget>; 2]) -> (String, DnsResults) {
     let results = DnsResults {
         kdc,
         kpasswd,
         refused: Vec::new(),
         good_for: RETRY,
     };
-    (realm(name), results)
+    (name.to_owned(), results)
 }
 
 fn known() -> [Vec<DnsTarget>; 2] {
@@ -35,39 +30,38 @@ fn known() -> [Vec<DnsTarget>; 2] {
     [kdc, urls(&["https://pw.test"])]
 }
 
-fn example() -> (Realm, DnsResults) {
-    found("Example.COM", known())
+fn example() -> ProxyCache {
+    ProxyCache::of(&[found("Example.COM", known())])
 }
 
 /// What is known of EXAMPLE.COM: where logins go, and passwords.
-fn recall(cache: &ProxyCache) -> Option<[Vec<DnsTarget>; 2]> {
-    let asked = ["EXAMPLE.COM", "OTHER.TEST"].map(|name| (realm(name), other_hosts()));
-    let mut known = cache.recall(&asked);
-    assert!(known.len() <= 1, "{known:?}");
-    let (key, found) = known.drain().next()?;
-    assert_eq!(key, realm("EXAMPLE.COM").key());
+fn recall(places: &[PathBuf]) -> Option<[Vec<DnsTarget>; 2]> {
+    let cache = ProxyCache::read(places);
+    let discovery = |name| Discovery::proxies(&realm(name), false, Vec::new()).unwrap();
+    assert!(cache.results(&discovery("OTHER.TEST")).is_none());
+    let found = cache.results(&discovery("EXAMPLE.COM"))?;
     Some([found.kdc, found.kpasswd])
 }
 
-/// A cache in a folder of its own, in which this stands.
-fn holding(text: impl AsRef<[u8]>) -> (tempfile::TempDir, ProxyCache) {
+/// A folder of its own, in which this stands.
+fn holding(text: impl AsRef<[u8]>) -> (tempfile::TempDir, [PathBuf; 1]) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(FILE), text).unwrap();
-    let cache = ProxyCache::at(vec![dir.path().to_owned()]);
-    (dir, cache)
+    let places = [dir.path().to_owned()];
+    (dir, places)
 }
 
 #[test]
 fn what_was_written_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().join("state/loopkdc");
-    let mut cache = ProxyCache::at(vec![place.clone()]);
-    assert_eq!(recall(&cache), None);
-    cache.write(&[example(), found("GONE.TEST", known())]);
-    assert_eq!(recall(&cache), Some(known()));
-    cache.write(&[]);
-    assert_eq!(recall(&cache), None);
-    let left: Vec<_> = fs::read_dir(place).unwrap().collect();
+    let places = [dir.path().join("state/loopkdc")];
+    assert_eq!(recall(&places), None);
+    let both = [found("Example.COM", known()), found("GONE.TEST", known())];
+    ProxyCache::of(&both).write(&places).unwrap();
+    assert_eq!(recall(&places), Some(known()));
+    ProxyCache::of(&[]).write(&places).unwrap();
+    assert_eq!(recall(&places), None);
+    let left: Vec<_> = fs::read_dir(&places[0]).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
@@ -76,8 +70,7 @@ fn nobody_else_reads_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("state");
-    let mut cache = ProxyCache::at(vec![place.clone()]);
-    cache.write(&[example()]);
+    example().write(std::slice::from_ref(&place)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&place), mode(&place.join(FILE))), (0o700, 0o600));
 }
@@ -88,19 +81,17 @@ fn the_first_place_that_will_do_is_used() {
     let blocked = dir.path().join("file/below");
     fs::write(dir.path().join("file"), "").unwrap();
     let places = [blocked, dir.path().join("a"), dir.path().join("b")];
-    let mut cache = ProxyCache::at(places.to_vec());
-    cache.write(&[example()]);
-    assert!(recall(&cache).is_some());
+    assert_eq!(example().write(&places).as_ref(), Ok(&places[1]));
+    assert!(recall(&places).is_some());
     assert!(places[1].join(FILE).exists() && !places[2].exists());
 }
 
 #[test]
-fn nowhere_to_write_is_told_once() {
-    let mut cache = ProxyCache::at(vec!["/dev/null/state".into()]);
-    cache.write(&[example()]);
-    assert!(cache.is_told);
-    cache.write(&[example()]);
-    assert_eq!(recall(&cache), None);
+fn nowhere_to_write_is_told() {
+    let places = [PathBuf::from("/dev/null/state")];
+    let why = example().write(&places).unwrap_err();
+    assert!(why.starts_with("/dev/null/state: "), "{why}");
+    assert_eq!(recall(&places), None);
 }
 
 #[test]
@@ -114,8 +105,8 @@ fn a_broken_file_says_nothing() {
         b"",
         &vec![b'#'; 2 << 20],
     ] {
-        let (_dir, cache) = holding(text);
-        assert_eq!(recall(&cache), None);
+        let (_dir, places) = holding(text);
+        assert_eq!(recall(&places), None);
     }
 }
 
@@ -131,8 +122,8 @@ fn what_is_remembered_is_held_to_the_rules_of_what_is_found() {
          [realms.\"EVIL.TEST\"]\nkdc = [\"https://evil.test\"]\n\
          [realms.\"\"]\nkdc = [\"https://evil.test\"]\n"
     );
-    let (_dir, cache) = holding(text);
-    let [kdc, kpasswd] = recall(&cache).unwrap();
+    let (_dir, places) = holding(text);
+    let [kdc, kpasswd] = recall(&places).unwrap();
     assert_eq!(
         kdc[..2],
         urls(&["https://good.test/KdcProxy", "https://p0.test/KdcProxy"])

@@ -14,7 +14,11 @@ fn next(due: &LookupState, now: Instant) -> u64 {
 fn results(found: bool) -> DnsResults {
     let name = "dc1.example.com:88".to_owned();
     let transport = Transport::TcpFirst;
-    let target = found.then_some(DnsTarget::Kdc { name, transport });
+    let target = found.then_some(DnsTarget::Kdc {
+        name,
+        transport,
+        primary: false,
+    });
     DnsResults {
         kdc: target.into_iter().collect(),
         kpasswd: Vec::new(),
@@ -33,14 +37,14 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
     for scope in [LookupScope::OneNetwork, LookupScope::Everywhere] {
         let mut due = LookupState::new(scope, known(false));
         assert_eq!(next(&due, now), 0);
-        assert!(!due.is_enough() && !due.has_found());
-        assert!(due.answer(due.network(), results(true), now).is_some());
+        assert!(!due.is_enough && !due.has_found());
+        assert!(due.answer(due.network, results(true), now).is_some());
         assert_eq!(next(&due, now), 3600);
-        assert!(due.is_enough() && due.has_found());
+        assert!(due.is_enough && due.has_found());
         // Nobody waits for the next one, and its failure takes nothing away.
-        assert!(due.fail(due.network(), LookUpError::TimedOut, now));
+        assert!(due.fail(due.network, LookUpError::TimedOut, now));
         assert_eq!(next(&due, now), 30);
-        assert!(due.is_enough() && due.has_found(), "{scope:?}");
+        assert!(due.is_enough && due.has_found(), "{scope:?}");
     }
 }
 
@@ -48,57 +52,57 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
     let mut kdcs = LookupState::new(LookupScope::OneNetwork, known(false));
-    kdcs.answer(kdcs.network(), results(false), now);
+    kdcs.answer(kdcs.network, results(false), now);
     assert_eq!(next(&kdcs, now), 300);
-    assert!(kdcs.is_enough(), "there is no KDC here");
+    assert!(kdcs.is_enough, "there is no KDC here");
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
-    proxies.answer(proxies.network(), results(false), now);
+    proxies.answer(proxies.network, results(false), now);
     assert_eq!(next(&proxies, now), 30);
-    assert!(!proxies.is_enough(), "no request has a way");
+    assert!(!proxies.is_enough, "no request has a way");
 }
 
 #[test]
 fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     let now = Instant::now();
     let mut due = LookupState::new(LookupScope::Everywhere, known(true));
-    assert!(due.is_enough());
+    assert!(due.is_enough);
     due.expire();
     assert_eq!(next(&due, now), 0);
-    assert!(due.is_enough() && due.has_found());
-    due.answer(due.network(), results(false), now);
+    assert!(due.is_enough && due.has_found());
+    due.answer(due.network, results(false), now);
     assert_eq!(next(&due, now), 3600);
-    assert!(due.is_enough() && due.has_found());
+    assert!(due.is_enough && due.has_found());
 }
 
 #[test]
 fn each_network_has_its_own_answer_and_is_waited_for_once() {
     let now = Instant::now();
     let mut due = LookupState::new(LookupScope::OneNetwork, known(true));
-    assert!(!due.is_enough(), "found elsewhere, perhaps");
+    assert!(!due.is_enough, "found elsewhere, perhaps");
     due.wait_is_over();
-    assert!(due.is_enough());
+    assert!(due.is_enough);
     due.expire();
     assert_eq!(next(&due, now), 0);
-    assert!(!due.is_enough());
-    due.fail(due.network(), LookUpError::TimedOut, now);
-    assert!(due.is_enough());
+    assert!(!due.is_enough);
+    due.fail(due.network, LookUpError::TimedOut, now);
+    assert!(due.is_enough);
     due.expire();
-    due.answer(due.network(), results(false), now);
-    assert!(due.is_enough() && !due.has_found());
+    due.answer(due.network, results(false), now);
+    assert!(due.is_enough && !due.has_found());
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
     proxies.wait_is_over();
-    proxies.fail(proxies.network(), LookUpError::TimedOut, now);
-    assert!(!proxies.is_enough(), "there is no other way");
+    proxies.fail(proxies.network, LookUpError::TimedOut, now);
+    assert!(!proxies.is_enough, "there is no other way");
 }
 
 #[test]
 fn an_answer_to_a_question_on_another_network_does_not_count() {
     let now = Instant::now();
     let mut due = LookupState::new(LookupScope::OneNetwork, known(false));
-    let before = due.network();
+    let before = due.network;
     due.expire();
     assert_eq!(due.answer(before, results(true), now), None);
     assert!(!due.fail(before, LookUpError::TimedOut, now));
     assert_eq!(next(&due, now), 0);
-    assert!(!due.is_enough() && !due.has_found());
+    assert!(!due.is_enough && !due.has_found());
 }

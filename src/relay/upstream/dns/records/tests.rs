@@ -1,207 +1,200 @@
-use RecordRefusal::{Address, Name, NoProxy, Plaintext, Port};
-use Transport::{TcpFirst, UdpFirst};
+use std::hash::{DefaultHasher, Hasher};
+
+use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::rdata::NULL;
+use ipnet::IpNet;
 
 use super::*;
+use crate::wire::Realm;
+use Transport::{TcpFirst, UdpFirst};
 
-fn record(
-    transport: Transport,
-    priority: u16,
-    weight: u16,
-    (host, port): (&str, u16),
-) -> Option<JudgedRecord> {
-    let rank = Rank::new(priority, weight);
-    Candidate::kdc(rank, host, port, transport, &[88, 464])
+const LINK_LOCAL: &str = "its address is link-local";
+const ADDRESS: &str = "its address is loopback";
+
+fn realm() -> Realm {
+    Realm::parse(b"EXAMPLE.COM").unwrap()
 }
 
-fn tcp(priority: u16, weight: u16, host: &str) -> Option<JudgedRecord> {
-    record(TcpFirst, priority, weight, (host, 88))
+fn kdcs() -> Discovery {
+    Discovery::kdcs(&realm(), &[88, 464], Vec::new()).unwrap()
 }
 
-fn choose_kdcs(
-    records: Vec<Option<JudgedRecord>>,
-    random: &mut impl FnMut(u32) -> u32,
-) -> (Vec<DnsTarget>, Vec<RefusedRecord>) {
-    let (chosen, refused) = choose(records.into_iter().flatten(), random);
-    let targets = chosen.into_iter().map(|candidate| candidate.target);
-    (targets.collect(), refused)
+fn proxies(plaintext: bool, networks: Vec<IpNet>) -> Discovery {
+    Discovery::proxies(&realm(), plaintext, networks).unwrap()
 }
 
-fn names(targets: &[DnsTarget]) -> Vec<&str> {
-    let name = |target: &'_ DnsTarget| target.name().trim_end_matches(":88").len();
-    targets
-        .iter()
-        .map(|target| &target.name()[..name(target)])
-        .collect()
+fn other_hosts() -> Discovery {
+    proxies(false, Vec::new())
 }
 
-fn ordered(records: Vec<Option<JudgedRecord>>, mut random: impl FnMut(u32) -> u32) -> Vec<String> {
-    let (targets, refused) = choose_kdcs(records, &mut random);
-    assert_eq!(refused, []);
-    names(&targets).into_iter().map(str::to_owned).collect()
+/// Chance that a test decides.
+struct Seed(u64);
+
+impl BuildHasher for Seed {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.0);
+        hasher
+    }
+}
+
+fn record(data: RData) -> Record {
+    Record::from_rdata(Name::root(), 60, data)
+}
+
+fn srv(priority: u16, weight: u16, (host, port): (&str, u16)) -> Record {
+    let mut labels: Vec<_> = host.split('.').map(str::as_bytes).collect();
+    labels.retain(|label| !label.is_empty());
+    let target = Name::from_labels(labels).unwrap();
+    record(RData::SRV(SRV::new(priority, weight, port, target)))
+}
+
+/// A KDC at the usual port.
+fn kdc(priority: u16, weight: u16, host: &str) -> Record {
+    srv(priority, weight, (host, 88))
+}
+
+fn uri_of(data: &[u8]) -> Record {
+    record(RData::Unknown {
+        code: URI,
+        rdata: NULL::with(data.to_vec()),
+    })
+}
+
+fn uri(priority: u16, weight: u16, target: &str) -> Record {
+    let numbers = [priority, weight].map(u16::to_be_bytes).concat();
+    uri_of(&[&numbers, target.as_bytes()].concat())
+}
+
+fn uris<'a>(records: impl IntoIterator<Item = (u16, u16, &'a str)>) -> Vec<Record> {
+    let records = records.into_iter();
+    let records = records.map(|(priority, weight, target)| uri(priority, weight, target));
+    records.collect()
+}
+
+fn names(records: &Records) -> Vec<&str> {
+    let names = records.candidates.iter().map(|one| one.target.name());
+    names.map(|name| name.trim_end_matches(":88")).collect()
+}
+
+fn ordered(records: &[Record], seed: u64) -> Vec<String> {
+    let best = kdcs().judge(records, TcpFirst).best_by(&Seed(seed));
+    assert_eq!(best.refused, []);
+    names(&best).into_iter().map(str::to_owned).collect()
 }
 
 #[test]
 fn the_lowest_priority_comes_first_whatever_the_weights() {
-    let records = vec![tcp(20, 0, "c"), tcp(0, 1, "a"), tcp(10, 65_535, "b")];
-    for drawn in [0, u32::MAX] {
-        assert_eq!(ordered(records.clone(), |n| drawn.min(n)), ["a", "b", "c"]);
+    let records = [kdc(20, 0, "c"), kdc(0, 1, "a"), kdc(10, 65_535, "b")];
+    for seed in 0..100 {
+        assert_eq!(ordered(&records, seed), ["a", "b", "c"]);
     }
 }
 
-/// The running sums are 0, 10, 40, 100.
-#[test]
-fn within_a_priority_the_number_drawn_picks_by_running_sum() {
-    let records = vec![
-        tcp(0, 60, "d"),
-        tcp(0, 10, "b"),
-        tcp(0, 0, "a"),
-        tcp(0, 30, "c"),
-    ];
-    // After the zero the order is by weight: 60, 30, 10.
-    for (drawn, first) in [
-        (0, "a"),
-        (1, "d"),
-        (60, "d"),
-        (61, "c"),
-        (90, "c"),
-        (91, "b"),
-        (100, "b"),
-    ] {
-        let mut draws = 0;
-        let order = ordered(records.clone(), |n| {
-            draws += 1;
-            match draws {
-                1 => {
-                    assert_eq!(n, 100);
-                    drawn
-                }
-                _ => 0,
-            }
-        });
-        assert_eq!(order[0], first, "{drawn}");
-        assert_eq!((order.len(), draws), (4, 4));
-    }
+/// How often of a thousand times `host` comes first.
+fn first(records: &[Record], host: &str) -> usize {
+    let first = (0..1_000).filter(|seed| ordered(records, *seed)[0] == host);
+    first.count()
 }
 
 #[test]
 fn chance_is_in_proportion_to_the_weights() {
-    let records = [tcp(0, 1, "light"), tcp(0, 3, "heavy")];
-    let mut seed = 1_u32;
-    let mut random = |n: u32| {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 8) % (n + 1)
-    };
-    let first = (0..1_000).filter(|_| ordered(records.to_vec(), &mut random)[0] == "heavy");
-    // Of the numbers 0 to 4, heavy's are 0 to 3: it stands first.
-    let first = first.count();
-    assert!((750..850).contains(&first), "{first}");
+    let records = [kdc(0, 10, "b"), kdc(0, 60, "d"), kdc(0, 30, "c")];
+    for (host, share) in [("b", 100), ("c", 300), ("d", 600)] {
+        let first = first(&records, host);
+        assert!((share - 50..share + 50).contains(&first), "{host}: {first}");
+    }
+    let weightless = [kdc(0, 0, "none"), kdc(0, 1, "light")];
+    let first = first(&weightless, "none");
+    assert!((1..50).contains(&first), "a very small chance: {first}");
 }
 
 #[test]
-fn without_weights_each_is_named_once() {
-    let records = vec![tcp(0, 0, "a"), tcp(0, 0, "b"), tcp(0, 0, "c")];
-    assert_eq!(ordered(records, |_| 0), ["a", "b", "c"]);
-    assert_eq!(ordered(Vec::new(), |_| 0), [""; 0]);
+fn without_weights_each_is_named_once_and_as_often_first() {
+    let records = ["a", "b", "c", "d"].map(|host| kdc(0, 0, host));
+    let mut order = ordered(&records, 0);
+    order.sort();
+    assert_eq!(order, ["a", "b", "c", "d"]);
+    let first = first(&records, "a");
+    assert!((200..300).contains(&first), "{first}");
+    assert_eq!(ordered(&[], 0), [""; 0]);
 }
 
 #[test]
 fn what_is_found_over_both_is_asked_over_tcp_and_named_once() {
-    let udp = |priority, host| record(UdpFirst, priority, 0, (host, 88));
-    let records = vec![
-        udp(0, "both"),
-        tcp(1, 0, "both"),
-        udp(2, "only"),
-        udp(3, "only"),
-    ];
-    let (targets, _) = choose_kdcs(records, &mut |_| 0);
+    let udp = [kdc(0, 0, "both"), kdc(2, 0, "only"), kdc(3, 0, "only")];
+    let udp = kdcs().judge(&udp, UdpFirst);
+    let tcp = kdcs().judge(&[kdc(1, 0, "both")], TcpFirst);
     let target = |name: &str, transport| DnsTarget::Kdc {
         name: name.to_owned(),
         transport,
+        primary: false,
     };
     assert_eq!(
-        targets,
+        udp.and(tcp).best().targets(),
         [target("both:88", TcpFirst), target("only:88", UdpFirst)]
     );
 }
 
 #[test]
 fn the_root_means_that_there_is_none() {
-    assert_eq!(ordered(vec![tcp(0, 0, "")], |_| 0), [""; 0]);
-    assert_eq!(ordered(vec![tcp(0, 0, ""), tcp(1, 0, "a")], |_| 0), ["a"]);
+    assert_eq!(ordered(&[kdc(0, 0, "")], 0), [""; 0]);
+    assert_eq!(ordered(&[kdc(0, 0, ""), kdc(1, 0, "a")], 0), ["a"]);
 }
 
 #[test]
 fn ports_and_names_that_are_not_allowed_are_refused_and_told() {
-    let long = ["a"; 128].join(".");
-    let records = vec![
-        tcp(0, 0, "a"),
-        record(TcpFirst, 0, 0, ("b", 389)),
-        tcp(0, 0, "c d"),
-        tcp(0, 0, &long),
+    let long = ["a"; 127].join(".");
+    let records = [
+        kdc(0, 0, "a"),
+        srv(0, 0, ("b", 389)),
+        kdc(0, 0, "c d"),
+        kdc(0, 0, "e!f"),
     ];
-    let (targets, refused) = choose_kdcs(records, &mut |_| 0);
-    assert_eq!(names(&targets), ["a"]);
-    let refused: Vec<_> = refused
-        .iter()
-        .map(|no| (no.name.as_str(), no.why))
-        .collect();
-    let long = format!("{long}:88");
-    let expected = [("b:389", Port), ("c d:88", Name), (&long, Name)];
+    let best = kdcs().judge(&records, TcpFirst).best();
+    assert_eq!(names(&best), ["a"]);
+    let refused = best.refused.iter();
+    let refused: Vec<_> = refused.map(|no| (&*no.name, &*no.why)).collect();
+    let expected = [
+        ("b:389", BAD_PORT),
+        ("c\\032d:88", BAD_NAME),
+        ("e!f:88", BAD_NAME),
+    ];
     assert_eq!(refused, expected);
+    assert!(is_host(&long) && !is_host(&format!("{long}.a")));
 }
 
 #[test]
 fn the_best_sixteen_are_kept_and_are_the_same_each_time() {
     let mut records: Vec<_> = (0..40)
-        .map(|i: u16| tcp(i % 4, i % 5, &format!("h{i}")))
+        .map(|i: u16| kdc(i % 4, i % 5, &format!("h{i}")))
         .collect();
-    let kept = |records: &[Option<JudgedRecord>], random: &mut dyn FnMut(u32) -> u32| {
-        let (mut targets, refused) = choose_kdcs(records.to_vec(), &mut |n| random(n));
+    let kept = |records: &[Record], seed| {
+        let best = kdcs().judge(records, TcpFirst).best_by(&Seed(seed));
+        let mut targets = best.targets();
         targets.sort();
-        assert_eq!((targets.len(), refused.len()), (MOST, MAX_REFUSED));
-        assert!(refused.iter().all(|no| no.why == RecordRefusal::TooMany));
+        assert_eq!((targets.len(), best.refused.len()), (MOST, MAX_REFUSED));
+        assert!(best.refused.iter().all(|no| no.why == TOO_MANY));
         targets
     };
-    let first = kept(&records, &mut |_| 0);
+    let first = kept(&records, 0);
     assert!(first.iter().any(|target| target.name() == "h0:88"));
     assert!(!first.iter().any(|target| target.name() == "h3:88"));
     records.reverse();
-    assert_eq!(kept(&records, &mut |n| n), first);
+    assert_eq!(kept(&records, 1), first);
 }
 
-/// The data of a URI record.
-fn uri(priority: u16, weight: u16, target: &str) -> Vec<u8> {
-    let numbers = [priority, weight].map(u16::to_be_bytes).concat();
-    [&numbers, target.as_bytes()].concat()
-}
-
-fn named(
-    records: impl IntoIterator<Item = (u16, u16, &'static str)>,
-    allowed: &Allowed,
-) -> Vec<JudgedRecord> {
-    let records = records.into_iter();
-    let records = records.filter_map(|(priority, weight, target)| {
-        Candidate::proxy_by_uri(&uri(priority, weight, target), allowed)
-    });
-    records.collect()
-}
-
-fn other_hosts() -> Allowed {
-    Allowed {
-        plaintext: false,
-        permitted: Permitted::OtherHosts(Vec::new()),
-    }
-}
-
-/// What is taken, and what is not and why; the first of equals by weight.
-fn chosen(records: Vec<JudgedRecord>) -> (Vec<String>, Vec<(String, RecordRefusal)>) {
-    let (chosen, refused) = choose(records, &mut |_| 0);
-    let chosen = chosen.into_iter().map(|candidate| {
+/// What is taken, and what is not and why.
+fn chosen(discovery: &Discovery, records: &[Record]) -> (Vec<String>, Vec<(String, String)>) {
+    let best = discovery.judge(records, TcpFirst).best();
+    let chosen = best.candidates.into_iter().map(|candidate| {
         let url = candidate.target.name();
         let is_primary = if candidate.primary { " primary" } else { "" };
         format!("{url}{is_primary}")
     });
-    let refused = refused.into_iter().map(|no| (no.name, no.why));
+    let refused = best.refused.into_iter().map(|no| (no.name, no.why));
     (chosen.collect(), refused.collect())
 }
 
@@ -220,7 +213,7 @@ fn records_are_read_as_mit_reads_them() {
         (30, 1, "krb5srv::kkdcp:https://proxy:89/auth"),
         (10, 1, "krb5srv:m:bogustrans:https://bogus"),
     ];
-    let (chosen, refused) = chosen(named(records, &other_hosts()));
+    let (chosen, refused) = chosen(&other_hosts(), &uris(records));
     let expected = [
         "https://kdc1/KdcProxy",
         "https://kdc2/path primary",
@@ -237,32 +230,29 @@ fn what_leads_to_no_proxy_is_refused_and_told() {
     let long = format!("krb5srv::kkdcp:{}", "x".repeat(1_000));
     let long: &'static str = Box::leak(long.into_boxed_str());
     for (target, why) in [
-        ("krb5srv::kkdcp:http://p.test/KdcProxy", Plaintext),
-        ("krb5srv:m:kkdcp:bogus", NoProxy),
-        ("krb5srv:m:bogusnotrans", NoProxy),
-        ("krb5srv::kkdcp:", NoProxy),
-        ("krb5srv::kkdcp:ldaps://p.test", NoProxy),
-        ("krb5srv::kkdcp:https://user:secret@p.test", NoProxy),
-        ("krb5srv::kkdcp:https://p.test/#x", NoProxy),
-        ("krb5srv::kkdcp:https://p.test:99999", NoProxy),
-        ("krb5srv::kkdcp:https://p.test:0", Port),
-        ("krb5srv::kkdcp:https://127.0.0.1", Address("loopback")),
-        ("krb5srv::kkdcp:https://2130706433/", Address("loopback")),
-        ("krb5srv::kkdcp:https://[::1]:631", Address("loopback")),
-        ("krb5srv::kkdcp:https://LocalHost.", Address("loopback")),
-        ("krb5srv::kkdcp:https://a.localhost", Address("loopback")),
-        (
-            "krb5srv::kkdcp:https://169.254.169.254",
-            Address("link-local"),
-        ),
-        ("krb5srv::kkdcp:https://[fe80::1]", Address("link-local")),
-        ("krb5srv::kkdcp:https://a!b.test", Name),
-        ("https://p.test/KdcProxy", NoProxy),
-        ("", NoProxy),
-        ("\u{fffd}\0garbage", NoProxy),
-        (long, NoProxy),
+        ("krb5srv::kkdcp:http://p.test/KdcProxy", PLAINTEXT),
+        ("krb5srv:m:kkdcp:bogus", NO_PROXY),
+        ("krb5srv:m:bogusnotrans", NO_PROXY),
+        ("krb5srv::kkdcp:", NO_PROXY),
+        ("krb5srv::kkdcp:ldaps://p.test", NO_PROXY),
+        ("krb5srv::kkdcp:https://user:secret@p.test", NO_PROXY),
+        ("krb5srv::kkdcp:https://p.test/#x", NO_PROXY),
+        ("krb5srv::kkdcp:https://p.test:99999", NO_PROXY),
+        ("krb5srv::kkdcp:https://p.test:0", NO_PROXY),
+        ("krb5srv::kkdcp:https://127.0.0.1", ADDRESS),
+        ("krb5srv::kkdcp:https://2130706433/", ADDRESS),
+        ("krb5srv::kkdcp:https://[::1]:631", ADDRESS),
+        ("krb5srv::kkdcp:https://LocalHost.", ADDRESS),
+        ("krb5srv::kkdcp:https://a.localhost", ADDRESS),
+        ("krb5srv::kkdcp:https://169.254.169.254", LINK_LOCAL),
+        ("krb5srv::kkdcp:https://[fe80::1]", LINK_LOCAL),
+        ("krb5srv::kkdcp:https://a!b.test", BAD_NAME),
+        ("https://p.test/KdcProxy", NO_PROXY),
+        ("", NO_PROXY),
+        ("\u{fffd}\0garbage", NO_PROXY),
+        (long, NO_PROXY),
     ] {
-        let (chosen, refused) = chosen(named([(0, 0, target)], &other_hosts()));
+        let (chosen, refused) = chosen(&other_hosts(), &uris([(0, 0, target)]));
         assert_eq!(chosen, [""; 0], "{target}");
         let [(name, told)] = &refused[..] else {
             panic!("{target}: {refused:?}")
@@ -271,22 +261,20 @@ fn what_leads_to_no_proxy_is_refused_and_told() {
         assert!(name.chars().count() <= MAX_TOLD, "{target}");
     }
     // Too short for its numbers.
-    assert_eq!(Candidate::proxy_by_uri(&[0, 0, 0], &other_hosts()), None);
+    let short = other_hosts().judge(&[uri_of(&[0, 0, 0])], TcpFirst);
+    assert!(short.candidates.is_empty() && short.refused.is_empty());
 }
 
 #[test]
 fn what_is_allowed_is_taken() {
     let networks = vec!["127.0.0.2/32".parse().unwrap()];
-    let allowed = Allowed {
-        plaintext: true,
-        permitted: Permitted::OtherHosts(networks),
-    };
+    let allowed = proxies(true, networks);
     let records = [
         (0, 0, "krb5srv::kkdcp:http://p.test"),
         (1, 0, "krb5srv::kkdcp:https://127.0.0.2:8443/x"),
         (2, 0, "krb5srv::kkdcp:https://127.0.0.1"),
     ];
-    let (chosen, refused) = chosen(named(records, &allowed));
+    let (chosen, refused) = chosen(&allowed, &uris(records));
     assert_eq!(
         chosen,
         ["http://p.test/KdcProxy", "https://127.0.0.2:8443/x"]
@@ -296,23 +284,20 @@ fn what_is_allowed_is_taken() {
 
 #[test]
 fn service_records_get_the_usual_path() {
-    let srv = |priority, host, port| {
-        Candidate::proxy_by_srv(Rank::new(priority, 0), host, port, &other_hosts())
-    };
     let records = [
-        srv(10, "b.test", 8443),
-        srv(0, "a.test", 443),
-        srv(0, "", 0),
-        srv(20, "127.0.0.1", 443),
-        srv(21, "a b.test", 443),
-        srv(22, "a.test/x?", 443),
-        srv(23, "c.test", 0),
+        srv(10, 0, ("b.test", 8443)),
+        srv(0, 0, ("a.test", 443)),
+        srv(0, 0, ("", 0)),
+        srv(20, 0, ("127.0.0.1", 443)),
+        srv(21, 0, ("a b.test", 443)),
+        srv(22, 0, ("a.test/x?", 443)),
+        srv(23, 0, ("c.test", 0)),
     ];
-    let (chosen, refused) = chosen(records.into_iter().flatten().collect());
+    let (chosen, refused) = chosen(&other_hosts(), &records);
     let expected = ["https://a.test/KdcProxy", "https://b.test:8443/KdcProxy"];
     assert_eq!(chosen, expected);
     let refused: Vec<_> = refused.into_iter().map(|(_, why)| why).collect();
-    assert_eq!(refused, [Address("loopback"), Name, Name, Port]);
+    assert_eq!(refused, [ADDRESS, BAD_NAME, BAD_NAME, NO_PROXY]);
 }
 
 #[test]
@@ -322,24 +307,22 @@ fn one_url_is_asked_once_and_at_its_best_place() {
         (5, 0, "krb5srv::kkdcp:https://b.test"),
         (1, 1, "krb5srv:m:kkdcp:https://a.test/KdcProxy"),
     ];
-    let (chosen, _) = chosen(named(records, &other_hosts()));
+    let (chosen, _) = chosen(&other_hosts(), &uris(records));
     let expected = ["https://a.test/KdcProxy primary", "https://b.test/KdcProxy"];
     assert_eq!(chosen, expected);
 }
 
 #[test]
 fn of_ten_thousand_records_the_best_sixteen_are_asked() {
-    let allowed = other_hosts();
-    let records = |target: &dyn Fn(u16) -> String| {
-        let records = (0..10_000).rev().map(|n| uri(n, 0, &target(n)));
-        let records = records.filter_map(|data| Candidate::proxy_by_uri(&data, &allowed));
-        records.collect()
+    let records = |target: &dyn Fn(u16) -> String| -> Vec<_> {
+        (0..10_000).rev().map(|n| uri(n, 0, &target(n))).collect()
     };
-    let (taken, refused) = chosen(records(&|n| format!("krb5srv::kkdcp:https://p{n}.test")));
+    let named = records(&|n| format!("krb5srv::kkdcp:https://p{n}.test"));
+    let (taken, refused) = chosen(&other_hosts(), &named);
     assert_eq!(taken.len(), 16);
     assert_eq!(taken[0], "https://p0.test/KdcProxy");
     assert_eq!(taken[15], "https://p15.test/KdcProxy");
     assert_eq!(refused.len(), MAX_REFUSED);
-    let (taken, refused) = chosen(records(&|_| "garbage".to_owned()));
+    let (taken, refused) = chosen(&other_hosts(), &records(&|_| "garbage".to_owned()));
     assert_eq!((taken.len(), refused.len()), (0, MAX_REFUSED));
 }
