@@ -9,7 +9,6 @@ mod fault;
 pub mod gssapi;
 pub mod kdc;
 pub mod kkdcp;
-mod names;
 pub mod negotiate;
 pub(crate) mod pool;
 pub mod proxy_options;

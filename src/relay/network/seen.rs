@@ -14,13 +14,13 @@ use netlink_packet_route::route::{
 /// As much is remembered of a network as a laptop has; more of it counts as changed when it is said again.
 const MOST: usize = 1024;
 
-/// What the kernel has said before, the oldest first.
+/// What the kernel has said of each part of the network, and whether it can be used; what was said last stands last.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<(Thing, bool)>);
+pub(super) struct Seen(Vec<(Part, bool)>);
 
-/// A part of the network that has a state: usable or not.
+/// A part of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Thing {
+enum Part {
     /// By its index.
     Link(u32),
     /// By its link and itself.
@@ -31,69 +31,56 @@ enum Thing {
 impl Seen {
     /// Whether `message` says anything new that requests may have to go another way for.
     pub(super) fn is_news(&mut self, message: &Message) -> bool {
-        match message {
-            Message::NewLink(link) => of_link(link).is_some_and(|(thing, up)| self.set(thing, up)),
-            Message::DelLink(link) => of_link(link).is_some_and(|(thing, _)| self.end(&thing)),
-            Message::NewAddress(address) => {
-                of_address(address).is_some_and(|(thing, usable)| self.set(thing, usable))
-            }
-            Message::DelAddress(address) => {
-                of_address(address).is_some_and(|(thing, _)| self.end(&thing))
-            }
-            Message::NewRoute(route) => of_route(route).is_some_and(|thing| self.set(thing, true)),
-            Message::DelRoute(route) => of_route(route).is_some_and(|thing| self.end(&thing)),
-            Message::NewRule(_) | Message::DelRule(_) => true,
-            _ => false,
-        }
-    }
-
-    fn set(&mut self, thing: Thing, usable: bool) -> bool {
-        if let Some((_, before)) = self.0.iter_mut().find(|(known, _)| *known == thing) {
-            return std::mem::replace(before, usable) != usable;
+        use Message::{DelAddress, DelLink, DelRoute, DelRule};
+        use Message::{NewAddress, NewLink, NewRoute, NewRule};
+        let said = match message {
+            NewLink(link) | DelLink(link) => of_link(link),
+            NewAddress(address) | DelAddress(address) => of_address(address),
+            NewRoute(route) | DelRoute(route) => of_route(route),
+            NewRule(_) | DelRule(_) => return true,
+            _ => None,
+        };
+        let Some((part, usable)) = said else {
+            return false;
+        };
+        let known = self.0.iter().position(|(known, _)| *known == part);
+        // What is not usable changes nothing by being there.
+        let was_usable = known.is_some_and(|place| self.0.remove(place).1);
+        if matches!(message, DelLink(_) | DelAddress(_) | DelRoute(_)) {
+            return true;
         }
         if self.0.len() >= MOST {
             self.0.remove(0);
         }
-        self.0.push((thing, usable));
-        // What is not usable changes nothing by being there.
-        usable
-    }
-
-    fn end(&mut self, thing: &Thing) -> bool {
-        self.0.retain(|(known, _)| known != thing);
-        true
+        self.0.push((part, usable));
+        usable != was_usable
     }
 }
 
-fn of_link(link: &LinkMessage) -> Option<(Thing, bool)> {
+fn of_link(link: &LinkMessage) -> Option<(Part, bool)> {
     let header = &link.header;
     let up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
     let counts = !header.flags.contains(LinkFlags::Loopback);
-    counts.then_some((Thing::Link(header.index), up))
+    counts.then_some((Part::Link(header.index), up))
 }
 
-fn of_address(message: &AddressMessage) -> Option<(Thing, bool)> {
-    let local = |attribute: &AddressAttribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
+fn of_address(message: &AddressMessage) -> Option<(Part, bool)> {
+    let addresses = message.attributes.iter();
+    let addresses = addresses.filter_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some((false, *address)),
+        // On a point-to-point link it is the peer's (rtnetlink(7)).
+        AddressAttribute::Address(address) => Some((true, *address)),
         _ => None,
-    };
-    let any = |attribute: &AddressAttribute| match attribute {
-        AddressAttribute::Address(address) => Some(*address),
-        _ => None,
-    };
-    // On a point-to-point link the other one is the peer's (rtnetlink(7)).
-    let attributes = || message.attributes.iter();
-    let address = attributes()
-        .find_map(local)
-        .or_else(|| attributes().find_map(any))?;
+    });
+    let (_, address) = addresses.min()?;
     let unusable = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
     let usable = !message.header.flags.intersects(unusable);
     let counts = !address.is_loopback();
-    counts.then_some((Thing::Address(message.header.index, address), usable))
+    counts.then_some((Part::Address(message.header.index, address), usable))
 }
 
-/// The route without what is only told of it: lifetimes, use, and whether its link is up.
-fn of_route(route: &RouteMessage) -> Option<Thing> {
+/// The route without what is only told of it: lifetimes, metrics, and whether its link is up.
+fn of_route(route: &RouteMessage) -> Option<(Part, bool)> {
     /// Addresses of this machine (ip-route(8)).
     const LOCAL: u8 = 255;
     let RouteHeader {
@@ -102,18 +89,13 @@ fn of_route(route: &RouteMessage) -> Option<Thing> {
     if table == LOCAL || kind == RouteType::Multicast || flags.contains(RouteFlags::Cloned) {
         return None;
     }
-    let mut route = route.clone();
+    let mut route = Box::new(route.clone());
     route.header.flags = RouteFlags::empty();
     route.attributes.retain(|attribute| {
-        !matches!(
-            attribute,
-            RouteAttribute::CacheInfo(_)
-                | RouteAttribute::Expires(_)
-                | RouteAttribute::MfcStats(_)
-                | RouteAttribute::Metrics(_)
-        )
+        use RouteAttribute::{CacheInfo, Expires, Metrics};
+        !matches!(attribute, CacheInfo(_) | Expires(_) | Metrics(_))
     });
-    Some(Thing::Route(Box::new(route)))
+    Some((Part::Route(route), true))
 }
 
 #[cfg(test)]

@@ -42,34 +42,34 @@ impl Changes {
         })
     }
 
-    /// Waits until the network is another one. What follows at once, as one change mostly does another, is the same change.
+    /// Waits until the network is another one.
     ///
     /// # Errors
     /// The socket cannot be read from.
     pub async fn next(&mut self) -> io::Result<()> {
-        while !self.is_news().await? {}
         loop {
-            match self.socket.try_recv(&mut self.buffer) {
-                Ok(length) => drop(self.read(length)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // More was said than there was room for: that it is another network is known already.
-                Err(_) => {
-                    self.seen = Seen::default();
-                    return Ok(());
-                }
+            self.socket.readable().await?;
+            if self.has_news()? {
+                return Ok(());
             }
         }
     }
 
-    async fn is_news(&mut self) -> io::Result<bool> {
-        match self.socket.recv(&mut self.buffer).await {
-            Ok(length) => Ok(self.read(length)),
-            // ENOBUFS: more was said than there was room for (netlink(7)), and what is remembered may be wrong.
-            Err(error) if error.raw_os_error() == Some(105) => {
-                self.seen = Seen::default();
-                Ok(true)
+    /// Reads all that has been said; whether any is news. One change mostly does another, which follows at once: that is the
+    /// same change.
+    fn has_news(&mut self) -> io::Result<bool> {
+        let mut news = false;
+        loop {
+            match self.socket.try_recv(&mut self.buffer) {
+                Ok(length) => news |= self.read(length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(news),
+                // ENOBUFS: more was said than there was room for (netlink(7)), and what is remembered may be wrong.
+                Err(error) if error.raw_os_error() == Some(105) => {
+                    self.seen = Seen::default();
+                    news = true;
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The addresses of a name, looked up now and then and never twice at once.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::kdc::{Permitted, Reach};
@@ -21,18 +22,10 @@ const HUNG: Duration = Duration::from_secs(3);
 /// As many look-ups of one name are begun while they hang: each holds a thread.
 const AT_ONCE: usize = 2;
 
-impl Reach {
-    /// A name server that does not answer within this time holds up nobody who knows an address.
-    fn name_patience(self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Always => 300,
-            Self::OnSomeNetworks => 100,
-        })
-    }
-}
-
 /// Ends in text, because an [`io::Error`] can't be shared.
-type Lookup = Shared<BoxFuture<'static, Result<Arc<[SocketAddr]>, (io::ErrorKind, String)>>>;
+type Found = Result<Arc<[SocketAddr]>, (io::ErrorKind, String)>;
+/// What a look-up found, when it has ended.
+type Lookup = watch::Receiver<Option<Found>>;
 
 /// A name and its addresses.
 #[derive(Debug)]
@@ -74,26 +67,23 @@ impl Addresses {
 
     /// All addresses, the one that worked last first; never none.
     pub(super) async fn get(&self) -> io::Result<Vec<SocketAddr>> {
-        let (lookup, known) = self.lookup(Instant::now());
-        let found = match &known {
-            Some(_) => {
-                let patience = self.reach.name_patience();
-                timeout(patience, lookup.clone()).await.ok()
-            }
-            None => Some(lookup.clone().await),
+        let (mut lookup, known) = self.lookup(Instant::now());
+        // A name server that is slow holds up nobody who knows an address.
+        let patience = known
+            .as_ref()
+            .map_or(Duration::MAX, |_| self.reach.patience());
+        let found = match timeout(patience, lookup.wait_for(Option::is_some)).await {
+            Ok(Ok(found)) => found.clone(),
+            _ => None,
         };
         let found = match (found, known) {
-            (Some(Ok(found)), _) => {
-                self.lock().learn(&lookup, &found);
-                found
-            }
-            (_, Some(known)) => known,
+            (Some(Ok(found)), _) | (_, Some(found)) => found,
             (Some(Err((kind, text))), None) => return Err(io::Error::new(kind, text)),
             (None, None) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        let state = self.lock();
+        let preferred = self.lock().preferred;
         let mut addresses = found.to_vec();
-        addresses.sort_by_key(|address| state.preferred != Some(address.ip()));
+        addresses.sort_by_key(|address| preferred != Some(address.ip()));
         Ok(addresses)
     }
 
@@ -111,7 +101,7 @@ impl Addresses {
     pub(super) fn doubt(&self) {
         let mut state = self.lock();
         let lookup = state.lookup.as_ref();
-        state.doubted |= lookup.is_some_and(|(lookup, _)| lookup.peek().is_some());
+        state.doubted |= lookup.is_some_and(|(lookup, _)| lookup.borrow().is_some());
     }
 
     /// The network is another one: its name servers are asked, and what those of before said is used if they are silent.
@@ -124,25 +114,25 @@ impl Addresses {
         };
     }
 
+    /// The look-up under way or that of last, or one that begins now; and what is known meanwhile.
     fn lookup(&self, now: Instant) -> (Lookup, Option<Arc<[SocketAddr]>>) {
         let mut state = self.lock();
         let known = state.known.clone();
-        let doubted = state.doubted;
-        let last = state.lookup.as_ref().filter(|(lookup, since)| {
-            let found = matches!(lookup.peek(), Some(Ok(_)));
-            let is_joined = *since + HUNG > now || state.under_way >= AT_ONCE;
-            let under_way = lookup.peek().is_none() && is_joined;
-            under_way || found && !doubted && *since + KNOWN > now
+        let last = state.lookup.as_ref();
+        let last = last.filter(|(lookup, since)| match &*lookup.borrow() {
+            None => *since + HUNG > now || state.under_way >= AT_ONCE,
+            Some(Ok(_)) => *since + KNOWN > now && !state.doubted,
+            Some(Err(_)) => false,
         });
         if let Some((lookup, _)) = last {
             return (lookup.clone(), known);
         }
-        let lookup = look_up(self.name.clone(), self.permitted.clone());
-        let lookup = lookup.boxed().shared();
-        state.under_way += 1;
+        let (ends, lookup) = watch::channel(None);
         state.lookup = Some((lookup.clone(), now));
-        tokio::spawn(learn(lookup.clone(), Arc::clone(&self.state)));
         state.doubted = false;
+        state.under_way += 1;
+        let (name, permitted) = (self.name.clone(), self.permitted.clone());
+        tokio::spawn(run(name, permitted, Arc::clone(&self.state), ends));
         (lookup, known)
     }
 
@@ -151,168 +141,103 @@ impl Addresses {
     }
 }
 
-/// Waits for the end of a look-up, whoever else does: else what it found would be lost when all have given up, and what it
-/// failed with would be heard by the next to ask.
-async fn learn(lookup: Lookup, state: Arc<Mutex<AddressState>>) {
-    let found = lookup.clone().await;
+/// Looks up `name` in a task of its own, whoever waits for it: else what is found would be lost when all have given up.
+async fn run(
+    name: String,
+    permitted: Permitted,
+    state: Arc<Mutex<AddressState>>,
+    ends: watch::Sender<Option<Found>>,
+) {
+    let found = look_up(name, permitted).await;
     let mut state = lock(&state);
     state.under_way -= 1;
-    if let Ok(found) = found {
-        state.learn(&lookup, &found);
+    // Another one may have been begun since, perhaps on another network.
+    let last = state.lookup.as_ref();
+    let is_last = last.is_some_and(|(last, _)| last.same_channel(&ends.subscribe()));
+    if let (true, Ok(found)) = (is_last, &found) {
+        state.known = Some(Arc::clone(found));
     }
-}
-
-impl AddressState {
-    /// Takes what a look-up found, unless another one was begun since, perhaps on another network.
-    fn learn(&mut self, lookup: &Lookup, found: &Arc<[SocketAddr]>) {
-        let last = self.lookup.as_ref();
-        if last.is_some_and(|(last, _)| last.ptr_eq(lookup)) {
-            self.known = Some(Arc::clone(found));
-        }
-    }
+    ends.send_replace(Some(found));
 }
 
 /// The addresses of `name`, `host:port`, that are `permitted`; never none. Each look-up is judged anew: the same name may lead
 /// elsewhere a moment later, which is what DNS rebinding does.
-pub(crate) async fn look_up(
-    name: String,
-    permitted: Permitted,
-) -> Result<Arc<[SocketAddr]>, (io::ErrorKind, String)> {
-    let found = lookup_host(name).await;
+pub(crate) async fn look_up(name: String, permitted: Permitted) -> Found {
+    let not_found = |text: String| (io::ErrorKind::NotFound, text);
     // The resolver's errors have no kind of their own.
-    let found = found.map_err(|error| (io::ErrorKind::NotFound, error.to_string()))?;
-    let mut refused = None;
-    let found: Vec<_> = found
-        .filter(|address| {
-            let why = permitted.refuses(address.ip());
-            refused = refused.or(why.map(|why| (address.ip(), why)));
-            why.is_none()
-        })
-        .collect();
-    match (found.is_empty(), refused) {
-        (false, _) => Ok(found.into()),
-        (true, None) => Err((
-            io::ErrorKind::NotFound,
-            "the name has no address".to_owned(),
-        )),
-        (true, Some((address, why))) => {
+    let found = lookup_host(name).await;
+    let found = found.map_err(|error| not_found(error.to_string()))?;
+    let (mut good, mut refused) = (Vec::new(), None);
+    for address in found {
+        match permitted.refuses(address.ip()) {
+            None => good.push(address),
+            why => refused = refused.or(why.map(|why| (address.ip(), why))),
+        }
+    }
+    match refused {
+        _ if !good.is_empty() => Ok(good.into()),
+        None => Err(not_found("the name has no address".to_owned())),
+        Some((address, why)) => {
             let text = format!("its address {address} is refused: {why}");
             Err((io::ErrorKind::PermissionDenied, text))
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The names on the way to a KDC proxy, looked up for reqwest: its own, and that of an HTTP proxy before it. What they stand
+/// for outlasts a name server that is silent.
+#[derive(Debug, Default)]
+pub(super) struct Names(Mutex<HashMap<String, Arc<Addresses>>>);
 
-    #[tokio::test]
-    async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-        let then = Instant::now();
-        let is_new = async |after: Duration| {
-            let before = addresses.lock().lookup.clone();
-            let (lookup, _) = addresses.lookup(then + after);
-            lookup.clone().await.unwrap();
-            before.is_none_or(|(before, _)| !before.ptr_eq(&lookup))
-        };
-        let almost = KNOWN - Duration::from_millis(1);
-        assert!(is_new(Duration::ZERO).await, "the first");
-        assert!(!is_new(almost).await, "known");
-        assert!(is_new(KNOWN).await, "old");
-        assert!(!is_new(KNOWN).await, "known again");
-        addresses.doubt();
-        assert!(is_new(KNOWN).await, "doubted");
-        assert!(!is_new(KNOWN + almost).await, "doubted once");
-        addresses.forget();
-        assert!(is_new(KNOWN + almost).await, "forgotten");
+impl Names {
+    /// Those on the way to the KDC proxy that is called `own`, which may lead to the addresses that are `permitted`.
+    pub(super) fn to(own: &str, permitted: Permitted) -> Self {
+        let names = Self::default();
+        names.add(own, permitted);
+        names
     }
 
-    #[tokio::test]
-    async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-        let hanging: Lookup = std::future::pending().boxed().shared();
-        let now = Instant::now();
-        addresses.lock().lookup = Some((hanging.clone(), now));
-        let almost = HUNG - Duration::from_millis(1);
-        assert!(addresses.lookup(now + almost).0.ptr_eq(&hanging));
-        assert!(!addresses.lookup(now + HUNG).0.ptr_eq(&hanging));
-        let mut state = addresses.lock();
-        state.lookup = Some((hanging.clone(), now));
-        state.under_way = AT_ONCE;
-        drop(state);
-        assert!(addresses.lookup(now + HUNG).0.ptr_eq(&hanging), "enough");
+    /// This address was reached: among the others of its name it comes first.
+    pub(super) fn prefer(&self, address: IpAddr) {
+        self.each(|addresses| addresses.prefer(address));
     }
 
-    #[tokio::test]
-    async fn a_doubt_is_about_what_was_found_and_not_about_what_is_still_asked() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-        let hanging: Lookup = std::future::pending().boxed().shared();
-        addresses.lock().lookup = Some((hanging, Instant::now()));
-        addresses.doubt();
-        assert!(!addresses.lock().doubted);
+    /// No address could be reached: perhaps the names have others by now.
+    pub(super) fn doubt(&self) {
+        self.each(Addresses::doubt);
     }
 
-    #[tokio::test]
-    async fn what_was_found_when_all_had_given_up_is_known() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-        drop(addresses.lookup(Instant::now()));
-        let known = async {
-            while addresses.lock().known.is_none() {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(10), known).await.unwrap();
-        assert_eq!(addresses.lock().under_way, 0);
+    /// The network is another one, with other name servers.
+    pub(super) fn forget(&self) {
+        self.each(Addresses::forget);
     }
 
-    #[tokio::test]
-    async fn on_another_network_a_look_up_begins_anew_and_what_is_known_still_serves() {
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-        let now = Instant::now();
-        let found = addresses.get().await.unwrap();
-        let (before, _) = addresses.lookup(now);
-        addresses.forget();
-        let (after, known) = addresses.lookup(now);
-        assert!(!before.ptr_eq(&after));
-        assert_eq!(known.as_deref(), Some(&found[..]));
+    fn each(&self, what: impl Fn(&Addresses)) {
+        lock(&self.0).values().for_each(|addresses| what(addresses));
     }
 
-    #[tokio::test]
-    async fn the_address_that_works_comes_first() {
-        let addresses = Addresses::new(
-            "kdc.example.com:88".to_owned(),
-            Permitted::Any,
-            Reach::Always,
-        );
-        let found = ["192.0.2.1:88", "[2001:db8::1]:88"].map(|address| address.parse().unwrap());
-        let lookup = async move { Ok(Arc::from(found)) }.boxed().shared();
-        {
-            let mut state = addresses.lock();
-            state.lookup = Some((lookup, Instant::now()));
-            state.known = Some(Arc::from(found));
-        }
-        assert_eq!(addresses.get().await.unwrap(), found);
-        addresses.prefer("192.0.2.9".parse().unwrap());
-        assert_eq!(addresses.get().await.unwrap(), found, "none of its own");
-        addresses.prefer(found[1].ip());
-        assert_eq!(addresses.get().await.unwrap(), [found[1], found[0]]);
-    }
-
-    #[tokio::test]
-    async fn a_failure_is_looked_up_again_and_one_that_is_under_way_is_not() {
-        let refusing = Permitted::OtherHosts(Vec::new());
-        let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing, Reach::Always);
-        let now = Instant::now();
-        let (first, _) = addresses.lookup(now);
-        let almost = HUNG - Duration::from_millis(1);
-        let (copy, _) = addresses.lookup(now + almost);
-        assert!(first.ptr_eq(&copy), "under way");
-        assert_eq!(first.await.unwrap_err().0, io::ErrorKind::PermissionDenied);
-        let (second, _) = addresses.lookup(now);
-        assert!(!second.ptr_eq(&copy));
-        addresses.forget();
-        let (third, _) = addresses.lookup(now);
-        assert!(!third.ptr_eq(&second), "it asks name servers of before");
+    /// `name`, which is added if it is new.
+    fn add(&self, name: &str, permitted: Permitted) -> Arc<Addresses> {
+        let mut names = lock(&self.0);
+        let addresses = names.entry(name.to_owned()).or_insert_with(|| {
+            // The port is reqwest's to add.
+            let address = format!("{name}:0");
+            Arc::new(Addresses::new(address, permitted, Reach::Always))
+        });
+        Arc::clone(addresses)
     }
 }
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        // An HTTP proxy on the way was named by an administrator.
+        let addresses = self.add(name.as_str(), Permitted::Any);
+        Box::pin(async move {
+            let found: Addrs = Box::new(addresses.get().await?.into_iter());
+            Ok(found)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,8 @@ use super::conn_pool::ConnReuse;
 use super::fault::{Fault, Unsent};
 use super::send_state::SendState;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
-use idle::Idle;
-use stream::Leased;
+use idle::IdleConns;
+use stream::TcpConn;
 
 pub use permitted::Permitted;
 
@@ -35,6 +35,8 @@ const CONNECTING: usize = 5;
 const TURN: Duration = Duration::from_secs(1);
 /// All that comes before a request leaves, for a KDC that is not on every network: place, name, turn and connect.
 pub const MOMENT: Duration = Duration::from_millis(300);
+
+const BUSY: Fault = Fault::NotSent(Unsent::Busy);
 
 /// Over which transport a KDC is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -57,6 +59,16 @@ pub enum Reach {
     /// On some networks, and then near: it gets [`MOMENT`] until it has taken a connection, and is asked over TCP alone,
     /// for what is sent to nobody over UDP can't be sent elsewhere any more.
     OnSomeNetworks,
+}
+
+impl Reach {
+    /// A name server, or an address, that has not answered within this time is not waited for alone (RFC 8305 5).
+    pub(super) fn patience(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Always => 250,
+            Self::OnSomeNetworks => 100,
+        })
+    }
 }
 
 /// Where a KDC is and how it is asked.
@@ -83,23 +95,9 @@ pub struct Kdc {
     in_flight: Semaphore,
     connecting: Semaphore,
     unread: Semaphore,
-    idle: Idle,
+    idle: IdleConns,
     /// Something was heard from it over UDP.
     has_udp: AtomicBool,
-}
-
-/// No connection was made.
-struct NoStream {
-    why: Unsent,
-    /// Who said that nobody listens there.
-    refused: Vec<SocketAddr>,
-}
-
-impl From<Unsent> for NoStream {
-    fn from(why: Unsent) -> Self {
-        let refused = Vec::new();
-        Self { why, refused }
-    }
 }
 
 impl Kdc {
@@ -114,7 +112,7 @@ impl Kdc {
             in_flight: Semaphore::new(places),
             connecting: Semaphore::new(CONNECTING),
             unread: Semaphore::new(datagrams::UNREAD),
-            idle: Idle::default(),
+            idle: IdleConns::default(),
             has_udp: AtomicBool::new(false),
         }
     }
@@ -146,175 +144,24 @@ impl Kdc {
         sent: &SendState,
         others: bool,
     ) -> Result<Reply, Fault> {
-        if self.reach == Reach::OnSomeNetworks {
-            return self.if_there(message, reuse, sent).await;
-        }
-        let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
-        match self.transport {
-            Transport::TcpFirst => self.tcp_first(message, reuse, sent, others).await,
-            Transport::UdpFirst => self.udp_first(message, reuse, sent).await,
-        }
-    }
-
-    async fn if_there(
-        &self,
-        message: &KerberosMessage,
-        reuse: ConnReuse,
-        sent: &SendState,
-    ) -> Result<Reply, Fault> {
-        // The wait for a place or a turn does not count: any client can make it long.
-        let _place = turn(&self.in_flight).await.map_err(Fault::NotSent)?;
-        let stream = timeout(MOMENT, self.stream(reuse, sent)).await;
-        let leased = match stream {
-            Ok(leased) => leased.map_err(|none| none.why),
-            Err(_) if self.connecting.available_permits() == 0 => Err(Unsent::Busy),
-            Err(_) => {
-                self.addresses.doubt();
-                Err(Unsent::ConnectTimeout)
-            }
+        // This wait does not count: any client can make it long.
+        let _place = turn(&self.in_flight).await?;
+        let attempt = Attempt {
+            kdc: self,
+            message,
+            reuse,
+            sent,
+            others,
         };
-        let leased = leased.map_err(Fault::NotSent)?;
-        stream::ask(leased, message, sent, &self.idle).await
-    }
-
-    async fn tcp_first(
-        &self,
-        message: &KerberosMessage,
-        reuse: ConnReuse,
-        sent: &SendState,
-        others: bool,
-    ) -> Result<Reply, Fault> {
-        match self.stream(reuse, sent).await {
-            Ok(leased) => stream::ask(leased, message, sent, &self.idle).await,
-            Err(NoStream { refused, .. }) if self.may_have_udp(message, &refused, others) => {
-                self.udp_instead(&refused, message, sent).await
-            }
-            Err(NoStream { why, .. }) => Err(Fault::NotSent(why)),
+        match (self.reach, self.transport) {
+            (Reach::OnSomeNetworks, _) => attempt.if_there().await,
+            (Reach::Always, Transport::TcpFirst) => attempt.tcp_first().await,
+            (Reach::Always, Transport::UdpFirst) => attempt.udp_first().await,
         }
     }
 
-    /// Whether who refused TCP is to be asked over UDP. As long as nothing was heard over it, it is more likely that nobody
-    /// is there and a firewall swallows what asks; and a request that must not be sent twice would have to stop at that,
-    /// where after a refusal it can go on, here or from another gateway. Only to the last server of passwords it goes all the
-    /// same: Heimdal's kpasswdd has no TCP, and no other request comes to its port that could have shown it.
-    fn may_have_udp(
-        &self,
-        message: &KerberosMessage,
-        refused: &[SocketAddr],
-        others: bool,
-    ) -> bool {
-        let may_stop = match message.resend() {
-            Resend::Harmless => true,
-            Resend::Once => message.service() == Service::Kpasswd && !others,
-        };
-        !refused.is_empty() && (may_stop || self.has_udp.load(Ordering::Relaxed))
-    }
-
-    async fn udp_instead(
-        &self,
-        refused: &[SocketAddr],
-        message: &KerberosMessage,
-        sent: &SendState,
-    ) -> Result<Reply, Fault> {
-        let asked = self.over_udp(refused, message, sent);
-        let (reply, _) = match self.has_udp.load(Ordering::Relaxed) {
-            true => asked.await?,
-            // It refused TCP at once: a guess gets the time of a connect, not all there is.
-            false => timeout(CONNECT, asked)
-                .await
-                .unwrap_or(Err(Fault::Silent))?,
-        };
-        match is_too_big(&reply) {
-            // There is no TCP to come back over, and it was seen.
-            true => Err(Fault::ClosedWithoutReply),
-            false => Ok(reply),
-        }
-    }
-
-    async fn udp_first(
-        &self,
-        message: &KerberosMessage,
-        reuse: ConnReuse,
-        sent: &SendState,
-    ) -> Result<Reply, Fault> {
-        let addresses = self.look_up().await.map_err(Fault::NotSent)?;
-        match self.over_udp(&addresses, message, sent).await {
-            Ok((reply, from)) if is_too_big(&reply) => self.again(from, message, sent).await,
-            Ok((reply, from)) => {
-                self.addresses.prefer(from.ip());
-                Ok(reply)
-            }
-            Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
-                let leased = self.stream(reuse, sent).await;
-                // Any client can send what is too long for a KDC without TCP: that TCP is refused is no news then.
-                let leased = leased.map_err(|none| match over_udp {
-                    Unsent::TooLong => Fault::NotSent(over_udp),
-                    _ => Fault::NotSent(none.why),
-                })?;
-                stream::ask(leased, message, sent, &self.idle).await
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    async fn over_udp(
-        &self,
-        addresses: &[SocketAddr],
-        message: &KerberosMessage,
-        sent: &SendState,
-    ) -> Result<(Reply, SocketAddr), Fault> {
-        let heard = datagrams::ask(addresses, message, sent, &self.unread).await?;
-        self.has_udp.store(true, Ordering::Relaxed);
-        Ok(heard)
-    }
-
-    /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
-    /// another KDC. Whatever comes of it, the request was seen.
-    async fn again(
-        &self,
-        from: SocketAddr,
-        message: &KerberosMessage,
-        sent: &SendState,
-    ) -> Result<Reply, Fault> {
-        let kept = match message.resend() {
-            Resend::Harmless => self.idle.take(ConnReuse::Any, Instant::now()),
-            Resend::Once => None,
-        };
-        let leased = match kept {
-            Some(stream) => Leased::kept(stream),
-            None => {
-                let fresh = self.connect(&[from], CONNECT, &mut Vec::new()).await;
-                // Any client can ask for a reply that is too long: it says nothing about the KDC.
-                fresh.map_err(|_| Fault::ClosedWithoutReply)?
-            }
-        };
-        stream::ask(leased, message, sent, &self.idle).await
-    }
-
-    /// A connection that fits: a kept one if there is one, else a fresh one.
-    async fn stream(&self, reuse: ConnReuse, sent: &SendState) -> Result<Leased<'_>, NoStream> {
-        if let Some(stream) = self.idle.take(reuse, Instant::now()) {
-            sent.set_kept_connection();
-            return Ok(Leased::kept(stream));
-        }
-        let began = Instant::now();
-        let addresses = self.look_up().await?;
-        let left = CONNECT.saturating_sub(began.elapsed());
-        let mut refused = Vec::new();
-        let fresh = self.connect(&addresses, left, &mut refused).await;
-        fresh.map_err(|why| {
-            if why != Unsent::Busy {
-                self.addresses.doubt();
-            }
-            NoStream { why, refused }
-        })
-    }
-
-    async fn look_up(&self) -> Result<Vec<SocketAddr>, Unsent> {
-        let addresses = timeout(CONNECT, self.addresses.get()).await;
-        addresses
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| Unsent::from(&error))
+    async fn look_up(&self) -> Result<Vec<SocketAddr>, Fault> {
+        in_time(CONNECT, self.addresses.get()).await
     }
 
     /// Connects `within` this time, in which the wait for the turn does not count: that others are before this one is no
@@ -324,23 +171,161 @@ impl Kdc {
         addresses: &[SocketAddr],
         within: Duration,
         refused: &mut Vec<SocketAddr>,
-    ) -> Result<Leased<'_>, Unsent> {
-        let turn = turn(&self.connecting).await?;
-        let connected = timeout(within, dial::connect(addresses, self.reach, refused)).await;
-        let (stream, address) = connected
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| Unsent::from(&error))?;
+    ) -> Result<TcpConn<'_>, Fault> {
+        let turn = Some(turn(&self.connecting).await?);
+        let connecting = dial::connect(addresses, self.reach, refused);
+        let (stream, address) = in_time(within, connecting).await?;
         self.addresses.prefer(address.ip());
-        Ok(Leased::fresh(stream, turn))
+        Ok(TcpConn { stream, turn })
+    }
+}
+
+/// One copy of a request on its way to one KDC.
+struct Attempt<'a> {
+    kdc: &'a Kdc,
+    message: &'a KerberosMessage,
+    reuse: ConnReuse,
+    sent: &'a SendState,
+    others: bool,
+}
+
+impl<'a> Attempt<'a> {
+    async fn if_there(&self) -> Result<Reply, Fault> {
+        let conn = timeout(MOMENT, self.connection(&mut Vec::new())).await;
+        let conn = conn.unwrap_or_else(|_| {
+            // Nor does the wait for a turn count.
+            if self.kdc.connecting.available_permits() == 0 {
+                return Err(BUSY);
+            }
+            self.kdc.addresses.doubt();
+            Err(Fault::NotSent(Unsent::ConnectTimeout))
+        })?;
+        self.over_tcp(conn).await
+    }
+
+    async fn tcp_first(&self) -> Result<Reply, Fault> {
+        let mut refused = Vec::new();
+        match self.connection(&mut refused).await {
+            Ok(conn) => self.over_tcp(conn).await,
+            Err(_) if self.may_have_udp(&refused) => self.udp_instead(&refused).await,
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A KDC that refused TCP may be asked over UDP. As long as nothing was heard over it, it is more likely that nobody
+    /// is there and a firewall swallows what asks; and a request that must not be sent twice would have to stop at that,
+    /// where after a refusal it can go on, here or from another gateway. Only to the last server of passwords it goes all the
+    /// same: Heimdal's kpasswdd has no TCP, and no other request comes to its port that could have shown it.
+    fn may_have_udp(&self, refused: &[SocketAddr]) -> bool {
+        let may_stop = match self.message.resend() {
+            Resend::Harmless => true,
+            Resend::Once => self.message.service() == Service::Kpasswd && !self.others,
+        };
+        !refused.is_empty() && (may_stop || self.kdc.has_udp.load(Ordering::Relaxed))
+    }
+
+    async fn udp_instead(&self, refused: &[SocketAddr]) -> Result<Reply, Fault> {
+        // It refused TCP at once: a guess gets the time of a connect, not all there is.
+        let limit = if self.kdc.has_udp.load(Ordering::Relaxed) {
+            Duration::MAX
+        } else {
+            CONNECT
+        };
+        let asked = timeout(limit, self.over_udp(refused)).await;
+        let (reply, _) = asked.unwrap_or(Err(Fault::Silent))?;
+        if is_too_big(&reply) {
+            // There is no TCP to come back over, and it was seen.
+            return Err(Fault::ClosedWithoutReply);
+        }
+        Ok(reply)
+    }
+
+    async fn udp_first(&self) -> Result<Reply, Fault> {
+        let addresses = self.kdc.look_up().await?;
+        match self.over_udp(&addresses).await {
+            Ok((reply, from)) if is_too_big(&reply) => self.again(from).await,
+            Ok((reply, from)) => {
+                self.kdc.addresses.prefer(from.ip());
+                Ok(reply)
+            }
+            Err(Fault::NotSent(over_udp @ (Unsent::Connect(_) | Unsent::TooLong))) => {
+                match self.connection(&mut Vec::new()).await {
+                    Ok(conn) => self.over_tcp(conn).await,
+                    // Any client can send what is too long for a KDC without TCP: that TCP is refused is no news then.
+                    Err(_) if over_udp == Unsent::TooLong => Err(Fault::NotSent(over_udp)),
+                    Err(fault) => Err(fault),
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn over_udp(&self, addresses: &[SocketAddr]) -> Result<(Reply, SocketAddr), Fault> {
+        let Kdc {
+            unread, has_udp, ..
+        } = self.kdc;
+        let heard = datagrams::ask(addresses, self.message, self.sent, unread).await?;
+        has_udp.store(true, Ordering::Relaxed);
+        Ok(heard)
+    }
+
+    async fn over_tcp(&self, conn: TcpConn<'_>) -> Result<Reply, Fault> {
+        stream::ask(conn, self.message, self.sent, &self.kdc.idle).await
+    }
+
+    /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
+    /// another KDC. Whatever comes of it, the request was seen.
+    async fn again(&self, from: SocketAddr) -> Result<Reply, Fault> {
+        let kept = match self.message.resend() {
+            Resend::Harmless => self.kdc.idle.take(ConnReuse::Any, Instant::now()),
+            Resend::Once => None,
+        };
+        let conn = match kept {
+            Some(stream) => TcpConn { stream, turn: None },
+            None => {
+                let (from, mut refused) = ([from], Vec::new());
+                let fresh = self.kdc.connect(&from, CONNECT, &mut refused).await;
+                // Any client can ask for a reply that is too long: it says nothing about the KDC.
+                fresh.map_err(|_| Fault::ClosedWithoutReply)?
+            }
+        };
+        self.over_tcp(conn).await
+    }
+
+    /// A connection that fits: a kept one if there is one, else a fresh one. Adds to `refused` who said that nobody listens
+    /// there.
+    async fn connection(&self, refused: &mut Vec<SocketAddr>) -> Result<TcpConn<'a>, Fault> {
+        if let Some(stream) = self.kdc.idle.take(self.reuse, Instant::now()) {
+            self.sent.set_kept_connection();
+            return Ok(TcpConn { stream, turn: None });
+        }
+        let began = Instant::now();
+        let addresses = self.kdc.look_up().await?;
+        let left = CONNECT.saturating_sub(began.elapsed());
+        let fresh = self.kdc.connect(&addresses, left, refused).await;
+        if fresh.as_ref().is_err_and(|fault| *fault != BUSY) {
+            self.kdc.addresses.doubt();
+        }
+        fresh
     }
 }
 
 /// A place in `semaphore`, if one comes free in time.
-async fn turn(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, Unsent> {
+async fn turn(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
     match timeout(TURN, semaphore.acquire()).await {
         Ok(Ok(permit)) => Ok(permit),
-        _ => Err(Unsent::Busy),
+        _ => Err(BUSY),
     }
+}
+
+/// What a look-up or a connect brings within this time.
+async fn in_time<T>(
+    limit: Duration,
+    connecting: impl Future<Output = io::Result<T>>,
+) -> Result<T, Fault> {
+    let end = timeout(limit, connecting).await;
+    let end = end.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    end.map_err(|error| Fault::NotSent(Unsent::from(&error)))
 }
 
 fn is_too_big(reply: &Reply) -> bool {

@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::Outgoing;
+use super::addresses::Names;
 use super::conn_pool::{ConnPool, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
-use super::names::Names;
 use super::negotiate::{self, Conversation, Negotiator};
 use super::proxy_options::{ForwardProxy, HeaderSource, ProxyOptions};
 use super::refusal;

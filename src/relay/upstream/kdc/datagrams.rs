@@ -1,6 +1,5 @@
 //! A request and its reply over UDP (RFC 4120 7.2.1).
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -35,11 +34,6 @@ const AFTER_REPEAT: Duration = Duration::from_secs(1);
 
 type Heard = (SocketAddr, io::Result<Reply>);
 
-thread_local! {
-    /// Room for one datagram, from one poll to the next: many may be waited for at once.
-    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Asks the addresses in turn and brings the first reply, and who gave it; `unread` has the places of [`UNREAD`].
 ///
 /// # Errors
@@ -57,10 +51,6 @@ pub(super) async fn ask(
         .and_then(Result::ok);
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let retransmits: &[Duration] = match message.resend() {
-        Resend::Harmless => &RETRANSMITS,
-        Resend::Once => &[],
-    };
     let mut copies = Copies {
         message,
         addresses: addresses.iter().copied().collect(),
@@ -68,19 +58,16 @@ pub(super) async fn ask(
         may_have_arrived: 0,
         last: io::ErrorKind::NotFound.into(),
     };
-    let mut retransmits = retransmits.iter();
-    let mut pause = retransmits.next();
+    let is_harmless = message.resend() == Resend::Harmless;
+    let mut pauses = RETRANSMITS.into_iter().filter(|_| is_harmless);
+    let mut pause = pauses.next();
     loop {
         copies.send(turn.take()).await?;
-        let heard = match pause {
-            Some(time) => timeout(*time, copies.hear()).await.unwrap_or_else(|_| {
-                pause = retransmits.next();
-                None
-            }),
-            None => copies.hear().await,
-        };
-        if let Some(heard) = heard {
-            return copies.unless_repeat(heard).await;
+        let limit = pause.unwrap_or(Duration::MAX);
+        match timeout(limit, copies.hear()).await {
+            Ok(Some(heard)) => return copies.unless_repeat(heard).await,
+            Ok(None) => {}
+            Err(_) => pause = pauses.next(),
         }
     }
 }
@@ -187,11 +174,10 @@ async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
 
 /// One datagram, or the error that is pending.
 fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
-    ROOM.with_borrow_mut(|room| {
-        room.resize(MAX_DATAGRAM, 0);
-        let length = (&*SockRef::from(socket)).read(room)?;
-        Ok(Bytes::copy_from_slice(
-            room.get(..length).unwrap_or_default(),
-        ))
-    })
+    // Many may be waited for at once: the room is needed for a moment only.
+    let mut room = vec![0; MAX_DATAGRAM];
+    let length = (&*SockRef::from(socket)).read(&mut room)?;
+    Ok(Bytes::copy_from_slice(
+        room.get(..length).unwrap_or_default(),
+    ))
 }

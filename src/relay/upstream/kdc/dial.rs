@@ -2,23 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at};
 
 use super::{CONNECT, Reach, is_refusal};
-
-impl Reach {
-    /// Who has not answered a connect within this time is not waited for alone (RFC 8305 5).
-    fn next(self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Always => 250,
-            Self::OnSomeNetworks => 100,
-        })
-    }
-}
 
 /// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only, and is
 /// called once more after all the others: a full backlog drops a SYN without a word, and the kernel repeats it after a second
@@ -33,7 +22,7 @@ pub(super) async fn connect(
     let mut failed = Vec::new();
     // The first at once: even a timer that is due costs a millisecond.
     let mut under_way: FuturesUnordered<_> = untried.next().map(dial).into_iter().collect();
-    let mut turn = interval_at(Instant::now() + reach.next(), reach.next());
+    let mut turn = interval_at(Instant::now() + reach.patience(), reach.patience());
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     while addresses.iter().any(|address| !failed.contains(address)) {
         tokio::select! {

@@ -21,17 +21,17 @@ const MAX_IDLE: usize = 64;
 
 /// Connections on which nothing is under way.
 #[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Kept>);
+pub(super) struct IdleConns(Mutex<IdleState>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct IdleState {
     /// The one heard last stands last.
     streams: Vec<(TcpStream, Instant)>,
     /// A second request was answered over one, and none was found closed soon after a reply since.
     keeps_open: bool,
 }
 
-impl Idle {
+impl IdleConns {
     /// A kept connection that fits, if there is one. A request that must not be sent twice takes none to a KDC that has
     /// not shown that it keeps them open: the end may be on its way.
     pub(super) fn take(&self, reuse: ConnReuse, now: Instant) -> Option<TcpStream> {
@@ -91,7 +91,7 @@ impl Idle {
         self.lock().streams.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, IdleState> {
         lock(&self.0)
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_may_not_be_sent_twice_takes_what_was_just_heard_on_a_kdc_that_keeps_connections()
      {
-        let (listener, idle, then) = (listener(), Idle::default(), Instant::now());
+        let (listener, idle, then) = (listener(), IdleConns::default(), Instant::now());
         let (stream, _peer) = connection(&listener).await;
         idle.put(stream, false, then).unwrap();
         assert!(
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_close_soon_after_a_reply_shows_that_connections_are_not_kept() {
-        let (listener, idle, then) = (listener(), Idle::default(), Instant::now());
+        let (listener, idle, then) = (listener(), IdleConns::default(), Instant::now());
         let (first, peer) = connection(&listener).await;
         let (second, _peer) = connection(&listener).await;
         idle.put(second, true, then).unwrap();
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_a_firewall_may_have_forgotten_is_dropped() {
-        let (listener, idle, then) = (listener(), Idle::default(), Instant::now());
+        let (listener, idle, then) = (listener(), IdleConns::default(), Instant::now());
         let (stream, _peer) = connection(&listener).await;
         idle.put(stream, false, then).unwrap();
         let later = then + FORGOTTEN + Duration::from_millis(1);
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_are_kept_and_what_follows_a_reply_is_not() {
-        let (listener, idle, then) = (listener(), Idle::default(), Instant::now());
+        let (listener, idle, then) = (listener(), IdleConns::default(), Instant::now());
         let mut peers = Vec::new();
         for _ in 0..=MAX_IDLE {
             let (stream, peer) = connection(&listener).await;

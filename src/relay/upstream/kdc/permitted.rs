@@ -31,10 +31,8 @@ impl Permitted {
             return None;
         };
         let address = carried(address);
-        match allowed.iter().any(|network| network.contains(&address)) {
-            true => None,
-            false => peculiar(address),
-        }
+        let is_allowed = allowed.iter().any(|network| network.contains(&address));
+        peculiar(address).filter(|_| !is_allowed)
     }
 }
 
@@ -56,14 +54,11 @@ fn carried(address: IpAddr) -> IpAddr {
 
 /// What an address is other than a host's on a network.
 fn peculiar(address: IpAddr) -> Option<&'static str> {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    let (this_host, link_local, broadcast) = match address {
+        // All of 0.0.0.0/8 is "this host" (RFC 1122 3.2.1.3).
+        IpAddr::V4(v4) => (v4.octets()[0] == 0, v4.is_link_local(), v4.is_broadcast()),
+        IpAddr::V6(v6) => (v6.is_unspecified(), v6.is_unicast_link_local(), false),
     };
-    // All of 0.0.0.0/8 is "this host" (RFC 1122 3.2.1.3).
-    let this_host =
-        address.is_unspecified() || matches!(address, IpAddr::V4(v4) if v4.octets()[0] == 0);
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     [
         (address.is_loopback(), "loopback"),
         (this_host, "unspecified"),

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::idle::Idle;
+use super::idle::IdleConns;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
 use crate::relay::upstream::send_state::SendState;
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
@@ -22,40 +22,24 @@ const LENGTH: usize = 4;
 const ACCEPTED: Duration = Duration::from_millis(50);
 
 /// A connection in use.
-pub(super) struct Leased<'a> {
-    stream: TcpStream,
+pub(super) struct TcpConn<'a> {
+    pub(super) stream: TcpStream,
     /// A place among those that may not have been accepted; a connection that stood before has none.
-    fresh: Option<SemaphorePermit<'a>>,
-}
-
-impl<'a> Leased<'a> {
-    pub(super) fn kept(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            fresh: None,
-        }
-    }
-
-    pub(super) fn fresh(stream: TcpStream, turn: SemaphorePermit<'a>) -> Self {
-        Self {
-            stream,
-            fresh: Some(turn),
-        }
-    }
+    pub(super) turn: Option<SemaphorePermit<'a>>,
 }
 
 /// Asks over this connection, and keeps it in `idle` if it is still open after the reply.
 pub(super) async fn ask(
-    leased: Leased<'_>,
+    conn: TcpConn<'_>,
     message: &KerberosMessage,
     sent: &SendState,
-    idle: &Idle,
+    idle: &IdleConns,
 ) -> Result<Reply, Fault> {
-    let Leased { mut stream, fresh } = leased;
-    let kept = fresh.is_none();
+    let TcpConn { mut stream, turn } = conn;
+    let kept = turn.is_none();
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let first = first_octets(&mut stream, fresh, message).await;
+    let first = first_octets(&mut stream, turn, message).await;
     let first = first.map_err(|error| unheard(&error, kept, idle))?;
     let octets = read_message(&mut stream, first).await?;
     let reply = Reply::parse(message.service(), octets)
@@ -66,14 +50,14 @@ pub(super) async fn ask(
 
 async fn first_octets(
     stream: &mut TcpStream,
-    fresh: Option<SemaphorePermit<'_>>,
+    turn: Option<SemaphorePermit<'_>>,
     message: &KerberosMessage,
 ) -> io::Result<BytesMut> {
     // In one write: some KDCs read the length and the message together or not at all.
     stream.write_all(message.framed().as_bytes()).await?;
-    if fresh.is_some() {
+    if turn.is_some() {
         let _ = timeout(ACCEPTED, stream.readable()).await;
-        drop(fresh);
+        drop(turn);
     }
     let mut octets = BytesMut::with_capacity(ROOM);
     match stream.read_buf(&mut octets).await? {
@@ -83,7 +67,7 @@ async fn first_octets(
 }
 
 /// A connection ended before an octet of the answer. Who closes it is there; who falls silent may not be.
-fn unheard(error: &io::Error, kept: bool, idle: &Idle) -> Fault {
+fn unheard(error: &io::Error, kept: bool, idle: &IdleConns) -> Fault {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     if kept {
         idle.found_closed();
