@@ -102,7 +102,6 @@ impl KdcAddr {
         DnsTarget::Kdc {
             name: self.to_string(),
             transport: Transport::TcpFirst,
-            primary: self.primary,
         }
     }
 

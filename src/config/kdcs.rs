@@ -10,6 +10,7 @@ use super::error::{ConfigError, Located};
 use super::keys::{self, ConfigKey};
 use super::realms::RealmPattern;
 use crate::relay::discovery::{RealmLookup, UpstreamNames};
+use crate::relay::explain::UpstreamKind;
 use crate::relay::upstream::dns::Discovery;
 use crate::wire::{ByService, Realm};
 
@@ -27,7 +28,7 @@ impl Kdcs {
     pub(crate) fn names(&self) -> UpstreamNames {
         let targets = |list: &Option<Vec<KdcAddr>>| {
             let addresses = list.iter().flatten();
-            addresses.map(KdcAddr::target).collect()
+            addresses.map(|kdc| (kdc.target(), kdc.primary)).collect()
         };
         match self {
             Self::Listed(ByService { kdc, kpasswd }) => UpstreamNames::Listed(ByService {
@@ -129,9 +130,12 @@ fn listed(
 fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discovery, ConfigError> {
     let ports: Vec<u16> = table.get(&keys::DISCOVER_PORTS)?;
     let networks = networks(table)?;
-    Discovery::kdcs(realm, &ports, networks).map_err(|error| {
+    let discovery = Discovery::new(realm, UpstreamKind::Kdc, networks);
+    let mut discovery = discovery.map_err(|error| {
         ConfigError::new(error.to_string()).hint("list its KDCs: kdcs = [\"dc1.example.com\"]")
-    })
+    })?;
+    discovery.ports = ports;
+    Ok(discovery)
 }
 
 /// What names found in DNS may lead to besides other hosts.

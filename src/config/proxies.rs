@@ -6,6 +6,7 @@ use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
 use super::realms::{CliRealm, RealmPattern};
 use super::{kdcs, keys};
+use crate::relay::explain::UpstreamKind;
 use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::Discovery;
 pub use crate::relay::upstream::kkdcp::ProxyUrl;
@@ -111,9 +112,11 @@ fn discovery(
         );
     };
     let networks = kdcs::networks(&table.all)?;
-    let discovery = Discovery::proxies(realm, plaintext, networks).map_err(|error| {
+    let discovery = Discovery::new(realm, UpstreamKind::Proxy, networks);
+    let mut discovery = discovery.map_err(|error| {
         ConfigError::new(error.to_string()).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
     })?;
+    discovery.plaintext = plaintext;
     Ok(Proxies::Discovered(discovery))
 }
 

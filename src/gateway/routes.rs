@@ -2,9 +2,10 @@
 
 use crate::config::gateway::{GatewayConfig, KdcRealm};
 use crate::relay::answer::OnFailure;
-use crate::relay::discovery::{RealmPlan, RoutePlan, UpstreamOptions, UpstreamSource};
+use crate::relay::discovery::{RealmPlan, RoutePlan, UpstreamSource};
 use crate::relay::routes::{RealmPattern, Route};
 use crate::relay::upstream::kdc::Reach;
+use crate::relay::upstream::pool::UpstreamOptions;
 use crate::wire::ByService;
 
 /// What the configuration says of realms. What [gateway] says holds after a restart: `max_in_flight` is that of the start.
@@ -19,7 +20,7 @@ pub(super) fn plan(config: &GatewayConfig, max_in_flight: usize) -> RoutePlan {
 fn realm(entry: &KdcRealm, max_in_flight: usize) -> RealmPlan {
     let kdcs = UpstreamSource {
         names: entry.kdcs.names(),
-        options: UpstreamOptions::Kdcs {
+        options: UpstreamOptions::Kdc {
             transport: entry.transport,
             max_in_flight,
             reach: Reach::Always,

@@ -27,7 +27,7 @@ use crate::relay::upstream::pool::UpstreamPool;
 pub(crate) use lookup::RealmLookup;
 use lookup::now;
 use on_demand::OnDemandResolver;
-pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamOptions, UpstreamSource};
+pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.
 const FIRST: Duration = Duration::from_secs(3);

@@ -9,6 +9,8 @@
 //! change that may have been carried out is kept a moment under its ticket, because Heimdal asks again as
 //! version 1, from a new port, after any failure.
 //!
+//! The datagrams that are sent again *to* a KDC are those of `upstream/kdc/datagrams.rs`.
+//!
 //! Pure: the clock is an argument, and what a joiner waits on (`W`) is the caller's.
 
 mod recent;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::proxy_cache::ProxyCache;
 use crate::config::{Config, Direct, Order, Proxies, RealmEntry, state_places};
-use crate::relay::discovery::{
-    RealmLookup, RealmPlan, RoutePlan, UpstreamNames, UpstreamOptions, UpstreamSource,
-};
+use crate::relay::discovery::{RealmLookup, RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 use crate::relay::routes::Route;
 use crate::relay::upstream::dns::DnsTarget;
 use crate::relay::upstream::kdc::{Reach, Transport};
+use crate::relay::upstream::pool::UpstreamOptions;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::ByService;
 
@@ -51,7 +50,7 @@ fn sources(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> Vec<U
     let ca = entry.ca.as_ref();
     let proxies = UpstreamSource {
         names: proxies(&entry.proxies, cache),
-        options: UpstreamOptions::Proxies {
+        options: UpstreamOptions::Proxy {
             roots: roots.clone(),
             extra: ca.map_or_else(Vec::new, |ca| ca.certs.clone()),
             options: Arc::clone(&entry.proxy_options),
@@ -62,7 +61,7 @@ fn sources(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> Vec<U
     };
     let kdcs = UpstreamSource {
         names: kdcs.names(),
-        options: UpstreamOptions::Kdcs {
+        options: UpstreamOptions::Kdc {
             transport: Transport::TcpFirst,
             max_in_flight: MAX_IN_FLIGHT,
             reach: Reach::OnSomeNetworks,
@@ -77,7 +76,8 @@ fn sources(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> Vec<U
 fn proxies(proxies: &Proxies, cache: &ProxyCache) -> UpstreamNames {
     match proxies {
         Proxies::Listed(listed) => {
-            let targets = listed.iter().cloned().map(DnsTarget::Proxy).collect();
+            let targets = listed.iter().cloned().map(DnsTarget::Proxy);
+            let targets = targets.map(|target| (target, false)).collect();
             UpstreamNames::Listed(ByService::both(targets))
         }
         Proxies::Discovered(discovery) => {

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError, PORTS};
+use loopkdc::relay::explain::UpstreamKind;
+use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
 use loopkdc::relay::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
 use loopkdc::wire::Realm;
 
@@ -20,7 +21,8 @@ const NAMES: [&str; 4] = [
 ];
 
 fn discovery(realm: &str) -> Result<Discovery, LookUpError> {
-    Discovery::kdcs(&Realm::parse(realm.as_bytes()).unwrap(), &PORTS, Vec::new())
+    let realm = Realm::parse(realm.as_bytes()).unwrap();
+    Discovery::new(&realm, UpstreamKind::Kdc, Vec::new())
 }
 
 async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {
@@ -32,7 +34,6 @@ fn target(name: &str, transport: Transport) -> DnsTarget {
     DnsTarget::Kdc {
         name: name.to_owned(),
         transport,
-        primary: false,
     }
 }
 

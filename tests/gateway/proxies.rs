@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use loopkdc::relay::explain::UpstreamKind;
 use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
 use loopkdc::wire::Realm;
 
@@ -14,7 +15,7 @@ const HTTPS: &str = "_kerberos._https.EXAMPLE.COM";
 
 fn discovery(realm: &str) -> Result<Discovery, LookUpError> {
     let realm = Realm::parse(realm.as_bytes()).unwrap();
-    Discovery::proxies(&realm, false, Vec::new())
+    Discovery::new(&realm, UpstreamKind::Proxy, Vec::new())
 }
 
 async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {

@@ -149,30 +149,14 @@ impl RealmLookup {
         let answer = self.discovery.look_up().await;
         // Nothing is waited for from here on: a task that is called off has done all of it or nothing.
         let is_wanted = relay.wants(self);
-        match answer {
-            Ok(results) => {
-                let learned = self.lock().state.answer(network, results.clone(), now());
-                if let Some(learned) = learned.filter(|_| is_wanted) {
-                    self.follow(relay, learned, &results);
-                }
-            }
-            Err(error) => {
-                let is_first = self.lock().state.fail(network, error.clone(), now());
-                if is_first && is_wanted {
-                    self.log_failed(&error);
-                }
-            }
-        }
-    }
-
-    fn follow(&self, relay: &RelayHandle, learned: Learned, found: &DnsResults) {
-        if learned.had_failed {
-            tracing::info!(realm = %self.discovery.realm, "its {} can be looked up again", self.what());
-        }
+        let learned = self.lock().state.learn(network, answer.clone(), now());
+        let Some(learned) = learned.filter(|_| is_wanted) else {
+            return;
+        };
         if learned.is_news {
             relay.reroute(self);
-            self.log_found(found);
         }
+        self.log(learned, &answer);
     }
 
     /// The network is another one: the next request has this looked up anew, by the name servers of now.
@@ -190,8 +174,24 @@ impl RealmLookup {
         }
     }
 
-    fn log_found(&self, found: &DnsResults) {
-        let (realm, what) = (&self.discovery.realm, self.what());
+    fn log(&self, learned: Learned, answer: &Result<DnsResults, LookUpError>) {
+        let (realm, what, key) = (
+            &self.discovery.realm,
+            self.what(),
+            self.discovery.kind.key(),
+        );
+        match answer {
+            Ok(_) if learned.had_failed => {
+                tracing::info!(%realm, "its {what} can be looked up again");
+            }
+            Err(error) if !learned.had_failed => {
+                tracing::warn!(%realm, %error, "its {what} can't be looked up: what is known of them still holds; {key} lists them instead");
+            }
+            _ => {}
+        }
+        let Some(found) = answer.as_ref().ok().filter(|_| learned.is_news) else {
+            return;
+        };
         let names =
             |all: &[DnsTarget]| listed(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
         let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
@@ -200,15 +200,6 @@ impl RealmLookup {
             let (name, why) = (Quoted(&refused.name), &refused.why);
             tracing::warn!(%realm, %name, %why, "found in DNS and not asked");
         }
-    }
-
-    fn log_failed(&self, error: &LookUpError) {
-        let (realm, what, key) = (
-            &self.discovery.realm,
-            self.what(),
-            self.discovery.kind.key(),
-        );
-        tracing::warn!(%realm, %error, "its {what} can't be looked up: what is known of them still holds; {key} lists them instead");
     }
 
     fn lock(&self) -> MutexGuard<'_, LookupProgress> {

@@ -3,17 +3,13 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-
 use super::lookup::RealmLookup;
 use crate::relay::answer::OnFailure;
 use crate::relay::failure::Failure;
 use crate::relay::routes::{RealmPattern, Route, Routes};
 use crate::relay::upstream::dns::DnsTarget;
-use crate::relay::upstream::kdc::{Permitted, Reach, Terms, Transport};
-use crate::relay::upstream::pool::{PoolBuilder, ProxyTerms, UpstreamTerms};
-use crate::relay::upstream::proxy_options::ProxyOptions;
-use crate::relay::upstream::tls::SystemRoots;
+use crate::relay::upstream::kdc::{Permitted, Reach};
+use crate::relay::upstream::pool::{PoolBuilder, UpstreamOptions, UpstreamTerms};
 use crate::wire::{ByService, Realm, Service};
 
 /// What a command is configured to do with requests.
@@ -45,27 +41,10 @@ pub(crate) struct UpstreamSource {
 /// Where upstreams are known from.
 #[derive(Debug)]
 pub(crate) enum UpstreamNames {
-    /// The configuration.
-    Listed(ByService<Vec<DnsTarget>>),
+    /// The configuration, which says of each whether it takes writes.
+    Listed(ByService<Vec<(DnsTarget, bool)>>),
     /// DNS.
     LookedUp(Arc<RealmLookup>),
-}
-
-/// How the upstreams of one source are asked.
-#[derive(Debug)]
-pub(crate) enum UpstreamOptions {
-    Proxies {
-        roots: SystemRoots,
-        /// Certificates trusted besides the roots.
-        extra: Vec<CertificateDer<'static>>,
-        options: Arc<ProxyOptions>,
-    },
-    Kdcs {
-        transport: Transport,
-        /// Requests under way to one KDC at once.
-        max_in_flight: usize,
-        reach: Reach,
-    },
 }
 
 impl RoutePlan {
@@ -103,15 +82,16 @@ impl RealmPlan {
             let Some(upstreams) = route.upstreams.get_mut(service) else {
                 continue;
             };
-            for source in &self.sources {
-                for target in source.names.of(service) {
-                    let Some(terms) = source.terms(&target) else {
-                        continue;
-                    };
-                    let id = pool.id(terms)?;
+            for UpstreamSource { names, options } in &self.sources {
+                for (target, is_primary) in names.of(service) {
+                    let id = pool.id(UpstreamTerms {
+                        target,
+                        permitted: names.permitted(),
+                        options: options.clone(),
+                    })?;
                     upstreams.push(id);
-                    route.primary.extend(is_primary(&target).then_some(id));
-                    route.direct.extend(source.is_local().then_some(id));
+                    route.primary.extend(is_primary.then_some(id));
+                    route.direct.extend(is_local(options).then_some(id));
                 }
             }
         }
@@ -119,72 +99,28 @@ impl RealmPlan {
     }
 }
 
-fn is_primary(target: &DnsTarget) -> bool {
-    matches!(target, DnsTarget::Kdc { primary: true, .. })
+/// Whether these are KDCs of a network that this machine may or may not be on.
+fn is_local(options: &UpstreamOptions) -> bool {
+    matches!(options, UpstreamOptions::Kdc { reach, .. } if *reach == Reach::OnSomeNetworks)
 }
 
 impl UpstreamNames {
-    fn of(&self, service: Service) -> Vec<DnsTarget> {
+    fn of(&self, service: Service) -> Vec<(DnsTarget, bool)> {
         match self {
             Self::Listed(listed) => listed.get(service).clone(),
             Self::LookedUp(lookup) => {
-                let results = lookup.results();
-                results.map_or_else(Vec::new, |results| results.get(service).to_vec())
+                let found = lookup.results().into_iter();
+                let found = found.flat_map(|results| results.get(service).to_vec());
+                found.map(|target| (target, false)).collect()
             }
         }
     }
-}
 
-impl UpstreamSource {
-    /// Whether these are KDCs of a network that this machine may or may not be on.
-    fn is_local(&self) -> bool {
-        matches!(&self.options, UpstreamOptions::Kdcs { reach, .. } if *reach == Reach::OnSomeNetworks)
-    }
-
-    /// Nothing for a target of the other kind.
-    fn terms(&self, target: &DnsTarget) -> Option<UpstreamTerms> {
-        let permitted = match &self.names {
-            UpstreamNames::Listed(_) => Permitted::Any,
-            // What a name stands for may change from one moment to the next: each address is judged when it is used.
-            UpstreamNames::LookedUp(lookup) => lookup.discovery.permitted(),
-        };
-        match (&self.options, target) {
-            (
-                UpstreamOptions::Proxies {
-                    roots,
-                    extra,
-                    options,
-                },
-                DnsTarget::Proxy(url),
-            ) => Some(UpstreamTerms::Proxy(ProxyTerms {
-                url: url.as_url().clone(),
-                permitted,
-                roots: roots.clone(),
-                extra: extra.clone(),
-                options: Arc::clone(options),
-            })),
-            (
-                &UpstreamOptions::Kdcs {
-                    transport,
-                    max_in_flight,
-                    reach,
-                },
-                DnsTarget::Kdc {
-                    name,
-                    transport: found,
-                    ..
-                },
-            ) => Some(UpstreamTerms::Kdc(Terms {
-                name: name.clone(),
-                transport: match transport {
-                    Transport::TcpFirst => *found,
-                    transport => transport,
-                },
-                max_in_flight,
-                permitted,
-                reach,
-            })),
-            _ => None,
+    /// What a name in DNS stands for may change from one moment to the next: each address is judged when it is used.
+    fn permitted(&self) -> Permitted {
+        match self {
+            Self::Listed(_) => Permitted::Any,
+            Self::LookedUp(lookup) => lookup.discovery.permitted(),
         }
     }
 }

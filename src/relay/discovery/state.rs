@@ -33,10 +33,10 @@ pub(super) struct LookupState {
     pub(super) network: u64,
 }
 
-/// What an answer changed.
+/// What the end of a look-up changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Learned {
-    /// It is other than before.
+    /// What DNS says is other than before.
     pub(super) is_news: bool,
     /// The look-up before it had failed.
     pub(super) had_failed: bool,
@@ -68,16 +68,30 @@ impl LookupState {
         results.is_some_and(|results| !results.is_empty())
     }
 
-    /// A look-up that began on `network` was answered. Says what that changed, if the answer counts.
-    pub(super) fn answer(
+    /// A look-up that began on `network` has ended; if it was not answered, what was found before still holds. Says what that
+    /// changed, if it counts.
+    pub(super) fn learn(
         &mut self,
         network: u64,
-        results: DnsResults,
+        answer: Result<DnsResults, LookUpError>,
         now: Instant,
     ) -> Option<Learned> {
         if network != self.network {
             return None;
         }
+        let had_failed = self.failed.is_some();
+        self.failed = answer.as_ref().err().cloned();
+        let (is_news, good_for) = answer.map_or((false, RETRY), |results| self.take(results));
+        self.next = Some(now + good_for);
+        self.is_enough |= self.scope == LookupScope::OneNetwork || self.has_found();
+        Some(Learned {
+            is_news,
+            had_failed,
+        })
+    }
+
+    /// Says whether these are other results than before, and how long they are believed.
+    fn take(&mut self, results: DnsResults) -> (bool, Duration) {
         let keeps = self.scope == LookupScope::Everywhere && results.is_empty() && self.has_found();
         let good_for = match self.scope {
             _ if keeps || !results.is_empty() => results.good_for,
@@ -90,24 +104,7 @@ impl LookupState {
         if is_news {
             self.results = Some(results);
         }
-        self.next = Some(now + good_for);
-        self.is_enough = self.scope == LookupScope::OneNetwork || self.has_found();
-        let had_failed = self.failed.take().is_some();
-        Some(Learned {
-            is_news,
-            had_failed,
-        })
-    }
-
-    /// It was not answered; what was found before still holds. Says whether that is worth telling: it counts, and the one
-    /// before had not failed.
-    pub(super) fn fail(&mut self, network: u64, error: LookUpError, now: Instant) -> bool {
-        if network != self.network {
-            return false;
-        }
-        self.wait_is_over();
-        self.next = Some(now + RETRY);
-        self.failed.replace(error).is_none()
+        (is_news, good_for)
     }
 
     /// A request has waited as long as it may. For what another network may have, one wait on each is enough.

@@ -197,22 +197,7 @@ impl Names {
         names
     }
 
-    /// This address was reached: among the others of its name it comes first.
-    pub(super) fn prefer(&self, address: IpAddr) {
-        self.each(|addresses| addresses.prefer(address));
-    }
-
-    /// No address could be reached: perhaps the names have others by now.
-    pub(super) fn doubt(&self) {
-        self.each(Addresses::doubt);
-    }
-
-    /// The network is another one, with other name servers.
-    pub(super) fn forget(&self) {
-        self.each(Addresses::forget);
-    }
-
-    fn each(&self, what: impl Fn(&Addresses)) {
+    pub(super) fn each(&self, what: impl Fn(&Addresses)) {
         lock(&self.0).values().for_each(|addresses| what(addresses));
     }
 

@@ -14,7 +14,7 @@ use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
 use super::fault::{ConnectError, Fault, Unsent};
-use super::addresses::Names;
+use super::addresses::{Addresses, Names};
 use super::proxy_options::ForwardProxy;
 
 use crate::relay::sync::lock;

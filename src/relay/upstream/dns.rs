@@ -11,7 +11,7 @@ use crate::relay::upstream::kdc::Transport;
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
 
-pub use discovery::{Discovery, PORTS};
+pub use discovery::Discovery;
 
 /// How long after a failed look-up the next one is due; until then, what was found before is the best that is known.
 pub const RETRY: Duration = Duration::from_secs(30);
@@ -66,8 +66,6 @@ pub enum DnsTarget {
         name: String,
         /// TCP first if it was found as a TCP service, UDP first if it was found as a UDP service only.
         transport: Transport,
-        /// It takes writes, by the word of the configuration.
-        primary: bool,
     },
     /// A KDC proxy.
     Proxy(ProxyUrl),

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use url::Url;
 
 use super::Upstream;
-use super::kdc::{Kdc, Permitted, Terms};
+use super::dns::DnsTarget;
+use super::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use super::kkdcp::KdcProxy;
 use super::proxy_options::ProxyOptions;
 use super::tls::SystemRoots;
@@ -16,37 +16,70 @@ use crate::relay::routes::UpstreamId;
 
 /// Where an upstream is and how it is asked: all that makes two of them one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum UpstreamTerms {
-    Proxy(ProxyTerms),
-    Kdc(Terms),
-}
-
-/// Where a KDC proxy is and how it is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProxyTerms {
-    pub(crate) url: Url,
+pub(crate) struct UpstreamTerms {
+    pub(crate) target: DnsTarget,
     /// Which addresses its name may lead to.
     pub(crate) permitted: Permitted,
-    pub(crate) roots: SystemRoots,
-    /// Certificates trusted besides the roots.
-    pub(crate) extra: Vec<CertificateDer<'static>>,
-    pub(crate) options: Arc<ProxyOptions>,
+    pub(crate) options: UpstreamOptions,
+}
+
+/// How the upstreams of one kind are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UpstreamOptions {
+    Proxy {
+        roots: SystemRoots,
+        /// Certificates trusted besides the roots.
+        extra: Vec<CertificateDer<'static>>,
+        options: Arc<ProxyOptions>,
+    },
+    Kdc {
+        transport: Transport,
+        /// Requests under way to one KDC at once.
+        max_in_flight: usize,
+        reach: Reach,
+    },
 }
 
 impl UpstreamTerms {
     /// # Errors
     /// Certificates that TLS cannot use.
     fn upstream(&self) -> Result<Upstream, Failure> {
-        let terms = match self {
-            Self::Proxy(terms) => terms,
-            Self::Kdc(terms) => return Ok(Upstream::Kdc(Box::new(Kdc::new(terms.clone())))),
-        };
-        let ProxyTerms { url, options, .. } = terms;
-        let tls = terms.roots.client(&terms.extra, options).map_err(|error| {
-            Failure::new(Exit::Bug, format!("cannot set up TLS for {url}: {error}"))
-        })?;
-        let proxy = KdcProxy::new(url.clone(), tls, options, terms.permitted.clone());
-        Ok(Upstream::Proxy(Box::new(proxy)))
+        let Self {
+            target, permitted, ..
+        } = self;
+        let bug = |why: String| Failure::new(Exit::Bug, format!("cannot use {target}: {why}"));
+        match (target, &self.options) {
+            (
+                DnsTarget::Proxy(url),
+                UpstreamOptions::Proxy {
+                    roots,
+                    extra,
+                    options,
+                },
+            ) => {
+                let tls = roots.client(extra, options);
+                let tls = tls.map_err(|error| bug(error.to_string()))?;
+                let url = url.as_url().clone();
+                let proxy = KdcProxy::new(url, tls, options, permitted.clone());
+                Ok(Upstream::Proxy(Box::new(proxy)))
+            }
+            (
+                DnsTarget::Kdc { name, transport },
+                &UpstreamOptions::Kdc {
+                    transport: wanted,
+                    max_in_flight,
+                    reach,
+                },
+            ) => Ok(Upstream::Kdc(Box::new(Kdc::new(Terms {
+                name: name.clone(),
+                // What DNS names as a UDP service only is asked over UDP first.
+                transport: wanted.max(*transport),
+                max_in_flight,
+                permitted: permitted.clone(),
+                reach,
+            })))),
+            _ => Err(bug("it is of another kind than its options".to_owned())),
+        }
     }
 }
 

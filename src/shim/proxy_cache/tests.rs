@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::relay::explain::UpstreamKind;
 use crate::wire::Realm;
 
 fn realm(name: &str) -> Realm {
@@ -37,7 +38,7 @@ fn example() -> ProxyCache {
 /// What is known of EXAMPLE.COM: where logins go, and passwords.
 fn recall(places: &[PathBuf]) -> Option<[Vec<DnsTarget>; 2]> {
     let cache = ProxyCache::read(places);
-    let discovery = |name| Discovery::proxies(&realm(name), false, Vec::new()).unwrap();
+    let discovery = |name| Discovery::new(&realm(name), UpstreamKind::Proxy, Vec::new()).unwrap();
     assert!(cache.results(&discovery("OTHER.TEST")).is_none());
     let found = cache.results(&discovery("EXAMPLE.COM"))?;
     Some([found.kdc, found.kpasswd])

@@ -7,7 +7,7 @@ use crate::wire::Realm;
 
 fn proxies(name_server: SocketAddr) -> Arc<RealmLookup> {
     let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
-    let discovery = Discovery::proxies(&realm, false, Vec::new()).unwrap();
+    let discovery = Discovery::new(&realm, UpstreamKind::Proxy, Vec::new()).unwrap();
     RealmLookup::new(discovery.at(name_server), None)
 }
 

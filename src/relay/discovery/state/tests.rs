@@ -14,11 +14,7 @@ fn next(due: &LookupState, now: Instant) -> u64 {
 fn results(found: bool) -> DnsResults {
     let name = "dc1.example.com:88".to_owned();
     let transport = Transport::TcpFirst;
-    let target = found.then_some(DnsTarget::Kdc {
-        name,
-        transport,
-        primary: false,
-    });
+    let target = found.then_some(DnsTarget::Kdc { name, transport });
     DnsResults {
         kdc: target.into_iter().collect(),
         kpasswd: Vec::new(),
@@ -38,11 +34,19 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
         let mut due = LookupState::new(scope, known(false));
         assert_eq!(next(&due, now), 0);
         assert!(!due.is_enough && !due.has_found());
-        assert!(due.answer(due.network, results(true), now).is_some());
+        assert!(due.learn(due.network, Ok(results(true)), now).is_some());
         assert_eq!(next(&due, now), 3600);
         assert!(due.is_enough && due.has_found());
         // Nobody waits for the next one, and its failure takes nothing away.
-        assert!(due.fail(due.network, LookUpError::TimedOut, now));
+        let failed = due.learn(due.network, Err(LookUpError::TimedOut), now);
+        let news = |had_failed| {
+            Some(Learned {
+                is_news: false,
+                had_failed,
+            })
+        };
+        assert_eq!(failed, news(false));
+        assert!(due.failed.is_some());
         assert_eq!(next(&due, now), 30);
         assert!(due.is_enough && due.has_found(), "{scope:?}");
     }
@@ -52,11 +56,11 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
     let mut kdcs = LookupState::new(LookupScope::OneNetwork, known(false));
-    kdcs.answer(kdcs.network, results(false), now);
+    kdcs.learn(kdcs.network, Ok(results(false)), now);
     assert_eq!(next(&kdcs, now), 300);
     assert!(kdcs.is_enough, "there is no KDC here");
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
-    proxies.answer(proxies.network, results(false), now);
+    proxies.learn(proxies.network, Ok(results(false)), now);
     assert_eq!(next(&proxies, now), 30);
     assert!(!proxies.is_enough, "no request has a way");
 }
@@ -69,7 +73,7 @@ fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(due.is_enough && due.has_found());
-    due.answer(due.network, results(false), now);
+    due.learn(due.network, Ok(results(false)), now);
     assert_eq!(next(&due, now), 3600);
     assert!(due.is_enough && due.has_found());
 }
@@ -84,14 +88,14 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough);
-    due.fail(due.network, LookUpError::TimedOut, now);
+    due.learn(due.network, Err(LookUpError::TimedOut), now);
     assert!(due.is_enough);
     due.expire();
-    due.answer(due.network, results(false), now);
+    due.learn(due.network, Ok(results(false)), now);
     assert!(due.is_enough && !due.has_found());
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
     proxies.wait_is_over();
-    proxies.fail(proxies.network, LookUpError::TimedOut, now);
+    proxies.learn(proxies.network, Err(LookUpError::TimedOut), now);
     assert!(!proxies.is_enough, "there is no other way");
 }
 
@@ -101,8 +105,8 @@ fn an_answer_to_a_question_on_another_network_does_not_count() {
     let mut due = LookupState::new(LookupScope::OneNetwork, known(false));
     let before = due.network;
     due.expire();
-    assert_eq!(due.answer(before, results(true), now), None);
-    assert!(!due.fail(before, LookUpError::TimedOut, now));
+    assert_eq!(due.learn(before, Ok(results(true)), now), None);
+    assert_eq!(due.learn(before, Err(LookUpError::TimedOut), now), None);
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough && !due.has_found());
 }

@@ -18,8 +18,6 @@ use crate::relay::explain::UpstreamKind;
 use crate::relay::upstream::kdc::{Permitted, Transport};
 use crate::wire::Realm;
 
-/// The ports of Kerberos and of its password service.
-pub const PORTS: [u16; 2] = [88, 464];
 /// One query about KDCs.
 const KDCS_TIME: Duration = Duration::from_secs(5);
 /// One query about proxies: a request waits for the look-up, and there are forwarders that never answer about types that they
@@ -48,37 +46,19 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The look-up of `realm`'s KDCs and password services, of which only those on one of `ports` are taken.
+    /// The look-up of `realm`'s upstreams of this kind. KDCs may have the usual ports, and KDC proxies no plain text.
     ///
     /// # Errors
     /// The realm is no domain.
-    pub fn kdcs(realm: &Realm, ports: &[u16], networks: Vec<IpNet>) -> Result<Self, LookUpError> {
-        let discovery = Self::new(realm, UpstreamKind::Kdc, networks)?;
-        let ports = ports.to_vec();
-        Ok(Self { ports, ..discovery })
-    }
-
-    /// The look-up of `realm`'s KDC proxies.
-    ///
-    /// # Errors
-    /// The realm is no domain.
-    pub fn proxies(
+    pub fn new(
         realm: &Realm,
-        plaintext: bool,
+        kind: UpstreamKind,
         networks: Vec<IpNet>,
     ) -> Result<Self, LookUpError> {
-        let discovery = Self::new(realm, UpstreamKind::Proxy, networks)?;
-        Ok(Self {
-            plaintext,
-            ..discovery
-        })
-    }
-
-    fn new(realm: &Realm, kind: UpstreamKind, networks: Vec<IpNet>) -> Result<Self, LookUpError> {
         let discovery = Self {
             realm: realm.as_str().to_owned(),
             kind,
-            ports: Vec::new(),
+            ports: vec![88, 464],
             plaintext: false,
             networks,
             name_server: None,

@@ -152,11 +152,7 @@ impl Discovery {
         Ok(Candidate {
             rank,
             primary: false,
-            target: DnsTarget::Kdc {
-                name,
-                transport,
-                primary: false,
-            },
+            target: DnsTarget::Kdc { name, transport },
         })
     }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
@@ -16,8 +16,6 @@ use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
 /// What is read at once: nearly all replies whole.
 const ROOM: usize = 4096;
-/// Octets of a reply's length.
-const LENGTH: usize = 4;
 /// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
 const ACCEPTED: Duration = Duration::from_millis(50);
 
@@ -39,31 +37,32 @@ pub(super) async fn ask(
     let kept = turn.is_none();
     sent.leave()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let first = first_octets(&mut stream, turn, message).await;
-    let first = first.map_err(|error| unheard(&error, kept, idle))?;
-    let octets = read_message(&mut stream, first).await?;
+    let mut reader = BufReader::with_capacity(ROOM, &mut stream);
+    let begun = begin(&mut reader, turn, message).await;
+    begun.map_err(|error| unheard(&error, kept, idle))?;
+    let octets = read_message(&mut reader).await?;
     let reply = Reply::parse(message.service(), octets)
         .map_err(|_| Fault::NotKerberos(NotReply::NoReply))?;
     idle.put(stream, kept, Instant::now())?;
     Ok(reply)
 }
 
-async fn first_octets(
-    stream: &mut TcpStream,
+/// Sends the request, and waits for the first octets of an answer.
+async fn begin(
+    reader: &mut BufReader<&mut TcpStream>,
     turn: Option<SemaphorePermit<'_>>,
     message: &KerberosMessage,
-) -> io::Result<BytesMut> {
+) -> io::Result<()> {
     // In one write: some KDCs read the length and the message together or not at all.
-    stream.write_all(message.framed().as_bytes()).await?;
+    reader.write_all(message.framed().as_bytes()).await?;
     if turn.is_some() {
-        let _ = timeout(ACCEPTED, stream.readable()).await;
+        let _ = timeout(ACCEPTED, reader.get_ref().readable()).await;
         drop(turn);
     }
-    let mut octets = BytesMut::with_capacity(ROOM);
-    match stream.read_buf(&mut octets).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(octets),
+    if reader.fill_buf().await?.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    Ok(())
 }
 
 /// A connection ended before an octet of the answer. Who closes it is there; who falls silent may not be.
@@ -79,29 +78,21 @@ fn unheard(error: &io::Error, kept: bool, idle: &IdleConns) -> Fault {
     }
 }
 
-/// The message that begins with `octets`, which is refused before more of it is read if it is too long.
-async fn read_message(stream: &mut TcpStream, mut octets: BytesMut) -> Result<Bytes, Fault> {
-    while octets.len() < LENGTH {
-        more(stream, &mut octets).await?;
-    }
-    let length = usize::try_from(octets.get_u32()).unwrap_or(usize::MAX);
+/// One message, which is refused before it is read if it is too long, and must be all that is there.
+async fn read_message(reader: &mut BufReader<&mut TcpStream>) -> Result<Bytes, Fault> {
+    let length = reader.read_u32().await.map_err(|_| Fault::Unanswered)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > MAX_REPLY {
         return Err(Fault::NotKerberos(NotReply::Oversized));
     }
-    let Some(missing) = length.checked_sub(octets.len()) else {
+    let mut octets = Vec::new();
+    let read = reader.take(length as u64).read_to_end(&mut octets).await;
+    if read.is_err() || octets.len() < length {
+        return Err(Fault::Unanswered);
+    }
+    if !reader.buffer().is_empty() {
         return Err(Fault::NotKerberos(NotReply::TrailingOctets));
-    };
-    let mut rest = stream.take(missing as u64);
-    while octets.len() < length {
-        more(&mut rest, &mut octets).await?;
     }
     // A copy, for the reply will be kept, and the room is larger.
     Ok(Bytes::copy_from_slice(&octets))
-}
-
-async fn more(stream: &mut (impl AsyncRead + Unpin), octets: &mut BytesMut) -> Result<(), Fault> {
-    match stream.read_buf(octets).await {
-        Ok(0) | Err(_) => Err(Fault::Unanswered),
-        Ok(_) => Ok(()),
-    }
 }

@@ -16,11 +16,14 @@ fn realm() -> Realm {
 }
 
 fn kdcs() -> Discovery {
-    Discovery::kdcs(&realm(), &[88, 464], Vec::new()).unwrap()
+    Discovery::new(&realm(), UpstreamKind::Kdc, Vec::new()).unwrap()
 }
 
 fn proxies(plaintext: bool, networks: Vec<IpNet>) -> Discovery {
-    Discovery::proxies(&realm(), plaintext, networks).unwrap()
+    let discovery = Discovery::new(&realm(), UpstreamKind::Proxy, networks);
+    let mut discovery = discovery.unwrap();
+    discovery.plaintext = plaintext;
+    discovery
 }
 
 fn other_hosts() -> Discovery {
@@ -130,7 +133,6 @@ fn what_is_found_over_both_is_asked_over_tcp_and_named_once() {
     let target = |name: &str, transport| DnsTarget::Kdc {
         name: name.to_owned(),
         transport,
-        primary: false,
     };
     assert_eq!(
         udp.and(tcp).best().targets(),
@@ -159,8 +161,8 @@ fn ports_and_names_that_are_not_allowed_are_refused_and_told() {
     let refused: Vec<_> = refused.map(|no| (&*no.name, &*no.why)).collect();
     let expected = [
         ("b:389", BAD_PORT),
-        ("c\\032d:88", BAD_NAME),
-        ("e!f:88", BAD_NAME),
+        ("c\\040d:88", BAD_NAME),
+        ("e\\!f:88", BAD_NAME),
     ];
     assert_eq!(refused, expected);
     assert!(is_host(&long) && !is_host(&format!("{long}.a")));
