@@ -13,8 +13,8 @@ use reqwest::{Client, Proxy, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
+use super::addresses::Names;
 use super::fault::{ConnectError, Fault, Unsent};
-use super::addresses::{Addresses, Names};
 use super::proxy_options::ForwardProxy;
 
 use crate::relay::sync::lock;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::Outgoing;
-use super::addresses::Names;
+use super::addresses::{Addresses, Names};
 use super::conn_pool::{ConnPool, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
@@ -90,7 +90,7 @@ impl KdcProxy {
 
     /// Forgets the connections: the network is another one. Requests under way go on.
     pub fn forget(&self) {
-        self.names.forget();
+        self.names.each(Addresses::forget);
         self.conns.forget();
     }
 
@@ -193,7 +193,7 @@ impl KdcProxy {
     ) -> Result<Reply, Fault> {
         conn.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
-            self.names.prefer(address.ip());
+            self.names.each(|addresses| addresses.prefer(address.ip()));
         }
         let judged = self.judge(response, service, authorization).await;
         match &judged {
@@ -259,7 +259,7 @@ impl KdcProxy {
         }
         if is_withdrawn {
             if error.is_connect() {
-                self.names.doubt();
+                self.names.each(Addresses::doubt);
             }
             return Fault::NotSent(refusal::unsent(error, &self.forward_proxy));
         }
