@@ -52,7 +52,7 @@ pub struct Outgoing {
     pub reuse: ConnReuse,
     /// Where to say that octets may have left.
     pub sent: SendState,
-    /// Whether there is another to go on to.
+    /// There is another upstream to go on to.
     pub others: bool,
 }
 

@@ -250,15 +250,13 @@ impl PooledConn {
         kept.idle.retain(|conn| conn.heard() > heard);
     }
 
-    /// The head of an answer came, with the keep-alive seconds it advertises.
-    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<u64>) {
+    /// The head of an answer came, with the time of idleness that it grants.
+    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<Duration>) {
         let mut kept = lock(&self.pool);
         if self.was_reused() {
             kept.timeout.outlasted(self.idle);
         }
-        if let Some(seconds) = keep_alive {
-            kept.timeout.advertised = Some(Duration::from_secs(seconds));
-        }
+        kept.timeout.advertised = keep_alive.or(kept.timeout.advertised);
         self.silent_since = Instant::now();
         *lock(&self.conn.heard) = self.silent_since;
         self.http2 = version == Version::HTTP_2;

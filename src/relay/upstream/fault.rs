@@ -163,7 +163,7 @@ pub enum ForwardProxyFault {
 }
 
 impl Fault {
-    /// Whether the request surely reached no KDC: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
+    /// The request surely reached no KDC: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
     #[must_use]
     pub fn reached_no_kdc(&self) -> bool {
@@ -177,7 +177,7 @@ impl Fault {
         )
     }
 
-    /// Whether it looks like a captive portal's doing: the network wants a login before it lets anything through.
+    /// It looks like a captive portal's doing: the network wants a login before it lets anything through.
     #[must_use]
     pub fn is_portal(&self) -> bool {
         match self {
@@ -189,7 +189,7 @@ impl Fault {
 }
 
 impl NotReply {
-    /// Whether it is made for people with browsers.
+    /// It is made for people with browsers.
     #[must_use]
     pub fn is_page(self) -> bool {
         matches!(self, Self::Redirect | Self::WebPage | Self::LoginRequired)

@@ -54,7 +54,7 @@ struct Library {
     principal: Option<Name>,
     contexts: BTreeMap<u64, ClientCtx>,
     last: u64,
-    /// Whether the last token was one.
+    /// The last call made a token.
     works: bool,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, Response, StatusCode};
 use rustls::client::ResolvesClientCert as _;
@@ -207,8 +208,7 @@ impl KdcProxy {
         judged
     }
 
-    /// What an answer to a request of `service` amounts to: its status, its head, and its body, which is capped before it is
-    /// buffered.
+    /// What an answer to a request of `service` amounts to: its status, its head, and its body.
     ///
     /// # Errors
     /// What it is instead of a reply.
@@ -228,13 +228,8 @@ impl KdcProxy {
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => {
-                let client_auth = &self.client_auth;
-                Err(refusal::of_status(
-                    status,
-                    headers,
-                    client_auth,
-                    authorization,
-                ))
+                let auth = &self.client_auth;
+                Err(refusal::of_status(status, headers, auth, authorization))
             }
             _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
@@ -287,19 +282,18 @@ impl Head {
     }
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
-    let declared = response.content_length().unwrap_or(0);
-    if usize::try_from(declared).map_or(true, |declared| declared > MAX_ENVELOPE) {
-        return Err(Fault::NotKerberos(NotReply::Oversized));
+/// The body, which is capped before it is buffered.
+async fn read(response: Response) -> Result<Bytes, Fault> {
+    let oversized = Fault::NotKerberos(NotReply::Oversized);
+    if response.content_length() > Some(MAX_ENVELOPE as u64) {
+        return Err(oversized);
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Fault::Unanswered)? {
-        if body.len() + chunk.len() > MAX_ENVELOPE {
-            return Err(Fault::NotKerberos(NotReply::Oversized));
-        }
-        body.extend_from_slice(&chunk);
+    let body = Limited::new(Body::from(response), MAX_ENVELOPE);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(oversized),
+        Err(_) => Err(Fault::Unanswered),
     }
-    Ok(body)
 }
 
 fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> {
@@ -312,18 +306,12 @@ fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> 
         .map_err(|_| Fault::NotKerberos(NotReply::NoReplyInside))
 }
 
-/// The timeout that an HTTP/1.1 server advertises for idle connections, in seconds (RFC 2068 19.7.1.1, still in use).
-fn keep_alive(headers: &HeaderMap) -> Option<u64> {
+/// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
-    let timeout = |parameter: &str| {
-        parameter
-            .trim()
-            .strip_prefix("timeout=")?
-            .trim()
-            .parse()
-            .ok()
-    };
-    value.split(',').find_map(timeout)
+    let mut parameters = value.split(',').map(str::trim);
+    let seconds = parameters.find_map(|parameter| parameter.strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

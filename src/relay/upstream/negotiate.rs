@@ -90,7 +90,7 @@ impl Negotiator {
         }
     }
 
-    /// Whether `message` asks for the ticket that a token is being made of: sent to the proxy, it would wait for itself.
+    /// `message` asks for the ticket that a token is being made of: sent to the proxy, it would wait for itself.
     pub(super) fn is_looping(&self, message: &KerberosMessage) -> bool {
         let mut fetch = self.fetch();
         let is_looping = fetch.under_way && self.asks_for_ticket(message);
@@ -132,7 +132,6 @@ impl Negotiator {
         }
         self.fetch().under_way = true;
         let token = self.ask(&mut process, "begin\n").await;
-        drop(process);
         let token = token.and_then(|token| token.ok_or("the GSSAPI library makes no token".into()));
         // The library may have got it from another KDC all the same.
         let looped = std::mem::take(&mut *self.fetch()).looped;
@@ -145,6 +144,7 @@ impl Negotiator {
         });
         let failed = token.as_ref().err();
         self.fetch().failed = failed.map(|why| (Instant::now(), why.clone()));
+        drop(process);
         token.map(|(context, token)| Conversation {
             negotiator: self,
             context,

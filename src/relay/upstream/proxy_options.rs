@@ -67,7 +67,7 @@ impl ForwardProxyUrl {
         leads.then_some(Self(url))
     }
 
-    /// Whether it is told who asks.
+    /// It is told a user or a password.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()

@@ -89,7 +89,7 @@ impl SystemRoots {
             presented: Mutex::default(),
         });
         let certificate = options.client_certificate.as_ref();
-        let certified = certificate.map(|own| Arc::clone(own.certified()));
+        let certified = certificate.map(|own| Arc::clone(&own.certified));
         let client_auth = Arc::new(ClientAuth::new(certified));
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)?

@@ -157,7 +157,7 @@ fn on_another_network_no_connection_of_before_is_used_again() {
         let mut lent = pool.lease(ConnReuse::Any, now).unwrap();
         keep(&pool, now, &[SECOND]);
         pool.forget();
-        lent.heard(version, Some(60));
+        lent.heard(version, Some(60 * SECOND));
         lent.give_back(true);
         let kept = Arc::clone(&lock(&pool.kept));
         let kept = lock(&kept);

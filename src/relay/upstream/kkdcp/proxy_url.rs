@@ -68,7 +68,7 @@ impl ProxyUrl {
         &self.0
     }
 
-    /// Whether requests to it cross the network without TLS.
+    /// Requests to it cross the network without TLS.
     #[must_use]
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == "http"

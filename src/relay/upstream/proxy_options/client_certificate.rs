@@ -13,7 +13,8 @@ use rustls::sign::CertifiedKey;
 pub struct ClientCertificate {
     /// Where the certificate was read from.
     pub file: PathBuf,
-    certified: Arc<CertifiedKey>,
+    /// What TLS signs with.
+    pub(in crate::relay::upstream) certified: Arc<CertifiedKey>,
 }
 
 impl ClientCertificate {
@@ -29,11 +30,6 @@ impl ClientCertificate {
             file,
             certified: Arc::new(certified),
         })
-    }
-
-    /// What TLS signs with.
-    pub(in crate::relay::upstream) fn certified(&self) -> &Arc<CertifiedKey> {
-        &self.certified
     }
 }
 

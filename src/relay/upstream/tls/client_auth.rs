@@ -41,7 +41,7 @@ impl ClientAuth {
 }
 
 impl ResolvesClientCert for ClientAuth {
-    /// Whoever the server says that it believes: the list is often wrong, and there is one certificate to choose.
+    /// The authorities that the server names are not looked at: the list is often wrong, and there is one certificate to choose.
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.requested.store(true, Ordering::Release);
         let certified = self.certified.as_ref()?;
