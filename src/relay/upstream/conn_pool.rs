@@ -13,7 +13,7 @@ use reqwest::{Client, Proxy, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
-use super::addresses::Names;
+use super::addresses::{Addresses, Names};
 use super::fault::{ConnectError, Fault, Unsent};
 use super::proxy_options::ForwardProxy;
 
@@ -47,8 +47,8 @@ pub enum ConnReuse {
 #[derive(Debug)]
 pub(super) struct ConnPool {
     tls: ClientConfig,
-    names: Arc<Names>,
-    forward_proxy: ForwardProxy,
+    pub(super) names: Arc<Names>,
+    pub(super) forward_proxy: ForwardProxy,
     kept: Mutex<Arc<Mutex<KeptConns>>>,
 }
 
@@ -99,10 +99,10 @@ impl IdleTimeout {
 }
 
 impl ConnPool {
-    pub(super) fn new(tls: ClientConfig, forward_proxy: ForwardProxy, names: Arc<Names>) -> Self {
+    pub(super) fn new(tls: ClientConfig, forward_proxy: ForwardProxy, names: Names) -> Self {
         Self {
             tls,
-            names,
+            names: Arc::new(names),
             forward_proxy,
             kept: Mutex::default(),
         }
@@ -110,6 +110,7 @@ impl ConnPool {
 
     /// Closes all kept connections, those in use with their requests, and forgets how long such connections last here.
     pub(super) fn forget(&self) {
+        self.names.each(Addresses::forget);
         // Those in use are given back to the others of before.
         *lock(&self.kept) = Arc::default();
     }

@@ -19,7 +19,7 @@ use super::conn_pool::{ConnPool, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
-use super::proxy_options::{ForwardProxy, HeaderSource, ProxyOptions};
+use super::proxy_options::{HeaderSource, ProxyOptions};
 use super::refusal;
 use super::send_state::{FlaggedBody, SendState};
 use super::tls::{ClientAuth, ClientTls};
@@ -41,9 +41,7 @@ const PREPARED: Duration = Duration::from_secs(6);
 pub struct KdcProxy {
     url: Url,
     name: String,
-    names: Arc<Names>,
     conns: ConnPool,
-    forward_proxy: ForwardProxy,
     headers: HeaderSource,
     negotiator: Option<Arc<Negotiator>>,
     client_auth: Arc<ClientAuth>,
@@ -68,16 +66,13 @@ impl KdcProxy {
     #[must_use]
     pub fn new(url: Url, tls: ClientTls, options: &ProxyOptions, permitted: Permitted) -> Self {
         let host = url.host_str().unwrap_or_default();
-        let names = Arc::new(Names::to(host, permitted));
-        let forward_proxy = options.forward_proxy.clone();
+        let names = Names::to(host, permitted);
         let negotiate = options.negotiate.as_ref();
         Self {
             negotiator: negotiate.map(|whose| Arc::new(Negotiator::new(whose, host))),
             name: url.origin().ascii_serialization(),
             url,
-            conns: ConnPool::new(tls.config, forward_proxy.clone(), Arc::clone(&names)),
-            names,
-            forward_proxy,
+            conns: ConnPool::new(tls.config, options.forward_proxy.clone(), names),
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
         }
@@ -91,7 +86,6 @@ impl KdcProxy {
 
     /// Forgets the connections: the network is another one. Requests under way go on.
     pub fn forget(&self) {
-        self.names.each(Addresses::forget);
         self.conns.forget();
     }
 
@@ -194,7 +188,7 @@ impl KdcProxy {
     ) -> Result<Reply, Fault> {
         conn.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
-            self.names.each(|addresses| addresses.prefer(address.ip()));
+            self.conns.names.each(|addresses| addresses.prefer(address.ip()));
         }
         let judged = self.judge(response, service, authorization).await;
         match &judged {
@@ -254,9 +248,9 @@ impl KdcProxy {
         }
         if is_withdrawn {
             if error.is_connect() {
-                self.names.each(Addresses::doubt);
+                self.conns.names.each(Addresses::doubt);
             }
-            return Fault::NotSent(refusal::unsent(error, &self.forward_proxy));
+            return Fault::NotSent(refusal::unsent(error, &self.conns.forward_proxy));
         }
         if self.client_auth.may_be_missing() && !self.client_auth.has_certs() {
             return Fault::ClosedAfterCertificateRequest;

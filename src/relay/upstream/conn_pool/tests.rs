@@ -70,7 +70,7 @@ fn pool() -> ConnPool {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    ConnPool::new(tls, ForwardProxy::None, Arc::default())
+    ConnPool::new(tls, ForwardProxy::None, Names::default())
 }
 
 /// Keeps connections last heard that long ago.

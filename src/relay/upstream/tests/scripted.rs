@@ -15,7 +15,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// What one copy meets.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
-    /// Whether a kept connection is there for what may go over any.
+    /// A kept connection is there for what may go over any.
     pub(crate) kept: bool,
     /// How long name, TCP and TLS take, unless the connection was kept.
     pub(crate) connect: Duration,
@@ -44,7 +44,7 @@ pub(crate) struct Post {
     pub(crate) message: KerberosMessage,
     /// When it left.
     pub(crate) at: Instant,
-    /// Whether a KDC may have seen it.
+    /// A KDC may have seen it.
     pub(crate) seen: bool,
 }
 
