@@ -1,4 +1,6 @@
-//! Ways out.
+//! Ways out: to a KDC proxy over HTTPS ([`kkdcp`]), and to a KDC over TCP and UDP ([`kdc`]).
+//!
+//! [`proxy_options`] lists what a new way to authenticate to a KDC proxy touches.
 
 mod addresses;
 pub(crate) mod certificate;

@@ -1,13 +1,15 @@
 //! How a KDC proxy is asked: by way of what, and by what it knows this machine.
 //!
-//! A new way to authenticate to a KDC proxy has its place in
+//! A new way to authenticate to a KDC proxy touches these places:
 //!
 //! 1. [`ProxyOptions`], or [`RequestHeaders`] if it is a header like others: what is configured;
-//! 2. `config/keys.rs` and `config/out.rs`: its key, which file is a secret, and to which proxies it may go;
-//! 3. `HeaderSource` if it is a header that stands still; `KdcProxy::prepare` and `KdcProxy::converse` in `kkdcp.rs` if it is
-//!    made for each request or takes several rounds, as [`super::negotiate`] does; `tls/client_auth.rs` if TLS carries it;
-//! 4. `refusal.rs`: what a server says that wants it, as a [`Credential`](super::Credential); `relay/explain.rs` has the words;
-//! 5. `operate/check/tunnel.rs`, which shows what is configured.
+//! 2. `config/keys.rs`: its key, marked as a `Credential` (or a `Proof`, if it gives nothing away) and as a `SecretFile`, so that
+//!    it goes to no proxy that it is not meant for; `config/out.rs`, which reads it;
+//! 3. what shows it: `HeaderSource` a header that stands still; `KdcProxy::prepare` and `KdcProxy::converse` in `kkdcp.rs` what
+//!    is made for each request or takes several rounds, as [`super::negotiate`] does; `tls/client_auth.rs` what TLS carries;
+//! 4. `refusal.rs`: how a server says that it wants it, as a [`Credential`](super::Credential), for which `relay/explain.rs` has
+//!    the words;
+//! 5. `operate/check/tunnel.rs`, which tells what is configured, and `tests/interop/out`.
 
 mod client_certificate;
 mod request_headers;
