@@ -188,7 +188,9 @@ impl KdcProxy {
     ) -> Result<Reply, Fault> {
         conn.heard(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
-            self.conns.names.each(|addresses| addresses.prefer(address.ip()));
+            self.conns
+                .names
+                .each(|addresses| addresses.prefer(address.ip()));
         }
         let judged = self.judge(response, service, authorization).await;
         match &judged {

@@ -4,7 +4,6 @@ mod client_auth;
 mod pin;
 mod verifier;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use rustls::crypto::aws_lc_rs;
@@ -31,16 +30,13 @@ pub fn warm_up() {
     }
 }
 
-/// The system's roots, read once for all upstreams. Equal if they were read from the same certificates.
+/// The system's roots, read once for all upstreams.
 #[derive(Clone, Debug)]
-pub struct SystemRoots {
-    store: Arc<RootCertStore>,
-    fingerprint: u64,
-}
+pub struct SystemRoots(Arc<RootCertStore>);
 
 impl PartialEq for SystemRoots {
     fn eq(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
+        self.0.roots == other.0.roots
     }
 }
 
@@ -54,14 +50,9 @@ impl SystemRoots {
         for error in &found.errors {
             tracing::debug!(%error, "a system root certificate was left out");
         }
-        let mut hasher = DefaultHasher::new();
-        found.certs.hash(&mut hasher);
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        Self {
-            store: Arc::new(roots),
-            fingerprint: hasher.finish(),
-        }
+        Self(Arc::new(roots))
     }
 
     /// TLS that trusts these roots and `extra`, as `options` wants it: X25519MLKEM768 offered first, HTTP/2 before HTTP/1.1.
@@ -73,7 +64,7 @@ impl SystemRoots {
         extra: &[CertificateDer<'static>],
         options: &ProxyOptions,
     ) -> Result<ClientTls, rustls::Error> {
-        let mut roots = Arc::clone(&self.store);
+        let mut roots = Arc::clone(&self.0);
         for certificate in extra {
             Arc::make_mut(&mut roots).add(certificate.clone())?;
         }
