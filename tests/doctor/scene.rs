@@ -241,13 +241,6 @@ impl Scene {
         self.ask(self.command(), realms)
     }
 
-    /// What it says where this variable is set.
-    pub fn doctor_with(&self, variable: (&str, &str)) -> Diagnosis {
-        let mut command = self.command();
-        command.env(variable.0, variable.1);
-        self.ask(command, &[])
-    }
-
     /// What it says to who is nobody in particular.
     pub fn doctor_as_nobody(&self) -> Diagnosis {
         self.ask(self.command_of_nobody(), &[])
