@@ -231,7 +231,7 @@ impl CliRealm {
 }
 
 impl RealmPattern {
-    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
         match text.strip_prefix('*') {
             Some("") => Ok(Self::Any),
             Some(suffix)

@@ -8,24 +8,15 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::decoded;
-use super::found::ImportedConfig;
-use super::scan::{Surroundings, scan};
+use super::scan::scan;
 use crate::config::{Config, Sources};
 use crate::operate::krb5_conf::disk::Disk;
 
-/// Files that hold "certificate" are certificates.
-impl Surroundings for Disk {
-    fn certificates(&self, path: &str) -> Result<String, String> {
-        match self.0.get(path).map(String::as_str) {
-            Some("certificate") => Ok(path.to_owned()),
-            _ => Err("holds no certificate".to_owned()),
-        }
-    }
-}
-
-/// Each realm with its proxies, in their order, as our own parser reads what was written.
+/// Each realm with its proxies, in their order, as our own parser reads what was written; and then the notes.
 #[track_caller]
-fn realms(found: &ImportedConfig) -> Vec<String> {
+fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
+    let mut found = scan("/etc/krb5.conf", text, &mut Disk::with(disk));
+    found.check_ca_files();
     let written = found.to_string();
     let read = Config::parse(Path::new("written.toml"), &written, &Sources::default());
     let config = read.unwrap_or_else(|failure| panic!("{written}\n{failure}"));
@@ -38,7 +29,8 @@ fn realms(found: &ImportedConfig) -> Vec<String> {
             .collect();
         format!("{} {}", entry.pattern, proxies.join(" "))
     };
-    config.realms.iter().map(shown).collect()
+    let realms = config.realms.iter().map(shown);
+    realms.chain(found.notes()).collect()
 }
 
 #[test]
@@ -47,15 +39,13 @@ fn windows_writes_utf_16() {
         let units = text.encode_utf16().flat_map(u16::to_le_bytes);
         b"\xff\xfe".iter().copied().chain(units).collect()
     };
-    assert_eq!(decoded(utf_16("Ä\r\nb")).unwrap(), "Ä\r\nb");
-    assert_eq!(decoded(b"\xef\xbb\xbfb".to_vec()).unwrap(), "b");
-    assert_eq!(
-        decoded(b"# caf\xe9\nb".to_vec()).unwrap(),
-        "# caf\u{fffd}\nb"
-    );
-    assert!(decoded(b"\xff\xfea\0b".to_vec()).is_err());
-    assert!(decoded(b"\xff\xfe\x00\xd8".to_vec()).is_err());
-    assert!(decoded(b"\xfe\xff\0a".to_vec()).is_err());
+    assert_eq!(decoded(&utf_16("Ä\r\nb")), "Ä\r\nb");
+    assert_eq!(decoded(b"\xef\xbb\xbfb"), "b");
+    assert_eq!(decoded(b"# caf\xe9\nb"), "# caf\u{fffd}\nb");
+    // What is not as Windows writes it does no harm.
+    for octets in [&b"\xff\xfea\0b"[..], b"\xff\xfe\x00\xd8", b"\xfe\xff\0a"] {
+        assert_eq!(imported(&decoded(octets), &[]), [""; 0]);
+    }
 }
 
 /// Words that these files are made of, and a few that they are not.
@@ -88,7 +78,7 @@ fn word() -> impl Strategy<Value = String> {
         "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\Kerberos\\KdcProxy\\ProxyServers]\n",
         "\n\"example.com\"=\"<https a b />\"\n",
         "\n.example.com <https a:443:KdcProxy />\n",
-        "\"*\"=hex(1):3c,00,",
+        "REG_SZ",
         "@=",
         "<https",
         "/>",
@@ -103,14 +93,12 @@ proptest! {
     #[test]
     fn whatever_is_taken_is_valid(words in proptest::collection::vec(word(), 0..60)) {
         let text = words.concat();
-        let mut disk = Disk::with(&[("/a", "[realms]\nA = {\nkdc = https://a\n}\n"), ("/ca", "no certificate")]);
+        let disk = [("/a", "[realms]\nA = {\nkdc = https://a\n}\n")];
         // Of the same words, a krb5.conf, an export, and lines of realms.
         let texts = [text.clone(), format!("REGEDIT4\n{text}"), format!("a.b <https a />\n{text}")];
         for text in texts {
-            let mut found = scan("/etc/krb5.conf", &text, &mut disk);
-            realms(&found);
-            for note in found.notes() {
-                prop_assert!(!note.contains(char::is_control), "{note:?}");
+            for line in imported(&text, &disk) {
+                prop_assert!(!line.contains(char::is_control), "{line:?}");
             }
         }
     }
