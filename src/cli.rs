@@ -184,7 +184,7 @@ pub struct Krb5ConfArgs {
     #[arg(long, conflicts_with = "remove")]
     pub install: bool,
     /// Take away what --install wrote
-    #[arg(long, conflicts_with_all = ["unix", "config"])]
+    #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
     pub remove: bool,
     /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
     #[arg(long)]

@@ -57,7 +57,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
 
 fn krb5_conf(args: &Krb5ConfArgs) -> Result<(), Failure> {
     match (args.install, args.remove) {
-        (_, true) => krb5_conf::remove(args.inline),
+        (_, true) => krb5_conf::remove(),
         (true, false) => krb5_conf::install(&args.sources(), args.form()),
         (false, false) => krb5_conf::print(&args.sources(), args.form()),
     }

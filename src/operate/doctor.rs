@@ -38,7 +38,7 @@ use crate::config::RealmEntry;
 use crate::config::endpoint::Endpoint;
 use crate::operate::status;
 use crate::operate::status::{StatusError, StatusReply};
-use crate::operate::terminal::Terminal;
+use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::text::toml;
@@ -89,7 +89,7 @@ pub fn doctor(question: &Question) -> Result<Exit, Failure> {
 /// What a terminal of 80 columns shows of `findings`, but for colours.
 #[must_use]
 pub fn text(findings: &[Finding]) -> String {
-    let text = report::drawn(Terminal::plain(), None, findings);
+    let text = report::drawn(terminal::WIDTH, None, findings);
     anstream::adapter::strip_str(&text).to_string()
 }
 

@@ -23,12 +23,12 @@ pub(crate) use install::{INSTALL, INSTALL_INLINE};
 #[cfg(test)]
 pub(crate) use tests::disk;
 
+use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas};
 use super::terminal;
-use crate::config::{Config, Sources};
+use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::finding::{Finding, Hint};
+use crate::relay::finding::{Finding, Severity};
 use block::Origin;
-use profile::Profile;
 use stanzas::Stanzas;
 
 /// Which stanzas are meant.
@@ -46,28 +46,28 @@ pub struct Form {
 /// What is wrong with the configuration, or that no krb5.conf could say it.
 pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
     let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
-    let text = match form.inline {
-        true => block::part(&Origin::default(), &stanzas.sections()),
-        false => stanzas.file(),
-    };
-    terminal::print(&text);
-    let files = host::files(&Machine);
-    let (profile, _) = profile::read_all(&files, &mut Machine);
-    warn(&stanzas, &profile, Vec::new());
+    terminal::print(&if form.inline {
+        block::part(Origin::default(), &stanzas.sections())
+    } else {
+        stanzas.file()
+    });
+    warn(&stanzas, &[]);
     Ok(())
 }
 
-/// Has krb5.conf say it. What was done goes to stdout, and what else is to be known to stderr.
+/// Has krb5.conf say it. What was done goes to stdout, and what the doctor would say of the result to stderr.
 ///
 /// # Errors
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
-    let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
+    let config = Config::load(sources)?;
+    let stanzas = Stanzas::from_config(&config, form.unix)?;
     let done = install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
-    let (profile, _) = profile::read_all(&[host::FILE.to_owned()], &mut Machine);
-    let unread = unread_by_some(&profile);
-    warn(&stanzas, &profile, unread);
+    let realms = config.realms.iter().filter_map(RealmEntry::realm);
+    let realms: Vec<_> = realms.cloned().collect();
+    let client = ClientConfig::of_this_machine();
+    warn(&stanzas, &files_and_stanzas(&client, &config, &realms));
     Ok(())
 }
 
@@ -75,47 +75,17 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A file that may not be written.
-pub fn remove(inline: bool) -> Result<(), Failure> {
-    let done = install::remove(Path::new("/etc"), inline)?.carry_out()?;
+pub fn remove() -> Result<(), Failure> {
+    let done = install::remove(Path::new("/etc"))?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
     Ok(())
 }
 
-/// Whom what stands in /etc/krb5.conf does not reach.
-fn unread_by_some(profile: &Profile) -> Vec<Finding> {
-    let errors = profile.errors.iter().map(ToString::to_string);
-    let mut told: Vec<_> = errors.map(Finding::warning).collect();
-    if let Some(list) = Machine.variable("KRB5_CONFIG") {
-        told.push(Finding::warning(format!(
-            "KRB5_CONFIG is {list:?} here: what runs with it reads that, and not {}",
-            host::FILE
-        )));
-    }
-    for include in profile.includes.iter().filter(|include| include.is_late) {
-        told.push(Finding::warning(format!(
-            "{}: stands behind the first section, and Java gives the whole file up for that",
-            include.place
-        )));
-    }
-    let heimdal = host::heimdal(&mut Machine);
-    if let (Some(include), Some(library)) = (profile.includes.first(), heimdal) {
-        let what = format!(
-            "{}: Heimdal, which is installed ({library}), reads nothing from there on",
-            include.place
-        );
-        let inline = Hint::command(INSTALL_INLINE.split(' '));
-        let finding = Finding::warning(what).hint("for it, without such lines");
-        told.push(finding.hint(inline));
-    }
-    told
-}
-
-/// Says what is to be known of stanzas, of what krb5.conf says besides, and `more`.
-fn warn(stanzas: &Stanzas, profile: &Profile, more: Vec<Finding>) {
-    let notes = stanzas.notes.iter().map(Finding::warning);
-    let conflicts = stanzas.conflicts(profile).into_iter().map(Finding::warning);
-    let units = stanzas.servers.unopened(host::systemctl_show);
-    for finding in notes.chain(more).chain(conflicts).chain(units) {
-        terminal::print_warning(&finding);
-    }
+/// Says what is to be known of stanzas, and of what krb5.conf says besides.
+fn warn(stanzas: &Stanzas, findings: &[Finding]) {
+    let mut notes: Vec<_> = stanzas.notes.iter().map(Finding::warning).collect();
+    notes.extend(stanzas.servers.unopened(&host::socket_units()));
+    let told = notes.iter().chain(findings);
+    let told = told.filter(|finding| finding.severity >= Severity::Warning);
+    told.for_each(terminal::print_warning);
 }

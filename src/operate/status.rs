@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::daemon::signals::{Signal, Signals};
-use crate::operate::terminal::{self, Terminal};
+use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::text::json;
@@ -56,7 +56,7 @@ pub fn status(format: StatusFormat, socket: Option<&Path>) -> Result<(), Failure
 
 async fn print(socket: Option<&Path>) -> Result<(), Failure> {
     let reply = ask(socket).await?;
-    terminal::print(&render(&reply.document, Terminal::of_process()));
+    terminal::print(&render(&reply.document, terminal::width()));
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn draw(
             text = format!("{failure}\nthis is from {age} s ago:\n\n");
         }
     }
-    text.push_str(&render(&last.1.document, Terminal::of_process()));
+    text.push_str(&render(&last.1.document, terminal::width()));
     // The last row is the cursor's.
     let rows = terminal_size::terminal_size().map(|(_, rows)| usize::from(rows.0));
     let shown = rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));

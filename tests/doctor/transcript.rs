@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use loopkdc::operate::doctor;
 use loopkdc::operate::status::render::render;
-use loopkdc::operate::terminal::Terminal;
+use loopkdc::operate::terminal::WIDTH;
 use loopkdc::relay::finding::{Figure, Finding};
 use loopkdc::relay::status::StatusDocument;
 use serde_json::{Value, json};
@@ -91,11 +91,7 @@ fn status(scene: &Scene) -> String {
     made_equal(&mut told);
     let document: StatusDocument = serde_json::from_value(told).unwrap();
     assert_eq!(document.schema, loopkdc::relay::status::SCHEMA);
-    let terminal = Terminal {
-        utf8: true,
-        ..Terminal::plain()
-    };
-    let text = render(&document, terminal);
+    let text = render(&document, WIDTH);
     let text = anstream::adapter::strip_str(&text);
     format!("$ loopkdc status\n{text}")
 }

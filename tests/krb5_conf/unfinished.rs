@@ -30,8 +30,8 @@ fn hints(stderr: &str) -> Vec<&str> {
 #[test]
 fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
     on_debian(|_| {
-        let drop_in = "made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf: EXAMPLE.COM";
-        let copy = "kept /etc/krb5.conf as it was in /etc/krb5.conf.before-loopkdc";
+        let drop_in = "made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf";
+        let copy = "wrote /etc/krb5.conf.before-loopkdc";
         for (number, done, left) in [
             (
                 1,
@@ -84,8 +84,8 @@ fn a_removal_goes_on_where_it_ended() {
         command.args([env!("CARGO_BIN_EXE_loopkdc"), "krb5-conf", "--remove"]);
         let ended = run(&mut with_program(command));
         let told = [
-            "done before that: took the includedir line out of /etc/krb5.conf",
-            "not done: /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.before-loopkdc; /etc/krb5.conf.d",
+            "done before that: wrote /etc/krb5.conf",
+            "not done: /etc/krb5.conf.before-loopkdc; /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.d",
             "when that is mended, do the rest: loopkdc krb5-conf --remove",
         ];
         assert_eq!(ended.code, Some(78));

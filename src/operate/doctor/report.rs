@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::operate::terminal::{self, Page, Terminal, style};
+use crate::operate::terminal::{self, Page, style};
 use crate::relay::failure::Exit;
 use crate::relay::finding::{Finding, Layer, Severity};
 
@@ -70,7 +70,7 @@ impl DoctorOutput {
         self.findings.extend(findings);
         if !self.as_json {
             let (before, new) = self.findings.split_at(told);
-            terminal::print(&drawn(Terminal::of_process(), before.last(), new));
+            terminal::print(&drawn(terminal::width(), before.last(), new));
         }
     }
 
@@ -94,8 +94,8 @@ impl DoctorOutput {
 
 /// What a terminal shows of `findings` that come after `before`: a heading wherever they begin to be about something else,
 /// and neighbours that were skipped for the same reason as one.
-pub(super) fn drawn(terminal: Terminal, before: Option<&Finding>, findings: &[Finding]) -> String {
-    let mut page = Page::new(terminal);
+pub(super) fn drawn(width: usize, before: Option<&Finding>, findings: &[Finding]) -> String {
+    let mut page = Page::new(width);
     let mut last = before.map(about);
     for run in findings.chunk_by(is_skipped_with) {
         let [first, rest @ ..] = run else { continue };
@@ -253,12 +253,12 @@ EXAMPLE.COM by https://kdcproxy.example.com
   skip   http       and on to kdc: there is no TLS
 ";
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
-        let whole = drawn(Terminal::plain(), None, &findings);
+        let whole = drawn(terminal::WIDTH, None, &findings);
         assert_eq!(plain(whole), expected);
         let (before, after) = findings.split_at(2);
         let parts = [
-            drawn(Terminal::plain(), None, before),
-            drawn(Terminal::plain(), before.last(), after),
+            drawn(terminal::WIDTH, None, before),
+            drawn(terminal::WIDTH, before.last(), after),
         ];
         assert_eq!(plain(parts.concat()), expected);
     }

@@ -4,69 +4,28 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::Path;
 
 use super::errors;
 use super::host::MAX_FILE;
 use crate::config::read;
 use crate::relay::failure::Failure;
 
-/// A file as it was when it was read.
-#[derive(Clone, Debug)]
-pub(super) struct Snapshot {
-    pub(super) path: PathBuf,
-    /// None: nothing is there.
-    pub(super) octets: Option<Vec<u8>>,
-}
-
-impl Snapshot {
-    /// `command`: what to type, to try again.
-    ///
-    /// # Errors
-    /// It can't be read, or could be led elsewhere: it, or the directory it is in, is a link, or others may write to it.
-    pub(super) fn read(path: &Path, command: &str) -> Result<Self, Failure> {
-        let mut octets = None;
-        if examine(path.parent().unwrap_or(path), command)? && examine(path, command)? {
-            let read = read::regular(path, MAX_FILE);
-            octets = Some(read.map_err(|error| errors::failed(path, "read", &error, command))?);
-        }
-        let path = path.to_owned();
-        Ok(Self { path, octets })
+/// What is in the file, if it is there. `command`: what to type, to try again.
+///
+/// # Errors
+/// It can't be read, or could be led elsewhere: it, or the directory it is in, is a link, or others may write to it.
+pub(super) fn read(path: &Path, command: &str) -> Result<Option<Vec<u8>>, Failure> {
+    if !is_there(path.parent().unwrap_or(path), command)? || !is_there(path, command)? {
+        return Ok(None);
     }
+    let read = read::regular(path, MAX_FILE);
+    let octets = read.map_err(|error| errors::failed(path, "read", &error, command))?;
+    Ok(Some(octets))
 }
 
-/// A change of one file or directory.
-#[derive(Debug)]
-pub(super) enum FileChange {
-    MakeDirectory,
-    /// With owner, mode and attributes of the file `like`, if that is there.
-    Write {
-        octets: Vec<u8>,
-        like: PathBuf,
-    },
-    /// Of a directory, unless something is in it.
-    Remove,
-}
-
-impl FileChange {
-    /// Makes it, and has it on disk. False: others have put something into the directory, which stays.
-    pub(super) fn apply(&self, path: &Path) -> io::Result<bool> {
-        match self {
-            Self::MakeDirectory => make_directory(path)?,
-            Self::Write { octets, like } => write(path, octets, like)?,
-            Self::Remove if path.is_dir() => return Ok(fs::remove_dir(path).is_ok()),
-            Self::Remove => fs::remove_file(path)?,
-        }
-        // A new name is on disk when its directory is (fsync(2)).
-        if let Some(directory) = path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(true)
-    }
-}
-
-/// Whether something is there.
-fn examine(path: &Path, command: &str) -> Result<bool, Failure> {
+fn is_there(path: &Path, command: &str) -> Result<bool, Failure> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(errors::failed(path, "read", &error, command)),
@@ -78,14 +37,13 @@ fn examine(path: &Path, command: &str) -> Result<bool, Failure> {
 
 /// Whether nobody but root, or this user, may write to it.
 fn is_safe(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
     const OF_OTHERS: u32 = 0o022;
     let is_ours = [0, crate::daemon::user::id()].contains(&metadata.uid());
     is_ours && metadata.mode() & OF_OTHERS == 0
 }
 
-/// Puts a file with these octets there, whole or not at all.
-fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
+/// Puts a file with these octets there, whole or not at all, with owner, mode and attributes of the file `like` if that is there.
+pub(super) fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // No library takes it for a part of its configuration: with a dot before it, and without `.conf` behind.
     let temporary = path.with_file_name(format!(".{name}.loopkdc-{}", std::process::id()));
@@ -95,14 +53,12 @@ fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written
+    written.and_then(|()| sync_directory(path))
 }
 
 fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
     match File::open(like) {
         Ok(like) => copy_attributes(&file, &like)?,
         Err(error) if error.kind() == ErrorKind::NotFound => publish(&file, 0o644)?,
@@ -113,26 +69,41 @@ fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
 }
 
 /// Makes a directory that everybody may read.
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
-    publish(&File::open(path)?, 0o755)
+    publish(&File::open(path)?, 0o755)?;
+    sync_directory(path)
+}
+
+/// Removes a file, or a directory unless others have put something into it.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        let _ = fs::remove_dir(path);
+    } else {
+        fs::remove_file(path)?;
+    }
+    sync_directory(path)
+}
+
+/// A new name is on disk when its directory is (fsync(2)).
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(path))?.sync_all()
 }
 
 /// Whatever the umask is.
 fn publish(file: &File, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 fn copy_attributes(file: &File, like: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
     let (own, metadata) = (file.metadata()?, like.metadata()?);
     if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
         fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
     }
+    #[cfg(target_os = "linux")]
     copy_extended_attributes(file, like);
     // Last, as a change of owner takes some of the bits away.
-    file.set_permissions(fs::Permissions::from_mode(metadata.mode() & 0o777))
+    publish(file, metadata.mode() & 0o777)
 }
 
 /// Such as SELinux's label, which a file in /etc would have another one of, and lists of who may read it. What can't be
@@ -154,6 +125,3 @@ fn copy_extended_attributes(file: &File, like: &File) {
         }
     }
 }
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn copy_extended_attributes(_: &File, _: &File) {}

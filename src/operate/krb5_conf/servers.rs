@@ -9,8 +9,6 @@ use crate::relay::finding::{Finding, Hint};
 
 /// The port that `kdc =` means without one.
 pub(crate) const KDC_PORT: u16 = 88;
-/// What systemd makes for the service, and takes away with all that is in it when that ends.
-const RUNTIME: &str = "/run/loopkdc/";
 
 /// What krb5.conf is to say of every realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,7 @@ impl Servers {
         let kdc = if unix {
             path(&listen.kdc).ok_or_else(no_socket)?
         } else {
-            let addr = address(&listen.kdc).ok_or_else(|| no_address(&listen.kdc))?;
+            let addr = address(&listen.kdc).ok_or_else(no_address)?;
             without_port(addr).unwrap_or_else(|| addr.to_string())
         };
         let kpasswd = unix.then(|| path(&listen.kpasswd)).flatten();
@@ -42,86 +40,55 @@ impl Servers {
 
     /// The sockets that krb5.conf names, as systemd writes them, and the units that could open them.
     fn sockets(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let has_port = self.kdc.starts_with('/') || self.kdc.parse::<SocketAddr>().is_ok();
-        let kdc = match has_port {
-            true => self.kdc.clone(),
-            false => format!("{}:{KDC_PORT}", self.kdc),
-        };
+        let mut kdc = self.kdc.clone();
+        if !kdc.starts_with('/') && kdc.parse::<SocketAddr>().is_err() {
+            kdc += &format!(":{KDC_PORT}");
+        }
         let kpasswd = self.kpasswd.clone();
         let kpasswd = kpasswd.map(|kpasswd| ("loopkdc-kpasswd.socket", kpasswd));
         std::iter::once(("loopkdc.socket", kdc)).chain(kpasswd)
     }
 
-    /// What is to be known of addresses that no enabled socket unit opens: where units serve, theirs are the only sockets, and
-    /// an address of `[listen]` that none of them opens is nobody's.
+    /// What krb5.conf names and no socket unit opens: where units are enabled, theirs are the only sockets.
     ///
-    /// `show`: what systemd says of a unit, the machine's (`systemctl`) or the user's own (`systemctl --user`).
-    pub(super) fn unopened(&self, show: impl Fn(&[&str], &str) -> Option<String>) -> Vec<Finding> {
-        const MANAGERS: [&[&str]; 2] = [&["systemctl"], &["systemctl", "--user"]];
-        let finding = |(unit, address): (&str, String)| {
-            let shown = MANAGERS.map(|manager| Some((manager, show(manager, unit)?)));
-            let enabled: Vec<_> = shown
-                .into_iter()
-                .flatten()
-                .filter(|(_, shown)| shown.lines().any(is_enabled))
-                .collect();
-            let (manager, _) = enabled.first()?;
-            let mut streams = enabled.iter().flat_map(|(_, shown)| shown.lines());
-            if !streams.any(|line| opens(line, &address)) {
-                return Some(unopened(manager, unit, &address));
-            }
-            address
-                .starts_with(RUNTIME)
-                .then(|| removed_with_service(&address))
-        };
-        self.sockets().filter_map(finding).collect()
+    /// `shown`: what systemd says of the units.
+    pub(super) fn unopened(&self, shown: &str) -> Vec<Finding> {
+        if !shown
+            .lines()
+            .any(|line| line.starts_with("UnitFileState=enabled"))
+        {
+            return Vec::new();
+        }
+        let unopened = self.sockets().filter(|(_, address)| {
+            let opens = |line| opens(line, address);
+            !shown.lines().any(opens)
+        });
+        unopened
+            .map(|(unit, address)| finding(unit, &address))
+            .collect()
     }
-}
-
-fn is_enabled(line: &str) -> bool {
-    line.starts_with("UnitFileState=enabled")
 }
 
 /// Whether a line such as `Listen=127.0.0.1:88 (Stream)` opens the address.
 fn opens(line: &str, address: &str) -> bool {
     let listed = line.strip_prefix("Listen=");
-    let Some(listed) = listed.and_then(|listed| listed.strip_suffix(" (Stream)")) else {
-        return false;
-    };
-    if listed == address {
-        return true;
+    let listed = listed.and_then(|listed| listed.strip_suffix(" (Stream)"));
+    let parsed = |text: &str| text.parse::<SocketAddr>().ok();
+    match (listed.and_then(parsed), parsed(address)) {
+        (Some(listed), Some(address)) if listed.ip().is_unspecified() => {
+            listed.port() == address.port() && (listed.is_ipv6() || address.is_ipv4())
+        }
+        _ => listed == Some(address),
     }
-    let (Ok(listed), Ok(address)) = (listed.parse::<SocketAddr>(), address.parse::<SocketAddr>())
-    else {
-        return false;
-    };
-    let takes_all = listed.ip().is_unspecified() && (listed.is_ipv6() || address.is_ipv4());
-    listed.port() == address.port() && (takes_all || listed.ip() == address.ip())
 }
 
-fn unopened(manager: &[&str], unit: &str, address: &str) -> Finding {
-    let listen = match address.starts_with('/') {
-        true => format!("    ListenStream={address}"),
-        false => format!("    ListenDatagram={address}\n    ListenStream={address}"),
-    };
-    let command = |verb: &str| Hint::command(manager.iter().copied().chain([verb, unit]));
+fn finding(unit: &str, address: &str) -> Finding {
     Finding::warning(format!(
         "systemd's {unit} does not open {address}, which krb5.conf is to name: with the units, their addresses count and [listen]'s do not"
     ))
-    .hint("have the unit open it, too")
-    .hint(command("edit"))
-    .hint(format!("and write there\n    [Socket]\n{listen}"))
-    .hint("then")
-    .hint(command("restart"))
-    .hint("or name in [listen] what the unit opens")
-    .hint(command("cat"))
-}
-
-fn removed_with_service(address: &str) -> Finding {
-    Finding::warning(format!(
-        "systemd removes {address} when loopkdc ends, with all that is below {RUNTIME}, and then nobody can start it there"
-    ))
-    .hint("name a path elsewhere in the socket unit and in [listen], such as /run/loopkdc.sock")
+    .command("have the unit open it, too", ["systemctl", "edit", unit])
+    .command("then", ["systemctl", "restart", unit])
+    .command("or name in [listen] what the unit opens", ["systemctl", "cat", unit])
 }
 
 /// The first Unix socket. A path that is not UTF-8 was none of a configuration.
@@ -172,26 +139,14 @@ fn no_socket() -> Failure {
         "the configuration has no Unix socket for the KDC service",
     )
     .hint("add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]")
-    .hint("without --unix, krb5.conf is given an address and a port, which every client can use")
 }
 
-fn no_address(endpoints: &[Endpoint]) -> Failure {
-    let failure = |what: &str| Failure::new(Exit::Config, what);
-    let missing = "write kdc = [\"127.0.0.1:88\"] under [listen]";
-    if endpoints.is_empty() {
-        return failure(
-            "the configuration offers no KDC service, so that krb5.conf has none to name",
-        )
-        .hint(missing);
-    }
-    if path(endpoints).is_some() {
-        return failure(
-            "the KDC service listens on Unix sockets alone, which MIT krb5 1.22 and later can use",
-        )
-        .hint("for them")
-        .hint(Hint::command(["loopkdc", "krb5-conf", "--unix"]))
-        .hint(format!("for all clients, {missing}"));
-    }
-    failure("the KDC service listens on port 0, which is another one after each start")
-        .hint(missing)
+fn no_address() -> Failure {
+    Failure::new(
+        Exit::Config,
+        "the KDC service has no address and port that krb5.conf could name",
+    )
+    .hint("write kdc = [\"127.0.0.1:88\"] under [listen]")
+    .hint("for MIT krb5 1.22 and later, with Unix sockets alone")
+    .hint(Hint::command(["loopkdc", "krb5-conf", "--unix"]))
 }

@@ -1,6 +1,5 @@
 //! What is read, what is written, and where.
 
-mod conflicts;
 pub(crate) mod disk;
 mod etc;
 mod install;

@@ -1,24 +1,23 @@
 //! A status document as a terminal shows it. Pure.
 
-use crate::operate::terminal::{Cell, Page, Terminal, style};
+use crate::operate::terminal::{Cell, Page, style};
 use crate::relay::finding::{Figure, Finding, Hint};
 use crate::relay::status::{
-    AttemptReason, AttemptRecord, CandidateState, CandidateStatus, ExchangeOutcome, ExchangeRecord,
-    FaultRecord, ListenerStatus, LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, Text,
+    AttemptReason, AttemptRecord, CandidateState, CandidateStatus, CounterStatus, ExchangeOutcome,
+    ExchangeRecord, FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus,
+    RealmStatus, StatusDocument, Text, UpstreamStatus,
 };
 use crate::relay::text::{Quoted, short};
 
-/// More problems than these nobody reads.
-const MAX_PROBLEMS: usize = 1000;
 /// Of the last exchanges so many are shown.
 const MAX_EXCHANGES: usize = 10;
 /// Of a realm that a client named so many characters are shown.
 const MAX_REALM_LENGTH: usize = 24;
 
-/// The document as text, each line with its newline.
+/// The document as text for a terminal of this width, each line with its newline.
 #[must_use]
-pub fn render(document: &StatusDocument, terminal: Terminal) -> String {
-    let mut page = Page::new(terminal);
+pub fn render(document: &StatusDocument, width: usize) -> String {
+    let mut page = Page::new(width);
     head(&mut page, document);
     problems(&mut page, &document.problems);
     for realm in &document.realms {
@@ -60,18 +59,14 @@ fn head(page: &mut Page, document: &StatusDocument) {
 
 /// `udp 127.0.0.1:88, tcp 127.0.0.1:88`.
 fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
-    let listeners = listeners.iter();
-    let listeners: Vec<_> = listeners
-        .filter(|listener| listener.service.as_str() == service)
-        .collect();
+    let mut listeners = listeners.to_vec();
+    listeners.retain(|listener| listener.service.as_str() == service);
     if listeners.is_empty() {
         return "not offered".to_owned();
     }
-    let names = listeners
-        .iter()
-        .map(|listener| format!("{} {}", listener.transport, listener.address));
-    let names: Vec<_> = names.collect();
-    let names = names.join(", ");
+    let names = listeners.iter();
+    let names = names.map(|listener| format!("{} {}", listener.transport, listener.address));
+    let names = names.collect::<Vec<_>>().join(", ");
     if listeners.iter().all(|listener| listener.inherited) {
         return format!("{names}, from the service manager");
     }
@@ -79,19 +74,21 @@ fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
 }
 
 fn network(network: &NetworkStatus, now: u64) -> String {
-    let happened = |verb, count, last: Option<u64>| {
-        let last = last.map_or(String::new(), |at| format!(", last {}", ago(now, at)));
-        (count > 0).then(|| format!("{verb} {}{last}", times(count)))
-    };
-    let events = [
-        happened("changed", network.changes, network.changed_at),
-        happened("slept", network.sleeps, network.woke_at),
+    let mut events = vec![
+        ("changes", network.changes, network.changed_at),
+        ("sleeps", network.sleeps, network.woke_at),
     ];
-    let events: Vec<_> = events.into_iter().flatten().collect();
+    events.retain(|(_, count, _)| *count > 0);
+    let told = |(what, count, last): (&str, u64, Option<u64>)| {
+        format!(
+            "{what}: {count}, last {}",
+            ago(now, last.unwrap_or_default())
+        )
+    };
     if events.is_empty() {
         return "the same since the start".to_owned();
     }
-    events.join("; ")
+    events.into_iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 /// The counters that tell what became of requests.
@@ -108,19 +105,16 @@ fn requests(document: &StatusDocument) -> String {
 
 /// The counters that stand nowhere else, if they count anything.
 fn other_counters(document: &StatusDocument) -> Option<String> {
-    let is_shown = |name: &str| REQUESTS.contains(&name) || ["networks", "sleeps"].contains(&name);
-    let counters = document.counters.iter();
-    let others = counters.filter(|counter| counter.value > 0 && !is_shown(counter.name.as_str()));
-    let others: Vec<_> = others
-        .map(|counter| {
-            format!(
-                "{} {}",
-                counter.name.as_str().replace('_', "-"),
-                counter.value
-            )
-        })
-        .collect();
-    (!others.is_empty()).then(|| others.join(", "))
+    let mut others = document.counters.clone();
+    others.retain(|counter| {
+        let name = counter.name.as_str();
+        counter.value > 0 && !REQUESTS.contains(&name) && !["networks", "sleeps"].contains(&name)
+    });
+    let told = |counter: &CounterStatus| {
+        let name = counter.name.as_str().replace('_', "-");
+        format!("{name} {}", counter.value)
+    };
+    (!others.is_empty()).then(|| others.iter().map(told).collect::<Vec<_>>().join(", "))
 }
 
 fn problems(page: &mut Page, problems: &[Finding]) {
@@ -129,15 +123,8 @@ fn problems(page: &mut Page, problems: &[Finding]) {
         1 => page.heading("1 problem"),
         count => page.heading(&format!("{count} problems")),
     }
-    let shown: Vec<_> = problems
-        .iter()
-        .take(MAX_PROBLEMS)
-        .map(with_subject)
-        .collect();
-    page.findings(&shown);
-    if let Some(more @ 1..) = problems.len().checked_sub(MAX_PROBLEMS) {
-        let text = format!("{more} further problems: loopkdc status --json");
-        page.paragraph(2, style::BAD, &text);
+    for finding in problems {
+        page.finding(&with_subject(finding));
     }
 }
 
@@ -176,7 +163,7 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     // A wildcard is no realm to ask for.
     if fails && !name.contains('*') {
         let doctor = Hint::command(["loopkdc", "doctor", name]);
-        page.hints(2, &["to see how far each gets".into(), doctor]);
+        page.hints("  ", &["to see how far each gets".into(), doctor]);
     }
 }
 
@@ -211,11 +198,10 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
         let upstream = document.upstreams.get(candidate.upstream)?;
         let now = document.written_at;
         let (mark, style, mut state) = state(candidate, now);
-        let mark = if page.is_utf8() { mark.0 } else { mark.1 };
         if let Some(fault) = &candidate.fault {
-            state.push_str(&format!(": {}", told(fault, candidate.failures, now)));
+            state += &format!(": {}", told(fault, candidate.failures, now));
         } else if let Some(fault) = &upstream.last_fault {
-            state.push_str(&format!("; last fault: {}", told(fault, 0, now)));
+            state += &format!("; last fault: {}", told(fault, 0, now));
         }
         let name = format!("{mark} {}", upstream.name);
         Some(vec![Cell::styled(name, style), Cell::styled(state, style)])
@@ -224,29 +210,26 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
     page.table(2, &rows);
 }
 
-/// The mark in UTF-8 and in ASCII, the colour and the words for the state of a candidate.
-fn state(candidate: &CandidateStatus, now: u64) -> ((char, char), anstyle::Style, String) {
-    let retried = || {
-        let at = candidate.retry_at.unwrap_or_default();
-        format!("retried in {}", left(now, at))
-    };
+/// The mark, the colour and the words for the state of a candidate.
+fn state(candidate: &CandidateStatus, now: u64) -> (char, anstyle::Style, String) {
     let (mark, style, words) = match candidate.state {
-        CandidateState::Active => (('●', '*'), style::GOOD, "active".to_owned()),
-        CandidateState::Up => (('○', 'o'), style::GOOD, "up".to_owned()),
-        CandidateState::Untried => (('·', '.'), style::DIM, "not tried yet".to_owned()),
-        CandidateState::Failing => (('✗', 'x'), style::WARNING, "failed".to_owned()),
-        CandidateState::Down => (('✗', 'x'), style::BAD, format!("down, {}", retried())),
-        CandidateState::Refusing => {
-            let words = format!("refuses this realm, {}", retried());
-            (('✗', 'x'), style::BAD, words)
-        }
-        CandidateState::OffNetwork => (('·', '.'), style::DIM, "not on this network".to_owned()),
-        CandidateState::Other => {
-            let words = "in a state of a later version";
-            (('·', '.'), style::DIM, words.to_owned())
-        }
+        CandidateState::Active => ('●', style::GOOD, "active"),
+        CandidateState::Up => ('○', style::GOOD, "up"),
+        CandidateState::Untried => ('·', style::DIM, "not tried yet"),
+        CandidateState::Failing => ('✗', style::WARNING, "failed"),
+        CandidateState::Down => ('✗', style::BAD, "down"),
+        CandidateState::Refusing => ('✗', style::BAD, "refuses this realm"),
+        CandidateState::OffNetwork => ('·', style::DIM, "not on this network"),
+        CandidateState::Other => ('·', style::DIM, "in a state of a later version"),
     };
-    (mark, style, words)
+    match candidate.retry_at {
+        Some(at) => (
+            mark,
+            style,
+            format!("{words}, retried in {}", left(now, at)),
+        ),
+        None => (mark, style, words.to_owned()),
+    }
 }
 
 /// `no answer in time (4 times, last 3 s ago)`.
@@ -260,23 +243,25 @@ fn told(fault: &FaultRecord, failures: u32, now: u64) -> String {
 }
 
 fn latency(page: &mut Page, document: &StatusDocument) {
-    let figure = |ms: Option<f64>| {
-        let shown = ms.map_or("-".to_owned(), |ms| Figure::Milliseconds(ms).to_string());
-        Cell::number(shown)
+    let row = |upstream: &UpstreamStatus| {
+        let LatencyStatus {
+            answers,
+            p50_ms,
+            p90_ms,
+            p99_ms,
+        } = upstream.latency;
+        let figure = |ms: f64| Figure::Milliseconds(ms).to_string();
+        let figures = [p50_ms, p90_ms, p99_ms].map(|ms| ms.map_or("-".to_owned(), figure));
+        let numbers = std::iter::once(answers.to_string()).chain(figures);
+        numbers
+            .map(Cell::number)
+            .chain([upstream.name.as_str().into()])
+            .collect()
     };
     let upstreams = document.upstreams.iter();
-    let measured = upstreams.filter(|upstream| upstream.latency.answers > 0);
-    let mut rows: Vec<_> = measured
-        .map(|upstream| {
-            let latency = upstream.latency;
-            vec![
-                Cell::number(latency.answers.to_string()),
-                figure(latency.p50_ms),
-                figure(latency.p90_ms),
-                figure(latency.p99_ms),
-                upstream.name.as_str().into(),
-            ]
-        })
+    let mut rows: Vec<Vec<Cell>> = upstreams
+        .filter(|upstream| upstream.latency.answers > 0)
+        .map(row)
         .collect();
     if rows.is_empty() {
         return;
@@ -348,14 +333,6 @@ fn attempt(attempt: &AttemptRecord) -> Vec<Cell> {
 fn host(name: &Text) -> &str {
     let name = name.as_str();
     name.split_once("://").map_or(name, |(_, host)| host)
-}
-
-/// `once`, `3 times`.
-fn times(count: u64) -> String {
-    match count {
-        1 => "once".to_owned(),
-        count => format!("{count} times"),
-    }
 }
 
 /// `12 s`, `3 min`, `3 h 12 min` or `5 d 3 h`.

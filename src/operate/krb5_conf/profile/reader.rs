@@ -1,23 +1,20 @@
 //! From file to file and line to line: includes, sections, relations, and how much is read of them.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
 use super::{FileLine, FileSystem, Include, Profile, ProfileError, ProfileErrorKind, Relation};
 
-/// More levels of braces than any use has.
-const MAX_DEPTH: usize = 32;
-/// More octets of names, of the sections that are open at once, than any use has.
-const MAX_NAMES: usize = 4096;
-/// Files that include files, counted from the first one.
-const MAX_INCLUDES: usize = 16;
 /// Files and directories in all that are included.
 const MAX_FILES: usize = 256;
 /// MIT's buffer holds 2047 octets with the line's end: what is longer is read as several lines.
 const MAX_LINE: usize = 2046;
-/// What all files together may take, as text and as what is kept of it, in MiB.
+/// What all lines together may take, as text and as what is kept of them, in MiB.
 const MAX_MIB: usize = 16;
+/// What a line takes besides its own octets and the names of the sections around it.
+const KEPT: usize = size_of::<Relation>();
 /// Whoever has mended so many looks again.
 const MAX_ERRORS: usize = 50;
 
@@ -70,29 +67,37 @@ impl<'a> ProfileReader<'a> {
     /// Reads the text of a file. `name`: what its places are called by.
     pub(super) fn file(&mut self, path: &str, name: Option<Arc<str>>, text: &str) {
         self.open.push(path.into());
-        let inner = FileCursor {
-            place: FileLine {
-                file: name,
-                line: 0,
-            },
-            ..FileCursor::default()
-        };
+        let mut inner = FileCursor::default();
+        inner.place.file = name;
         let outer = mem::replace(&mut self.at, inner);
-        let is_whole = text.split('\n').zip(1..).all(|(line, number)| {
+        for (line, number) in text.split('\n').zip(1..) {
             self.at.place.line = number;
-            let has_room = !self.is_full && (number > 1 || self.charge(text.len()));
-            has_room && self.line(line)
-        });
-        if is_whole && self.at.sections.len() > 1 {
-            let why = "a } is missing here, at the end";
-            self.error(ProfileErrorKind::Unclosed, why);
+            let names = self
+                .at
+                .sections
+                .iter()
+                .map(|name| size_of::<String>() + name.len());
+            let taken = KEPT + line.len() + names.sum::<usize>();
+            match self.octets_left.checked_sub(taken) {
+                Some(left) => self.octets_left = left,
+                None => self.give_up(format!("takes more than {MAX_MIB} MiB with all before it")),
+            }
+            if self.is_full {
+                break;
+            }
+            self.line(line);
+        }
+        if !self.is_full && self.at.sections.len() > 1 {
+            self.error(
+                ProfileErrorKind::Unclosed,
+                "a } is missing here, at the end",
+            );
         }
         self.at = outer;
         self.open.pop();
     }
 
-    /// Reads a line; says whether the file goes on.
-    fn line(&mut self, line: &str) -> bool {
+    fn line(&mut self, line: &str) {
         // To C, a string ends with its first NUL.
         let line = line.split('\0').next().unwrap_or_default();
         if line.len() > MAX_LINE {
@@ -106,97 +111,67 @@ impl<'a> ProfileReader<'a> {
             self.keep_include(directory, true);
             self.include_directory(directory);
         } else if !self.at.has_begun && directive(line, "module").is_some() {
-            let why = "takes the configuration from a module, which is not asked";
-            self.error(ProfileErrorKind::Limit, why);
-            return false;
+            self.give_up("takes the configuration from a module, which is not asked");
         } else if self.at.has_begun || line.starts_with('[') {
             self.at.has_begun = true;
             if let Err(why) = self.content(line) {
                 self.error(ProfileErrorKind::Mistake, why);
             }
-            return self.is_shallow();
         }
-        true
-    }
-
-    fn is_shallow(&mut self) -> bool {
-        let names: usize = self.at.sections.iter().map(String::len).sum();
-        let why = if self.at.sections.len() > MAX_DEPTH {
-            format!("opens more than {MAX_DEPTH} levels of braces")
-        } else if names > MAX_NAMES {
-            format!("opens sections whose names have more than {MAX_NAMES} octets together")
-        } else {
-            return true;
-        };
-        self.error(ProfileErrorKind::Limit, why);
-        false
     }
 
     fn keep_include(&mut self, path: &str, is_directory: bool) {
-        if self.charge(size_of::<Include>() + path.len()) {
-            self.profile.includes.push(Include {
-                path: path.to_owned(),
-                is_directory,
-                place: self.at.place.clone(),
-                is_late: self.at.has_begun,
-            });
-        }
+        self.profile.includes.push(Include {
+            path: path.to_owned(),
+            is_directory,
+            place: self.at.place.clone(),
+            is_late: self.at.has_begun,
+        });
     }
 
     fn include(&mut self, path: &str) {
-        let (kind, why) = if self.open.iter().any(|open| **open == *path) {
-            let why = "that file is being read already".to_owned();
-            (ProfileErrorKind::Include, why)
-        } else if self.open.len() > MAX_INCLUDES {
-            let why = format!("more than {MAX_INCLUDES} files include one another");
-            (ProfileErrorKind::Limit, why)
-        } else if !self.is_one_more("include", path) {
+        if !self.is_one_more() {
             return;
+        }
+        let text = if self.open.iter().any(|open| **open == *path) {
+            Err("that file is being read already".to_owned())
         } else {
-            match self.files.text(path) {
-                Ok(text) => return self.file(path, Some(path.into()), &text),
-                Err(why) => (ProfileErrorKind::Include, why),
-            }
+            self.files.text(path)
         };
-        self.error(kind, format!("include {}: {why}", path.escape_debug()));
+        match text {
+            Ok(text) => self.file(path, Some(path.into()), &text),
+            Err(why) => self.not_included("include", path, &why),
+        }
     }
 
     pub(super) fn include_directory(&mut self, path: &str) {
-        if !self.is_one_more("includedir", path) {
+        if !self.is_one_more() {
             return;
         }
         let mut names = match self.files.names(path) {
             Ok(names) => names,
-            Err(why) => {
-                let why = format!("includedir {}: {why}", path.escape_debug());
-                return self.error(ProfileErrorKind::Include, why);
-            }
+            Err(why) => return self.not_included("includedir", path, &why),
         };
         names.retain(|name| is_included(name));
         names.sort_unstable();
         let directory = path.trim_end_matches('/');
         for name in names {
-            if self.is_full || self.files_left == 0 {
-                self.is_one_more("includedir", path);
-                return;
-            }
             self.include(&format!("{directory}/{name}"));
         }
     }
 
+    fn not_included(&mut self, word: &str, path: &str, why: &str) {
+        let why = format!("{word} {}: {why}", path.escape_debug());
+        self.error(ProfileErrorKind::Include, why);
+    }
+
     /// Whether one more file, or directory, may be read.
-    fn is_one_more(&mut self, word: &str, path: &str) -> bool {
-        if self.is_full {
-            return false;
+    fn is_one_more(&mut self) -> bool {
+        match self.files_left.checked_sub(1) {
+            Some(left) => self.files_left = left,
+            None => self.give_up(format!("more than {MAX_FILES} files are included")),
         }
-        let left = self.files_left.checked_sub(1);
-        self.files_left = left.unwrap_or_default();
-        if left.is_none() {
-            let shown = path.escape_debug();
-            let why = format!("{word} {shown}: more than {MAX_FILES} files are included");
-            self.error(ProfileErrorKind::Limit, why);
-        }
-        left.is_some()
+        !self.is_full
     }
 
     /// Reads a line that is no directive.
@@ -265,7 +240,6 @@ impl<'a> ProfileReader<'a> {
 
     fn open(&mut self, name: &str, is_final: bool) {
         self.at.sections.push(name.to_owned());
-        self.charge(octets(&self.at.sections));
         if self.at.ignored_from.is_some() {
             return;
         }
@@ -286,9 +260,6 @@ impl<'a> ProfileReader<'a> {
     fn keep(&mut self, name: &str, value: String, is_final: bool) {
         let mut path = self.at.sections.clone();
         path.push(name.to_owned());
-        if !self.charge(size_of::<Relation>() + octets(&path) + value.len()) {
-            return;
-        }
         let is_ignored = self.at.ignored_from.is_some() || self.finals.contains(&path);
         if is_final && !is_ignored {
             self.finals.insert(path);
@@ -302,33 +273,24 @@ impl<'a> ProfileReader<'a> {
         });
     }
 
-    /// Takes note of what is about to be held; says whether there is room for it.
-    fn charge(&mut self, octets: usize) -> bool {
-        match self.octets_left.checked_sub(octets) {
-            _ if self.is_full => {}
-            Some(left) => self.octets_left = left,
-            None => {
-                self.is_full = true;
-                self.tell(ProfileErrorKind::Limit, format!("takes more than {MAX_MIB} MiB with all that is read before it: nothing is read from here on"));
-            }
-        }
-        !self.is_full
-    }
-
+    /// Tells of something wrong, unless there is too much of it.
     fn error(&mut self, kind: ProfileErrorKind, why: impl Into<String>) {
-        match self.profile.errors.len() {
-            MAX_ERRORS => {
-                let why = format!("more than {MAX_ERRORS} mistakes: the others are not told");
-                self.tell(ProfileErrorKind::Limit, why);
-            }
-            told if told > MAX_ERRORS => {}
-            _ => self.tell(kind, why.into()),
+        if self.profile.errors.len() >= MAX_ERRORS {
+            return self.give_up(format!("more than {MAX_ERRORS} mistakes"));
         }
+        let (place, why) = (self.at.place.clone(), why.into());
+        self.profile.errors.push(ProfileError { place, why, kind });
     }
 
-    fn tell(&mut self, kind: ProfileErrorKind, why: String) {
-        let place = self.at.place.clone();
-        self.profile.errors.push(ProfileError { place, why, kind });
+    /// Reads no more, and tells why.
+    fn give_up(&mut self, why: impl fmt::Display) {
+        if !mem::replace(&mut self.is_full, true) {
+            self.profile.errors.push(ProfileError {
+                place: self.at.place.clone(),
+                why: format!("{why}: nothing is read from here on"),
+                kind: ProfileErrorKind::Limit,
+            });
+        }
     }
 }
 
@@ -365,13 +327,6 @@ fn unquoted(value: &str) -> String {
         });
     }
     plain
-}
-
-/// What a path takes in memory.
-fn octets(path: &[String]) -> usize {
-    path.iter()
-        .map(|name| size_of::<String>() + name.len())
-        .sum()
 }
 
 /// isspace(3) in the C locale.

@@ -39,7 +39,7 @@ impl Etc {
     }
 
     pub(super) fn remove(&self) -> Vec<String> {
-        remove(self.0.path(), false).unwrap().carry_out().unwrap()
+        remove(self.0.path()).unwrap().carry_out().unwrap()
     }
 
     /// Every file below, with what is in it; directories with nothing.

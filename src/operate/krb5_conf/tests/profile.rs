@@ -101,7 +101,9 @@ fn mistakes_are_told_and_passed_by() {
 fn a_module_takes_the_files_place() {
     reads(
         "module x:y\n[a]\nb = c\n",
-        &["line 1: takes the configuration from a module, which is not asked"],
+        &[
+            "line 1: takes the configuration from a module, which is not asked: nothing is read from here on",
+        ],
     );
     reads(
         "[a]\nmodule x = y\nmodule = z\n",
@@ -147,16 +149,5 @@ fn circles_of_includes_end() {
             "/b, line 1: include /a: that file is being read already",
             "/b, line 2: include /etc/krb5.conf: that file is being read already",
         ]
-    );
-    let chain: Vec<_> = (0..40)
-        .map(|number| (format!("/{number}"), format!("include /{}\n", number + 1)))
-        .collect();
-    let chain: Vec<_> = chain
-        .iter()
-        .map(|(path, text)| (path.as_str(), text.as_str()))
-        .collect();
-    assert_eq!(
-        shown("include /0\n", &chain),
-        ["/15, line 1: include /16: more than 16 files include one another"]
     );
 }

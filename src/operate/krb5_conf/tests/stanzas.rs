@@ -111,22 +111,17 @@ fn a_listener_that_no_krb5_conf_can_name_is_an_error() {
             "no Unix socket for the KDC service",
             "add one to kdc under [listen]",
         ),
-        (
-            "kdc = []",
-            false,
-            "offers no KDC service",
-            "write kdc = [\"127.0.0.1:88\"] under [listen]",
-        ),
+        ("kdc = []", false, "has no address and port", "write kdc = "),
         (
             "kdc = [\"unix:/k\"]",
             false,
-            "on Unix sockets alone",
+            "has no address and port",
             "loopkdc krb5-conf --unix",
         ),
         (
             "kdc = [\"127.0.0.1:0\"]",
             false,
-            "on port 0",
+            "has no address and port",
             "write kdc = ",
         ),
     ] {
@@ -148,17 +143,13 @@ fn realms_and_aliases_have_stanzas_and_wildcards_a_note() {
         aliases = ["CORP", "OLD.EXAMPLE.COM"]
         [realms."LAB"]
         [realms."A = B"]
-        [realms."-x.test"]
         "#,
         false,
     )
     .unwrap();
     let mut realms = made.realms.clone();
     realms.sort();
-    assert_eq!(
-        realms,
-        ["-x.test", "CORP", "EXAMPLE.COM", "LAB", "OLD.EXAMPLE.COM"]
-    );
+    assert_eq!(realms, ["CORP", "EXAMPLE.COM", "LAB", "OLD.EXAMPLE.COM"]);
     let domains: Vec<_> = read_as(&made.sections())
         .into_iter()
         .filter(|line| line.starts_with("domain_realm"))
@@ -181,9 +172,6 @@ fn realms_and_aliases_have_stanzas_and_wildcards_a_note() {
         odd,
         "realm A = B has no stanza, as krb5.conf can't hold a name with such characters"
     );
-    for note in &made.notes {
-        assert!(made.file().contains(&format!("# {note}.\n")));
-    }
 }
 
 #[test]
