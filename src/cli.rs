@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
 use crate::operate::doctor::Question;
 use crate::operate::krb5_conf::Form;
-use crate::operate::status::StatusFormat;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
@@ -99,14 +99,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR")]
     listen_kpasswd: Vec<String>,
     /// Write this much to stderr: off, error, warn, info or debug
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub log: Log,
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
+    pub log: LevelFilter,
 }
 
 /// `loopkdc gateway`.
@@ -116,14 +110,8 @@ pub struct GatewayArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Write this much to stderr: off, error, warn, info or debug. The access log is none of it
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub log: Log,
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
+    pub log: LevelFilter,
 }
 
 /// `loopkdc check`.
@@ -207,32 +195,10 @@ pub struct GssapiArgs {
     pub principal: Option<String>,
 }
 
-/// How much to write to stderr.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Log {
-    /// Nothing
-    Off,
-    /// What stops the service
-    Error,
-    /// What limits it
-    Warn,
-    /// Changes of state
-    #[default]
-    Info,
-    /// Every exchange
-    Debug,
-}
-
-impl From<Log> for LevelFilter {
-    fn from(log: Log) -> Self {
-        match log {
-            Log::Off => Self::OFF,
-            Log::Error => Self::ERROR,
-            Log::Warn => Self::WARN,
-            Log::Info => Self::INFO,
-            Log::Debug => Self::DEBUG,
-        }
-    }
+/// How much is written to stderr.
+fn level() -> impl TypedValueParser<Value = LevelFilter> {
+    let levels = PossibleValuesParser::new(["off", "error", "warn", "info", "debug"]);
+    levels.try_map(|level| level.parse::<LevelFilter>())
 }
 
 /// What clap says of a command line that it can't read, in the form of every other error.
@@ -256,26 +222,18 @@ pub fn usage(error: &clap::Error) -> Failure {
 
 impl RunArgs {
     /// Where the configuration comes from.
-    pub fn sources(&self) -> Sources {
+    pub fn sources(self) -> Sources {
         Sources {
-            file: self.config.clone(),
-            realms: self.realms.clone(),
-            ca_file: self.ca.clone(),
-            listen_kdc: self.listen_kdc.clone(),
-            listen_kpasswd: self.listen_kpasswd.clone(),
+            file: self.config,
+            realms: self.realms,
+            ca_file: self.ca,
+            listen_kdc: self.listen_kdc,
+            listen_kpasswd: self.listen_kpasswd,
         }
     }
 }
 
 impl Krb5ConfArgs {
-    /// Where the configuration comes from.
-    pub fn sources(&self) -> Sources {
-        Sources {
-            file: self.config.clone(),
-            ..Sources::default()
-        }
-    }
-
     /// Which stanzas are meant.
     pub fn form(&self) -> Form {
         let (inline, unix) = (self.inline, self.unix);
@@ -285,33 +243,20 @@ impl Krb5ConfArgs {
 
 impl DoctorArgs {
     /// What is asked.
-    pub fn question(&self) -> Question {
+    pub fn question(self) -> Question {
         Question {
-            realm: self.realm.clone(),
+            realm: self.realm,
             json: self.json,
-            file: self.config.clone(),
+            file: self.config,
         }
     }
 }
 
-impl StatusArgs {
-    /// How it is shown.
-    pub fn output(&self) -> StatusFormat {
-        match (self.watch, self.json) {
-            (true, _) => StatusFormat::Watch,
-            (false, true) => StatusFormat::Json,
-            (false, false) => StatusFormat::Text,
-        }
-    }
-}
-
-impl CheckArgs {
-    /// Where the configuration comes from.
-    pub fn sources(&self) -> Sources {
-        Sources {
-            file: self.config.clone(),
-            ..Sources::default()
-        }
+/// The configuration of this file, or of the usual one.
+pub fn sources(file: Option<PathBuf>) -> Sources {
+    Sources {
+        file,
+        ..Sources::default()
     }
 }
 
@@ -382,7 +327,7 @@ mod tests {
         let Command::Run(run) = Cli::try_parse_from(args.split(' ')).unwrap().command else {
             panic!("not run")
         };
-        assert_eq!(run.log, Log::Debug);
+        assert_eq!(run.log, LevelFilter::DEBUG);
         let sources = run.sources();
         assert_eq!(
             (sources.file, sources.ca_file),

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{self, CheckArgs, Cli, Command, GatewayArgs, ImportArgs, Krb5ConfArgs, RunArgs};
+use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
 use loopkdc::daemon::logging;
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
 
 fn main() -> ExitCode {
-    let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(&cli.command));
+    let done = Cli::try_parse().map_or_else(|error| unparsed(&error), |cli| command(cli.command));
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -20,14 +20,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn command(command: &Command) -> Result<Exit, Failure> {
+fn command(command: Command) -> Result<Exit, Failure> {
     let done = match command {
         Command::Doctor(args) => return doctor::doctor(&args.question()),
-        Command::Run(args) => run(args),
-        Command::Gateway(args) => gateway(args),
-        Command::Check(args) => check(args),
-        Command::Status(args) => status::status(args.output(), args.socket.as_deref()),
-        Command::Import(ImportArgs { file }) => import::import(file),
+        Command::Run(args) => {
+            logging::init(args.log);
+            shim::run(&args.sources())
+        }
+        Command::Gateway(args) => {
+            logging::init(args.log);
+            gateway::gateway(args.config.as_deref())
+        }
+        Command::Check(args) if args.gateway => check::gateway(args.config.as_deref()),
+        Command::Check(args) => check::tunnel(&cli::sources(args.config)),
+        Command::Status(args) if args.watch => status::watch(args.socket.as_deref()),
+        Command::Status(args) if args.json => status::print_json(args.socket.as_deref()),
+        Command::Status(args) => status::print(args.socket.as_deref()),
+        Command::Import(args) => import::import(&args.file),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi(args) => {
@@ -37,30 +46,15 @@ fn command(command: &Command) -> Result<Exit, Failure> {
     done.map(|()| Exit::Ok)
 }
 
-fn run(args: &RunArgs) -> Result<(), Failure> {
-    logging::init(args.log.into());
-    shim::run(&args.sources())
-}
-
-fn gateway(args: &GatewayArgs) -> Result<(), Failure> {
-    logging::init(args.log.into());
-    gateway::gateway(args.config.as_deref())
-}
-
-fn check(args: &CheckArgs) -> Result<(), Failure> {
-    if args.gateway {
-        check::gateway(args.config.as_deref())
-    } else {
-        check::tunnel(&args.sources())
+fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
+    if args.remove {
+        return krb5_conf::remove();
     }
-}
-
-fn krb5_conf(args: &Krb5ConfArgs) -> Result<(), Failure> {
-    match (args.install, args.remove) {
-        (_, true) => krb5_conf::remove(),
-        (true, false) => krb5_conf::install(&args.sources(), args.form()),
-        (false, false) => krb5_conf::print(&args.sources(), args.form()),
+    let (form, sources) = (args.form(), cli::sources(args.config));
+    if args.install {
+        return krb5_conf::install(&sources, form);
     }
+    krb5_conf::print(&sources, form)
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.

@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::daemon::in_runtime;
 use crate::daemon::signals::{Signal, Signals};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
@@ -24,74 +25,60 @@ const REDRAW: Duration = Duration::from_secs(1);
 /// Empties the screen, and goes to its first column of its first line (ECMA-48 8.3.39, 8.3.21).
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// How the status is shown.
-#[derive(Clone, Copy, Debug)]
-pub enum StatusFormat {
-    /// Once, for people.
-    Text,
-    /// Once, for programs.
-    Json,
-    /// Anew each second, on a terminal.
-    Watch,
-}
-
-/// Shows the status of the daemon at `socket`, or else at the usual places.
+/// Shows people once what the daemon at `socket`, or else at the usual places, says of itself.
 ///
 /// # Errors
-/// There is none that answers, or it can't be shown as asked for.
-pub fn status(format: StatusFormat, socket: Option<&Path>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime
-        .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
-        match format {
-            StatusFormat::Text => print(socket).await,
-            StatusFormat::Json => print_json(socket).await,
-            StatusFormat::Watch => watch(socket).await,
+/// There is none that answers.
+pub fn print(socket: Option<&Path>) -> Result<(), Failure> {
+    in_runtime(1, async {
+        let reply = ask(socket).await?;
+        terminal::print(&render(&reply.document, terminal::width()));
+        Ok(())
+    })
+}
+
+/// Prints the document for programs, whatever its schema: a program that reads it sees that.
+///
+/// # Errors
+/// There is no daemon that answers.
+pub fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
+    in_runtime(1, async {
+        match ask(socket).await {
+            Ok(StatusReply { json, .. }) | Err(StatusError::Newer { json, .. }) => {
+                terminal::print(&json::shown(&json));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
     })
 }
 
-async fn print(socket: Option<&Path>) -> Result<(), Failure> {
-    let reply = ask(socket).await?;
-    terminal::print(&render(&reply.document, terminal::width()));
-    Ok(())
-}
-
-/// Prints the document, whatever its schema: a program that reads it sees that.
-async fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
-    match ask(socket).await {
-        Ok(StatusReply { json, .. }) | Err(StatusError::Newer { json, .. }) => {
-            terminal::print(&json::shown(&json));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Draws it anew each second until a signal says stop.
-async fn watch(socket: Option<&Path>) -> Result<(), Failure> {
+/// Draws it anew each second, on a terminal, until a signal says stop.
+///
+/// # Errors
+/// There is no daemon that answers, or no terminal.
+pub fn watch(socket: Option<&Path>) -> Result<(), Failure> {
     if !io::stdout().is_terminal() {
         let fault = Finding::fault("--watch draws on a terminal, and stdout is none")
             .command("for programs", ["loopkdc", "status", "--json"]);
         return Err(Failure::of(Exit::Config, fault));
     }
-    // That there is no daemon is told at once; that it goes away later ends nothing.
-    let mut last = (Instant::now(), ask(socket).await?);
-    let mut signals = Signals::new()?;
-    let redraw = async {
-        // An error means that the terminal is gone.
-        while draw(ask(socket).await, &mut last).is_ok() {
-            tokio::time::sleep(REDRAW).await;
+    in_runtime(1, async {
+        // That there is no daemon is told at once; that it goes away later ends nothing.
+        let mut last = (Instant::now(), ask(socket).await?);
+        let mut signals = Signals::new()?;
+        let redraw = async {
+            // An error means that the terminal is gone.
+            while draw(ask(socket).await, &mut last).is_ok() {
+                tokio::time::sleep(REDRAW).await;
+            }
+        };
+        tokio::select! {
+            () = redraw => {}
+            Signal::Stop | Signal::Reload = signals.next() => {}
         }
-    };
-    tokio::select! {
-        () = redraw => {}
-        Signal::Stop | Signal::Reload = signals.next() => {}
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Draws the reply, or why there is none above the last one.
