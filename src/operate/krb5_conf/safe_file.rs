@@ -58,7 +58,11 @@ pub(super) fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
 
 fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     match File::open(like) {
         Ok(like) => copy_attributes(&file, &like)?,
         Err(error) if error.kind() == ErrorKind::NotFound => publish(&file, 0o644)?,
