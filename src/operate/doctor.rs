@@ -190,7 +190,10 @@ async fn load(question: &Question) -> Result<LoadedConfig, Box<Finding>> {
 /// What the daemon says of itself, if it does within a moment.
 async fn ask() -> Result<StatusReply, StatusError> {
     let asked = timeout(MACHINE, status::ask(None)).await;
-    asked.unwrap_or_else(|_| Err(StatusError::TimedOut("its status socket".into())))
+    asked.unwrap_or_else(|_| {
+        let why = "it does not answer in time".to_owned();
+        Err(StatusError::NoStatus("its status socket".into(), why))
+    })
 }
 
 /// What `read` finds on this machine.

@@ -153,10 +153,12 @@ fn what_is_no_daemon_is_told_as_such() {
     ] {
         Home::new("")
             .answering(says(octets))
-            .refused("is no loopkdc");
+            .refused("gives no status of loopkdc");
     }
     let deep = |mut stream: UnixStream| drop(stream.write_all(&[b'['; 1024 * 1024]));
-    Home::new("").answering(deep).refused("is no loopkdc");
+    Home::new("")
+        .answering(deep)
+        .refused("gives no status of loopkdc");
 }
 
 #[test]

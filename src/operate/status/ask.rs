@@ -35,9 +35,7 @@ pub enum StatusError {
     NoDaemon(Vec<PathBuf>),
     /// This user may not connect to the socket.
     Denied(PathBuf),
-    /// Nothing came in time, or no end of it.
-    TimedOut(PathBuf),
-    /// What came is no status document, and why.
+    /// What came is no status document, or came too late, and why.
     NoStatus(PathBuf, String),
     /// The document is of a schema that is not known here.
     Newer {
@@ -58,12 +56,22 @@ pub async fn ask(socket: Option<&Path>) -> Result<StatusReply, StatusError> {
     let deadline = Instant::now() + TIMEOUT;
     let paths = socket.map_or_else(of_reader, |socket| vec![socket.to_owned()]);
     for path in &paths {
-        match timeout_at(deadline, read(path)).await {
-            Ok(Ok(octets)) => return parse(path, octets),
-            Ok(Err(error)) if nobody_listens(&error) => {}
-            Ok(Err(error)) => return Err(failed(path, &error)),
-            Err(_) => return Err(StatusError::TimedOut(path.clone())),
-        }
+        let read = timeout_at(deadline, read(path)).await;
+        let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+            Ok(octets) => return parse(path, octets),
+            Err(error) => error,
+        };
+        return Err(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+                continue;
+            }
+            ErrorKind::PermissionDenied => StatusError::Denied(path.clone()),
+            // Its backlog is full.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                StatusError::NoStatus(path.clone(), "it does not answer in time".to_owned())
+            }
+            _ => StatusError::NoStatus(path.clone(), error.to_string()),
+        });
     }
     Err(StatusError::NoDaemon(paths))
 }
@@ -77,33 +85,12 @@ async fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-fn nobody_listens(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory
-    )
-}
-
-fn failed(path: &Path, error: &io::Error) -> StatusError {
-    let path = path.to_owned();
-    match error.kind() {
-        ErrorKind::PermissionDenied => StatusError::Denied(path),
-        // Its backlog is full.
-        ErrorKind::WouldBlock => StatusError::TimedOut(path),
-        _ => StatusError::NoStatus(path, error.to_string()),
-    }
-}
-
 fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
     let no_status = |why: String| StatusError::NoStatus(path.to_owned(), why);
-    if octets.is_empty() {
-        let why = "the connection was closed without a document";
-        return Err(no_status(why.to_owned()));
-    }
     if octets.len() > MAX_DOCUMENT {
         return Err(no_status(format!("more than {MAX_DOCUMENT} octets came")));
     }
-    let json = String::from_utf8(octets).map_err(|_| no_status("it is not UTF-8".to_owned()))?;
+    let json = String::from_utf8(octets).map_err(|error| no_status(error.to_string()))?;
     let not_json = |error: serde_json::Error| no_status(error.to_string());
     let DocumentHead { schema, version } = serde_json::from_str(&json).map_err(not_json)?;
     if schema > SCHEMA {
@@ -135,10 +122,9 @@ impl fmt::Display for StatusError {
             Self::Denied(path) => {
                 write!(f, "{} may not be connected to by this user", path.display())
             }
-            Self::TimedOut(path) => write!(f, "{} does not answer in time", path.display()),
             Self::NoStatus(path, why) => {
                 let why = Text::from(why.as_str());
-                write!(f, "what answers at {} is no loopkdc: {why}", path.display())
+                write!(f, "{} gives no status of loopkdc: {why}", path.display())
             }
             Self::Newer {
                 schema, version, ..
@@ -152,44 +138,29 @@ impl fmt::Display for StatusError {
 
 impl From<StatusError> for Failure {
     fn from(error: StatusError) -> Self {
-        let exit = match error {
-            StatusError::Denied(_) => Exit::Permission,
-            _ => Exit::Unavailable,
-        };
         let fault = Finding::fault(error.to_string());
-        let doctor = ["loopkdc", "doctor"];
-        let fault = match error {
-            StatusError::NoDaemon(_) => fault
-                .command(
-                    "if its first client is to start it, see whether the socket is there",
-                    ["systemctl", "status", "loopkdc.socket"],
-                )
-                .command("to start one here", ["loopkdc", "run"])
-                .command("to see what works without it", doctor),
-            StatusError::Denied(_) => fault.command(
-                "status-mode under [listen] says who may; or ask as root",
-                ["sudo", "loopkdc", "status"],
-            ),
-            StatusError::TimedOut(_) => fault
-                .command(
-                    "it hangs, or too many others ask",
-                    ["systemctl", "status", "loopkdc"],
-                )
-                .command("to see what works without it", doctor),
-            StatusError::NoStatus(..) => fault.command(
-                "give the daemon's own socket, status-socket under [listen]",
-                ["loopkdc", "status", "--socket", "PATH"],
-            ),
-            StatusError::Newer { .. } => fault
-                .command(
-                    "use the command that came with it",
-                    ["type", "-a", "loopkdc"],
-                )
-                .command(
-                    "or read the document yourself",
-                    ["loopkdc", "status", "--json"],
-                ),
-        };
-        Self::of(exit, fault)
+        let unit = ["systemctl", "status", "loopkdc.socket", "loopkdc"];
+        match error {
+            StatusError::Denied(_) => {
+                let purpose = "status-mode under [listen] says who may; or ask as root";
+                let fault = fault.command(purpose, ["sudo", "loopkdc", "status"]);
+                Self::of(Exit::Permission, fault)
+            }
+            StatusError::NoDaemon(_) => {
+                let fault = fault.command("see whether its units are active", unit);
+                let fault = fault.command("or start one here", ["loopkdc", "run"]);
+                Self::of(Exit::Unavailable, fault)
+            }
+            StatusError::NoStatus(..) => {
+                let fault = fault.command("see whether it hangs", unit);
+                let fault = fault.hint("or name its own socket, status-socket under [listen]");
+                Self::of(Exit::Unavailable, fault)
+            }
+            StatusError::Newer { .. } => {
+                let purpose = "use the command that came with it";
+                let fault = fault.command(purpose, ["type", "-a", "loopkdc"]);
+                Self::of(Exit::Unavailable, fault)
+            }
+        }
     }
 }
