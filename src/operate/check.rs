@@ -64,57 +64,55 @@ fn serving(serving: &Serving) -> Vec<String> {
     ];
     if let Some(tls) = &serving.tls {
         lines.push(format!("certificate: {}", tls.certificate.display()));
-        lines.extend(tls.client_ca.as_ref().map(|ca| {
-            let (must, ca) = (
-                if tls.require_client_cert {
-                    "required of"
-                } else {
-                    "asked of"
-                },
-                ca.display(),
-            );
-            format!("client certificates: {must} every client, signed by {ca}")
-        }));
+        if let Some(ca) = &tls.client_ca {
+            let must = if tls.require_client_cert {
+                "required"
+            } else {
+                "asked"
+            };
+            let ca = ca.display();
+            lines.push(format!(
+                "client certificates: {must} of every client, signed by {ca}"
+            ));
+        }
     }
     if serving.trusted != TrustedProxies::default() {
         let trusted = &serving.trusted;
         lines.push(format!("believed about clients' addresses: {trusted}"));
     }
     lines.extend(quotas(&serving.quotas));
-    lines.push(match &serving.access_log {
-        Some(log) => format!("access log: {}", log.target),
-        None => "access log: off".to_owned(),
-    });
-    lines.push(match serving.metrics {
-        Some(addr) => format!("metrics: http://{}/metrics", addr.get()),
-        None => "metrics: not served".to_owned(),
-    });
+    let log = serving.access_log.as_ref();
+    let log = log.map_or("off".to_owned(), |log| log.target.to_string());
+    lines.push(format!("access log: {log}"));
+    let metrics = serving.metrics.as_ref();
+    let metrics = metrics.map(|addr| format!("http://{}/metrics", addr.get()));
+    lines.push(format!(
+        "metrics: {}",
+        metrics.as_deref().unwrap_or("not served")
+    ));
     lines
 }
 
+/// What one client may ask for.
 fn quotas(quotas: &Quotas) -> [String; 3] {
-    let Quotas {
-        requests_per_second,
-        burst,
-        in_flight,
-        failures_per_minute,
-        failure_burst,
-    } = quotas;
+    let limit = |what: &str, most: u32, rate: String| match most {
+        0 => format!("{what} of one client: any number"),
+        most => format!("{what} of one client: {most}{rate}"),
+    };
+    let [requests, failures] =
+        [quotas.burst, quotas.failure_burst].map(|burst| format!(", {burst} at once"));
     [
-        match requests_per_second {
-            0 => "one client: any number of requests".to_owned(),
-            rate => format!("one client: {rate} requests a second, {burst} at once"),
-        },
-        match in_flight {
-            0 => "requests of one client under way: any number".to_owned(),
-            most => format!("requests of one client under way: {most}"),
-        },
-        match failures_per_minute {
-            0 => "failed logins of one client: any number".to_owned(),
-            rate => format!(
-                "failed logins of one client in one realm: {rate} a minute, {failure_burst} at once"
-            ),
-        },
+        limit(
+            "requests",
+            quotas.requests_per_second,
+            format!(" a second{requests}"),
+        ),
+        limit("requests under way", quotas.in_flight, String::new()),
+        limit(
+            "failed logins in one realm",
+            quotas.failures_per_minute,
+            format!(" a minute{failures}"),
+        ),
     ]
 }
 
@@ -152,36 +150,40 @@ fn endpoints(list: &[Endpoint], none: &str) -> String {
     });
     let shown: Vec<_> = shown.collect();
     if shown.is_empty() {
-        return none.to_owned();
+        none.to_owned()
+    } else {
+        shown.join(", ")
     }
-    shown.join(", ")
 }
 
 /// The KDCs of `realm`, a line for each or for what leads to them.
 fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
+    let not_offered = |service: &str| format!("  {service}: not offered");
     let mut lines = Vec::new();
     match kdcs {
         Kdcs::Listed(listed) => {
             for (service, list) in [("kdc", &listed.kdc), ("kpasswd", &listed.kpasswd)] {
-                lines.extend(list.is_none().then(|| format!("  {service}: not offered")));
-                let kdcs = list.iter().flatten().enumerate();
-                lines.extend(kdcs.map(|(index, kdc)| {
+                lines.extend(list.is_none().then(|| not_offered(service)));
+                lines.extend(list.iter().flatten().zip(1..).map(|(kdc, number)| {
                     let primary = if kdc.primary { " (primary)" } else { "" };
-                    format!("  {service} {}. {kdc}{primary}", index + 1)
+                    format!("  {service} {number}. {kdc}{primary}")
                 }));
             }
         }
         Kdcs::Discovered(found) => {
-            for (service, name, is_offered) in [
-                ("kdc", "_kerberos", services.kdc),
-                ("kpasswd", "_kpasswd", services.kpasswd),
-            ] {
-                lines.push(if is_offered {
-                    format!(
-                        "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}"
-                    )
+            for (service, is_offered) in [("kdc", services.kdc), ("kpasswd", services.kpasswd)] {
+                let name = if service == "kdc" {
+                    "_kerberos"
                 } else {
-                    format!("  {service}: not offered")
+                    "_kpasswd"
+                };
+                let records = format!(
+                    "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}"
+                );
+                lines.push(if is_offered {
+                    records
+                } else {
+                    not_offered(service)
                 });
             }
             lines.push(format!("  ports allowed in them: {}", joined(&found.ports)));

@@ -83,7 +83,7 @@ realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   2. https://kdcproxy2.example.com:8443/tenant/kerberos
   deadline 9 s, on-failure unreachable
-  trusts besides the system's roots: {dir}/ca.pem (1 certificate)
+  trusts besides the system's roots: {dir}/ca.pem (certificates: 1)
 realm SUB.EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   deadline 9 s, on-failure unreachable

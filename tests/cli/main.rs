@@ -146,7 +146,7 @@ kpasswd: not offered
 realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   deadline 9 s, on-failure unreachable
-  trusts besides the system's roots: ca.pem (1 certificate)
+  trusts besides the system's roots: ca.pem (certificates: 1)
 any other realm: no upstream, on-failure unreachable
 ";
     assert_eq!(

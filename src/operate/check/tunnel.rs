@@ -12,13 +12,16 @@ const USUAL_MODE: u32 = 0o666;
 
 /// What would listen and where each realm goes.
 pub(super) fn lines(config: &Config) -> Vec<String> {
-    let source = config.source.iter();
-    let mut lines: Vec<_> = source
-        .map(|path| format!("{}: valid", path.display()))
-        .collect();
+    let source = config
+        .source
+        .as_ref()
+        .map(|path| path.display().to_string());
     let offered = |list| endpoints(list, "not offered");
-    lines.push(format!("kdc: {}", offered(&config.listen.kdc)));
-    lines.push(format!("kpasswd: {}", offered(&config.listen.kpasswd)));
+    let mut lines = vec![
+        format!("{}: valid", source.as_deref().unwrap_or("the command line")),
+        format!("kdc: {}", offered(&config.listen.kdc)),
+        format!("kpasswd: {}", offered(&config.listen.kpasswd)),
+    ];
     lines.extend(status(&config.listen));
     let mut realms: Vec<_> = config.realms.iter().collect();
     realms.sort_by_key(|entry| rank(&entry.pattern));
@@ -67,20 +70,18 @@ fn realm(entry: &RealmEntry) -> Vec<String> {
     let (deadline, on_failure) = (entry.deadline.as_secs(), entry.on_failure);
     lines.push(format!("  deadline {deadline} s, on-failure {on_failure}"));
     if let Some(ca) = &entry.ca {
-        let count = match ca.certs.len() {
-            1 => "1 certificate".to_owned(),
-            many => format!("{many} certificates"),
-        };
-        let path = ca.path.display();
+        let (path, count) = (ca.path.display(), ca.certs.len());
         lines.push(format!(
-            "  trusts besides the system's roots: {path} ({count})"
+            "  trusts besides the system's roots: {path} (certificates: {count})"
         ));
     }
     lines.extend(outbound(&entry.proxy_options));
-    let domain = entry.target_domain.iter();
-    lines.extend(domain.map(|domain| format!("  target-domain {domain}")));
-    let hint = entry.dclocator_hint.iter();
-    lines.extend(hint.map(|hint| format!("  dclocator-hint {hint:#x}")));
+    if let Some(domain) = &entry.target_domain {
+        lines.push(format!("  target-domain {domain}"));
+    }
+    if let Some(hint) = entry.dclocator_hint {
+        lines.push(format!("  dclocator-hint {hint:#x}"));
+    }
     lines
 }
 
@@ -102,39 +103,29 @@ fn proxies(entry: &RealmEntry) -> Vec<String> {
     lines
 }
 
-/// How requests get out, where that is not as usual; no secret.
-fn outbound(out: &ProxyOptions) -> Vec<String> {
-    let mut lines = Vec::new();
-    match &out.forward_proxy {
-        ForwardProxy::None => {}
+/// How requests get out, and which keys say more about that; no secret.
+fn outbound(options: &ProxyOptions) -> Vec<String> {
+    let mut lines = match &options.forward_proxy {
+        ForwardProxy::None => Vec::new(),
         ForwardProxy::Environment => {
-            lines.push("  goes by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say".to_owned())
+            vec!["  by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say".to_owned()]
         }
-        ForwardProxy::Url(proxy) if proxy.has_credentials() => {
-            lines.push(format!("  goes by way of {proxy}, with user and password"))
-        }
-        ForwardProxy::Url(proxy) => lines.push(format!("  goes by way of {proxy}")),
-    }
-    let identity = out.client_certificate.iter();
-    lines.extend(identity.map(|it| format!("  client certificate: {}", it.file.display())));
-    let headers = out.headers.fixed.iter();
-    let names: Vec<_> = headers.map(|(name, _)| name.as_str()).collect();
-    if !names.is_empty() {
-        lines.push(format!("  headers: {}", joined(&names)));
-    }
-    if let Some(file) = &out.headers.headers_file {
-        let file = file.display();
-        lines.push(format!("  headers as {file} has them when they are sent"));
-    }
-    if let Some(file) = &out.headers.bearer_token_file {
-        let file = file.display();
-        lines.push(format!("  bearer token as {file} has it when it is sent"));
-    }
-    let negotiate = out.negotiate.iter();
-    lines.extend(negotiate.map(|negotiate| format!("  Negotiate: {negotiate}")));
-    lines.extend(out.pins.iter().map(|pin| format!("  pin: {pin}")));
-    if out.min_tls == MinTls::Tls13 {
-        lines.push("  TLS 1.3 or later".to_owned());
+        ForwardProxy::Url(proxy) => vec![format!("  by way of {proxy}")],
+    };
+    let headers = &options.headers;
+    let keys = [
+        ("client-certificate", options.client_certificate.is_some()),
+        ("headers", !headers.fixed.is_empty()),
+        ("headers-file", headers.headers_file.is_some()),
+        ("bearer-token-file", headers.bearer_token_file.is_some()),
+        ("auth", options.negotiate.is_some()),
+        ("pins", !options.pins.is_empty()),
+        ("min-tls", options.min_tls != MinTls::default()),
+    ];
+    let set = keys.iter().filter(|(_, is_set)| *is_set);
+    let set: Vec<_> = set.map(|(key, _)| *key).collect();
+    if !set.is_empty() {
+        lines.push(format!("  with {}", joined(&set)));
     }
     lines
 }
