@@ -5,7 +5,7 @@ use crate::relay::finding::{Figure, Finding, Hint};
 use crate::relay::status::{
     AttemptReason, AttemptRecord, CandidateState, CandidateStatus, CounterStatus, ExchangeOutcome,
     ExchangeRecord, FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus,
-    RealmStatus, StatusDocument, Text, UpstreamStatus,
+    RealmStatus, StatusDocument, Text,
 };
 use crate::relay::text::{Quoted, short};
 
@@ -23,7 +23,6 @@ pub fn render(document: &StatusDocument, width: usize) -> String {
     for realm in &document.realms {
         show_realm(&mut page, realm, document);
     }
-    latency(&mut page, document);
     exchanges(&mut page, document);
     page.text()
 }
@@ -37,12 +36,12 @@ fn head(page: &mut Page, document: &StatusDocument) {
     let file = file.map_or("the command line", Text::as_str);
     let read = ago(document.written_at, configuration.read_at);
     let load = document.load;
-    let mut rows = vec![
+    let rows = [
         ("kdc", listeners(&document.listeners, "kdc")),
         ("kpasswd", listeners(&document.listeners, "kpasswd")),
         ("configuration", format!("{file}, read {read}")),
         ("network", network(&document.network, document.written_at)),
-        ("requests", requests(document)),
+        ("counted", counters(&document.counters)),
         (
             "in progress",
             format!(
@@ -51,7 +50,6 @@ fn head(page: &mut Page, document: &StatusDocument) {
             ),
         ),
     ];
-    rows.extend(other_counters(document).map(|counted| ("counted", counted)));
     let row = |(name, text): (&str, String)| vec![Cell::styled(name, style::DIM), text.into()];
     let rows: Vec<_> = rows.into_iter().map(row).collect();
     page.table(2, &rows);
@@ -74,47 +72,30 @@ fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
 }
 
 fn network(network: &NetworkStatus, now: u64) -> String {
-    let mut events = vec![
-        ("changes", network.changes, network.changed_at),
-        ("sleeps", network.sleeps, network.woke_at),
-    ];
-    events.retain(|(_, count, _)| *count > 0);
-    let told = |(what, count, last): (&str, u64, Option<u64>)| {
-        format!(
-            "{what}: {count}, last {}",
-            ago(now, last.unwrap_or_default())
-        )
+    let told = |what: &str, count: u64, last: Option<u64>| {
+        last.map(|at| format!("{what}: {count}, last {}", ago(now, at)))
     };
-    if events.is_empty() {
+    let changes = told("changes", network.changes, network.changed_at);
+    let sleeps = told("sleeps", network.sleeps, network.woke_at);
+    let told: Vec<_> = changes.into_iter().chain(sleeps).collect();
+    if told.is_empty() {
         return "the same since the start".to_owned();
     }
-    events.into_iter().map(told).collect::<Vec<_>>().join("; ")
+    told.join("; ")
 }
 
-/// The counters that tell what became of requests.
-const REQUESTS: [&str; 4] = ["replied", "failed", "joined", "replayed"];
-
-fn requests(document: &StatusDocument) -> String {
-    let counted = REQUESTS.map(|name| {
-        let mut counters = document.counters.iter();
-        let counter = counters.find(|counter| counter.name.as_str() == name);
-        format!("{} {name}", counter.map_or(0, |counter| counter.value))
-    });
+/// What was counted and stands nowhere else.
+fn counters(counters: &[CounterStatus]) -> String {
+    let is_shown = |name: &str| ["networks", "sleeps"].contains(&name);
+    let counted = counters.iter().filter(|counter| counter.value > 0);
+    let counted: Vec<_> = counted
+        .filter(|counter| !is_shown(counter.name.as_str()))
+        .map(|CounterStatus { name, value, .. }| format!("{name} {value}").replace('_', "-"))
+        .collect();
+    if counted.is_empty() {
+        return "nothing yet".to_owned();
+    }
     counted.join(", ")
-}
-
-/// The counters that stand nowhere else, if they count anything.
-fn other_counters(document: &StatusDocument) -> Option<String> {
-    let mut others = document.counters.clone();
-    others.retain(|counter| {
-        let name = counter.name.as_str();
-        counter.value > 0 && !REQUESTS.contains(&name) && !["networks", "sleeps"].contains(&name)
-    });
-    let told = |counter: &CounterStatus| {
-        let name = counter.name.as_str().replace('_', "-");
-        format!("{name} {}", counter.value)
-    };
-    (!others.is_empty()).then(|| others.iter().map(told).collect::<Vec<_>>().join(", "))
 }
 
 fn problems(page: &mut Page, problems: &[Finding]) {
@@ -203,6 +184,9 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
         } else if let Some(fault) = &upstream.last_fault {
             state += &format!("; last fault: {}", told(fault, 0, now));
         }
+        if let Some(latency) = latency(upstream.latency) {
+            state += &format!("; {latency}");
+        }
         let name = format!("{mark} {}", upstream.name);
         Some(vec![Cell::styled(name, style), Cell::styled(state, style)])
     };
@@ -242,34 +226,10 @@ fn told(fault: &FaultRecord, failures: u32, now: u64) -> String {
     format!("{what} ({seen})")
 }
 
-fn latency(page: &mut Page, document: &StatusDocument) {
-    let row = |upstream: &UpstreamStatus| {
-        let LatencyStatus {
-            answers,
-            p50_ms,
-            p90_ms,
-            p99_ms,
-        } = upstream.latency;
-        let figure = |ms: f64| Figure::Milliseconds(ms).to_string();
-        let figures = [p50_ms, p90_ms, p99_ms].map(|ms| ms.map_or("-".to_owned(), figure));
-        let numbers = std::iter::once(answers.to_string()).chain(figures);
-        numbers
-            .map(Cell::number)
-            .chain([upstream.name.as_str().into()])
-            .collect()
-    };
-    let upstreams = document.upstreams.iter();
-    let mut rows: Vec<Vec<Cell>> = upstreams
-        .filter(|upstream| upstream.latency.answers > 0)
-        .map(row)
-        .collect();
-    if rows.is_empty() {
-        return;
-    }
-    let names = ["answers", "p50", "p90", "p99"].map(Cell::number);
-    rows.insert(0, names.into_iter().chain(["".into()]).collect());
-    page.heading("time of answers");
-    page.table(2, &rows);
+/// `312 answers, p50 12 ms, p99 121 ms`.
+fn latency(latency: LatencyStatus) -> Option<String> {
+    let [p50, p99] = [latency.p50_ms?, latency.p99_ms?].map(Figure::Milliseconds);
+    Some(format!("{} answers, p50 {p50}, p99 {p99}", latency.answers))
 }
 
 fn exchanges(page: &mut Page, document: &StatusDocument) {

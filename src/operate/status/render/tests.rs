@@ -150,16 +150,12 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
   kpasswd        not offered
   configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
   network        changes: 2, last 5 min ago; sleeps: 1, last 1 h 0 min ago
-  requests       312 replied, 4 failed, 20 joined, 3 replayed
+  counted        attempts 316, too-long 2, replied 312, failed 4, joined 20,
+                 replayed 3
   in progress    0 of 512 requests, 1 of 1024 connections
-  counted        attempts 316, too-long 2
 
 EXAMPLE.COM, also CORP
-  ● https://kdcproxy.example.com  active
-
-time of answers
-  answers    p50    p90     p99
-      312  12 ms  19 ms  121 ms  https://kdcproxy.example.com
+  ● https://kdcproxy.example.com  active; 312 answers, p50 12 ms, p99 121 ms
 
 last exchanges
   3 s ago  AS-REQ  EXAMPLE.COM  udp  12 ms  kdcproxy.example.com: replied
@@ -178,9 +174,9 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
   kpasswd        not offered
   configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
   network        changes: 2, last 5 min ago; sleeps: 1, last 1 h 0 min ago
-  requests       312 replied, 4 failed, 20 joined, 3 replayed
+  counted        attempts 316, too-long 2, replied 312, failed 4, joined 20,
+                 replayed 3
   in progress    512 of 512 requests, 1 of 1024 connections
-  counted        attempts 316, too-long 2
 
 9 problems
   FAULT  config     the configuration is invalid, and the one before stays in
@@ -218,11 +214,12 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
                           timedatectl set-ntp true
 
 EXAMPLE.COM, also CORP
-  ● https://kdcproxy.example.com     active
+  ● https://kdcproxy.example.com     active; 312 answers, p50 12 ms, p99 121
+                                     ms
   ✗ https://backup.example.com:8443  down, retried in 12 s: cannot connect:
                                      Connection refused (4 times, last 3 s ago)
   for password changes:
-  ○ https://kdcproxy.example.com  up
+  ○ https://kdcproxy.example.com  up; 312 answers, p50 12 ms, p99 121 ms
   hint: to see how far each gets
         loopkdc doctor EXAMPLE.COM
 
@@ -231,10 +228,6 @@ FOUND.EXAMPLE, also FÜND
     not used: http://p.example, as it is plain http, and allow-plaintext is not
     set
   no proxy and no KDC is known for it
-
-time of answers
-  answers    p50    p90     p99
-      312  12 ms  19 ms  121 ms  https://kdcproxy.example.com
 
 last exchanges
     3 s ago  AS-REQ   EXAMPLE.COM    udp  12 ms  kdcproxy.example.com: replied
