@@ -152,7 +152,7 @@ fn java_reads_either() {
         )
         .unwrap();
         let ended = krb5_conf(&["--install"]);
-        let told = "loopkdc: warning: /etc/krb5.conf, line 8: includedir stands behind the first section, and Java gives the whole file up for that\n";
+        let told = "loopkdc: warning: /etc/krb5.conf:8: the include stands behind the first section, and Java gives the whole file up for that\n";
         assert!(ended.stderr.starts_with(told), "{ended:?}");
         assert!(
             reads().contains("krb5.conf loading failed")
