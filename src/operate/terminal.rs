@@ -223,7 +223,12 @@ impl Page {
                 let _ = write!(head, "{}{:GAP$}", cell.padded(*width), "");
                 taken += width + GAP;
             }
-            self.hanging(&head, taken, last.style, &last.text);
+            if taken + WIDTH / 4 > self.width {
+                self.line(&head);
+                self.paragraph(indent + 2 * GAP, last.style, &last.text);
+            } else {
+                self.hanging(&head, taken, last.style, &last.text);
+            }
         }
     }
 

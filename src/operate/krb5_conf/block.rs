@@ -44,28 +44,28 @@ impl SplitFile {
     /// # Errors
     /// The line, from 1 on, of a marker that has no other, or of a second part.
     pub(super) fn parse(text: &[u8]) -> Result<Self, usize> {
-        let (mut before, mut part, mut after) = (Vec::new(), Vec::new(), Vec::new());
-        // The line in which the part that is being read began.
-        let mut open = None;
+        let (mut before, mut part, mut after) = (Vec::new(), None, Vec::new());
+        // The part that is being read, and the line in which it began.
+        let mut open: Option<(usize, Vec<u8>)> = None;
         for (line, number) in text.split_inclusive(|octet| *octet == b'\n').zip(1..) {
-            match (open, line.starts_with(BEGINS), line.starts_with(ENDS)) {
-                (None, true, _) if part.is_empty() => open = Some(number),
-                (Some(_), _, true) => open = None,
+            match (&mut open, line.starts_with(BEGINS), line.starts_with(ENDS)) {
+                (None, true, _) if part.is_none() => open = Some((number, Vec::new())),
+                (Some(_), _, true) => part = open.take().map(|(_, part)| part),
                 (_, true, _) | (_, _, true) => return Err(number),
-                (Some(_), ..) => part.extend_from_slice(line),
-                (None, ..) if part.is_empty() => before.extend_from_slice(line),
+                (Some((_, part)), ..) => part.extend_from_slice(line),
+                (None, ..) if part.is_none() => before.extend_from_slice(line),
                 (None, ..) => after.extend_from_slice(line),
             }
         }
-        if let Some(begin) = open {
+        if let Some((begin, _)) = open {
             return Err(begin);
         }
-        let part = String::from_utf8_lossy(&part);
-        let says = |words: &str| part.lines().any(|line| line == words);
-        let form = match part.is_empty() {
-            true => None,
-            false if says("[realms]") => Some(PartForm::Inline),
-            false => Some(PartForm::Include),
+        let text = String::from_utf8_lossy(part.as_deref().unwrap_or_default());
+        let says = |words: &str| text.lines().any(|line| line == words);
+        let form = if says("[realms]") {
+            PartForm::Inline
+        } else {
+            PartForm::Include
         };
         let origin = Origin {
             file_made: says(FILE_MADE),
@@ -74,7 +74,7 @@ impl SplitFile {
         Ok(Self {
             before,
             after,
-            form,
+            form: part.as_ref().map(|_| form),
             origin,
         })
     }

@@ -271,7 +271,10 @@ impl Plan {
                 let left: Vec<_> = left.map(|(path, _)| path.display().to_string()).collect();
                 return Err(errors::unfinished(failure, &done, &left, self.command));
             }
-            done.push(format!("{word} {}", path.display()));
+            // A directory stays if others have put something into it.
+            if word != "removed" || !path.exists() {
+                done.push(format!("{word} {}", path.display()));
+            }
         }
         done.extend_from_slice(&self.notes);
         if done.is_empty() {

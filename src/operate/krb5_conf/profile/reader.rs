@@ -28,7 +28,7 @@ pub(super) struct ProfileReader<'a> {
     open: Vec<Arc<str>>,
     /// How far the last of them has been read.
     at: FileCursor,
-    files_left: usize,
+    files_read: usize,
     octets_left: usize,
     /// Nothing more is read.
     pub(super) is_full: bool,
@@ -58,7 +58,7 @@ impl<'a> ProfileReader<'a> {
             finals: HashSet::new(),
             open: Vec::new(),
             at: FileCursor::default(),
-            files_left: MAX_FILES,
+            files_read: 0,
             octets_left: MAX_MIB * 1024 * 1024,
             is_full: false,
         }
@@ -167,11 +167,12 @@ impl<'a> ProfileReader<'a> {
 
     /// Whether one more file, or directory, may be read.
     fn is_one_more(&mut self) -> bool {
-        match self.files_left.checked_sub(1) {
-            Some(left) => self.files_left = left,
-            None => self.give_up(format!("more than {MAX_FILES} files are included")),
+        self.files_read += 1;
+        if self.files_read == MAX_FILES + 1 {
+            let why = format!("more than {MAX_FILES} files are included");
+            self.error(ProfileErrorKind::Limit, why);
         }
-        !self.is_full
+        self.files_read <= MAX_FILES && !self.is_full
     }
 
     /// Reads a line that is no directive.

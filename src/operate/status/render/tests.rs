@@ -214,8 +214,7 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
                           timedatectl set-ntp true
 
 EXAMPLE.COM, also CORP
-  ● https://kdcproxy.example.com     active; 312 answers, p50 12 ms, p99 121
-                                     ms
+  ● https://kdcproxy.example.com     active; 312 answers, p50 12 ms, p99 121 ms
   ✗ https://backup.example.com:8443  down, retried in 12 s: cannot connect:
                                      Connection refused (4 times, last 3 s ago)
   for password changes:

@@ -47,7 +47,7 @@ fn more_than_is_read_here() {
             &[(FILE, &format!("{many}{}", good())), ("/empty", "")],
             CONFIG,
         ),
-        "/etc/krb5.conf:257: include /empty: more than 256 files are included, and what libkrb5 finds there is not looked at here",
+        "/etc/krb5.conf:257: more than 256 files are included, and what libkrb5 finds there is not looked at here",
         "take out of krb5.conf what nobody needs, or see for yourself what it says there",
     );
 }
