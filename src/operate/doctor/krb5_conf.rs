@@ -116,11 +116,9 @@ impl ClientConfig {
         self.relations(&["libdefaults"], name).into_iter().next()
     }
 
-    /// What is said of a name in these sections, and not ignored.
+    /// What is said of a name in these sections.
     fn relations(&self, sections: &[&str], name: &str) -> Vec<&Relation> {
-        let mut said = self.profile.relations(sections, name);
-        said.retain(|relation| !relation.is_ignored);
-        said
+        self.profile.relations(sections, name)
     }
 }
 

@@ -45,7 +45,6 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     for relation in kdcs.into_iter().chain(others) {
         if let [section, realm] = relation.sections.as_slice()
             && section == "realms"
-            && !relation.is_ignored
             && (relation.name == "http_anchors" || SERVERS.contains(&&*relation.name))
             && let Some(realm) = found.realm(realm, &relation.place)
             && let Some(why) = take_relation(relation, realm)

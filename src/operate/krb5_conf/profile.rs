@@ -41,8 +41,6 @@ pub(crate) struct Relation {
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) place: FileLine,
-    /// Whether an earlier one of the name, or of its section's, is marked as final: MIT 1.22 ignores this one.
-    pub(crate) is_ignored: bool,
 }
 
 /// An `include` or an `includedir`.
@@ -91,7 +89,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// Relations of this name in these sections, in their order; ignored ones too.
+    /// Relations of this name in these sections, in their order.
     pub(crate) fn relations<'a>(&'a self, sections: &[&str], name: &str) -> Vec<&'a Relation> {
         let is_one = |relation: &&Relation| relation.name == name && relation.sections == sections;
         self.relations.iter().filter(is_one).collect()

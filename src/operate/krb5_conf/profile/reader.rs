@@ -1,6 +1,5 @@
 //! From file to file and line to line: includes, sections, relations, and how much is read of them.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
@@ -22,8 +21,6 @@ const MAX_ERRORS: usize = 50;
 pub(super) struct ProfileReader<'a> {
     pub(super) files: &'a mut dyn FileSystem,
     pub(super) profile: Profile,
-    /// Sections and relations that are marked as final, by the path to them.
-    finals: HashSet<Vec<String>>,
     /// The files being read, each included by the one before it.
     open: Vec<Arc<str>>,
     /// How far the last of them has been read.
@@ -43,8 +40,6 @@ struct FileCursor {
     /// Whether the last line ended in `=`, so that `{` must follow.
     wants_brace: bool,
     sections: Vec<String>,
-    /// From which level on relations are ignored, for a section that was marked as final before.
-    ignored_from: Option<usize>,
 }
 
 /// A mistake in a line, for which MIT gives the configuration up.
@@ -55,7 +50,6 @@ impl<'a> ProfileReader<'a> {
         Self {
             files,
             profile: Profile::default(),
-            finals: HashSet::new(),
             open: Vec::new(),
             at: FileCursor::default(),
             files_read: 0,
@@ -182,7 +176,7 @@ impl<'a> ProfileReader<'a> {
             if line.starts_with('{') {
                 return Ok(());
             }
-            self.close();
+            self.at.sections.pop();
             let why = "a { is missing here, or a value in the line before";
             self.error(ProfileErrorKind::Mistake, why);
         }
@@ -192,25 +186,20 @@ impl<'a> ProfileReader<'a> {
             Some('[') => self.section(line),
             Some('}') if self.at.sections.len() < 2 => Err("there is no { for this }"),
             Some('}') => {
-                if line.starts_with("}*") && self.at.ignored_from.is_none() {
-                    self.finals.insert(self.at.sections.clone());
-                }
-                self.close();
+                self.at.sections.pop();
                 Ok(())
             }
             Some(_) => self.relation(line),
         }
     }
 
-    /// `[name]` or `[name]*`.
+    /// `[name]` or `[name]*`, which MIT adds nothing to: that is not looked at here.
     fn section(&mut self, line: &str) -> Result<(), Mistake> {
         let was_open = self.at.sections.len() > 1;
         self.at.sections.clear();
-        self.at.ignored_from = None;
         let named = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (name, rest) = named.ok_or("the ] of a section is missing")?;
-        let is_final = rest.starts_with('*');
-        self.open(name, is_final);
+        self.at.sections.push(name.to_owned());
         let rest = rest.strip_prefix('*').unwrap_or(rest);
         match (was_open, rest.trim_start_matches(is_blank)) {
             (true, _) => Err("a section begins before the } of the last one"),
@@ -226,52 +215,21 @@ impl<'a> ProfileReader<'a> {
         if tag.is_empty() || tag.contains(is_blank) {
             return Err("one word must stand before the =");
         }
-        let is_final = tag.contains('*');
-        let name = tag.split('*').next().unwrap_or_default();
+        let name = tag.split('*').next().unwrap_or_default().to_owned();
         let value = value.trim_start_matches(is_blank);
         let bare = value.trim_end_matches(is_blank);
         if bare.is_empty() || bare == "{" {
             self.at.wants_brace = bare.is_empty();
-            self.open(name, is_final);
+            self.at.sections.push(name);
         } else {
-            self.keep(name, unquoted(value), is_final);
+            self.profile.relations.push(Relation {
+                sections: self.at.sections.clone(),
+                name,
+                value: unquoted(value),
+                place: self.at.place.clone(),
+            });
         }
         Ok(())
-    }
-
-    fn open(&mut self, name: &str, is_final: bool) {
-        self.at.sections.push(name.to_owned());
-        if self.at.ignored_from.is_some() {
-            return;
-        }
-        if self.finals.contains(&self.at.sections) {
-            self.at.ignored_from = Some(self.at.sections.len());
-        }
-        if is_final {
-            self.finals.insert(self.at.sections.clone());
-        }
-    }
-
-    fn close(&mut self) {
-        self.at.sections.pop();
-        let level = self.at.sections.len();
-        self.at.ignored_from = self.at.ignored_from.filter(|from| *from <= level);
-    }
-
-    fn keep(&mut self, name: &str, value: String, is_final: bool) {
-        let mut path = self.at.sections.clone();
-        path.push(name.to_owned());
-        let is_ignored = self.at.ignored_from.is_some() || self.finals.contains(&path);
-        if is_final && !is_ignored {
-            self.finals.insert(path);
-        }
-        self.profile.relations.push(Relation {
-            sections: self.at.sections.clone(),
-            name: name.to_owned(),
-            value,
-            place: self.at.place.clone(),
-            is_ignored,
-        });
     }
 
     /// Tells of something wrong, unless there is too much of it.

@@ -3,15 +3,14 @@
 use crate::operate::krb5_conf::disk::Disk;
 use crate::operate::krb5_conf::profile::{Profile, read};
 
-/// Relations as `section/section/name=value`, those that are ignored with a `!`, and mistakes behind them.
+/// Relations as `section/section/name=value`, and mistakes behind them.
 pub(super) fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     let Profile {
         relations, errors, ..
     } = read("/etc/krb5.conf", text, &mut Disk::with(disk));
     let relations = relations.iter().map(|relation| {
-        let ignored = if relation.is_ignored { "!" } else { "" };
         let sections = relation.sections.join("/");
-        format!("{ignored}{sections}/{}={}", relation.name, relation.value)
+        format!("{sections}/{}={}", relation.name, relation.value)
     });
     let errors = errors.iter().map(ToString::to_string);
     relations.chain(errors).collect()
@@ -47,25 +46,10 @@ fn braces_nest_and_may_stand_in_the_next_line() {
 }
 
 #[test]
-fn what_is_final_is_not_added_to() {
+fn marks_of_what_is_final_are_no_part_of_a_name() {
     reads(
-        "[a]*\nb = c\n[d]\nb = c\n[a]\nb = d\ne = {\nb = f\n}\n[d]\nb = e\n",
-        &["a/b=c", "d/b=c", "!a/b=d", "!a/e/b=f", "d/b=e"],
-    );
-    reads(
-        "[a]\nb* = {\nc = 1\n}\nb = {\nc = 2\nd = {\nc = 3\n}\n}\ne = {\nc = 4\n}*\ne = {\nc = 5\n}\nf = 6\n",
-        &[
-            "a/b/c=1",
-            "!a/b/c=2",
-            "!a/b/d/c=3",
-            "a/e/c=4",
-            "!a/e/c=5",
-            "a/f=6",
-        ],
-    );
-    reads(
-        "[a]\nb = 0\nb* = 1\nb = 2\nc = 3\n",
-        &["a/b=0", "a/b=1", "!a/b=2", "a/c=3"],
+        "[a]*\nb* = c\nd* = {\ne = f\n}*\ng = h\n",
+        &["a/b=c", "a/d/e=f", "a/g=h"],
     );
 }
 
