@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::terminal;
 use crate::config::endpoint::Endpoint;
-use crate::config::gateway::{GatewayConfig, KdcRealm, Quotas, Serving, TrustedProxies};
+use crate::config::gateway::{GatewayConfig, KdcRealm, Serving, TrustedProxies};
 use crate::config::{Config, Kdcs, Sources};
 use crate::relay::failure::Failure;
 use crate::relay::upstream::kdc::Transport;
@@ -80,7 +80,6 @@ fn serving(serving: &Serving) -> Vec<String> {
         let trusted = &serving.trusted;
         lines.push(format!("believed about clients' addresses: {trusted}"));
     }
-    lines.extend(quotas(&serving.quotas));
     let log = serving.access_log.as_ref();
     let log = log.map_or("off".to_owned(), |log| log.target.to_string());
     lines.push(format!("access log: {log}"));
@@ -91,29 +90,6 @@ fn serving(serving: &Serving) -> Vec<String> {
         metrics.as_deref().unwrap_or("not served")
     ));
     lines
-}
-
-/// What one client may ask for.
-fn quotas(quotas: &Quotas) -> [String; 3] {
-    let limit = |what: &str, most: u32, rate: String| match most {
-        0 => format!("{what} of one client: any number"),
-        most => format!("{what} of one client: {most}{rate}"),
-    };
-    let [requests, failures] =
-        [quotas.burst, quotas.failure_burst].map(|burst| format!(", {burst} at once"));
-    [
-        limit(
-            "requests",
-            quotas.requests_per_second,
-            format!(" a second{requests}"),
-        ),
-        limit("requests under way", quotas.in_flight, String::new()),
-        limit(
-            "failed logins in one realm",
-            quotas.failures_per_minute,
-            format!(" a minute{failures}"),
-        ),
-    ]
 }
 
 fn kdc_realm(entry: &KdcRealm) -> Vec<String> {

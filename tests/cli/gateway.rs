@@ -91,9 +91,6 @@ plain http: 127.0.0.1:8080, unix:/run/loopkdc/gateway.sock
 path: /tenant/KdcProxy
 certificate: gateway.pem
 client certificates: required of every client, signed by gateway.pem
-requests of one client: 7 a second, 9 at once
-requests under way of one client: 5
-failed logins in one realm of one client: any number
 access log: access.log
 metrics: http://127.0.0.1:9464/metrics
 realm EXAMPLE.COM (also CORP, EXAMPLE)

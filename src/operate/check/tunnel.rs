@@ -3,12 +3,9 @@
 use std::cmp::Reverse;
 
 use super::{also_allowed, endpoints, joined, kdcs, realm_line};
-use crate::config::{Config, Listen, Order, Proxies, RealmEntry, RealmPattern, StatusSocket};
+use crate::config::{Config, Order, Proxies, RealmEntry, RealmPattern};
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
 use crate::wire::ByService;
-
-/// Every local user may ask.
-const USUAL_MODE: u32 = 0o666;
 
 /// What would listen and where each realm goes.
 pub(super) fn lines(config: &Config) -> Vec<String> {
@@ -22,7 +19,6 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         format!("kdc: {}", offered(&config.listen.kdc)),
         format!("kpasswd: {}", offered(&config.listen.kpasswd)),
     ];
-    lines.extend(status(&config.listen));
     let mut realms: Vec<_> = config.realms.iter().collect();
     realms.sort_by_key(|entry| rank(&entry.pattern));
     lines.extend(realms.iter().flat_map(|entry| realm(entry)));
@@ -34,17 +30,6 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// Where the status is read, if the configuration says so.
-fn status(listen: &Listen) -> Option<String> {
-    let mode = listen.status_mode;
-    match &listen.status_socket {
-        StatusSocket::Usual if mode == USUAL_MODE => None,
-        StatusSocket::Usual => Some(format!("status: the usual socket, mode {mode:04o}")),
-        StatusSocket::At(path) => Some(format!("status: {}, mode {mode:04o}", path.display())),
-        StatusSocket::Off => Some("status: not told".to_owned()),
-    }
 }
 
 /// In the order in which a realm is matched: the longest match first.
