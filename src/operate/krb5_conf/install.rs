@@ -92,12 +92,11 @@ impl Plan {
         };
         let copy = PlannedFile::new(path, copy);
         let mut rest = split.rest();
-        // Before our part, the last line may have got an end.
-        if let Some(before) = copy
-            .is
-            .as_ref()
-            .filter(|is| [is.as_slice(), b"\n"].concat() == rest)
+        if split.form == Some(PartForm::Inline)
+            && let Some(before) = &copy.is
+            && rest.strip_suffix(b"\n") == Some(before)
         {
+            // The line before our part had no end, and got one.
             rest.clone_from(before);
         }
 

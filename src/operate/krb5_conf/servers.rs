@@ -7,15 +7,11 @@ use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
 
-/// The port that `kdc =` means without one.
-pub(crate) const KDC_PORT: u16 = 88;
-
-/// What krb5.conf is to say of every realm.
+/// Where clients of every realm are to find `loopkdc run`: addresses with their ports, or paths of Unix sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Servers {
-    /// Of `kdc` and `primary_kdc`.
     pub(crate) kdc: String,
-    /// Of `kpasswd_server`, if password changes are tunnelled.
+    /// None: password changes are not tunnelled.
     pub(crate) kpasswd: Option<String>,
 }
 
@@ -29,42 +25,26 @@ impl Servers {
         let kdc = if unix {
             path(&listen.kdc).ok_or_else(no_socket)?
         } else {
-            let addr = address(&listen.kdc).ok_or_else(no_address)?;
-            without_port(addr).unwrap_or_else(|| addr.to_string())
+            address(&listen.kdc).ok_or_else(no_address)?
         };
         let kpasswd = unix.then(|| path(&listen.kpasswd)).flatten();
-        // gokrb5 takes the port from nowhere else.
-        let kpasswd = kpasswd.or_else(|| address(&listen.kpasswd).map(|addr| addr.to_string()));
+        let kpasswd = kpasswd.or_else(|| address(&listen.kpasswd));
         Ok(Self { kdc, kpasswd })
-    }
-
-    /// The sockets that krb5.conf names, as systemd writes them, and the units that could open them.
-    fn sockets(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let mut kdc = self.kdc.clone();
-        if !kdc.starts_with('/') && kdc.parse::<SocketAddr>().is_err() {
-            kdc += &format!(":{KDC_PORT}");
-        }
-        let kpasswd = self.kpasswd.clone();
-        let kpasswd = kpasswd.map(|kpasswd| ("loopkdc-kpasswd.socket", kpasswd));
-        std::iter::once(("loopkdc.socket", kdc)).chain(kpasswd)
     }
 
     /// What krb5.conf names and no socket unit opens: where units are enabled, theirs are the only sockets.
     ///
     /// `shown`: what systemd says of the units.
     pub(super) fn unopened(&self, shown: &str) -> Vec<Finding> {
-        if !shown
-            .lines()
-            .any(|line| line.starts_with("UnitFileState=enabled"))
-        {
+        let has = |is_it: &dyn Fn(&str) -> bool| shown.lines().any(is_it);
+        if !has(&|line| line.starts_with("UnitFileState=enabled")) {
             return Vec::new();
         }
-        let unopened = self.sockets().filter(|(_, address)| {
-            let opens = |line| opens(line, address);
-            !shown.lines().any(opens)
-        });
-        unopened
-            .map(|(unit, address)| finding(unit, &address))
+        let kdc = [("loopkdc.socket", &self.kdc)].into_iter();
+        let kpasswd = self.kpasswd.iter();
+        kdc.chain(kpasswd.map(|address| ("loopkdc-kpasswd.socket", address)))
+            .filter(|(_, address)| !has(&|line| opens(line, address)))
+            .map(|(unit, address)| finding(unit, address))
             .collect()
     }
 }
@@ -100,37 +80,29 @@ fn path(endpoints: &[Endpoint]) -> Option<String> {
 }
 
 /// The address that most clients can reach: on 127.0.0.1 if there is one, else on ::1, else the first.
-fn address(endpoints: &[Endpoint]) -> Option<SocketAddr> {
+fn address(endpoints: &[Endpoint]) -> Option<String> {
     let addrs = endpoints
         .iter()
         .filter_map(|endpoint| endpoint.addr.socket_addr());
     // Port 0 is another one after each start.
     let addrs = addrs.filter(|addr| addr.port() != 0).map(reachable);
     // Of those that are as good, the first.
-    addrs.min_by_key(|addr| match addr.ip() {
+    let best = addrs.min_by_key(|addr| match addr.ip() {
         ip if !ip.is_loopback() => 2,
         IpAddr::V6(_) => 1,
         IpAddr::V4(_) => 0,
-    })
+    });
+    best.map(|addr| addr.to_string())
 }
 
 /// Where this machine reaches what listens at `addr`.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, addr.port())
-}
-
-/// What `kdc =` says, if the port is the one that it means anyway.
-fn without_port(addr: SocketAddr) -> Option<String> {
-    let is_usual = addr.port() == KDC_PORT;
-    is_usual.then(|| match addr.ip() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    })
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    addr
 }
 
 fn no_socket() -> Failure {

@@ -82,6 +82,8 @@ impl Stanzas {
     pub(crate) fn sections(&self) -> String {
         let mut text = "[realms]\n".to_owned();
         let Servers { kdc, kpasswd } = &self.servers;
+        // The port that it means anyway; of kpasswd_server, gokrb5 takes it from nowhere else.
+        let kdc = kdc.strip_suffix(":88").unwrap_or(kdc);
         for realm in &self.realms {
             text += &format!("    {realm} = {{\n");
             for name in ["kdc", "primary_kdc", "master_kdc"] {

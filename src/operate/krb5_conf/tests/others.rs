@@ -145,6 +145,18 @@ fn what_others_changed_meanwhile_stays() {
 }
 
 #[test]
+fn an_end_of_the_last_line_that_others_wrote_stays() {
+    let etc = Etc::with(Some(b"[a]\nb = c"));
+    etc.install(false);
+    let text = fs::read_to_string(etc.file()).unwrap();
+    fs::write(etc.file(), text + "\n").unwrap();
+    etc.remove();
+    etc.install(false);
+    etc.remove();
+    assert_eq!(fs::read_to_string(etc.file()).unwrap(), "[a]\nb = c\n");
+}
+
+#[test]
 fn paths_in_commands_are_quoted() {
     let path = Path::new("/etc/a b/krb5.conf");
     let hints = |kind: std::io::ErrorKind| {
