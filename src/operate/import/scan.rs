@@ -19,15 +19,8 @@ const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 pub(super) fn scan(path: &str, text: &str, files: &mut dyn FileSystem) -> ImportedConfig {
     let mut found = ImportedConfig::default();
     if policy_lines(text).any(|(line, _)| line.contains("<https")) {
-        for (line, number) in policy_lines(text).filter(|(line, _)| line.contains("https")) {
-            policy_line(
-                line,
-                &FileLine {
-                    file: None,
-                    line: number,
-                },
-                &mut found,
-            );
+        for (line, place) in policy_lines(text).filter(|(line, _)| line.contains("https")) {
+            policy_line(line, &place, &mut found);
         }
     } else {
         krb5_conf(&profile::read(path, text, files), &mut found);
@@ -88,10 +81,11 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
     }
 }
 
-/// The lines that are no comments, and their numbers.
-fn policy_lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
+/// The lines that are no comments, and where they are.
+fn policy_lines(text: &str) -> impl Iterator<Item = (&str, FileLine)> {
     let lines = text.lines().map(str::trim).zip(1..);
-    lines.filter(|(line, _)| !line.starts_with([';', '#']))
+    let lines = lines.filter(|(line, _)| !line.starts_with([';', '#']));
+    lines.map(|(text, line)| (text, FileLine { file: None, line }))
 }
 
 /// Reads `NAME <https SERVER … />`, as people write it down, or with the marks that `reg query` or an export has between.
