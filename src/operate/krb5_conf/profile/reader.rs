@@ -161,12 +161,15 @@ impl<'a> ProfileReader<'a> {
 
     /// Whether one more file, or directory, may be read.
     fn is_one_more(&mut self) -> bool {
+        if self.is_full {
+            return false;
+        }
         self.files_read += 1;
         if self.files_read == MAX_FILES + 1 {
             let why = format!("more than {MAX_FILES} files are included");
             self.error(ProfileErrorKind::Limit, why);
         }
-        self.files_read <= MAX_FILES && !self.is_full
+        self.files_read <= MAX_FILES
     }
 
     /// Reads a line that is no directive.

@@ -243,11 +243,9 @@ fn no_line_is_wider_than_the_terminal() {
     for document in [good(), bad()] {
         for width in [60, 80, 160] {
             let text = shown(&made(document.clone()), width);
-            let is_whole = |line: &&str| {
-                ["loopkdc check", "curl -v"]
-                    .iter()
-                    .any(|of| line.contains(of))
-            };
+            // What is to be copied is not broken.
+            let whole = ["loopkdc check", "curl -v", "RestrictAddressFamilies="];
+            let is_whole = |line: &&str| whole.iter().any(|of| line.contains(of));
             let mut others = text.lines().filter(|line| !is_whole(line));
             assert!(
                 others.all(|line| line.chars().count() <= width),
