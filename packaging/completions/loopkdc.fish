@@ -38,18 +38,18 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve 
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l ca -d 'Trust these certificates (PEM) too, for the realms given by --realm' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kdc -d 'Offer the KDC service here, not at 127.0.0.1:88 and [::1]:88; may be repeated' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kpasswd -d 'Offer the password-change service here, not at port 464; may be repeated' -r
-complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l log -d 'Write this much to stderr: off, error, warn, info or debug' -r -f -a "off\t'Nothing'
-error\t'What stops the service'
-warn\t'What limits it'
-info\t'Changes of state'
-debug\t'Every exchange'"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l log -d 'Write this much to stderr: off, error, warn, info or debug' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''"
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -l config -d 'Read this file, not the usual ones' -r -F
-complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -l log -d 'Write this much to stderr: off, error, warn, info or debug. The access log is none of it' -r -f -a "off\t'Nothing'
-error\t'What stops the service'
-warn\t'What limits it'
-info\t'Changes of state'
-debug\t'Every exchange'"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -l log -d 'Write this much to stderr: off, error, warn, info or debug. The access log is none of it' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''"
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand gateway" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l config -d 'Read this file, not the usual ones' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l gateway -d 'The configuration of the gateway, not that of run'

@@ -69,11 +69,15 @@ pub(super) fn unfinished(
     if done.is_empty() {
         return failure;
     }
-    failure
+    let failure = failure
         .hint(format!("done before that: {}", done.join("; ")))
         .hint(format!("not done: {}", left.join("; ")))
         .hint("when that is mended, do the rest")
-        .hint(typed(command))
+        .hint(typed(command));
+    if command == REMOVE {
+        return failure;
+    }
+    failure
         .hint("or take back what was done")
         .hint(typed(REMOVE))
 }

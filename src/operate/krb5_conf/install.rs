@@ -162,12 +162,13 @@ impl Plan {
             file_made,
             directory_made,
         };
+        // Behind an includedir, which Java takes for one before the first section alone.
         let defaults = if file_made {
-            stanzas.defaults()
+            format!("\n{}", stanzas.defaults())
         } else {
             String::new()
         };
-        let part = block::part(origin, &(defaults + content));
+        let part = block::part(origin, &format!("{content}{defaults}"));
         krb5_conf.should_be = Some(if split.form == Some(form) {
             split.with(&part)
         } else {
