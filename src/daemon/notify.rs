@@ -43,7 +43,7 @@ pub(crate) fn keep_alive(exchange: &Arc<Exchange>, tasks: &Tasks) {
 async fn each(every: Duration, exchange: Arc<Exchange>) {
     loop {
         tokio::time::sleep(every).await;
-        exchange.take_turns();
+        exchange.probe_locks();
         tell(&[NotifyState::Watchdog]);
     }
 }

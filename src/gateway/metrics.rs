@@ -24,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::gateway::record::RequestRecord;
 use crate::gateway::tls::Certificates;
+use crate::relay::counters::CountedBy;
 use crate::relay::exchange::Exchange;
 
 /// The bounds of the histogram in seconds: from less than a KDC next door takes to more than any deadline that is usual.
@@ -156,9 +157,14 @@ struct Readings {
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for counted in self.exchange.counters().each() {
+        for counted in self.exchange.counters().each(CountedBy::Gateway) {
             let counter = MetricType::Counter;
-            let metric = encoder.encode_descriptor(counted.name, counted.help, None, counter)?;
+            let metric = encoder.encode_descriptor(
+                counted.name.as_str(),
+                counted.help.as_str(),
+                None,
+                counter,
+            )?;
             ConstCounter::new(counted.value).encode(metric)?;
         }
         let help = "Whether an upstream serves, as far as the last requests to it tell.";

@@ -37,13 +37,12 @@ fn realm(entry: &KdcRealm, max_in_flight: usize) -> RealmPlan {
                 kpasswd: services.kpasswd.then(Vec::new),
             },
             primary: Vec::new(),
-            direct: Vec::new(),
+            local_kdcs: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: entry.deadline,
             on_failure: OnFailure::default(),
-            silence_is_illness: false,
-            races: false,
+            shared: true,
         },
     }
 }

@@ -33,8 +33,8 @@ pub struct Answered {
 pub enum Source {
     /// The upstream that was asked last.
     Upstream(Arc<str>),
-    /// The lookaside: a copy of a request that is under way or was answered a moment ago.
-    Lookaside,
+    /// The retransmit cache: a copy of a request that is under way or was answered a moment ago.
+    RetransmitCache,
     /// No upstream was asked.
     #[default]
     Nobody,

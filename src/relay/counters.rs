@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::relay::status::CounterStatus;
+
 /// A number that only grows.
 #[derive(Default)]
 pub struct Counter(AtomicU64);
@@ -40,40 +42,47 @@ impl fmt::Debug for Counter {
 /// Lines of the log that were left out, by now. There is one log, whatever the number of relays.
 pub(crate) static LOG_LINES_LEFT_OUT: Counter = Counter::new();
 
-/// A counter as those see it who show them all.
-#[derive(Clone, Copy, Debug)]
-pub struct Counted {
-    /// Its name, in snake case.
-    pub name: &'static str,
-    /// What it counts, in a sentence.
-    pub help: &'static str,
-    /// How many by now.
-    pub value: u64,
+/// Which command counts something, and shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// Both.
+    Both,
+    /// `loopkdc run`.
+    Run,
+    /// `loopkdc gateway`.
+    Gateway,
 }
 
-/// Declares the counters once: as fields for who counts, and as a list for who shows them. The comment is the help text.
+/// Declares the counters once: as fields for who counts, and as a list for who shows them. The comment is the help text. A
+/// new one needs no more than its line below: `loopkdc status` shows those that are not 0, `status --json` and the
+/// gateway's `/metrics` all that their command has.
 macro_rules! counters {
-    ($(#[doc = $help:literal] pub $name:ident: Counter,)*) => {
+    ($(#[doc = $help:literal] $name:ident: $by:ident,)*) => {
         /// The counters of one relay.
-        #[derive(Default)]
+        #[derive(Debug, Default)]
         pub struct Counters {
             $(#[doc = $help] pub $name: Counter,)*
         }
 
         impl Counters {
-            /// All of them.
-            pub fn each(&self) -> impl Iterator<Item = Counted> {
-                [$(Counted {
-                    name: stringify!($name),
-                    help: $help.trim_ascii(),
-                    value: self.$name.get(),
-                },)*]
-                .into_iter()
-                .chain([Counted {
-                    name: "log_lines_left_out",
-                    help: "Lines of the log at info and above that were left out because there were too many of them.",
-                    value: LOG_LINES_LEFT_OUT.get(),
-                }])
+            /// Those of `command`.
+            pub fn each(&self, command: CountedBy) -> impl Iterator<Item = CounterStatus> {
+                let all = [
+                    $((CountedBy::$by, stringify!($name), $help, self.$name.get()),)*
+                    (
+                        CountedBy::Both,
+                        "log_lines_left_out",
+                        "Lines of the log at info and above that were left out because there were too many of them.",
+                        LOG_LINES_LEFT_OUT.get(),
+                    ),
+                ];
+                let its = move |by| by == CountedBy::Both || by == command;
+                let its = all.into_iter().filter(move |(by, ..)| its(*by));
+                its.map(|(_, name, help, value)| CounterStatus {
+                    name: name.into(),
+                    help: help.trim_ascii().into(),
+                    value,
+                })
             }
         }
     };
@@ -81,69 +90,59 @@ macro_rules! counters {
 
 counters! {
     /// Requests that are no AS-REQ, TGS-REQ or kpasswd request.
-    pub not_kerberos: Counter,
+    not_kerberos: Both,
     /// Requests over a stream or HTTP that are longer than allowed.
-    pub too_long: Counter,
+    too_long: Both,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
-    pub refused: Counter,
+    refused: Gateway,
     /// HTTP requests answered 429 or turned away before TLS: too many of them, or of wrong passwords, from one client.
-    pub throttled: Counter,
+    throttled: Gateway,
     /// Requests whose target-domain is another realm than the one inside.
-    pub other_realm: Counter,
+    other_realm: Gateway,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.
-    pub dropped: Counter,
+    dropped: Run,
     /// Connections closed to make room for new ones.
-    pub evicted: Counter,
+    evicted: Both,
     /// Connections closed at once, because all others wait for their answers.
-    pub turned_away: Counter,
+    turned_away: Both,
     /// Streams closed because nothing came of a request for `idle-timeout-seconds`.
-    pub idle: Counter,
+    idle: Run,
     /// Streams closed because a request was not whole within `idle-timeout-seconds`.
-    pub slow: Counter,
+    slow: Run,
     /// Streams closed because their clients did not take a reply within `idle-timeout-seconds`.
-    pub untaken: Counter,
+    untaken: Run,
     /// Streams closed because the octets of long requests took all the room that there is for them.
-    pub crowded_out: Counter,
+    crowded_out: Run,
     /// Copies that joined an exchange under way.
-    pub joined: Counter,
-    /// Requests answered from the lookaside.
-    pub replayed: Counter,
-    /// Answers that the lookaside forgot before their time, to stay within its octets.
-    pub forgotten: Counter,
+    joined: Both,
+    /// Requests answered from the retransmit cache.
+    replayed: Both,
+    /// Answers that the retransmit cache forgot before their time, to stay within its octets.
+    forgotten: Both,
     /// Requests for a realm, or a service of one, of which no upstream is configured or known.
-    pub no_upstream: Counter,
+    no_upstream: Both,
     /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
-    pub overloaded: Counter,
+    overloaded: Both,
     /// Look-ups in DNS of where a realm's requests go, which requests brought about.
-    pub look_ups: Counter,
-    /// Copies of requests handed to an upstream.
-    pub attempts: Counter,
-    /// Copies sent because an answer was late or the network changed.
-    pub raced: Counter,
+    look_ups: Both,
+    /// Attempts: requests handed to an upstream.
+    attempts: Both,
+    /// Attempts made because an answer was late or the network changed.
+    raced: Both,
     /// Answers of upstreams that are longer than a reply may be.
-    pub reply_too_long: Counter,
+    reply_too_long: Both,
     /// Replies that are longer than `udp-reply-max-bytes`: the client was told to come back over TCP.
-    pub too_big_for_udp: Counter,
+    too_big_for_udp: Run,
     /// Exchanges that ended with a reply.
-    pub replied: Counter,
+    replied: Both,
     /// Exchanges that ended with a verdict.
-    pub failed: Counter,
+    failed: Both,
     /// Exchanges, connections and listeners that ended in a panic.
-    pub panicked: Counter,
+    panicked: Both,
     /// Changes of the network.
-    pub networks: Counter,
+    networks: Run,
     /// Times that the machine slept.
-    pub sleeps: Counter,
-}
-
-impl fmt::Debug for Counters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Counters");
-        for Counted { name, value, .. } in self.each() {
-            shown.field(name, &value);
-        }
-        shown.finish()
-    }
+    sleeps: Both,
 }
 
 #[cfg(test)]
@@ -154,12 +153,20 @@ mod tests {
     fn all_are_listed_with_what_they_count() {
         let counters = Counters::default();
         counters.evicted.add();
-        let counted: Vec<_> = counters.each().filter(|each| each.value > 0).collect();
-        assert_eq!(counted.len(), 1);
-        assert_eq!((counted[0].name, counted[0].value), ("evicted", 1));
-        for Counted { help, .. } in counters.each() {
-            assert!(help.ends_with('.') && !help.starts_with(' '), "{help:?}");
-            assert!(!help.contains(['\n', '\\']), "{help:?}");
+        for command in [CountedBy::Run, CountedBy::Gateway] {
+            let counted: Vec<_> = counters.each(command).collect();
+            let of = |name: &str| {
+                let one = counted.iter().find(|each| each.name.as_str() == name);
+                one.map(|each| each.value)
+            };
+            assert_eq!((of("evicted"), of("turned_away")), (Some(1), Some(0)));
+            assert_eq!(of("untaken").is_some(), command == CountedBy::Run);
+            assert_eq!(of("throttled").is_some(), command == CountedBy::Gateway);
+            for CounterStatus { help, .. } in &counted {
+                let help = help.as_str();
+                assert!(help.ends_with('.') && !help.starts_with(' '), "{help:?}");
+                assert!(!help.contains(['\n', '\\']), "{help:?}");
+            }
         }
     }
 }

@@ -1,30 +1,29 @@
-//! The room where a request becomes an answer.
+//! Where a request becomes an answer.
 //!
 //! Whatever the way in: a copy of a request under way joins it, one answered a moment ago is answered again, and a new
-//! one is led through its upstreams. The leader runs in a task of its own, so that a client that hangs up
+//! one is taken through its upstreams. That is done in a task of its own, so that a client that hangs up
 //! strands nobody who joined it, and so that a panic ends that exchange alone.
 
 mod attempts;
-mod leader;
-mod recent;
 mod routing;
 mod status;
+mod task;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 
-use self::leader::Leader;
-use self::recent::RecentExchanges;
+use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::lines::Lines;
 use crate::relay::network::{Clocks, Sleep};
-use crate::relay::retransmits::{Asked, Lookaside};
+use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
+use crate::relay::status::ExchangeRecord;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
 
@@ -56,36 +55,46 @@ impl Arrival {
     }
 }
 
-/// Where joiners wait for the leader's answer.
+/// Where joiners wait for the answer.
 type Waiting = watch::Receiver<Option<Answered>>;
 
-/// One relay: its routes, its lookaside, its limits and its counters.
+/// One relay: its routes, its retransmit cache, its limits and its counters.
 #[derive(Debug)]
 pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
-    lookaside: Mutex<Lookaside<Waiting>>,
+    retransmits: Mutex<RetransmitCache<Waiting>>,
     in_flight: Semaphore,
     max_in_flight: usize,
     counters: Counters,
-    recent: RecentExchanges,
+    /// The last exchanges, the newest first.
+    recent: Mutex<VecDeque<ExchangeRecord>>,
     sleep: Sleep,
-    /// How often the network became another one: exchanges under way hear of it.
+    network_times: Mutex<NetworkTimes>,
+    /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
     lines: Mutex<Lines>,
 }
 
+/// When the network changed last, and when a request showed last that the machine had slept.
+#[derive(Clone, Copy, Debug, Default)]
+struct NetworkTimes {
+    changed: Option<SystemTime>,
+    woke: Option<SystemTime>,
+}
+
 impl Exchange {
-    /// A relay that leads at most `max_in_flight` exchanges at once.
+    /// A relay that has at most `max_in_flight` exchanges under way at once.
     #[must_use]
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
         Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
-            lookaside: Mutex::default(),
+            retransmits: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
-            recent: RecentExchanges::default(),
+            recent: Mutex::default(),
             sleep: Sleep::since(Clocks::now()),
+            network_times: Mutex::default(),
             networks: watch::Sender::new(0),
             lines: Mutex::default(),
         })
@@ -109,29 +118,25 @@ impl Exchange {
     /// under way may go another way.
     pub fn network_changed(&self) {
         self.counters.networks.add();
-        self.recent.network_changed();
-        self.start_anew();
-        if lock(&self.lines).spend(now()) {
-            tracing::info!("network changed");
-        }
+        lock(&self.network_times).changed = Some(SystemTime::now());
+        self.start_anew("network changed", None);
     }
 
     /// The same if the machine slept: nobody kept its connections meanwhile, and it may be anywhere.
     fn wake(&self) {
-        let Some(slept) = self.sleep.until(Clocks::now()) else {
-            return;
-        };
-        self.counters.sleeps.add();
-        self.recent.woke();
-        self.start_anew();
-        if lock(&self.lines).spend(now()) {
-            tracing::info!(seconds = slept.as_secs(), "resumed from sleep");
+        if let Some(slept) = self.sleep.until(Clocks::now()) {
+            self.counters.sleeps.add();
+            lock(&self.network_times).woke = Some(SystemTime::now());
+            self.start_anew("resumed from sleep", Some(slept.as_secs()));
         }
     }
 
-    fn start_anew(&self) {
+    fn start_anew(&self, event: &str, seconds: Option<u64>) {
         self.routing().forget();
         self.networks.send_modify(|networks| *networks += 1);
+        if lock(&self.lines).spend(now()) {
+            tracing::info!(seconds, "{event}");
+        }
     }
 
     fn routing(&self) -> Arc<Routing> {
@@ -149,12 +154,8 @@ impl Exchange {
         let Some(resolver) = &routing.resolver else {
             return routing;
         };
-        let (realm, terms) = {
-            let routes = routing.routes();
-            let realm = routes.configured(message.realm()).cloned();
-            (realm, routes.terms(message.realm()).cloned())
-        };
-        let (Some(realm), Some(terms)) = (realm, terms) else {
+        let terms = routing.routes().terms(message.realm()).cloned();
+        let (Some(realm), Some(terms)) = (self.configured(message.realm()), terms) else {
             return routing;
         };
         let Some(looked_up) = resolver.resolve(&realm, self) else {
@@ -170,51 +171,47 @@ impl Exchange {
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
         self.wake();
         let (sender, receiver) = watch::channel(None);
-        let asked =
-            lock(&self.lookaside).ask(&message, arrival.udp_peer, arrival.at, || receiver.clone());
-        match asked {
-            Asked::Replay(answer) => {
+        let wait = || receiver.clone();
+        let lookup = lock(&self.retransmits).lookup(&message, arrival.udp_peer, arrival.at, wait);
+        let answer = match lookup {
+            Lookup::Replay(answer) => {
                 self.counters.replayed.add();
-                let source = Source::Lookaside;
-                return Answered { answer, source };
+                answer
             }
-            Asked::Join(waiting) => {
+            Lookup::Join(waiting) => {
                 self.counters.joined.add();
-                let answer = self.wait(waiting, &message).await.answer;
-                let source = Source::Lookaside;
-                return Answered { answer, source };
+                self.wait(waiting, &message).await.answer
             }
-            Asked::Lead(lead) => {
-                let leader = Leader {
+            Lookup::New(ticket) => {
+                let task = ExchangeTask {
                     exchange: Arc::clone(self),
                     message: message.clone(),
                     arrival,
-                    lead,
+                    ticket,
                     answered: sender,
                 };
-                tokio::spawn(leader.run());
+                tokio::spawn(task.run());
+                return self.wait(receiver, &message).await;
             }
-        }
-        self.wait(receiver, &message).await
+        };
+        let source = Source::RetransmitCache;
+        Answered { answer, source }
     }
 
-    /// Waits for the leader, whose deadline is no later than that of anyone who joined it.
+    /// Waits for the exchange, whose deadline is no later than that of anyone who joined it.
     async fn wait(&self, mut waiting: Waiting, message: &KerberosMessage) -> Answered {
-        let answer = waiting
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Answered {
+        let answered = waiting.wait_for(Option::is_some).await;
+        let answered = answered.ok().and_then(|answered| answered.clone());
+        answered.unwrap_or_else(|| Answered {
             answer: self.routing().verdict(message, Cause::Unanswered, true),
             source: Source::Nobody,
         })
     }
 
     /// Takes each lock that requests take, one after the other: does not return while somebody holds one for good.
-    pub fn take_turns(&self) {
+    pub fn probe_locks(&self) {
         drop(self.routing().routes());
-        drop(lock(&self.lookaside));
+        drop(lock(&self.retransmits));
         drop(lock(&self.lines));
     }
 
@@ -262,7 +259,7 @@ impl Exchange {
         let mut upstreams = BTreeMap::new();
         for (place, upstream) in routing.upstreams.iter().enumerate() {
             let all = upstreams.entry(upstream.name().to_owned()).or_insert(true);
-            *all &= !routes.is_ill(UpstreamId(place));
+            *all &= !routes.is_down(UpstreamId(place));
         }
         upstreams
     }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 const LINES: u32 = 10;
 const LINE: Duration = Duration::from_secs(60);
 
-/// The lines of one kind so far, less those that time has forgiven.
+/// The lines of one kind: so many at once, and one more as each is forgiven.
 #[derive(Debug)]
 pub(crate) struct Lines {
     most: u32,
     each: Duration,
-    spent: u32,
+    /// When all that were written are forgiven.
     forgiven: Option<Instant>,
 }
 
@@ -28,23 +28,17 @@ impl Lines {
         Self {
             most,
             each,
-            spent: 0,
             forgiven: None,
         }
     }
 
     /// Whether one more may be written now; it counts then.
     pub(crate) fn spend(&mut self, now: Instant) -> bool {
-        let forgiven = *self.forgiven.get_or_insert(now);
-        if forgiven + self.each <= now {
-            let lines = now.duration_since(forgiven).as_nanos() / self.each.as_nanos();
-            self.spent = self
-                .spent
-                .saturating_sub(u32::try_from(lines).unwrap_or(u32::MAX));
-            self.forgiven = Some(now);
+        let forgiven = self.forgiven.map_or(now, |forgiven| forgiven.max(now)) + self.each;
+        let may = forgiven <= now + self.each * self.most;
+        if may {
+            self.forgiven = Some(forgiven);
         }
-        let affordable = self.spent < self.most;
-        self.spent += u32::from(affordable);
-        affordable
+        may
     }
 }

@@ -5,9 +5,9 @@
 mod backoff;
 mod health;
 mod latency;
-mod pace;
 mod record;
 mod resend;
+mod rtt;
 mod status;
 
 use std::cmp::Reverse;
@@ -15,22 +15,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::backoff::Chance;
-use self::health::Health;
-use self::record::Refusal;
+use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::Fault;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
-use latency::Latency;
-pub use pace::Over;
-pub use resend::{Next, after};
+pub use resend::{Next, after, not_served};
 pub(crate) use status::StatusContext;
 
 /// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
 /// A KDC that is on this network answers a harmless request sooner, or a proxy is asked as well.
-const DIRECT: Duration = Duration::from_millis(300);
+const LOCAL_KDC_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -56,7 +52,7 @@ pub struct Route {
     /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
     pub primary: Vec<UpstreamId>,
     /// Those among them that are KDCs of a network that this machine may or may not be on.
-    pub direct: Vec<UpstreamId>,
+    pub local_kdcs: Vec<UpstreamId>,
     /// The target-domain to send; without one the client's spelling of the realm is sent.
     pub target_domain: Option<String>,
     /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
@@ -65,11 +61,10 @@ pub struct Route {
     pub deadline: Duration,
     /// How a failure is told.
     pub on_failure: OnFailure,
-    /// Whether who is silent is ill. Of a KDC, which drops what it can't read, any client could say that it is.
-    pub silence_is_illness: bool,
-    /// Whether a harmless request goes another way as well as soon as its answer is late, as one laptop may do; many
-    /// clients at once would only ask twice of a KDC that is busy.
-    pub races: bool,
+    /// Whether this relay is many clients', as a gateway is. Then silence does not mark an upstream as down: of a KDC, which
+    /// drops what it can't read, any client could cause it. And a late answer is waited for, where one laptop would ask
+    /// another upstream as well: many clients at once would only ask a busy KDC twice.
+    pub shared: bool,
 }
 
 /// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
@@ -94,34 +89,13 @@ pub struct Wanted {
     pub primary: bool,
 }
 
-/// Why a request goes nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoute {
-    /// The realm is unknown here.
-    Realm,
-    /// The realm is known, and this service of it is not offered.
-    Service,
-    /// No upstream is known at the moment.
-    Upstream,
-}
-
-impl From<NoRoute> for Cause {
-    fn from(none: NoRoute) -> Self {
-        match none {
-            NoRoute::Realm => Self::NoUpstream,
-            NoRoute::Service => Self::NotOffered,
-            NoRoute::Upstream => Self::Unreachable,
-        }
-    }
-}
-
 /// A change of an upstream's health that is worth a line in the log, told once and not too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It fails, and why.
-    Ill(Fault),
+    Down(Fault),
     /// It serves again.
-    Well,
+    Up,
 }
 
 /// The configured routes and the health of their upstreams.
@@ -129,11 +103,9 @@ pub enum Change {
 pub struct Routes {
     routes: Vec<RouteState>,
     exact: HashMap<RealmKey, usize>,
-    /// Longest suffix first.
-    suffixes: Vec<(RealmKey, usize)>,
-    any: Option<usize>,
+    /// In upper case, the longest first; the last may be the empty one, which every realm has.
+    suffixes: Vec<(String, usize)>,
     health: HashMap<UpstreamId, Health>,
-    chance: Chance,
     /// When the network became another one: who was asked before that was asked from elsewhere.
     forgotten: Option<Instant>,
 }
@@ -143,15 +115,13 @@ struct RouteState {
     pattern: RealmPattern,
     aliases: Vec<Realm>,
     terms: Arc<Route>,
-    /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
-    realm: Option<Realm>,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: ByService<Option<UpstreamId>>,
-    /// Upstreams that are well but refuse the one realm of this route, or a service of it.
-    refusing: HashMap<(Service, UpstreamId), Refusal>,
+    /// Upstreams that are up but refuse the one realm of this route, or a service of it.
+    refusing: HashMap<(Service, UpstreamId), Outage>,
     /// A KDC that might be on this network did not answer: they are all asked last on it, so that a network that leads nowhere
     /// costs a moment once.
-    set_aside: bool,
+    local_kdc_unreachable: bool,
 }
 
 impl Routes {
@@ -165,37 +135,35 @@ impl Routes {
                 }
             }
             RealmPattern::Suffix(suffix) => {
-                self.suffixes.push((suffix.key(), index));
                 self.suffixes
-                    .sort_by_key(|(suffix, _)| Reverse(suffix.as_str().len()));
+                    .push((suffix.key().as_str().to_owned(), index));
             }
-            RealmPattern::Any => self.any = Some(index),
+            RealmPattern::Any => self.suffixes.push((String::new(), index)),
         }
+        self.suffixes
+            .sort_by_key(|(suffix, _)| Reverse(suffix.len()));
         self.routes.push(RouteState {
             pattern: pattern.clone(),
             aliases: aliases.to_vec(),
             terms: Arc::new(route),
-            realm: match pattern {
-                RealmPattern::Exact(realm) => Some(realm.clone()),
-                RealmPattern::Suffix(_) | RealmPattern::Any => None,
-            },
             current: ByService::default(),
             refusing: HashMap::new(),
-            set_aside: false,
+            local_kdc_unreachable: false,
         });
     }
 
     /// The ways out for what is `wanted` of `realm`, in the order to try them; the longest match wins.
     ///
     /// # Errors
-    /// There is none.
+    /// [`Cause::NoUpstream`] if no route matches, [`Cause::NotOffered`] if the realm does not offer this service, and
+    /// [`Cause::Unreachable`] if no upstream is known at the moment.
     pub fn candidates(
         &self,
         realm: &Realm,
         wanted: Wanted,
         now: Instant,
-    ) -> Result<Candidates, NoRoute> {
-        let route = self.find(&realm.key()).ok_or(NoRoute::Realm)?;
+    ) -> Result<Candidates, Cause> {
+        let route = self.find(&realm.key()).ok_or(Cause::NoUpstream)?;
         self.candidates_of(route, wanted, now)
     }
 
@@ -204,23 +172,29 @@ impl Routes {
         route: usize,
         wanted: Wanted,
         now: Instant,
-    ) -> Result<Candidates, NoRoute> {
+    ) -> Result<Candidates, Cause> {
         let Wanted { service, primary } = wanted;
-        let state = self.routes.get(route).ok_or(NoRoute::Realm)?;
+        let state = self.routes.get(route).ok_or(Cause::NoUpstream)?;
         let offered = state.terms.upstreams.get(service).as_ref();
-        let mut upstreams = offered.ok_or(NoRoute::Service)?.clone();
+        let mut upstreams = offered.ok_or(Cause::NotOffered)?.clone();
         if upstreams.is_empty() {
-            return Err(NoRoute::Upstream);
+            return Err(Cause::Unreachable);
         }
         let current = *state.current.get(service);
         // If all of them are down, the one with the fewest failures is as good a guess as any.
         upstreams.sort_by_key(|id| {
-            let down = self
-                .failures(*id, now)
-                .max(state.refusals(service, *id, now));
+            let outages = [self.outage(*id), state.refusing.get(&(service, *id))];
+            let counts = outages.map(|outage| outage.map(|outage| outage.backoff.counts(now)));
             let chosen = primary && state.terms.primary.contains(id);
-            let aside = state.is_aside(*id);
-            (aside, down, !chosen, state.rank(*id), current != Some(*id))
+            let off_network = state.is_off_network(*id);
+            let failures = counts.into_iter().max();
+            (
+                off_network,
+                failures.flatten().unwrap_or(0),
+                !chosen,
+                state.rank(*id),
+                current != Some(*id),
+            )
         });
         Ok(Candidates {
             route,
@@ -250,7 +224,7 @@ impl Routes {
     #[must_use]
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
         let route = self.find(&realm.key())?;
-        self.routes.get(route)?.realm.as_ref()
+        self.routes.get(route)?.realm()
     }
 
     /// Whether two names lead to the same route.
@@ -261,12 +235,9 @@ impl Routes {
     }
 
     fn find(&self, realm: &RealmKey) -> Option<usize> {
-        let suffix = || {
-            let matching =
-                |(suffix, _): &&(RealmKey, usize)| realm.as_str().ends_with(suffix.as_str());
-            self.suffixes.iter().find(matching).map(|(_, route)| *route)
-        };
-        self.exact.get(realm).copied().or_else(suffix).or(self.any)
+        let has = |(suffix, _): &&(String, usize)| realm.as_str().ends_with(suffix);
+        let by_suffix = || self.suffixes.iter().find(has).map(|(_, route)| route);
+        self.exact.get(realm).or_else(by_suffix).copied()
     }
 
     /// Whether no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
@@ -290,40 +261,31 @@ impl Routes {
         self.health = health
             .filter_map(|(id, health)| Some((place(id)?, health)))
             .collect();
-        let known = |route: &usize| {
-            let state = before.routes.get(*route);
-            state.map(|state| (state.current, state.set_aside, &state.terms.direct))
-        };
         for state in &mut self.routes {
-            let route = state
-                .realm
-                .as_ref()
-                .and_then(|realm| before.exact.get(&realm.key()));
-            let Some((current, set_aside, direct)) = route.and_then(known) else {
+            let realm = state.realm().map(Realm::key);
+            let route = realm.and_then(|realm| before.exact.get(&realm));
+            let Some(before) = route.and_then(|route| before.routes.get(*route)) else {
                 continue;
             };
             // Of others that were found since nothing is known.
-            let direct: Vec<_> = direct.iter().filter_map(|id| place(*id)).collect();
-            let are_known = state.terms.direct.iter().all(|id| direct.contains(id));
-            state.set_aside = set_aside && are_known;
+            let known = before.terms.local_kdcs.iter();
+            let known: Vec<_> = known.filter_map(|id| place(*id)).collect();
+            let are_known = state.terms.local_kdcs.iter().all(|id| known.contains(id));
+            state.local_kdc_unreachable = before.local_kdc_unreachable && are_known;
             for service in [Service::Kdc, Service::Kpasswd] {
-                *state.current.get_mut(service) = current.get(service).and_then(&place);
+                *state.current.get_mut(service) = before.current.get(service).and_then(&place);
             }
         }
     }
 
     /// Whether `id` is known to fail.
     #[must_use]
-    pub fn is_ill(&self, id: UpstreamId) -> bool {
-        self.health
-            .get(&id)
-            .is_some_and(|health| health.ill.is_some())
+    pub fn is_down(&self, id: UpstreamId) -> bool {
+        self.outage(id).is_some()
     }
 
-    /// The failures of `id` that count against it at `now`.
-    fn failures(&self, id: UpstreamId, now: Instant) -> u32 {
-        let health = self.health.get(&id);
-        health.map_or(0, |health| health.backoff.counts(now))
+    fn outage(&self, id: UpstreamId) -> Option<&Outage> {
+        self.health.get(&id)?.down.as_ref()
     }
 
     /// Forgets what was seen of upstreams: the network is another one.
@@ -333,7 +295,7 @@ impl Routes {
         for state in &mut self.routes {
             state.current = ByService::default();
             state.refusing.clear();
-            state.set_aside = false;
+            state.local_kdc_unreachable = false;
         }
     }
 
@@ -344,44 +306,47 @@ impl Routes {
         silent.then(|| now + PATIENCE_AFTER_SILENCE)
     }
 
-    /// When the answer of `id`, which was asked at `asked`, is late: then a harmless request is sent another way as well, and
+    /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless request is sent another way as well, and
     /// one that must not be sent twice is called back if it has not left yet.
     #[must_use]
     pub fn late(
         &self,
         candidates: &Candidates,
         id: UpstreamId,
-        over: Over,
+        reused: bool,
         asked: Instant,
     ) -> Instant {
         let terms = &candidates.terms;
-        if terms.direct.contains(&id) {
-            return asked + DIRECT;
+        if terms.local_kdcs.contains(&id) {
+            return asked + LOCAL_KDC_TIMEOUT;
         }
-        let pace = self.health.get(&id).map(|health| health.pace);
-        match terms.races {
-            true => asked + pace.unwrap_or_default().late(over),
-            false => asked + pace::LATEST,
+        if terms.shared {
+            return asked + rtt::LATEST;
         }
+        let rtt = self.health.get(&id).map(|health| health.rtt);
+        asked + rtt.unwrap_or_default().timeout(reused)
     }
 }
 
 impl RouteState {
-    fn is_aside(&self, id: UpstreamId) -> bool {
-        self.set_aside && self.terms.direct.contains(&id)
+    /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
+    fn realm(&self) -> Option<&Realm> {
+        match &self.pattern {
+            RealmPattern::Exact(realm) => Some(realm),
+            RealmPattern::Suffix(_) | RealmPattern::Any => None,
+        }
     }
 
-    /// Direct ones stand before the others or after them, as configured: that one of the others serves does not change it.
+    fn is_off_network(&self, id: UpstreamId) -> bool {
+        self.local_kdc_unreachable && self.terms.local_kdcs.contains(&id)
+    }
+
+    /// Local KDCs stand before the others or after them, as configured: that one of the others serves does not change it.
     fn rank(&self, id: UpstreamId) -> bool {
-        let is_direct = |id: &UpstreamId| self.terms.direct.contains(id);
-        let kdcs = self.terms.upstreams.kdc.iter().flatten();
-        let are_first = kdcs.clone().next().is_some_and(is_direct);
-        is_direct(&id) != are_first
-    }
-
-    fn refusals(&self, service: Service, id: UpstreamId, now: Instant) -> u32 {
-        let refusal = self.refusing.get(&(service, id));
-        refusal.map_or(0, |refusal| refusal.backoff.counts(now))
+        let is_local = |id: &UpstreamId| self.terms.local_kdcs.contains(id);
+        let mut kdcs = self.terms.upstreams.kdc.iter().flatten();
+        let are_first = kdcs.next().is_some_and(is_local);
+        is_local(&id) != are_first
     }
 }
 

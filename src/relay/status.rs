@@ -16,7 +16,7 @@ mod problems;
 mod text;
 
 use std::fmt;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +165,21 @@ impl CandidateState {
     /// Nothing speaks against it.
     pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Active | Self::Up | Self::Untried)
+    }
+}
+
+impl fmt::Display for CandidateState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Up => "up",
+            Self::Untried => "not tried yet",
+            Self::Failing => "failed",
+            Self::Down => "down",
+            Self::Refusing => "refuses this realm",
+            Self::OffNetwork => "not on this network",
+            Self::Other => "in a state of a later version",
+        })
     }
 }
 
@@ -321,34 +336,46 @@ impl fmt::Display for ExchangeOutcome {
     }
 }
 
-/// One copy of a request that was sent to an upstream.
+/// One sending of a request to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The upstream, by name.
     pub upstream: Text,
     /// Why it was sent there.
     pub why: AttemptReason,
-    /// Its fault; null if it answered, or if nothing was known of it when the exchange ended.
+    /// Its fault; null if it answered, or if another attempt was answered before it.
     pub fault: Option<Text>,
     /// How long it took.
     pub took_ms: u64,
 }
 
-/// Why a copy of a request was sent.
+/// Why a request was sent to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptReason {
     /// It was the first.
     First,
-    /// The one before had failed.
+    /// The one before had failed, or could not be sent.
     Failover,
     /// The answer to the one before was late.
     Hedge,
-    /// The network changed, or the connection was lost before the request was sent.
+    /// The network changed.
     Resume,
     /// A word of a later version.
     #[serde(other)]
     Other,
+}
+
+impl fmt::Display for AttemptReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Failover => "failover",
+            Self::Hedge => "hedge",
+            Self::Resume => "resume",
+            Self::Other => "other",
+        })
+    }
 }
 
 /// One moment on both clocks: the relay keeps time by the one, and people by the other.
@@ -359,6 +386,13 @@ pub(crate) struct ClockReading {
 }
 
 impl ClockReading {
+    pub(crate) fn now() -> Self {
+        Self {
+            instant: tokio::time::Instant::now().into_std(),
+            wall: SystemTime::now(),
+        }
+    }
+
     /// `instant` in milliseconds since 1970.
     pub(crate) fn unix_ms_of(self, instant: Instant) -> u64 {
         let wall = match instant.checked_duration_since(self.instant) {
@@ -371,6 +405,10 @@ impl ClockReading {
 
 /// `time` in milliseconds since 1970.
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// `time` in milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

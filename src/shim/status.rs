@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
 use crate::daemon::slots::ConnLimit;
+use crate::relay::counters::CountedBy;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
@@ -121,6 +122,7 @@ impl StatusSource {
                 realm.look_ups.push(look_up);
             }
         }
+        let (in_flight, max_in_flight) = exchange.in_flight();
         let watched = self.watches_network.load(Ordering::Relaxed);
         let mut document = StatusDocument {
             schema: SCHEMA,
@@ -132,15 +134,15 @@ impl StatusSource {
             listeners: self.listeners.clone(),
             configuration: lock(&self.configuration).clone(),
             load: LoadStatus {
-                in_flight: exchange.in_flight() as u64,
-                max_in_flight: exchange.max_in_flight() as u64,
+                in_flight,
+                max_in_flight,
                 connections: self.connections.open() as u64,
                 max_connections: self.max_connections as u64,
             },
             realms,
             upstreams,
             network: exchange.network_status(watched),
-            counters: exchange.counter_statuses(),
+            counters: exchange.counters().each(CountedBy::Run).collect(),
             exchanges: exchange.recent_exchanges(),
             problems: Vec::new(),
         };

@@ -157,13 +157,12 @@ impl Setup {
         let route = Route {
             upstreams: self.upstreams,
             primary: Vec::new(),
-            direct: Vec::new(),
+            local_kdcs: Vec::new(),
             target_domain: None,
             dclocator_hint: None,
             deadline: self.deadline,
             on_failure: OnFailure::Unreachable,
-            silence_is_illness: false,
-            races: false,
+            shared: true,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
         let mut neighbour = route.clone();

@@ -15,7 +15,7 @@ const DATAGRAMS: usize = 100_000;
 const BATCH: usize = 50;
 /// No mutation makes another realm of the vectors' this one.
 const REALM: &str = "SERVED.TEST";
-/// What the lookaside may hold, and as much again for buffers and the allocator.
+/// What the retransmit cache may hold, and as much again for buffers and the allocator.
 const MOST_GROWTH: u64 = 16 * 1024;
 
 /// xorshift64*: the same datagrams in each run.

@@ -184,7 +184,7 @@ async fn a_reply_that_is_too_big_for_a_datagram_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_that_the_lookaside_has_no_room_for_are_forgotten_and_counted() {
+async fn answers_that_the_cache_has_no_room_for_are_forgotten_and_counted() {
     let upstream = Plan::new(|_| Act::Reply(as_rep_of(MAX_REPLY - 1000))).start();
     let relay = Setup::by(&[&upstream]).start();
     let requests: Vec<_> = (0..6).map(|_| Kind::Plain.request(REALM)).collect();

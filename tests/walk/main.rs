@@ -32,6 +32,7 @@ mod upstream;
 
 mod activation;
 mod answers;
+mod attempts;
 mod connections;
 mod crowds;
 mod failover;

@@ -30,7 +30,8 @@ fn status(daemon: &Daemon, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn document(daemon: &Daemon) -> Value {
+/// What `loopkdc status --json` printed.
+pub fn document(daemon: &Daemon) -> Value {
     serde_json::from_str(&status(daemon, &["--json"])).unwrap()
 }
 

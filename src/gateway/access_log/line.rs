@@ -21,7 +21,7 @@ pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
     };
     let kdc = match &record.source {
         Source::Upstream(name) => Some(Value(name)),
-        Source::Lookaside => Some(Value("lookaside")),
+        Source::RetransmitCache => Some(Value("lookaside")),
         Source::Nobody => None,
     };
     let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
@@ -87,7 +87,7 @@ mod tests {
         let told = RequestRecord {
             error_code: Some(24),
             principal: Some("alice/admin".to_owned()),
-            source: Source::Lookaside,
+            source: Source::RetransmitCache,
             client: Some("2001:db8::1".parse().unwrap()),
             ..record()
         };

@@ -111,7 +111,7 @@ impl ConnContext {
         };
         let answered = self.relay(message, arrival, slot, move |answered| {
             // A copy is the same password once more.
-            let is_new = answered.source != Source::Lookaside;
+            let is_new = answered.source != Source::RetransmitCache;
             let is_failure = is_new && is_wrong_password(&answered.answer);
             // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
             if let Some(stake) = stake

@@ -12,7 +12,7 @@ use crate::relay::upstream::Fault;
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Seconds after which an overloaded gateway may be asked again: until then the lookaside says the same once more.
+/// Seconds after which an overloaded gateway may be asked again: until then the retransmit cache says the same once more.
 const LATER: u64 = 2;
 
 /// A response that is no reply of a KDC.

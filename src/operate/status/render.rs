@@ -3,9 +3,9 @@
 use crate::operate::terminal::{Cell, Page, style};
 use crate::relay::finding::{Figure, Finding, Hint};
 use crate::relay::status::{
-    AttemptReason, AttemptRecord, CandidateState, CandidateStatus, CounterStatus, ExchangeOutcome,
-    ExchangeRecord, FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus,
-    RealmStatus, StatusDocument, Text,
+    AttemptRecord, CandidateState, CandidateStatus, CounterStatus, ExchangeOutcome, ExchangeRecord,
+    FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus, RealmStatus,
+    StatusDocument, Text,
 };
 use crate::relay::text::{Quoted, short};
 
@@ -196,24 +196,20 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
 
 /// The mark, the colour and the words for the state of a candidate.
 fn state(candidate: &CandidateStatus, now: u64) -> (char, anstyle::Style, String) {
-    let (mark, style, words) = match candidate.state {
-        CandidateState::Active => ('●', style::GOOD, "active"),
-        CandidateState::Up => ('○', style::GOOD, "up"),
-        CandidateState::Untried => ('·', style::DIM, "not tried yet"),
-        CandidateState::Failing => ('✗', style::WARNING, "failed"),
-        CandidateState::Down => ('✗', style::BAD, "down"),
-        CandidateState::Refusing => ('✗', style::BAD, "refuses this realm"),
-        CandidateState::OffNetwork => ('·', style::DIM, "not on this network"),
-        CandidateState::Other => ('·', style::DIM, "in a state of a later version"),
+    let (mark, style) = match candidate.state {
+        CandidateState::Active => ('●', style::GOOD),
+        CandidateState::Up => ('○', style::GOOD),
+        CandidateState::Failing => ('✗', style::WARNING),
+        CandidateState::Down | CandidateState::Refusing => ('✗', style::BAD),
+        CandidateState::Untried | CandidateState::OffNetwork | CandidateState::Other => {
+            ('·', style::DIM)
+        }
     };
-    match candidate.retry_at {
-        Some(at) => (
-            mark,
-            style,
-            format!("{words}, retried in {}", left(now, at)),
-        ),
-        None => (mark, style, words.to_owned()),
-    }
+    let words = match candidate.retry_at {
+        Some(at) => format!("{}, retried in {}", candidate.state, left(now, at)),
+        None => candidate.state.to_string(),
+    };
+    (mark, style, words)
 }
 
 /// `no answer in time (4 times, last 3 s ago)`.
@@ -272,13 +268,7 @@ fn exchange(exchange: &ExchangeRecord, now: u64) -> Vec<Cell> {
 
 /// In the columns of its exchange.
 fn attempt(attempt: &AttemptRecord) -> Vec<Cell> {
-    let why = match attempt.why {
-        AttemptReason::First => "first",
-        AttemptReason::Failover => "failover",
-        AttemptReason::Hedge => "hedge",
-        AttemptReason::Resume => "resume",
-        AttemptReason::Other => "other",
-    };
+    let why = attempt.why.to_string();
     let host = host(&attempt.upstream);
     let outcome = match &attempt.fault {
         Some(fault) => format!("{host}: {fault}"),
@@ -286,7 +276,7 @@ fn attempt(attempt: &AttemptRecord) -> Vec<Cell> {
     };
     let dim = |text: &str| Cell::styled(text, style::DIM);
     let took = Cell::number(format!("{} ms", attempt.took_ms));
-    vec![dim(""), dim(why), dim(""), dim(""), took, dim(&outcome)]
+    vec![dim(""), dim(&why), dim(""), dim(""), took, dim(&outcome)]
 }
 
 /// An upstream's name without its scheme.

@@ -91,7 +91,7 @@ impl RealmPlan {
                     })?;
                     upstreams.push(id);
                     route.primary.extend(is_primary.then_some(id));
-                    route.direct.extend(is_local(options).then_some(id));
+                    route.local_kdcs.extend(is_local(options).then_some(id));
                 }
             }
         }

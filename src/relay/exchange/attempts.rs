@@ -1,6 +1,7 @@
-//! One request's way through its upstreams.
+//! One request's attempts: where it goes, when it goes elsewhere as well, and what came of each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -8,63 +9,60 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::task::ExchangeTask;
 use super::{Routing, now};
-use crate::relay::answer::{Answer, Cause, Verdict};
+use crate::relay::answer::{Answer, Cause};
 use crate::relay::counters::Counters;
-use crate::relay::routes::{self, Candidates, Next, Over, UpstreamId};
-use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
-use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
+use crate::relay::routes::{self, Candidates, Next, UpstreamId};
+use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
+use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent, Upstream};
+use crate::wire::{KerberosMessage, Reply, Resend};
 
-/// However often the network changes, no request has more copies.
-const MAX_COPIES: usize = 8;
+/// However often the network changes, no request has more attempts.
+const MAX_ATTEMPTS: usize = 8;
 /// What must not be sent twice and has not left by then is called back: a connect has failed before.
 const STUCK: Duration = Duration::from_millis(3500);
 
-/// What is to be answered, and until when.
-pub(super) struct Request<'a> {
-    pub(super) message: &'a KerberosMessage,
-    pub(super) deadline: Instant,
-}
-
-/// The copies of one request: those under way, and the upstreams that have not had one.
+/// The attempts of one request so far, and the upstreams that have had none.
 pub(super) struct Attempts<'a> {
-    routing: &'a Routing,
+    task: &'a ExchangeTask,
+    message: &'a KerberosMessage,
     counters: &'a Counters,
+    routing: &'a Routing,
     /// Says when the network has become another one.
     networks: watch::Receiver<u64>,
     candidates: Candidates,
-    message: &'a KerberosMessage,
     deadline: Instant,
     untried: VecDeque<UpstreamId>,
-    under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
-    /// Every copy so far; the youngest stands last.
-    copies: Vec<Copy>,
-    /// When the youngest copy is late, so that a harmless request goes another way as well.
+    under_way: FuturesUnordered<BoxFuture<'static, (usize, Result<Reply, Fault>)>>,
+    /// In the order in which they were started.
+    attempts: Vec<Attempt>,
+    /// When the last attempt is late, so that a harmless request goes another way as well.
     late: Option<Instant>,
-    /// When the youngest copy has kept the request to itself for long enough.
+    /// When the last attempt has kept the request to itself for long enough.
     patience: Option<Instant>,
     last_fault: Option<Fault>,
     /// Whether an upstream was asked again for want of another.
     asked_again: bool,
+    /// Whether the verdict was given: what was told stays so, and nothing more is sent.
+    gave_up: bool,
 }
 
-/// One copy of the request.
-struct Copy {
-    upstream: UpstreamId,
-    asked: Instant,
+/// One sending of the request to one upstream.
+struct Attempt {
+    id: UpstreamId,
+    upstream: Arc<Upstream>,
+    why: AttemptReason,
+    started: Instant,
     sent: SendState,
-    under_way: bool,
+    /// What came of it; none while it is under way.
+    record: Option<AttemptRecord>,
 }
 
-/// How the copy at a place in the list ended.
-struct Ended {
-    copy: usize,
-    outcome: Result<Reply, Fault>,
-}
-
-/// What happens next while copies are under way.
+/// What happens next while attempts are under way.
 enum Event {
-    Ended(Ended),
+    /// The attempt of this number ended.
+    Ended(usize, Result<Reply, Fault>),
     Late,
     OutOfPatience,
     NetworkChanged,
@@ -72,76 +70,65 @@ enum Event {
 }
 
 /// How an exchange ended.
+#[derive(Default)]
 pub(super) struct End {
     /// The answer, unless the verdict that was given before is the last word.
     pub(super) answer: Option<Answer>,
     /// The fault, if it was not a reply.
     pub(super) fault: Option<Fault>,
-    /// The upstream that was asked last.
+    /// The upstream that replied, or was asked last.
     pub(super) upstream: Option<UpstreamId>,
+    /// What came of each attempt.
+    pub(super) attempts: Vec<AttemptRecord>,
 }
 
 impl<'a> Attempts<'a> {
     pub(super) fn new(
+        task: &'a ExchangeTask,
         routing: &'a Routing,
-        counters: &'a Counters,
         networks: watch::Receiver<u64>,
         candidates: Candidates,
-        Request { message, deadline }: Request<'a>,
+        deadline: Instant,
     ) -> Self {
         Self {
+            task,
+            message: &task.message,
+            counters: &task.exchange.counters,
             routing,
-            counters,
             networks,
-            message,
             deadline,
             untried: candidates.upstreams.iter().copied().collect(),
             candidates,
             under_way: FuturesUnordered::new(),
-            copies: Vec::new(),
+            attempts: Vec::new(),
             late: None,
             patience: None,
             last_fault: None,
             asked_again: false,
+            gave_up: false,
         }
     }
 
     /// Tries the upstreams in order until one replies, the resend rule says stop, or time is up.
-    ///
-    /// `give_up` takes a verdict that is given while an answer is still listened for: an upstream that was silent
-    /// before gets less patience than the deadline, and must yet be heard when it comes back to life.
-    pub(super) async fn run(mut self, give_up: impl FnOnce(Option<UpstreamId>, Verdict)) -> End {
-        let mut give_up = Some(give_up);
-        self.start_next();
+    pub(super) async fn run(mut self) -> End {
+        self.log_put_back();
+        self.start_next(AttemptReason::First);
         while !self.under_way.is_empty() {
             match self.next_event().await {
-                Event::Ended(ended) => match self.judge(ended.outcome) {
-                    Ok(reply) => return self.replied(ended.copy, reply),
-                    Err(fault) if self.is_under_way(ended.copy) => {
-                        self.failed(ended.copy, fault, give_up.is_some());
-                    }
-                    // It was called back, and something else was begun instead.
-                    Err(_) => {}
+                Event::Ended(attempt, outcome) => match self.served(outcome) {
+                    Ok(reply) => return self.replied(attempt, reply),
+                    Err(fault) => self.failed(attempt, fault),
                 },
-                Event::Late if give_up.is_some() => self.race(),
-                Event::NetworkChanged if give_up.is_some() => self.go_anew(),
-                // What was told stays so: the copies under way are listened to, and no more are sent.
-                Event::Late | Event::NetworkChanged => self.late = None,
-                Event::OutOfPatience => {
-                    if !self.move_on()
-                        && !self.under_way.is_empty()
-                        && let Some(give_up) = give_up.take()
-                    {
-                        give_up(self.youngest(), self.verdict(self.copies_that_left() > 0));
-                    }
-                }
+                Event::Late => self.hedge(),
+                Event::NetworkChanged => self.restart_on_network_change(),
+                Event::OutOfPatience => self.lose_patience(),
                 Event::Deadline => {
-                    self.silent();
+                    self.record_silence();
                     break;
                 }
             }
         }
-        self.end(give_up.is_none())
+        self.end()
     }
 
     async fn next_event(&mut self) -> Event {
@@ -158,38 +145,30 @@ impl<'a> Attempts<'a> {
             .unwrap_or((self.deadline, Event::Deadline));
         tokio::select! {
             biased;
-            Some(ended) = self.under_way.next() => Event::Ended(ended),
+            Some((attempt, outcome)) = self.under_way.next() => Event::Ended(attempt, outcome),
             // It ends with the exchange alone.
             Ok(()) = self.networks.changed() => Event::NetworkChanged,
             () = sleep_until(due.into()) => event,
         }
     }
 
-    /// Starts a copy to the next upstream; says whether there was one.
-    fn start_next(&mut self) -> bool {
-        let Some(upstream) = self.untried.pop_front() else {
-            return false;
-        };
+    /// Starts an attempt at the next upstream; says whether there was one.
+    fn start_next(&mut self, why: AttemptReason) -> bool {
         let reuse = match self.message.resend() {
             Resend::Harmless => ConnReuse::Any,
             Resend::Once => ConnReuse::KnownAlive,
         };
-        self.start(upstream, reuse);
-        true
+        let next = self.untried.pop_front();
+        next.is_some_and(|upstream| self.start(why, upstream, reuse))
     }
 
-    /// Starts a copy to the next upstream, or else once more to the last one.
-    fn start_next_or_again(&mut self, last: UpstreamId) {
-        if !self.start_next() && !std::mem::replace(&mut self.asked_again, true) {
-            self.start(last, ConnReuse::Any);
-        }
-    }
-
-    fn start(&mut self, id: UpstreamId, reuse: ConnReuse) {
-        let Some(upstream) = self.routing.upstream(id).cloned() else {
-            return;
+    /// Starts an attempt, unless the verdict was given. Every attempt begins here.
+    fn start(&mut self, why: AttemptReason, id: UpstreamId, reuse: ConnReuse) -> bool {
+        let Some(upstream) = self.routing.upstream(id).filter(|_| !self.gave_up) else {
+            return false;
         };
-        let (sent, terms) = (SendState::default(), &self.candidates.terms);
+        let (upstream, sent) = (Arc::clone(upstream), SendState::default());
+        let terms = &self.candidates.terms;
         let domain = terms.target_domain.as_deref();
         let outgoing = Outgoing {
             message: self.message.clone(),
@@ -199,229 +178,305 @@ impl<'a> Attempts<'a> {
             sent: sent.clone(),
             others: !self.untried.is_empty(),
         };
-        let (copy, asked) = (self.copies.len(), now());
-        self.counters.attempts.add();
-        self.copies.push(Copy {
-            upstream: id,
-            asked,
+        let attempt = Attempt {
+            id,
+            upstream: Arc::clone(&upstream),
+            why,
+            started: now(),
             sent,
-            under_way: true,
-        });
-        self.under_way.push(Box::pin(async move {
-            Ended {
-                copy,
-                outcome: upstream.send(outgoing).await,
-            }
-        }));
+            record: None,
+        };
+        self.counters.attempts.add();
+        if matches!(why, AttemptReason::Hedge | AttemptReason::Resume) {
+            self.counters.raced.add();
+        }
         let routes = self.routing.routes();
-        self.patience = routes.patience(id, asked);
+        self.patience = routes.patience(id, attempt.started);
         self.late = Some(match self.message.resend() {
-            Resend::Harmless => routes.late(&self.candidates, id, Over::Kept, asked),
-            Resend::Once => asked + STUCK,
+            Resend::Harmless => routes.late(&self.candidates, id, true, attempt.started),
+            Resend::Once => attempt.started + STUCK,
         });
+        let number = self.attempts.len();
+        self.attempts.push(attempt);
+        let send = async move { (number, upstream.send(outgoing).await) };
+        self.under_way.push(Box::pin(send));
+        true
     }
 
-    fn is_under_way(&self, copy: usize) -> bool {
-        self.copies.get(copy).is_some_and(|copy| copy.under_way)
-    }
-
-    /// The youngest copy is late: a kept connection may be dead without a word, and else the upstream may be.
-    fn race(&mut self) {
+    /// The last attempt is late: a kept connection may be dead without a word, and else the upstream may be.
+    fn hedge(&mut self) {
         self.late = None;
-        let Some(copy) = self.copies.last() else {
+        let Some(attempt) = self.attempts.last() else {
             return;
         };
-        let (upstream, asked, over_kept) =
-            (copy.upstream, copy.asked, copy.sent.used_kept_connection());
+        let (upstream, started) = (attempt.id, attempt.started);
+        let over_kept = attempt.sent.used_kept_connection();
         if self.message.resend() == Resend::Once {
-            return self.unstick(upstream);
+            return self.retry_unsent(upstream);
         }
-        self.pass_over_direct(upstream);
+        self.put_local_kdcs_last(upstream);
         if over_kept {
-            self.counters.raced.add();
-            return self.start(upstream, ConnReuse::Never);
+            self.start(AttemptReason::Hedge, upstream, ConnReuse::Never);
+            return;
         }
         let routes = self.routing.routes();
-        let late = routes.late(&self.candidates, upstream, Over::Fresh, asked);
+        let late = routes.late(&self.candidates, upstream, false, started);
         drop(routes);
         if late > now() {
             self.late = Some(late);
-        } else if self.start_next() {
-            self.counters.raced.add();
+        } else {
+            self.start_next(AttemptReason::Hedge);
         }
     }
 
-    /// What must not be sent twice waits for something else than an answer, such as a place on a kept connection: it goes over
-    /// a fresh one, or elsewhere.
-    fn unstick(&mut self, upstream: UpstreamId) {
-        if self.copies.len() < MAX_COPIES && self.call_back() && !self.start_next() {
-            self.start(upstream, ConnReuse::Never);
+    /// What must not be sent twice waits for something else than an answer, such as a place on a kept connection: it goes
+    /// elsewhere, or over a fresh one.
+    fn retry_unsent(&mut self, upstream: UpstreamId) {
+        let why = AttemptReason::Failover;
+        if self.attempts.len() < MAX_ATTEMPTS && self.call_back() && !self.start_next(why) {
+            self.start(why, upstream, ConnReuse::Never);
         }
     }
 
     /// Of several KDCs that might be on this network one is waited for; then they all come last.
-    fn pass_over_direct(&mut self, upstream: UpstreamId) {
-        let direct = &self.candidates.terms.direct;
-        if direct.contains(&upstream) {
-            let (last, first) = self
-                .untried
-                .drain(..)
-                .partition::<Vec<_>, _>(|id| direct.contains(id));
-            self.untried = first.into_iter().chain(last).collect();
+    fn put_local_kdcs_last(&mut self, upstream: UpstreamId) {
+        let local = &self.candidates.terms.local_kdcs;
+        if local.contains(&upstream) {
+            let untried = self.untried.make_contiguous();
+            untried.sort_by_key(|id| local.contains(id));
         }
     }
 
     /// The network is another one. What has not left is called back and begins anew; what has left and is harmless goes
     /// again. Anything else may still be answered, and must not be sent twice.
-    fn go_anew(&mut self) {
-        let is_harmless = self.message.resend() == Resend::Harmless;
-        if self.copies.len() < MAX_COPIES && (self.call_back() || is_harmless) {
-            self.counters.raced.add();
+    fn restart_on_network_change(&mut self) {
+        if self.gave_up || self.attempts.len() >= MAX_ATTEMPTS {
+            return;
+        }
+        if self.call_back() || self.message.resend() == Resend::Harmless {
             self.untried = self.candidates.upstreams.iter().copied().collect();
-            self.start_next();
+            self.start_next(AttemptReason::Resume);
         }
     }
 
-    /// Calls the copies back that have not left; says whether that is all of them.
+    /// Calls the attempts back of which nothing has left; says whether that is all of them.
     fn call_back(&mut self) -> bool {
-        let mut all = true;
-        for copy in self.copies.iter_mut().filter(|copy| copy.under_way) {
-            copy.under_way = !copy.sent.withdraw();
-            all &= !copy.under_way;
+        for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
+            if attempt.sent.withdraw() {
+                attempt.end(Err("called back before it was sent".into()));
+            }
         }
-        if all {
+        let are_all = !self.attempts.iter().any(Attempt::is_under_way);
+        if are_all {
             self.under_way.clear();
         }
-        all
+        are_all
     }
 
-    /// Some replies say that there is none.
-    fn judge(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
-        let reply = outcome?;
-        match reply.error_code() {
-            Some(krb_error::KDC_ERR_SVC_UNAVAILABLE) if self.message.service() == Service::Kdc => {
-                Err(Fault::NotServed)
-            }
-            Some(krb_error::KRB_AP_ERR_REPEAT) if self.copies_that_left() > 1 => Err(Fault::Repeat),
-            _ => Ok(reply),
-        }
+    /// A reply that says that there is none is a fault.
+    fn served(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
+        let (reply, service) = (outcome?, self.message.service());
+        routes::not_served(&reply, service, self.count_sent()).map_or(Ok(reply), Err)
     }
 
-    fn copies_that_left(&self) -> usize {
-        self.copies
-            .iter()
-            .filter(|copy| copy.sent.may_have_left())
-            .count()
+    /// The attempts of which something may have left.
+    fn count_sent(&self) -> usize {
+        let attempts = self.attempts.iter();
+        attempts.filter(|each| each.sent.may_have_left()).count()
     }
 
-    /// A copy failed: follows the resend rule, though to no other upstream once the verdict was given.
-    fn failed(&mut self, copy: usize, fault: Fault, may_follow: bool) {
-        let Some(copy) = self.copies.get_mut(copy) else {
+    /// An attempt failed: follows the resend rule.
+    fn failed(&mut self, attempt: usize, fault: Fault) {
+        let attempt = self.attempts.get_mut(attempt);
+        let Some(attempt) = attempt.filter(|each| each.is_under_way()) else {
+            // It was called back, and another one was started instead.
             return;
         };
-        copy.under_way = false;
+        attempt.end(Err(Text::of_fault(&fault)));
         if fault.reached_no_kdc() {
-            copy.sent = SendState::default();
+            attempt.sent = SendState::default();
         }
-        let (upstream, asked) = (copy.upstream, copy.asked);
+        let (upstream, started) = (attempt.id, attempt.started);
         if fault == Fault::NotKerberos(NotReply::Oversized) {
             self.counters.reply_too_long.add();
         }
-        self.record(upstream, &fault, asked);
+        self.record_fault(upstream, &fault, started);
         if fault == Fault::NotSent(Unsent::ConnectTimeout) {
-            self.pass_over_direct(upstream);
+            self.put_local_kdcs_last(upstream);
         }
-        match routes::after(&fault, self.message.resend()) {
-            Next::FreshConnection if may_follow => self.start(upstream, ConnReuse::Never),
-            Next::OtherUpstream if may_follow => drop(self.start_next()),
-            Next::OtherOrSame if may_follow => self.start_next_or_again(upstream),
-            _ => {}
-        }
+        self.failover(upstream, &fault);
         self.last_fault = Some(fault);
     }
 
-    /// The youngest copy was silent for long enough; says whether the request went on to another upstream.
-    fn move_on(&mut self) -> bool {
-        self.patience = None;
-        self.silent();
-        // What must not be sent twice, and has not left yet, is called back: then it may go on, or ends as not sent.
-        let called_back = self.message.resend() == Resend::Once && self.call_back();
-        let next = routes::after(&Fault::Silent, self.message.resend());
-        (called_back || next == Next::OtherUpstream) && self.start_next()
+    fn failover(&mut self, upstream: UpstreamId, fault: &Fault) {
+        let why = AttemptReason::Failover;
+        match routes::after(fault, self.message.resend()) {
+            Next::FreshConnection => drop(self.start(why, upstream, ConnReuse::Never)),
+            Next::OtherUpstream => drop(self.start_next(why)),
+            Next::OtherOrSame => {
+                if !self.start_next(why) && !std::mem::replace(&mut self.asked_again, true) {
+                    self.start(why, upstream, ConnReuse::Any);
+                }
+            }
+            Next::Stop => {}
+        }
     }
 
-    /// Records that the copies under way brought nothing in the time that they had.
-    fn silent(&mut self) {
-        for copy in self.copies.iter().filter(|copy| copy.under_way) {
-            self.record(copy.upstream, &Fault::Silent, copy.asked);
+    /// The last attempt was silent for long enough: goes on to another upstream, or gives the verdict. An upstream that was
+    /// silent before gets less time than the deadline, and must yet be heard when it comes back to life.
+    fn lose_patience(&mut self) {
+        self.patience = None;
+        self.record_silence();
+        // What must not be sent twice, and has not left yet, is called back: then it may go on, or ends as not sent.
+        let may_go_on = self.message.resend() == Resend::Harmless || self.call_back();
+        let goes_on = may_go_on && self.start_next(AttemptReason::Failover);
+        if !goes_on && !self.under_way.is_empty() && !self.gave_up {
+            self.gave_up = true;
+            let verdict = self.verdict(self.count_sent() > 0);
+            self.task
+                .settle(verdict, self.routing.source(self.last_asked()));
+        }
+    }
+
+    /// Records that the attempts under way brought nothing in the time that they had.
+    fn record_silence(&mut self) {
+        for attempt in self.attempts.iter().filter(|each| each.is_under_way()) {
+            self.record_fault(attempt.id, &Fault::Silent, attempt.started);
         }
         self.last_fault = Some(Fault::Silent);
     }
 
-    fn record(&self, upstream: UpstreamId, fault: &Fault, asked: Instant) {
-        let change =
-            self.routing
-                .routes()
-                .record_fault(&self.candidates, upstream, fault, asked, now());
+    fn record_fault(&self, upstream: UpstreamId, fault: &Fault, started: Instant) {
+        let mut routes = self.routing.routes();
+        let change = routes.record_fault(&self.candidates, upstream, fault, started, now());
+        drop(routes);
         self.routing.tell(upstream, change);
     }
 
-    fn replied(self, copy: usize, reply: Reply) -> End {
-        let copy = self.copies.get(copy);
-        if let Some(winner) = copy {
-            let lost = |copy: &&Copy| copy.under_way && copy.asked < winner.asked;
-            let losers = self.copies.iter().filter(lost);
-            for copy in losers.filter(|copy| copy.upstream != winner.upstream) {
-                self.record(copy.upstream, &Fault::Silent, copy.asked);
-            }
-            self.record_reply(winner);
-        }
-        let upstream = copy.map(|copy| copy.upstream);
+    fn replied(mut self, attempt: usize, reply: Reply) -> End {
         self.counters.replied.add();
+        let winner = self.attempts.get_mut(attempt).map(|winner| {
+            winner.end(Ok("replied"));
+            (winner.id, winner.started)
+        });
+        if let Some((upstream, started)) = winner {
+            let attempts = self.attempts.iter().filter(|each| each.is_under_way());
+            let slower = attempts.filter(|each| each.started < started && each.id != upstream);
+            for attempt in slower {
+                self.record_fault(attempt.id, &Fault::Silent, attempt.started);
+            }
+            self.record_reply(attempt);
+        }
+        for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
+            attempt.end(Ok("superseded"));
+        }
         End {
             answer: Some(Answer::Reply(reply)),
             fault: None,
-            upstream,
+            upstream: winner.map(|(upstream, _)| upstream),
+            attempts: self.records(),
         }
     }
 
-    fn record_reply(&self, copy: &Copy) {
-        let (upstream, now) = (copy.upstream, now());
+    fn record_reply(&self, attempt: usize) {
+        let Some(attempt) = self.attempts.get(attempt) else {
+            return;
+        };
+        let (upstream, now) = (attempt.id, now());
         let mut routes = self.routing.routes();
-        let took = now.saturating_duration_since(copy.asked);
-        if self.message.resend() == Resend::Harmless && copy.sent.used_kept_connection() {
-            routes.record_pace(upstream, took);
-        }
-        routes.record_latency(upstream, took);
+        let took = now.saturating_duration_since(attempt.started);
+        let is_round_trip =
+            self.message.resend() == Resend::Harmless && attempt.sent.used_kept_connection();
+        routes.record_latency(upstream, took, is_round_trip);
         let change = routes.record_reply(&self.candidates, upstream, now);
         drop(routes);
         self.routing.tell(upstream, change);
     }
 
-    fn end(self, gave_up: bool) -> End {
+    fn end(mut self) -> End {
         self.counters.failed.add();
+        for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
+            attempt.end(Err(Text::of_fault(&Fault::Silent)));
+        }
+        self.log_untried();
         // A verdict that says "not sent" is final: what has not left is called back first.
-        let may_have_been_sent = !self.copies.iter().all(|copy| copy.sent.withdraw());
+        let may_have_been_sent = !self.attempts.iter().all(|each| each.sent.withdraw());
         End {
-            answer: (!gave_up).then(|| Answer::Verdict(self.verdict(may_have_been_sent))),
-            upstream: self.youngest(),
+            answer: (!self.gave_up).then(|| self.verdict(may_have_been_sent)),
+            upstream: self.last_asked(),
+            attempts: self.records(),
             fault: self.last_fault,
         }
     }
 
-    fn youngest(&self) -> Option<UpstreamId> {
-        self.copies.last().map(|copy| copy.upstream)
+    /// Why there were no further attempts.
+    fn log_untried(&self) {
+        let why_not = if self.message.resend() == Resend::Once && self.count_sent() > 0 {
+            "what may have been sent must not be sent twice"
+        } else {
+            "the exchange ended before its turn"
+        };
+        let was_tried = |id: &UpstreamId| self.attempts.iter().any(|each| each.id == *id);
+        for upstream in self.untried.iter().filter(|id| !was_tried(id)) {
+            self.log_passed_over(*upstream, why_not, None);
+        }
     }
 
-    fn verdict(&self, may_have_been_sent: bool) -> Verdict {
-        Verdict {
-            cause: self
-                .last_fault
-                .as_ref()
-                .map_or(Cause::Unreachable, Cause::from),
-            may_have_been_sent,
-            on_failure: self.candidates.terms.on_failure,
-            realm: self.message.realm().clone(),
+    /// Which upstreams others are tried before, and why.
+    fn log_put_back(&self) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
         }
+        let now = ClockReading::now();
+        for candidate in self.routing.put_back(&self.candidates, now) {
+            let why_not = candidate.state.to_string();
+            let retry_at = candidate.retry_at;
+            let retry_ms = retry_at.map(|at| at.saturating_sub(unix_ms(now.wall)));
+            self.log_passed_over(UpstreamId(candidate.upstream), &why_not, retry_ms);
+        }
+    }
+
+    fn log_passed_over(&self, upstream: UpstreamId, why_not: &str, retry_ms: Option<u64>) {
+        let upstream = self.routing.upstream(upstream).map(|each| each.name());
+        tracing::debug!(upstream, why_not, retry_ms, "upstream passed over");
+    }
+
+    fn records(&self) -> Vec<AttemptRecord> {
+        let attempts = self.attempts.iter();
+        attempts.filter_map(|each| each.record.clone()).collect()
+    }
+
+    fn last_asked(&self) -> Option<UpstreamId> {
+        self.attempts.last().map(|attempt| attempt.id)
+    }
+
+    fn verdict(&self, may_have_been_sent: bool) -> Answer {
+        let fault = self.last_fault.as_ref();
+        let cause = fault.map_or(Cause::Unreachable, Cause::from);
+        self.routing
+            .verdict(self.message, cause, may_have_been_sent)
+    }
+}
+
+impl Attempt {
+    fn is_under_way(&self) -> bool {
+        self.record.is_none()
+    }
+
+    /// Ends it with an outcome or a fault: a line at debug, and a place in the status. No principal, no secret.
+    fn end(&mut self, outcome: Result<&str, Text>) {
+        let (upstream, why) = (self.upstream.name(), self.why);
+        let took_ms = millis(now().saturating_duration_since(self.started));
+        let shown = match &outcome {
+            Ok(outcome) => outcome,
+            Err(fault) => fault.as_str(),
+        };
+        tracing::debug!(upstream, %why, outcome = shown, ms = took_ms, "attempt");
+        self.record = Some(AttemptRecord {
+            upstream: upstream.into(),
+            why,
+            fault: outcome.err(),
+            took_ms,
+        });
     }
 }

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Exchange, now};
 use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
-use crate::relay::routes::{Change, Routes, UpstreamId};
+use crate::relay::routes::{Candidates, Change, Routes, StatusContext, UpstreamId};
+use crate::relay::status::{CandidateStatus, ClockReading};
 use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;
 use crate::wire::{KerberosMessage, Realm};
@@ -55,6 +56,17 @@ impl Routing {
         lock(&self.routes)
     }
 
+    /// Those among the `candidates` that come after others though they are first in the configuration, or might be.
+    pub(super) fn put_back(
+        &self,
+        candidates: &Candidates,
+        now: ClockReading,
+    ) -> Vec<CandidateStatus> {
+        let upstreams = &self.upstreams;
+        let context = StatusContext { upstreams, now };
+        self.routes().put_back(candidates, context)
+    }
+
     pub(super) fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
         self.upstreams.get(id.0)
     }
@@ -92,8 +104,8 @@ impl Routing {
             return;
         };
         match change {
-            Some(Change::Ill(fault)) => tracing::info!(upstream, %fault, "upstream ill"),
-            Some(Change::Well) => tracing::info!(upstream, "upstream well again"),
+            Some(Change::Down(fault)) => tracing::info!(upstream, %fault, "upstream down"),
+            Some(Change::Up) => tracing::info!(upstream, "upstream up again"),
             None => {}
         }
     }

@@ -3,9 +3,9 @@
 use super::Exchange;
 use crate::relay::routes::StatusContext;
 use crate::relay::status::{
-    ClockReading, CounterStatus, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus,
-    unix_ms,
+    ClockReading, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus, unix_ms,
 };
+use crate::relay::sync::lock;
 
 impl Exchange {
     /// The realms, whose candidates refer to the upstreams by their index. Requests wait for no longer than it takes to copy it.
@@ -26,40 +26,26 @@ impl Exchange {
     /// The network; its changes are `watched` for by somebody else.
     pub(crate) fn network_status(&self, watched: bool) -> NetworkStatus {
         let routing = self.routing();
-        let (changed, woke) = self.recent.network_times();
+        let times = *lock(&self.network_times);
         NetworkStatus {
             watched,
             changes: self.counters.networks.get(),
-            changed_at: changed.map(unix_ms),
+            changed_at: times.changed.map(unix_ms),
             sleeps: self.counters.sleeps.get(),
-            woke_at: woke.map(unix_ms),
+            woke_at: times.woke.map(unix_ms),
             captive_portal: routing.routes().is_behind_portal(&routing.upstreams),
         }
     }
 
-    /// Exchanges in progress.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.max_in_flight - self.in_flight.available_permits()
-    }
-
-    /// The most that may be in progress.
-    pub(crate) fn max_in_flight(&self) -> usize {
-        self.max_in_flight
-    }
-
-    /// All that was counted.
-    pub(crate) fn counter_statuses(&self) -> Vec<CounterStatus> {
-        let counters = self.counters.each();
-        let status = counters.map(|counted| CounterStatus {
-            name: counted.name.into(),
-            help: counted.help.into(),
-            value: counted.value,
-        });
-        status.collect()
+    /// Exchanges in progress, and the most that may be.
+    pub(crate) fn in_flight(&self) -> (u64, u64) {
+        let free = self.in_flight.available_permits();
+        let in_flight = self.max_in_flight - free;
+        (in_flight as u64, self.max_in_flight as u64)
     }
 
     /// The last exchanges, the newest first.
     pub(crate) fn recent_exchanges(&self) -> Vec<ExchangeRecord> {
-        self.recent.records()
+        lock(&self.recent).iter().cloned().collect()
     }
 }

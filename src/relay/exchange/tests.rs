@@ -1,3 +1,4 @@
+mod attempts;
 mod finding;
 mod histories;
 
@@ -28,13 +29,12 @@ fn route(upstreams: Vec<UpstreamId>) -> Route {
     Route {
         upstreams: ByService::both(Some(upstreams)),
         primary: Vec::new(),
-        direct: Vec::new(),
+        local_kdcs: Vec::new(),
         target_domain: None,
         dclocator_hint: None,
         deadline: Duration::from_secs(9),
         on_failure: OnFailure::Unreachable,
-        silence_is_illness: true,
-        races: true,
+        shared: false,
     }
 }
 
@@ -47,25 +47,25 @@ async fn verdict(exchange: &Arc<Exchange>) -> Verdict {
 }
 
 #[tokio::test]
-async fn a_leader_that_panics_leaves_a_verdict_that_keeps_the_request_from_being_sent_again() {
+async fn a_task_that_panics_leaves_a_verdict_that_keeps_the_request_from_being_sent_again() {
     let exchange = exchange(Routes::default(), 1);
     let (message, (answered, receiver)) = (as_req_with_timestamp(), watch::channel(None));
-    let asked = lock(&exchange.lookaside).ask(&message, None, Instant::now(), || receiver);
-    let Asked::Lead(lead) = asked else {
+    let asked = lock(&exchange.retransmits).lookup(&message, None, Instant::now(), || receiver);
+    let Lookup::New(ticket) = asked else {
         unreachable!()
     };
-    drop(Leader {
+    drop(ExchangeTask {
         exchange: Arc::clone(&exchange),
         message,
         arrival: arrival(),
-        lead,
+        ticket,
         answered,
     });
     let verdict = verdict(&exchange).await;
     assert!(verdict.may_have_been_sent);
     assert_eq!(verdict.cause, Cause::Unanswered);
     assert_eq!(exchange.counters.panicked.get(), 1);
-    assert_eq!(exchange.counters.replayed.get(), 1, "led again");
+    assert_eq!(exchange.counters.replayed.get(), 1, "exchanged again");
 }
 
 #[tokio::test]
@@ -114,11 +114,11 @@ async fn a_realm_without_an_upstream_is_answered_at_once() {
 #[test]
 fn a_turn_is_not_had_while_somebody_holds_a_lock() {
     let exchange = exchange(Routes::default(), 0);
-    let held = lock(&exchange.lookaside);
+    let held = lock(&exchange.retransmits);
     let (had, turn) = std::sync::mpsc::channel();
     let waits = Arc::clone(&exchange);
     let thread = std::thread::spawn(move || {
-        waits.take_turns();
+        waits.probe_locks();
         had.send(()).unwrap();
     });
     assert!(turn.recv_timeout(Duration::from_millis(20)).is_err());

@@ -1,6 +1,6 @@
 //! Values that are kept for a while, bounded in octets, oldest out first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
@@ -13,25 +13,18 @@ const ENTRY_BYTES: usize = 256;
 pub(super) struct Recent<K, V> {
     keep: Duration,
     most_bytes: usize,
-    kept: HashMap<K, Kept<V>>,
-    oldest_first: VecDeque<Place<K>>,
-    /// What stands in `oldest_first`, replaced values included: their keys still take room.
+    entries: HashMap<K, Entry<V>>,
+    /// The keys by the numbers of their entries.
+    oldest_first: BTreeMap<u64, K>,
     bytes: usize,
-    serial: u64,
+    inserted: u64,
 }
 
 #[derive(Debug)]
-struct Kept<V> {
+struct Entry<V> {
     value: V,
     until: Instant,
-    serial: u64,
-}
-
-#[derive(Debug)]
-struct Place<K> {
-    key: K,
-    until: Instant,
-    serial: u64,
+    number: u64,
     cost: usize,
 }
 
@@ -40,56 +33,54 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
         Self {
             keep,
             most_bytes,
-            kept: HashMap::new(),
-            oldest_first: VecDeque::new(),
+            entries: HashMap::new(),
+            oldest_first: BTreeMap::new(),
             bytes: 0,
-            serial: 0,
+            inserted: 0,
         }
     }
 
     pub(super) fn get(&self, key: &K, now: Instant) -> Option<V> {
-        let kept = self.kept.get(key).filter(|kept| now < kept.until)?;
-        Some(kept.value.clone())
+        let entry = self.entries.get(key).filter(|entry| now < entry.until)?;
+        Some(entry.value.clone())
     }
 
-    /// Keeps `value`, in place of what stood under `key` before; key and value have `octets` together. Says how many values
-    /// were dropped for it that still stood.
+    /// Keeps `value`, which has so many `octets`, in place of what stood under `key` before. Says how many values were
+    /// dropped for it that still stood.
     pub(super) fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) -> u64 {
-        let (until, cost) = (now + self.keep, octets + ENTRY_BYTES);
-        self.serial += 1;
-        let serial = self.serial;
-        self.bytes += cost;
-        self.oldest_first.push_back(Place {
-            key: key.clone(),
-            until,
-            serial,
-            cost,
-        });
-        self.kept.insert(
-            key,
-            Kept {
-                value,
-                until,
-                serial,
-            },
-        );
+        self.remove(&key);
+        self.inserted += 1;
+        let entry = Entry {
+            value,
+            until: now + self.keep,
+            number: self.inserted,
+            cost: octets + ENTRY_BYTES,
+        };
+        self.bytes += entry.cost;
+        self.oldest_first.insert(entry.number, key.clone());
+        self.entries.insert(key, entry);
         self.prune(now)
+    }
+
+    fn remove(&mut self, key: &K) -> Option<Entry<V>> {
+        let entry = self.entries.remove(key)?;
+        self.oldest_first.remove(&entry.number);
+        self.bytes -= entry.cost;
+        Some(entry)
     }
 
     /// Drops from the old end what has expired, and what exceeds the bound; says how much of it had not expired.
     fn prune(&mut self, now: Instant) -> u64 {
         let mut forgotten = 0;
-        while let Some(place) = self.oldest_first.front() {
-            if now < place.until && self.bytes <= self.most_bytes {
+        while let Some((_, key)) = self.oldest_first.first_key_value() {
+            let has_expired = |entry: &Entry<V>| entry.until <= now;
+            let expired = self.entries.get(key).is_none_or(has_expired);
+            if !expired && self.bytes <= self.most_bytes {
                 break;
             }
-            let kept = self.kept.get(&place.key);
-            if kept.is_some_and(|kept| kept.serial == place.serial) {
-                self.kept.remove(&place.key);
-                forgotten += u64::from(now < place.until);
-            }
-            self.bytes -= place.cost;
-            self.oldest_first.pop_front();
+            forgotten += u64::from(!expired);
+            let key = key.clone();
+            self.remove(&key);
         }
         forgotten
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::relay::answer::OnFailure;
 use crate::wire::tests::handmade::{ap_req, kdc_req, kpasswd_frame, message, pa_data};
-use crate::wire::{Realm, krb_error};
+use crate::wire::{Realm, Reply, krb_error};
 
 /// What joiners wait on here: the number of the lead.
 type Wait = usize;
@@ -56,9 +56,9 @@ fn short(answer: &Answer) -> String {
     }
 }
 
-/// A lookaside with a clock, whose waits are numbered.
+/// A cache with a clock, whose waits are numbered.
 struct Desk {
-    lookaside: Lookaside<Wait>,
+    cache: RetransmitCache<Wait>,
     now: Instant,
     waits: Wait,
 }
@@ -66,7 +66,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         Self {
-            lookaside: Lookaside::default(),
+            cache: RetransmitCache::default(),
             now: Instant::now(),
             waits: 0,
         }
@@ -77,38 +77,38 @@ impl Desk {
         self
     }
 
-    fn ask(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Asked<Wait> {
+    fn lookup(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Lookup<Wait> {
         let waits = &mut self.waits;
-        self.lookaside.ask(message, peer, self.now, || {
+        self.cache.lookup(message, peer, self.now, || {
             *waits += 1;
             *waits
         })
     }
 
-    fn lead(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Lead {
-        match self.ask(message, peer) {
-            Asked::Lead(lead) => lead,
+    fn lead(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> ExchangeTicket {
+        match self.lookup(message, peer) {
+            Lookup::New(ticket) => ticket,
             other => panic!("{other:?}"),
         }
     }
 
     /// Whom the request joins.
     fn join(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Wait {
-        match self.ask(message, peer) {
-            Asked::Join(wait) => wait,
+        match self.lookup(message, peer) {
+            Lookup::Join(wait) => wait,
             other => panic!("{other:?}"),
         }
     }
 
     fn replay(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> String {
-        match self.ask(message, peer) {
-            Asked::Replay(answer) => short(&answer),
+        match self.lookup(message, peer) {
+            Lookup::Replay(answer) => short(&answer),
             other => panic!("{other:?}"),
         }
     }
 
-    fn settle(&mut self, lead: &Lead, answer: &Answer) {
-        self.lookaside.settle(lead, answer, self.now);
+    fn settle(&mut self, ticket: &ExchangeTicket, answer: &Answer) {
+        self.cache.settle(ticket, answer, self.now);
     }
 
     /// Asks, and settles at once.
@@ -192,7 +192,7 @@ fn that_a_realm_has_no_upstream_is_not_kept() {
     };
     none.cause = Cause::NoUpstream;
     desk.answer(&as_req("A"), &Answer::Verdict(none));
-    assert_eq!(desk.lookaside.verdicts.held(), (0, 0));
+    assert_eq!(desk.cache.verdicts.held(), (0, 0));
     desk.lead(&as_req("A"), None);
 }
 
@@ -242,9 +242,8 @@ fn a_verdict_on_a_change_that_was_not_sent_stands_for_its_octets_alone() {
 fn an_abandoned_exchange_leaves_nothing_behind() {
     let mut desk = Desk::new();
     let lead = desk.lead(&change("changepw", 1), peer(1));
-    desk.lookaside.abandon(&lead);
-    assert!(desk.lookaside.under_way.is_empty());
-    assert!(desk.lookaside.copies.is_empty());
+    desk.cache.abandon(&lead);
+    assert!(desk.cache.under_way.is_empty());
     desk.lead(&change("changepw", 1), peer(1));
     assert_eq!(desk.join(&change("changepw", 2), peer(1)), 2);
 }
@@ -283,14 +282,14 @@ fn a_late_reply_leaves_a_later_exchange_its_places() {
     desk.settle(&third, &verdict("V", true));
     desk.after(2 * SECOND);
     desk.lead(&harmless, None);
-    desk.lookaside.abandon(&third);
+    desk.cache.abandon(&third);
     assert_eq!(desk.join(&harmless, None), 4);
 }
 
-/// The octets that a lookaside really holds, and how many entries hold them.
-fn held(lookaside: &Lookaside<Wait>) -> (usize, usize) {
-    let (replies, spent) = (lookaside.replies.held(), lookaside.spent.held());
-    let verdicts = lookaside.verdicts.held();
+/// The octets that a cache really holds, and how many entries hold them.
+fn held(cache: &RetransmitCache<Wait>) -> (usize, usize) {
+    let (replies, spent) = (cache.replies.held(), cache.spent.held());
+    let verdicts = cache.verdicts.held();
     let all = [replies, spent, verdicts];
     all.iter()
         .fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
@@ -312,15 +311,15 @@ fn a_flood_of_the_largest_requests_stays_within_8_mib() {
     for number in 0..50 {
         desk.answer(&largest(&[], number), &reply(1));
         desk.answer(&largest(&[], 50 + number), &verdict("A", true));
-        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+        assert!(held(&desk.cache).0 <= 8 * 1024 * 1024);
     }
     // What anyone can cause doesn't push out the verdict on what must not be sent twice.
     assert_eq!(desk.replay(&spent, None), "verdict V");
     for number in 0..20 {
         desk.answer(&largest(&[pa_data(2, b"")], number), &verdict("A", true));
-        assert!(held(&desk.lookaside).0 <= 8 * 1024 * 1024);
+        assert!(held(&desk.cache).0 <= 8 * 1024 * 1024);
     }
     // Nor do the largest of the same kind.
     assert_eq!(desk.replay(&spent, None), "verdict V");
-    assert!(desk.lookaside.under_way.is_empty());
+    assert!(desk.cache.under_way.is_empty());
 }

@@ -47,18 +47,9 @@ impl Backoff {
     }
 }
 
-/// Numbers that nobody foresees.
-#[derive(Debug, Default)]
-pub(super) struct Chance {
-    state: RandomState,
-    drawn: u64,
-}
-
-impl Chance {
-    pub(super) fn draw(&mut self) -> u64 {
-        self.drawn += 1;
-        self.state.hash_one(self.drawn)
-    }
+/// A number that nobody foresees.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]

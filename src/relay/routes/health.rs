@@ -2,42 +2,57 @@
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
+use super::backoff::{self, Backoff};
 use super::latency::Latency;
-use super::pace::Pace;
+use super::rtt::RttEstimator;
 use crate::relay::lines::Lines;
 use crate::relay::upstream::{Fault, Unsent};
 
-/// Less silence says nothing: a copy may leave just before the deadline.
+/// Less silence says nothing: an attempt may begin just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Who was heard within this time before it was asked is there, and slow for once.
-const JUST_HEARD: Duration = Duration::from_secs(30);
+/// Who answered within this time before it was asked is there, and slow for once.
+const RECENT_RESPONSE: Duration = Duration::from_secs(30);
 /// How long a failed connect counts for the gateway's own health: a load balancer asks twice in that time.
 const CUT_OFF: Duration = Duration::from_secs(10);
 
+/// What is known of one upstream.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    pub(super) ill: Option<Illness>,
+    /// That it fails, whatever it is asked.
+    pub(super) down: Option<Outage>,
+    /// Nothing came from it in time, and nothing since.
     pub(super) silent: bool,
-    /// What its illness costs it.
-    pub(super) backoff: Backoff,
-    pub(super) pace: Pace,
+    pub(super) rtt: RttEstimator,
     pub(super) latency: Latency,
-    heard: Option<Instant>,
-    replied: Option<Instant>,
+    pub(super) last_response: Option<Instant>,
+    pub(super) last_reply: Option<Instant>,
     /// The last fault that says something about it, if only to people, and when it was met.
-    met: Option<(Fault, Instant)>,
-    /// When a connect failed, if nothing was heard since.
-    cut_off: Option<Instant>,
+    pub(super) last_fault: Option<(Fault, Instant)>,
+    /// When a connect failed, if nothing came from it since.
+    connect_failed: Option<Instant>,
     pub(super) lines: Lines,
 }
 
-/// Kinds of illness, as far as people would do something else about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Illness {
-    Unreachable,
-    /// A captive portal, or no KDC proxy.
-    NotKerberos,
+/// That an upstream fails in all realms, or refuses one: the last fault, and for how long it comes behind the others.
+#[derive(Debug)]
+pub(super) struct Outage {
+    pub(super) fault: Fault,
+    pub(super) backoff: Backoff,
+}
+
+impl Outage {
+    /// One more fault, of what was asked at `asked`.
+    pub(super) fn extend(
+        before: Option<Self>,
+        fault: &Fault,
+        asked: Instant,
+        now: Instant,
+    ) -> Self {
+        let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
+        backoff.fail(asked, now, backoff::random());
+        let fault = fault.clone();
+        Self { fault, backoff }
+    }
 }
 
 impl Health {
@@ -50,92 +65,70 @@ impl Health {
         };
     }
 
-    pub(super) fn hear(&mut self, now: Instant) {
+    pub(super) fn saw_response(&mut self, now: Instant) {
         self.silent = false;
-        self.heard = Some(now);
-        self.cut_off = None;
+        self.last_response = Some(now);
+        self.connect_failed = None;
     }
 
-    pub(super) fn reply(&mut self, now: Instant) {
-        self.replied = Some(now);
-    }
-
-    pub(super) fn was_heard(&self) -> bool {
-        self.heard.is_some()
-    }
-
-    /// Takes note of a `fault` of a request sent at `asked`: whether the upstream was heard, whether it could be connected to.
-    /// The fault itself is remembered, unless it tells of one connection or one copy and is over.
-    pub(super) fn meet(&mut self, fault: &Fault, asked: Instant, now: Instant) {
-        let is_over = matches!(
-            fault,
-            Fault::ReusedConnectionClosed
-                | Fault::Repeat
-                | Fault::NotSent(Unsent::HandedBack | Unsent::Ended)
-        );
-        if !is_over {
-            self.met = Some((fault.clone(), now));
-        }
+    /// Takes note of a `fault` of a request sent at `asked`: whether something came from the upstream, whether it could be
+    /// connected to. The fault itself is remembered, unless it tells of one connection or one attempt and is over.
+    pub(super) fn saw_fault(&mut self, fault: &Fault, asked: Instant, now: Instant) {
         match fault {
             Fault::Status(_)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
             | Fault::NotServed
-            | Fault::Repeat => self.hear(now),
-            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout) => {
-                self.fail_to_connect(asked, now);
+            | Fault::Repeat => self.saw_response(now),
+            Fault::NotSent(Unsent::Connect(_) | Unsent::ConnectTimeout)
+                if !self.responded_since(asked) =>
+            {
+                self.connect_failed = Some(now);
             }
             _ => {}
         }
-    }
-
-    /// The last fault that says something about it, and when it was met.
-    pub(super) fn last_fault(&self) -> Option<(&Fault, Instant)> {
-        self.met.as_ref().map(|(fault, at)| (fault, *at))
-    }
-
-    pub(super) fn has_replied_since(&self) -> bool {
-        let met = self.met.as_ref().map(|(_, at)| *at);
-        self.replied.is_some() && self.replied >= met
-    }
-
-    /// It serves; says whether that is news.
-    pub(super) fn recover(&mut self) -> bool {
-        self.backoff = Backoff::default();
-        self.ill.take().is_some()
-    }
-
-    fn fail_to_connect(&mut self, asked: Instant, now: Instant) {
-        if self.heard.is_none_or(|heard| heard <= asked) {
-            self.cut_off = Some(now);
+        match fault {
+            Fault::ReusedConnectionClosed
+            | Fault::Repeat
+            | Fault::NotSent(Unsent::HandedBack | Unsent::Ended) => {}
+            fault => self.last_fault = Some((fault.clone(), now)),
         }
     }
 
+    pub(super) fn has_replied_since_fault(&self) -> bool {
+        let fault = self.last_fault.as_ref().map(|(_, at)| *at);
+        self.last_reply.is_some() && self.last_reply >= fault
+    }
+
+    fn responded_since(&self, asked: Instant) -> bool {
+        self.last_response.is_some_and(|response| response > asked)
+    }
+
     pub(super) fn is_cut_off(&self, now: Instant) -> bool {
-        self.cut_off.is_some_and(|failed| now < failed + CUT_OFF)
+        self.connect_failed
+            .is_some_and(|failed| now < failed + CUT_OFF)
     }
 
-    /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what others
-    /// heard meanwhile says more.
+    /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what came to
+    /// others meanwhile says more.
     pub(super) fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
-        asked + SILENCE <= now && self.heard.is_none_or(|heard| heard <= asked)
+        asked + SILENCE <= now && !self.responded_since(asked)
     }
 
-    /// Whether it was heard since `asked`, or not long before.
-    pub(super) fn was_just_heard(&self, asked: Instant) -> bool {
-        self.heard.is_some_and(|heard| heard + JUST_HEARD > asked)
+    /// Whether it has responded since `asked`, or not long before.
+    pub(super) fn responded_recently(&self, asked: Instant) -> bool {
+        let response = self.last_response;
+        response.is_some_and(|response| response + RECENT_RESPONSE > asked)
     }
 
-    /// Marks it ill, and the worse the longer it is; says whether that is news.
-    pub(super) fn sicken(
-        &mut self,
-        illness: Illness,
-        asked: Instant,
-        now: Instant,
-        chance: u64,
-    ) -> bool {
-        self.backoff.fail(asked, now, chance);
-        self.ill.replace(illness) != Some(illness)
+    /// Marks it as down, for the longer the more often; says whether that is news: people do something else about what is no
+    /// KDC proxy, or a captive portal, than about what they cannot reach.
+    pub(super) fn mark_down(&mut self, fault: &Fault, asked: Instant, now: Instant) -> bool {
+        let is_other = |fault: &Fault| matches!(fault, Fault::NotKerberos(_));
+        let before = self.down.take();
+        let known = before.as_ref().map(|before| is_other(&before.fault));
+        self.down = Some(Outage::extend(before, fault, asked, now));
+        known != Some(is_other(fault))
     }
 }

@@ -2,34 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
-use super::health::Illness;
+use super::health::Outage;
 use super::{Candidates, Change, RouteState, Routes, UpstreamId};
 use crate::relay::upstream::{Fault, Unsent};
 use crate::wire::Service;
 
-/// What an upstream says to the one realm of a route, and for how long that counts.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) fault: Fault,
-    pub(super) backoff: Backoff,
-}
-
 /// What a fault says of the upstream.
-enum Says {
+enum FaultClass {
     /// Nothing: it is about one request or one connection.
     Nothing,
     /// Nothing: it is about this machine's own configuration, and any local user can ask so.
     Misconfigured,
     /// It works, and doesn't serve this realm.
     Refuses,
-    /// It was not heard.
+    /// Nothing came from it.
     Silent,
-    Ill(Illness),
+    /// It fails, whatever it is asked.
+    Down,
 }
 
-impl Says {
-    fn by(fault: &Fault) -> Self {
+impl FaultClass {
+    fn of(fault: &Fault) -> Self {
         match fault {
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
@@ -45,26 +38,26 @@ impl Says {
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_) => Self::Refuses,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => Self::Silent,
-            Fault::NotSent(_) | Fault::Unanswered | Fault::ClosedAfterCertificateRequest => {
-                Self::Ill(Illness::Unreachable)
-            }
-            Fault::NotKerberos(_) => Self::Ill(Illness::NotKerberos),
+            Fault::NotSent(_)
+            | Fault::Unanswered
+            | Fault::ClosedAfterCertificateRequest
+            | Fault::NotKerberos(_) => Self::Down,
         }
     }
 }
 
 impl Routes {
-    /// Records how long `id` took to answer a harmless request over a kept connection.
-    pub fn record_pace(&mut self, id: UpstreamId, took: Duration) {
-        self.health.entry(id).or_default().pace.sample(took);
+    /// Records how long `id` took for an answer; if it is a `round_trip`, to a harmless request over a reused connection, for
+    /// what is to be expected too.
+    pub fn record_latency(&mut self, id: UpstreamId, took: Duration, round_trip: bool) {
+        let health = self.health.entry(id).or_default();
+        health.latency.record(took);
+        if round_trip {
+            health.rtt.sample(took);
+        }
     }
 
-    /// Records how long `id` took for an answer, over whichever connection.
-    pub fn record_latency(&mut self, id: UpstreamId, took: Duration) {
-        self.health.entry(id).or_default().latency.record(took);
-    }
-
-    /// Records a reply from `id`: it is well, and the one to stay with.
+    /// Records a reply from `id`: it is up, and the one to stay with.
     pub fn record_reply(
         &mut self,
         candidates: &Candidates,
@@ -72,18 +65,18 @@ impl Routes {
         now: Instant,
     ) -> Option<Change> {
         let health = self.health.entry(id).or_default();
-        health.hear(now);
-        health.reply(now);
-        let was_ill = health.recover();
+        health.saw_response(now);
+        health.last_reply = Some(now);
+        let was_down = health.down.take().is_some();
         self.stay_with(candidates, id);
         let state = self.routes.get_mut(candidates.route)?;
         let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
         let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
-        state.set_aside &= !state.terms.direct.contains(&id);
-        let news = was_ill || was_refusing && !is_refusing;
+        state.local_kdc_unreachable &= !state.terms.local_kdcs.contains(&id);
+        let news = was_down || was_refusing && !is_refusing;
         let health = self.health.get_mut(&id)?;
-        (news && health.lines.spend(now)).then_some(Change::Well)
+        (news && health.lines.spend(now)).then_some(Change::Up)
     }
 
     /// Has the realm's next requests go to `id`, if the one that they went to has failed. One request that went elsewhere,
@@ -96,7 +89,7 @@ impl Routes {
             let serves = state.terms.upstreams.get(service).as_ref();
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);
-                let fails = health.is_some_and(|health| health.ill.is_some() || health.silent);
+                let fails = health.is_some_and(|health| health.down.is_some() || health.silent);
                 fails || state.refusing.contains_key(&(service, current))
             });
             if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
@@ -119,28 +112,27 @@ impl Routes {
         }
         let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
-        let chance = self.chance.draw();
-        health.meet(fault, asked, now);
-        let says = Says::by(fault);
-        let is_direct = state.terms.direct.contains(&id);
-        state.set_aside |=
-            is_direct && matches!(says, Says::Silent) && !health.was_just_heard(asked);
-        let news = match says {
-            Says::Nothing => false,
-            Says::Misconfigured => true,
-            Says::Refuses => {
-                health.recover();
-                state.refuse((candidates.service, id), fault, asked, now, chance)
+        health.saw_fault(fault, asked, now);
+        let class = FaultClass::of(fault);
+        let is_local = state.terms.local_kdcs.contains(&id);
+        state.local_kdc_unreachable |=
+            is_local && matches!(class, FaultClass::Silent) && !health.responded_recently(asked);
+        let news = match class {
+            FaultClass::Nothing => false,
+            FaultClass::Misconfigured => true,
+            FaultClass::Refuses => {
+                health.down = None;
+                state.refuse((candidates.service, id), fault, asked, now)
             }
-            Says::Silent => {
+            FaultClass::Silent => {
                 let silent = health.is_silent_since(asked, now);
                 health.silent |= silent;
-                let says_so = *fault != Fault::Silent || state.terms.silence_is_illness;
-                silent && says_so && health.sicken(Illness::Unreachable, asked, now, chance)
+                let counts = *fault != Fault::Silent || !state.terms.shared;
+                silent && counts && health.mark_down(fault, asked, now)
             }
-            Says::Ill(illness) => health.sicken(illness, asked, now, chance),
+            FaultClass::Down => health.mark_down(fault, asked, now),
         };
-        (news && health.lines.spend(now)).then(|| Change::Ill(fault.clone()))
+        (news && health.lines.spend(now)).then(|| Change::Down(fault.clone()))
     }
 }
 
@@ -152,9 +144,8 @@ impl RouteState {
         fault: &Fault,
         asked: Instant,
         now: Instant,
-        chance: u64,
     ) -> bool {
-        if self.realm.is_none() {
+        if self.realm().is_none() {
             return false;
         }
         let before = self.refusing.remove(&id);
@@ -165,10 +156,8 @@ impl RouteState {
             .filter(|((_, other), _)| *other == id.1);
         let mut told = others.map(|(_, other)| other).chain(&before);
         let news = !told.any(|refusal| refusal.fault == *fault);
-        let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
-        backoff.fail(asked, now, chance);
-        let fault = fault.clone();
-        self.refusing.insert(id, Refusal { fault, backoff });
+        let refusal = Outage::extend(before, fault, asked, now);
+        self.refusing.insert(id, refusal);
         news
     }
 }

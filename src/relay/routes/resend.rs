@@ -1,7 +1,7 @@
 //! The resend rule: what may be sent again.
 
 use crate::relay::upstream::{Fault, Unsent};
-use crate::wire::Resend;
+use crate::wire::{Reply, Resend, Service, krb_error};
 
 /// What may follow a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,18 @@ pub enum Next {
     OtherOrSame,
     /// Nothing: a second copy could do harm, or says nothing new.
     Stop,
+}
+
+/// The fault of a KDC whose reply says that it has not served the request: KDC_ERR_SVC_UNAVAILABLE (RFC 4120 7.5.9), after
+/// which libkrb5 asks its next KDC too; or KRB_AP_ERR_REPEAT (RFC 4120 3.2.3), if it has met another of our `attempts` at
+/// the same request, whose answer is the one that counts.
+#[must_use]
+pub fn not_served(reply: &Reply, service: Service, attempts: usize) -> Option<Fault> {
+    match reply.error_code()? {
+        krb_error::KDC_ERR_SVC_UNAVAILABLE if service == Service::Kdc => Some(Fault::NotServed),
+        krb_error::KRB_AP_ERR_REPEAT if attempts > 1 => Some(Fault::Repeat),
+        _ => None,
+    }
 }
 
 /// The resend rule: what may follow `fault` for a request of which a second copy is `resend`.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::health::Health;
-use super::{Latency, RealmPattern, RouteState, Routes, UpstreamId, Wanted};
+use super::latency::Latency;
+use super::{Candidates, RealmPattern, RouteState, Routes, UpstreamId, Wanted};
 use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
 use crate::relay::status::{
     CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
@@ -21,7 +22,7 @@ pub(crate) struct StatusContext<'a> {
 }
 
 impl StatusContext<'_> {
-    fn fault(self, id: UpstreamId, (fault, at): (&Fault, Instant)) -> Option<FaultRecord> {
+    fn fault(self, id: UpstreamId, fault: &Fault, at: Instant) -> Option<FaultRecord> {
         let upstream = self.upstreams.get(id.0)?;
         let (kind, name) = (kind(upstream), upstream.name());
         Some(FaultRecord {
@@ -64,17 +65,17 @@ impl Routes {
         let status = |(index, upstream): (usize, &Arc<Upstream>)| {
             let id = UpstreamId(index);
             let health = self.health.get(&id);
-            let last_fault = health.and_then(Health::last_fault);
+            let last_fault = health.and_then(|health| health.last_fault.as_ref());
+            let latency = health.map(|health| latency(&health.latency));
             UpstreamStatus {
                 kind: match kind(upstream) {
                     UpstreamKind::Proxy => "proxy".into(),
                     UpstreamKind::Kdc => "kdc".into(),
                 },
                 name: upstream.name().into(),
-                last_fault: last_fault.and_then(|fault| context.fault(id, fault)),
-                replied_since: health.is_some_and(Health::has_replied_since),
-                latency: health
-                    .map_or_else(LatencyStatus::default, |health| latency(&health.latency)),
+                last_fault: last_fault.and_then(|(fault, at)| context.fault(id, fault, *at)),
+                replied_since: health.is_some_and(Health::has_replied_since_fault),
+                latency: latency.unwrap_or_default(),
             }
         };
         upstreams.map(status).collect()
@@ -88,9 +89,10 @@ impl Routes {
         };
         let proxies = self.health.iter().filter(|(id, _)| is_proxy(id));
         let mut proxies = proxies.map(|(_, health)| health);
-        let is_page = |(fault, _): (&Fault, Instant)| fault.is_portal();
-        proxies.clone().filter_map(Health::last_fault).any(is_page)
-            && !proxies.any(Health::has_replied_since)
+        let mut faults = proxies
+            .clone()
+            .filter_map(|proxy| proxy.last_fault.as_ref());
+        faults.any(|(fault, _)| fault.is_portal()) && !proxies.any(Health::has_replied_since_fault)
     }
 
     fn candidate_statuses(
@@ -120,37 +122,50 @@ impl Routes {
     ) -> CandidateStatus {
         let now = context.now.instant;
         let (refusal, health) = (route.refusing.get(&(service, id)), self.health.get(&id));
-        let of_health = health.map(|health| &health.backoff);
-        let backoff = refusal.map(|refusal| &refusal.backoff).or(of_health);
-        let retry = backoff.and_then(|backoff| backoff.until(now));
+        let outage = refusal.or(self.outage(id));
+        let is_off_network = route.is_off_network(id);
+        let outage_here = outage.filter(|_| !is_off_network);
+        let retry = outage_here.and_then(|outage| outage.backoff.until(now));
         let is_current = *route.current.get(service) == Some(id);
-        let state = match (refusal, retry) {
-            (Some(_), Some(_)) => CandidateState::Refusing,
+        let responded = health.is_some_and(|health| health.last_response.is_some());
+        let state = match (outage, retry) {
+            _ if is_off_network => CandidateState::OffNetwork,
+            (_, Some(_)) if refusal.is_some() => CandidateState::Refusing,
+            (_, Some(_)) => CandidateState::Down,
             (Some(_), None) => CandidateState::Failing,
-            (None, _) if route.is_aside(id) => CandidateState::OffNetwork,
-            (None, Some(_)) => CandidateState::Down,
-            (None, None) if self.is_ill(id) => CandidateState::Failing,
-            (None, None) if is_current && is_next => CandidateState::Active,
-            (None, None) if health.is_some_and(Health::was_heard) => CandidateState::Up,
-            (None, None) => CandidateState::Untried,
+            _ if is_current && is_next => CandidateState::Active,
+            _ if responded => CandidateState::Up,
+            _ => CandidateState::Untried,
         };
-        let fault = match refusal {
-            Some(refusal) => refusal.backoff.last().map(|at| (&refusal.fault, at)),
-            None => health
-                .and_then(Health::last_fault)
-                .filter(|_| !state.is_good()),
-        };
-        let is_put_back = matches!(state, CandidateState::Down | CandidateState::Refusing);
+        let last_fault = || health?.last_fault.as_ref().map(|(fault, at)| (fault, *at));
+        let fault = outage.and_then(|outage| Some((&outage.fault, outage.backoff.last()?)));
+        let fault = fault.or_else(last_fault).filter(|_| !state.is_good());
         CandidateStatus {
             upstream: id.0,
-            direct: route.terms.direct.contains(&id),
+            direct: route.terms.local_kdcs.contains(&id),
             state,
-            retry_at: retry
-                .filter(|_| is_put_back)
-                .map(|at| context.now.unix_ms_of(at)),
-            failures: backoff.map_or(0, |backoff| backoff.counts(now)),
-            fault: fault.and_then(|fault| context.fault(id, fault)),
+            retry_at: retry.map(|at| context.now.unix_ms_of(at)),
+            failures: outage.map_or(0, |outage| outage.backoff.counts(now)),
+            fault: fault.and_then(|(fault, at)| context.fault(id, fault, at)),
         }
+    }
+
+    /// Those among the `candidates` that are put behind others for what was seen of them.
+    pub(crate) fn put_back(
+        &self,
+        candidates: &Candidates,
+        context: StatusContext<'_>,
+    ) -> Vec<CandidateStatus> {
+        let Some(route) = self.routes.get(candidates.route) else {
+            return Vec::new();
+        };
+        let others = candidates.upstreams.iter().skip(1);
+        let others = others
+            .map(|id| self.candidate_status(route, (candidates.service, *id), false, context));
+        let is_put_back = |other: &CandidateStatus| {
+            other.retry_at.is_some() || other.state == CandidateState::OffNetwork
+        };
+        others.filter(is_put_back).collect()
     }
 }
 
@@ -163,9 +178,9 @@ fn kind(upstream: &Upstream) -> UpstreamKind {
 
 fn latency(latency: &Latency) -> LatencyStatus {
     let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
-    let percentile = |hundredths| latency.quantile(hundredths).map(millis);
+    let percentile = |percent| latency.percentile(percent).map(millis);
     LatencyStatus {
-        answers: latency.answers(),
+        answers: latency.answers,
         p50_ms: percentile(50),
         p90_ms: percentile(90),
         p99_ms: percentile(99),

@@ -23,13 +23,12 @@ fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
     Route {
         upstreams: ByService::both(Some(upstreams.to_vec())),
         primary: Vec::new(),
-        direct: Vec::new(),
+        local_kdcs: Vec::new(),
         target_domain: None,
         dclocator_hint: Some(hint),
         deadline: 9 * SECOND,
         on_failure: OnFailure::Unreachable,
-        silence_is_illness: true,
-        races: true,
+        shared: false,
     }
 }
 
@@ -189,7 +188,7 @@ fn a_realm_that_nothing_matches_has_no_candidates() {
     routes.add(&exact("ONE"), &[], route(2, &[A]));
     for name in ["EXAMPLE.COM", "ONE.", "A.ONE", "A.EXAMPLE.COM.EVIL"] {
         let found = routes.candidates(&realm(name), KDC, Instant::now());
-        assert_eq!(found.unwrap_err(), NoRoute::Realm, "{name}");
+        assert_eq!(found.unwrap_err(), Cause::NoUpstream, "{name}");
     }
 }
 
@@ -208,12 +207,12 @@ fn upstreams_are_tried_in_order_and_the_one_that_works_is_stayed_with() {
     assert_eq!(
         desk.order("OTHER"),
         [C, A, B],
-        "well again, and not stayed with"
+        "up again, and not stayed with"
     );
 }
 
 #[test]
-fn when_all_are_ill_the_one_that_served_is_tried_first() {
+fn when_all_are_down_the_one_that_served_is_tried_first() {
     let mut desk = Desk::new();
     desk.reply("OTHER", B);
     for id in [A, B, C] {
@@ -237,7 +236,7 @@ fn marks(name: &str, fault: &Fault) -> Marks {
     let told = desk.fault(name, A, fault);
     assert!(
         told.iter()
-            .all(|change| *change == Change::Ill(fault.clone()))
+            .all(|change| *change == Change::Down(fault.clone()))
     );
     Marks {
         told: told.is_some(),
@@ -355,7 +354,7 @@ fn a_copy_that_left_just_before_the_deadline_met_no_silence() {
     assert_eq!(record(Duration::from_millis(499)), None);
     assert_eq!(
         record(Duration::from_millis(500)),
-        Some(Change::Ill(Fault::Silent))
+        Some(Change::Down(Fault::Silent))
     );
 }
 
@@ -371,33 +370,33 @@ fn who_was_silent_is_given_less_time() {
 #[test]
 fn an_answer_is_late_as_its_upstream_is_wont() {
     let mut desk = Desk::new();
-    let late = |desk: &Desk, id, over| {
+    let late = |desk: &Desk, id, reused| {
         let candidates = desk.candidates("ONE");
-        let late = desk.routes.late(&candidates, id, over, desk.now);
+        let late = desk.routes.late(&candidates, id, reused, desk.now);
         (late - desk.now).as_millis()
     };
     for _ in 0..50 {
-        desk.routes.record_pace(A, SECOND);
+        desk.routes.record_latency(A, SECOND, true);
     }
-    assert!((1000..1002).contains(&late(&desk, A, Over::Kept)));
-    assert_eq!(late(&desk, A, Over::Fresh), 3000);
-    assert_eq!(late(&desk, B, Over::Kept), 1000, "unknown");
+    assert!((1000..1002).contains(&late(&desk, A, true)));
+    assert_eq!(late(&desk, A, false), 3000);
+    assert_eq!(late(&desk, B, true), 1000, "unknown");
     desk.routes.forget(desk.now);
-    assert_eq!(late(&desk, A, Over::Fresh), 1000, "unknown on this network");
+    assert_eq!(late(&desk, A, false), 1000, "unknown on this network");
 }
 
 #[test]
 fn who_has_many_clients_gives_a_kdc_time() {
     let mut routes = Routes::default();
     let route = Route {
-        races: false,
+        shared: true,
         ..route(1, &[A, B])
     };
     routes.add(&exact("ONE"), &[], route);
     let now = Instant::now();
     let candidates = routes.candidates(&realm("ONE"), KDC, now).unwrap();
-    for over in [Over::Kept, Over::Fresh] {
-        assert_eq!(routes.late(&candidates, A, over, now), now + 3 * SECOND);
+    for reused in [true, false] {
+        assert_eq!(routes.late(&candidates, A, reused, now), now + 3 * SECOND);
     }
 }
 
@@ -435,26 +434,26 @@ fn the_resend_rule() {
 fn a_change_is_told_once() {
     let mut desk = Desk::new();
     let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
-    assert_eq!(desk.reply("ONE", A), None, "well from the start");
+    assert_eq!(desk.reply("ONE", A), None, "up from the start");
     assert!(desk.fault("ONE", A, &refused).is_some());
     assert_eq!(desk.fault("ONE", A, &refused), None);
     assert_eq!(desk.fault("OTHER", A, &Fault::Unanswered), None);
-    assert_eq!(desk.reply("OTHER", A), Some(Change::Well));
+    assert_eq!(desk.reply("OTHER", A), Some(Change::Up));
     assert_eq!(desk.reply("ONE", A), None);
     assert!(desk.fault("ONE", A, &Fault::Silent).is_some());
 }
 
 #[test]
-fn a_captive_portal_is_told_of_an_upstream_that_was_ill_before() {
+fn a_captive_portal_is_told_of_an_upstream_that_was_down_before() {
     let mut desk = Desk::new();
     let portal = Fault::NotKerberos(NotReply::Redirect);
     assert!(desk.fault("ONE", A, &Fault::Unanswered).is_some());
     assert_eq!(
         desk.fault("ONE", A, &portal),
-        Some(Change::Ill(portal.clone()))
+        Some(Change::Down(portal.clone()))
     );
     assert_eq!(desk.fault("ONE", A, &portal), None);
-    assert_eq!(desk.reply("ONE", A), Some(Change::Well));
+    assert_eq!(desk.reply("ONE", A), Some(Change::Up));
 }
 
 #[test]
@@ -468,12 +467,12 @@ fn a_refusal_is_told_once_for_each_realm_and_reason() {
         assert_eq!(desk.fault("OTHER", A, &forbidden), None);
     }
     assert!(desk.fault("ONE", A, &failing).is_some());
-    assert_eq!(desk.reply("ONE", A), Some(Change::Well));
+    assert_eq!(desk.reply("ONE", A), Some(Change::Up));
     assert_eq!(desk.order("OTHER"), [B, C, A], "still refused there");
 }
 
 #[test]
-fn an_upstream_that_refuses_is_ill_no_longer() {
+fn an_upstream_that_refuses_is_down_no_longer() {
     let mut desk = Desk::new();
     desk.fault("ONE", A, &Fault::Unanswered);
     desk.fault("ONE", A, &Fault::Status(403));
@@ -513,7 +512,7 @@ fn realm_with_primary(kpasswd: Option<&[UpstreamId]>) -> Routes {
     routes
 }
 
-fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<UpstreamId>, NoRoute> {
+fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<UpstreamId>, Cause> {
     let wanted = Wanted { service, primary };
     let found = routes.candidates(&realm("ONE"), wanted, Instant::now());
     found.map(|candidates| candidates.upstreams)
@@ -541,9 +540,9 @@ fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
 fn a_service_that_is_not_offered_is_told_from_a_realm_that_is_unknown() {
     let routes = realm_with_primary(None);
     let none = order(&routes, Service::Kpasswd, false);
-    assert_eq!(none.unwrap_err(), NoRoute::Service);
+    assert_eq!(none.unwrap_err(), Cause::NotOffered);
     let unknown = order(&realm_with_primary(Some(&[])), Service::Kpasswd, false);
-    assert_eq!(unknown.unwrap_err(), NoRoute::Upstream);
+    assert_eq!(unknown.unwrap_err(), Cause::Unreachable);
     assert!(order(&routes, Service::Kdc, false).is_ok());
 }
 
@@ -672,7 +671,7 @@ fn what_is_known_of_an_upstream_is_known_on_new_routes() {
     assert_eq!(
         of(&after, "ONE").upstreams,
         [B, A, C],
-        "one to stay with, one ill"
+        "one to stay with, one down"
     );
     assert_eq!(
         of(&after, "OTHER").upstreams,
@@ -683,11 +682,11 @@ fn what_is_known_of_an_upstream_is_known_on_new_routes() {
 }
 
 #[test]
-fn silence_is_an_illness_only_where_it_says_so() {
-    for silence_is_illness in [true, false] {
+fn silence_marks_no_upstream_as_down_that_many_clients_share() {
+    for shared in [true, false] {
         let mut routes = Routes::default();
         let route = Route {
-            silence_is_illness,
+            shared,
             ..route(1, &[A, B])
         };
         routes.add(&exact("ONE"), &[], route);
@@ -698,7 +697,7 @@ fn silence_is_an_illness_only_where_it_says_so() {
             Instant::now(),
         );
         routes.record_fault(&candidates, A, &Fault::Silent, start, start + SECOND);
-        assert_eq!(routes.is_ill(A), silence_is_illness);
+        assert_eq!(routes.is_down(A), !shared);
         assert!(routes.patience(A, start).is_some(), "either way");
         // Who answers instead is the one to stay with, until the other fails in its turn.
         routes.record_reply(&candidates, B, start + SECOND);
@@ -726,7 +725,7 @@ fn who_failed_is_put_behind_the_others_for_a_while() {
     assert_eq!(desk.order("ONE"), [B, A]);
     desk.now += SECOND;
     assert_eq!(desk.order("ONE"), [A, B], "one failure is a second");
-    assert!(desk.routes.is_ill(A), "and not well for that");
+    assert!(desk.routes.is_down(A), "and not up for that");
     for _ in 0..6 {
         desk.fault("ONE", A, &refused);
     }
@@ -768,14 +767,14 @@ fn on_another_network_nothing_is_known_of_anybody() {
     desk.routes.forget(desk.now);
     assert_eq!(desk.order("ONE"), [A, B]);
     assert_eq!(desk.order("OTHER"), [A, B, C]);
-    assert!(!desk.is_silent(A) && !desk.routes.is_ill(A));
+    assert!(!desk.is_silent(A) && !desk.routes.is_down(A));
 }
 
 /// A realm whose KDC A is on this network, or not, with B as the proxy.
 fn office(upstreams: &[UpstreamId]) -> Desk {
     let mut routes = Routes::default();
     let route = Route {
-        direct: vec![A],
+        local_kdcs: vec![A],
         ..route(1, upstreams)
     };
     routes.add(&exact("ONE"), &[], route);
@@ -823,8 +822,8 @@ fn a_kdc_that_does_not_answer_is_asked_last_on_this_network() {
     refusing.fault("ONE", A, &refused);
     assert_eq!(refusing.order("ONE"), [B, A], "it is there");
     let late = refusing.candidates("ONE");
-    let late = refusing.routes.late(&late, A, Over::Fresh, refusing.now);
-    assert_eq!(late - refusing.now, DIRECT);
+    let late = refusing.routes.late(&late, A, false, refusing.now);
+    assert_eq!(late - refusing.now, LOCAL_KDC_TIMEOUT);
 }
 
 #[test]
@@ -836,7 +835,7 @@ fn kdcs_that_are_found_on_this_network_are_asked_though_others_did_not_answer() 
     assert_eq!(same.order("ONE"), [B, A], "it was asked already");
     let mut routes = Routes::default();
     let route = Route {
-        direct: vec![C],
+        local_kdcs: vec![C],
         ..route(1, &[C, B])
     };
     routes.add(&exact("ONE"), &[], route);

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::relay::explain;
 use crate::relay::text::{line, urls};
+use crate::relay::upstream::Fault;
 
 /// Text without anything that a terminal obeys or people don't see: whoever wrote it, no order and no second line is in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String")]
 pub struct Text(String);
 
 impl Text {
@@ -23,6 +25,12 @@ impl Text {
     pub fn of_origins(text: &str) -> Self {
         urls::origins(text).into()
     }
+
+    /// What a fault is, less what only the log may say: it may name principals.
+    #[must_use]
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self::of_origins(&explain::what(fault))
+    }
 }
 
 impl From<String> for Text {
@@ -34,12 +42,6 @@ impl From<String> for Text {
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Self(line(text).into_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `stub` is a KDC proxy that costs next to nothing, and `kdc` a KDC that does: each answers everything with one reply, at
 //! once. `fire` is the clients: each sends an AS-REQ that differs from all others as soon as its last was answered, so that
-//! nobody's lookaside helps. `hold` is clients that are there and say next to nothing.
+//! nobody's retransmit cache helps. `hold` is clients that are there and say next to nothing.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -107,7 +107,7 @@ impl Scene {
         assert!(kinit.took < Duration::from_secs(3), "{:?}", kinit.took);
         kinit.fails_with("Cannot contact any KDC");
         let log = self.loopkdc.process.log();
-        let told = log.lines().find(|line| line.contains("INFO upstream ill"));
+        let told = log.lines().find(|line| line.contains("INFO upstream down"));
         assert!(told.is_some_and(|line| line.contains(why)), "{log}");
         assert_eq!(self.front.gateway.process.count(" client="), 0);
     }

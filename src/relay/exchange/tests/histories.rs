@@ -111,7 +111,8 @@ fn answer(message: &KerberosMessage, code: i32) -> Reply {
     Reply::parse(service, octets.into()).unwrap()
 }
 
-fn room(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
+/// A relay whose upstreams do this, one attempt after the other.
+pub(super) fn room(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
     let upstreams: Vec<_> = acts
         .into_iter()
         .map(|acts| {

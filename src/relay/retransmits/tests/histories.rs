@@ -35,7 +35,7 @@ enum State {
 }
 
 struct Led {
-    lead: Lead,
+    ticket: ExchangeTicket,
     message: usize,
     peer: Option<u16>,
     state: State,
@@ -133,12 +133,12 @@ proptest! {
                 Step::Ask(at, port) => {
                     let expected = oracle.expected(at, port, desk.now);
                     let message = oracle.messages[at].clone();
-                    let asked = desk.ask(&message, port.and_then(peer));
+                    let asked = desk.lookup(&message, port.and_then(peer));
                     let got = match asked {
-                        Asked::Replay(answer) => Ok(short(&answer)),
-                        Asked::Join(wait) => Err(Some(wait)),
-                        Asked::Lead(lead) => {
-                            oracle.led.push(Led { lead, message: at, peer: port, state: State::Open });
+                        Lookup::Replay(answer) => Ok(short(&answer)),
+                        Lookup::Join(wait) => Err(Some(wait)),
+                        Lookup::New(ticket) => {
+                            oracle.led.push(Led { ticket, message: at, peer: port, state: State::Open });
                             prop_assert_eq!(desk.waits, oracle.led.len());
                             Err(None)
                         }
@@ -152,7 +152,7 @@ proptest! {
                 }
                 Step::Abandon(at) => {
                     if let Some(led) = oracle.led.get_mut(at).filter(|led| led.state == State::Open) {
-                        desk.lookaside.abandon(&led.lead);
+                        desk.cache.abandon(&led.ticket);
                         led.state = State::Over;
                     }
                     continue;
@@ -166,21 +166,22 @@ proptest! {
             if led.state == State::Over || (led.state == State::GivenUp && state == State::GivenUp) {
                 continue;
             }
-            desk.settle(&led.lead, &answer);
+            desk.settle(&led.ticket, &answer);
             led.state = state;
             oracle.answers.push((led.message, answer, desk.now));
-            let (bytes, entries) = held(&desk.lookaside);
+            let (bytes, entries) = held(&desk.cache);
             prop_assert!(entries <= 2 * oracle.answers.len());
             prop_assert!(bytes <= 8 * 1024 * 1024);
         }
         let open = oracle.led.iter().filter(|led| led.state == State::Open).count();
-        prop_assert_eq!(desk.lookaside.under_way.len(), open);
+        let under_way = desk.cache.under_way.values();
+        let under_way: std::collections::HashSet<_> = under_way.map(|each| each.number).collect();
+        prop_assert_eq!(under_way.len(), open);
         for led in &oracle.led {
             if led.state == State::Open {
-                desk.settle(&led.lead, &reply(0));
+                desk.settle(&led.ticket, &reply(0));
             }
         }
-        prop_assert!(desk.lookaside.under_way.is_empty());
-        prop_assert!(desk.lookaside.copies.is_empty());
+        prop_assert!(desk.cache.under_way.is_empty());
     }
 }

@@ -1,0 +1,144 @@
+//! The task of one exchange: for all who ask the same, it takes the request through its upstreams.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::attempts::{Attempts, End};
+use super::{Arrival, Exchange, Routing, now};
+use crate::relay::answer::{Answer, Answered, Cause, Source};
+use crate::relay::retransmits::ExchangeTicket;
+use crate::relay::routes::Wanted;
+use crate::relay::status::{ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
+use crate::relay::sync::lock;
+use crate::relay::text::Quoted;
+use crate::wire::KerberosMessage;
+
+/// So many exchanges are remembered for the status.
+const MAX_RECENT: usize = 50;
+
+/// The task of one exchange.
+pub(super) struct ExchangeTask {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) message: KerberosMessage,
+    pub(super) arrival: Arrival,
+    pub(super) ticket: ExchangeTicket,
+    pub(super) answered: watch::Sender<Option<Answered>>,
+}
+
+impl ExchangeTask {
+    pub(super) async fn run(self) {
+        let networks = self.exchange.networks.subscribe();
+        let routing = self.exchange.routing_for(&self.message, self.arrival).await;
+        let counters = &self.exchange.counters;
+        let wanted = Wanted {
+            service: self.message.service(),
+            primary: self.arrival.primary,
+        };
+        let realm = self.message.realm();
+        let candidates = routing.routes().candidates(realm, wanted, now());
+        let candidates = match candidates {
+            Ok(candidates) => candidates,
+            Err(cause) => {
+                counters.no_upstream.add();
+                return self.turn_away(&routing, cause);
+            }
+        };
+        let deadline = self.arrival.at + candidates.terms.deadline;
+        let permit =
+            tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            counters.overloaded.add();
+            return self.turn_away(&routing, Cause::Overloaded);
+        };
+        let attempts = Attempts::new(&self, &routing, networks, candidates, deadline);
+        let end = attempts.run().await;
+        let (answer, source) = (end.answer.clone(), routing.source(end.upstream));
+        let outcome = match answer {
+            Some(Answer::Reply(_)) => ExchangeOutcome::Replied,
+            _ => ExchangeOutcome::Failed,
+        };
+        self.record(&source, outcome, end);
+        if let Some(answer) = answer {
+            self.settle(answer, source);
+        }
+    }
+
+    /// Ends an exchange of which nothing was sent.
+    fn turn_away(&self, routing: &Routing, cause: Cause) {
+        let outcome = match cause {
+            Cause::NoUpstream => ExchangeOutcome::NoUpstream,
+            Cause::NotOffered => ExchangeOutcome::NotOffered,
+            Cause::Unreachable => ExchangeOutcome::UpstreamUnknown,
+            _ => ExchangeOutcome::Overloaded,
+        };
+        self.record(&Source::Nobody, outcome, End::default());
+        let verdict = routing.verdict(&self.message, cause, false);
+        self.settle(verdict, Source::Nobody);
+    }
+
+    pub(super) fn settle(&self, answer: Answer, source: Source) {
+        let forgotten = lock(&self.exchange.retransmits).settle(&self.ticket, &answer, now());
+        self.exchange.counters.forgotten.add_all(forgotten);
+        self.answered
+            .send_replace(Some(Answered { answer, source }));
+    }
+
+    /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
+    fn record(&self, source: &Source, outcome: ExchangeOutcome, end: End) {
+        let upstream = match source {
+            Source::Upstream(name) => Some(&**name),
+            Source::RetransmitCache | Source::Nobody => None,
+        };
+        let (kind, realm) = (self.message.kind(), self.message.realm().as_str());
+        let (transport, took_ms) = (self.arrival.transport, millis(self.arrival.at.elapsed()));
+        let fault = end.fault.as_ref();
+        let shown = fault.map_or_else(|| outcome.to_string(), ToString::to_string);
+        tracing::debug!(
+            %kind,
+            realm = %Quoted(realm),
+            transport,
+            upstream,
+            outcome = shown,
+            ms = took_ms,
+            "exchange"
+        );
+        let record = ExchangeRecord {
+            ended_at: unix_ms(SystemTime::now()),
+            kind: kind.name().into(),
+            realm: realm.into(),
+            transport: transport.into(),
+            upstream: upstream.map(Text::from),
+            outcome,
+            // The log alone may name principals.
+            fault: fault.map(Text::of_fault),
+            krb_error: match &end.answer {
+                Some(Answer::Reply(reply)) => reply.error_code(),
+                _ => None,
+            },
+            took_ms,
+            attempts: if end.attempts.len() > 1 {
+                end.attempts
+            } else {
+                Vec::new()
+            },
+        };
+        let mut recent = lock(&self.exchange.recent);
+        recent.push_front(record);
+        recent.truncate(MAX_RECENT);
+    }
+}
+
+impl Drop for ExchangeTask {
+    /// A task that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
+    /// that the client sends next.
+    fn drop(&mut self) {
+        if self.answered.borrow().is_none() {
+            self.exchange.counters.panicked.add();
+            let routing = self.exchange.routing();
+            let verdict = routing.verdict(&self.message, Cause::Unanswered, true);
+            self.settle(verdict, Source::Nobody);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Why each attempt was made, what came of it, and what is told of it.
+
+use tokio::time::sleep;
+
+use super::histories::room;
+use super::*;
+use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
+use crate::relay::status::{ExchangeRecord, Text};
+use crate::relay::upstream::scripted::{Act, End, Journal};
+use crate::relay::upstream::{ConnectError, Unsent};
+
+/// An error that says that the KDC wants to see a password.
+const REPLY: End = End::Error(25);
+const REFUSED: End = End::Unsent(Unsent::Connect(ConnectError::Refused));
+
+/// After so many milliseconds, over a connection that was `kept` or is new.
+fn act(kept: bool, millis: u64, end: End) -> Act {
+    Act {
+        kept,
+        connect: Duration::ZERO,
+        then: Duration::from_millis(millis),
+        end,
+    }
+}
+
+fn new(millis: u64, end: End) -> Vec<Act> {
+    vec![act(false, millis, end)]
+}
+
+fn as_req() -> KerberosMessage {
+    let octets = kdc_req(10, &[], "EXAMPLE.COM");
+    KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+}
+
+fn last(exchange: &Exchange) -> ExchangeRecord {
+    exchange.recent_exchanges().swap_remove(0)
+}
+
+/// What is told of a harmless request to upstreams that do this.
+async fn told(acts: Vec<Vec<Act>>) -> ExchangeRecord {
+    let exchange = room(acts, &Journal::default());
+    exchange.answer(as_req(), arrival()).await;
+    last(&exchange)
+}
+
+fn reasons(record: &ExchangeRecord) -> Vec<AttemptReason> {
+    record.attempts.iter().map(|attempt| attempt.why).collect()
+}
+
+fn faults(record: &ExchangeRecord) -> Vec<Option<&str>> {
+    let attempts = record.attempts.iter();
+    let faults = attempts.map(|attempt| attempt.fault.as_ref());
+    faults.map(|fault| fault.map(Text::as_str)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_attempt_is_the_exchange_itself() {
+    let record = told(vec![new(20, REPLY)]).await;
+    assert_eq!((record.attempts, record.krb_error), (Vec::new(), Some(25)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_fault_the_next_is_a_failover() {
+    let record = told(vec![new(0, REFUSED), new(20, REPLY)]).await;
+    assert_eq!(reasons(&record), [First, Failover]);
+    let refused = Some("cannot connect: Connection refused");
+    assert_eq!(faults(&record), [refused, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_one_that_is_late_the_next_is_a_hedge() {
+    let record = told(vec![new(0, End::Silence), new(20, REPLY)]).await;
+    assert_eq!(reasons(&record), [First, Hedge]);
+    assert_eq!(
+        faults(&record),
+        [None, None],
+        "nothing is known of the first"
+    );
+    let took = record.attempts.iter().map(|attempt| attempt.took_ms);
+    let [first, second] = took.collect::<Vec<_>>()[..] else {
+        panic!("{record:?}")
+    };
+    assert!((1015..1030).contains(&first) && (15..30).contains(&second));
+}
+
+/// A kept connection may be dead without a word.
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_beside_a_kept_one_is_a_hedge() {
+    let acts = vec![act(true, 0, End::Silence), act(false, 20, REPLY)];
+    assert_eq!(reasons(&told(vec![acts]).await), [First, Hedge]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_change_of_the_network_the_next_is_a_resume() {
+    let acts = vec![act(false, 0, End::Silence), act(false, 20, REPLY)];
+    let exchange = room(vec![acts], &Journal::default());
+    let answered = exchange.answer(as_req(), arrival());
+    let change = async {
+        sleep(Duration::from_millis(300)).await;
+        exchange.network_changed();
+    };
+    tokio::join!(answered, change);
+    assert_eq!(reasons(&last(&exchange)), [First, Resume]);
+}
+
+/// It waits for a connection.
+#[tokio::test(start_paused = true)]
+async fn what_has_not_left_when_the_network_changes_is_called_back() {
+    let stuck = Act {
+        connect: Duration::from_millis(2900),
+        ..act(false, 0, End::Unsent(Unsent::Busy))
+    };
+    let exchange = room(
+        vec![vec![stuck, act(false, 20, REPLY)]],
+        &Journal::default(),
+    );
+    let answered = exchange.answer(as_req_with_timestamp(), arrival());
+    let change = async {
+        sleep(Duration::from_millis(300)).await;
+        exchange.network_changed();
+    };
+    tokio::join!(answered, change);
+    let record = last(&exchange);
+    assert_eq!(reasons(&record), [First, Resume]);
+    let called_back = Some("called back before it was sent");
+    assert_eq!(faults(&record)[0], called_back);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_that_ends_in_silence_says_so_of_each_attempt() {
+    let silence = || new(0, End::Silence);
+    let record = told(vec![silence(), silence()]).await;
+    assert_eq!(faults(&record), [Some("no answer in time"); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_fifty_exchanges_are_told_the_newest_first() {
+    let exchange = exchange(Routes::default(), 1);
+    for number in 0..60 {
+        let realm = format!("R{number}");
+        let message = kdc_req(10, &[], &realm);
+        let message = KerberosMessage::parse(Service::Kdc, message.into()).unwrap();
+        exchange.answer(message, arrival()).await;
+    }
+    let recent = exchange.recent_exchanges();
+    let realms: Vec<_> = recent.iter().map(|each| each.realm.to_string()).collect();
+    let expected: Vec<_> = (10..60).rev().map(|number| format!("R{number}")).collect();
+    assert_eq!(realms, expected);
+}
