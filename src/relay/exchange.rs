@@ -232,14 +232,15 @@ impl Exchange {
     #[must_use]
     pub fn withheld(&self, message: &KerberosMessage, inside: &Realm) -> Option<Verdict> {
         let routing = self.routing();
-        if !routing.routes().withholds(inside, message.service()) {
+        let terms = routing.routes().terms(inside).cloned()?;
+        if terms.upstreams.get(message.service()).is_some() {
             return None;
         }
         self.counters.no_upstream.add();
         Some(Verdict {
             cause: Cause::NotOffered,
             may_have_been_sent: false,
-            on_failure: routing.on_failure,
+            on_failure: terms.on_failure,
             realm: inside.clone(),
         })
     }

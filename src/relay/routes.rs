@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
-use crate::relay::upstream::Fault;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
 pub use resend::{Next, after, not_served};
@@ -87,15 +86,6 @@ pub struct Wanted {
     pub service: Service,
     /// Whether the KDC that takes writes is wanted, if there is one.
     pub primary: bool,
-}
-
-/// A change of an upstream's health that is worth a line in the log, told once and not too often.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It fails, and why.
-    Down(Fault),
-    /// It serves again.
-    Up,
 }
 
 /// The configured routes and the health of their upstreams.
@@ -211,13 +201,6 @@ impl Routes {
     pub fn terms(&self, realm: &Realm) -> Option<&Arc<Route>> {
         let route = self.find(&realm.key())?;
         self.routes.get(route).map(|state| &state.terms)
-    }
-
-    /// Whether `realm` is known and this service of it is not offered.
-    #[must_use]
-    pub fn withholds(&self, realm: &Realm, service: Service) -> bool {
-        let terms = self.terms(realm);
-        terms.is_some_and(|terms| terms.upstreams.get(service).is_none())
     }
 
     /// The realm as it was configured, if it was, itself or as an alias.

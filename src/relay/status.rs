@@ -366,15 +366,10 @@ pub enum AttemptReason {
     Other,
 }
 
+/// The word that JSON has.
 impl fmt::Display for AttemptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::First => "first",
-            Self::Failover => "failover",
-            Self::Hedge => "hedge",
-            Self::Resume => "resume",
-            Self::Other => "other",
-        })
+        self.serialize(f)
     }
 }
 

@@ -46,10 +46,17 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 }
 
 fn seen(text: &str, is_unseen: impl Fn(char) -> bool) -> Cow<'_, str> {
-    match text.contains(&is_unseen) {
-        true => text.replace(is_unseen, "\u{fffd}").into(),
-        false => text.into(),
+    if text.contains(&is_unseen) {
+        return text.replace(is_unseen, "\u{fffd}").into();
     }
+    text.into()
+}
+
+/// As a string of JSON has it, outside the basic plane too (RFC 8259 7).
+fn escaped(character: char) -> String {
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units).iter();
+    units.map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// Names as a line of the log has them.

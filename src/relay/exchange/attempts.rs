@@ -13,7 +13,7 @@ use super::task::ExchangeTask;
 use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause};
 use crate::relay::counters::Counters;
-use crate::relay::routes::{self, Candidates, Next, UpstreamId};
+use crate::relay::routes::{self, Candidates, Next, StatusContext, UpstreamId};
 use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
 use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent, Upstream};
 use crate::wire::{KerberosMessage, Reply, Resend};
@@ -34,7 +34,7 @@ pub(super) struct Attempts<'a> {
     candidates: Candidates,
     deadline: Instant,
     untried: VecDeque<UpstreamId>,
-    under_way: FuturesUnordered<BoxFuture<'static, (usize, Result<Reply, Fault>)>>,
+    under_way: FuturesUnordered<BoxFuture<'static, (Attempt, Result<Reply, Fault>)>>,
     /// In the order in which they were started.
     attempts: Vec<Attempt>,
     /// When the last attempt is late, so that a harmless request goes another way as well.
@@ -49,7 +49,10 @@ pub(super) struct Attempts<'a> {
 }
 
 /// One sending of the request to one upstream.
+#[derive(Clone)]
 struct Attempt {
+    /// Its place among them.
+    number: usize,
     id: UpstreamId,
     upstream: Arc<Upstream>,
     why: AttemptReason,
@@ -61,8 +64,7 @@ struct Attempt {
 
 /// What happens next while attempts are under way.
 enum Event {
-    /// The attempt of this number ended.
-    Ended(usize, Result<Reply, Fault>),
+    Ended(Attempt, Result<Reply, Fault>),
     Late,
     OutOfPatience,
     NetworkChanged,
@@ -117,7 +119,7 @@ impl<'a> Attempts<'a> {
             match self.next_event().await {
                 Event::Ended(attempt, outcome) => match self.served(outcome) {
                     Ok(reply) => return self.replied(attempt, reply),
-                    Err(fault) => self.failed(attempt, fault),
+                    Err(fault) => self.failed(attempt.number, fault),
                 },
                 Event::Late => self.hedge(),
                 Event::NetworkChanged => self.restart_on_network_change(),
@@ -179,6 +181,7 @@ impl<'a> Attempts<'a> {
             others: !self.untried.is_empty(),
         };
         let attempt = Attempt {
+            number: self.attempts.len(),
             id,
             upstream: Arc::clone(&upstream),
             why,
@@ -196,9 +199,8 @@ impl<'a> Attempts<'a> {
             Resend::Harmless => routes.late(&self.candidates, id, true, attempt.started),
             Resend::Once => attempt.started + STUCK,
         });
-        let number = self.attempts.len();
-        self.attempts.push(attempt);
-        let send = async move { (number, upstream.send(outgoing).await) };
+        self.attempts.push(attempt.clone());
+        let send = async move { (attempt, upstream.send(outgoing).await) };
         self.under_way.push(Box::pin(send));
         true
     }
@@ -296,15 +298,15 @@ impl<'a> Attempts<'a> {
         if fault.reached_no_kdc() {
             attempt.sent = SendState::default();
         }
-        let (upstream, started) = (attempt.id, attempt.started);
+        let attempt = attempt.clone();
         if fault == Fault::NotKerberos(NotReply::Oversized) {
             self.counters.reply_too_long.add();
         }
-        self.record_fault(upstream, &fault, started);
+        self.record_fault(&attempt, &fault);
         if fault == Fault::NotSent(Unsent::ConnectTimeout) {
-            self.put_local_kdcs_last(upstream);
+            self.put_local_kdcs_last(attempt.id);
         }
-        self.failover(upstream, &fault);
+        self.failover(attempt.id, &fault);
         self.last_fault = Some(fault);
     }
 
@@ -341,56 +343,52 @@ impl<'a> Attempts<'a> {
     /// Records that the attempts under way brought nothing in the time that they had.
     fn record_silence(&mut self) {
         for attempt in self.attempts.iter().filter(|each| each.is_under_way()) {
-            self.record_fault(attempt.id, &Fault::Silent, attempt.started);
+            self.record_fault(attempt, &Fault::Silent);
         }
         self.last_fault = Some(Fault::Silent);
     }
 
-    fn record_fault(&self, upstream: UpstreamId, fault: &Fault, started: Instant) {
+    fn record_fault(&self, attempt: &Attempt, fault: &Fault) {
+        let (id, started) = (attempt.id, attempt.started);
         let mut routes = self.routing.routes();
-        let change = routes.record_fault(&self.candidates, upstream, fault, started, now());
+        let is_news = routes.record_fault(&self.candidates, id, fault, started, now());
         drop(routes);
-        self.routing.tell(upstream, change);
+        if is_news {
+            tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
+        }
     }
 
-    fn replied(mut self, attempt: usize, reply: Reply) -> End {
+    fn replied(mut self, winner: Attempt, reply: Reply) -> End {
         self.counters.replied.add();
-        let winner = self.attempts.get_mut(attempt).map(|winner| {
-            winner.end(Ok("replied"));
-            (winner.id, winner.started)
-        });
-        if let Some((upstream, started)) = winner {
-            let attempts = self.attempts.iter().filter(|each| each.is_under_way());
-            let slower = attempts.filter(|each| each.started < started && each.id != upstream);
-            for attempt in slower {
-                self.record_fault(attempt.id, &Fault::Silent, attempt.started);
-            }
-            self.record_reply(attempt);
+        let others = self.attempts.iter().filter(|each| each.is_under_way());
+        for slower in others.filter(|each| each.started < winner.started && each.id != winner.id) {
+            self.record_fault(slower, &Fault::Silent);
         }
+        self.record_reply(&winner);
         for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
-            attempt.end(Ok("superseded"));
+            let is_winner = attempt.number == winner.number;
+            attempt.end(Ok(if is_winner { "replied" } else { "superseded" }));
         }
         End {
             answer: Some(Answer::Reply(reply)),
             fault: None,
-            upstream: winner.map(|(upstream, _)| upstream),
+            upstream: Some(winner.id),
             attempts: self.records(),
         }
     }
 
-    fn record_reply(&self, attempt: usize) {
-        let Some(attempt) = self.attempts.get(attempt) else {
-            return;
-        };
-        let (upstream, now) = (attempt.id, now());
-        let mut routes = self.routing.routes();
+    fn record_reply(&self, attempt: &Attempt) {
+        let (id, now) = (attempt.id, now());
         let took = now.saturating_duration_since(attempt.started);
-        let is_round_trip =
-            self.message.resend() == Resend::Harmless && attempt.sent.used_kept_connection();
-        routes.record_latency(upstream, took, is_round_trip);
-        let change = routes.record_reply(&self.candidates, upstream, now);
+        let is_harmless = self.message.resend() == Resend::Harmless;
+        let is_round_trip = is_harmless && attempt.sent.used_kept_connection();
+        let mut routes = self.routing.routes();
+        routes.record_latency(id, took, is_round_trip);
+        let is_news = routes.record_reply(&self.candidates, id, now);
         drop(routes);
-        self.routing.tell(upstream, change);
+        if is_news {
+            tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
+        }
     }
 
     fn end(mut self) -> End {
@@ -427,8 +425,10 @@ impl<'a> Attempts<'a> {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let now = ClockReading::now();
-        for candidate in self.routing.put_back(&self.candidates, now) {
+        let (upstreams, now) = (&self.routing.upstreams, ClockReading::now());
+        let context = StatusContext { upstreams, now };
+        let put_back = self.routing.routes().put_back(&self.candidates, context);
+        for candidate in put_back {
             let why_not = candidate.state.to_string();
             let retry_at = candidate.retry_at;
             let retry_ms = retry_at.map(|at| at.saturating_sub(unix_ms(now.wall)));

@@ -7,8 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Exchange, now};
 use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
-use crate::relay::routes::{Candidates, Change, Routes, StatusContext, UpstreamId};
-use crate::relay::status::{CandidateStatus, ClockReading};
+use crate::relay::routes::{Routes, UpstreamId};
 use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;
 use crate::wire::{KerberosMessage, Realm};
@@ -56,17 +55,6 @@ impl Routing {
         lock(&self.routes)
     }
 
-    /// Those among the `candidates` that come after others though they are first in the configuration, or might be.
-    pub(super) fn put_back(
-        &self,
-        candidates: &Candidates,
-        now: ClockReading,
-    ) -> Vec<CandidateStatus> {
-        let upstreams = &self.upstreams;
-        let context = StatusContext { upstreams, now };
-        self.routes().put_back(candidates, context)
-    }
-
     pub(super) fn upstream(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
         self.upstreams.get(id.0)
     }
@@ -96,18 +84,6 @@ impl Routing {
         upstream.map_or(Source::Nobody, |upstream| {
             Source::Upstream(upstream.name().into())
         })
-    }
-
-    /// Tells a change of health in the log, once.
-    pub(super) fn tell(&self, id: UpstreamId, change: Option<Change>) {
-        let Some(upstream) = self.upstream(id).map(|upstream| upstream.name()) else {
-            return;
-        };
-        match change {
-            Some(Change::Down(fault)) => tracing::info!(upstream, %fault, "upstream down"),
-            Some(Change::Up) => tracing::info!(upstream, "upstream up again"),
-            None => {}
-        }
     }
 
     /// A verdict on a message that no attempt was made for, told as its realm wants it.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::health::Outage;
-use super::{Candidates, Change, RouteState, Routes, UpstreamId};
+use super::{Candidates, RouteState, Routes, UpstreamId};
 use crate::relay::upstream::{Fault, Unsent};
 use crate::wire::Service;
 
@@ -57,26 +57,23 @@ impl Routes {
         }
     }
 
-    /// Records a reply from `id`: it is up, and the one to stay with.
-    pub fn record_reply(
-        &mut self,
-        candidates: &Candidates,
-        id: UpstreamId,
-        now: Instant,
-    ) -> Option<Change> {
+    /// Records a reply from `id`: it is up, and the one to stay with. Says whether that is news, for the log, where each change
+    /// is told once and not too often.
+    pub fn record_reply(&mut self, candidates: &Candidates, id: UpstreamId, now: Instant) -> bool {
         let health = self.health.entry(id).or_default();
         health.saw_response(now);
         health.last_reply = Some(now);
         let was_down = health.down.take().is_some();
         self.stay_with(candidates, id);
-        let state = self.routes.get_mut(candidates.route)?;
+        let Some(state) = self.routes.get_mut(candidates.route) else {
+            return false;
+        };
         let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
         let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
         state.local_kdc_unreachable &= !state.terms.local_kdcs.contains(&id);
         let news = was_down || was_refusing && !is_refusing;
-        let health = self.health.get_mut(&id)?;
-        (news && health.lines.spend(now)).then_some(Change::Up)
+        news && self.health.entry(id).or_default().lines.spend(now)
     }
 
     /// Has the realm's next requests go to `id`, if the one that they went to has failed. One request that went elsewhere,
@@ -98,7 +95,7 @@ impl Routes {
         }
     }
 
-    /// Records a fault of `id`, which was asked at `asked`; says so if it is news.
+    /// Records a fault of `id`, which was asked at `asked`; says whether that is news in the same way.
     pub fn record_fault(
         &mut self,
         candidates: &Candidates,
@@ -106,11 +103,13 @@ impl Routes {
         fault: &Fault,
         asked: Instant,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> bool {
+        let Some(state) = self.routes.get_mut(candidates.route) else {
+            return false;
+        };
         if self.forgotten.is_some_and(|forgotten| asked < forgotten) {
-            return None;
+            return false;
         }
-        let state = self.routes.get_mut(candidates.route)?;
         let health = self.health.entry(id).or_default();
         health.saw_fault(fault, asked, now);
         let class = FaultClass::of(fault);
@@ -132,7 +131,7 @@ impl Routes {
             }
             FaultClass::Down => health.mark_down(fault, asked, now),
         };
-        (news && health.lines.spend(now)).then(|| Change::Down(fault.clone()))
+        news && health.lines.spend(now)
     }
 }
 

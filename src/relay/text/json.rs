@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::is_unseen;
+use super::{escaped, is_unseen};
 
 /// `value` as a document of several lines, without a newline at its end.
 ///
@@ -20,12 +20,7 @@ pub(crate) fn shown(document: &str) -> String {
         match character {
             '\n' | '\t' => shown.push(character),
             '\r' => shown.push(' '),
-            character if is_unseen(character) => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    shown.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
+            character if is_unseen(character) => shown.push_str(&escaped(character)),
             character => shown.push(character),
         }
     }

@@ -1,6 +1,8 @@
 //! Values that somebody else chose, as logs have them.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
+
+use super::escaped;
 
 /// A value that somebody else chose: quoted and escaped as in JSON unless it is plain, so that it can look like no other
 /// value, no second line, and no order to a terminal.
@@ -15,21 +17,11 @@ impl Display for Quoted<'_> {
         if text.bytes().all(is_plain) && !text.is_empty() && text != "-" {
             return f.write_str(text);
         }
-        f.write_char('"')?;
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                ' '..='~' => f.write_char(character)?,
-                _ => escape(character, f)?,
-            }
-        }
-        f.write_char('"')
+        let quoted = text.chars().map(|character| match character {
+            '"' | '\\' => format!("\\{character}"),
+            ' '..='~' => character.into(),
+            _ => escaped(character),
+        });
+        write!(f, "\"{}\"", quoted.collect::<String>())
     }
-}
-
-/// As RFC 8259 7 has it, outside the basic plane too.
-fn escape(character: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut units = [0; 2];
-    let mut units = character.encode_utf16(&mut units).iter();
-    units.try_for_each(|unit| write!(f, "\\u{unit:04x}"))
 }
