@@ -83,18 +83,32 @@ pub struct Verdict {
 
 impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
-        use Unsent::{Busy, Connect, ConnectTimeout, Ended, HandedBack, TooLong};
         match fault {
-            Fault::NotSent(Busy) => Self::Overloaded,
-            Fault::NotSent(Connect(_) | ConnectTimeout | Ended | HandedBack | TooLong) => {
-                Self::Unreachable
-            }
+            Fault::NotSent(Unsent::Busy) => Self::Overloaded,
+            Fault::NotSent(
+                Unsent::Connect(_)
+                | Unsent::ConnectTimeout
+                | Unsent::Ended
+                | Unsent::HandedBack
+                | Unsent::TooLong,
+            ) => Self::Unreachable,
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Silent
             | Fault::Repeat => Self::Unanswered,
-            fault => Self::Fault(fault.clone()),
+            Fault::NotSent(
+                Unsent::Untrusted(_)
+                | Unsent::ForwardProxy { .. }
+                | Unsent::NoCredential(_)
+                | Unsent::TicketLoop,
+            )
+            | Fault::ClosedAfterCertificateRequest
+            | Fault::Status(_)
+            | Fault::Page(_)
+            | Fault::AuthenticationRequired(_)
+            | Fault::NotKerberos(_)
+            | Fault::NotServed => Self::Fault(fault.clone()),
         }
     }
 }

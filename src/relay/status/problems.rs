@@ -1,15 +1,13 @@
 //! What is wrong, as far as a status document shows it, and what to do about it. Pure.
 
 use super::{
-    CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LoadStatus,
-    NetworkStatus, RealmStatus, StatusDocument, Text, UpstreamStatus,
+    CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LookUpStatus,
+    NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus,
 };
 use crate::relay::explain::explain_error_code;
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::toml;
 
-/// The most realms without a configuration that are named.
-const MAX_UNKNOWN_REALMS: usize = 3;
 /// Longer names are no realm's that anybody configures.
 const MAX_REALM_LENGTH: usize = 64;
 
@@ -17,13 +15,11 @@ const MAX_REALM_LENGTH: usize = 64;
 pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
     let mut problems = configuration_problems(&document.configuration);
     problems.extend(of_network(&document.network));
-    problems.extend(of_load(document.load));
     for realm in &document.realms {
         problems.extend(of_look_ups(realm));
         for candidate in realm.kdc.iter().chain(&realm.kpasswd) {
             let problem = of_candidate(realm, candidate, &document.upstreams);
-            let is_new = |problem: &Finding| !problems.contains(problem);
-            let problem = problem.filter(is_new);
+            let problem = problem.filter(|problem| !problems.contains(problem));
             problems.extend(problem);
         }
     }
@@ -31,7 +27,7 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
         let problem = of_upstream(upstream, &problems);
         problems.extend(problem);
     }
-    problems.extend(of_unknown_realms(&document.exchanges));
+    problems.extend(of_unknown_realm(&document.exchanges));
     problems.extend(of_error_codes(&document.exchanges));
     problems
 }
@@ -78,39 +74,23 @@ fn of_network(network: &NetworkStatus) -> Vec<Finding> {
     problems
 }
 
-fn of_load(load: LoadStatus) -> Option<Finding> {
-    let is_full = load.in_flight >= load.max_in_flight;
-    is_full.then(|| {
-        Finding::warning("as many requests are in progress as may be, and others wait")
-            .on(Layer::Daemon)
-            .hint("see below which proxy is slow, or raise max-in-flight")
-    })
-}
-
 fn of_look_ups(realm: &RealmStatus) -> Vec<Finding> {
-    let failed = |what: &Text, error: &Text| {
-        Finding::fault(format!("its {what} cannot be looked up: {error}"))
-            .on(Layer::Names)
-            .of(&realm.name)
-            .command(
-                format!("list them in {what}, or see whether the name servers answer"),
-                ["resolvectl", "status"],
-            )
+    let failed = |look_up: &LookUpStatus| {
+        let (what, error) = (&look_up.what, look_up.error.as_ref()?);
+        let hint = format!("list them in {what}, or see whether the name servers answer");
+        let failed = Finding::fault(format!("its {what} cannot be looked up: {error}"))
+            .command(hint, ["resolvectl", "status"]);
+        Some(failed)
     };
-    let look_ups = realm.look_ups.iter();
-    let problems: Vec<_> = look_ups
-        .filter_map(|look_up| Some(failed(&look_up.what, look_up.error.as_ref()?)))
-        .collect();
+    let mut problems: Vec<_> = realm.look_ups.iter().filter_map(failed).collect();
     let mut look_ups = realm.look_ups.iter();
     let was_looked_up = look_ups.any(|look_up| look_up.expires_at.is_some());
     if problems.is_empty() && realm.kdc.is_empty() && was_looked_up {
-        let nothing = Finding::fault("DNS names no proxy and no KDC for it")
-            .on(Layer::Names)
-            .of(&realm.name)
-            .hint("list its KDC proxies in proxies");
-        return vec![nothing];
+        let nothing = Finding::fault("DNS names no proxy and no KDC for it");
+        problems.push(nothing.hint("list its KDC proxies in proxies"));
     }
-    problems
+    let of_realm = |problem: Finding| problem.on(Layer::Names).of(&realm.name);
+    problems.into_iter().map(of_realm).collect()
 }
 
 /// The fault of a candidate, about the realm if it is not the upstream's in every realm.
@@ -119,27 +99,19 @@ fn of_candidate(
     candidate: &CandidateStatus,
     upstreams: &[UpstreamStatus],
 ) -> Option<Finding> {
-    let finding = &candidate.fault.as_ref()?.finding;
+    let finding = candidate.fault.as_ref()?.finding.clone();
     // Away from the office it is as it should be that the office's KDCs do not answer.
-    let mut others = realm
-        .kdc
-        .iter()
-        .chain(&realm.kpasswd)
-        .filter(|other| !other.direct);
-    if candidate.direct && others.any(|other| other.state.is_good()) {
+    let others = realm.kdc.iter().chain(&realm.kpasswd);
+    let serves = |other: &CandidateStatus| !other.direct && other.state.is_good();
+    if !is_to_be_mended(&finding) || candidate.direct && others.into_iter().any(serves) {
         return None;
     }
-    let of_upstream = upstreams
-        .get(candidate.upstream)
-        .and_then(|upstream| upstream.last_fault.as_ref());
-    let is_of_upstream = of_upstream.is_some_and(|fault| fault.finding == *finding);
-    let finding = finding.clone();
-    let finding = if is_of_upstream {
-        finding
-    } else {
-        finding.of(&realm.name)
-    };
-    Some(finding).filter(is_to_be_mended)
+    let upstream = upstreams.get(candidate.upstream);
+    let of_upstream = upstream.and_then(|upstream| upstream.last_fault.as_ref());
+    if of_upstream.is_some_and(|fault| fault.finding == finding) {
+        return Some(finding);
+    }
+    Some(finding.of(&realm.name))
 }
 
 /// What an upstream did last is a problem even where it changes nothing about its turn.
@@ -161,31 +133,18 @@ fn is_to_be_mended(finding: &Finding) -> bool {
     !finding.hints.is_empty()
 }
 
-fn of_unknown_realms(exchanges: &[ExchangeRecord]) -> Vec<Finding> {
-    let mut realms: Vec<&str> = Vec::new();
-    for exchange in exchanges {
-        let realm = exchange.realm.as_str();
-        let is_unknown = exchange.outcome == ExchangeOutcome::NoUpstream;
-        let is_named = realms.iter().any(|named| named.eq_ignore_ascii_case(realm));
-        if is_unknown && !is_named && realm.len() <= MAX_REALM_LENGTH {
-            realms.push(realm);
-        }
-    }
-    let problem = |realm| {
-        let realm = toml::string(realm);
-        Finding::warning(format!(
-            "requests came for realm {realm}, which is not configured"
-        ))
-        .on(Layer::Configuration)
-        .hint(format!(
-            "if it should be, add [realms.{realm}] with its proxies; krb5.conf sends it here"
-        ))
-    };
-    realms
-        .into_iter()
-        .take(MAX_UNKNOWN_REALMS)
-        .map(problem)
-        .collect()
+/// The last realm that a client has named and the configuration has not.
+fn of_unknown_realm(exchanges: &[ExchangeRecord]) -> Option<Finding> {
+    let mut exchanges = exchanges.iter();
+    let unknown = exchanges.find(|exchange| {
+        exchange.outcome == ExchangeOutcome::NoUpstream
+            && exchange.realm.as_str().len() <= MAX_REALM_LENGTH
+    })?;
+    let realm = toml::string(unknown.realm.as_str());
+    let what = format!("requests came for realm {realm}, which is not configured");
+    let hint =
+        format!("if it should be, add [realms.{realm}] with its proxies; krb5.conf sends it here");
+    Some(Finding::warning(what).on(Layer::Configuration).hint(hint))
 }
 
 /// What KDCs say about this machine.

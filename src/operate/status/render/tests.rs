@@ -178,7 +178,7 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
                  replayed 3
   in progress    512 of 512 requests, 1 of 1024 connections
 
-9 problems
+8 problems
   FAULT  config     the configuration is invalid, and the one before stays in
                     effect: /etc/loopkdc/config.toml:3:11: not a URL
                     hint: loopkdc check --config /etc/loopkdc/config.toml
@@ -192,8 +192,6 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
                     hint: let the service have netlink sockets
                           (RestrictAddressFamilies=AF_NETLINK)
                           systemctl edit loopkdc
-  warn   daemon     as many requests are in progress as may be, and others wait
-                    hint: see below which proxy is slow, or raise max-in-flight
   FAULT  tcp        https://backup.example.com:8443: cannot connect: Connection
                     refused
                     hint: see whether proxies names the right port, and whether
