@@ -27,7 +27,7 @@
 //! |---|---|
 //! | [`shim`] or [`gateway`] | octets arrive, take a slot and are cut into messages |
 //! | [`wire::KerberosMessage::parse`] | the message is recognised and its realm read; nobody reads raw octets for meaning after that |
-//! | [`relay::exchange::Exchange::answer`] | asks for earlier copies, and leads what is new through its upstreams in a task of its own |
+//! | [`relay::exchange::Exchange::answer`] | looks for earlier copies, and takes what is new through its upstreams in a task of its own |
 //! | [`relay::retransmits`] | a copy of a request under way joins it; one that was answered a moment ago is answered again |
 //! | [`relay::routes`] | realm to ordered upstreams, their health, and the one rule of what may be sent again |
 //! | [`relay::upstream`] | a POST to a KDC proxy, or TCP and UDP to a KDC; if there is no reply, a [`relay::upstream::Fault`] says what the other side may have seen |
@@ -39,9 +39,10 @@
 //!
 //! # The words
 //!
-//! A *KDC* is only ever a real one. An *upstream* is a way out: a KDC proxy or a KDC. A *copy* is the same request once more,
-//! sent by a client that waits or by us to another upstream. *Harmless* and *once* ([`wire::Resend`]) say what a second copy
-//! could do. A *fault* is why one copy brought no reply; a *verdict* is why the request has none.
+//! A *KDC* is only ever a real one. An *upstream* is a way out: a KDC proxy or a KDC. A *copy* is the same request once more
+//! from a client that waits. An *attempt* is one sending of a request to one upstream; a *hedge* is one beside another that is
+//! late. *Harmless* and *once* ([`wire::Resend`]) say what a second one could do. A *fault* is why an attempt brought no reply; a
+//! *verdict* is why the request has none.
 //!
 //! # The invariants
 //!
@@ -62,7 +63,7 @@
 //!   upstream gets 2 s, until an octet of an answer arrives from it.
 //! * **A harmless request does not wait for a late upstream**, by the measure of its answers before: between half a second and
 //!   three, one if none is known (RFC 6298). It goes over a fresh connection beside a kept one, and then to the next proxy;
-//!   KRB_AP_ERR_REPEAT to such a copy is no answer. A gateway, whose many clients would only ask a busy KDC twice, goes to
+//!   KRB_AP_ERR_REPEAT to such an attempt is no answer. A gateway, whose many clients would only ask a busy KDC twice, goes to
 //!   the next KDC after three seconds.
 //! * **An upstream that fails is ranked behind the others** for a second and, failing on, for up to a minute, for the one realm
 //!   that it refuses or for all; if all are, the one that failed least is tried. A reply ends that, and so does another

@@ -207,8 +207,7 @@ pub struct UpstreamStatus {
     pub latency: LatencyStatus,
 }
 
-/// How long answers take, from the sending of the request to the whole answer. The percentiles are of the last 500 to 1000
-/// answers, and right to within a quarter.
+/// How long answers take, from the sending of the request to the whole answer. The percentiles are of the last 500 answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyStatus {
     /// How many answers there were.

@@ -42,8 +42,6 @@ pub(super) struct Attempts<'a> {
     /// When the last attempt has kept the request to itself for long enough.
     patience: Option<Instant>,
     last_fault: Option<Fault>,
-    /// Whether an upstream was asked again for want of another.
-    asked_again: bool,
     /// Whether the verdict was given: what was told stays so, and nothing more is sent.
     gave_up: bool,
 }
@@ -106,7 +104,6 @@ impl<'a> Attempts<'a> {
             late: None,
             patience: None,
             last_fault: None,
-            asked_again: false,
             gave_up: false,
         }
     }
@@ -134,17 +131,17 @@ impl<'a> Attempts<'a> {
     }
 
     async fn next_event(&mut self) -> Event {
-        let due = [
+        let timers = [
             (self.late, Event::Late),
             (self.patience, Event::OutOfPatience),
         ];
-        let due = due
-            .into_iter()
-            .filter_map(|(due, event)| Some((due?, event)));
-        let before_the_end = due.filter(|(due, _)| *due < self.deadline);
-        let (due, event) = before_the_end
-            .min_by_key(|(due, _)| *due)
-            .unwrap_or((self.deadline, Event::Deadline));
+        let timers = timers.into_iter();
+        let timers = timers.filter_map(|(due, event)| Some((due?, event)));
+        let deadline = (self.deadline, Event::Deadline);
+        let first = |one: (Instant, _), other: (Instant, _)| {
+            if other.0 < one.0 { other } else { one }
+        };
+        let (due, event) = timers.fold(deadline, first);
         tokio::select! {
             biased;
             Some((attempt, outcome)) = self.under_way.next() => Event::Ended(attempt, outcome),
@@ -316,7 +313,9 @@ impl<'a> Attempts<'a> {
             Next::FreshConnection => drop(self.start(why, upstream, ConnReuse::Never)),
             Next::OtherUpstream => drop(self.start_next(why)),
             Next::OtherOrSame => {
-                if !self.start_next(why) && !std::mem::replace(&mut self.asked_again, true) {
+                let same = self.attempts.iter().filter(|each| each.id == upstream);
+                let is_first = same.count() == 1;
+                if !self.start_next(why) && is_first {
                     self.start(why, upstream, ConnReuse::Any);
                 }
             }

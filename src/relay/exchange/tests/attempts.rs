@@ -6,7 +6,7 @@ use super::histories::room;
 use super::*;
 use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
 use crate::relay::status::{ExchangeRecord, Text};
-use crate::relay::upstream::scripted::{Act, End, Journal};
+use crate::relay::upstream::tests::scripted::{Act, End, Journal};
 use crate::relay::upstream::{ConnectError, Unsent};
 
 /// An error that says that the KDC wants to see a password.
