@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 
 use super::task::ExchangeTask;
 use super::{Routing, now};
-use crate::relay::answer::{Answer, Cause};
+use crate::relay::answer::{Answer, Cause, Source};
 use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, StatusContext, UpstreamId};
 use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
@@ -77,7 +77,7 @@ pub(super) struct End {
     /// The fault, if it was not a reply.
     pub(super) fault: Option<Fault>,
     /// The upstream that replied, or was asked last.
-    pub(super) upstream: Option<UpstreamId>,
+    pub(super) source: Source,
     /// What came of each attempt.
     pub(super) attempts: Vec<AttemptRecord>,
 }
@@ -334,8 +334,7 @@ impl<'a> Attempts<'a> {
         if !goes_on && !self.under_way.is_empty() && !self.gave_up {
             self.gave_up = true;
             let verdict = self.verdict(self.count_sent() > 0);
-            self.task
-                .settle(verdict, self.routing.source(self.last_asked()));
+            self.task.settle(verdict, self.last_asked());
         }
     }
 
@@ -371,7 +370,7 @@ impl<'a> Attempts<'a> {
         End {
             answer: Some(Answer::Reply(reply)),
             fault: None,
-            upstream: Some(winner.id),
+            source: winner.source(),
             attempts: self.records(),
         }
     }
@@ -400,7 +399,7 @@ impl<'a> Attempts<'a> {
         let may_have_been_sent = !self.attempts.iter().all(|each| each.sent.withdraw());
         End {
             answer: (!self.gave_up).then(|| self.verdict(may_have_been_sent)),
-            upstream: self.last_asked(),
+            source: self.last_asked(),
             attempts: self.records(),
             fault: self.last_fault,
         }
@@ -445,8 +444,8 @@ impl<'a> Attempts<'a> {
         attempts.filter_map(|each| each.record.clone()).collect()
     }
 
-    fn last_asked(&self) -> Option<UpstreamId> {
-        self.attempts.last().map(|attempt| attempt.id)
+    fn last_asked(&self) -> Source {
+        self.attempts.last().map_or(Source::Nobody, Attempt::source)
     }
 
     fn verdict(&self, may_have_been_sent: bool) -> Answer {
@@ -458,6 +457,10 @@ impl<'a> Attempts<'a> {
 }
 
 impl Attempt {
+    fn source(&self) -> Source {
+        Source::Upstream(self.upstream.name().into())
+    }
+
     fn is_under_way(&self) -> bool {
         self.record.is_none()
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use futures_util::future::BoxFuture;
 
 use super::{Exchange, now};
-use crate::relay::answer::{Answer, Cause, OnFailure, Source, Verdict};
+use crate::relay::answer::{Answer, Cause, OnFailure, Verdict};
 use crate::relay::routes::{Routes, UpstreamId};
 use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;
@@ -77,13 +77,6 @@ impl Routing {
                 .map(UpstreamId)
         };
         self.routes().inherit(&mut before.routes(), place);
-    }
-
-    pub(super) fn source(&self, id: Option<UpstreamId>) -> Source {
-        let upstream = id.and_then(|id| self.upstream(id));
-        upstream.map_or(Source::Nobody, |upstream| {
-            Source::Upstream(upstream.name().into())
-        })
     }
 
     /// A verdict on a message that no attempt was made for, told as its realm wants it.

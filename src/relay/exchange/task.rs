@@ -54,12 +54,12 @@ impl ExchangeTask {
         };
         let attempts = Attempts::new(&self, &routing, networks, candidates, deadline);
         let end = attempts.run().await;
-        let (answer, source) = (end.answer.clone(), routing.source(end.upstream));
+        let (answer, source) = (end.answer.clone(), end.source.clone());
         let outcome = match answer {
             Some(Answer::Reply(_)) => ExchangeOutcome::Replied,
             _ => ExchangeOutcome::Failed,
         };
-        self.record(&source, outcome, end);
+        self.record(outcome, end);
         if let Some(answer) = answer {
             self.settle(answer, source);
         }
@@ -73,7 +73,7 @@ impl ExchangeTask {
             Cause::Unreachable => ExchangeOutcome::UpstreamUnknown,
             _ => ExchangeOutcome::Overloaded,
         };
-        self.record(&Source::Nobody, outcome, End::default());
+        self.record(outcome, End::default());
         let verdict = routing.verdict(&self.message, cause, false);
         self.settle(verdict, Source::Nobody);
     }
@@ -86,8 +86,8 @@ impl ExchangeTask {
     }
 
     /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
-    fn record(&self, source: &Source, outcome: ExchangeOutcome, end: End) {
-        let upstream = match source {
+    fn record(&self, outcome: ExchangeOutcome, end: End) {
+        let upstream = match &end.source {
             Source::Upstream(name) => Some(&**name),
             Source::RetransmitCache | Source::Nobody => None,
         };
