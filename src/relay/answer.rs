@@ -19,7 +19,7 @@ pub enum Answer {
     Verdict(Verdict),
 }
 
-/// An answer, and who gave it.
+/// An answer, and where it is from.
 #[derive(Clone, Debug)]
 pub struct Answered {
     /// The answer.
@@ -73,7 +73,7 @@ pub enum Cause {
 pub struct Verdict {
     /// What went wrong, as far as the last upstream tells.
     pub cause: Cause,
-    /// Whether a KDC may have seen the request: decides what a user may be told about a password change.
+    /// A KDC may have seen the request: decides what a user may be told about a password change.
     pub may_have_been_sent: bool,
     /// How the realm wants its failures told.
     pub on_failure: OnFailure,

@@ -38,7 +38,7 @@ pub struct Arrival {
     pub udp_peer: Option<SocketAddr>,
     /// The transport's name, for the log.
     pub transport: &'static str,
-    /// Whether the KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
+    /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
 }
 
@@ -198,7 +198,7 @@ impl Exchange {
         Answered { answer, source }
     }
 
-    /// Waits for the exchange, whose deadline is no later than that of anyone who joined it.
+    /// Waits for the exchange, whose deadline is no later than that of any request that joined it.
     async fn wait(&self, mut waiting: Waiting, message: &KerberosMessage) -> Answered {
         let answered = waiting.wait_for(Option::is_some).await;
         let answered = answered.ok().and_then(|answered| answered.clone());
@@ -215,13 +215,13 @@ impl Exchange {
         drop(lock(&self.lines));
     }
 
-    /// Whether no upstream of any realm can be reached, as far as was seen lately.
+    /// True if no upstream of any realm can be reached, as far as was seen lately.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.routing().routes().is_cut_off(now())
     }
 
-    /// Whether two names are of one realm, aliases included.
+    /// True if two names are of one realm, aliases included.
     #[must_use]
     pub fn is_same_realm(&self, one: &Realm, other: &Realm) -> bool {
         self.routing().routes().is_same(one, other)

@@ -32,7 +32,7 @@ impl Lines {
         }
     }
 
-    /// Whether one more may be written now; it counts then.
+    /// True if one more may be written now; it counts then.
     pub(crate) fn spend(&mut self, now: Instant) -> bool {
         let forgiven = self.forgiven.map_or(now, |forgiven| forgiven.max(now)) + self.each;
         let may = forgiven <= now + self.each * self.most;

@@ -48,7 +48,7 @@ pub struct Route {
     /// The ways out in the configured order; nothing for a service that is not offered. An empty list for one that is, of
     /// which none is known at the moment.
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
-    /// Those among them that take writes, for who asks for one ([MS-NRPC] 3.5.4.3.1).
+    /// Those among them that take writes, for requests that ask for one ([MS-NRPC] 3.5.4.3.1).
     pub primary: Vec<UpstreamId>,
     /// Those among them that are KDCs of a network that this machine may or may not be on.
     pub local_kdcs: Vec<UpstreamId>,
@@ -60,7 +60,7 @@ pub struct Route {
     pub deadline: Duration,
     /// How a failure is told.
     pub on_failure: OnFailure,
-    /// Whether this relay is many clients', as a gateway is. Then silence does not mark an upstream as down: of a KDC, which
+    /// This relay is many clients', as a gateway is. Then silence does not mark an upstream as down: of a KDC, which
     /// drops what it can't read, any client could cause it. And a late answer is waited for, where one laptop would ask
     /// another upstream as well: many clients at once would only ask a busy KDC twice.
     pub shared: bool,
@@ -71,7 +71,7 @@ pub struct Route {
 pub struct Candidates {
     route: usize,
     service: Service,
-    /// Whether the one that replies is the one to stay with.
+    /// The one that replies is the one to stay with.
     stays: bool,
     /// The terms.
     pub terms: Arc<Route>,
@@ -84,7 +84,7 @@ pub struct Candidates {
 pub struct Wanted {
     /// The service.
     pub service: Service,
-    /// Whether the KDC that takes writes is wanted, if there is one.
+    /// The KDC that takes writes is wanted, if there is one.
     pub primary: bool,
 }
 
@@ -96,7 +96,7 @@ pub struct Routes {
     /// In upper case, the longest first; the last may be the empty one, which every realm has.
     suffixes: Vec<(String, usize)>,
     health: HashMap<UpstreamId, Health>,
-    /// When the network became another one: who was asked before that was asked from elsewhere.
+    /// When the network became another one: what was asked before was asked from elsewhere.
     forgotten: Option<Instant>,
 }
 
@@ -210,7 +210,7 @@ impl Routes {
         self.routes.get(route)?.realm()
     }
 
-    /// Whether two names lead to the same route.
+    /// True if two names lead to the same route.
     #[must_use]
     pub fn is_same(&self, one: &Realm, other: &Realm) -> bool {
         let route = self.find(&one.key());
@@ -223,7 +223,7 @@ impl Routes {
         self.exact.get(realm).or_else(by_suffix).copied()
     }
 
-    /// Whether no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
+    /// True if no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
     /// while ago says nothing; and clients can cause other faults, but not that a connect fails. Password services are
     /// asked too seldom to tell.
     #[must_use]
@@ -261,7 +261,7 @@ impl Routes {
         }
     }
 
-    /// Whether `id` is known to fail.
+    /// True if `id` is known to fail.
     #[must_use]
     pub fn is_down(&self, id: UpstreamId) -> bool {
         self.outage(id).is_some()

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 pub(crate) use quoted::Quoted;
 
-/// Whether a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
+/// True if a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
 /// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
 /// shown (Default_Ignorable_Code_Point in DerivedCoreProperties.txt), with the annotation marks.
 pub(crate) fn is_unseen(character: char) -> bool {

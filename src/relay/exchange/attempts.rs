@@ -42,7 +42,7 @@ pub(super) struct Attempts<'a> {
     /// When the last attempt has kept the request to itself for long enough.
     patience: Option<Instant>,
     last_fault: Option<Fault>,
-    /// Whether the verdict was given: what was told stays so, and nothing more is sent.
+    /// The verdict was given: what was told stays so, and nothing more is sent.
     gave_up: bool,
 }
 

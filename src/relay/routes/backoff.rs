@@ -1,4 +1,4 @@
-//! For how long who failed is put behind the others.
+//! For how long an upstream that failed comes behind the others.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// One more failure of what was asked at `asked`: those that were under way together are one. Each doubles the time, of
-    /// which chance takes up to a quarter: those who failed together must not all come back together. `chance` is any number.
+    /// which chance takes up to a quarter: upstreams that failed together must not all come back together. `chance` is any number.
     pub(super) fn fail(&mut self, asked: Instant, now: Instant, chance: u64) {
         if self.last.is_some_and(|last| asked < last) {
             return;

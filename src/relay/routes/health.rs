@@ -10,7 +10,7 @@ use crate::relay::upstream::{Fault, Unsent};
 
 /// Less silence says nothing: an attempt may begin just before the deadline.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Who answered within this time before it was asked is there, and slow for once.
+/// An upstream that answered within this time before it was asked is there, and slow for once.
 const RECENT_RESPONSE: Duration = Duration::from_secs(30);
 /// How long a failed connect counts for the gateway's own health: a load balancer asks twice in that time.
 const CUT_OFF: Duration = Duration::from_secs(10);
@@ -110,13 +110,13 @@ impl Health {
             .is_some_and(|failed| now < failed + CUT_OFF)
     }
 
-    /// Whether silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what came to
+    /// True if silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what came to
     /// others meanwhile says more.
     pub(super) fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
         asked + SILENCE <= now && !self.responded_since(asked)
     }
 
-    /// Whether it has responded since `asked`, or not long before.
+    /// True if it has responded since `asked`, or not long before.
     pub(super) fn responded_recently(&self, asked: Instant) -> bool {
         let response = self.last_response;
         response.is_some_and(|response| response + RECENT_RESPONSE > asked)

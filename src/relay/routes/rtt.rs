@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Who is not known to be faster is late after this time.
+/// An upstream that is not known to be faster is late after this time.
 const UNKNOWN: Duration = Duration::from_secs(1);
 /// Nobody is late sooner: a KDC that thinks for a moment is not asked twice.
 const SOONEST: Duration = Duration::from_millis(500);

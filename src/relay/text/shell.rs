@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-/// `text` as one word for the shell that people have, who are to type or to copy it: as it is, if every shell takes that for one.
+/// `text` as one word of a command that people type or copy into a shell: as it is, if every shell takes that for one word.
 pub(crate) fn word(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:@%+=,".contains(c);
     if text.chars().all(is_plain) && !text.is_empty() {
