@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::daemon::logging::ADMIN;
+use crate::relay::counters::LOG_LINES_LEFT_OUT;
 use crate::relay::exchange::Exchange;
 
 /// How long what is under way may take when the daemon ends.
@@ -40,6 +41,7 @@ impl Tasks {
                 tracing::warn!(target: ADMIN, left, "stopped before everything under way had ended")
             }
         }
-        tracing::debug!(counters = ?exchange.counters(), "counted");
+        let log_lines_left_out = LOG_LINES_LEFT_OUT.get();
+        tracing::debug!(log_lines_left_out, counters = ?exchange.counters(), "counted");
     }
 }

@@ -237,10 +237,10 @@ async fn the_log_takes_so_many_lines_and_no_more_however_many_upstreams_there_ar
     assert!((60..=most).contains(&told), "{told} lines in {took:?}");
     let counted = log
         .lines()
-        .find(|line| line.contains("log_lines_left_out: "));
+        .find(|line| line.contains("log_lines_left_out="));
     let (_, left_out) = counted
         .expect(&log)
-        .split_once("log_lines_left_out: ")
+        .split_once("log_lines_left_out=")
         .unwrap();
     let left_out: usize = left_out
         .split(|c: char| !c.is_ascii_digit())
