@@ -159,21 +159,26 @@ fn proxy(
 
 impl ProxyUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::read(text).map_err(|error| {
-            let hint = match error {
-                // `host:443/path` reads as a URL whose scheme is `host`.
-                UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) | UrlError::Scheme(_)
-                    if !text.contains("://") && !text.is_empty() =>
-                {
-                    let url = format!("\"https://{}\"", text.trim_start_matches('/'));
-                    return ConfigError::new("a proxy is an https:// URL")
-                        .hint(format!("write {}", without_secrets(&url)));
-                }
-                UrlError::NoUrl(_) | UrlError::Scheme(_) => format!("write it like {EXAMPLE}"),
-                UrlError::Credentials => "leave out what stands before the @".to_owned(),
-                UrlError::Fragment => "leave out the # and what follows".to_owned(),
-            };
-            ConfigError::new(error.to_string()).hint(hint)
+        let rule = "a proxy is an https:// URL";
+        let like = || format!("write it like {EXAMPLE}");
+        Self::read(text).map_err(|error| match error {
+            // `host:443/path` reads as a URL whose scheme is `host`.
+            UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) | UrlError::Scheme
+                if !text.contains("://") && !text.is_empty() =>
+            {
+                let url = format!("\"https://{}\"", text.trim_start_matches('/'));
+                ConfigError::new(rule).hint(format!("write {}", without_secrets(&url)))
+            }
+            UrlError::NoUrl(error) => ConfigError::new(format!("not a URL: {error}")).hint(like()),
+            UrlError::Scheme => ConfigError::new(rule).hint(like()),
+            UrlError::Credentials => ConfigError::new(
+                "a proxy's URL carries no user name or password: none would be sent",
+            )
+            .hint("leave out what stands before the @"),
+            UrlError::Fragment => {
+                ConfigError::new("a proxy's URL has no fragment: it would never be sent")
+                    .hint("leave out the # and what follows")
+            }
         })
     }
 }

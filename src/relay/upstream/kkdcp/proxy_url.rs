@@ -13,32 +13,17 @@ const PATH: &str = "/KdcProxy";
 pub struct ProxyUrl(Url);
 
 /// Why a text is no URL of a KDC proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UrlError {
     /// It is no URL.
     NoUrl(ParseError),
     /// Its scheme is another.
-    Scheme(String),
+    Scheme,
     /// It carries a user name or a password, which would never be sent.
     Credentials,
     /// It has a fragment, which would never be sent.
     Fragment,
 }
-
-impl fmt::Display for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoUrl(error) => write!(f, "not a URL: {error}"),
-            Self::Scheme(_) => f.write_str("a proxy is an https:// URL"),
-            Self::Credentials => {
-                f.write_str("a proxy's URL carries no user name or password: none would be sent")
-            }
-            Self::Fragment => f.write_str("a proxy's URL has no fragment: it would never be sent"),
-        }
-    }
-}
-
-impl std::error::Error for UrlError {}
 
 impl ProxyUrl {
     /// Reads a URL; one without a path gets the usual one.
@@ -48,7 +33,7 @@ impl ProxyUrl {
     pub fn read(text: &str) -> Result<Self, UrlError> {
         let mut url = Url::parse(text).map_err(UrlError::NoUrl)?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(UrlError::Scheme(url.scheme().to_owned()));
+            return Err(UrlError::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlError::Credentials);
