@@ -66,7 +66,7 @@ struct Connection {
     client: Client,
     /// How often it has connected.
     connects: Arc<AtomicU32>,
-    heard: Mutex<Instant>,
+    last_heard: Mutex<Instant>,
 }
 
 /// How long the server leaves idle connections open, as far as it has said or shown.
@@ -116,7 +116,7 @@ impl ConnPool {
     }
 
     /// A connection for one request; an HTTP/1.1 one is the holder's alone.
-    pub(super) fn lease(&self, reuse: ConnReuse, now: Instant) -> Result<PooledConn, Fault> {
+    pub(super) fn checkout(&self, reuse: ConnReuse, now: Instant) -> Result<PooledConn, Fault> {
         let pool = Arc::clone(&lock(&self.kept));
         let kept = lock(&pool).take(reuse, now);
         let conn = match kept {
@@ -145,7 +145,7 @@ impl ConnPool {
         Ok(Connection {
             client,
             connects,
-            heard: Mutex::new(now),
+            last_heard: Mutex::new(now),
         })
     }
 
@@ -204,12 +204,12 @@ impl KeptConns {
 }
 
 impl Connection {
-    fn heard(&self) -> Instant {
-        *lock(&self.heard)
+    fn last_heard(&self) -> Instant {
+        *lock(&self.last_heard)
     }
 
     fn idle(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.heard())
+        now.saturating_duration_since(self.last_heard())
     }
 }
 
@@ -247,19 +247,19 @@ impl PooledConn {
     pub(super) fn found_closed(&self) {
         let mut kept = lock(&self.pool);
         kept.timeout.found_closed(self.idle);
-        let heard = self.conn.heard();
-        kept.idle.retain(|conn| conn.heard() > heard);
+        let heard = self.conn.last_heard();
+        kept.idle.retain(|conn| conn.last_heard() > heard);
     }
 
     /// The head of an answer came, with the time of idleness that it grants.
-    pub(super) fn heard(&mut self, version: Version, keep_alive: Option<Duration>) {
+    pub(super) fn saw_response(&mut self, version: Version, keep_alive: Option<Duration>) {
         let mut kept = lock(&self.pool);
         if self.was_reused() {
             kept.timeout.outlasted(self.idle);
         }
         kept.timeout.advertised = keep_alive.or(kept.timeout.advertised);
         self.silent_since = Instant::now();
-        *lock(&self.conn.heard) = self.silent_since;
+        *lock(&self.conn.last_heard) = self.silent_since;
         self.http2 = version == Version::HTTP_2;
         if self.http2 {
             // Of two that were opened at once, the one heard last is shared, and the other ends with its requests.
@@ -280,7 +280,7 @@ impl PooledConn {
 impl Drop for PooledConn {
     fn drop(&mut self) {
         let mut kept = lock(&self.pool);
-        if !self.given_back && self.conn.heard() <= self.silent_since {
+        if !self.given_back && self.conn.last_heard() <= self.silent_since {
             kept.shared
                 .take_if(|shared| Arc::ptr_eq(shared, &self.conn));
         }

@@ -103,7 +103,7 @@ impl KdcProxy {
         let Outgoing { message, sent, .. } = &outgoing;
         let (mut conversation, mut headers) = self.prepare(message).await?;
         let authorization = Authorization::of(conversation.is_some(), &headers);
-        let conn = self.conns.lease(outgoing.reuse, Instant::now())?;
+        let conn = self.conns.checkout(outgoing.reuse, Instant::now())?;
         if conn.is_kept() {
             sent.set_kept_connection();
         }
@@ -118,7 +118,7 @@ impl KdcProxy {
                 .header(CONTENT_TYPE, "application/kerberos")
                 .body(Body::wrap(FlaggedBody::new(envelope.clone(), sent.clone())));
             let response = request.send().await;
-            let response = response.map_err(|error| self.unheard(&error, sent, &conn))?;
+            let response = response.map_err(|error| self.classify_error(&error, sent, &conn))?;
             seen(&response);
             if let Some(response) = self.converse(response, conversation.as_mut()).await? {
                 let service = message.service();
@@ -172,7 +172,7 @@ impl KdcProxy {
             Ok(true) if is_answer => Ok(Some(response)),
             _ if is_answer => Err(Fault::NotKerberos(NotReply::Unproven)),
             // To its end, so that the connection is there for the next.
-            Ok(false) if read(response).await.is_ok() => Ok(None),
+            Ok(false) if read_body(response).await.is_ok() => Ok(None),
             _ => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
         }
     }
@@ -186,14 +186,13 @@ impl KdcProxy {
         service: Service,
         authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        conn.heard(response.version(), keep_alive(response.headers()));
+        conn.saw_response(response.version(), keep_alive(response.headers()));
         if let Some(address) = response.remote_addr() {
-            self.conns
-                .names
-                .each(|addresses| addresses.prefer(address.ip()));
+            let names = &self.conns.names;
+            names.each(|addresses| addresses.prefer(address.ip()));
         }
-        let judged = self.judge(response, service, authorization).await;
-        match &judged {
+        let reply = self.read_reply(response, service, authorization).await;
+        match &reply {
             Ok(_) => {
                 conn.give_back(true);
                 self.client_auth.set_served();
@@ -201,14 +200,14 @@ impl KdcProxy {
             Err(Fault::NotKerberos(_) | Fault::Unanswered) => {}
             Err(_) => conn.give_back(false),
         }
-        judged
+        reply
     }
 
-    /// What an answer to a request of `service` amounts to: its status, its head, and its body.
+    /// The reply to a request of `service`, by the answer's status, head and body.
     ///
     /// # Errors
     /// What it is instead of a reply.
-    pub async fn judge(
+    pub async fn read_reply(
         &self,
         response: Response,
         service: Service,
@@ -218,7 +217,7 @@ impl KdcProxy {
         match response.status().as_u16() {
             200 => {
                 let is_page = refusal::is_page(headers);
-                decode(service, &read(response).await?, is_page)
+                decode(service, &read_body(response).await?, is_page)
             }
             // RFC 6585 6: Network Authentication Required.
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
@@ -234,7 +233,7 @@ impl KdcProxy {
     /// What an error before the answer's head says of the request.
     ///
     /// It is called back first: what is said not to have left never will.
-    fn unheard(&self, error: &reqwest::Error, sent: &SendState, conn: &PooledConn) -> Fault {
+    fn classify_error(&self, error: &reqwest::Error, sent: &SendState, conn: &PooledConn) -> Fault {
         let is_withdrawn = sent.withdraw();
         if conn.was_reused() {
             conn.found_closed();
@@ -279,7 +278,7 @@ impl Head {
 }
 
 /// The body, which is capped before it is buffered.
-async fn read(response: Response) -> Result<Bytes, Fault> {
+async fn read_body(response: Response) -> Result<Bytes, Fault> {
     let oversized = Fault::NotKerberos(NotReply::Oversized);
     if response.content_length() > Some(MAX_ENVELOPE as u64) {
         return Err(oversized);

@@ -53,7 +53,7 @@ impl SendState {
     ///
     /// # Errors
     /// The request was called back before.
-    pub(super) fn leave(&self) -> Result<(), &'static str> {
+    pub(super) fn mark_sent(&self) -> Result<(), &'static str> {
         match self
             .0
             .octets
@@ -88,7 +88,7 @@ impl Body for FlaggedBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        let left = self.sent.leave();
+        let left = self.sent.mark_sent();
         let octets = self.octets.take();
         Poll::Ready(octets.map(|octets| left.map(|()| Frame::data(octets))))
     }

@@ -20,14 +20,8 @@ use super::proxy_options::{MinTls, ProxyOptions};
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
 /// otherwise be the first handshake, with a user waiting.
 pub fn warm_up() {
-    let mut octet = [0];
-    if aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut octet)
-        .is_err()
-    {
-        tracing::error!("the random generator of the TLS library does not work");
-    }
+    // That it does not work shows in the first handshake.
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0]);
 }
 
 /// The system's roots, read once for all upstreams.

@@ -119,7 +119,10 @@ fn judged(
     RUNTIME.block_on(async {
         let response = answer(octets).await?;
         let status = response.status().as_u16();
-        Some((status, PROXY.judge(response, service, authorization).await))
+        Some((
+            status,
+            PROXY.read_reply(response, service, authorization).await,
+        ))
     })
 }
 

@@ -93,21 +93,27 @@ fn the_connection_heard_last_is_taken_and_only_if_it_fits() {
     keep(&pool, now, &[30 * SECOND, 20 * SECOND]);
     let fresh = [ConnReuse::Never, ConnReuse::KnownAlive];
     for reuse in fresh {
-        assert_eq!(pool.lease(reuse, now).unwrap().idle, Duration::ZERO);
+        assert_eq!(pool.checkout(reuse, now).unwrap().idle, Duration::ZERO);
     }
-    assert_eq!(pool.lease(ConnReuse::Any, now).unwrap().idle, 20 * SECOND);
+    assert_eq!(
+        pool.checkout(ConnReuse::Any, now).unwrap().idle,
+        20 * SECOND
+    );
     assert_eq!(idle_now(&pool, now), [30 * SECOND], "not given back");
     keep(&pool, now, &[SECOND]);
-    assert_eq!(pool.lease(ConnReuse::KnownAlive, now).unwrap().idle, SECOND);
+    assert_eq!(
+        pool.checkout(ConnReuse::KnownAlive, now).unwrap().idle,
+        SECOND
+    );
 }
 
 #[test]
 fn what_was_idle_for_longer_than_a_closed_connection_is_given_up() {
     let (pool, now) = (pool(), Instant::now() + 100 * SECOND);
     keep(&pool, now, &[50 * SECOND, 40 * SECOND, 30 * SECOND]);
-    let lease = pool.lease(ConnReuse::Any, now).unwrap();
+    let conn = pool.checkout(ConnReuse::Any, now).unwrap();
     keep(&pool, now, &[2 * SECOND]);
-    lease.found_closed();
+    conn.found_closed();
     assert_eq!(idle_now(&pool, now), [2 * SECOND]);
 }
 
@@ -123,17 +129,17 @@ fn idle_connections_are_bounded_and_the_oldest_goes_first() {
 /// brought one.
 fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
     let (pool, now) = (pool(), Instant::now());
-    let mut first = pool.lease(ConnReuse::Any, now).unwrap();
-    first.heard(Version::HTTP_2, None);
+    let mut first = pool.checkout(ConnReuse::Any, now).unwrap();
+    first.saw_response(Version::HTTP_2, None);
     first.give_back(true);
-    let mut silent = pool.lease(ConnReuse::Any, Instant::now()).unwrap();
-    let mut other = pool.lease(ConnReuse::Any, Instant::now()).unwrap();
+    let mut silent = pool.checkout(ConnReuse::Any, Instant::now()).unwrap();
+    let mut other = pool.checkout(ConnReuse::Any, Instant::now()).unwrap();
     assert!(Arc::ptr_eq(&silent.conn, &other.conn));
     if meanwhile {
-        other.heard(Version::HTTP_2, None);
+        other.saw_response(Version::HTTP_2, None);
     }
     if own_head {
-        silent.heard(Version::HTTP_2, None);
+        silent.saw_response(Version::HTTP_2, None);
     }
     other.give_back(true);
     drop(silent);
@@ -154,10 +160,10 @@ fn a_shared_connection_is_given_up_for_a_silence_only_if_nobody_was_answered_ove
 fn on_another_network_no_connection_of_before_is_used_again() {
     for version in [Version::HTTP_2, Version::HTTP_11] {
         let (pool, now) = (pool(), Instant::now());
-        let mut lent = pool.lease(ConnReuse::Any, now).unwrap();
+        let mut lent = pool.checkout(ConnReuse::Any, now).unwrap();
         keep(&pool, now, &[SECOND]);
         pool.forget();
-        lent.heard(version, Some(60 * SECOND));
+        lent.saw_response(version, Some(60 * SECOND));
         lent.give_back(true);
         let kept = Arc::clone(&lock(&pool.kept));
         let kept = lock(&kept);

@@ -49,7 +49,7 @@ pub(super) async fn ask(
         .await
         .ok()
         .and_then(Result::ok);
-    sent.leave()
+    sent.mark_sent()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
     let mut copies = Copies {
         message,

@@ -35,7 +35,7 @@ pub(super) async fn ask(
 ) -> Result<Reply, Fault> {
     let TcpConn { mut stream, turn } = conn;
     let kept = turn.is_none();
-    sent.leave()
+    sent.mark_sent()
         .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
     let mut reader = BufReader::with_capacity(ROOM, &mut stream);
     let begun = begin(&mut reader, turn, message).await;

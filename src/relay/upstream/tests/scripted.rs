@@ -94,7 +94,7 @@ impl Scripted {
         if let End::Unsent(why) = act.end {
             return Err(Fault::NotSent(why));
         }
-        if sent.leave().is_err() {
+        if sent.mark_sent().is_err() {
             return Err(Fault::NotSent(Unsent::HandedBack));
         }
         self.journal.lock().unwrap().push(Post {
