@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::document::ConfigSection;
 use super::error::ConfigError;
 use super::keys::ConfigKey;
-use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::Transport;
 
 pub(super) const KDC_PORT: u16 = 88;
@@ -98,8 +98,8 @@ impl KdcAddr {
     }
 
     /// The same as the relay knows it.
-    pub(super) fn target(&self) -> DnsTarget {
-        DnsTarget::Kdc {
+    pub(super) fn target(&self) -> UpstreamTarget {
+        UpstreamTarget::Kdc {
             name: self.to_string(),
             transport: Transport::TcpFirst,
         }

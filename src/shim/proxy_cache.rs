@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::config::read::{self, Unreadable};
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
-use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, RETRY};
+use crate::relay::upstream::dns::{Discovery, DnsResults, RETRY, UpstreamTarget};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 
 const FILE: &str = "proxies.toml";
@@ -72,8 +72,8 @@ impl ProxyCache {
     }
 
     fn of(proxies: &[(String, DnsResults)]) -> Self {
-        let urls = |targets: &[DnsTarget]| {
-            let urls = targets.iter().filter_map(DnsTarget::proxy);
+        let urls = |targets: &[UpstreamTarget]| {
+            let urls = targets.iter().filter_map(UpstreamTarget::proxy);
             urls.map(ToString::to_string).collect()
         };
         let realms = proxies.iter().map(|(realm, found)| {
@@ -125,11 +125,11 @@ impl ProxyCache {
     }
 }
 
-fn allowed(urls: &[String], discovery: &Discovery) -> Vec<DnsTarget> {
+fn allowed(urls: &[String], discovery: &Discovery) -> Vec<UpstreamTarget> {
     let urls = urls.iter().filter_map(|text| ProxyUrl::read(text).ok());
     let urls = urls.filter(|url| discovery.refuses(url).is_none());
     let mut proxies = Vec::new();
-    for proxy in urls.map(DnsTarget::Proxy).take(MAX_PROXIES) {
+    for proxy in urls.map(UpstreamTarget::Proxy).take(MAX_PROXIES) {
         if !proxies.contains(&proxy) {
             proxies.push(proxy);
         }

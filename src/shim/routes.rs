@@ -6,7 +6,7 @@ use super::proxy_cache::ProxyCache;
 use crate::config::{Config, Direct, Order, Proxies, RealmEntry, state_places};
 use crate::relay::discovery::{RealmLookup, RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 use crate::relay::routes::Route;
-use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::{Reach, Transport};
 use crate::relay::upstream::pool::UpstreamOptions;
 use crate::relay::upstream::tls::SystemRoots;
@@ -75,7 +75,7 @@ fn sources(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> Vec<U
 fn proxies(proxies: &Proxies, cache: &ProxyCache) -> UpstreamNames {
     match proxies {
         Proxies::Listed(listed) => {
-            let targets = listed.iter().cloned().map(DnsTarget::Proxy);
+            let targets = listed.iter().cloned().map(UpstreamTarget::Proxy);
             let targets = targets.map(|target| (target, false)).collect();
             UpstreamNames::Listed(ByService::both(targets))
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use loopkdc::relay::explain::UpstreamKind;
-use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
+use loopkdc::relay::upstream::dns::{Discovery, DnsResults, LookUpError, UpstreamTarget};
 use loopkdc::relay::upstream::kdc::Transport::{self, TcpFirst, UdpFirst};
 use loopkdc::wire::Realm;
 
@@ -30,8 +30,8 @@ async fn look_up(zone: &Zone) -> Result<DnsResults, LookUpError> {
     within(discovery.look_up()).await
 }
 
-fn target(name: &str, transport: Transport) -> DnsTarget {
-    DnsTarget::Kdc {
+fn target(name: &str, transport: Transport) -> UpstreamTarget {
+    UpstreamTarget::Kdc {
         name: name.to_owned(),
         transport,
     }

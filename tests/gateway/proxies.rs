@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use loopkdc::relay::explain::UpstreamKind;
-use loopkdc::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError};
+use loopkdc::relay::upstream::dns::{Discovery, DnsResults, LookUpError, UpstreamTarget};
 use loopkdc::wire::Realm;
 
 use crate::within;
@@ -34,7 +34,7 @@ fn srv(ttl: u32) -> Say {
 /// The hosts of logins and of passwords.
 fn hosts(found: &DnsResults) -> [Vec<&str>; 2] {
     [&found.kdc, &found.kpasswd].map(|urls| {
-        let urls = urls.iter().filter_map(DnsTarget::proxy);
+        let urls = urls.iter().filter_map(UpstreamTarget::proxy);
         let hosts = urls.filter_map(|url| url.as_url().host_str());
         hosts.collect()
     })

@@ -84,7 +84,7 @@ async fn a_kdc_that_is_gone_is_told_at_once_and_its_return_is_seen() {
 /// Stale pooled connections (cloudflared's issue 458, sspi-rs's PR 647): after a pause, the first requests failed, each
 /// over one of the connections that had died meanwhile.
 ///
-/// Here a kept connection never costs a request (`upstream::kdc::idle`), even where the process could not see it end.
+/// Here a kept connection never costs a request (`upstream::kdc::idle_conns`), even where the process could not see it end.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_died_in_a_pause_cost_nothing() {
     let kdc = granting().start().await;

@@ -13,7 +13,7 @@ use crate::relay::explain::UpstreamKind;
 use crate::relay::status::{ClockReading, LookUpStatus, RejectedName, Text};
 use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
-use crate::relay::upstream::dns::{Discovery, DnsResults, DnsTarget, LookUpError, RETRY};
+use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RETRY, UpstreamTarget};
 
 /// What is looked up of one kind for one realm.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl RealmLookup {
     pub(super) fn status(&self, now: ClockReading) -> LookUpStatus {
         let state = &self.lock().state;
         let found = state.results.as_ref();
-        let names = |targets: Option<&Vec<DnsTarget>>| {
+        let names = |targets: Option<&Vec<UpstreamTarget>>| {
             let names = targets.into_iter().flatten().map(ToString::to_string);
             names.map(|name| Text::of_origins(&name)).collect()
         };
@@ -192,8 +192,9 @@ impl RealmLookup {
         let Some(found) = answer.as_ref().ok().filter(|_| learned.is_news) else {
             return;
         };
-        let names =
-            |all: &[DnsTarget]| listed(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let names = |all: &[UpstreamTarget]| {
+            listed(&all.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
         tracing::info!(%realm, %kdc, %kpasswd, "{what} found in DNS");
         for refused in &found.refused {

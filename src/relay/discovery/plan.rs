@@ -7,7 +7,7 @@ use super::lookup::RealmLookup;
 use crate::relay::answer::OnFailure;
 use crate::relay::failure::Failure;
 use crate::relay::routes::{RealmPattern, Route, Routes};
-use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::{Permitted, Reach};
 use crate::relay::upstream::pool::{PoolBuilder, UpstreamOptions, UpstreamTerms};
 use crate::wire::{ByService, Realm, Service};
@@ -42,7 +42,7 @@ pub(crate) struct UpstreamSource {
 #[derive(Debug)]
 pub(crate) enum UpstreamNames {
     /// The configuration, which says of each whether it takes writes.
-    Listed(ByService<Vec<(DnsTarget, bool)>>),
+    Listed(ByService<Vec<(UpstreamTarget, bool)>>),
     /// DNS.
     LookedUp(Arc<RealmLookup>),
 }
@@ -105,7 +105,7 @@ fn is_local(options: &UpstreamOptions) -> bool {
 }
 
 impl UpstreamNames {
-    fn of(&self, service: Service) -> Vec<(DnsTarget, bool)> {
+    fn of(&self, service: Service) -> Vec<(UpstreamTarget, bool)> {
         match self {
             Self::Listed(listed) => listed.get(service).clone(),
             Self::LookedUp(lookup) => {

@@ -4,6 +4,7 @@
 mod discovery;
 mod records;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ pub const RETRY: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct DnsResults {
     /// What serves the realm in the order to ask it, at most 16.
-    pub kdc: Vec<DnsTarget>,
+    pub kdc: Vec<UpstreamTarget>,
     /// What changes its passwords, likewise.
-    pub kpasswd: Vec<DnsTarget>,
+    pub kpasswd: Vec<UpstreamTarget>,
     /// What else is named and won't be asked; worth a line in the log.
     pub refused: Vec<RefusedRecord>,
     /// When it is time for the next look-up: 30 s to an hour.
@@ -38,7 +39,7 @@ impl DnsResults {
 
     /// What it found of one service.
     #[must_use]
-    pub fn get(&self, service: Service) -> &[DnsTarget] {
+    pub fn get(&self, service: Service) -> &[UpstreamTarget] {
         match service {
             Service::Kdc => &self.kdc,
             Service::Kpasswd => &self.kpasswd,
@@ -48,18 +49,17 @@ impl DnsResults {
     /// Whether both lead to the same places; the order, which chance decides within a priority, doesn't matter.
     #[must_use]
     pub fn has_same_targets(&self, other: &Self) -> bool {
-        let sorted = |targets: &[DnsTarget]| {
-            let mut targets = targets.to_vec();
-            targets.sort();
-            targets
+        let sets = |results: &Self| {
+            let services = [results.kdc.clone(), results.kpasswd.clone()];
+            services.map(BTreeSet::from_iter)
         };
-        sorted(&self.kdc) == sorted(&other.kdc) && sorted(&self.kpasswd) == sorted(&other.kpasswd)
+        sets(self) == sets(other)
     }
 }
 
 /// An upstream, as DNS or the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DnsTarget {
+pub enum UpstreamTarget {
     /// A KDC or password service.
     Kdc {
         /// `host:port`.
@@ -71,7 +71,7 @@ pub enum DnsTarget {
     Proxy(ProxyUrl),
 }
 
-impl DnsTarget {
+impl UpstreamTarget {
     /// What it is called in DNS.
     fn name(&self) -> &str {
         match self {
@@ -91,7 +91,7 @@ impl DnsTarget {
 }
 
 /// As it may be shown to anybody: the path of some proxies is a secret.
-impl fmt::Display for DnsTarget {
+impl fmt::Display for UpstreamTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kdc { name, .. } => f.write_str(name),

@@ -2,7 +2,7 @@
 
 mod datagrams;
 mod dial;
-mod idle;
+mod idle_conns;
 mod permitted;
 mod stream;
 
@@ -20,7 +20,7 @@ use super::conn_pool::ConnReuse;
 use super::fault::{Fault, Unsent};
 use super::send_state::SendState;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
-use idle::IdleConns;
+use idle_conns::IdleConns;
 use stream::TcpConn;
 
 pub use permitted::Permitted;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 
 use super::Upstream;
-use super::dns::DnsTarget;
+use super::dns::UpstreamTarget;
 use super::kdc::{Kdc, Permitted, Reach, Terms, Transport};
 use super::kkdcp::KdcProxy;
 use super::proxy_options::ProxyOptions;
@@ -17,7 +17,7 @@ use crate::relay::routes::UpstreamId;
 /// Where an upstream is and how it is asked: all that makes two of them one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UpstreamTerms {
-    pub(crate) target: DnsTarget,
+    pub(crate) target: UpstreamTarget,
     /// Which addresses its name may lead to.
     pub(crate) permitted: Permitted,
     pub(crate) options: UpstreamOptions,
@@ -50,7 +50,7 @@ impl UpstreamTerms {
         let bug = |why: String| Failure::new(Exit::Bug, format!("cannot use {target}: {why}"));
         match (target, &self.options) {
             (
-                DnsTarget::Proxy(url),
+                UpstreamTarget::Proxy(url),
                 UpstreamOptions::Proxy {
                     roots,
                     extra,
@@ -64,7 +64,7 @@ impl UpstreamTerms {
                 Ok(Upstream::Proxy(Box::new(proxy)))
             }
             (
-                DnsTarget::Kdc { name, transport },
+                UpstreamTarget::Kdc { name, transport },
                 &UpstreamOptions::Kdc {
                     transport: wanted,
                     max_in_flight,

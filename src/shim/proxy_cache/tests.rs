@@ -8,12 +8,12 @@ fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
 }
 
-fn urls(texts: &[&str]) -> Vec<DnsTarget> {
+fn urls(texts: &[&str]) -> Vec<UpstreamTarget> {
     let urls = texts.iter().map(|text| ProxyUrl::read(text).unwrap());
-    urls.map(DnsTarget::Proxy).collect()
+    urls.map(UpstreamTarget::Proxy).collect()
 }
 
-fn found(name: &str, [kdc, kpasswd]: [Vec<DnsTarget>; 2]) -> (String, DnsResults) {
+fn found(name: &str, [kdc, kpasswd]: [Vec<UpstreamTarget>; 2]) -> (String, DnsResults) {
     let results = DnsResults {
         kdc,
         kpasswd,
@@ -23,7 +23,7 @@ fn found(name: &str, [kdc, kpasswd]: [Vec<DnsTarget>; 2]) -> (String, DnsResults
     (name.to_owned(), results)
 }
 
-fn known() -> [Vec<DnsTarget>; 2] {
+fn known() -> [Vec<UpstreamTarget>; 2] {
     let kdc = urls(&[
         "https://b.test/KdcProxy?front=a\\b'c",
         "https://a.test:8443/x'\"y",
@@ -36,7 +36,7 @@ fn example() -> ProxyCache {
 }
 
 /// What is known of EXAMPLE.COM: where logins go, and passwords.
-fn recall(places: &[PathBuf]) -> Option<[Vec<DnsTarget>; 2]> {
+fn recall(places: &[PathBuf]) -> Option<[Vec<UpstreamTarget>; 2]> {
     let cache = ProxyCache::read(places);
     let discovery = |name| Discovery::new(&realm(name), UpstreamKind::Proxy, Vec::new()).unwrap();
     assert!(cache.results(&discovery("OTHER.TEST")).is_none());

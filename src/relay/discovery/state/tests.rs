@@ -1,5 +1,5 @@
 use super::*;
-use crate::relay::upstream::dns::DnsTarget;
+use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::Transport;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -14,7 +14,7 @@ fn next(due: &LookupState, now: Instant) -> u64 {
 fn results(found: bool) -> DnsResults {
     let name = "dc1.example.com:88".to_owned();
     let transport = Transport::TcpFirst;
-    let target = found.then_some(DnsTarget::Kdc { name, transport });
+    let target = found.then_some(UpstreamTarget::Kdc { name, transport });
     DnsResults {
         kdc: target.into_iter().collect(),
         kpasswd: Vec::new(),

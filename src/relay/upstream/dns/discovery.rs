@@ -90,7 +90,7 @@ impl Discovery {
         let resolver = &self
             .resolver()
             .map_err(|error| LookUpError::NoAnswer(self.realm.clone(), error.to_string()))?;
-        let (kdc, kpasswd) = match self.kind {
+        let [kdc, kpasswd] = match self.kind {
             UpstreamKind::Kdc => self.look_up_kdcs(resolver).await?,
             UpstreamKind::Proxy => self.look_up_proxies(resolver).await?,
         };
@@ -103,10 +103,8 @@ impl Discovery {
         })
     }
 
-    async fn look_up_kdcs(
-        &self,
-        resolver: &TokioResolver,
-    ) -> Result<(Records, Records), LookUpError> {
+    /// The records of both services.
+    async fn look_up_kdcs(&self, resolver: &TokioResolver) -> Result<[Records; 2], LookUpError> {
         let ask = |labels| self.ask(resolver, labels, RecordType::SRV, KDCS_TIME);
         let (kdc, kdc_udp, kpasswd, kpasswd_udp) = tokio::try_join!(
             ask("_kerberos._tcp"),
@@ -114,15 +112,12 @@ impl Discovery {
             ask("_kpasswd._tcp"),
             ask("_kpasswd._udp"),
         )?;
-        Ok((kdc.and(kdc_udp).best(), kpasswd.and(kpasswd_udp).best()))
+        Ok([kdc.and(kdc_udp).best(), kpasswd.and(kpasswd_udp).best()])
     }
 
     /// URI records say more than SRV records, which are for where there are none. Who can't be asked for the ones is asked for
     /// the others.
-    async fn look_up_proxies(
-        &self,
-        resolver: &TokioResolver,
-    ) -> Result<(Records, Records), LookUpError> {
+    async fn look_up_proxies(&self, resolver: &TokioResolver) -> Result<[Records; 2], LookUpError> {
         let ask = |labels, kind| self.ask(resolver, labels, kind, PROXIES_TIME);
         let (kdc, kpasswd, by_srv) = tokio::join!(
             ask("_kerberos", URI),
@@ -145,11 +140,9 @@ impl Discovery {
         if kpasswd.candidates.is_empty() {
             // Passwords are changed where logins go, and first of all where writes are taken.
             kpasswd.candidates.clone_from(&kdc.candidates);
-            kpasswd
-                .candidates
-                .sort_by_key(|candidate| !candidate.primary);
+            kpasswd.candidates.sort_by_key(|one| !one.primary);
         }
-        Ok((kdc, kpasswd))
+        Ok([kdc, kpasswd])
     }
 
     /// Asks for the records of this `kind` at `labels` below the domain.

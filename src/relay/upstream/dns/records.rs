@@ -11,7 +11,7 @@ use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use url::Host;
 
-use super::{Discovery, DnsTarget, RefusedRecord};
+use super::{Discovery, RefusedRecord, UpstreamTarget};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::upstream::kdc::Transport;
 use crate::relay::upstream::kkdcp::ProxyUrl;
@@ -40,7 +40,7 @@ pub(super) struct Candidate {
     rank: Rank,
     /// Whether it leads to the KDC that takes writes.
     pub(super) primary: bool,
-    target: DnsTarget,
+    target: UpstreamTarget,
 }
 
 /// What the records that answer a query amount to.
@@ -84,7 +84,7 @@ impl Records {
         self
     }
 
-    pub(super) fn targets(&self) -> Vec<DnsTarget> {
+    pub(super) fn targets(&self) -> Vec<UpstreamTarget> {
         let candidates = self.candidates.iter();
         candidates.map(|one| one.target.clone()).collect()
     }
@@ -152,7 +152,7 @@ impl Discovery {
         Ok(Candidate {
             rank,
             primary: false,
-            target: DnsTarget::Kdc { name, transport },
+            target: UpstreamTarget::Kdc { name, transport },
         })
     }
 
@@ -185,7 +185,7 @@ impl Discovery {
             None => Ok(Candidate {
                 rank,
                 primary,
-                target: DnsTarget::Proxy(url),
+                target: UpstreamTarget::Proxy(url),
             }),
         }
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::idle::IdleConns;
+use super::idle_conns::IdleConns;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
 use crate::relay::upstream::send_state::SendState;
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};

@@ -130,7 +130,7 @@ fn what_is_found_over_both_is_asked_over_tcp_and_named_once() {
     let udp = [kdc(0, 0, "both"), kdc(2, 0, "only"), kdc(3, 0, "only")];
     let udp = kdcs().judge(&udp, UdpFirst);
     let tcp = kdcs().judge(&[kdc(1, 0, "both")], TcpFirst);
-    let target = |name: &str, transport| DnsTarget::Kdc {
+    let target = |name: &str, transport| UpstreamTarget::Kdc {
         name: name.to_owned(),
         transport,
     };
