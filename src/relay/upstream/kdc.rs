@@ -146,7 +146,7 @@ impl Kdc {
     ) -> Result<Reply, Fault> {
         // This wait does not count: any client can make it long.
         let _place = turn(&self.in_flight).await?;
-        let attempt = Attempt {
+        let request = KdcRequest {
             kdc: self,
             message,
             reuse,
@@ -154,9 +154,9 @@ impl Kdc {
             others,
         };
         match (self.reach, self.transport) {
-            (Reach::OnSomeNetworks, _) => attempt.if_there().await,
-            (Reach::Always, Transport::TcpFirst) => attempt.tcp_first().await,
-            (Reach::Always, Transport::UdpFirst) => attempt.udp_first().await,
+            (Reach::OnSomeNetworks, _) => request.if_there().await,
+            (Reach::Always, Transport::TcpFirst) => request.tcp_first().await,
+            (Reach::Always, Transport::UdpFirst) => request.udp_first().await,
         }
     }
 
@@ -181,7 +181,7 @@ impl Kdc {
 }
 
 /// One copy of a request on its way to one KDC.
-struct Attempt<'a> {
+struct KdcRequest<'a> {
     kdc: &'a Kdc,
     message: &'a KerberosMessage,
     reuse: ConnReuse,
@@ -189,7 +189,7 @@ struct Attempt<'a> {
     others: bool,
 }
 
-impl<'a> Attempt<'a> {
+impl<'a> KdcRequest<'a> {
     async fn if_there(&self) -> Result<Reply, Fault> {
         let conn = timeout(MOMENT, self.connection(&mut Vec::new())).await;
         let conn = conn.unwrap_or_else(|_| {
