@@ -3,7 +3,7 @@
 //! Only a trusted proxy is believed, and of what it hands on only as much as trusted proxies said: from the right, up to the
 //! first address that is none of theirs. What stands left of it is whatever that client wrote.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, HeaderValue};
@@ -28,10 +28,9 @@ impl TrustedProxies {
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
     ) -> (Option<IpAddr>, bool) {
-        let is_believed = self.believes(peer);
-        let peer = peer.map(|peer| peer.ip().to_canonical());
-        if !is_believed {
-            return (peer, false);
+        let itself = (peer.map(|peer| peer.ip().to_canonical()), false);
+        if !self.believes(peer) {
+            return itself;
         }
         let listed = |name, read: fn(&str) -> Option<Vec<Node>>| {
             let mut lines = headers.get_all(name).iter().rev().peekable();
@@ -44,7 +43,7 @@ impl TrustedProxies {
             (Some(one), Some(other)) => one.filter(|one| other == Some(*one)),
             (one, other) => one.or(other).flatten(),
         };
-        said.map_or((peer, false), |said| (Some(said), true))
+        said.map_or(itself, |said| (Some(said), true))
     }
 
     fn covers(&self, address: IpAddr) -> bool {
@@ -63,12 +62,10 @@ impl TrustedProxies {
         let nodes = lines.flat_map(|line| read(line).into_iter().rev());
         let mut farthest = None;
         for node in nodes.take(HOPS) {
-            let Some(address) = node else {
-                return farthest;
-            };
+            let Some(address) = node else { break };
             farthest = Some(address);
             if !self.covers(address) {
-                return farthest;
+                break;
             }
         }
         farthest
@@ -79,89 +76,73 @@ impl TrustedProxies {
 type Node = Option<IpAddr>;
 
 /// The elements of X-Forwarded-For.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it has the shape of its neighbour"
-)]
 fn list(line: &str) -> Option<Vec<Node>> {
     Some(line.split(',').map(|text| node(text.trim())).collect())
 }
 
-/// The `for` of each element of Forwarded; nothing if the line breaks RFC 7239's grammar anywhere: a quote that a client left
-/// open would swallow what its proxy wrote behind it.
+/// The `for` of each element of Forwarded; nothing if the line breaks RFC 7239's grammar: a quote that a client left open
+/// would swallow what its proxy wrote behind it.
 fn elements(line: &str) -> Option<Vec<Node>> {
-    let mut rest = line;
-    // Of each element whether it has a `for`, and which.
-    let mut nodes: Vec<Option<Node>> = vec![None];
-    loop {
-        let (name, after) = rest.split_once('=')?;
-        let (value, after) = value(after)?;
-        let name = name.trim_matches([' ', '\t']);
-        if name.is_empty() || !name.bytes().all(is_token) {
-            return None;
-        }
-        if name.eq_ignore_ascii_case("for") && nodes.last_mut()?.replace(node(&value)).is_some() {
-            return None;
-        }
-        let after = after.trim_start_matches([' ', '\t']);
-        rest = match after.chars().next() {
-            None => return Some(nodes.into_iter().map(Option::flatten).collect()),
-            Some(';') => after.get(1..)?,
-            Some(',') => {
-                nodes.push(None);
-                after.get(1..)?
-            }
-            Some(_) => return None,
-        };
-    }
+    let elements = split(line, ',')?.into_iter();
+    elements.map(element).collect()
 }
 
-/// A token or a quoted string (RFC 9110 5.6), and what follows it.
-fn value(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.bytes().position(|octet| !is_token(octet));
-        let (token, rest) = text.split_at(end.unwrap_or(text.len()));
-        return (!token.is_empty()).then(|| (token.to_owned(), rest));
-    };
-    let mut value = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, char)) = chars.next() {
+fn element(text: &str) -> Option<Node> {
+    let mut found = None;
+    for pair in split(text, ';')? {
+        let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
+        let value = unquoted(value)?;
+        if !is_token(name)
+            || (name.eq_ignore_ascii_case("for") && found.replace(node(value)).is_some())
+        {
+            return None;
+        }
+    }
+    Some(found.flatten())
+}
+
+/// The parts of `text` between separators outside of quoted strings (RFC 9110 5.6.4); nothing if the last one has no end.
+fn split(text: &str, separator: char) -> Option<Vec<&str>> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let parts = text.split(|char| {
+        let was_escaped = std::mem::take(&mut is_escaped);
         match char {
-            '"' => return Some((value, quoted.get(at + 1..)?)),
-            '\\' => value.push(chars.next()?.1),
-            _ => value.push(char),
+            '"' if !was_escaped => is_quoted = !is_quoted,
+            '\\' if !was_escaped => is_escaped = is_quoted,
+            _ => {}
         }
-    }
-    None
+        char == separator && !is_quoted
+    });
+    let parts = parts.collect();
+    (!is_quoted).then_some(parts)
 }
 
-fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+/// What a token or a quoted string holds. An address needs no escapes, which stay as they are.
+fn unquoted(value: &str) -> Option<&str> {
+    let quoted = value.strip_prefix('"');
+    let quoted = quoted.and_then(|quoted| quoted.strip_suffix('"'));
+    quoted.or_else(|| is_token(value).then_some(value))
+}
+
+fn is_token(text: &str) -> bool {
+    let is_tchar = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    !text.is_empty() && text.bytes().all(is_tchar)
 }
 
 /// An address, with or without a port (RFC 7239 6); some proxies add one in X-Forwarded-For too.
 fn node(text: &str) -> Node {
-    let address = if let Some(bracketed) = text.strip_prefix('[') {
-        let (address, port) = bracketed.split_once(']')?;
-        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-        address.parse::<Ipv6Addr>().ok().filter(|_| is_port)?.into()
-    } else if let Ok(address) = text.parse::<IpAddr>() {
-        address
+    // A port may be obfuscated.
+    let text = text.split_once(":_").map_or(text, |(address, _)| address);
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = if let Some(address) = bracketed {
+        address.parse::<Ipv6Addr>().ok()?.into()
     } else {
-        let (address, port) = text.split_once(':')?;
-        address
-            .parse::<Ipv4Addr>()
-            .ok()
-            .filter(|_| is_port(port))?
-            .into()
+        let with_port = |_| text.parse::<SocketAddr>().map(|address| address.ip());
+        text.parse::<IpAddr>().or_else(with_port).ok()?
     };
     Some(address.to_canonical())
-}
-
-/// A number, or an obfuscated port.
-fn is_port(text: &str) -> bool {
-    let is_obfuscated = |text: &str| text.bytes().all(is_token);
-    text.parse::<u16>().is_ok() || text.strip_prefix('_').is_some_and(is_obfuscated)
 }
 
 #[cfg(test)]
