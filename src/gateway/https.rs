@@ -4,15 +4,15 @@
 //! chooses HTTP/2 as long as few speak it. Plain HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
 
 mod budget;
+mod conn_timer;
 mod connection;
 mod forwarded;
 mod handler;
 mod http1;
 mod kdc_proxy;
 mod responses;
-mod timeouts;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,21 +105,21 @@ struct GatewayState {
 }
 
 impl GatewayState {
-    /// Connections over TLS from `peer` are charged for.
-    fn charges(&self, peer: Option<SocketAddr>) -> bool {
-        peer.is_some() && !self.options.trusted.believes(peer)
+    /// Who pays for a connection over TLS from `peer`: nobody if it is a trusted proxy.
+    fn payer(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        let payer = peer.filter(|_| !self.options.trusted.believes(peer));
+        payer.map(|payer| payer.ip())
     }
 
-    /// Admits a connection over TLS, for which `peer` pays.
+    /// Admits a connection over TLS, if who pays for it can.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
-        let payer = peer.filter(|_| self.charges(peer));
         let throttle = &self.options.throttle;
-        let admit = |payer: SocketAddr| throttle.admit_connection(payer.ip(), Instant::now());
-        let admitted = payer.map_or(Ok(()), admit);
-        if admitted.is_err() {
+        let admit = |payer| throttle.admit_connection(payer, Instant::now()).is_ok();
+        let is_admitted = self.payer(peer).is_none_or(admit);
+        if !is_admitted {
             self.exchange.counters().throttled.add();
         }
-        admitted.is_ok()
+        is_admitted
     }
 }
 

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::conn_timer::{ConnTimer, ResponseGuard};
 use super::handler::MAX_BODY;
 use super::responses::ErrorResponse;
-use super::timeouts::{ConnTimer, ResponseGuard};
-use crate::gateway::throttle::InFlightRequest;
 use crate::relay::counters::Counter;
 
 /// Octets that permits grow by. The first ones are taken before anything comes, for the request itself.
@@ -35,12 +33,6 @@ pub(super) struct ByteBudget {
 
 /// Octets of a budget, until they are dropped.
 pub(super) type BytePermit = OwnedSemaphorePermit;
-
-/// What a request holds until it is dropped: its octets, and its place among the requests of its client.
-pub(super) struct RequestSlot {
-    pub(super) _octets: BytePermit,
-    pub(super) _in_flight: (InFlightRequest, Option<InFlightRequest>),
-}
 
 impl ByteBudget {
     pub(super) fn new(octets: usize) -> Self {
@@ -92,7 +84,7 @@ impl<'a> BodyReader<'a> {
     /// Reads a body of at most [`MAX_BODY`], whatever length it declares. Returns it with its permit.
     pub(super) async fn read(
         mut self,
-        body: &mut Incoming,
+        mut body: Incoming,
     ) -> Result<(Bytes, BytePermit), ErrorResponse> {
         while let Some(frame) = body.frame().await {
             let cut = |_| ErrorResponse::new(StatusCode::BAD_REQUEST, "the body is cut short");
@@ -140,37 +132,6 @@ impl AsRef<[u8]> for AccountedBody {
     }
 }
 
-impl AccountedBody {
-    /// The body of a reply, if there is room for it.
-    fn reply(octets: Bytes, budget: &ByteBudget, timer: &Arc<ConnTimer>) -> Option<Self> {
-        let length = octets.len();
-        let (guard, before) = timer.response_given(length);
-        let is_short = length <= SHORT;
-        let permit = match before {
-            // Connections are bounded, and each holds as much for hyper's own buffers: a client that takes what it is sent
-            // is served even while others take nothing.
-            0 if is_short => None,
-            0..=UNTAKEN => Some(budget.acquire(length, is_short)?),
-            _ => return None,
-        };
-        Some(Self {
-            octets,
-            _permit: permit,
-            _guard: guard,
-        })
-    }
-
-    /// A refusal needs no permit: it is a line, and there are no more of them than streams.
-    fn refusal(octets: Bytes, timer: &Arc<ConnTimer>) -> Self {
-        let (guard, _) = timer.response_given(octets.len());
-        Self {
-            octets,
-            _permit: None,
-            _guard: guard,
-        }
-    }
-}
-
 /// Accounts for `response` until its client has taken it; where there is no room for it, `overloaded` counts another one.
 pub(super) fn account(
     response: Response<Full<Bytes>>,
@@ -178,22 +139,31 @@ pub(super) fn account(
     timer: &Arc<ConnTimer>,
     overloaded: &Counter,
 ) -> Response<Full<Bytes>> {
-    let (head, octets) = split(response);
-    let (head, body) = if octets.is_empty() {
-        return Response::from_parts(head, Full::default());
-    } else if head.status != StatusCode::OK {
-        (head, AccountedBody::refusal(octets, timer))
-    } else if let Some(body) = AccountedBody::reply(octets, budget, timer) {
-        (head, body)
+    let (head, body) = response.into_parts();
+    let octets = body.into_inner().unwrap_or_default();
+    let length = octets.len();
+    let (guard, untaken) = timer.response_given(length);
+    // Neither a refusal needs a permit, as it is a line, and there are no more of them than streams; nor the only response of
+    // a connection, if it is short. Connections are bounded, and each holds as much for hyper's own buffers: a client that
+    // takes what it is sent is served even while others take nothing.
+    let is_short = length <= SHORT;
+    let needs_permit = head.status == StatusCode::OK && length > 0 && (untaken > 0 || !is_short);
+    let permit = if needs_permit {
+        let permit = (untaken <= UNTAKEN).then(|| budget.acquire(length, is_short));
+        let Some(permit) = permit.flatten() else {
+            overloaded.add();
+            drop(guard);
+            let refusal = ErrorResponse::overloaded().into_response();
+            return account(refusal, budget, timer, overloaded);
+        };
+        Some(permit)
     } else {
-        overloaded.add();
-        let (head, octets) = split(ErrorResponse::overloaded().into_response());
-        (head, AccountedBody::refusal(octets, timer))
+        None
+    };
+    let body = AccountedBody {
+        octets,
+        _permit: permit,
+        _guard: guard,
     };
     Response::from_parts(head, Full::new(Bytes::from_owner(body)))
-}
-
-fn split(response: Response<Full<Bytes>>) -> (Parts, Bytes) {
-    let (head, body) = response.into_parts();
-    (head, body.into_inner().unwrap_or_default())
 }

@@ -17,9 +17,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
+use super::conn_timer::ConnTimer;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
 use super::http1::{self, Http1End};
-use super::timeouts::ConnTimer;
 use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
@@ -107,22 +107,19 @@ impl HttpConnection {
         stream: ClientStream,
         tls: Arc<ServerTls>,
     ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
-        let handshake = timeout_at(self.first_request, self.accept_tls(stream, &tls));
-        let handshake = self.timer.close().run_until_cancelled(handshake).await?;
-        match handshake.ok()? {
-            Ok((stream, permit)) => Some((Box::new(stream), permit)),
-            Err(error) => {
-                tracing::debug!(%error, "TLS");
-                None
-            }
-        }
+        let accepted = timeout_at(self.first_request, self.accept_tls(stream, &tls));
+        let accepted = self.timer.close().run_until_cancelled(accepted).await?;
+        let accepted = accepted.ok()?;
+        accepted
+            .inspect_err(|error| tracing::debug!(%error, "TLS"))
+            .ok()
     }
 
     async fn accept_tls(
         &self,
         stream: ClientStream,
         tls: &ServerTls,
-    ) -> io::Result<(TlsStream<ClientStream>, Option<SemaphorePermit<'_>>)> {
+    ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
         let permit = if http2 {
@@ -137,7 +134,7 @@ impl HttpConnection {
             &tls.http1
         };
         let stream = hello.into_stream(Arc::clone(config)).await?;
-        Ok((stream, permit))
+        Ok((Box::new(stream), permit))
     }
 
     async fn http1<S>(&self, stream: S, peer: ConnPeer)
@@ -146,13 +143,13 @@ impl HttpConnection {
     {
         let (context, wind_down) = (self.context(peer), CancellationToken::new());
         let serve = http1::serve(stream, &context, &wind_down);
-        let Some(ended) = self.until_closed(serve, &wind_down).await else {
-            return;
-        };
-        let Http1End {
+        let Some(Http1End {
             mut stream,
             may_send_more,
-        } = ended;
+        }) = self.until_closed(serve, &wind_down).await
+        else {
+            return;
+        };
         let farewell = async {
             if stream.shutdown().await.is_ok() && may_send_more {
                 let mut rest = stream.take(DISCARD);
@@ -178,17 +175,18 @@ impl HttpConnection {
             .initial_connection_window_size(WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .max_send_buf_size(SEND_BUFFER);
-        let service = service_fn(|request| context.call(request, false));
+        let service = service_fn(|request| context.call(request));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = Box::pin(connection);
         let serve = async {
             tokio::select! {
                 biased;
-                () = wind_down.cancelled() => {}
-                _ = &mut connection => return,
+                () = wind_down.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    drop((&mut connection).await);
+                }
+                _ = &mut connection => {}
             }
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
         };
         self.until_closed(serve, &wind_down).await;
     }

@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use super::GatewayState;
 use super::budget::{self, BodyReader, BytePermit};
+use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
-use super::timeouts::{ConnTimer, RequestGuard};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
-use crate::gateway::throttle::{Client, Slot, Wait};
+use crate::gateway::throttle::{Client, Slot};
 use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
@@ -52,7 +52,7 @@ pub(super) struct ConnContext {
 
 impl ConnContext {
     pub(super) fn new(state: Arc<GatewayState>, timer: Arc<ConnTimer>, peer: ConnPeer) -> Self {
-        let is_paid = peer.transport == "https" && state.charges(peer.address);
+        let is_paid = peer.transport == "https" && state.payer(peer.address).is_some();
         Self {
             is_prepaid: AtomicBool::new(is_paid),
             state,
@@ -62,21 +62,18 @@ impl ConnContext {
         }
     }
 
-    /// Answers a request whose headers have come; hyper says nothing of a length that they declare beside
-    /// Transfer-Encoding.
+    /// Answers a request whose headers have come.
     pub(super) fn call(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        declares_length: bool,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + use<> {
         let (context, guard) = (Arc::clone(self), self.timer.request_begun());
-        async move { Ok(context.respond(request, declares_length, guard).await) }
+        async move { Ok(context.respond(request, guard).await) }
     }
 
     async fn respond(
         &self,
         request: Request<Incoming>,
-        declares_length: bool,
         guard: RequestGuard,
     ) -> Response<Full<Bytes>> {
         let (version, is_head) = (request.version(), request.method() == Method::HEAD);
@@ -85,18 +82,15 @@ impl ConnContext {
             || request.extensions().get::<OnUpgrade>().is_some();
         let client = self.client(request.headers());
         let mut observed = self.observers(&request).begin(client.address);
-        let handled = self.handle(request, declares_length, client, guard, &mut observed);
-        let handled = handled.await;
-        let (mut response, close) = match handled {
-            Ok(response) => (response, is_last),
-            Err(refusal) => {
-                // It may name the realm that the client chose.
-                let (status, text) = (refusal.status.as_u16(), &refusal.text);
-                tracing::debug!(client = ?client.address, status, ?text, "refused");
-                let close = refusal.close || is_last;
-                (refusal.into_response(), close)
-            }
-        };
+        let handled = self.handle(request, client, guard, &mut observed).await;
+        let mut close = is_last;
+        let mut response = handled.unwrap_or_else(|refusal| {
+            // It may name the realm that the client chose.
+            let (status, text) = (refusal.status.as_u16(), &refusal.text);
+            tracing::debug!(client = ?client.address, status, ?text, "refused");
+            close |= refusal.close;
+            refusal.into_response()
+        });
         if is_head && version == Version::HTTP_2 {
             // hyper leaves it out over HTTP/1 only (RFC 9110 9.3.2).
             *response.body_mut() = Full::default();
@@ -129,52 +123,71 @@ impl ConnContext {
     fn client(&self, headers: &HeaderMap) -> Client {
         let trusted = &self.state.options.trusted;
         let (address, by_proxy) = trusted.client(self.peer.address, headers);
-        // A certificate that a proxy shows is its own.
-        let certificate = self.peer.certificate.filter(|_| !by_proxy);
         Client {
             address,
-            certificate,
+            // A certificate that a proxy shows is its own.
+            certificate: self.peer.certificate.filter(|_| !by_proxy),
         }
     }
 
     async fn handle(
         &self,
         request: Request<Incoming>,
-        declares_length: bool,
         client: Client,
-        guard: RequestGuard,
+        mut guard: RequestGuard,
         observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
-        let checked = check_lengths(&request, declares_length);
-        let route = checked.and_then(|()| self.route(&request));
-        if let Ok(Resource::Health) = route {
+        let resource = self.route(&request);
+        if let Ok(Resource::Health) = resource {
             // Load balancers ask often and at their own pace.
             return Ok(self.health());
         }
-        if let Err(wait) = self.admit(&client) {
-            return Err(closing_unless_read(request.body(), self.throttled(wait)));
-        }
-        if let Err(refusal) = route {
-            self.state.exchange.counters().refused.add();
-            return Err(closing_unless_read(request.body(), refusal));
-        }
-        self.kdc_proxy(request, client, guard, observed).await
+        let has_body = !request.body().is_end_stream();
+        let body = self.receive(request, resource, &client).await;
+        let (body, permit) = body.map_err(|refusal| {
+            self.count(refusal.status);
+            // The client may go on to send what was not read.
+            if has_body { refusal.closing() } else { refusal }
+        })?;
+        guard.set_whole();
+        self.kdc_proxy(body, permit, client, observed).await
     }
 
-    fn admit(&self, client: &Client) -> Result<(), Wait> {
-        let throttle = &self.state.options.throttle;
+    /// The body of a request that may be relayed, and the permit for its octets. One that is refused costs its client as
+    /// much.
+    async fn receive(
+        &self,
+        request: Request<Incoming>,
+        resource: Result<Resource, ErrorResponse>,
+        client: &Client,
+    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
         let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
-        throttle.admit(client, is_prepaid, Instant::now())
+        let throttle = &self.state.options.throttle;
+        let admitted = throttle.admit(client, is_prepaid, Instant::now());
+        admitted.map_err(ErrorResponse::throttled)?;
+        resource?;
+        self.body(request).await
     }
 
-    /// Tells a client how long to wait.
-    pub(super) fn throttled(&self, wait: Wait) -> ErrorResponse {
-        self.state.exchange.counters().throttled.add();
-        ErrorResponse::throttled(wait)
+    /// Counts a refusal before there is a message.
+    fn count(&self, status: StatusCode) {
+        let counters = self.state.exchange.counters();
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => counters.throttled.add(),
+            StatusCode::PAYLOAD_TOO_LARGE => counters.too_long.add(),
+            StatusCode::SERVICE_UNAVAILABLE => counters.overloaded.add(),
+            _ => counters.refused.add(),
+        }
     }
 
     fn route(&self, request: &Request<Incoming>) -> Result<Resource, ErrorResponse> {
         let (path, method) = (request.uri().path(), request.method());
+        let has = |name| request.headers().contains_key(name);
+        if has(CONTENT_LENGTH) && has(TRANSFER_ENCODING) {
+            // RFC 9112 6.1.
+            let text = "Content-Length stands beside Transfer-Encoding";
+            return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, text).closing());
+        }
         if bare(path).eq_ignore_ascii_case(bare(&self.state.options.path)) {
             return match *method {
                 Method::POST => Ok(Resource::KdcProxy),
@@ -205,30 +218,23 @@ impl ConnContext {
     }
 
     /// The body, within its time and length, and the permit for its octets.
-    pub(super) async fn body(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
-        let (head, mut body) = request.into_parts();
-        let has = |name| head.headers.contains_key(name);
-        if head.version < Version::HTTP_2 && !has(CONTENT_LENGTH) && !has(TRANSFER_ENCODING) {
+    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, BytePermit), ErrorResponse> {
+        let has = |name| request.headers().contains_key(name);
+        if request.version() < Version::HTTP_2 && !has(CONTENT_LENGTH) && !has(TRANSFER_ENCODING) {
             let text = "the request does not say how long it is";
             return Err(ErrorResponse::new(StatusCode::LENGTH_REQUIRED, text).closing());
         }
-        if body.size_hint().lower() > MAX_BODY as u64 {
-            return Err(closing_unless_read(&body, ErrorResponse::too_large()));
+        if request.body().size_hint().lower() > MAX_BODY as u64 {
+            return Err(ErrorResponse::too_large());
         }
         // A hundred streams may wait for their bodies: not with headers that are not needed any more.
-        drop(head);
-        let read = async {
-            let reader = BodyReader::new(&self.state.requests, &self.bodies)?;
-            reader.read(&mut body).await
-        };
-        let read = timeout(self.state.options.limits.body, read).await;
-        let late =
-            || ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-        let read = read.unwrap_or_else(|_| Err(late()));
-        read.map_err(|refusal| closing_unless_read(&body, refusal))
+        let body = request.into_body();
+        let reader = BodyReader::new(&self.state.requests, &self.bodies)?;
+        let read = timeout(self.state.options.limits.body, reader.read(body)).await;
+        read.unwrap_or_else(|_| {
+            let text = "the body did not come in time";
+            Err(ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, text))
+        })
     }
 }
 
@@ -240,22 +246,4 @@ enum Resource {
 /// One slash at the end makes no difference.
 fn bare(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
-}
-
-/// Refuses a request that declares two lengths (RFC 9112 6.1).
-fn check_lengths(request: &Request<Incoming>, declares_length: bool) -> Result<(), ErrorResponse> {
-    if declares_length && request.headers().contains_key(TRANSFER_ENCODING) {
-        let text = "Content-Length stands beside Transfer-Encoding";
-        return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, text).closing());
-    }
-    Ok(())
-}
-
-/// Ends an HTTP/1 connection if `body` is not read to its end: the client may go on to send it.
-fn closing_unless_read(body: &Incoming, refusal: ErrorResponse) -> ErrorResponse {
-    if body.is_end_stream() {
-        refusal
-    } else {
-        refusal.closing()
-    }
 }

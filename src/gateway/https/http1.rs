@@ -8,8 +8,7 @@
 //! It also costs less: hyper's two buffers of 8 KiB are there only while a request is being answered.
 
 use std::future::poll_fn;
-use std::io;
-use std::mem::MaybeUninit;
+use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +16,11 @@ use std::task::{Context, Poll, ready};
 
 use hyper::Request;
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, ReadBuf, Take};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::MAX_HEADERS;
@@ -45,10 +45,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     context: &Arc<ConnContext>,
     wind_down: &CancellationToken,
 ) -> Http1End<S> {
-    let mut stream = BufferedStream::new(stream);
-    while let Some(head) = stream.next_head(wind_down).await {
+    let buffer = Vec::new();
+    let mut reader = HeadReader { buffer, stream };
+    while let Some(head) = reader.next_head(wind_down).await {
         // In a box: what hyper needs is not held while nothing is asked.
-        let served = Box::pin(serve_request(stream, head, context, wind_down));
+        let served = Box::pin(serve_request(reader, head, context, wind_down));
         let (served, end) = served.await;
         let is_malformed = end.as_ref().is_err_and(hyper::Error::is_parse);
         if is_malformed {
@@ -56,52 +57,53 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
         let may_send_more = is_malformed || served.has_unread();
         let goes_on = end.is_ok() && served.is_over;
-        stream = served.stream.into_inner();
+        reader = served.into_reader();
         if !goes_on {
             return Http1End {
-                stream: stream.stream,
+                stream: reader.stream,
                 may_send_more,
             };
         }
     }
     Http1End {
-        stream: stream.stream,
+        stream: reader.stream,
         may_send_more: false,
     }
 }
 
 /// Has hyper serve the request that `head` is of.
 async fn serve_request<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: BufferedStream<S>,
+    HeadReader { buffer, stream }: HeadReader<S>,
     head: RequestHead,
     context: &Arc<ConnContext>,
     wind_down: &CancellationToken,
 ) -> (RequestStream<S>, hyper::Result<()>) {
     let body = Arc::new(AtomicU64::new(0));
     let stream = RequestStream {
-        stream: stream.take(head.length as u64),
+        stream: Cursor::new(buffer).chain(stream).take(head.length as u64),
         body: Arc::clone(&body),
         is_over: false,
     };
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         // In chunks, it ends where hyper says: such a request is the last one.
         let length = request.body().size_hint().exact().unwrap_or(u64::MAX);
         body.store(length, Ordering::Relaxed);
-        context.call(request, head.declares_length)
+        if head.declares_length {
+            // hyper drops it where Transfer-Encoding stands beside it (RFC 9112 6.1).
+            let declared = request.headers_mut().entry(CONTENT_LENGTH);
+            declared.or_insert(HeaderValue::from_static("0"));
+        }
+        context.call(request)
     });
     let mut connection = http1::Builder::new()
         .half_close(true)
         .max_buf_size(MAX_HEADERS)
         .max_header_size(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    let ended = tokio::select! {
+    let end = tokio::select! {
         biased;
-        end = &mut connection => Some(end),
-        () = wind_down.cancelled() => None,
-    };
-    let end = match ended {
-        Some(end) => end,
-        None => {
+        end = &mut connection => end,
+        () = wind_down.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
@@ -113,7 +115,7 @@ async fn serve_request<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RequestHead {
     length: usize,
-    /// A Content-Length line stands in it: hyper drops that where Transfer-Encoding stands beside it (RFC 9112 6.1).
+    /// A Content-Length line stands in it.
     declares_length: bool,
 }
 
@@ -157,29 +159,25 @@ impl RequestHead {
     }
 }
 
-/// A stream, and what was read of it ahead.
-struct BufferedStream<S> {
+/// A stream between two requests, and what was read of it ahead.
+struct HeadReader<S> {
     buffer: Vec<u8>,
     stream: S,
 }
 
-impl<S: AsyncRead + Unpin> BufferedStream<S> {
-    fn new(stream: S) -> Self {
-        let buffer = Vec::new();
-        Self { buffer, stream }
-    }
-
+impl<S: AsyncRead + Unpin> HeadReader<S> {
     /// The head of the next request; nothing if the stream ends before it, or once `wind_down` says so and none is begun.
     async fn next_head(&mut self, wind_down: &CancellationToken) -> Option<RequestHead> {
         tokio::select! {
             biased;
-            head = self.read_head() => return head,
-            () = wind_down.cancelled() => {}
+            head = self.read_head() => head,
+            () = wind_down.cancelled() => {
+                if self.buffer.is_empty() {
+                    return None;
+                }
+                self.read_head().await
+            }
         }
-        if self.buffer.is_empty() {
-            return None;
-        }
-        self.read_head().await
     }
 
     async fn read_head(&mut self) -> Option<RequestHead> {
@@ -202,8 +200,8 @@ impl<S: AsyncRead + Unpin> BufferedStream<S> {
 
     /// Reads more; false at the end of the stream. Memory is taken once there is something to put there.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        let mut octets = [MaybeUninit::uninit(); READ];
-        let mut octets = ReadBuf::uninit(&mut octets);
+        let mut octets = [0; READ];
+        let mut octets = ReadBuf::new(&mut octets);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut octets));
         let octets = octets.filled();
         // A vector that grows by itself doubles.
@@ -213,27 +211,10 @@ impl<S: AsyncRead + Unpin> BufferedStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.buffer.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let count = self.buffer.len().min(buffer.remaining());
-        let rest = self.buffer.split_off(count);
-        buffer.put_slice(&self.buffer);
-        self.buffer = rest;
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// What hyper gets of a stream: one request, and then its end.
 struct RequestStream<S> {
-    /// Limited to what hyper may read now.
-    stream: Take<BufferedStream<S>>,
+    /// What was read ahead and then the rest, limited to what hyper may read now.
+    stream: Take<Chain<Cursor<Vec<u8>>, S>>,
     /// How long hyper takes the body to be, once it has the head.
     body: Arc<AtomicU64>,
     /// hyper has had all of the request, and looked for another one.
@@ -247,7 +228,16 @@ impl<S: AsyncRead + Unpin> RequestStream<S> {
     }
 
     fn inner(self: Pin<&mut Self>) -> Pin<&mut S> {
-        Pin::new(&mut self.get_mut().stream.get_mut().stream)
+        let (_, stream) = self.get_mut().stream.get_mut().get_mut();
+        Pin::new(stream)
+    }
+
+    fn into_reader(self) -> HeadReader<S> {
+        let (ahead, stream) = self.stream.into_inner().into_inner();
+        let read = ahead.position() as usize;
+        // A vector of its own: the first one keeps its room.
+        let buffer = ahead.into_inner().split_off(read);
+        HeadReader { buffer, stream }
     }
 }
 
@@ -284,8 +274,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestStream<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Or hyper would copy a response that is accounted for to where it is not.
     fn is_write_vectored(&self) -> bool {
-        self.stream.get_ref().stream.is_write_vectored()
+        let (_, stream) = self.stream.get_ref().get_ref();
+        stream.is_write_vectored()
     }
 
     fn poll_write_vectored(

@@ -3,51 +3,54 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use bytes::Bytes;
+use hyper::StatusCode;
 
-use super::budget::RequestSlot;
+use super::budget::BytePermit;
 use super::handler::{ConnContext, HandlerResult};
 use super::responses::{self, ErrorResponse};
-use super::timeouts::RequestGuard;
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::Client;
+use crate::gateway::throttle::{Client, Stake, Wait};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Arrival;
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Resend};
+use crate::wire::{KerberosMessage, Kind, Realm, Resend};
 
 impl ConnContext {
-    /// Reads and answers a request that may be relayed.
+    /// Answers the body of a request that may be relayed.
     pub(super) async fn kdc_proxy(
         &self,
-        request: Request<Incoming>,
+        body: Bytes,
+        octets: BytePermit,
         client: Client,
-        mut guard: RequestGuard,
         observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
-        let (exchange, counters) = (&self.state.exchange, self.state.exchange.counters());
-        let body = self.body(request).await;
-        let (body, permit) = body.inspect_err(|refusal| match refusal.status {
-            StatusCode::PAYLOAD_TOO_LARGE => counters.too_long.add(),
-            StatusCode::SERVICE_UNAVAILABLE => counters.overloaded.add(),
-            _ => counters.refused.add(),
-        })?;
-        guard.set_whole();
-        let proxied = self.parse(&body)?;
-        // The message is a copy out of it.
-        drop(body);
+        let (exchange, throttle) = (&self.state.exchange, &self.state.options.throttle);
+        let proxied = self.parse(body)?;
         let inside = self.other_realm(&proxied);
-        observed.set_message(&proxied.message, inside.as_ref(), exchange);
-        let in_flight = self.state.options.throttle.begin(&client);
-        let slot = RequestSlot {
-            _octets: permit,
-            _in_flight: in_flight.map_err(|wait| self.throttled(wait))?,
+        let arrival = Arrival {
+            primary: proxied.wants_primary(),
+            ..Arrival::now(self.peer.transport)
         };
-        let had_length = proxied.had_length;
-        let answered = self.answer(proxied, inside, slot, client).await?;
+        let Proxied {
+            message,
+            had_length,
+            ..
+        } = proxied;
+        observed.set_message(&message, inside.as_ref(), exchange);
+        let in_flight = throttle.begin(&client);
+        let in_flight = in_flight.map_err(|wait| self.throttled(wait))?;
+        // Realms may share their KDCs, which go by the realm inside: what is not offered of that is not to be had under the
+        // name of another.
+        let withheld = |inside: &Realm| exchange.withheld(&message, inside);
+        if let Some(verdict) = inside.as_ref().and_then(withheld) {
+            return Err(ErrorResponse::from(&verdict));
+        }
+        let stake = self.stake(&message, inside.as_ref(), &client)?;
+        let relayed = self.relay(message, arrival, stake, (octets, in_flight));
+        let answered = relayed.await?;
         observed.set_answer(&answered);
         match answered.answer {
             Answer::Reply(reply) => {
@@ -58,9 +61,10 @@ impl ConnContext {
         }
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Proxied, ErrorResponse> {
+    /// The message, which is a copy out of the body.
+    fn parse(&self, body: Bytes) -> Result<Proxied, ErrorResponse> {
         let counters = self.state.exchange.counters();
-        proxied::read(body).map_err(|error| {
+        proxied::read(&body).map_err(|error| {
             let refusal = ErrorResponse::new(StatusCode::BAD_REQUEST, error.to_string());
             if let Unproxied::KerbMessage(_) = error {
                 counters.not_kerberos.add();
@@ -83,79 +87,53 @@ impl ConnContext {
         Some(inside.clone())
     }
 
-    /// Relays the message, unless too many of this client's passwords were wrong and this is another.
-    async fn answer(
-        &self,
-        proxied: Proxied,
-        inside: Option<Realm>,
-        slot: RequestSlot,
-        client: Client,
-    ) -> Result<Answered, ErrorResponse> {
-        let arrival = Arrival {
-            primary: proxied.wants_primary(),
-            ..Arrival::now(self.peer.transport)
-        };
-        let message = proxied.message;
-        self.check_inside(&message, inside.as_ref())?;
-        let is_login = message.kind() == Kind::AsReq && message.resend() == Resend::Once;
-        let stake = if is_login {
-            let realm = self.charged_realm(message.realm(), inside.as_ref());
-            let admitted = self
-                .state
-                .options
-                .throttle
-                .admit_login(&client, &realm, Instant::now());
-            Some(admitted.map_err(|wait| self.throttled(wait))?)
-        } else {
-            None
-        };
-        let answered = self.relay(message, arrival, slot, move |answered| {
-            // A copy is the same password once more.
-            let is_new = answered.source != Source::RetransmitCache;
-            let is_failure = is_new && is_wrong_password(&answered.answer);
-            // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
-            if let Some(stake) = stake
-                && !is_failure
-            {
-                stake.give_back(Instant::now());
-            }
-        });
-        answered.await
-    }
-
-    /// Realms may share their KDCs, which go by the realm inside: what is not offered of that is not to be had under the name
-    /// of another.
-    fn check_inside(
+    /// What a login has at stake, unless too many of this client's passwords were wrong; nothing for what tries none.
+    fn stake(
         &self,
         message: &KerberosMessage,
         inside: Option<&Realm>,
-    ) -> Result<(), ErrorResponse> {
-        let withheld = inside.and_then(|inside| self.state.exchange.withheld(message, inside));
-        withheld.map_or(Ok(()), |verdict| Err(ErrorResponse::from(&verdict)))
-    }
-
-    /// The realm whose passwords are tried: the one inside, of those that are configured.
-    fn charged_realm(&self, domain: &Realm, inside: Option<&Realm>) -> RealmKey {
+        client: &Client,
+    ) -> Result<Option<Stake>, ErrorResponse> {
+        if message.kind() != Kind::AsReq || message.resend() != Resend::Once {
+            return Ok(None);
+        }
+        // Passwords of the realm inside are tried, if that is configured.
         let configured = |realm| self.state.exchange.configured(realm);
+        let domain = message.realm();
         let realm = inside.and_then(configured).or_else(|| configured(domain));
-        realm.as_ref().unwrap_or(domain).key()
+        let realm = realm.as_ref().unwrap_or(domain).key();
+        let throttle = &self.state.options.throttle;
+        let stake = throttle.admit_login(client, &realm, Instant::now());
+        stake.map(Some).map_err(|wait| self.throttled(wait))
     }
 
-    /// Relays in a task of its own. `settle` also gets an answer that no client waits for any more: its password was tried and
-    /// its octets are held all the same.
+    fn throttled(&self, wait: Wait) -> ErrorResponse {
+        self.state.exchange.counters().throttled.add();
+        ErrorResponse::throttled(wait)
+    }
+
+    /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
+    /// its place and octets are `held`, all the same.
     async fn relay(
         &self,
         message: KerberosMessage,
         arrival: Arrival,
-        slot: RequestSlot,
-        settle: impl FnOnce(&Answered) + Send + 'static,
+        stake: Option<Stake>,
+        held: impl Send + 'static,
     ) -> Result<Answered, ErrorResponse> {
-        let state = Arc::clone(&self.state);
-        let (tasks, exchange) = (&self.state.tasks.tracker, &self.state.exchange);
-        let relayed = panics::spawn_catching(tasks, exchange, async move {
-            let answered = state.exchange.answer(message, arrival).await;
-            settle(&answered);
-            drop(slot);
+        let exchange = Arc::clone(&self.state.exchange);
+        let tasks = &self.state.tasks.tracker;
+        let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
+            let answered = exchange.answer(message, arrival).await;
+            // A copy is the same password once more.
+            let is_new = answered.source != Source::RetransmitCache;
+            // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
+            if let Some(stake) = stake
+                && !(is_new && is_wrong_password(&answered.answer))
+            {
+                stake.give_back(Instant::now());
+            }
+            drop(held);
             answered
         });
         let dropped = || {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use crate::gateway::throttle::Wait;
@@ -20,10 +20,7 @@ const LATER: u64 = 2;
 pub(in crate::gateway) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) text: String,
-    /// The methods that the path knows, where that is what was wrong.
-    allow: Option<&'static str>,
-    /// Seconds after which it may be asked again, where that is known.
-    retry_after: Option<u64>,
+    header: Option<(HeaderName, HeaderValue)>,
     /// The connection ends with it: what follows in it can't be trusted to be a request.
     pub(super) close: bool,
 }
@@ -34,9 +31,15 @@ impl ErrorResponse {
         Self {
             status,
             text: text.into(),
-            allow: None,
-            retry_after: None,
+            header: None,
             close: false,
+        }
+    }
+
+    fn with(self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        Self {
+            header: Some((name, value.into())),
+            ..self
         }
     }
 
@@ -48,12 +51,10 @@ impl ErrorResponse {
         }
     }
 
+    /// `allow`: the methods that the path knows.
     pub(in crate::gateway) fn method(allow: &'static str) -> Self {
         let text = format!("only {allow} is served here");
-        Self {
-            allow: Some(allow),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, text)
-        }
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, HeaderValue::from_static(allow))
     }
 
     pub(super) fn too_large() -> Self {
@@ -63,30 +64,18 @@ impl ErrorResponse {
 
     pub(super) fn overloaded() -> Self {
         let text = "too many requests are under way";
-        Self {
-            retry_after: Some(LATER),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
-        }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, LATER)
     }
 
     pub(super) fn throttled(wait: Wait) -> Self {
         let seconds = wait.seconds();
         let text = format!("too many requests: try again in {seconds} s");
-        Self {
-            retry_after: Some(seconds),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, text)
-        }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, text).with(RETRY_AFTER, seconds)
     }
 
     pub(in crate::gateway) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = text(self.status, &self.text);
-        let headers = response.headers_mut();
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
+        response.headers_mut().extend(self.header);
         response
     }
 }
