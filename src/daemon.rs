@@ -15,6 +15,9 @@ pub mod tasks;
 pub(crate) mod user;
 
 use crate::relay::failure::{Exit, Failure};
+use crate::relay::finding::Finding;
+use crate::relay::upstream::tls;
+use logging::ADMIN;
 use signals::{Signal, Signals};
 
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
@@ -22,16 +25,22 @@ const BLOCKING: usize = 64;
 
 /// What serves until it is stopped.
 pub(crate) trait Daemon {
-    /// Reads the configuration anew; one that cannot work is told, and the old one stays.
-    fn reload(&mut self);
+    /// Reads the configuration anew.
+    ///
+    /// # Errors
+    /// One that cannot work: the old one stays.
+    fn reload(&mut self) -> Result<(), Failure>;
     /// Stops listening, and lets what is under way end.
     async fn stop(self);
 }
 
-/// Runs `daemon` in a runtime of its own, with `threads` to work in.
-pub(crate) fn in_runtime(
+/// Runs the daemon that `start` makes in a runtime of its own, with `threads` to work in, until a signal says stop.
+///
+/// # Errors
+/// What keeps it from starting.
+pub(crate) fn run<D: Daemon>(
     threads: usize,
-    daemon: impl Future<Output = Result<(), Failure>>,
+    start: impl Future<Output = Result<D, Failure>>,
 ) -> Result<(), Failure> {
     panics::install_hook();
     descriptors::raise_limit();
@@ -42,20 +51,37 @@ pub(crate) fn in_runtime(
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let end = runtime.block_on(daemon);
+    let end = runtime.block_on(async {
+        let signals = Signals::new()?;
+        tokio::task::spawn_blocking(tls::warm_up);
+        obey(signals, start.await?).await;
+        Ok(())
+    });
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     end
 }
 
 /// Says that `daemon` is ready, and has it do what signals say until one says stop.
-pub(crate) async fn obey(mut signals: Signals, mut daemon: impl Daemon) {
+async fn obey(mut signals: Signals, mut daemon: impl Daemon) {
     notify::ready();
     while signals.next().await == Signal::Reload {
         notify::reloading();
-        daemon.reload();
+        match daemon.reload() {
+            Ok(()) => tracing::info!(target: ADMIN, "configuration read again"),
+            Err(failure) => {
+                tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
+            }
+        }
         notify::ready();
     }
     notify::stopping();
     daemon.stop().await;
+}
+
+/// Logs what a configuration deserves to be told.
+pub(crate) fn log_warnings(warnings: &[Finding]) {
+    for warning in warnings {
+        tracing::warn!(target: ADMIN, "{warning}");
+    }
 }

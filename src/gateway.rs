@@ -20,9 +20,8 @@ use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
 use crate::daemon::bind::{bind_http, bind_metrics};
 use crate::daemon::logging::ADMIN;
-use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey};
+use crate::daemon::{self, Daemon, descriptors, log_warnings, notify};
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
 use crate::gateway::metrics::Metrics;
@@ -32,7 +31,6 @@ use crate::gateway::tls::Certificates;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::text::listed;
-use crate::relay::upstream;
 
 /// How long the last lines of the access log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -43,14 +41,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
 pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     let config = GatewayConfig::load(file)?;
-    in_runtime(threads(), async {
-        let signals = Signals::new()?;
-        tokio::task::spawn_blocking(upstream::tls::warm_up);
-        let gateway = Gateway::start(config, file).await?;
-        notify::keep_alive(&gateway.relay.exchange, &gateway.tasks);
-        obey(signals, gateway).await;
-        Ok(())
-    })
+    daemon::run(threads(), Gateway::start(config, file))
 }
 
 /// One for two processors: the kernel does half of the work for a request, and on its own account. With as many threads as
@@ -73,7 +64,7 @@ struct Gateway {
 
 impl Gateway {
     async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
-        warn_of(&config);
+        log_warnings(&config.warnings());
         let serving = &config.serving;
         let plan = routes::plan(&config, serving.max_in_flight_per_kdc);
         let access_log = serving.access_log.clone();
@@ -113,6 +104,7 @@ impl Gateway {
             },
         };
         https::serve(listeners, options, exchange, &self.tasks);
+        notify::keep_alive(exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
         Ok(())
     }
@@ -143,32 +135,23 @@ impl Gateway {
 }
 
 impl Daemon for Gateway {
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Result<(), Failure> {
         self.reload_certificate.notify_one();
         if let Some(access_log) = &self.access_log {
             access_log.reopen();
         }
-        let loaded = GatewayConfig::load(self.file.as_deref()).and_then(|config| {
-            let plan = routes::plan(&config, self.serving.max_in_flight_per_kdc);
-            self.relay.configure(plan)?;
-            Ok(config)
-        });
-        match loaded {
-            Ok(config) => {
-                tracing::info!(target: ADMIN, "configuration read again");
-                warn_of(&config);
-                if config.serving != self.serving {
-                    tracing::warn!(target: ADMIN,
-                        "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
-                    );
-                }
-                let Tasks { stop, tracker } = &self.tasks;
-                self.relay.keep_looking_up(stop, tracker);
-            }
-            Err(failure) => {
-                tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
-            }
+        let config = GatewayConfig::load(self.file.as_deref())?;
+        let plan = routes::plan(&config, self.serving.max_in_flight_per_kdc);
+        self.relay.configure(plan)?;
+        log_warnings(&config.warnings());
+        if config.serving != self.serving {
+            tracing::warn!(target: ADMIN,
+                "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
+            );
         }
+        let Tasks { stop, tracker } = &self.tasks;
+        self.relay.keep_looking_up(stop, tracker);
+        Ok(())
     }
 
     async fn stop(self) {
@@ -199,10 +182,4 @@ fn bind(
 fn addresses(listeners: &[HttpListener]) -> String {
     let addresses = listeners.iter().map(|listener| listener.socket.address());
     listed(&addresses.collect::<Vec<_>>())
-}
-
-fn warn_of(config: &GatewayConfig) {
-    for warning in config.warnings() {
-        tracing::warn!(target: ADMIN, "{warning}");
-    }
 }

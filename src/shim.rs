@@ -17,13 +17,11 @@ use crate::config::{Config, Listen, Sources};
 use crate::daemon::bind::{ServiceListener, addresses, bind};
 use crate::daemon::inherit::Inherited;
 use crate::daemon::logging::ADMIN;
-use crate::daemon::signals::Signals;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{Daemon, descriptors, in_runtime, notify, obey, status_socket};
+use crate::daemon::{self, Daemon, descriptors, log_warnings, notify, status_socket};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
-use crate::relay::upstream::tls;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
 use status::{StatusSource, listener_statuses};
@@ -38,32 +36,33 @@ const THREADS: usize = 2;
 pub fn run(sources: &Sources) -> Result<(), Failure> {
     let inherited = Inherited::from_env();
     let config = Config::load(sources)?;
-    in_runtime(THREADS, async {
-        let signals = Signals::new()?;
-        tokio::task::spawn_blocking(tls::warm_up);
-        let listeners = listeners(&config.listen, inherited)?;
-        let status_socket = status_socket::bind(&config.listen)?;
-        let relay = Relay::start(&config, listeners)?;
-        warn_of(&config);
-        #[cfg(target_os = "linux")]
-        roaming::follow(
-            &relay.exchange,
-            relay.status.watches_network(),
-            &relay.tasks,
-        );
-        if let Some(socket) = status_socket {
-            relay.show_status(socket);
-        }
-        notify::keep_alive(&relay.exchange, &relay.tasks);
-        tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
-        let listen = config.listen;
-        let tunnel = Tunnel {
-            relay,
-            sources,
-            listen,
-        };
-        obey(signals, tunnel).await;
-        Ok(())
+    daemon::run(THREADS, start(sources, config, inherited))
+}
+
+async fn start(
+    sources: &Sources,
+    config: Config,
+    inherited: Inherited,
+) -> Result<Tunnel<'_>, Failure> {
+    let listeners = listeners(&config.listen, inherited)?;
+    let status_socket = status_socket::bind(&config.listen)?;
+    let relay = Relay::start(&config, listeners)?;
+    log_warnings(&config.warnings());
+    #[cfg(target_os = "linux")]
+    roaming::follow(
+        &relay.exchange,
+        relay.status.watches_network(),
+        &relay.tasks,
+    );
+    if let Some(socket) = status_socket {
+        relay.show_status(socket);
+    }
+    notify::keep_alive(&relay.exchange, &relay.tasks);
+    tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
+    Ok(Tunnel {
+        relay,
+        sources,
+        listen: config.listen,
     })
 }
 
@@ -75,27 +74,20 @@ struct Tunnel<'a> {
 }
 
 impl Daemon for Tunnel<'_> {
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Result<(), Failure> {
         let Relay { handle, status, .. } = &self.relay;
         let loaded = Config::load(self.sources).and_then(|config| {
             handle.configure(routes::plan(&config))?;
             Ok(config)
         });
-        match loaded {
-            Ok(config) => {
-                tracing::info!(target: ADMIN, "configuration read again");
-                warn_of(&config);
-                status.reloaded(&config.listen);
-                if config.listen != self.listen {
-                    tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
-                    self.listen = config.listen;
-                }
-            }
-            Err(failure) => {
-                tracing::error!(target: ADMIN, "the old configuration stays: {failure}");
-                status.failed(&failure);
-            }
+        let config = loaded.inspect_err(|failure| status.failed(failure))?;
+        log_warnings(&config.warnings());
+        status.reloaded(&config.listen);
+        if config.listen != self.listen {
+            tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
+            self.listen = config.listen;
         }
+        Ok(())
     }
 
     async fn stop(self) {
@@ -194,12 +186,6 @@ impl Relay {
     /// Stops listening, and lets what is under way end.
     pub async fn stop(self) {
         self.tasks.end(&self.exchange).await;
-    }
-}
-
-fn warn_of(config: &Config) {
-    for warning in config.warnings() {
-        tracing::warn!(target: ADMIN, "{warning}");
     }
 }
 
