@@ -31,7 +31,8 @@ pub struct AccessLog {
     messages: mpsc::Sender<LogMessage>,
     quotas: Arc<Mutex<LineQuotas>>,
     left_out: Arc<Counter>,
-    names_principals: bool,
+    /// Records should say who an AS-REQ is from.
+    pub(super) names_principals: bool,
 }
 
 /// What the writer is sent.
@@ -58,12 +59,6 @@ impl AccessLog {
             left_out,
             names_principals: settings.principals,
         })
-    }
-
-    /// True if records should say who an AS-REQ is from.
-    #[must_use]
-    pub fn names_principals(&self) -> bool {
-        self.names_principals
     }
 
     /// Writes a line about `record`, or leaves it out. Never waits.

@@ -12,7 +12,7 @@ mod http1;
 mod kdc_proxy;
 mod responses;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
 use crate::gateway::observers::Observers;
-use crate::gateway::throttle::Throttle;
+use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
 
@@ -106,15 +106,18 @@ struct GatewayState {
 
 impl GatewayState {
     /// Who pays for a connection over TLS from `peer`: nobody if it is a trusted proxy.
-    fn payer(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
-        let payer = peer.filter(|_| !self.options.trusted.believes(peer));
-        payer.map(|payer| payer.ip())
+    fn payer(&self, peer: Option<SocketAddr>) -> Option<Client> {
+        let payer = peer.filter(|_| !self.options.trusted.believes(peer))?;
+        Some(Client {
+            address: Some(payer.ip()),
+            certificate: None,
+        })
     }
 
     /// Admits a connection over TLS, if who pays for it can.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let throttle = &self.options.throttle;
-        let admit = |payer| throttle.admit_connection(payer, Instant::now()).is_ok();
+        let admit = |payer: Client| throttle.admit(&payer, false, Instant::now()).is_ok();
         let is_admitted = self.payer(peer).is_none_or(admit);
         if !is_admitted {
             self.exchange.counters().throttled.add();

@@ -39,8 +39,8 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     /// By kind.
     duration: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
-    in_flight: Gauge,
-    connections: Gauge,
+    pub(super) in_flight: Gauge,
+    pub(super) connections: Gauge,
     exchange: Arc<Exchange>,
 }
 
@@ -109,18 +109,6 @@ impl Metrics {
         duration.observe(record.elapsed.as_secs_f64());
     }
 
-    /// Counts a request as under way, until what is returned is dropped.
-    #[must_use]
-    pub fn begin_request(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.in_flight)
-    }
-
-    /// Counts a connection as open, until what is returned is dropped.
-    #[must_use]
-    pub fn begin_connection(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.connections)
-    }
-
     /// All metrics by now, in OpenMetrics' text format.
     #[must_use]
     pub fn scrape(&self) -> String {
@@ -131,12 +119,11 @@ impl Metrics {
     }
 }
 
-/// One of those that a gauge counts.
-#[derive(Debug)]
-pub struct GaugeGuard(Gauge);
+/// One of those that a gauge counts, until this is dropped.
+pub(super) struct GaugeGuard(Gauge);
 
 impl GaugeGuard {
-    fn new(gauge: &Gauge) -> Self {
+    pub(super) fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }

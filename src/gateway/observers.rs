@@ -40,6 +40,7 @@ pub(super) struct ObservedRequest<'a> {
 impl Observers {
     /// A request from `client`, or over a Unix socket, whose headers have come.
     pub(super) fn begin(&self, client: Option<IpAddr>) -> ObservedRequest<'_> {
+        let metrics = self.metrics.as_ref();
         ObservedRequest {
             observers: self,
             record: RequestRecord {
@@ -47,7 +48,7 @@ impl Observers {
                 ..RequestRecord::default()
             },
             since: Instant::now(),
-            _in_flight: self.metrics.as_ref().map(|metrics| metrics.begin_request()),
+            _in_flight: metrics.map(|metrics| GaugeGuard::new(&metrics.in_flight)),
         }
     }
 }
@@ -61,14 +62,15 @@ impl ObservedRequest<'_> {
         exchange: &Exchange,
     ) {
         let configured = exchange.configured(message.realm());
-        let access_log = self.observers.access_log.as_ref();
         self.record.kind = Some(message.kind());
         self.record.is_configured = configured.is_some();
         self.record.realm = configured.or_else(|| Some(message.realm().clone()));
         self.record.inside = inside.cloned();
-        self.record.principal = access_log
-            .filter(|access_log| access_log.names_principals())
-            .and_then(|_| message.client_name());
+        if let Some(access_log) = &self.observers.access_log
+            && access_log.names_principals
+        {
+            self.record.principal = message.client_name();
+        }
     }
 
     /// What answered it, and how.

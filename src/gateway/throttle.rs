@@ -46,37 +46,22 @@ impl Wait {
     }
 }
 
-/// What a login pays if its password is wrong; lost unless it is [given back](Self::give_back).
-#[must_use = "dropped, it counts as a wrong password"]
-pub struct Stake(Option<Token>);
-
-impl Stake {
-    /// Gives it back at `now`: no password was wrong.
-    pub fn give_back(self, now: Instant) {
-        if let Some(token) = self.0 {
-            token.give_back(now);
-        }
-    }
-}
-
 /// A request that is under way for one address or certificate, until this is dropped.
 #[must_use = "dropped, the request is over"]
-pub struct InFlightRequest(Option<Token>);
+pub struct InFlightRequest(Token);
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        if let Some(token) = &self.0 {
-            token.give_back(token.buckets.start);
-        }
+        self.0.give_back(self.0.buckets.start);
     }
 }
 
 /// The bounds of a gateway's clients.
 pub struct Throttle {
-    requests: Option<Arc<TokenBuckets>>,
+    requests: Arc<TokenBuckets>,
     /// Always asked as of the start: no time brings one of these tokens back, but the end of a request.
-    in_flight: Option<Arc<TokenBuckets>>,
-    failures: Option<Arc<TokenBuckets>>,
+    in_flight: Arc<TokenBuckets>,
+    failures: Arc<TokenBuckets>,
     start: Instant,
     random: RandomState,
 }
@@ -86,7 +71,8 @@ impl Throttle {
     #[must_use]
     pub fn new(quotas: &Quotas, start: Instant) -> Self {
         let buckets = |tokens, seconds, burst| {
-            TokenBuckets::new(tokens, Duration::from_secs(seconds), burst, start)
+            let per = Duration::from_secs(seconds);
+            Arc::new(TokenBuckets::new(tokens, per, burst, start))
         };
         Self {
             requests: buckets(quotas.requests_per_second, 1, quotas.burst),
@@ -95,6 +81,10 @@ impl Throttle {
             start,
             random: RandomState::new(),
         }
+    }
+
+    fn address_slot(&self, client: &Client) -> Slot {
+        self.slot(client.address.map(network))
     }
 
     fn slot(&self, key: impl Hash) -> Slot {
@@ -107,26 +97,17 @@ impl Throttle {
         self.slot(der)
     }
 
-    /// Takes what a connection from `peer` costs, and its first request.
-    ///
-    /// # Errors
-    /// It has nothing left.
-    pub fn admit_connection(&self, peer: IpAddr, now: Instant) -> Result<(), Wait> {
-        take(&self.requests, self.slot(Some(network(peer))), now)?;
-        Ok(())
-    }
-
-    /// Takes what a request costs: from its address first, unless its connection [has paid](Self::admit_connection), and then
-    /// from its certificate.
+    /// Takes what a request costs: from its address first, unless its connection has paid, and then from its certificate. A
+    /// connection costs as much, before there is a certificate.
     ///
     /// # Errors
     /// One of the two has nothing left; the other may have paid.
     pub fn admit(&self, client: &Client, is_prepaid: bool, now: Instant) -> Result<(), Wait> {
         if !is_prepaid {
-            take(&self.requests, self.slot(client.address.map(network)), now)?;
+            let _spent = self.requests.take(self.address_slot(client), now)?;
         }
         if let Some(slot) = client.certificate {
-            take(&self.requests, slot, now)?;
+            let _spent = self.requests.take(slot, now)?;
         }
         Ok(())
     }
@@ -140,14 +121,14 @@ impl Throttle {
         &self,
         client: &Client,
     ) -> Result<(InFlightRequest, Option<InFlightRequest>), Wait> {
-        let begin = |slot| take(&self.in_flight, slot, self.start).map(InFlightRequest);
-        let address = begin(self.slot(client.address.map(network)))?;
+        let begin = |slot| self.in_flight.take(slot, self.start).map(InFlightRequest);
+        let address = begin(self.address_slot(client))?;
         let certificate = client.certificate.map(begin).transpose()?;
         Ok((address, certificate))
     }
 
     /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as
-    /// can be under way at once.
+    /// can be under way at once. It is to be given back if no password was wrong.
     ///
     /// # Errors
     /// Too many have failed, or may yet.
@@ -156,9 +137,9 @@ impl Throttle {
         client: &Client,
         realm: &RealmKey,
         now: Instant,
-    ) -> Result<Stake, Wait> {
+    ) -> Result<Token, Wait> {
         let slot = self.slot((client.address.map(network), realm));
-        take(&self.failures, slot, now).map(Stake)
+        self.failures.take(slot, now)
     }
 }
 
@@ -170,29 +151,20 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Takes a token if there is a bound.
-fn take(
-    buckets: &Option<Arc<TokenBuckets>>,
-    slot: Slot,
-    now: Instant,
-) -> Result<Option<Token>, Wait> {
-    let taken = buckets.as_ref().map(|buckets| buckets.take(slot, now));
-    taken.transpose()
-}
-
 /// A bucket of tokens for each slot, by the generic cell rate algorithm (ITU-T I.371): all that is kept of a bucket is when
 /// the clock will have filled it.
 struct TokenBuckets {
     start: Instant,
     /// In nanoseconds from the start.
     full_at: Box<[AtomicU64]>,
-    /// How long the clock takes to bring one token, and to fill an empty bucket.
+    /// How long the clock takes to bring one token, and to fill an empty bucket. Nought where there is no bound.
     one: u64,
     all: u64,
 }
 
-/// A token that was taken from the bucket in `slot`.
-struct Token {
+/// A token that was taken from the bucket in `slot`: lost, unless it is [given back](Self::give_back).
+#[must_use = "dropped, it is lost"]
+pub struct Token {
     buckets: Arc<TokenBuckets>,
     slot: Slot,
     /// When the clock will have brought it again, behind those that were taken before.
@@ -200,17 +172,15 @@ struct Token {
 }
 
 impl TokenBuckets {
-    /// Nothing if there is no bound.
-    fn new(tokens: u32, per: Duration, burst: u32, start: Instant) -> Option<Arc<Self>> {
-        let one = per.checked_div(tokens)?.as_nanos() as u64;
-        (burst > 0).then(|| {
-            Arc::new(Self {
-                start,
-                full_at: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-                one,
-                all: one * u64::from(burst),
-            })
-        })
+    fn new(tokens: u32, per: Duration, burst: u32, start: Instant) -> Self {
+        let one = per.checked_div(tokens).filter(|_| burst > 0);
+        let one = one.unwrap_or_default().as_nanos() as u64;
+        Self {
+            start,
+            full_at: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            one,
+            all: one * u64::from(burst),
+        }
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is one for each number")]
@@ -245,7 +215,7 @@ impl TokenBuckets {
 impl Token {
     /// Gives back what the clock has not brought again by `now`: with all of it, a bucket that was full meanwhile would hold
     /// more than its burst.
-    fn give_back(&self, now: Instant) {
+    pub fn give_back(&self, now: Instant) {
         let brought = self.buckets.since_start(now);
         let rest = self.until.saturating_sub(brought).min(self.buckets.one);
         let full_at = self.buckets.full_at(self.slot);

@@ -64,7 +64,7 @@ impl HttpConnection {
         Self {
             timer: ConnTimer::new(slot, first_request, limits.idle_timeout),
             first_request,
-            _counted: metrics.map(|metrics| metrics.begin_connection()),
+            _counted: metrics.map(|metrics| GaugeGuard::new(&metrics.connections)),
             state,
         }
     }

@@ -11,7 +11,7 @@ use super::handler::{ConnContext, HandlerResult};
 use super::responses::{self, ErrorResponse};
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::{Client, Stake, Wait};
+use crate::gateway::throttle::{Client, Token, Wait};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Arrival;
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
@@ -93,7 +93,7 @@ impl ConnContext {
         message: &KerberosMessage,
         inside: Option<&Realm>,
         client: &Client,
-    ) -> Result<Option<Stake>, ErrorResponse> {
+    ) -> Result<Option<Token>, ErrorResponse> {
         if message.kind() != Kind::AsReq || message.resend() != Resend::Once {
             return Ok(None);
         }
@@ -118,7 +118,7 @@ impl ConnContext {
         &self,
         message: KerberosMessage,
         arrival: Arrival,
-        stake: Option<Stake>,
+        stake: Option<Token>,
         held: impl Send + 'static,
     ) -> Result<Answered, ErrorResponse> {
         let exchange = Arc::clone(&self.state.exchange);

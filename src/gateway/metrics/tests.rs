@@ -95,7 +95,7 @@ fn durations_are_in_seconds_and_by_kind() {
 #[test]
 fn a_request_is_in_flight_until_it_is_dropped() {
     let metrics = Metrics::new(&exchange(), None);
-    let (one, two) = (metrics.begin_request(), metrics.begin_request());
+    let [one, two] = [(); 2].map(|()| GaugeGuard::new(&metrics.in_flight));
     drop(one);
     assert_eq!(
         lines(&metrics, "loopkdc_in_flight"),
@@ -128,7 +128,7 @@ fn connections_are_counted_while_they_are_open() {
     let metrics = Metrics::new(&exchange(), None);
     let connections = || lines(&metrics, "loopkdc_connections");
     assert_eq!(connections(), ["loopkdc_connections 0"]);
-    let _open = metrics.begin_connection();
+    let _open = GaugeGuard::new(&metrics.connections);
     assert_eq!(connections(), ["loopkdc_connections 1"]);
 }
 
