@@ -157,7 +157,8 @@ struct TokenBuckets {
     start: Instant,
     /// In nanoseconds from the start.
     full_at: Box<[AtomicU64]>,
-    /// How long the clock takes to bring one token, and to fill an empty bucket. Nought where there is no bound.
+    /// How long the clock takes to bring one token, and to fill an empty bucket. Without a bound tokens come in no time, and
+    /// no bucket is ever empty.
     one: u64,
     all: u64,
 }
@@ -174,12 +175,12 @@ pub struct Token {
 impl TokenBuckets {
     fn new(tokens: u32, per: Duration, burst: u32, start: Instant) -> Self {
         let one = per.checked_div(tokens).filter(|_| burst > 0);
-        let one = one.unwrap_or_default().as_nanos() as u64;
+        let one = one.map(|one| one.as_nanos() as u64);
         Self {
             start,
             full_at: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            one,
-            all: one * u64::from(burst),
+            one: one.unwrap_or(0),
+            all: one.map_or(u64::MAX / 2, |one| one * u64::from(burst)),
         }
     }
 

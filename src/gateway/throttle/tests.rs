@@ -162,6 +162,9 @@ fn nought_is_no_bound() {
         let (throttle, now) = throttle(quotas);
         let (client, realm) = (at("192.0.2.1"), realm("R"));
         assert_eq!(admitted(&throttle, &client, now), 100);
+        // Another thread may have looked at the clock before.
+        let before = now - Duration::from_millis(1);
+        assert_eq!(admitted(&throttle, &client, before), 100);
         assert_eq!(under_way(&throttle, &client).len(), 100);
         assert_eq!(tried(&throttle, &client, &realm, now), 100);
         throttle
