@@ -117,17 +117,11 @@ pub fn follow(
     stop: &CancellationToken,
     reload: Arc<Notify>,
 ) -> Result<Certificates, Failure> {
-    follow_every(RELOAD_INTERVAL, files, stop, reload).map_err(|error| error.into_failure(None))
-}
-
-fn follow_every(
-    interval: Duration,
-    files: TlsFiles,
-    stop: &CancellationToken,
-    reload: Arc<Notify>,
-) -> Result<Certificates, ConfigError> {
-    let pems = files.read()?;
-    let tls = ServerTls::build(&files, &pems)?;
+    let loaded = files.read().and_then(|pems| {
+        let tls = ServerTls::build(&files, &pems)?;
+        Ok((pems, tls))
+    });
+    let (pems, tls) = loaded.map_err(|error| error.into_failure(None))?;
     tls.warn();
     let (current, certificates) = watch::channel(Arc::new(tls));
     let reloader = CertificateReloader {
@@ -136,10 +130,7 @@ fn follow_every(
         current,
     };
     let stop = stop.clone();
-    tokio::spawn(async move {
-        stop.run_until_cancelled(reloader.run(interval, &reload))
-            .await;
-    });
+    tokio::spawn(async move { stop.run_until_cancelled(reloader.run(&reload)).await });
     Ok(certificates)
 }
 
@@ -151,8 +142,8 @@ struct CertificateReloader {
 }
 
 impl CertificateReloader {
-    async fn run(mut self, period: Duration, reload: &Notify) {
-        let mut ticks = interval(period);
+    async fn run(mut self, reload: &Notify) {
+        let mut ticks = interval(RELOAD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

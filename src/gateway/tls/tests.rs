@@ -5,7 +5,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
 use tempfile::TempDir;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -286,19 +286,18 @@ async fn replaced(certificates: &mut super::super::Certificates) -> String {
     tls.validity.unwrap().until()[..4].to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
     let (certificate, key) = pair(2091);
     let site = TlsSetup::new(&certificate, &key.serialize_pem());
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let look = Duration::from_millis(5);
-    let mut current = follow_every(look, site.files.clone(), &stop, reload).unwrap();
+    let mut current = follow(site.files.clone(), &stop, reload).unwrap();
     let (certificate, key) = pair(2092);
     site.write(&certificate, &key.serialize_pem());
     assert_eq!(replaced(&mut current).await, "2092");
     let (certificate, key) = pair(2093);
     fs::write(&site.files.certificate, &certificate).unwrap();
-    let unchanged = timeout(20 * look, current.changed()).await;
+    let unchanged = timeout(20 * RELOAD_INTERVAL, current.changed()).await;
     assert!(unchanged.is_err(), "half of a pair was used");
     fs::remove_file(&site.files.key).unwrap();
     let next = site.dir.path().join("next");
@@ -310,13 +309,12 @@ async fn files_that_change_are_read_again_and_half_of_a_pair_is_waited_with() {
     assert!(ended.unwrap().is_err(), "it goes on");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_are_read_at_once_when_asked_for() {
     let (certificate, key) = pair(2091);
     let site = TlsSetup::new(&certificate, &key.serialize_pem());
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let (look, asked) = (Duration::from_secs(3600), Arc::clone(&reload));
-    let mut current = follow_every(look, site.files.clone(), &stop, asked).unwrap();
+    let mut current = follow(site.files.clone(), &stop, Arc::clone(&reload)).unwrap();
     // The first look is at once: nothing is new to it.
     reload.notify_one();
     assert!(
@@ -326,6 +324,8 @@ async fn files_are_read_at_once_when_asked_for() {
     );
     let (certificate, key) = pair(2092);
     site.write(&certificate, &key.serialize_pem());
+    let asked = Instant::now();
     reload.notify_one();
     assert_eq!(replaced(&mut current).await, "2092");
+    assert!(asked.elapsed() < RELOAD_INTERVAL / 2);
 }
