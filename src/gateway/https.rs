@@ -2,6 +2,15 @@
 //!
 //! HTTP/2 where ALPN (RFC 7301) chose it, else HTTP/1.1 or 1.0: what a client sends first is never looked at to tell. It
 //! chooses HTTP/2 as long as few speak it. Plain HTTP, for a reverse proxy on the same machine, is HTTP/1 only.
+//!
+//! | where | what happens to a request there |
+//! |---|---|
+//! | here | a connection is accepted, if its client can pay for it |
+//! | `connection` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
+//! | `http1` | the head is looked at, and hyper gets this request alone |
+//! | `handler` | who asks (`forwarded`), for what, and may they; the body is read, within its `budget` |
+//! | `kdc_proxy` | the message is parsed and relayed, with what its client has at stake |
+//! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
 
 mod budget;
 mod conn_timer;
