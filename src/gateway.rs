@@ -95,7 +95,7 @@ impl Gateway {
         self.relay.looked_up().await;
         let options = ServeOptions {
             path: serving.path.clone(),
-            limits: HttpLimits::of(descriptors::for_clients(serving.max_connections)),
+            limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
             observers: Observers {

@@ -63,9 +63,9 @@ impl AccessLog {
 
     /// Writes a line about `record`, or leaves it out. Never waits.
     pub fn write(&self, record: &RequestRecord) {
-        let has_room = lock(&self.quotas).of(record).spend(Instant::now());
+        let has_room = lock(&self.quotas).quota_for(record).spend(Instant::now());
         let is_written = has_room && {
-            let line = line::of(record, SystemTime::now());
+            let line = line::request_line(record, SystemTime::now());
             self.messages.try_send(LogMessage::Line(line)).is_ok()
         };
         if !is_written {
@@ -114,7 +114,7 @@ impl LineQuotas {
     }
 
     /// The part that `record` belongs to.
-    fn of(&mut self, record: &RequestRecord) -> &mut Lines {
+    fn quota_for(&mut self, record: &RequestRecord) -> &mut Lines {
         // RFC 6585 4: too many requests.
         if record.kind.is_none() || record.status == Some(429) {
             &mut self.aside

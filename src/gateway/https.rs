@@ -76,7 +76,7 @@ impl HttpLimits {
     /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: a gateway with many clients gets few requests
     /// from each, for which HTTP/1.1 does as well.
     #[must_use]
-    pub fn of(max_connections: usize) -> Self {
+    pub fn new(max_connections: usize) -> Self {
         Self {
             max_connections,
             max_http2: 128,

@@ -93,7 +93,7 @@ impl Default for Setup {
             max_in_flight: 16,
             deadline: Duration::from_millis(300),
             kdc: None,
-            limits: HttpLimits::of(64),
+            limits: HttpLimits::new(64),
             access_log: None,
             quotas: Quotas::default(),
             trusted: TrustedProxies::default(),

@@ -13,7 +13,7 @@ use crate::relay::answer::Source;
 use crate::relay::text::Quoted as Value;
 
 /// The line about a request that was answered `at`.
-pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
+pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     let client = match record.client {
         // IPv4 is IPv4 on a socket that takes both.
         Some(address) => address.to_canonical().to_string(),
@@ -41,7 +41,7 @@ pub(super) fn of(record: &RequestRecord, at: SystemTime) -> String {
 }
 
 /// The line that stands for `lines` which were left out.
-pub(super) fn left_out(lines: u64, at: SystemTime) -> String {
+pub(super) fn left_out_line(lines: u64, at: SystemTime) -> String {
     format!("time={} left-out={lines}\n", time(at))
 }
 
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_line_says_all_there_is_to_say() {
         assert_eq!(
-            of(&record(), at()),
+            request_line(&record(), at()),
             "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
              kdc=dc1.example.com:88 error=- status=200 ms=3\n"
         );
@@ -92,7 +92,7 @@ mod tests {
             ..record()
         };
         assert_eq!(
-            of(&told, at()),
+            request_line(&told, at()),
             "time=2026-11-22T08:40:51.123Z client=2001:db8::1 kind=AS-REQ realm=EXAMPLE.COM \
              kdc=lookaside error=24 status=200 ms=3 principal=alice/admin\n"
         );
@@ -105,7 +105,7 @@ mod tests {
             ..record()
         };
         assert_eq!(
-            of(&told, at()),
+            request_line(&told, at()),
             "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
              inside=\"OTHER\\\" kdc=\\\"\" kdc=dc1.example.com:88 error=- status=200 ms=3\n"
         );
@@ -117,7 +117,7 @@ mod tests {
             client: Some("::ffff:192.0.2.1".parse().unwrap()),
             ..record()
         };
-        assert_eq!(of(&ipv4, at()), of(&record(), at()));
+        assert_eq!(request_line(&ipv4, at()), request_line(&record(), at()));
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
             ..record()
         };
         assert_eq!(
-            of(&nothing, at()),
+            request_line(&nothing, at()),
             "time=2026-11-22T08:40:51.123Z client=unix kind=- realm=- kdc=- error=- status=- ms=3\n"
         );
     }
@@ -183,7 +183,7 @@ mod tests {
             principal: Some("\u{1}".repeat(255)),
             ..record()
         };
-        let line = of(&longest, at());
+        let line = request_line(&longest, at());
         assert!(line.len() < 3 * 1024, "{}", line.len());
     }
 }

@@ -38,8 +38,11 @@ fn what_is_no_login_takes_no_lines_from_logins() {
     ];
     for (most, few) in [(1, 1), (20, 2), (100, 10)] {
         let mut seconds = LineQuotas::new(most);
-        let mut written =
-            |record: &RequestRecord| (0..200).filter(|_| seconds.of(record).spend(now)).count();
+        let mut written = |record: &RequestRecord| {
+            (0..200)
+                .filter(|_| seconds.quota_for(record).spend(now))
+                .count()
+        };
         let asides: usize = asides.iter().map(&mut written).sum();
         assert_eq!(asides, few, "{most}");
         let answered = written(&status(Some(200)));

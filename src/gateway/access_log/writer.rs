@@ -66,7 +66,7 @@ impl Writer {
     fn report_left_out(&mut self) {
         let left_out = self.left_out.get();
         let news = left_out - self.reported;
-        if news > 0 && self.put(&line::left_out(news, SystemTime::now())) {
+        if news > 0 && self.put(&line::left_out_line(news, SystemTime::now())) {
             self.reported = left_out;
         }
     }
