@@ -34,13 +34,26 @@ pub(crate) trait Daemon {
     async fn stop(self);
 }
 
-/// Runs the daemon that `start` makes in a runtime of its own, with `threads` to work in, until a signal says stop.
+/// Runs the daemon that `start` makes until a signal says stop, with `threads` to work in.
 ///
 /// # Errors
 /// What keeps it from starting.
 pub(crate) fn run<D: Daemon>(
     threads: usize,
     start: impl Future<Output = Result<D, Failure>>,
+) -> Result<(), Failure> {
+    in_runtime(threads, async {
+        let signals = Signals::new()?;
+        tokio::task::spawn_blocking(tls::warm_up);
+        obey(signals, start.await?).await;
+        Ok(())
+    })
+}
+
+/// Runs `work` in a runtime of its own, with so many `threads`.
+pub(crate) fn in_runtime(
+    threads: usize,
+    work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     panics::install_hook();
     descriptors::raise_limit();
@@ -51,12 +64,7 @@ pub(crate) fn run<D: Daemon>(
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let end = runtime.block_on(async {
-        let signals = Signals::new()?;
-        tokio::task::spawn_blocking(tls::warm_up);
-        obey(signals, start.await?).await;
-        Ok(())
-    });
+    let end = runtime.block_on(work);
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     end
