@@ -229,22 +229,5 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What configurations and errors call it.
-impl fmt::Display for Negotiate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tickets")?;
-        if let Some(principal) = &self.principal {
-            write!(f, " of {principal}")?;
-        }
-        if let Some(keytab) = &self.keytab {
-            write!(f, " by keytab {}", keytab.display())?;
-        }
-        match &self.ccache {
-            Some(ccache) => write!(f, " in {ccache}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

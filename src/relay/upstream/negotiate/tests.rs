@@ -266,11 +266,3 @@ fn a_token_stands_behind_its_scheme() {
         assert_eq!(token(none), None, "{none:?}");
     }
 }
-
-#[test]
-fn credentials_are_called_by_their_names() {
-    assert_eq!(
-        whose().to_string(),
-        "tickets of host/laptop.example@EXAMPLE.COM by keytab /nowhere/keytab"
-    );
-}
