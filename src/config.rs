@@ -44,7 +44,6 @@ pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use pem::CaFile;
 pub use proxies::{Proxies, ProxyUrl};
-pub(crate) use realms::PatternKey;
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
 use crate::relay::failure::Failure;

@@ -1,9 +1,10 @@
 //! Addresses of KDCs, and networks, as the configuration writes them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::document::ConfigSection;
@@ -55,22 +56,18 @@ impl KdcAddr {
         key: &ConfigKey,
         port: u16,
     ) -> Result<Vec<Self>, ConfigError> {
-        let mut servers: Vec<Self> = Vec::new();
-        for written in table.list(key) {
-            let server = written.parse(|written| {
-                let (text, primary) = match written {
-                    WrittenAddr::Text(text) => (text, false),
-                    WrittenAddr::Table { address, primary } => (address, *primary),
-                };
-                let server = Self::parse(text, port, primary)?;
-                if servers.iter().any(|other| other.is_same(&server)) {
-                    return Err(ConfigError::new(format!("{server} is listed twice")));
-                }
-                Ok(server)
-            })?;
-            servers.push(server);
-        }
-        Ok(servers)
+        let mut known = HashSet::new();
+        table.parse_each(key, |written| {
+            let (text, primary) = match written {
+                WrittenAddr::Text(text) => (text, false),
+                WrittenAddr::Table { address, primary } => (address, *primary),
+            };
+            let server = Self::parse(text, port, primary)?;
+            if !known.insert(server.to_string()) {
+                return Err(ConfigError::new(format!("{server} is listed twice")));
+            }
+            Ok(server)
+        })
     }
 
     /// Host and port; an IPv6 address may stand without brackets if it has no port.
@@ -104,10 +101,6 @@ impl KdcAddr {
             transport: Transport::TcpFirst,
         }
     }
-
-    fn is_same(&self, other: &Self) -> bool {
-        (&self.host, self.port) == (&other.host, other.port)
-    }
 }
 
 /// A name of letters, digits, dots, hyphens and underscores, or an IP address.
@@ -126,7 +119,7 @@ pub(super) fn kpasswd_beside(kdcs: &[KdcAddr]) -> Vec<KdcAddr> {
             port,
             ..kdc.clone()
         };
-        if !servers.iter().any(|other| other.is_same(&server)) {
+        if !servers.iter().any(|other| other.host == server.host) {
             servers.push(server);
         }
     }
@@ -135,32 +128,23 @@ pub(super) fn kpasswd_beside(kdcs: &[KdcAddr]) -> Vec<KdcAddr> {
 }
 
 /// A network, or an address alone.
-///
-/// # Errors
-/// It is neither, or none that an address is ever in: what is wrong, in words.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let parsed = match text.parse::<IpAddr>() {
-        Ok(address) => Ok(IpNet::from(address)),
-        Err(_) => text.parse::<IpNet>(),
-    };
-    let network = parsed.map_err(|_| format!("{text:?} is no network and no address"))?;
-    if network != network.trunc() {
-        let meant = network.trunc();
-        return Err(format!(
-            "the network of this address is {meant}: write that, or the address alone"
-        ));
+pub(super) fn network(text: &str) -> Result<IpNet, ConfigError> {
+    // Addresses are compared in the form that they are, IPv4 (RFC 4291 2.5.5.2).
+    let address = text
+        .parse()
+        .map(|address: IpAddr| address.to_canonical().into());
+    let network: IpNet = address.or_else(|_| text.parse()).map_err(|_| {
+        ConfigError::new(format!("{text:?} is no network and no address"))
+            .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
+    })?;
+    let meant = network.trunc();
+    if network == meant {
+        return Ok(network);
     }
-    match network {
-        // Addresses are compared in the form that they are, IPv4 (RFC 4291 2.5.5.2).
-        IpNet::V6(network) if is_mapped(network) => {
-            Err("addresses that begin with ::ffff: are IPv4: write them as such".to_owned())
-        }
-        network => Ok(network),
-    }
-}
-
-fn is_mapped(network: Ipv6Net) -> bool {
-    network.prefix_len() >= 96 && network.addr().to_ipv4_mapped().is_some()
+    Err(
+        ConfigError::new(format!("the network of this address is {meant}"))
+            .hint("write that, or the address alone"),
+    )
 }
 
 #[cfg(test)]
@@ -172,6 +156,7 @@ mod tests {
         for (text, read) in [
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
             ("2001:db8::1", "2001:db8::1/128"),
             ("fd00::/8", "fd00::/8"),
             ("0.0.0.0/0", "0.0.0.0/0"),
@@ -181,18 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn what_no_address_is_in_is_refused() {
+    fn what_is_no_network_is_refused() {
         for (text, part) in [
             ("10.1.2.3/8", "10.0.0.0/8"),
-            ("::ffff:10.0.0.1", "IPv4"),
-            ("::ffff:10.0.0.0/104", "IPv4"),
             ("10.0.0.0/33", "no network"),
             ("proxy.example.com", "no network"),
             ("unix:/run/x", "no network"),
             ("", "no network"),
         ] {
-            let error = network(text).unwrap_err();
-            assert!(error.contains(part), "{text}: {error}");
+            let error = network(text).unwrap_err().into_failure(None);
+            assert!(error.message().contains(part), "{text}: {error}");
         }
     }
 }

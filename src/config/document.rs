@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeArray, DeInteger, DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::ValueKind::{
-    self, Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word,
+    self, Address, Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word,
 };
 use super::keys::{ConfigKey, KDC_ADDRESS, KDC_PARTS, KeyTable, Mark, Preset, REMOVED, Schema};
 
@@ -59,7 +59,7 @@ impl<'i> Document<'i> {
         for (name, value) in in_order(root.get_ref()) {
             match &**name.get_ref() {
                 "defaults" => document.defaults = document.section(schema.realm, value)?,
-                "realms" => document.realms = document.realms(schema.realm, value)?,
+                "realms" => document.add_realms(schema.realm, value)?,
                 known if known == service => {
                     document.service = document.section(schema.service, value)?;
                 }
@@ -70,20 +70,16 @@ impl<'i> Document<'i> {
         Ok(document)
     }
 
-    fn realms(
-        &mut self,
-        table: &KeyTable,
-        value: &Value<'i>,
-    ) -> Result<Vec<RealmSection<'i>>, ConfigError> {
-        let realms = in_order(table_of(value, table)?);
-        let realm = |(name, value): (&Name<'i>, _)| {
-            Ok(RealmSection {
+    fn add_realms(&mut self, table: &KeyTable, value: &Value<'i>) -> Result<(), ConfigError> {
+        for (name, value) in in_order(table_of(value, table)?) {
+            let own = self.section(table, value)?;
+            self.realms.push(RealmSection {
                 name: located(name, name.get_ref().to_string()),
-                own: self.section(table, value)?,
+                own,
                 all: ConfigSection::default(),
-            })
-        };
-        realms.into_iter().map(realm).collect()
+            });
+        }
+        Ok(())
     }
 
     /// Hands on to the realms what `[defaults]` says.
@@ -94,9 +90,8 @@ impl<'i> Document<'i> {
                 "{} belongs to one realm: it can't stand in [defaults]",
                 key.name
             );
-            return Err(ConfigError::new(rule)
-                .hint("move it under the realm: [realms.\"EXAMPLE.COM\"]")
-                .at(&self.defaults.place(key)));
+            let hint = "move it under the realm: [realms.\"EXAMPLE.COM\"]";
+            return Err(self.defaults.error(key, rule).hint(hint));
         }
         for realm in &mut self.realms {
             realm.all = self.defaults.clone();
@@ -113,11 +108,11 @@ impl<'i> Document<'i> {
         let mut section = ConfigSection::default();
         for (name, value) in in_order(table_of(value, table)?) {
             if let Some(key) = table.keys.iter().find(|key| key.name == name.get_ref()) {
-                check(key.name, &key.kind, value)?;
+                check(key, &key.kind, value)?;
                 section.0.insert(key.name, value.clone());
             } else if let Some(removed) = REMOVED.iter().find(|key| *key == name.get_ref()) {
                 self.removed.push((removed, name.span()));
-            } else if value.get_ref().is_table() {
+            } else if value.get_ref().is_table() && table.header.starts_with("[realms.") {
                 // Such as `[realms.EXAMPLE.COM]`, which is a table `COM` in a table `EXAMPLE` to TOML.
                 return Err(unknown_key(name, &[])
                     .hint("a realm needs quotes here: [realms.\"EXAMPLE.COM\"]"));
@@ -141,8 +136,10 @@ fn table_of<'t, 'i>(
     value: &'t Value<'i>,
     table: &KeyTable,
 ) -> Result<&'t DeTable<'i>, ConfigError> {
-    let expected = || wrong_type(value, &format!("a table, such as {}", table.header));
-    value.get_ref().as_table().ok_or_else(expected)
+    value.get_ref().as_table().ok_or_else(|| {
+        let rule = format!("this is a table, such as {}", table.header);
+        ConfigError::new(rule).at(&place(value))
+    })
 }
 
 fn unknown_key(name: &Name<'_>, known: &[&str]) -> ConfigError {
@@ -159,10 +156,12 @@ fn unknown_key(name: &Name<'_>, known: &[&str]) -> ConfigError {
 /// A port (RFC 9293 3.1).
 const PORT: ValueKind = Integer(1..=65535);
 
-/// The value is of this kind.
-fn check(name: &str, kind: &ValueKind, value: &Value<'_>) -> Result<(), ConfigError> {
+/// The value, or an element of it, is of this kind.
+fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), ConfigError> {
+    let name = key.name;
+    let each = |array: &DeArray<'_>, kind| array.iter().try_for_each(|item| check(key, kind, item));
     let checked = match (kind, value.get_ref()) {
-        (Text | ListOr(_), DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Ok(()),
+        (Text | ListOr(_) | Address, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Ok(()),
         (Word(words), DeValue::String(text)) if words.contains(&&**text) => Ok(()),
         (Word(words), DeValue::String(_)) => {
             let words = words.join("\" or \"");
@@ -170,32 +169,23 @@ fn check(name: &str, kind: &ValueKind, value: &Value<'_>) -> Result<(), ConfigEr
         }
         (Mode, DeValue::String(text)) => mode(name, text).map(drop),
         (Integer(bounds), DeValue::Integer(number)) => within(name, bounds, number),
-        (Ports, DeValue::Array(array)) => {
-            let mut ports = array.iter();
-            ports.try_for_each(|port| check("a port", &PORT, port))
-        }
-        (List | ListOr(_), DeValue::Array(array)) => {
-            let mut texts = array.iter();
-            texts.try_for_each(|text| check(name, &Text, text))
-        }
-        (Addresses, DeValue::Array(array)) => array.iter().try_for_each(check_kdc),
-        (kind, _) => Err(wrong_type(value, kind.expected())),
+        (Ports, DeValue::Array(array)) => each(array, &PORT),
+        (List | ListOr(_), DeValue::Array(array)) => each(array, &Text),
+        (Addresses, DeValue::Array(array)) => each(array, &Address),
+        (Address, DeValue::Table(_)) => check_kdc(value),
+        _ => Err(wrong_type(key, value)),
     };
     checked.map_err(|error| error.at(&place(value)))
 }
 
-/// `"host:port"`, or a table of that and `primary`.
+/// A table of `address` and `primary`.
 fn check_kdc(value: &Value<'_>) -> Result<(), ConfigError> {
-    if !value.get_ref().is_table() {
-        return check("a KDC", &Text, value);
-    }
     let parts = Document::default().section(&KDC_PARTS, value)?;
     if parts.is_written(&KDC_ADDRESS) {
         return Ok(());
     }
-    Err(ConfigError::new("a KDC has an address")
-        .hint(format!("write it like {}", KDC_PARTS.header))
-        .at(&place(value)))
+    let hint = format!("write it like {}", KDC_PARTS.header);
+    Err(ConfigError::new("a KDC has an address").hint(hint))
 }
 
 fn within(
@@ -215,34 +205,23 @@ fn within(
 
 /// Permission bits. Above 0777 are setuid, setgid and sticky, which mean nothing on a socket.
 fn mode(name: &str, text: &str) -> Result<u32, ConfigError> {
-    let is_octal = text.len() <= 4 && text.bytes().all(|digit| digit.is_ascii_digit());
-    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal);
-    mode.filter(|mode| *mode <= 0o777).ok_or_else(|| {
-        ConfigError::new(format!(
-            "{name} goes from \"0000\" to \"0777\" in octal digits"
-        ))
-        .hint("\"0666\" lets every local user in, \"0660\" the group")
-    })
+    let is_octal = text.len() <= 4 && !text.starts_with('+');
+    let mode = u32::from_str_radix(text, 8).ok();
+    mode.filter(|mode| is_octal && *mode <= 0o777)
+        .ok_or_else(|| {
+            ConfigError::new(format!(
+                "{name} goes from \"0000\" to \"0777\" in octal digits"
+            ))
+            .hint("\"0666\" lets every local user in, \"0660\" the group")
+        })
 }
 
-fn wrong_type(value: &Value<'_>, expected: &str) -> ConfigError {
-    let found = value.get_ref().type_str();
-    ConfigError::new(format!("invalid type: {found}, expected {expected}")).at(&place(value))
-}
-
-impl ValueKind {
-    fn expected(&self) -> &'static str {
-        match self {
-            Text | Word(_) => "a string",
-            Mode => "a string of octal digits, such as \"0660\"",
-            Flag => "a boolean",
-            Integer(_) => "a whole number",
-            Ports => "an array of whole numbers",
-            List => "an array of strings, such as [\"…\"]",
-            ListOr(_) => "an array of strings, such as [\"…\"], or \"discover\"",
-            Addresses => "an array of KDCs, such as [\"dc1.example.com:88\"]",
-        }
-    }
+fn wrong_type(key: &ConfigKey, value: &Value<'_>) -> ConfigError {
+    let (name, found) = (key.name, value.get_ref().type_str());
+    let (Preset::Default(example) | Preset::Example(example)) = key.preset;
+    ConfigError::new(format!("{name} can't be of type {found}"))
+        .hint(format!("write it like {name} = {example}"))
+        .at(&place(value))
 }
 
 impl ConfigSection<'_> {
@@ -274,9 +253,13 @@ impl ConfigSection<'_> {
 
     /// What holds: what was written, or the default.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &ConfigKey) -> Result<T, ConfigError> {
-        let written = self.0.get(key.name).cloned();
-        // No default, or one that this type can't hold, would be an error in the table of keys.
-        let value = written.or_else(|| preset(key)).and_then(deserialized);
+        let value = match (self.0.get(key.name), key.preset) {
+            (Some(written), _) => Some(written.clone()),
+            (None, Preset::Default(text)) => DeValue::parse(text).ok(),
+            (None, Preset::Example(_)) => None,
+        };
+        // A default that this type can't hold would be an error in the table of keys.
+        let value = value.and_then(deserialized);
         value.ok_or_else(|| ConfigError::new(format!("{} has no value", key.name)))
     }
 
@@ -295,6 +278,35 @@ impl ConfigSection<'_> {
         list.into_iter().map(element).collect()
     }
 
+    /// What `parse` makes of the string, if one was written.
+    pub(super) fn parse<T>(
+        &self,
+        key: &ConfigKey,
+        parse: impl FnOnce(&str) -> Result<T, ConfigError>,
+    ) -> Result<Option<T>, ConfigError> {
+        let parsed = self
+            .text(key)
+            .map(|written| written.parse(|text| parse(text)));
+        parsed.transpose()
+    }
+
+    /// What `parse` makes of each element of the array.
+    pub(super) fn parse_each<T: DeserializeOwned, U>(
+        &self,
+        key: &ConfigKey,
+        mut parse: impl FnMut(&T) -> Result<U, ConfigError>,
+    ) -> Result<Vec<U>, ConfigError> {
+        let list = self.list(key);
+        list.iter()
+            .map(|written| written.parse(&mut parse))
+            .collect()
+    }
+
+    /// A rule that the key's value breaks, or its absence.
+    pub(super) fn error(&self, key: &ConfigKey, rule: impl Into<String>) -> ConfigError {
+        ConfigError::new(rule).at(&self.place(key))
+    }
+
     /// The seconds that hold.
     pub(super) fn seconds(&self, key: &ConfigKey) -> Result<Duration, ConfigError> {
         self.get(key).map(Duration::from_secs)
@@ -303,14 +315,6 @@ impl ConfigSection<'_> {
     /// The permission bits that hold.
     pub(super) fn mode(&self, key: &ConfigKey) -> Result<u32, ConfigError> {
         mode(key.name, &self.get::<String>(key)?)
-    }
-}
-
-/// What holds where the file says nothing. An example holds nowhere.
-fn preset(key: &ConfigKey) -> Option<Value<'static>> {
-    match key.preset {
-        Preset::Default(text) => DeValue::parse(text).ok(),
-        Preset::Example(_) => None,
     }
 }
 

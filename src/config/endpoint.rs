@@ -1,5 +1,6 @@
 //! What can be listened on.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ pub struct Endpoint {
 }
 
 /// What can be listened on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EndpointAddr {
     /// UDP and TCP, reachable from this machine alone.
     Loopback(LoopbackAddr),
@@ -30,7 +31,7 @@ pub enum EndpointAddr {
 }
 
 /// A socket address that is loopback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LoopbackAddr(SocketAddr);
 
 impl LoopbackAddr {
@@ -114,7 +115,7 @@ pub(super) fn unix_path(path: &str, example: &str) -> Result<PathBuf, ConfigErro
 
 /// The addresses that were read by now: none may be listed twice.
 #[derive(Default)]
-pub(super) struct AddressSet(Vec<EndpointAddr>);
+pub(super) struct AddressSet(HashSet<EndpointAddr>);
 
 impl AddressSet {
     /// The addresses that were written, or the default ones. `check`: what else holds for them.
@@ -140,10 +141,9 @@ impl AddressSet {
     pub(super) fn add(&mut self, addr: &EndpointAddr) -> Result<(), ConfigError> {
         // Port 0 is whatever port is free: no two of them are the same.
         let is_any = addr.socket_addr().is_some_and(|addr| addr.port() == 0);
-        if !is_any && self.0.contains(addr) {
-            return Err(ConfigError::new(format!("{addr} is listed twice")));
+        if self.0.insert(addr.clone()) || is_any {
+            return Ok(());
         }
-        self.0.push(addr.clone());
-        Ok(())
+        Err(ConfigError::new(format!("{addr} is listed twice")))
     }
 }

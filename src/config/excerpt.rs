@@ -36,8 +36,7 @@ pub(super) fn line(line: &str) -> String {
     let (name, value) = line.split_once('=').unwrap_or_default();
     let is_shown = match ConfigKey::named(name.trim()) {
         Some(key) if key.is(Mark::Masked) => false,
-        Some(key) if key.is(Mark::ShowsHosts) => are_hosts(&shown),
-        Some(_) => !has_other_keys(value),
+        Some(key) => !has_other_keys(value) && (!key.is(Mark::ShowsHosts) || are_hosts(&shown)),
         None => is_header(line) || REMOVED.contains(&name.trim()),
     };
     if is_shown { shown } else { masked(line) }

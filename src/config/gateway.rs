@@ -74,8 +74,10 @@ impl GatewayConfig {
     pub fn parse(source: &Path, text: &str) -> Result<Self, Failure> {
         let config = Document::parse(text, &keys::GATEWAY).and_then(|document| {
             let config = Self::build(&document, text, source)?;
-            let checked = config.serving.tls.as_ref().map_or(Ok(()), TlsFiles::check);
-            checked.map_err(|error| error.in_table(&document.service))?;
+            if let Some(tls) = &config.serving.tls {
+                let identity = tls.read().and_then(|pems| pems.identity());
+                identity.map_err(|error| error.in_table(&document.service))?;
+            }
             Ok(config)
         });
         config.map_err(|error| error.into_failure(Some((source, text))))
@@ -132,43 +134,40 @@ impl GatewayConfig {
 impl KdcRealm {
     fn read(table: &RealmSection, names: &mut RealmNames) -> Result<Self, ConfigError> {
         let RealmSection { name, own, all } = table;
-        let realm = name.parse(|text| match RealmPattern::parse(text)? {
-            RealmPattern::Exact(realm) => {
-                names.add(&RealmPattern::Exact(realm.clone()))?;
-                Ok(realm)
-            }
-            _ => Err(
-                ConfigError::new("a gateway serves the realms that it names, no wildcard")
-                    .hint("write a table for each realm"),
-            ),
-        })?;
+        let pattern = name.parse(|text| RealmPattern::parse(text))?;
+        name.parse(|_| names.add(&pattern))?;
+        let Some(realm) = pattern.exact() else {
+            let rule = "a gateway serves the realms that it names, no wildcard";
+            return Err(name.error(rule).hint("write a table for each realm"));
+        };
         let services = services(all)?;
         Ok(Self {
-            aliases: names.aliases(own)?,
-            kdcs: name.parse(|_| kdcs::read(&realm, services, table))?,
+            aliases: names.aliases(&pattern, own)?,
+            kdcs: name.parse(|_| kdcs::read(realm, services, table))?,
             services,
             transport: all.get(&keys::TRANSPORT)?,
             deadline: all.seconds(&keys::GATEWAY_DEADLINE_SECONDS)?,
-            realm,
+            realm: realm.clone(),
         })
     }
 }
 
 fn services(table: &ConfigSection) -> Result<ByService<bool>, ConfigError> {
     let mut services = ByService::both(false);
-    for written in table.list::<String>(&keys::SERVICES) {
-        match written.value.as_str() {
+    table.parse_each(&keys::SERVICES, |text: &String| {
+        match text.as_str() {
             "kdc" => services.kdc = true,
             "kpasswd" => services.kpasswd = true,
-            _ => return Err(written.error("a service is \"kdc\" or \"kpasswd\"")),
+            _ => return Err(ConfigError::new("a service is \"kdc\" or \"kpasswd\"")),
         }
-    }
+        Ok(())
+    })?;
     if services.kdc || services.kpasswd {
         return Ok(services);
     }
     let hint =
         "services = [\"kdc\", \"kpasswd\"] offers both; a realm without a table is not served";
-    Err(ConfigError::new("no service would be offered")
-        .hint(hint)
-        .at(&table.place(&keys::SERVICES)))
+    Err(table
+        .error(&keys::SERVICES, "no service would be offered")
+        .hint(hint))
 }

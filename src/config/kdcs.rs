@@ -1,13 +1,11 @@
 //! Which KDCs a realm has: those that are listed, or those that DNS names; and whether a tunnel asks them itself.
 
-use std::fmt;
-
 use ipnet::IpNet;
 
-use super::address::{self, KDC_PORT, KPASSWD_PORT, KdcAddr, kpasswd_beside};
+use super::address::{KDC_PORT, KPASSWD_PORT, KdcAddr, kpasswd_beside, network};
 use super::document::{ConfigSection, RealmSection};
-use super::error::{ConfigError, Located};
-use super::keys::{self, ConfigKey};
+use super::error::ConfigError;
+use super::keys;
 use super::realms::RealmPattern;
 use crate::relay::discovery::{RealmLookup, UpstreamNames};
 use crate::relay::explain::UpstreamKind;
@@ -60,15 +58,6 @@ pub enum Order {
     Fallback,
 }
 
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Prefer => "prefer",
-            Self::Fallback => "fallback",
-        })
-    }
-}
-
 /// The KDCs of `realm`, for the services that are offered.
 pub(super) fn read(
     realm: &Realm,
@@ -79,9 +68,9 @@ pub(super) fn read(
     let is_listed = own.is_written(&keys::KDCS);
     if is_listed && own.flag(&keys::DISCOVER) {
         let rule = "kdcs are listed, and discover = true would look them up";
-        return Err(ConfigError::new(rule)
-            .hint("take one of the two away")
-            .at(&own.place(&keys::KDCS)));
+        return Err(own
+            .error(&keys::KDCS, rule)
+            .hint("take one of the two away"));
     }
     // What the realm says itself goes before what holds for all.
     if is_listed || !all.flag(&keys::DISCOVER) {
@@ -89,9 +78,9 @@ pub(super) fn read(
     }
     if own.is_written(&keys::KPASSWD_SERVERS) {
         let rule = "with discover = true DNS says where passwords are changed";
-        return Err(ConfigError::new(rule)
-            .hint("list kdcs too, or take kpasswd-servers away")
-            .at(&own.place(&keys::KPASSWD_SERVERS)));
+        return Err(own
+            .error(&keys::KPASSWD_SERVERS, rule)
+            .hint("list kdcs too, or take kpasswd-servers away"));
     }
     discovered(realm, all).map(Kdcs::Discovered)
 }
@@ -107,19 +96,19 @@ fn listed(
     } else {
         kpasswd_beside(&kdcs)
     };
-    let lacks = |key: &ConfigKey, what: &str| {
-        let key = key.name;
-        Err(
-            ConfigError::new(format!("realm {realm} has no {what}")).hint(format!(
-                "add to it: {key} = [\"dc1.example.com\"], or discover = true"
-            )),
-        )
-    };
-    if services.kdc && kdcs.is_empty() {
-        return lacks(&keys::KDCS, "KDC");
-    }
-    if services.kpasswd && kpasswd.is_empty() {
-        return lacks(&keys::KPASSWD_SERVERS, "server that changes passwords");
+    for (offered, list, key, what) in [
+        (services.kdc, &kdcs, "kdcs", "KDC"),
+        (
+            services.kpasswd,
+            &kpasswd,
+            "kpasswd-servers",
+            "server that changes passwords",
+        ),
+    ] {
+        if offered && list.is_empty() {
+            let hint = format!("add to it: {key} = [\"dc1.example.com\"], or discover = true");
+            return Err(ConfigError::new(format!("realm {realm} has no {what}")).hint(hint));
+        }
     }
     Ok(ByService {
         kdc: services.kdc.then_some(kdcs),
@@ -140,14 +129,7 @@ fn discovered(realm: &Realm, table: &ConfigSection) -> Result<Discovery, ConfigE
 
 /// What names found in DNS may lead to besides other hosts.
 pub(super) fn networks(table: &ConfigSection) -> Result<Vec<IpNet>, ConfigError> {
-    let read = |written: Located<String>| {
-        address::network(&written.value).map_err(|error| {
-            let hint = "write it like \"10.0.0.0/8\" or \"fd00::/8\"";
-            written.error(error).hint(hint)
-        })
-    };
-    let list = table.list(&keys::DISCOVER_NETWORKS);
-    list.into_iter().map(read).collect()
+    table.parse_each(&keys::DISCOVER_NETWORKS, |text: &String| network(text))
 }
 
 impl Direct {
@@ -156,58 +138,34 @@ impl Direct {
         pattern: &RealmPattern,
         table: &RealmSection,
     ) -> Result<Option<Self>, ConfigError> {
-        let own = own_key(&table.own);
-        let broken = |key: &ConfigKey, rule| {
-            ConfigError::new(format!("{} {rule}", key.name)).at(&table.own.place(key))
+        let RealmSection { name, own, all } = table;
+        let order = match all.get::<String>(&keys::DIRECT)?.as_str() {
+            "prefer" => Some(Order::Prefer),
+            "fallback" => Some(Order::Fallback),
+            _ => None,
         };
-        let RealmPattern::Exact(realm) = pattern else {
-            return own.map_or(Ok(None), |key| {
-                Err(broken(key, "belongs to one realm, not to a wildcard"))
+        let listed = [&keys::KDCS, &keys::KPASSWD_SERVERS].into_iter();
+        let mut used = listed
+            .filter(|key| own.is_written(key))
+            .chain(own.flag(&keys::DISCOVER).then_some(&keys::DISCOVER))
+            .chain(order.and(own.is_written(&keys::DIRECT).then_some(&keys::DIRECT)));
+        let used = used.next();
+        let Some(realm) = pattern.exact() else {
+            return used.map_or(Ok(None), |key| {
+                let rule = format!("{} belongs to one realm, not to a wildcard", key.name);
+                Err(own.error(key, rule))
             });
         };
-        let kdcs = || {
-            table
-                .name
-                .parse(|_| read(realm, ByService::both(true), table))
-        };
-        let order = match table.all.get::<String>(&keys::DIRECT)?.as_str() {
-            "prefer" => Order::Prefer,
-            "fallback" => Order::Fallback,
-            _ => {
-                return match own {
-                    // Checked all the same: it may be switched on again.
-                    Some(_) if table.all.is_written(&keys::DIRECT) => kdcs().map(|_| None),
-                    Some(key) => Err(broken(
-                        key,
-                        "is of no use: KDCs are asked themselves only if direct says so",
-                    )
-                    .hint(
-                        "add direct = \"fallback\", or \"prefer\" to ask them before the proxies",
-                    )),
-                    None => Ok(None),
-                };
-            }
-        };
-        kdcs().map(|kdcs| Some(Self { order, kdcs }))
+        if let (None, Some(key), false) = (order, used, all.is_written(&keys::DIRECT)) {
+            let rule = "is of no use: KDCs are asked themselves only if direct says so";
+            let hint = "add direct = \"fallback\", or \"prefer\" to ask them before the proxies";
+            return Err(own.error(key, format!("{} {rule}", key.name)).hint(hint));
+        }
+        if order.is_none() && used.is_none() {
+            return Ok(None);
+        }
+        // Checked even if they are not asked: that may be switched on again.
+        let kdcs = name.parse(|_| read(realm, ByService::both(true), table))?;
+        Ok(order.map(|order| Self { order, kdcs }))
     }
-}
-
-/// The first of the keys about KDCs that a table holds itself, and makes use of.
-fn own_key(own: &ConfigSection) -> Option<&'static ConfigKey> {
-    let direct = own.text(&keys::DIRECT);
-    let is_used = [
-        (&keys::KDCS, own.is_written(&keys::KDCS)),
-        (
-            &keys::KPASSWD_SERVERS,
-            own.is_written(&keys::KPASSWD_SERVERS),
-        ),
-        (&keys::DISCOVER, own.flag(&keys::DISCOVER)),
-        (
-            &keys::DIRECT,
-            direct.is_some_and(|direct| direct.value != "never"),
-        ),
-    ];
-    is_used
-        .into_iter()
-        .find_map(|(key, is_used)| is_used.then_some(key))
 }

@@ -43,8 +43,10 @@ pub enum ValueKind {
     List,
     /// An array of strings, or this string.
     ListOr(&'static str),
-    /// An array of strings, or of tables with `address` and `primary`.
+    /// An array of addresses.
     Addresses,
+    /// A string, or a table with `address` and `primary`.
+    Address,
 }
 
 /// A value in the table of keys, as TOML.

@@ -49,7 +49,10 @@ impl Listen {
     pub(super) fn read(table: &ConfigSection, sources: &Sources) -> Result<Self, ConfigError> {
         let allows_remote = table.flag(&keys::ALLOW_REMOTE_CLIENTS);
         let check = |addr: &EndpointAddr| match addr {
-            EndpointAddr::Remote(_) if !allows_remote => Err(not_loopback(addr)),
+            EndpointAddr::Remote(_) if !allows_remote => {
+                let hint = "to serve other machines too, set allow-remote-clients = true under [listen] in the file";
+                Err(ConfigError::new(format!("{addr} is not a loopback address")).hint(hint))
+            }
             _ => Ok(()),
         };
         let mut addresses = AddressSet::default();
@@ -60,7 +63,7 @@ impl Listen {
         let kpasswd = addresses.endpoints(&kpasswd, KPASSWD_PORT, check)?;
         if kdc.is_empty() && kpasswd.is_empty() {
             let rule = "kdc and kpasswd are both empty: nothing would listen";
-            return Err(ConfigError::new(rule).at(&table.place(&keys::KPASSWD)));
+            return Err(table.error(&keys::KPASSWD, rule));
         }
         Ok(Self {
             kdc,
@@ -93,27 +96,18 @@ fn given_or_written(
     given.iter().map(located).collect()
 }
 
-fn not_loopback(addr: &EndpointAddr) -> ConfigError {
-    ConfigError::new(format!("{addr} is not a loopback address")).hint(
-        "to serve other machines too, set allow-remote-clients = true under [listen] in the file",
-    )
-}
-
 fn status_socket(
     table: &ConfigSection,
     addresses: &mut AddressSet,
 ) -> Result<StatusSocket, ConfigError> {
-    let written = table.text(&keys::STATUS_SOCKET);
-    let Some(written) = written else {
-        return Ok(StatusSocket::Usual);
-    };
-    if written.value == "off" {
-        return Ok(StatusSocket::Off);
-    }
-    written.parse(|text| {
+    let socket = table.parse(&keys::STATUS_SOCKET, |text| {
+        if text == "off" {
+            return Ok(StatusSocket::Off);
+        }
         let path = text.strip_prefix("unix:").unwrap_or(text);
         let path = unix_path(path, "\"/run/loopkdc/status.sock\", or \"off\" for none")?;
         addresses.add(&EndpointAddr::Unix(path.clone()))?;
         Ok(StatusSocket::At(path))
-    })
+    })?;
+    Ok(socket.unwrap_or(StatusSocket::Usual))
 }

@@ -1,12 +1,13 @@
 //! Which file is read.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
 use super::error::ConfigError;
-use super::read::{self, Unreadable};
+use super::read;
 use crate::relay::failure::{Exit, Failure};
 
 /// The usual file of a command.
@@ -15,7 +16,6 @@ pub(super) struct Usual {
     name: &'static str,
     /// What it is for.
     what: &'static str,
-    example: &'static str,
     smallest: &'static str,
     /// How to go without one.
     without: Option<&'static str>,
@@ -24,7 +24,6 @@ pub(super) struct Usual {
 pub(super) const RUN: Usual = Usual {
     name: "config.toml",
     what: "the configuration says which KDC proxy serves which realm",
-    example: "config.example.toml",
     smallest: r#"
     [realms."EXAMPLE.COM"]
     proxies = ["https://kdcproxy.example.com/KdcProxy"]"#,
@@ -34,7 +33,6 @@ pub(super) const RUN: Usual = Usual {
 pub(super) const GATEWAY: Usual = Usual {
     name: "gateway.toml",
     what: "the gateway's configuration says which KDCs serve which realm",
-    example: "gateway.example.toml",
     smallest: r#"
     [gateway]
     certificate = "gateway.pem"
@@ -48,23 +46,15 @@ pub(super) const GATEWAY: Usual = Usual {
 impl Usual {
     /// The file and its text: the one that was `given`, else the first that exists in the usual places.
     pub(super) fn read(&self, given: Option<&Path>) -> Result<(PathBuf, String), Failure> {
-        match given {
-            Some(path) => open(path)
-                .and_then(|text| text.ok_or_else(|| self.missing(&[path])))
-                .map(|text| (path.to_owned(), text)),
-            None => self.first(&self.places()),
-        }
-    }
-
-    fn system(&self) -> PathBuf {
-        Path::new("/etc/loopkdc").join(self.name)
+        let places = given.map_or_else(|| self.places(), |path| vec![path.to_owned()]);
+        self.first(&places)
     }
 
     /// The user's file comes before the system's.
     fn places(&self) -> Vec<PathBuf> {
-        let user =
-            ProjectDirs::from("", "", "loopkdc").map(|dirs| dirs.config_dir().join(self.name));
-        user.into_iter().chain([self.system()]).collect()
+        let user = ProjectDirs::from("", "", "loopkdc").map(|dirs| dirs.config_dir().to_owned());
+        let folders = user.into_iter().chain(["/etc/loopkdc".into()]);
+        folders.map(|folder| folder.join(self.name)).collect()
     }
 
     /// The first that exists. One that exists and can't be read is an error: the next would be a surprise.
@@ -77,23 +67,22 @@ impl Usual {
         Err(self.missing(places))
     }
 
-    fn missing<P: AsRef<Path>>(&self, places: &[P]) -> Failure {
-        let name = |path: &P| path.as_ref().display().to_string();
-        let names: Vec<_> = places.iter().map(name).collect();
+    fn missing(&self, places: &[PathBuf]) -> Failure {
+        let names: Vec<_> = places
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         let none = match names.as_slice() {
             [name] => format!("{name} does not exist"),
             names => format!("neither {} exists", names.join(" nor ")),
         };
-        let system = self.system().display().to_string();
-        let make = names.last().unwrap_or(&system);
-        let failure = Failure::new(Exit::Config, format!("{}, and {none}", self.what));
-        let failure = match self.without {
-            Some(command) => failure.hint(format!("to go without a file: {command}")),
-            None => failure,
-        };
-        let Self {
-            example, smallest, ..
-        } = self;
+        let mut failure = Failure::new(Exit::Config, format!("{}, and {none}", self.what));
+        if let Some(command) = self.without {
+            failure = failure.hint(format!("to go without a file: {command}"));
+        }
+        let make = names.last().map_or(self.name, String::as_str);
+        let example = self.name.replace(".toml", ".example.toml");
+        let smallest = self.smallest;
         failure.hint(format!(
             "to make one, write into {make} ({example} shows every key):{smallest}"
         ))
@@ -114,20 +103,17 @@ pub(crate) fn state_places() -> Vec<PathBuf> {
 /// systemd names several folders with colons between (systemd.exec(5)).
 fn state_places_of(given: &OsStr, user: Option<PathBuf>) -> Vec<PathBuf> {
     let given = std::env::split_paths(given).find(|path| path.is_absolute());
-    match given {
-        Some(given) => vec![given],
-        None => [PathBuf::from("/var/lib/loopkdc")]
-            .into_iter()
-            .chain(user)
-            .collect(),
-    }
+    let usual = [PathBuf::from("/var/lib/loopkdc")].into_iter().chain(user);
+    given.map_or_else(|| usual.collect(), |given| vec![given])
 }
 
 fn open(path: &Path) -> Result<Option<String>, Failure> {
-    let bytes = match read::bytes(path) {
+    let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(Unreadable::Missing) => return Ok(None),
-        Err(error) => return Err(error.describe("configuration", path).into_failure(None)),
+        Err(error) if read::is_missing(&error) => return Ok(None),
+        Err(error) => {
+            return Err(read::describe(&error, "configuration", path).into_failure(None));
+        }
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -138,8 +124,6 @@ fn open(path: &Path) -> Result<Option<String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

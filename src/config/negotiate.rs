@@ -36,8 +36,7 @@ pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Option<Negotiat
             .error("this loopkdc was built without the GSSAPI library")
             .hint("build it with it: cargo build --release --features negotiate"));
     }
-    let principal = principal.map(|written| written.parse(|text| parse_principal(text)));
-    let mut principal = principal.transpose()?;
+    let mut principal = table.parse(&keys::NEGOTIATE_PRINCIPAL, parse_principal)?;
     let keytab = NamedFile::of(table, &keys::KEYTAB, base)?;
     if let Some(file) = &keytab {
         let chosen = choose(&file.octets, principal);
@@ -114,28 +113,16 @@ fn principal(entry: &[u8]) -> Option<Principal> {
     };
     let realm = text()?;
     let count = u16::from_be_bytes(*count);
-    let components: Option<Vec<_>> = (0..count).map(|_| text()).collect();
-    Some(Principal {
-        // As it is written, and as the library reads it.
-        name: components?
-            .iter()
-            .map(|part| escaped(part))
-            .collect::<Vec<_>>()
-            .join("/"),
-        realm,
-    })
+    // As it is written, and as the library reads it.
+    let components = (0..count).map(|_| Some(escaped(&text()?)));
+    let name = components.collect::<Option<Vec<_>>>()?.join("/");
+    Some(Principal { name, realm })
 }
 
 /// RFC 1964 2.1.1.
 fn escaped(component: &str) -> String {
-    let special = |character: &char| matches!(character, '/' | '@' | '\\');
-    let escape = |character: char| {
-        special(&character)
-            .then_some('\\')
-            .into_iter()
-            .chain([character])
-    };
-    component.chars().flat_map(escape).collect()
+    let component = component.replace('\\', r"\\");
+    component.replace('/', r"\/").replace('@', r"\@")
 }
 
 #[cfg(test)]

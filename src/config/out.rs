@@ -72,22 +72,24 @@ pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<
                 "list the proxies that may see it: proxies = [{EXAMPLE}]"
             )));
         }
-        if proxies.may_be_plaintext() {
+        if proxies.listed().iter().any(ProxyUrl::is_plaintext) {
             let rule =
                 format!("an http:// proxy would be sent in plain text what {key} is to show it");
             return Err(written.error(rule).hint("write https:// in proxies"));
         }
     }
     let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
-    let via = table.text(&keys::HTTP_PROXY);
-    match (via, proxies.listed().iter().find(is_ipv6)) {
+    let by_number = proxies.listed().iter().find(is_ipv6);
+    match (by_number, forward_proxy(table)?) {
+        (None, _) | (_, ForwardProxy::None) => Ok(()),
         // reqwest takes the brackets for a part of the name that is to be in the certificate.
-        (Some(via), Some(proxy)) if via.value != "none" => Err(via
-            .error(
-                "a KDC proxy that goes by an IPv6 address can't be reached through another proxy",
-            )
-            .hint(format!("write a name in its place: {proxy}"))),
-        _ => Ok(()),
+        (Some(proxy), _) => {
+            let rule =
+                "a KDC proxy that goes by an IPv6 address can't be reached through another proxy";
+            Err(table
+                .error(&keys::HTTP_PROXY, rule)
+                .hint(format!("write a name in its place: {proxy}")))
+        }
     }
 }
 
@@ -102,50 +104,35 @@ fn secret_files(table: &ConfigSection, base: &Path) -> Result<Vec<PathBuf>, Conf
 }
 
 fn forward_proxy(table: &ConfigSection) -> Result<ForwardProxy, ConfigError> {
-    let written = table.text(&keys::HTTP_PROXY);
-    written.map_or(Ok(ForwardProxy::None), |written| {
-        match written.value.as_str() {
-            "none" => Ok(ForwardProxy::None),
-            "environment" => Ok(ForwardProxy::Environment),
-            _ => written
-                .parse(|url| forward_proxy_url(url))
-                .map(ForwardProxy::Url),
-        }
-    })
+    let proxy = table.parse(&keys::HTTP_PROXY, |text| match text {
+        "none" => Ok(ForwardProxy::None),
+        "environment" => Ok(ForwardProxy::Environment),
+        url => forward_proxy_url(url).map(ForwardProxy::Url),
+    });
+    proxy.map(Option::unwrap_or_default)
 }
 
 fn forward_proxy_url(text: &str) -> Result<ForwardProxyUrl, ConfigError> {
-    let broken = |rule, hint| Err(ConfigError::new(rule).hint(hint));
-    let proxy = Url::parse(text)
-        .ok()
-        .map(|url| (ForwardProxyUrl::new(url.clone()), url));
-    match proxy {
-        Some((_, url)) if url.scheme() == "socks5" => broken(
-            "socks5:// would look the KDC proxy's name up here",
-            "write socks5h://, and the SOCKS proxy looks it up",
-        ),
-        Some((Some(_), url))
-            if !matches!(url.path(), "" | "/") || url.query().or(url.fragment()).is_some() =>
-        {
-            broken(
-                "http-proxy has nothing after its port",
-                "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
-            )
-        }
-        Some((Some(proxy), _)) => Ok(proxy),
-        _ => broken(
-            "http-proxy is an http:// or socks5h:// URL",
-            FORWARD_PROXY_EXAMPLE,
-        ),
+    let url = Url::parse(text).ok();
+    let is_bare =
+        |url: &Url| matches!(url.path(), "" | "/") && url.query().or(url.fragment()).is_none();
+    if url
+        .as_ref()
+        .is_some_and(|url| url.has_host() && !is_bare(url))
+    {
+        return Err(ConfigError::new("http-proxy has nothing after its port").hint(
+            "in a user's name or password write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A",
+        ));
     }
+    url.and_then(ForwardProxyUrl::new).ok_or_else(|| {
+        ConfigError::new("http-proxy is an http:// or socks5h:// URL").hint(FORWARD_PROXY_EXAMPLE)
+    })
 }
 
 fn headers(table: &ConfigSection, base: &Path) -> Result<RequestHeaders, ConfigError> {
-    let listed = table.list(&keys::HEADERS);
-    let listed: Vec<_> = listed
-        .iter()
-        .map(|written| written.parse(|text: &String| parse_header(text).map_err(ConfigError::new)))
-        .collect::<Result<_, _>>()?;
+    let listed = table.parse_each(&keys::HEADERS, |text: &String| {
+        parse_header(text).map_err(ConfigError::new)
+    })?;
     let mut all = listed.clone();
     let headers_file = NamedFile::of(table, &keys::HEADERS_FILE, base)?;
     if let Some(file) = &headers_file {
@@ -180,12 +167,10 @@ fn check_one_authorization(table: &ConfigSection, headers: &[Header]) -> Result<
 }
 
 fn pins(table: &ConfigSection) -> Result<Vec<Pin>, ConfigError> {
-    let pin = |written: &Located<String>| {
-        Pin::parse(&written.value).ok_or_else(|| {
-            written
-                .error("a pin is \"sha256/\" and the base64 of a key's SHA-256")
+    table.parse_each(&keys::PINS, |text: &String| {
+        Pin::parse(text).ok_or_else(|| {
+            ConfigError::new("a pin is \"sha256/\" and the base64 of a key's SHA-256")
                 .hint("for a certificate in FILE: openssl x509 -in FILE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64")
         })
-    };
-    table.list(&keys::PINS).iter().map(pin).collect()
+    })
 }

@@ -1,6 +1,5 @@
 //! Certificates and private keys in PEM (RFC 7468): one reader for all keys of the configuration that name such a file.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -141,19 +140,12 @@ pub(super) fn mismatch(
 }
 
 /// A file of certificates in PEM, each fit to be a root of trust; at least one.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CaFile {
     /// Where it was read from.
     pub path: PathBuf,
     /// What it holds.
     pub certs: Vec<CertificateDer<'static>>,
-}
-
-impl fmt::Debug for CaFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, count) = (self.path.display(), self.certs.len());
-        write!(f, "CaFile({path}, {count} certificates)")
-    }
 }
 
 impl CaFile {

@@ -1,7 +1,5 @@
 //! `proxies`: URLs of KDC proxies that are listed, or those that DNS names.
 
-use url::ParseError;
-
 use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
 use super::realms::{CliRealm, RealmPattern};
@@ -35,15 +33,6 @@ impl Proxies {
             Self::Discovered(_) => &[],
         }
     }
-
-    /// Whether requests may cross the network without TLS.
-    #[must_use]
-    pub fn may_be_plaintext(&self) -> bool {
-        match self {
-            Self::Listed(listed) => listed.iter().any(ProxyUrl::is_plaintext),
-            Self::Discovered(discovery) => discovery.plaintext,
-        }
-    }
 }
 
 /// The realm's proxies, else those of all realms; `given` on the command line, those.
@@ -54,50 +43,41 @@ pub(super) fn read(
 ) -> Result<Proxies, ConfigError> {
     let plaintext = table.all.flag(&keys::ALLOW_PLAINTEXT);
     let tls_only = (!plaintext).then_some(pattern);
-    if let Some(CliRealm { proxies, .. }) = given {
-        return match proxies.as_slice() {
-            [word] if word.value == DISCOVER => {
-                word.parse(|_| discovery(pattern, table, plaintext))
-            }
-            written => listed(written, tls_only).map(Proxies::Listed),
-        };
-    }
+    let listed = given.map_or_else(|| written(&table.all), |given| given.proxies.clone());
     // What holds for all realms is told where this one begins.
-    let place = if table.own.is_written(&keys::PROXIES) {
-        table.own.place(&keys::PROXIES)
-    } else {
-        table.name.place.clone()
+    let place = match given {
+        Some(given) => given.name.place.clone(),
+        None if table.own.is_written(&keys::PROXIES) => table.own.place(&keys::PROXIES),
+        None => table.name.place.clone(),
     };
-    if check_word(&table.all)? {
+    if is_discover(&listed) {
         return discovery(pattern, table, plaintext).map_err(|error| error.at(&place));
     }
-    let list = table.all.list(&keys::PROXIES);
-    if list.is_empty() {
+    if listed.is_empty() {
         return Err(ConfigError::new(format!("realm {pattern} has no proxies"))
             .hint(format!("add to it: proxies = [{EXAMPLE}]"))
             .at(&place));
     }
-    listed(&list, tls_only).map(Proxies::Listed)
+    urls(&listed, tls_only).map(Proxies::Listed)
 }
 
 /// Checks what `[defaults]` says, even if no realm makes use of it.
 pub(super) fn check_defaults(defaults: &ConfigSection) -> Result<(), ConfigError> {
-    check_word(defaults)?;
-    listed(&defaults.list(&keys::PROXIES), None).map(drop)
+    let written = written(defaults);
+    if is_discover(&written) {
+        return Ok(());
+    }
+    urls(&written, None).map(drop)
 }
 
-/// The one word that may stand for a list stands there.
-fn check_word(table: &ConfigSection) -> Result<bool, ConfigError> {
-    let written = table.text(&keys::PROXIES);
-    let Some(word) = written else {
-        return Ok(false);
-    };
-    if word.value == DISCOVER {
-        return Ok(true);
-    }
-    Err(word
-        .error("proxies is an array of URLs, or \"discover\"")
-        .hint(format!("write it in brackets: proxies = [{EXAMPLE}]")))
+/// What stands in a table. One string is a list of one.
+fn written(table: &ConfigSection) -> Vec<Located<String>> {
+    let one = table.text(&keys::PROXIES).map(|one| vec![one]);
+    one.unwrap_or_else(|| table.list(&keys::PROXIES))
+}
+
+fn is_discover(list: &[Located<String>]) -> bool {
+    matches!(list, [word] if word.value == DISCOVER)
 }
 
 fn discovery(
@@ -105,23 +85,22 @@ fn discovery(
     table: &RealmSection,
     plaintext: bool,
 ) -> Result<Proxies, ConfigError> {
-    let RealmPattern::Exact(realm) = pattern else {
-        return Err(
-            ConfigError::new("proxies are looked up for one realm, not for a wildcard")
-                .hint(format!("list them: proxies = [{EXAMPLE}]")),
-        );
+    let broken = |rule: String| {
+        ConfigError::new(rule).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
+    };
+    let Some(realm) = pattern.exact() else {
+        let rule = "proxies are looked up for one realm, not for a wildcard";
+        return Err(broken(rule.to_owned()));
     };
     let networks = kdcs::networks(&table.all)?;
     let discovery = Discovery::new(realm, UpstreamKind::Proxy, networks);
-    let mut discovery = discovery.map_err(|error| {
-        ConfigError::new(error.to_string()).hint(format!("list its proxies: proxies = [{EXAMPLE}]"))
-    })?;
+    let mut discovery = discovery.map_err(|error| broken(error.to_string()))?;
     discovery.plaintext = plaintext;
     Ok(Proxies::Discovered(discovery))
 }
 
 /// `tls_only`: the realm that doesn't allow plain text.
-fn listed(
+fn urls(
     written: &[Located<String>],
     tls_only: Option<&RealmPattern>,
 ) -> Result<Vec<ProxyUrl>, ConfigError> {
@@ -138,10 +117,6 @@ fn proxy(
     tls_only: Option<&RealmPattern>,
     before: &[ProxyUrl],
 ) -> Result<ProxyUrl, ConfigError> {
-    if text == DISCOVER {
-        return Err(ConfigError::new("a proxy is an https:// URL")
-            .hint("for those that DNS names write it without brackets: proxies = \"discover\""));
-    }
     let proxy = ProxyUrl::parse(text)?;
     if let Some(pattern) = tls_only.filter(|_| proxy.is_plaintext()) {
         // [MS-KKDCP] 5.1: the transport is what protects the messages.
@@ -159,26 +134,22 @@ fn proxy(
 
 impl ProxyUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let rule = "a proxy is an https:// URL";
-        let like = || format!("write it like {EXAMPLE}");
-        Self::read(text).map_err(|error| match error {
-            // `host:443/path` reads as a URL whose scheme is `host`.
-            UrlError::NoUrl(ParseError::RelativeUrlWithoutBase) | UrlError::Scheme
-                if !text.contains("://") && !text.is_empty() =>
-            {
-                let url = format!("\"https://{}\"", text.trim_start_matches('/'));
-                ConfigError::new(rule).hint(format!("write {}", without_secrets(&url)))
+        let hint = if text.contains("://") || text.is_empty() {
+            format!("write it like {EXAMPLE}")
+        } else {
+            let url = format!("\"https://{}\"", text.trim_start_matches('/'));
+            format!("write {}", without_secrets(&url))
+        };
+        let rule = |error| match error {
+            UrlError::NoUrl(error) => format!("not a URL: {error}"),
+            UrlError::Scheme => "a proxy is an https:// URL".to_owned(),
+            UrlError::Credentials => {
+                "a proxy's URL carries no user name or password: none would be sent".to_owned()
             }
-            UrlError::NoUrl(error) => ConfigError::new(format!("not a URL: {error}")).hint(like()),
-            UrlError::Scheme => ConfigError::new(rule).hint(like()),
-            UrlError::Credentials => ConfigError::new(
-                "a proxy's URL carries no user name or password: none would be sent",
-            )
-            .hint("leave out what stands before the @"),
             UrlError::Fragment => {
-                ConfigError::new("a proxy's URL has no fragment: it would never be sent")
-                    .hint("leave out the # and what follows")
+                "a proxy's URL has no fragment: it would never be sent".to_owned()
             }
-        })
+        };
+        Self::read(text).map_err(|error| ConfigError::new(rule(error)).hint(hint))
     }
 }

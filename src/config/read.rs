@@ -12,26 +12,9 @@ use super::keys::{ConfigKey, Mark};
 use crate::relay::failure::Exit;
 use crate::relay::text::shell;
 
-/// Why a file could not be read.
-#[derive(Debug)]
-pub(crate) enum Unreadable {
-    /// Nothing has that name.
-    Missing,
-    /// This user may not get past `blocker`: a directory on the way, or the file itself.
-    Denied { blocker: PathBuf },
-    /// Anything else.
-    Other(io::Error),
-}
-
-/// The whole file.
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    fs::read(path).map_err(|error| unreadable(path, error))
-}
-
 /// The whole file, unless it has more than `most` octets.
-pub(crate) fn at_most(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
-    let read = File::open(path).and_then(|file| capped(file, most));
-    read.map_err(|error| unreadable(path, error))
+pub(crate) fn at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    capped(File::open(path)?, most)
 }
 
 fn capped(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
@@ -58,15 +41,9 @@ pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     capped(file, most)
 }
 
-/// Why reading `path` failed.
-pub(crate) fn unreadable(path: &Path, error: io::Error) -> Unreadable {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Unreadable::Missing,
-        ErrorKind::PermissionDenied => Unreadable::Denied {
-            blocker: blocker(path),
-        },
-        _ => Unreadable::Other(error),
-    }
+/// Nothing has the name that was to be read, or the way to it goes through a file.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// The first part of the path that this user can't get past: a name is looked up in the directory
@@ -83,27 +60,27 @@ fn blocker(path: &Path) -> PathBuf {
     }
 }
 
-impl Unreadable {
-    /// `what`: the key or option that names the file.
-    pub(crate) fn describe(self, what: &str, path: &Path) -> ConfigError {
-        let name = path.display();
-        match self {
-            Self::Missing => ConfigError::new(format!("{what} {name} does not exist")),
-            Self::Denied { blocker } => {
-                let show = if blocker == path { "ls -l" } else { "ls -ld" };
-                ConfigError::new(format!(
-                    "{what} {name} may not be read by this user: {} blocks",
-                    blocker.display()
-                ))
-                .hint(format!(
-                    "see who may pass: {show} {}",
-                    shell::path(&blocker)
-                ))
-                .exit(Exit::Permission)
-            }
-            Self::Other(error) => ConfigError::new(format!("{what} {name} can't be read: {error}")),
-        }
+/// Why the file at `path` was not read. `what`: the key or option that names it.
+pub(crate) fn describe(error: &io::Error, what: &str, path: &Path) -> ConfigError {
+    let name = path.display();
+    if is_missing(error) {
+        return ConfigError::new(format!("{what} {name} does not exist"));
     }
+    if error.kind() != ErrorKind::PermissionDenied {
+        return ConfigError::new(format!("{what} {name} can't be read: {error}"));
+    }
+    let blocker = blocker(path);
+    let rule = "may not be read by this user";
+    let show = if blocker == path { "ls -l" } else { "ls -ld" };
+    ConfigError::new(format!(
+        "{what} {name} {rule}: {} blocks",
+        blocker.display()
+    ))
+    .hint(format!(
+        "see who may pass: {show} {}",
+        shell::path(&blocker)
+    ))
+    .exit(Exit::Permission)
 }
 
 /// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).
@@ -163,15 +140,15 @@ impl NamedFile {
         path: PathBuf,
         place: ConfigPlace,
     ) -> Result<Self, ConfigError> {
-        let octets = bytes(&path).map_err(|error| match error {
-            // The secret itself may have been written where the name belongs: no error repeats it.
-            Unreadable::Missing if key.is(Mark::Masked) => {
-                let name = key.name;
-                ConfigError::new(format!("{name} names a file that does not exist")).hint(format!(
-                    "write the text to a file, and the file's name to {name}"
-                ))
+        let octets = fs::read(&path).map_err(|error| {
+            let name = key.name;
+            if !key.is(Mark::Masked) || error.kind() == ErrorKind::PermissionDenied {
+                return describe(&error, name, &path);
             }
-            error => error.describe(key.name, &path),
+            // The secret itself may have been written where the name belongs: no error repeats it.
+            ConfigError::new(format!("{name} names a file that can't be read: {error}")).hint(
+                format!("write the text to a file, and the file's name to {name}"),
+            )
         });
         Ok(Self {
             octets: octets.map_err(|error| error.at(&place))?,
@@ -217,20 +194,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "text").unwrap();
-        assert_eq!(bytes(&file).unwrap(), b"text");
-        assert!(matches!(
-            bytes(&dir.path().join("none")),
-            Err(Unreadable::Missing)
-        ));
-        // The way goes through a file: nothing can be there either.
-        assert!(matches!(
-            bytes(&file.join("none")),
-            Err(Unreadable::Missing)
-        ));
-        assert!(matches!(bytes(dir.path()), Err(Unreadable::Other(_))));
+        for (path, missing) in [
+            (dir.path().join("none"), true),
+            // The way goes through a file: nothing can be there either.
+            (file.join("none"), true),
+            (dir.path().to_owned(), false),
+        ] {
+            let error = at_most(&path, 4).unwrap_err();
+            assert_eq!(is_missing(&error), missing, "{error}");
+        }
         assert_eq!(at_most(&file, 4).unwrap(), b"text");
-        for (path, most) in [(&*file, 3), (Path::new("/dev/zero"), 3), (dir.path(), 3)] {
-            assert!(matches!(at_most(path, most), Err(Unreadable::Other(_))));
+        for path in [&*file, Path::new("/dev/zero")] {
+            let error = at_most(path, 3).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::FileTooLarge);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{Sources, keys, out, proxies};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
 use crate::relay::upstream::proxy_options::ProxyOptions;
-use crate::wire::{Realm, RealmKey};
+use crate::wire::Realm;
 
 /// One `[realms."…"]` table, with what it takes from `[defaults]`.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl RealmEntry {
     /// The one realm that it serves, unless its pattern is a wildcard.
     #[must_use]
     pub fn realm(&self) -> Option<&Realm> {
-        exact(&self.pattern)
+        self.pattern.exact()
     }
 }
 
@@ -107,33 +107,20 @@ impl RealmReader<'_> {
         out::check_any_realm(all, &pattern)?;
         let proxies = proxies::read(&pattern, table, given)?;
         out::check_proxies(all, &proxies)?;
-        let target_domain = own.text(&keys::TARGET_DOMAIN);
-        let target_domain = target_domain.map(|written| written.parse(|text| realm(text)));
+        let target_domain = own.parse(&keys::TARGET_DOMAIN, realm)?;
         let dclocator_hint: Option<Located<u32>> = all.written(&keys::DCLOCATOR_HINT);
         Ok(RealmEntry {
-            aliases: self.aliases(&pattern, own)?,
+            aliases: self.names.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
             proxies,
             proxy_options: Arc::new(out),
             ca,
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
             on_failure: all.get(&keys::ON_FAILURE)?,
-            target_domain: target_domain.transpose()?.map(|realm| realm.to_string()),
+            target_domain: target_domain.map(|realm| realm.to_string()),
             dclocator_hint: dclocator_hint.map(|written| written.value),
             pattern,
         })
-    }
-
-    fn aliases(
-        &mut self,
-        pattern: &RealmPattern,
-        own: &ConfigSection,
-    ) -> Result<Vec<Realm>, ConfigError> {
-        if own.is_written(&keys::ALIASES) && exact(pattern).is_none() {
-            let rule = "aliases belong to one realm, not to a wildcard";
-            return Err(ConfigError::new(rule).at(&own.place(&keys::ALIASES)));
-        }
-        self.names.aliases(own)
     }
 
     fn ca(&self, table: &ConfigSection, is_given: bool) -> Result<Option<CaFile>, ConfigError> {
@@ -155,16 +142,9 @@ impl RealmReader<'_> {
     }
 }
 
-fn exact(pattern: &RealmPattern) -> Option<&Realm> {
-    match pattern {
-        RealmPattern::Exact(realm) => Some(realm),
-        RealmPattern::Suffix(_) | RealmPattern::Any => None,
-    }
-}
-
 /// The names and aliases of realms that were read by now: none may be there twice.
 #[derive(Default)]
-pub(super) struct RealmNames(HashSet<PatternKey>);
+pub(super) struct RealmNames(HashSet<String>);
 
 impl RealmNames {
     pub(super) fn add(&mut self, pattern: &RealmPattern) -> Result<(), ConfigError> {
@@ -177,18 +157,19 @@ impl RealmNames {
     }
 
     /// The aliases that a realm's table lists.
-    pub(super) fn aliases(&mut self, own: &ConfigSection) -> Result<Vec<Realm>, ConfigError> {
-        let mut alias = |text: &String| {
-            let pattern = RealmPattern::parse(text)?;
-            self.add(&pattern)?;
-            exact(&pattern)
-                .cloned()
-                .ok_or_else(|| ConfigError::new("an alias is one realm, not a wildcard"))
-        };
-        let list = own.list(&keys::ALIASES);
-        list.iter()
-            .map(|written| written.parse(&mut alias))
-            .collect()
+    pub(super) fn aliases(
+        &mut self,
+        pattern: &RealmPattern,
+        own: &ConfigSection,
+    ) -> Result<Vec<Realm>, ConfigError> {
+        own.parse_each(&keys::ALIASES, |text: &String| {
+            let alias = RealmPattern::parse(text)?;
+            self.add(&alias)?;
+            match (pattern.exact(), alias) {
+                (Some(_), RealmPattern::Exact(alias)) => Ok(alias),
+                _ => Err(ConfigError::new("aliases and wildcards don't go together")),
+            }
+        })
     }
 }
 
@@ -196,7 +177,7 @@ impl RealmNames {
 pub(super) struct CliRealm {
     pub(super) pattern: RealmPattern,
     /// As the first of its options has it.
-    name: Located<String>,
+    pub(super) name: Located<String>,
     pub(super) proxies: Vec<Located<String>>,
 }
 
@@ -245,22 +226,18 @@ impl RealmPattern {
         }
     }
 
-    /// Equal for patterns that stand for the same realms.
-    pub(crate) fn key(&self) -> PatternKey {
+    /// The one realm that it stands for, if it is one.
+    pub(super) fn exact(&self) -> Option<&Realm> {
         match self {
-            Self::Exact(realm) => PatternKey::Exact(realm.key()),
-            Self::Suffix(suffix) => PatternKey::Suffix(suffix.key()),
-            Self::Any => PatternKey::Any,
+            Self::Exact(realm) => Some(realm),
+            Self::Suffix(_) | Self::Any => None,
         }
     }
-}
 
-/// A pattern for comparing and for looking up.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum PatternKey {
-    Exact(RealmKey),
-    Suffix(RealmKey),
-    Any,
+    /// Equal for patterns that stand for the same realms: letter case makes no difference.
+    pub(crate) fn key(&self) -> String {
+        self.to_string().to_ascii_uppercase()
+    }
 }
 
 impl fmt::Display for RealmPattern {

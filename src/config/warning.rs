@@ -39,12 +39,13 @@ impl Config {
             ))
         }));
         warnings.extend(self.realms.iter().flat_map(of_realm));
-        let files = self.secret_files().into_iter();
-        warnings.extend(
-            files
-                .filter(|file| is_readable_by_others(file))
-                .map(exposed),
-        );
+        for file in self.secret_files() {
+            let is_exposed = fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
+            let name = file.display().to_string();
+            let what = format!("any local user may read {name}, which holds a secret");
+            let warning = Finding::warning(what).hint(Hint::command(["chmod", "o=", &name]));
+            warnings.extend(is_exposed.then_some(warning));
+        }
         warnings
     }
 
@@ -58,14 +59,6 @@ impl Config {
         }
         files
     }
-}
-
-fn exposed(file: &Path) -> Finding {
-    let name = file.display().to_string();
-    Finding::warning(format!(
-        "any local user may read {name}, which holds a secret"
-    ))
-    .hint(Hint::command(["chmod", "o=", &name]))
 }
 
 fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
@@ -98,8 +91,4 @@ fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
         plain.map(|proxy| warning(format!("realm {pattern} goes to {proxy} in plain text"))),
     );
     warnings
-}
-
-fn is_readable_by_others(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }

@@ -23,7 +23,7 @@ use scan::scan;
 /// A file that can't be read, or says nothing of KDC proxies.
 pub fn import(file: &Path) -> Result<(), Failure> {
     let octets = read::at_most(file, MAX_FILE).map_err(|error| {
-        let failure = error.describe("the file", file).into_failure(None);
+        let failure = read::describe(&error, "the file", file).into_failure(None);
         failure
             .hint("name the krb5.conf of another client")
             .hint(Hint::command(["loopkdc", "import", "/etc/krb5.conf"]))

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
-use crate::config::read::{self, Unreadable};
+use crate::config::read;
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::upstream::dns::{Discovery, DnsResults, RETRY, UpstreamTarget};
@@ -57,8 +57,9 @@ impl ProxyCache {
     pub(super) fn read(places: &[PathBuf]) -> Self {
         for file in places.iter().map(|place| place.join(FILE)) {
             let why = match read::at_most(&file, MAX_FILE) {
-                Err(Unreadable::Missing | Unreadable::Denied { .. }) => continue,
-                Err(Unreadable::Other(error)) => error.to_string(),
+                Err(error) if read::is_missing(&error) => continue,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => continue,
+                Err(error) => error.to_string(),
                 Ok(octets) => match toml::from_slice(&octets) {
                     Ok(cache) => return cache,
                     Err(error) => error.message().to_owned(),

@@ -123,9 +123,8 @@ impl Serving {
         let plain = addresses.endpoints(&plain, PLAIN_PORT, check_plain)?;
         if https.is_empty() && plain.is_empty() {
             let rule = "listen and plain-listen are both empty: nothing would be served";
-            return Err(ConfigError::new(rule).at(&table.place(&keys::PLAIN_LISTEN)));
+            return Err(table.error(&keys::PLAIN_LISTEN, rule));
         }
-        let metrics = table.text(&keys::METRICS_LISTEN);
         Ok(Self {
             tls: tls(table, !https.is_empty(), base)?,
             https,
@@ -144,9 +143,7 @@ impl Serving {
                 failure_burst: table.get(&keys::FAILED_LOGIN_BURST)?,
             },
             access_log: access_log(table, base)?,
-            metrics: metrics
-                .map(|written| written.parse(|text| self::metrics(text)))
-                .transpose()?,
+            metrics: table.parse(&keys::METRICS_LISTEN, metrics)?,
         })
     }
 }
@@ -186,18 +183,13 @@ fn tls(
     base: &Path,
 ) -> Result<Option<TlsFiles>, ConfigError> {
     let file = |key| table.text(key).map(|written| base.join(written.value));
-    let lacks = |key, rule, hint| {
-        let error = ConfigError::new(rule).at(&table.place(key));
-        Err(error.hint(hint))
-    };
     let client_ca = file(&keys::CLIENT_CA_FILE);
     let require_client_cert = table.flag(&keys::REQUIRE_CLIENT_CERT);
     if require_client_cert && client_ca.is_none() {
-        return lacks(
-            &keys::REQUIRE_CLIENT_CERT,
-            "require-client-cert needs to know who signs them",
-            "add: client-ca-file = \"clients-ca.pem\"",
-        );
+        let rule = "require-client-cert needs to know who signs them";
+        return Err(table
+            .error(&keys::REQUIRE_CLIENT_CERT, rule)
+            .hint("add: client-ca-file = \"clients-ca.pem\""));
     }
     match (file(&keys::CERTIFICATE), file(&keys::CERTIFICATE_KEY)) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
@@ -206,38 +198,23 @@ fn tls(
             client_ca,
             require_client_cert,
         })),
-        (Some(_), None) => lacks(
-            &keys::CERTIFICATE,
-            "a certificate is of no use without its key",
-            "add: key = \"gateway-key.pem\"",
-        ),
-        (None, Some(_)) => lacks(
-            &keys::CERTIFICATE_KEY,
-            "a key is of no use without its certificate",
-            "add: certificate = \"gateway.pem\"",
-        ),
-        (None, None) if is_needed => lacks(
-            &keys::CERTIFICATE,
-            "HTTPS needs a certificate",
-            "add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"; or serve a reverse proxy on this machine: listen = [] and plain-listen = [\"127.0.0.1:8080\"]",
-        ),
-        (None, None) => Ok(None),
+        (None, None) if !is_needed => Ok(None),
+        _ => Err(ConfigError::new("HTTPS needs a certificate and its key")
+            .hint("add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"")
+            .hint("to serve a reverse proxy on this machine instead: listen = [] and plain-listen = [\"127.0.0.1:8080\"]")
+            .at(&table.place(&keys::CERTIFICATE))
+            .at(&table.place(&keys::CERTIFICATE_KEY))),
     }
 }
 
 fn trusted(table: &ConfigSection) -> Result<TrustedProxies, ConfigError> {
-    let mut trusted = TrustedProxies::default();
-    for written in table.list::<String>(&keys::TRUSTED_PROXIES) {
-        if written.value == "unix" {
-            trusted.unix = true;
-            continue;
-        }
-        let hint = "a proxy that comes over a Unix socket is written \"unix\"";
-        let network = network(&written.value);
-        let network = network.map_err(|error| written.error(error).hint(hint))?;
-        trusted.networks.push(network);
-    }
-    Ok(trusted)
+    let mut unix = false;
+    let networks = table.parse_each(&keys::TRUSTED_PROXIES, |text: &String| {
+        unix |= text == "unix";
+        (text != "unix").then(|| network(text)).transpose()
+    })?;
+    let networks = networks.into_iter().flatten().collect();
+    Ok(TrustedProxies { networks, unix })
 }
 
 fn path(table: &ConfigSection) -> Result<String, ConfigError> {
@@ -250,9 +227,8 @@ fn path(table: &ConfigSection) -> Result<String, ConfigError> {
     } else {
         return Ok(path);
     };
-    Err(ConfigError::new(rule)
-        .hint(format!("the usual one is {DEFAULT_PATH}"))
-        .at(&table.place(&keys::PATH)))
+    let hint = format!("the usual one is {DEFAULT_PATH}");
+    Err(table.error(&keys::PATH, rule).hint(hint))
 }
 
 fn access_log(
@@ -264,9 +240,9 @@ fn access_log(
         "stderr" => AccessLogTarget::Stderr,
         "off" => return Ok(None),
         "" => {
-            return Err(ConfigError::new("the access log has no name")
-                .hint("write \"stderr\", \"off\" or a file")
-                .at(&table.place(&keys::ACCESS_LOG)));
+            return Err(table
+                .error(&keys::ACCESS_LOG, "the access log has no name")
+                .hint("write \"stderr\", \"off\" or a file"));
         }
         file => AccessLogTarget::File(base.join(file)),
     };

@@ -40,11 +40,6 @@ pub(crate) struct ServerIdentity {
 }
 
 impl TlsFiles {
-    /// The files can be read and fit together.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        self.read()?.identity().map(drop)
-    }
-
     /// Reads all files.
     pub(crate) fn read(&self) -> Result<TlsPems, ConfigError> {
         let read = |key: &'static ConfigKey, path: &Path| {

@@ -29,11 +29,11 @@ loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
 loopkdc: hint: write it like "http://proxy.example.com:3128" or "socks5h://127.0.0.1:1080", or "environment"
 "#;
     a_way_out_that_looks_names_up_here: "[defaults]\nhttp-proxy = \"socks5://127.0.0.1\"\n" => r#"
-loopkdc: error: f.toml:2:14: socks5:// would look the KDC proxy's name up here
+loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
   |
 2 | http-proxy = "socks5://127.0.0.1"
   |              ^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: write socks5h://, and the SOCKS proxy looks it up
+loopkdc: hint: write it like "http://proxy.example.com:3128" or "socks5h://127.0.0.1:1080", or "environment"
 "#;
     a_password_that_ends_the_url: "[defaults]\nhttp-proxy = \"http://user:sec/ret@proxy:3128\"\n" => r#"
 loopkdc: error: f.toml:2:14: http-proxy is an http:// or socks5h:// URL
@@ -88,7 +88,7 @@ loopkdc: error: f.toml:2:11: min-tls is "1.2" or "1.3"
   |           ^^^^^
 "#;
     a_token_that_is_not_there: "[defaults]\nbearer-token-file = \"token\"\n" => r#"
-loopkdc: error: f.toml:2:21: bearer-token-file names a file that does not exist
+loopkdc: error: f.toml:2:21: bearer-token-file names a file that can't be read: No such file or directory (os error 2)
   |
 2 | bearer-token-file = "*****"
   |                     ^^^^^^^

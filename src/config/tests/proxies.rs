@@ -9,7 +9,7 @@ use crate::relay::upstream::kdc::Permitted;
 
 refused! {
     a_proxy_without_a_scheme: "[defaults]\nproxies = [\"https://p\", \"kdcproxy.example.com\"]\n" => r#"
-loopkdc: error: f.toml:2:25: a proxy is an https:// URL
+loopkdc: error: f.toml:2:25: not a URL: relative URL without a base
   |
 2 | proxies = ["https://p", "kdcproxy.example.com"]
   |                         ^^^^^^^^^^^^^^^^^^^^^^
@@ -48,21 +48,21 @@ loopkdc: error: f.toml:2:12: a proxy's URL carries no user name or password: non
   |
 2 | proxies = ["https://***@p/KdcProxy"]
   |            ^^^^^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: leave out what stands before the @
+loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
     a_proxy_with_a_password_and_no_brackets: "[defaults]\nproxies = \"https://u:it's a/b@p/KdcProxy\"\n" => r#"
-loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
+loopkdc: error: f.toml:2:11: not a URL: invalid port number
   |
 2 | proxies = "https://**********@p/KdcProxy"
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: write it in brackets: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
     a_proxy_with_a_fragment: "[defaults]\nproxies = [\"https://p/KdcProxy#x\"]\n" => r#"
 loopkdc: error: f.toml:2:12: a proxy's URL has no fragment: it would never be sent
   |
 2 | proxies = ["https://p/KdcProxy#*"]
   |            ^^^^^^^^^^^^^^^^^^^^^^
-loopkdc: hint: leave out the # and what follows
+loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
     a_proxy_listed_twice: "[realms.\"A\"]\nproxies = [\"https://p\", \"https://P:443/KdcProxy\"]\n" => r#"
 loopkdc: error: f.toml:2:25: https://p/KdcProxy is listed twice
@@ -84,40 +84,26 @@ loopkdc: error: f.toml:2:12: http:// would send what realm A is asked across the
   |            ^^^^^^^^^^
 loopkdc: hint: write https://, or set allow-plaintext = true for the realm in the file
 "#;
-    a_proxy_without_brackets: "[defaults]\nproxies = \"https://p\"\n" => r#"
-loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
-  |
-2 | proxies = "https://p"
-  |           ^^^^^^^^^^^
-loopkdc: hint: write it in brackets: proxies = ["https://kdcproxy.example.com/KdcProxy"]
-"#;
     another_word: "[realms.\"A\"]\nproxies = \"dns\"\n" => r#"
-loopkdc: error: f.toml:2:11: proxies is an array of URLs, or "discover"
+loopkdc: error: f.toml:2:11: not a URL: relative URL without a base
   |
 2 | proxies = "dns"
   |           ^^^^^
-loopkdc: hint: write it in brackets: proxies = ["https://kdcproxy.example.com/KdcProxy"]
-"#;
-    the_word_in_brackets: "[realms.\"A\"]\nproxies = [\"discover\"]\n" => r#"
-loopkdc: error: f.toml:2:12: a proxy is an https:// URL
-  |
-2 | proxies = ["discover"]
-  |            ^^^^^^^^^^
-loopkdc: hint: for those that DNS names write it without brackets: proxies = "discover"
+loopkdc: hint: write "https://dns"
 "#;
     a_look_up_for_a_wildcard: "[realms.\"*.A\"]\nproxies = \"discover\"\n" => r#"
 loopkdc: error: f.toml:2:11: proxies are looked up for one realm, not for a wildcard
   |
 2 | proxies = "discover"
   |           ^^^^^^^^^^
-loopkdc: hint: list them: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+loopkdc: hint: list its proxies: proxies = ["https://kdcproxy.example.com/KdcProxy"]
 "#;
     a_look_up_for_all_realms_and_a_wildcard: "[defaults]\nproxies = \"discover\"\n[realms.\"*\"]\n" => r#"
 loopkdc: error: f.toml:3:9: proxies are looked up for one realm, not for a wildcard
   |
 3 | [realms."*"]
   |         ^^^
-loopkdc: hint: list them: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+loopkdc: hint: list its proxies: proxies = ["https://kdcproxy.example.com/KdcProxy"]
 "#;
     a_look_up_for_a_realm_that_is_no_domain: "[realms.\"C=US\"]\nproxies = \"discover\"\n" => r#"
 loopkdc: error: f.toml:2:11: realm C=US is no DNS domain
@@ -150,6 +136,7 @@ fn proxies_are_looked_up_where_that_is_said() {
     for text in [
         format!("[realms.\"A\"]\n{discover}"),
         format!("[defaults]\n{discover}[realms.\"A\"]\n"),
+        "[realms.\"A\"]\nproxies = [\"discover\"]\n".to_owned(),
     ] {
         let config = build(&text);
         assert_eq!(allowed(&config), Some(strict.clone()));
@@ -211,6 +198,15 @@ fn the_command_line_keeps_the_rules_of_the_file() {
     assert_eq!(
         error_with("", &ca),
         "loopkdc: error: --ca: ca-file /nowhere/ca.pem does not exist"
+    );
+}
+
+#[test]
+fn one_proxy_needs_no_brackets() {
+    let one = build("[realms.\"A\"]\nproxies = \"https://p\"\n");
+    assert_eq!(
+        one.realms[0].proxies.listed(),
+        build(REALM).realms[0].proxies.listed()
     );
 }
 

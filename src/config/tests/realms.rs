@@ -55,16 +55,16 @@ loopkdc: error: f.toml:4:9: realm A is configured twice (letter case makes no di
   |         ^^^
 "#;
     an_alias_that_is_a_wildcard: "[realms.\"A\"]\nproxies = [\"https://p\"]\naliases = [\"*\"]\n" => r#"
-loopkdc: error: f.toml:3:12: an alias is one realm, not a wildcard
+loopkdc: error: f.toml:3:12: aliases and wildcards don't go together
   |
 3 | aliases = ["*"]
   |            ^^^
 "#;
     an_alias_of_a_wildcard: "[realms.\"*\"]\nproxies = [\"https://p\"]\naliases = [\"B\"]\n" => r#"
-loopkdc: error: f.toml:3:11: aliases belong to one realm, not to a wildcard
+loopkdc: error: f.toml:3:12: aliases and wildcards don't go together
   |
 3 | aliases = ["B"]
-  |           ^^^^^
+  |            ^^^
 "#;
     an_alias_of_all_realms: "[defaults]\naliases = [\"B\"]\n" => r#"
 loopkdc: error: f.toml:2:11: aliases belongs to one realm: it can't stand in [defaults]

@@ -39,22 +39,25 @@ loopkdc: error: f.toml:3:1: missing comma between array elements, expected `,`
   | ^
 "#;
     a_string_for_an_array: "\n\n[realms.\"A\"]\n\taliases = \"CORP\"\n" => "
-loopkdc: error: f.toml:4:12: invalid type: string, expected an array of strings, such as [\"…\"]
+loopkdc: error: f.toml:4:12: aliases can't be of type string
   |
 4 | \taliases = \"CORP\"
   | \t          ^^^^^^
+loopkdc: hint: write it like aliases = [\"CORP\"]
 ";
     a_number_for_a_string: "[realms.\"Ä\"]\nproxies = [\"https://ä\", 7]\n" => r#"
-loopkdc: error: f.toml:2:25: invalid type: integer, expected a string
+loopkdc: error: f.toml:2:25: proxies can't be of type integer
   |
 2 | proxies = ["https://ä", 7]
   |                         ^
+loopkdc: hint: write it like proxies = ["https://kdcproxy.example.com/KdcProxy"]
 "#;
     a_string_for_a_number: "[defaults]\ndeadline-seconds = \"9\"\n" => r#"
-loopkdc: error: f.toml:2:20: invalid type: string, expected a whole number
+loopkdc: error: f.toml:2:20: deadline-seconds can't be of type string
   |
 2 | deadline-seconds = "9"
   |                    ^^^
+loopkdc: hint: write it like deadline-seconds = 9
 "#;
     what_would_be_an_order_to_the_terminal: "[listen]\nkdc = \"\u{1b}[31m\"\n" => "
 loopkdc: error: f.toml:2:8: invalid basic string, expected non-double-quote visible characters, `\\`

@@ -46,10 +46,10 @@ fn realm(entry: &RealmEntry) -> Vec<String> {
     lines.extend(proxies(entry));
     if let (Some(direct), Some(realm)) = (&entry.direct, entry.realm()) {
         let order = match direct.order {
-            Order::Prefer => "where these can be reached, they are asked and no proxy",
-            Order::Fallback => "where no proxy can be reached, these are asked",
+            Order::Prefer => "prefer: where these can be reached, they are asked and no proxy",
+            Order::Fallback => "fallback: where no proxy can be reached, these are asked",
         };
-        lines.push(format!("  direct {}: {order}", direct.order));
+        lines.push(format!("  direct {order}"));
         lines.extend(kdcs(realm, &direct.kdcs, ByService::both(true)));
     }
     let (deadline, on_failure) = (entry.deadline.as_secs(), entry.on_failure);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::{CaFile, PatternKey, ProxyUrl};
+use crate::config::{CaFile, ProxyUrl};
 use crate::operate::krb5_conf::profile::FileLine;
 use crate::relay::routes::RealmPattern;
 use crate::relay::text::{self, toml};
@@ -12,7 +12,7 @@ use crate::relay::text::{self, toml};
 /// What a file says that `loopkdc run` can do, and what it can't.
 #[derive(Debug, Default)]
 pub(super) struct ImportedConfig {
-    realms: HashMap<PatternKey, ImportedRealm>,
+    realms: HashMap<String, ImportedRealm>,
     /// What was left out outside of any realm, and why.
     notes: Vec<Note>,
 }

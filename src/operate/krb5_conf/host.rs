@@ -37,9 +37,7 @@ impl FileSystem for Machine {
     fn text(&mut self, path: &str) -> Result<String, String> {
         let path = Path::new(path);
         let octets = read::regular(path, MAX_FILE).map_err(|error| {
-            let failure = read::unreadable(path, error)
-                .describe("the file", path)
-                .into_failure(None);
+            let failure = read::describe(&error, "the file", path).into_failure(None);
             failure.message().to_owned()
         })?;
         Ok(String::from_utf8_lossy(&octets).into_owned())

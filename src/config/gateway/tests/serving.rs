@@ -9,20 +9,23 @@ use crate::config::tests::names;
 
 refused! {
     https_without_a_certificate: "[gateway]\n" => r#"
-loopkdc: error: f.toml: HTTPS needs a certificate
-loopkdc: hint: add to [gateway]: certificate = "gateway.pem" and key = "gateway-key.pem"; or serve a reverse proxy on this machine: listen = [] and plain-listen = ["127.0.0.1:8080"]"#;
+loopkdc: error: f.toml: HTTPS needs a certificate and its key
+loopkdc: hint: add to [gateway]: certificate = "gateway.pem" and key = "gateway-key.pem"
+loopkdc: hint: to serve a reverse proxy on this machine instead: listen = [] and plain-listen = ["127.0.0.1:8080"]"#;
     a_certificate_without_a_key: "[gateway]\ncertificate = \"c\"\n" => r#"
-loopkdc: error: f.toml:2:15: a certificate is of no use without its key
+loopkdc: error: f.toml:2:15: HTTPS needs a certificate and its key
   |
 2 | certificate = "c"
   |               ^^^
-loopkdc: hint: add: key = "gateway-key.pem""#;
+loopkdc: hint: add to [gateway]: certificate = "gateway.pem" and key = "gateway-key.pem"
+loopkdc: hint: to serve a reverse proxy on this machine instead: listen = [] and plain-listen = ["127.0.0.1:8080"]"#;
     a_key_without_a_certificate: "[gateway]\nkey = \"k\"\n" => r#"
-loopkdc: error: f.toml:2:7: a key is of no use without its certificate
+loopkdc: error: f.toml:2:7: HTTPS needs a certificate and its key
   |
 2 | key = "k"
   |       ^^^
-loopkdc: hint: add: certificate = "gateway.pem""#;
+loopkdc: hint: add to [gateway]: certificate = "gateway.pem" and key = "gateway-key.pem"
+loopkdc: hint: to serve a reverse proxy on this machine instead: listen = [] and plain-listen = ["127.0.0.1:8080"]"#;
     a_client_certificate_from_nobody: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nrequire-client-cert = true\n" => r#"
 loopkdc: error: f.toml:4:23: require-client-cert needs to know who signs them
   |
