@@ -103,14 +103,10 @@ impl Config {
     /// What is wrong, and where.
     pub fn parse(path: &Path, text: &str, sources: &Sources) -> Result<Self, Failure> {
         let built = Self::build(text, path, sources);
-        let config = built.map_err(|error| error.into_failure(Some((path, text))))?;
-        Ok(Self {
-            source: Some(path.to_owned()),
-            ..config
-        })
+        built.map_err(|error| error.into_failure(Some((path, text))))
     }
 
-    /// `path`: where `text` is, to whose directory the files in it are relative.
+    /// `path`: where `text` is, to whose directory the files in it are relative; empty without a file.
     fn build(text: &str, path: &Path, sources: &Sources) -> Result<Self, ConfigError> {
         let document = Document::parse(text, &keys::RUN)?;
         let listen = Listen::read(&document.service, sources)?;
@@ -120,7 +116,7 @@ impl Config {
             listen,
             realms,
             default_on_failure,
-            source: None,
+            source: path.file_name().map(|_| path.to_owned()),
             removed: warning::removed(&document, path, text),
         })
     }

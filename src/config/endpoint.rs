@@ -48,20 +48,14 @@ impl LoopbackAddr {
     }
 }
 
-impl From<SocketAddr> for EndpointAddr {
-    fn from(addr: SocketAddr) -> Self {
-        LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback)
-    }
-}
-
 impl EndpointAddr {
     /// An address as it is written; `port`: the usual one, for hints.
     pub(super) fn parse(text: &str, port: u16) -> Result<Self, ConfigError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix_path(path, "\"unix:/run/loopkdc.sock\"").map(Self::Unix);
         }
-        let addr: Result<SocketAddr, _> = text.parse();
-        addr.map(Self::from).map_err(|_| {
+        let kind = |addr| LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback);
+        text.parse().map(kind).map_err(|_| {
             let hint = if text.starts_with('/') {
                 format!("a Unix socket is written \"unix:{text}\"")
             } else {

@@ -143,11 +143,9 @@ impl ProxyUrl {
         let rule = |error| match error {
             UrlError::NoUrl(error) => format!("not a URL: {error}"),
             UrlError::Scheme => "a proxy is an https:// URL".to_owned(),
-            UrlError::Credentials => {
-                "a proxy's URL carries no user name or password: none would be sent".to_owned()
-            }
-            UrlError::Fragment => {
-                "a proxy's URL has no fragment: it would never be sent".to_owned()
+            UrlError::Credentials | UrlError::Fragment => {
+                "a proxy's URL has no user name, password or fragment: none would be sent"
+                    .to_owned()
             }
         };
         Self::read(text).map_err(|error| ConfigError::new(rule(error)).hint(hint))

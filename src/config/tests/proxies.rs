@@ -44,7 +44,7 @@ loopkdc: error: f.toml:2:12: not a URL: relative URL without a base
 loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
     a_proxy_with_a_password: "[defaults]\nproxies = [\"https://u:s@p/KdcProxy\"]\n" => r#"
-loopkdc: error: f.toml:2:12: a proxy's URL carries no user name or password: none would be sent
+loopkdc: error: f.toml:2:12: a proxy's URL has no user name, password or fragment: none would be sent
   |
 2 | proxies = ["https://***@p/KdcProxy"]
   |            ^^^^^^^^^^^^^^^^^^^^^^^^
@@ -58,7 +58,7 @@ loopkdc: error: f.toml:2:11: not a URL: invalid port number
 loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
     a_proxy_with_a_fragment: "[defaults]\nproxies = [\"https://p/KdcProxy#x\"]\n" => r#"
-loopkdc: error: f.toml:2:12: a proxy's URL has no fragment: it would never be sent
+loopkdc: error: f.toml:2:12: a proxy's URL has no user name, password or fragment: none would be sent
   |
 2 | proxies = ["https://p/KdcProxy#*"]
   |            ^^^^^^^^^^^^^^^^^^^^^^
