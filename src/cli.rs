@@ -7,8 +7,6 @@ use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
-use crate::operate::doctor::Question;
-use crate::operate::krb5_conf::Form;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
@@ -63,21 +61,84 @@ pub enum Command {
     /// Serve the KDC and password services on loopback, in the foreground
     Run(RunArgs),
     /// Serve a KDC proxy over HTTPS before real KDCs, in the foreground
-    Gateway(GatewayArgs),
+    Gateway {
+        /// Read this file, not the usual ones
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Write this much to stderr: off, error, warn, info or debug. The access log is none of it
+        #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
+        log: LevelFilter,
+    },
     /// Validate the configuration; show where each realm would go
-    Check(CheckArgs),
+    Check {
+        /// Read this file, not the usual ones
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The configuration of the gateway, not that of run
+        #[arg(long)]
+        gateway: bool,
+    },
     /// Show how a running `loopkdc run` is, and what to do about problems
-    Status(StatusArgs),
+    #[command(after_help = STATUS_HELP)]
+    Status {
+        /// Print it as JSON: one object, of which the manual has every field
+        #[arg(long, conflicts_with = "watch")]
+        json: bool,
+        /// Draw it anew each second, on a terminal, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// Read it here, not at the usual places
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
     /// Ask the network, layer by layer, what is wrong, and say what to do
-    Doctor(DoctorArgs),
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        /// Look at this realm: else at krb5.conf's default_realm, or at all in the configuration
+        #[arg(value_name = "REALM")]
+        realm: Option<String>,
+        /// Say it in JSON, for programs
+        #[arg(long)]
+        json: bool,
+        /// Read this file, not the usual ones
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Make a configuration of a krb5.conf or of Windows' list of proxies
-    Import(ImportArgs),
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// A krb5.conf, a registry export (.reg), or lines of a realm and <https … />
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print or install what krb5.conf has to say to send the realms here
-    Krb5Conf(Krb5ConfArgs),
+    #[command(after_help = KRB5_CONF_HELP)]
+    Krb5Conf {
+        /// Write it to /etc, as root
+        #[arg(long, conflicts_with = "remove")]
+        install: bool,
+        /// Take away what --install wrote
+        #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
+        remove: bool,
+        /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
+        #[arg(long)]
+        inline: bool,
+        /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
+        #[arg(long)]
+        unix: bool,
+        /// Read this file, not the usual ones
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Ask the GSSAPI library for tokens: of use to `run` alone
     #[cfg(feature = "negotiate")]
     #[command(hide = true)]
-    Gssapi(GssapiArgs),
+    Gssapi {
+        /// The service that tokens are for, HTTP@HOST
+        service: String,
+        /// Whose tickets they are of
+        principal: Option<String>,
+    },
 }
 
 /// `loopkdc run`.
@@ -101,98 +162,6 @@ pub struct RunArgs {
     /// Write this much to stderr: off, error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
     pub log: LevelFilter,
-}
-
-/// `loopkdc gateway`.
-#[derive(Debug, Args)]
-pub struct GatewayArgs {
-    /// Read this file, not the usual ones
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Write this much to stderr: off, error, warn, info or debug. The access log is none of it
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
-    pub log: LevelFilter,
-}
-
-/// `loopkdc check`.
-#[derive(Debug, Args)]
-pub struct CheckArgs {
-    /// Read this file, not the usual ones
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The configuration of the gateway, not that of run
-    #[arg(long)]
-    pub gateway: bool,
-}
-
-/// `loopkdc status`.
-#[derive(Debug, Args)]
-#[command(after_help = STATUS_HELP)]
-pub struct StatusArgs {
-    /// Print it as JSON: one object, of which the manual has every field
-    #[arg(long, conflicts_with = "watch")]
-    pub json: bool,
-    /// Draw it anew each second, on a terminal, until Ctrl-C
-    #[arg(long)]
-    pub watch: bool,
-    /// Read it here, not at the usual places
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-}
-
-/// `loopkdc doctor`.
-#[derive(Debug, Args)]
-#[command(after_help = DOCTOR_HELP)]
-pub struct DoctorArgs {
-    /// Look at this realm: else at krb5.conf's default_realm, or at all in the configuration
-    #[arg(value_name = "REALM")]
-    realm: Option<String>,
-    /// Say it in JSON, for programs
-    #[arg(long)]
-    json: bool,
-    /// Read this file, not the usual ones
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-/// `loopkdc import`.
-#[derive(Debug, Args)]
-#[command(after_help = IMPORT_HELP)]
-pub struct ImportArgs {
-    /// A krb5.conf, a registry export (.reg), or lines of a realm and <https … />
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-/// `loopkdc krb5-conf`.
-#[derive(Debug, Args)]
-#[command(after_help = KRB5_CONF_HELP)]
-pub struct Krb5ConfArgs {
-    /// Write it to /etc, as root
-    #[arg(long, conflicts_with = "remove")]
-    pub install: bool,
-    /// Take away what --install wrote
-    #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
-    pub remove: bool,
-    /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
-    #[arg(long)]
-    pub inline: bool,
-    /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
-    #[arg(long)]
-    pub unix: bool,
-    /// Read this file, not the usual ones
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// `loopkdc gssapi`.
-#[cfg(feature = "negotiate")]
-#[derive(Debug, Args)]
-pub struct GssapiArgs {
-    /// The service that tokens are for, HTTP@HOST
-    pub service: String,
-    /// Whose tickets they are of
-    pub principal: Option<String>,
 }
 
 /// How much is written to stderr.
@@ -229,25 +198,6 @@ impl RunArgs {
             ca_file: self.ca,
             listen_kdc: self.listen_kdc,
             listen_kpasswd: self.listen_kpasswd,
-        }
-    }
-}
-
-impl Krb5ConfArgs {
-    /// Which stanzas are meant.
-    pub fn form(&self) -> Form {
-        let (inline, unix) = (self.inline, self.unix);
-        Form { inline, unix }
-    }
-}
-
-impl DoctorArgs {
-    /// What is asked.
-    pub fn question(self) -> Question {
-        Question {
-            realm: self.realm,
-            json: self.json,
-            file: self.config,
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
+use loopkdc::cli::{self, Cli, Command};
 use loopkdc::daemon::logging;
+use loopkdc::operate::doctor::Question;
+use loopkdc::operate::krb5_conf::Form;
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
@@ -22,39 +24,48 @@ fn main() -> ExitCode {
 
 fn command(command: Command) -> Result<Exit, Failure> {
     let done = match command {
-        Command::Doctor(args) => return doctor::doctor(&args.question()),
         Command::Run(args) => {
             logging::init(args.log);
             shim::run(&args.sources())
         }
-        Command::Gateway(args) => {
-            logging::init(args.log);
-            gateway::gateway(args.config.as_deref())
+        Command::Gateway { config, log } => {
+            logging::init(log);
+            gateway::gateway(config.as_deref())
         }
-        Command::Check(args) if args.gateway => check::gateway(args.config.as_deref()),
-        Command::Check(args) => check::tunnel(&cli::sources(args.config)),
-        Command::Status(args) if args.watch => status::watch(args.socket.as_deref()),
-        Command::Status(args) if args.json => status::print_json(args.socket.as_deref()),
-        Command::Status(args) => status::print(args.socket.as_deref()),
-        Command::Import(args) => import::import(&args.file),
-        Command::Krb5Conf(args) => krb5_conf(args),
+        Command::Check { config, gateway } if gateway => check::gateway(config.as_deref()),
+        Command::Check { config, .. } => check::tunnel(&cli::sources(config)),
+        Command::Status { watch, socket, .. } if watch => status::watch(socket.as_deref()),
+        Command::Status { json, socket, .. } if json => status::print_json(socket.as_deref()),
+        Command::Status { socket, .. } => status::print(socket.as_deref()),
+        Command::Doctor {
+            realm,
+            json,
+            config: file,
+        } => {
+            return doctor::doctor(&Question { realm, json, file });
+        }
+        Command::Import { file } => import::import(&file),
+        Command::Krb5Conf { remove, .. } if remove => krb5_conf::remove(),
+        Command::Krb5Conf {
+            install,
+            inline,
+            unix,
+            config,
+            ..
+        } => {
+            let (sources, form) = (cli::sources(config), Form { inline, unix });
+            if install {
+                krb5_conf::install(&sources, form)
+            } else {
+                krb5_conf::print(&sources, form)
+            }
+        }
         #[cfg(feature = "negotiate")]
-        Command::Gssapi(args) => {
-            loopkdc::relay::upstream::gssapi::serve(&args.service, args.principal.as_deref())
+        Command::Gssapi { service, principal } => {
+            loopkdc::relay::upstream::gssapi::serve(&service, principal.as_deref())
         }
     };
     done.map(|()| Exit::Ok)
-}
-
-fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
-    if args.remove {
-        return krb5_conf::remove();
-    }
-    let (form, sources) = (args.form(), cli::sources(args.config));
-    if args.install {
-        return krb5_conf::install(&sources, form);
-    }
-    krb5_conf::print(&sources, form)
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.
