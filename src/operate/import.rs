@@ -31,8 +31,8 @@ pub fn import(file: &Path) -> Result<(), Failure> {
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let mut found = scan(&path.to_string_lossy(), &decoded(&octets), &mut Machine);
     found.check_ca_files();
-    for note in found.notes() {
-        terminal::print_warning(&Finding::warning(note));
+    for (place, what) in found.notes() {
+        terminal::print_warning(&Finding::warning(what).in_file(place.position()));
     }
     if !found.has_proxies() {
         return Err(nothing(file));

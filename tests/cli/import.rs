@@ -52,6 +52,11 @@ fn a_krb5_conf_becomes_a_configuration() {
         "\
 # Made from \"krb5.conf\" by \"loopkdc import\", version {}.
 
+[realms.\"SUB.EXAMPLE.COM\"]
+proxies = [
+    \"https://kdcproxy.example.com/KdcProxy\",
+]
+
 [realms.\"EXAMPLE.COM\"]
 proxies = [
     \"https://kdcproxy.example.com/KdcProxy\",
@@ -59,34 +64,31 @@ proxies = [
 ]
 # Besides the system's certificates.
 ca-file = \"{dir}/ca.pem\"
-
-[realms.\"SUB.EXAMPLE.COM\"]
-proxies = [
-    \"https://kdcproxy.example.com/KdcProxy\",
-]
 ",
         env!("CARGO_PKG_VERSION")
     );
-    let stderr = "loopkdc: warning: line 10: kdc = dc1.example.com: no KDC proxy; KDCs themselves belong to direct and kdcs\n";
+    let stderr = format!(
+        "loopkdc: warning: {dir}/krb5.conf:10: kdc = dc1.example.com: no KDC proxy; KDCs themselves belong to direct and kdcs\n"
+    );
     assert_eq!(
         ended,
         Ended {
             code: Some(0),
             stdout,
-            stderr: stderr.to_owned()
+            stderr
         }
     );
     let checked = checked(&home, &ended.stdout);
     let realms = format!(
         "\
+realm SUB.EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  deadline 9 s, on-failure unreachable
 realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   2. https://kdcproxy2.example.com:8443/tenant/kerberos
   deadline 9 s, on-failure unreachable
   trusts besides the system's roots: {dir}/ca.pem (certificates: 1)
-realm SUB.EXAMPLE.COM
-  1. https://kdcproxy.example.com/KdcProxy
-  deadline 9 s, on-failure unreachable
 "
     );
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
@@ -105,8 +107,11 @@ fn an_export_of_the_windows_registry_becomes_a_configuration() {
     let octets: Vec<u8> = b"\xff\xfe".iter().copied().chain(octets).collect();
     fs::write(home.path().join("proxies.reg"), octets).unwrap();
     let ended = home.loopkdc(&["import", "proxies.reg"]);
-    let stderr = "loopkdc: warning: line 6: \"example.org\"=\"https://kdcproxy.example.org\": not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />\n";
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), stderr));
+    let dir = home.path().display();
+    let stderr = format!(
+        "loopkdc: warning: {dir}/proxies.reg:6: \"example.org\"=\"https://kdcproxy.example.org\": not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />\n"
+    );
+    assert_eq!((ended.code, &ended.stderr), (Some(0), &stderr));
     assert!(
         ended
             .stdout
@@ -137,11 +142,14 @@ fn a_file_that_says_nothing_of_proxies_ends_with_78() {
     .unwrap();
     let ended = home.loopkdc(&["import", "krb5.conf"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
-    let first = "\
-loopkdc: warning: line 3: realm EXAMPLE.COM names no KDC proxy, and is left out
+    let dir = home.path().display();
+    let first = format!(
+        "\
+loopkdc: warning: {dir}/krb5.conf:3: realm EXAMPLE.COM names no KDC proxy, and is left out
 loopkdc: error: krb5.conf names no KDC proxy that can be taken
-loopkdc: hint: ";
-    assert!(ended.stderr.starts_with(first), "{ended:?}");
+loopkdc: hint: "
+    );
+    assert!(ended.stderr.starts_with(&first), "{ended:?}");
 }
 
 #[test]

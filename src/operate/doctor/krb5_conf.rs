@@ -12,9 +12,9 @@ mod tests;
 use std::collections::HashMap;
 
 use crate::config::Config;
-use crate::operate::krb5_conf::profile::{self, FileLine, Profile, Relation};
+use crate::operate::krb5_conf::profile::{self, Profile, Relation};
 use crate::operate::krb5_conf::{Host, INSTALL, Machine, host};
-use crate::relay::finding::{FilePosition, Finding, Hint, Layer};
+use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
 
 /// Where SSSD says to libkrb5 which KDC to ask (sssd_krb5_locator_plugin(8)).
@@ -54,15 +54,6 @@ fn fault(what: impl Into<String>) -> Finding {
 /// What writes krb5.conf.
 fn install() -> Hint {
     Hint::command(INSTALL.split(' '))
-}
-
-/// A line of krb5.conf, or of what it includes.
-fn position(line: &FileLine) -> FilePosition {
-    FilePosition {
-        path: line.file.as_deref().unwrap_or(host::FILE).to_owned(),
-        line: Some(line.line),
-        column: None,
-    }
 }
 
 /// `kdc = 127.0.0.1`.

@@ -32,7 +32,7 @@ pub(super) struct ImportedRealm {
 }
 
 /// Where something is, and what is to be known of it.
-type Note = (FileLine, String);
+pub(super) type Note = (FileLine, String);
 
 impl ImportedConfig {
     pub(super) fn note(&mut self, place: &FileLine, what: String) {
@@ -74,8 +74,8 @@ impl ImportedConfig {
         self.realms.values().any(ImportedRealm::has_proxies)
     }
 
-    /// What is to be known, in the order of the lines, the first file's first.
-    pub(super) fn notes(&self) -> Vec<String> {
+    /// What is to be known, in the order of the lines.
+    pub(super) fn notes(&self) -> Vec<Note> {
         let mut notes = self.notes.clone();
         for realm in self.realms.values() {
             if realm.has_proxies() {
@@ -89,8 +89,7 @@ impl ImportedConfig {
             }
         }
         notes.sort();
-        let shown = notes.iter().map(|(place, what)| format!("{place}: {what}"));
-        shown.collect()
+        notes
     }
 }
 

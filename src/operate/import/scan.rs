@@ -5,6 +5,8 @@
 //! ("example.com"), a suffix (".example.com") or "*", and the value is `<https SERVER SERVER />` with blanks or commas between
 //! the servers, each `host`, `host:port` or `host:port:path`.
 
+use std::sync::Arc;
+
 use super::imported::{ImportedConfig, ImportedRealm};
 use crate::config::ProxyUrl;
 use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation};
@@ -18,8 +20,8 @@ const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 /// Reads the text of the file `path`.
 pub(super) fn scan(path: &str, text: &str, files: &mut dyn FileSystem) -> ImportedConfig {
     let mut found = ImportedConfig::default();
-    if policy_lines(text).any(|(line, _)| line.contains("<https")) {
-        for (line, place) in policy_lines(text).filter(|(line, _)| line.contains("https")) {
+    if policy_lines(path, text).any(|(line, _)| line.contains("<https")) {
+        for (line, place) in policy_lines(path, text).filter(|(line, _)| line.contains("https")) {
             policy_line(line, &place, &mut found);
         }
     } else {
@@ -82,10 +84,19 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
 }
 
 /// The lines that are no comments, and where they are.
-fn policy_lines(text: &str) -> impl Iterator<Item = (&str, FileLine)> {
+fn policy_lines<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (&'a str, FileLine)> {
+    let file: Arc<str> = path.into();
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.starts_with([';', '#']));
-    lines.map(|(text, line)| (text, FileLine { file: None, line }))
+    lines.map(move |(text, line)| {
+        (
+            text,
+            FileLine {
+                file: file.clone(),
+                line,
+            },
+        )
+    })
 }
 
 /// Reads `NAME <https SERVER … />`, as people write it down, or with the marks that `reg query` or an export has between.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::decoded;
 use super::scan::scan;
 use crate::config::{Config, Sources};
-use crate::operate::krb5_conf::disk::Disk;
+use crate::operate::krb5_conf::disk::{Disk, told};
 
 /// Each realm with its proxies, in their order, as our own parser reads what was written; and then the notes.
 #[track_caller]
@@ -30,7 +30,10 @@ fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
         format!("{} {}", entry.pattern, proxies.join(" "))
     };
     let realms = config.realms.iter().map(shown);
-    realms.chain(found.notes()).collect()
+    let notes = found.notes().into_iter();
+    realms
+        .chain(notes.map(|(place, what)| told(&place, &what)))
+        .collect()
 }
 
 #[test]

@@ -78,35 +78,23 @@ pub(super) fn remove(etc: &Path) -> Result<Plan, Failure> {
 impl Plan {
     /// Reads what is there below `etc`, and has it stay so.
     fn read(etc: &Path, command: &'static str) -> Result<Self, Failure> {
-        let path = etc.join("krb5.conf");
-        let is = safe_file::read(&path, command)?;
-        let split = SplitFile::parse(is.as_deref().unwrap_or_default());
-        let split = split.map_err(|line| errors::unpaired(&path, line))?;
-        let krb5_conf = PlannedFile::new(path, is);
-
-        let path = etc.join("krb5.conf.before-loopkdc");
-        let copy = match safe_file::read(&path, command) {
-            // What can't be read is none of ours to remove.
-            Err(_) if command == REMOVE => None,
-            read => read?,
-        };
-        let copy = PlannedFile::new(path, copy);
-        let mut rest = split.rest();
-        if split.form == Some(PartForm::Inline)
-            && let Some(before) = &copy.is
-            && rest.strip_suffix(b"\n") == Some(before)
-        {
-            // The line before our part had no end, and got one.
-            rest.clone_from(before);
-        }
-
-        let directory = etc.join("krb5.conf.d");
-        let path = directory.join("loopkdc.conf");
-        let is_link = path.is_symlink();
-        let drop_in = if is_link {
-            None
+        let krb5_conf = PlannedFile::read(etc.join("krb5.conf"), command)?;
+        let split = SplitFile::parse(krb5_conf.is.as_deref().unwrap_or_default());
+        let split = split.map_err(|line| errors::unpaired(&krb5_conf.path, line))?;
+        let copy = etc.join("krb5.conf.before-loopkdc");
+        let copy = if command == REMOVE && copy.is_symlink() {
+            // None of ours to remove.
+            PlannedFile::absent(copy)
         } else {
-            safe_file::read(&path, command)?
+            PlannedFile::read(copy, command)?
+        };
+        let directory = etc.join("krb5.conf.d");
+        let drop_in = directory.join("loopkdc.conf");
+        let is_link = drop_in.is_symlink();
+        let drop_in = if is_link {
+            PlannedFile::absent(drop_in)
+        } else {
+            PlannedFile::read(drop_in, command)?
         };
         let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
         Ok(Self {
@@ -114,12 +102,12 @@ impl Plan {
             has_directory: directory.is_dir(),
             wants_directory: directory.is_dir(),
             directory,
-            is_foreign: is_link || !drop_in.as_ref().is_none_or(is_ours),
-            drop_in: PlannedFile::new(path, drop_in),
+            is_foreign: is_link || !drop_in.is.as_ref().is_none_or(is_ours),
+            rest: rest(&split, &copy),
+            drop_in,
             copy,
             krb5_conf,
             split,
-            rest,
             notes: Vec::new(),
         })
     }
@@ -213,9 +201,10 @@ impl Plan {
         let profile = profile::read(&path, &text, &mut Machine);
         let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         profile.includes.iter().any(|include| {
-            let wanted = match include.is_directory {
-                true => &self.directory,
-                false => &self.drop_in.path,
+            let wanted = if include.is_directory {
+                &self.directory
+            } else {
+                &self.drop_in.path
             };
             whole(Path::new(&include.path)) == whole(wanted)
         })
@@ -285,12 +274,35 @@ impl Plan {
 }
 
 impl PlannedFile {
-    fn new(path: PathBuf, is: Option<Vec<u8>>) -> Self {
+    fn read(path: PathBuf, command: &str) -> Result<Self, Failure> {
+        let is = safe_file::read(&path, command)?;
         let should_be = is.clone();
-        Self {
+        Ok(Self {
             path,
             is,
             should_be,
+        })
+    }
+
+    fn absent(path: PathBuf) -> Self {
+        Self {
+            path,
+            is: None,
+            should_be: None,
         }
+    }
+}
+
+/// krb5.conf without our part: as it was, but for what was changed since.
+fn rest(split: &SplitFile, copy: &PlannedFile) -> Vec<u8> {
+    let rest = split.rest();
+    match &copy.is {
+        // The line before our part had no end, and got one.
+        Some(before)
+            if split.form == Some(PartForm::Inline) && rest.strip_suffix(b"\n") == Some(before) =>
+        {
+            before.clone()
+        }
+        _ => rest,
     }
 }

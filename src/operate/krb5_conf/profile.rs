@@ -4,9 +4,10 @@
 
 mod reader;
 
-use std::fmt;
 use std::sync::Arc;
 
+use crate::relay::finding::FilePosition;
+use crate::relay::text;
 use reader::ProfileReader;
 
 /// Where the text of included files comes from.
@@ -20,16 +21,17 @@ pub(crate) trait FileSystem {
 /// A line of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileLine {
-    /// The file, if it is an included one.
-    pub(crate) file: Option<Arc<str>>,
+    pub(crate) file: Arc<str>,
     pub(crate) line: usize,
 }
 
-impl fmt::Display for FileLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{}, line {}", file.escape_debug(), self.line),
-            None => write!(f, "line {}", self.line),
+impl FileLine {
+    /// As findings have it.
+    pub(crate) fn position(&self) -> FilePosition {
+        FilePosition {
+            path: text::line(&self.file).into_owned(),
+            line: Some(self.line),
+            column: None,
         }
     }
 }
@@ -59,12 +61,6 @@ pub(crate) struct ProfileError {
     pub(crate) place: FileLine,
     pub(crate) why: String,
     pub(crate) kind: ProfileErrorKind,
-}
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.why)
-    }
 }
 
 /// What it means to who reads the files.
@@ -99,7 +95,7 @@ impl Profile {
 /// Reads the text of the file `path`, and the files that it includes.
 pub(crate) fn read(path: &str, text: &str, files: &mut dyn FileSystem) -> Profile {
     let mut reader = ProfileReader::new(files);
-    reader.file(path, None, text);
+    reader.file(path, text);
     reader.profile
 }
 
@@ -116,7 +112,7 @@ pub(crate) fn read_all(
             break;
         }
         match reader.files.text(path) {
-            Ok(text) => reader.file(path, Some(path.as_str().into()), &text),
+            Ok(text) => reader.file(path, &text),
             // A directory counts as what an includedir of it would bring (MIT 1.14).
             Err(_) if reader.files.names(path).is_ok() => {
                 reader.include_directory(path);

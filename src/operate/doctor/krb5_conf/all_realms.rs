@@ -1,6 +1,6 @@
 //! What is true of all realms: which files are read and by which library, and `[libdefaults]`.
 
-use super::{ClientConfig, fault, install, is_true, position, shown, warning};
+use super::{ClientConfig, fault, install, is_true, shown, warning};
 use crate::config::Config;
 use crate::operate::doctor::configuration::find;
 use crate::operate::krb5_conf::INSTALL_INLINE;
@@ -28,7 +28,7 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
     // JDK 9 and later.
     for include in includes.iter().filter(|include| include.is_late) {
         let what = "the include stands behind the first section, and Java gives the whole file up for that";
-        let late = warning(what).in_file(position(&include.place));
+        let late = warning(what).in_file(include.place.position());
         findings.push(late.hint("move the line to the top of the file"));
     }
     if let (Some(include), Some(library)) = (includes.first(), &client.heimdal) {
@@ -36,7 +36,7 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
             "Heimdal, which is installed here ({library}), takes an include for a mistake, and reads nothing from there on"
         );
         let inline = INSTALL_INLINE.split(' ');
-        let unread = warning(what).in_file(position(&include.place));
+        let unread = warning(what).in_file(include.place.position());
         findings.push(unread.command("for its programs, with no include in the file", inline));
     }
     findings
@@ -61,7 +61,7 @@ fn mistake(error: &ProfileError) -> Finding {
         ),
     };
     let what = format!("{}, and {consequence}", error.why);
-    finding(what).in_file(position(&error.place)).hint(hint)
+    finding(what).in_file(error.place.position()).hint(hint)
 }
 
 /// What `[libdefaults]` says to all realms.
@@ -88,7 +88,7 @@ pub(super) fn defaults(client: &ClientConfig, config: &Config) -> impl Iterator<
 fn default(said: Option<&Relation>, what: &str, instead: &str) -> Finding {
     let finding = warning(what);
     let finding = match said {
-        Some(relation) => finding.in_file(position(&relation.place)),
+        Some(relation) => finding.in_file(relation.place.position()),
         None => finding,
     };
     finding.hint(format!(

@@ -1,7 +1,7 @@
 //! Where one realm's requests go.
 
 use super::server::is_one_of;
-use super::{ClientConfig, PUBCONF, fault, install, is_true, position, shown, warning};
+use super::{ClientConfig, PUBCONF, fault, install, is_true, shown, warning};
 use crate::config::Config;
 use crate::config::endpoint::Endpoint;
 use crate::operate::krb5_conf::profile::Relation;
@@ -61,12 +61,12 @@ impl<'a> RealmStanza<'a> {
     fn elsewhere(&self, kdcs: &[&Relation], ours: &[Endpoint]) -> Finding {
         let realm = self.realm;
         let finding = if let Some(first) = kdcs.first() {
-            fault(self.not_ours(first, ours)).in_file(position(&first.place))
+            fault(self.not_ours(first, ours)).in_file(first.place.position())
         } else if let Some((name, kdc)) = self.other_spelling() {
             let what = format!(
                 "the stanza is of {name}, and to libkrb5 {realm} is another realm, as letter case counts"
             );
-            fault(what).in_file(position(&kdc.place))
+            fault(what).in_file(kdc.place.position())
         } else {
             fault(format!(
                 "krb5.conf names no kdc of {realm} that libkrb5 reads"
@@ -100,12 +100,12 @@ impl<'a> RealmStanza<'a> {
                 "{} of {realm} is asked before loopkdc; Java asks whom the first stanza names alone",
                 shown(first)
             );
-            return warning(what).in_file(position(&first.place)).hint(
+            return warning(what).in_file(first.place.position()).hint(
                 "take that line out, or write loopkdc's stanza, or the includedir line, above it",
             );
         }
         let what = format!("{realm} goes to {}, where loopkdc listens", shown(own));
-        Finding::ok(Layer::Krb5Conf, what).in_file(position(&own.place))
+        Finding::ok(Layer::Krb5Conf, what).in_file(own.place.position())
     }
 
     /// MIT krb5 asks it again about each wrong password.
@@ -137,7 +137,7 @@ impl<'a> RealmStanza<'a> {
         let named = named.find(|named| !named.is_empty()).unwrap_or_default();
         let finding = match named.first() {
             _ if named.iter().any(|of| is_one_of(&of.value, port, ours)) => return None,
-            Some(first) => warning(self.not_ours(first, ours)).in_file(position(&first.place)),
+            Some(first) => warning(self.not_ours(first, ours)).in_file(first.place.position()),
             None => warning(format!(
                 "{} has no {}: {}",
                 self.realm,

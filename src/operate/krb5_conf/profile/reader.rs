@@ -58,11 +58,11 @@ impl<'a> ProfileReader<'a> {
         }
     }
 
-    /// Reads the text of a file. `name`: what its places are called by.
-    pub(super) fn file(&mut self, path: &str, name: Option<Arc<str>>, text: &str) {
-        self.open.push(path.into());
+    /// Reads the text of a file.
+    pub(super) fn file(&mut self, path: &str, text: &str) {
         let mut inner = FileCursor::default();
-        inner.place.file = name;
+        inner.place.file = path.into();
+        self.open.push(inner.place.file.clone());
         let outer = mem::replace(&mut self.at, inner);
         for (line, number) in text.split('\n').zip(1..) {
             self.at.place.line = number;
@@ -133,7 +133,7 @@ impl<'a> ProfileReader<'a> {
             self.files.text(path)
         };
         match text {
-            Ok(text) => self.file(path, Some(path.into()), &text),
+            Ok(text) => self.file(path, &text),
             Err(why) => self.not_included("include", path, &why),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::operate::krb5_conf::profile::FileSystem;
+use crate::operate::krb5_conf::profile::{FileLine, FileSystem};
 
 /// Files, by path; a directory's names are those of the files in it.
 #[derive(Debug, Default)]
@@ -36,5 +36,14 @@ impl FileSystem for Disk {
             true => Err("is not there".to_owned()),
             false => Ok(names),
         }
+    }
+}
+
+/// What is said of a line, with its file if that is not the usual one.
+pub(crate) fn told(place: &FileLine, what: &str) -> String {
+    let FileLine { file, line } = place;
+    match &**file {
+        "/etc/krb5.conf" => format!("line {line}: {what}"),
+        file => format!("{file}, line {line}: {what}"),
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use crate::operate::krb5_conf::Machine;
+use crate::operate::krb5_conf::disk::told;
 use crate::operate::krb5_conf::profile::{FileSystem, ProfileErrorKind, read};
 
 const NO_MORE: &str = "nothing is read from here on";
@@ -27,7 +28,10 @@ fn wrong(first: &str, others: &str) -> (Vec<String>, Vec<ProfileErrorKind>, usiz
     let faults = read("/etc/krb5.conf", first, &mut files).errors;
     let kinds = faults.iter().map(|fault| fault.kind).collect();
     (
-        faults.iter().map(ToString::to_string).collect(),
+        faults
+            .iter()
+            .map(|fault| told(&fault.place, &fault.why))
+            .collect(),
         kinds,
         files.1,
     )
@@ -85,7 +89,7 @@ fn what_is_kept_is_bounded_by_its_octets() {
         let [fault] = profile.errors.as_slice() else {
             panic!("{:?}", profile.errors)
         };
-        assert!(fault.why.starts_with("takes more than 16 MiB"), "{fault}");
+        assert!(fault.why.starts_with("takes more than 16 MiB"), "{fault:?}");
         assert_eq!(fault.kind, ProfileErrorKind::Limit);
     }
     let long: String = (0..500_000)

@@ -1,6 +1,6 @@
 //! The syntax of krb5.conf.
 
-use crate::operate::krb5_conf::disk::Disk;
+use crate::operate::krb5_conf::disk::{Disk, told};
 use crate::operate::krb5_conf::profile::{Profile, read};
 
 /// Relations as `section/section/name=value`, and mistakes behind them.
@@ -12,7 +12,7 @@ pub(super) fn shown(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
         let sections = relation.sections.join("/");
         format!("{sections}/{}={}", relation.name, relation.value)
     });
-    let errors = errors.iter().map(ToString::to_string);
+    let errors = errors.iter().map(|error| told(&error.place, &error.why));
     relations.chain(errors).collect()
 }
 
