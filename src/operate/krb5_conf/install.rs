@@ -78,24 +78,26 @@ pub(super) fn remove(etc: &Path) -> Result<Plan, Failure> {
 impl Plan {
     /// Reads what is there below `etc`, and has it stay so.
     fn read(etc: &Path, command: &'static str) -> Result<Self, Failure> {
-        let krb5_conf = PlannedFile::read(etc.join("krb5.conf"), command)?;
+        let krb5_conf = etc.join("krb5.conf");
+        let is = safe_file::read(&krb5_conf, command)?;
+        let krb5_conf = PlannedFile::new(krb5_conf, is);
         let split = SplitFile::parse(krb5_conf.is.as_deref().unwrap_or_default());
         let split = split.map_err(|line| errors::unpaired(&krb5_conf.path, line))?;
         let copy = etc.join("krb5.conf.before-loopkdc");
-        let copy = if command == REMOVE && copy.is_symlink() {
-            // None of ours to remove.
-            PlannedFile::absent(copy)
-        } else {
-            PlannedFile::read(copy, command)?
+        let copy = match safe_file::read(&copy, command) {
+            // What can't be read is none of ours to remove.
+            Err(_) if command == REMOVE => PlannedFile::new(copy, None),
+            is => PlannedFile::new(copy, is?),
         };
         let directory = etc.join("krb5.conf.d");
         let drop_in = directory.join("loopkdc.conf");
         let is_link = drop_in.is_symlink();
-        let drop_in = if is_link {
-            PlannedFile::absent(drop_in)
+        let is = if is_link {
+            None
         } else {
-            PlannedFile::read(drop_in, command)?
+            safe_file::read(&drop_in, command)?
         };
+        let drop_in = PlannedFile::new(drop_in, is);
         let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
         Ok(Self {
             command,
@@ -274,21 +276,12 @@ impl Plan {
 }
 
 impl PlannedFile {
-    fn read(path: PathBuf, command: &str) -> Result<Self, Failure> {
-        let is = safe_file::read(&path, command)?;
+    fn new(path: PathBuf, is: Option<Vec<u8>>) -> Self {
         let should_be = is.clone();
-        Ok(Self {
+        Self {
             path,
             is,
             should_be,
-        })
-    }
-
-    fn absent(path: PathBuf) -> Self {
-        Self {
-            path,
-            is: None,
-            should_be: None,
         }
     }
 }
