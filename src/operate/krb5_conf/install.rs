@@ -196,7 +196,7 @@ impl Plan {
         self.wants_directory &= !self.split.origin.directory_made || self.leads_to_drop_in();
     }
 
-    /// Whether libkrb5 gets to the drop-in by what stands in krb5.conf outside of our part.
+    /// libkrb5 gets to the drop-in by what stands in krb5.conf outside of our part.
     fn leads_to_drop_in(&self) -> bool {
         let text = String::from_utf8_lossy(&self.rest);
         let path = self.krb5_conf.path.to_string_lossy();

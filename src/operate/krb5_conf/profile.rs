@@ -51,7 +51,7 @@ pub(crate) struct Include {
     pub(crate) path: String,
     pub(crate) is_directory: bool,
     pub(crate) place: FileLine,
-    /// Whether a section has begun before it: nothing to MIT, and a mistake to Java.
+    /// It stands behind the beginning of a section: nothing to MIT, and a mistake to Java.
     pub(crate) is_late: bool,
 }
 

@@ -35,7 +35,7 @@ fn is_there(path: &Path, command: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Whether nobody but root, or this user, may write to it.
+/// Nobody but root, or this user, may write to it.
 fn is_safe(metadata: &Metadata) -> bool {
     const OF_OTHERS: u32 = 0o022;
     let is_ours = [0, crate::daemon::user::id()].contains(&metadata.uid());

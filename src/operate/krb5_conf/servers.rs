@@ -49,7 +49,7 @@ impl Servers {
     }
 }
 
-/// Whether a line such as `Listen=127.0.0.1:88 (Stream)` opens the address.
+/// A line such as `Listen=127.0.0.1:88 (Stream)` opens the address.
 fn opens(line: &str, address: &str) -> bool {
     let listed = line.strip_prefix("Listen=");
     let listed = listed.and_then(|listed| listed.strip_suffix(" (Stream)"));

@@ -57,7 +57,7 @@ impl Stanzas {
         Ok(stanzas)
     }
 
-    /// Whether the realm can have a stanza.
+    /// Adds a realm. False, and a note: it can have no stanza.
     fn add(&mut self, realm: &str) -> bool {
         let fits = is_name(realm);
         if fits {
@@ -120,12 +120,12 @@ fn reasons() -> &'static str {
         .unwrap_or_default()
 }
 
-/// Whether a stanza can have this name: what is left out has a meaning of its own to some library.
+/// A stanza can have this name: to some library the other characters have a meaning of their own.
 fn is_name(realm: &str) -> bool {
     !realm.contains([' ', '=', '*', '{', '}', '[', ']', '"', '\'', '#', ';', '\\'])
 }
 
-/// Whether the realm has the name of a domain with more than one part.
+/// The realm has the name of a domain with more than one part.
 fn is_domain(realm: &str) -> bool {
     let is_label = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
     let mut labels = realm.split('.');

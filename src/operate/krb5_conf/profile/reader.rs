@@ -35,9 +35,9 @@ pub(super) struct ProfileReader<'a> {
 #[derive(Default)]
 struct FileCursor {
     place: FileLine,
-    /// Whether the first section has begun: what stands before it is no content.
+    /// The first section has begun: what stands before it is no content.
     has_begun: bool,
-    /// Whether the last line ended in `=`, so that `{` must follow.
+    /// The last line ended in `=`, so that `{` must follow.
     wants_brace: bool,
     sections: Vec<String>,
 }
@@ -159,7 +159,7 @@ impl<'a> ProfileReader<'a> {
         self.error(ProfileErrorKind::Include, why);
     }
 
-    /// Whether one more file, or directory, may be read.
+    /// Counts one more file or directory. False: it is one too many.
     fn is_one_more(&mut self) -> bool {
         if self.is_full {
             return false;
@@ -263,7 +263,7 @@ fn directive<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     Some(rest.trim_end_matches(['\r', '\n']))
 }
 
-/// Whether a file of a directory is included: names of editors' and packagers' copies are not.
+/// A file of a directory is included unless it has the name of an editor's or a packager's copy.
 fn is_included(name: &str) -> bool {
     let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
     !name.starts_with('.') && (name.ends_with(".conf") || name.bytes().all(is_plain))
