@@ -52,11 +52,6 @@ fn a_krb5_conf_becomes_a_configuration() {
         "\
 # Made from \"krb5.conf\" by \"loopkdc import\", version {}.
 
-[realms.\"SUB.EXAMPLE.COM\"]
-proxies = [
-    \"https://kdcproxy.example.com/KdcProxy\",
-]
-
 [realms.\"EXAMPLE.COM\"]
 proxies = [
     \"https://kdcproxy.example.com/KdcProxy\",
@@ -64,6 +59,11 @@ proxies = [
 ]
 # Besides the system's certificates.
 ca-file = \"{dir}/ca.pem\"
+
+[realms.\"SUB.EXAMPLE.COM\"]
+proxies = [
+    \"https://kdcproxy.example.com/KdcProxy\",
+]
 ",
         env!("CARGO_PKG_VERSION")
     );
@@ -81,14 +81,14 @@ ca-file = \"{dir}/ca.pem\"
     let checked = checked(&home, &ended.stdout);
     let realms = format!(
         "\
-realm SUB.EXAMPLE.COM
-  1. https://kdcproxy.example.com/KdcProxy
-  deadline 9 s, on-failure unreachable
 realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   2. https://kdcproxy2.example.com:8443/tenant/kerberos
   deadline 9 s, on-failure unreachable
   trusts besides the system's roots: {dir}/ca.pem (certificates: 1)
+realm SUB.EXAMPLE.COM
+  1. https://kdcproxy.example.com/KdcProxy
+  deadline 9 s, on-failure unreachable
 "
     );
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
