@@ -99,7 +99,7 @@ impl RealmPlan {
     }
 }
 
-/// Whether these are KDCs of a network that this machine may or may not be on.
+/// These are KDCs of a network that this machine may or may not be on.
 fn is_local(options: &UpstreamOptions) -> bool {
     matches!(options, UpstreamOptions::Kdc { reach, .. } if *reach == Reach::OnSomeNetworks)
 }

@@ -29,7 +29,7 @@ enum Part {
 }
 
 impl Seen {
-    /// Whether `message` says anything new that requests may have to go another way for.
+    /// True if `message` says something new, for which requests may have to go another way.
     pub(super) fn is_news(&mut self, message: &Message) -> bool {
         use Message::{DelAddress, DelLink, DelRoute, DelRule};
         use Message::{NewAddress, NewLink, NewRoute, NewRule};

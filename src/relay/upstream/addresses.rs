@@ -25,7 +25,7 @@ const AT_ONCE: usize = 2;
 /// Ends in text, because an [`io::Error`] can't be shared.
 type Found = Result<Arc<[SocketAddr]>, (io::ErrorKind, String)>;
 /// What a look-up found, when it has ended.
-type Lookup = watch::Receiver<Option<Found>>;
+type AddressLookup = watch::Receiver<Option<Found>>;
 
 /// A name and its addresses.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Addresses {
 struct AddressState {
     /// The look-up of last, and when it began. Those who wait for it may all give up and it still is the only one for a
     /// while: each holds a thread until the name server's time is up.
-    lookup: Option<(Lookup, Instant)>,
+    lookup: Option<(AddressLookup, Instant)>,
     /// What the last good one found.
     known: Option<Arc<[SocketAddr]>>,
     /// The address that worked last: FAST cookies, SPAKE and one-time-password state may live there.
@@ -115,7 +115,7 @@ impl Addresses {
     }
 
     /// The look-up under way or that of last, or one that begins now; and what is known meanwhile.
-    fn lookup(&self, now: Instant) -> (Lookup, Option<Arc<[SocketAddr]>>) {
+    fn lookup(&self, now: Instant) -> (AddressLookup, Option<Arc<[SocketAddr]>>) {
         let mut state = self.lock();
         let known = state.known.clone();
         let last = state.lookup.as_ref();

@@ -31,7 +31,7 @@ pub struct DnsResults {
 }
 
 impl DnsResults {
-    /// Whether it leads nowhere.
+    /// It leads nowhere.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kdc.is_empty() && self.kpasswd.is_empty()
@@ -46,7 +46,7 @@ impl DnsResults {
         }
     }
 
-    /// Whether both lead to the same places; the order, which chance decides within a priority, doesn't matter.
+    /// Both lead to the same places; the order, which chance decides within a priority, doesn't matter.
     #[must_use]
     pub fn has_same_targets(&self, other: &Self) -> bool {
         let sets = |results: &Self| {

@@ -50,10 +50,10 @@ pub enum Transport {
     UdpFirst,
 }
 
-/// Whether a KDC is there wherever this machine is.
+/// On which networks a KDC can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// It should be.
+    /// On all: one that can't be reached is a fault.
     #[default]
     Always,
     /// On some networks, and then near: it gets [`MOMENT`] until it has taken a connection, and is asked over TCP alone,
@@ -82,7 +82,7 @@ pub struct Terms {
     pub max_in_flight: usize,
     /// Which addresses its name may lead to.
     pub permitted: Permitted,
-    /// Whether it may be out of reach, which is no fault then.
+    /// Where it can be reached: out of reach it is no fault.
     pub reach: Reach,
 }
 

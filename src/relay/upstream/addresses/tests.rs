@@ -1,7 +1,7 @@
 use super::*;
 
 /// What it found.
-async fn ended(mut lookup: Lookup) -> Found {
+async fn ended(mut lookup: AddressLookup) -> Found {
     let found = lookup.wait_for(Option::is_some).await;
     found.unwrap().clone().unwrap()
 }
@@ -31,7 +31,7 @@ async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
 #[tokio::test]
 async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-    let hanging: Lookup = watch::Sender::new(None).subscribe();
+    let hanging: AddressLookup = watch::Sender::new(None).subscribe();
     let now = Instant::now();
     addresses.lock().lookup = Some((hanging.clone(), now));
     let almost = HUNG - Duration::from_millis(1);
@@ -50,7 +50,7 @@ async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
 #[tokio::test]
 async fn a_doubt_is_about_what_was_found_and_not_about_what_is_still_asked() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
-    let hanging: Lookup = watch::Sender::new(None).subscribe();
+    let hanging: AddressLookup = watch::Sender::new(None).subscribe();
     addresses.lock().lookup = Some((hanging, Instant::now()));
     addresses.doubt();
     assert!(!addresses.lock().doubted);

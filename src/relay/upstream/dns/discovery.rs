@@ -37,11 +37,11 @@ pub struct Discovery {
     pub kind: UpstreamKind,
     /// The ports that KDCs may have. A KDC proxy may have any, as it must prove its name by TLS.
     pub ports: Vec<u16>,
-    /// Whether `http` will do for a KDC proxy.
+    /// `http` will do for a KDC proxy.
     pub plaintext: bool,
     /// Addresses that are allowed though they are loopback, link-local or of cloud metadata.
     pub networks: Vec<IpNet>,
-    /// Who is asked instead of those that the system is set up with.
+    /// The name server to ask in place of the system's.
     name_server: Option<SocketAddr>,
 }
 
@@ -68,7 +68,7 @@ impl Discovery {
         Ok(discovery)
     }
 
-    /// Asks this name server, instead of those that the system is set up with.
+    /// The same, asked of this name server in place of the system's.
     #[must_use]
     pub fn at(mut self, name_server: SocketAddr) -> Self {
         self.name_server = Some(name_server);
@@ -115,8 +115,7 @@ impl Discovery {
         Ok([kdc.and(kdc_udp).best(), kpasswd.and(kpasswd_udp).best()])
     }
 
-    /// URI records say more than SRV records, which are for where there are none. Who can't be asked for the ones is asked for
-    /// the others.
+    /// By URI records, which say more; by SRV records where there are none, or where a name server does not answer about them.
     async fn look_up_proxies(&self, resolver: &TokioResolver) -> Result<[Records; 2], LookUpError> {
         let ask = |labels, kind| self.ask(resolver, labels, kind, PROXIES_TIME);
         let (kdc, kpasswd, by_srv) = tokio::join!(

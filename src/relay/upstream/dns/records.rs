@@ -38,7 +38,7 @@ type Rank = (u16, Reverse<u16>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     rank: Rank,
-    /// Whether it leads to the KDC that takes writes.
+    /// It leads to the KDC that takes writes.
     pub(super) primary: bool,
     target: UpstreamTarget,
 }
@@ -92,8 +92,8 @@ impl Records {
 
 impl Candidate {
     /// By priority, and within one by chance in proportion to the weights, as RFC 2782 has it for SRV and RFC 7553 5.3 for URI
-    /// records: who draws the shortest of times that are distributed exponentially, the weight their rate, comes first. Those
-    /// without weight have a very small chance and not none. Numbers that are not negative have the order of their bits.
+    /// records: each draws a time from an exponential distribution with its weight as the rate, and the shortest time comes
+    /// first. A record without weight has a very small chance and not none. Floats that are not negative sort as their bits do.
     fn turn(&self, chance: &impl BuildHasher) -> (u16, u64) {
         let (priority, Reverse(weight)) = self.rank;
         let drawn = (chance.hash_one(&self.target) >> 32) as u32;
@@ -222,7 +222,7 @@ fn refused(name: &str, why: &str) -> RefusedRecord {
     }
 }
 
-/// Whether `name` is one of labels that hosts and domains are named with; an underscore is common in domains.
+/// True if `name` is made of labels that hosts and domains are named with; an underscore is common in domains.
 pub(super) fn is_host(name: &str) -> bool {
     let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);

@@ -96,7 +96,7 @@ impl IdleConns {
     }
 }
 
-/// Whether it is open and says nothing: what is readable is its end, or what nobody asked for.
+/// It is open and says nothing: what is readable is its end, or what nobody asked for.
 fn is_quiet(stream: &TcpStream) -> bool {
     peek(stream).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
