@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine, and the daemon on it |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
-//! | `proxy`: `connection` with `tunnel`, `handshake`, `proxy_answer` | a KDC proxy |
+//! | `proxy`: `connection`, `handshake` | a KDC proxy |
 //! | `kdc` | a KDC, and what it replies by whatever way |
 //! | `report` | what is told of it |
 
@@ -20,11 +20,9 @@ mod kdc;
 pub mod krb5_conf;
 mod ports;
 mod proxy;
-mod proxy_answer;
 mod realm;
 mod report;
 mod sockets;
-mod tunnel;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -111,12 +109,6 @@ impl RealmContext<'_> {
     fn left(&self) -> Duration {
         let end = self.began + OWN + self.entry.deadline - TELL;
         end.saturating_duration_since(Instant::now())
-    }
-
-    /// As [`crate::daemon`] has it.
-    fn target_domain(&self) -> &str {
-        let own = self.entry.target_domain.as_deref();
-        own.unwrap_or(self.realm.as_str())
     }
 
     /// The realm's table and the file that it is in, for hints.

@@ -1,9 +1,8 @@
-//! The words for a [`Fault`], and what to do about it. Pure.
+//! The words for a [`Fault`], its layer, and what to do about it. Pure.
 //!
 //! The log, `loopkdc status`, `loopkdc doctor`, e-text and what `kpasswd` prints are views of these. Hints name the next command
 //! or the key of the configuration that matters; none holds what only the log may say: no principal, no path of a URL.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::finding::{Figure, Finding, Hint, Layer};
@@ -11,7 +10,7 @@ use super::upstream::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };
 
-/// What kind of upstream a fault is of.
+/// What an upstream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamKind {
     /// A KDC proxy, named by `scheme://host:port`.
@@ -21,9 +20,17 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
+    /// Of the upstream that the log calls `name`.
+    fn of(name: &str) -> Self {
+        if name.contains("://") {
+            Self::Proxy
+        } else {
+            Self::Kdc
+        }
+    }
+
     /// The key of the configuration that lists it.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Proxy => "proxies",
             Self::Kdc => "kdcs",
@@ -31,483 +38,356 @@ impl UpstreamKind {
     }
 }
 
-/// The upstream that a fault is of.
-#[derive(Clone, Copy, Debug)]
-pub struct UpstreamRef<'a> {
-    /// What it is.
-    pub kind: UpstreamKind,
-    /// Its name, as the log has it.
-    pub name: &'a str,
-}
+/// For words that name no upstream.
+const ANY_PROXY: &str = "https://";
+/// Of a captive portal.
+const LOG_IN: &str = "open any page in a browser: the network may want a login";
 
 /// What `fault` of `upstream` amounts to. No hint: nothing is to be done.
-#[must_use]
-pub fn explain(fault: &Fault, upstream: UpstreamRef<'_>) -> Finding {
-    let finding = Finding::fault(what(fault))
-        .on(layer(fault))
-        .at(upstream.name)
-        .hints(hints(fault, upstream));
-    match fault {
-        Fault::Status(status) | Fault::Page(status) => finding.figure(Figure::Status(*status)),
-        _ => finding,
-    }
+///
+/// `upstream` is its name, as the log has it: a KDC proxy's scheme, host and port; a KDC has no scheme.
+pub fn explain(fault: &Fault, upstream: &str) -> Finding {
+    let finding = of_fault(fault, upstream).at(upstream);
+    finding.reworded(what(fault))
 }
 
 /// `fault` in the words of the log, less what only the log may say.
 pub(crate) fn what(fault: &Fault) -> String {
     match fault {
         // Why, the libraries say, and they may name principals.
-        Fault::NotSent(Unsent::NoCredential(_)) => format!("{}; the log says why", summary(fault)),
+        Fault::NotSent(Unsent::NoCredential(_)) => of_fault(fault, ANY_PROXY).what,
         fault => fault.to_string(),
     }
 }
 
 /// What an error that a KDC replied with says about this machine, if it does.
-#[must_use]
 pub fn explain_error_code(code: i32) -> Option<Finding> {
+    let what = "the KDC says that the clock here is more than five minutes off (KRB-ERROR 37)";
     // KRB_AP_ERR_SKEW (RFC 4120 7.5.9).
-    (code == 37).then(|| {
-        Finding::fault(
-            "the KDC says that the clock here is more than five minutes off (KRB-ERROR 37)",
-        )
-        .on(Layer::Clock)
-        .hint("set the clock")
-        .hint(Hint::command(["timedatectl", "set-ntp", "true"]))
-    })
+    (code == 37).then(|| set_clock(fault(Layer::Clock, what)))
+}
+
+/// `finding`, and how a wrong clock is set.
+pub(crate) fn set_clock(finding: Finding) -> Finding {
+    finding.command("set the clock", ["timedatectl", "set-ntp", "true"])
 }
 
 /// `fault` for an error message that a client shows: what it is and the first thing to do about it, in one line of ASCII.
 pub(crate) fn in_short(fault: &Fault) -> String {
-    Finding::fault(summary(fault))
-        .hints(first_hint(fault))
-        .to_string()
+    let mut finding = of_fault(fault, ANY_PROXY);
+    if is_for_users(fault) {
+        let is_text_alone = matches!(finding.hints.get(1), None | Some(Hint::Text(_)));
+        finding.hints.truncate(if is_text_alone { 1 } else { 2 });
+    } else {
+        finding.hints.clear();
+    }
+    finding.to_string()
 }
 
-/// The first thing to do about it, and its command or key; of those that say nothing of whose fault it is.
-fn first_hint(fault: &Fault) -> Vec<Hint> {
-    let nobody = UpstreamRef {
-        kind: UpstreamKind::Proxy,
-        name: "",
-    };
-    let mut hints = match fault {
-        Fault::NotSent(Unsent::Untrusted(_)) => return vec![LOG_IN.into()],
-        Fault::NotSent(Unsent::ForwardProxy { fault, .. })
-            if *fault == ForwardProxyFault::Refused =>
-        {
-            return Vec::new();
-        }
-        Fault::NotSent(Unsent::TicketLoop | Unsent::ForwardProxy { .. })
-        | Fault::AuthenticationRequired(_)
-        | Fault::ClosedAfterCertificateRequest
-        | Fault::NotKerberos(_)
-        | Fault::Page(_) => hints(fault, nobody),
-        _ => return Vec::new(),
-    };
-    let is_whole = matches!(hints.get(1), None | Some(Hint::Text(_)));
-    hints.truncate(if is_whole { 1 } else { 2 });
-    hints
+/// Whoever waits, or runs this machine, can do something about it; else it is for whoever runs the other side.
+fn is_for_users(fault: &Fault) -> bool {
+    match fault {
+        Fault::NotSent(Unsent::ForwardProxy { fault, .. }) => *fault != ForwardProxyFault::Refused,
+        Fault::NotSent(unsent) => matches!(unsent, Unsent::Untrusted(_) | Unsent::TicketLoop),
+        fault => matches!(
+            fault,
+            Fault::AuthenticationRequired(_)
+                | Fault::ClosedAfterCertificateRequest
+                | Fault::NotKerberos(_)
+                | Fault::Page(_)
+        ),
+    }
 }
 
 /// The command that shows how far a connection gets.
-#[must_use]
-pub fn probe(upstream: UpstreamRef<'_>) -> Hint {
-    let name = upstream.name;
-    let url = match upstream.kind {
-        UpstreamKind::Proxy => format!("{name}/"),
+fn probe(upstream: &str) -> Hint {
+    let url = match UpstreamKind::of(upstream) {
+        UpstreamKind::Proxy => format!("{upstream}/"),
         // It fails in any case, and says how far it got.
-        UpstreamKind::Kdc => format!("telnet://{name}"),
+        UpstreamKind::Kdc => format!("telnet://{upstream}"),
     };
     Hint::command(["curl", "-v", &url])
 }
 
-/// In the words of the log.
+/// In the words of the log: with what libraries and other hosts said.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSent(Unsent::ForwardProxy {
-                proxy,
-                fault,
-                detail,
-            }) => write!(f, "the {proxy} {}: {detail}", forward_proxy(*fault)),
-            fault => {
-                f.write_str(&summary(fault))?;
-                detail(fault).map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        let mut words = of_fault(self, ANY_PROXY).what;
+        let detail = match self {
+            Self::NotSent(Unsent::ForwardProxy { proxy, detail, .. }) => {
+                words = words.replacen("forward proxy", proxy, 1);
+                detail
             }
-        }
+            Self::NotSent(
+                Unsent::NoCredential(why)
+                | Unsent::Untrusted(CertificateFault::Other(why))
+                | Unsent::Connect(
+                    ConnectError::Name(why)
+                    | ConnectError::NotPermitted(why)
+                    | ConnectError::Unreachable(why)
+                    | ConnectError::Other(why),
+                ),
+            ) => why,
+            _ => return f.write_str(&words),
+        };
+        write!(f, "{words}: {detail}")
     }
 }
 
-/// The fault without what libraries and other hosts said of it: one line of ASCII.
-pub(crate) fn summary(fault: &Fault) -> Cow<'static, str> {
-    match fault {
-        Fault::NotSent(unsent) => unsent_summary(unsent),
-        Fault::ReusedConnectionClosed => "a reused connection had been closed".into(),
-        Fault::ClosedWithoutReply => "it closed the connection without an answer".into(),
-        Fault::Unanswered => "the connection failed before the answer".into(),
-        Fault::ClosedAfterCertificateRequest => {
-            "the connection failed before the answer, and it asks for a TLS client certificate"
-                .into()
-        }
-        Fault::Silent => "no answer in time".into(),
-        Fault::Status(status) => format!("{} (HTTP {status})", status_summary(*status)).into(),
-        Fault::Page(status) => format!(
-            "a web page came instead of an answer (HTTP {status}), perhaps a captive portal's"
-        )
-        .into(),
-        Fault::AuthenticationRequired(credential) => credential_summary(*credential).into(),
-        Fault::NotKerberos(what) => {
-            let perhaps = if what.is_page() {
-                ", perhaps a captive portal"
-            } else {
-                ""
-            };
-            let server = match what {
-                NotReply::NoReply | NotReply::TrailingOctets => "KDC",
-                _ => "KDC proxy",
-            };
-            format!("what answered is no {server}{perhaps}: {what}").into()
-        }
-        Fault::NotServed => "its KDC says that it is not available (KRB-ERROR 29)".into(),
-        Fault::Repeat => "only the copy of a repeated request was answered (KRB-ERROR 34)".into(),
-    }
+fn fault(layer: Layer, what: impl Into<String>) -> Finding {
+    Finding::fault(what).on(layer)
 }
 
-fn unsent_summary(unsent: &Unsent) -> Cow<'static, str> {
-    match unsent {
-        Unsent::Connect(_) => "cannot connect".into(),
-        Unsent::ConnectTimeout => "cannot connect: timed out".into(),
-        Unsent::Untrusted(why) => format!(
-            "certificate not trusted, perhaps a captive portal's: {}",
-            certificate(why)
-        )
-        .into(),
-        Unsent::ForwardProxy { fault, .. } => {
-            format!("the forward proxy {}", forward_proxy(*fault)).into()
-        }
-        Unsent::NoCredential(_) => "the credential that it wants is not available".into(),
-        Unsent::TicketLoop => "the ticket that it wants would have to come through it".into(),
-        Unsent::TooLong => "the request is too long for a datagram, and TCP is refused".into(),
-        Unsent::HandedBack => "the connection closed before the request was sent".into(),
-        Unsent::Ended => "a reused connection had ended before the request was sent".into(),
-        Unsent::Busy => "too many requests are under way to it".into(),
-    }
+fn http(what: impl Into<String>) -> Finding {
+    fault(Layer::Http, what)
 }
-
-/// What libraries and other hosts said.
-fn detail(fault: &Fault) -> Option<&str> {
-    match fault {
-        Fault::NotSent(Unsent::NoCredential(why)) => Some(why),
-        Fault::NotSent(Unsent::Untrusted(CertificateFault::Other(why))) => Some(why),
-        Fault::NotSent(Unsent::Connect(error)) => Some(match error {
-            ConnectError::Refused => "Connection refused",
-            ConnectError::Name(text)
-            | ConnectError::NotPermitted(text)
-            | ConnectError::Unreachable(text)
-            | ConnectError::Other(text) => text,
-        }),
-        _ => None,
-    }
-}
-
-/// Whose certificate it is, is not known: in none of its words.
-fn certificate(why: &CertificateFault) -> &'static str {
-    match why {
-        CertificateFault::UnknownIssuer => "signed by an unknown authority",
-        CertificateFault::WrongName => "made out to another name",
-        CertificateFault::Expired => "expired, or the clock here is wrong",
-        CertificateFault::NotYetValid => "not valid yet, or the clock here is wrong",
-        CertificateFault::NotPinned => "no key of its chain is among the pins",
-        CertificateFault::Other(_) => "it cannot be verified",
-    }
-}
-
-fn forward_proxy(fault: ForwardProxyFault) -> &'static str {
-    match fault {
-        ForwardProxyFault::Unreachable => "cannot be connected to",
-        ForwardProxyFault::PasswordRequired => "wants user and password",
-        ForwardProxyFault::PasswordRejected => {
-            "does not take the user and password that it was given"
-        }
-        ForwardProxyFault::Refused => "does not connect to the KDC proxy",
-    }
-}
-
-fn status_summary(status: u16) -> &'static str {
-    match status {
-        400 => "it cannot read the request",
-        401 => "it wants to be shown who asks, in a way that is not known here",
-        403 => "it forbids this",
-        404 | 405 | 410 => "it has no KDC proxy at this path, or does not serve this realm",
-        413 => "it takes no requests of this length",
-        429 => "it has had too many requests or wrong passwords from this address",
-        502..=504 => "it reaches no KDC",
-        500..=599 => "it failed",
-        _ => "it does not answer as a KDC proxy does",
-    }
-}
-
-fn credential_summary(credential: Credential) -> &'static str {
-    match credential {
-        Credential::Ticket => "it wants a Kerberos ticket (HTTP 401)",
-        Credential::OtherTicket => "it does not take the ticket that it is shown (HTTP 401)",
-        Credential::Token => "it wants a token or a password (HTTP 401)",
-        Credential::OtherToken => {
-            "it does not take the token or password that it is shown (HTTP 401)"
-        }
-        Credential::Certificate => "it asks for a TLS client certificate",
-        Credential::OtherCertificate => "it does not take the client certificate that it is shown",
-    }
-}
-
-impl fmt::Display for NotReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Redirect => "a redirect",
-            Self::WebPage => "a web page",
-            Self::LoginRequired => "HTTP 511",
-            Self::OddStatus => "an HTTP status without an answer",
-            Self::Empty => "an empty answer",
-            Self::Oversized => "an oversized reply",
-            Self::NoEnvelope => "no KDC-PROXY-MESSAGE",
-            Self::NoReplyInside => "no Kerberos reply inside",
-            Self::NoReply => "no Kerberos reply",
-            Self::TrailingOctets => "octets after the reply",
-            Self::Unproven => "its answer to a ticket does not prove who it is",
-        })
-    }
-}
-
-/// Where the fault is.
-pub(crate) fn layer(fault: &Fault) -> Layer {
-    match fault {
-        Fault::NotSent(Unsent::Untrusted(_)) | Fault::ClosedAfterCertificateRequest => Layer::Tls,
-        Fault::NotSent(Unsent::Connect(ConnectError::Name(_) | ConnectError::NotPermitted(_))) => {
-            Layer::Names
-        }
-        Fault::NotSent(
-            Unsent::Connect(_) | Unsent::ConnectTimeout | Unsent::ForwardProxy { .. },
-        ) => Layer::Tcp,
-        Fault::AuthenticationRequired(Credential::Certificate | Credential::OtherCertificate) => {
-            Layer::Tls
-        }
-        // What kdcproxy and others say when no KDC answers them.
-        Fault::Status(502..=504) | Fault::NotServed | Fault::Repeat => Layer::Kdc,
-        Fault::NotKerberos(
-            NotReply::NoEnvelope | NotReply::Empty | NotReply::NoReplyInside | NotReply::Oversized,
-        ) => Layer::Envelope,
-        Fault::NotKerberos(NotReply::NoReply | NotReply::TrailingOctets) => Layer::Kdc,
-        _ => Layer::Http,
-    }
-}
-
-/// What to do, in this order.
-fn hints(fault: &Fault, upstream: UpstreamRef<'_>) -> Vec<Hint> {
-    let key = upstream.kind.key();
-    match fault {
-        Fault::NotSent(unsent) => unsent_hints(unsent, upstream),
-        Fault::ReusedConnectionClosed | Fault::Repeat => Vec::new(),
-        Fault::ClosedWithoutReply => vec![
-            "if it does so again, its log says why".into(),
-            meanwhile(key),
-        ],
-        Fault::Unanswered => vec!["its log may say why".into(), meanwhile(key)],
-        Fault::ClosedAfterCertificateRequest => credential_hints(Credential::Certificate),
-        Fault::Silent => vec![
-            another(key),
-            "if it needs longer than others, raise deadline-seconds".into(),
-        ],
-        Fault::Status(status) => status_hints(*status, key),
-        Fault::Page(status) => vec![LOG_IN.into(), page_hint(*status).into()],
-        Fault::AuthenticationRequired(credential) => credential_hints(*credential),
-        Fault::NotKerberos(what) => not_reply_hints(*what, upstream.kind),
-        Fault::NotServed => vec![
-            "who runs it should look after that KDC".into(),
-            meanwhile(key),
-        ],
-    }
-}
-
-/// Of a captive portal.
-const LOG_IN: &str = "open any page in a browser: the network may want a login";
 
 fn another(key: &str) -> Hint {
-    format!("list another in {key}").into()
-}
-
-fn meanwhile(key: &str) -> Hint {
     format!("meanwhile list another in {key}").into()
 }
 
-fn unsent_hints(unsent: &Unsent, upstream: UpstreamRef<'_>) -> Vec<Hint> {
-    let key = upstream.kind.key();
-    match unsent {
-        Unsent::Connect(error) => connect_hints(error, upstream),
-        Unsent::ConnectTimeout => vec![
-            "see how far it gets".into(),
-            probe(upstream),
-            "where a proxy leads out of the network, name it in http-proxy".into(),
-        ],
-        Unsent::Untrusted(why) => certificate_hints(why),
-        Unsent::ForwardProxy { fault, .. } => forward_proxy_hints(*fault, upstream.name),
-        Unsent::NoCredential(_) => vec![
-            "see why".into(),
-            Hint::command(["journalctl", "-u", "loopkdc"]),
-            "what is to be shown is in bearer-token-file, headers-file, keytab or ccache".into(),
-        ],
-        Unsent::TicketLoop => {
-            vec![
-                "let that ticket come by another entry of [realms], or by a KDC in krb5.conf"
-                    .into(),
-            ]
-        }
-        Unsent::TooLong => vec!["have its TCP port opened".into(), another(key)],
-        Unsent::HandedBack | Unsent::Ended => Vec::new(),
-        Unsent::Busy => vec![another(key)],
-    }
-}
-
-fn connect_hints(error: &ConnectError, upstream: UpstreamRef<'_>) -> Vec<Hint> {
-    let key = upstream.kind.key();
-    match error {
-        ConnectError::Name(_) => vec![
-            format!("see whether {key} spells its name right").into(),
-            // It knows no brackets.
-            Hint::command([
-                "getent",
-                "hosts",
-                host(upstream.name).trim_matches(['[', ']']),
-            ]),
-        ],
-        ConnectError::NotPermitted(_) => vec![
-            "if DNS says so rightly, allow its network".into(),
-            Hint::key("discover-networks"),
-        ],
-        ConnectError::Refused => vec![
-            format!("see whether {key} names the right port, and whether it runs").into(),
-            probe(upstream),
-        ],
-        ConnectError::Unreachable(_) => vec![
-            "see where this machine's routes lead".into(),
-            Hint::command(["ip", "route"]),
-        ],
-        ConnectError::Other(_) => vec!["see how far it gets".into(), probe(upstream)],
-    }
-}
-
-fn certificate_hints(why: &CertificateFault) -> Vec<Hint> {
-    let otherwise = match why {
-        CertificateFault::Expired | CertificateFault::NotYetValid => {
-            return vec![
-                "see whether the clock is right".into(),
-                Hint::command(["timedatectl"]),
-                "else who runs it has to renew the certificate".into(),
-            ];
-        }
-        CertificateFault::WrongName => "else write into proxies the name in the certificate",
-        CertificateFault::NotPinned => {
-            "else, if its key was replaced on purpose, put the new hash into pins"
-        }
-        CertificateFault::UnknownIssuer | CertificateFault::Other(_) => {
-            "else name the authority's certificate in ca-file"
-        }
-    };
-    vec![LOG_IN.into(), otherwise.into()]
-}
-
-fn forward_proxy_hints(fault: ForwardProxyFault, upstream: &str) -> Vec<Hint> {
+/// The fault without what libraries and other hosts said of it: one line of ASCII.
+fn of_fault(fault: &Fault, upstream: &str) -> Finding {
+    let key = UpstreamKind::of(upstream).key();
+    let kdc = |what: &str| Finding::fault(what).on(Layer::Kdc);
     match fault {
-        ForwardProxyFault::Unreachable => vec![
-            "correct http-proxy".into(),
-            "on networks that have none".into(),
-            Hint::key("http-proxy = \"none\""),
-        ],
-        ForwardProxyFault::PasswordRequired => {
-            vec!["write both into http-proxy, before its host: user:password@".into()]
+        Fault::NotSent(unsent) => of_unsent(unsent, upstream),
+        Fault::ReusedConnectionClosed => http("a reused connection had been closed"),
+        Fault::ClosedWithoutReply => http("it closed the connection without an answer")
+            .hint("if it does so again, its log says why")
+            .hint(another(key)),
+        Fault::Unanswered => http("the connection failed before the answer")
+            .hint("its log may say why")
+            .hint(another(key)),
+        Fault::ClosedAfterCertificateRequest => of_credential(Credential::Certificate).reworded(
+            "the connection failed before the answer, and it asks for a TLS client certificate",
+        ),
+        Fault::Silent => http("no answer in time")
+            .hint(another(key))
+            .hint("if it needs longer than others, raise deadline-seconds"),
+        Fault::Status(status) => of_status(*status),
+        Fault::Page(status) => of_page(*status),
+        Fault::AuthenticationRequired(credential) => of_credential(*credential),
+        Fault::NotKerberos(what) => of_not_reply(*what, key),
+        Fault::NotServed => kdc("its KDC says that it is not available (KRB-ERROR 29)")
+            .hint("who runs it should look after that KDC")
+            .hint(another(key)),
+        Fault::Repeat => kdc("only the copy of a repeated request was answered (KRB-ERROR 34)"),
+    }
+}
+
+fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
+    let key = UpstreamKind::of(upstream).key();
+    match unsent {
+        Unsent::Connect(error) => of_connect(error, upstream),
+        Unsent::ConnectTimeout => no_connection(Layer::Tcp, ": timed out", upstream),
+        Unsent::Untrusted(why) => of_certificate(why),
+        Unsent::ForwardProxy { fault, .. } => of_forward_proxy(*fault, upstream),
+        Unsent::NoCredential(_) => http("the credential that it wants is not available")
+            .command("see why", ["journalctl", "-u", "loopkdc"])
+            .hint("what is to be shown is in bearer-token-file, headers-file, keytab or ccache"),
+        Unsent::TicketLoop => http("the ticket that it wants would have to come through it")
+            .hint("let that ticket come by another entry of [realms], or by a KDC in krb5.conf"),
+        Unsent::TooLong => fault(Layer::Tcp, "too long for a datagram, and TCP is refused")
+            .hint("have its TCP port opened")
+            .hint(another(key)),
+        Unsent::HandedBack => http("the connection closed before the request was sent"),
+        Unsent::Ended => http("a reused connection had ended before the request was sent"),
+        Unsent::Busy => http("too many requests are under way to it").hint(another(key)),
+    }
+}
+
+fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
+    let key = UpstreamKind::of(upstream).key();
+    let fault = |layer, why: &str| fault(layer, format!("cannot connect{why}"));
+    match error {
+        ConnectError::Name(_) => {
+            let purpose = format!("see whether {key} spells its name right");
+            // It knows no brackets.
+            let host = host(upstream).trim_matches(['[', ']']);
+            fault(Layer::Names, "")
+                .command(purpose, ["getent", "hosts", host])
+                .command(
+                    "and which name servers are asked",
+                    ["cat", "/etc/resolv.conf"],
+                )
         }
-        ForwardProxyFault::PasswordRejected => vec!["correct them in http-proxy".into()],
-        ForwardProxyFault::Refused => vec![
-            format!("have it allow connections to {}", host(upstream)).into(),
-            "or name another in http-proxy".into(),
-        ],
-    }
-}
-
-fn status_hints(status: u16, key: &str) -> Vec<Hint> {
-    match status {
-        401 => vec![
-            "who runs it knows which: headers-file and bearer-token-file show what they hold".into(),
-        ],
-        403 => vec![
-            "who runs it knows why: it may know the realm by another name (target-domain), or want client-certificate".into(),
-        ],
-        404 | 405 | 410 => vec![
-            format!("correct the path of the URL in {key}, which mostly is /KdcProxy").into(),
-            "if it is right, ask who runs it whether it serves the realm".into(),
-        ],
-        413 => vec!["have its limit raised to 128 KiB".into(), another(key)],
-        429 => vec![
-            "wait a minute; others may be behind the same router".into(),
-            another(key),
-        ],
-        502..=504 => vec![
-            "who runs it should look after its KDCs".into(),
-            meanwhile(key),
-        ],
-        500..=599 => vec!["its log says why".into(), meanwhile(key)],
-        _ => vec![
-            format!("see whether {key} names a KDC proxy's own URL, with its path").into(),
-        ],
-    }
-}
-
-fn page_hint(status: u16) -> &'static str {
-    match status {
-        500..=599 => "else its log says why, and proxies can list another",
-        401 | 403 => "else who runs it knows why, and headers-file can show what it wants",
-        _ => "else correct the path of the URL in proxies",
-    }
-}
-
-fn not_reply_hints(what: NotReply, kind: UpstreamKind) -> Vec<Hint> {
-    match (kind, what) {
-        (UpstreamKind::Proxy, what) if what.is_page() => {
-            vec![LOG_IN.into(), "else correct the URL in proxies".into()]
+        ConnectError::NotPermitted(_) => fault(Layer::Names, "")
+            .hint("if DNS says so rightly, allow its network")
+            .hint(Hint::key("discover-networks")),
+        ConnectError::Refused => fault(Layer::Tcp, ": Connection refused")
+            .hint(format!(
+                "see whether {key} names the right port, and whether it runs"
+            ))
+            .hint(probe(upstream)),
+        ConnectError::Unreachable(_) => {
+            fault(Layer::Tcp, "").command("see where this machine's routes lead", ["ip", "route"])
         }
+        ConnectError::NotTls => fault(Layer::Tls, ": what answers speaks no TLS")
+            .hint(format!("see whether {key} names the right port"))
+            .hint(LOG_IN),
+        ConnectError::TlsVersion => fault(Layer::Tls, ": no version or cipher of TLS in common")
+            .hint("lower min-tls, or have the server's TLS renewed"),
+        ConnectError::Other(_) => no_connection(Layer::Tcp, "", upstream),
+    }
+}
+
+/// Something on the way may be why.
+fn no_connection(layer: Layer, why: &str, upstream: &str) -> Finding {
+    fault(layer, format!("cannot connect{why}"))
+        .hint("see how far it gets")
+        .hint(probe(upstream))
+        .hint("where a proxy leads out of the network, name it in http-proxy")
+}
+
+/// Whose certificate it is, is not known: in none of its words.
+fn of_certificate(why: &CertificateFault) -> Finding {
+    let untrusted = |why: &str| {
+        let what = format!("certificate not trusted, perhaps a captive portal's: {why}");
+        fault(Layer::Tls, what).hint(LOG_IN)
+    };
+    let by_clock = |why: &str| {
+        untrusted(&format!("{why}, or the clock here is wrong"))
+            .command("else see whether the clock is right", ["timedatectl"])
+            .hint("else who runs it has to renew the certificate")
+    };
+    match why {
+        CertificateFault::UnknownIssuer => untrusted("signed by an unknown authority")
+            .hint("else name the authority's certificate in ca-file"),
+        CertificateFault::WrongName => untrusted("made out to another name")
+            .hint("else write into proxies the name in the certificate"),
+        CertificateFault::Expired => by_clock("expired"),
+        CertificateFault::NotYetValid => by_clock("not valid yet"),
+        CertificateFault::NotPinned => untrusted("no key of its chain is among the pins")
+            .hint("else, if its key was replaced on purpose, put the new one into pins"),
+        CertificateFault::Other(_) => {
+            untrusted("it cannot be verified").hint("else who runs it has to renew the certificate")
+        }
+    }
+}
+
+fn of_forward_proxy(why: ForwardProxyFault, upstream: &str) -> Finding {
+    let tcp = |why: &str| fault(Layer::Tcp, format!("the forward proxy {why}"));
+    match why {
+        ForwardProxyFault::Unreachable => tcp("cannot be connected to")
+            .hint("correct http-proxy")
+            .hint("on networks that have none")
+            .hint(Hint::key("http-proxy = \"none\"")),
+        ForwardProxyFault::PasswordRequired => tcp("wants user and password")
+            .hint("write both into http-proxy, before its host: user:password@"),
+        ForwardProxyFault::PasswordRejected => {
+            tcp("does not take the user and password that it was given")
+                .hint("correct them in http-proxy")
+        }
+        ForwardProxyFault::Refused => tcp("does not connect to the KDC proxy")
+            .hint(format!("have it allow connections to {}", host(upstream)))
+            .hint("or name another in http-proxy"),
+    }
+}
+
+fn of_status(status: u16) -> Finding {
+    let fault = |layer, what: &str| {
+        fault(layer, format!("{what} (HTTP {status})")).figure(Figure::Status(status))
+    };
+    let http = |what| fault(Layer::Http, what);
+    let another = another("proxies");
+    let url = "see whether proxies names a KDC proxy's own URL, with its path";
+    match status {
+        400 => http("it cannot read the request").hint(url),
+        401 => http("it wants to be shown who asks, in a way that is not known here").hint(
+            "who runs it knows which: headers-file and bearer-token-file show what they hold",
+        ),
+        403 => http("it forbids this").hint(
+            "who runs it knows why: it may know the realm by another name (target-domain), or want client-certificate",
+        ),
+        404 | 405 | 410 => http("it has no KDC proxy at this path, or does not serve this realm")
+            .hint("correct the path of the URL in proxies, which mostly is /KdcProxy")
+            .hint("if it is right, ask who runs it whether it serves the realm"),
+        413 => http("it takes no requests of this length")
+            .hint("have its limit raised to 128 KiB")
+            .hint(another),
+        429 => http("it has had too many requests or wrong passwords from this address")
+            .hint("wait a minute; others may be behind the same router")
+            .hint(another),
+        // What kdcproxy and others say when no KDC answers them.
+        502..=504 => fault(Layer::Kdc, "it reaches no KDC")
+            .hint("who runs it should look after its KDCs")
+            .hint(another),
+        500..=599 => http("it failed").hint("its log says why").hint(another),
+        _ => http("it does not answer as a KDC proxy does").hint(url),
+    }
+}
+
+fn of_page(status: u16) -> Finding {
+    let what = "a web page came instead of an answer";
+    http(format!(
+        "{what} (HTTP {status}), perhaps a captive portal's"
+    ))
+    .figure(Figure::Status(status))
+    .hint(LOG_IN)
+    .hint("else see whether proxies names the right URL, and ask who runs it")
+}
+
+fn of_not_reply(what: NotReply, key: &str) -> Finding {
+    let (layer, came) = match what {
+        NotReply::Redirect => (Layer::Http, "a redirect"),
+        NotReply::WebPage => (Layer::Http, "a web page"),
+        NotReply::LoginRequired => (Layer::Http, "HTTP 511"),
+        NotReply::OddStatus => (Layer::Http, "an HTTP status without an answer"),
+        NotReply::Empty => (Layer::Envelope, "an empty answer"),
+        NotReply::Oversized => (Layer::Envelope, "an oversized reply"),
+        NotReply::NoEnvelope => (Layer::Envelope, "no KDC-PROXY-MESSAGE"),
+        NotReply::NoReplyInside => (Layer::Envelope, "no Kerberos reply inside"),
+        NotReply::NoReply => (Layer::Kdc, "no Kerberos reply"),
+        NotReply::TrailingOctets => (Layer::Kdc, "octets after the reply"),
+        NotReply::Unproven => (
+            Layer::Http,
+            "its answer to a ticket does not prove who it is",
+        ),
+    };
+    let perhaps = match layer {
+        Layer::Kdc => "KDC",
+        _ if what.is_page() => "KDC proxy, perhaps a captive portal",
+        _ => "KDC proxy",
+    };
+    let finding = fault(layer, format!("what answered is no {perhaps}: {came}"));
+    match what {
+        what if what.is_page() => finding.hint(LOG_IN).hint("else correct the URL in proxies"),
         // What proves nothing may be anybody's.
-        (UpstreamKind::Proxy, NotReply::Unproven) => vec![
-            "who runs it should look after its keytab".into(),
-            "to have no proof but TLS's".into(),
-            Hint::key("auth = \"none\""),
-        ],
-        (UpstreamKind::Proxy, _) => vec!["correct proxies: it must name a KDC proxy".into()],
-        (UpstreamKind::Kdc, _) => vec!["correct kdcs: it must name a KDC".into()],
+        NotReply::Unproven => finding
+            .hint("who runs it should look after its keytab")
+            .hint("to have no proof but TLS's")
+            .hint(Hint::key("auth = \"none\"")),
+        _ => finding.hint(format!("correct {key}: what it names is something else")),
     }
 }
 
-fn credential_hints(credential: Credential) -> Vec<Hint> {
+fn of_credential(credential: Credential) -> Finding {
+    let tls = |what: &str| fault(Layer::Tls, what);
     match credential {
-        Credential::Ticket => vec![Hint::key("auth = \"negotiate\"")],
-        Credential::OtherTicket => vec![
-            "see whose ticket that is".into(),
-            Hint::command(["klist"]),
-            "keytab, ccache and negotiate-principal say whose it shall be".into(),
-        ],
-        Credential::Token => vec![
-            Hint::key("bearer-token-file"),
-            "or put what it wants into headers-file".into(),
-        ],
-        Credential::OtherToken => vec![
-            "put a new one into the file of bearer-token-file or headers-file".into(),
-            "it is read again when it changes".into(),
-        ],
-        Credential::Certificate => {
-            vec![Hint::key("client-certificate"), Hint::key("client-key")]
+        Credential::Ticket => {
+            http("it wants a Kerberos ticket (HTTP 401)").hint(Hint::key("auth = \"negotiate\""))
         }
-        Credential::OtherCertificate => vec![
-            "see whether the one in client-certificate has expired".into(),
-            Hint::command(["loopkdc", "check"]),
-            "else who runs it knows which it takes".into(),
-        ],
+        Credential::OtherTicket => http("it does not take the ticket that it is shown (HTTP 401)")
+            .command("see whose ticket that is", ["klist"])
+            .hint("keytab, ccache and negotiate-principal say whose it shall be"),
+        Credential::Token => http("it wants a token or a password (HTTP 401)")
+            .hint(Hint::key("bearer-token-file"))
+            .hint("or put what it wants into headers-file"),
+        Credential::OtherToken => {
+            http("it does not take the token or password that it is shown (HTTP 401)")
+                .hint("put a new one into the file of bearer-token-file or headers-file")
+                .hint("it is read again when it changes")
+        }
+        Credential::Certificate => tls("it asks for a TLS client certificate")
+            .hint(Hint::key("client-certificate"))
+            .hint(Hint::key("client-key")),
+        Credential::OtherCertificate => {
+            let purpose = "see whether the one in client-certificate has expired";
+            tls("it does not take the client certificate that it is shown")
+                .command(purpose, ["loopkdc", "check"])
+                .hint("else who runs it knows which it takes")
+        }
     }
 }
 

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::IntoDeserializer;
-use serde::de::value::{self, StringDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::text::{self, shell};
@@ -17,6 +15,7 @@ const MAX_TEXT: usize = 4096;
 
 /// What was found about one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
@@ -107,13 +106,14 @@ pub enum Layer {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[must_use]
 pub enum Hint {
     /// In words.
     Text(#[serde(deserialize_with = "harmless_lines")] String),
     /// A command, word by word; whoever prints it quotes the words for a shell.
     Command(#[serde(deserialize_with = "harmless_words")] Vec<String>),
     /// What the configuration should say: a key, or a key and its value as TOML.
-    Key(#[serde(deserialize_with = "harmless_word")] String),
+    Key(#[serde(deserialize_with = "harmless_lines")] String),
 }
 
 /// A number that was found. In JSON it has its unit as the name: `{"milliseconds": 12.3}`.
@@ -128,8 +128,6 @@ pub enum Figure {
     Days(i64),
     /// A status of HTTP.
     Status(u16),
-    /// How many there are.
-    Count(usize),
 }
 
 impl Finding {
@@ -144,66 +142,62 @@ impl Finding {
     }
 
     /// All is well.
-    #[must_use]
     pub fn ok(layer: Layer, what: impl Into<String>) -> Self {
         Self::new(Severity::Ok, &what.into()).on(layer)
     }
 
     /// It was not looked at, and why.
-    #[must_use]
     pub fn skipped(layer: Layer, why: impl Into<String>) -> Self {
         Self::new(Severity::Skipped, &why.into()).on(layer)
     }
 
     /// It works, but something should be done.
-    #[must_use]
     pub fn warning(what: impl Into<String>) -> Self {
         Self::new(Severity::Warning, &what.into())
     }
 
     /// It does not work.
-    #[must_use]
     pub fn fault(what: impl Into<String>) -> Self {
         Self::new(Severity::Fault, &what.into())
     }
 
     /// About `layer`.
-    #[must_use]
     pub fn on(mut self, layer: Layer) -> Self {
         self.subject.layer = Some(layer);
         self
     }
 
     /// About `realm`.
-    #[must_use]
     pub fn of(mut self, realm: impl fmt::Display) -> Self {
         self.subject.realm = Some(text::line(&realm.to_string()).into_owned());
         self
     }
 
     /// About the upstream at `upstream`.
-    #[must_use]
     pub fn at(mut self, upstream: impl Into<String>) -> Self {
         self.subject.upstream = Some(text::line(&upstream.into()).into_owned());
         self
     }
 
     /// About this place in a file.
-    #[must_use]
     pub fn in_file(mut self, file: FilePosition) -> Self {
         self.subject.file = Some(file);
         self
     }
 
+    /// The same in other words.
+    pub fn reworded(mut self, what: impl Into<String>) -> Self {
+        self.what = harmless(&what.into());
+        self
+    }
+
     /// With what to do next, after what was said already.
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// With a command to type, and what it is for.
-    #[must_use]
     pub fn command<W: Into<String>>(
         self,
         purpose: impl Into<String>,
@@ -213,21 +207,18 @@ impl Finding {
     }
 
     /// With several of them.
-    #[must_use]
     pub fn hints(mut self, hints: impl IntoIterator<Item = Hint>) -> Self {
         self.hints.extend(hints);
         self
     }
 
     /// With a number.
-    #[must_use]
     pub fn figure(mut self, figure: impl Into<Figure>) -> Self {
         self.figure = Some(figure.into());
         self
     }
 
     /// What is the case, behind its place in a file.
-    #[must_use]
     pub fn placed(&self) -> String {
         match &self.subject.file {
             Some(file) => format!("{file}: {}", self.what),
@@ -236,7 +227,6 @@ impl Finding {
     }
 
     /// What a command says of it to a pipe: a line for what is the case after `word`, and one for each hint.
-    #[must_use]
     pub fn message(&self, word: &str) -> String {
         let mut message = format!("loopkdc: {word}: {}", self.placed());
         for hint in self.advice_lines() {
@@ -246,7 +236,6 @@ impl Finding {
     }
 
     /// The hints, each command and key behind the words that it belongs to.
-    #[must_use]
     pub fn advice_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let mut follows_text = false;
@@ -262,7 +251,6 @@ impl Finding {
     }
 
     /// The same in one line, with semicolons.
-    #[must_use]
     pub fn advice(&self) -> String {
         self.advice_lines().join("; ")
     }
@@ -290,7 +278,6 @@ impl fmt::Display for FilePosition {
 
 impl Hint {
     /// A command of these words.
-    #[must_use]
     pub fn command<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
         let words = words
             .into_iter()
@@ -299,7 +286,6 @@ impl Hint {
     }
 
     /// What the configuration should say: `key`, or `key = value`.
-    #[must_use]
     pub fn key(key: impl Into<String>) -> Self {
         Self::Key(text::short(&key.into(), MAX_TEXT))
     }
@@ -332,54 +318,38 @@ impl fmt::Display for Hint {
 }
 
 impl Layer {
-    /// All of them, in order.
-    pub const ALL: [Self; 13] = [
-        Self::Configuration,
-        Self::Krb5Conf,
-        Self::Ports,
-        Self::Daemon,
-        Self::Names,
-        Self::Tcp,
-        Self::Tls,
-        Self::Http,
-        Self::Envelope,
-        Self::Kdc,
-        Self::Clock,
-        Self::Kpasswd,
-        Self::Estimate,
+    /// All of them in order, and what people are shown as their names.
+    pub const ALL: [(Self, &'static str); 13] = [
+        (Self::Configuration, "config"),
+        (Self::Krb5Conf, "krb5.conf"),
+        (Self::Ports, "ports"),
+        (Self::Daemon, "daemon"),
+        (Self::Names, "names"),
+        (Self::Tcp, "tcp"),
+        (Self::Tls, "tls"),
+        (Self::Http, "http"),
+        (Self::Envelope, "envelope"),
+        (Self::Kdc, "kdc"),
+        (Self::Clock, "clock"),
+        (Self::Kpasswd, "kpasswd"),
+        (Self::Estimate, "estimate"),
     ];
 
     /// What the exit status is if this is the first layer with a fault: 10 for the configuration, and so on.
-    #[must_use]
     pub fn exit_code(self) -> u8 {
-        let index = Self::ALL.iter().position(|layer| *layer == self);
-        10 + u8::try_from(index.unwrap_or_default()).unwrap_or_default()
+        10 + self as u8
     }
 
     /// Its name, as people are shown it.
-    #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Configuration => "config",
-            Self::Krb5Conf => "krb5.conf",
-            Self::Ports => "ports",
-            Self::Daemon => "daemon",
-            Self::Names => "names",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Http => "http",
-            Self::Envelope => "envelope",
-            Self::Kdc => "kdc",
-            Self::Clock => "clock",
-            Self::Kpasswd => "kpasswd",
-            Self::Estimate => "estimate",
-        }
+        let mut all = Self::ALL.iter();
+        all.find(|(layer, _)| *layer == self)
+            .map_or("", |(_, word)| word)
     }
 }
 
 impl Severity {
     /// The word for people. One is in capitals, so that it is seen without colour.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -399,7 +369,6 @@ impl fmt::Display for Figure {
             Self::Days(1) => write!(f, "1 day"),
             Self::Days(days) => write!(f, "{days} days"),
             Self::Status(status) => write!(f, "{status}"),
-            Self::Count(count) => write!(f, "{count}"),
         }
     }
 }
@@ -417,12 +386,8 @@ fn harmless(words: &str) -> String {
 
 /// A layer that only a later version knows is none.
 fn known_layer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Layer>, D::Error> {
-    let word = Option::<String>::deserialize(from)?;
-    let layer = |word: String| {
-        let word: StringDeserializer<value::Error> = word.into_deserializer();
-        Layer::deserialize(word).ok()
-    };
-    Ok(word.and_then(layer))
+    let word = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(word).ok())
 }
 
 fn harmless_lines<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -438,10 +403,6 @@ fn harmless_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::
     let words = Vec::<String>::deserialize(from)?;
     let words = words.iter().map(|word| text::short(word, MAX_TEXT));
     Ok(words.collect())
-}
-
-fn harmless_word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    Ok(text::short(&String::deserialize(from)?, MAX_TEXT))
 }
 
 #[cfg(test)]

@@ -32,7 +32,11 @@ async fn nobody_listens() {
 async fn an_expired_certificate() {
     let upstream = well().showing(Leaf::Expired).start();
     let found = Scene::by(&upstream).diagnose();
-    found.is_at_fault(Layer::Tls, "has expired", "timedatectl");
+    found.is_at_fault(
+        Layer::Tls,
+        "expired, or the clock here is wrong",
+        "timedatectl",
+    );
     let figure = found.finding("tls", "fault", "").figure;
     assert!(matches!(figure, Some(Figure::Days(..-8000))), "{figure:?}");
 }
@@ -41,7 +45,11 @@ async fn an_expired_certificate() {
 async fn a_certificate_that_is_not_valid_yet() {
     let upstream = well().showing(Leaf::NotYet).start();
     let found = Scene::by(&upstream).diagnose();
-    found.is_at_fault(Layer::Tls, "is not valid yet", "timedatectl");
+    found.is_at_fault(
+        Layer::Tls,
+        "not valid yet, or the clock here is wrong",
+        "timedatectl",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +58,7 @@ async fn a_certificate_for_another_purpose() {
     let found = Scene::by(&upstream).diagnose();
     found.is_at_fault(
         Layer::Tls,
-        "its certificate is not trusted",
+        "it cannot be verified: ",
         "who runs it has to renew",
     );
 }
@@ -126,7 +134,7 @@ async fn no_pinned_key() {
     let found = scene.diagnose();
     found.is_at_fault(
         Layer::Tls,
-        "no key of its certificates is among the pins",
+        "no key of its chain is among the pins",
         "pins = ",
     );
     let found = Scene::by_with(&upstream, &format!("pins = {pin}")).diagnose();
@@ -150,7 +158,7 @@ async fn a_client_certificate_that_can_do_without() {
     let upstream = well().asking(Clients::Asked).start();
     let found = Scene::by(&upstream).diagnose();
     found.finds_nothing();
-    found.is_well("tls", "asks for a client certificate, and does without");
+    found.is_well("tls", "asks for a client certificate, and is content");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,14 +179,19 @@ async fn an_old_tls() {
 async fn a_handshake_that_ends() {
     let upstream = well().behind(|_| Door::ResetInHandshake).start();
     let found = Scene::by(&upstream).diagnose();
-    found.is_at_fault(Layer::Tls, "ends in the handshake", "http-proxy");
+    found.is_at_fault(Layer::Tls, "cannot connect: ", "http-proxy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_nobody_answers() {
     let upstream = well().behind(|_| Door::Silent).start();
     let found = Scene::by(&upstream).diagnose();
-    found.says(Layer::Tls, "fault", "does not shake hands", "proxies");
+    found.says(
+        Layer::Tls,
+        "fault",
+        "cannot connect: timed out",
+        "http-proxy",
+    );
 }
 
 /// A server that answers the first octets of each connection, and no more.

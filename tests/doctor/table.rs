@@ -124,7 +124,7 @@ fn table() -> String {
             .push(row.to_owned());
     }
     let mut table = String::new();
-    for layer in Layer::ALL {
+    for (layer, _) in Layer::ALL {
         let code = layer.exit_code();
         let Some(mut rows) = seen.remove(&format!("{code:02}")) else {
             // Each layer is seen red, but that which is an estimate.

@@ -26,11 +26,10 @@ async fn what_lets_it_through_is_seen_and_what_is_behind_it_as_well() {
         let found = by_way_of(&upstream, &forward.url_with("user:s3cret"));
         found.finds_nothing();
         found.is_well("tcp", &format!("{} lets it through", forward.url()));
-        found.is_well("tls", "TLS 1.3");
+        found.is_well("tls", "certificates: ");
         found.is_well("kdc", "nobody");
         assert!(!format!("{found:?}").contains("s3cret"));
-        // The doctor's own handshake came by there, and not only the daemon's client.
-        assert!(forward.passed().len() >= 2);
+        assert!(!forward.passed().is_empty());
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn ask_through<'a>(
     context: RealmContext<'_>,
     endpoints: &'a [Endpoint],
 ) -> Vec<SocketAnswer<'a>> {
-    let Some(message) = question(context.realm, Service::Kdc) else {
+    let Ok(message) = question(context.realm, Service::Kdc) else {
         return Vec::new();
     };
     let message = &message;

@@ -1,59 +1,59 @@
-//! The doctor's own TLS handshake, which tells what reqwest does not: chain, key exchange, suite and ALPN.
+//! TLS: the doctor's own handshake, which tells what reqwest does not, and what certificates say that were presented.
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::short;
+use crate::relay::upstream::CertificateFault;
 use crate::relay::upstream::certificate::{Validity, called};
-use crate::relay::upstream::tls::{Pin, Presented, Unpinned};
+use crate::relay::upstream::tls::{Pin, Presented};
 
 /// A certificate that ends sooner than this is worth a word.
 const SOON: i64 = 14;
-const DAY: u64 = 86_400;
+const DAY: i64 = 86_400;
 /// As many names of a certificate are shown.
 const MAX_NAMES: usize = 4;
 
-/// Shakes hands over `stream`; what was agreed on.
+/// Shakes hands over `stream`; what was agreed on: version, key exchange, suite and ALPN.
 ///
 /// # Errors
-/// What went wrong.
+/// There is none. The daemon's own client says best why.
 pub(super) async fn shake(
     stream: TcpStream,
     host: &str,
-    config: ClientConfig,
-    within: Duration,
+    mut config: ClientConfig,
 ) -> io::Result<Finding> {
-    let name = ServerName::try_from(host.to_owned());
-    let name = name.map_err(|_| io::Error::other("this is no name that TLS can check"))?;
+    // The handshake of the daemon's client is to be a whole one, too.
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let began = Instant::now();
-    let shaken = timeout(
-        within,
-        TlsConnector::from(Arc::new(config)).connect(name, stream),
-    )
-    .await;
-    let stream = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await?;
     let took = began.elapsed();
     let tls = stream.get_ref().1;
     let version = tls.protocol_version().map(|version| format!("{version:?}"));
-    let version = version.unwrap_or_default().replace("TLSv1_", "TLS 1.");
     let group = tls.negotiated_key_exchange_group();
-    let group = group.map_or_else(String::new, |group| format!(", {:?}", group.name()));
     let suite = tls.negotiated_cipher_suite();
-    let suite = suite.map_or_else(String::new, |suite| format!(", {:?}", suite.suite()));
-    let suite = suite.replace("TLS13_", "").replace("TLS_", "");
+    let suite = suite.map(|suite| format!("{:?}", suite.suite()));
     let alpn = tls.alpn_protocol().map(String::from_utf8_lossy);
-    let alpn = alpn.map_or_else(|| ", no ALPN".to_owned(), |alpn| format!(", {alpn}"));
-    let finding = Finding::ok(Layer::Tls, format!("{version}{group}{suite}{alpn}"));
-    Ok(finding.figure(took))
+    let agreed = [
+        version.map(|version| version.replace("TLSv1_", "TLS 1.")),
+        group.map(|group| format!("{:?}", group.name())),
+        suite.map(|suite| suite.replace("TLS13_", "").replace("TLS_", "")),
+        Some(alpn.map_or_else(|| "no ALPN".to_owned(), Into::into)),
+    ];
+    let agreed: Vec<_> = agreed.into_iter().flatten().collect();
+    Ok(Finding::ok(Layer::Tls, agreed.join(", ")).figure(took))
 }
 
 /// What is to be said of a chain that is trusted.
@@ -81,108 +81,51 @@ pub(super) fn chain(presented: &Presented, now: SystemTime) -> Finding {
     }
 }
 
-fn tls(what: impl Into<String>) -> Finding {
-    Finding::fault(what).on(Layer::Tls)
-}
-
-/// What is wrong with a handshake with `host`, whose realm's table is `table`.
-pub(super) fn fault(
-    error: &io::Error,
+/// `finding` about a chain that is not trusted, with what it shows besides: names, the date, and what the realm's `table` may
+/// have to say.
+pub(super) fn untrusted(
+    mut finding: Finding,
+    why: &CertificateFault,
     presented: &Presented,
     (host, table): (&str, &str),
     now: SystemTime,
 ) -> Finding {
-    let lower =
-        "the server speaks no TLS as new as min-tls asks for: lower min-tls, or have it renewed";
-    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(error)) => {
-            untrusted(error, presented, (host, table), now)
-        }
-        Some(rustls::Error::InvalidMessage(_)) => tls("what answers speaks no TLS").hint(
-            "see whether proxies names the right port, and whether a browser shows a login page of this network",
-        ),
-        Some(rustls::Error::AlertReceived(alert)) => {
-            tls(format!("the server ends the handshake: {alert:?}")).hint(match alert {
-                AlertDescription::ProtocolVersion => lower,
-                AlertDescription::UnrecognisedName => {
-                    "it has another name: see whether proxies spells it right"
-                }
-                _ => "it may want client-certificate and client-key; else its log says why",
-            })
-        }
-        Some(rustls::Error::PeerIncompatible(why)) => {
-            tls(format!("no version or cipher of TLS in common: {why:?}")).hint(lower)
-        }
-        Some(error) => tls(short(&error.to_string(), 200))
-            .hint("see what another client makes of it: curl -v, with the URL in proxies"),
-        None if error.kind() == io::ErrorKind::TimedOut => {
-            tls("the server takes connections and does not shake hands").hint(
-                "what stands in front of it is up, and it is not: ask who runs it; list another in proxies",
-            )
-        }
-        None => tls("the connection ends in the handshake").hint(
-            "something on the way may forbid TLS to it: http-proxy names a way out; else ask who runs it",
-        ),
-    }
-}
-
-fn untrusted(
-    error: &CertificateError,
-    presented: &Presented,
-    (host, table): (&str, &str),
-    now: SystemTime,
-) -> Finding {
-    use CertificateError as Why;
-    let leaf = presented.certificates.first();
-    let renew = "who runs it has to renew the certificate";
-    let clock = "see whether the clock is right";
-    match error {
-        Why::UnknownIssuer | Why::BadSignature => {
+    let Some(leaf) = presented.certificates.first() else {
+        return finding;
+    };
+    match why {
+        CertificateFault::UnknownIssuer => {
             let root = root(presented);
-            tls(format!(
-                "certificate signed by \"{root}\", which is not trusted here"
-            ))
-            .hint("if this network has a login page, log in")
-            .hint(format!(
-                "if \"{root}\" is your own authority, name its certificate in {table}"
-            ))
-            .hint(Hint::key("ca-file = \"FILE.pem\""))
-            .hint("else somebody may be intercepting the connection: ask who runs it")
-        }
-        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
-            tls(format!("certificate for {}, not for {host}", names(leaf)))
-                .hint("log in to this network if it wants that")
-                .hint(format!(
-                    "else write the certificate's name into proxies, in {table}"
+            finding.hints.truncate(1);
+            finding
+                .reworded(format!(
+                    "certificate signed by \"{root}\", which is not trusted here"
                 ))
-        }
-        Why::Expired | Why::ExpiredContext { .. } => {
-            let fault = tls("a certificate of its chain has expired, or the clock here is wrong")
-                .command(clock, ["timedatectl"])
-                .hint(format!("else {renew}"));
-            match leaf.and_then(|leaf| Validity::of(leaf)) {
-                Some(validity) => fault.figure(Figure::Days(days(validity.not_after(), now))),
-                None => fault,
-            }
-        }
-        Why::NotValidYet | Why::NotValidYetContext { .. } => {
-            tls("its certificate is not valid yet, or the clock here is wrong")
-                .command(clock, ["timedatectl"])
-        }
-        Why::Other(other) if other.0.is::<Unpinned>() => {
-            let pin = leaf.and_then(|leaf| Pin::of_certificate(leaf));
-            let key = pin.map_or_else(|| "pins".to_owned(), |pin| format!("pins = [\"{pin}\"]"));
-            tls("no key of its certificates is among the pins")
                 .hint(format!(
-                    "somebody may read along; if its key was replaced on purpose, put the new one into {table}"
+                    "else, if \"{root}\" is your own authority, name its certificate in {table}"
                 ))
-                .hint(Hint::key(key))
+                .hint(Hint::key("ca-file = \"FILE.pem\""))
+                .hint("else somebody may be intercepting the connection: ask who runs it")
         }
-        error => tls(format!(
-            "its certificate is not trusted: {}",
-            short(&error.to_string(), 200)
-        ))
-        .hint(renew),
+        CertificateFault::WrongName => {
+            let names = names(leaf).join(", ");
+            let what = match names.as_str() {
+                "" => format!("certificate for another name than {host}"),
+                names => format!("certificate for {names}, not for {host}"),
+            };
+            finding.reworded(what)
+        }
+        CertificateFault::NotPinned => {
+            let pin = Pin::of_certificate(leaf).map(|pin| format!("pins = [\"{pin}\"]"));
+            finding.hints.extend(pin.map(Hint::key));
+            finding
+        }
+        CertificateFault::Expired => {
+            let validity = Validity::of(leaf);
+            finding.figure = validity.map(|it| Figure::Days(days(it.not_after(), now)));
+            finding
+        }
+        CertificateFault::NotYetValid | CertificateFault::Other(_) => finding,
     }
 }
 
@@ -195,35 +138,23 @@ fn root(presented: &Presented) -> String {
 
 /// What a certificate is called: a server's by the name that is checked, an authority by its own.
 fn subject(certificate: &CertificateDer<'static>) -> String {
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
-        return "?".to_owned();
-    };
-    let first = certificate
-        .valid_dns_names()
-        .next()
-        .map(|name| short(name, 64));
-    let own = || called(certificate.subject());
-    first
-        .or_else(own)
-        .unwrap_or_else(|| "a nameless one".to_owned())
+    let own = || called(EndEntityCert::try_from(certificate).ok()?.subject());
+    let first = names(certificate).into_iter().next().or_else(own);
+    first.unwrap_or_else(|| "a nameless one".to_owned())
 }
 
 /// What a certificate is for.
-fn names(leaf: Option<&CertificateDer<'static>>) -> String {
-    let leaf = leaf.and_then(|leaf| EndEntityCert::try_from(leaf).ok());
-    let names = leaf.map(|leaf| {
-        let names = leaf.valid_dns_names().map(|name| short(name, 64));
-        names.take(MAX_NAMES).collect::<Vec<_>>().join(", ")
-    });
-    let names = names.filter(|names| !names.is_empty());
-    names.unwrap_or_else(|| "another address".to_owned())
+fn names(certificate: &CertificateDer<'static>) -> Vec<String> {
+    let certificate = EndEntityCert::try_from(certificate);
+    let names = certificate.iter().flat_map(|it| it.valid_dns_names());
+    names.take(MAX_NAMES).map(|name| short(name, 64)).collect()
 }
 
 /// Days from `now` until `then`, rounded down.
 fn days(then: SystemTime, now: SystemTime) -> i64 {
-    let whole = |time: Duration| i64::try_from(time.as_secs() / DAY).unwrap_or(i64::MAX);
-    match then.duration_since(now) {
-        Ok(left) => whole(left),
-        Err(gone) => -whole(gone.duration()) - 1,
-    }
+    let seconds = |time: SystemTime| {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.as_secs().cast_signed()
+    };
+    (seconds(then) - seconds(now)).div_euclid(DAY)
 }

@@ -7,40 +7,64 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 use super::RealmContext;
-use super::connection::{self, HostPort};
-use super::realm::ReplyTimes;
-use super::report::Section;
-use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
-use crate::relay::finding::{Figure, Finding, Layer};
+use super::connection;
+use super::realm::{Examined, ReplyTimes};
+use super::report::is_fault;
+use crate::relay::explain::{explain, explain_error_code, set_clock};
+use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
 use crate::wire::{KerberosMessage, Realm, Reply, Service, as_req};
 
 /// Who asks: a name that nobody has, and that tells whoever reads the KDC's log what it was.
 const NOBODY: &str = "loopkdc-doctor";
-/// Clocks may differ by less than this (RFC 4120 7.5.1, and what KDCs are shipped with).
-const LIMIT: Duration = Duration::from_secs(300);
-/// From here on something is wrong with one of them.
-const ODD: Duration = Duration::from_secs(60);
-
-/// Of a KDC that is asked itself.
-const LAYERS: [Layer; 5] = [
-    Layer::Names,
-    Layer::Tcp,
-    Layer::Kdc,
-    Layer::Clock,
-    Layer::Kpasswd,
-];
+/// Clocks may differ by less than these seconds (RFC 4120 7.5.1, and what KDCs are shipped with).
+const LIMIT: f64 = 300.0;
+/// From so many on something is wrong with one of them.
+const ODD: f64 = 60.0;
 /// Until a KDC that is near has taken a connection.
 const CONNECT: Duration = Duration::from_secs(2);
+/// The least that a second question is worth asking in.
+const LEAST: Duration = Duration::from_millis(300);
 const AWAY: &str = "it is not on this network, which is no fault";
 
 /// A new request for a ticket for krbtgt/REALM, as kinit makes it, or for kadmin/changepw, as kpasswd does: its nonce keeps
 /// every retransmit cache on the way from taking it for another.
-pub(super) fn question(realm: &Realm, service: Service) -> Option<KerberosMessage> {
+///
+/// # Errors
+/// The realm cannot be asked for.
+pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, Finding> {
     let nonce = RandomState::new().hash_one(0) as u32;
     let octets = as_req::encode(NOBODY, realm, service, nonce);
-    KerberosMessage::parse(Service::Kdc, octets.into()).ok()
+    let message = KerberosMessage::parse(Service::Kdc, octets.into());
+    message.map_err(|why| Finding::fault(why.to_string()).on(Layer::Kdc))
+}
+
+/// Has `ask` ask for a ticket for either service, the KDC's first; how fast the answers come, if logins are served.
+///
+/// # Errors
+/// They are not.
+pub(super) async fn ask_for_both(
+    context: RealmContext<'_>,
+    found: &mut Vec<Finding>,
+    ask: impl AsyncFn(Service, &mut Vec<Finding>) -> Result<TimedReply, Finding>,
+) -> Result<ReplyTimes, Finding> {
+    let first = ask(Service::Kdc, found).await?;
+    let finding = first.kdc(Service::Kdc, context.realm);
+    if is_fault(&finding) {
+        return Err(finding);
+    }
+    found.extend([finding, first.clock()]);
+    let cold = first.took();
+    if context.left() < LEAST {
+        return Ok(ReplyTimes { cold, warm: cold });
+    }
+    let (finding, warm) = match ask(Service::Kpasswd, found).await {
+        Ok(second) => (second.kdc(Service::Kpasswd, context.realm), second.took()),
+        Err(fault) => (fault.on(Layer::Kpasswd), cold),
+    };
+    found.push(finding);
+    Ok(ReplyTimes { cold, warm })
 }
 
 /// A reply, and when it was asked for and came, by the clock here.
@@ -76,16 +100,13 @@ impl TimedReply {
 
     /// What it says of the KDC of `realm` that was asked for a ticket for `service`.
     pub(super) fn kdc(&self, service: Service, realm: &Realm) -> Finding {
-        let (layer, name) = match service {
-            Service::Kdc => (Layer::Kdc, "krbtgt"),
-            Service::Kpasswd => (Layer::Kpasswd, "kadmin/changepw"),
-        };
         let finding = match self.reply.error_code() {
             None => {
-                let what = format!("the KDC answers ({} for {name})", self.reply.kind());
-                Finding::ok(layer, what)
+                let (layer, name) = asked_for(service);
+                let kind = self.reply.kind();
+                Finding::ok(layer, format!("the KDC answers ({kind} for {name})"))
             }
-            Some(code) => of_code(layer, code, service, realm),
+            Some(code) => of_code(code, service, realm),
         };
         finding.figure(self.took())
     }
@@ -95,53 +116,45 @@ impl TimedReply {
         let Some(theirs) = self.reply.server_time() else {
             return Finding::skipped(Layer::Clock, "the KDC's reply has no time in it");
         };
-        // It was written somewhere between the question and the reply.
-        let ours = self.asked + self.took() / 2;
-        let (apart, is_behind) = match ours.duration_since(theirs) {
-            Ok(ahead) => (ahead, false),
-            Err(behind) => (behind.duration(), true),
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            since.unwrap_or_default().as_secs_f64()
         };
-        let seconds = i64::try_from(apart.as_secs_f64().round() as u64).unwrap_or(i64::MAX);
-        let figure = Figure::Seconds(if is_behind { -seconds } else { seconds });
-        if apart < ODD {
+        // It was written somewhere between the question and the reply.
+        let ahead = seconds(self.asked + self.took() / 2) - seconds(theirs);
+        let figure = Figure::Seconds(ahead.round() as i64);
+        if ahead.abs() < ODD {
             let what = "this machine's clock agrees with the KDC's";
             return Finding::ok(Layer::Clock, what).figure(figure);
         }
-        let way = if is_behind { "behind" } else { "ahead of" };
-        let what = |sign| {
-            format!("this machine's clock is {way} the KDC's{sign} Kerberos takes less than 300 s")
-        };
-        let finding = if apart < LIMIT {
-            Finding::warning(what(";"))
-        } else {
-            Finding::fault(what(":"))
-        };
-        set_clock(finding.on(Layer::Clock)).figure(figure)
+        let way = if ahead < 0.0 { "behind" } else { "ahead of" };
+        let what =
+            format!("this machine's clock is {way} the KDC's: Kerberos takes less than 300 s");
+        let mut finding = Finding::warning(what).on(Layer::Clock).figure(figure);
+        if ahead.abs() >= LIMIT {
+            finding.severity = Severity::Fault;
+        }
+        set_clock(finding)
     }
 }
 
-fn set_clock(finding: Finding) -> Finding {
-    finding.command("set the clock", ["timedatectl", "set-ntp", "true"])
-}
-
 /// RFC 4120 7.5.9.
-fn of_code(layer: Layer, code: i32, service: Service, realm: &Realm) -> Finding {
+fn of_code(code: i32, service: Service, realm: &Realm) -> Finding {
+    let (layer, name) = asked_for(service);
     let what = |text: &str| format!("{text} (KRB-ERROR {code})");
-    let ok = |text: &str| Finding::ok(layer, what(text));
     let fault = |text: &str| Finding::fault(what(text)).on(layer);
-    let warning = |text: &str| Finding::warning(what(text)).on(layer);
     let of_policy = "ask who runs it; the proxy may know the realm by another name: target-domain";
     let other_kdc = "who runs it should look after its KDCs; meanwhile list another in proxies";
     let check = ["loopkdc", "check"];
     match (code, service) {
-        // C_PRINCIPAL_UNKNOWN; CLIENT_REVOKED, which some say of all whom they don't know.
-        (6 | 18, Service::Kdc) => {
-            ok("the KDC answers; as expected, it knows nobody called loopkdc-doctor")
+        // C_PRINCIPAL_UNKNOWN; some say of all whom they do not know ETYPE_NOSUPP, CLIENT_REVOKED, PREAUTH_FAILED or
+        // PREAUTH_REQUIRED.
+        (6 | 14 | 18 | 24 | 25, _) => {
+            let text = format!(
+                "the KDC answers for {name}; as expected, nobody called {NOBODY} gets a ticket"
+            );
+            Finding::ok(layer, what(&text))
         }
-        (6 | 18, Service::Kpasswd) => {
-            ok("the KDC answers for kadmin/changepw; nothing was changed")
-        }
-        (24 | 25 | 14, _) => ok("the KDC answers: it asks for a password"),
         (7, Service::Kdc) => fault(&format!("the KDC does not know realm {realm}")).command(
             "see whether proxies and target-domain lead to this realm's KDC",
             check,
@@ -152,69 +165,57 @@ fn of_code(layer: Layer, code: i32, service: Service, realm: &Realm) -> Finding 
             "write the realm as its KDC has it, short names of it into aliases",
             check,
         ),
-        (12, _) => warning("the proxy or the KDC forbids this by its policy").hint(of_policy),
+        (12, _) => Finding::warning(what("the proxy or the KDC forbids this by its policy"))
+            .on(layer)
+            .hint(of_policy),
         (29, _) => fault("the KDC says that it is not available").hint(other_kdc),
-        (37, _) => set_clock(fault("the KDC says that the clock here is wrong")),
         (85, _) => fault("the proxy knows no KDC of the realm").hint(of_policy),
         (86, _) => fault("the KDC behind the proxy does not answer").hint(other_kdc),
-        _ => warning("the KDC answers with an error")
-            .hint("see what a client makes of it: KRB5_TRACE=/dev/stderr kinit"),
+        _ => match explain_error_code(code) {
+            Some(finding) => finding.on(layer),
+            None => Finding::warning(what("the KDC answers with an error"))
+                .on(layer)
+                .hint("see what a client makes of it: KRB5_TRACE=/dev/stderr kinit"),
+        },
     }
 }
 
-/// Looks at the KDC at `name`, `host:port`. That it cannot be reached is no fault: it need not be on every network.
+/// The layer that a reply tells of, and the principal that a ticket is asked for.
+fn asked_for(service: Service) -> (Layer, &'static str) {
+    match service {
+        Service::Kdc => (Layer::Kdc, "krbtgt"),
+        Service::Kpasswd => (Layer::Kpasswd, "kadmin/changepw"),
+    }
+}
+
+/// Looks at the KDC at `name`, `host:port`. That it cannot be reached is no fault: it need not be on every network, and where the
+/// office's name server is not, its names are not.
 pub(super) async fn examine(
     context: RealmContext<'_>,
     name: &str,
     permitted: &Permitted,
-) -> (Section, Option<ReplyTimes>) {
-    let mut section = Section::new(context.realm, Some(name.to_owned()));
-    let is_here = is_here(name, permitted, &mut section).await;
-    let times = if is_here {
-        ask(context, name, permitted, &mut section).await
-    } else {
-        None
+) -> Examined {
+    let mut found = Vec::new();
+    let ended = look(context, name, permitted, &mut found).await;
+    let has = |layer: &Layer| {
+        use Layer::{Clock, Kdc, Kpasswd, Names, Tcp};
+        [Names, Tcp, Kdc, Clock, Kpasswd].contains(layer)
     };
-    let why = if section.has_fault() {
-        "not asked, as there is a fault before it"
-    } else {
-        AWAY
-    };
-    section.skip(|layer| LAYERS.contains(&layer), why);
-    (section, times)
+    Examined::new(context, name.to_owned(), found, ended, (has, AWAY))
 }
 
-/// Whether it takes connections.
-async fn is_here(name: &str, permitted: &Permitted, section: &mut Section) -> bool {
-    let away = |layer, what: &str| Finding::skipped(layer, format!("{what}: {AWAY}"));
-    let (name, key) = (name.to_owned(), UpstreamKind::Kdc.key());
-    let found = HostPort { name, key }.look_up(permitted, CONNECT).await;
-    let addresses = match found {
-        Ok((addresses, finding)) => {
-            section.push(finding);
-            addresses
-        }
-        // Where the office's name server is not, its names are not.
-        Err(fault) => {
-            section.push(away(Layer::Names, &fault.what));
-            return false;
-        }
-    };
-    let connected = connection::connect(&addresses, CONNECT).await;
-    let is_here = connected.is_ok();
-    section.push(match connected {
-        Ok((_, finding)) => finding,
-        Err((_, error)) => away(Layer::Tcp, &connection::why(&error)),
-    });
-    is_here
-}
-
-async fn ask(
+async fn look(
     context: RealmContext<'_>,
     name: &str,
     permitted: &Permitted,
-    section: &mut Section,
-) -> Option<ReplyTimes> {
+    found: &mut Vec<Finding>,
+) -> Result<ReplyTimes, Finding> {
+    let connected = connection::connect(name, name, permitted, CONNECT, found).await;
+    // It is closed again: a KDC may take one at a time.
+    connected.map(drop).map_err(|fault| {
+        let layer = fault.subject.layer.unwrap_or(Layer::Tcp);
+        Finding::skipped(layer, format!("{}: {AWAY}", fault.what))
+    })?;
     let kdc = Kdc::new(kdc::Terms {
         name: name.to_owned(),
         transport: Transport::TcpFirst,
@@ -222,40 +223,19 @@ async fn ask(
         permitted: permitted.clone(),
         reach: Reach::OnSomeNetworks,
     });
-    let kind = UpstreamKind::Kdc;
-    let mut took = Vec::new();
-    for (layer, service) in [
-        (Layer::Kdc, Service::Kdc),
-        (Layer::Kpasswd, Service::Kpasswd),
-    ] {
-        let message = question(context.realm, service)?;
-        let sent = SendState::default();
+    let ask = async |service, _: &mut Vec<Finding>| {
+        let (message, sent) = (question(context.realm, service)?, SendState::default());
         // krb5kdc closes each connection after one reply.
         let sending = kdc.send(&message, ConnReuse::Never, &sent, false);
-        match TimedReply::wait(context.left(), sending).await {
-            Ok(reply) => {
-                section.push(reply.kdc(service, context.realm));
-                if service == Service::Kdc && !section.has_fault() {
-                    section.push(reply.clock());
-                }
-                took.push(reply.took());
-            }
-            Err(fault) => section.push(explain(&fault, UpstreamRef { kind, name }).on(layer)),
-        }
-        if section.has_fault() {
-            return None;
-        }
-    }
-    Some(ReplyTimes {
-        cold: *took.first()?,
-        warm: *took.last()?,
-    })
+        let reply = TimedReply::wait(context.left(), sending).await;
+        reply.map_err(|fault| explain(&fault, name).on(Layer::Kdc))
+    };
+    ask_for_both(context, found, ask).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::finding::Severity;
     use crate::wire::krb_error;
 
     fn heard(code: i32, apart: i64) -> TimedReply {

@@ -1,267 +1,255 @@
 //! A KDC proxy, layer by layer.
+//!
+//! As far as the doctor's own connection gets, it shows more than the daemon's client would. What is in the way the client says
+//! best: it is asked in any case, and its fault is told in the words of the log.
 
-use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::net::TcpStream;
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use super::RealmContext;
-use super::connection::{self, HostPort};
+use super::connection;
 use super::handshake;
-use super::proxy_answer;
-use super::realm::ReplyTimes;
-use super::report::Section;
-use super::tunnel::TunnelProxy;
-use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
-use crate::relay::finding::{Finding, Layer};
+use super::kdc::{TimedReply, ask_for_both, question};
+use super::realm::{Examined, ReplyTimes};
+use crate::relay::explain::explain;
+use crate::relay::finding::{Figure, Finding, Layer};
+use crate::relay::text::short;
 use crate::relay::upstream::kdc::Permitted;
-use crate::relay::upstream::kkdcp::{KdcProxy, ProxyUrl};
-use crate::relay::upstream::tls::ClientTls;
-use crate::relay::upstream::{ConnReuse, Fault, ForwardProxyFault, Unsent};
+use crate::relay::upstream::kkdcp::{Head, KdcProxy, ProxyUrl};
+use crate::relay::upstream::proxy_options::ForwardProxy;
+use crate::relay::upstream::tls::{ClientTls, Presented};
+use crate::relay::upstream::{ConnReuse, Fault, Outgoing, SendState, Unsent};
 use crate::wire::Service;
 
-/// All of them.
-const LAYERS: RangeInclusive<Layer> = Layer::Names..=Layer::Kpasswd;
 /// Name, connect and TLS together, as the daemon has it.
 const CONNECT: Duration = Duration::from_secs(3);
 /// What the doctor itself may add to the deadline, discovery included.
 const OWN: Duration = Duration::from_millis(4500);
-/// The least that a second question is worth asking in.
-const LEAST: Duration = Duration::from_millis(300);
 
-/// A proxy that is looked at, and what was found so far.
+/// A proxy that is looked at.
 struct ProxyCheck<'a> {
     context: RealmContext<'a>,
-    proxy: &'a ProxyUrl,
-    permitted: &'a Permitted,
+    url: &'a ProxyUrl,
     name: &'a str,
-    /// By when the connection stands, or is given up.
-    until: Instant,
-    section: Section,
+    permitted: &'a Permitted,
+    /// What stands between, if anything does.
+    forward: Option<String>,
 }
 
-/// Looks at `proxy`; how fast it is, if it serves.
+/// What came of a question: the last answer's head, if there was one, and the reply.
+type ProxyAnswer = (Option<Head>, Result<TimedReply, Fault>);
+
+/// Looks at the proxy at `url`; how fast it is, if it serves.
 pub(super) async fn examine(
     context: RealmContext<'_>,
-    proxy: &ProxyUrl,
+    url: &ProxyUrl,
     permitted: &Permitted,
-) -> (Section, Option<ReplyTimes>) {
-    let name = proxy.as_url().origin().ascii_serialization();
-    let mut check = ProxyCheck {
+) -> Examined {
+    let name = url.as_url().origin().ascii_serialization();
+    let check = ProxyCheck {
         context,
-        proxy,
-        permitted,
+        url,
         name: &name,
-        until: (Instant::now() + CONNECT).min(context.began + OWN),
-        section: Section::new(context.realm, Some(name.clone())),
+        permitted,
+        forward: forward_proxy(&context.entry.proxy_options.forward_proxy, url),
     };
-    let times = check.examine().await;
-    let mut section = check.section;
-    let why = if section.has_fault() {
-        "not asked, as there is a fault before it"
-    } else {
-        "there was no time left"
-    };
-    section.skip(|layer| LAYERS.contains(&layer), why);
-    (section, times)
+    let mut found = Vec::new();
+    let ended = check.examine(&mut found).await;
+    let has = |layer: &Layer| (Layer::Names..=Layer::Kpasswd).contains(layer);
+    Examined::new(context, name, found, ended, (has, "there was no time left"))
+}
+
+/// The proxy on the way to `url`, as the daemon's client finds it.
+fn forward_proxy(via: &ForwardProxy, url: &ProxyUrl) -> Option<String> {
+    match via {
+        ForwardProxy::None => None,
+        ForwardProxy::Url(proxy) => Some(proxy.to_string()),
+        ForwardProxy::Environment => {
+            let url = url.as_url().as_str().parse().ok()?;
+            Matcher::from_env().intercept(&url)?;
+            Some("the proxy of the environment".to_owned())
+        }
+    }
 }
 
 impl ProxyCheck<'_> {
-    async fn examine(&mut self) -> Option<ReplyTimes> {
-        let stream = self.connect().await?;
-        if self.proxy.is_plaintext() {
-            let none = Finding::warning("none: everybody on the way reads who asks for what")
-                .on(Layer::Tls)
-                .hint("write https:// into proxies; allow-plaintext is for tests");
-            self.section.push(none);
-            return self.question(None).await;
-        }
-        let tls = self.shake_hands(stream).await?;
-        self.question(Some(tls)).await
-    }
-
-    fn upstream(&self) -> UpstreamRef<'_> {
-        UpstreamRef {
-            kind: UpstreamKind::Proxy,
-            name: self.name,
-        }
-    }
-
-    fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// What was found; nothing after a fault.
-    fn pass<T>(&mut self, found: Result<(T, Finding), Finding>) -> Option<T> {
-        match found {
-            Ok((value, finding)) => {
-                self.section.push(finding);
-                Some(value)
-            }
-            Err(fault) => {
-                self.section.push(fault);
-                None
-            }
-        }
-    }
-
-    /// A connection to the proxy, or to what stands before it and lets it through.
-    async fn connect(&mut self) -> Option<TcpStream> {
-        let url = self.proxy.as_url();
-        let tunnel = TunnelProxy::find(&self.context.entry.proxy_options.forward_proxy, url);
-        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-        let (place, permitted) = match &tunnel {
-            Some(tunnel) => (tunnel.place.clone(), &Permitted::Any),
-            None => {
-                let (name, key) = (format!("{host}:{port}"), UpstreamKind::Proxy.key());
-                (HostPort { name, key }, self.permitted)
-            }
-        };
-        let found = place.look_up(permitted, self.left()).await;
-        let addresses = self.pass(found)?;
-        let connected = connection::connect(&addresses, self.left()).await;
-        let connected = connected
-            .map_err(|(address, error)| self.unreachable(tunnel.as_ref(), address, &error));
-        let stream = self.pass(connected)?;
-        match tunnel.filter(|_| !self.proxy.is_plaintext()) {
-            Some(tunnel) => self.go_through(&tunnel).await,
-            None => Some(stream),
-        }
-    }
-
-    /// No connection was made to the proxy, or to what stands before it.
-    fn unreachable(
-        &self,
-        tunnel: Option<&TunnelProxy>,
-        address: SocketAddr,
-        error: &std::io::Error,
-    ) -> Finding {
-        let unsent = match tunnel {
-            Some(tunnel) => Unsent::ForwardProxy {
-                proxy: format!("proxy of http-proxy, {} at {address},", tunnel.name).into(),
-                fault: ForwardProxyFault::Unreachable,
-                detail: connection::why(error).into(),
-            },
-            None => error.into(),
-        };
-        let mut finding = explain(&Fault::NotSent(unsent), self.upstream()).on(Layer::Tcp);
-        if tunnel.is_none() {
-            finding.what = format!("{address}: {}", finding.what);
-        }
-        finding
-    }
-
-    async fn go_through(&mut self, tunnel: &TunnelProxy) -> Option<TcpStream> {
-        let began = Instant::now();
-        if let Ok(Some(Ok(stream))) = timeout(self.left(), tunnel.connect()).await {
-            let what = format!("{} lets it through to the proxy", tunnel.name);
-            let through = Finding::ok(Layer::Tcp, what).figure(began.elapsed());
-            self.section.push(through);
-            return Some(stream);
-        }
-        // What is in its way the daemon's own client says best, and in the same words as the log.
-        self.question(None).await;
-        if !self.section.has_fault() {
-            let what = format!("the doctor itself does not speak as {} does", tunnel.name);
-            self.section.push(Finding::skipped(Layer::Tls, what));
-        }
-        None
-    }
-
-    /// The handshake, and what it shows. Nothing after a fault.
-    async fn shake_hands(&mut self, stream: TcpStream) -> Option<ClientTls> {
+    async fn examine(&self, found: &mut Vec<Finding>) -> Result<ReplyTimes, Finding> {
         let RealmContext { entry, roots, .. } = self.context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
         let tls = roots.client(extra, &entry.proxy_options).map_err(|error| {
             Finding::fault(format!("TLS cannot be set up: {error}"))
                 .on(Layer::Tls)
                 .hint("install the system's roots (ca-certificates), or set ca-file")
-        });
-        let tls = match tls {
-            Ok(tls) => tls,
-            Err(fault) => {
-                self.section.push(fault);
-                return None;
-            }
-        };
-        let host = self.proxy.as_url().host_str().unwrap_or_default();
+        })?;
+        if let Some(forward) = &self.forward {
+            let what = format!("{forward} looks them up");
+            found.push(Finding::skipped(Layer::Names, what));
+        } else {
+            self.connect(&tls.config, found).await?;
+        }
+        if self.url.is_plaintext() {
+            let none = Finding::warning("none: everybody on the way reads who asks for what");
+            let hint = "write https:// into proxies; allow-plaintext is for tests";
+            found.push(none.on(Layer::Tls).hint(hint));
+        }
+        let url = self.url.as_url().clone();
+        let client = KdcProxy::new(
+            url,
+            tls.clone(),
+            &entry.proxy_options,
+            self.permitted.clone(),
+        );
+        ask_for_both(
+            self.context,
+            found,
+            async |service, found: &mut Vec<Finding>| match service {
+                Service::Kdc => self.ask(&client, &tls, found).await,
+                Service::Kpasswd => self.ask_again(&client).await,
+            },
+        )
+        .await
+    }
+
+    /// The doctor's own connection, as far as it gets.
+    async fn connect(
+        &self,
+        config: &ClientConfig,
+        found: &mut Vec<Finding>,
+    ) -> Result<(), Finding> {
+        let until = (Instant::now() + CONNECT).min(self.context.began + OWN);
+        let left = || until.saturating_duration_since(Instant::now());
+        let url = self.url.as_url();
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let place = format!("{host}:{port}");
+        let stream = connection::connect(self.name, &place, self.permitted, left(), found).await?;
+        if self.url.is_plaintext() {
+            return Ok(());
+        }
         let host = host.trim_matches(['[', ']']);
-        let now = SystemTime::now();
-        match handshake::shake(stream, host, tls.config.clone(), self.left()).await {
-            Ok(agreed) => {
-                self.section.push(agreed);
-                let chain = handshake::chain(&tls.presented(), now);
-                self.section.push(chain);
-                if !entry.proxy_options.pins.is_empty() {
-                    let pinned = "a key of its chain is among the pins";
-                    self.section.push(Finding::ok(Layer::Tls, pinned));
-                }
-                Some(tls)
-            }
-            Err(error) => {
-                let table = self.context.table();
-                let presented = tls.presented();
-                let fault = handshake::fault(&error, &presented, (host, &table), now);
-                self.section.push(fault);
-                None
-            }
-        }
+        let shaken = timeout(left(), handshake::shake(stream, host, config.clone())).await;
+        let late = || explain(&Fault::NotSent(Unsent::ConnectTimeout), self.name);
+        found.extend(shaken.map_err(|_| late().on(Layer::Tls))?);
+        Ok(())
     }
 
-    /// Asks for tickets, as a client of the daemon would have it ask.
-    async fn question(&mut self, shaken: Option<ClientTls>) -> Option<ReplyTimes> {
-        let context = self.context;
-        let RealmContext {
-            entry,
-            realm,
-            roots,
-            ..
-        } = context;
-        let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
-        let tls = roots.client(extra, &entry.proxy_options).ok()?;
-        let url = self.proxy.as_url().clone();
-        let proxy = KdcProxy::new(url, tls, &entry.proxy_options, self.permitted.clone());
-        let ask = async |service, reuse, limit| {
-            proxy_answer::ask(context, &proxy, service, reuse, limit).await
+    /// Asks for a ticket; what was reached on the way, and what is wrong on whatever layer.
+    async fn ask(
+        &self,
+        client: &KdcProxy,
+        tls: &ClientTls,
+        found: &mut Vec<Finding>,
+    ) -> Result<TimedReply, Finding> {
+        let limit = self.context.entry.deadline.min(self.context.left());
+        let (head, reply) = self
+            .post(client, Service::Kdc, ConnReuse::Never, limit)
+            .await?;
+        let presented = tls.presented();
+        let is_trusted = !matches!(reply, Err(Fault::NotSent(Unsent::Untrusted(_))));
+        let reply = reply.map_err(|fault| self.explain(&fault, head.as_ref(), &presented, found));
+        let reached = match &reply {
+            Ok(_) => Layer::Kdc,
+            Err(fault) => fault.subject.layer.unwrap_or(Layer::Http),
         };
-        let first = ask(Service::Kdc, ConnReuse::Never, entry.deadline).await?;
-        if shaken.is_some_and(|tls| tls.was_certificate_requested()) && !first.wants_certificate() {
-            self.section.push(self.client_certificate());
+        if let Some(forward) = self.forward.as_ref().filter(|_| reached > Layer::Tcp) {
+            let what = format!("{forward} lets it through to the proxy");
+            found.push(Finding::ok(Layer::Tcp, what));
         }
-        for finding in first.findings(self.upstream()) {
-            self.section.push(finding);
+        if is_trusted && !presented.certificates.is_empty() {
+            found.push(handshake::chain(&presented, SystemTime::now()));
+            if !self.context.entry.proxy_options.pins.is_empty() {
+                let pinned = "a key of its chain is among the pins";
+                found.push(Finding::ok(Layer::Tls, pinned));
+            }
         }
-        let first = first.reply.ok()?;
-        self.section.push(first.kdc(Service::Kdc, realm));
-        if self.section.has_fault() {
-            return None;
+        if reached > Layer::Tls && tls.was_certificate_requested() {
+            let asks = "it asks for a client certificate, and is content";
+            found.push(Finding::ok(Layer::Tls, asks));
         }
-        self.section.push(first.clock());
-        let (cold, left) = (first.took(), context.left());
-        if left < LEAST {
-            return Some(ReplyTimes { cold, warm: cold });
+        if let Some(head) = head.filter(|_| reached > Layer::Http) {
+            found.push(http(&head));
         }
-        let mut second = ask(Service::Kpasswd, ConnReuse::Any, left / 2).await?;
-        if second.was_over_a_closed_connection() {
-            second = ask(Service::Kpasswd, ConnReuse::Never, left / 2).await?;
+        if reply.is_ok() {
+            let what = "a KDC-PROXY-MESSAGE with a reply in it";
+            found.push(Finding::ok(Layer::Envelope, what));
         }
-        let (finding, warm) = match &second.reply {
-            Ok(second) => (second.kdc(Service::Kpasswd, realm), second.took()),
-            Err(fault) => (explain(fault, self.upstream()).on(Layer::Kpasswd), cold),
-        };
-        self.section.push(finding);
-        Some(ReplyTimes { cold, warm })
+        reply
     }
 
-    /// The server asks for one, and is content.
-    fn client_certificate(&self) -> Finding {
-        let and = match &self.context.entry.proxy_options.client_certificate {
-            Some(own) => format!("is shown {}", own.file.display()),
-            None => "does without".to_owned(),
-        };
-        let what = format!("it asks for a client certificate, and {and}");
-        Finding::ok(Layer::Tls, what)
+    /// Asks for the ticket that a change of the password takes.
+    async fn ask_again(&self, client: &KdcProxy) -> Result<TimedReply, Finding> {
+        let limit = self.context.left() / 2;
+        let ask = |reuse| self.post(client, Service::Kpasswd, reuse, limit);
+        let (_, mut reply) = ask(ConnReuse::Any).await?;
+        // That says no more than that a server closes its connections early, which the daemon makes up for.
+        if let Err(
+            Fault::ReusedConnectionClosed | Fault::NotSent(Unsent::Ended | Unsent::HandedBack),
+        ) = reply
+        {
+            (_, reply) = ask(ConnReuse::Never).await?;
+        }
+        reply.map_err(|fault| explain(&fault, self.name))
     }
+
+    async fn post(
+        &self,
+        client: &KdcProxy,
+        service: Service,
+        reuse: ConnReuse,
+        limit: Duration,
+    ) -> Result<ProxyAnswer, Finding> {
+        let RealmContext { realm, entry, .. } = self.context;
+        let target = entry.target_domain.as_deref().unwrap_or(realm.as_str());
+        let outgoing = Outgoing {
+            message: question(realm, service)?,
+            target_domain: target.to_owned(),
+            dclocator_hint: entry.dclocator_hint,
+            reuse,
+            sent: SendState::default(),
+            others: false,
+        };
+        let mut head = None;
+        let sending = client.send(outgoing, |seen| head = Some(Head::of(seen)));
+        let reply = TimedReply::wait(limit, sending).await;
+        Ok((head, reply))
+    }
+
+    /// The fault of the daemon's client, with what the answer and the certificates show besides.
+    fn explain(
+        &self,
+        fault: &Fault,
+        head: Option<&Head>,
+        presented: &Presented,
+        found: &[Finding],
+    ) -> Finding {
+        let mut finding = explain(fault, self.name);
+        // Not below what the doctor's own connection has got to.
+        let is_connected = |finding: &Finding| finding.subject.layer == Some(Layer::Tcp);
+        if found.iter().any(is_connected) {
+            finding.subject.layer = finding.subject.layer.max(Some(Layer::Tls));
+        }
+        if let Fault::NotSent(Unsent::Untrusted(why)) = fault {
+            let host = self.url.as_url().host_str().unwrap_or_default();
+            let table = self.context.table();
+            let now = SystemTime::now();
+            finding = handshake::untrusted(finding, why, presented, (host, &table), now);
+        }
+        if let Some(to) = head.and_then(|head| head.leads_to.as_ref()) {
+            let what = format!("{}, to {}", finding.what, short(to, 80));
+            finding = finding.reworded(what);
+        }
+        finding
+    }
+}
+
+fn http(head: &Head) -> Finding {
+    let server = match &head.server {
+        Some(server) => format!("server {}", short(server, 40)),
+        None => "no server's name".to_owned(),
+    };
+    let finding = Finding::ok(Layer::Http, format!("{}, {server}", head.version));
+    finding.figure(Figure::Status(head.status))
 }

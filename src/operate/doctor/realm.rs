@@ -4,17 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
-use url::{Origin, Url};
 
 use super::daemon;
-use super::report::Section;
+use super::report::is_fault;
 use super::{RealmContext, kdc, proxy};
 use crate::config::endpoint::Endpoint;
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
-use crate::relay::text::short;
-use crate::relay::upstream::dns::{DnsResults, LookUpError, RefusedRecord};
+use crate::relay::text::{short, urls};
+use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RefusedRecord};
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
@@ -31,93 +30,105 @@ pub(super) struct ReplyTimes {
     pub(super) warm: Duration,
 }
 
-type Examined = (Section, Option<ReplyTimes>);
-
-/// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
-pub(super) async fn examine(context: RealmContext<'_>, sockets: &[Endpoint]) -> Vec<Finding> {
-    let mut section = Section::new(context.realm, None);
-    let (through, upstreams) = tokio::join!(
-        daemon::ask_through(context, sockets),
-        upstreams(context, &mut section)
-    );
-    let is_served = upstreams.iter().any(|(_, times)| times.is_some());
-    for answer in through {
-        section.push(answer.finding(is_served));
-    }
-    let times: Vec<_> = upstreams
-        .iter()
-        .map(|(section, times)| (section.upstream().to_owned(), *times))
-        .collect();
-    let mut findings = section.findings;
-    findings.extend(
-        upstreams
-            .into_iter()
-            .flat_map(|(section, _)| section.findings),
-    );
-    findings.push(estimate(&times).of(context.realm));
-    findings
+/// What was found about an upstream of a realm.
+pub(super) struct Examined {
+    name: String,
+    findings: Vec<Finding>,
+    /// How fast it is, if it serves.
+    times: Option<ReplyTimes>,
 }
 
-/// The upstreams in the order in which they are tried.
-async fn upstreams(context: RealmContext<'_>, section: &mut Section) -> Vec<Examined> {
-    let (mut of_proxies, mut of_kdcs) = (Vec::new(), Vec::new());
-    let ((proxies, by_proxy), (kdcs, by_kdc)) = tokio::join!(
-        proxies(context, &mut of_proxies),
-        kdcs(context, &mut of_kdcs)
-    );
-    for finding in of_proxies.into_iter().chain(of_kdcs) {
-        section.push(finding);
-    }
-    let proxies = proxies
-        .iter()
-        .map(|url| proxy::examine(context, url, &by_proxy));
-    let kdcs = kdcs.iter().map(|name| kdc::examine(context, name, &by_kdc));
-    let (mut proxies, mut kdcs) = tokio::join!(join_all(proxies), join_all(kdcs));
-    let direct = context.entry.direct.as_ref();
-    if direct.is_some_and(|direct| direct.order == Order::Prefer) {
-        kdcs.append(&mut proxies);
-        kdcs
-    } else {
-        proxies.append(&mut kdcs);
-        proxies
-    }
-}
-
-/// The proxies, and to which addresses their names may lead.
-async fn proxies(
-    context: RealmContext<'_>,
-    findings: &mut Vec<Finding>,
-) -> (Vec<ProxyUrl>, Permitted) {
-    match &context.entry.proxies {
-        Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
-        Proxies::Discovered(discovery) => {
-            let found = told(UpstreamKind::Proxy, discovery.look_up(), findings).await;
-            let found = found.map_or_else(Vec::new, |found| all(&found));
-            (found, discovery.permitted())
+impl Examined {
+    /// What was `found` about the upstream `name` until that `ended`. Of the layers that it `has` those of which nothing was
+    /// found were not looked at: after a fault for that reason, else `why`.
+    pub(super) fn new(
+        context: RealmContext<'_>,
+        name: String,
+        mut found: Vec<Finding>,
+        ended: Result<ReplyTimes, Finding>,
+        (has, why): (impl Fn(&Layer) -> bool, &str),
+    ) -> Self {
+        let times = ended.map_err(|last| found.push(last)).ok();
+        let why = if found.iter().any(is_fault) {
+            "not asked, as there is a fault before it"
+        } else {
+            why
+        };
+        for layer in Layer::ALL.map(|(layer, _)| layer).into_iter().filter(has) {
+            let is_it = |finding: &Finding| finding.subject.layer == Some(layer);
+            if !found.iter().any(is_it) {
+                found.push(Finding::skipped(layer, why));
+            }
+        }
+        let found = found.into_iter();
+        Self {
+            findings: found.map(|it| it.of(context.realm).at(&name)).collect(),
+            name,
+            times,
         }
     }
 }
 
-/// The KDCs, and to which addresses their names may lead.
-async fn kdcs(context: RealmContext<'_>, findings: &mut Vec<Finding>) -> (Vec<String>, Permitted) {
-    let kdcs = context
-        .entry
-        .direct
-        .as_ref()
-        .map(|Direct { kdcs, .. }| kdcs);
-    match kdcs {
+/// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
+pub(super) async fn examine(context: RealmContext<'_>, sockets: &[Endpoint]) -> Vec<Finding> {
+    let (through, (mut findings, upstreams)) =
+        tokio::join!(daemon::ask_through(context, sockets), upstreams(context));
+    let is_served = upstreams.iter().any(|upstream| upstream.times.is_some());
+    let answers = through.iter();
+    findings.extend(answers.map(|answer| answer.finding(is_served)));
+    let estimate = estimate(&upstreams).of(context.realm);
+    let of_realm = findings.into_iter().map(|it| it.of(context.realm));
+    let of_upstreams = upstreams.into_iter().flat_map(|it| it.findings);
+    of_realm.chain(of_upstreams).chain([estimate]).collect()
+}
+
+/// What DNS says, and the upstreams in the order in which they are tried.
+async fn upstreams(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
+    let ((mut findings, mut proxies), (of_kdcs, mut kdcs)) =
+        tokio::join!(proxies(context), kdcs(context));
+    findings.extend(of_kdcs);
+    let direct = context.entry.direct.as_ref();
+    if direct.is_some_and(|direct| direct.order == Order::Prefer) {
+        std::mem::swap(&mut proxies, &mut kdcs);
+    }
+    proxies.append(&mut kdcs);
+    (findings, proxies)
+}
+
+async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
+    let mut findings = Vec::new();
+    let (urls, permitted) = match &context.entry.proxies {
+        Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
+        Proxies::Discovered(discovery) => {
+            let found = told(discovery, &mut findings).await;
+            (all(&found), discovery.permitted())
+        }
+    };
+    let examined = urls
+        .iter()
+        .map(|url| proxy::examine(context, url, &permitted));
+    (findings, join_all(examined).await)
+}
+
+async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
+    let mut findings = Vec::new();
+    let direct = context.entry.direct.as_ref();
+    let (targets, permitted) = match direct.map(|Direct { kdcs, .. }| kdcs) {
         None => (Vec::new(), Permitted::Any),
         Some(Kdcs::Listed(listed)) => {
             let listed = listed.get(Service::Kdc).iter().flatten();
             (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
         Some(Kdcs::Discovered(discovery)) => {
-            let found = told(UpstreamKind::Kdc, discovery.look_up(), findings).await;
-            let targets = found.map_or_else(Vec::new, |found| found.kdc);
-            let names = targets.iter().map(ToString::to_string).collect();
+            let found = told(discovery, &mut findings).await;
+            let names = found.kdc.iter().map(ToString::to_string).collect();
             (names, discovery.permitted())
         }
-    }
+    };
+    let examined = targets
+        .iter()
+        .map(|name| kdc::examine(context, name, &permitted));
+    (findings, join_all(examined).await)
 }
 
 /// Those for logins, and those for password changes that are none of them.
@@ -130,43 +141,42 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
     all
 }
 
-/// What DNS says, and what was found about it.
-async fn told(
-    kind: UpstreamKind,
-    look_up: impl Future<Output = Result<DnsResults, LookUpError>>,
-    findings: &mut Vec<Finding>,
-) -> Option<DnsResults> {
+/// What DNS says of the realm's upstreams.
+async fn told(discovery: &Discovery, findings: &mut Vec<Finding>) -> DnsResults {
     let began = Instant::now();
-    let found = timeout(LOOK_UP, look_up).await;
+    let found = timeout(LOOK_UP, discovery.look_up()).await;
     let found = match found.unwrap_or(Err(LookUpError::TimedOut)) {
         Ok(found) => found,
         Err(error) => {
-            findings.push(unknown(kind, &error.to_string()));
-            return None;
+            findings.push(unknown(discovery.kind, Some(&error)));
+            return DnsResults::default();
         }
     };
     findings.extend(found.refused.iter().map(refused));
-    let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
-    findings.push(match (names.is_empty(), kind) {
-        (true, UpstreamKind::Proxy) => unknown(kind, "DNS names no KDC proxy of the realm"),
-        (true, UpstreamKind::Kdc) => unknown(kind, "DNS names no KDC of the realm"),
-        (false, _) => {
-            let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
-            let took = began.elapsed().as_millis();
-            let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));
-            Finding::ok(Layer::Names, what).figure(Figure::Seconds(seconds))
-        }
+    findings.push(if found.kdc.is_empty() {
+        unknown(discovery.kind, None)
+    } else {
+        let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
+        let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
+        let took = began.elapsed().as_millis();
+        let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));
+        Finding::ok(Layer::Names, what).figure(Figure::Seconds(seconds))
     });
-    Some(found)
+    found
 }
 
 /// That there is nothing to ask is no fault of KDCs, which need not be on this network.
-fn unknown(kind: UpstreamKind, what: &str) -> Finding {
+fn unknown(kind: UpstreamKind, error: Option<&LookUpError>) -> Finding {
+    let what = |kind: &str| match error {
+        Some(error) => error.to_string(),
+        None => format!("DNS names no {kind} of the realm"),
+    };
     match kind {
         UpstreamKind::Kdc => {
-            Finding::skipped(Layer::Names, format!("{what}: they may be elsewhere"))
+            let what = format!("{}: they may be elsewhere", what("KDC"));
+            Finding::skipped(Layer::Names, what)
         }
-        UpstreamKind::Proxy => Finding::fault(what)
+        UpstreamKind::Proxy => Finding::fault(what("KDC proxy"))
             .on(Layer::Names)
             .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
             .hint("else list them: proxies = [\"https://...\"]"),
@@ -174,29 +184,19 @@ fn unknown(kind: UpstreamKind, what: &str) -> Finding {
 }
 
 fn refused(refused: &RefusedRecord) -> Finding {
-    let RefusedRecord { name, why } = refused;
     // The path of some proxies is a secret.
-    let url = Url::parse(name).ok().map(|url| url.origin());
-    let origin = url
-        .filter(Origin::is_tuple)
-        .map(|origin| origin.ascii_serialization());
-    let name = short(origin.as_deref().unwrap_or(name), 80);
-    let hint = if name.starts_with("http://") {
-        "it is not asked: who runs the zone has to name an https:// URL; allow-plaintext is for tests"
-    } else {
-        "it is not asked; discover-ports and discover-networks say what is allowed"
-    };
-    Finding::warning(format!("DNS names {name}: {why}"))
+    let name = short(&urls::origins(&refused.name), 80);
+    Finding::warning(format!("DNS names {name}: {}", refused.why))
         .on(Layer::Names)
-        .hint(hint)
+        .hint("it is not asked: the zone has to name an https:// URL, or a name that discover-ports and discover-networks allow")
 }
 
 /// What `kinit` will take by the first of `upstreams` that serves, which are in the order in which they are tried: a first
 /// AS-REQ, which is told what preauthentication is wanted, and a second with it (RFC 4120 3.1.1). SPAKE takes a third.
-fn estimate(upstreams: &[(String, Option<ReplyTimes>)]) -> Finding {
+fn estimate(upstreams: &[Examined]) -> Finding {
     let mut serving = upstreams
         .iter()
-        .filter_map(|(name, times)| Some((name, (*times)?)));
+        .filter_map(|it| Some((&it.name, it.times?)));
     let Some((name, ReplyTimes { cold, warm })) = serving.next() else {
         let why = "nothing serves the realm: kinit fails";
         return Finding::skipped(Layer::Estimate, why);
@@ -222,7 +222,11 @@ mod tests {
                 warm: Duration::from_millis(warm),
             })
         };
-        let named = |name: &str, times| (name.to_owned(), times);
+        let named = |name: &str, times| Examined {
+            name: name.to_owned(),
+            findings: Vec::new(),
+            times,
+        };
         let finding = estimate(&[
             named("a", None),
             named("b", times(90, 30)),

@@ -49,7 +49,7 @@ impl DoctorReport {
     }
 }
 
-fn is_fault(finding: &Finding) -> bool {
+pub(super) fn is_fault(finding: &Finding) -> bool {
     finding.severity == Severity::Fault
 }
 
@@ -76,8 +76,8 @@ impl DoctorOutput {
 
     /// The layers after `layer` are not looked at, and why.
     pub(super) fn skip_after(&mut self, layer: Layer, why: &str) {
-        let after = Layer::ALL.into_iter().filter(|after| *after > layer);
-        self.tell(after.map(|after| Finding::skipped(after, why)));
+        let after = Layer::ALL.into_iter().filter(|(after, _)| *after > layer);
+        self.tell(after.map(|(after, _)| Finding::skipped(after, why)));
     }
 
     /// All was found. The exit status.
@@ -137,51 +137,6 @@ fn is_skipped_with(finding: &Finding, next: &Finding) -> bool {
         && is_skipped(next)
         && finding.what == next.what
         && about(finding) == about(next)
-}
-
-/// What was found about a realm, or about an upstream of it.
-#[derive(Debug)]
-pub(super) struct Section {
-    realm: String,
-    upstream: Option<String>,
-    pub(super) findings: Vec<Finding>,
-}
-
-impl Section {
-    pub(super) fn new(realm: impl ToString, upstream: Option<String>) -> Self {
-        Self {
-            realm: realm.to_string(),
-            upstream,
-            findings: Vec::new(),
-        }
-    }
-
-    /// The upstream that it is about; empty if none.
-    pub(super) fn upstream(&self) -> &str {
-        self.upstream.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn push(&mut self, finding: Finding) {
-        let finding = finding.of(&self.realm);
-        self.findings.push(match &self.upstream {
-            Some(upstream) => finding.at(upstream),
-            None => finding,
-        });
-    }
-
-    /// The layers that it has and of which nothing was found were not looked at, and why.
-    pub(super) fn skip(&mut self, has: impl Fn(Layer) -> bool, why: &str) {
-        for layer in Layer::ALL.into_iter().filter(|layer| has(*layer)) {
-            let is_it = |finding: &Finding| finding.subject.layer == Some(layer);
-            if !self.findings.iter().any(is_it) {
-                self.push(Finding::skipped(layer, why));
-            }
-        }
-    }
-
-    pub(super) fn has_fault(&self) -> bool {
-        self.findings.iter().any(is_fault)
-    }
 }
 
 #[cfg(test)]

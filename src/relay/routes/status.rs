@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::health::Health;
 use super::latency::Latency;
 use super::{Candidates, RealmPattern, RouteState, Routes, UpstreamId, Wanted};
-use crate::relay::explain::{UpstreamKind, UpstreamRef, explain};
+use crate::relay::explain::explain;
 use crate::relay::status::{
     CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
     UpstreamStatus,
@@ -24,10 +24,9 @@ pub(crate) struct StatusContext<'a> {
 impl StatusContext<'_> {
     fn fault(self, id: UpstreamId, fault: &Fault, at: Instant) -> Option<FaultRecord> {
         let upstream = self.upstreams.get(id.0)?;
-        let (kind, name) = (kind(upstream), upstream.name());
         Some(FaultRecord {
             seen_at: self.now.unix_ms_of(at),
-            finding: explain(fault, UpstreamRef { kind, name }),
+            finding: explain(fault, upstream.name()),
         })
     }
 }
@@ -68,9 +67,10 @@ impl Routes {
             let last_fault = health.and_then(|health| health.last_fault.as_ref());
             let latency = health.map(|health| latency(&health.latency));
             UpstreamStatus {
-                kind: match kind(upstream) {
-                    UpstreamKind::Proxy => "proxy".into(),
-                    UpstreamKind::Kdc => "kdc".into(),
+                kind: if is_proxy(upstream) {
+                    "proxy".into()
+                } else {
+                    "kdc".into()
                 },
                 name: upstream.name().into(),
                 last_fault: last_fault.and_then(|(fault, at)| context.fault(id, fault, *at)),
@@ -83,10 +83,7 @@ impl Routes {
 
     /// A page was what came last in place of a proxy's answer, and no proxy has replied since its last fault.
     pub(crate) fn is_behind_portal(&self, upstreams: &[Arc<Upstream>]) -> bool {
-        let is_proxy = |id: &UpstreamId| {
-            let upstream = upstreams.get(id.0);
-            upstream.is_some_and(|upstream| kind(upstream) == UpstreamKind::Proxy)
-        };
+        let is_proxy = |id: &UpstreamId| upstreams.get(id.0).is_some_and(|it| is_proxy(it));
         let proxies = self.health.iter().filter(|(id, _)| is_proxy(id));
         let mut proxies = proxies.map(|(_, health)| health);
         let mut faults = proxies
@@ -169,11 +166,8 @@ impl Routes {
     }
 }
 
-fn kind(upstream: &Upstream) -> UpstreamKind {
-    match upstream {
-        Upstream::Proxy(_) => UpstreamKind::Proxy,
-        _ => UpstreamKind::Kdc,
-    }
+fn is_proxy(upstream: &Upstream) -> bool {
+    matches!(upstream, Upstream::Proxy(_))
 }
 
 fn latency(latency: &Latency) -> LatencyStatus {

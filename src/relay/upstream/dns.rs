@@ -18,7 +18,7 @@ pub use discovery::Discovery;
 pub const RETRY: Duration = Duration::from_secs(30);
 
 /// What a look-up found. A list is empty if DNS says that there is nothing, which is no failure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DnsResults {
     /// What serves the realm in the order to ask it, at most 16.
     pub kdc: Vec<UpstreamTarget>,

@@ -6,6 +6,10 @@ use std::sync::Arc;
 /// Why an upstream gave no reply; the variant says what may have reached the other side.
 ///
 /// Pure: [`crate::relay::routes`] decides by it what may be sent again, and [`crate::relay::explain`] has the words for it.
+///
+/// A new one has its words, layer and hints in `explain`, where the compiler asks for them. What it does not ask for: whether a KDC
+/// may have seen the request ([`Fault::reached_no_kdc`]), what it says of the upstream (`routes/record.rs`, `routes/health.rs`),
+/// and how clients are told (`answer.rs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
@@ -84,6 +88,10 @@ pub enum ConnectError {
     Refused,
     /// No route leads to it, in the system's words.
     Unreachable(Arc<str>),
+    /// What answered the handshake speaks no TLS.
+    NotTls,
+    /// The other side has no version or no cipher of TLS that will do here.
+    TlsVersion,
     /// Anything else, TLS included, in the library's words.
     Other(Arc<str>),
 }

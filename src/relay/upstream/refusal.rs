@@ -46,22 +46,20 @@ pub(super) fn of_status(
     authorization: Authorization,
 ) -> Fault {
     let is_page = is_page(headers);
-    let fault = match is_page {
-        true => Fault::Page(status),
-        false => Fault::Status(status),
-    };
     let wants = match status {
         401 => unauthorized(headers, authorization),
         // Behind Apache it says the one, behind nginx the other; in their own words, not in a KDC proxy's.
-        400 | 403 if client_auth.has_certs() => (status == 403 || is_page)
-            .then_some(Credential::OtherCertificate)
-            .filter(|_| client_auth.was_requested()),
-        400 | 403 => is_page
-            .then_some(Credential::Certificate)
-            .filter(|_| client_auth.may_be_missing()),
+        400 | 403 if client_auth.has_certs() => (client_auth.was_requested()
+            && (status == 403 || is_page))
+            .then_some(Credential::OtherCertificate),
+        400 | 403 => (is_page && client_auth.may_be_missing()).then_some(Credential::Certificate),
         _ => None,
     };
-    wants.map_or(fault, Fault::AuthenticationRequired)
+    match wants {
+        Some(credential) => Fault::AuthenticationRequired(credential),
+        None if is_page => Fault::Page(status),
+        None => Fault::Status(status),
+    }
 }
 
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
@@ -102,8 +100,14 @@ pub(super) fn unsent(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
 }
 
 fn unconnected(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
-    if let Some(rustls::Error::InvalidCertificate(error)) = tls_error(error) {
-        return Unsent::Untrusted(untrusted(error));
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, PeerIncompatible};
+    match tls_error(error) {
+        Some(InvalidCertificate(error)) => return Unsent::Untrusted(untrusted(error)),
+        Some(InvalidMessage(_)) => return Unsent::Connect(ConnectError::NotTls),
+        Some(PeerIncompatible(_) | AlertReceived(AlertDescription::ProtocolVersion)) => {
+            return Unsent::Connect(ConnectError::TlsVersion);
+        }
+        _ => {}
     }
     if let Some(unsent) = forward_proxy(error, via) {
         return unsent;
@@ -175,30 +179,22 @@ pub(super) fn wants_certificate(
     client_auth: &ClientAuth,
     is_withdrawn: bool,
 ) -> Option<Credential> {
+    let ends = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
+    let is_ended = io_error(error).is_some_and(|error| ends.contains(&error.kind()));
     let is_it = match is_about_certificate(error) {
         Some(is_about_certificate) => {
             is_about_certificate
                 && (client_auth.may_be_missing() || client_auth.was_requested() && is_withdrawn)
         }
         // In TLS 1.3 the client is the first to have done with the handshake: the alert may find nobody to hear it.
-        None => {
-            is_withdrawn && client_auth.may_be_missing() && (!error.is_connect() || is_ended(error))
-        }
+        None => is_withdrawn && client_auth.may_be_missing() && (!error.is_connect() || is_ended),
     };
-    is_it.then_some(match client_auth.has_certs() {
-        true => Credential::OtherCertificate,
-        false => Credential::Certificate,
-    })
-}
-
-/// Whether the other side ended a handshake without a word.
-fn is_ended(error: &reqwest::Error) -> bool {
-    io_error(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
-        )
-    })
+    let wanted = if client_auth.has_certs() {
+        Credential::OtherCertificate
+    } else {
+        Credential::Certificate
+    };
+    is_it.then_some(wanted)
 }
 
 /// Alerts about a certificate (RFC 8446 6.2). Before TLS 1.3 that there was none was a handshake_failure (RFC 5246 7.4.6).
@@ -243,20 +239,11 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
 
 /// An error, and what it came from, down to the first cause.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(Some(error as &(dyn Error + 'static)), |error| {
-        inside(*error)
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| {
+        let io = error.downcast_ref().and_then(io::Error::get_ref);
+        // The source() of an io::Error is that of the error inside, which itself would be left out.
+        io.map_or_else(|| error.source(), |inside| Some(inside))
     })
-}
-
-fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // The source() of an io::Error is that of the error inside, which itself would be left out.
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
-        Some(inside) => Some(inside),
-        None => error.source(),
-    }
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
