@@ -37,8 +37,7 @@ const BUCKETS: [f64; 14] = [
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    /// By kind.
-    duration: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    duration: Family<KindLabel, Histogram, fn() -> Histogram>,
     pub(super) in_flight: Gauge,
     pub(super) connections: Gauge,
     exchange: Arc<Exchange>,
@@ -50,6 +49,8 @@ struct RequestLabels {
     realm: String,
     outcome: &'static str,
 }
+
+type KindLabel = [(&'static str, &'static str); 1];
 
 impl Metrics {
     /// The metrics of a gateway that relays through `exchange`, and of the certificate in use if there is one.
