@@ -9,13 +9,14 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use super::task::ExchangeTask;
+use super::attempt::Attempt;
+use super::task::{End, ExchangeTask};
 use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Source};
 use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, StatusContext, UpstreamId};
-use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
-use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent, Upstream};
+use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, unix_ms};
+use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
 use crate::wire::{KerberosMessage, Reply, Resend};
 
 /// However often the network changes, no request has more attempts.
@@ -46,20 +47,6 @@ pub(super) struct Attempts<'a> {
     gave_up: bool,
 }
 
-/// One sending of the request to one upstream.
-#[derive(Clone)]
-struct Attempt {
-    /// Its place among them.
-    number: usize,
-    id: UpstreamId,
-    upstream: Arc<Upstream>,
-    why: AttemptReason,
-    started: Instant,
-    sent: SendState,
-    /// What came of it; none while it is under way.
-    record: Option<AttemptRecord>,
-}
-
 /// What happens next while attempts are under way.
 enum Event {
     Ended(Attempt, Result<Reply, Fault>),
@@ -67,19 +54,6 @@ enum Event {
     OutOfPatience,
     NetworkChanged,
     Deadline,
-}
-
-/// How an exchange ended.
-#[derive(Default)]
-pub(super) struct End {
-    /// The answer, unless the verdict that was given before is the last word.
-    pub(super) answer: Option<Answer>,
-    /// The fault, if it was not a reply.
-    pub(super) fault: Option<Fault>,
-    /// The upstream that replied, or was asked last.
-    pub(super) source: Source,
-    /// What came of each attempt.
-    pub(super) attempts: Vec<AttemptRecord>,
 }
 
 impl<'a> Attempts<'a> {
@@ -441,6 +415,7 @@ impl<'a> Attempts<'a> {
 
     fn records(&self) -> Vec<AttemptRecord> {
         let attempts = self.attempts.iter();
+        let attempts = attempts.filter(|_| self.attempts.len() > 1);
         attempts.filter_map(|each| each.record.clone()).collect()
     }
 
@@ -453,32 +428,5 @@ impl<'a> Attempts<'a> {
         let cause = fault.map_or(Cause::Unreachable, Cause::from);
         self.routing
             .verdict(self.message, cause, may_have_been_sent)
-    }
-}
-
-impl Attempt {
-    fn source(&self) -> Source {
-        Source::Upstream(self.upstream.name().into())
-    }
-
-    fn is_under_way(&self) -> bool {
-        self.record.is_none()
-    }
-
-    /// Ends it with an outcome or a fault: a line at debug, and a place in the status. No principal, no secret.
-    fn end(&mut self, outcome: Result<&str, Text>) {
-        let (upstream, why) = (self.upstream.name(), self.why);
-        let took_ms = millis(now().saturating_duration_since(self.started));
-        let shown = match &outcome {
-            Ok(outcome) => outcome,
-            Err(fault) => fault.as_str(),
-        };
-        tracing::debug!(upstream, %why, outcome = shown, ms = took_ms, "attempt");
-        self.record = Some(AttemptRecord {
-            upstream: upstream.into(),
-            why,
-            fault: outcome.err(),
-            took_ms,
-        });
     }
 }

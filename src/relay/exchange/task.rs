@@ -5,14 +5,15 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::attempts::{Attempts, End};
-use super::{Arrival, Exchange, Routing, now};
+use super::attempts::Attempts;
+use super::{Arrival, Exchange, now};
 use crate::relay::answer::{Answer, Answered, Cause, Source};
 use crate::relay::retransmits::ExchangeTicket;
 use crate::relay::routes::Wanted;
-use crate::relay::status::{ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
+use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
+use crate::relay::upstream::Fault;
 use crate::wire::KerberosMessage;
 
 /// So many exchanges are remembered for the status.
@@ -27,8 +28,53 @@ pub(super) struct ExchangeTask {
     pub(super) answered: watch::Sender<Option<Answered>>,
 }
 
+/// How an exchange ended.
+pub(super) struct End {
+    /// The answer, unless the verdict that was given before is the last word.
+    pub(super) answer: Option<Answer>,
+    /// The fault, if it was not a reply.
+    pub(super) fault: Option<Fault>,
+    /// The upstream that replied, or was asked last.
+    pub(super) source: Source,
+    /// What came of each attempt, if there was more than one.
+    pub(super) attempts: Vec<AttemptRecord>,
+}
+
+impl End {
+    /// The end of an exchange without an attempt.
+    pub(super) fn unsent(verdict: Answer) -> Self {
+        Self {
+            answer: Some(verdict),
+            fault: None,
+            source: Source::Nobody,
+            attempts: Vec::new(),
+        }
+    }
+
+    pub(super) fn outcome(&self) -> ExchangeOutcome {
+        match (&self.answer, &self.source) {
+            (Some(Answer::Reply(_)), _) => ExchangeOutcome::Replied,
+            (Some(Answer::Verdict(verdict)), Source::Nobody) => match verdict.cause {
+                Cause::NoUpstream => ExchangeOutcome::NoUpstream,
+                Cause::NotOffered => ExchangeOutcome::NotOffered,
+                Cause::Unreachable => ExchangeOutcome::UpstreamUnknown,
+                _ => ExchangeOutcome::Overloaded,
+            },
+            _ => ExchangeOutcome::Failed,
+        }
+    }
+}
+
 impl ExchangeTask {
     pub(super) async fn run(self) {
+        let end = self.exchange().await;
+        self.record(&end);
+        if let Some(answer) = end.answer {
+            self.settle(answer, end.source);
+        }
+    }
+
+    async fn exchange(&self) -> End {
         let networks = self.exchange.networks.subscribe();
         let routing = self.exchange.routing_for(&self.message, self.arrival).await;
         let counters = &self.exchange.counters;
@@ -42,7 +88,7 @@ impl ExchangeTask {
             Ok(candidates) => candidates,
             Err(cause) => {
                 counters.no_upstream.add();
-                return self.turn_away(&routing, cause);
+                return End::unsent(routing.verdict(&self.message, cause, false));
             }
         };
         let deadline = self.arrival.at + candidates.terms.deadline;
@@ -50,32 +96,10 @@ impl ExchangeTask {
             tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
             counters.overloaded.add();
-            return self.turn_away(&routing, Cause::Overloaded);
+            return End::unsent(routing.verdict(&self.message, Cause::Overloaded, false));
         };
-        let attempts = Attempts::new(&self, &routing, networks, candidates, deadline);
-        let end = attempts.run().await;
-        let (answer, source) = (end.answer.clone(), end.source.clone());
-        let outcome = match answer {
-            Some(Answer::Reply(_)) => ExchangeOutcome::Replied,
-            _ => ExchangeOutcome::Failed,
-        };
-        self.record(outcome, end);
-        if let Some(answer) = answer {
-            self.settle(answer, source);
-        }
-    }
-
-    /// Ends an exchange of which nothing was sent.
-    fn turn_away(&self, routing: &Routing, cause: Cause) {
-        let outcome = match cause {
-            Cause::NoUpstream => ExchangeOutcome::NoUpstream,
-            Cause::NotOffered => ExchangeOutcome::NotOffered,
-            Cause::Unreachable => ExchangeOutcome::UpstreamUnknown,
-            _ => ExchangeOutcome::Overloaded,
-        };
-        self.record(outcome, End::default());
-        let verdict = routing.verdict(&self.message, cause, false);
-        self.settle(verdict, Source::Nobody);
+        let attempts = Attempts::new(self, &routing, networks, candidates, deadline);
+        attempts.run().await
     }
 
     pub(super) fn settle(&self, answer: Answer, source: Source) {
@@ -86,7 +110,8 @@ impl ExchangeTask {
     }
 
     /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
-    fn record(&self, outcome: ExchangeOutcome, end: End) {
+    fn record(&self, end: &End) {
+        let outcome = end.outcome();
         let upstream = match &end.source {
             Source::Upstream(name) => Some(&**name),
             Source::RetransmitCache | Source::Nobody => None,
@@ -118,11 +143,7 @@ impl ExchangeTask {
                 _ => None,
             },
             took_ms,
-            attempts: if end.attempts.len() > 1 {
-                end.attempts
-            } else {
-                Vec::new()
-            },
+            attempts: end.attempts.clone(),
         };
         let mut recent = lock(&self.exchange.recent);
         recent.push_front(record);
