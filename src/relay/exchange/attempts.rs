@@ -266,7 +266,7 @@ impl<'a> Attempts<'a> {
             return;
         };
         attempt.end(Err(Text::of_fault(&fault)));
-        if fault.reached_no_kdc() {
+        if fault.surely_not_served() {
             attempt.sent = SendState::default();
         }
         let attempt = attempt.clone();

@@ -39,7 +39,7 @@ pub fn not_served(reply: &Reply, service: Service, attempts: usize) -> Option<Fa
 pub fn after(fault: &Fault, resend: Resend) -> Next {
     match (fault, resend) {
         (Fault::NotSent(Unsent::Ended), _) => Next::FreshConnection,
-        (fault, _) if fault.reached_no_kdc() => Next::OtherUpstream,
+        (fault, _) if fault.surely_not_served() => Next::OtherUpstream,
         (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
         (Fault::ReusedConnectionClosed, Resend::Harmless) => Next::FreshConnection,
         (Fault::Status(502) | Fault::Page(502), Resend::Harmless) => Next::OtherOrSame,

@@ -171,10 +171,10 @@ pub enum ForwardProxyFault {
 }
 
 impl Fault {
-    /// The request surely reached no KDC: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
+    /// Surely no KDC has served the request: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
     #[must_use]
-    pub fn reached_no_kdc(&self) -> bool {
+    pub fn surely_not_served(&self) -> bool {
         matches!(
             self,
             Self::NotSent(_)

@@ -114,7 +114,7 @@ impl Scripted {
 impl End {
     fn is_seen(&self, service: Service) -> bool {
         match self {
-            Self::Fault(fault) => !fault.reached_no_kdc(),
+            Self::Fault(fault) => !fault.surely_not_served(),
             // KDC_ERR_SVC_UNAVAILABLE: by its own word it has not served it.
             Self::Error(code) => *code != 29 || service == Service::Kpasswd,
             Self::Silence => true,
