@@ -125,13 +125,13 @@ impl Routes {
                 }
             }
             RealmPattern::Suffix(suffix) => {
-                self.suffixes
-                    .push((suffix.key().as_str().to_owned(), index));
+                let suffix = suffix.key().as_str().to_owned();
+                self.suffixes.push((suffix, index));
             }
             RealmPattern::Any => self.suffixes.push((String::new(), index)),
         }
-        self.suffixes
-            .sort_by_key(|(suffix, _)| Reverse(suffix.len()));
+        let length = |(suffix, _): &(String, usize)| Reverse(suffix.len());
+        self.suffixes.sort_by_key(length);
         self.routes.push(RouteState {
             pattern: pattern.clone(),
             aliases: aliases.to_vec(),
@@ -173,23 +173,18 @@ impl Routes {
         let current = *state.current.get(service);
         // If all of them are down, the one with the fewest failures is as good a guess as any.
         upstreams.sort_by_key(|id| {
-            let outages = [self.outage(*id), state.refusing.get(&(service, *id))];
-            let counts = outages.map(|outage| outage.map(|outage| outage.backoff.counts(now)));
+            let counts = |outage: &Outage| outage.backoff.counts(now);
+            let down = self.outage(*id).map_or(0, counts);
+            let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
+            let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
             let chosen = primary && state.terms.primary.contains(id);
-            let off_network = state.is_off_network(*id);
-            let failures = counts.into_iter().max();
-            (
-                off_network,
-                failures.flatten().unwrap_or(0),
-                !chosen,
-                state.rank(*id),
-                current != Some(*id),
-            )
+            let (rank, is_current) = (state.rank(*id), current == Some(*id));
+            (is_off_network, failures, !chosen, rank, !is_current)
         });
         Ok(Candidates {
             route,
             service,
-            // Who asks for the primary moves nobody else there.
+            // A request for the primary moves no others there.
             stays: !primary || state.terms.primary.is_empty(),
             terms: Arc::clone(&state.terms),
             upstreams,
@@ -289,8 +284,8 @@ impl Routes {
         silent.then(|| now + PATIENCE_AFTER_SILENCE)
     }
 
-    /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless request is sent another way as well, and
-    /// one that must not be sent twice is called back if it has not left yet.
+    /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless
+    /// request is sent another way as well, and one that must not be sent twice is called back if it has not left yet.
     #[must_use]
     pub fn late(
         &self,
