@@ -18,11 +18,6 @@ mod realm;
 mod reply;
 mod ticket;
 
-#[cfg(test)]
-pub(crate) mod tests {
-    pub(crate) mod handmade;
-}
-
 pub use asn1::GeneralString;
 pub use framed::{Deframer, FieldTooLong, Framed};
 pub use kkdcp::KdcProxyMessage;
@@ -30,3 +25,8 @@ pub use message::{ByService, KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Re
 pub use proxied::Proxied;
 pub use realm::{Realm, RealmError, RealmKey};
 pub use reply::{MAX_REPLY, Reply, ReplyKind};
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) mod handmade;
+}

@@ -126,6 +126,16 @@ fn defaults() {
             "dns_lookup_realm is on",
             "dns_lookup_realm = false",
         ),
+        (
+            "noaddresses = false",
+            "ties tickets to the addresses",
+            "kdestroy",
+        ),
+        (
+            "request_timeout = 3s",
+            "has libkrb5 give up while loopkdc",
+            "request_timeout = 11s",
+        ),
     ] {
         let text = format!("[libdefaults]\n{text}\n{}", stanza("kdc = 127.0.0.1"));
         let found = scene(&text).doctor_here(&[]);
@@ -137,6 +147,21 @@ fn defaults() {
             "unset KRB5_CONFIG",
         );
     }
+}
+
+#[test]
+fn realms_between() {
+    let text = format!(
+        "[capaths]\n EXAMPLE.COM = {{\n EXAMPLE.ORG = EXAMPLE.NET\n }}\n{}",
+        stanza("kdc = 127.0.0.1")
+    );
+    let found = scene(&text).doctor_here(&[]);
+    found.says(
+        Layer::Krb5Conf,
+        "warning",
+        "EXAMPLE.NET is on the way",
+        "krb5-conf",
+    );
 }
 
 /// Of several realms, the one that names without a realm belong to is the one that matters.

@@ -30,6 +30,7 @@ const MAX_SERVERS: usize = 4096;
 pub fn examine(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     let mut findings = files_and_stanzas(client, config, realms);
     findings.extend(all_realms::defaults(client, config));
+    findings.extend(all_realms::paths(client, realms));
     findings
 }
 
@@ -74,6 +75,8 @@ pub struct ClientConfig {
     sssd: HashMap<String, String>,
     /// Heimdal's library.
     heimdal: Option<String>,
+    /// What Java reads instead.
+    java: Option<String>,
 }
 
 impl ClientConfig {
@@ -93,6 +96,7 @@ impl ClientConfig {
             unreadable: (missing.len() == files.len()).then(|| why.join("; ")),
             sssd: sssd(host),
             heimdal: host::heimdal(host),
+            java: java(host),
         }
     }
 
@@ -116,6 +120,21 @@ impl ClientConfig {
 /// All other words are false to libkrb5.
 fn is_true(value: &str) -> bool {
     ["y", "yes", "true", "t", "1", "on"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+/// The file that Java is told to read, or that its own folder has.
+fn java(host: &mut dyn Host) -> Option<String> {
+    let options = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"].map(|name| host.variable(name));
+    let mut options = options
+        .iter()
+        .flatten()
+        .flat_map(|of| of.split_whitespace());
+    let told = options.find_map(|option| option.strip_prefix("-Djava.security.krb5.conf="));
+    if let Some(told) = told {
+        return (told != host::FILE).then(|| told.to_owned());
+    }
+    let own = format!("{}/conf/security/krb5.conf", host.variable("JAVA_HOME")?);
+    host.text(&own).ok().map(|_| own)
 }
 
 fn sssd(host: &mut dyn Host) -> HashMap<String, String> {

@@ -1,12 +1,15 @@
-//! What is true of all realms: which files are read and by which library, and `[libdefaults]`.
+//! What is true of all realms: which files are read and by which library, `[libdefaults]`, and realms on the way to others.
+
+use std::collections::BTreeSet;
 
 use super::{ClientConfig, fault, install, is_true, shown, warning};
 use crate::config::Config;
 use crate::operate::doctor::configuration::find;
-use crate::operate::krb5_conf::INSTALL_INLINE;
 use crate::operate::krb5_conf::host::FILE;
 use crate::operate::krb5_conf::profile::{ProfileError, ProfileErrorKind, Relation};
+use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
 use crate::relay::finding::Finding;
+use crate::relay::text::{line, toml};
 use crate::wire::Realm;
 
 /// Which files are read, and which library gives one of them up.
@@ -23,6 +26,12 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
         );
         let purpose = format!("unless it is wanted, unset KRB5_CONFIG, and have {FILE} say it");
         findings.push(warning(what).hint(purpose).hint(install()));
+    }
+    if let Some(file) = &client.java {
+        let what = format!("Java reads {file}, and not {FILE}");
+        findings.push(warning(what).hint(format!(
+            "have that file include {FILE}: write into its first line\n    include {FILE}"
+        )));
     }
     let includes = &client.profile.includes;
     // JDK 9 and later.
@@ -80,6 +89,8 @@ pub(super) fn defaults(client: &ClientConfig, config: &Config) -> impl Iterator<
             false,
             "hosts' realms are asked of DNS, which takes seconds where no name server answers",
         ),
+        addresses(client),
+        timeout(client, config),
     ];
     findings.into_iter().flatten()
 }
@@ -121,4 +132,72 @@ fn is_on(client: &ClientConfig, name: &str, usual: bool, cost: &str) -> Option<F
         let what = format!("{name} is on: {cost}");
         default(said, &what, &format!("{name} = false"))
     })
+}
+
+/// A KDC compares the addresses in a ticket with where a request comes from, which is the gateway.
+fn addresses(client: &ClientConfig) -> Option<Finding> {
+    let said = ["noaddresses", "no_addresses"].map(|name| client.default(name));
+    let said = said.into_iter().flatten().find(|of| !is_true(&of.value))?;
+    let what = format!(
+        "{} ties tickets to the addresses of this machine, and KDCs see the gateway's",
+        shown(said)
+    );
+    let finding = warning(what).in_file(position(&said.place));
+    Some(finding.command("take that line out, then", ["kdestroy"]))
+}
+
+/// MIT 1.22 and later give up by a time of their own.
+fn timeout(client: &ClientConfig, config: &Config) -> Option<Finding> {
+    let said = client.default("request_timeout")?;
+    // Written as `5`, `5s` or `5m`; any other form is none that is too short.
+    let (number, unit) = match said.value.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (said.value.strip_suffix('s').unwrap_or(&said.value), 1),
+    };
+    let timeout = number.trim().parse::<u64>().ok()?.checked_mul(unit)?;
+    let longest = config.realms.iter().max_by_key(|entry| entry.deadline)?;
+    let deadline = longest.deadline.as_secs();
+    let is_shorter = (1..=deadline).contains(&timeout);
+    is_shorter.then(|| {
+        let what = format!(
+            "{} has libkrb5 give up while loopkdc, with {deadline} s, still waits for {}",
+            shown(said),
+            longest.pattern
+        );
+        let instead = format!("request_timeout = {}s", deadline + 2);
+        default(Some(said), &what, &instead)
+    })
+}
+
+/// What `[capaths]` says of ways from and to `realms`: a ticket of a realm on the way is asked of its own KDCs.
+pub(super) fn paths(client: &ClientConfig, realms: &[Realm]) -> Vec<Finding> {
+    let is_ours = |name: &str| realms.iter().any(|realm| realm.as_str() == name);
+    let has_kdc = |name: &str| !client.relations(&["realms", name], "kdc").is_empty();
+    let mut told = BTreeSet::new();
+    let mut findings = Vec::new();
+    for relation in &client.profile.relations {
+        let [section, from] = relation.sections.as_slice() else {
+            continue;
+        };
+        let to = &relation.name;
+        if section != "capaths" || !(is_ours(from) || is_ours(to)) {
+            continue;
+        }
+        // Heimdal writes several into one value; a dot says that there is none.
+        let between = relation.value.split([' ', '\t', ',']);
+        let between = between.filter(|name| !matches!(*name, "" | "."));
+        for name in between.filter(|name| !is_ours(name) && !has_kdc(name)) {
+            if told.insert(name) {
+                let what = format!(
+                    "{} is on the way from {from} to {to}, and krb5.conf names no kdc of it",
+                    name.escape_debug()
+                );
+                let table = format!("[realms.{}]", toml::string(&line(name)));
+                let purpose = format!("add {table} to the configuration, then");
+                let finding = warning(what).in_file(position(&relation.place));
+                findings.push(finding.command(purpose, INSTALL.split(' ')));
+            }
+        }
+    }
+    findings
 }

@@ -73,3 +73,50 @@ fn realms_of_hosts_asked_of_dns() {
         CONFIG,
     );
 }
+
+#[test]
+fn tickets_tied_to_addresses() {
+    warns(
+        wrong(&with(&format!(
+            "{DEFAULT}\n{CANONICAL}\nnoaddresses = false"
+        ))),
+        "/etc/krb5.conf:10: noaddresses = false ties tickets to the addresses of this machine, and KDCs see the gateway's",
+        "take that line out, then: kdestroy",
+    );
+    is_fine(
+        &with(&format!("{DEFAULT}\n{CANONICAL}\nnoaddresses = true")),
+        CONFIG,
+    );
+}
+
+#[test]
+fn a_timeout_shorter_than_the_deadline() {
+    let text = |timeout: &str| {
+        with(&format!(
+            "{DEFAULT}\n{CANONICAL}\nrequest_timeout = {timeout}"
+        ))
+    };
+    warns(
+        wrong(&text("5s")),
+        "/etc/krb5.conf:10: request_timeout = 5s has libkrb5 give up while loopkdc, with 9 s, still waits for EXAMPLE.COM",
+        "write under [libdefaults] of /etc/krb5.conf\n    request_timeout = 11s",
+    );
+    for timeout in ["0", "10", "1m", "11s", "soon"] {
+        is_fine(&text(timeout), CONFIG);
+    }
+}
+
+#[test]
+fn a_realm_on_the_way_without_a_stanza() {
+    let capaths = "[capaths]\nEXAMPLE.COM = {\nFAR.TEST = MID.TEST\nNEAR.TEST = .\n}\nOTHER.TEST = {\nFURTHER.TEST = ON.TEST\n}\n";
+    let text = format!("{}{capaths}", with(&format!("{DEFAULT}\n{CANONICAL}")));
+    warns(
+        wrong(&text),
+        "/etc/krb5.conf:12: MID.TEST is on the way from EXAMPLE.COM to FAR.TEST, and krb5.conf names no kdc of it",
+        "add [realms.\"MID.TEST\"] to the configuration, then: loopkdc krb5-conf --install",
+    );
+    is_fine(
+        &format!("{text}[realms]\nMID.TEST = {{\nkdc = 127.0.0.1\n}}\n"),
+        CONFIG,
+    );
+}

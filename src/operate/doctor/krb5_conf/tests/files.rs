@@ -99,3 +99,30 @@ fn an_include_where_heimdal_is() {
     );
     is_fine(&[(FILE, &good()), (library, "")], CONFIG);
 }
+
+#[test]
+fn a_file_of_javas_own() {
+    let file = good();
+    let hint = "have that file include /etc/krb5.conf: write into its first line\n    include /etc/krb5.conf";
+    let options = (
+        "$JAVA_TOOL_OPTIONS",
+        "-Xmx1g -Djava.security.krb5.conf=/opt/krb5.conf",
+    );
+    warns(
+        wrong_with(&[(FILE, &file), options], CONFIG),
+        "Java reads /opt/krb5.conf, and not /etc/krb5.conf",
+        hint,
+    );
+    let own = ("/opt/jdk/conf/security/krb5.conf", "");
+    let home = [(FILE, &*file), ("$JAVA_HOME", "/opt/jdk"), own];
+    warns(
+        wrong_with(&home, CONFIG),
+        "Java reads /opt/jdk/conf/security/krb5.conf, and not /etc/krb5.conf",
+        hint,
+    );
+    let same = (
+        "$JDK_JAVA_OPTIONS",
+        "-Djava.security.krb5.conf=/etc/krb5.conf",
+    );
+    is_fine(&[(FILE, &file), same], CONFIG);
+}
