@@ -14,7 +14,7 @@ use crate::relay::explain::{explain, explain_error_code, set_clock};
 use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
-use crate::wire::{KerberosMessage, Realm, Reply, Service, as_req};
+use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service, as_req};
 
 /// Who asks: a name that nobody has, and that tells whoever reads the KDC's log what it was.
 const NOBODY: &str = "loopkdc-doctor";
@@ -33,11 +33,15 @@ const AWAY: &str = "it is not on this network, which is no fault";
 ///
 /// # Errors
 /// The realm cannot be asked for.
-pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, Finding> {
+pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, NotKerberos> {
     let nonce = RandomState::new().hash_one(0) as u32;
     let octets = as_req::encode(NOBODY, realm, service, nonce);
-    let message = KerberosMessage::parse(Service::Kdc, octets.into());
-    message.map_err(|why| Finding::fault(why.to_string()).on(Layer::Kdc))
+    KerberosMessage::parse(Service::Kdc, octets.into())
+}
+
+/// The realm cannot be asked for.
+pub(super) fn no_question(why: NotKerberos) -> Finding {
+    Finding::fault(why.to_string()).on(Layer::Kdc)
 }
 
 /// Has `ask` ask for a ticket for either service, the KDC's first; how fast the answers come, if logins are served.
@@ -224,7 +228,8 @@ async fn look(
         reach: Reach::OnSomeNetworks,
     });
     let ask = async |service, _: &mut Vec<Finding>| {
-        let (message, sent) = (question(context.realm, service)?, SendState::default());
+        let message = question(context.realm, service).map_err(no_question)?;
+        let sent = SendState::default();
         // krb5kdc closes each connection after one reply.
         let sending = kdc.send(&message, ConnReuse::Never, &sent, false);
         let reply = TimedReply::wait(context.left(), sending).await;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::RealmContext;
 use super::connection;
 use super::handshake;
-use super::kdc::{TimedReply, ask_for_both, question};
+use super::kdc::{TimedReply, ask_for_both, no_question, question};
 use super::realm::{Examined, ReplyTimes};
 use crate::relay::explain::explain;
 use crate::relay::finding::{Figure, Finding, Layer};
@@ -204,7 +204,7 @@ impl ProxyCheck<'_> {
         let RealmContext { realm, entry, .. } = self.context;
         let target = entry.target_domain.as_deref().unwrap_or(realm.as_str());
         let outgoing = Outgoing {
-            message: question(realm, service)?,
+            message: question(realm, service).map_err(no_question)?,
             target_domain: target.to_owned(),
             dclocator_hint: entry.dclocator_hint,
             reuse,

@@ -142,7 +142,7 @@ fn addresses(client: &ClientConfig) -> Option<Finding> {
         "{} ties tickets to the addresses of this machine, and KDCs see the gateway's",
         shown(said)
     );
-    let finding = warning(what).in_file(position(&said.place));
+    let finding = warning(what).in_file(said.place.position());
     Some(finding.command("take that line out, then", ["kdestroy"]))
 }
 
@@ -194,7 +194,7 @@ pub(super) fn paths(client: &ClientConfig, realms: &[Realm]) -> Vec<Finding> {
                 );
                 let table = format!("[realms.{}]", toml::string(&line(name)));
                 let purpose = format!("add {table} to the configuration, then");
-                let finding = warning(what).in_file(position(&relation.place));
+                let finding = warning(what).in_file(relation.place.position());
                 findings.push(finding.command(purpose, INSTALL.split(' ')));
             }
         }
