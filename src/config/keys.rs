@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use Mark::{Credential, Masked, OfOneRealm, Proof, SecretFile, ShowsHosts};
+use Mark::{Masked, OfOneRealm, Proof, SecretFile, SendsSecret, ShowsHosts};
 use Preset::{Default, Example};
 use ValueKind::{Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word};
 
@@ -72,7 +72,7 @@ pub enum Mark {
     /// With it, requests prove to KDC proxies which machine this is, and give nothing away.
     Proof,
     /// With it, requests show KDC proxies what only they should see.
-    Credential,
+    SendsSecret,
 }
 
 /// A table of the file.
@@ -282,16 +282,16 @@ key_table! {
 
     /// Also sent with each request: a header on each line. Read again when it changes.
     HEADERS_FILE = key("headers-file", Text, Example(r#""headers.txt""#))
-        .marked(&[Masked, SecretFile, Credential]);
+        .marked(&[Masked, SecretFile, SendsSecret]);
 
     /// Also sent with each request: a bearer token (RFC 6750), alone in the file. Read again when it changes.
     BEARER_TOKEN_FILE = key("bearer-token-file", Text, Example(r#""token.txt""#))
-        .marked(&[Masked, SecretFile, Credential]);
+        .marked(&[Masked, SecretFile, SendsSecret]);
 
     /// "negotiate": each request shows a Kerberos ticket for HTTP/host (RFC 4559), to KDC proxies that want one; the system's
     /// GSSAPI library makes it, which this loopkdc must have been built with. The ticket must come by another way than the
     /// proxy that wants it: another entry of [realms], or a KDC in krb5.conf.
-    AUTH = key("auth", Word(&["negotiate", "none"]), Default(r#""none""#)).marked(&[Masked, Credential]);
+    AUTH = key("auth", Word(&["negotiate", "none"]), Default(r#""none""#)).marked(&[Masked, SendsSecret]);
 
     /// A file of keys: the ticket is that of negotiate-principal, or of the first principal in the file.
     KEYTAB = key("keytab", Text, Example(r#""laptop.keytab""#)).marked(&[SecretFile]);

@@ -6,7 +6,7 @@ use reqwest::header::AUTHORIZATION;
 use url::{Host, Url};
 
 use super::document::ConfigSection;
-use super::error::{ConfigError, Located};
+use super::error::ConfigError;
 use super::keys::{self, ConfigKey, Mark};
 use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
 use super::read::{self, NamedFile};
@@ -33,14 +33,11 @@ pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, C
     })
 }
 
-/// The values of the keys with `mark` that were written and ask for anything.
-fn marked(
-    table: &ConfigSection,
-    mark: Mark,
-) -> impl Iterator<Item = (&'static ConfigKey, Located<String>)> {
-    let keys = keys::RUN.realm.keys.iter().filter(move |key| key.is(mark));
-    let written = keys.filter_map(|key| Some((*key, table.text(key)?)));
-    written.filter(|(_, written)| written.value != "none")
+/// The keys with `mark` that were written, whatever their type, and ask for anything.
+fn marked(table: &ConfigSection, mark: Mark) -> impl Iterator<Item = &'static ConfigKey> {
+    let keys = keys::RUN.realm.keys.iter().copied();
+    keys.filter(move |key| key.is(mark) && table.is_written(key))
+        .filter(|key| table.text(key).is_none_or(|written| written.value != "none"))
 }
 
 /// Refuses what any local user could use for a realm of their choice, unless it is meant.
@@ -48,14 +45,14 @@ pub(super) fn check_any_realm(
     table: &ConfigSection,
     pattern: &RealmPattern,
 ) -> Result<(), ConfigError> {
-    let mut of_this_machine = marked(table, Mark::Proof).chain(marked(table, Mark::Credential));
+    let mut of_this_machine = marked(table, Mark::Proof).chain(marked(table, Mark::SendsSecret));
     match of_this_machine.next() {
-        Some((key, written))
+        Some(key)
             if matches!(pattern, RealmPattern::Any) && !table.flag(&keys::ANY_REALM) =>
         {
             let rule = "with realm * any local user could have a realm of their choice asked with this machine's";
-            Err(written
-                .error(format!("{rule} {}", key.name))
+            Err(table
+                .error(key, format!("{rule} {}", key.name))
                 .hint("name the realms, or say any-realm = true if that is meant"))
         }
         _ => Ok(()),
@@ -64,18 +61,18 @@ pub(super) fn check_any_realm(
 
 /// Refuses proxies that can't be reached that way, or to which what is to be shown would go in plain text.
 pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<(), ConfigError> {
-    if let Some((key, written)) = marked(table, Mark::Credential).next() {
-        let key = key.name;
+    if let Some(marked) = marked(table, Mark::SendsSecret).next() {
+        let key = marked.name;
         if let Proxies::Discovered(_) = proxies {
             let rule = format!("what {key} is to show would go to whichever host DNS names");
-            return Err(written.error(rule).hint(format!(
+            return Err(table.error(marked, rule).hint(format!(
                 "list the proxies that may see it: proxies = [{EXAMPLE}]"
             )));
         }
         if proxies.listed().iter().any(ProxyUrl::is_plaintext) {
             let rule =
                 format!("an http:// proxy would be sent in plain text what {key} is to show it");
-            return Err(written.error(rule).hint("write https:// in proxies"));
+            return Err(table.error(marked, rule).hint("write https:// in proxies"));
         }
     }
     let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
@@ -95,7 +92,7 @@ pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<
 
 fn secret_files(table: &ConfigSection, base: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files: Vec<_> = marked(table, Mark::SecretFile)
-        .map(|(_, file)| file)
+        .filter_map(|key| table.written(key))
         .collect();
     if !table.is_written(&keys::CLIENT_KEY) {
         files.extend(table.written(&keys::CLIENT_CERTIFICATE));

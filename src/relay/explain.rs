@@ -89,13 +89,17 @@ fn is_for_users(fault: &Fault) -> bool {
     match fault {
         Fault::NotSent(Unsent::ForwardProxy { fault, .. }) => *fault != ForwardProxyFault::Refused,
         Fault::NotSent(unsent) => matches!(unsent, Unsent::Untrusted(_) | Unsent::TicketLoop),
-        fault => matches!(
-            fault,
-            Fault::AuthenticationRequired(_)
-                | Fault::ClosedAfterCertificateRequest
-                | Fault::NotKerberos(_)
-                | Fault::Page(_)
-        ),
+        Fault::AuthenticationRequired(_)
+        | Fault::ClosedAfterCertificateRequest
+        | Fault::NotKerberos(_)
+        | Fault::Page(_) => true,
+        Fault::ReusedConnectionClosed
+        | Fault::ClosedWithoutReply
+        | Fault::Unanswered
+        | Fault::Silent
+        | Fault::Status(_)
+        | Fault::NotServed
+        | Fault::Repeat => false,
     }
 }
 

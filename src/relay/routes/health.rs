@@ -86,7 +86,12 @@ impl Health {
             {
                 self.connect_failed = Some(now);
             }
-            _ => {}
+            Fault::NotSent(_)
+            | Fault::ReusedConnectionClosed
+            | Fault::ClosedWithoutReply
+            | Fault::Unanswered
+            | Fault::ClosedAfterCertificateRequest
+            | Fault::Silent => {}
         }
         match fault {
             Fault::ReusedConnectionClosed

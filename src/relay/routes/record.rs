@@ -38,7 +38,12 @@ impl FaultClass {
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_) => Self::Refuses,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => Self::Silent,
-            Fault::NotSent(_)
+            Fault::NotSent(
+                Unsent::Connect(_)
+                | Unsent::Untrusted(_)
+                | Unsent::ForwardProxy { .. }
+                | Unsent::NoCredential(_),
+            )
             | Fault::Unanswered
             | Fault::ClosedAfterCertificateRequest
             | Fault::NotKerberos(_) => Self::Down,

@@ -7,9 +7,17 @@ use std::sync::Arc;
 ///
 /// Pure: [`crate::relay::routes`] decides by it what may be sent again, and [`crate::relay::explain`] has the words for it.
 ///
-/// A new one has its words, layer and hints in `explain`, where the compiler asks for them. What it does not ask for: whether a KDC
-/// may have seen the request ([`Fault::reached_no_kdc`]), what it says of the upstream (`routes/record.rs`, `routes/health.rs`),
-/// and how clients are told (`answer.rs`).
+/// Of a new one the compiler asks for:
+///
+/// * [`Fault::surely_not_served`];
+/// * its words, layer and hints, and if users can do something about it: `explain.rs` (`of_fault`, `is_for_users`);
+/// * what it says of the upstream: `routes/record.rs` (`FaultClass`) and `routes/health.rs` (`saw_fault`);
+/// * what the client is told: `answer.rs` (`From<&Fault>`).
+///
+/// It does not ask for what most faults need not: [`Fault::is_portal`]; another way than the next upstream (`after` in
+/// `routes/resend.rs`); words that only the log may say (`Display` in `explain.rs`); a code or a status of its own
+/// (`error_code` in `shim/render.rs`, `gateway/https/responses.rs`); a connection that is not kept (`KdcProxy::receive`);
+/// a second try of the doctor's (`operate/doctor/proxy.rs`). `tests/fuzz/src/answer.rs` says which may come of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
@@ -175,14 +183,22 @@ impl Fault {
     /// one), or not served by the KDC's own word.
     #[must_use]
     pub fn surely_not_served(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::NotSent(_)
-                | Self::Status(400..=499)
-                | Self::Page(400..=499)
-                | Self::AuthenticationRequired(_)
-                | Self::NotServed
-        )
+            | Self::Status(400..=499)
+            | Self::Page(400..=499)
+            | Self::AuthenticationRequired(_)
+            | Self::NotServed => true,
+            Self::ReusedConnectionClosed
+            | Self::ClosedWithoutReply
+            | Self::Unanswered
+            | Self::ClosedAfterCertificateRequest
+            | Self::Silent
+            | Self::Status(_)
+            | Self::Page(_)
+            | Self::NotKerberos(_)
+            | Self::Repeat => false,
+        }
     }
 
     /// It looks like a captive portal's doing: the network wants a login before it lets anything through.
