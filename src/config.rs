@@ -1,18 +1,23 @@
 //! The configuration: text becomes values that are already valid, or an error that points at the text.
 //!
-//! `document` reads the file by the table in `keys`: what is not in that table, or not as it says, is an error. `listen`, `realms`,
-//! `proxies`, `out`, `kdcs` and, for the other command, `gateway` say what the values mean; `error` and `excerpt` how a broken rule
-//! is shown.
+//! `document` reads the file by the table in `keys`: what is not in that table, or not as it says, is an error. What the values mean
+//! say `listen`, `realms`, `proxies`, `kdcs`, `proxy_options` with `negotiate` and `pem`, and for the other command `gateway`;
+//! `address` and `endpoint` read what several of them hold. `locate` finds the file, `read` reads it and those that it names, `error`
+//! and `excerpt` show how a rule is broken, and `warning` says what is valid and still worth a word.
 //!
 //! A new key touches these places:
 //! 1. `keys`: the key in its table, with its documentation above it and marks for what is special about it,
-//! 2. the field of the type that carries its value: `Listen`, `RealmEntry`, `Serving`, ...,
-//! 3. the line that reads it, beside that type,
-//! 4. whoever obeys it,
-//! 5. `operate::check`, which tells it where it is not as usual,
-//! 6. a test in `config/tests`, or in `config/gateway/tests`,
-//! 7. `CHANGELOG.md`, and
-//! 8. `WRITE_MANUALS=1 cargo nextest run --test shipped manuals`, which writes the examples and the manuals.
+//! 2. the type that carries its value, and the line beside it that reads it: `Listen`, `RealmEntry`, `Serving`, `KdcRealm`, or
+//!    in the relay `ProxyOptions`,
+//! 3. what obeys it,
+//! 4. a test in `config/tests`, or in `config/gateway/tests`,
+//! 5. `CHANGELOG.md`, and
+//! 6. `WRITE_MANUALS=1 cargo nextest run --all-features --test shipped manuals`, which writes the examples and the manuals.
+//!
+//! Besides: `operate::check`, if it changes where requests go or what they show; `warning`, if a value is valid and risky;
+//! `config/tests/example.rs`, if it names a file, and `bounds` in `config/gateway/tests/example.rs`, if its default is to be that of
+//! the example; `packaging/doc`, if people must know of it before they look it up. A key of a table in `kdcs` stands in
+//! `keys::KDC_PARTS` and its value in `KdcAddr`. One that goes is named in `keys::REMOVED`.
 
 mod address;
 mod document;
@@ -25,9 +30,9 @@ pub mod keys;
 mod listen;
 mod locate;
 mod negotiate;
-mod out;
 mod pem;
 mod proxies;
+mod proxy_options;
 pub(crate) mod read;
 mod realms;
 mod warning;

@@ -13,7 +13,7 @@ use super::kdcs::Direct;
 use super::pem::CaFile;
 use super::proxies::Proxies;
 use super::read::NamedFile;
-use super::{Sources, keys, out, proxies};
+use super::{Sources, keys, proxies, proxy_options};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
 use crate::relay::upstream::proxy_options::ProxyOptions;
@@ -102,18 +102,18 @@ impl RealmReader<'_> {
     ) -> Result<RealmEntry, ConfigError> {
         let RealmSection { name, own, all } = table;
         name.parse(|_| self.names.add(&pattern))?;
-        let out = out::read(all, self.base)?;
+        let options = proxy_options::read(all, self.base)?;
         let ca = self.ca(all, given.is_some())?;
-        out::check_any_realm(all, &pattern)?;
+        proxy_options::check_any_realm(all, &pattern)?;
         let proxies = proxies::read(&pattern, table, given)?;
-        out::check_proxies(all, &proxies)?;
+        proxy_options::check_proxies(all, &proxies)?;
         let target_domain = own.parse(&keys::TARGET_DOMAIN, realm)?;
         let dclocator_hint: Option<Located<u32>> = all.written(&keys::DCLOCATOR_HINT);
         Ok(RealmEntry {
             aliases: self.names.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
             proxies,
-            proxy_options: Arc::new(out),
+            proxy_options: Arc::new(options),
             ca,
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
             on_failure: all.get(&keys::ON_FAILURE)?,
@@ -137,7 +137,7 @@ impl RealmReader<'_> {
     fn check_defaults(&self, defaults: &ConfigSection) -> Result<(), ConfigError> {
         proxies::check_defaults(defaults)?;
         super::kdcs::networks(defaults)?;
-        out::read(defaults, self.base)?;
+        proxy_options::read(defaults, self.base)?;
         self.ca(defaults, false).map(drop)
     }
 }

@@ -3,8 +3,8 @@
 mod direct;
 pub(super) mod example;
 mod listen;
-mod out;
 mod proxies;
+mod proxy_options;
 mod realms;
 mod secrets;
 mod syntax;

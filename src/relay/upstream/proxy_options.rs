@@ -3,13 +3,17 @@
 //! A new way to authenticate to a KDC proxy touches these places:
 //!
 //! 1. [`ProxyOptions`], or [`RequestHeaders`] if it is a header like others: what is configured;
-//! 2. `config/keys.rs`: its key, marked as a `Credential` (or a `Proof`, if it gives nothing away) and as a `SecretFile`, so that
-//!    it goes to no proxy that it is not meant for; `config/out.rs`, which reads it;
-//! 3. what shows it: `HeaderSource` a header that stands still; `KdcProxy::prepare` and `KdcProxy::converse` in `kkdcp.rs` what
-//!    is made for each request or takes several rounds, as [`super::negotiate`] does; `tls/client_auth.rs` what TLS carries;
-//! 4. `refusal.rs`: how a server says that it wants it, as a [`Credential`](super::Credential), for which `relay/explain.rs` has
-//!    the words;
-//! 5. `operate/check/tunnel.rs`, which tells what is configured, and `tests/interop/out`.
+//! 2. `config/keys.rs`: its key, marked as `SendsSecret` (or as `Proof`, if it gives nothing away), so that it goes to no proxy that
+//!    it is not meant for, and as `SecretFile`; and the text of `any-realm`, which lists what is this machine's alone;
+//! 3. `config/proxy_options.rs`, or what it calls (`negotiate.rs` for tickets, `pem.rs` for certificates), which reads it;
+//!    `check_one_authorization` there, if it is sent as Authorization;
+//! 4. what shows it: `HeaderSource` a header that stands still; `KdcProxy::new`, `prepare` and `converse` in `kkdcp.rs` what is
+//!    made for each request or takes several rounds, as [`super::negotiate`] does; `SystemRoots::client` in `tls.rs` and
+//!    `tls/client_auth.rs` what TLS carries;
+//! 5. `refusal.rs`: its `Authorization`, and how a server says that it wants it, as a [`Credential`](super::Credential). For that
+//!    `relay/explain.rs` has the words (`of_credential`, and hints in `of_status`), and `error_code` in `shim/render.rs` the code;
+//! 6. `operate/check/run.rs`, which lists what is configured; `tests/interop/out`; `packaging/doc/roaming.md` and `recipes.md`, and
+//!    `SECURITY.md`.
 
 mod client_certificate;
 mod request_headers;

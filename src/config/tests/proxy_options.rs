@@ -8,6 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::{REALM, build, certified, error, refused, show, warnings};
+use crate::config::keys::{Mark, RUN, ValueKind};
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls};
 
@@ -580,4 +581,11 @@ fn a_secret_that_others_may_read_is_worth_a_word() {
         );
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
     }
+}
+
+#[test]
+fn what_names_a_secret_file_is_one_string() {
+    let keys = RUN.realm.keys.iter();
+    let mut files = keys.filter(|key| key.is(Mark::SecretFile));
+    assert!(files.all(|key| key.kind == ValueKind::Text));
 }

@@ -37,7 +37,11 @@ pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, C
 fn marked(table: &ConfigSection, mark: Mark) -> impl Iterator<Item = &'static ConfigKey> {
     let keys = keys::RUN.realm.keys.iter().copied();
     keys.filter(move |key| key.is(mark) && table.is_written(key))
-        .filter(|key| table.text(key).is_none_or(|written| written.value != "none"))
+        .filter(|key| {
+            table
+                .text(key)
+                .is_none_or(|written| written.value != "none")
+        })
 }
 
 /// Refuses what any local user could use for a realm of their choice, unless it is meant.
@@ -47,9 +51,7 @@ pub(super) fn check_any_realm(
 ) -> Result<(), ConfigError> {
     let mut of_this_machine = marked(table, Mark::Proof).chain(marked(table, Mark::SendsSecret));
     match of_this_machine.next() {
-        Some(key)
-            if matches!(pattern, RealmPattern::Any) && !table.flag(&keys::ANY_REALM) =>
-        {
+        Some(key) if matches!(pattern, RealmPattern::Any) && !table.flag(&keys::ANY_REALM) => {
             let rule = "with realm * any local user could have a realm of their choice asked with this machine's";
             Err(table
                 .error(key, format!("{rule} {}", key.name))
