@@ -289,7 +289,9 @@ impl<'a> Attempts<'a> {
             Next::OtherOrSame => {
                 let same = self.attempts.iter().filter(|each| each.id == upstream);
                 let is_first = same.count() == 1;
-                if !self.start_next(why) && is_first {
+                // Not while another one may still answer: a hedge is under way then.
+                let is_alone = !self.attempts.iter().any(Attempt::is_under_way);
+                if !self.start_next(why) && is_first && is_alone {
                     self.start(why, upstream, ConnReuse::Any);
                 }
             }

@@ -7,7 +7,7 @@ use super::*;
 use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
 use crate::relay::status::{ExchangeRecord, Text};
 use crate::relay::upstream::tests::scripted::{Act, End, Journal};
-use crate::relay::upstream::{ConnectError, Unsent};
+use crate::relay::upstream::{ConnectError, Fault, Unsent};
 
 /// An error that says that the KDC wants to see a password.
 const REPLY: End = End::Error(25);
@@ -146,4 +146,13 @@ async fn the_last_fifty_exchanges_are_told_the_newest_first() {
     let realms: Vec<_> = recent.iter().map(|each| each.realm.to_string()).collect();
     let expected: Vec<_> = (10..60).rev().map(|number| format!("R{number}")).collect();
     assert_eq!(realms, expected);
+}
+
+/// A 502 may be asked again for want of another proxy, and the hedge is one.
+#[tokio::test(start_paused = true)]
+async fn an_upstream_is_not_asked_again_while_a_hedge_is_under_way() {
+    let bad_gateway = End::Fault(Fault::Status(502));
+    let first = vec![act(false, 1500, bad_gateway), act(false, 20, REPLY)];
+    let record = told(vec![first, new(900, REPLY)]).await;
+    assert_eq!(reasons(&record), [First, Hedge]);
 }
