@@ -33,7 +33,7 @@ fn command(command: Command) -> Result<Exit, Failure> {
             gateway::gateway(config.as_deref())
         }
         Command::Check { config, gateway } if gateway => check::gateway(config.as_deref()),
-        Command::Check { config, .. } => check::tunnel(&cli::sources(config)),
+        Command::Check { config, .. } => check::run(&cli::sources(config)),
         Command::Status { watch, socket, .. } if watch => status::watch(socket.as_deref()),
         Command::Status { json, socket, .. } if json => status::print_json(socket.as_deref()),
         Command::Status { socket, .. } => status::print(socket.as_deref()),

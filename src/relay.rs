@@ -7,7 +7,7 @@ pub mod exchange;
 pub mod explain;
 pub mod failure;
 pub mod finding;
-pub(crate) mod lines;
+pub(crate) mod log_quota;
 pub mod network;
 pub mod retransmits;
 pub mod routes;

@@ -43,7 +43,7 @@ async fn start(
     sources: &Sources,
     config: Config,
     inherited: Inherited,
-) -> Result<Tunnel<'_>, Failure> {
+) -> Result<RunDaemon<'_>, Failure> {
     let listeners = listeners(&config.listen, inherited)?;
     let status_socket = status_socket::bind(&config.listen)?;
     let relay = Relay::start(&config, listeners)?;
@@ -59,7 +59,7 @@ async fn start(
     }
     notify::keep_alive(&relay.exchange, &relay.tasks);
     tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
-    Ok(Tunnel {
+    Ok(RunDaemon {
         relay,
         sources,
         listen: config.listen,
@@ -67,13 +67,13 @@ async fn start(
 }
 
 /// The daemon, and where its configuration came from.
-struct Tunnel<'a> {
+struct RunDaemon<'a> {
     relay: Relay,
     sources: &'a Sources,
     listen: Listen,
 }
 
-impl Daemon for Tunnel<'_> {
+impl Daemon for RunDaemon<'_> {
     fn reload(&mut self) -> Result<(), Failure> {
         let Relay { handle, status, .. } = &self.relay;
         let loaded = Config::load(self.sources).and_then(|config| {
@@ -134,7 +134,7 @@ fn warn_of_unheld(listeners: &[ServiceListener], service: Service, endpoints: &[
 /// A relay at work: sockets, tasks and what stops them.
 #[derive(Debug)]
 pub struct Relay {
-    /// The room that answers.
+    /// What answers requests.
     pub exchange: Arc<Exchange>,
     handle: RelayHandle,
     /// Where the KDC service listens, as text.

@@ -1,6 +1,6 @@
 //! `loopkdc check`: whether the configuration is valid, and what it says.
 
-mod tunnel;
+mod run;
 
 use std::path::Path;
 
@@ -18,9 +18,9 @@ use crate::wire::{ByService, Realm};
 ///
 /// # Errors
 /// What is wrong with the configuration, and where.
-pub fn tunnel(sources: &Sources) -> Result<(), Failure> {
+pub fn run(sources: &Sources) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    terminal::print(&of_tunnel(&config));
+    terminal::print(&of_run(&config));
     config.warnings().iter().for_each(terminal::print_warning);
     Ok(())
 }
@@ -38,8 +38,8 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
 
 /// What `loopkdc run` would do: what would listen and where each realm goes.
 #[must_use]
-pub fn of_tunnel(config: &Config) -> String {
-    text(&tunnel::lines(config))
+pub fn of_run(config: &Config) -> String {
+    text(&run::lines(config))
 }
 
 /// What `loopkdc gateway` would do: what would be served, and which KDCs would be asked.

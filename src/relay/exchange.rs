@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
-use crate::relay::lines::Lines;
+use crate::relay::log_quota::LogQuota;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
@@ -73,7 +73,7 @@ pub struct Exchange {
     network_times: Mutex<NetworkTimes>,
     /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
-    lines: Mutex<Lines>,
+    lines: Mutex<LogQuota>,
 }
 
 /// When the network changed last, and when a request showed last that the machine had slept.
@@ -155,14 +155,14 @@ impl Exchange {
         let Some(resolver) = &routing.resolver else {
             return routing;
         };
-        let terms = routing.routes().terms(message.realm()).cloned();
-        let (Some(realm), Some(terms)) = (self.configured(message.realm()), terms) else {
+        let route = routing.routes().route(message.realm()).cloned();
+        let (Some(realm), Some(route)) = (self.configured(message.realm()), route) else {
             return routing;
         };
         let Some(looked_up) = resolver.resolve(&realm, self) else {
             return routing;
         };
-        let deadline = arrival.at + terms.deadline;
+        let deadline = arrival.at + route.deadline;
         // Who has no more time is told what there is.
         drop(tokio::time::timeout_at(deadline.into(), looked_up).await);
         self.routing()
@@ -233,15 +233,15 @@ impl Exchange {
     #[must_use]
     pub fn withheld(&self, message: &KerberosMessage, inside: &Realm) -> Option<Verdict> {
         let routing = self.routing();
-        let terms = routing.routes().terms(inside).cloned()?;
-        if terms.upstreams.get(message.service()).is_some() {
+        let route = routing.routes().route(inside).cloned()?;
+        if route.upstreams.get(message.service()).is_some() {
             return None;
         }
         self.counters.no_upstream.add();
         Some(Verdict {
             cause: Cause::NotOffered,
             may_have_been_sent: false,
-            on_failure: terms.on_failure,
+            on_failure: route.on_failure,
             realm: inside.clone(),
         })
     }

@@ -17,15 +17,14 @@ use std::time::{Duration, Instant};
 
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
+use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
-pub use resend::{Next, after, not_served};
+pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
 
 /// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
-/// A KDC that is on this network answers a harmless request sooner, or a proxy is asked as well.
-const LOCAL_KDC_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Which realms a route is for. The longest match wins.
 #[derive(Clone, Debug)]
@@ -66,15 +65,15 @@ pub struct Route {
     pub shared: bool,
 }
 
-/// A route as it was chosen for one request: its terms, and its upstreams in the order to try them.
+/// A route as it was chosen for one request, and its upstreams in the order to try them.
 #[derive(Clone, Debug)]
 pub struct Candidates {
-    route: usize,
+    index: usize,
     service: Service,
     /// The one that replies is the one to stay with.
     stays: bool,
-    /// The terms.
-    pub terms: Arc<Route>,
+    /// What is configured for the realm.
+    pub route: Arc<Route>,
     /// The ways out, best first; never empty.
     pub upstreams: Vec<UpstreamId>,
 }
@@ -104,7 +103,7 @@ pub struct Routes {
 struct RouteState {
     pattern: RealmPattern,
     aliases: Vec<Realm>,
-    terms: Arc<Route>,
+    route: Arc<Route>,
     /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
     current: ByService<Option<UpstreamId>>,
     /// Upstreams that are up but refuse the one realm of this route, or a service of it.
@@ -135,7 +134,7 @@ impl Routes {
         self.routes.push(RouteState {
             pattern: pattern.clone(),
             aliases: aliases.to_vec(),
-            terms: Arc::new(route),
+            route: Arc::new(route),
             current: ByService::default(),
             refusing: HashMap::new(),
             local_kdc_unreachable: false,
@@ -153,19 +152,19 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, Cause> {
-        let route = self.find(&realm.key()).ok_or(Cause::NoUpstream)?;
-        self.candidates_of(route, wanted, now)
+        let index = self.find(&realm.key()).ok_or(Cause::NoUpstream)?;
+        self.candidates_of(index, wanted, now)
     }
 
     fn candidates_of(
         &self,
-        route: usize,
+        index: usize,
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, Cause> {
         let Wanted { service, primary } = wanted;
-        let state = self.routes.get(route).ok_or(Cause::NoUpstream)?;
-        let offered = state.terms.upstreams.get(service).as_ref();
+        let state = self.routes.get(index).ok_or(Cause::NoUpstream)?;
+        let offered = state.route.upstreams.get(service).as_ref();
         let mut upstreams = offered.ok_or(Cause::NotOffered)?.clone();
         if upstreams.is_empty() {
             return Err(Cause::Unreachable);
@@ -177,32 +176,32 @@ impl Routes {
             let down = self.outage(*id).map_or(0, counts);
             let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
             let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
-            let chosen = primary && state.terms.primary.contains(id);
+            let chosen = primary && state.route.primary.contains(id);
             let (rank, is_current) = (state.rank(*id), current == Some(*id));
             (is_off_network, failures, !chosen, rank, !is_current)
         });
         Ok(Candidates {
-            route,
+            index,
             service,
             // A request for the primary moves no others there.
-            stays: !primary || state.terms.primary.is_empty(),
-            terms: Arc::clone(&state.terms),
+            stays: !primary || state.route.primary.is_empty(),
+            route: Arc::clone(&state.route),
             upstreams,
         })
     }
 
-    /// The terms of `realm`, whether or not it has a way out.
+    /// What is configured for `realm`, even if no upstream of it is known.
     #[must_use]
-    pub fn terms(&self, realm: &Realm) -> Option<&Arc<Route>> {
-        let route = self.find(&realm.key())?;
-        self.routes.get(route).map(|state| &state.terms)
+    pub fn route(&self, realm: &Realm) -> Option<&Arc<Route>> {
+        let index = self.find(&realm.key())?;
+        self.routes.get(index).map(|state| &state.route)
     }
 
     /// The realm as it was configured, if it was, itself or as an alias.
     #[must_use]
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
-        let route = self.find(&realm.key())?;
-        self.routes.get(route)?.realm()
+        let index = self.find(&realm.key())?;
+        self.routes.get(index)?.realm()
     }
 
     /// True if two names lead to the same route.
@@ -223,7 +222,7 @@ impl Routes {
     /// asked too seldom to tell.
     #[must_use]
     pub fn is_cut_off(&self, now: Instant) -> bool {
-        let kdcs = |state: &RouteState| state.terms.upstreams.kdc.clone();
+        let kdcs = |state: &RouteState| state.route.upstreams.kdc.clone();
         let mut realms = self.routes.iter().filter_map(kdcs).peekable();
         let is_cut_off = |id: &UpstreamId| {
             let health = self.health.get(id);
@@ -246,9 +245,9 @@ impl Routes {
                 continue;
             };
             // Of others that were found since nothing is known.
-            let known = before.terms.local_kdcs.iter();
+            let known = before.route.local_kdcs.iter();
             let known: Vec<_> = known.filter_map(|id| place(*id)).collect();
-            let are_known = state.terms.local_kdcs.iter().all(|id| known.contains(id));
+            let are_known = state.route.local_kdcs.iter().all(|id| known.contains(id));
             state.local_kdc_unreachable = before.local_kdc_unreachable && are_known;
             for service in [Service::Kdc, Service::Kpasswd] {
                 *state.current.get_mut(service) = before.current.get(service).and_then(&place);
@@ -294,11 +293,12 @@ impl Routes {
         reused: bool,
         asked: Instant,
     ) -> Instant {
-        let terms = &candidates.terms;
-        if terms.local_kdcs.contains(&id) {
+        let route = &candidates.route;
+        if route.local_kdcs.contains(&id) {
+            // If it is on this network it answers sooner; else a proxy is asked as well.
             return asked + LOCAL_KDC_TIMEOUT;
         }
-        if terms.shared {
+        if route.shared {
             return asked + rtt::LATEST;
         }
         let rtt = self.health.get(&id).map(|health| health.rtt);
@@ -316,13 +316,13 @@ impl RouteState {
     }
 
     fn is_off_network(&self, id: UpstreamId) -> bool {
-        self.local_kdc_unreachable && self.terms.local_kdcs.contains(&id)
+        self.local_kdc_unreachable && self.route.local_kdcs.contains(&id)
     }
 
     /// Local KDCs stand before the others or after them, as configured: that one of the others serves does not change it.
     fn rank(&self, id: UpstreamId) -> bool {
-        let is_local = |id: &UpstreamId| self.terms.local_kdcs.contains(id);
-        let mut kdcs = self.terms.upstreams.kdc.iter().flatten();
+        let is_local = |id: &UpstreamId| self.route.local_kdcs.contains(id);
+        let mut kdcs = self.route.upstreams.kdc.iter().flatten();
         let are_first = kdcs.next().is_some_and(is_local);
         is_local(&id) != are_first
     }

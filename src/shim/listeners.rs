@@ -44,7 +44,7 @@ pub(super) fn serve(
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
         limits,
-        long_requests: stream::room(),
+        long_requests: stream::long_request_budget(),
         tasks: tasks.clone(),
     };
     let connections = ConnLimit::new(limits.max_connections, exchange, tasks);

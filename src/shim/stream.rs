@@ -23,8 +23,8 @@ const SHORT: usize = 8 * 1024;
 /// What a long one takes at once.
 const STEP: usize = 8 * 1024;
 
-/// The room for long requests.
-pub(crate) fn room() -> Arc<Semaphore> {
+/// What all streams share for long requests.
+pub(crate) fn long_request_budget() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(LONG_REQUESTS))
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
             service,
             context: context.clone(),
             slot,
-            room: None,
+            budget: None,
         };
         connection.serve()
     };
@@ -61,8 +61,8 @@ struct StreamConnection {
     service: Service,
     context: ListenerContext,
     slot: ConnSlot,
-    /// What its request takes of the room for long ones.
-    room: Option<OwnedSemaphorePermit>,
+    /// What its request takes of the budget for long ones.
+    budget: Option<OwnedSemaphorePermit>,
 }
 
 impl StreamConnection {
@@ -94,12 +94,12 @@ impl StreamConnection {
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
         tokio::pin!(deadline);
-        self.room = None;
+        self.budget = None;
         loop {
             if let Some(message) = deframer.next()? {
                 return Ok(Some(message));
             }
-            if !self.make_room(deframer.pending()) {
+            if !self.reserve(deframer.pending()) {
                 self.context.exchange.counters().crowded_out.add();
                 return Ok(None);
             }
@@ -120,13 +120,13 @@ impl StreamConnection {
         }
     }
 
-    /// Takes room for a request of which so many octets have come; says whether there is any.
-    fn make_room(&mut self, octets: usize) -> bool {
+    /// Takes of the budget what a request needs of which so many octets have come; false if there is not enough.
+    fn reserve(&mut self, octets: usize) -> bool {
         if octets <= SHORT {
             return true;
         }
         let held = self
-            .room
+            .budget
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
         let more = octets.next_multiple_of(STEP).saturating_sub(held);
@@ -134,10 +134,10 @@ impl StreamConnection {
         let taken = u32::try_from(more)
             .ok()
             .and_then(|more| free.try_acquire_many_owned(more).ok());
-        match (taken, &mut self.room) {
+        match (taken, &mut self.budget) {
             (None, _) => return false,
-            (Some(taken), Some(room)) => room.merge(taken),
-            (Some(taken), room) => *room = Some(taken),
+            (Some(taken), Some(budget)) => budget.merge(taken),
+            (Some(taken), budget) => *budget = Some(taken),
         }
         true
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
-use loopkdc::relay::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Transport};
 use socket2::{Domain, Socket, Type};
 use tempfile::NamedTempFile;
 
@@ -43,7 +43,7 @@ pub fn renamed(addresses: &[&str], body: impl AsyncFnOnce(Names)) {
     runtime.shutdown_background();
 }
 
-pub fn terms(address: SocketAddr, transport: Transport) -> Terms {
+pub fn terms(address: SocketAddr, transport: Transport) -> KdcOptions {
     terms_of(format!("kdc.test:{}", address.port()), transport)
 }
 

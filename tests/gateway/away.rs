@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use loopkdc::relay::upstream::kdc::{Kdc, MOMENT, Reach, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, LOCAL_KDC_TIMEOUT, Reach, Transport};
 use loopkdc::relay::upstream::{ConnReuse, Fault, Unsent};
 use tokio::time::timeout;
 
@@ -16,11 +16,11 @@ use crate::support::netns::isolated;
 use crate::{ask, ask_over};
 
 const TIMED_OUT: Fault = Fault::NotSent(Unsent::ConnectTimeout);
-/// As soon as a loaded machine does what takes [`MOMENT`]; less than what a KDC gets that should be there.
+/// As soon as a loaded machine does what takes [`LOCAL_KDC_TIMEOUT`]; less than what a KDC gets that should be there.
 const SOON: Duration = Duration::from_millis(1_500);
 
-fn away(terms: Terms) -> Kdc {
-    Kdc::new(Terms {
+fn away(terms: KdcOptions) -> Kdc {
+    Kdc::new(KdcOptions {
         reach: Reach::OnSomeNetworks,
         ..terms
     })
@@ -43,7 +43,7 @@ async fn who_is_silent_gets_a_moment_however_many_ask() {
     let unsent = |fault: &Fault| [&TIMED_OUT, &busy].contains(&fault);
     assert!(faults.iter().all(unsent), "{faults:?}");
     assert!(faults.contains(&TIMED_OUT), "{faults:?}");
-    assert!((MOMENT..SOON).contains(&took), "{took:?}");
+    assert!((LOCAL_KDC_TIMEOUT..SOON).contains(&took), "{took:?}");
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn who_took_the_connection_has_time() {
     let script = Script::default().tcp(|_| Act::Silence);
     let scripted = script.start().await;
     let kdc = at(scripted.address);
-    let still_waits = timeout(2 * MOMENT, ask(&kdc, Kind::Preauth)).await;
+    let still_waits = timeout(2 * LOCAL_KDC_TIMEOUT, ask(&kdc, Kind::Preauth)).await;
     still_waits.unwrap_err();
     assert_eq!(scripted.seen().asked(), (1, 0));
 }

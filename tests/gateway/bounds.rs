@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use loopkdc::relay::upstream::kdc::{Kdc, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Transport};
 use loopkdc::relay::upstream::{ConnReuse, Fault, SendState, Unsent};
 
 use crate::addresses::deaf;
@@ -26,7 +26,7 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
         });
         let scripted = script.start().await;
         let name = scripted.address.to_string();
-        let kdc = Kdc::new(Terms {
+        let kdc = Kdc::new(KdcOptions {
             max_in_flight: 2,
             ..terms_of(name, transport)
         });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Permitted, Transport};
 use loopkdc::relay::upstream::{ConnReuse, ConnectError, Fault, Unsent};
 
 use crate::addresses::{granting, renamed, terms};
@@ -36,14 +36,14 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
             let second = granting().start_at(&beside).await;
             for transport in crate::BOTH {
                 let terms = terms(first.address, transport);
-                let kdc = Kdc::new(Terms {
+                let kdc = Kdc::new(KdcOptions {
                     permitted: other_hosts(&[]),
                     ..terms.clone()
                 });
                 let fault = ask(&kdc, Kind::Plain).await.unwrap_err();
                 let why = "its address 127.0.0.2 is refused: loopback";
                 assert_eq!(fault, refused(why));
-                let kdc = Kdc::new(Terms {
+                let kdc = Kdc::new(KdcOptions {
                     permitted: other_hosts(&["127.0.0.3/32"]),
                     ..terms
                 });
@@ -64,7 +64,7 @@ fn a_name_that_leads_elsewhere_later_leads_nowhere() {
             let good = granting().start_at("127.0.0.3:0").await;
             let beside = format!("127.0.0.2:{}", good.address.port());
             let own = granting().start_at(&beside).await;
-            let kdc = Kdc::new(Terms {
+            let kdc = Kdc::new(KdcOptions {
                 permitted: other_hosts(&["127.0.0.3/32"]),
                 ..terms(good.address, Transport::TcpFirst)
             });

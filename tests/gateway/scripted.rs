@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use loopkdc::relay::upstream::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Permitted, Reach, Transport};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -124,8 +124,8 @@ impl Script {
 }
 
 /// A KDC that an administrator has named, and may ask as much of as any test does.
-pub fn terms_of(name: String, transport: Transport) -> Terms {
-    Terms {
+pub fn terms_of(name: String, transport: Transport) -> KdcOptions {
+    KdcOptions {
         name,
         transport,
         max_in_flight: 256,

@@ -115,7 +115,7 @@ async fn what_a_kdc_says_and_who_said_it_is_told_and_to_copies_too() {
     let line = |kdc: &str| {
         format!("client=127.0.0.1 kind=AS-REQ realm=EXAMPLE.COM kdc={kdc} error=25 status=200")
     };
-    assert_eq!(log.lines().await, [line(kdc), line("lookaside")]);
+    assert_eq!(log.lines().await, [line(kdc), line("cache")]);
 }
 
 #[tokio::test]

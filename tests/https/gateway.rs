@@ -20,7 +20,7 @@ use loopkdc::relay::counters::Counters;
 use loopkdc::relay::exchange::{Exchange, Routing};
 use loopkdc::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
 use loopkdc::relay::upstream::Upstream;
-use loopkdc::relay::upstream::kdc::{Kdc as Way, Permitted, Reach, Terms as Kdcs, Transport};
+use loopkdc::relay::upstream::kdc::{Kdc as Way, KdcOptions as Kdcs, Permitted, Reach, Transport};
 use loopkdc::wire::{ByService, Realm};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};

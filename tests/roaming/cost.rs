@@ -173,7 +173,7 @@ impl Scene {
             let log = proxy.process.log();
             let tries = [" kind=kpasswd ", " error=24 ", " error=- "];
             let of_once = |line: &&str| tries.iter().any(|part| line.contains(part));
-            let mut copies = log.lines().filter(|line| line.contains(" kdc=lookaside "));
+            let mut copies = log.lines().filter(|line| line.contains(" kdc=cache "));
             assert_eq!(copies.find(of_once), None);
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     };
     let kdc = match &record.source {
         Source::Upstream(name) => Some(Value(name)),
-        Source::RetransmitCache => Some(Value("lookaside")),
+        Source::RetransmitCache => Some(Value("cache")),
         Source::Nobody => None,
     };
     let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(
             request_line(&told, at()),
             "time=2026-11-22T08:40:51.123Z client=2001:db8::1 kind=AS-REQ realm=EXAMPLE.COM \
-             kdc=lookaside error=24 status=200 ms=3 principal=alice/admin\n"
+             kdc=cache error=24 status=200 ms=3 principal=alice/admin\n"
         );
     }
 

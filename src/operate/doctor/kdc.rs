@@ -220,7 +220,7 @@ async fn look(
         let layer = fault.subject.layer.unwrap_or(Layer::Tcp);
         Finding::skipped(layer, format!("{}: {AWAY}", fault.what))
     })?;
-    let kdc = Kdc::new(kdc::Terms {
+    let kdc = Kdc::new(kdc::KdcOptions {
         name: name.to_owned(),
         transport: Transport::TcpFirst,
         max_in_flight: 1,

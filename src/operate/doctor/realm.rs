@@ -100,7 +100,7 @@ async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
     let (urls, permitted) = match &context.entry.proxies {
         Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
         Proxies::Discovered(discovery) => {
-            let found = told(discovery, &mut findings).await;
+            let found = look_up_and_report(discovery, &mut findings).await;
             (all(&found), discovery.permitted())
         }
     };
@@ -120,7 +120,7 @@ async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
             (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
         Some(Kdcs::Discovered(discovery)) => {
-            let found = told(discovery, &mut findings).await;
+            let found = look_up_and_report(discovery, &mut findings).await;
             let names = found.kdc.iter().map(ToString::to_string).collect();
             (names, discovery.permitted())
         }
@@ -142,7 +142,7 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
 }
 
 /// What DNS says of the realm's upstreams.
-async fn told(discovery: &Discovery, findings: &mut Vec<Finding>) -> DnsResults {
+async fn look_up_and_report(discovery: &Discovery, findings: &mut Vec<Finding>) -> DnsResults {
     let began = Instant::now();
     let found = timeout(LOOK_UP, discovery.look_up()).await;
     let found = match found.unwrap_or(Err(LookUpError::TimedOut)) {

@@ -10,7 +10,7 @@ use super::lookup::{RealmLookup, now};
 use super::plan::RoutePlan;
 use super::{RelayDirectory, RelayHandle};
 use crate::relay::exchange::{Exchange, RealmResolver};
-use crate::relay::upstream::kdc::MOMENT;
+use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::Realm;
 
 /// How long a request waits for proxies of which none is known: as long as for the name, connect and TLS of one.
@@ -52,11 +52,15 @@ impl RealmResolver for OnDemandResolver {
 async fn wait(lookups: Vec<Arc<RealmLookup>>, mut has_others: bool, relay: RelayHandle) {
     let began = now();
     for kdcs in lookups.iter().filter(|lookup| lookup.is_of_kdcs()) {
-        kdcs.wait(&relay, began + MOMENT).await;
+        kdcs.wait(&relay, began + LOCAL_KDC_TIMEOUT).await;
         has_others |= kdcs.has_found();
     }
     // Where there are KDCs to try, they may be what is needed.
-    let patience = if has_others { MOMENT } else { PROXIES };
+    let patience = if has_others {
+        LOCAL_KDC_TIMEOUT
+    } else {
+        PROXIES
+    };
     for proxies in lookups.iter().filter(|lookup| !lookup.is_of_kdcs()) {
         proxies.wait(&relay, began + patience).await;
     }

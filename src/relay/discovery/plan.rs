@@ -9,7 +9,7 @@ use crate::relay::failure::Failure;
 use crate::relay::routes::{RealmPattern, Route, Routes};
 use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::{Permitted, Reach};
-use crate::relay::upstream::pool::{PoolBuilder, UpstreamOptions, UpstreamTerms};
+use crate::relay::upstream::pool::{PoolBuilder, UpstreamKey, UpstreamOptions};
 use crate::wire::{ByService, Realm, Service};
 
 /// What a command is configured to do with requests.
@@ -27,7 +27,7 @@ pub(crate) struct RealmPlan {
     pub(crate) aliases: Vec<Realm>,
     /// In the order to try them.
     pub(crate) sources: Vec<UpstreamSource>,
-    /// Its terms, with an empty list of upstreams for each service that is offered.
+    /// What is configured for it, with an empty list of upstreams for each service that is offered.
     pub(crate) route: Route,
 }
 
@@ -84,7 +84,7 @@ impl RealmPlan {
             };
             for UpstreamSource { names, options } in &self.sources {
                 for (target, is_primary) in names.of(service) {
-                    let id = pool.id(UpstreamTerms {
+                    let id = pool.id(UpstreamKey {
                         target,
                         permitted: names.permitted(),
                         options: options.clone(),

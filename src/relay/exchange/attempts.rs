@@ -88,7 +88,7 @@ impl<'a> Attempts<'a> {
         self.start_next(AttemptReason::First);
         while !self.under_way.is_empty() {
             match self.next_event().await {
-                Event::Ended(attempt, outcome) => match self.served(outcome) {
+                Event::Ended(attempt, outcome) => match self.judge(outcome) {
                     Ok(reply) => return self.replied(attempt, reply),
                     Err(fault) => self.failed(attempt.number, fault),
                 },
@@ -141,12 +141,12 @@ impl<'a> Attempts<'a> {
             return false;
         };
         let (upstream, sent) = (Arc::clone(upstream), SendState::default());
-        let terms = &self.candidates.terms;
-        let domain = terms.target_domain.as_deref();
+        let route = &self.candidates.route;
+        let domain = route.target_domain.as_deref();
         let outgoing = Outgoing {
             message: self.message.clone(),
             target_domain: domain.unwrap_or(self.message.realm().as_str()).to_owned(),
-            dclocator_hint: terms.dclocator_hint,
+            dclocator_hint: route.dclocator_hint,
             reuse,
             sent: sent.clone(),
             others: !self.untried.is_empty(),
@@ -213,7 +213,7 @@ impl<'a> Attempts<'a> {
 
     /// Of several KDCs that might be on this network one is waited for; then they all come last.
     fn put_local_kdcs_last(&mut self, upstream: UpstreamId) {
-        let local = &self.candidates.terms.local_kdcs;
+        let local = &self.candidates.route.local_kdcs;
         if local.contains(&upstream) {
             let untried = self.untried.make_contiguous();
             untried.sort_by_key(|id| local.contains(id));
@@ -246,10 +246,10 @@ impl<'a> Attempts<'a> {
         are_all
     }
 
-    /// A reply that says that there is none is a fault.
-    fn served(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
+    /// A reply that does not answer the request is a fault.
+    fn judge(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
         let (reply, service) = (outcome?, self.message.service());
-        routes::not_served(&reply, service, self.count_sent()).map_or(Ok(reply), Err)
+        routes::fault_in_reply(&reply, service, self.count_sent()).map_or(Ok(reply), Err)
     }
 
     /// The attempts of which something may have left.
@@ -267,6 +267,7 @@ impl<'a> Attempts<'a> {
         };
         attempt.end(Err(Text::of_fault(&fault)));
         if fault.surely_not_served() {
+            // No KDC has it: it no longer counts among those that may have left.
             attempt.sent = SendState::default();
         }
         let attempt = attempt.clone();

@@ -87,11 +87,11 @@ impl Routing {
         may_have_been_sent: bool,
     ) -> Answer {
         let routes = self.routes();
-        let terms = routes.terms(message.realm());
+        let route = routes.route(message.realm());
         Answer::Verdict(Verdict {
             cause,
             may_have_been_sent,
-            on_failure: terms.map_or(self.on_failure, |terms| terms.on_failure),
+            on_failure: route.map_or(self.on_failure, |route| route.on_failure),
             realm: message.realm().clone(),
         })
     }

@@ -1,4 +1,4 @@
-//! What is known in this room at one moment, as the status document has it.
+//! What the exchanges know at one moment, as the status document has it.
 
 use super::Exchange;
 use crate::relay::routes::StatusContext;

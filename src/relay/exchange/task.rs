@@ -91,7 +91,7 @@ impl ExchangeTask {
                 return End::unsent(routing.verdict(&self.message, cause, false));
             }
         };
-        let deadline = self.arrival.at + candidates.terms.deadline;
+        let deadline = self.arrival.at + candidates.route.deadline;
         let permit =
             tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
         let Ok(Ok(_permit)) = permit else {

@@ -70,13 +70,13 @@ impl Routes {
         health.last_reply = Some(now);
         let was_down = health.down.take().is_some();
         self.stay_with(candidates, id);
-        let Some(state) = self.routes.get_mut(candidates.route) else {
+        let Some(state) = self.routes.get_mut(candidates.index) else {
             return false;
         };
         let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
         let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
-        state.local_kdc_unreachable &= !state.terms.local_kdcs.contains(&id);
+        state.local_kdc_unreachable &= !state.route.local_kdcs.contains(&id);
         let news = was_down || was_refusing && !is_refusing;
         news && self.health.entry(id).or_default().lines.spend(now)
     }
@@ -84,11 +84,11 @@ impl Routes {
     /// Has the realm's next requests go to `id`, if the one that they went to has failed. One request that went elsewhere,
     /// which a client can bring about, takes no others along.
     fn stay_with(&mut self, candidates: &Candidates, id: UpstreamId) {
-        let Some(state) = self.routes.get_mut(candidates.route) else {
+        let Some(state) = self.routes.get_mut(candidates.index) else {
             return;
         };
         for service in [Service::Kdc, Service::Kpasswd] {
-            let serves = state.terms.upstreams.get(service).as_ref();
+            let serves = state.route.upstreams.get(service).as_ref();
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);
                 let fails = health.is_some_and(|health| health.down.is_some() || health.silent);
@@ -109,7 +109,7 @@ impl Routes {
         asked: Instant,
         now: Instant,
     ) -> bool {
-        let Some(state) = self.routes.get_mut(candidates.route) else {
+        let Some(state) = self.routes.get_mut(candidates.index) else {
             return false;
         };
         if self.forgotten.is_some_and(|forgotten| asked < forgotten) {
@@ -118,7 +118,7 @@ impl Routes {
         let health = self.health.entry(id).or_default();
         health.saw_fault(fault, asked, now);
         let class = FaultClass::of(fault);
-        let is_local = state.terms.local_kdcs.contains(&id);
+        let is_local = state.route.local_kdcs.contains(&id);
         state.local_kdc_unreachable |=
             is_local && matches!(class, FaultClass::Silent) && !health.responded_recently(asked);
         let news = match class {
@@ -131,7 +131,7 @@ impl Routes {
             FaultClass::Silent => {
                 let silent = health.is_silent_since(asked, now);
                 health.silent |= silent;
-                let counts = *fault != Fault::Silent || !state.terms.shared;
+                let counts = *fault != Fault::Silent || !state.route.shared;
                 silent && counts && health.mark_down(fault, asked, now)
             }
             FaultClass::Down => health.mark_down(fault, asked, now),

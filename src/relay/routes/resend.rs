@@ -16,11 +16,11 @@ pub enum Next {
     Stop,
 }
 
-/// The fault of a KDC whose reply says that it has not served the request: KDC_ERR_SVC_UNAVAILABLE (RFC 4120 7.5.9), after
-/// which libkrb5 asks its next KDC too; or KRB_AP_ERR_REPEAT (RFC 4120 3.2.3), if it has met another of our `attempts` at
-/// the same request, whose answer is the one that counts.
+/// The fault that a reply stands for, if it does not answer the request: KDC_ERR_SVC_UNAVAILABLE (RFC 4120 7.5.9), after which
+/// libkrb5 asks its next KDC too; or KRB_AP_ERR_REPEAT (RFC 4120 3.2.3), if the KDC has met another of our `attempts` at the
+/// same request, whose answer is the one that counts.
 #[must_use]
-pub fn not_served(reply: &Reply, service: Service, attempts: usize) -> Option<Fault> {
+pub fn fault_in_reply(reply: &Reply, service: Service, attempts: usize) -> Option<Fault> {
     match reply.error_code()? {
         krb_error::KDC_ERR_SVC_UNAVAILABLE if service == Service::Kdc => Some(Fault::NotServed),
         krb_error::KRB_AP_ERR_REPEAT if attempts > 1 => Some(Fault::Repeat),

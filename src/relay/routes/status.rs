@@ -35,23 +35,23 @@ impl Routes {
     /// All realms and wildcards, the most specific first.
     pub(crate) fn realm_statuses(&self, context: StatusContext<'_>) -> Vec<RealmStatus> {
         let mut routes: Vec<_> = self.routes.iter().enumerate().collect();
-        routes.sort_by_key(|(_, route)| match &route.pattern {
+        routes.sort_by_key(|(_, state)| match &state.pattern {
             RealmPattern::Exact(_) => (0, 0),
             RealmPattern::Suffix(suffix) => (1, usize::MAX - suffix.as_str().len()),
             RealmPattern::Any => (2, 0),
         });
-        let status = |(index, route): (usize, &RouteState)| {
-            let candidates = |service| self.candidate_statuses(index, route, service, context);
+        let status = |(index, state): (usize, &RouteState)| {
+            let candidates = |service| self.candidate_statuses(index, state, service, context);
             RealmStatus {
-                name: route.pattern.to_string().into(),
-                aliases: route
+                name: state.pattern.to_string().into(),
+                aliases: state
                     .aliases
                     .iter()
                     .map(|alias| alias.as_str().into())
                     .collect(),
                 kdc: candidates(Service::Kdc),
                 kpasswd: candidates(Service::Kpasswd),
-                deadline_seconds: route.terms.deadline.as_secs(),
+                deadline_seconds: state.route.deadline.as_secs(),
                 look_ups: Vec::new(),
             }
         };
@@ -95,7 +95,7 @@ impl Routes {
     fn candidate_statuses(
         &self,
         index: usize,
-        route: &RouteState,
+        state: &RouteState,
         service: Service,
         context: StatusContext<'_>,
     ) -> Vec<CandidateStatus> {
@@ -106,26 +106,26 @@ impl Routes {
         let candidates = self.candidates_of(index, wanted, context.now.instant);
         let ids = candidates.map_or_else(|_| Vec::new(), |candidates| candidates.upstreams);
         let next = ids.first().copied();
-        let status = |id| self.candidate_status(route, (service, id), next == Some(id), context);
+        let status = |id| self.candidate_status(state, (service, id), next == Some(id), context);
         ids.into_iter().map(status).collect()
     }
 
     fn candidate_status(
         &self,
-        route: &RouteState,
+        state: &RouteState,
         (service, id): (Service, UpstreamId),
         is_next: bool,
         context: StatusContext<'_>,
     ) -> CandidateStatus {
         let now = context.now.instant;
-        let (refusal, health) = (route.refusing.get(&(service, id)), self.health.get(&id));
+        let (refusal, health) = (state.refusing.get(&(service, id)), self.health.get(&id));
         let outage = refusal.or(self.outage(id));
-        let is_off_network = route.is_off_network(id);
+        let is_off_network = state.is_off_network(id);
         let outage_here = outage.filter(|_| !is_off_network);
         let retry = outage_here.and_then(|outage| outage.backoff.until(now));
-        let is_current = *route.current.get(service) == Some(id);
+        let is_current = *state.current.get(service) == Some(id);
         let responded = health.is_some_and(|health| health.last_response.is_some());
-        let state = match (outage, retry) {
+        let shown = match (outage, retry) {
             _ if is_off_network => CandidateState::OffNetwork,
             (_, Some(_)) if refusal.is_some() => CandidateState::Refusing,
             (_, Some(_)) => CandidateState::Down,
@@ -136,11 +136,11 @@ impl Routes {
         };
         let last_fault = || health?.last_fault.as_ref().map(|(fault, at)| (fault, *at));
         let fault = outage.and_then(|outage| Some((&outage.fault, outage.backoff.last()?)));
-        let fault = fault.or_else(last_fault).filter(|_| !state.is_good());
+        let fault = fault.or_else(last_fault).filter(|_| !shown.is_good());
         CandidateStatus {
             upstream: id.0,
-            direct: route.terms.local_kdcs.contains(&id),
-            state,
+            direct: state.route.local_kdcs.contains(&id),
+            state: shown,
             retry_at: retry.map(|at| context.now.unix_ms_of(at)),
             failures: outage.map_or(0, |outage| outage.backoff.counts(now)),
             fault: fault.and_then(|(fault, at)| context.fault(id, fault, at)),
@@ -153,12 +153,12 @@ impl Routes {
         candidates: &Candidates,
         context: StatusContext<'_>,
     ) -> Vec<CandidateStatus> {
-        let Some(route) = self.routes.get(candidates.route) else {
+        let Some(state) = self.routes.get(candidates.index) else {
             return Vec::new();
         };
         let others = candidates.upstreams.iter().skip(1);
         let others = others
-            .map(|id| self.candidate_status(route, (candidates.service, *id), false, context));
+            .map(|id| self.candidate_status(state, (candidates.service, *id), false, context));
         let is_put_back = |other: &CandidateStatus| {
             other.retry_at.is_some() || other.state == CandidateState::OffNetwork
         };

@@ -177,7 +177,7 @@ fn the_longest_match_wins() {
         let found = routes
             .candidates(&realm(name), KDC, Instant::now())
             .unwrap();
-        assert_eq!(found.terms.dclocator_hint, Some(hint), "{name}");
+        assert_eq!(found.route.dclocator_hint, Some(hint), "{name}");
     }
 }
 

@@ -16,9 +16,9 @@ use super::kdc::{Permitted, Reach};
 use crate::relay::sync::lock;
 
 /// How long addresses are used before the name is looked up again.
-const KNOWN: Duration = Duration::from_secs(30);
+const ADDRESSES_FRESH: Duration = Duration::from_secs(30);
 /// A look-up that takes longer may hang at name servers that are gone by now, and is no longer joined.
-const HUNG: Duration = Duration::from_secs(3);
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 /// As many look-ups of one name are begun while they hang: each holds a thread.
 const AT_ONCE: usize = 2;
 
@@ -120,8 +120,8 @@ impl Addresses {
         let known = state.known.clone();
         let last = state.lookup.as_ref();
         let last = last.filter(|(lookup, since)| match &*lookup.borrow() {
-            None => *since + HUNG > now || state.under_way >= AT_ONCE,
-            Some(Ok(_)) => *since + KNOWN > now && !state.doubted,
+            None => *since + LOOK_UP_TIMEOUT > now || state.under_way >= AT_ONCE,
+            Some(Ok(_)) => *since + ADDRESSES_FRESH > now && !state.doubted,
             Some(Err(_)) => false,
         });
         if let Some((lookup, _)) = last {

@@ -30,11 +30,12 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// Fresh connections at once that the KDC may not have accepted: krb5kdc's backlog holds a few, and a SYN that it
 /// drops costs a second.
 const CONNECTING: usize = 5;
-/// How long a request waits for a place among those under way, and then for its turn to connect. By then another KDC
+/// How long a request waits for a place among those under way, and then for a place among those that connect. By then another KDC
 /// would have answered.
-const TURN: Duration = Duration::from_secs(1);
-/// All that comes before a request leaves, for a KDC that is not on every network: place, name, turn and connect.
-pub const MOMENT: Duration = Duration::from_millis(300);
+const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a KDC gets that is not on every network, where it is near: for all that comes before a request leaves (place, name, turn
+/// and connect), and then for the answer to a harmless one before another upstream is asked as well.
+pub const LOCAL_KDC_TIMEOUT: Duration = Duration::from_millis(300);
 
 const BUSY: Fault = Fault::NotSent(Unsent::Busy);
 
@@ -56,7 +57,7 @@ pub enum Reach {
     /// On all: one that can't be reached is a fault.
     #[default]
     Always,
-    /// On some networks, and then near: it gets [`MOMENT`] until it has taken a connection, and is asked over TCP alone,
+    /// On some networks, and then near: it gets [`LOCAL_KDC_TIMEOUT`] until it has taken a connection, and is asked over TCP alone,
     /// for what is sent to nobody over UDP can't be sent elsewhere any more.
     OnSomeNetworks,
 }
@@ -73,7 +74,7 @@ impl Reach {
 
 /// Where a KDC is and how it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Terms {
+pub struct KdcOptions {
     /// `host:port`.
     pub name: String,
     /// Over which transport.
@@ -101,14 +102,14 @@ pub struct Kdc {
 }
 
 impl Kdc {
-    /// The KDC that `terms` speak of; nothing is looked up or connected yet.
+    /// The KDC that `options` speak of; nothing is looked up or connected yet.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
-        let places = terms.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
+    pub fn new(options: KdcOptions) -> Self {
+        let places = options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            transport: terms.transport,
-            reach: terms.reach,
-            addresses: Addresses::new(terms.name, terms.permitted, terms.reach),
+            transport: options.transport,
+            reach: options.reach,
+            addresses: Addresses::new(options.name, options.permitted, options.reach),
             in_flight: Semaphore::new(places),
             connecting: Semaphore::new(CONNECTING),
             unread: Semaphore::new(datagrams::UNREAD),
@@ -191,7 +192,7 @@ struct KdcRequest<'a> {
 
 impl<'a> KdcRequest<'a> {
     async fn if_there(&self) -> Result<Reply, Fault> {
-        let conn = timeout(MOMENT, self.connection(&mut Vec::new())).await;
+        let conn = timeout(LOCAL_KDC_TIMEOUT, self.connection(&mut Vec::new())).await;
         let conn = conn.unwrap_or_else(|_| {
             // Nor does the wait for a turn count.
             if self.kdc.connecting.available_permits() == 0 {
@@ -312,7 +313,7 @@ impl<'a> KdcRequest<'a> {
 
 /// A place in `semaphore`, if one comes free in time.
 async fn turn(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
-    match timeout(TURN, semaphore.acquire()).await {
+    match timeout(PLACE_TIMEOUT, semaphore.acquire()).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(BUSY),
     }

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::Upstream;
 use super::dns::UpstreamTarget;
-use super::kdc::{Kdc, Permitted, Reach, Terms, Transport};
+use super::kdc::{Kdc, KdcOptions, Permitted, Reach, Transport};
 use super::kkdcp::KdcProxy;
 use super::proxy_options::ProxyOptions;
 use super::tls::SystemRoots;
@@ -16,7 +16,7 @@ use crate::relay::routes::UpstreamId;
 
 /// Where an upstream is and how it is asked: all that makes two of them one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UpstreamTerms {
+pub(crate) struct UpstreamKey {
     pub(crate) target: UpstreamTarget,
     /// Which addresses its name may lead to.
     pub(crate) permitted: Permitted,
@@ -40,7 +40,7 @@ pub(crate) enum UpstreamOptions {
     },
 }
 
-impl UpstreamTerms {
+impl UpstreamKey {
     /// # Errors
     /// Certificates that TLS cannot use.
     fn upstream(&self) -> Result<Upstream, Failure> {
@@ -70,7 +70,7 @@ impl UpstreamTerms {
                     max_in_flight,
                     reach,
                 },
-            ) => Ok(Upstream::Kdc(Box::new(Kdc::new(Terms {
+            ) => Ok(Upstream::Kdc(Box::new(Kdc::new(KdcOptions {
                 name: name.clone(),
                 // What DNS names as a UDP service only is asked over UDP first.
                 transport: wanted.max(*transport),
@@ -85,7 +85,7 @@ impl UpstreamTerms {
 
 /// The upstreams in use.
 #[derive(Debug, Default)]
-pub(crate) struct UpstreamPool(Vec<(UpstreamTerms, Arc<Upstream>)>);
+pub(crate) struct UpstreamPool(Vec<(UpstreamKey, Arc<Upstream>)>);
 
 impl UpstreamPool {
     /// Has `build` say which upstreams are in use from now on. If it fails, those of before still are.
@@ -106,25 +106,25 @@ impl UpstreamPool {
 
 /// The upstreams so far.
 pub(crate) struct PoolBuilder<'a> {
-    before: &'a [(UpstreamTerms, Arc<Upstream>)],
-    upstreams: Vec<(UpstreamTerms, Arc<Upstream>)>,
+    before: &'a [(UpstreamKey, Arc<Upstream>)],
+    upstreams: Vec<(UpstreamKey, Arc<Upstream>)>,
 }
 
 impl PoolBuilder<'_> {
-    /// The place of the upstream with these terms, which is made if it is not in use yet.
+    /// The place of the upstream with this key, which is made if it is not in use yet.
     ///
     /// # Errors
     /// Certificates that TLS cannot use.
-    pub(crate) fn id(&mut self, terms: UpstreamTerms) -> Result<UpstreamId, Failure> {
+    pub(crate) fn id(&mut self, key: UpstreamKey) -> Result<UpstreamId, Failure> {
         let mut known = self.upstreams.iter();
-        if let Some(place) = known.position(|(known, _)| *known == terms) {
+        if let Some(place) = known.position(|(known, _)| *known == key) {
             return Ok(UpstreamId(place));
         }
-        let upstream = match self.before.iter().find(|(known, _)| *known == terms) {
+        let upstream = match self.before.iter().find(|(known, _)| *known == key) {
             Some((_, known)) => Arc::clone(known),
-            None => Arc::new(terms.upstream()?),
+            None => Arc::new(key.upstream()?),
         };
-        self.upstreams.push((terms, upstream));
+        self.upstreams.push((key, upstream));
         Ok(UpstreamId(self.upstreams.len() - 1))
     }
 }

@@ -18,7 +18,7 @@ fn context() -> ListenerContext {
             max_in_flight: 1,
             idle_timeout: Duration::from_secs(30),
         },
-        long_requests: room(),
+        long_requests: long_request_budget(),
         tasks: Tasks::default(),
     }
 }

@@ -22,7 +22,7 @@ pub fn check(data: &[u8]) {
     for text in [text, &in_use.join("\n")] {
         check_means(text, |text| {
             let config = Config::parse(Path::new(FILE), text, &Sources::default())?;
-            Ok((check::of_tunnel(&config), config.warnings()))
+            Ok((check::of_run(&config), config.warnings()))
         });
         check_means(text, |text| {
             let config = GatewayConfig::parse(Path::new(FILE), text)?;

@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::histories::room;
+use super::histories::exchange_of;
 use super::*;
 use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
 use crate::relay::status::{ExchangeRecord, Text};
@@ -38,7 +38,7 @@ fn last(exchange: &Exchange) -> ExchangeRecord {
 
 /// What is told of a harmless request to upstreams that do this.
 async fn told(acts: Vec<Vec<Act>>) -> ExchangeRecord {
-    let exchange = room(acts, &Journal::default());
+    let exchange = exchange_of(acts, &Journal::default());
     exchange.answer(as_req(), arrival()).await;
     last(&exchange)
 }
@@ -93,7 +93,7 @@ async fn a_new_connection_beside_a_kept_one_is_a_hedge() {
 #[tokio::test(start_paused = true)]
 async fn after_a_change_of_the_network_the_next_is_a_resume() {
     let acts = vec![act(false, 0, End::Silence), act(false, 20, REPLY)];
-    let exchange = room(vec![acts], &Journal::default());
+    let exchange = exchange_of(vec![acts], &Journal::default());
     let answered = exchange.answer(as_req(), arrival());
     let change = async {
         sleep(Duration::from_millis(300)).await;
@@ -110,7 +110,7 @@ async fn what_has_not_left_when_the_network_changes_is_called_back() {
         connect: Duration::from_millis(2900),
         ..act(false, 0, End::Unsent(Unsent::Busy))
     };
-    let exchange = room(
+    let exchange = exchange_of(
         vec![vec![stuck, act(false, 20, REPLY)]],
         &Journal::default(),
     );

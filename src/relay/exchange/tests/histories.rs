@@ -1,4 +1,4 @@
-//! Any order of arrivals, answers, faults and changes of the network, through the lookaside, the routes and the room between
+//! Any order of arrivals, answers, faults and changes of the network, through the retransmit cache, the routes and the exchange between
 //! them: what must not be sent twice is not, and every copy has its answer in time.
 
 use proptest::collection::vec;
@@ -112,7 +112,7 @@ fn answer(message: &KerberosMessage, code: i32) -> Reply {
 }
 
 /// A relay whose upstreams do this, one attempt after the other.
-pub(super) fn room(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
+pub(super) fn exchange_of(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
     let upstreams: Vec<_> = acts
         .into_iter()
         .map(|acts| {
@@ -141,7 +141,7 @@ struct Client {
 
 /// Lets everything happen, and says what became of the clients.
 async fn play(history: History, messages: &[KerberosMessage], journal: &Journal) -> Vec<Client> {
-    let exchange = room(history.acts, journal);
+    let exchange = exchange_of(history.acts, journal);
     let (start, mut clients) = (Clock::now(), JoinSet::new());
     for (number, (at, event)) in history.events.into_iter().enumerate() {
         let (exchange, messages) = (Arc::clone(&exchange), messages.to_vec());

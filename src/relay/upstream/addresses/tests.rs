@@ -16,16 +16,16 @@ async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
         assert!(ended(lookup.clone()).await.is_ok());
         before.is_none_or(|(before, _)| !before.same_channel(&lookup))
     };
-    let almost = KNOWN - Duration::from_millis(1);
+    let almost = ADDRESSES_FRESH - Duration::from_millis(1);
     assert!(is_new(Duration::ZERO).await, "the first");
     assert!(!is_new(almost).await, "known");
-    assert!(is_new(KNOWN).await, "old");
-    assert!(!is_new(KNOWN).await, "known again");
+    assert!(is_new(ADDRESSES_FRESH).await, "old");
+    assert!(!is_new(ADDRESSES_FRESH).await, "known again");
     addresses.doubt();
-    assert!(is_new(KNOWN).await, "doubted");
-    assert!(!is_new(KNOWN + almost).await, "doubted once");
+    assert!(is_new(ADDRESSES_FRESH).await, "doubted");
+    assert!(!is_new(ADDRESSES_FRESH + almost).await, "doubted once");
     addresses.forget();
-    assert!(is_new(KNOWN + almost).await, "forgotten");
+    assert!(is_new(ADDRESSES_FRESH + almost).await, "forgotten");
 }
 
 #[tokio::test]
@@ -34,15 +34,23 @@ async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
     let hanging: AddressLookup = watch::Sender::new(None).subscribe();
     let now = Instant::now();
     addresses.lock().lookup = Some((hanging.clone(), now));
-    let almost = HUNG - Duration::from_millis(1);
+    let almost = LOOK_UP_TIMEOUT - Duration::from_millis(1);
     assert!(addresses.lookup(now + almost).0.same_channel(&hanging));
-    assert!(!addresses.lookup(now + HUNG).0.same_channel(&hanging));
+    assert!(
+        !addresses
+            .lookup(now + LOOK_UP_TIMEOUT)
+            .0
+            .same_channel(&hanging)
+    );
     let mut state = addresses.lock();
     state.lookup = Some((hanging.clone(), now));
     state.under_way = AT_ONCE;
     drop(state);
     assert!(
-        addresses.lookup(now + HUNG).0.same_channel(&hanging),
+        addresses
+            .lookup(now + LOOK_UP_TIMEOUT)
+            .0
+            .same_channel(&hanging),
         "enough"
     );
 }
@@ -108,7 +116,7 @@ async fn a_failure_is_looked_up_again_and_one_that_is_under_way_is_not() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), refusing, Reach::Always);
     let now = Instant::now();
     let (first, _) = addresses.lookup(now);
-    let almost = HUNG - Duration::from_millis(1);
+    let almost = LOOK_UP_TIMEOUT - Duration::from_millis(1);
     let (copy, _) = addresses.lookup(now + almost);
     assert!(first.same_channel(&copy), "under way");
     let (kind, _) = ended(first).await.unwrap_err();

@@ -28,7 +28,7 @@ const MAX_DATAGRAM: usize = 65_536;
 pub(super) const UNREAD: usize = 32;
 /// How long a request waits at most until the KDC has read others: one that has replied to none in this time thinks, and
 /// has read them long ago.
-const READ: Duration = Duration::from_millis(100);
+const READ_WAIT: Duration = Duration::from_millis(100);
 /// The reply to one copy follows the "repeat" to another sooner than this, or was lost.
 const AFTER_REPEAT: Duration = Duration::from_secs(1);
 
@@ -45,7 +45,7 @@ pub(super) async fn ask(
     sent: &SendState,
     unread: &Semaphore,
 ) -> Result<(Reply, SocketAddr), Fault> {
-    let mut turn = timeout(READ, unread.acquire())
+    let mut turn = timeout(READ_WAIT, unread.acquire())
         .await
         .ok()
         .and_then(Result::ok);

@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 const LINES: u32 = 10;
 const LINE: Duration = Duration::from_secs(60);
 
-/// The lines of one kind: so many at once, and one more as each is forgiven.
+/// A quota for the lines of one kind: so many at once, and one more as each is forgiven.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LogQuota {
     most: u32,
     each: Duration,
     /// When all that were written are forgiven.
     forgiven: Option<Instant>,
 }
 
-impl Default for Lines {
+impl Default for LogQuota {
     fn default() -> Self {
         Self::new(LINES, LINE)
     }
 }
 
-impl Lines {
+impl LogQuota {
     /// `most` at once, and one more in the time of `each`.
     pub(crate) fn new(most: u32, each: Duration) -> Self {
         Self {
