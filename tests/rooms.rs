@@ -149,9 +149,12 @@ fn first_names(path: &str) -> Vec<String> {
 }
 
 fn without_comments(text: &str) -> String {
-    let code = |line: &str| match line.trim_start().starts_with("//") {
-        true => String::new(),
-        false => line.to_owned(),
+    let code = |line: &str| {
+        if line.trim_start().starts_with("//") {
+            String::new()
+        } else {
+            line.to_owned()
+        }
     };
     text.lines().map(|line| code(line) + "\n").collect()
 }

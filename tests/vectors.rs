@@ -84,9 +84,10 @@ fn read(name: &str, way: &str) -> Bytes {
 }
 
 fn service(name: &str) -> Service {
-    match name.contains("kpasswd") {
-        true => Service::Kpasswd,
-        false => Service::Kdc,
+    if name.contains("kpasswd") {
+        Service::Kpasswd
+    } else {
+        Service::Kdc
     }
 }
 

@@ -22,7 +22,7 @@ pub struct KdcAddr {
     /// A name, or an IP address without brackets.
     host: String,
     port: u16,
-    /// Whether it takes writes ([MS-NRPC] 3.5.4.3.1, DS_PDC_REQUIRED and DS_WRITABLE_REQUIRED).
+    /// It takes writes ([MS-NRPC] 3.5.4.3.1, DS_PDC_REQUIRED and DS_WRITABLE_REQUIRED).
     pub primary: bool,
 }
 

@@ -49,7 +49,7 @@ pub struct Direct {
     pub kdcs: Kdcs,
 }
 
-/// Who is asked first.
+/// Which of a realm's KDCs and proxies are asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The KDCs, and the proxies where they can't be reached.

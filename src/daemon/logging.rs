@@ -35,9 +35,10 @@ pub fn init(level: LevelFilter) {
 /// Which lines are written. The libraries' never below warn, as they may name what they carry; and at warn, which the
 /// other side can make them say as often as it likes (HTTP/2 does, of a PING that nobody sent), only for who looks for them.
 fn targets(level: LevelFilter) -> Targets {
-    let theirs = match level >= LevelFilter::DEBUG {
-        true => LevelFilter::WARN,
-        false => level.min(LevelFilter::ERROR),
+    let theirs = if level >= LevelFilter::DEBUG {
+        LevelFilter::WARN
+    } else {
+        level.min(LevelFilter::ERROR)
     };
     Targets::new()
         .with_default(theirs)

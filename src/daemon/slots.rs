@@ -56,7 +56,7 @@ impl ConnLimit {
         }
     }
 
-    /// Whose counters count.
+    /// The exchange, which has the counters.
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
         &self.exchange
     }

@@ -26,9 +26,10 @@ pub(crate) fn of_daemon() -> Option<PathBuf> {
 pub(crate) fn of_reader() -> Vec<PathBuf> {
     let user = variable("XDG_RUNTIME_DIR");
     // After su(1) it may be another user's, who can have any words there.
-    match is_own(Path::new(&user)) {
-        true => reader(&user),
-        false => reader(OsStr::new("")),
+    if is_own(Path::new(&user)) {
+        reader(&user)
+    } else {
+        reader(OsStr::new(""))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whose process this is.
+//! The user that this process runs as.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub(crate) fn is_root() -> bool {
     id() == 0
 }
 
-/// Whether `path` is this user's.
+/// True if `path` belongs to this user.
 pub(crate) fn is_own(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     path.metadata().is_ok_and(|metadata| metadata.uid() == id())

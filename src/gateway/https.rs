@@ -95,7 +95,7 @@ pub struct ServeOptions {
     pub path: String,
     /// The bounds of what clients may hold.
     pub limits: HttpLimits,
-    /// Who observes each request.
+    /// What observes each request.
     pub observers: Observers,
     /// The bounds of what each client may ask for.
     pub throttle: Throttle,
@@ -114,7 +114,7 @@ struct GatewayState {
 }
 
 impl GatewayState {
-    /// Who pays for a connection over TLS from `peer`: nobody if it is a trusted proxy.
+    /// The client that a connection over TLS from `peer` counts for; none if that is a trusted proxy.
     fn payer(&self, peer: Option<SocketAddr>) -> Option<Client> {
         let payer = peer.filter(|_| !self.options.trusted.believes(peer))?;
         Some(Client {

@@ -163,7 +163,7 @@ impl Exchange {
             return routing;
         };
         let deadline = arrival.at + route.deadline;
-        // Who has no more time is told what there is.
+        // A request that has no more time is answered by what is known.
         drop(tokio::time::timeout_at(deadline.into(), looked_up).await);
         self.routing()
     }

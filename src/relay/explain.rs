@@ -244,7 +244,8 @@ fn no_connection(layer: Layer, why: &str, upstream: &str) -> Finding {
         .hint("where a proxy leads out of the network, name it in http-proxy")
 }
 
-/// Whose certificate it is, is not known: in none of its words.
+/// Of the certificate itself nothing is quoted: it may be anybody's. The doctor, which saw it, quotes names and dates
+/// (`operate/doctor/handshake.rs`).
 fn of_certificate(why: &CertificateFault) -> Finding {
     let untrusted = |why: &str| {
         let what = format!("certificate not trusted, perhaps a captive portal's: {why}");

@@ -91,7 +91,7 @@ pub(super) fn field(sequence: &[u8], number: u32) -> Option<&[u8]> {
         .map(AnyRef::value)
 }
 
-/// Whether `sequence` holds nothing but fields in DER, each number once and in rising order.
+/// True if `sequence` holds nothing but fields in DER, each number once and in rising order.
 ///
 /// Where two readers of the same bytes must not see two different things, [`field`] alone isn't enough.
 pub(super) fn well_ordered(sequence: &[u8]) -> bool {

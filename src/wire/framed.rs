@@ -100,7 +100,7 @@ impl Deframer {
         self.buffer.len()
     }
 
-    /// Whether nothing is pending: the stream may end here without cutting a message.
+    /// True if nothing is pending: the stream may end here without cutting a message.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

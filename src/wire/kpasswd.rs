@@ -96,7 +96,7 @@ fn cut(text: &str, max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Whether a KRB-ERROR, which nothing authenticates, claims that the password was changed.
+/// True if a KRB-ERROR, which nothing authenticates, claims that the password was changed.
 pub(super) fn claims_success(error: &krb_error::Received<'_>) -> bool {
     error.e_data.is_some_and(|data| data.starts_with(&[0, 0]))
 }

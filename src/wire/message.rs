@@ -86,7 +86,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Whether a second copy of a request may reach another server.
+/// What a second copy of a request could do at another server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Resend {
     /// A second server that sees it changes nothing.
@@ -203,7 +203,7 @@ impl KerberosMessage {
         &self.realm
     }
 
-    /// Whether a second copy may reach another server.
+    /// What a second copy could do at another server.
     pub fn resend(&self) -> Resend {
         self.resend
     }
@@ -349,9 +349,10 @@ mod tests {
         let resend = |padata: &[Vec<u8>]| kdc(kdc_req(10, padata, "A")).unwrap().resend();
         let harmless = [3, 10, 11, 19, 128, 149, 150, 165, 167];
         for kind in -5..700 {
-            let expected = match harmless.contains(&kind) {
-                true => Resend::Harmless,
-                false => Resend::Once,
+            let expected = if harmless.contains(&kind) {
+                Resend::Harmless
+            } else {
+                Resend::Once
             };
             assert_eq!(
                 resend(&[pa_data(149, b""), pa_data(kind, b"")]),

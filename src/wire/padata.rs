@@ -50,7 +50,7 @@ fn padata<'a>(kdc_req: &'a [u8]) -> impl Iterator<Item = PaData<'a>> {
     items.chain(broken)
 }
 
-/// Whether another server may see a copy of this AS-REQ.
+/// What a copy of this AS-REQ could do at another server.
 pub(super) fn resend(as_req: &[u8]) -> Resend {
     let harmless = |kind| HARMLESS.contains(&kind);
     if padata(as_req).all(|item| item.kind.is_some_and(harmless)) {

@@ -13,7 +13,7 @@ use super::{Framed, KerberosMessage, Kind, NotKerberos, Realm, Service};
 pub struct Proxied {
     /// The request, addressed to the realm that target-domain says.
     pub message: KerberosMessage,
-    /// Whether it came behind its length, and so is answered behind one.
+    /// It came behind its length, and so is answered behind one.
     pub had_length: bool,
     /// The realm inside the request, where that is another one: for the KDC to judge.
     pub other_realm: Option<Realm>,
@@ -26,7 +26,7 @@ pub struct Proxied {
 const PRIMARY: u32 = 0x80 | 0x1000;
 
 impl Proxied {
-    /// Whether the KDC that takes writes is wanted.
+    /// True if the KDC that takes writes is wanted.
     #[must_use]
     pub fn wants_primary(&self) -> bool {
         self.dclocator_hint.is_some_and(|hint| hint & PRIMARY != 0)
@@ -99,7 +99,7 @@ fn recognise(octets: Bytes) -> Result<KerberosMessage, NotKerberos> {
     }
 }
 
-/// Whether the length that the message declares for itself is that of its octets.
+/// True if the length that the message declares for itself is that of its octets.
 fn is_whole(message: &KerberosMessage) -> bool {
     let octets = message.bytes();
     match message.kind() {
@@ -140,9 +140,10 @@ mod tests {
             (Kind::Kpasswd, change()),
         ] {
             for had_length in [true, false] {
-                let kerb_message = match had_length {
-                    true => Framed::wrap(&request).as_bytes().to_vec(),
-                    false => request.clone(),
+                let kerb_message = if had_length {
+                    Framed::wrap(&request).as_bytes().to_vec()
+                } else {
+                    request.clone()
                 };
                 let proxied = posted(&kerb_message).unwrap();
                 assert_eq!(proxied.message.kind(), kind);

@@ -50,7 +50,7 @@ impl Realm {
         RealmKey(self.0.to_ascii_uppercase().into())
     }
 
-    /// Whether this is the name that stands for no realm in particular (RFC 6111 3.1).
+    /// True if this is the name that stands for no realm in particular (RFC 6111 3.1).
     pub(super) fn is_anonymous(&self) -> bool {
         self.0.eq_ignore_ascii_case(ANONYMOUS)
     }

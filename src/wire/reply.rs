@@ -131,12 +131,12 @@ fn framed_result(bytes: &[u8]) -> Result<Option<i32>, NotKerberos> {
 }
 
 fn refuse_claimed_success(error: &Received<'_>) -> Result<(), NotKerberos> {
-    match claims_success(error) {
-        true => Err(NotKerberos(
+    if claims_success(error) {
+        return Err(NotKerberos(
             "an error that claims that the password was changed",
-        )),
-        false => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 #[cfg(test)]

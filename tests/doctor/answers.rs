@@ -256,16 +256,22 @@ async fn clocks_that_differ() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_way_to_change_a_password() {
     let changepw = |message: &[u8]| message.windows(8).any(|octets| octets == b"changepw");
-    let upstream = Plan::new(move |post| match changepw(post.message()) {
-        true => Act::Reply(error(7, 0)),
-        false => Act::Reply(error(UNKNOWN, 0)),
+    let upstream = Plan::new(move |post| {
+        if changepw(post.message()) {
+            Act::Reply(error(7, 0))
+        } else {
+            Act::Reply(error(UNKNOWN, 0))
+        }
     });
     let found = Scene::by(&upstream.start()).diagnose();
     found.is_at_fault(Layer::Kpasswd, "no kadmin/changepw", "ask who runs it");
     found.is_well("kdc", "nobody");
-    let upstream = Plan::new(move |post| match changepw(post.message()) {
-        true => Act::status(500),
-        false => Act::Reply(error(UNKNOWN, 0)),
+    let upstream = Plan::new(move |post| {
+        if changepw(post.message()) {
+            Act::status(500)
+        } else {
+            Act::Reply(error(UNKNOWN, 0))
+        }
     });
     let found = Scene::by(&upstream.start()).diagnose();
     found.is_at_fault(Layer::Kpasswd, "a web page came", "browser");

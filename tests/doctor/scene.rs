@@ -49,9 +49,10 @@ pub fn answering(code: i32, behind: i64) -> Plan {
 /// A KRB-ERROR of a KDC whose clock goes `behind` ours by so many seconds.
 pub fn error(code: i32, behind: i64) -> Vec<u8> {
     let apart = Duration::from_secs(behind.unsigned_abs());
-    let now = match behind < 0 {
-        true => SystemTime::now() + apart,
-        false => SystemTime::now() - apart,
+    let now = if behind < 0 {
+        SystemTime::now() + apart
+    } else {
+        SystemTime::now() - apart
     };
     krb_error::encode(code, None, Service::Kdc, None, now)
 }
@@ -182,9 +183,10 @@ impl Scene {
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .env("XDG_RUNTIME_DIR", self.path("run"));
-        match self.reads_etc {
-            true => command.env_remove("KRB5_CONFIG"),
-            false => command.env("KRB5_CONFIG", self.path("krb5.conf")),
+        if self.reads_etc {
+            command.env_remove("KRB5_CONFIG")
+        } else {
+            command.env("KRB5_CONFIG", self.path("krb5.conf"))
         };
         command
     }

@@ -72,9 +72,10 @@ fn any_process(what: &str) -> String {
 fn tag(what: &str) -> String {
     let (words, shown) = what.split_once('\n').unwrap_or((what, ""));
     let shown: String = shown.lines().map(|line| roff(line) + "\n").collect();
-    match shown.is_empty() {
-        true => roff(words),
-        false => format!("{}\n.nf\n{shown}.fi", roff(words)),
+    if shown.is_empty() {
+        roff(words)
+    } else {
+        format!("{}\n.nf\n{shown}.fi", roff(words))
     }
 }
 
@@ -92,9 +93,10 @@ fn roff(line: &str) -> String {
     let words = line.trim_start_matches(' ');
     let indent = "\\ ".repeat(line.len() - words.len());
     // At the beginning of a line it would be a request.
-    let guard = match words.starts_with('.') && indent.is_empty() {
-        true => "\\&",
-        false => "",
+    let guard = if words.starts_with('.') && indent.is_empty() {
+        "\\&"
+    } else {
+        ""
     };
     let signs = words.chars().map(|sign| match sign {
         '\\' => "\\e".to_owned(),

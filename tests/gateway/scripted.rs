@@ -96,9 +96,10 @@ impl Script {
     }
 
     pub async fn start_at(self, address: &str) -> Scripted {
-        let socket = match address.contains('[') {
-            true => TcpSocket::new_v6(),
-            false => TcpSocket::new_v4(),
+        let socket = if address.contains('[') {
+            TcpSocket::new_v6()
+        } else {
+            TcpSocket::new_v4()
         };
         let socket = socket.unwrap();
         socket.set_reuseaddr(true).unwrap();

@@ -175,9 +175,10 @@ fn without_rolling_versions(table: &str) -> String {
     let mut kept = String::new();
     while let Some(part) = parts.next() {
         let ends_in_version = parts.peek().is_some();
-        kept.push_str(match ends_in_version {
-            true => part.trim_end_matches(|c: char| c.is_ascii_digit()),
-            false => part,
+        kept.push_str(if ends_in_version {
+            part.trim_end_matches(|c: char| c.is_ascii_digit())
+        } else {
+            part
         });
     }
     kept

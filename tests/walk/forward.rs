@@ -173,9 +173,10 @@ impl Shared {
             passed.target = target.to_owned();
             passed.credentials = given;
         });
-        let gate = match is_known {
-            true => (self.script)(target),
-            false => Gate::Refused(407),
+        let gate = if is_known {
+            (self.script)(target)
+        } else {
+            Gate::Refused(407)
         };
         match gate {
             Gate::Open => {

@@ -170,9 +170,12 @@ async fn behind_a_silent_proxy_nothing_was_sent() {
 async fn what_must_be_sent_once_goes_to_the_next_upstream_if_the_proxy_refuses_the_first() {
     let [first, second] = [(); 2].map(|()| Plan::granting().start());
     let refused = first.address().to_string();
-    let refuses = move |target: &str| match target == refused {
-        true => Gate::Refused(403),
-        false => Gate::Open,
+    let refuses = move |target: &str| {
+        if target == refused {
+            Gate::Refused(403)
+        } else {
+            Gate::Open
+        }
     };
     let forward = Forward::http(refuses).await;
     let relay = through(&forward.url(), &[&first, &second]).start();

@@ -33,7 +33,7 @@ pub struct Serving {
     pub unix_mode: u32,
     /// What HTTPS is served with; there wherever `https` is not empty.
     pub tls: Option<TlsFiles>,
-    /// Whose word on the client's address is believed.
+    /// The reverse proxies whose word on the client's address is believed.
     pub trusted: TrustedProxies,
     /// The path of the KDC proxy.
     pub path: String,
@@ -76,7 +76,7 @@ pub struct AccessLogSettings {
     pub target: AccessLogTarget,
     /// Most lines in a second; and as many as a tenth beside them for what was no Kerberos message or was too much.
     pub lines_per_second: u32,
-    /// Whether an AS-REQ's line says who it is from.
+    /// The line of an AS-REQ names its principal.
     pub principals: bool,
 }
 

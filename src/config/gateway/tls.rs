@@ -18,7 +18,7 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    /// Who may sign the certificates of clients.
+    /// The file of the authorities that may sign certificates of clients.
     pub client_ca: Option<PathBuf>,
     /// A client without one is turned away; nothing without `client_ca`.
     pub require_client_cert: bool,

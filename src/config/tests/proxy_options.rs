@@ -493,7 +493,7 @@ fn what_is_secret_goes_to_nobody_whom_dns_names() {
   |                     ^^^^^^^
 loopkdc: hint: list the proxies that may see it: proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
     );
-    // Whom a certificate is shown to has nothing of its key.
+    // A certificate gives nothing of its key away.
     dir.build(&format!("{found}{BOTH}")).unwrap();
 }
 

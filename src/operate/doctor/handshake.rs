@@ -129,7 +129,7 @@ pub(super) fn untrusted(
     }
 }
 
-/// Who is said to vouch for it all.
+/// The issuer of the last certificate, which vouches for the chain.
 fn root(presented: &Presented) -> String {
     let last = presented.certificates.last();
     let issuer = last.and_then(|last| called(EndEntityCert::try_from(last).ok()?.issuer()));

@@ -16,7 +16,7 @@ use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service, as_req};
 
-/// Who asks: a name that nobody has, and that tells whoever reads the KDC's log what it was.
+/// The client principal asked for: a name that nobody has, and that says in the KDC's log what this was.
 const NOBODY: &str = "loopkdc-doctor";
 /// Clocks may differ by less than these seconds (RFC 4120 7.5.1, and what KDCs are shipped with).
 const LIMIT: f64 = 300.0;

@@ -53,7 +53,7 @@ fn may_be_ours(owner: &Owner) -> bool {
     matches!(owner, Owner::Unknown(_) | Owner::Manager | Owner::Ours)
 }
 
-/// Who listens at `endpoint`, by each transport if it is not the same one.
+/// The owner of `endpoint`; if UDP and TCP have different ones, that of each.
 fn owners(
     endpoint: &Endpoint,
     sockets: &SocketTable,

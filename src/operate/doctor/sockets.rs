@@ -1,4 +1,4 @@
-//! Who listens at an address, as far as Linux tells: /proc/net says which socket, /proc/PID/fd whose it is.
+//! The process that listens at an address, as far as Linux tells: /proc/net says which socket, /proc/PID/fd whose it is.
 //!
 //! A process's name says little: anybody may call a program loopkdc, and where a port needs no privilege listen there before it.
 
@@ -13,7 +13,7 @@ use crate::relay::text::short;
 const PROC: &str = "/proc";
 /// What processes of this program are called.
 const OURS: &str = "loopkdc";
-/// Who listens for it until a client comes.
+/// The program that listens for loopkdc until a client comes.
 const MANAGER: &str = "systemd";
 /// Where the manager puts what it starts, by whatever user (systemd.special(7), cgroups(7)).
 const UNIT: &str = "/system.slice/loopkdc.service";
@@ -25,7 +25,7 @@ pub(super) enum Protocol {
     Tcp,
 }
 
-/// Who listens at an address; the later ones are the better news.
+/// What listens at an address; the later ones are the better news.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     #[default]
@@ -71,7 +71,7 @@ impl SocketTable {
         })
     }
 
-    /// Who listens at `address`, itself or at all addresses of the machine.
+    /// The owner of a socket at `address`, or at all addresses of the machine.
     pub(super) fn owner(&self, protocol: Protocol, address: SocketAddr) -> Owner {
         let sockets = match protocol {
             Protocol::Udp => &self.udp,
@@ -80,7 +80,7 @@ impl SocketTable {
         self.owner_of(receiver(sockets, address).map(|socket| socket.inode))
     }
 
-    /// Who listens at a Unix socket.
+    /// The owner of a Unix socket.
     pub(super) fn owner_of_unix(&self, path: &Path) -> Owner {
         let path = path.to_string_lossy();
         let mut lines = self.unix.lines();
@@ -132,7 +132,7 @@ fn receiver(sockets: &[ListeningSocket], address: SocketAddr) -> Option<&Listeni
     let exact = sockets.iter().find(|socket| socket.local == address);
     let takes_all = |socket: &&ListeningSocket| {
         let ip = socket.local.ip();
-        // Whether a socket for all of IPv6 takes IPv4 too is not told; nearly all do.
+        // Linux does not tell if a socket for all of IPv6 takes IPv4 too; nearly all do.
         socket.local.port() == address.port()
             && ip.is_unspecified()
             && (ip.is_ipv6() || address.is_ipv4())
@@ -172,7 +172,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some((ip, u16::from_str_radix(port, 16).ok()?).into())
 }
 
-/// Whose a process is, to `asker`. None: there is no such process, or it is not told.
+/// The owner of a process, as `asker` sees it. None: there is no such process, or it is not told.
 fn owner_by_process(proc: &Path, id: u32, asker: u32) -> Option<Owner> {
     let folder = proc.join(id.to_string());
     let read = |file| fs::read_to_string(folder.join(file)).ok();
@@ -276,7 +276,7 @@ mod tests {
 
     const ASKER: u32 = 1000;
 
-    /// Whose a process is of which /proc has this.
+    /// The owner of a process of which /proc has this.
     fn owner(name: &str, user: u32, group: &str) -> Owner {
         let proc = tempfile::tempdir().unwrap();
         let folder = proc.path().join("512");

@@ -1,4 +1,4 @@
-//! Whether the machine slept: one clock of the kernel goes on meanwhile and the other one stands still (clock_gettime(2)).
+//! Notices that the machine slept: one clock of the kernel goes on meanwhile and the other one stands still (clock_gettime(2)).
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -92,7 +92,7 @@ impl Desk {
         }
     }
 
-    /// Whom the request joins.
+    /// The request joins one that is under way.
     fn join(&mut self, message: &KerberosMessage, peer: Option<SocketAddr>) -> Wait {
         match self.lookup(message, peer) {
             Lookup::Join(wait) => wait,

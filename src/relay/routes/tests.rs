@@ -225,7 +225,7 @@ fn when_all_are_down_the_one_that_served_is_tried_first() {
 #[derive(Debug, PartialEq)]
 struct Marks {
     told: bool,
-    /// Whether the upstream is put behind others for this realm, and for others.
+    /// The upstream is put behind others for this realm, and for others.
     behind_here: bool,
     behind_elsewhere: bool,
     silent: bool,
@@ -686,7 +686,7 @@ fn silence_marks_no_upstream_as_down_that_many_clients_share() {
         routes.record_fault(&candidates, A, &Fault::Silent, start, start + SECOND);
         assert_eq!(routes.is_down(A), !shared);
         assert!(routes.patience(A, start).is_some(), "either way");
-        // Who answers instead is the one to stay with, until the other fails in its turn.
+        // The one that answers instead is the one to stay with, until the other fails in its turn.
         routes.record_reply(&candidates, B, start + SECOND);
         assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [B, A]);
     }

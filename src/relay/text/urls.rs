@@ -49,9 +49,10 @@ pub(crate) fn without_secrets(text: &str) -> String {
 fn without_token(part: &str) -> String {
     let name = part.trim_end_matches(ENDS);
     let mark = part.get(name.len()..).unwrap_or_default();
-    match name.eq_ignore_ascii_case("KdcProxy") {
-        true => part.to_owned(),
-        false => "*".repeat(name.chars().count()) + mark,
+    if name.eq_ignore_ascii_case("KdcProxy") {
+        part.to_owned()
+    } else {
+        "*".repeat(name.chars().count()) + mark
     }
 }
 
@@ -100,9 +101,10 @@ fn origin(url: &str) -> &str {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
     let is_one = host.ends_with(']') || port.bytes().all(|octet| octet.is_ascii_digit());
-    match is_one && !rest.contains('@') && !host.contains(char::is_whitespace) {
-        true => host,
-        false => LEFT_OUT,
+    if is_one && !rest.contains('@') && !host.contains(char::is_whitespace) {
+        host
+    } else {
+        LEFT_OUT
     }
 }
 

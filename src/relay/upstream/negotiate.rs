@@ -25,14 +25,14 @@ const FAILED: Duration = Duration::from_secs(2);
 /// The scheme's name (RFC 4559 4.1).
 const SCHEME: &str = "Negotiate";
 
-/// Whose tickets are shown to a KDC proxy. At least one of `keytab` and `ccache` is there.
+/// Where the tickets come from that a KDC proxy is shown. At least one of `keytab` and `ccache` is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiate {
     /// The file of keys that tickets are got with.
     pub keytab: Option<PathBuf>,
     /// The credential cache, by its name in krb5.conf's sense. Without one, tickets are kept in memory.
     pub ccache: Option<String>,
-    /// Who asks; there wherever `keytab` is.
+    /// The client principal; there wherever `keytab` is.
     pub principal: Option<Principal>,
 }
 
@@ -49,7 +49,7 @@ pub struct Principal {
 #[derive(Debug)]
 pub(super) struct Negotiator {
     program: Program,
-    /// Whose keys are at hand, so that the library may ask for a ticket with them.
+    /// The principal whose keys the keytab holds: the library may ask for a ticket with them.
     keys_of: Option<Principal>,
     /// The proxy's service: `HTTP/host`.
     service: String,

@@ -83,7 +83,7 @@ fn unauthorized(headers: &HeaderMap, authorization: Authorization) -> Option<Cre
     }
 }
 
-/// Whether the answer is a web page, which no KDC proxy gives itself.
+/// True if the answer is a web page, which no KDC proxy gives itself.
 pub(super) fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
@@ -172,8 +172,8 @@ fn forward_proxy(error: &reqwest::Error, via: &ForwardProxy) -> Option<Unsent> {
     })
 }
 
-/// Whether a handshake ended, or a fresh connection after it, for want of a certificate: no request is read before. Of one
-/// whose octets may have left, only an alert of somebody who has served nobody says so.
+/// The certificate for want of which a handshake ended, or a fresh connection after it: no request is read before. If octets of
+/// the request may have left, that is believed only of an alert, and of a server that has served nothing yet.
 pub(super) fn wants_certificate(
     error: &reqwest::Error,
     client_auth: &ClientAuth,
@@ -211,7 +211,7 @@ const ABOUT_CERTIFICATE: [AlertDescription; 10] = [
     AlertDescription::HandshakeFailure,
 ];
 
-/// Whether the server's alert was about the certificate; nothing if it sent none.
+/// True if the server's alert was about the certificate; `None` if it sent no alert.
 fn is_about_certificate(error: &reqwest::Error) -> Option<bool> {
     if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
         return Some(ABOUT_CERTIFICATE.contains(alert));

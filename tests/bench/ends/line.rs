@@ -309,9 +309,10 @@ async fn over_http1(
     while answer.len() < length {
         more(stream, &mut answer).await?;
     }
-    match answer.len() > length {
-        true => Err("octets after the body".into()),
-        false => Ok(answer.freeze()),
+    if answer.len() > length {
+        Err("octets after the body".into())
+    } else {
+        Ok(answer.freeze())
     }
 }
 
@@ -362,8 +363,9 @@ async fn over_http2(requests: &mut SendRequest<Bytes>, host: &str, body: &[u8]) 
 /// The Kerberos message in a KDC-PROXY-MESSAGE.
 fn unwrap(body: &[u8]) -> Outcome<Bytes> {
     let (message, had_length) = kkdcp::decode(body)?.message();
-    match had_length {
-        true => Ok(message),
-        false => Err("the reply has no length".into()),
+    if had_length {
+        Ok(message)
+    } else {
+        Err("the reply has no length".into())
     }
 }

@@ -86,9 +86,12 @@ fn in_deb(deb: &Path) -> BTreeSet<String> {
         .filter_map(|line| line.split_whitespace().last());
     let names = names.map(|name| name.trim_start_matches('.').to_owned());
     // Debian's manuals are compressed.
-    let names = names.map(|name| match name.contains("/man/") {
-        true => name.trim_end_matches(".gz").to_owned(),
-        false => name,
+    let names = names.map(|name| {
+        if name.contains("/man/") {
+            name.trim_end_matches(".gz").to_owned()
+        } else {
+            name
+        }
     });
     names.filter(|name| !name.ends_with('/')).collect()
 }

@@ -32,9 +32,10 @@ impl FileSystem for Disk {
         // Backwards, as a directory may have them.
         let mut names: Vec<_> = self.0.keys().rev().filter_map(inside).collect();
         names.dedup();
-        match names.is_empty() {
-            true => Err("is not there".to_owned()),
-            false => Ok(names),
+        if names.is_empty() {
+            Err("is not there".to_owned())
+        } else {
+            Ok(names)
         }
     }
 }

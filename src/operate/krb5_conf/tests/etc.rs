@@ -47,13 +47,12 @@ impl Etc {
         fn below(path: &Path, all: &mut Vec<(PathBuf, Vec<u8>)>) {
             for entry in fs::read_dir(path).unwrap() {
                 let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => {
-                        all.push((path.clone(), Vec::new()));
-                        below(&path, all);
-                    }
+                if path.is_dir() {
+                    all.push((path.clone(), Vec::new()));
+                    below(&path, all);
+                } else {
                     // Of a link that leads nowhere, its name.
-                    false => all.push((path.clone(), fs::read(&path).unwrap_or_default())),
+                    all.push((path.clone(), fs::read(&path).unwrap_or_default()));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Who is asked to look something up, when, and how long a request waits for it.
+//! Which request looks something up, when, and how long a request waits for it.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};

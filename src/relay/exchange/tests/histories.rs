@@ -218,7 +218,7 @@ impl Story<'_> {
         assert!(served || self.message.service() == Service::Kpasswd);
     }
 
-    /// Who was told that nothing was sent was told the truth, unless somebody has asked again since.
+    /// A client that was told that nothing was sent was told the truth, unless somebody has asked again since.
     fn check_unsent(&self, told: Clock) {
         for seen in &self.seen {
             let again = |client: &&Client| told <= client.asked && client.asked <= *seen;

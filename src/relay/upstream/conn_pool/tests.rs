@@ -125,7 +125,7 @@ fn idle_connections_are_bounded_and_the_oldest_goes_first() {
     assert_eq!(idle_now(&pool, now), idle[1..]);
 }
 
-/// Whether a shared connection is still offered after a request that brought no answer, if in the meantime another
+/// True if a shared connection is still offered after a request that brought no answer, if in the meantime another
 /// brought one.
 fn is_offered_after_silence(meanwhile: bool, own_head: bool) -> bool {
     let (pool, now) = (pool(), Instant::now());
