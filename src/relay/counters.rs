@@ -135,7 +135,7 @@ counters! {
     too_big_for_udp: Run,
     /// Exchanges that ended with a reply.
     replied: Both,
-    /// Exchanges that ended with a verdict.
+    /// Exchanges that asked an upstream and got no reply.
     failed: Both,
     /// Exchanges, connections and listeners that ended in a panic.
     panicked: Both,

@@ -38,9 +38,9 @@ impl UpstreamKind {
     }
 }
 
-/// For words that name no upstream.
+/// Stands for a KDC proxy whose name is not told: of it the kind alone matters.
 const ANY_PROXY: &str = "https://";
-/// Of a captive portal.
+/// The hint if a captive portal may be in the way.
 const LOG_IN: &str = "open any page in a browser: the network may want a login";
 
 /// What `fault` of `upstream` amounts to. No hint: nothing is to be done.
@@ -150,7 +150,8 @@ fn another(key: &str) -> Hint {
     format!("meanwhile list another in {key}").into()
 }
 
-/// The fault without what libraries and other hosts said of it: one line of ASCII.
+/// Words, layer and hints. The words are one line of ASCII and quote nothing that libraries or other hosts said; the log's, which
+/// do, are `Display`'s.
 fn of_fault(fault: &Fault, upstream: &str) -> Finding {
     let key = UpstreamKind::of(upstream).key();
     let kdc = |what: &str| Finding::fault(what).on(Layer::Kdc);
@@ -389,8 +390,9 @@ fn of_credential(credential: Credential) -> Finding {
             .hint(Hint::key("client-key")),
         Credential::OtherCertificate => {
             let purpose = "see whether the one in client-certificate has expired";
+            let end = ["openssl", "x509", "-enddate", "-noout", "-in", "FILE"];
             tls("it does not take the client certificate that it is shown")
-                .command(purpose, ["loopkdc", "check"])
+                .command(purpose, end)
                 .hint("else who runs it knows which it takes")
         }
     }

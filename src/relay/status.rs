@@ -295,7 +295,7 @@ pub struct ExchangeRecord {
     pub krb_error: Option<i32>,
     /// From the request's last octet to the answer.
     pub took_ms: u64,
-    /// What was sent, in this order, if it was sent more than once; else empty.
+    /// Its attempts in this order, if there was more than one. A single one is not listed: `upstream`, `fault` and `took_ms` tell of it.
     pub attempts: Vec<AttemptRecord>,
 }
 

@@ -26,6 +26,7 @@ const TOOLS: &[&str] = &[
     "kinit",
     "klist",
     "ls",
+    "openssl",
     "resolvectl",
     "rm",
     "sudo",

@@ -1,4 +1,5 @@
-//! See `src/configuration.rs`, which the tests of properties use, too.
+//! Any octets as a configuration of either command; `src/configuration.rs` says what is asserted, as it is in
+//! `tests/properties.rs` too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

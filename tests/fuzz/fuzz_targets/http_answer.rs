@@ -1,4 +1,4 @@
-//! See `src/answer.rs`, which the tests of properties use, too.
+//! Any octets as the answer of a KDC proxy; `src/answer.rs` says what is asserted, as it is in `tests/properties.rs` too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
