@@ -128,7 +128,10 @@ impl Discovery {
         match data {
             // The root says that there is no such service.
             RData::SRV(srv) if !srv.target.is_root() => Some(self.service(srv, transport)),
-            RData::Unknown { code, rdata } if *code == URI => self.uri(&rdata.anything),
+            // An answer may hold what was not asked for, and these are about KDC proxies alone.
+            RData::Unknown { code, rdata } if *code == URI && self.kind == UpstreamKind::Proxy => {
+                self.uri(&rdata.anything)
+            }
             _ => None,
         }
     }

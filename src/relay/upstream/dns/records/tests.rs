@@ -227,6 +227,15 @@ fn records_are_read_as_mit_reads_them() {
     assert_eq!(refused, [], "other transports are no fault");
 }
 
+/// An answer may hold records of other names and types, and a KDC proxy among the KDCs is nobody's upstream.
+#[test]
+fn among_kdcs_a_uri_record_says_nothing() {
+    let records = [kdc(0, 0, "dc1"), uri(0, 0, "krb5srv::kkdcp:https://proxy")];
+    let (chosen, refused) = chosen(&kdcs(), &records);
+    assert_eq!(chosen, ["dc1:88"]);
+    assert_eq!(refused, []);
+}
+
 #[test]
 fn what_leads_to_no_proxy_is_refused_and_told() {
     let long = format!("krb5srv::kkdcp:{}", "x".repeat(1_000));
