@@ -14,6 +14,7 @@ pub(super) fn plan(config: &GatewayConfig, max_in_flight: usize) -> RoutePlan {
     RoutePlan {
         realms: realms.map(|entry| realm(entry, max_in_flight)).collect(),
         on_failure: OnFailure::default(),
+        on_demand: false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where requests go: as the configuration says, and as DNS says of the realms that it has looked up.
 //!
-//! What DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told. A look-up begins when a
-//! request has come and what is known is too old: an idle laptop must not wake. A gateway has no such reason to wait, and looks
-//! up by time as well ([`RelayHandle::keep_looking_up`]).
+//! What DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told. A tunnel's look-up begins
+//! when a request has come and what is known is too old ([`RoutePlan::on_demand`]): an idle laptop must not wake. A gateway looks
+//! up by time ([`RelayHandle::keep_looking_up`]) and never for a request: those are anybody's on the Internet.
 
 mod lookup;
 mod on_demand;
@@ -97,7 +97,7 @@ impl RelayHandle {
     fn routing(&self, plan: &Arc<RoutePlan>, pool: &mut UpstreamPool) -> Result<Routing, Failure> {
         let (routes, upstreams) = pool.rebuild(|pool| plan.routes(pool))?;
         let routing = Routing::new(routes, upstreams, plan.on_failure);
-        if plan.lookups().next().is_none() {
+        if !plan.on_demand || plan.lookups().next().is_none() {
             return Ok(routing);
         }
         Ok(routing.resolved_by(Arc::new(OnDemandResolver {
@@ -155,3 +155,6 @@ impl RelayHandle {
         lock(&self.directory)
     }
 }
+
+#[cfg(test)]
+mod tests;

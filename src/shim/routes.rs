@@ -22,6 +22,7 @@ pub(super) fn plan(config: &Config) -> RoutePlan {
     RoutePlan {
         realms: realms.map(|entry| realm(entry, &roots, &cache)).collect(),
         on_failure: config.default_on_failure,
+        on_demand: true,
     }
 }
 

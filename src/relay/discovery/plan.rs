@@ -18,6 +18,8 @@ pub(crate) struct RoutePlan {
     pub(crate) realms: Vec<RealmPlan>,
     /// How a failure looks to clients that ask for a realm without a route.
     pub(crate) on_failure: OnFailure,
+    /// A request begins the look-ups that are due, and waits for what it needs of them. Else no request causes one.
+    pub(crate) on_demand: bool,
 }
 
 /// A realm, or a wildcard, and where its upstreams are known from.
