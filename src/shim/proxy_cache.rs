@@ -36,19 +36,27 @@ struct CachedRealm {
     kpasswd: Vec<String>,
 }
 
-/// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait.
+/// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait. That this fails is
+/// told once: a zone may change as often as it likes.
 pub(super) async fn keep(relay: RelayHandle) {
+    let mut had_failed = false;
     loop {
         let cache = ProxyCache::of(&relay.other_proxies().await);
-        match spawn_blocking(move || cache.write(&state_places())).await {
-            Ok(Ok(place)) => {
+        let Ok(written) = spawn_blocking(move || cache.write(&state_places())).await else {
+            return;
+        };
+        match &written {
+            Ok(place) => {
                 tracing::debug!(place = %place.display(), "what was found in DNS is kept for the next start")
             }
-            Ok(Err(why)) => {
+            Err(why) if had_failed => {
+                tracing::debug!("what was found in DNS can't be kept for the next start: {why}")
+            }
+            Err(why) => {
                 tracing::warn!("what was found in DNS can't be kept for the next start: {why}")
             }
-            Err(_) => return,
         }
+        had_failed |= written.is_err();
     }
 }
 

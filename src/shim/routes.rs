@@ -17,8 +17,14 @@ const MAX_IN_FLIGHT: usize = 128;
 
 /// What the configuration says of realms.
 pub(super) fn plan(config: &Config) -> RoutePlan {
-    let (roots, cache) = (SystemRoots::load(), ProxyCache::read(&state_places()));
+    let roots = SystemRoots::load();
     let realms = config.realms.iter();
+    let mut proxies = realms.clone().map(|entry| &entry.proxies);
+    let cache = if proxies.any(|proxies| matches!(proxies, Proxies::Discovered(_))) {
+        ProxyCache::read(&state_places())
+    } else {
+        ProxyCache::default()
+    };
     RoutePlan {
         realms: realms.map(|entry| realm(entry, &roots, &cache)).collect(),
         on_failure: config.default_on_failure,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::scene::{FIRST, LONG, LOOPBACK, Scene, change_network};
+use crate::scene::{FIRST, LONG, LOOPBACK, SECOND, Scene, change_network};
 use crate::support::netns::isolated;
 
 const SOON: Duration = Duration::from_secs(1);
@@ -72,17 +72,39 @@ fn a_broken_file_is_told_and_replaced() {
     });
 }
 
-/// The folder is read-only, or no folder: what is found is used all the same.
 #[test]
-fn nowhere_to_keep_it_is_told_and_no_fault() {
+fn where_proxies_are_listed_the_file_is_not_read() {
     isolated(|| {
         let scene = Scene::new();
         let _proxy = scene.proxy("proxy.test", FIRST);
+        fs::create_dir(scene.memory().parent().unwrap()).unwrap();
+        fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
+        let loopkdc = scene.loopkdc("proxies = [\"https://proxy.test\"]\n");
+        scene.kinit().succeeds();
+        assert_eq!(loopkdc.process.count("can't be read"), 0);
+    });
+}
+
+/// The folder is read-only, or no folder: what is found is used all the same. A zone may change as often as it likes.
+#[test]
+fn nowhere_to_keep_it_is_told_once_and_no_fault() {
+    isolated(|| {
+        let scene = Scene::new();
+        let _proxy = scene.proxy("proxy.test", FIRST);
+        let _second = scene.proxy("second.test", SECOND);
         fs::write(scene.memory().parent().unwrap(), "").unwrap();
         scene.lead(LONG, &[(10, "https://proxy.test")]);
         let loopkdc = scene.loopkdc(&discover());
         scene.kinit().succeeds();
         let told = "what was found in DNS can't be kept for the next start";
         loopkdc.process.wait_for(told);
+        scene.lead(LONG, &[(10, "https://second.test")]);
+        change_network(&loopkdc);
+        scene.kinit().succeeds();
+        loopkdc.process.wait_for_count(told, 2);
+        let log = loopkdc.process.log();
+        let lines = log.lines().filter(|line| line.contains(told));
+        let warnings = lines.filter(|line| line.contains("WARN"));
+        assert_eq!(warnings.count(), 1, "{log}");
     });
 }
