@@ -40,10 +40,11 @@
 //!
 //! # The words
 //!
-//! The *tunnel* is the relay; the *shim* is `loopkdc run`, the KDC on loopback before it. A *KDC* is only ever a real one. An *upstream* is a way out: a KDC proxy or a KDC. A *copy* is the same request once more
-//! from a client that waits. An *attempt* is one sending of a request to one upstream; a *hedge* is one beside another that is
-//! late. *Harmless* and *once* ([`wire::Resend`]) say what a second one could do. A *fault* is why an attempt brought no reply; a
-//! *verdict* is why the request has none.
+//! The *tunnel* is the relay; the *shim* is `loopkdc run`, the KDC on loopback before it. A *KDC* is only ever a real one. An
+//! *upstream* is a way out: a KDC proxy or a KDC. A *copy* is the same request once more from a client that waits. An *attempt*
+//! is one sending of a request to one upstream; a *hedge* is one beside another that is late. *Harmless* and *once*
+//! ([`wire::Resend`]) say what a second one could do. A *fault* is why an attempt brought no reply; a *verdict* is why the
+//! request has none.
 //!
 //! # The invariants
 //!

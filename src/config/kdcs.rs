@@ -1,4 +1,4 @@
-//! Which KDCs a realm has: those that are listed, or those that DNS names; and whether a tunnel asks them itself.
+//! The KDCs of a realm: those that are listed, or those that DNS names; and if `loopkdc run` is to ask them itself.
 
 use ipnet::IpNet;
 

@@ -41,7 +41,7 @@ pub enum RealmPattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
 
-/// Where a realm's requests go, and on which terms.
+/// Where a realm's requests go, and how.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The ways out in the configured order; nothing for a service that is not offered. An empty list for one that is, of

@@ -41,7 +41,7 @@ pub enum Upstream {
     Scripted(tests::scripted::Scripted),
 }
 
-/// One copy of a request, and the terms that it goes out on.
+/// One copy of a request, and how it goes out.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The request.

@@ -1,4 +1,4 @@
-//! Where a tunnel's requests go: to its proxies and to the KDCs that are asked themselves, listed or found in DNS.
+//! Where the requests of `loopkdc run` go: to its proxies and to the KDCs that are asked themselves, listed or found in DNS.
 
 use std::sync::Arc;
 

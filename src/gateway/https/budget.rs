@@ -101,16 +101,17 @@ impl<'a> BodyReader<'a> {
     }
 
     fn reserve(&mut self, octets: usize) -> Option<()> {
-        let room = (self.octets.len() + octets).next_multiple_of(STEP);
+        let needed = (self.octets.len() + octets).next_multiple_of(STEP);
         let held = self.permit.num_permits();
-        if room > held {
-            let more = room - held;
+        if needed > held {
+            let more = needed - held;
             let of_connection = acquire(self.of_connection, more)?;
-            self.permit.merge(self.budget.acquire(more, room <= SHORT)?);
+            self.permit
+                .merge(self.budget.acquire(more, needed <= SHORT)?);
             self.connection_permit.merge(of_connection);
         }
         // A vector that grows by itself doubles.
-        self.octets.reserve_exact(room - self.octets.len());
+        self.octets.reserve_exact(needed - self.octets.len());
         Some(())
     }
 }

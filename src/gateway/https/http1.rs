@@ -235,7 +235,7 @@ impl<S: AsyncRead + Unpin> RequestStream<S> {
     fn into_reader(self) -> HeadReader<S> {
         let (ahead, stream) = self.stream.into_inner().into_inner();
         let read = ahead.position() as usize;
-        // A vector of its own: the first one keeps its room.
+        // A vector of its own: the first one keeps its capacity.
         let buffer = ahead.into_inner().split_off(read);
         HeadReader { buffer, stream }
     }

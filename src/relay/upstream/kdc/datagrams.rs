@@ -174,10 +174,10 @@ async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
 
 /// One datagram, or the error that is pending.
 fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
-    // Many may be waited for at once: the room is needed for a moment only.
-    let mut room = vec![0; MAX_DATAGRAM];
-    let length = (&*SockRef::from(socket)).read(&mut room)?;
+    // Many may be waited for at once: the buffer is needed for a moment only.
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    let length = (&*SockRef::from(socket)).read(&mut buffer)?;
     Ok(Bytes::copy_from_slice(
-        room.get(..length).unwrap_or_default(),
+        buffer.get(..length).unwrap_or_default(),
     ))
 }
