@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 
 use super::document::ConfigSection;
@@ -83,7 +83,8 @@ impl KdcAddr {
             .and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host);
         if !is_host(host) || port == 0 {
-            return Err(ConfigError::new(format!("{text:?} is no host and port")).hint(format!(
+            // What the text may show of a URL with a token, the excerpt does.
+            return Err(ConfigError::new("this is no host and port").hint(format!(
                 "write a name or an IP address, and a port if it is not {usual}, as in \"dc1.example.com:{usual}\""
             )));
         }
@@ -138,13 +139,28 @@ pub(super) fn network(text: &str) -> Result<IpNet, ConfigError> {
             .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
     })?;
     let meant = network.trunc();
-    if network == meant {
-        return Ok(network);
+    if network != meant {
+        return Err(
+            ConfigError::new(format!("the network of this address is {meant}"))
+                .hint("write that, or the address alone"),
+        );
     }
-    Err(
-        ConfigError::new(format!("the network of this address is {meant}"))
-            .hint("write that, or the address alone"),
-    )
+    match mapped(network) {
+        Some(mapped) => Err(
+            ConfigError::new("addresses that begin with ::ffff: are IPv4")
+                .hint(format!("write \"{mapped}\"")),
+        ),
+        None => Ok(network),
+    }
+}
+
+/// The network of IPv4 that `network` is in IPv6's notation: no address would be found in it.
+fn mapped(network: IpNet) -> Option<Ipv4Net> {
+    let IpNet::V6(network) = network else {
+        return None;
+    };
+    let prefix = network.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(network.addr().to_ipv4_mapped()?, prefix).ok()
 }
 
 #[cfg(test)]
@@ -159,6 +175,7 @@ mod tests {
             ("::ffff:192.0.2.1", "192.0.2.1/32"),
             ("2001:db8::1", "2001:db8::1/128"),
             ("fd00::/8", "fd00::/8"),
+            ("::/0", "::/0"),
             ("0.0.0.0/0", "0.0.0.0/0"),
         ] {
             assert_eq!(network(text), Ok(read.parse().unwrap()));
@@ -172,6 +189,8 @@ mod tests {
             ("10.0.0.0/33", "no network"),
             ("proxy.example.com", "no network"),
             ("unix:/run/x", "no network"),
+            ("::ffff:10.0.0.0/104", "IPv4"),
+            ("::ffff:0:0/96", "IPv4"),
             ("", "no network"),
         ] {
             let error = network(text).unwrap_err().into_failure(None);

@@ -51,7 +51,7 @@ loopkdc: error: f.toml:2:8: kdcs belongs to one realm: it can't stand in [defaul
 loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
 "#;
     kdcs_that_are_none_though_nobody_asks_them: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndirect = \"never\"\nkdcs = [\"k:0\"]\n" => r#"
-loopkdc: error: f.toml:4:9: "k:0" is no host and port
+loopkdc: error: f.toml:4:9: this is no host and port
   |
 4 | kdcs = ["k:0"]
   |         ^^^^^

@@ -36,13 +36,13 @@ loopkdc: error: f.toml:8:12: realm a is configured twice (letter case makes no d
 8 | aliases = ["a"]
   |            ^^^"#;
     a_port_that_is_none: "[realms.\"A\"]\nkdcs = [\"k:99999\"]\n" => r#"
-loopkdc: error: f.toml:5:9: "k:99999" is no host and port
+loopkdc: error: f.toml:5:9: this is no host and port
   |
 5 | kdcs = ["k:99999"]
   |         ^^^^^^^^^
 loopkdc: hint: write a name or an IP address, and a port if it is not 88, as in "dc1.example.com:88""#;
     a_url: "[realms.\"A\"]\nkdcs = [\"https://k\"]\n" => r#"
-loopkdc: error: f.toml:5:9: "https://k" is no host and port
+loopkdc: error: f.toml:5:9: this is no host and port
   |
 5 | kdcs = ["https://k"]
   |         ^^^^^^^^^^^
