@@ -6,12 +6,13 @@ use reqwest::header::AUTHORIZATION;
 use url::{Host, Url};
 
 use super::document::ConfigSection;
-use super::error::ConfigError;
+use super::error::{ConfigError, Located};
 use super::keys::{self, ConfigKey, Mark};
 use super::proxies::{EXAMPLE, Proxies, ProxyUrl};
 use super::read::{self, NamedFile};
 use super::realms::RealmPattern;
 use super::{negotiate, pem};
+use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::proxy_options::{
     ForwardProxy, ForwardProxyUrl, Header, ProxyOptions, RequestHeaders, parse_header,
     parse_headers, parse_token,
@@ -37,11 +38,12 @@ pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, C
 fn marked(table: &ConfigSection, mark: Mark) -> impl Iterator<Item = &'static ConfigKey> {
     let keys = keys::RUN.realm.keys.iter().copied();
     keys.filter(move |key| key.is(mark) && table.is_written(key))
-        .filter(|key| {
-            table
-                .text(key)
-                .is_none_or(|written| written.value != "none")
-        })
+        .filter(|key| **key != keys::AUTH || auth(table).is_some())
+}
+
+/// The way to authenticate, if there is to be one.
+fn auth(table: &ConfigSection) -> Option<Located<String>> {
+    table.text(&keys::AUTH).filter(|auth| auth.value != "none")
 }
 
 /// Refuses what any local user could use for a realm of their choice, unless it is meant.
@@ -83,11 +85,12 @@ pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<
         (None, _) | (_, ForwardProxy::None) => Ok(()),
         // reqwest takes the brackets for a part of the name that is to be in the certificate.
         (Some(proxy), _) => {
+            let shown = without_secrets(&proxy.to_string());
             let rule =
                 "a KDC proxy that goes by an IPv6 address can't be reached through another proxy";
             Err(table
                 .error(&keys::HTTP_PROXY, rule)
-                .hint(format!("write a name in its place: {proxy}")))
+                .hint(format!("write a name in its place: {shown}")))
         }
     }
 }
@@ -153,8 +156,7 @@ fn headers(table: &ConfigSection, base: &Path) -> Result<RequestHeaders, ConfigE
 
 /// A second Authorization would replace the first.
 fn check_one_authorization(table: &ConfigSection, headers: &[Header]) -> Result<(), ConfigError> {
-    let auth = table.text(&keys::AUTH);
-    let auth = auth.filter(|auth| auth.value != "none");
+    let auth = auth(table);
     let has_auth = usize::from(auth.is_some());
     let others = headers.iter().filter(|(name, _)| name == AUTHORIZATION);
     match auth.or_else(|| table.written(&keys::BEARER_TOKEN_FILE)) {

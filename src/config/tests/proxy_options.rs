@@ -480,6 +480,15 @@ fn what_is_secret_is_not_sent_in_plain_text() {
 }
 
 #[test]
+fn a_file_may_be_called_none() {
+    let dir = certificate_and_key();
+    fs::copy(dir.0.path().join("own.pem"), dir.0.path().join("none")).unwrap();
+    let certificate = "client-certificate = \"none\"\nclient-key = \"own-key.pem\"\n";
+    let shown = dir.build(&format!("{ANY}{certificate}")).unwrap_err();
+    assert!(shown.contains("with realm * any local user"), "{shown}");
+}
+
+#[test]
 fn what_is_secret_goes_to_nobody_whom_dns_names() {
     let dir = certificate_and_key();
     dir.write("token", "abc\n");

@@ -38,6 +38,8 @@ fn no_error_repeats_a_token() {
         "[defaults]\nheaders-file = \"X-Api: t0ken\"",
         "defaults = { headers = [\"Authorization: Bearer t0ken\"], x = 1 }",
         "defaults = { kdcs = [], x = \"t0ken\" }",
+        "[realms.\"A\"]\nproxies = [\"https://p\"]\nkdcs = [\"https://h/t0ken\"]",
+        "[realms.\"A\"]\nproxies = [\"https://[::1]/t0ken\"]\nhttp-proxy = \"http://proxy\"",
         "[realms.\"A\"]\nproxies = \"ftp://one/jet/KdcProxy/t0ken\"",
         "[realms.\"A\"]\nproxies = \"one/jet/KdcProxy/t0ken\"",
         "[realms.\"A\"]\nproxies = [\"https://one/jet/KdcProxy/t0ken\", \"ftp://two\"]",
