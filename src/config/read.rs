@@ -109,6 +109,9 @@ pub(super) fn path(base: &Path, written: &Located<String>) -> Result<PathBuf, Co
     Ok(Path::new(&directory).join(name))
 }
 
+/// The longest file that the configuration names: a system's certificates are a quarter of it.
+const MAX_NAMED_FILE: u64 = 1 << 20;
+
 /// A file that the configuration names, and what it holds.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct NamedFile {
@@ -140,7 +143,7 @@ impl NamedFile {
         path: PathBuf,
         place: ConfigPlace,
     ) -> Result<Self, ConfigError> {
-        let octets = fs::read(&path).map_err(|error| {
+        let octets = regular(&path, MAX_NAMED_FILE).map_err(|error| {
             let name = key.name;
             if !key.is(Mark::Masked) || error.kind() == ErrorKind::PermissionDenied {
                 return describe(&error, name, &path);

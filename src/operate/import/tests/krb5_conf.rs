@@ -1,5 +1,7 @@
 //! What MIT krb5 reads.
 
+use std::path::Path;
+
 use super::imported;
 
 /// What is read of the stanza of one realm, the first line of which is line 3.
@@ -101,6 +103,25 @@ fn anchors_that_are_no_file_of_certificates_are_told() {
             format!("line 7: http_anchors = FILE:/other.pem: {one}"),
         ]
     );
+}
+
+#[test]
+fn certificates_are_in_regular_files_of_a_sane_size() {
+    let long = tempfile::NamedTempFile::new().unwrap();
+    long.as_file().set_len((1 << 20) + 1).unwrap();
+    for (path, why) in [
+        (Path::new("/dev/null"), "it is no regular file"),
+        (long.path(), "file too large"),
+    ] {
+        let path = path.display();
+        assert_eq!(
+            inside(&format!("kdc = https://p/k\nhttp_anchors = FILE:{path}")),
+            [
+                "EXAMPLE.COM https://p/k".to_owned(),
+                format!("line 4: ca-file {path} can't be read: {why}"),
+            ]
+        );
+    }
 }
 
 #[test]
