@@ -17,13 +17,15 @@ const SERVERS: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", "kpasswd_server"
 /// The schemes of proxies; the second is how Apple's Kerberos writes the first.
 const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 
+/// The policy's own value, where it is off.
+const SWITCHED_OFF: &str = r#""KdcProxyServer_Enabled"=dword:00000000"#;
+
 /// Reads the text of the file `path`.
 pub(super) fn scan(path: &str, text: &str, files: &mut dyn FileSystem) -> ImportedConfig {
     let mut found = ImportedConfig::default();
-    if policy_lines(path, text).any(|(line, _)| line.contains("<https")) {
-        for (line, place) in policy_lines(path, text).filter(|(line, _)| line.contains("https")) {
-            policy_line(line, &place, &mut found);
-        }
+    let is_policy = |line: &str| line.contains("<https") || is_list_key(line);
+    if policy_lines(path, text).any(|(line, _)| is_policy(line)) {
+        policy(policy_lines(path, text), &mut found);
     } else {
         krb5_conf(&profile::read(path, text, files), &mut found);
     }
@@ -97,6 +99,36 @@ fn policy_lines<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (&'a str,
             },
         )
     })
+}
+
+/// The header of the key whose values are the list; a list elsewhere, or in a key that is to be deleted (`[-…]`), is none.
+fn is_list_key(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    header.starts_with(r"[hkey_local_machine\") && header.ends_with(r"\kdcproxy\proxyservers]")
+}
+
+/// Reads an export, or lines that stand below no key.
+fn policy<'a>(lines: impl Iterator<Item = (&'a str, FileLine)>, found: &mut ImportedConfig) {
+    let mut key: Option<&str> = None;
+    for (line, place) in lines {
+        let elsewhere = key.filter(|key| !is_list_key(key));
+        let shown = text::line(line);
+        if line.starts_with('[') && line.ends_with(']') {
+            key = Some(line);
+        } else if line.eq_ignore_ascii_case(SWITCHED_OFF) {
+            found.note(&place, format!("{shown}: Windows follows no list there"));
+        } else if let Some(key) = elsewhere {
+            if line.contains("<https") {
+                let what = format!("{shown}: not in force under {}", text::line(key));
+                found.note(&place, what);
+            }
+        } else if let Some((value, _)) = line.split_once("=hex(1):") {
+            let what = "not read in hexadecimal, only as text";
+            found.note(&place, format!("{}=hex(1): {what}", text::line(value)));
+        } else if line.contains("https") {
+            policy_line(line, &place, found);
+        }
+    }
 }
 
 /// Reads `NAME <https SERVER … />`, as people write it down, or with the marks that `reg query` or an export has between.

@@ -65,6 +65,51 @@ fn values_that_lead_nowhere_are_told() {
 }
 
 #[test]
+fn what_windows_does_not_follow_is_told() {
+    let key = r"HKEY_LOCAL_MACHINE\SOFTWARE\Kerberos\KdcProxy\ProxyServers";
+    let of_user = key.replace("LOCAL_MACHINE", "CURRENT_USER");
+    let value = "\"a.b\"=\"<https p />\"";
+    for header in [
+        format!("[-{key}]"),
+        format!("[{of_user}]"),
+        format!("[{key}\\Old]"),
+    ] {
+        assert_eq!(
+            exported(&format!(
+                "{header}\r\n{value}\r\n[{key}]\r\n{}",
+                value.replace('a', "c")
+            )),
+            [
+                "C.B https://p/KdcProxy".to_owned(),
+                format!("line 5: {value}: not in force under {header}"),
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_list_that_is_switched_off_is_told() {
+    let off = "\"KdcProxyServer_Enabled\"=dword:00000000";
+    assert_eq!(
+        exported(&format!(
+            "\"a.b\"=\"<https p />\"\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE]\r\n{off}"
+        )),
+        [
+            "A.B https://p/KdcProxy".to_owned(),
+            format!("line 6: {off}: Windows follows no list there"),
+        ]
+    );
+}
+
+#[test]
+fn values_in_hexadecimal_are_told() {
+    assert_eq!(
+        exported("\"a.b\"=hex(1):3c,00,68,00,\\\r\n  74,00"),
+        ["line 4: \"a.b\"=hex(1): not read in hexadecimal, only as text"]
+    );
+}
+
+#[test]
 fn servers_that_are_none_are_told_beside_those_that_are() {
     let servers = "p:0 p:x p:99999 p/KdcProxy https://p u@p [::1 p:443:a#b [::1]x";
     let mut expected = vec!["A.B https://p/KdcProxy".to_owned()];
