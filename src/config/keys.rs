@@ -398,8 +398,8 @@ key_table! {
     /// opened again at SIGHUP, for those who rotate it.
     ACCESS_LOG = key("access-log", Text, Default(r#""stderr""#));
 
-    /// More lines in a second are left out and counted. What is no Kerberos message, or answered with 429, has a tenth as
-    /// many of its own.
+    /// More lines are left out and counted; a second after a pause may have up to twice as many. What is no Kerberos message,
+    /// or answered with 429, has a tenth as many of its own.
     ACCESS_LOG_LINES_PER_SECOND = key("access-log-lines-per-second", Integer(1..=1_000_000), Default("100"));
 
     /// Whether the line of an AS-REQ names the principal, which is personal data.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::writer::Writer;
 use crate::config::gateway::AccessLogSettings;
@@ -39,6 +39,8 @@ pub struct AccessLog {
 #[derive(Debug)]
 enum LogMessage {
     Line(String),
+    /// What was left out is to be told.
+    LeftOut,
     Reopen,
     End,
 }
@@ -53,6 +55,7 @@ impl AccessLog {
         let writer = Writer::open(settings.target, Arc::clone(&left_out))?;
         let (messages, received) = mpsc::channel(WAITING);
         tokio::task::spawn_blocking(move || writer.run(received));
+        tokio::spawn(report_left_out(messages.downgrade(), Arc::clone(&left_out)));
         Ok(Self {
             messages,
             quotas: Arc::new(Mutex::new(LineQuotas::new(settings.lines_per_second))),
@@ -93,6 +96,20 @@ impl AccessLog {
             self.messages.closed().await;
         };
         timeout(time, ended).await.is_ok()
+    }
+}
+
+/// Has what was left out told within a second, for no line may follow the end of a flood.
+async fn report_left_out(messages: mpsc::WeakSender<LogMessage>, left_out: Arc<Counter>) {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let Some(messages) = messages.upgrade() else {
+            return;
+        };
+        if left_out.get() > 0 {
+            // Where that has no room, lines wait, which have it told.
+            let _ = messages.try_send(LogMessage::LeftOut);
+        }
     }
 }
 

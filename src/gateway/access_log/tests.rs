@@ -87,6 +87,16 @@ async fn what_was_left_out_is_told_before_the_next_line_and_at_the_end() {
     assert_eq!((&*lines[1], &*lines[3]), ("left-out=2", "left-out=1"));
 }
 
+#[tokio::test]
+async fn what_was_left_out_is_told_though_nothing_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = log(&path, 1000).unwrap();
+    log.left_out.add();
+    written(&path, " left-out=1\n").await;
+    assert_eq!(lines(&log, &path).await, ["left-out=1"]);
+}
+
 /// Waits until `text` stands in the file.
 async fn written(path: &std::path::Path, text: &str) {
     let mut again = tokio::time::interval(Duration::from_millis(5));

@@ -48,6 +48,7 @@ impl Writer {
         while let Some(message) = messages.blocking_recv() {
             match message {
                 LogMessage::Line(line) => self.write(&line),
+                LogMessage::LeftOut => self.report_left_out(),
                 LogMessage::Reopen => self.reopen(),
                 LogMessage::End => break,
             }
