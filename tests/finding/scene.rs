@@ -191,7 +191,8 @@ fn run(program: &str, arguments: &str) -> String {
 /// How many exchanges took a moment or longer.
 pub(crate) fn slow(loopkdc: &Loopkdc) -> usize {
     let log = loopkdc.process.log();
-    let times = log.lines().filter_map(|line| {
+    let exchanges = log.lines().filter(|line| line.contains("DEBUG exchange "));
+    let times = exchanges.filter_map(|line| {
         let (_, ms) = line.split_once(" ms=")?;
         let ms: u128 = ms.split_whitespace().next()?.parse().ok()?;
         Some(ms)
