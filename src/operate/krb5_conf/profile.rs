@@ -72,6 +72,8 @@ pub(crate) enum ProfileErrorKind {
     Include,
     /// The one mistake that MIT passes by, and Java and Heimdal do not: a } is missing at the end.
     Unclosed,
+    /// MIT reads it, and passes over what other parts say of the same.
+    Final,
     /// MIT may take it: it is more than is read here.
     Limit,
 }

@@ -63,6 +63,11 @@ fn mistake(error: &ProfileError) -> Finding {
             "Java and Heimdal give the file up for that",
             "write the missing }",
         ),
+        ProfileErrorKind::Final => (
+            warning,
+            "MIT krb5 1.22 and later ignore what other parts say of it",
+            "take the * away",
+        ),
         ProfileErrorKind::Limit => (
             warning,
             "what libkrb5 finds there is not looked at here",

@@ -196,14 +196,18 @@ impl<'a> ProfileReader<'a> {
         }
     }
 
-    /// `[name]` or `[name]*`, which MIT adds nothing to: that is not looked at here.
+    /// `[name]` or `[name]*`.
     fn section(&mut self, line: &str) -> Result<(), Mistake> {
         let was_open = self.at.sections.len() > 1;
         self.at.sections.clear();
         let named = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (name, rest) = named.ok_or("the ] of a section is missing")?;
         self.at.sections.push(name.to_owned());
-        let rest = rest.strip_prefix('*').unwrap_or(rest);
+        let unmarked = rest.strip_prefix('*');
+        if unmarked.is_some() {
+            self.mark_final();
+        }
+        let rest = unmarked.unwrap_or(rest);
         match (was_open, rest.trim_start_matches(is_blank)) {
             (true, _) => Err("a section begins before the } of the last one"),
             (false, "") => Ok(()),
@@ -219,6 +223,9 @@ impl<'a> ProfileReader<'a> {
             return Err("one word must stand before the =");
         }
         let name = tag.split('*').next().unwrap_or_default().to_owned();
+        if name != tag {
+            self.mark_final();
+        }
         let value = value.trim_start_matches(is_blank);
         let bare = value.trim_end_matches(is_blank);
         if bare.is_empty() || bare == "{" {
@@ -233,6 +240,14 @@ impl<'a> ProfileReader<'a> {
             });
         }
         Ok(())
+    }
+
+    /// MIT adds nothing to what a * stands behind (krb5.conf(5)); here the first is told, and all is read.
+    fn mark_final(&mut self) {
+        let kind = ProfileErrorKind::Final;
+        if !self.profile.errors.iter().any(|error| error.kind == kind) {
+            self.error(kind, "a * marks this part as final");
+        }
     }
 
     /// Tells of something wrong, unless there is too much of it.

@@ -95,7 +95,8 @@ fn what_is_kept_is_bounded_by_its_octets() {
     let long: String = (0..500_000)
         .map(|number| format!("[{number}]*\n"))
         .collect();
-    assert_eq!(wrong(&long, "").1, [ProfileErrorKind::Limit]);
+    let kinds = [ProfileErrorKind::Final, ProfileErrorKind::Limit];
+    assert_eq!(wrong(&long, "").1, kinds);
 }
 
 #[test]

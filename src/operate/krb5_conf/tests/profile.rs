@@ -49,7 +49,12 @@ fn braces_nest_and_may_stand_in_the_next_line() {
 fn marks_of_what_is_final_are_no_part_of_a_name() {
     reads(
         "[a]*\nb* = c\nd* = {\ne = f\n}*\ng = h\n",
-        &["a/b=c", "a/d/e=f", "a/g=h"],
+        &[
+            "a/b=c",
+            "a/d/e=f",
+            "a/g=h",
+            "line 1: a * marks this part as final",
+        ],
     );
 }
 

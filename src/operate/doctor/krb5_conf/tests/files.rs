@@ -4,7 +4,7 @@ use super::{
     CONFIG, DEFAULTS, DROP_IN, FILE, INCLUDE, STANZA, faults, is_fine, said_of, warns, wrong,
     wrong_with,
 };
-use crate::relay::finding::Severity;
+use crate::relay::finding::{Finding, Severity};
 
 /// All in one file.
 fn good() -> String {
@@ -125,4 +125,17 @@ fn a_file_of_javas_own() {
         "-Djava.security.krb5.conf=/etc/krb5.conf",
     );
     is_fine(&[(FILE, &file), same], CONFIG);
+}
+
+#[test]
+fn a_part_that_is_final() {
+    warns(
+        wrong_with(&[(FILE, &format!("[appdefaults]*\n{}", good()))], CONFIG),
+        "/etc/krb5.conf:1: a * marks this part as final, and MIT krb5 1.22 and later ignore what other parts say of it",
+        "take the * away",
+    );
+    let stanza = good().replace("EXAMPLE.COM = {", "EXAMPLE.COM* = {");
+    let findings = said_of(&[(FILE, &stanza)], CONFIG);
+    let marked = |finding: &&Finding| finding.what.starts_with("a * marks this part as final");
+    assert_eq!(findings.iter().filter(marked).count(), 1);
 }
