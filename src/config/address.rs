@@ -135,7 +135,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, ConfigError> {
         .parse()
         .map(|address: IpAddr| address.to_canonical().into());
     let network: IpNet = address.or_else(|_| text.parse()).map_err(|_| {
-        ConfigError::new(format!("{text:?} is no network and no address"))
+        ConfigError::new("this is no network and no address")
             .hint("write it like \"10.0.0.0/8\" or \"fd00::/8\"")
     })?;
     let meant = network.trunc();
