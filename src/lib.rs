@@ -35,8 +35,8 @@
 //! | [`shim`] or [`gateway`] | words it for UDP, for a stream, for kpasswd or as a status of HTTP |
 //!
 //! What is wrong, and what to do about it, is one type: [`relay::finding::Finding`]. [`relay::explain`] makes it of a fault; the
-//! doctor, the status, `check`, errors and the log are views of it. Of a certificate that is not trusted `of_certificate` there says what
-//! to do, and `operate/doctor/handshake.rs` what stands in it.
+//! doctor, the status, `check`, errors and the log are views of it. Of a certificate that is not trusted `of_certificate` there has the
+//! general words and hints; the doctor, which has seen the chain, makes them exact in `operate/doctor/handshake.rs`.
 //!
 //! # The words
 //!

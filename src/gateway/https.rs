@@ -66,7 +66,7 @@ pub struct HttpLimits {
     /// Octets of answers that clients have not taken, over all connections, except the first short one of each.
     pub answers: usize,
     /// From an answer to the end of the next request's headers, the time to take the answer included; and from any answer
-    /// until it is taken, whatever else is asked meanwhile.
+    /// until it is taken, whatever else is asked meanwhile. Fixed: the key `idle-timeout-seconds` is of `loopkdc run` alone.
     pub idle_timeout: Duration,
 }
 

@@ -14,7 +14,7 @@ pub const KDC_ERR_POLICY: i32 = 12;
 pub const KDC_ERR_CLIENT_REVOKED: i32 = 18;
 /// KDC_ERR_PREAUTH_FAILED: a wrong password, or a wrong code (RFC 4120 7.5.9).
 pub const KDC_ERR_PREAUTH_FAILED: i32 = 24;
-/// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9).
+/// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9). `relay/routes/resend.rs` decides what follows.
 pub const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
 /// KRB_AP_ERR_REPEAT: the authenticator was seen before (RFC 4120 7.5.9).
 pub const KRB_AP_ERR_REPEAT: i32 = 34;

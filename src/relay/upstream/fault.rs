@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// It does not ask for what most faults need not: [`Fault::is_portal`]; another way than the next upstream (`after` in
 /// `routes/resend.rs`); words that only the log may say (`Display` in `explain.rs`); a code or a status of its own
 /// (`error_code` in `shim/render.rs`, `gateway/https/responses.rs`); a connection that is not kept (`KdcProxy::receive`);
-/// a second try of the doctor's (`operate/doctor/proxy.rs`). `tests/fuzz/src/answer.rs` says which may come of an answer.
+/// a second try of the doctor's (`operate/doctor/proxy.rs`); not to be remembered (the end of `saw_fault`).
+/// `tests/fuzz/src/answer.rs` says which may come of an answer, and `causes()` in the tests of `answer.rs` lists the causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
