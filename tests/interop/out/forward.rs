@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::{Loopkdc, stanza};
+use crate::support::netns::bind_over;
 use crate::support::process::{PATIENCE, Process};
 use crate::support::proxy::{KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
@@ -31,6 +32,10 @@ struct Scene {
 impl Scene {
     fn open(http_proxy: &str) -> Scene {
         let dir = tempfile::tempdir().unwrap();
+        // microsocks tries one address of a name alone, and Debian's file has ::1 as well.
+        let hosts = dir.path().join("hosts");
+        fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+        bind_over(&hosts, Path::new("/etc/hosts"));
         let realm = Realm::start(dir.path(), REALM, 88, Preauth::Spake);
         let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
         let config =
