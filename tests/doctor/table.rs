@@ -61,11 +61,13 @@ fn advice(hints: &[Hint], usual: impl Fn(&str) -> String) -> String {
 
 /// Which process it is differs from run to run.
 fn any_process(what: &str) -> String {
-    let Some((before, after)) = what.split_once("(process ") else {
-        return what.to_owned();
-    };
-    let after = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
-    format!("{before}(process 512{after}")
+    let is_digit = |c: char| c.is_ascii_digit();
+    match what.split_once("process ") {
+        Some((before, after)) if after.starts_with(is_digit) => {
+            format!("{before}process 512{}", after.trim_start_matches(is_digit))
+        }
+        _ => what.to_owned(),
+    }
 }
 
 /// What is not well: words, and below them what is shown as it is, such as a line of a file and what points at it.

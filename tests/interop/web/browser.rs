@@ -51,7 +51,8 @@ fn chromium_logs_in_by_ticket() {
             let allowed = "--auth-server-allowlist=www.example.com";
             chromium(office, &[allowed], "http://www.example.com/")
         };
-        log_in().says("ERR_INVALID_AUTH_CREDENTIALS");
+        // What it shows of a page that it may not have differs from version to version.
+        assert!(!log_in().text.contains("user: "));
         office.proxy.was_asked(0);
 
         let kinit = office.client.run(&format!("kinit {USER}"), &[PASSWORD]);
