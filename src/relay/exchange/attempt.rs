@@ -19,8 +19,8 @@ pub(super) struct Attempt {
     pub(super) why: AttemptReason,
     pub(super) started: Instant,
     pub(super) sent: SendState,
-    /// What came of it; none while it is under way.
-    pub(super) record: Option<AttemptRecord>,
+    /// Its fault, if it had one, and how long it took; none while it is under way.
+    pub(super) ended: Option<(Option<Text>, u64)>,
 }
 
 impl Attempt {
@@ -29,10 +29,10 @@ impl Attempt {
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        self.record.is_none()
+        self.ended.is_none()
     }
 
-    /// Ends it with an outcome or a fault: a line at debug, and a place in the status. No principal, no secret.
+    /// Ends it with an outcome or a fault, and says so at debug. No principal, no secret.
     pub(super) fn end(&mut self, outcome: Result<&str, Text>) {
         let (upstream, why) = (self.upstream.name(), self.why);
         let took_ms = millis(now().saturating_duration_since(self.started));
@@ -41,11 +41,17 @@ impl Attempt {
             Err(fault) => fault.as_str(),
         };
         tracing::debug!(upstream, %why, outcome = shown, ms = took_ms, "attempt");
-        self.record = Some(AttemptRecord {
-            upstream: upstream.into(),
-            why,
-            fault: outcome.err(),
+        self.ended = Some((outcome.err(), took_ms));
+    }
+
+    /// What the status shows of it.
+    pub(super) fn into_record(self) -> Option<AttemptRecord> {
+        let (fault, took_ms) = self.ended?;
+        Some(AttemptRecord {
+            upstream: self.upstream.name().into(),
+            why: self.why,
+            fault,
             took_ms,
-        });
+        })
     }
 }

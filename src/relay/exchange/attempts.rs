@@ -158,7 +158,7 @@ impl<'a> Attempts<'a> {
             why,
             started: now(),
             sent,
-            record: None,
+            ended: None,
         };
         self.counters.attempts.add();
         if matches!(why, AttemptReason::Hedge | AttemptReason::Resume) {
@@ -348,7 +348,7 @@ impl<'a> Attempts<'a> {
             answer: Some(Answer::Reply(reply)),
             fault: None,
             source: winner.source(),
-            attempts: self.records(),
+            attempts: self.into_records(),
         }
     }
 
@@ -377,8 +377,8 @@ impl<'a> Attempts<'a> {
         End {
             answer: (!self.gave_up).then(|| self.verdict(may_have_been_sent)),
             source: self.last_asked(),
-            attempts: self.records(),
-            fault: self.last_fault,
+            fault: self.last_fault.take(),
+            attempts: self.into_records(),
         }
     }
 
@@ -416,10 +416,13 @@ impl<'a> Attempts<'a> {
         tracing::debug!(upstream, why_not, retry_ms, "upstream passed over");
     }
 
-    fn records(&self) -> Vec<AttemptRecord> {
-        let attempts = self.attempts.iter();
-        let attempts = attempts.filter(|_| self.attempts.len() > 1);
-        attempts.filter_map(|each| each.record.clone()).collect()
+    /// What came of each, if there was more than one: else the exchange itself says it.
+    fn into_records(self) -> Vec<AttemptRecord> {
+        if self.attempts.len() < 2 {
+            return Vec::new();
+        }
+        let attempts = self.attempts.into_iter();
+        attempts.filter_map(Attempt::into_record).collect()
     }
 
     fn last_asked(&self) -> Source {

@@ -67,8 +67,8 @@ impl End {
 
 impl ExchangeTask {
     pub(super) async fn run(self) {
-        let end = self.exchange().await;
-        self.record(&end);
+        let mut end = self.exchange().await;
+        self.record(&mut end);
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);
         }
@@ -110,7 +110,7 @@ impl ExchangeTask {
     }
 
     /// A line per exchange, at debug, and a place among the last ones: no principal, no secret.
-    fn record(&self, end: &End) {
+    fn record(&self, end: &mut End) {
         let outcome = end.outcome();
         let upstream = match &end.source {
             Source::Upstream(name) => Some(&**name),
@@ -143,7 +143,7 @@ impl ExchangeTask {
                 _ => None,
             },
             took_ms,
-            attempts: end.attempts.clone(),
+            attempts: std::mem::take(&mut end.attempts),
         };
         let mut recent = lock(&self.exchange.recent);
         recent.push_front(record);
