@@ -43,6 +43,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use address::KdcAddr;
+pub(crate) use address::{KDC_PORT, KPASSWD_PORT};
 pub(crate) use error::ConfigError;
 pub use kdcs::{Direct, Kdcs, Order};
 pub use listen::{Listen, StatusSocket};

@@ -13,8 +13,8 @@ use super::keys::ConfigKey;
 use crate::relay::upstream::dns::UpstreamTarget;
 use crate::relay::upstream::kdc::Transport;
 
-pub(super) const KDC_PORT: u16 = 88;
-pub(super) const KPASSWD_PORT: u16 = 464;
+pub(crate) const KDC_PORT: u16 = 88;
+pub(crate) const KPASSWD_PORT: u16 = 464;
 
 /// A KDC or password server.
 #[derive(Debug, Clone, PartialEq, Eq)]

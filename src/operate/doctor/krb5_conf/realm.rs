@@ -2,14 +2,11 @@
 
 use super::server::is_one_of;
 use super::{ClientConfig, PUBCONF, fault, install, is_true, shown, warning};
-use crate::config::Config;
 use crate::config::endpoint::Endpoint;
+use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
 use crate::operate::krb5_conf::profile::Relation;
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
-
-const KDC: u16 = 88;
-const KPASSWD: u16 = 464;
 
 pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> Vec<Finding> {
     let ours = &config.listen.kdc;
@@ -17,7 +14,9 @@ pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> 
     let stanza = RealmStanza { client, realm };
     let mut findings: Vec<_> = stanza.sssd(ours).into_iter().collect();
     let kdcs = stanza.relations("kdc");
-    let own = kdcs.iter().position(|of| is_one_of(&of.value, KDC, ours));
+    let own = kdcs
+        .iter()
+        .position(|of| is_one_of(&of.value, KDC_PORT, ours));
     let Some((before, [own, ..])) = own.and_then(|own| kdcs.split_at_checked(own)) else {
         findings.push(stanza.elsewhere(&kdcs, ours));
         return findings;
@@ -43,7 +42,10 @@ impl<'a> RealmStanza<'a> {
     fn sssd(&self, ours: &[Endpoint]) -> Option<Finding> {
         let realm = self.realm;
         let servers: Vec<_> = self.client.sssd.get(realm)?.split_whitespace().collect();
-        if servers.iter().all(|server| is_one_of(server, KDC, ours)) {
+        if servers
+            .iter()
+            .all(|server| is_one_of(server, KDC_PORT, ours))
+        {
             return None;
         }
         let file = format!("{PUBCONF}/kdcinfo.{realm}");
@@ -114,7 +116,7 @@ impl<'a> RealmStanza<'a> {
         let asks_dns = asks_dns.is_none_or(|of| is_true(&of.value));
         let missing = "MIT krb5 asks DNS for one after replies, which takes 30 s each time where no name server answers";
         let missing = asks_dns.then_some(missing);
-        self.should_be_ours(&["primary_kdc", "master_kdc"], KDC, ours, missing)
+        self.should_be_ours(&["primary_kdc", "master_kdc"], KDC_PORT, ours, missing)
     }
 
     fn kpasswd_server(&self, ours: &[Endpoint]) -> Option<Finding> {
@@ -122,7 +124,7 @@ impl<'a> RealmStanza<'a> {
             return None;
         }
         let missing = "password changes go to its admin_server, or to what DNS names";
-        self.should_be_ours(&["kpasswd_server"], KPASSWD, ours, Some(missing))
+        self.should_be_ours(&["kpasswd_server"], KPASSWD_PORT, ours, Some(missing))
     }
 
     /// `missing`: what follows if there is no relation of these names.
