@@ -226,14 +226,6 @@ impl RealmPattern {
         }
     }
 
-    /// The one realm that it stands for, if it is one.
-    pub(super) fn exact(&self) -> Option<&Realm> {
-        match self {
-            Self::Exact(realm) => Some(realm),
-            Self::Suffix(_) | Self::Any => None,
-        }
-    }
-
     /// Equal for patterns that stand for the same realms: letter case makes no difference.
     pub(crate) fn key(&self) -> String {
         self.to_string().to_ascii_uppercase()

@@ -37,6 +37,16 @@ pub enum RealmPattern {
     Any,
 }
 
+impl RealmPattern {
+    /// The one realm that it stands for, if it is one.
+    pub(crate) fn exact(&self) -> Option<&Realm> {
+        match self {
+            Self::Exact(realm) => Some(realm),
+            Self::Suffix(_) | Self::Any => None,
+        }
+    }
+}
+
 /// An upstream, by its place in the caller's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
@@ -309,10 +319,7 @@ impl Routes {
 impl RouteState {
     /// The one realm that it is for. Under a wildcard any local user chooses the realm, and so which faults there are.
     fn realm(&self) -> Option<&Realm> {
-        match &self.pattern {
-            RealmPattern::Exact(realm) => Some(realm),
-            RealmPattern::Suffix(_) | RealmPattern::Any => None,
-        }
+        self.pattern.exact()
     }
 
     fn is_off_network(&self, id: UpstreamId) -> bool {
