@@ -156,6 +156,7 @@ impl RealmLookup {
         if learned.is_news {
             relay.reroute(self);
         }
+        self.lock().state.is_in_routes(network);
         self.log(learned, &answer);
     }
 

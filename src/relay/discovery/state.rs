@@ -69,7 +69,7 @@ impl LookupState {
     }
 
     /// A look-up that began on `network` has ended; if it was not answered, what was found before still holds. Says what that
-    /// changed, if it counts.
+    /// changed, if it counts. Requests wait until the routes have it too: see [`Self::is_in_routes`].
     pub(super) fn learn(
         &mut self,
         network: u64,
@@ -83,11 +83,16 @@ impl LookupState {
         self.failed = answer.as_ref().err().cloned();
         let (is_news, good_for) = answer.map_or((false, RETRY), |results| self.take(results));
         self.next = Some(now + good_for);
-        self.is_enough |= self.scope == LookupScope::OneNetwork || self.has_found();
         Some(Learned {
             is_news,
             had_failed,
         })
+    }
+
+    /// The routes have what was learnt on `network`.
+    pub(super) fn is_in_routes(&mut self, network: u64) {
+        let is_enough = self.scope == LookupScope::OneNetwork || self.has_found();
+        self.is_enough |= network == self.network && is_enough;
     }
 
     /// Says whether these are other results than before, and how long they are believed.

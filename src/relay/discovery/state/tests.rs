@@ -27,6 +27,26 @@ fn known(found: bool) -> Option<DnsResults> {
     found.then(|| results(found))
 }
 
+/// A look-up has ended, and the routes have what came of it.
+fn looked_up(due: &mut LookupState, answer: Result<DnsResults, LookUpError>, now: Instant) {
+    let network = due.network;
+    assert!(due.learn(network, answer, now).is_some());
+    due.is_in_routes(network);
+}
+
+#[test]
+fn requests_wait_until_the_routes_have_what_was_found() {
+    let now = Instant::now();
+    for scope in [LookupScope::OneNetwork, LookupScope::Everywhere] {
+        let mut due = LookupState::new(scope, known(false));
+        let before = due.network;
+        due.learn(before, Ok(results(true)), now);
+        assert!(!due.is_enough, "{scope:?}");
+        due.is_in_routes(before);
+        assert!(due.is_enough, "{scope:?}");
+    }
+}
+
 #[test]
 fn what_was_found_is_looked_up_again_when_it_has_run_out() {
     let now = Instant::now();
@@ -34,7 +54,7 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
         let mut due = LookupState::new(scope, known(false));
         assert_eq!(next(&due, now), 0);
         assert!(!due.is_enough && !due.has_found());
-        assert!(due.learn(due.network, Ok(results(true)), now).is_some());
+        looked_up(&mut due, Ok(results(true)), now);
         assert_eq!(next(&due, now), 3600);
         assert!(due.is_enough && due.has_found());
         // Nobody waits for the next one, and its failure takes nothing away.
@@ -56,11 +76,11 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
     let mut kdcs = LookupState::new(LookupScope::OneNetwork, known(false));
-    kdcs.learn(kdcs.network, Ok(results(false)), now);
+    looked_up(&mut kdcs, Ok(results(false)), now);
     assert_eq!(next(&kdcs, now), 300);
     assert!(kdcs.is_enough, "there is no KDC here");
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
-    proxies.learn(proxies.network, Ok(results(false)), now);
+    looked_up(&mut proxies, Ok(results(false)), now);
     assert_eq!(next(&proxies, now), 30);
     assert!(!proxies.is_enough, "no request has a way");
 }
@@ -73,7 +93,7 @@ fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(due.is_enough && due.has_found());
-    due.learn(due.network, Ok(results(false)), now);
+    looked_up(&mut due, Ok(results(false)), now);
     assert_eq!(next(&due, now), 3600);
     assert!(due.is_enough && due.has_found());
 }
@@ -88,14 +108,14 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
     due.expire();
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough);
-    due.learn(due.network, Err(LookUpError::TimedOut), now);
+    looked_up(&mut due, Err(LookUpError::TimedOut), now);
     assert!(due.is_enough);
     due.expire();
-    due.learn(due.network, Ok(results(false)), now);
+    looked_up(&mut due, Ok(results(false)), now);
     assert!(due.is_enough && !due.has_found());
     let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
     proxies.wait_is_over();
-    proxies.learn(proxies.network, Err(LookUpError::TimedOut), now);
+    looked_up(&mut proxies, Err(LookUpError::TimedOut), now);
     assert!(!proxies.is_enough, "there is no other way");
 }
 
@@ -107,6 +127,7 @@ fn an_answer_to_a_question_on_another_network_does_not_count() {
     due.expire();
     assert_eq!(due.learn(before, Ok(results(true)), now), None);
     assert_eq!(due.learn(before, Err(LookUpError::TimedOut), now), None);
+    due.is_in_routes(before);
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough && !due.has_found());
 }
