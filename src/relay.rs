@@ -9,6 +9,7 @@ pub mod failure;
 pub mod finding;
 pub(crate) mod log_quota;
 pub mod network;
+mod recent;
 pub mod retransmits;
 pub mod routes;
 pub mod status;

@@ -13,15 +13,13 @@
 //!
 //! Pure: the clock is an argument, and what a joiner waits on (`W`) is the caller's.
 
-mod recent;
-
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::recent::Recent;
 use crate::relay::answer::{Answer, Cause, Verdict};
+use crate::relay::recent::Recent;
 use crate::wire::{KerberosMessage, RealmKey, Resend, Service};
 
 /// How long a reply is replayed: a client that waits for a slow one-time-password push may ask again after 35 s.
