@@ -55,6 +55,11 @@
 //!   or datagrams each of which its host or a firewall returned (ICMP port unreachable); and a request of which the user is
 //!   told that it was not sent is called back first. To a KDC that refuses TCP, such a request goes over UDP only once that
 //!   KDC has answered something.
+//! * **After a change of a password, logins reach a KDC that knows it** ([MS-KKDCP] 4.2, steps 20 to 25). For ten minutes AS-REQs of
+//!   that realm, at a gateway those of the same client, go to the upstream that takes writes, and proxies are told by the
+//!   dclocator-hint that it is wanted. What may have reached it goes to no other, not even if it is harmless: a replica that
+//!   has not heard of the change refuses the new password, and says that the old one has expired. Neither a reload nor another
+//!   network ends that; a restart does.
 //! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
 //!   For kpasswd over UDP, the same peer and ticket are, too: Heimdal rebuilds its copies.
 //!   A reply is kept for 40 s and a verdict for 2 s; but the verdict on a request that must not be sent twice, and may have
@@ -90,7 +95,7 @@
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
 //!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of
-//!   those clients by 1.5 MiB; connections, datagrams and exchanges by number.
+//!   those clients by 1.5 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up. A copy of it is counted once. Clients
 //!   are told apart by address, and a reverse proxy is believed only if it is trusted.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access

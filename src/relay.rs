@@ -9,6 +9,7 @@ pub mod failure;
 pub mod finding;
 pub(crate) mod log_quota;
 pub mod network;
+mod password_changes;
 mod recent;
 pub mod retransmits;
 pub mod routes;

@@ -11,7 +11,7 @@ mod status;
 mod task;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
@@ -22,6 +22,7 @@ use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::log_quota::LogQuota;
 use crate::relay::network::{Clocks, Sleep};
+use crate::relay::password_changes::PasswordChanges;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
 use crate::relay::status::ExchangeRecord;
@@ -37,10 +38,14 @@ pub struct Arrival {
     pub at: Instant,
     /// Its sender, if it came over UDP.
     pub udp_peer: Option<SocketAddr>,
+    /// Who asks, where clients are told apart.
+    pub client: Option<IpAddr>,
     /// The transport's name, for the log.
     pub transport: &'static str,
     /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
+    /// Another KDC than so far is wanted ([MS-NRPC] 3.5.4.3.1).
+    pub another: bool,
 }
 
 impl Arrival {
@@ -50,8 +55,10 @@ impl Arrival {
         Self {
             at: now(),
             udp_peer: None,
+            client: None,
             transport,
             primary: false,
+            another: false,
         }
     }
 }
@@ -64,6 +71,8 @@ type Waiting = watch::Receiver<Option<Answered>>;
 pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
     retransmits: Mutex<RetransmitCache<Waiting>>,
+    /// Of realms, whatever the network is and however they are configured.
+    password_changes: Mutex<PasswordChanges>,
     in_flight: Semaphore,
     max_in_flight: usize,
     counters: Counters,
@@ -90,6 +99,7 @@ impl Exchange {
         Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
             retransmits: Mutex::default(),
+            password_changes: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
@@ -213,6 +223,7 @@ impl Exchange {
     pub fn probe_locks(&self) {
         drop(self.routing().routes());
         drop(lock(&self.retransmits));
+        drop(lock(&self.password_changes));
         drop(lock(&self.lines));
     }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
+use crate::wire::proxied::WRITABLE_REQUIRED;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
 pub use resend::{Next, after, fault_in_reply};
@@ -79,9 +80,7 @@ pub struct Route {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     index: usize,
-    service: Service,
-    /// The one that replies is the one to stay with.
-    stays: bool,
+    wanted: Wanted,
     /// What is configured for the realm.
     pub route: Arc<Route>,
     /// The ways out, best first; never empty.
@@ -93,8 +92,45 @@ pub struct Candidates {
 pub struct Wanted {
     /// The service.
     pub service: Service,
-    /// The KDC that takes writes is wanted, if there is one.
+    /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
+    /// Another KDC than the one stayed with is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
+    pub another: bool,
+}
+
+impl Wanted {
+    /// Any upstream of `service`.
+    #[must_use]
+    pub const fn any(service: Service) -> Self {
+        Self {
+            service,
+            primary: false,
+            another: false,
+        }
+    }
+}
+
+impl Candidates {
+    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
+    #[must_use]
+    pub fn dclocator_hint(&self) -> Option<u32> {
+        let configured = self.route.dclocator_hint;
+        if self.wanted.primary {
+            return Some(configured.unwrap_or_default() | WRITABLE_REQUIRED);
+        }
+        configured
+    }
+
+    /// `id` is what was wanted, as it takes writes: others may not know yet what it knows.
+    #[must_use]
+    pub fn is_primary(&self, id: UpstreamId) -> bool {
+        self.wanted.primary && self.route.primary.contains(&id)
+    }
+
+    /// The one that replies is the one to stay with. A request for the primary moves no others there.
+    fn stays(&self) -> bool {
+        !self.wanted.primary || self.route.primary.is_empty()
+    }
 }
 
 /// The configured routes and the health of their upstreams.
@@ -172,7 +208,7 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, Cause> {
-        let Wanted { service, primary } = wanted;
+        let service = wanted.service;
         let state = self.routes.get(index).ok_or(Cause::NoUpstream)?;
         let offered = state.route.upstreams.get(service).as_ref();
         let mut upstreams = offered.ok_or(Cause::NotOffered)?.clone();
@@ -186,15 +222,21 @@ impl Routes {
             let down = self.outage(*id).map_or(0, counts);
             let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
             let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
-            let chosen = primary && state.route.primary.contains(id);
+            let chosen = wanted.primary && state.route.primary.contains(id);
             let (rank, is_current) = (state.rank(*id), current == Some(*id));
-            (is_off_network, failures, !chosen, rank, !is_current)
+            let is_unwanted = wanted.another && is_current;
+            (
+                is_off_network,
+                failures,
+                !chosen,
+                is_unwanted,
+                rank,
+                !is_current,
+            )
         });
         Ok(Candidates {
             index,
-            service,
-            // A request for the primary moves no others there.
-            stays: !primary || state.route.primary.is_empty(),
+            wanted,
             route: Arc::clone(&state.route),
             upstreams,
         })
@@ -212,6 +254,12 @@ impl Routes {
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
         let index = self.find(&realm.key())?;
         self.routes.get(index)?.realm()
+    }
+
+    /// What all names of one realm have in common, its aliases among them.
+    #[must_use]
+    pub fn realm_key(&self, realm: &Realm) -> RealmKey {
+        self.configured(realm).unwrap_or(realm).key()
     }
 
     /// True if two names lead to the same route.

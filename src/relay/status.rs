@@ -119,6 +119,8 @@ pub struct RealmStatus {
     pub deadline_seconds: u64,
     /// What is looked up in DNS for it.
     pub look_ups: Vec<LookUpStatus>,
+    /// Until when its AS-REQs ask for the KDC that takes writes, if a password was changed lately.
+    pub primary_until: Option<u64>,
 }
 
 /// A proxy or KDC as one realm sees it.

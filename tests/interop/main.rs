@@ -36,6 +36,7 @@ mod out;
 mod passwords;
 mod realms;
 mod recorded;
+mod replicas;
 mod reuse;
 mod servers;
 mod table;

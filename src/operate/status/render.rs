@@ -130,6 +130,12 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     for look_up in &realm.look_ups {
         show_look_up(page, look_up, document.written_at);
     }
+    if let Some(until) = realm.primary_until {
+        let more = left(document.written_at, until);
+        let text =
+            format!("a password was changed: logins ask for the primary KDC for {more} more");
+        page.paragraph(2, style::DIM, &text);
+    }
     if realm.kdc.is_empty() && realm.kpasswd.is_empty() {
         page.paragraph(2, style::WARNING, "no proxy and no KDC is known for it");
     }

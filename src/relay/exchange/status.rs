@@ -17,8 +17,9 @@ impl Exchange {
         let upstreams = &routing.upstreams;
         let routes = routing.routes();
         let context = StatusContext { upstreams, now };
+        let changes = lock(&self.password_changes);
         (
-            routes.realm_statuses(context),
+            routes.realm_statuses(&changes, context),
             routes.upstream_statuses(context),
         )
     }

@@ -1,6 +1,7 @@
 mod attempts;
 mod finding;
 mod histories;
+mod password_changes;
 
 use std::time::Duration;
 

@@ -73,7 +73,10 @@ impl Routes {
         let Some(state) = self.routes.get_mut(candidates.index) else {
             return false;
         };
-        let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
+        let was_refusing = state
+            .refusing
+            .remove(&(candidates.wanted.service, id))
+            .is_some();
         let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
         state.local_kdc_unreachable &= !state.route.local_kdcs.contains(&id);
@@ -94,7 +97,7 @@ impl Routes {
                 let fails = health.is_some_and(|health| health.down.is_some() || health.silent);
                 fails || state.refusing.contains_key(&(service, current))
             });
-            if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
+            if is_left && candidates.stays() && serves.is_some_and(|ids| ids.contains(&id)) {
                 *state.current.get_mut(service) = Some(id);
             }
         }
@@ -126,7 +129,7 @@ impl Routes {
             FaultClass::Misconfigured => true,
             FaultClass::Refuses => {
                 health.down = None;
-                state.refuse((candidates.service, id), fault, asked, now)
+                state.refuse((candidates.wanted.service, id), fault, asked, now)
             }
             FaultClass::Silent => {
                 let silent = health.is_silent_since(asked, now);
