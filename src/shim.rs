@@ -6,6 +6,7 @@ mod render;
 #[cfg(target_os = "linux")]
 mod roaming;
 mod routes;
+mod state_file;
 mod status;
 mod stream;
 mod udp;
