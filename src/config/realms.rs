@@ -12,7 +12,7 @@ use super::error::{ConfigError, ConfigPlace, Located};
 use super::kdcs::Direct;
 use super::pem::CaFile;
 use super::proxies::Proxies;
-use super::read::NamedFile;
+use super::read::{self, NamedFile};
 use super::{Sources, keys, proxies, proxy_options};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
@@ -53,16 +53,18 @@ impl RealmEntry {
 }
 
 /// The realms of the file in its order, then those that only the command line knows; and how a failure of any other looks.
-/// `base`: what files named in the file are relative to.
+/// `base`: what files named in the file are relative to; `kept`: certificates for files that are of no use any more.
 pub(super) fn read(
     document: &Document,
     base: &Path,
     sources: &Sources,
+    kept: &[CaFile],
 ) -> Result<(Vec<RealmEntry>, OnFailure), ConfigError> {
     let mut given = CliRealm::parse(&sources.realms)?;
     let mut reader = RealmReader {
         base,
         given_ca: sources.ca_file.as_deref(),
+        kept_ca: kept,
         names: RealmNames::default(),
     };
     reader.check_defaults(&document.defaults)?;
@@ -90,6 +92,8 @@ struct RealmReader<'a> {
     base: &'a Path,
     /// `--ca`: for the realms that are given on the command line.
     given_ca: Option<&'a Path>,
+    /// What files of certificates held before.
+    kept_ca: &'a [CaFile],
     names: RealmNames,
 }
 
@@ -126,11 +130,25 @@ impl RealmReader<'_> {
     fn ca(&self, table: &ConfigSection, is_given: bool) -> Result<Option<CaFile>, ConfigError> {
         if let (true, Some(path)) = (is_given, self.given_ca) {
             let option = ConfigPlace::Option("--ca".to_owned());
-            let loaded = CaFile::load(path);
-            return loaded.map(Some).map_err(|error| error.at(&option));
+            let loaded = CaFile::load(path).map_err(|error| error.at(&option));
+            return self.or_kept(loaded, path).map(Some);
         }
-        let file = NamedFile::of(table, &keys::CA_FILE, self.base)?;
-        file.as_ref().map(CaFile::new).transpose()
+        let Some(written) = table.written(&keys::CA_FILE) else {
+            return Ok(None);
+        };
+        let path = read::path(self.base, &written)?;
+        let file = NamedFile::read(&keys::CA_FILE, path.clone(), written.place);
+        let loaded = file.and_then(|file| CaFile::new(&file));
+        self.or_kept(loaded, &path).map(Some)
+    }
+
+    fn or_kept(
+        &self,
+        loaded: Result<CaFile, ConfigError>,
+        path: &Path,
+    ) -> Result<CaFile, ConfigError> {
+        let kept = || self.kept_ca.iter().find(|ca| ca.path == path).cloned();
+        loaded.or_else(|error| kept().ok_or(error))
     }
 
     /// Checks `[defaults]`, even if no realm makes use of it.

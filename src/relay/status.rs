@@ -18,6 +18,7 @@ mod text;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use der::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
@@ -81,7 +82,8 @@ pub struct ListenerStatus {
 pub struct ConfigurationStatus {
     /// Its file; null if the command line says all.
     pub file: Option<Text>,
-    /// When it was read last and found valid.
+    /// When it was read last and found valid; of one that was kept from an earlier start, when it was read first. 0: what is in
+    /// effect is no file's, and has no realm.
     pub read_at: u64,
     /// When it was read after that and found invalid: what is in effect is older than the file.
     pub failed_at: Option<u64>,
@@ -402,6 +404,12 @@ impl ClockReading {
 /// `time` in milliseconds since 1970.
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A moment in milliseconds since 1970 as people read it, in UTC (RFC 3339).
+fn date(unix_ms: u64) -> String {
+    let date = DateTime::from_unix_duration(Duration::from_secs(unix_ms / 1000));
+    date.map_or_else(|_| "a later age".to_owned(), |date| date.to_string())
 }
 
 /// `time` in milliseconds.

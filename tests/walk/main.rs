@@ -27,6 +27,7 @@ mod daemon;
 mod der;
 mod forward;
 mod messages;
+mod mistakes;
 mod relay;
 mod upstream;
 

@@ -260,7 +260,7 @@ impl Dir {
     }
 
     fn build(&self, text: &str) -> Result<Config, String> {
-        let built = Config::build(text, &self.path().join("f.toml"), &Sources::default());
+        let built = Config::build(text, &self.path().join("f.toml"), &Sources::default(), &[]);
         built.map_err(|broken| {
             let dir = format!("{}/", self.path().display());
             show(text, broken).replace(&dir, "")

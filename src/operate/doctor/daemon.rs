@@ -40,6 +40,26 @@ pub(super) fn examine(
     vec![finding.on(Layer::Daemon)]
 }
 
+/// What is to be said of a daemon whose configuration cannot be used: that it serves all the same.
+pub(super) fn goes_on(status: &StatusDocument) -> Vec<Finding> {
+    let problems = of_configuration(status);
+    if problems.is_empty() {
+        let StatusDocument { version, pid, .. } = status;
+        let what = format!("loopkdc {version} runs, process {pid}, by what it has read before");
+        return vec![Finding::ok(Layer::Daemon, what)];
+    }
+    problems
+}
+
+fn of_configuration(status: &StatusDocument) -> Vec<Finding> {
+    let problems = configuration_problems(&status.configuration).into_iter();
+    let warning = |problem: Finding| Finding {
+        severity: Severity::Warning,
+        ..problem.on(Layer::Daemon)
+    };
+    problems.map(warning).collect()
+}
+
 fn warning(what: impl Into<String>, purpose: &str, command: &[&str]) -> Finding {
     Finding::warning(what)
         .on(Layer::Daemon)
@@ -88,10 +108,7 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
         )
         .command("else see which is which", ["type", "-a", "loopkdc"])
     }];
-    for mut problem in configuration_problems(&status.configuration) {
-        problem.severity = Severity::Warning;
-        findings.push(problem.on(Layer::Daemon));
-    }
+    findings.extend(of_configuration(status));
     match status.configuration.file.as_ref().map(|read| read.as_str()) {
         Some(read) if is_same(read, file) => {}
         Some(read) => findings.push(warning(

@@ -34,12 +34,15 @@ fn head(page: &mut Page, document: &StatusDocument) {
     let configuration = &document.configuration;
     let file = configuration.file.as_ref();
     let file = file.map_or("the command line", Text::as_str);
-    let read = ago(document.written_at, configuration.read_at);
+    let read = match configuration.read_at {
+        0 => "never valid".to_owned(),
+        at => format!("read {}", ago(document.written_at, at)),
+    };
     let load = document.load;
     let rows = [
         ("kdc", listeners(&document.listeners, "kdc")),
         ("kpasswd", listeners(&document.listeners, "kpasswd")),
-        ("configuration", format!("{file}, read {read}")),
+        ("configuration", format!("{file}, {read}")),
         ("network", network(&document.network, document.written_at)),
         ("counted", counters(&document.counters)),
         (

@@ -179,9 +179,12 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
   in progress    512 of 512 requests, 1 of 1024 connections
 
 8 problems
-  FAULT  config     the configuration is invalid, and the one before stays in
-                    effect: /etc/loopkdc/config.toml:3:11: not a URL
-                    hint: loopkdc check --config /etc/loopkdc/config.toml
+  FAULT  config     the configuration is invalid, and the last good one, of
+                    2027-01-15T04:48:00Z, is served:
+                    /etc/loopkdc/config.toml:3:11: not a URL
+                    hint: once it is mended, it is taken by itself; see what is
+                          wrong
+                          loopkdc check --config /etc/loopkdc/config.toml
   warn   config     [listen] was changed, which takes effect after a restart
                     hint: systemctl restart loopkdc
   FAULT  http       what answers looks like a login page of this network
