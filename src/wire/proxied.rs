@@ -84,7 +84,7 @@ pub fn read(body: &[u8]) -> Result<Proxied, Unproxied> {
         message: message.addressed_to(domain),
         had_length,
         other_realm,
-        dclocator_hint: envelope.dclocator_hint,
+        dclocator_hint: envelope.dclocator_hint.map(|hint| hint.0),
     })
 }
 
