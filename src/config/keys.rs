@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use Mark::{Masked, OfOneRealm, Proof, SecretFile, SendsSecret, ShowsHosts};
 use Preset::{Default, Example};
-use ValueKind::{Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word};
+use ValueKind::{Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word};
 
 /// A key of the configuration.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum ValueKind {
     Flag,
     /// A whole number within these bounds.
     Integer(RangeInclusive<i64>),
+    /// Flags in 32 bits: an array of these names, or the number, signed or not.
+    Flags(&'static [&'static str]),
     /// An array of ports.
     Ports,
     /// An array of strings.
@@ -242,8 +244,10 @@ key_table! {
     /// Without it, http:// is refused: only TLS hides who asks for what, and keeps replies from being tampered with.
     ALLOW_PLAINTEXT = key("allow-plaintext", Flag, Default("false"));
 
-    /// Sent as it is, to tell the proxy which kind of KDC is wanted (MS-KKDCP 2.2.2).
-    DCLOCATOR_HINT = key("dclocator-hint", Integer(0..=4_294_967_295), Example("0"));
+    /// Sent as it is, to tell the proxy which kind of domain controller is wanted (MS-KKDCP 2.2.2): "writable" is one that takes
+    /// writes, "pdc" the one that has the role of the PDC, "next-closest-site" one of the next site if there is none in the
+    /// proxy's own. A number has any of the flags of MS-NRPC 3.5.4.3.1.
+    DCLOCATOR_HINT = key("dclocator-hint", Flags(&["writable", "pdc", "next-closest-site"]), Example(r#"["writable"]"#));
 
     /// Whether the realm's KDCs are asked themselves on networks where they can be reached. "prefer": they go before the
     /// proxies. "fallback": they are for when no proxy can be reached. When one takes no connection within 0.3 s, they all

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::kdcs::Direct;
@@ -40,7 +42,7 @@ pub struct RealmEntry {
     pub on_failure: OnFailure,
     /// Sent as the target-domain instead of the realm ([MS-KKDCP] 2.2.2).
     pub target_domain: Option<String>,
-    /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2).
+    /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2): flags of [MS-NRPC] 3.5.4.3.1.
     pub dclocator_hint: Option<u32>,
 }
 
@@ -112,7 +114,7 @@ impl RealmReader<'_> {
         let proxies = proxies::read(&pattern, table, given)?;
         proxy_options::check_proxies(all, &proxies)?;
         let target_domain = own.parse(&keys::TARGET_DOMAIN, realm)?;
-        let dclocator_hint: Option<Located<u32>> = all.written(&keys::DCLOCATOR_HINT);
+        let dclocator_hint = all.written::<WrittenHint>(&keys::DCLOCATOR_HINT);
         Ok(RealmEntry {
             aliases: self.names.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
@@ -122,7 +124,7 @@ impl RealmReader<'_> {
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
             on_failure: all.get(&keys::ON_FAILURE)?,
             target_domain: target_domain.map(|realm| realm.to_string()),
-            dclocator_hint: dclocator_hint.map(|written| written.value),
+            dclocator_hint: dclocator_hint.map(|written| written.value.flags()),
             pattern,
         })
     }
@@ -157,6 +159,34 @@ impl RealmReader<'_> {
         super::kdcs::networks(defaults)?;
         proxy_options::read(defaults, self.base)?;
         self.ca(defaults, false).map(drop)
+    }
+}
+
+/// A dclocator-hint, as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenHint {
+    Number(i64),
+    Names(Vec<String>),
+}
+
+impl WrittenHint {
+    fn flags(&self) -> u32 {
+        match self {
+            // A signed number is the same 32 bits.
+            Self::Number(number) => *number as u32,
+            Self::Names(names) => names.iter().fold(0, |flags, name| flags | flag(name)),
+        }
+    }
+}
+
+/// [MS-NRPC] 3.5.4.3.1.
+fn flag(name: &str) -> u32 {
+    match name {
+        "pdc" => 0x80,
+        "writable" => 0x1000,
+        "next-closest-site" => 0x4_0000,
+        _ => 0,
     }
 }
 

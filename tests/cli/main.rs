@@ -92,7 +92,7 @@ fn check_shows_what_would_listen_and_where_each_realm_goes() {
         aliases = ["CORP", "EXAMPLE"]
         deadline-seconds = 20
         target-domain = "AD.EXAMPLE.COM"
-        dclocator-hint = 0x40000000
+        dclocator-hint = -2147483648
         "#,
     );
     let ended = home.loopkdc(&["check", "--config", "config.toml"]);
@@ -105,7 +105,7 @@ realm EXAMPLE.COM (also CORP, EXAMPLE)
   2. https://two:8443/tenant/kerberos
   deadline 20 s, on-failure explain
   target-domain AD.EXAMPLE.COM
-  dclocator-hint 0x40000000
+  dclocator-hint 0x80000000
 realm *.EXAMPLE.COM
   1. https://below/KdcProxy
   deadline 9 s, on-failure explain

@@ -64,7 +64,7 @@ async fn a_target_domain_overrides_the_name() {
         .realm(
             REALM,
             &[&upstream],
-            "target-domain = \"inner.Example\"\ndclocator-hint = 7",
+            "target-domain = \"inner.Example\"\ndclocator-hint = [\"pdc\"]",
         )
         .realm("*", &[&upstream], "target-domain = \"any.Example\"")
         .start();
@@ -76,7 +76,7 @@ async fn a_target_domain_overrides_the_name() {
     let hint =
         |post: &crate::upstream::Post| dig(&post.body, &[0x30, 0xa2, 0x02]).map(<[u8]>::to_vec);
     let posts = upstream.seen().posts;
-    assert_eq!(hint(&posts[0]), Some(vec![7]));
+    assert_eq!(hint(&posts[0]), Some(vec![0, 0x80]));
     assert_eq!(hint(posts.last().unwrap()), None);
 }
 

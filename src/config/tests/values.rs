@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::{REALM, build, build_with, certificate, given, warnings};
 use crate::config::endpoint::EndpointAddr;
-use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket};
+use crate::config::keys::{self, ValueKind};
+use crate::config::{
+    Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket,
+};
 
 fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
     let shown = |endpoints: &[crate::config::endpoint::Endpoint]| {
@@ -159,6 +162,32 @@ fn a_realm_says_more_than_the_defaults() {
         (Some("a.B"), vec!["CORP", "corp.a"])
     );
     assert_eq!(config.default_on_failure, OnFailure::Explain);
+}
+
+#[test]
+fn a_hint_is_names_or_a_number_signed_or_not() {
+    let hint = |written: &str| {
+        let text = format!("{REALM}dclocator-hint = {written}\n");
+        build(&text).realms[0].dclocator_hint
+    };
+    for (written, flags) in [
+        ("[]", 0),
+        ("[\"pdc\"]", 0x80),
+        ("[\"writable\"]", 0x1000),
+        ("[\"writable\", \"pdc\"]", 0x1080),
+        ("[\"next-closest-site\"]", 0x4_0000),
+        ("4294967295", u32::MAX),
+        ("-1", u32::MAX),
+        ("-2147483648", 0x8000_0000),
+        ("0x80000000", 0x8000_0000),
+    ] {
+        assert_eq!(hint(written), Some(flags), "{written}");
+    }
+    let ValueKind::Flags(names) = keys::DCLOCATOR_HINT.kind else {
+        panic!("{:?}", keys::DCLOCATOR_HINT)
+    };
+    let is_flag = |name: &&str| hint(&format!("[{name:?}]")).is_some_and(|flags| flags != 0);
+    assert!(names.iter().all(is_flag), "{names:?}");
 }
 
 #[test]
