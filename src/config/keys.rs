@@ -326,6 +326,17 @@ key_table! {
     /// Asked of the proxy instead of the realm's name, for a proxy that knows it by another.
     TARGET_DOMAIN = key("target-domain", Text, Example(r#""AD.EXAMPLE.COM""#)).marked(&[OfOneRealm]);
 
+    /// Those of its KDC proxies that lead to its primary KDC, the one that takes writes: for logins after a password change,
+    /// which other KDCs may not know of yet, and for password changes. They serve everything else after those in proxies,
+    /// unless they are listed there too.
+    PRIMARY_PROXIES = key("primary-proxies", List, Example(r#"["https://primary.example.com/KdcProxy"]"#))
+        .marked(&[OfOneRealm, ShowsHosts]);
+
+    /// The KDC proxies for password changes, in the order to try them. Default: the realm's, those that lead to the primary
+    /// KDC first.
+    KPASSWD_PROXIES = key("kpasswd-proxies", List, Example(r#"["https://kdcproxy2.example.com/KdcProxy"]"#))
+        .marked(&[OfOneRealm, ShowsHosts]);
+
     /// The realm's KDCs in the order to try them, each "host:port" or "host" (port 88), or a table that says that this one
     /// takes writes. Needed where KDCs are asked and discover is false.
     KDCS = key("kdcs", Addresses, Example(r#"[{ address = "dc1.example.com:88", primary = true }, "dc2.example.com"]"#))

@@ -132,6 +132,8 @@ pub struct CandidateStatus {
     pub upstream: usize,
     /// It is a KDC that is asked directly where this machine can reach it (`direct`).
     pub direct: bool,
+    /// It is the primary KDC, which takes writes, or leads to it.
+    pub primary: bool,
     /// What is known of it.
     pub state: CandidateState,
     /// When it is retried, if it is down or refuses this realm.

@@ -15,6 +15,7 @@ includedir conf.d
         kdc = https://kdcproxy.example.com/KdcProxy
         kdc = https://kdcproxy2.example.com:8443/tenant/kerberos
         kdc = dc1.example.com
+        primary_kdc = https://primary.example.com/KdcProxy
         kpasswd_server = https://kdcproxy.example.com/KdcProxy
         admin_server = dc1.example.com
         http_anchors = FILE:ca.pem
@@ -57,6 +58,12 @@ proxies = [
     \"https://kdcproxy.example.com/KdcProxy\",
     \"https://kdcproxy2.example.com:8443/tenant/kerberos\",
 ]
+primary-proxies = [
+    \"https://primary.example.com/KdcProxy\",
+]
+kpasswd-proxies = [
+    \"https://kdcproxy.example.com/KdcProxy\",
+]
 # Besides the system's certificates.
 ca-file = \"{dir}/ca.pem\"
 
@@ -84,6 +91,8 @@ proxies = [
 realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   2. https://kdcproxy2.example.com:8443/tenant/kerberos
+  3. https://primary.example.com/KdcProxy (primary)
+  kpasswd 1. https://kdcproxy.example.com/KdcProxy
   deadline 9 s, on-failure unreachable
   trusts besides the system's roots: {dir}/ca.pem (certificates: 1)
 realm SUB.EXAMPLE.COM

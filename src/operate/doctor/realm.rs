@@ -97,17 +97,26 @@ async fn upstreams(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
 
 async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
     let mut findings = Vec::new();
-    let (urls, permitted) = match &context.entry.proxies {
-        Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
+    let proxies = &context.entry.proxies;
+    let (urls, logins, permitted) = match proxies {
+        Proxies::Listed(listed) => {
+            let urls = proxies.listed().into_iter().cloned().collect();
+            (urls, listed.kdc.len(), Permitted::Any)
+        }
         Proxies::Discovered(discovery) => {
             let found = look_up_and_report(discovery, &mut findings).await;
-            (all(&found), discovery.permitted())
+            (all(&found), found.kdc.len(), discovery.permitted())
         }
     };
     let examined = urls
         .iter()
         .map(|url| proxy::examine(context, url, &permitted));
-    (findings, join_all(examined).await)
+    let mut examined = join_all(examined).await;
+    // What is for password changes alone makes no login.
+    for proxy in examined.iter_mut().skip(logins) {
+        proxy.times = None;
+    }
+    (findings, examined)
 }
 
 async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {

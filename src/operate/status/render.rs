@@ -196,7 +196,8 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
         if let Some(latency) = latency(upstream.latency) {
             state += &format!("; {latency}");
         }
-        let name = format!("{mark} {}", upstream.name);
+        let primary = if candidate.primary { " (primary)" } else { "" };
+        let name = format!("{mark} {}{primary}", upstream.name);
         Some(vec![Cell::styled(name, style), Cell::styled(state, style)])
     };
     let rows: Vec<_> = candidates.iter().filter_map(row).collect();

@@ -155,6 +155,7 @@ impl Routes {
         CandidateStatus {
             upstream: id.0,
             direct: state.route.local_kdcs.contains(&id),
+            primary: state.route.primary.contains(&id),
             state: shown,
             retry_at: retry.map(|at| context.now.unix_ms_of(at)),
             failures: outage.map_or(0, |outage| outage.backoff.counts(now)),

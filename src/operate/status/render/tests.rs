@@ -22,7 +22,7 @@ fn upstream(name: &str, latency: Value) -> Value {
 }
 
 fn candidate(upstream: usize, state: &str) -> Value {
-    json!({"upstream": upstream, "direct": false, "state": state, "retry_at": null, "failures": 0, "fault": null})
+    json!({"upstream": upstream, "direct": false, "primary": false, "state": state, "retry_at": null, "failures": 0, "fault": null})
 }
 
 fn finding(what: &str, upstream: Option<&str>, hints: Value) -> Value {
