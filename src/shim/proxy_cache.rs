@@ -31,6 +31,7 @@ pub(super) struct ProxyCache {
 struct CachedRealm {
     kdc: Vec<String>,
     kpasswd: Vec<String>,
+    primary: Vec<String>,
 }
 
 /// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait. That this fails is
@@ -80,8 +81,12 @@ impl ProxyCache {
             urls.map(ToString::to_string).collect()
         };
         let realms = proxies.iter().map(|(realm, found)| {
-            let (kdc, kpasswd) = (urls(&found.kdc), urls(&found.kpasswd));
-            (realm.clone(), CachedRealm { kdc, kpasswd })
+            let cached = CachedRealm {
+                kdc: urls(&found.kdc),
+                kpasswd: urls(&found.kpasswd),
+                primary: urls(&found.primary),
+            };
+            (realm.clone(), cached)
         });
         Self {
             realms: realms.collect(),
@@ -95,6 +100,7 @@ impl ProxyCache {
         let results = DnsResults {
             kdc: allowed(&cached.kdc, discovery),
             kpasswd: allowed(&cached.kpasswd, discovery),
+            primary: allowed(&cached.primary, discovery),
             refused: Vec::new(),
             good_for: RETRY,
         };

@@ -165,7 +165,11 @@ async fn look_up_and_report(discovery: &Discovery, findings: &mut Vec<Finding>) 
     findings.push(if found.kdc.is_empty() {
         unknown(discovery.kind, None)
     } else {
-        let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
+        let name = |target| {
+            let is_primary = found.primary.contains(target);
+            format!("{target}{}", if is_primary { " (primary)" } else { "" })
+        };
+        let names: Vec<_> = found.kdc.iter().map(name).collect();
         let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
         let took = began.elapsed().as_millis();
         let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));
