@@ -374,6 +374,17 @@ impl RouteState {
         self.local_kdc_unreachable && self.route.local_kdcs.contains(&id)
     }
 
+    /// Password changes and logins have the same proxies, in the same order.
+    fn are_services_alike(&self) -> bool {
+        let ByService { kdc, kpasswd } = &self.route.upstreams;
+        let proxies = |ids: &Option<Vec<UpstreamId>>| {
+            let mut ids = ids.clone().unwrap_or_default();
+            ids.retain(|id| !self.route.local_kdcs.contains(id));
+            ids
+        };
+        proxies(kdc) == proxies(kpasswd)
+    }
+
     /// Local KDCs stand before the others or after them, as configured: that one of the others serves does not change it.
     fn rank(&self, id: UpstreamId) -> bool {
         let is_local = |id: &UpstreamId| self.route.local_kdcs.contains(id);

@@ -84,13 +84,17 @@ impl Routes {
         news && self.health.entry(id).or_default().lines.spend(now)
     }
 
-    /// Has the realm's next requests go to `id`, if the one that they went to has failed. One request that went elsewhere,
-    /// which a client can bring about, takes no others along.
+    /// Has the realm's next requests go to `id`, if the one that they went to has failed; those for the other service too, unless
+    /// the two have ways of their own. One request that went elsewhere, which a client can bring about, takes no others along.
     fn stay_with(&mut self, candidates: &Candidates, id: UpstreamId) {
         let Some(state) = self.routes.get_mut(candidates.index) else {
             return;
         };
+        let are_alike = state.are_services_alike();
         for service in [Service::Kdc, Service::Kpasswd] {
+            if service != candidates.wanted.service && !are_alike {
+                continue;
+            }
             let serves = state.route.upstreams.get(service).as_ref();
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);

@@ -520,6 +520,29 @@ fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
     assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
 }
 
+/// Else one login would take password changes away from the primary, or one change all logins there.
+#[test]
+fn services_with_ways_of_their_own_take_none_of_the_other() {
+    let mut routes = realm_with_primary(Some(&[B, A]));
+    let mut reply = |service, id| {
+        let wanted = Wanted::any(service);
+        let now = Instant::now();
+        let candidates = routes.candidates(&realm("ONE"), wanted, now).unwrap();
+        routes.record_reply(&candidates, id, now);
+        let services = [Service::Kdc, Service::Kpasswd];
+        services.map(|service| order(&routes, service, false).unwrap())
+    };
+    let own = [vec![A, B], vec![B, A]];
+    assert_eq!(reply(Service::Kdc, A), own);
+    assert_eq!(reply(Service::Kpasswd, B), own);
+    let mut routes = realm_with_primary(Some(&[B, A]));
+    let wanted = Wanted::any(Service::Kpasswd);
+    let now = Instant::now();
+    let candidates = routes.candidates(&realm("ONE"), wanted, now).unwrap();
+    routes.record_reply(&candidates, B, now);
+    assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
+}
+
 #[test]
 fn a_service_that_is_not_offered_is_told_from_a_realm_that_is_unknown() {
     let routes = realm_with_primary(None);
