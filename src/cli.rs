@@ -120,6 +120,12 @@ pub enum Command {
         /// Take away what --install wrote
         #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
         remove: bool,
+        /// Leave SSSD alone, which else is set up so that its logins bring a ticket
+        #[arg(long, requires = "install")]
+        no_sssd: bool,
+        /// Write what SSSD reads besides: of use to loopkdc-sssd.service alone
+        #[arg(long, value_name = "REALM", num_args = 0.., hide = true, exclusive = true)]
+        sssd: Option<Vec<String>>,
         /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
         #[arg(long)]
         inline: bool,

@@ -45,15 +45,20 @@ fn command(command: Command) -> Result<Exit, Failure> {
             return doctor::doctor(&Question { realm, json, file });
         }
         Command::Import { file } => import::import(&file),
+        Command::Krb5Conf {
+            sssd: Some(realms), ..
+        } => krb5_conf::write_for_sssd(&realms),
         Command::Krb5Conf { remove, .. } if remove => krb5_conf::remove(),
         Command::Krb5Conf {
             install,
             inline,
             unix,
             config,
+            no_sssd,
             ..
         } => {
-            let (sources, form) = (cli::sources(config), Form { inline, unix });
+            let sssd = !no_sssd;
+            let (sources, form) = (cli::sources(config), Form { inline, unix, sssd });
             if install {
                 krb5_conf::install(&sources, form)
             } else {

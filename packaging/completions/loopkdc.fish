@@ -62,9 +62,11 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l config -d 'Re
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l json -d 'Say it in JSON, for programs'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l sssd -d 'Write what SSSD reads besides: of use to loopkdc-sssd.service alone' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l config -d 'Read this file, not the usual ones' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l install -d 'Write it to /etc, as root'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l remove -d 'Take away what --install wrote'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l no-sssd -d 'Leave SSSD alone, which else is set up so that its logins bring a ticket'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l inline -d 'Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l unix -d 'Name the Unix sockets among the listeners, for MIT krb5 1.22 and later'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -s h -l help -d 'Print help'

@@ -2,7 +2,7 @@
 //!
 //! `profile` reads it as MIT krb5 does. `stanzas` has what it is to say, with the `servers` that it names, and `block` our part
 //! of a file that is somebody else's; they are pure. `install` decides which file changes in which way, and `safe_file` changes
-//! it where nobody else could interfere, or there are `errors`.
+//! it where nobody else could interfere, or there are `errors`. `sssd` has SSSD go by a file of its own besides.
 
 mod block;
 mod errors;
@@ -11,6 +11,7 @@ mod install;
 pub(crate) mod profile;
 mod safe_file;
 mod servers;
+pub(crate) mod sssd;
 mod stanzas;
 
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub(crate) use install::{INSTALL, INSTALL_INLINE};
 #[cfg(test)]
 pub(crate) use tests::disk;
 
-use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas};
+use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas, sssd_logins};
 use super::terminal;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::Failure;
@@ -38,6 +39,8 @@ pub struct Form {
     pub inline: bool,
     /// Of Unix sockets.
     pub unix: bool,
+    /// Installed for SSSD, too.
+    pub sssd: bool,
 }
 
 /// Prints what krb5.conf is to say on stdout, and on stderr what else is to be known.
@@ -64,10 +67,20 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let stanzas = Stanzas::from_config(&config, form.unix)?;
     let done = install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
+    let by_hand = if form.sssd {
+        sssd::install(&stanzas)?
+    } else {
+        None
+    };
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
     let realms: Vec<_> = realms.cloned().collect();
     let client = ClientConfig::of_this_machine();
-    warn(&stanzas, &files_and_stanzas(&client, &config, &realms));
+    let mut findings = files_and_stanzas(&client, &config, &realms);
+    match by_hand {
+        None if form.sssd => findings.extend(sssd_logins(&client, &realms)),
+        by_hand => findings.extend(by_hand),
+    }
+    warn(&stanzas, &findings);
     Ok(())
 }
 
@@ -78,7 +91,15 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 pub fn remove() -> Result<(), Failure> {
     let done = install::remove(Path::new("/etc"))?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
-    Ok(())
+    sssd::remove()
+}
+
+/// Writes what SSSD reads besides, for those of these realms that can be reached.
+///
+/// # Errors
+/// It may not be written.
+pub fn write_for_sssd(realms: &[String]) -> Result<(), Failure> {
+    sssd::write(Path::new("/run"), realms)
 }
 
 /// Says what is to be known of stanzas, and of what krb5.conf says besides.

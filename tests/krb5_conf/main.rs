@@ -17,6 +17,7 @@ mod errors;
 mod etc;
 mod mounted;
 mod printed;
+mod sssd;
 mod tickets;
 mod unfinished;
 

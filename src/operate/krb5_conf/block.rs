@@ -10,7 +10,7 @@ const BEGINS: &[u8] = b"# >>> loopkdc";
 const ENDS: &[u8] = b"# <<< loopkdc";
 
 const FILE_MADE: &str = "# There was no file.";
-const DIRECTORY_MADE: &str = "# There was no directory.";
+pub(super) const DIRECTORY_MADE: &str = "# There was no directory.";
 
 /// What --remove is to know, in comments behind the first marker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod defaults;
 mod files;
 mod realm;
+mod sssd;
 
 use std::path::Path;
 
