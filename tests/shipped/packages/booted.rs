@@ -342,6 +342,9 @@ fn a_mistake_costs_nobody_a_ticket() {
         fs::write(&file, &right).unwrap();
         mended(booted);
         booted.run(&log_in);
+        // As the upgrade has said.
+        booted.run("systemctl restart loopkdc.service");
+        assert_ne!(process(), before);
         booted.run(CHANGED);
         booted.run(&log_in);
     });
