@@ -20,9 +20,9 @@ use tokio::sync::{Semaphore, watch};
 use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
-use crate::relay::log_quota::LogQuota;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
+use crate::relay::quota::Quota;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
 use crate::relay::status::ExchangeRecord;
@@ -82,7 +82,7 @@ pub struct Exchange {
     network_times: Mutex<NetworkTimes>,
     /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
-    lines: Mutex<LogQuota>,
+    lines: Mutex<Quota>,
 }
 
 /// When the network changed last, and when a request showed last that the machine had slept.
