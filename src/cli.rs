@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
@@ -165,6 +165,9 @@ pub struct RunArgs {
     /// Offer the password-change service here, not at port 464; may be repeated
     #[arg(long, value_name = "ADDR")]
     listen_kpasswd: Vec<String>,
+    /// Keep this file saying which realms can be reached, one a line; ask where nobody else does
+    #[arg(long, value_name = "FILE", env = "LOOPKDC_REACHABLE_FILE", hide_env_values = true, value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    reachable_file: Option<PathBuf>,
     /// Write this much to stderr: off, error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
     pub log: LevelFilter,
@@ -196,6 +199,12 @@ pub fn usage(error: &clap::Error) -> Failure {
 }
 
 impl RunArgs {
+    /// Where to say which realms can be reached. A variable that is set to nothing is not set.
+    pub fn reachable_file(&self) -> Option<PathBuf> {
+        let file = self.reachable_file.clone();
+        file.filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// Where the configuration comes from.
     pub fn sources(self) -> Sources {
         Sources {

@@ -26,7 +26,8 @@ fn command(command: Command) -> Result<Exit, Failure> {
     let done = match command {
         Command::Run(args) => {
             logging::init(args.log);
-            shim::run(&args.sources())
+            let reachable = args.reachable_file();
+            shim::run(&args.sources(), reachable.as_deref())
         }
         Command::Gateway { config, log } => {
             logging::init(log);

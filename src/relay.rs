@@ -1,6 +1,7 @@
 //! The tunnel itself, between the ways in and the ways out: a request that was understood is answered here.
 
 pub mod answer;
+pub(crate) mod asking;
 pub mod counters;
 pub(crate) mod discovery;
 pub mod exchange;
@@ -9,8 +10,9 @@ pub mod failure;
 pub mod finding;
 pub mod network;
 mod password_changes;
-mod recent;
 pub(crate) mod quota;
+pub(crate) mod reachability;
+mod recent;
 pub mod retransmits;
 pub mod routes;
 pub mod status;

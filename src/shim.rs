@@ -4,6 +4,7 @@ mod last_good;
 mod listeners;
 mod opened;
 mod proxy_cache;
+mod reachable_file;
 mod render;
 #[cfg(target_os = "linux")]
 mod roaming;
@@ -14,6 +15,7 @@ mod status;
 mod stream;
 mod udp;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::endpoint::Endpoint;
@@ -35,17 +37,21 @@ use status::{StatusSource, listener_statuses};
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
 
-/// Runs the daemon until a signal stops it.
+/// Runs the daemon until a signal stops it. In the file `reachable` it says which realms can be reached.
 ///
 /// # Errors
 /// What keeps it from starting: a socket that cannot be bound, or a configuration that cannot work, unless a service manager
 /// starts it.
-pub fn run(sources: &Sources) -> Result<(), Failure> {
+pub fn run(sources: &Sources, reachable: Option<&Path>) -> Result<(), Failure> {
     let inherited = Inherited::from_env();
-    daemon::run(THREADS, start(sources, inherited))
+    daemon::run(THREADS, start(sources, inherited, reachable))
 }
 
-async fn start(sources: &Sources, inherited: Inherited) -> Result<RunDaemon<'_>, Failure> {
+async fn start<'a>(
+    sources: &'a Sources,
+    inherited: Inherited,
+    reachable: Option<&Path>,
+) -> Result<RunDaemon<'a>, Failure> {
     let mut listeners = inherited.listeners()?;
     let is_managed = !listeners.is_empty() || notify::is_expected();
     let opened = Opened::new(sources, &listeners, is_managed)?;
@@ -60,6 +66,9 @@ async fn start(sources: &Sources, inherited: Inherited) -> Result<RunDaemon<'_>,
     );
     if let Some(socket) = opened.status_socket {
         relay.show_status(socket);
+    }
+    if let Some(file) = reachable {
+        reachable_file::keep(file, &relay.exchange, &relay.tasks);
     }
     notify::keep_alive(&relay.exchange, &relay.tasks);
     let daemon = RunDaemon::new(relay, sources, &config, opened.mistake, is_managed);

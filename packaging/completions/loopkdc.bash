@@ -152,7 +152,7 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__run)
-            opts="-h --config --realm --ca --listen-kdc --listen-kpasswd --log --help"
+            opts="-h --config --realm --ca --listen-kdc --listen-kpasswd --reachable-file --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,6 +175,10 @@ _loopkdc() {
                     return 0
                     ;;
                 --listen-kpasswd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reachable-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -38,6 +38,7 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l realm -d 'Serve 
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l ca -d 'Trust these certificates (PEM) too, for the realms given by --realm' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kdc -d 'Offer the KDC service here, not at 127.0.0.1:88 and [::1]:88; may be repeated' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l listen-kpasswd -d 'Offer the password-change service here, not at port 464; may be repeated' -r
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l reachable-file -d 'Keep this file saying which realms can be reached, one a line; ask where nobody else does' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand run" -l log -d 'Write this much to stderr: off, error, warn, info or debug' -r -f -a "off\t''
 error\t''
 warn\t''

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod attempts;
+mod reachability;
 mod routing;
 mod status;
 mod task;
@@ -23,6 +24,7 @@ use crate::relay::counters::Counters;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
 use crate::relay::quota::Quota;
+use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
 use crate::relay::status::ExchangeRecord;
@@ -82,6 +84,8 @@ pub struct Exchange {
     network_times: Mutex<NetworkTimes>,
     /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
+    /// Which realms can be reached; who keeps it elsewhere watches it.
+    reachability: watch::Sender<Reachability>,
     lines: Mutex<Quota>,
 }
 
@@ -96,7 +100,7 @@ impl Exchange {
     /// A relay that has at most `max_in_flight` exchanges under way at once.
     #[must_use]
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
-        Arc::new(Self {
+        let exchange = Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
             retransmits: Mutex::default(),
             password_changes: Mutex::default(),
@@ -107,8 +111,12 @@ impl Exchange {
             sleep: Sleep::since(Clocks::now()),
             network_times: Mutex::default(),
             networks: watch::Sender::new(0),
+            reachability: watch::Sender::default(),
             lines: Mutex::default(),
-        })
+        });
+        let routing = exchange.routing();
+        exchange.configure_reachability(&routing, &routing);
+        exchange
     }
 
     /// What has been counted.
@@ -122,6 +130,7 @@ impl Exchange {
     pub fn reroute(&self, routing: Routing) {
         let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         routing.inherit(&current);
+        self.configure_reachability(&routing, &current);
         *current = Arc::new(routing);
     }
 
@@ -144,6 +153,8 @@ impl Exchange {
 
     fn start_anew(&self, event: &str, seconds: Option<u64>) {
         self.routing().forget();
+        self.reachability
+            .send_modify(|known| known.network_changed(now()));
         self.networks.send_modify(|networks| *networks += 1);
         if lock(&self.lines).spend(now()) {
             tracing::info!(seconds, "{event}");

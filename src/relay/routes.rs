@@ -21,6 +21,8 @@ use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::proxied::WRITABLE_REQUIRED;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
+pub(crate) use backoff::random;
+pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
 
@@ -260,6 +262,14 @@ impl Routes {
     #[must_use]
     pub fn realm_key(&self, realm: &Realm) -> RealmKey {
         self.configured(realm).unwrap_or(realm).key()
+    }
+
+    /// The realms that were configured by name, and where their AS-REQs and TGS-REQs go.
+    pub(crate) fn realms(&self) -> impl Iterator<Item = (&Realm, &[UpstreamId])> {
+        self.routes.iter().filter_map(|state| {
+            let kdc = state.route.upstreams.kdc.as_deref()?;
+            Some((state.realm()?, kdc))
+        })
     }
 
     /// True if two names lead to the same route.

@@ -117,6 +117,9 @@ pub struct RealmStatus {
     pub kdc: Vec<CandidateStatus>,
     /// The same for password changes.
     pub kpasswd: Vec<CandidateStatus>,
+    /// An AS-REQ or TGS-REQ of it was answered, and none has failed since. Null if that is not known: none came yet, the last one failed
+    /// for a reason that may be its own, or this is a wildcard.
+    pub reachable: Option<bool>,
     /// How long an exchange may take.
     pub deadline_seconds: u64,
     /// What is looked up in DNS for it.
@@ -289,7 +292,7 @@ pub struct ExchangeRecord {
     pub kind: Text,
     /// The realm as the client spelled it.
     pub realm: Text,
-    /// `udp`, `tcp` or `unix`.
+    /// `udp`, `tcp` or `unix`; `own` if the daemon asked by itself whether the realm can be reached.
     pub transport: Text,
     /// The upstream that was asked last, by name; null if none was.
     pub upstream: Option<Text>,

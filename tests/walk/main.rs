@@ -43,6 +43,7 @@ mod limits;
 mod manager;
 mod portals;
 mod process;
+mod reachable;
 mod real_clients;
 mod realms;
 mod retransmits;

@@ -326,6 +326,7 @@ impl<'a> Attempts<'a> {
             self.gave_up = true;
             let verdict = self.verdict(self.count_sent() > 0);
             self.task.settle(verdict, self.last_asked());
+            self.task.tell_failure();
         }
     }
 

@@ -67,14 +67,14 @@ impl End {
 
 impl ExchangeTask {
     pub(super) async fn run(self) {
-        let mut end = self.exchange().await;
+        let mut end = self.exchange_and_tell().await;
         self.record(&mut end);
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);
         }
     }
 
-    async fn exchange(&self) -> End {
+    pub(super) async fn exchange(&self) -> End {
         let networks = self.exchange.networks.subscribe();
         let routing = self.exchange.routing_for(&self.message, self.arrival).await;
         let counters = &self.exchange.counters;

@@ -2,6 +2,7 @@ mod attempts;
 mod finding;
 mod histories;
 mod password_changes;
+mod reachability;
 
 use std::time::Duration;
 

@@ -51,6 +51,14 @@ impl FaultClass {
     }
 }
 
+/// True if `fault` says that its upstream fails or refuses, and not only something of one request or of this machine.
+pub(crate) fn is_outage(fault: &Fault) -> bool {
+    !matches!(
+        FaultClass::of(fault),
+        FaultClass::Nothing | FaultClass::Misconfigured
+    )
+}
+
 impl Routes {
     /// Records how long `id` took for an answer; if it is a `round_trip`, to a harmless request over a reused connection, for
     /// what is to be expected too.

@@ -56,6 +56,7 @@ impl Routes {
                     .collect(),
                 kdc: candidates(Service::Kdc),
                 kpasswd: candidates(Service::Kpasswd),
+                reachable: None,
                 deadline_seconds: state.route.deadline.as_secs(),
                 look_ups: Vec::new(),
                 primary_until: self.primary_until(index, changes, context.now),
