@@ -33,9 +33,8 @@ The configuration goes to stdout, and what of the file was left out to stderr:
 
 const KRB5_CONF_HELP: &str = "\
 The stanzas send each realm of the configuration, and its aliases, to where
-loopkdc run listens. --install keeps them in /etc/krb5.conf.d/loopkdc.conf,
-which /etc/krb5.conf is made to include, and a copy of what it was before;
---remove undoes exactly that.";
+loopkdc run listens. --install keeps them in /etc/krb5.conf, or, if that begins
+with includes, in /etc/krb5.conf.d/00-loopkdc.conf; --remove undoes exactly that.";
 
 const DOCTOR_HELP: &str = "\
 It asks for tickets in the name of nobody and for no password. It takes at most
@@ -118,7 +117,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "remove")]
         install: bool,
         /// Take away what --install wrote
-        #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
+        #[arg(long, conflicts_with_all = ["inline", "drop_in", "unix", "only", "config"])]
         remove: bool,
         /// Leave SSSD alone, which else is set up so that its logins bring a ticket
         #[arg(long, requires = "install")]
@@ -127,8 +126,14 @@ pub enum Command {
         #[arg(long, value_name = "REALM", num_args = 0.., hide = true, exclusive = true)]
         sssd: Option<Vec<String>>,
         /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
-        #[arg(long)]
+        #[arg(long, conflicts_with = "drop_in")]
         inline: bool,
+        /// Keep them in a file of krb5.conf.d, which confined programs may not read
+        #[arg(long)]
+        drop_in: bool,
+        /// With --install, make comments of what else names servers of these realms
+        #[arg(long, requires = "install")]
+        only: bool,
         /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
         #[arg(long)]
         unix: bool,

@@ -6,7 +6,7 @@ use clap::Parser;
 use loopkdc::cli::{self, Cli, Command};
 use loopkdc::daemon::logging;
 use loopkdc::operate::doctor::Question;
-use loopkdc::operate::krb5_conf::Form;
+use loopkdc::operate::krb5_conf::{Form, Placement};
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
@@ -53,13 +53,25 @@ fn command(command: Command) -> Result<Exit, Failure> {
         Command::Krb5Conf {
             install,
             inline,
+            drop_in,
             unix,
+            only,
             config,
             no_sssd,
             ..
         } => {
-            let sssd = !no_sssd;
-            let (sources, form) = (cli::sources(config), Form { inline, unix, sssd });
+            let placement = match (inline, drop_in) {
+                (true, _) => Placement::Inline,
+                (_, true) => Placement::DropIn,
+                _ => Placement::Auto,
+            };
+            let form = Form {
+                placement,
+                unix,
+                only,
+                sssd: !no_sssd,
+            };
+            let sources = cli::sources(config);
             if install {
                 krb5_conf::install(&sources, form)
             } else {

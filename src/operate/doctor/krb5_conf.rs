@@ -70,11 +70,6 @@ fn install() -> Hint {
     Hint::command(INSTALL.split(' '))
 }
 
-/// `kdc = 127.0.0.1`.
-fn shown(relation: &Relation) -> String {
-    format!("{} = {}", relation.name, relation.value.escape_debug())
-}
-
 /// What on this machine decides whom a Kerberos library asks.
 #[derive(Debug)]
 pub struct ClientConfig {

@@ -13,6 +13,8 @@ use crate::relay::text::{self, toml};
 #[derive(Debug, Default)]
 pub(super) struct ImportedConfig {
     realms: HashMap<String, ImportedRealm>,
+    /// Where a krb5.conf names the first proxy that was taken.
+    pub(super) native: Option<FileLine>,
     /// What was left out outside of any realm, and why.
     notes: Vec<Note>,
 }

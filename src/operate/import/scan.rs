@@ -10,13 +10,8 @@ use std::sync::Arc;
 
 use super::imported::{ImportedConfig, ImportedRealm};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation};
+use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
 use crate::relay::text;
-
-/// What names a realm's servers.
-const SERVERS: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", "kpasswd_server"];
-/// The schemes of proxies; the second is how Apple's Kerberos writes the first.
-const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 
 /// The policy's own value, where it is off.
 const SWITCHED_OFF: &str = r#""KdcProxyServer_Enabled"=dword:00000000"#;
@@ -37,10 +32,13 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     for error in &profile.errors {
         found.note(&error.place, error.why.clone());
     }
+    let is_native = |of: &&Relation| SERVER_NAMES.contains(&&*of.name) && of.proxy().is_some();
+    let native = profile.relations.iter().find(is_native);
+    found.native = native.map(|of| of.place.clone());
     for relation in &profile.relations {
         if let [section, realm] = relation.sections.as_slice()
             && section == "realms"
-            && (relation.name == "http_anchors" || SERVERS.contains(&&*relation.name))
+            && (relation.name == "http_anchors" || SERVER_NAMES.contains(&&*relation.name))
             && let Some(realm) = found.realm(realm, &relation.place)
             && let Some(why) = take_relation(relation, realm)
         {
@@ -65,7 +63,7 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
         realm.ca_file = Some((relation.place.clone(), file.into()));
         return None;
     }
-    let Some(rest) = SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)) else {
+    let Some(rest) = relation.proxy() else {
         return Some("no KDC proxy; KDCs themselves belong to direct and kdcs".to_owned());
     };
     let proxy = match ProxyUrl::parse(&format!("https://{rest}")) {

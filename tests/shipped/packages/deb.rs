@@ -17,7 +17,7 @@ const ENABLED: [&str; 2] = [
     "/etc/systemd/system/sockets.target.wants/loopkdc-kpasswd.socket",
 ];
 const GATEWAY_ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/loopkdc-gateway.service";
-const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+const DROP_IN: &str = "/etc/krb5.conf.d/00-loopkdc.conf";
 const CONFIGURATION: &str = "/etc/loopkdc/config.toml";
 
 /// Neither errors nor warnings.
