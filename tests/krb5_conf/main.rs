@@ -8,10 +8,14 @@
     reason = "a test may end its own process"
 )]
 
+#[path = "../support/patience.rs"]
+mod patience;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod crash;
+mod distributions;
 mod doctor;
 mod errors;
 mod etc;

@@ -7,7 +7,7 @@ use super::block::{self, Origin, PartForm, SplitFile};
 use super::changes::{self, Change, Changes, PlannedFile};
 use super::host::Machine;
 use super::others::{Others, changed, put_back, whole};
-use super::profile::{FileSystem as _, Profile};
+use super::profile::{FileSystem as _, Profile, Relation};
 use super::stanzas::{MARK, Stanzas};
 use super::{Form, Placement, errors};
 use crate::relay::failure::Failure;
@@ -66,6 +66,8 @@ pub(super) struct Plan {
     /// krb5.conf as it was, but for what others changed since.
     rest: Vec<u8>,
     others: Others,
+    /// What others say in krb5.conf.d, whoever includes that.
+    below: Vec<Relation>,
     /// The files of others from which lines are or were taken out.
     changed: Vec<PlannedFile>,
     /// What is to be said of files that stay as they are.
@@ -83,6 +85,10 @@ struct DropIn {
 /// Has libkrb5 read the stanzas: from a file of their own, or from krb5.conf itself.
 pub(super) fn install(target: &Target, stanzas: &mut Stanzas, form: Form) -> Result<Plan, Failure> {
     let mut plan = Plan::read(&target.etc, form.command())?;
+    let part_form = plan.part_form(target, form.placement)?;
+    if part_form == PartForm::Include && !plan.leads_to_drop_in() {
+        plan.others.profile.relations.append(&mut plan.below);
+    }
     stanzas.leave_to(&plan.others.profile);
     let taken_out = if form.only {
         plan.rivals(stanzas)
@@ -91,7 +97,7 @@ pub(super) fn install(target: &Target, stanzas: &mut Stanzas, form: Form) -> Res
     };
     plan.change_others(&taken_out)?;
     let rest = changed(&plan.rest, taken_out.get(&plan.krb5_conf.path));
-    match plan.part_form(target, form.placement)? {
+    match part_form {
         PartForm::Include => plan.put_drop_in(stanzas, rest)?,
         PartForm::Inline => plan.put_stanzas(stanzas, &rest),
     }
@@ -127,12 +133,16 @@ impl Plan {
         let rest = rest(&split, &copy);
         let own = drop_ins.iter().filter(|drop_in| !drop_in.is_foreign);
         let own: Vec<_> = own.map(|drop_in| drop_in.file.path.as_path()).collect();
+        let mut others = Others::read(&krb5_conf.path, &rest, &own);
+        let below = Others::read(&directory, include(&directory).as_bytes(), &own);
+        others.changed.extend(below.changed);
         Ok(Self {
             command,
             has_directory: directory.is_dir(),
             wants_directory: directory.is_dir(),
             directory,
-            others: Others::read(&krb5_conf.path, &rest, &own),
+            others,
+            below: below.profile.relations,
             drop_ins,
             rest,
             copy,
@@ -184,7 +194,7 @@ impl Plan {
             Some(PartForm::Include) => origin.directory_made,
             _ => !self.has_directory,
         };
-        let content = format!("includedir {}/\n", self.directory.display());
+        let content = include(&self.directory);
         self.put_part(PartForm::Include, directory_made, &content, &rest);
         Ok(())
     }
@@ -345,6 +355,10 @@ impl DropIn {
             self.file.should_be = None;
         }
     }
+}
+
+fn include(directory: &Path) -> String {
+    format!("includedir {}/\n", directory.display())
 }
 
 /// krb5.conf without our part: as it was, but for what was changed since.

@@ -88,7 +88,7 @@ fn a_configuration_that_was_there_first_is_kept() {
 fn changed_and_upgraded(root: &Root) {
     let edited = configured(&root.read(CONFIGURATION));
     fs::write(root.path(CONFIGURATION), &edited).unwrap();
-    root.run("loopkdc krb5-conf --install");
+    root.run("loopkdc krb5-conf --install --drop-in");
     assert!(root.has(DROP_IN));
     root.run(
         "systemctl disable loopkdc-kpasswd.socket

@@ -118,6 +118,10 @@ impl<'a> RealmStanza<'a> {
 
     /// glibc refuses an IPv4 address on a network that has IPv6 alone, and the other way round (AI_ADDRCONFIG, getaddrinfo(3)).
     fn other_family(&self, kdcs: &[&Relation], ours: &[Endpoint]) -> Option<Finding> {
+        // A path is none of either.
+        if kdcs.iter().any(|of| of.value.starts_with('/')) {
+            return None;
+        }
         let families: [(&str, fn(&SocketAddr) -> bool); 2] =
             [("IPv4", SocketAddr::is_ipv4), ("IPv6", SocketAddr::is_ipv6)];
         let missing = families.iter().find(|(_, is_one)| {

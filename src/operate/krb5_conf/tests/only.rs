@@ -110,3 +110,24 @@ fn a_server_behind_a_link_is_told() {
     );
     assert!(!etc.path("krb5.conf.d/00-loopkdc.conf").exists());
 }
+
+/// Our own include brings what nobody read before.
+#[test]
+fn so_are_those_that_our_include_brings() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    fs::create_dir(etc.path("krb5.conf.d")).unwrap();
+    let corp = "[libdefaults]\ndefault_realm = X\n[realms]\nEXAMPLE.COM = {\nkdc = dc1\n}\n";
+    fs::write(etc.path("krb5.conf.d/corp"), corp).unwrap();
+    let before = etc.all();
+    for _ in 0..2 {
+        etc.only(DropIn).unwrap();
+        assert_eq!(taken_out(&etc, "krb5.conf.d/corp"), ["kdc = dc1"]);
+        let ours = fs::read_to_string(etc.path("krb5.conf.d/00-loopkdc.conf")).unwrap();
+        assert!(!ours.contains("default_realm"), "{ours}");
+    }
+    etc.only(Inline).unwrap();
+    assert_eq!(taken_out(&etc, "krb5.conf.d/corp"), [""; 0]);
+    etc.only(DropIn).unwrap();
+    etc.remove();
+    assert_eq!(etc.all(), before);
+}
