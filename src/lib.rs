@@ -61,7 +61,7 @@
 //!   has not heard of the change refuses the new password, and says that the old one has expired. Neither a reload nor another
 //!   network ends that; a restart does.
 //! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
-//!   For kpasswd the same AP-REQ is: MIT krb5 sends it from each of its addresses with another KRB-PRIV. Over UDP the same peer
+//!   For kpasswd the same AP-REQ is: MIT krb5 sends it to each address of the server with another KRB-PRIV. Over UDP the same peer
 //!   and ticket are, too: Heimdal rebuilds its copies.
 //!   A reply is kept for 40 s and a verdict for 2 s; but the verdict on a request that must not be sent twice, and may have
 //!   been, stands for its octets as long as a reply would.

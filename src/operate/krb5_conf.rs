@@ -82,8 +82,7 @@ impl Form {
 /// # Errors
 /// What is wrong with the configuration, or that no krb5.conf could say it.
 pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
-    let mut stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
-    stanzas.leave_to(&install::said_by_others(&Target::of(OS)));
+    let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
     terminal::print(&if form.placement == Placement::Inline {
         block::part(Origin::default(), &stanzas.sections())
     } else {

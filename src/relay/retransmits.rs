@@ -3,7 +3,7 @@
 //! libkrb5 sends the same octets over the other transport about a second later, and over UDP again after
 //! that. The key is therefore the service, the realm and the message's octets, never the peer or the framing. No client
 //! sends identical octets in two runs, so a replay harms nobody. Of a change of a password the octets are those of its AP-REQ:
-//! where krb5.conf names 127.0.0.1 and `[::1]`, MIT krb5 asks the second a second after the first, with another KRB-PRIV.
+//! where krb5.conf names 127.0.0.1 and `[::1]`, MIT krb5 asks the second after ten seconds, with another KRB-PRIV.
 //!
 //! Heimdal rebuilds its kpasswd request for each retransmit: other octets, same source port, same ticket. Over
 //! UDP a kpasswd request from the peer and with the ticket of one under way is a copy of it; and a verdict on a

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, Origin, PartForm, SplitFile};
 use super::changes::{self, Change, Changes, PlannedFile};
-use super::host::Machine;
 use super::others::{Others, changed, put_back, whole};
-use super::profile::{FileSystem as _, Profile, Relation};
+use super::profile::Relation;
 use super::stanzas::{MARK, Stanzas};
 use super::{Form, Placement, errors};
 use crate::relay::failure::Failure;
@@ -89,7 +88,7 @@ pub(super) fn install(target: &Target, stanzas: &mut Stanzas, form: Form) -> Res
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {
         plan.others.profile.relations.append(&mut plan.below);
     }
-    stanzas.leave_to(&plan.others.profile);
+    stanzas.complete(&plan.others.profile);
     let taken_out = if form.only {
         plan.rivals(stanzas)
     } else {
@@ -373,14 +372,4 @@ fn rest(split: &SplitFile, copy: &PlannedFile) -> Vec<u8> {
         }
         _ => rest,
     }
-}
-
-/// What others say in krb5.conf, and in what that includes, as far as it can be read.
-pub(super) fn said_by_others(target: &Target) -> Profile {
-    let path = target.etc.join("krb5.conf");
-    let text = Machine.text(&path.to_string_lossy()).unwrap_or_default();
-    let text = put_back(text.as_bytes());
-    let rest = SplitFile::parse(&text).map_or(text, |split| split.rest());
-    let own = DROP_INS.map(|name| target.etc.join("krb5.conf.d").join(name));
-    Others::read(&path, &rest, &own.each_ref().map(PathBuf::as_path)).profile
 }

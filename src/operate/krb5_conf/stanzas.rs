@@ -22,7 +22,7 @@ pub(crate) struct Stanzas {
     pub(crate) notes: Vec<String>,
     /// Domains of hosts, and the realm of each.
     domains: Vec<(String, String)>,
-    /// What nobody says under `[libdefaults]`: names and values.
+    /// What is to stand under `[libdefaults]`: names and values.
     defaults: Vec<(&'static str, String)>,
 }
 
@@ -55,19 +55,23 @@ impl Stanzas {
                 stanzas.add(alias.as_str());
             }
         }
-        let first = stanzas.realms.first().ok_or_else(no_realm)?.clone();
-        stanzas.defaults = vec![
+        if stanzas.realms.is_empty() {
+            return Err(no_realm());
+        }
+        Ok(stanzas)
+    }
+
+    /// Adds what matters to all realms and `others` do not say.
+    pub(crate) fn complete(&mut self, others: &Profile) {
+        let first = self.realms.first().cloned().unwrap_or_default();
+        let defaults = [
             ("default_realm", first),
             // Who makes a service's name from a host's would ask DNS first, and wait 10 s for a dead name server.
             ("dns_canonicalize_hostname", "false".to_owned()),
         ];
-        Ok(stanzas)
-    }
-
-    /// Leaves to `others` what they say of all realms.
-    pub(crate) fn leave_to(&mut self, others: &Profile) {
         let is_said = |name: &str| !others.relations(&["libdefaults"], name).is_empty();
-        self.defaults.retain(|(name, _)| !is_said(name));
+        let unsaid = defaults.into_iter().filter(|(name, _)| !is_said(name));
+        self.defaults = unsaid.collect();
     }
 
     /// Adds a realm. False, and a note: it can have no stanza.
