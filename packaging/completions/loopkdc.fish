@@ -69,5 +69,7 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l install -d
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l remove -d 'Take away what --install wrote'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l no-sssd -d 'Leave SSSD alone, which else is set up so that its logins bring a ticket'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l inline -d 'Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l drop-in -d 'Keep them in a file of krb5.conf.d, which confined programs may not read'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l only -d 'With --install, make comments of what else names servers of these realms'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l unix -d 'Name the Unix sockets among the listeners, for MIT krb5 1.22 and later'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -s h -l help -d 'Print help'
