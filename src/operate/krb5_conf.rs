@@ -106,7 +106,10 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     } else {
         None
     };
-    let next = format!("to see whether it works: {}\nto undo it: {REMOVE}\n", doctor(sources));
+    let next = format!(
+        "to see whether it works: {}\nto undo it: {REMOVE}\n",
+        doctor(sources)
+    );
     terminal::print(&next);
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
     let realms: Vec<_> = realms.cloned().collect();

@@ -37,6 +37,7 @@ impl Etc {
     pub(super) fn of(&self, config: &str, placement: Placement) -> Result<Vec<String>, Failure> {
         let form = Form {
             placement,
+            sssd: true,
             ..Form::default()
         };
         self.form(config, form)
@@ -47,6 +48,7 @@ impl Etc {
         let form = Form {
             placement,
             only: true,
+            sssd: true,
             ..Form::default()
         };
         self.form(REALM, form)
