@@ -130,7 +130,7 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__krb5__subcmd__conf)
-            opts="-h --install --remove --no-sssd --sssd --inline --unix --config --help"
+            opts="-h --install --remove --no-sssd --sssd --inline --drop-in --only --unix --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
