@@ -17,7 +17,11 @@ const UNPRINTABLE: RealmError =
 ///
 /// Two spellings can mean one realm, so there is no equality here: compare [`Realm::key`].
 #[derive(Clone)]
-pub struct Realm(Arc<str>);
+pub struct Realm {
+    text: Arc<str>,
+    /// Made once, as each request is compared with others many times.
+    key: RealmKey,
+}
 
 impl Realm {
     /// Takes the octets of a realm, from a message or from a configuration.
@@ -34,12 +38,14 @@ impl Realm {
         }
         let text = std::str::from_utf8(octets).ok();
         let text = text.filter(|text| text.bytes().all(|octet| (0x20..=0x7e).contains(&octet)));
-        text.map(|text| Self(text.into())).ok_or(UNPRINTABLE)
+        let text: Arc<str> = text.ok_or(UNPRINTABLE)?.into();
+        let key = RealmKey::of(&text);
+        Ok(Self { text, key })
     }
 
     /// The spelling that was parsed.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// What equal realms have in common: the one place where letter case is decided.
@@ -47,24 +53,24 @@ impl Realm {
     /// RFC 4120 6.1 compares realms with regard to case; [MS-KKDCP] 2.2.2 and Active Directory do
     /// not, and no two realms that differ in case only are known to exist.
     pub fn key(&self) -> RealmKey {
-        RealmKey(self.0.to_ascii_uppercase().into())
+        self.key.clone()
     }
 
     /// True if this is the name that stands for no realm in particular (RFC 6111 3.1).
     pub(super) fn is_anonymous(&self) -> bool {
-        self.0.eq_ignore_ascii_case(ANONYMOUS)
+        self.text.eq_ignore_ascii_case(ANONYMOUS)
     }
 }
 
 impl fmt::Display for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
 impl fmt::Debug for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Realm({:?})", self.0)
+        write!(f, "Realm({:?})", self.text)
     }
 }
 
@@ -73,6 +79,13 @@ impl fmt::Debug for Realm {
 pub struct RealmKey(Arc<str>);
 
 impl RealmKey {
+    fn of(text: &Arc<str>) -> Self {
+        if text.bytes().any(|octet| octet.is_ascii_lowercase()) {
+            return Self(text.to_ascii_uppercase().into());
+        }
+        Self(Arc::clone(text))
+    }
+
     /// The realm in upper case.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,7 +3,7 @@
 //! A client chooses the realm and the principal, and DNS may choose a KDC's name: what is not plain is quoted and escaped
 //! as in JSON, so that no value can look like another one, a second line, or an order to a terminal.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
@@ -14,11 +14,8 @@ use crate::relay::text::Quoted as Value;
 
 /// The line about a request that was answered `at`.
 pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
-    let client = match record.client {
-        // IPv4 is IPv4 on a socket that takes both.
-        Some(address) => address.to_canonical().to_string(),
-        None => "unix".to_owned(),
-    };
+    // IPv4 is IPv4 on a socket that takes both.
+    let client = record.client.map(|address| address.to_canonical());
     let kdc = match &record.source {
         Source::Upstream(name) => Some(Value(name)),
         Source::RetransmitCache => Some(Value("cache")),
@@ -27,41 +24,70 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
     let principal = record.principal.as_deref().map(Value);
     format!(
-        "time={} client={client} kind={} realm={}{} kdc={} error={} status={} ms={}{}\n",
-        time(at),
-        or_dash(record.kind),
-        or_dash(record.realm.as_ref().map(|realm| Value(realm.as_str()))),
-        if_any("inside", inside),
-        or_dash(kdc),
-        or_dash(record.error_code),
-        or_dash(record.status),
+        "time={} client={} kind={} realm={}{} kdc={} error={} status={} ms={}{}\n",
+        Time(at),
+        Or(client, "unix"),
+        Or(record.kind, "-"),
+        Or(
+            record.realm.as_ref().map(|realm| Value(realm.as_str())),
+            "-"
+        ),
+        IfAny("inside", inside),
+        Or(kdc, "-"),
+        Or(record.error_code, "-"),
+        Or(record.status, "-"),
         record.elapsed.as_millis(),
-        if_any("principal", principal),
+        IfAny("principal", principal),
     )
 }
 
 /// The line that stands for `lines` which were left out.
 pub(super) fn left_out_line(lines: u64, at: SystemTime) -> String {
-    format!("time={} left-out={lines}\n", time(at))
+    format!("time={} left-out={lines}\n", Time(at))
 }
 
-fn or_dash(value: Option<impl Display>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+/// A value, or what stands for none.
+struct Or<T>(Option<T>, &'static str);
+
+impl<T: Display> Display for Or<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(self.1),
+        }
+    }
 }
 
-fn if_any(name: &str, value: Option<impl Display>) -> String {
-    value.map_or_else(String::new, |value| format!(" {name}={value}"))
+/// A name and its value, or nothing.
+struct IfAny<T>(&'static str, Option<T>);
+
+impl<T: Display> Display for IfAny<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(value) = &self.1 else {
+            return Ok(());
+        };
+        write!(f, " {}={value}", self.0)
+    }
 }
 
 /// A moment in UTC, to the millisecond (RFC 3339).
-fn time(at: SystemTime) -> String {
-    // A clock that stands before 1970 is as good as one that stands there.
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = DateTime::from_unix_duration(since).map(|date| date.to_string());
-    or_dash(date.ok().map(|date| {
-        let (date, millis) = (date.trim_end_matches('Z'), since.subsec_millis());
-        format!("{date}.{millis:03}Z")
-    }))
+struct Time(SystemTime);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // A clock that stands before 1970 is as good as one that stands there.
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Ok(date) = DateTime::from_unix_duration(since) else {
+            return f.write_str("-");
+        };
+        let (year, month, day) = (date.year(), date.month(), date.day());
+        let (hour, minutes, seconds) = (date.hour(), date.minutes(), date.seconds());
+        let millis = since.subsec_millis();
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minutes:02}:{seconds:02}.{millis:03}Z"
+        )
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +164,7 @@ mod tests {
 
     #[test]
     fn times_are_in_utc_whatever_the_clock_says() {
-        let shown = time;
+        let shown = |at| Time(at).to_string();
         assert_eq!(shown(UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(shown(before), "1970-01-01T00:00:00.000Z");

@@ -1,5 +1,6 @@
 //! The task of one exchange: for all who ask the same, it takes the request through its upstreams.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -160,21 +161,21 @@ impl ExchangeTask {
         let (kind, realm) = (self.message.kind(), self.message.realm().as_str());
         let (transport, took_ms) = (self.arrival.transport, millis(self.arrival.at.elapsed()));
         let fault = end.fault.as_ref();
-        let shown = fault.map_or_else(|| outcome.to_string(), ToString::to_string);
+        let shown: &dyn fmt::Display = fault.map_or(&outcome, |fault| fault);
         tracing::debug!(
             %kind,
             realm = %Quoted(realm),
             transport,
             upstream,
-            outcome = shown,
+            outcome = %shown,
             ms = took_ms,
             "exchange"
         );
         let record = ExchangeRecord {
             ended_at: unix_ms(SystemTime::now()),
-            kind: kind.name().into(),
+            kind: Text::fixed(kind.name()),
             realm: realm.into(),
-            transport: transport.into(),
+            transport: Text::fixed(transport),
             upstream: upstream.map(Text::from),
             outcome,
             // The log alone may name principals.

@@ -1,5 +1,6 @@
 //! Text of a report.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,15 @@ use crate::relay::upstream::Fault;
 /// Text without anything that a terminal obeys or people don't see: whoever wrote it, no order and no second line is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String")]
-pub struct Text(String);
+pub struct Text(Cow<'static, str>);
 
 impl Text {
+    /// A word of this program's own.
+    #[must_use]
+    pub const fn fixed(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -41,7 +48,7 @@ impl From<String> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(line(text).into_owned())
+        Self(line(text).into_owned().into())
     }
 }
 
