@@ -240,6 +240,14 @@ last exchanges
 }
 
 #[test]
+fn a_change_of_a_password_is_told_while_it_is_remembered() {
+    let mut changed = good();
+    changed["realms"][0]["primary_until"] = (NOW + 540_000).into();
+    let told = "\n  a password was changed: logins ask for the primary KDC for 9 min more\n";
+    assert!(plain(changed).contains(told));
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for document in [good(), bad()] {
         for width in [60, 80, 160] {
