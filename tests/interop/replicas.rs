@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use loopkdc::wire::{Framed, GeneralString, KdcProxyMessage, kkdcp};
+use loopkdc::wire::{Framed, GeneralString, IntegerFlags, KdcProxyMessage, kkdcp};
 use tempfile::{TempDir, tempdir};
 
 use crate::office::{HOST, PORT, REALM};
@@ -152,7 +152,7 @@ fn post(scene: &Scene, gateway: &KdcProxy, from: &str, as_req: &[u8], dclocator_
     let envelope = kkdcp::encode(&KdcProxyMessage {
         kerb_message: Framed::wrap(as_req).as_bytes(),
         target_domain: Some(GeneralString::new(REALM.as_bytes())),
-        dclocator_hint: Some(dclocator_hint),
+        dclocator_hint: Some(IntegerFlags(dclocator_hint)),
     });
     let [body, answer] = ["body", "answer"].map(|file| scene.dir.path().join(file));
     fs::write(&body, envelope).unwrap();
