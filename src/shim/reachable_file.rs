@@ -1,7 +1,7 @@
 //! The file that says which realms can be reached, for programs that must not try while one cannot; and the questions that find
 //! that out where nobody else asks any more. There is neither unless the file was asked for.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,10 @@ use crate::wire::{Realm, Service};
 const MODE: u32 = 0o644;
 /// Between a failure and the first question, and doubled from then on.
 const FIRST: Duration = Duration::from_secs(5);
+/// Behind the name of the file, that of an empty one that is made after each change, and is for who acts on it to take away before
+/// reading: systemd, which can start something whenever the file changes (PathChanged=), loses what changes while that runs,
+/// and nothing of what is there when it ends (PathExists=).
+const CHANGED: &str = ".changed";
 /// In whose name is asked.
 const NOBODY: &str = "loopkdc";
 /// What stands in the place of a transport.
@@ -76,7 +80,12 @@ impl ReachableFile {
             return;
         }
         let file = self.path.display();
-        match replace(&self.path, &text) {
+        let replaced = replace(&self.path, &text);
+        if replaced.is_err() {
+            // What it said may not be so any more.
+            let _ = fs::remove_file(&self.path);
+        }
+        match replaced.and(self.sign()) {
             Ok(()) => {
                 tracing::debug!(%file, realms = text.trim_end(), "said which realms can be reached");
                 self.text = Some(text);
@@ -91,7 +100,19 @@ impl ReachableFile {
         }
     }
 
+    /// Has those who act on the file look.
+    fn sign(&self) -> io::Result<()> {
+        File::create(self.changed()).map(drop)
+    }
+
+    fn changed(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(CHANGED);
+        name.into()
+    }
+
     fn remove(self) {
+        let _ = fs::remove_file(self.changed());
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(file = %self.path.display(), %error, "the file stays");
         }
@@ -294,9 +315,23 @@ mod tests {
         let mode = fs::metadata(scene.file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644);
         scene.until_it_says("EXAMPLE.COM\n").await;
-        assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 2);
         scene.tasks.clone().end(&scene.exchange).await;
-        assert!(!scene.file().exists());
+        assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_change_has_its_sign() {
+        let scene = Scene::new(vec![reply(), refused()]);
+        let sign = scene.folder.path().join("reachable.changed");
+        scene.until_it_says("EXAMPLE.COM\n").await;
+        sleep(Duration::from_millis(50)).await;
+        fs::remove_file(&sign).unwrap();
+        scene.asks().await;
+        scene.until_it_says("").await;
+        while !sign.exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]
