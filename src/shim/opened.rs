@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::last_good::LastGood;
 use super::{listeners, routes};
-use crate::config::{Config, Sources, state_places};
+use crate::config::{Config, Listen, Sources, state_places};
 use crate::daemon::bind::ServiceListener;
 use crate::daemon::logging::ADMIN;
 use crate::daemon::status_socket::{self, StatusListener};
@@ -25,6 +25,8 @@ pub(super) struct Opened {
 /// A configuration that cannot be used, and another is.
 pub(super) struct Mistake {
     pub(super) failure: Failure,
+    /// Its `[listen]`, if that is valid: it may be what cannot be used.
+    pub(super) listen: Option<Listen>,
     /// When that other one was taken first. None: it is the one without realms.
     pub(super) last_good: Option<SystemTime>,
 }
@@ -41,18 +43,26 @@ impl Opened {
         is_managed: bool,
     ) -> Result<Self, Failure> {
         let loaded = Config::load(sources);
-        // That a port of the configuration is taken is no reason to open others.
-        let has_ports = loaded.is_err() || !inherited.is_empty();
+        let listen = loaded.as_ref().ok().map(|config| config.listen.clone());
         let failure = match loaded.and_then(|config| Self::of(config, inherited)) {
             Err(failure) if is_managed => failure,
             opened => return opened,
         };
-        let last_good = Self::last_good(sources, inherited, &failure);
-        let opened = last_good.or_else(|| {
-            let nothing = has_ports.then(|| Self::nothing(sources, inherited, &failure));
-            nothing.flatten()
+        let (opened, last_good) = match Self::last_good(sources, inherited, &failure) {
+            Some((opened, since)) => (opened, Some(since)),
+            // That a port of the configuration is taken is no reason to open others.
+            None if listen.is_some() && inherited.is_empty() => return Err(failure),
+            None => match Self::nothing(sources, inherited, &failure) {
+                Some(opened) => (opened, None),
+                None => return Err(failure),
+            },
+        };
+        let mistake = Some(Mistake {
+            failure,
+            listen,
+            last_good,
         });
-        opened.ok_or(failure)
+        Ok(Self { mistake, ..opened })
     }
 
     fn of(config: Config, inherited: &[ServiceListener]) -> Result<Self, Failure> {
@@ -69,7 +79,7 @@ impl Opened {
         sources: &Sources,
         inherited: &[ServiceListener],
         failure: &Failure,
-    ) -> Option<Self> {
+    ) -> Option<(Self, SystemTime)> {
         let (kept, since) = LastGood::read(&state_places())?;
         let config = kept.config(sources);
         let opened = config.and_then(|config| Self::of(config, inherited));
@@ -78,7 +88,7 @@ impl Opened {
         });
         let opened = opened.ok()?;
         tracing::error!(target: ADMIN, "the last good configuration is served: {failure}");
-        Some(opened.in_place_of(failure, Some(since)))
+        Some((opened, since))
     }
 
     fn nothing(
@@ -90,12 +100,6 @@ impl Opened {
         let opened = config.and_then(|config| Self::of(config, inherited));
         let opened = opened.ok()?;
         tracing::error!(target: ADMIN, "every client is told that no KDC can be reached: {failure}");
-        Some(opened.in_place_of(failure, None))
-    }
-
-    fn in_place_of(self, failure: &Failure, last_good: Option<SystemTime>) -> Self {
-        let failure = failure.clone();
-        let mistake = Some(Mistake { failure, last_good });
-        Self { mistake, ..self }
+        Some(opened)
     }
 }

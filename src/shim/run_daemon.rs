@@ -25,6 +25,8 @@ pub(super) struct RunDaemon<'a> {
     is_managed: bool,
     /// What is wrong with the configuration, if it cannot be used.
     mistake: Option<Failure>,
+    /// The `[listen]` that could not be used at the start, and why: as long as that stands there, nothing is mended.
+    unusable: Option<(Listen, Failure)>,
     /// What the mended one says, until it has said so twice: an editor may be writing.
     mended: Option<ConfigText>,
 }
@@ -44,16 +46,31 @@ impl<'a> RunDaemon<'a> {
             listen: config.listen.clone(),
             is_managed,
             mistake: None,
+            unusable: None,
             mended: None,
         };
-        if let Some(Mistake { failure, last_good }) = mistake {
-            daemon.relay.status.goes_by(last_good);
-            daemon.tell(&failure);
+        if let Some(mistake) = mistake {
+            daemon.relay.status.goes_by(mistake.last_good);
+            daemon.tell(&mistake.failure);
+            let listen = mistake.listen.filter(|listen| *listen != config.listen);
+            daemon.unusable = listen.map(|listen| (listen, mistake.failure));
         } else {
             log_warnings(&config.warnings());
             daemon.keep(config);
         }
         daemon
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// It is invalid, or could not be used at the start.
+    fn load(&self) -> Result<Config, Failure> {
+        let config = Config::load(self.sources)?;
+        match &self.unusable {
+            Some((listen, failure)) if *listen == config.listen => Err(failure.clone()),
+            _ => Ok(config),
+        }
     }
 
     /// Has `config` in effect.
@@ -63,7 +80,7 @@ impl<'a> RunDaemon<'a> {
     fn take(&mut self, config: &Config) -> Result<(), Failure> {
         self.relay.handle.configure(routes::plan(config))?;
         log_warnings(&config.warnings());
-        self.relay.status.reloaded(config);
+        let restart_needed = self.relay.status.reloaded(config);
         if config.listen != self.listen {
             tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
             self.listen = config.listen.clone();
@@ -71,7 +88,10 @@ impl<'a> RunDaemon<'a> {
         if self.mistake.take().is_some() {
             notify::status("");
         }
-        self.keep(config);
+        // Whether a start can use what it says of listening is not known yet.
+        if !restart_needed {
+            self.keep(config);
+        }
         Ok(())
     }
 
@@ -93,8 +113,7 @@ impl<'a> RunDaemon<'a> {
     /// Looks at a configuration that had a mistake; true if it is mended and in effect.
     fn look(&mut self) -> bool {
         let before = self.mended.take();
-        let loaded = Config::load(self.sources);
-        let taken = loaded.and_then(|config| {
+        let taken = self.load().and_then(|config| {
             let is_settled = before.is_some_and(|before| before == config.text);
             if is_settled {
                 self.take(&config)?;
@@ -115,7 +134,7 @@ impl<'a> RunDaemon<'a> {
 
 impl Daemon for RunDaemon<'_> {
     fn reload(&mut self) -> Result<(), Failure> {
-        let taken = Config::load(self.sources).and_then(|config| self.take(&config));
+        let taken = self.load().and_then(|config| self.take(&config));
         taken.inspect_err(|failure| self.tell(failure))
     }
 

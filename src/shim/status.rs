@@ -90,14 +90,15 @@ impl StatusSource {
         lock(&self.configuration).read_at = last_good.map_or(0, unix_ms);
     }
 
-    /// `config` was read again and is valid.
-    pub(super) fn reloaded(&self, config: &Config) {
+    /// `config` was read again and is valid. Returns whether some of it takes a restart.
+    pub(super) fn reloaded(&self, config: &Config) -> bool {
         let mut configuration = lock(&self.configuration);
         configuration.file = file_name(config);
         configuration.read_at = unix_ms(SystemTime::now());
         configuration.failed_at = None;
         configuration.error = None;
         configuration.restart_needed = config.listen != self.listen;
+        configuration.restart_needed
     }
 
     /// The configuration was read again and is invalid. Returns what that means, in one line.

@@ -103,6 +103,32 @@ async fn without_a_good_one_every_client_is_told_at_once_that_no_kdc_can_be_reac
     sockets.are_served().await;
 }
 
+/// What is valid and can't be listened on takes nobody's place in what is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_cannot_be_is_a_mistake_too() {
+    let upstream = Plan::granting().start();
+    let (sockets, state) = (Sockets::open(), tempdir().unwrap());
+    let first = start(&sockets, state.path(), good(&upstream));
+    first.process.wait_for(KEPT);
+    first.terminate();
+
+    let line = "status-socket = \"/dev/null/status.sock\"";
+    let second = start(&sockets, state.path(), good(&upstream).listen(line));
+    sockets.are_served().await;
+    second.reload("the old configuration stays");
+    let shown = document(&second);
+    let error = shown["configuration"]["error"].as_str().unwrap();
+    assert!(error.contains("/dev/null/status.sock"), "{error}");
+    let kept = fs::read_to_string(state.path().join("last-good.toml")).unwrap();
+    assert!(!kept.contains(line), "{kept}");
+
+    let text = fs::read_to_string(second.config()).unwrap();
+    fs::write(second.config(), text.replace(line, "")).unwrap();
+    second.process.wait_for(MENDED);
+    assert_eq!(document(&second)["configuration"]["restart_needed"], false);
+    sockets.are_served().await;
+}
+
 /// By hand, too, once it runs: what is mended after a reload that failed needs no second one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_failed_needs_no_second_one() {
