@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{change, gss, python_gssapi};
-use crate::directory::{self, ADMIN, ADMIN_PASSWORD, Directory, SUFFIX};
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
+use crate::support::directory::{ADMIN, ADMIN_PASSWORD, Directory, SUFFIX};
 use crate::support::realm::{More, PASSWORD, SERVICE};
 use crate::support::unpacked;
 use crate::table::{About, Software, comes_through};
@@ -150,7 +150,7 @@ fn s4u2proxy() {
         kdc.wait_for("CONSTRAINED-DELEGATION s4u-client=user@EXAMPLE.COM");
         act(NOT_ALLOWED).fails_with("KDC can't fulfill requested option");
         let what = "TGS: a service goes on with the user's ticket (S4U2Proxy)";
-        let with = [Software::mit(), directory::software(), python_gssapi()];
+        let with = [Software::mit(), Software::openldap(), python_gssapi()];
         comes_through(About::Exchanges, what, &with);
     });
 }
@@ -173,7 +173,7 @@ fn s4u2self_and_s4u2proxy() {
         act(NOT_ALLOWED).fails_with("constrained delegation failed");
         let what =
             "TGS: a service goes on in the name of a user who has no ticket (S4U2Self, S4U2Proxy)";
-        let with = [Software::mit(), directory::software()];
+        let with = [Software::mit(), Software::openldap()];
         comes_through(About::Exchanges, what, &with);
     });
 }

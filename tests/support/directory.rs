@@ -8,8 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::process::Process;
-use crate::table::Software;
+use super::process::Process;
 
 /// The entry above all others.
 pub(crate) const SUFFIX: &str = "dc=example";
@@ -70,10 +69,6 @@ impl Directory {
         drop(stdin);
         assert!(child.wait().unwrap().success(), "{program} of {ldif}");
     }
-}
-
-pub(crate) fn software() -> Software {
-    Software::debian("OpenLDAP", "slapd")
 }
 
 fn url(dir: &Path) -> String {
