@@ -45,6 +45,20 @@ impl Directory {
         directory
     }
 
+    /// Starts it with the account `user` of this number, for SSSD, at this address.
+    pub(crate) fn with_user(id: u32, address: SocketAddr) -> Directory {
+        let directory = Directory::start("", Some(address));
+        directory.load(
+            "ldapadd",
+            &format!(
+                "dn: uid=user,{SUFFIX}\nobjectClass: account\nobjectClass: posixAccount\nuid: user\ncn: user\n\
+                 uidNumber: {id}\ngidNumber: {id}\nhomeDirectory: /home/user\n\n\
+                 dn: cn=user,{SUFFIX}\nobjectClass: posixGroup\ncn: user\ngidNumber: {id}\n"
+            ),
+        );
+        directory
+    }
+
     /// Where its socket is, as LDAP has it.
     pub(crate) fn url(&self) -> String {
         url(self.dir())
