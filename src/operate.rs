@@ -3,6 +3,7 @@
 pub mod check;
 pub mod doctor;
 pub mod import;
+mod kdc_client;
 pub mod krb5_conf;
 pub mod status;
 pub mod terminal;
