@@ -10,13 +10,12 @@ use crate::config::Sources;
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
-The file is that of --config, else config.toml (gateway.toml for the gateway)
-in the user's configuration directory for loopkdc, else in /etc/loopkdc. Or go
-without one:
+The file is that of --config, else config.toml (gateway.toml) in the user's
+configuration folder for loopkdc, else in /etc/loopkdc. Or go without one:
   loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
 
 Exit codes: 0 done, 10 to 22 what doctor found, 69 no daemon answers, 70 a bug,
-77 no permission, 78 bad configuration or usage";
+75 the time is up, 77 no permission, 78 bad configuration or usage";
 
 const STATUS_HELP: &str = "\
 The usual places: loopkdc/status.sock in $XDG_RUNTIME_DIR, then in /run. Another
@@ -25,6 +24,14 @@ KRB-ERROR 25 is no failure: the KDC wants a password, which comes next.
 
 Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
 permission, 78 bad usage";
+
+const WAIT_HELP: &str = "\
+It asks the daemon as a client does, for a ticket in the name of nobody and
+without a password: at once, at each change of the network, and else ever more
+seldom. A daemon that does not run is waited for.
+  loopkdc wait --timeout 60 && kinit -R
+
+Exit codes: 0 reachable, 75 the time is up, 78 bad configuration or usage";
 
 const IMPORT_HELP: &str = "\
 The configuration goes to stdout, and what of the file was left out to stderr:
@@ -89,6 +96,19 @@ pub enum Command {
         /// Read it here, not at the usual places
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
+    },
+    /// Wait until a realm can be reached
+    #[command(after_help = WAIT_HELP)]
+    Wait {
+        /// This one: else krb5.conf's default_realm, or each in the configuration
+        #[arg(value_name = "REALM")]
+        realm: Option<String>,
+        /// Give up after so many seconds: else never
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: Option<u64>,
+        /// Read this file, and don't ask the daemon what it serves and where
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Ask the network, layer by layer, what is wrong, and say what to do
     #[command(after_help = DOCTOR_HELP)]
@@ -254,6 +274,7 @@ mod tests {
             &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
             &["loopkdc", "status", "--help"],
+            &["loopkdc", "wait", "--help"],
             &["loopkdc", "doctor", "--help"],
             &["loopkdc", "import", "--help"],
             &["loopkdc", "krb5-conf", "--help"],

@@ -11,7 +11,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
-//! | [`operate`] | for people: `doctor`, `status`, `check`, `import`, `krb5-conf`, and what a terminal is shown |
+//! | [`operate`] | for people: `doctor`, `status`, `wait`, `check`, `import`, `krb5-conf`, and what a terminal is shown |
 //! | [`shim`] | `loopkdc run`: the loopback listeners, look-ups when a request comes, and how a failure is worded to clients of a KDC |
 //! | [`gateway`] | `loopkdc gateway`: HTTPS, limits and throttling, access log, metrics |
 //! | [`daemon`] | what both commands live by: sockets, accepting, readiness, watchdog, signals, drain, the log |

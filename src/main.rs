@@ -1,12 +1,14 @@
 //! The binary: parse, run one command, print an error once, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use loopkdc::cli::{self, Cli, Command};
 use loopkdc::daemon::logging;
 use loopkdc::operate::doctor::Question;
 use loopkdc::operate::krb5_conf::{Form, Placement};
+use loopkdc::operate::wait::{self, WaitFor};
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
@@ -38,6 +40,15 @@ fn command(command: Command) -> Result<Exit, Failure> {
         Command::Status { watch, socket, .. } if watch => status::watch(socket.as_deref()),
         Command::Status { json, socket, .. } if json => status::print_json(socket.as_deref()),
         Command::Status { socket, .. } => status::print(socket.as_deref()),
+        Command::Wait {
+            realm,
+            timeout,
+            config: file,
+        } => wait::wait(&WaitFor {
+            realm,
+            timeout: timeout.map(Duration::from_secs),
+            file,
+        }),
         Command::Doctor {
             realm,
             json,

@@ -7,3 +7,4 @@ mod kdc_client;
 pub mod krb5_conf;
 pub mod status;
 pub mod terminal;
+pub mod wait;

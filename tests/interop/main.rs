@@ -31,7 +31,6 @@ mod indicators;
 mod kdcs;
 mod kinit;
 mod kpasswd;
-mod login;
 mod off_network;
 mod out;
 mod passwords;

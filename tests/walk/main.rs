@@ -53,6 +53,7 @@ mod silence;
 mod starting;
 mod status;
 mod verdicts;
+mod wait;
 mod ways_in;
 mod ways_out;
 
