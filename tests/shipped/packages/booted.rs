@@ -1,5 +1,6 @@
 //! The package on a Debian that runs: systemd is the first process of namespaces of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -373,4 +374,123 @@ fn a_mistake_from_the_first_start_is_told_at_once() {
         mended(booted);
         booted.run(&log_in);
     });
+}
+
+/// SSSD, as far as the units go: the tests of logins have the real one.
+const SSSD: &str = "
+mkdir -p /etc/sssd
+printf '[sssd]\\ndomains = corp\\n[domain/corp]\\nid_provider = ldap\\nauth_provider = krb5\\nkrb5_realm = EXAMPLE.COM\\n' >/etc/sssd/sssd.conf
+chmod 600 /etc/sssd/sssd.conf
+printf '[Service]\\nExecStart=/bin/sh -c \"echo $$$$ >/run/sssd.pid; exec sleep infinity\"\\n' >/etc/systemd/system/sssd.service
+systemctl daemon-reload
+systemctl start sssd
+";
+/// What SSSD reads besides.
+const OF_SSSD: &str = "/run/loopkdc-sssd/krb5.conf";
+
+impl Booted {
+    /// Waits until its shell finds this true.
+    fn wait_for(&self, condition: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.output(condition).status.success() {
+            if Instant::now() > until {
+                self.run(&format!(
+                    "systemctl --no-pager status 'loopkdc*'; {condition}"
+                ));
+            }
+        }
+    }
+}
+
+/// SSSD may try the KDC while the tunnel leads there, and by nobody's word but root's.
+#[test]
+fn sssd_is_told_which_realms_can_be_reached() {
+    isolated(|| {
+        let Installed { booted, root, .. } = &Installed::new();
+        booted.run(SSSD);
+        let etc = || -> BTreeMap<_, _> {
+            let files = root.files().into_iter();
+            files.filter(|(name, _)| name.starts_with("etc/")).collect()
+        };
+        let before = etc();
+        let said = booted.run("loopkdc krb5-conf --install");
+        let restart = "systemctl restart loopkdc sssd";
+        assert!(said.contains(restart), "{said}");
+        booted.run(restart);
+        let may_try = format!("grep -q 'kdc = https://' {OF_SSSD}");
+        booted.wait_for(&may_try);
+        let said = booted.run("loopkdc krb5-conf --install");
+        assert!(
+            said.starts_with("nothing is to be changed\nto see"),
+            "{said}"
+        );
+        let told = booted.output("loopkdc doctor").stdout;
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(
+            told.contains("a login by SSSD (corp) brings a ticket"),
+            "{told}"
+        );
+
+        let modes = booted.run(&format!("stat -c '%U %a' {OF_SSSD} /run/loopkdc-sssd"));
+        assert_eq!(modes, "root 644\nroot 755\n");
+        assert_ne!(booted.run("stat -c %U /run/loopkdc"), "root\n");
+        // Only SSSD reads it.
+        let reads = "tr '\\0' '\\n' </proc/$(systemctl show -P MainPID $unit)/environ | grep -c ^KRB5_CONFIG=";
+        assert_eq!(booted.run(&format!("unit=sssd; {reads}")), "1\n");
+        assert!(
+            !booted
+                .output(&format!("unit=loopkdc; {reads}"))
+                .status
+                .success()
+        );
+        // The tunnel is up before anybody asks.
+        let at_boot = booted.run("systemctl list-dependencies --plain multi-user.target");
+        for unit in ["loopkdc-sssd.path", "loopkdc.service"] {
+            assert!(at_boot.contains(unit), "{unit} in {at_boot}");
+        }
+
+        ends_with_the_tunnel(booted, &may_try);
+        survives_a_flood(booted, &may_try);
+
+        booted.run(&format!("loopkdc krb5-conf --remove; test ! -e {OF_SSSD}"));
+        assert_eq!(etc(), before);
+        assert!(
+            !booted
+                .output("systemctl is-active loopkdc-sssd.path")
+                .status
+                .success()
+        );
+        booted.run(restart);
+    });
+}
+
+/// However it ends.
+fn ends_with_the_tunnel(booted: &Booted, may_try: &str) {
+    booted.run(&format!("systemctl stop loopkdc; test ! -e {OF_SSSD}"));
+    booted.run("systemctl start loopkdc");
+    booted.wait_for(may_try);
+    booted.run(
+        "mkdir -p /run/systemd/system/loopkdc.service.d
+         printf '[Service]\\nRestart=no\\n' >/run/systemd/system/loopkdc.service.d/once.conf
+         systemctl daemon-reload
+         systemctl kill --signal=KILL loopkdc",
+    );
+    booted.wait_for("systemctl is-failed loopkdc");
+    booted.run(&format!("test ! -e {OF_SSSD}"));
+    booted.run("systemctl reset-failed loopkdc; systemctl start loopkdc");
+    booted.wait_for(may_try);
+}
+
+/// A network that comes and goes as fast as may be keeps no unit from its work.
+fn survives_a_flood(booted: &Booted, may_try: &str) {
+    booted.output("timeout 5 sh -c 'while :; do : >/run/loopkdc/reachable.changed; done'");
+    booted.run("systemctl is-active loopkdc-sssd.path");
+    assert!(
+        !booted
+            .output("systemctl is-failed loopkdc-sssd.service")
+            .status
+            .success()
+    );
+    booted.run(&format!("rm {OF_SSSD}; : >/run/loopkdc/reachable.changed"));
+    booted.wait_for(may_try);
 }
