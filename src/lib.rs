@@ -116,6 +116,8 @@
 //!   password, and is done within the deadline and five seconds.
 //! * **krb5.conf is replaced in one step, or stays** ([`operate::krb5_conf`]): written beside, renamed, with a copy from before
 //!   and markers that say how to undo it; never through a link, nor where others than its owner may write.
+//! * **What SSSD reads, root has written** ([`operate::krb5_conf`]): what the daemon says of its realms chooses among those that root
+//!   has named, no change of it is lost, and when the daemon ends, in whatever way, SSSD may try none.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
 //!
