@@ -254,7 +254,8 @@ key_table! {
     /// come last until one of them answers or the network changes. What they are asked is not hidden by TLS.
     DIRECT = key("direct", Word(&["never", "prefer", "fallback"]), Default(r#""never""#));
 
-    /// Look the KDCs up in DNS: SRV records _kerberos._tcp, _kerberos._udp, _kpasswd._tcp and _kpasswd._udp of the realm.
+    /// Look the KDCs up in DNS: SRV records _kerberos._tcp, _kerberos._udp, _kpasswd._tcp and _kpasswd._udp of the realm, and
+    /// for the one that takes writes _kerberos-master._tcp and _kerberos-master._udp.
     /// Names that come from clients are never looked up.
     DISCOVER = key("discover", Flag, Default("false"));
 

@@ -31,6 +31,7 @@ mod indicators;
 mod kdcs;
 mod kinit;
 mod kpasswd;
+mod login;
 mod off_network;
 mod out;
 mod passwords;

@@ -304,7 +304,7 @@ impl<'a> Attempts<'a> {
                 let is_first = same.count() == 1;
                 // Not while another one may still answer: a hedge is under way then.
                 let is_alone = !self.attempts.iter().any(Attempt::is_under_way);
-                if !(!stays && self.start_next(why)) && is_first && is_alone {
+                if (stays || !self.start_next(why)) && is_first && is_alone {
                     self.start(why, upstream, ConnReuse::Any);
                 }
             }

@@ -248,6 +248,15 @@ fn a_change_of_a_password_is_told_while_it_is_remembered() {
 }
 
 #[test]
+fn what_leads_to_the_primary_kdc_is_marked() {
+    let mut document = good();
+    document["realms"][0]["kdc"][0]["primary"] = true.into();
+    let text = plain(document);
+    let marked = "● https://kdcproxy.example.com (primary)  active";
+    assert!(text.contains(marked), "{text}");
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for document in [good(), bad()] {
         for width in [60, 80, 160] {
