@@ -3,12 +3,15 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::process::Process;
+use super::process::{PATIENCE, Process};
 
 /// The entry above all others.
 pub(crate) const SUFFIX: &str = "dc=example";
@@ -39,6 +42,12 @@ impl Directory {
             slapd.arg(path.join("slapd.conf")),
             "slapd starting",
         );
+        // It says so before it listens.
+        let start = Instant::now();
+        while UnixStream::connect(path.join("socket")).is_err() {
+            assert!(start.elapsed() < PATIENCE, "slapd does not listen");
+            thread::yield_now();
+        }
         let directory = Directory { _slapd: slapd, dir };
         let top = format!("dn: {SUFFIX}\nobjectClass: domain\ndc: example\n");
         directory.load("ldapadd", &top);
