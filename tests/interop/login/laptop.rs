@@ -151,6 +151,12 @@ impl<P: Provider> Laptop<P> {
         self.is_told("USR1", "goOffline: Success");
     }
 
+    /// Away, where nothing comes back from the directory, and SSSD is still to find that out.
+    pub(crate) fn leaves_unnoticed(&self) {
+        let of = format!("ip daddr {} tcp dport {DIRECTORY_PORTS} drop", P::DIRECTORY);
+        table(NO_DIRECTORY, &of);
+    }
+
     /// At the office again, and SSSD has noticed.
     pub(crate) fn comes_back(&self) {
         nft(&format!("delete table inet {NO_DIRECTORY}"));

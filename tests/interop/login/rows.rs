@@ -42,6 +42,16 @@ fn away<P: Provider>() {
     shown::<P>(&what);
 }
 
+/// The laptop wakes up elsewhere, and nobody has told SSSD.
+fn unnoticed<P: Provider>() {
+    let laptop = Laptop::<P>::open(&pam_sss(), SetUp::ByHand);
+    laptop.says_reachable(true);
+    laptop.logs_in(P::PASSWORD).is(Says::Online, true, AT_ONCE);
+    laptop.leaves_unnoticed();
+    laptop.logs_in(P::PASSWORD).is(Says::Online, true, DEADLINE);
+    laptop.logs_in(P::PASSWORD).is(Says::Online, true, DEADLINE);
+}
+
 /// The proxy is gone from one login to the next, and comes back.
 fn dead<P: Provider>() {
     let mut laptop = Laptop::<P>::open(&pam_sss(), SetUp::ByHand);
@@ -116,4 +126,4 @@ macro_rules! either_provider {
     )*};
 }
 
-either_provider! { without_the_set_up away dead silent }
+either_provider! { without_the_set_up away unnoticed dead silent }
