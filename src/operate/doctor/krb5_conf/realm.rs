@@ -122,15 +122,16 @@ impl<'a> RealmStanza<'a> {
         if kdcs.iter().any(|of| of.value.starts_with('/')) {
             return None;
         }
-        let families: [(&str, fn(&SocketAddr) -> bool); 2] =
-            [("IPv4", SocketAddr::is_ipv4), ("IPv6", SocketAddr::is_ipv6)];
-        let missing = families.iter().find(|(_, is_one)| {
-            let is_one = |of: &&Endpoint| of.addr.socket_addr().as_ref().is_some_and(is_one);
-            let ours: Vec<_> = ours.iter().filter(is_one).cloned().collect();
+        let missing = ["IPv4", "IPv6"].into_iter().find(|family| {
+            let is_one = |addr: SocketAddr| addr.is_ipv6() == (*family == "IPv6");
+            let ours = ours.iter().cloned();
+            let ours: Vec<_> = ours
+                .filter(|of| of.addr.socket_addr().is_some_and(is_one))
+                .collect();
             let mut kdcs = kdcs.iter();
             !ours.is_empty() && !kdcs.any(|of| is_one_of(&of.value, KDC_PORT, &ours))
         });
-        let (family, _) = missing?;
+        let family = missing?;
         let what = format!(
             "no kdc of {} is loopkdc's {family} address: on a network that has {family} alone, libkrb5 asks no other",
             self.realm
