@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
+use crate::operate::krb5_conf::{Form, Placement};
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
@@ -132,35 +133,7 @@ pub enum Command {
     },
     /// Print or install what krb5.conf has to say to send the realms here
     #[command(after_help = KRB5_CONF_HELP)]
-    Krb5Conf {
-        /// Write it to /etc, as root
-        #[arg(long, conflicts_with = "remove")]
-        install: bool,
-        /// Take away what --install wrote
-        #[arg(long, conflicts_with_all = ["inline", "drop_in", "unix", "only", "config"])]
-        remove: bool,
-        /// Leave SSSD alone, which else is set up so that its logins bring a ticket
-        #[arg(long, requires = "install")]
-        no_sssd: bool,
-        /// Write what SSSD reads besides: of use to loopkdc-sssd.service alone
-        #[arg(long, value_name = "REALM", num_args = 0.., hide = true, exclusive = true)]
-        sssd: Option<Vec<String>>,
-        /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
-        #[arg(long, conflicts_with = "drop_in")]
-        inline: bool,
-        /// Keep them in a file of krb5.conf.d, which confined programs may not read
-        #[arg(long)]
-        drop_in: bool,
-        /// With --install, make comments of what else names servers of these realms
-        #[arg(long, requires = "install")]
-        only: bool,
-        /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
-        #[arg(long)]
-        unix: bool,
-        /// Read this file, not the usual ones
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    Krb5Conf(Krb5ConfArgs),
     /// Ask the GSSAPI library for tokens: of use to `run` alone
     #[cfg(feature = "negotiate")]
     #[command(hide = true)]
@@ -196,6 +169,55 @@ pub struct RunArgs {
     /// Write this much to stderr: off, error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
     pub log: LevelFilter,
+}
+
+/// `loopkdc krb5-conf`.
+#[derive(Debug, Args)]
+pub struct Krb5ConfArgs {
+    /// Write it to /etc, as root
+    #[arg(long, conflicts_with = "remove")]
+    pub install: bool,
+    /// Take away what --install wrote
+    #[arg(long, conflicts_with_all = ["inline", "drop_in", "unix", "only", "config"])]
+    pub remove: bool,
+    /// Leave SSSD alone, which else is set up so that its logins bring a ticket
+    #[arg(long, requires = "install")]
+    pub no_sssd: bool,
+    /// Write what SSSD reads besides: of use to loopkdc-sssd.service alone
+    #[arg(long, value_name = "REALM", num_args = 0.., hide = true, exclusive = true)]
+    pub sssd: Option<Vec<String>>,
+    /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
+    #[arg(long, conflicts_with = "drop_in")]
+    pub inline: bool,
+    /// Keep them in a file of krb5.conf.d, which confined programs may not read
+    #[arg(long)]
+    pub drop_in: bool,
+    /// With --install, make comments of what else names servers of these realms
+    #[arg(long, requires = "install")]
+    pub only: bool,
+    /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
+    #[arg(long)]
+    pub unix: bool,
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Krb5ConfArgs {
+    /// Which stanzas are meant, and where.
+    pub fn form(&self) -> Form {
+        let placement = match (self.inline, self.drop_in) {
+            (true, _) => Placement::Inline,
+            (_, true) => Placement::DropIn,
+            _ => Placement::Auto,
+        };
+        Form {
+            placement,
+            unix: self.unix,
+            only: self.only,
+            sssd: !self.no_sssd,
+        }
+    }
 }
 
 /// How much is written to stderr.

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use loopkdc::cli::{self, Cli, Command};
+use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
 use loopkdc::daemon::logging;
 use loopkdc::operate::doctor::Question;
-use loopkdc::operate::krb5_conf::{Form, Placement};
 use loopkdc::operate::wait::{self, WaitFor};
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
@@ -57,44 +56,29 @@ fn command(command: Command) -> Result<Exit, Failure> {
             return doctor::doctor(&Question { realm, json, file });
         }
         Command::Import { file } => import::import(&file),
-        Command::Krb5Conf {
-            sssd: Some(realms), ..
-        } => krb5_conf::write_for_sssd(&realms),
-        Command::Krb5Conf { remove, .. } if remove => krb5_conf::remove(),
-        Command::Krb5Conf {
-            install,
-            inline,
-            drop_in,
-            unix,
-            only,
-            config,
-            no_sssd,
-            ..
-        } => {
-            let placement = match (inline, drop_in) {
-                (true, _) => Placement::Inline,
-                (_, true) => Placement::DropIn,
-                _ => Placement::Auto,
-            };
-            let form = Form {
-                placement,
-                unix,
-                only,
-                sssd: !no_sssd,
-            };
-            let sources = cli::sources(config);
-            if install {
-                krb5_conf::install(&sources, form)
-            } else {
-                krb5_conf::print(&sources, form)
-            }
-        }
+        Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi { service, principal } => {
             loopkdc::relay::upstream::gssapi::serve(&service, principal.as_deref())
         }
     };
     done.map(|()| Exit::Ok)
+}
+
+fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
+    if let Some(realms) = &args.sssd {
+        return krb5_conf::write_for_sssd(realms);
+    }
+    if args.remove {
+        return krb5_conf::remove();
+    }
+    let (form, install) = (args.form(), args.install);
+    let sources = cli::sources(args.config);
+    if install {
+        krb5_conf::install(&sources, form)
+    } else {
+        krb5_conf::print(&sources, form)
+    }
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.
