@@ -48,6 +48,24 @@ impl RealmPattern {
             Self::Suffix(_) | Self::Any => None,
         }
     }
+
+    /// It is for this realm; aliases are the caller's to compare.
+    pub(crate) fn matches(&self, realm: &RealmKey) -> bool {
+        match self {
+            Self::Exact(own) => own.key() == *realm,
+            Self::Suffix(suffix) => realm.as_str().ends_with(suffix.key().as_str()),
+            Self::Any => true,
+        }
+    }
+
+    /// In the order in which patterns are compared: the longest match first.
+    pub(crate) fn rank(&self) -> (u8, Reverse<usize>) {
+        match self {
+            Self::Exact(_) => (0, Reverse(0)),
+            Self::Suffix(suffix) => (1, Reverse(suffix.as_str().len())),
+            Self::Any => (2, Reverse(0)),
+        }
+    }
 }
 
 /// An upstream, by its place in the caller's list.

@@ -1,7 +1,5 @@
 //! What `loopkdc run` would do.
 
-use std::cmp::Reverse;
-
 use super::{also_allowed, endpoints, joined, kdcs, realm_line};
 use crate::config::{Config, Order, Proxies, ProxyUrl, RealmEntry, RealmPattern};
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
@@ -20,7 +18,7 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         format!("kpasswd: {}", offered(&config.listen.kpasswd)),
     ];
     let mut realms: Vec<_> = config.realms.iter().collect();
-    realms.sort_by_key(|entry| rank(&entry.pattern));
+    realms.sort_by_key(|entry| entry.pattern.rank());
     lines.extend(realms.iter().flat_map(|entry| realm(entry)));
     let mut patterns = realms.iter().map(|entry| &entry.pattern);
     if !patterns.any(|pattern| matches!(pattern, RealmPattern::Any)) {
@@ -30,15 +28,6 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// In the order in which a realm is matched: the longest match first.
-fn rank(pattern: &RealmPattern) -> (u8, Reverse<usize>) {
-    match pattern {
-        RealmPattern::Exact(_) => (0, Reverse(0)),
-        RealmPattern::Suffix(suffix) => (1, Reverse(suffix.as_str().len())),
-        RealmPattern::Any => (2, Reverse(0)),
-    }
 }
 
 fn realm(entry: &RealmEntry) -> Vec<String> {

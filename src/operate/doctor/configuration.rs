@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, RealmEntry, RealmPattern, Sources};
+use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::toml;
@@ -144,20 +144,12 @@ fn example(realm: &str, file: &str) -> String {
 /// The entry that serves `realm`, the longest match first, and the realm as that spells it.
 pub(super) fn find<'a>(config: &'a Config, realm: &Realm) -> Option<(Realm, &'a RealmEntry)> {
     let key = realm.key();
-    let matched = |entry: &RealmEntry| match &entry.pattern {
-        RealmPattern::Exact(own) => {
-            let mut names = std::iter::once(own).chain(&entry.aliases);
-            names.any(|name| name.key() == key).then_some(usize::MAX)
-        }
-        RealmPattern::Suffix(suffix) => {
-            let is_below = key.as_str().ends_with(suffix.key().as_str());
-            is_below.then_some(suffix.as_str().len())
-        }
-        RealmPattern::Any => Some(0),
+    let is_its = |entry: &&RealmEntry| {
+        let mut aliases = entry.aliases.iter();
+        entry.pattern.matches(&key) || aliases.any(|alias| alias.key() == key)
     };
-    let entries = config.realms.iter();
-    let matches = entries.filter_map(|entry| Some((matched(entry)?, entry)));
-    let (_, entry) = matches.max_by_key(|(length, _)| *length)?;
+    let entries = config.realms.iter().filter(is_its);
+    let entry = entries.min_by_key(|entry| entry.pattern.rank())?;
     Some((entry.realm().unwrap_or(realm).clone(), entry))
 }
 

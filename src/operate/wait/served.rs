@@ -127,13 +127,9 @@ impl Served {
 
     fn serves(&self, realm: &Realm) -> bool {
         let key = realm.key();
-        let is_of = |pattern: &RealmPattern| match pattern {
-            RealmPattern::Exact(own) => own.key() == key,
-            RealmPattern::Suffix(suffix) => key.as_str().ends_with(suffix.key().as_str()),
-            RealmPattern::Any => true,
-        };
         let is_alias = |alias: &Realm| alias.key() == key;
-        self.patterns.iter().any(is_of) || self.aliases.iter().any(is_alias)
+        self.patterns.iter().any(|pattern| pattern.matches(&key))
+            || self.aliases.iter().any(is_alias)
     }
 }
 

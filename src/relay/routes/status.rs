@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::health::Health;
 use super::latency::Latency;
-use super::{Candidates, RealmPattern, RouteState, Routes, UpstreamId, Wanted};
+use super::{Candidates, RouteState, Routes, UpstreamId, Wanted};
 use crate::relay::explain::explain;
 use crate::relay::password_changes::PasswordChanges;
 use crate::relay::status::{
@@ -40,11 +40,7 @@ impl Routes {
         context: StatusContext<'_>,
     ) -> Vec<RealmStatus> {
         let mut routes: Vec<_> = self.routes.iter().enumerate().collect();
-        routes.sort_by_key(|(_, state)| match &state.pattern {
-            RealmPattern::Exact(_) => (0, 0),
-            RealmPattern::Suffix(suffix) => (1, usize::MAX - suffix.as_str().len()),
-            RealmPattern::Any => (2, 0),
-        });
+        routes.sort_by_key(|(_, state)| state.pattern.rank());
         let status = |(index, state): (usize, &RouteState)| {
             let candidates = |service| self.candidate_statuses(index, state, service, context);
             RealmStatus {
