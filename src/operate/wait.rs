@@ -56,9 +56,9 @@ pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
         let realms = served.choose(wanted.realm.as_deref())?;
         let waits: Vec<_> = realms
             .into_iter()
-            .map(|realm| Wait::new(realm, &served))
+            .map(|realm| RealmWait::new(realm, &served))
             .collect();
-        let all = join_all(waits.iter().map(Wait::run));
+        let all = join_all(waits.iter().map(RealmWait::run));
         let Some(limit) = wanted.timeout else {
             all.await;
             return Ok(());
@@ -70,7 +70,7 @@ pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
     })
 }
 
-fn timed_out(waits: &[Wait], limit: Duration) -> Failure {
+fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
     let limit = limit.as_secs();
     let left: Vec<_> = waits.iter().filter(|wait| !wait.is_over.get()).collect();
     let names: Vec<_> = left.iter().map(|wait| wait.realm.as_str()).collect();
@@ -89,7 +89,7 @@ fn timed_out(waits: &[Wait], limit: Duration) -> Failure {
 }
 
 /// Waiting for one realm.
-struct Wait {
+struct RealmWait {
     realm: Realm,
     listeners: Vec<EndpointAddr>,
     /// A daemon was there when it was asked last.
@@ -105,7 +105,7 @@ enum Asked {
     NoDaemon,
 }
 
-impl Wait {
+impl RealmWait {
     fn new(realm: Realm, served: &Served) -> Self {
         Self {
             realm,

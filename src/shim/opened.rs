@@ -19,11 +19,11 @@ pub(super) struct Opened {
     pub(super) listeners: Vec<ServiceListener>,
     pub(super) status_socket: Option<StatusListener>,
     /// Why it is not what the configuration says now.
-    pub(super) mistake: Option<Mistake>,
+    pub(super) mistake: Option<UnusableConfig>,
 }
 
 /// A configuration that cannot be used, and another is.
-pub(super) struct Mistake {
+pub(super) struct UnusableConfig {
     pub(super) failure: Failure,
     /// Its `[listen]`, if that is valid: it may be what cannot be used.
     pub(super) listen: Option<Listen>,
@@ -57,7 +57,7 @@ impl Opened {
                 None => return Err(failure),
             },
         };
-        let mistake = Some(Mistake {
+        let mistake = Some(UnusableConfig {
             failure,
             listen,
             last_good,

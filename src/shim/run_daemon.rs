@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::last_good::LastGood;
-use super::opened::Mistake;
+use super::opened::UnusableConfig;
 use super::{Relay, routes};
 use crate::config::{Config, ConfigText, Listen, Sources, state_places};
 use crate::daemon::logging::ADMIN;
@@ -37,7 +37,7 @@ impl<'a> RunDaemon<'a> {
         relay: Relay,
         sources: &'a Sources,
         config: &Config,
-        mistake: Option<Mistake>,
+        mistake: Option<UnusableConfig>,
         is_managed: bool,
     ) -> Self {
         let mut daemon = Self {

@@ -45,10 +45,10 @@ pub(super) enum Change<'a> {
 }
 
 /// What is to be changed, and where.
-pub(super) type Changes<'a> = Vec<(&'a Path, Change<'a>)>;
+pub(super) type FileChanges<'a> = Vec<(&'a Path, Change<'a>)>;
 
 /// The changes of files, each like another one, so that what is written first is removed last.
-pub(super) fn of_files<'a>(files: &[(&'a PlannedFile, &'a PlannedFile)]) -> Changes<'a> {
+pub(super) fn of_files<'a>(files: &[(&'a PlannedFile, &'a PlannedFile)]) -> FileChanges<'a> {
     let written = files.iter().filter_map(|(file, like)| {
         let octets = file.should_be.as_deref()?;
         let like = like.path.as_path();
@@ -66,7 +66,7 @@ pub(super) fn of_files<'a>(files: &[(&'a PlannedFile, &'a PlannedFile)]) -> Chan
 ///
 /// # Errors
 /// What stood in the way, with what was done before it and what was not.
-pub(super) fn carry_out(changes: &Changes<'_>, command: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn carry_out(changes: &FileChanges<'_>, command: &str) -> Result<Vec<String>, Failure> {
     let mut done = Vec::new();
     for (index, (path, change)) in changes.iter().enumerate() {
         let (word, changed) = match change {

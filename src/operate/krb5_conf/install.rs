@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::block::{self, Origin, PartForm, SplitFile};
-use super::changes::{self, Change, Changes, PlannedFile};
+use super::changes::{self, Change, FileChanges, PlannedFile};
 use super::others::{Others, changed, put_back, whole};
 use super::profile::Relation;
 use super::stanzas::{MARK, Stanzas};
@@ -302,7 +302,7 @@ impl Plan {
 
     /// What is to be changed, in an order in which libkrb5 finds a valid configuration after each change: what krb5.conf
     /// names is made before that and removed after it.
-    fn changes(&self) -> Changes<'_> {
+    fn changes(&self) -> FileChanges<'_> {
         let mut changes = Vec::new();
         if self.wants_directory && !self.has_directory {
             changes.push((self.directory.as_path(), Change::MakeDirectory));

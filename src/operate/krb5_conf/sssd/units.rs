@@ -46,12 +46,12 @@ fn contents(realms: &[String]) -> [(&'static str, String); 3] {
 }
 
 /// A drop-in as it is.
-pub(super) struct DropIn {
+pub(super) struct UnitDropIn {
     path: PathBuf,
     is: Option<Vec<u8>>,
 }
 
-impl DropIn {
+impl UnitDropIn {
     /// `unit`: whose. `command`: what to type, to try again.
     fn read(system: &Path, unit: &str, command: &str) -> Result<Self, Failure> {
         let path = system.join(format!("{unit}.d")).join(DROP_IN);
@@ -127,7 +127,7 @@ pub(super) fn install(realms: &[String]) -> Result<Vec<String>, Failure> {
 
 pub(super) fn put_drop_ins(system: &Path, realms: &[String]) -> Result<Vec<String>, Failure> {
     let contents = contents(realms);
-    let read = |(unit, _): &(&str, String)| DropIn::read(system, unit, INSTALL);
+    let read = |(unit, _): &(&str, String)| UnitDropIn::read(system, unit, INSTALL);
     let drop_ins: Result<Vec<_>, _> = contents.iter().map(read).collect();
     let mut done = Vec::new();
     for (drop_in, (_, content)) in drop_ins?.iter().zip(&contents) {
@@ -172,16 +172,16 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
 }
 
 /// Those that are there and ours: what can't be read is none of ours to remove.
-pub(super) fn drop_ins(system: &Path) -> Vec<DropIn> {
+pub(super) fn drop_ins(system: &Path) -> Vec<UnitDropIn> {
     let contents = contents(&[]);
     let read = contents
         .iter()
-        .flat_map(|(unit, _)| DropIn::read(system, unit, REMOVE));
+        .flat_map(|(unit, _)| UnitDropIn::read(system, unit, REMOVE));
     read.filter(|drop_in| drop_in.is.is_some()).collect()
 }
 
-pub(super) fn remove_drop_ins(drop_ins: &[DropIn]) -> Result<Vec<String>, Failure> {
-    let remove = |drop_in: &DropIn| {
+pub(super) fn remove_drop_ins(drop_ins: &[UnitDropIn]) -> Result<Vec<String>, Failure> {
+    let remove = |drop_in: &UnitDropIn| {
         let path = &drop_in.path;
         let removed = drop_in.remove();
         removed.map_err(|error| errors::failed(path, "removed", &error, REMOVE))?;
