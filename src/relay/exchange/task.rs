@@ -167,7 +167,7 @@ impl ExchangeTask {
             realm = %Quoted(realm),
             transport,
             upstream,
-            outcome = %shown,
+            outcome = shown.to_string(),
             ms = took_ms,
             "exchange"
         );
