@@ -19,7 +19,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{Semaphore, watch};
 
 use self::task::ExchangeTask;
-use crate::relay::answer::{Answered, Cause, Source, Verdict};
+use crate::relay::answer::{Answer, Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
@@ -86,6 +86,8 @@ pub struct Exchange {
     networks: watch::Sender<u64>,
     /// Which realms can be reached; who keeps it elsewhere watches it.
     reachability: watch::Sender<Reachability>,
+    /// How many of its losses have been acted on: verdicts wait for that. All of them, where nobody goes by it.
+    acted_on: watch::Sender<u64>,
     lines: Mutex<Quota>,
 }
 
@@ -112,6 +114,7 @@ impl Exchange {
             network_times: Mutex::default(),
             networks: watch::Sender::new(0),
             reachability: watch::Sender::default(),
+            acted_on: watch::Sender::new(u64::MAX),
             lines: Mutex::default(),
         });
         let routing = exchange.routing();
@@ -191,6 +194,18 @@ impl Exchange {
 
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
+        let answered = self.answer_at_once(message, arrival).await;
+        if let Answer::Verdict(_) = answered.answer {
+            self.acted_on().await;
+        }
+        answered
+    }
+
+    async fn answer_at_once(
+        self: &Arc<Self>,
+        message: KerberosMessage,
+        arrival: Arrival,
+    ) -> Answered {
         self.wake();
         let (sender, receiver) = watch::channel(None);
         let wait = || receiver.clone();

@@ -15,6 +15,9 @@ use crate::wire::{Realm, RealmKey};
 /// An exchange that takes longer looks like one that will bring nothing. Name, connect and TLS have failed by then, and half of
 /// the time is left after which SSSD kills what waits (`krb5_auth_timeout`, 6 s).
 pub(crate) const LATE: Duration = Duration::from_secs(3);
+/// A verdict waits for no longer than this until who goes by what can be reached has acted on it: half of the time after which
+/// libkrb5 asks somebody else as well.
+pub(crate) const HELD: Duration = Duration::from_millis(500);
 
 /// What is known of the realms of the configuration, wildcards left out: under them clients choose the realms.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub(crate) struct Reachability {
     realms: BTreeMap<RealmKey, RealmReach>,
     /// When the network became another one.
     changed: Option<Instant>,
+    /// How often a realm could not be reached any more.
+    losses: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +52,11 @@ impl Reachability {
     /// Whether this one can, if that is known.
     pub(crate) fn of(&self, realm: &RealmKey) -> Option<bool> {
         self.realms.get(realm)?.is_reachable
+    }
+
+    /// How often a realm that could be reached no longer could.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses
     }
 
     /// The configuration has these realms now. What is known of one still holds if it `keeps` an upstream.
@@ -91,7 +101,9 @@ impl Reachability {
         if known.replied.max(self.changed) > Some(asked) {
             return false;
         }
-        std::mem::replace(&mut known.is_reachable, is_reachable) != is_reachable
+        let before = std::mem::replace(&mut known.is_reachable, is_reachable);
+        self.losses += u64::from(before == Some(true));
+        before != is_reachable
     }
 
     /// The network is another one. What is known still stands, as most networks lead to the same upstreams; what is under way

@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, pending};
 use tempfile::NamedTempFile;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::daemon::tasks::Tasks;
 use crate::relay::asking::{AskSchedule, question};
 use crate::relay::exchange::{Arrival, Exchange};
-use crate::relay::reachability::Reachability;
+use crate::relay::reachability::{HELD, Reachability};
 use crate::relay::routes::random;
 use crate::wire::{Realm, Service};
 
@@ -23,10 +26,12 @@ use crate::wire::{Realm, Service};
 const MODE: u32 = 0o644;
 /// Between a failure and the first question, and doubled from then on.
 const FIRST: Duration = Duration::from_secs(5);
-/// Behind the name of the file, that of an empty one that is made after each change, and is for who acts on it to take away before
-/// reading: systemd, which can start something whenever the file changes (PathChanged=), loses what changes while that runs,
-/// and nothing of what is there when it ends (PathExists=).
+/// Behind the name of the file, that of an empty one that is made after each change, and is for who acts on it to take away when
+/// that is done, and then to look once more: systemd, which can start something whenever the file changes (PathChanged=), loses
+/// what changes while that runs, and nothing of what is there when it ends (PathExists=).
 const CHANGED: &str = ".changed";
+/// How often is looked whether it is gone.
+const LOOK: Duration = Duration::from_millis(5);
 /// In whose name is asked.
 const NOBODY: &str = "loopkdc";
 /// What stands in the place of a transport.
@@ -42,21 +47,14 @@ pub(super) fn keep(path: &Path, exchange: &Arc<Exchange>, tasks: &Tasks) {
         has_failed: false,
     };
     file.write(lines(&reachability.borrow_and_update()));
-    let stop = tasks.stop.clone();
+    exchange.set_acted_on(reachability.borrow().losses());
+    let (stop, of) = (tasks.stop.clone(), Arc::clone(exchange));
     tasks.tracker.spawn(async move {
-        // A write that has begun ends before the file goes.
-        while let Some(Ok(())) = stop.run_until_cancelled(reachability.changed()).await {
-            let text = lines(&reachability.borrow_and_update());
-            let written = spawn_blocking(move || {
-                file.write(text);
-                file
-            });
-            let Ok(back) = written.await else {
-                return;
-            };
-            file = back;
+        let kept = file.follow(&of, reachability, &stop).await;
+        of.set_acted_on(u64::MAX);
+        if let Some(file) = kept {
+            drop(spawn_blocking(move || file.remove()).await);
         }
-        drop(spawn_blocking(move || file.remove()).await);
     });
     tasks.spawn(ask_all(Arc::clone(exchange)));
 }
@@ -74,11 +72,48 @@ struct ReachableFile {
 }
 
 impl ReachableFile {
-    /// Replaces the file, unless it says so already. That it can't be is told once: Kerberos goes on without it.
-    fn write(&mut self, text: String) {
-        if self.text.as_ref() == Some(&text) {
-            return;
+    /// Writes it anew at each change, and has verdicts wait while it is acted on, until told to stop. None: that panicked.
+    async fn follow(
+        mut self,
+        exchange: &Exchange,
+        mut reachability: watch::Receiver<Reachability>,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
+        while let Some(Ok(())) = stop.run_until_cancelled(reachability.changed()).await {
+            let (text, losses) = {
+                let known = reachability.borrow_and_update();
+                (lines(&known), known.losses())
+            };
+            // A write that has begun ends before the file goes.
+            let written = spawn_blocking(move || (self.write(text), self));
+            let (is_acted_on, file) = written.await.ok()?;
+            self = file;
+            if is_acted_on {
+                stop.run_until_cancelled(self.acted_on()).await;
+            }
+            exchange.set_acted_on(losses);
         }
+        Some(self)
+    }
+
+    /// Waits until the sign is gone, or that takes too long.
+    async fn acted_on(&self) {
+        let sign = self.changed();
+        let gone = async {
+            while sign.exists() {
+                sleep(LOOK).await;
+            }
+        };
+        drop(timeout(HELD, gone).await);
+    }
+
+    /// Replaces the file, unless it says so already. That it can't be is told once: Kerberos goes on without it. Says whether
+    /// somebody acts on it, as far as is known: not if the last sign is still there.
+    fn write(&mut self, text: String) -> bool {
+        if self.text.as_ref() == Some(&text) {
+            return false;
+        }
+        let is_acted_on = !self.changed().exists();
         let file = self.path.display();
         let replaced = replace(&self.path, &text);
         if replaced.is_err() {
@@ -98,6 +133,7 @@ impl ReachableFile {
                 self.has_failed = true;
             }
         }
+        is_acted_on
     }
 
     /// Has those who act on the file look.

@@ -325,8 +325,9 @@ impl<'a> Attempts<'a> {
         if !goes_on && !self.under_way.is_empty() && !self.gave_up {
             self.gave_up = true;
             let verdict = self.verdict(self.count_sent() > 0);
-            self.task.settle(verdict, self.last_asked());
+            // What a verdict says of the realm is told before it is given.
             self.task.tell_failure();
+            self.task.settle(verdict, self.last_asked());
         }
     }
 

@@ -3,12 +3,12 @@
 use std::pin::pin;
 
 use tokio::sync::watch;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::task::{End, ExchangeTask};
 use super::{Exchange, Routing, now};
 use crate::relay::answer::Answer;
-use crate::relay::reachability::{LATE, Reachability};
+use crate::relay::reachability::{HELD, LATE, Reachability};
 use crate::relay::routes::is_outage;
 use crate::relay::status::ExchangeOutcome;
 use crate::wire::{RealmKey, Service};
@@ -28,6 +28,19 @@ impl Exchange {
         let realms = routing.realms_kept(before);
         self.reachability
             .send_modify(|known| known.configure(realms));
+    }
+
+    /// So many losses have been acted on. `u64::MAX`: no verdict is to wait.
+    pub(crate) fn set_acted_on(&self, losses: u64) {
+        self.acted_on.send_replace(losses);
+    }
+
+    /// Waits until who goes by what can be reached has acted on all that is known, as a client that is told that its realm can't
+    /// be reached may ask again at once while others still say that it can.
+    pub(super) async fn acted_on(&self) {
+        let losses = self.reachability.borrow().losses();
+        let mut acted_on = self.acted_on.subscribe();
+        drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
     }
 
     fn tell(&self, change: impl FnOnce(&mut Reachability) -> bool) {

@@ -1,7 +1,8 @@
 use std::sync::Mutex;
 
+use futures_util::future::join;
 use tempfile::TempDir;
-use tokio::time::{Instant as Clock, sleep};
+use tokio::time::Instant as Clock;
 
 use super::*;
 use crate::relay::answer::OnFailure;
@@ -77,6 +78,18 @@ impl Scene {
         self.folder.path().join("reachable")
     }
 
+    fn sign(&self) -> PathBuf {
+        self.folder.path().join("reachable.changed")
+    }
+
+    /// As who has acted on the file does.
+    async fn takes_the_sign(&self) {
+        while !self.sign().exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        fs::remove_file(self.sign()).unwrap();
+    }
+
     fn says(&self) -> String {
         fs::read_to_string(self.file()).unwrap()
     }
@@ -96,11 +109,13 @@ impl Scene {
         began.elapsed()
     }
 
-    /// A client asks.
-    async fn asks(&self) {
+    /// A client asks; how long that took.
+    async fn asks(&self) -> Duration {
+        let began = Clock::now();
         let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
         let question = question("client", &realm, Service::Kdc).unwrap();
         self.exchange.answer(question, Arrival::now("tcp")).await;
+        began.elapsed()
     }
 
     fn attempts(&self) -> u64 {
@@ -127,15 +142,55 @@ async fn it_is_there_at_once_for_all_to_read_and_goes_at_the_end() {
 #[tokio::test(start_paused = true)]
 async fn each_change_has_its_sign() {
     let scene = Scene::new(vec![reply(), refused()]);
-    let sign = scene.folder.path().join("reachable.changed");
     scene.until_it_says("EXAMPLE.COM\n").await;
-    sleep(Duration::from_millis(50)).await;
-    fs::remove_file(&sign).unwrap();
+    scene.takes_the_sign().await;
     scene.asks().await;
     scene.until_it_says("").await;
-    while !sign.exists() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    scene.takes_the_sign().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_hears_of_a_loss_when_it_has_been_acted_on() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let began = Clock::now();
+    let acts = async {
+        scene.until_it_says("").await;
+        sleep(Duration::from_millis(100)).await;
+        assert!(seconds(scene.asks().await) < 0.05, "a reply has waited");
+        scene.takes_the_sign().await;
+        began.elapsed()
+    };
+    let (heard, acted) = join(scene.asks(), acts).await;
+    let after = seconds(heard) - seconds(acted);
+    assert!((0.0..0.02).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_acts_any_more_one_client_waits() {
+    let scene = Scene::new(vec![reply(), refused(), reply(), refused()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let took = seconds(scene.asks().await);
+    assert!((0.5..0.55).contains(&took), "{took}");
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    let took = seconds(scene.asks().await);
+    assert!(took < 0.05, "{took}");
+    scene.until_it_says("").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_keeps_no_client_waiting() {
+    let scene = Scene::new(vec![reply(), refused()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let ends = async {
+        scene.until_it_says("").await;
+        scene.tasks.clone().end(&scene.exchange).await;
+    };
+    let (heard, ()) = join(scene.asks(), ends).await;
+    assert!(seconds(heard) < 0.05, "{heard:?}");
 }
 
 #[tokio::test(start_paused = true)]

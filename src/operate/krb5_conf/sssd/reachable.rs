@@ -16,7 +16,7 @@ use crate::relay::failure::Failure;
 
 /// Below /run, what `loopkdc run` says by --reachable-file: the realms that can be reached, one a line.
 pub(crate) const REACHABLE: &str = "loopkdc/reachable";
-/// It makes this after each change of that.
+/// It makes this after each change of that, to be taken away when it has been acted on.
 const CHANGED: &str = "loopkdc/reachable.changed";
 /// What SSSD reads.
 pub(crate) const KRB5_CONF: &str = "loopkdc-sssd/krb5.conf";
@@ -36,11 +36,12 @@ const PACE: Duration = Duration::from_millis(20);
 /// It can't be written, or others than root could.
 pub(crate) fn write(run: &Path, realms: &[String]) -> Result<(), Failure> {
     let (told, file) = (run.join(REACHABLE), run.join(KRB5_CONF));
-    // First: of a change after it has been read, systemd has the word once more.
-    let _ = fs::remove_file(run.join(CHANGED));
     for _ in 0..TRIES {
         let found = reachable(&told, realms);
-        put(&file, &found)?;
+        let done = put(&file, &found);
+        // Not before, as `loopkdc run` has SSSD wait for this. Of a change after the next look systemd has the word once more.
+        let _ = fs::remove_file(run.join(CHANGED));
+        done?;
         // When loopkdc.service ends, both files are taken away, the one that is read here before the other.
         if reachable(&told, realms) == found {
             thread::sleep(PACE);

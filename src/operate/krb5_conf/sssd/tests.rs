@@ -177,7 +177,7 @@ fn nothing_of_what_is_read_gets_any_further() {
     assert_eq!(run.write(), None);
 }
 
-/// It goes before the look, so that a change after it starts the service once more.
+/// A change after that starts the service once more.
 #[test]
 fn the_sign_of_a_change_is_taken_away() {
     let run = Run::new();
@@ -191,10 +191,34 @@ fn the_sign_of_a_change_is_taken_away() {
     assert!(!changed.is_symlink());
 }
 
+/// `loopkdc run` takes it for a word that SSSD has been told.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_sign_of_a_change_stays_until_it_is_acted_on() {
+    use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+
+    let run = Run::new();
+    run.with("B\n").unwrap();
+    fs::write(run.path("loopkdc/reachable.changed"), "").unwrap();
+    let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+    for folder in ["loopkdc", "loopkdc-sssd"] {
+        inotify::add_watch(&watch, run.path(folder), WatchFlags::DELETE).unwrap();
+    }
+    assert_eq!(run.with(""), None);
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = Reader::new(watch, &mut buffer);
+    for name in [c"krb5.conf", c"reachable.changed"] {
+        assert_eq!(events.next().unwrap().file_name(), Some(name));
+    }
+}
+
 #[test]
 fn it_is_not_written_where_others_could() {
     let run = Run::new();
     run.with("B\n").unwrap();
+    // Or systemd would start the service again at once.
+    let changed = run.path("loopkdc/reachable.changed");
+    fs::write(&changed, "").unwrap();
     let folder = run.path("loopkdc-sssd");
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
     let failure = write(run.0.path(), &[]).unwrap_err();
@@ -202,6 +226,7 @@ fn it_is_not_written_where_others_could() {
         failure,
         errors::writable_by_others(&folder, "loopkdc krb5-conf --sssd")
     );
+    assert!(!changed.exists());
     fs::remove_dir_all(&folder).unwrap();
     symlink(run.path("elsewhere"), &folder).unwrap();
     write(run.0.path(), &["B".to_owned()]).unwrap_err();
