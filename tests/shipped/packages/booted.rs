@@ -51,7 +51,7 @@ systemctl daemon-reload
 ";
 
 /// A Debian at work.
-struct Booted {
+pub(super) struct Booted {
     _init: Process,
     pid: String,
 }
@@ -82,7 +82,7 @@ impl Booted {
         booted
     }
 
-    fn output(&self, script: &str) -> Output {
+    pub(super) fn output(&self, script: &str) -> Output {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.pid, "--mount", "--pid", "--cgroup"])
@@ -102,7 +102,7 @@ impl Booted {
 
     /// Has its shell do this.
     #[track_caller]
-    fn run(&self, script: &str) -> String {
+    pub(super) fn run(&self, script: &str) -> String {
         let done = self.output(script);
         if !done.status.success() {
             let log = self.output(
@@ -128,17 +128,17 @@ fn hear(ready: &UnixDatagram) {
 }
 
 /// A package installed on a Debian at work, with an office to ask.
-struct Installed {
-    booted: Booted,
+pub(super) struct Installed {
+    pub(super) booted: Booted,
     root: Root,
-    office: Office,
+    pub(super) office: Office,
     workshop: Workshop,
     dir: TempDir,
 }
 
 impl Installed {
     /// Must be made inside `isolated`.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let workshop = Workshop::open();
         let dir = tempdir().unwrap();
         let root = Root::new(dir.path());
@@ -390,7 +390,8 @@ const OF_SSSD: &str = "/run/loopkdc-sssd/krb5.conf";
 
 impl Booted {
     /// Waits until its shell finds this true.
-    fn wait_for(&self, condition: &str) {
+    #[track_caller]
+    pub(super) fn wait_for(&self, condition: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.output(condition).status.success() {
             if Instant::now() > until {

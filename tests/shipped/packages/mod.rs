@@ -2,6 +2,7 @@
 
 mod booted;
 mod deb;
+mod login;
 mod root;
 mod rpm;
 mod tickets;
