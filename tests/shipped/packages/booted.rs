@@ -474,7 +474,7 @@ fn ends_with_the_tunnel(booted: &Booted, may_try: &str) {
         "mkdir -p /run/systemd/system/loopkdc.service.d
          printf '[Service]\\nRestart=no\\n' >/run/systemd/system/loopkdc.service.d/once.conf
          systemctl daemon-reload
-         systemctl kill --signal=KILL loopkdc",
+         systemctl kill --kill-who=main --signal=KILL loopkdc",
     );
     booted.wait_for("systemctl is-failed loopkdc");
     booted.run(&format!("test ! -e {OF_SSSD}"));
