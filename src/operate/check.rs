@@ -147,13 +147,14 @@ fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
             }
         }
         Kdcs::Discovered(found) => {
-            let primary = ", and of _kerberos-master for primary ones";
-            for (service, name, also, is_offered) in [
-                ("kdc", "_kerberos", primary, services.kdc),
-                ("kpasswd", "_kpasswd", "", services.kpasswd),
-            ] {
+            for (service, is_offered) in [("kdc", services.kdc), ("kpasswd", services.kpasswd)] {
+                let name = if service == "kdc" {
+                    "_kerberos"
+                } else {
+                    "_kpasswd"
+                };
                 let records = format!(
-                    "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}{also}"
+                    "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}"
                 );
                 lines.push(if is_offered {
                     records

@@ -6,25 +6,22 @@
 
 mod attempt;
 mod attempts;
-mod reachability;
 mod routing;
 mod status;
 mod task;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 
 use self::task::ExchangeTask;
-use crate::relay::answer::{Answer, Answered, Cause, Source, Verdict};
+use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
+use crate::relay::log_quota::LogQuota;
 use crate::relay::network::{Clocks, Sleep};
-use crate::relay::password_changes::PasswordChanges;
-use crate::relay::quota::Quota;
-use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
 use crate::relay::status::ExchangeRecord;
@@ -40,14 +37,10 @@ pub struct Arrival {
     pub at: Instant,
     /// Its sender, if it came over UDP.
     pub udp_peer: Option<SocketAddr>,
-    /// Who asks, where clients are told apart.
-    pub client: Option<IpAddr>,
     /// The transport's name, for the log.
     pub transport: &'static str,
     /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
-    /// Another KDC than so far is wanted ([MS-NRPC] 3.5.4.3.1).
-    pub another: bool,
 }
 
 impl Arrival {
@@ -57,10 +50,8 @@ impl Arrival {
         Self {
             at: now(),
             udp_peer: None,
-            client: None,
             transport,
             primary: false,
-            another: false,
         }
     }
 }
@@ -73,8 +64,6 @@ type Waiting = watch::Receiver<Option<Answered>>;
 pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
     retransmits: Mutex<RetransmitCache<Waiting>>,
-    /// Of realms, whatever the network is and however they are configured.
-    password_changes: Mutex<PasswordChanges>,
     in_flight: Semaphore,
     max_in_flight: usize,
     counters: Counters,
@@ -84,11 +73,7 @@ pub struct Exchange {
     network_times: Mutex<NetworkTimes>,
     /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
-    /// Which realms can be reached; who keeps it elsewhere watches it.
-    reachability: watch::Sender<Reachability>,
-    /// How many of its losses have been acted on: verdicts wait for that. All of them, where nobody goes by it.
-    acted_on: watch::Sender<u64>,
-    lines: Mutex<Quota>,
+    lines: Mutex<LogQuota>,
 }
 
 /// When the network changed last, and when a request showed last that the machine had slept.
@@ -102,10 +87,9 @@ impl Exchange {
     /// A relay that has at most `max_in_flight` exchanges under way at once.
     #[must_use]
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
-        let exchange = Arc::new(Self {
+        Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
             retransmits: Mutex::default(),
-            password_changes: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
@@ -113,13 +97,8 @@ impl Exchange {
             sleep: Sleep::since(Clocks::now()),
             network_times: Mutex::default(),
             networks: watch::Sender::new(0),
-            reachability: watch::Sender::default(),
-            acted_on: watch::Sender::new(u64::MAX),
             lines: Mutex::default(),
-        });
-        let routing = exchange.routing();
-        exchange.configure_reachability(&routing, &routing);
-        exchange
+        })
     }
 
     /// What has been counted.
@@ -133,7 +112,6 @@ impl Exchange {
     pub fn reroute(&self, routing: Routing) {
         let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         routing.inherit(&current);
-        self.configure_reachability(&routing, &current);
         *current = Arc::new(routing);
     }
 
@@ -156,8 +134,6 @@ impl Exchange {
 
     fn start_anew(&self, event: &str, seconds: Option<u64>) {
         self.routing().forget();
-        self.reachability
-            .send_modify(|known| known.network_changed(now()));
         self.networks.send_modify(|networks| *networks += 1);
         if lock(&self.lines).spend(now()) {
             tracing::info!(seconds, "{event}");
@@ -194,18 +170,6 @@ impl Exchange {
 
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
-        let answered = self.answer_at_once(message, arrival).await;
-        if let Answer::Verdict(_) = answered.answer {
-            self.acted_on().await;
-        }
-        answered
-    }
-
-    async fn answer_at_once(
-        self: &Arc<Self>,
-        message: KerberosMessage,
-        arrival: Arrival,
-    ) -> Answered {
         self.wake();
         let (sender, receiver) = watch::channel(None);
         let wait = || receiver.clone();
@@ -249,7 +213,6 @@ impl Exchange {
     pub fn probe_locks(&self) {
         drop(self.routing().routes());
         drop(lock(&self.retransmits));
-        drop(lock(&self.password_changes));
         drop(lock(&self.lines));
     }
 

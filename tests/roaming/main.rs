@@ -35,4 +35,3 @@ mod proxies;
 mod route;
 mod suspend;
 mod vpn;
-mod wait;

@@ -9,7 +9,6 @@
 pub(crate) mod apache;
 pub(crate) mod authority;
 pub(crate) mod client;
-pub(crate) mod directory;
 pub(crate) mod heimdal;
 pub(crate) mod hints;
 pub(crate) mod https;

@@ -27,7 +27,6 @@ mod daemon;
 mod der;
 mod forward;
 mod messages;
-mod mistakes;
 mod relay;
 mod upstream;
 
@@ -43,7 +42,6 @@ mod limits;
 mod manager;
 mod portals;
 mod process;
-mod reachable;
 mod real_clients;
 mod realms;
 mod retransmits;
@@ -53,7 +51,6 @@ mod silence;
 mod starting;
 mod status;
 mod verdicts;
-mod wait;
 mod ways_in;
 mod ways_out;
 

@@ -550,8 +550,10 @@ async fn a_reload_that_fails_is_shown_without_what_is_written_there() {
     let error = shown["configuration"]["error"].as_str().unwrap();
     assert!(error.contains("config.toml:"), "{error}");
     let hint = advice(&shown["problems"][0]);
-    let check = format!(": loopkdc check --config {}", daemon.config().display());
-    assert!(hint.ends_with(&check), "{hint}");
+    assert_eq!(
+        hint,
+        format!("loopkdc check --config {}", daemon.config().display())
+    );
     assert_leads_on(&hint);
 
     fs::write(

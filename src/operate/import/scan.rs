@@ -1,7 +1,6 @@
 //! What a text says of KDC proxies: a krb5.conf, an export of the Windows registry, or lines as people write them down.
 //!
-//! Of a krb5.conf it is `kdc = https://…` in the stanzas of `[realms]`, as MIT krb5 reads them, and the same of `primary_kdc`,
-//! `master_kdc` and `kpasswd_server`. Of Windows it is the policy
+//! Of a krb5.conf it is `kdc = https://…` in the stanzas of `[realms]`, as MIT krb5 reads them. Of Windows it is the policy
 //! "Specify KDC proxy servers for Kerberos clients", whose own text says how it is written: the name of a value is a DNS name
 //! ("example.com"), a suffix (".example.com") or "*", and the value is `<https SERVER SERVER />` with blanks or commas between
 //! the servers, each `host`, `host:port` or `host:port:path`.
@@ -10,8 +9,13 @@ use std::sync::Arc;
 
 use super::imported::{ImportedConfig, ImportedRealm};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
+use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation};
 use crate::relay::text;
+
+/// What names a realm's servers.
+const SERVERS: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", "kpasswd_server"];
+/// The schemes of proxies; the second is how Apple's Kerberos writes the first.
+const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 
 /// The policy's own value, where it is off.
 const SWITCHED_OFF: &str = r#""KdcProxyServer_Enabled"=dword:00000000"#;
@@ -32,13 +36,13 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     for error in &profile.errors {
         found.note(&error.place, error.why.clone());
     }
-    let is_native = |of: &&Relation| SERVER_NAMES.contains(&&*of.name) && of.proxy().is_some();
-    let native = profile.relations.iter().find(is_native);
-    found.native = native.map(|of| of.place.clone());
-    for relation in &profile.relations {
+    // A realm's KDCs before what may be the same servers.
+    let (kdcs, others): (Vec<_>, Vec<_>) =
+        profile.relations.iter().partition(|of| of.name == "kdc");
+    for relation in kdcs.into_iter().chain(others) {
         if let [section, realm] = relation.sections.as_slice()
             && section == "realms"
-            && (relation.name == "http_anchors" || SERVER_NAMES.contains(&&*relation.name))
+            && (relation.name == "http_anchors" || SERVERS.contains(&&*relation.name))
             && let Some(realm) = found.realm(realm, &relation.place)
             && let Some(why) = take_relation(relation, realm)
         {
@@ -63,7 +67,7 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
         realm.ca_file = Some((relation.place.clone(), file.into()));
         return None;
     }
-    let Some(rest) = relation.proxy() else {
+    let Some(rest) = SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)) else {
         return Some("no KDC proxy; KDCs themselves belong to direct and kdcs".to_owned());
     };
     let proxy = match ProxyUrl::parse(&format!("https://{rest}")) {
@@ -71,20 +75,13 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
         Err(error) => return Some(error.into_failure(None).message().to_owned()),
     };
     let shown = proxy.to_string();
-    let list = match &*relation.name {
-        "kdc" => &mut realm.proxies,
-        "kpasswd_server" => &mut realm.kpasswd_proxies,
-        _ => &mut realm.primary_proxies,
-    };
-    add(list, proxy);
-    // MIT asks for / where no path is given.
-    (shown != value).then(|| format!("{shown} here"))
-}
-
-/// Adds a proxy behind those before it, unless it is one of them.
-fn add(list: &mut Vec<ProxyUrl>, proxy: ProxyUrl) {
-    if !list.contains(&proxy) {
-        list.push(proxy);
+    if relation.name == "kdc" {
+        realm.add(proxy);
+        // MIT asks for / where no path is given.
+        (shown != value).then(|| format!("{shown} here"))
+    } else {
+        let is_known = realm.proxies.contains(&proxy);
+        (!is_known).then(|| "no kdc of the realm, whose proxies serve all that is asked".to_owned())
     }
 }
 
@@ -153,7 +150,7 @@ fn policy_line(line: &str, place: &FileLine, found: &mut ImportedConfig) {
         .filter(|server| !server.is_empty())
     {
         match policy_proxy(server) {
-            Some(proxy) => add(&mut realm.proxies, proxy),
+            Some(proxy) => realm.add(proxy),
             None => {
                 let what = format!("{}: not in the form host:port:path", text::line(server));
                 realm.notes.push((place.clone(), what));

@@ -4,7 +4,6 @@ pub(crate) mod disk;
 mod etc;
 mod install;
 mod limits;
-mod only;
 mod others;
 mod profile;
 mod stanzas;

@@ -1,8 +1,6 @@
 mod attempts;
 mod finding;
 mod histories;
-mod password_changes;
-mod reachability;
 
 use std::time::Duration;
 

@@ -48,7 +48,7 @@ impl Backoff {
 }
 
 /// A number that nobody foresees.
-pub(crate) fn random() -> u64 {
+pub(super) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
