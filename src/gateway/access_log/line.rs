@@ -3,7 +3,7 @@
 //! A client chooses the realm and the principal, and DNS may choose a KDC's name: what is not plain is quoted and escaped
 //! as in JSON, so that no value can look like another one, a second line, or an order to a terminal.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use der::DateTime;
@@ -11,6 +11,9 @@ use der::DateTime;
 use crate::gateway::record::RequestRecord;
 use crate::relay::answer::Source;
 use crate::relay::text::Quoted as Value;
+
+/// Room for a line, in octets.
+const USUAL: usize = 192;
 
 /// The line about a request that was answered `at`.
 pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
@@ -23,8 +26,11 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     };
     let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
     let principal = record.principal.as_deref().map(Value);
-    format!(
-        "time={} client={} kind={} realm={}{} kdc={} error={} status={} ms={}{}\n",
+    let mut line = String::with_capacity(USUAL);
+    // A string takes all that is written.
+    let _ = writeln!(
+        line,
+        "time={} client={} kind={} realm={}{} kdc={} error={} status={} ms={}{}",
         Time(at),
         Or(client, "unix"),
         Or(record.kind, "-"),
@@ -38,7 +44,8 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
         Or(record.status, "-"),
         record.elapsed.as_millis(),
         IfAny("principal", principal),
-    )
+    );
+    line
 }
 
 /// The line that stands for `lines` which were left out.

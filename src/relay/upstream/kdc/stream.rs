@@ -85,7 +85,8 @@ async fn read_message(reader: &mut BufReader<&mut TcpStream>) -> Result<Bytes, F
     if length > MAX_REPLY {
         return Err(Fault::NotKerberos(NotReply::Oversized));
     }
-    let mut octets = Vec::new();
+    // A length that was promised makes no more room than an answer usually takes.
+    let mut octets = Vec::with_capacity(length.min(ROOM));
     let read = reader.take(length as u64).read_to_end(&mut octets).await;
     if read.is_err() || octets.len() < length {
         return Err(Fault::Unanswered);
