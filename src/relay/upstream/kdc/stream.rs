@@ -85,7 +85,7 @@ async fn read_message(reader: &mut BufReader<&mut TcpStream>) -> Result<Bytes, F
     if length > MAX_REPLY {
         return Err(Fault::NotKerberos(NotReply::Oversized));
     }
-    // A length that was promised makes no more room than an answer usually takes.
+    // A length that is only promised reserves no more than an answer usually takes.
     let mut octets = Vec::with_capacity(length.min(ROOM));
     let read = reader.take(length as u64).read_to_end(&mut octets).await;
     if read.is_err() || octets.len() < length {
@@ -94,6 +94,6 @@ async fn read_message(reader: &mut BufReader<&mut TcpStream>) -> Result<Bytes, F
     if !reader.buffer().is_empty() {
         return Err(Fault::NotKerberos(NotReply::TrailingOctets));
     }
-    // A copy, for the reply will be kept, and the room is larger.
-    Ok(Bytes::copy_from_slice(&octets))
+    // The reply will be kept: without what a long one has reserved beyond its end.
+    Ok(octets.into_boxed_slice().into())
 }
