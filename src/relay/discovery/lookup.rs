@@ -156,7 +156,7 @@ impl RealmLookup {
         if learned.is_news {
             relay.reroute(self);
         }
-        self.lock().state.is_in_routes(network);
+        self.lock().state.enter_routes(network);
         self.log(learned, &answer);
     }
 

@@ -69,7 +69,7 @@ impl LookupState {
     }
 
     /// A look-up that began on `network` has ended; if it was not answered, what was found before still holds. Says what that
-    /// changed, if it counts. Requests wait until the routes have it too: see [`Self::is_in_routes`].
+    /// changed, if it counts. Requests wait until the routes have it too: see [`Self::enter_routes`].
     pub(super) fn learn(
         &mut self,
         network: u64,
@@ -89,8 +89,8 @@ impl LookupState {
         })
     }
 
-    /// The routes have what was learnt on `network`.
-    pub(super) fn is_in_routes(&mut self, network: u64) {
+    /// The routes have what was learnt on `network` from now on.
+    pub(super) fn enter_routes(&mut self, network: u64) {
         let is_enough = self.scope == LookupScope::OneNetwork || self.has_found();
         self.is_enough |= network == self.network && is_enough;
     }

@@ -31,7 +31,7 @@ fn known(found: bool) -> Option<DnsResults> {
 fn looked_up(due: &mut LookupState, answer: Result<DnsResults, LookUpError>, now: Instant) {
     let network = due.network;
     assert!(due.learn(network, answer, now).is_some());
-    due.is_in_routes(network);
+    due.enter_routes(network);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn requests_wait_until_the_routes_have_what_was_found() {
         let before = due.network;
         due.learn(before, Ok(results(true)), now);
         assert!(!due.is_enough, "{scope:?}");
-        due.is_in_routes(before);
+        due.enter_routes(before);
         assert!(due.is_enough, "{scope:?}");
     }
 }
@@ -127,7 +127,7 @@ fn an_answer_to_a_question_on_another_network_does_not_count() {
     due.expire();
     assert_eq!(due.learn(before, Ok(results(true)), now), None);
     assert_eq!(due.learn(before, Err(LookUpError::TimedOut), now), None);
-    due.is_in_routes(before);
+    due.enter_routes(before);
     assert_eq!(next(&due, now), 0);
     assert!(!due.is_enough && !due.has_found());
 }
