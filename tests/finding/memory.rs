@@ -58,13 +58,18 @@ fn the_next_start_needs_no_zone() {
     });
 }
 
+/// Puts a file there that can't be read.
+fn break_file(scene: &Scene) {
+    fs::create_dir(scene.memory().parent().unwrap()).unwrap();
+    fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
+}
+
 #[test]
 fn a_broken_file_is_told_and_replaced() {
     isolated(|| {
         let scene = Scene::new();
         let _proxy = scene.proxy("proxy.test", FIRST);
-        fs::create_dir(scene.memory().parent().unwrap()).unwrap();
-        fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
+        break_file(&scene);
         let log = found_before(&scene);
         assert_eq!(log.matches("found in DNS before can't be read").count(), 1);
         let loopkdc = scene.loopkdc(&discover());
@@ -77,8 +82,7 @@ fn where_proxies_are_listed_the_file_is_not_read() {
     isolated(|| {
         let scene = Scene::new();
         let _proxy = scene.proxy("proxy.test", FIRST);
-        fs::create_dir(scene.memory().parent().unwrap()).unwrap();
-        fs::write(scene.memory(), b"[realms.\"EXAMPLE.COM\"\0").unwrap();
+        break_file(&scene);
         let loopkdc = scene.loopkdc("proxies = [\"https://proxy.test\"]\n");
         scene.kinit().succeeds();
         assert_eq!(loopkdc.process.count("can't be read"), 0);
