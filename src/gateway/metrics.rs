@@ -1,8 +1,8 @@
 //! What a gateway counts and knows, as Prometheus wants it.
 //!
-//! A new counter is a line in `relay/counters.rs`. Nothing is counted twice: [`Counters`] and the health of upstreams are read where they are when somebody looks; only
-//! what belongs to a single request is counted here. There are so many label sets and no more, whatever clients ask for:
-//! of realms only those that are configured have a name here.
+//! A new counter is a line in `relay/counters.rs`. Nothing is counted twice: [`Counters`] and the health of upstreams are
+//! read where they are when somebody looks; only what belongs to a single request is counted here. There are so many label
+//! sets and no more, whatever clients ask for: of realms only those that are configured have a name here.
 //!
 //! [`Counters`]: crate::relay::counters::Counters
 

@@ -46,7 +46,7 @@ impl RealmPattern {
         }
     }
 
-    /// It is for this realm; aliases are the caller's to compare.
+    /// It is for this realm: what [`Routes`] tells by its tables, as each request asks. Aliases are the caller's to compare.
     pub(crate) fn matches(&self, realm: &RealmKey) -> bool {
         match self {
             Self::Exact(own) => own.key() == *realm,

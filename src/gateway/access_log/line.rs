@@ -12,8 +12,8 @@ use crate::gateway::record::RequestRecord;
 use crate::relay::answer::Source;
 use crate::relay::text::Quoted as Value;
 
-/// Room for a line, in octets.
-const USUAL: usize = 192;
+/// Octets of a usual line, and some more.
+const USUAL_LINE: usize = 192;
 
 /// The line about a request that was answered `at`.
 pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
@@ -26,7 +26,7 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     };
     let inside = record.inside.as_ref().map(|inside| Value(inside.as_str()));
     let principal = record.principal.as_deref().map(Value);
-    let mut line = String::with_capacity(USUAL);
+    let mut line = String::with_capacity(USUAL_LINE);
     // A string takes all that is written.
     let _ = writeln!(
         line,

@@ -126,6 +126,7 @@ impl ExchangeTask {
             realm = %Quoted(realm),
             transport,
             upstream,
+            // As text, which is quoted in the line.
             outcome = shown.to_string(),
             ms = took_ms,
             "exchange"
