@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Sources;
+use crate::operate::krb5_conf::{Form, Placement};
 use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
-The file is that of --config, else config.toml (gateway.toml for the gateway)
-in the user's configuration directory for loopkdc, else in /etc/loopkdc. Or go
-without one:
+The file is that of --config, else config.toml (gateway.toml) in the user's
+configuration folder for loopkdc, else in /etc/loopkdc. Or go without one:
   loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
 
 Exit codes: 0 done, 10 to 22 what doctor found, 69 no daemon answers, 70 a bug,
-77 no permission, 78 bad configuration or usage";
+75 the time is up, 77 no permission, 78 bad configuration or usage";
 
 const STATUS_HELP: &str = "\
 The usual places: loopkdc/status.sock in $XDG_RUNTIME_DIR, then in /run. Another
@@ -26,6 +26,14 @@ KRB-ERROR 25 is no failure: the KDC wants a password, which comes next.
 Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
 permission, 78 bad usage";
 
+const WAIT_HELP: &str = "\
+It asks the daemon as a client does, for a ticket in the name of nobody and
+without a password: at once, at each change of the network, and else ever more
+seldom. A daemon that does not run is waited for.
+  loopkdc wait --timeout 60 && kinit -R
+
+Exit codes: 0 reachable, 75 the time is up, 78 bad configuration or usage";
+
 const IMPORT_HELP: &str = "\
 The configuration goes to stdout, and what of the file was left out to stderr:
   loopkdc import /etc/krb5.conf >config.toml
@@ -33,9 +41,8 @@ The configuration goes to stdout, and what of the file was left out to stderr:
 
 const KRB5_CONF_HELP: &str = "\
 The stanzas send each realm of the configuration, and its aliases, to where
-loopkdc run listens. --install keeps them in /etc/krb5.conf.d/loopkdc.conf,
-which /etc/krb5.conf is made to include, and a copy of what it was before;
---remove undoes exactly that.";
+loopkdc run listens. --install keeps them in /etc/krb5.conf, or, if that begins
+with includes, in /etc/krb5.conf.d/00-loopkdc.conf; --remove undoes exactly that.";
 
 const DOCTOR_HELP: &str = "\
 It asks for tickets in the name of nobody and for no password. It takes at most
@@ -91,6 +98,19 @@ pub enum Command {
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
     },
+    /// Wait until a realm can be reached
+    #[command(after_help = WAIT_HELP)]
+    Wait {
+        /// This one: else krb5.conf's default_realm, or each in the configuration
+        #[arg(value_name = "REALM")]
+        realm: Option<String>,
+        /// Give up after so many seconds: else never
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: Option<u64>,
+        /// Read this file, and don't ask the daemon what it serves and where
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Ask the network, layer by layer, what is wrong, and say what to do
     #[command(after_help = DOCTOR_HELP)]
     Doctor {
@@ -113,23 +133,7 @@ pub enum Command {
     },
     /// Print or install what krb5.conf has to say to send the realms here
     #[command(after_help = KRB5_CONF_HELP)]
-    Krb5Conf {
-        /// Write it to /etc, as root
-        #[arg(long, conflicts_with = "remove")]
-        install: bool,
-        /// Take away what --install wrote
-        #[arg(long, conflicts_with_all = ["inline", "unix", "config"])]
-        remove: bool,
-        /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
-        #[arg(long)]
-        inline: bool,
-        /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
-        #[arg(long)]
-        unix: bool,
-        /// Read this file, not the usual ones
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    Krb5Conf(Krb5ConfArgs),
     /// Ask the GSSAPI library for tokens: of use to `run` alone
     #[cfg(feature = "negotiate")]
     #[command(hide = true)]
@@ -159,9 +163,61 @@ pub struct RunArgs {
     /// Offer the password-change service here, not at port 464; may be repeated
     #[arg(long, value_name = "ADDR")]
     listen_kpasswd: Vec<String>,
+    /// Keep this file saying which realms can be reached, one a line; ask where nobody else does
+    #[arg(long, value_name = "FILE", env = "LOOPKDC_REACHABLE_FILE", hide_env_values = true, value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    reachable_file: Option<PathBuf>,
     /// Write this much to stderr: off, error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level(), hide_possible_values = true)]
     pub log: LevelFilter,
+}
+
+/// `loopkdc krb5-conf`.
+#[derive(Debug, Args)]
+pub struct Krb5ConfArgs {
+    /// Write it to /etc, as root
+    #[arg(long, conflicts_with = "remove")]
+    pub install: bool,
+    /// Take away what --install wrote
+    #[arg(long, conflicts_with_all = ["inline", "drop_in", "unix", "only", "config"])]
+    pub remove: bool,
+    /// Leave SSSD alone, which else is set up so that its logins bring a ticket
+    #[arg(long, requires = "install")]
+    pub no_sssd: bool,
+    /// Write what SSSD reads besides: of use to loopkdc-sssd.service alone
+    #[arg(long, value_name = "REALM", num_args = 0.., hide = true, exclusive = true)]
+    pub sssd: Option<Vec<String>>,
+    /// Keep the stanzas in krb5.conf itself, for Heimdal, which knows no includedir
+    #[arg(long, conflicts_with = "drop_in")]
+    pub inline: bool,
+    /// Keep them in a file of krb5.conf.d, which confined programs may not read
+    #[arg(long)]
+    pub drop_in: bool,
+    /// With --install, make comments of what else names servers of these realms
+    #[arg(long, requires = "install")]
+    pub only: bool,
+    /// Name the Unix sockets among the listeners, for MIT krb5 1.22 and later
+    #[arg(long)]
+    pub unix: bool,
+    /// Read this file, not the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Krb5ConfArgs {
+    /// Which stanzas are meant, and where.
+    pub fn form(&self) -> Form {
+        let placement = match (self.inline, self.drop_in) {
+            (true, _) => Placement::Inline,
+            (_, true) => Placement::DropIn,
+            _ => Placement::Auto,
+        };
+        Form {
+            placement,
+            unix: self.unix,
+            only: self.only,
+            sssd: !self.no_sssd,
+        }
+    }
 }
 
 /// How much is written to stderr.
@@ -190,6 +246,12 @@ pub fn usage(error: &clap::Error) -> Failure {
 }
 
 impl RunArgs {
+    /// Where to say which realms can be reached. A variable that is set to nothing is not set.
+    pub fn reachable_file(&self) -> Option<PathBuf> {
+        let file = self.reachable_file.clone();
+        file.filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// Where the configuration comes from.
     pub fn sources(self) -> Sources {
         Sources {
@@ -234,6 +296,7 @@ mod tests {
             &["loopkdc", "gateway", "--help"],
             &["loopkdc", "check", "--help"],
             &["loopkdc", "status", "--help"],
+            &["loopkdc", "wait", "--help"],
             &["loopkdc", "doctor", "--help"],
             &["loopkdc", "import", "--help"],
             &["loopkdc", "krb5-conf", "--help"],

@@ -40,7 +40,10 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 pub use address::KdcAddr;
 pub(crate) use address::{KDC_PORT, KPASSWD_PORT};
@@ -83,8 +86,22 @@ pub struct Config {
     pub default_on_failure: OnFailure,
     /// The file that was read.
     pub source: Option<PathBuf>,
+    /// What it says.
+    pub(crate) text: ConfigText,
     /// Keys in it that do nothing any more.
     removed: Vec<Finding>,
+}
+
+/// The text of a configuration, in which there may be secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ConfigText(String);
+
+/// Not what it says.
+impl fmt::Debug for ConfigText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} octets", self.0.len())
+    }
 }
 
 impl Config {
@@ -95,7 +112,7 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Failure> {
         // What was typed out in full should not change with a file that happens to lie about.
         if sources.file.is_none() && !sources.realms.is_empty() {
-            let built = Self::build("", Path::new(""), sources);
+            let built = Self::build("", Path::new(""), sources, &[]);
             return built.map_err(|error| error.into_failure(None));
         }
         let (path, text) = locate::RUN.read(sources.file.as_deref())?;
@@ -108,21 +125,54 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(path: &Path, text: &str, sources: &Sources) -> Result<Self, Failure> {
-        let built = Self::build(text, path, sources);
+        let built = Self::build(text, path, sources, &[]);
         built.map_err(|error| error.into_failure(Some((path, text))))
     }
 
+    /// The same for a text that was valid once, `kept` being what its files of certificates held then: that is taken in place of
+    /// those that are of no use any more.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub(crate) fn parse_again(
+        path: &Path,
+        ConfigText(text): &ConfigText,
+        sources: &Sources,
+        kept: &[CaFile],
+    ) -> Result<Self, Failure> {
+        let built = Self::build(text, path, sources, kept);
+        built.map_err(|error| error.into_failure(Some((path, text))))
+    }
+
+    /// No realm at all, at the default addresses: what is left to serve where nothing valid is known of `sources`.
+    ///
+    /// # Errors
+    /// The defaults are invalid.
+    pub(crate) fn without_realms(sources: &Sources) -> Result<Self, Failure> {
+        let nothing = Self::parse(Path::new(""), "", &Sources::default())?;
+        Ok(Self {
+            source: sources.file.clone(),
+            ..nothing
+        })
+    }
+
     /// `path`: where `text` is, to whose directory the files in it are relative; empty without a file.
-    fn build(text: &str, path: &Path, sources: &Sources) -> Result<Self, ConfigError> {
+    fn build(
+        text: &str,
+        path: &Path,
+        sources: &Sources,
+        kept: &[CaFile],
+    ) -> Result<Self, ConfigError> {
         let document = Document::parse(text, &keys::RUN)?;
         let listen = Listen::read(&document.service, sources)?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let (realms, default_on_failure) = realms::read(&document, base, sources)?;
+        let (realms, default_on_failure) = realms::read(&document, base, sources, kept)?;
         Ok(Self {
             listen,
             realms,
             default_on_failure,
             source: path.file_name().map(|_| path.to_owned()),
+            text: ConfigText(text.to_owned()),
             removed: warning::removed(&document, path, text),
         })
     }

@@ -30,6 +30,11 @@ pub(crate) trait Daemon {
     /// # Errors
     /// One that cannot work: the old one stays.
     fn reload(&mut self) -> Result<(), Failure>;
+    /// Waits until a configuration that could not be used is mended and in effect; without end if there is nothing to be mended.
+    /// What is dropped meanwhile goes on when it is called again.
+    async fn mended(&mut self) {
+        std::future::pending().await
+    }
     /// Stops listening, and lets what is under way end.
     async fn stop(self);
 }
@@ -73,18 +78,28 @@ pub(crate) fn in_runtime(
 /// Says that `daemon` is ready, and has it do what signals say until one says stop.
 async fn obey(mut signals: Signals, mut daemon: impl Daemon) {
     notify::ready();
-    while signals.next().await == Signal::Reload {
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            () = daemon.mended() => continue,
+        };
+        if signal == Signal::Stop {
+            break;
+        }
         notify::reloading();
         match daemon.reload() {
             Ok(()) => tracing::info!(target: ADMIN, "configuration read again"),
-            Err(failure) => {
-                tracing::error!(target: ADMIN, "the old configuration stays: {failure}")
-            }
+            Err(failure) => log_mistake(&failure),
         }
         notify::ready();
     }
     notify::stopping();
     daemon.stop().await;
+}
+
+/// Logs that a configuration cannot be used.
+pub(crate) fn log_mistake(failure: &Failure) {
+    tracing::error!(target: ADMIN, "the old configuration stays: {failure}");
 }
 
 /// Logs what a configuration deserves to be told.

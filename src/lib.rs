@@ -11,7 +11,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
-//! | [`operate`] | for people: `doctor`, `status`, `check`, `import`, `krb5-conf`, and what a terminal is shown |
+//! | [`operate`] | for people: `doctor`, `status`, `wait`, `check`, `import`, `krb5-conf`, and what a terminal is shown |
 //! | [`shim`] | `loopkdc run`: the loopback listeners, look-ups when a request comes, and how a failure is worded to clients of a KDC |
 //! | [`gateway`] | `loopkdc gateway`: HTTPS, limits and throttling, access log, metrics |
 //! | [`daemon`] | what both commands live by: sockets, accepting, readiness, watchdog, signals, drain, the log |
@@ -55,8 +55,14 @@
 //!   or datagrams each of which its host or a firewall returned (ICMP port unreachable); and a request of which the user is
 //!   told that it was not sent is called back first. To a KDC that refuses TCP, such a request goes over UDP only once that
 //!   KDC has answered something.
+//! * **After a change of a password, logins reach a KDC that knows it** ([MS-KKDCP] 4.2, steps 20 to 25). For ten minutes AS-REQs of
+//!   that realm, at a gateway those of the same client, go to the upstream that takes writes, and proxies are told by the
+//!   dclocator-hint that it is wanted. What may have reached it goes to no other, not even if it is harmless: a replica that
+//!   has not heard of the change refuses the new password, and says that the old one has expired. Neither a reload nor another
+//!   network ends that; a restart does.
 //! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
-//!   For kpasswd over UDP, the same peer and ticket are, too: Heimdal rebuilds its copies.
+//!   For kpasswd the same AP-REQ is: MIT krb5 sends it to each address of the server with another KRB-PRIV. Over UDP the same peer
+//!   and ticket are, too: Heimdal rebuilds its copies.
 //!   A reply is kept for 40 s and a verdict for 2 s; but the verdict on a request that must not be sent twice, and may have
 //!   been, stands for its octets as long as a reply would.
 //! * **Each request is answered within its deadline.** libkrb5 waits on an established connection without limit. Name, connect
@@ -73,6 +79,10 @@
 //! * **A failure looks like a KDC that cannot be reached, at once**: KRB_ERR_RESPONSE_TOO_BIG over UDP, then a reset over TCP.
 //!   Only that makes PAM, SSSD and others go offline, and clients try their next `kdc =` line. On port 464 it is always told
 //!   in kpasswd's own framing with result code 2, which is the one that no client asks the password again after.
+//! * **A mistake in the configuration takes no ticket from anybody**, where a service manager has started `loopkdc run`: the last
+//!   good one is served, kept in the state folder without any secret's file, or else each client is told at once that no KDC can be
+//!   reached; the mended one is taken without a command. A gateway does not start then: what an administrator has taken away must
+//!   not come back.
 //! * **A kept connection never costs a request.** What may be sent again goes over any kept connection, and over a fresh one if
 //!   that turns out to be closed. What may not goes over one that carried something within a second, or is idle for less
 //!   than half of what its server grants, or over a fresh one.
@@ -86,11 +96,14 @@
 //! * **A request can cause the look-up of its realm's own name and of nothing else**: of a realm that the configuration names
 //!   and says to look up, spelled as it is there, once at a time, and again after half a minute at the earliest or on another
 //!   network.
+//! * **What can be reached is known by what came of requests** ([`relay`]'s `reachability`): a reply says that a realm can be, the first
+//!   exchange without one that it can't, or one that takes three seconds, as who goes by it begins again without end. The daemon
+//!   asks by itself only where a file was asked for that says so, in nobody's name, ever more seldom, and never while all is up.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
 //!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of
-//!   those clients by 1.5 MiB; connections, datagrams and exchanges by number.
+//!   those clients by 1.5 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up. A copy of it is counted once. Clients
 //!   are told apart by address, and a reverse proxy is believed only if it is trusted.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
@@ -103,6 +116,8 @@
 //!   password, and is done within the deadline and five seconds.
 //! * **krb5.conf is replaced in one step, or stays** ([`operate::krb5_conf`]): written beside, renamed, with a copy from before
 //!   and markers that say how to undo it; never through a link, nor where others than its owner may write.
+//! * **What SSSD reads, root has written** ([`operate::krb5_conf`]): what the daemon says of its realms chooses among those that root
+//!   has named, no change of it is lost, and when the daemon ends, in whatever way, SSSD may try none.
 //! * **What clients choose forges nothing**: realms and principals are quoted where they are logged, and of realms only those
 //!   of the configuration have numbers of their own.
 //!

@@ -1,12 +1,13 @@
 //! The binary: parse, run one command, print an error once, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use loopkdc::cli::{self, Cli, Command};
+use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
 use loopkdc::daemon::logging;
 use loopkdc::operate::doctor::Question;
-use loopkdc::operate::krb5_conf::Form;
+use loopkdc::operate::wait::{self, WaitFor};
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::{gateway, shim};
@@ -26,7 +27,8 @@ fn command(command: Command) -> Result<Exit, Failure> {
     let done = match command {
         Command::Run(args) => {
             logging::init(args.log);
-            shim::run(&args.sources())
+            let reachable = args.reachable_file();
+            shim::run(&args.sources(), reachable.as_deref())
         }
         Command::Gateway { config, log } => {
             logging::init(log);
@@ -37,6 +39,15 @@ fn command(command: Command) -> Result<Exit, Failure> {
         Command::Status { watch, socket, .. } if watch => status::watch(socket.as_deref()),
         Command::Status { json, socket, .. } if json => status::print_json(socket.as_deref()),
         Command::Status { socket, .. } => status::print(socket.as_deref()),
+        Command::Wait {
+            realm,
+            timeout,
+            config: file,
+        } => wait::wait(&WaitFor {
+            realm,
+            timeout: timeout.map(Duration::from_secs),
+            file,
+        }),
         Command::Doctor {
             realm,
             json,
@@ -45,27 +56,29 @@ fn command(command: Command) -> Result<Exit, Failure> {
             return doctor::doctor(&Question { realm, json, file });
         }
         Command::Import { file } => import::import(&file),
-        Command::Krb5Conf { remove, .. } if remove => krb5_conf::remove(),
-        Command::Krb5Conf {
-            install,
-            inline,
-            unix,
-            config,
-            ..
-        } => {
-            let (sources, form) = (cli::sources(config), Form { inline, unix });
-            if install {
-                krb5_conf::install(&sources, form)
-            } else {
-                krb5_conf::print(&sources, form)
-            }
-        }
+        Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi { service, principal } => {
             loopkdc::relay::upstream::gssapi::serve(&service, principal.as_deref())
         }
     };
     done.map(|()| Exit::Ok)
+}
+
+fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
+    if let Some(realms) = &args.sssd {
+        return krb5_conf::write_for_sssd(realms);
+    }
+    if args.remove {
+        return krb5_conf::remove();
+    }
+    let (form, install) = (args.form(), args.install);
+    let sources = cli::sources(args.config);
+    if install {
+        krb5_conf::install(&sources, form)
+    } else {
+        krb5_conf::print(&sources, form)
+    }
 }
 
 /// To clap, `--help` and `--version` are errors, too: those that go to stdout.

@@ -3,6 +3,8 @@
 pub mod check;
 pub mod doctor;
 pub mod import;
+mod kdc_client;
 pub mod krb5_conf;
 pub mod status;
 pub mod terminal;
+pub mod wait;

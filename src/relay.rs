@@ -1,14 +1,18 @@
 //! The tunnel itself, between the ways in and the ways out: a request that was understood is answered here.
 
 pub mod answer;
+pub(crate) mod asking;
 pub mod counters;
 pub(crate) mod discovery;
 pub mod exchange;
 pub mod explain;
 pub mod failure;
 pub mod finding;
-pub(crate) mod log_quota;
 pub mod network;
+mod password_changes;
+pub(crate) mod quota;
+pub(crate) mod reachability;
+mod recent;
 pub mod retransmits;
 pub mod routes;
 pub mod status;

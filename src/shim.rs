@@ -1,15 +1,21 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
+mod last_good;
 mod listeners;
+mod opened;
 mod proxy_cache;
+mod reachable_file;
 mod render;
 #[cfg(target_os = "linux")]
 mod roaming;
 mod routes;
+mod run_daemon;
+mod state_file;
 mod status;
 mod stream;
 mod udp;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::endpoint::Endpoint;
@@ -18,95 +24,74 @@ use crate::daemon::bind::{ServiceListener, addresses, bind};
 use crate::daemon::inherit::Inherited;
 use crate::daemon::logging::ADMIN;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{self, Daemon, descriptors, log_warnings, notify, status_socket};
+use crate::daemon::{self, descriptors, notify, status_socket};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
+use opened::Opened;
+use run_daemon::RunDaemon;
 use status::{StatusSource, listener_statuses};
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
 
-/// Runs the daemon until a signal stops it.
+/// Runs the daemon until a signal stops it. In the file `reachable` it says which realms can be reached.
 ///
 /// # Errors
-/// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
-pub fn run(sources: &Sources) -> Result<(), Failure> {
+/// What keeps it from starting: a socket that cannot be bound, or a configuration that cannot work, unless a service manager
+/// starts it.
+pub fn run(sources: &Sources, reachable: Option<&Path>) -> Result<(), Failure> {
     let inherited = Inherited::from_env();
-    let config = Config::load(sources)?;
-    daemon::run(THREADS, start(sources, config, inherited))
+    daemon::run(THREADS, start(sources, inherited, reachable))
 }
 
-async fn start(
-    sources: &Sources,
-    config: Config,
+async fn start<'a>(
+    sources: &'a Sources,
     inherited: Inherited,
-) -> Result<RunDaemon<'_>, Failure> {
-    let listeners = listeners(&config.listen, inherited)?;
-    let status_socket = status_socket::bind(&config.listen)?;
-    let relay = Relay::start(&config, listeners)?;
-    log_warnings(&config.warnings());
+    reachable: Option<&Path>,
+) -> Result<RunDaemon<'a>, Failure> {
+    let mut listeners = inherited.listeners()?;
+    let is_managed = !listeners.is_empty() || notify::is_expected();
+    let opened = Opened::new(sources, &listeners, is_managed)?;
+    listeners.extend(opened.listeners);
+    let config = opened.config;
+    let relay = Relay::serve(&config, opened.handle, listeners);
     #[cfg(target_os = "linux")]
     roaming::follow(
         &relay.exchange,
         relay.status.watches_network(),
         &relay.tasks,
     );
-    if let Some(socket) = status_socket {
+    if let Some(socket) = opened.status_socket {
         relay.show_status(socket);
     }
+    if let Some(file) = reachable {
+        reachable_file::keep(file, &relay.exchange, &relay.tasks);
+    }
     notify::keep_alive(&relay.exchange, &relay.tasks);
-    tracing::info!(target: ADMIN, kdc = %relay.kdc, kpasswd = %relay.kpasswd, "ready");
-    Ok(RunDaemon {
-        relay,
-        sources,
-        listen: config.listen,
-    })
+    let daemon = RunDaemon::new(relay, sources, &config, opened.mistake, is_managed);
+    let Relay { kdc, kpasswd, .. } = &daemon.relay;
+    tracing::info!(target: ADMIN, %kdc, %kpasswd, "ready");
+    Ok(daemon)
 }
 
-/// The daemon, and where its configuration came from.
-struct RunDaemon<'a> {
-    relay: Relay,
-    sources: &'a Sources,
-    listen: Listen,
-}
-
-impl Daemon for RunDaemon<'_> {
-    fn reload(&mut self) -> Result<(), Failure> {
-        let Relay { handle, status, .. } = &self.relay;
-        let loaded = Config::load(self.sources).and_then(|config| {
-            handle.configure(routes::plan(&config))?;
-            Ok(config)
-        });
-        let config = loaded.inspect_err(|failure| status.failed(failure))?;
-        log_warnings(&config.warnings());
-        status.reloaded(&config.listen);
-        if config.listen != self.listen {
-            tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
-            self.listen = config.listen;
-        }
-        Ok(())
-    }
-
-    async fn stop(self) {
-        self.relay.stop().await;
-    }
-}
-
-/// Binds what the configuration asks for, except a service whose sockets the service manager handed over.
+/// Binds what the configuration asks for, except a service whose sockets the service manager handed over: these are `inherited`.
 ///
 /// # Errors
-/// A socket that cannot be bound or used, and what to do about it.
-pub fn listeners(listen: &Listen, inherited: Inherited) -> Result<Vec<ServiceListener>, Failure> {
-    let mut listeners = inherited.listeners()?;
+/// A socket that cannot be bound, and what to do about it.
+pub fn listeners(
+    listen: &Listen,
+    inherited: &[ServiceListener],
+) -> Result<Vec<ServiceListener>, Failure> {
+    let mut listeners = Vec::new();
     for (service, endpoints) in [
         (Service::Kdc, &listen.kdc),
         (Service::Kpasswd, &listen.kpasswd),
     ] {
-        if listeners.iter().any(|listener| listener.service == service) {
-            warn_of_unheld(&listeners, service, endpoints);
+        if inherited.iter().any(|listener| listener.service == service) {
+            warn_of_unheld(inherited, service, endpoints);
             continue;
         }
         for endpoint in endpoints {
@@ -152,6 +137,11 @@ impl Relay {
     /// Certificates that TLS cannot use.
     pub fn start(config: &Config, listeners: Vec<ServiceListener>) -> Result<Self, Failure> {
         let handle = RelayHandle::new(routes::plan(config), config.listen.max_in_flight)?;
+        Ok(Self::serve(config, handle, listeners))
+    }
+
+    /// Serves `listeners` by the relay of `handle`, which `config` has made.
+    fn serve(config: &Config, handle: RelayHandle, listeners: Vec<ServiceListener>) -> Self {
         let exchange = Arc::clone(&handle.exchange);
         let tasks = Tasks::default();
         tasks.spawn(proxy_cache::keep(handle.clone()));
@@ -166,14 +156,14 @@ impl Relay {
             connections,
             limits.max_connections,
         );
-        Ok(Self {
+        Self {
             status: Arc::new(status),
             exchange,
             kdc,
             kpasswd,
             handle,
             tasks,
-        })
+        }
     }
 
     /// Has the status read at `socket`.

@@ -18,7 +18,7 @@ mod realm;
 mod reply;
 mod ticket;
 
-pub use asn1::GeneralString;
+pub use asn1::{GeneralString, IntegerFlags};
 pub use framed::{Deframer, FieldTooLong, Framed};
 pub use kkdcp::KdcProxyMessage;
 pub use message::{ByService, KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Resend, Service};

@@ -17,8 +17,8 @@ mod configuration;
 
 use bytes::Bytes;
 use loopkdc::wire::{
-    Deframer, Framed, GeneralString, KdcProxyMessage, KerberosMessage, MAX_REPLY, MAX_REQUEST,
-    Realm, Reply, Service, kkdcp, kpasswd, krb_error,
+    Deframer, Framed, GeneralString, IntegerFlags, KdcProxyMessage, KerberosMessage, MAX_REPLY,
+    MAX_REQUEST, Realm, Reply, Service, kkdcp, kpasswd, krb_error,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -163,10 +163,27 @@ proptest! {
         let message = KdcProxyMessage {
             kerb_message: &kerb_message,
             target_domain: domain.as_deref().map(GeneralString::new),
-            dclocator_hint,
+            dclocator_hint: dclocator_hint.map(IntegerFlags),
         };
         let body = kkdcp::encode(&message);
         prop_assert_eq!(kkdcp::decode(&body).unwrap(), message);
+    }
+
+    #[test]
+    fn a_hint_of_any_length_is_no_reason_to_drop_an_envelope(number in vec(any::<u8>(), 1..40)) {
+        let tagged = |tag: u8, octets: &[u8]| [&[tag, octets.len() as u8], octets].concat();
+        let message = tagged(0xa0, &tagged(4, b"abc"));
+        let body = tagged(0x30, &[message, tagged(0xa2, &tagged(2, &number))].concat());
+        let is_minimal = match &number[..] {
+            [0, second, ..] => second & 0x80 != 0,
+            [0xff, second, ..] => second & 0x80 == 0,
+            _ => true,
+        };
+        let sign = if number[0] & 0x80 == 0 { 0 } else { 0xff };
+        let flags = [&[sign; 4], &number[..]].concat();
+        let flags = IntegerFlags(u32::from_be_bytes(*flags.last_chunk().unwrap()));
+        let hint = kkdcp::decode(&body).ok().and_then(|envelope| envelope.dclocator_hint);
+        prop_assert_eq!(hint, is_minimal.then_some(flags));
     }
 
     #[test]

@@ -37,6 +37,9 @@ _loopkdc() {
             loopkdc,status)
                 cmd="loopkdc__subcmd__status"
                 ;;
+            loopkdc,wait)
+                cmd="loopkdc__subcmd__wait"
+                ;;
             *)
                 ;;
         esac
@@ -44,7 +47,7 @@ _loopkdc() {
 
     case "${cmd}" in
         loopkdc)
-            opts="-h -V --help --version run gateway check status doctor import krb5-conf"
+            opts="-h -V --help --version run gateway check status wait doctor import krb5-conf"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -130,12 +133,16 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__krb5__subcmd__conf)
-            opts="-h --install --remove --inline --unix --config --help"
+            opts="-h --install --remove --no-sssd --sssd --inline --drop-in --only --unix --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --sssd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -148,7 +155,7 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__run)
-            opts="-h --config --realm --ca --listen-kdc --listen-kpasswd --log --help"
+            opts="-h --config --realm --ca --listen-kdc --listen-kpasswd --reachable-file --log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,6 +181,10 @@ _loopkdc() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --reachable-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log)
                     COMPREPLY=($(compgen -W "off error warn info debug" -- "${cur}"))
                     return 0
@@ -193,6 +204,28 @@ _loopkdc() {
             fi
             case "${prev}" in
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        loopkdc__subcmd__wait)
+            opts="-h --timeout --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

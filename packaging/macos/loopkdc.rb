@@ -13,7 +13,7 @@ class Loopkdc < Formula
   def install
     system "cargo", "install", *std_cargo_args
     (etc/"loopkdc").install "packaging/config.toml" unless (etc/"loopkdc/config.toml").exist?
-    pkgshare.install Dir["packaging/*.example.toml"], "krb5.conf.d/loopkdc.conf"
+    pkgshare.install Dir["packaging/*.example.toml"], "krb5.conf.d/00-loopkdc.conf"
   end
 
   # On 127.0.0.1 ports 88 and 464 take root: sudo brew services start loopkdc.

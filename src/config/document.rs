@@ -13,7 +13,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::ValueKind::{
-    self, Address, Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word,
+    self, Address, Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word,
 };
 use super::keys::{ConfigKey, KDC_ADDRESS, KDC_PARTS, KeyTable, Mark, Preset, REMOVED, Schema};
 
@@ -155,6 +155,8 @@ fn unknown_key(name: &Name<'_>, known: &[&str]) -> ConfigError {
 
 /// A port (RFC 9293 3.1).
 const PORT: ValueKind = Integer(1..=65535);
+/// Signed or not.
+const BITS_32: RangeInclusive<i64> = -2_147_483_648..=4_294_967_295;
 
 /// The value, or an element of it, is of this kind.
 fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), ConfigError> {
@@ -169,6 +171,8 @@ fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), Con
         }
         (Mode, DeValue::String(text)) => mode(name, text).map(drop),
         (Integer(bounds), DeValue::Integer(number)) => within(name, bounds, number),
+        (Flags(_), DeValue::Integer(number)) => within(name, &BITS_32, number),
+        (Flags(names), DeValue::Array(array)) => each(array, &Word(names)),
         (Ports, DeValue::Array(array)) => each(array, &PORT),
         (List | ListOr(_), DeValue::Array(array)) => each(array, &Text),
         (Addresses, DeValue::Array(array)) => each(array, &Address),

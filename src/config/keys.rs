@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use Mark::{Masked, OfOneRealm, Proof, SecretFile, SendsSecret, ShowsHosts};
 use Preset::{Default, Example};
-use ValueKind::{Addresses, Flag, Integer, List, ListOr, Mode, Ports, Text, Word};
+use ValueKind::{Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word};
 
 /// A key of the configuration.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum ValueKind {
     Flag,
     /// A whole number within these bounds.
     Integer(RangeInclusive<i64>),
+    /// Flags in 32 bits: an array of these names, or the number, signed or not.
+    Flags(&'static [&'static str]),
     /// An array of ports.
     Ports,
     /// An array of strings.
@@ -242,15 +244,18 @@ key_table! {
     /// Without it, http:// is refused: only TLS hides who asks for what, and keeps replies from being tampered with.
     ALLOW_PLAINTEXT = key("allow-plaintext", Flag, Default("false"));
 
-    /// Sent as it is, to tell the proxy which kind of KDC is wanted (MS-KKDCP 2.2.2).
-    DCLOCATOR_HINT = key("dclocator-hint", Integer(0..=4_294_967_295), Example("0"));
+    /// Sent as it is, to tell the proxy which kind of domain controller is wanted (MS-KKDCP 2.2.2): "writable" is one that takes
+    /// writes, "pdc" the one that has the role of the PDC, "next-closest-site" one of the next site if there is none in the
+    /// proxy's own. A number has any of the flags of MS-NRPC 3.5.4.3.1.
+    DCLOCATOR_HINT = key("dclocator-hint", Flags(&["writable", "pdc", "next-closest-site"]), Example(r#"["writable"]"#));
 
     /// Whether the realm's KDCs are asked themselves on networks where they can be reached. "prefer": they go before the
     /// proxies. "fallback": they are for when no proxy can be reached. When one takes no connection within 0.3 s, they all
     /// come last until one of them answers or the network changes. What they are asked is not hidden by TLS.
     DIRECT = key("direct", Word(&["never", "prefer", "fallback"]), Default(r#""never""#));
 
-    /// Look the KDCs up in DNS: SRV records _kerberos._tcp, _kerberos._udp, _kpasswd._tcp and _kpasswd._udp of the realm.
+    /// Look the KDCs up in DNS: SRV records _kerberos._tcp, _kerberos._udp, _kpasswd._tcp and _kpasswd._udp of the realm, and
+    /// for the one that takes writes _kerberos-master._tcp and _kerberos-master._udp.
     /// Names that come from clients are never looked up.
     DISCOVER = key("discover", Flag, Default("false"));
 
@@ -321,6 +326,17 @@ key_table! {
 
     /// Asked of the proxy instead of the realm's name, for a proxy that knows it by another.
     TARGET_DOMAIN = key("target-domain", Text, Example(r#""AD.EXAMPLE.COM""#)).marked(&[OfOneRealm]);
+
+    /// Those of its KDC proxies that lead to its primary KDC, the one that takes writes: for logins after a password change,
+    /// which other KDCs may not know of yet, and for password changes. They serve everything else after those in proxies,
+    /// unless they are listed there too.
+    PRIMARY_PROXIES = key("primary-proxies", List, Example(r#"["https://primary.example.com/KdcProxy"]"#))
+        .marked(&[OfOneRealm, ShowsHosts]);
+
+    /// The KDC proxies for password changes, in the order to try them. Default: the realm's, those that lead to the primary
+    /// KDC first.
+    KPASSWD_PROXIES = key("kpasswd-proxies", List, Example(r#"["https://kdcproxy2.example.com/KdcProxy"]"#))
+        .marked(&[OfOneRealm, ShowsHosts]);
 
     /// The realm's KDCs in the order to try them, each "host:port" or "host" (port 88), or a table that says that this one
     /// takes writes. Needed where KDCs are asked and discover is false.

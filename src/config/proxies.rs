@@ -2,6 +2,7 @@
 
 use super::document::{ConfigSection, RealmSection};
 use super::error::{ConfigError, Located};
+use super::keys::ConfigKey;
 use super::realms::{CliRealm, RealmPattern};
 use super::{kdcs, keys};
 use crate::relay::explain::UpstreamKind;
@@ -9,6 +10,7 @@ use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::Discovery;
 pub use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::relay::upstream::kkdcp::UrlError;
+use crate::wire::ByService;
 
 /// Has DNS asked for the proxies.
 const DISCOVER: &str = "discover";
@@ -18,20 +20,21 @@ pub(super) const EXAMPLE: &str = "\"https://kdcproxy.example.com/KdcProxy\"";
 /// Where the proxies of a realm are known from.
 #[derive(Debug, Clone)]
 pub enum Proxies {
-    /// The configuration, in the order to try them. Never empty, no URL twice.
-    Listed(Vec<ProxyUrl>),
+    /// The configuration, in the order to try them, with whether they lead to the primary KDC. Never empty, no URL twice.
+    Listed(ByService<Vec<(ProxyUrl, bool)>>),
     /// DNS: URI records as MIT krb5 reads them, or Microsoft's SRV records.
     Discovered(Discovery),
 }
 
 impl Proxies {
-    /// Those that are listed: none if DNS is to name them.
+    /// Those that are listed, each once, and last those for password changes alone: none if DNS is to name them.
     #[must_use]
-    pub fn listed(&self) -> &[ProxyUrl] {
-        match self {
-            Self::Listed(listed) => listed,
-            Self::Discovered(_) => &[],
-        }
+    pub fn listed(&self) -> Vec<&ProxyUrl> {
+        let Self::Listed(ByService { kdc, kpasswd }) = self else {
+            return Vec::new();
+        };
+        let others = kpasswd.iter().filter(|proxy| !kdc.contains(proxy));
+        kdc.iter().chain(others).map(|(url, _)| url).collect()
     }
 }
 
@@ -50,15 +53,73 @@ pub(super) fn read(
         None if table.own.is_written(&keys::PROXIES) => table.own.place(&keys::PROXIES),
         None => table.name.place.clone(),
     };
+    // What was typed out goes before all that the file says of proxies.
+    let own = given.is_none().then_some(&table.own);
     if is_discover(&listed) {
+        own.map_or(Ok(()), check_beside_discover)?;
         return discovery(pattern, table, plaintext).map_err(|error| error.at(&place));
     }
-    if listed.is_empty() {
+    let proxies = urls(&listed, tls_only)?;
+    let special = |key| own.map_or(Ok(Vec::new()), |own| special(own, key, tls_only));
+    let primary = special(&keys::PRIMARY_PROXIES)?;
+    if proxies.is_empty() && primary.is_empty() {
         return Err(ConfigError::new(format!("realm {pattern} has no proxies"))
             .hint(format!("add to it: proxies = [{EXAMPLE}]"))
             .at(&place));
     }
-    urls(&listed, tls_only).map(Proxies::Listed)
+    let kpasswd = special(&keys::KPASSWD_PROXIES)?;
+    Ok(Proxies::Listed(by_service(proxies, &primary, kpasswd)))
+}
+
+/// Proxies for some of a realm's requests, if any are listed.
+fn special(
+    own: &ConfigSection,
+    key: &'static ConfigKey,
+    tls_only: Option<&RealmPattern>,
+) -> Result<Vec<ProxyUrl>, ConfigError> {
+    let listed = own.list(key);
+    if listed.is_empty() && own.is_written(key) {
+        let rule = format!("{} is empty", key.name);
+        return Err(own.error(key, rule).hint("take the line away"));
+    }
+    urls(&listed, tls_only)
+}
+
+/// The order to try them. Those that lead to the primary KDC come last for what any KDC serves, unless `proxies` has them too, as
+/// libkrb5 has it with primary_kdc; and first for password changes, if those have no proxies of their own.
+fn by_service(
+    mut proxies: Vec<ProxyUrl>,
+    primary: &[ProxyUrl],
+    mut kpasswd: Vec<ProxyUrl>,
+) -> ByService<Vec<(ProxyUrl, bool)>> {
+    let also = |first: &[ProxyUrl], more: &[ProxyUrl]| {
+        let more = more.iter().filter(|proxy| !first.contains(proxy));
+        more.cloned().collect::<Vec<_>>()
+    };
+    if kpasswd.is_empty() {
+        kpasswd = [primary, &also(primary, &proxies)].concat();
+    }
+    proxies.extend(also(&proxies, primary));
+    let marked = |list: Vec<ProxyUrl>| {
+        let marked = list.into_iter().map(|it| (primary.contains(&it), it));
+        marked.map(|(is_primary, it)| (it, is_primary)).collect()
+    };
+    ByService {
+        kdc: marked(proxies),
+        kpasswd: marked(kpasswd),
+    }
+}
+
+/// DNS says of the proxies that it names what each is for.
+fn check_beside_discover(own: &ConfigSection) -> Result<(), ConfigError> {
+    for key in [&keys::PRIMARY_PROXIES, &keys::KPASSWD_PROXIES] {
+        if own.is_written(key) {
+            let rule = "with proxies = \"discover\" DNS says what each proxy is for";
+            let hint = format!("list proxies too, or take {} away", key.name);
+            return Err(own.error(key, rule).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// Checks what `[defaults]` says, even if no realm makes use of it.
@@ -117,6 +178,12 @@ fn proxy(
     tls_only: Option<&RealmPattern>,
     before: &[ProxyUrl],
 ) -> Result<ProxyUrl, ConfigError> {
+    if text == DISCOVER {
+        let rule = "\"discover\" stands alone, in proxies";
+        return Err(
+            ConfigError::new(rule).hint("list URLs, or have DNS name them: proxies = \"discover\"")
+        );
+    }
     let proxy = ProxyUrl::parse(text)?;
     if let Some(pattern) = tls_only.filter(|_| proxy.is_plaintext()) {
         // [MS-KKDCP] 5.1: the transport is what protects the messages.

@@ -73,14 +73,14 @@ pub(super) fn check_proxies(table: &ConfigSection, proxies: &Proxies) -> Result<
                 "list the proxies that may see it: proxies = [{EXAMPLE}]"
             )));
         }
-        if proxies.listed().iter().any(ProxyUrl::is_plaintext) {
+        if proxies.listed().into_iter().any(ProxyUrl::is_plaintext) {
             let rule =
                 format!("an http:// proxy would be sent in plain text what {key} is to show it");
             return Err(table.error(marked, rule).hint("write https:// in proxies"));
         }
     }
     let is_ipv6 = |proxy: &&ProxyUrl| matches!(proxy.as_url().host(), Some(Host::Ipv6(_)));
-    let by_number = proxies.listed().iter().find(is_ipv6);
+    let by_number = proxies.listed().into_iter().find(is_ipv6);
     match (by_number, forward_proxy(table)?) {
         (None, _) | (_, ForwardProxy::None) => Ok(()),
         // reqwest takes the brackets for a part of the name that is to be in the certificate.

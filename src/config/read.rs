@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
 
+use rustix::fs::OFlags;
+
 use super::document::ConfigSection;
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::{ConfigKey, Mark};
@@ -32,9 +34,18 @@ fn capped(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// It can't be opened or read, is another kind of file, or is too long.
 pub(crate) fn regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    regular_by(path, most, OFlags::NONBLOCK)
+}
+
+/// The same, unless it is a link.
+pub(crate) fn regular_itself(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    regular_by(path, most, OFlags::NONBLOCK | OFlags::NOFOLLOW)
+}
+
+fn regular_by(path: &Path, most: u64, flags: OFlags) -> io::Result<Vec<u8>> {
+    let flags = flags.bits().cast_signed();
     let mut options = File::options();
-    let file = options.read(true).custom_flags(nonblock).open(path)?;
+    let file = options.read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }

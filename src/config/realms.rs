@@ -7,12 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::kdcs::Direct;
 use super::pem::CaFile;
 use super::proxies::Proxies;
-use super::read::NamedFile;
+use super::read::{self, NamedFile};
 use super::{Sources, keys, proxies, proxy_options};
 pub use crate::relay::answer::OnFailure;
 pub use crate::relay::routes::RealmPattern;
@@ -40,7 +42,7 @@ pub struct RealmEntry {
     pub on_failure: OnFailure,
     /// Sent as the target-domain instead of the realm ([MS-KKDCP] 2.2.2).
     pub target_domain: Option<String>,
-    /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2).
+    /// Sent as the dclocator-hint ([MS-KKDCP] 2.2.2): flags of [MS-NRPC] 3.5.4.3.1.
     pub dclocator_hint: Option<u32>,
 }
 
@@ -53,16 +55,18 @@ impl RealmEntry {
 }
 
 /// The realms of the file in its order, then those that only the command line knows; and how a failure of any other looks.
-/// `base`: what files named in the file are relative to.
+/// `base`: what files named in the file are relative to; `kept`: certificates for files that are of no use any more.
 pub(super) fn read(
     document: &Document,
     base: &Path,
     sources: &Sources,
+    kept: &[CaFile],
 ) -> Result<(Vec<RealmEntry>, OnFailure), ConfigError> {
     let mut given = CliRealm::parse(&sources.realms)?;
     let mut reader = RealmReader {
         base,
         given_ca: sources.ca_file.as_deref(),
+        kept_ca: kept,
         names: RealmNames::default(),
     };
     reader.check_defaults(&document.defaults)?;
@@ -90,6 +94,8 @@ struct RealmReader<'a> {
     base: &'a Path,
     /// `--ca`: for the realms that are given on the command line.
     given_ca: Option<&'a Path>,
+    /// What files of certificates held before.
+    kept_ca: &'a [CaFile],
     names: RealmNames,
 }
 
@@ -108,7 +114,7 @@ impl RealmReader<'_> {
         let proxies = proxies::read(&pattern, table, given)?;
         proxy_options::check_proxies(all, &proxies)?;
         let target_domain = own.parse(&keys::TARGET_DOMAIN, realm)?;
-        let dclocator_hint: Option<Located<u32>> = all.written(&keys::DCLOCATOR_HINT);
+        let dclocator_hint = all.written::<WrittenHint>(&keys::DCLOCATOR_HINT);
         Ok(RealmEntry {
             aliases: self.names.aliases(&pattern, own)?,
             direct: Direct::read(&pattern, table)?,
@@ -118,7 +124,7 @@ impl RealmReader<'_> {
             deadline: all.seconds(&keys::RUN_DEADLINE_SECONDS)?,
             on_failure: all.get(&keys::ON_FAILURE)?,
             target_domain: target_domain.map(|realm| realm.to_string()),
-            dclocator_hint: dclocator_hint.map(|written| written.value),
+            dclocator_hint: dclocator_hint.map(|written| written.value.flags()),
             pattern,
         })
     }
@@ -126,11 +132,25 @@ impl RealmReader<'_> {
     fn ca(&self, table: &ConfigSection, is_given: bool) -> Result<Option<CaFile>, ConfigError> {
         if let (true, Some(path)) = (is_given, self.given_ca) {
             let option = ConfigPlace::Option("--ca".to_owned());
-            let loaded = CaFile::load(path);
-            return loaded.map(Some).map_err(|error| error.at(&option));
+            let loaded = CaFile::load(path).map_err(|error| error.at(&option));
+            return self.or_kept(loaded, path).map(Some);
         }
-        let file = NamedFile::of(table, &keys::CA_FILE, self.base)?;
-        file.as_ref().map(CaFile::new).transpose()
+        let Some(written) = table.written(&keys::CA_FILE) else {
+            return Ok(None);
+        };
+        let path = read::path(self.base, &written)?;
+        let file = NamedFile::read(&keys::CA_FILE, path.clone(), written.place);
+        let loaded = file.and_then(|file| CaFile::new(&file));
+        self.or_kept(loaded, &path).map(Some)
+    }
+
+    fn or_kept(
+        &self,
+        loaded: Result<CaFile, ConfigError>,
+        path: &Path,
+    ) -> Result<CaFile, ConfigError> {
+        let kept = || self.kept_ca.iter().find(|ca| ca.path == path).cloned();
+        loaded.or_else(|error| kept().ok_or(error))
     }
 
     /// Checks `[defaults]`, even if no realm makes use of it.
@@ -139,6 +159,34 @@ impl RealmReader<'_> {
         super::kdcs::networks(defaults)?;
         proxy_options::read(defaults, self.base)?;
         self.ca(defaults, false).map(drop)
+    }
+}
+
+/// A dclocator-hint, as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenHint {
+    Number(i64),
+    Names(Vec<String>),
+}
+
+impl WrittenHint {
+    fn flags(&self) -> u32 {
+        match self {
+            // A signed number is the same 32 bits.
+            Self::Number(number) => *number as u32,
+            Self::Names(names) => names.iter().fold(0, |flags, name| flags | flag(name)),
+        }
+    }
+}
+
+/// [MS-NRPC] 3.5.4.3.1.
+fn flag(name: &str) -> u32 {
+    match name {
+        "pdc" => 0x80,
+        "writable" => 0x1000,
+        "next-closest-site" => 0x4_0000,
+        _ => 0,
     }
 }
 

@@ -35,7 +35,7 @@ fn build(text: &str) -> Config {
 }
 
 fn build_with(text: &str, sources: &Sources) -> Config {
-    let built = Config::build(text, Path::new("/nowhere/f.toml"), sources);
+    let built = Config::build(text, Path::new("/nowhere/f.toml"), sources, &[]);
     built.unwrap_or_else(|broken| panic!("{}", show(text, broken)))
 }
 
@@ -45,7 +45,7 @@ fn error(text: &str) -> String {
 }
 
 fn error_with(text: &str, sources: &Sources) -> String {
-    match Config::build(text, Path::new("/nowhere/f.toml"), sources) {
+    match Config::build(text, Path::new("/nowhere/f.toml"), sources, &[]) {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(broken) => show(text, broken),
     }

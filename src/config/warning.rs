@@ -85,7 +85,7 @@ fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
             "realm {pattern} may go in plain text to any proxy that DNS names"
         )));
     }
-    let listed = entry.proxies.listed().iter();
+    let listed = entry.proxies.listed().into_iter();
     let plain = listed.filter(|proxy| proxy.is_plaintext());
     warnings.extend(
         plain.map(|proxy| warning(format!("realm {pattern} goes to {proxy} in plain text"))),

@@ -26,15 +26,6 @@ impl Inherited {
         }
     }
 
-    /// Nothing was handed over.
-    #[must_use]
-    pub fn none() -> Self {
-        Self {
-            sockets: ListenFd::empty(),
-            names: Vec::new(),
-        }
-    }
-
     /// The sockets as listeners. Must be called inside a runtime.
     ///
     /// # Errors

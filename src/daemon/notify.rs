@@ -10,6 +10,11 @@ use sd_notify::NotifyState;
 use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 
+/// It waits to be told.
+pub(crate) fn is_expected() -> bool {
+    cfg!(target_os = "linux") && std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 pub(crate) fn ready() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Ready]);
@@ -25,6 +30,14 @@ pub(crate) fn reloading() {
 pub(crate) fn stopping() {
     #[cfg(target_os = "linux")]
     tell(&[NotifyState::Stopping]);
+}
+
+/// What it shows of the daemon to people: a line, or nothing.
+pub(crate) fn status(text: &str) {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Status(text)]);
+    #[cfg(not(target_os = "linux"))]
+    let _ = text;
 }
 
 /// Shows it that the daemon gets on (`WatchdogSec=` in systemd.service(5)), twice in the time that it allows. A daemon that

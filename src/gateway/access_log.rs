@@ -19,7 +19,7 @@ use crate::config::gateway::AccessLogSettings;
 use crate::gateway::record::RequestRecord;
 use crate::relay::counters::Counter;
 use crate::relay::failure::Failure;
-use crate::relay::log_quota::LogQuota;
+use crate::relay::quota::Quota;
 use crate::relay::sync::lock;
 
 /// Lines that wait for the writer: of the longest 3 MiB, of usual ones a tenth of one.
@@ -116,14 +116,14 @@ async fn report_left_out(messages: mpsc::WeakSender<LogMessage>, left_out: Arc<C
 /// How many lines a second may have, in two parts: neither takes from the other.
 #[derive(Debug)]
 struct LineQuotas {
-    messages: LogQuota,
+    messages: Quota,
     /// For what costs its client nothing: no Kerberos message, or one more than it may send.
-    aside: LogQuota,
+    aside: Quota,
 }
 
 impl LineQuotas {
     fn new(per_second: u32) -> Self {
-        let lines = |most: u32| LogQuota::new(most, Duration::from_secs(1) / most);
+        let lines = |most: u32| Quota::new(most, Duration::from_secs(1) / most);
         Self {
             messages: lines(per_second),
             aside: lines((per_second / 10).max(1)),
@@ -131,7 +131,7 @@ impl LineQuotas {
     }
 
     /// The part that `record` belongs to.
-    fn quota_for(&mut self, record: &RequestRecord) -> &mut LogQuota {
+    fn quota_for(&mut self, record: &RequestRecord) -> &mut Quota {
         // RFC 6585 4: too many requests.
         if record.kind.is_none() || record.status == Some(429) {
             &mut self.aside

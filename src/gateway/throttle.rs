@@ -29,6 +29,17 @@ pub struct Client {
     pub certificate: Option<Slot>,
 }
 
+impl Client {
+    /// What stands for its address. For IPv6, one host has a whole /64, and changes its address in it as it likes.
+    #[must_use]
+    pub fn network(&self) -> Option<IpAddr> {
+        self.address.map(|address| match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        })
+    }
+}
+
 /// A number for a client, which a few others share.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot(u16);
@@ -84,7 +95,7 @@ impl Throttle {
     }
 
     fn address_slot(&self, client: &Client) -> Slot {
-        self.slot(client.address.map(network))
+        self.slot(client.network())
     }
 
     fn slot(&self, key: impl Hash) -> Slot {
@@ -138,16 +149,8 @@ impl Throttle {
         realm: &RealmKey,
         now: Instant,
     ) -> Result<Token, Wait> {
-        let slot = self.slot((client.address.map(network), realm));
+        let slot = self.slot((client.network(), realm));
         self.failures.take(slot, now)
-    }
-}
-
-/// What stands for an address. For IPv6, one host has a whole /64, and changes its address in it as it likes.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
     }
 }
 

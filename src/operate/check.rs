@@ -147,14 +147,13 @@ fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
             }
         }
         Kdcs::Discovered(found) => {
-            for (service, is_offered) in [("kdc", services.kdc), ("kpasswd", services.kpasswd)] {
-                let name = if service == "kdc" {
-                    "_kerberos"
-                } else {
-                    "_kpasswd"
-                };
+            let primary = ", and of _kerberos-master for primary ones";
+            for (service, name, also, is_offered) in [
+                ("kdc", "_kerberos", primary, services.kdc),
+                ("kpasswd", "_kpasswd", "", services.kpasswd),
+            ] {
                 let records = format!(
-                    "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}"
+                    "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}{also}"
                 );
                 lines.push(if is_offered {
                     records

@@ -125,7 +125,15 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
         Ok(loaded) => loaded,
         Err(fault) => {
             output.tell([*fault]);
-            output.skip_after(Layer::Configuration, "there is no configuration to go by");
+            let why = "there is no configuration to go by";
+            match ask().await {
+                Ok(heard) => {
+                    output.skip([Layer::Krb5Conf, Layer::Ports], why);
+                    output.tell(daemon::goes_on(&heard.document));
+                    output.skip_after(Layer::Daemon, why);
+                }
+                Err(_) => output.skip_after(Layer::Configuration, why),
+            }
             return None;
         }
     };

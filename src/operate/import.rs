@@ -11,7 +11,7 @@ mod tests;
 use std::path::Path;
 
 use crate::config::read;
-use crate::operate::krb5_conf::{MAX_FILE, Machine};
+use crate::operate::krb5_conf::{INSTALL_ONLY, MAX_FILE, Machine};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
@@ -37,6 +37,9 @@ pub fn import(file: &Path) -> Result<(), Failure> {
     if !found.has_proxies() {
         return Err(nothing(file));
     }
+    if let Some(place) = &found.native {
+        terminal::print_warning(&left_behind().in_file(place.position()));
+    }
     let (name, version) = (file.display().to_string(), env!("CARGO_PKG_VERSION"));
     terminal::print(&format!(
         "# Made from {name:?} by \"loopkdc import\", version {version}.\n{found}"
@@ -53,6 +56,13 @@ fn decoded(octets: &[u8]) -> String {
     }
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     String::from_utf8_lossy(octets).into_owned()
+}
+
+/// The lines that were taken would stand beside ours.
+fn left_behind() -> Finding {
+    let what = "once loopkdc serves these realms, this line and its like should go: libkrb5 would show the same proxy a refused password once more, and wait 24 s more for it if it is silent";
+    let only = INSTALL_ONLY.split(' ');
+    Finding::warning(what).command("have all such lines made comments", only)
 }
 
 fn nothing(file: &Path) -> Failure {

@@ -1,43 +1,80 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
 //! `profile` reads it as MIT krb5 does. `stanzas` has what it is to say, with the `servers` that it names, and `block` our part
-//! of a file that is somebody else's; they are pure. `install` decides which file changes in which way, and `safe_file` changes
-//! it where nobody else could interfere, or there are `errors`.
+//! of a file that is somebody else's; they are pure. `others` is what everybody else says. `install` decides which file changes in
+//! which way; `changes` makes the changes one after the other, `safe_file` each of them where nobody else could interfere, or
+//! there are `errors`. `sssd` has SSSD go by a file of its own besides.
 
 mod block;
+mod changes;
 mod errors;
 pub(crate) mod host;
 mod install;
+mod others;
 pub(crate) mod profile;
 mod safe_file;
 mod servers;
+pub(crate) mod sssd;
 mod stanzas;
 
 #[cfg(test)]
 mod tests;
 
+use std::env::consts::OS;
 use std::path::Path;
 
 pub(crate) use host::{Host, MAX_FILE, Machine};
-pub(crate) use install::{INSTALL, INSTALL_INLINE};
+pub(crate) use install::{INSTALL, INSTALL_INLINE, INSTALL_ONLY};
 #[cfg(test)]
 pub(crate) use tests::disk;
 
-use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas};
+use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas, sssd_logins};
 use super::terminal;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::finding::{Finding, Severity};
+use crate::relay::finding::{Finding, Hint, Severity};
 use block::Origin;
+use install::{REMOVE, Target};
 use stanzas::Stanzas;
 
-/// Which stanzas are meant.
+/// Where the stanzas are to stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// In a file of their own if krb5.conf includes others before its first section; else in krb5.conf itself.
+    #[default]
+    Auto,
+    /// In krb5.conf itself, for libraries that know no includedir.
+    Inline,
+    /// In a file of their own, whoever can't read it.
+    DropIn,
+}
+
+/// Which stanzas are meant, and where they are to stand.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Form {
-    /// In krb5.conf itself, for libraries that know no includedir.
-    pub inline: bool,
+    /// Where.
+    pub placement: Placement,
     /// Of Unix sockets.
     pub unix: bool,
+    /// What others name for the same realms is taken out.
+    pub only: bool,
+    /// Installed for SSSD, too.
+    pub sssd: bool,
+}
+
+impl Form {
+    /// What to type for it.
+    fn command(self) -> String {
+        let placement = match self.placement {
+            Placement::Auto => "",
+            Placement::Inline => " --inline",
+            Placement::DropIn => " --drop-in",
+        };
+        let unix = if self.unix { " --unix" } else { "" };
+        let only = if self.only { " --only" } else { "" };
+        let sssd = if self.sssd { "" } else { " --no-sssd" };
+        format!("{INSTALL}{placement}{unix}{only}{sssd}")
+    }
 }
 
 /// Prints what krb5.conf is to say on stdout, and on stderr what else is to be known.
@@ -46,7 +83,7 @@ pub struct Form {
 /// What is wrong with the configuration, or that no krb5.conf could say it.
 pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
     let stanzas = Stanzas::from_config(&Config::load(sources)?, form.unix)?;
-    terminal::print(&if form.inline {
+    terminal::print(&if form.placement == Placement::Inline {
         block::part(Origin::default(), &stanzas.sections())
     } else {
         stanzas.file()
@@ -55,20 +92,44 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has krb5.conf say it. What was done goes to stdout, and what the doctor would say of the result to stderr.
+/// Has krb5.conf say it. What was done and what to type next goes to stdout, and what the doctor would say of the result to stderr.
 ///
 /// # Errors
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    let stanzas = Stanzas::from_config(&config, form.unix)?;
-    let done = install::install(Path::new("/etc"), &stanzas, form.inline)?.carry_out()?;
+    let mut stanzas = Stanzas::from_config(&config, form.unix)?;
+    let done = install::install(&Target::of(OS), &mut stanzas, form)?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
+    let by_hand = if form.sssd {
+        sssd::install(&stanzas)?
+    } else {
+        None
+    };
+    let next = format!(
+        "to see whether it works: {}\nto undo it: {REMOVE}\n",
+        doctor(sources)
+    );
+    terminal::print(&next);
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
     let realms: Vec<_> = realms.cloned().collect();
     let client = ClientConfig::of_this_machine();
-    warn(&stanzas, &files_and_stanzas(&client, &config, &realms));
+    let mut findings = files_and_stanzas(&client, &config, &realms);
+    match by_hand {
+        None if form.sssd => findings.extend(sssd_logins(&client, &realms)),
+        by_hand => findings.extend(by_hand),
+    }
+    warn(&stanzas, &findings);
     Ok(())
+}
+
+/// The command that looks at what was installed.
+fn doctor(sources: &Sources) -> Hint {
+    let mut words = vec!["loopkdc".to_owned(), "doctor".to_owned()];
+    if let Some(file) = &sources.file {
+        words.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+    Hint::command(words)
 }
 
 /// Takes away what [`install`] wrote.
@@ -76,9 +137,17 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// # Errors
 /// A file that may not be written.
 pub fn remove() -> Result<(), Failure> {
-    let done = install::remove(Path::new("/etc"))?.carry_out()?;
+    let done = install::remove(&Target::of(OS))?.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
-    Ok(())
+    sssd::remove()
+}
+
+/// Writes what SSSD reads besides, for those of these realms that can be reached.
+///
+/// # Errors
+/// It may not be written.
+pub fn write_for_sssd(realms: &[String]) -> Result<(), Failure> {
+    sssd::write(Path::new("/run"), realms)
 }
 
 /// Says what is to be known of stanzas, and of what krb5.conf says besides.

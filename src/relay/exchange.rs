@@ -6,22 +6,25 @@
 
 mod attempt;
 mod attempts;
+mod reachability;
 mod routing;
 mod status;
 mod task;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 
 use self::task::ExchangeTask;
-use crate::relay::answer::{Answered, Cause, Source, Verdict};
+use crate::relay::answer::{Answer, Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
-use crate::relay::log_quota::LogQuota;
 use crate::relay::network::{Clocks, Sleep};
+use crate::relay::password_changes::PasswordChanges;
+use crate::relay::quota::Quota;
+use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::UpstreamId;
 use crate::relay::status::ExchangeRecord;
@@ -37,10 +40,14 @@ pub struct Arrival {
     pub at: Instant,
     /// Its sender, if it came over UDP.
     pub udp_peer: Option<SocketAddr>,
+    /// Who asks, where clients are told apart.
+    pub client: Option<IpAddr>,
     /// The transport's name, for the log.
     pub transport: &'static str,
     /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
+    /// Another KDC than so far is wanted ([MS-NRPC] 3.5.4.3.1).
+    pub another: bool,
 }
 
 impl Arrival {
@@ -50,8 +57,10 @@ impl Arrival {
         Self {
             at: now(),
             udp_peer: None,
+            client: None,
             transport,
             primary: false,
+            another: false,
         }
     }
 }
@@ -64,6 +73,8 @@ type Waiting = watch::Receiver<Option<Answered>>;
 pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
     retransmits: Mutex<RetransmitCache<Waiting>>,
+    /// Of realms, whatever the network is and however they are configured.
+    password_changes: Mutex<PasswordChanges>,
     in_flight: Semaphore,
     max_in_flight: usize,
     counters: Counters,
@@ -73,7 +84,11 @@ pub struct Exchange {
     network_times: Mutex<NetworkTimes>,
     /// How often the network became another one: exchanges under way watch it.
     networks: watch::Sender<u64>,
-    lines: Mutex<LogQuota>,
+    /// Which realms can be reached; who keeps it elsewhere watches it.
+    reachability: watch::Sender<Reachability>,
+    /// How many of its losses have been acted on: verdicts wait for that. All of them, where nobody goes by it.
+    acted_on: watch::Sender<u64>,
+    lines: Mutex<Quota>,
 }
 
 /// When the network changed last, and when a request showed last that the machine had slept.
@@ -87,9 +102,10 @@ impl Exchange {
     /// A relay that has at most `max_in_flight` exchanges under way at once.
     #[must_use]
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
-        Arc::new(Self {
+        let exchange = Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
             retransmits: Mutex::default(),
+            password_changes: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
@@ -97,8 +113,13 @@ impl Exchange {
             sleep: Sleep::since(Clocks::now()),
             network_times: Mutex::default(),
             networks: watch::Sender::new(0),
+            reachability: watch::Sender::default(),
+            acted_on: watch::Sender::new(u64::MAX),
             lines: Mutex::default(),
-        })
+        });
+        let routing = exchange.routing();
+        exchange.configure_reachability(&routing, &routing);
+        exchange
     }
 
     /// What has been counted.
@@ -112,6 +133,7 @@ impl Exchange {
     pub fn reroute(&self, routing: Routing) {
         let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         routing.inherit(&current);
+        self.configure_reachability(&routing, &current);
         *current = Arc::new(routing);
     }
 
@@ -134,6 +156,8 @@ impl Exchange {
 
     fn start_anew(&self, event: &str, seconds: Option<u64>) {
         self.routing().forget();
+        self.reachability
+            .send_modify(|known| known.network_changed(now()));
         self.networks.send_modify(|networks| *networks += 1);
         if lock(&self.lines).spend(now()) {
             tracing::info!(seconds, "{event}");
@@ -170,6 +194,18 @@ impl Exchange {
 
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
+        let answered = self.answer_at_once(message, arrival).await;
+        if let Answer::Verdict(_) = answered.answer {
+            self.acted_on().await;
+        }
+        answered
+    }
+
+    async fn answer_at_once(
+        self: &Arc<Self>,
+        message: KerberosMessage,
+        arrival: Arrival,
+    ) -> Answered {
         self.wake();
         let (sender, receiver) = watch::channel(None);
         let wait = || receiver.clone();
@@ -213,6 +249,7 @@ impl Exchange {
     pub fn probe_locks(&self) {
         drop(self.routing().routes());
         drop(lock(&self.retransmits));
+        drop(lock(&self.password_changes));
         drop(lock(&self.lines));
     }
 

@@ -13,6 +13,8 @@ pub enum Exit {
     Layer(u8),
     /// EX_UNAVAILABLE: the daemon that is to answer does not.
     Unavailable,
+    /// EX_TEMPFAIL: what was waited for has not come in time.
+    TimedOut,
     /// EX_SOFTWARE: a fault of this program's own.
     Bug,
     /// EX_NOPERM: something that exists may not be read or bound by this user.
@@ -29,6 +31,7 @@ impl From<Exit> for std::process::ExitCode {
             Exit::Layer(code) => Self::from(code),
             Exit::Unavailable => Self::from(69),
             Exit::Bug => Self::from(70),
+            Exit::TimedOut => Self::from(75),
             Exit::Permission => Self::from(77),
             Exit::Config => Self::from(78),
         }

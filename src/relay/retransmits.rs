@@ -2,7 +2,8 @@
 //!
 //! libkrb5 sends the same octets over the other transport about a second later, and over UDP again after
 //! that. The key is therefore the service, the realm and the message's octets, never the peer or the framing. No client
-//! sends identical octets in two runs, so a replay harms nobody.
+//! sends identical octets in two runs, so a replay harms nobody. Of a change of a password the octets are those of its AP-REQ:
+//! where krb5.conf names 127.0.0.1 and `[::1]`, MIT krb5 asks the second after ten seconds, with another KRB-PRIV.
 //!
 //! Heimdal rebuilds its kpasswd request for each retransmit: other octets, same source port, same ticket. Over
 //! UDP a kpasswd request from the peer and with the ticket of one under way is a copy of it; and a verdict on a
@@ -13,15 +14,13 @@
 //!
 //! Pure: the clock is an argument, and what a joiner waits on (`W`) is the caller's.
 
-mod recent;
-
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::recent::Recent;
 use crate::relay::answer::{Answer, Cause, Verdict};
+use crate::relay::recent::Recent;
 use crate::wire::{KerberosMessage, RealmKey, Resend, Service};
 
 /// How long a reply is replayed: a client that waits for a slow one-time-password push may ask again after 35 s.
@@ -38,7 +37,7 @@ const VERDICT_BYTES: usize = 1024 * 1024;
 /// What a request, or an answer to it, is found by.
 #[derive(Hash)]
 enum Key<'a> {
-    /// The service, the realm that the message is routed by, and its octets.
+    /// The service, the realm that the message is routed by, and what its copies have in common.
     Message(Service, RealmKey, &'a [u8]),
     /// The ticket of a change of a password.
     Ticket(&'a [u8]),
@@ -114,7 +113,7 @@ impl<W: Clone> RetransmitCache<W> {
         now: Instant,
         wait: impl FnOnce() -> W,
     ) -> Lookup<W> {
-        let (realm, octets) = (request.realm().key(), request.bytes());
+        let (realm, octets) = (request.realm().key(), request.identity());
         let message = self.fingerprint(&Key::Message(request.service(), realm, octets));
         let ticket = request.ticket().map(Key::Ticket);
         let ticket = ticket.map(|key| self.fingerprint(&key));

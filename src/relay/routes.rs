@@ -18,8 +18,11 @@ use std::time::{Duration, Instant};
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
+use crate::wire::proxied::WRITABLE_REQUIRED;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
+pub(crate) use backoff::random;
+pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
 
@@ -97,9 +100,7 @@ pub struct Route {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     index: usize,
-    service: Service,
-    /// The one that replies is the one to stay with.
-    stays: bool,
+    wanted: Wanted,
     /// What is configured for the realm.
     pub route: Arc<Route>,
     /// The ways out, best first; never empty.
@@ -111,8 +112,45 @@ pub struct Candidates {
 pub struct Wanted {
     /// The service.
     pub service: Service,
-    /// The KDC that takes writes is wanted, if there is one.
+    /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
+    /// Another KDC than the one stayed with is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
+    pub another: bool,
+}
+
+impl Wanted {
+    /// Any upstream of `service`.
+    #[must_use]
+    pub const fn any(service: Service) -> Self {
+        Self {
+            service,
+            primary: false,
+            another: false,
+        }
+    }
+}
+
+impl Candidates {
+    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
+    #[must_use]
+    pub fn dclocator_hint(&self) -> Option<u32> {
+        let configured = self.route.dclocator_hint;
+        if self.wanted.primary {
+            return Some(configured.unwrap_or_default() | WRITABLE_REQUIRED);
+        }
+        configured
+    }
+
+    /// `id` is what was wanted, as it takes writes: others may not know yet what it knows.
+    #[must_use]
+    pub fn is_primary(&self, id: UpstreamId) -> bool {
+        self.wanted.primary && self.route.primary.contains(&id)
+    }
+
+    /// The one that replies is the one to stay with. A request for the primary moves no others there.
+    fn stays(&self) -> bool {
+        !self.wanted.primary || self.route.primary.is_empty()
+    }
 }
 
 /// The configured routes and the health of their upstreams.
@@ -190,7 +228,7 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, Cause> {
-        let Wanted { service, primary } = wanted;
+        let service = wanted.service;
         let state = self.routes.get(index).ok_or(Cause::NoUpstream)?;
         let offered = state.route.upstreams.get(service).as_ref();
         let mut upstreams = offered.ok_or(Cause::NotOffered)?.clone();
@@ -204,15 +242,21 @@ impl Routes {
             let down = self.outage(*id).map_or(0, counts);
             let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
             let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
-            let chosen = primary && state.route.primary.contains(id);
+            let chosen = wanted.primary && state.route.primary.contains(id);
             let (rank, is_current) = (state.rank(*id), current == Some(*id));
-            (is_off_network, failures, !chosen, rank, !is_current)
+            let is_unwanted = wanted.another && is_current;
+            (
+                is_off_network,
+                failures,
+                !chosen,
+                is_unwanted,
+                rank,
+                !is_current,
+            )
         });
         Ok(Candidates {
             index,
-            service,
-            // A request for the primary moves no others there.
-            stays: !primary || state.route.primary.is_empty(),
+            wanted,
             route: Arc::clone(&state.route),
             upstreams,
         })
@@ -230,6 +274,20 @@ impl Routes {
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
         let index = self.find(&realm.key())?;
         self.routes.get(index)?.realm()
+    }
+
+    /// What all names of one realm have in common, its aliases among them.
+    #[must_use]
+    pub fn realm_key(&self, realm: &Realm) -> RealmKey {
+        self.configured(realm).unwrap_or(realm).key()
+    }
+
+    /// The realms that were configured by name, and where their AS-REQs and TGS-REQs go.
+    pub(crate) fn realms(&self) -> impl Iterator<Item = (&Realm, &[UpstreamId])> {
+        self.routes.iter().filter_map(|state| {
+            let kdc = state.route.upstreams.kdc.as_deref()?;
+            Some((state.realm()?, kdc))
+        })
     }
 
     /// True if two names lead to the same route.
@@ -342,6 +400,17 @@ impl RouteState {
 
     fn is_off_network(&self, id: UpstreamId) -> bool {
         self.local_kdc_unreachable && self.route.local_kdcs.contains(&id)
+    }
+
+    /// Password changes and logins have the same proxies, in the same order.
+    fn are_services_alike(&self) -> bool {
+        let ByService { kdc, kpasswd } = &self.route.upstreams;
+        let proxies = |ids: &Option<Vec<UpstreamId>>| {
+            let mut ids = ids.clone().unwrap_or_default();
+            ids.retain(|id| !self.route.local_kdcs.contains(id));
+            ids
+        };
+        proxies(kdc) == proxies(kpasswd)
     }
 
     /// Local KDCs stand before the others or after them, as configured: that one of the others serves does not change it.

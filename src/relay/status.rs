@@ -18,6 +18,7 @@ mod text;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use der::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
@@ -81,7 +82,8 @@ pub struct ListenerStatus {
 pub struct ConfigurationStatus {
     /// Its file; null if the command line says all.
     pub file: Option<Text>,
-    /// When it was read last and found valid.
+    /// When it was read last and found valid; of one that was kept from an earlier start, when it was read first. 0: what is in
+    /// effect is no file's, and has no realm.
     pub read_at: u64,
     /// When it was read after that and found invalid: what is in effect is older than the file.
     pub failed_at: Option<u64>,
@@ -115,10 +117,15 @@ pub struct RealmStatus {
     pub kdc: Vec<CandidateStatus>,
     /// The same for password changes.
     pub kpasswd: Vec<CandidateStatus>,
+    /// An AS-REQ or TGS-REQ of it was answered, and none has failed since. Null if that is not known: none came yet, the last one failed
+    /// for a reason that may be its own, or this is a wildcard.
+    pub reachable: Option<bool>,
     /// How long an exchange may take.
     pub deadline_seconds: u64,
     /// What is looked up in DNS for it.
     pub look_ups: Vec<LookUpStatus>,
+    /// Until when its AS-REQs ask for the KDC that takes writes, if a password was changed lately.
+    pub primary_until: Option<u64>,
 }
 
 /// A proxy or KDC as one realm sees it.
@@ -128,6 +135,8 @@ pub struct CandidateStatus {
     pub upstream: usize,
     /// It is a KDC that is asked directly where this machine can reach it (`direct`).
     pub direct: bool,
+    /// It is the primary KDC, which takes writes, or leads to it.
+    pub primary: bool,
     /// What is known of it.
     pub state: CandidateState,
     /// When it is retried, if it is down or refuses this realm.
@@ -283,7 +292,7 @@ pub struct ExchangeRecord {
     pub kind: Text,
     /// The realm as the client spelled it.
     pub realm: Text,
-    /// `udp`, `tcp` or `unix`.
+    /// `udp`, `tcp` or `unix`; `own` if the daemon asked by itself whether the realm can be reached.
     pub transport: Text,
     /// The upstream that was asked last, by name; null if none was.
     pub upstream: Option<Text>,
@@ -400,6 +409,12 @@ impl ClockReading {
 /// `time` in milliseconds since 1970.
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A moment in milliseconds since 1970 as people read it, in UTC (RFC 3339).
+fn date(unix_ms: u64) -> String {
+    let date = DateTime::from_unix_duration(Duration::from_secs(unix_ms / 1000));
+    date.map_or_else(|_| "a later age".to_owned(), |date| date.to_string())
 }
 
 /// `time` in milliseconds.

@@ -1,15 +1,12 @@
 //! What DNS said last of KDC proxies, kept for the next start: that may be where no name server knows.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
-use crate::config::read;
+use super::state_file;
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::upstream::dns::{Discovery, DnsResults, RETRY, UpstreamTarget};
@@ -34,6 +31,7 @@ pub(super) struct ProxyCache {
 struct CachedRealm {
     kdc: Vec<String>,
     kpasswd: Vec<String>,
+    primary: Vec<String>,
 }
 
 /// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait. That this fails is
@@ -63,21 +61,18 @@ pub(super) async fn keep(relay: RelayHandle) {
 impl ProxyCache {
     /// Reads the file in the first of `places` that has one. One that can't be read is told and left alone.
     pub(super) fn read(places: &[PathBuf]) -> Self {
-        for file in places.iter().map(|place| place.join(FILE)) {
-            let why = match read::at_most(&file, MAX_FILE) {
-                Err(error) if read::is_missing(&error) => continue,
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => continue,
-                Err(error) => error.to_string(),
-                Ok(octets) => match toml::from_slice(&octets) {
-                    Ok(cache) => return cache,
-                    Err(error) => error.message().to_owned(),
-                },
-            };
+        let Some((file, octets)) = state_file::read(places, FILE, MAX_FILE) else {
+            return Self::default();
+        };
+        let octets = octets.map_err(|error| error.to_string());
+        let cache = octets.and_then(|octets| {
+            toml::from_slice(&octets).map_err(|error| error.message().to_owned())
+        });
+        cache.unwrap_or_else(|why| {
             let file = file.display();
             tracing::warn!(%file, "what was found in DNS before can't be read and has to be found anew: {why}");
-            break;
-        }
-        Self::default()
+            Self::default()
+        })
     }
 
     fn of(proxies: &[(String, DnsResults)]) -> Self {
@@ -86,8 +81,12 @@ impl ProxyCache {
             urls.map(ToString::to_string).collect()
         };
         let realms = proxies.iter().map(|(realm, found)| {
-            let (kdc, kpasswd) = (urls(&found.kdc), urls(&found.kpasswd));
-            (realm.clone(), CachedRealm { kdc, kpasswd })
+            let cached = CachedRealm {
+                kdc: urls(&found.kdc),
+                kpasswd: urls(&found.kpasswd),
+                primary: urls(&found.primary),
+            };
+            (realm.clone(), cached)
         });
         Self {
             realms: realms.collect(),
@@ -101,6 +100,7 @@ impl ProxyCache {
         let results = DnsResults {
             kdc: allowed(&cached.kdc, discovery),
             kpasswd: allowed(&cached.kpasswd, discovery),
+            primary: allowed(&cached.primary, discovery),
             refused: Vec::new(),
             good_for: RETRY,
         };
@@ -109,28 +109,9 @@ impl ProxyCache {
 
     /// Writes the file into the first of `places` that takes it, and says which; or why none does.
     fn write(&self, places: &[PathBuf]) -> Result<PathBuf, String> {
-        let mut failed = Vec::new();
-        for place in places {
-            match self.write_into(place) {
-                Ok(()) => return Ok(place.clone()),
-                Err(error) => failed.push(format!("{}: {error}", place.display())),
-            }
-        }
-        Err(failed.join("; "))
-    }
-
-    /// Whole or not at all, and for nobody else to read.
-    fn write_into(&self, place: &Path) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(place)?;
-        let text = toml::to_string(self).map_err(io::Error::other)?;
-        let mut file = NamedTempFile::new_in(place)?;
+        let text = toml::to_string(self).map_err(|error| error.to_string())?;
         let title = "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n";
-        write!(file, "{title}\n{text}")?;
-        file.as_file().sync_all()?;
-        file.persist(place.join(FILE))?;
-        Ok(())
+        state_file::write(places, FILE, &format!("{title}\n{text}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::proxy_cache::ProxyCache;
-use crate::config::{Config, Direct, Order, Proxies, RealmEntry, state_places};
+use crate::config::{Config, Direct, Order, Proxies, ProxyUrl, RealmEntry, state_places};
 use crate::relay::discovery::{RealmLookup, RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 use crate::relay::routes::Route;
 use crate::relay::upstream::dns::UpstreamTarget;
@@ -81,10 +81,16 @@ fn sources(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> Vec<U
 
 fn proxies(proxies: &Proxies, cache: &ProxyCache) -> UpstreamNames {
     match proxies {
-        Proxies::Listed(listed) => {
-            let targets = listed.iter().cloned().map(UpstreamTarget::Proxy);
-            let targets = targets.map(|target| (target, false)).collect();
-            UpstreamNames::Listed(ByService::both(targets))
+        Proxies::Listed(ByService { kdc, kpasswd }) => {
+            let targets = |list: &[(ProxyUrl, bool)]| {
+                let urls = list.iter().cloned();
+                urls.map(|(url, primary)| (UpstreamTarget::Proxy(url), primary))
+                    .collect()
+            };
+            UpstreamNames::Listed(ByService {
+                kdc: targets(kdc),
+                kpasswd: targets(kpasswd),
+            })
         }
         Proxies::Discovered(discovery) => {
             let known = cache.results(discovery);

@@ -13,7 +13,7 @@ use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
     ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
-    problems, unix_ms,
+    configuration_problems, problems, unix_ms,
 };
 use crate::relay::sync::lock;
 use crate::wire::Service;
@@ -47,6 +47,11 @@ pub(super) fn listener_statuses(listeners: &[ServiceListener]) -> Vec<ListenerSt
     listeners.iter().map(status).collect()
 }
 
+fn file_name(config: &Config) -> Option<Text> {
+    let file = config.source.as_ref();
+    file.map(|file| file.display().to_string().into())
+}
+
 impl StatusSource {
     pub(super) fn new(
         config: &Config,
@@ -55,7 +60,6 @@ impl StatusSource {
         connections: ConnLimit,
         max_connections: usize,
     ) -> Self {
-        let file = config.source.as_ref();
         let started = SystemTime::now();
         Self {
             started,
@@ -66,7 +70,7 @@ impl StatusSource {
             connections,
             max_connections,
             configuration: Mutex::new(ConfigurationStatus {
-                file: file.map(|file| file.display().to_string().into()),
+                file: file_name(config),
                 read_at: unix_ms(started),
                 failed_at: None,
                 error: None,
@@ -81,23 +85,33 @@ impl StatusSource {
         &self.watches_network
     }
 
-    /// The configuration was read again and is valid; this is its `[listen]`.
-    pub(super) fn reloaded(&self, listen: &Listen) {
+    /// What is in effect is not what was read at the start: it was taken at this moment, or it is the configuration without realms.
+    pub(super) fn goes_by(&self, last_good: Option<SystemTime>) {
+        lock(&self.configuration).read_at = last_good.map_or(0, unix_ms);
+    }
+
+    /// `config` was read again and is valid. Returns whether some of it takes a restart.
+    pub(super) fn reloaded(&self, config: &Config) -> bool {
         let mut configuration = lock(&self.configuration);
+        configuration.file = file_name(config);
         configuration.read_at = unix_ms(SystemTime::now());
         configuration.failed_at = None;
         configuration.error = None;
-        configuration.restart_needed = *listen != self.listen;
+        configuration.restart_needed = config.listen != self.listen;
+        configuration.restart_needed
     }
 
-    /// The configuration was read again and is invalid.
-    pub(super) fn failed(&self, failure: &Failure) {
+    /// The configuration was read again and is invalid. Returns what that means, in one line.
+    pub(super) fn failed(&self, failure: &Failure) -> String {
         // The further lines show what is written there, which is not for everybody.
         let what = failure.finding().placed();
         let what = what.lines().next().unwrap_or_default();
         let mut configuration = lock(&self.configuration);
         configuration.failed_at = Some(unix_ms(SystemTime::now()));
         configuration.error = Some(Text::of_origins(what));
+        let problems = configuration_problems(&configuration);
+        let problem = problems.into_iter().next();
+        problem.map_or_else(String::new, |problem| problem.what)
     }
 
     /// The document as it is written to the socket.

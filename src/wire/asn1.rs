@@ -1,6 +1,6 @@
 //! The few steps through DER that every message shares, and the string type that `der` lacks.
 
-use der::asn1::AnyRef;
+use der::asn1::{AnyRef, IntRef};
 use der::{
     Decode, DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Tag, TagNumber, Writer,
 };
@@ -40,6 +40,39 @@ impl EncodeValue for GeneralString<'_> {
 
     fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
         writer.write(self.0)
+    }
+}
+
+/// Flags in an INTEGER, which Windows and MIT krb5 read and write as a signed one of 32 bits. Of one that is longer, such as an
+/// unsigned one whose highest bit is set, it is the lower 32 bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IntegerFlags(pub u32);
+
+impl FixedTag for IntegerFlags {
+    const TAG: Tag = Tag::Integer;
+}
+
+impl<'a> DecodeValue<'a> for IntegerFlags {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        let octets = IntRef::decode_value(reader, header)?.as_bytes();
+        let is_negative = octets.first().is_some_and(|first| first & 0x80 != 0);
+        let sign = if is_negative { u32::MAX } else { 0 };
+        let flags = octets
+            .iter()
+            .fold(sign, |flags, octet| flags << 8 | u32::from(*octet));
+        Ok(Self(flags))
+    }
+}
+
+impl EncodeValue for IntegerFlags {
+    fn value_len(&self) -> der::Result<Length> {
+        self.0.cast_signed().value_len()
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        self.0.cast_signed().encode_value(writer)
     }
 }
 

@@ -1,6 +1,6 @@
 //! KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2): the envelope of requests and replies over HTTPS.
 
-use super::asn1::GeneralString;
+use super::asn1::{GeneralString, IntegerFlags};
 use super::framed::{Framed, LENGTH};
 use bytes::Bytes;
 use der::{Decode, Encode, Sequence};
@@ -14,9 +14,9 @@ pub struct KdcProxyMessage<'a> {
     /// The realm that the message is for: in requests, though some peers repeat it in replies.
     #[asn1(context_specific = "1", optional = "true")]
     pub target_domain: Option<GeneralString<'a>>,
-    /// Flags for finding a domain controller.
+    /// Flags for finding a domain controller ([MS-NRPC] 3.5.4.3.1).
     #[asn1(context_specific = "2", optional = "true")]
-    pub dclocator_hint: Option<u32>,
+    pub dclocator_hint: Option<IntegerFlags>,
 }
 
 impl KdcProxyMessage<'_> {
@@ -47,7 +47,7 @@ pub fn encode_request(
     let message = KdcProxyMessage {
         kerb_message: framed.as_bytes(),
         target_domain: Some(GeneralString::new(target_domain.as_bytes())),
-        dclocator_hint,
+        dclocator_hint: dclocator_hint.map(IntegerFlags),
     };
     encode(&message)
 }
@@ -88,9 +88,39 @@ mod tests {
         let body = encode_request(&Framed::wrap(b"abc"), "EXAMPLE.COM", Some(u32::MAX));
         let decoded = decode(&body).unwrap();
         assert_eq!(decoded.target_domain.unwrap().as_bytes(), b"EXAMPLE.COM");
-        assert_eq!(decoded.dclocator_hint, Some(u32::MAX));
+        assert_eq!(decoded.dclocator_hint, Some(IntegerFlags(u32::MAX)));
         let bare = sequence(&[&field(0, &octets(b"\0\0\0\x03abc"))]);
         assert_eq!(decode(&bare).unwrap().target_domain, None);
+    }
+
+    #[test]
+    fn a_hint_is_a_signed_integer_and_may_be_of_any_length() {
+        let hint = |value: &[u8]| {
+            let integer = [&[0x02, value.len() as u8], value].concat();
+            let body = sequence(&[&field(0, &octets(b"abc")), &field(2, &integer)]);
+            decode(&body).map(|decoded| decoded.dclocator_hint.unwrap().0)
+        };
+        // As Windows and MIT krb5 write them, and so do we.
+        for (flags, value) in [
+            (0, &b"\x00"[..]),
+            (0x80, b"\x00\x80"),
+            (0x1000, b"\x10\x00"),
+            (0x4000_0411, b"\x40\x00\x04\x11"),
+            (0x8000_0000, b"\x80\x00\x00\x00"),
+            (0xffff_ff80, b"\x80"),
+            (u32::MAX, b"\xff"),
+        ] {
+            assert_eq!(hint(value), Ok(flags), "{flags:x}");
+            let written = encode_request(&Framed::wrap(b"abc"), "A", Some(flags));
+            assert!(written.ends_with(&[&[value.len() as u8], value].concat()));
+        }
+        // Longer ones: unsigned, and with flags that nobody knows yet.
+        assert_eq!(hint(b"\x00\x80\x00\x10\x00"), Ok(0x8000_1000));
+        assert_eq!(hint(b"\x01\x00\x00\x10\x80"), Ok(0x1080));
+        assert_eq!(hint(&[[0x7f; 20], [0; 20]].concat()), Ok(0));
+        for broken in [&b""[..], b"\x00\x01", b"\xff\x80"] {
+            assert!(hint(broken).is_err(), "{broken:x?}");
+        }
     }
 
     #[test]

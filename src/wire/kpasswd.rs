@@ -54,6 +54,12 @@ pub(super) fn request_ticket(input: &[u8]) -> Result<Ticket<'_>, NotKerberos> {
     ))
 }
 
+/// Version, length of the AP-REQ, and the AP-REQ.
+pub(super) fn version_and_ap_req(input: &[u8]) -> Option<&[u8]> {
+    let frame = Frame::parse(input).ok()?;
+    input.get(2..6 + frame.ap.len())
+}
+
 /// A failure in kpasswd's own frame: AP-REP length 0, then a KRB-ERROR with `krb_code` whose e-data
 /// is the result code 2 and `text`, which MIT's and Heimdal's kpasswd show (RFC 3244 2).
 ///
@@ -128,6 +134,19 @@ mod tests {
             assert_eq!(ticket[0], 0x61);
             assert!(changepw().ends_with(ticket));
         }
+    }
+
+    /// A copy from another address of the client's has another KRB-PRIV.
+    #[test]
+    fn a_change_is_known_by_its_ap_req() {
+        let of = |version, ap: &[u8], address| {
+            let frame = kpasswd_frame(version, ap, &message(21, &[address]));
+            parse(frame).unwrap().identity().to_vec()
+        };
+        let (one, other) = (changepw(), [changepw(), vec![1]].concat());
+        assert_eq!(of(1, &one, b"127.0.0.1"), of(1, &one, b"::1"));
+        assert_ne!(of(1, &one, b""), of(1, &other, b""));
+        assert_ne!(of(1, &one, b""), of(0xff80, &one, b""));
     }
 
     #[test]

@@ -241,6 +241,15 @@ impl KerberosMessage {
         self.ticket.as_deref()
     }
 
+    /// What all copies of the request have in common: every octet; of a change of a password its version and its AP-REQ alone. MIT
+    /// krb5 sends one AP-REQ to each address of its server, and beside it a KRB-PRIV that names the address which that connection
+    /// is from (`s-address`, RFC 4120 5.7.1). The AP-REQ holds the time of the request and a key for it.
+    pub fn identity(&self) -> &[u8] {
+        let is_change = self.kind == Kind::Kpasswd;
+        let change = is_change.then(|| kpasswd::version_and_ap_req(&self.bytes));
+        change.flatten().unwrap_or(&self.bytes)
+    }
+
     /// The request behind its length.
     pub fn framed(&self) -> Framed {
         Framed::wrap(&self.bytes)

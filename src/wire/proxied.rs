@@ -21,15 +21,28 @@ pub struct Proxied {
     pub dclocator_hint: Option<u32>,
 }
 
-/// The flags of a dclocator-hint that only a domain controller which takes writes fulfils: DS_PDC_REQUIRED and
-/// DS_WRITABLE_REQUIRED ([MS-NRPC] 3.5.4.3.1). The others change nothing here.
-const PRIMARY: u32 = 0x80 | 0x1000;
+/// DS_WRITABLE_REQUIRED, a flag of a dclocator-hint ([MS-NRPC] 3.5.4.3.1): a domain controller that takes writes is wanted.
+pub(crate) const WRITABLE_REQUIRED: u32 = 0x1000;
+/// The flags that only such a one fulfils; DS_PDC_REQUIRED is the other.
+const PRIMARY: u32 = 0x80 | WRITABLE_REQUIRED;
+/// DS_FORCE_REDISCOVERY: another domain controller than so far is wanted. The others change nothing here.
+const FORCE_REDISCOVERY: u32 = 1;
 
 impl Proxied {
     /// True if the KDC that takes writes is wanted.
     #[must_use]
     pub fn wants_primary(&self) -> bool {
-        self.dclocator_hint.is_some_and(|hint| hint & PRIMARY != 0)
+        self.has_flag(PRIMARY)
+    }
+
+    /// True if another KDC than so far is wanted.
+    #[must_use]
+    pub fn wants_another(&self) -> bool {
+        self.has_flag(FORCE_REDISCOVERY)
+    }
+
+    fn has_flag(&self, flags: u32) -> bool {
+        self.dclocator_hint.is_some_and(|hint| hint & flags != 0)
     }
 }
 
@@ -71,7 +84,7 @@ pub fn read(body: &[u8]) -> Result<Proxied, Unproxied> {
         message: message.addressed_to(domain),
         had_length,
         other_realm,
-        dclocator_hint: envelope.dclocator_hint,
+        dclocator_hint: envelope.dclocator_hint.map(|hint| hint.0),
     })
 }
 
@@ -163,18 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn two_flags_ask_for_the_primary() {
-        for (hint, primary) in [
-            (None, false),
-            (Some(0), false),
-            (Some(0x80), true),
-            (Some(0x1000), true),
-            (Some(0x4000_0411), false),
-            (Some(0x4000_1411), true),
+    fn two_flags_ask_for_the_primary_and_one_for_another() {
+        for (hint, primary, another) in [
+            (None, false, false),
+            (Some(0), false, false),
+            (Some(0x80), true, false),
+            (Some(0x1000), true, false),
+            (Some(0x4000_0410), false, false),
+            (Some(0x4000_0411), false, true),
+            (Some(0x4000_1411), true, true),
         ] {
             let mut proxied = posted(&kdc_req(10, &[], REALM)).unwrap();
             proxied.dclocator_hint = hint;
-            assert_eq!(proxied.wants_primary(), primary, "{hint:?}");
+            let wants = (proxied.wants_primary(), proxied.wants_another());
+            assert_eq!(wants, (primary, another), "{hint:?}");
         }
     }
 

@@ -40,7 +40,7 @@ realm A.TEST
 realm B.TEST
   1. https://p/KdcProxy
   direct fallback: where no proxy can be reached, these are asked
-  kdc: SRV records of _kerberos._tcp.B.TEST and _kerberos._udp.B.TEST
+  kdc: SRV records of _kerberos._tcp.B.TEST and _kerberos._udp.B.TEST, and of _kerberos-master for primary ones
   kpasswd: SRV records of _kpasswd._tcp.B.TEST and _kpasswd._udp.B.TEST
   ports allowed in them: 88, 464
   also allowed: 127.0.0.0/8

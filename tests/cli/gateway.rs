@@ -99,7 +99,7 @@ realm EXAMPLE.COM (also CORP, EXAMPLE)
   kpasswd 1. admin.example.com:464
   deadline 5 s, transport udp first
 realm FOUND.EXAMPLE
-  kdc: SRV records of _kerberos._tcp.FOUND.EXAMPLE and _kerberos._udp.FOUND.EXAMPLE
+  kdc: SRV records of _kerberos._tcp.FOUND.EXAMPLE and _kerberos._udp.FOUND.EXAMPLE, and of _kerberos-master for primary ones
   kpasswd: not offered
   ports allowed in them: 88, 464, 1088
   deadline 5 s, transport tcp first

@@ -15,6 +15,7 @@ includedir conf.d
         kdc = https://kdcproxy.example.com/KdcProxy
         kdc = https://kdcproxy2.example.com:8443/tenant/kerberos
         kdc = dc1.example.com
+        primary_kdc = https://primary.example.com/KdcProxy
         kpasswd_server = https://kdcproxy.example.com/KdcProxy
         admin_server = dc1.example.com
         http_anchors = FILE:ca.pem
@@ -57,6 +58,12 @@ proxies = [
     \"https://kdcproxy.example.com/KdcProxy\",
     \"https://kdcproxy2.example.com:8443/tenant/kerberos\",
 ]
+primary-proxies = [
+    \"https://primary.example.com/KdcProxy\",
+]
+kpasswd-proxies = [
+    \"https://kdcproxy.example.com/KdcProxy\",
+]
 # Besides the system's certificates.
 ca-file = \"{dir}/ca.pem\"
 
@@ -68,7 +75,9 @@ proxies = [
         env!("CARGO_PKG_VERSION")
     );
     let stderr = format!(
-        "loopkdc: warning: {dir}/krb5.conf:10: kdc = dc1.example.com: no KDC proxy; KDCs themselves belong to direct and kdcs\n"
+        "loopkdc: warning: {dir}/krb5.conf:10: kdc = dc1.example.com: no KDC proxy; KDCs themselves belong to direct and kdcs\n\
+         loopkdc: warning: conf.d/sub.conf:3: once loopkdc serves these realms, this line and its like should go: libkrb5 would show the same proxy a refused password once more, and wait 24 s more for it if it is silent\n\
+         loopkdc: hint: have all such lines made comments: loopkdc krb5-conf --install --only\n"
     );
     assert_eq!(
         ended,
@@ -84,6 +93,8 @@ proxies = [
 realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   2. https://kdcproxy2.example.com:8443/tenant/kerberos
+  3. https://primary.example.com/KdcProxy (primary)
+  kpasswd 1. https://kdcproxy.example.com/KdcProxy
   deadline 9 s, on-failure unreachable
   trusts besides the system's roots: {dir}/ca.pem (certificates: 1)
 realm SUB.EXAMPLE.COM

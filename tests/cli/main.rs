@@ -92,7 +92,8 @@ fn check_shows_what_would_listen_and_where_each_realm_goes() {
         aliases = ["CORP", "EXAMPLE"]
         deadline-seconds = 20
         target-domain = "AD.EXAMPLE.COM"
-        dclocator-hint = 0x40000000
+        primary-proxies = ["https://two:8443/tenant/kerberos"]
+        dclocator-hint = -2147483648
         "#,
     );
     let ended = home.loopkdc(&["check", "--config", "config.toml"]);
@@ -102,10 +103,12 @@ kdc: 127.0.0.1:1088, unix:/run/loopkdc/kdc.sock
 kpasswd: 127.0.0.1:464, [::1]:464 (if this machine has IPv6)
 realm EXAMPLE.COM (also CORP, EXAMPLE)
   1. https://one/KdcProxy
-  2. https://two:8443/tenant/kerberos
+  2. https://two:8443/tenant/kerberos (primary)
+  kpasswd 1. https://two:8443/tenant/kerberos (primary)
+  kpasswd 2. https://one/KdcProxy
   deadline 20 s, on-failure explain
   target-domain AD.EXAMPLE.COM
-  dclocator-hint 0x40000000
+  dclocator-hint 0x80000000
 realm *.EXAMPLE.COM
   1. https://below/KdcProxy
   deadline 9 s, on-failure explain

@@ -277,6 +277,23 @@ async fn no_way_to_change_a_password() {
     found.is_at_fault(Layer::Kpasswd, "a web page came", "browser");
 }
 
+/// One for password changes is looked at like any other and makes no login; one that leads to the primary KDC does.
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_that_do_not_serve_everything_are_looked_at() {
+    let (down, well) = (Plan::granting().start_down(), answering(UNKNOWN, 0).start());
+    let by = format!("kinit by https://{}", well.address());
+    for (key, is_login) in [("kpasswd-proxies", false), ("primary-proxies", true)] {
+        let lines = format!("{key} = [\"{}\"]", well.url());
+        let found = Scene::with(&[down.url()], &lines).diagnose();
+        found.is_well("kpasswd", "kadmin/changepw");
+        if is_login {
+            found.is_well("estimate", &by);
+        } else {
+            found.finding("estimate", "skipped", "nothing serves the realm");
+        }
+    }
+}
+
 /// Several proxies are looked at side by side, and the first that serves is the one that `kinit` waits for.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_proxy_serves() {

@@ -83,6 +83,16 @@ fn ways_that_cost_time() {
         ),
         (
             ours.to_owned(),
+            "no kdc of EXAMPLE.COM is loopkdc's IPv6 address",
+            "krb5-conf",
+        ),
+        (
+            format!("{ours}kdc = https://127.0.0.1/KdcProxy\n"),
+            "stands beside loopkdc: libkrb5 shows that proxy",
+            "loopkdc krb5-conf --install --only",
+        ),
+        (
+            ours.to_owned(),
             "has no primary_kdc: MIT krb5 asks DNS",
             "krb5-conf",
         ),
@@ -191,7 +201,7 @@ fn the_default_realm_is_looked_at_alone() {
     assert_eq!(realms(scene), "EXAMPLE.ORG");
 }
 
-const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+const DROP_IN: &str = "/etc/krb5.conf.d/00-loopkdc.conf";
 const LOCATOR: &str = "/usr/lib/krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so";
 
 /// Runs `body` on a machine of its own as far as its files go.

@@ -168,11 +168,14 @@ async fn a_daemon_that_goes_by_something_else() {
     let upstream = answering(UNKNOWN, 0).start();
     let scene = Scene::by(&upstream);
     let text = fs::read_to_string(scene.config()).unwrap();
-    read_anew(&scene, "[realm]\n", "the old configuration stays");
-    fs::write(scene.config(), &text).unwrap();
+    fs::write(scene.config(), "[realm]\n").unwrap();
     let found = scene.diagnose();
-    let words = "the configuration is invalid, and the one before stays in effect";
+    found.is_well("daemon", "by what it has read before");
+    read_anew(&scene, "[realm]\n", "the old configuration stays");
+    let found = scene.diagnose();
+    let words = "the configuration is invalid, and the last good one, of 20";
     found.says(Layer::Daemon, "warning", words, "loopkdc check");
+    assert_eq!(found.code, i32::from(Layer::Configuration.exit_code()));
 
     let listen = text.replace("[listen]\n", "[listen]\nmax-in-flight = 7\n");
     read_anew(&scene, &listen, "holds after a restart");

@@ -32,7 +32,7 @@ pub(crate) fn write(finding: &Finding, usual: impl Fn(&str) -> String) {
         "{:02}\n.TP\n\\fB{}\\fR {}\n{}\n",
         finding.subject.layer.unwrap().exit_code(),
         finding.severity.word(),
-        tag(&any_process(&usual(&said(finding)))),
+        tag(&any_time(&any_process(&usual(&said(finding))))),
         advice(&finding.hints, usual)
     );
     fs::write(rows().join(format!("{test}-{count}")), row).unwrap();
@@ -68,6 +68,18 @@ fn any_process(what: &str) -> String {
         }
         _ => what.to_owned(),
     }
+}
+
+/// And so does when a configuration was good.
+fn any_time(what: &str) -> String {
+    let between = what.split_once(", of ").and_then(|(before, after)| {
+        let (_, after) = after.split_once(", is served")?;
+        Some((before, after))
+    });
+    between.map_or_else(
+        || what.to_owned(),
+        |(before, after)| format!("{before}, of 2026-07-01T09:00:00Z, is served{after}"),
+    )
 }
 
 /// What is not well: words, and below them what is shown as it is, such as a line of a file and what points at it.

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use loopkdc::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 
-use crate::scene::{LOOPBACK, Scene, at, change_network, slow};
+use crate::scene::{HOST, LONG, LOOPBACK, Scene, at, change_network, slow, ways_to};
 use crate::support::nameserver::Record;
 use crate::support::netns::isolated;
 use crate::support::trap::Trap;
 
 const PREFER: &str = "proxies = [\"https://proxy.test\"]\ndirect = \"prefer\"\ndiscover = true\n";
-const RECORDS: [&str; 4] = [
+const RECORDS: [&str; 6] = [
+    "_kerberos-master._tcp.EXAMPLE.COM",
+    "_kerberos-master._udp.EXAMPLE.COM",
     "_kerberos._tcp.EXAMPLE.COM",
     "_kerberos._udp.EXAMPLE.COM",
     "_kpasswd._tcp.EXAMPLE.COM",
@@ -40,6 +42,27 @@ fn kdcs_are_looked_up_when_a_request_comes_and_once() {
         scene.uses_all();
         proxy.was_asked(0);
         assert_eq!(asked(&scene), RECORDS);
+    });
+}
+
+#[test]
+fn the_primary_kdc_is_told_by_records_of_its_own() {
+    isolated(|| {
+        let scene = Scene::new();
+        scene.names.says("dc2.test", LONG, &[at(HOST)]);
+        scene.lead_to_kdcs(&["dc2.test"]);
+        let named = [Record::Srv(0, 88, "dc1.test")];
+        scene
+            .names
+            .says("_kerberos-master._tcp.EXAMPLE.COM", LONG, &named);
+        let loopkdc = scene.loopkdc(&prefer());
+        scene.kinit().succeeds();
+        let ways = [
+            ("dc2.test:88".to_owned(), false),
+            ("dc1.test:88".to_owned(), true),
+            ("https://proxy.test".to_owned(), false),
+        ];
+        assert_eq!(ways_to(&loopkdc, "kdc"), ways);
     });
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::scene::{
-    FIRST, LONG, LOOPBACK, SECOND, Scene, change_network, reconfigure, uri, wake_ups,
+    FIRST, LONG, LOOPBACK, SECOND, Scene, change_network, reconfigure, uri, wake_ups, ways_to,
 };
 use crate::support::hints::assert_finding_leads_on;
 use crate::support::nameserver::Record;
@@ -64,6 +64,38 @@ fn passwords_go_to_the_proxy_that_is_named_for_them() {
         scene.uses_all();
         first.was_asked(5);
         second.was_asked(1);
+    });
+}
+
+/// By the zone, and after a restart where nobody knows the zone.
+#[test]
+fn the_proxy_of_the_primary_kdc_is_known() {
+    isolated(|| {
+        let scene = Scene::new();
+        let (first, second) = (
+            scene.proxy("proxy.test", FIRST),
+            scene.proxy("second.test", SECOND),
+        );
+        let flagged = "krb5srv:m:kkdcp:https://second.test".to_owned();
+        let records = [uri(10, "https://proxy.test"), Record::Uri(20, flagged)];
+        scene.names.says(URI, LONG, &records);
+        let mut loopkdc = scene.loopkdc(&discover());
+        scene.uses_all();
+        first.was_asked(5);
+        second.was_asked(1);
+        let [plain, primary] = [
+            ("https://proxy.test".to_owned(), false),
+            ("https://second.test".to_owned(), true),
+        ];
+        let logins = [plain.clone(), primary.clone()];
+        assert_eq!(ways_to(&loopkdc, "kdc"), logins);
+        assert_eq!(ways_to(&loopkdc, "kpasswd"), [primary, plain]);
+        loopkdc.process.wait_for("kept for the next start");
+        assert!(loopkdc.process.terminate().success());
+
+        scene.names.is_silent_about("example.com");
+        let loopkdc = scene.loopkdc(&discover());
+        assert_eq!(ways_to(&loopkdc, "kdc"), logins);
     });
 }
 

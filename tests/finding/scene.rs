@@ -216,6 +216,18 @@ pub(crate) fn wake_ups(loopkdc: &Loopkdc) -> u64 {
     waits.sum()
 }
 
+/// The ways out for a service, and which of them lead to the primary KDC.
+pub(crate) fn ways_to(loopkdc: &Loopkdc, service: &str) -> Vec<(String, bool)> {
+    let status = loopkdc.status();
+    let ways = status["realms"][0][service].as_array().unwrap().iter();
+    let shown = ways.map(|way| {
+        let at = usize::try_from(way["upstream"].as_u64().unwrap()).unwrap();
+        let name = status["upstreams"][at]["name"].as_str().unwrap();
+        (name.to_owned(), way["primary"].as_bool().unwrap())
+    });
+    shown.collect()
+}
+
 /// Changes the configuration, and has it read again.
 pub(crate) fn reconfigure(loopkdc: &Loopkdc, text: &str) {
     fs::write(loopkdc.config(), text).unwrap();

@@ -20,6 +20,18 @@ const NAMES: [&str; 4] = [
     "_kpasswd._udp.EXAMPLE.COM",
 ];
 
+/// Nobody needs an answer about these.
+const PRIMARY: [&str; 2] = [
+    "_kerberos-master._tcp.EXAMPLE.COM",
+    "_kerberos-master._udp.EXAMPLE.COM",
+];
+
+/// What is asked for.
+fn all_names() -> Vec<(String, u16)> {
+    let names = PRIMARY.iter().chain(&NAMES);
+    names.map(|name| ((*name).to_owned(), SRV)).collect()
+}
+
 fn discovery(realm: &str) -> Result<Discovery, LookUpError> {
     let realm = Realm::parse(realm.as_bytes()).unwrap();
     Discovery::new(&realm, UpstreamKind::Kdc, Vec::new())
@@ -66,7 +78,68 @@ async fn targets_come_by_priority_with_their_transport_and_the_shortest_ttl() {
     assert_eq!(found.kpasswd, [target("dc1.example.com:464", TcpFirst)]);
     assert_eq!(found.refused, []);
     assert_eq!(found.good_for, Duration::from_secs(120));
-    assert_eq!(zone.asked(), NAMES.map(|name| (name.to_owned(), SRV)));
+    assert_eq!(found.primary, []);
+    assert_eq!(zone.asked(), all_names());
+}
+
+#[tokio::test]
+async fn what_is_primary_is_told_by_records_of_its_own() {
+    let srv = |ttl, priority, host| Say::Srv(vec![(ttl, priority, 0, 88, host)]);
+    let kdcs = Say::Srv(vec![
+        (600, 10, 0, 88, "replica.example.com."),
+        (600, 20, 0, 88, "primary.example.com."),
+    ]);
+    let names =
+        |found: &[UpstreamTarget]| -> Vec<_> { found.iter().map(ToString::to_string).collect() };
+    let [replica, primary, hidden] =
+        ["replica", "primary", "hidden"].map(|host| format!("{host}.example.com:88"));
+    for (tcp, udp, expected, good_for) in [
+        (
+            srv(90, 0, "primary.example.com."),
+            srv(600, 0, "hidden.example.com."),
+            vec![&primary, &hidden],
+            90,
+        ),
+        // That there are none shortens nothing, and that one query failed is made up for soon.
+        (Say::Nothing(0), Say::Nothing(60), vec![], 600),
+        (
+            Say::Failure,
+            srv(600, 0, "primary.example.com."),
+            vec![&primary],
+            30,
+        ),
+        (Say::Silence, Say::Silence, vec![], 30),
+    ] {
+        let says = [
+            (NAMES[0], kdcs.clone()),
+            (PRIMARY[0], tcp),
+            (PRIMARY[1], udp),
+        ];
+        let zone = Zone::start(
+            says.into_iter()
+                .chain(NAMES[1..].iter().map(|name| (*name, Say::Nothing(900)))),
+        )
+        .await;
+        let began = Instant::now();
+        let found = look_up(&zone).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(4), "{expected:?}");
+        assert_eq!(
+            names(&found.primary),
+            expected.clone().into_iter().cloned().collect::<Vec<_>>()
+        );
+        let hidden = expected.contains(&&hidden).then_some(&hidden);
+        let all: Vec<_> = [&replica, &primary]
+            .into_iter()
+            .chain(hidden)
+            .cloned()
+            .collect();
+        assert_eq!(names(&found.kdc), all);
+        assert_eq!(
+            found.good_for,
+            Duration::from_secs(good_for),
+            "{expected:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -166,7 +239,7 @@ fn the_systems_name_servers_are_asked_for_whole_names() {
             let zone = Zone::start_at(&format!("{NAME_SERVER}:53"), script([tcp])).await;
             let found = look_up_by_the_system().await.unwrap();
             assert_eq!(found.kdc, [target("dc1.example.com:88", TcpFirst)]);
-            assert_eq!(zone.asked(), NAMES.map(|name| (name.to_owned(), SRV)));
+            assert_eq!(zone.asked(), all_names());
         });
     });
 }

@@ -85,6 +85,7 @@ async fn without_records_of_their_own_passwords_go_where_writes_are_taken() {
         vec!["primary.test", "replica.test"],
     ];
     assert_eq!(hosts(&found), expected);
+    assert_eq!(found.primary, found.kpasswd[..1]);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tempfile::tempdir;
 use crate::office::{HOST, PORT, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Client;
+use crate::support::loopkdc::{Loopkdc, stanza};
 use crate::support::nameserver::{NameServer, Record};
 use crate::support::proxy::{KdcProxy, certify};
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
@@ -101,6 +102,8 @@ fn kdcs_and_password_servers_are_found_and_asked_for_once() {
         asked.retain(|name| name.starts_with('_'));
         asked.sort();
         let once = [
+            "_kerberos-master._tcp.EXAMPLE.COM",
+            "_kerberos-master._udp.EXAMPLE.COM",
             "_kerberos._tcp.EXAMPLE.COM",
             "_kerberos._udp.EXAMPLE.COM",
             "_kpasswd._tcp.EXAMPLE.COM",
@@ -131,6 +134,37 @@ fn the_next_by_priority_takes_over() {
         let kinit = client.run("kinit user@EXAMPLE.COM", &[PASSWORD]);
         kinit.succeeds().within(Duration::from_secs(5));
         second.kdc.wait_for("ISSUE");
+    });
+}
+
+/// Who wants the KDC that takes writes gets the one that the zone says is, and moves nobody else there.
+#[test]
+fn the_primary_is_told_by_records_of_its_own() {
+    isolated(|| {
+        let dir = tempdir().unwrap();
+        let other = dir.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        let replica = Realm::start(dir.path(), REALM, HOST, Preauth::Timestamp);
+        let primary = Realm::start(&other, REALM, HOST + 1, Preauth::Timestamp);
+        let names = names(LONG);
+        let records = [(10, 88, "dc1.example.com"), (20, 88, "dc2.example.com")];
+        lead(&names, LONG, &records);
+        let named = [Record::Srv(0, 88, "dc2.example.com")];
+        names.says("_kerberos-master._udp.EXAMPLE.COM", LONG, &named);
+        let gateway = gateway(dir.path(), LOOPBACK, "");
+        let client = Client::by_drop_in(dir.path(), &[REALM]);
+        for (hint, at_replica, at_primary) in [
+            ("", 2, 0),
+            ("dclocator-hint = [\"writable\"]\n", 2, 2),
+            ("", 4, 2),
+        ] {
+            let config = stanza(REALM, &gateway.url(), &gateway) + hint;
+            let _loopkdc = Loopkdc::with_config(dir.path(), &config);
+            client.run("kinit user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+            replica.kdc.wait_for_count(" AS_REQ ", at_replica);
+            primary.kdc.wait_for_count(" AS_REQ ", at_primary);
+            assert_eq!(replica.kdc.count(" AS_REQ "), at_replica, "{hint}");
+        }
     });
 }
 

@@ -188,8 +188,8 @@ impl Record {
     /// How many replies went to clients.
     ///
     /// # Errors
-    /// A KDC was asked what no client had said, or twice what must not be asked twice; or a client heard what no KDC had
-    /// answered to its request, other than what the tunnel says in its own name.
+    /// A KDC was asked what no client had said, but for what the program asks in nobody's name; or twice what must not be
+    /// asked twice; or a client heard what no KDC had answered to its request, other than what the tunnel says in its own name.
     fn compare(&self) -> Result<usize, String> {
         let inside = self.exchanges(|server| DOOR.contains(&server.ip()));
         let outside = self.exchanges(|server| !DOOR.contains(&server.ip()));
@@ -198,6 +198,9 @@ impl Record {
             return Ok(0);
         }
         for kdc in &outside {
+            if kdc.is_the_programs_own() {
+                continue;
+            }
             if !inside.iter().any(|client| client.shares_a_request(kdc)) {
                 return Err(format!("no client said {:02x?}", kdc.requests));
             }
@@ -321,6 +324,13 @@ impl Exchange {
         ];
         let is_answered = self.reply.is_some() && !no_answer.contains(&self.error_code());
         is_answered && self.shares_a_request(other)
+    }
+
+    /// Whether it was asked in nobody's name, whether the realm can be reached.
+    fn is_the_programs_own(&self) -> bool {
+        let name = b"loopkdc";
+        let asks = |request: &Vec<u8>| request.windows(name.len()).any(|part| part == name);
+        self.requests.iter().all(asks) && !self.must_be_sent_once()
     }
 
     fn must_be_sent_once(&self) -> bool {

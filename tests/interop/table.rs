@@ -83,6 +83,10 @@ impl Software {
         Software::unpacked("Heimdal", "heimdal", "heimdal-clients")
     }
 
+    pub(crate) fn openldap() -> Software {
+        Software::debian("OpenLDAP", "slapd")
+    }
+
     pub(crate) fn mit() -> Software {
         Software::debian("MIT", "krb5-user")
     }

@@ -1,10 +1,14 @@
 //! The sockets of the systemd units, as shipped.
 
+use std::fs;
+use std::time::Duration;
+
 use tempfile::tempdir;
 
 use crate::recorded::isolated;
 use crate::support::client::Client;
-use crate::support::loopkdc::Loopkdc;
+use crate::support::loopkdc::{Loopkdc, stanza};
+use crate::support::netns;
 use crate::support::proxy::{KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 
@@ -46,6 +50,53 @@ fn sockets_are_inherited() {
 #[test]
 fn datagram_sockets_are_inherited() {
     isolated(|| serve("ListenDatagram=", &["--datagram"], 65_536));
+}
+
+const MENDED: &str = "the configuration is mended, and in effect";
+
+/// Without a configuration that was ever good, clients hear at once that there is no KDC; then the last good one is served. Each time
+/// the mended one is taken without a command.
+#[test]
+fn a_mistake_in_the_configuration_costs_nobody_a_ticket() {
+    netns::isolated(|| {
+        let dir = tempdir().unwrap();
+        let realm = |name, host| Realm::start(dir.path(), name, host, Preauth::Spake);
+        let (realm, other) = (realm("EXAMPLE.COM", 88), realm("EXAMPLE.ORG", 89));
+        let routes = [Route::to(&realm), Route::to(&other)];
+        let proxy = KdcProxy::start(dir.path(), 8443, &routes);
+        let sockets = SOCKETS
+            .iter()
+            .flat_map(|unit| addresses(unit, "ListenStream="));
+        let sockets: Vec<_> = sockets.collect();
+        let start = |text: &str| Loopkdc::activated_with(dir.path(), text, &[], &sockets);
+        let mut client = Client::by_drop_in(dir.path(), &[realm.name, other.name]);
+        client.also("[libdefaults]\n udp_preference_limit = 1\n");
+        let good = stanza(realm.name, &proxy.url(), &proxy);
+        let wrong = good.replace("proxies", "proxiez");
+
+        let mut first = start(&wrong);
+        let kinit = || client.run("kinit user@EXAMPLE.COM", &[PASSWORD]);
+        let at_once = Duration::from_secs(2);
+        kinit().fails_with("Cannot contact any KDC").within(at_once);
+        assert_eq!(first.status()["configuration"]["read_at"], 0);
+        fs::write(first.config(), &good).unwrap();
+        first.process.wait_for(MENDED);
+        kinit().succeeds();
+        first.process.wait_for("is kept for the next start");
+        first.process.terminate();
+
+        let second = start(&wrong);
+        kinit().succeeds();
+        second
+            .process
+            .wait_for("the last good configuration is served");
+        let what = second.status()["problems"][0]["what"].to_string();
+        assert!(what.contains("proxiez"), "{what}");
+        let more = stanza(other.name, &proxy.url(), &proxy);
+        fs::write(second.config(), good + &more).unwrap();
+        second.process.wait_for(MENDED);
+        client.run("kinit user@EXAMPLE.ORG", &[PASSWORD]).succeeds();
+    });
 }
 
 /// What a socket unit listens on by `key`, each with the name that it gives its descriptors.

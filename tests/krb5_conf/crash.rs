@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::etc::{all, is_leftover, krb5_conf, on_debian, with_program};
+use crate::etc::{DEBIANS, all, is_leftover, krb5_conf, on_debian, with_program};
 
 /// Calls that change names and modes, or end the writing of a file.
 const CALLS: [&str; 7] = [
@@ -86,7 +86,7 @@ fn survives(words: &[&str], back: &[&str]) {
 #[test]
 fn an_end_at_any_call_of_install() {
     on_debian(|_| {
-        survives(&["--install"], &["--remove"]);
+        survives(&["--install", "--drop-in"], &["--remove"]);
     });
 }
 
@@ -97,10 +97,23 @@ fn an_end_at_any_call_of_install_inline() {
     });
 }
 
+/// Lines of others in two files.
+#[test]
+fn an_end_at_any_call_of_install_only() {
+    on_debian(|_| {
+        let native = "[realms]\nEXAMPLE.COM = {\n kdc = https://p/KdcProxy\n}\n";
+        fs::create_dir("/etc/krb5.conf.d").unwrap();
+        fs::write("/etc/krb5.conf.d/corp", native).unwrap();
+        let text = format!("includedir /etc/krb5.conf.d/\n{DEBIANS}{native}");
+        fs::write("/etc/krb5.conf", text).unwrap();
+        survives(&["--install", "--only"], &["--remove"]);
+    });
+}
+
 #[test]
 fn an_end_at_any_call_of_remove() {
     on_debian(|_| {
-        krb5_conf(&["--install"]).well();
-        survives(&["--remove"], &["--install"]);
+        krb5_conf(&["--install", "--drop-in"]).well();
+        survives(&["--remove"], &["--install", "--drop-in"]);
     });
 }

@@ -51,8 +51,8 @@ fn somebody_who_is_not_root() {
             };
             let elsewhere = "loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
             let before = all();
-            let ended = as_nobody(&["--install"]);
-            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install\n";
+            let ended = as_nobody(&["--install", "--drop-in"]);
+            let told = "loopkdc: error: /etc/krb5.conf.d may not be written by this user\nloopkdc: hint: as root: sudo loopkdc krb5-conf --install --drop-in\n";
             assert_eq!(
                 (ended.code, ended.stderr),
                 (Some(77), format!("{told}{elsewhere}"))
@@ -87,7 +87,7 @@ fn a_file_system_that_is_read_only() {
             let stderr = "loopkdc: error: /etc/krb5.conf.d can't be written: Read-only file system (os error 30)\n\
                 loopkdc: hint: put what \"loopkdc krb5-conf\" prints where the files of this system are made\n\
                 loopkdc: hint: for one user: loopkdc krb5-conf >~/.loopkdc.conf, and export KRB5_CONFIG=~/.loopkdc.conf:/etc/krb5.conf\n";
-            fails(&["--install"], 77, stderr);
+            fails(&["--install", "--drop-in"], 77, stderr);
         });
     });
 }
@@ -112,13 +112,18 @@ fn a_disk_that_is_full() {
             let config = dir.join("config.toml");
             fs::write(&config, CONFIG).unwrap();
             bind_over(&small, Path::new("/etc"));
-            let words = ["--install", "--config", config.to_str().unwrap()];
+            let words = [
+                "--install",
+                "--drop-in",
+                "--config",
+                config.to_str().unwrap(),
+            ];
             let ended = krb5_conf(&words);
             assert_eq!(ended.code, Some(78), "{ended:?}");
             for told in [
                 "can't be written: No space left on device",
                 "\nloopkdc: hint: see what is there, and how much room: ls -ld /etc/krb5.conf\nloopkdc: hint: df -h /etc\n",
-                "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf; wrote /etc/krb5.conf.before-loopkdc\n",
+                "\nloopkdc: hint: done before that: made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/00-loopkdc.conf; wrote /etc/krb5.conf.before-loopkdc\n",
                 "\nloopkdc: hint: not done: /etc/krb5.conf\n",
             ] {
                 assert!(ended.stderr.contains(told), "{ended:?}");
@@ -143,6 +148,9 @@ fn words_that_do_not_go_together() {
                 &["--install", "--remove"][..],
                 &["--remove", "--unix"],
                 &["--remove", "--inline"],
+                &["--remove", "--drop-in"],
+                &["--remove", "--only"],
+                &["--install", "--inline", "--drop-in"],
                 &["--remove", "--config", "x"],
             ] {
                 let ended = krb5_conf(words);
@@ -179,16 +187,16 @@ fn owner_mode_and_attributes_are_kept() {
                 assert_eq!(&value[..length], b"label");
             };
             for words in [
-                &["--install"][..],
+                &["--install", "--drop-in"][..],
                 &["--install", "--inline"],
                 &["--remove"],
             ] {
                 krb5_conf(words).well();
                 is_kept(file);
             }
-            krb5_conf(&["--install"]).well();
+            krb5_conf(&["--install", "--drop-in"]).well();
             is_kept(Path::new("/etc/krb5.conf.before-loopkdc"));
-            let drop_in = fs::metadata("/etc/krb5.conf.d/loopkdc.conf").unwrap();
+            let drop_in = fs::metadata("/etc/krb5.conf.d/00-loopkdc.conf").unwrap();
             assert_eq!((drop_in.uid(), drop_in.mode() & 0o7777), (0, 0o644));
         });
     });

@@ -8,15 +8,20 @@
     reason = "a test may end its own process"
 )]
 
+#[path = "../support/patience.rs"]
+mod patience;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod crash;
+mod distributions;
 mod doctor;
 mod errors;
 mod etc;
 mod mounted;
 mod printed;
+mod sssd;
 mod tickets;
 mod unfinished;
 

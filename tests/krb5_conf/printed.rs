@@ -51,12 +51,12 @@ fn the_file_for_the_configuration() {
             )
         );
         assert_eq!(all(), before);
-        // What is installed is what was printed.
-        krb5_conf(&["--install"]).well();
-        assert_eq!(
-            fs::read_to_string("/etc/krb5.conf.d/loopkdc.conf").unwrap(),
-            text
-        );
+        // What is installed is what was printed, and what nothing else says.
+        krb5_conf(&["--install", "--drop-in"]).well();
+        let installed = fs::read_to_string("/etc/krb5.conf.d/00-loopkdc.conf").unwrap();
+        let unsaid =
+            "\n# Nothing else says this.\n[libdefaults]\n    dns_canonicalize_hostname = false\n";
+        assert_eq!(installed, format!("{text}{unsaid}"));
     });
 }
 
@@ -79,7 +79,7 @@ fn what_is_to_be_known_goes_to_stderr() {
         let text = fs::read_to_string("/etc/krb5.conf").unwrap() + drop_in;
         fs::create_dir("/etc/krb5.conf.d").unwrap();
         fs::write("/etc/krb5.conf", text).unwrap();
-        let ended = krb5_conf(&["--install"]);
+        let ended = krb5_conf(&["--install", "--drop-in"]);
         assert!(ended.stderr.starts_with(wildcard), "{ended:?}");
         let first = "\nloopkdc: warning: /etc/krb5.conf:6: kdc = kerberos.mit.edu of EXAMPLE.COM is asked before loopkdc";
         assert!(ended.stderr.contains(first), "{ended:?}");
@@ -111,7 +111,11 @@ fn a_socket_that_no_unit_opens() {
         fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
         let unit = bin.join("loopkdc.socket");
         fs::write(&unit, "127.0.0.1:88\n[::1]:88\n").unwrap();
-        fs::write(bin.join("loopkdc-kpasswd.socket"), "127.0.0.1:464\n").unwrap();
+        fs::write(
+            bin.join("loopkdc-kpasswd.socket"),
+            "127.0.0.1:464\n[::1]:464\n",
+        )
+        .unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
         let krb5_conf =
             |words: &[&str]| run(program().env("PATH", &path).arg("krb5-conf").args(words));

@@ -17,7 +17,7 @@ const REALM: &str = "EXAMPLE.COM";
 const PORTS: &str = "[listen]\nkdc = [\"127.0.0.1:8888\"]\nkpasswd = [\"127.0.0.1:8464\"]\n";
 
 /// A realm behind its proxy; what the configuration says of it.
-fn realm(dir: &Path) -> (Realm, KdcProxy, String) {
+pub(crate) fn realm(dir: &Path) -> (Realm, KdcProxy, String) {
     let realm = Realm::start(dir, REALM, 88, Preauth::Spake);
     let proxy = KdcProxy::of(Maker::Ours, dir, 8443, &[Route::to(&realm)]);
     let text = stanza(REALM, &proxy.url(), &proxy);
@@ -101,7 +101,7 @@ fn heimdal_reads_what_is_inline() {
         );
         let (_realm, _proxy, text) = realm(dir.path());
         configure(&text);
-        krb5_conf(&["--install"]).well();
+        krb5_conf(&["--install", "--drop-in"]).well();
         let _loopkdc = Loopkdc::with_config(dir.path(), &text);
         let client = Client::by_etc(dir.path());
         let args = ["--password-file=STDIN", "user@EXAMPLE.COM"];
@@ -115,6 +115,12 @@ fn heimdal_reads_what_is_inline() {
             .says("krbtgt/EXAMPLE.COM@EXAMPLE.COM");
         krb5_conf(&["--remove"]).well();
         kinit().fails_with("unable to reach any KDC in realm EXAMPLE.COM");
+        // It reads what stands above an include.
+        let text = fs::read_to_string("/etc/krb5.conf").unwrap();
+        fs::write("/etc/krb5.conf", format!("include /etc/other\n{text}")).unwrap();
+        fs::write("/etc/other", "").unwrap();
+        krb5_conf(&["--install", "--inline"]);
+        kinit().succeeds();
     });
 }
 
@@ -125,7 +131,7 @@ fn java_reads_either() {
         furnish(dir.path(), Some(DEBIANS));
         configure(&format!("{PORTS}{}", crate::CONFIG));
         let program = dir.path().join("Read.java");
-        let text = "class Read { public static void main(String[] args) throws Exception { System.out.println(sun.security.krb5.Config.getInstance().getKDCList(\"EXAMPLE.COM\")); } }";
+        let text = "class Read { public static void main(String[] args) throws Exception { System.out.println(sun.security.krb5.Config.getInstance().getKDCList(\"EXAMPLE.COM\") + \" \" + sun.security.krb5.Config.getInstance().getDefaultRealm()); } }";
         fs::write(&program, text).unwrap();
         let reads = || {
             let mut command = Command::new("java");
@@ -137,12 +143,12 @@ fn java_reads_either() {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             said + &String::from_utf8_lossy(&output.stderr)
         };
-        for words in [&["--install"][..], &["--install", "--inline"]] {
-            krb5_conf(words).well();
-            assert_eq!(reads(), "127.0.0.1:8888\n");
+        for words in [["--install", "--drop-in"], ["--install", "--inline"]] {
+            krb5_conf(&words).well();
+            assert_eq!(reads(), "127.0.0.1:8888 ATHENA.MIT.EDU\n");
         }
         krb5_conf(&["--remove"]).well();
-        krb5_conf(&["--install"]).well();
+        krb5_conf(&["--install", "--drop-in"]).well();
         // What is told of an include behind a section.
         krb5_conf(&["--remove"]).well();
         fs::create_dir("/etc/krb5.conf.d").unwrap();
@@ -151,7 +157,7 @@ fn java_reads_either() {
             format!("{DEBIANS}includedir /etc/krb5.conf.d/\n"),
         )
         .unwrap();
-        let ended = krb5_conf(&["--install"]);
+        let ended = krb5_conf(&["--install", "--drop-in"]);
         let told = "loopkdc: warning: /etc/krb5.conf:8: the include stands behind the first section, and Java gives the whole file up for that\n";
         assert!(ended.stderr.starts_with(told), "{ended:?}");
         assert!(

@@ -30,13 +30,13 @@ fn hints(stderr: &str) -> Vec<&str> {
 #[test]
 fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
     on_debian(|_| {
-        let drop_in = "made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/loopkdc.conf";
+        let drop_in = "made /etc/krb5.conf.d; wrote /etc/krb5.conf.d/00-loopkdc.conf";
         let copy = "wrote /etc/krb5.conf.before-loopkdc";
         for (number, done, left) in [
             (
                 1,
                 "made /etc/krb5.conf.d".to_owned(),
-                "/etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.before-loopkdc; /etc/krb5.conf",
+                "/etc/krb5.conf.d/00-loopkdc.conf; /etc/krb5.conf.before-loopkdc; /etc/krb5.conf",
             ),
             (
                 2,
@@ -45,12 +45,13 @@ fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
             ),
             (3, format!("{drop_in}; {copy}"), "/etc/krb5.conf"),
         ] {
-            let ended = run(&mut failing_at(number, &["--install"]));
+            let ended = run(&mut failing_at(number, &["--install", "--drop-in"]));
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
             let told = [
                 format!("done before that: {done}"),
                 format!("not done: {left}"),
-                "when that is mended, do the rest: loopkdc krb5-conf --install".to_owned(),
+                "when that is mended, do the rest: loopkdc krb5-conf --install --drop-in"
+                    .to_owned(),
                 "or take back what was done: loopkdc krb5-conf --remove".to_owned(),
             ];
             let hints = hints(&ended.stderr);
@@ -65,8 +66,8 @@ fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
             assert_eq!(fs::read_to_string(FILE).unwrap(), DEBIANS);
             let _ = fs::remove_dir("/etc/krb5.conf.d");
             assert_eq!(all().len(), 1);
-            run(&mut failing_at(number, &["--install"]));
-            krb5_conf(&["--install"]).well();
+            run(&mut failing_at(number, &["--install", "--drop-in"]));
+            krb5_conf(&["--install", "--drop-in"]).well();
             krb5_conf(&["--remove"]).well();
             assert_eq!(fs::read_to_string(FILE).unwrap(), DEBIANS);
             let _ = fs::remove_dir("/etc/krb5.conf.d");
@@ -77,7 +78,7 @@ fn what_was_done_and_what_was_not_is_told_with_what_to_type() {
 #[test]
 fn a_removal_goes_on_where_it_ended() {
     on_debian(|_| {
-        krb5_conf(&["--install"]).well();
+        krb5_conf(&["--install", "--drop-in"]).well();
         let mut command = Command::new("strace");
         let inject = "inject=/^unlink(at)?$:error=EIO:when=2+";
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject]);
@@ -85,7 +86,7 @@ fn a_removal_goes_on_where_it_ended() {
         let ended = run(&mut with_program(command));
         let told = [
             "done before that: wrote /etc/krb5.conf",
-            "not done: /etc/krb5.conf.before-loopkdc; /etc/krb5.conf.d/loopkdc.conf; /etc/krb5.conf.d",
+            "not done: /etc/krb5.conf.before-loopkdc; /etc/krb5.conf.d/00-loopkdc.conf; /etc/krb5.conf.d",
             "when that is mended, do the rest: loopkdc krb5-conf --remove",
         ];
         assert_eq!(ended.code, Some(78));

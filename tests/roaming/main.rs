@@ -35,3 +35,4 @@ mod proxies;
 mod route;
 mod suspend;
 mod vpn;
+mod wait;

@@ -28,6 +28,8 @@ const INCORRECT: &str = "Password incorrect";
 /// A fault, as it comes and goes.
 struct Fault {
     maker: Maker,
+    /// Lines of the realm's table in the laptop's configuration.
+    lines: &'static str,
     before: fn(&mut Scene),
     strikes: fn(&mut Scene),
     ends: fn(&mut Scene),
@@ -52,6 +54,7 @@ impl Fault {
     fn partial(strikes: fn(&mut Scene), ends: fn(&mut Scene)) -> Fault {
         Fault {
             maker: Maker::Ours,
+            lines: "",
             before: |_| {},
             strikes,
             ends,
@@ -68,6 +71,7 @@ impl Fault {
         let (guessers, changers) = (guessers.concat(), changers.concat());
         let plan = Plan {
             maker: self.maker,
+            lines: self.lines,
             admin: &format!("addpol -maxfailure 3 locks\n{guessers}{changers}"),
             ..Plan::with_a_branch()
         };
@@ -304,4 +308,38 @@ fn a_portal_that_shows_its_page() {
 fn a_portal_with_its_own_certificate() {
     let strikes = |at: &mut Scene| at.meets_portal(Voucher::Nobody, PAGE);
     isolated(|| proof(Fault::total(strikes, |at| at.passes_portal())));
+}
+
+/// The primary KDC is behind the second proxy, and somebody has changed his password before all others come.
+fn proof_after_a_change(fault: Fault) {
+    proof(Fault {
+        lines: "primary-proxies = [\"https://kdcproxy2.example.com/KdcProxy\"]\n",
+        before: |at| {
+            let mut changer = Changer::begins(at, "user");
+            changer.chooses();
+            changer.ends().knows(at, &[Some(true)]);
+            assert!(at.loopkdc.status()["realms"][0]["primary_until"].is_u64());
+        },
+        ..fault
+    });
+}
+
+#[test]
+fn a_primary_that_is_down_after_a_change() {
+    isolated(|| {
+        proof_after_a_change(Fault::partial(
+            |at| at.kills_proxy(1),
+            |at| at.starts_proxy(1),
+        ))
+    });
+}
+
+#[test]
+fn a_black_hole_for_kept_connections_after_a_change() {
+    isolated(|| proof_after_a_change(Fault::partial(|at| at.drops_connections(), |_| {})));
+}
+
+#[test]
+fn another_address_after_a_change() {
+    isolated(|| proof_after_a_change(Fault::partial(|at| at.changes_address(), |_| {})));
 }

@@ -187,10 +187,16 @@ impl Scene {
 
     /// `loopkdc run` starts again, and knows nothing of before.
     pub(crate) fn forgets(&mut self) {
+        self.starts_with(&[]);
+    }
+
+    /// The same with these variables of its environment.
+    pub(crate) fn starts_with(&mut self, environment: &[(&str, &str)]) {
         self.loopkdc.process.terminate();
         let (dir, configuration) = (self.dir.path(), &self.configuration);
         let laptop = &self.hosts.laptop;
-        self.loopkdc = laptop.at(|| Loopkdc::with_config(dir, configuration));
+        let start = || Loopkdc::with_environment(dir, configuration, environment);
+        self.loopkdc = laptop.at(start);
     }
 
     /// A folder for what a test needs.

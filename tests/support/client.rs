@@ -12,7 +12,7 @@ use super::process::PATIENCE;
 use super::proxy::KdcProxy;
 
 /// The file that administrators get, as shipped.
-pub(crate) const DROP_IN: &str = include_str!("../../krb5.conf.d/loopkdc.conf");
+pub(crate) const DROP_IN: &str = include_str!("../../krb5.conf.d/00-loopkdc.conf");
 
 /// Somebody with Debian's MIT clients.
 pub(crate) struct Client {
@@ -305,7 +305,7 @@ impl Outcome {
 
 /// Does to the drop-in what its own head tells an administrator to do.
 pub(crate) fn activate(dir: &Path, realm: &str) -> String {
-    let file = dir.join("loopkdc.conf");
+    let file = dir.join("00-loopkdc.conf");
     fs::write(&file, DROP_IN).unwrap();
     let told = DROP_IN
         .lines()

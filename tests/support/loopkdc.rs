@@ -55,11 +55,27 @@ impl Loopkdc {
         options: &[&str],
         sockets: &[(&str, &str)],
     ) -> Loopkdc {
+        Loopkdc::activated_with(dir, &stanzas(realms), options, sockets)
+    }
+
+    /// The same with a configuration file of this text.
+    pub(crate) fn activated_with(
+        dir: &Path,
+        text: &str,
+        options: &[&str],
+        sockets: &[(&str, &str)],
+    ) -> Loopkdc {
         let config = dir.join("loopkdc.toml");
-        fs::write(&config, stanzas(realms)).unwrap();
+        fs::write(&config, text).unwrap();
         let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
         let mut command = Command::new("systemd-socket-activate");
         command.args(options);
+        for (name, folder) in [
+            ("STATE_DIRECTORY", dir.join("state")),
+            ("RUNTIME_DIRECTORY", dir.into()),
+        ] {
+            command.arg(format!("--setenv={name}={}", folder.display()));
+        }
         for (_, address) in sockets {
             command.args(["--listen", address]);
         }

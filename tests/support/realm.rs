@@ -29,6 +29,13 @@ pub(crate) struct Realm {
     pub(crate) kadmind: Process,
 }
 
+/// A KDC of a realm with the database of a moment ago. It hears of no change.
+pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
+    dir: PathBuf,
+    pub(crate) kdc: Process,
+}
+
 /// Which preauthentication the KDC offers.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Preauth {
@@ -94,6 +101,29 @@ impl Realm {
         servers(&self.dir, self.name)
     }
 
+    /// A replica on 127.0.0.`host`, which hears of no change from now on.
+    pub(crate) fn replica(&self, host: u8) -> Replica {
+        let address = Ipv4Addr::new(127, 0, 0, host);
+        let dir = self.dir.with_file_name(format!("{}-{host}", self.name));
+        fs::create_dir(&dir).unwrap();
+        let kdc = kdc_conf(&dir, self.name, address, More::default());
+        fs::write(dir.join("kdc.conf"), kdc).unwrap();
+        for file in ["krb5.conf", "stash"] {
+            fs::copy(self.dir.join(file), dir.join(file)).unwrap();
+        }
+        let dump = dir.join("dump");
+        for (dir, what) in [(&self.dir, "dump"), (&dir, "load")] {
+            let mut copy = command(dir, "kdb5_util");
+            let status = copy.arg(what).arg(&dump).status();
+            assert!(status.unwrap().success(), "{what}");
+        }
+        Replica {
+            address: (address, 88).into(),
+            kdc: krb5kdc(&dir, self.name),
+            dir,
+        }
+    }
+
     /// Lets this realm's users get tickets of `other`'s services: both know one key between them.
     pub(crate) fn is_trusted_by(&self, other: &Realm) {
         let principal = format!("krbtgt/{}@{}", other.name, self.name);
@@ -130,19 +160,34 @@ impl Realm {
 
     /// How many wrong passwords were tried since the last right one, as far as the KDC has seen.
     pub(crate) fn failed_attempts(&self, principal: &str) -> u32 {
-        let text = self.admin(&format!("getprinc {principal}"));
-        let mut lines = text.lines();
-        let number = lines.find_map(|line| line.strip_prefix("Failed password attempts: "));
-        number.expect("they are listed").parse().unwrap()
+        failed_attempts(&self.dir, principal)
     }
 }
 
-fn servers(dir: &Path, name: &str) -> [Process; 2] {
-    let kdc = Process::start(
+impl Replica {
+    /// How many wrong passwords were tried there since the last right one.
+    pub(crate) fn failed_attempts(&self, principal: &str) -> u32 {
+        failed_attempts(&self.dir, principal)
+    }
+}
+
+fn failed_attempts(dir: &Path, principal: &str) -> u32 {
+    let text = admin(dir, &format!("getprinc {principal}"));
+    let mut lines = text.lines();
+    let number = lines.find_map(|line| line.strip_prefix("Failed password attempts: "));
+    number.expect("they are listed").parse().unwrap()
+}
+
+fn krb5kdc(dir: &Path, name: &str) -> Process {
+    Process::start(
         &format!("krb5kdc of {name}"),
         command(dir, "krb5kdc").arg("-n"),
         "commencing operation",
-    );
+    )
+}
+
+fn servers(dir: &Path, name: &str) -> [Process; 2] {
+    let kdc = krb5kdc(dir, name);
     let kadmind = Process::start(
         &format!("kadmind of {name}"),
         command(dir, "kadmind").arg("-nofork"),

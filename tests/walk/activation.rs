@@ -17,14 +17,14 @@ use crate::upstream::{Gate, Plan, Upstream};
 const FREE: i32 = 20;
 
 /// UDP and TCP of both services, held open by the test as systemd holds them, whoever serves.
-struct Sockets {
+pub(crate) struct Sockets {
     sockets: Vec<OwnedFd>,
     names: Vec<&'static str>,
     addresses: [SocketAddr; 2],
 }
 
 impl Sockets {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let mut held = Self {
             sockets: Vec::new(),
             names: Vec::new(),
@@ -44,7 +44,7 @@ impl Sockets {
     }
 
     /// The start of a daemon with them, as descriptors 3 to 6.
-    fn hand_over(&self) -> Command {
+    pub(crate) fn hand_over(&self) -> Command {
         let mut command = Command::new("bash");
         let numbers = self.sockets.iter().map(|socket| socket.as_fd().as_raw_fd());
         command
@@ -67,6 +67,11 @@ impl Sockets {
             Service::Kdc => self.addresses[0],
             Service::Kpasswd => self.addresses[1],
         }
+    }
+
+    /// Each service answers over each transport.
+    pub(crate) async fn are_served(&self) {
+        are_answered(self.ask_all().await).await;
     }
 
     /// Asks each service over each transport, whether anybody serves or not.

@@ -37,6 +37,10 @@ impl Daemon {
     /// Starts it by a command that takes the program's arguments. What it makes at run time is in the setup's own folder.
     pub fn start_by(mut command: Command, setup: Setup) -> Self {
         command.env("RUNTIME_DIRECTORY", setup.dir());
+        let mut given = command.get_envs();
+        if given.all(|(name, _)| name != "STATE_DIRECTORY") {
+            command.env("STATE_DIRECTORY", setup.dir().join("state"));
+        }
         Self::start_with_environment(command, setup)
     }
 

@@ -27,6 +27,7 @@ mod daemon;
 mod der;
 mod forward;
 mod messages;
+mod mistakes;
 mod relay;
 mod upstream;
 
@@ -42,6 +43,7 @@ mod limits;
 mod manager;
 mod portals;
 mod process;
+mod reachable;
 mod real_clients;
 mod realms;
 mod retransmits;
@@ -51,6 +53,7 @@ mod silence;
 mod starting;
 mod status;
 mod verdicts;
+mod wait;
 mod ways_in;
 mod ways_out;
 

@@ -16,7 +16,7 @@ use crate::starting::run;
 use crate::upstream::Plan;
 
 /// Where a service manager hears from a process.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
     _dir: tempfile::TempDir,
 }
@@ -27,7 +27,7 @@ impl Manager {
     }
 
     /// The same with these variables of the environment.
-    fn start_watching(setup: Setup, variables: &[(&str, &str)]) -> (Self, Daemon) {
+    pub(crate) fn start_watching(setup: Setup, variables: &[(&str, &str)]) -> (Self, Daemon) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -39,7 +39,7 @@ impl Manager {
         (Self { socket, _dir: dir }, Daemon::start_by(command, setup))
     }
 
-    fn hear(&self) -> Vec<String> {
+    pub(crate) fn hear(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
         let length = self.socket.recv(&mut buffer).unwrap();
         let text = str::from_utf8(&buffer[..length]).unwrap();

@@ -64,7 +64,7 @@ async fn a_target_domain_overrides_the_name() {
         .realm(
             REALM,
             &[&upstream],
-            "target-domain = \"inner.Example\"\ndclocator-hint = 7",
+            "target-domain = \"inner.Example\"\ndclocator-hint = [\"pdc\"]",
         )
         .realm("*", &[&upstream], "target-domain = \"any.Example\"")
         .start();
@@ -76,8 +76,41 @@ async fn a_target_domain_overrides_the_name() {
     let hint =
         |post: &crate::upstream::Post| dig(&post.body, &[0x30, 0xa2, 0x02]).map(<[u8]>::to_vec);
     let posts = upstream.seen().posts;
-    assert_eq!(hint(&posts[0]), Some(vec![7]));
+    assert_eq!(hint(&posts[0]), Some(vec![0, 0x80]));
     assert_eq!(hint(posts.last().unwrap()), None);
+}
+
+/// Sends one request of each kind but the AS-REQ with a password, and says how many reached each proxy.
+async fn reached(relay: &Running, upstreams: &[&Upstream]) -> Vec<usize> {
+    let before: Vec<_> = upstreams.iter().map(|upstream| upstream.posts()).collect();
+    for kind in [Kind::Plain, Kind::Tgs, Kind::Change] {
+        relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+    }
+    let posts = upstreams.iter().zip(before);
+    posts
+        .map(|(upstream, before)| upstream.posts() - before)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_changes_go_to_the_primary_or_to_proxies_of_their_own() {
+    let [first, second, third] = [0; 3].map(|_| Plan::granting().start());
+    let all = [&first, &second, &third];
+    let start = |lines: &str| Setup::new().realm(REALM, &[&first], lines).start();
+    let primary = format!("primary-proxies = [\"{}\"]", second.url());
+    let relay = start(&primary);
+    assert_eq!(reached(&relay, &all).await, [2, 1, 0]);
+    let own = format!("{primary}\nkpasswd-proxies = [\"{}\"]", third.url());
+    let relay = start(&own);
+    assert_eq!(reached(&relay, &all).await, [2, 0, 1]);
+    // Where no other proxy can be reached, the one of the primary serves everything.
+    let down = Plan::granting().start_down();
+    let relay = Setup::new().realm(REALM, &[&down], &primary).start();
+    assert_eq!(reached(&relay, &all).await, [0, 3, 0]);
+    let relay = Setup::new()
+        .raw(&format!("[realms.\"{REALM}\"]\n{primary}\n"))
+        .start();
+    assert_eq!(reached(&relay, &all).await, [0, 3, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use loopkdc::config::{Config, Sources};
-use loopkdc::daemon::inherit::Inherited;
 use loopkdc::relay::counters::Counters;
 use loopkdc::shim;
 use loopkdc::shim::Relay;
@@ -128,7 +127,7 @@ impl Setup {
             ..Sources::default()
         };
         let config = Config::load(&sources).unwrap_or_else(|failure| panic!("{failure}"));
-        let listeners = shim::listeners(&config.listen, Inherited::none());
+        let listeners = shim::listeners(&config.listen, &[]);
         let listeners = listeners.unwrap_or_else(|failure| panic!("{failure}"));
         Running {
             relay: Relay::start(&config, listeners).unwrap(),

@@ -112,6 +112,61 @@ loopkdc: error: f.toml:2:11: realm C=US is no DNS domain
   |           ^^^^^^^^^^
 loopkdc: hint: list its proxies: proxies = ["https://kdcproxy.example.com/KdcProxy"]
 "#;
+    the_word_of_a_look_up_beside_others: "[realms.\"A\"]\nproxies = [\"https://p\", \"discover\"]\n" => r#"
+loopkdc: error: f.toml:2:25: "discover" stands alone, in proxies
+  |
+2 | proxies = ["https://p", "discover"]
+  |                         ^^^^^^^^^^
+loopkdc: hint: list URLs, or have DNS name them: proxies = "discover"
+"#;
+    primary_proxies_beside_a_look_up: "[realms.\"A\"]\nproxies = \"discover\"\nprimary-proxies = [\"https://p\"]\n" => r#"
+loopkdc: error: f.toml:3:19: with proxies = "discover" DNS says what each proxy is for
+  |
+3 | primary-proxies = ["https://p"]
+  |                   ^^^^^^^^^^^^^
+loopkdc: hint: list proxies too, or take primary-proxies away
+"#;
+    kpasswd_proxies_beside_a_look_up_for_all: "[defaults]\nproxies = \"discover\"\n[realms.\"A\"]\nkpasswd-proxies = [\"https://p\"]\n" => r#"
+loopkdc: error: f.toml:4:19: with proxies = "discover" DNS says what each proxy is for
+  |
+4 | kpasswd-proxies = ["https://p"]
+  |                   ^^^^^^^^^^^^^
+loopkdc: hint: list proxies too, or take kpasswd-proxies away
+"#;
+    kpasswd_proxies_alone: "[realms.\"A\"]\nkpasswd-proxies = [\"https://p\"]\n" => r#"
+loopkdc: error: f.toml:1:9: realm A has no proxies
+  |
+1 | [realms."A"]
+  |         ^^^
+loopkdc: hint: add to it: proxies = ["https://kdcproxy.example.com/KdcProxy"]
+"#;
+    no_primary_proxies: "[realms.\"A\"]\nproxies = [\"https://p\"]\nprimary-proxies = []\n" => r#"
+loopkdc: error: f.toml:3:19: primary-proxies is empty
+  |
+3 | primary-proxies = []
+  |                   ^^
+loopkdc: hint: take the line away
+"#;
+    primary_proxies_of_all_realms: "[defaults]\nprimary-proxies = [\"https://p\"]\n" => r#"
+loopkdc: error: f.toml:2:19: primary-proxies belongs to one realm: it can't stand in [defaults]
+  |
+2 | primary-proxies = ["https://p"]
+  |                   ^^^^^^^^^^^^^
+loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
+"#;
+    a_primary_proxy_in_plain_text: "[realms.\"A\"]\nproxies = [\"https://p\"]\nprimary-proxies = [\"http://q\"]\n" => r#"
+loopkdc: error: f.toml:3:20: http:// would send what realm A is asked across the network in plain text
+  |
+3 | primary-proxies = ["http://q"]
+  |                    ^^^^^^^^^^
+loopkdc: hint: write https://, or set allow-plaintext = true for the realm in the file
+"#;
+    a_kpasswd_proxy_listed_twice: "[realms.\"A\"]\nproxies = [\"https://p\"]\nkpasswd-proxies = [\"https://q/token\", \"https://q/token\"]\n" => r#"
+loopkdc: error: f.toml:3:39: https://q/***** is listed twice
+  |
+3 | kpasswd-proxies = ["https://q/*****", "https://q/*****"]
+  |                                       ^^^^^^^^^^^^^^^^^
+"#;
     a_ca_file_that_is_not_there: "[realms.\"A\"]\nproxies = [\"https://p\"]\nca-file = \"ca.pem\"\n" => r#"
 loopkdc: error: f.toml:3:11: ca-file /nowhere/ca.pem does not exist
   |

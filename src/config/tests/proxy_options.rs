@@ -260,7 +260,7 @@ impl Dir {
     }
 
     fn build(&self, text: &str) -> Result<Config, String> {
-        let built = Config::build(text, &self.path().join("f.toml"), &Sources::default());
+        let built = Config::build(text, &self.path().join("f.toml"), &Sources::default(), &[]);
         built.map_err(|broken| {
             let dir = format!("{}/", self.path().display());
             show(text, broken).replace(&dir, "")
@@ -469,14 +469,18 @@ fn there_is_one_authorization() {
 fn what_is_secret_is_not_sent_in_plain_text() {
     let dir = Dir::new();
     dir.write("token", "abc\n");
-    let text = "[realms.\"A\"]\nproxies = [\"http://p\"]\nallow-plaintext = true\nbearer-token-file = \"token\"\n";
-    let shown = dir.build(text).unwrap_err();
-    assert!(
-        shown.starts_with(
-            "loopkdc: error: f.toml:4:21: an http:// proxy would be sent in plain text what bearer-token-file is to show it\n"
-        ),
-        "{shown}"
-    );
+    for proxies in [
+        "proxies = [\"http://p\"]",
+        "proxies = [\"https://p\"]\nkpasswd-proxies = [\"http://p\"]",
+    ] {
+        let text = format!(
+            "[realms.\"A\"]\n{proxies}\nallow-plaintext = true\nbearer-token-file = \"token\"\n"
+        );
+        let shown = dir.build(&text).unwrap_err();
+        let rule =
+            "an http:// proxy would be sent in plain text what bearer-token-file is to show it\n";
+        assert!(shown.contains(rule), "{shown}");
+    }
 }
 
 #[test]

@@ -105,10 +105,23 @@ loopkdc: error: f.toml:2:14: on-failure is "unreachable" or "explain"
   |              ^^^^^^^
 "#;
     a_hint_of_33_bits: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndclocator-hint = 4294967296\n" => r#"
-loopkdc: error: f.toml:3:18: dclocator-hint goes from 0 to 4294967295, 4294967296 is outside
+loopkdc: error: f.toml:3:18: dclocator-hint goes from -2147483648 to 4294967295, 4294967296 is outside
   |
 3 | dclocator-hint = 4294967296
   |                  ^^^^^^^^^^
+"#;
+    a_hint_of_another_name: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndclocator-hint = [\"pdc\", \"gc\"]\n" => r#"
+loopkdc: error: f.toml:3:26: dclocator-hint is "writable" or "pdc" or "next-closest-site"
+  |
+3 | dclocator-hint = ["pdc", "gc"]
+  |                          ^^^^
+"#;
+    a_hint_that_is_a_word: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndclocator-hint = \"pdc\"\n" => r#"
+loopkdc: error: f.toml:3:18: dclocator-hint can't be of type string
+  |
+3 | dclocator-hint = "pdc"
+  |                  ^^^^^
+loopkdc: hint: write it like dclocator-hint = ["writable"]
 "#;
 }
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use super::{REALM, build, build_with, certificate, given, warnings};
 use crate::config::endpoint::EndpointAddr;
-use crate::config::{Config, Listen, OnFailure, RealmEntry, Sources, StatusSocket};
+use crate::config::keys::{self, ValueKind};
+use crate::config::{
+    Config, Listen, OnFailure, Proxies, ProxyUrl, RealmEntry, Sources, StatusSocket,
+};
+use crate::wire::Service;
 
 fn addrs(listen: &Listen) -> (Vec<String>, Vec<String>) {
     let shown = |endpoints: &[crate::config::endpoint::Endpoint]| {
@@ -19,7 +23,7 @@ fn urls(entry: &RealmEntry) -> Vec<&str> {
     entry
         .proxies
         .listed()
-        .iter()
+        .into_iter()
         .map(|proxy| proxy.as_url().as_str())
         .collect()
 }
@@ -159,6 +163,93 @@ fn a_realm_says_more_than_the_defaults() {
         (Some("a.B"), vec!["CORP", "corp.a"])
     );
     assert_eq!(config.default_on_failure, OnFailure::Explain);
+}
+
+#[test]
+fn a_hint_is_names_or_a_number_signed_or_not() {
+    let hint = |written: &str| {
+        let text = format!("{REALM}dclocator-hint = {written}\n");
+        build(&text).realms[0].dclocator_hint
+    };
+    for (written, flags) in [
+        ("[]", 0),
+        ("[\"pdc\"]", 0x80),
+        ("[\"writable\"]", 0x1000),
+        ("[\"writable\", \"pdc\"]", 0x1080),
+        ("[\"next-closest-site\"]", 0x4_0000),
+        ("4294967295", u32::MAX),
+        ("-1", u32::MAX),
+        ("-2147483648", 0x8000_0000),
+        ("0x80000000", 0x8000_0000),
+    ] {
+        assert_eq!(hint(written), Some(flags), "{written}");
+    }
+    let ValueKind::Flags(names) = keys::DCLOCATOR_HINT.kind else {
+        panic!("{:?}", keys::DCLOCATOR_HINT)
+    };
+    let is_flag = |name: &&str| hint(&format!("[{name:?}]")).is_some_and(|flags| flags != 0);
+    assert!(names.iter().all(is_flag), "{names:?}");
+}
+
+/// The proxies of a service, those with a `*` that lead to the primary KDC.
+fn order(config: &Config, service: Service) -> Vec<String> {
+    let Proxies::Listed(listed) = &config.realms[0].proxies else {
+        panic!("{:?}", config.realms)
+    };
+    let shown = |(proxy, primary): &(ProxyUrl, bool)| {
+        let host = proxy.as_url().host_str().unwrap();
+        format!("{host}{}", if *primary { "*" } else { "" })
+    };
+    listed.get(service).iter().map(shown).collect()
+}
+
+#[test]
+fn what_only_some_proxies_serve_goes_to_those() {
+    let [a, b, c] = ["a", "b", "c"].map(|name| format!("\"https://{name}\""));
+    for (written, kdc, kpasswd) in [
+        (format!("proxies = [{a}, {b}]"), "a b", "a b"),
+        // Last for logins, as libkrb5 has it, and first for password changes.
+        (
+            format!("proxies = {a}\nprimary-proxies = [{b}, {c}]"),
+            "a b* c*",
+            "b* c* a",
+        ),
+        (
+            format!("proxies = [{a}, {b}, {c}]\nprimary-proxies = [{b}]"),
+            "a b* c",
+            "b* a c",
+        ),
+        (format!("primary-proxies = [{a}, {b}]"), "a* b*", "a* b*"),
+        (
+            format!("proxies = [{a}]\nkpasswd-proxies = [{b}]"),
+            "a",
+            "b",
+        ),
+        (
+            format!("proxies = [{a}]\nprimary-proxies = [{b}]\nkpasswd-proxies = [{c}, {b}]"),
+            "a b*",
+            "c b*",
+        ),
+    ] {
+        let config = build(&format!("[realms.\"A\"]\n{written}\n"));
+        assert_eq!(order(&config, Service::Kdc).join(" "), kdc, "{written}");
+        let for_kpasswd = order(&config, Service::Kpasswd).join(" ");
+        assert_eq!(for_kpasswd, kpasswd, "{written}");
+    }
+    // Under a wildcard, beside those of all realms, and where the command line says which proxies there are.
+    let special = format!("primary-proxies = [{b}]\nkpasswd-proxies = [{c}]\n");
+    let text = format!("[defaults]\nproxies = [{a}]\n[realms.\"*.A\"]\n{special}");
+    let inherited = build(&text);
+    assert_eq!(order(&inherited, Service::Kdc), ["a", "b*"]);
+    assert_eq!(order(&inherited, Service::Kpasswd), ["c"]);
+    let given = Sources {
+        realms: vec!["*.A=https://d".to_owned()],
+        ..Sources::default()
+    };
+    let given = build_with(&text, &given);
+    for service in [Service::Kdc, Service::Kpasswd] {
+        assert_eq!(order(&given, service), ["d"]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::writer::OptionalWriter;
 
 use super::ADMIN;
 use crate::relay::counters::LOG_LINES_LEFT_OUT;
-use crate::relay::log_quota::LogQuota;
+use crate::relay::quota::Quota;
 use crate::relay::sync::lock;
 
 /// Lines of info and above that are written at once, and the time in which one more may be: in no minute more than 120.
@@ -27,7 +27,7 @@ pub(super) struct Bounded(Mutex<Budget>);
 impl Default for Bounded {
     fn default() -> Self {
         Self(Mutex::new(Budget {
-            lines: LogQuota::new(LINES, LINE),
+            lines: Quota::new(LINES, LINE),
             left_out: 0,
         }))
     }
@@ -59,7 +59,7 @@ impl<'a> MakeWriter<'a> for Bounded {
 
 #[derive(Debug)]
 struct Budget {
-    lines: LogQuota,
+    lines: Quota,
     left_out: u64,
 }
 

@@ -12,7 +12,7 @@ use super::{LogMessage, line};
 use crate::config::gateway::AccessLogTarget;
 use crate::relay::counters::Counter;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::log_quota::LogQuota;
+use crate::relay::quota::Quota;
 
 /// The mode of a new file: the daemon's group, and nobody else, may read who logged in from where.
 const MODE: u32 = 0o640;
@@ -28,7 +28,7 @@ pub(super) struct Writer {
     /// How many of the lines that were left out the log has reported.
     reported: u64,
     /// A full disk stays full: the daemon's own log has few lines about that.
-    warnings: LogQuota,
+    warnings: Quota,
 }
 
 impl Writer {
@@ -39,7 +39,7 @@ impl Writer {
             torn: false,
             left_out,
             reported: 0,
-            warnings: LogQuota::default(),
+            warnings: Quota::default(),
         })
     }
 

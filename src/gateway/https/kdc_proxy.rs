@@ -31,7 +31,9 @@ impl ConnContext {
         let proxied = self.parse(body)?;
         let inside = self.other_realm(&proxied);
         let arrival = Arrival {
+            client: client.network(),
             primary: proxied.wants_primary(),
+            another: proxied.wants_another(),
             ..Arrival::now(self.peer.transport)
         };
         let Proxied {

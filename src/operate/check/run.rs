@@ -1,7 +1,7 @@
 //! What `loopkdc run` would do.
 
 use super::{also_allowed, endpoints, joined, kdcs, realm_line};
-use crate::config::{Config, Order, Proxies, RealmEntry, RealmPattern};
+use crate::config::{Config, Order, Proxies, ProxyUrl, RealmEntry, RealmPattern};
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
 use crate::wire::ByService;
 
@@ -60,21 +60,33 @@ fn realm(entry: &RealmEntry) -> Vec<String> {
 }
 
 fn proxies(entry: &RealmEntry) -> Vec<String> {
-    let listed = entry.proxies.listed().iter().enumerate();
-    let mut lines: Vec<_> = listed
-        .map(|(index, proxy)| format!("  {}. {proxy}", index + 1))
-        .collect();
-    if let Proxies::Discovered(discovery) = &entry.proxies {
-        let realm = &entry.pattern;
-        lines.push(format!(
-            "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
-        ));
-        if discovery.plaintext {
-            lines.push("  allowed in them: http://".to_owned());
+    let discovery = match &entry.proxies {
+        Proxies::Listed(ByService { kdc, kpasswd }) => {
+            let mut lines = numbered("", kdc);
+            if kpasswd != kdc {
+                lines.extend(numbered("kpasswd ", kpasswd));
+            }
+            return lines;
         }
-        lines.extend(also_allowed(&discovery.networks));
+        Proxies::Discovered(discovery) => discovery,
+    };
+    let realm = &entry.pattern;
+    let mut lines = vec![format!(
+        "  proxies: URI records of _kerberos.{realm} and _kpasswd.{realm}, else SRV records of _kerberos._https.{realm}"
+    )];
+    if discovery.plaintext {
+        lines.push("  allowed in them: http://".to_owned());
     }
+    lines.extend(also_allowed(&discovery.networks));
     lines
+}
+
+fn numbered(service: &str, proxies: &[(ProxyUrl, bool)]) -> Vec<String> {
+    let lines = proxies.iter().zip(1..).map(|((proxy, primary), number)| {
+        let primary = if *primary { " (primary)" } else { "" };
+        format!("  {service}{number}. {proxy}{primary}")
+    });
+    lines.collect()
 }
 
 /// How requests get out, and which keys say more about that; no secret.

@@ -5,19 +5,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::RealmContext;
 use super::kdc::question;
 use super::sockets::Owner;
-use crate::config::endpoint::{Endpoint, EndpointAddr};
+use crate::config::endpoint::Endpoint;
+use crate::operate::kdc_client::{exchange, is_unreachable};
 use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::{StatusDocument, configuration_problems};
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service};
+use crate::wire::{Reply, Service};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
@@ -38,6 +37,26 @@ pub(super) fn examine(
         }
     };
     vec![finding.on(Layer::Daemon)]
+}
+
+/// What is to be said of a daemon whose configuration cannot be used: that it serves all the same.
+pub(super) fn goes_on(status: &StatusDocument) -> Vec<Finding> {
+    let problems = of_configuration(status);
+    if problems.is_empty() {
+        let StatusDocument { version, pid, .. } = status;
+        let what = format!("loopkdc {version} runs, process {pid}, by what it has read before");
+        return vec![Finding::ok(Layer::Daemon, what)];
+    }
+    problems
+}
+
+fn of_configuration(status: &StatusDocument) -> Vec<Finding> {
+    let problems = configuration_problems(&status.configuration).into_iter();
+    let warning = |problem: Finding| Finding {
+        severity: Severity::Warning,
+        ..problem.on(Layer::Daemon)
+    };
+    problems.map(warning).collect()
 }
 
 fn warning(what: impl Into<String>, purpose: &str, command: &[&str]) -> Finding {
@@ -88,10 +107,7 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
         )
         .command("else see which is which", ["type", "-a", "loopkdc"])
     }];
-    for mut problem in configuration_problems(&status.configuration) {
-        problem.severity = Severity::Warning;
-        findings.push(problem.on(Layer::Daemon));
-    }
+    findings.extend(of_configuration(status));
     match status.configuration.file.as_ref().map(|read| read.as_str()) {
         Some(read) if is_same(read, file) => {}
         Some(read) => findings.push(warning(
@@ -189,35 +205,4 @@ fn fault(what: String) -> Finding {
 /// S_PRINCIPAL_UNKNOWN, of krbtgt/REALM, and WRONG_REALM. What the upstreams' KDC says itself is told where it is asked.
 fn is_of_other_realm(reply: &Reply) -> bool {
     matches!(reply.error_code(), Some(7 | 68))
-}
-
-/// IAKERB_KDC_NOT_FOUND and NO_RESPONSE: on-failure = "explain".
-fn is_unreachable(reply: &Reply) -> bool {
-    matches!(reply.error_code(), Some(85 | 86))
-}
-
-async fn exchange(addr: &EndpointAddr, message: &KerberosMessage) -> io::Result<Reply> {
-    match addr {
-        EndpointAddr::Loopback(addr) => {
-            over_stream(TcpStream::connect(addr.get()).await?, message).await
-        }
-        EndpointAddr::Remote(addr) => over_stream(TcpStream::connect(addr).await?, message).await,
-        EndpointAddr::Unix(path) => over_stream(UnixStream::connect(path).await?, message).await,
-    }
-}
-
-/// RFC 4120 7.2.2.
-async fn over_stream(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    message: &KerberosMessage,
-) -> io::Result<Reply> {
-    stream.write_all(message.framed().as_bytes()).await?;
-    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
-    if length > MAX_REPLY {
-        return Err(ErrorKind::InvalidData.into());
-    }
-    let mut octets = vec![0; length];
-    stream.read_exact(&mut octets).await?;
-    Reply::parse(Service::Kdc, octets.into())
-        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }

@@ -1,7 +1,6 @@
 //! KDCs: the question that they are asked in the name of nobody, by whatever way, what a reply says of the KDC and of the clocks,
 //! and those that are asked themselves where they can be reached.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
@@ -10,11 +9,12 @@ use super::RealmContext;
 use super::connection;
 use super::realm::{Examined, ReplyTimes};
 use super::report::is_fault;
+use crate::relay::asking;
 use crate::relay::explain::{explain, explain_error_code, set_clock};
 use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
-use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service, as_req};
+use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
 
 /// The client principal asked for: a name that nobody has, and that says in the KDC's log what this was.
 const NOBODY: &str = "loopkdc-doctor";
@@ -28,15 +28,12 @@ const CONNECT: Duration = Duration::from_secs(2);
 const LEAST: Duration = Duration::from_millis(300);
 const AWAY: &str = "it is not on this network, which is no fault";
 
-/// A new request for a ticket for krbtgt/REALM, as kinit makes it, or for kadmin/changepw, as kpasswd does: its nonce keeps
-/// every retransmit cache on the way from taking it for another.
+/// What is asked.
 ///
 /// # Errors
 /// The realm cannot be asked for.
 pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, NotKerberos> {
-    let nonce = RandomState::new().hash_one(0) as u32;
-    let octets = as_req::encode(NOBODY, realm, service, nonce);
-    KerberosMessage::parse(Service::Kdc, octets.into())
+    asking::question(NOBODY, realm, service)
 }
 
 /// The realm cannot be asked for.

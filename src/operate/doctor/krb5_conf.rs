@@ -1,10 +1,11 @@
 //! krb5.conf as libkrb5 would read it: that it sends a realm here, and what else of it costs or misleads.
 //!
-//! `realm` with `server` says where one realm's requests go, `all_realms` what is true of all of them.
+//! `realm` with `server` says where one realm's requests go, `sssd` what its logins bring, `all_realms` what is true of all realms.
 
 mod all_realms;
 mod realm;
 mod server;
+mod sssd;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::operate::krb5_conf::profile::{self, Profile, Relation};
 use crate::operate::krb5_conf::{Host, INSTALL, Machine, host};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
+use sssd::SssdLogins;
 
 /// Where SSSD says to libkrb5 which KDC to ask (sssd_krb5_locator_plugin(8)).
 const PUBCONF: &str = "/var/lib/sss/pubconf";
@@ -29,6 +31,7 @@ const MAX_SERVERS: usize = 4096;
 #[must_use]
 pub fn examine(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     let mut findings = files_and_stanzas(client, config, realms);
+    findings.extend(sssd_logins(client, realms));
     findings.extend(all_realms::defaults(client, config));
     findings.extend(all_realms::paths(client, realms));
     findings
@@ -44,6 +47,16 @@ pub fn files_and_stanzas(client: &ClientConfig, config: &Config, realms: &[Realm
     findings
 }
 
+/// Whether SSSD's logins in these realms bring a ticket.
+#[must_use]
+pub fn sssd_logins(client: &ClientConfig, realms: &[Realm]) -> Vec<Finding> {
+    let logins = &client.sssd_logins;
+    let of_realms = realms
+        .iter()
+        .flat_map(|realm| logins.examine(realm.as_str()));
+    logins.hidden().into_iter().chain(of_realms).collect()
+}
+
 fn warning(what: impl Into<String>) -> Finding {
     Finding::warning(what).on(Layer::Krb5Conf)
 }
@@ -57,11 +70,6 @@ fn install() -> Hint {
     Hint::command(INSTALL.split(' '))
 }
 
-/// `kdc = 127.0.0.1`.
-fn shown(relation: &Relation) -> String {
-    format!("{} = {}", relation.name, relation.value.escape_debug())
-}
-
 /// What on this machine decides whom a Kerberos library asks.
 #[derive(Debug)]
 pub struct ClientConfig {
@@ -73,6 +81,7 @@ pub struct ClientConfig {
     unreadable: Option<String>,
     /// SSSD's servers by realm, if libkrb5 asks for them.
     sssd: HashMap<String, String>,
+    sssd_logins: SssdLogins,
     /// Heimdal's library.
     heimdal: Option<String>,
     /// What Java reads instead.
@@ -95,6 +104,7 @@ impl ClientConfig {
             profile,
             unreadable: (missing.len() == files.len()).then(|| why.join("; ")),
             sssd: sssd(host),
+            sssd_logins: SssdLogins::read(host),
             heimdal: host::heimdal(host),
             java: java(host),
         }

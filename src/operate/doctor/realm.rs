@@ -97,17 +97,26 @@ async fn upstreams(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
 
 async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
     let mut findings = Vec::new();
-    let (urls, permitted) = match &context.entry.proxies {
-        Proxies::Listed(listed) => (listed.clone(), Permitted::Any),
+    let proxies = &context.entry.proxies;
+    let (urls, logins, permitted) = match proxies {
+        Proxies::Listed(listed) => {
+            let urls = proxies.listed().into_iter().cloned().collect();
+            (urls, listed.kdc.len(), Permitted::Any)
+        }
         Proxies::Discovered(discovery) => {
             let found = look_up_and_report(discovery, &mut findings).await;
-            (all(&found), discovery.permitted())
+            (all(&found), found.kdc.len(), discovery.permitted())
         }
     };
     let examined = urls
         .iter()
         .map(|url| proxy::examine(context, url, &permitted));
-    (findings, join_all(examined).await)
+    let mut examined = join_all(examined).await;
+    // What is for password changes alone makes no login.
+    for proxy in examined.iter_mut().skip(logins) {
+        proxy.times = None;
+    }
+    (findings, examined)
 }
 
 async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
@@ -156,7 +165,11 @@ async fn look_up_and_report(discovery: &Discovery, findings: &mut Vec<Finding>) 
     findings.push(if found.kdc.is_empty() {
         unknown(discovery.kind, None)
     } else {
-        let names: Vec<_> = found.kdc.iter().map(ToString::to_string).collect();
+        let name = |target| {
+            let is_primary = found.primary.contains(target);
+            format!("{target}{}", if is_primary { " (primary)" } else { "" })
+        };
+        let names: Vec<_> = found.kdc.iter().map(name).collect();
         let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
         let took = began.elapsed().as_millis();
         let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));

@@ -76,8 +76,14 @@ impl DoctorOutput {
 
     /// The layers after `layer` are not looked at, and why.
     pub(super) fn skip_after(&mut self, layer: Layer, why: &str) {
-        let after = Layer::ALL.into_iter().filter(|(after, _)| *after > layer);
-        self.tell(after.map(|(after, _)| Finding::skipped(after, why)));
+        let all = Layer::ALL.into_iter().map(|(each, _)| each);
+        self.skip(all.filter(|each| *each > layer), why);
+    }
+
+    /// These layers are not looked at, and why.
+    pub(super) fn skip(&mut self, layers: impl IntoIterator<Item = Layer>, why: &str) {
+        let layers = layers.into_iter();
+        self.tell(layers.map(|layer| Finding::skipped(layer, why)));
     }
 
     /// All was found. The exit status.

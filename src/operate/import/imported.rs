@@ -13,6 +13,8 @@ use crate::relay::text::{self, toml};
 #[derive(Debug, Default)]
 pub(super) struct ImportedConfig {
     realms: HashMap<String, ImportedRealm>,
+    /// Where a krb5.conf names the first proxy that was taken.
+    pub(super) native: Option<FileLine>,
     /// What was left out outside of any realm, and why.
     notes: Vec<Note>,
 }
@@ -25,6 +27,10 @@ pub(super) struct ImportedRealm {
     place: FileLine,
     /// No URL twice.
     pub(super) proxies: Vec<ProxyUrl>,
+    /// Likewise.
+    pub(super) primary_proxies: Vec<ProxyUrl>,
+    /// Likewise.
+    pub(super) kpasswd_proxies: Vec<ProxyUrl>,
     /// With where it was named.
     pub(super) ca_file: Option<(FileLine, PathBuf)>,
     /// What was left out, or means something else here.
@@ -99,20 +105,31 @@ impl ImportedRealm {
             pattern,
             place,
             proxies: Vec::new(),
+            primary_proxies: Vec::new(),
+            kpasswd_proxies: Vec::new(),
             ca_file: None,
             notes: Vec::new(),
         }
     }
 
     fn has_proxies(&self) -> bool {
-        !self.proxies.is_empty()
+        !self.proxies.is_empty() || !self.primary_proxies.is_empty()
     }
 
-    /// Adds a proxy behind those before it, unless it is one of them.
-    pub(super) fn add(&mut self, proxy: ProxyUrl) {
-        if !self.proxies.contains(&proxy) {
-            self.proxies.push(proxy);
-        }
+    /// The keys that say more than is so without them.
+    fn lists(&self) -> impl Iterator<Item = (&str, &Vec<ProxyUrl>)> {
+        let (proxies, primary) = (&self.proxies, &self.primary_proxies);
+        let others = proxies.iter().filter(|proxy| !primary.contains(proxy));
+        let for_kpasswd: Vec<_> = primary.iter().chain(others).collect();
+        let is_usual = self.kpasswd_proxies.iter().eq(for_kpasswd);
+        let lists = [
+            ("proxies", proxies, proxies.is_empty()),
+            ("primary-proxies", primary, primary == proxies),
+            ("kpasswd-proxies", &self.kpasswd_proxies, is_usual),
+        ];
+        let said = lists.into_iter().filter(|(_, list, _)| !list.is_empty());
+        said.filter(|(_, _, is_so)| !is_so)
+            .map(|(key, list, _)| (key, list))
     }
 }
 
@@ -129,11 +146,14 @@ impl fmt::Display for ImportedConfig {
 impl fmt::Display for ImportedRealm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.pattern.to_string();
-        writeln!(f, "\n[realms.{}]\nproxies = [", toml::string(&name))?;
-        for proxy in &self.proxies {
-            writeln!(f, "    {},", toml::string(&proxy.to_string()))?;
+        writeln!(f, "\n[realms.{}]", toml::string(&name))?;
+        for (key, list) in self.lists() {
+            writeln!(f, "{key} = [")?;
+            for proxy in list {
+                writeln!(f, "    {},", toml::string(&proxy.to_string()))?;
+            }
+            writeln!(f, "]")?;
         }
-        writeln!(f, "]")?;
         if let Some((_, path)) = &self.ca_file {
             let path = toml::string(&path.to_string_lossy());
             writeln!(f, "# Besides the system's certificates.\nca-file = {path}")?;

@@ -1,6 +1,7 @@
 //! What a text says of KDC proxies: a krb5.conf, an export of the Windows registry, or lines as people write them down.
 //!
-//! Of a krb5.conf it is `kdc = https://…` in the stanzas of `[realms]`, as MIT krb5 reads them. Of Windows it is the policy
+//! Of a krb5.conf it is `kdc = https://…` in the stanzas of `[realms]`, as MIT krb5 reads them, and the same of `primary_kdc`,
+//! `master_kdc` and `kpasswd_server`. Of Windows it is the policy
 //! "Specify KDC proxy servers for Kerberos clients", whose own text says how it is written: the name of a value is a DNS name
 //! ("example.com"), a suffix (".example.com") or "*", and the value is `<https SERVER SERVER />` with blanks or commas between
 //! the servers, each `host`, `host:port` or `host:port:path`.
@@ -9,13 +10,8 @@ use std::sync::Arc;
 
 use super::imported::{ImportedConfig, ImportedRealm};
 use crate::config::ProxyUrl;
-use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation};
+use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
 use crate::relay::text;
-
-/// What names a realm's servers.
-const SERVERS: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", "kpasswd_server"];
-/// The schemes of proxies; the second is how Apple's Kerberos writes the first.
-const SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 
 /// The policy's own value, where it is off.
 const SWITCHED_OFF: &str = r#""KdcProxyServer_Enabled"=dword:00000000"#;
@@ -36,13 +32,13 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     for error in &profile.errors {
         found.note(&error.place, error.why.clone());
     }
-    // A realm's KDCs before what may be the same servers.
-    let (kdcs, others): (Vec<_>, Vec<_>) =
-        profile.relations.iter().partition(|of| of.name == "kdc");
-    for relation in kdcs.into_iter().chain(others) {
+    let is_native = |of: &&Relation| SERVER_NAMES.contains(&&*of.name) && of.proxy().is_some();
+    let native = profile.relations.iter().find(is_native);
+    found.native = native.map(|of| of.place.clone());
+    for relation in &profile.relations {
         if let [section, realm] = relation.sections.as_slice()
             && section == "realms"
-            && (relation.name == "http_anchors" || SERVERS.contains(&&*relation.name))
+            && (relation.name == "http_anchors" || SERVER_NAMES.contains(&&*relation.name))
             && let Some(realm) = found.realm(realm, &relation.place)
             && let Some(why) = take_relation(relation, realm)
         {
@@ -67,7 +63,7 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
         realm.ca_file = Some((relation.place.clone(), file.into()));
         return None;
     }
-    let Some(rest) = SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)) else {
+    let Some(rest) = relation.proxy() else {
         return Some("no KDC proxy; KDCs themselves belong to direct and kdcs".to_owned());
     };
     let proxy = match ProxyUrl::parse(&format!("https://{rest}")) {
@@ -75,13 +71,20 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
         Err(error) => return Some(error.into_failure(None).message().to_owned()),
     };
     let shown = proxy.to_string();
-    if relation.name == "kdc" {
-        realm.add(proxy);
-        // MIT asks for / where no path is given.
-        (shown != value).then(|| format!("{shown} here"))
-    } else {
-        let is_known = realm.proxies.contains(&proxy);
-        (!is_known).then(|| "no kdc of the realm, whose proxies serve all that is asked".to_owned())
+    let list = match &*relation.name {
+        "kdc" => &mut realm.proxies,
+        "kpasswd_server" => &mut realm.kpasswd_proxies,
+        _ => &mut realm.primary_proxies,
+    };
+    add(list, proxy);
+    // MIT asks for / where no path is given.
+    (shown != value).then(|| format!("{shown} here"))
+}
+
+/// Adds a proxy behind those before it, unless it is one of them.
+fn add(list: &mut Vec<ProxyUrl>, proxy: ProxyUrl) {
+    if !list.contains(&proxy) {
+        list.push(proxy);
     }
 }
 
@@ -150,7 +153,7 @@ fn policy_line(line: &str, place: &FileLine, found: &mut ImportedConfig) {
         .filter(|server| !server.is_empty())
     {
         match policy_proxy(server) {
-            Some(proxy) => realm.add(proxy),
+            Some(proxy) => add(&mut realm.proxies, proxy),
             None => {
                 let what = format!("{}: not in the form host:port:path", text::line(server));
                 realm.notes.push((place.clone(), what));

@@ -9,10 +9,12 @@ use proptest::prelude::*;
 
 use super::decoded;
 use super::scan::scan;
-use crate::config::{Config, Sources};
+use crate::config::{Config, Proxies, ProxyUrl, Sources};
 use crate::operate::krb5_conf::disk::{Disk, told};
+use crate::wire::ByService;
 
-/// Each realm with its proxies, in their order, as our own parser reads what was written; and then the notes.
+/// Each realm with its proxies, in their order, as our own parser reads what was written, those that lead to the primary KDC with an
+/// asterisk, and others for password changes; and then the notes.
 #[track_caller]
 fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     let mut found = scan("/etc/krb5.conf", text, &mut Disk::with(disk));
@@ -21,13 +23,20 @@ fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     let read = Config::parse(Path::new("written.toml"), &written, &Sources::default());
     let config = read.unwrap_or_else(|failure| panic!("{written}\n{failure}"));
     let shown = |entry: &crate::config::RealmEntry| {
-        let proxies: Vec<_> = entry
-            .proxies
-            .listed()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        format!("{} {}", entry.pattern, proxies.join(" "))
+        let Proxies::Listed(ByService { kdc, kpasswd }) = &entry.proxies else {
+            panic!("{written}");
+        };
+        let urls = |list: &[(ProxyUrl, bool)]| {
+            let mark = |primary: &bool| if *primary { "*" } else { "" };
+            let urls = list.iter();
+            let urls = urls.map(|(url, primary)| format!(" {url}{}", mark(primary)));
+            urls.collect::<String>()
+        };
+        let mut usual = kdc.clone();
+        usual.sort_by_key(|(_, primary)| !primary);
+        let others = (*kpasswd != usual).then(|| format!(" kpasswd{}", urls(kpasswd)));
+        let kpasswd = others.unwrap_or_default();
+        format!("{}{}{kpasswd}", entry.pattern, urls(kdc))
     };
     let realms = config.realms.iter().map(shown);
     let notes = found.notes().into_iter();
@@ -65,6 +74,8 @@ fn word() -> impl Strategy<Value = String> {
         "kdc = https://",
         "kdc=dc1:88\n",
         "kpasswd_server = https://e/f\n",
+        "primary_kdc = https://e/f\n",
+        "master_kdc = https://a.b/KdcProxy\n",
         "http_anchors = FILE:/ca\n",
         "include /a\n",
         "[",

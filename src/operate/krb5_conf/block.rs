@@ -10,7 +10,7 @@ const BEGINS: &[u8] = b"# >>> loopkdc";
 const ENDS: &[u8] = b"# <<< loopkdc";
 
 const FILE_MADE: &str = "# There was no file.";
-const DIRECTORY_MADE: &str = "# There was no directory.";
+pub(super) const DIRECTORY_MADE: &str = "# There was no directory.";
 
 /// What --remove is to know, in comments behind the first marker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,22 +83,18 @@ impl SplitFile {
     pub(super) fn rest(&self) -> Vec<u8> {
         [&*self.before, &self.after].concat()
     }
-
-    /// The file with another part in the place of this one.
-    pub(super) fn with(&self, part: &str) -> Vec<u8> {
-        [&self.before, part.as_bytes(), &self.after].concat()
-    }
 }
 
 /// The file, which has no part, with one.
 ///
-/// An includedir goes before all: what is included first is asked first, and Java takes an includedir for one before the first
-/// section alone. Sections go there too if nothing but comments stands before the file's first section; else they go right
-/// before that, as what stands behind them would be read as a part of ours, and an include there is a mistake to Java.
+/// It goes before all: what is read first is asked first, Java takes an includedir for one before the first section alone, and
+/// Heimdal reads nothing from an include on. But sections go right before the file's first section if anything but comments and
+/// includes stands before that, which would be read as a part of ours.
 pub(super) fn insert(text: &[u8], form: PartForm, part: &str) -> Vec<u8> {
     let lines = text.split_inclusive(|octet| *octet == b'\n');
     let head: Vec<_> = lines.take_while(|line| !line.starts_with(b"[")).collect();
-    let is_first = form == PartForm::Include || head.iter().all(|line| is_comment(line));
+    let stays = |line: &&[u8]| is_comment(line) || is_include(line);
+    let is_first = form == PartForm::Include || head.iter().all(stays);
     let at = if is_first { 0 } else { head.concat().len() };
     let (before, after) = text.split_at(at);
     let newline = if before.is_empty() || before.ends_with(b"\n") {
@@ -107,6 +103,14 @@ pub(super) fn insert(text: &[u8], form: PartForm, part: &str) -> Vec<u8> {
         "\n"
     };
     [before, newline.as_bytes(), part.as_bytes(), after].concat()
+}
+
+/// An `include` or an `includedir`, which a section ends before.
+fn is_include(line: &[u8]) -> bool {
+    let words = [&b"include"[..], b"includedir"];
+    let rest = words.iter().filter_map(|word| line.strip_prefix(*word));
+    rest.into_iter()
+        .any(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))
 }
 
 fn is_comment(line: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::install::REMOVE;
+use super::install::{INSTALL, REMOVE};
 use crate::daemon::user::is_root;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Hint;
@@ -113,6 +113,14 @@ pub(super) fn foreign(path: &Path) -> Failure {
     failure(Exit::Config, path, why)
         .hint("move it away, to a name that libkrb5 does not read")
         .hint(Hint::command(["mv", &name, &format!("{name}.old")]))
+}
+
+/// `--drop-in` where no library would find it.
+pub(super) fn no_includes() -> Failure {
+    let what = "the Kerberos of macOS reads no file that krb5.conf includes";
+    Failure::new(Exit::Config, what)
+        .hint("keep the stanzas in krb5.conf itself")
+        .hint(typed(INSTALL))
 }
 
 /// A marker that is not one of a pair.

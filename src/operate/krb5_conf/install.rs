@@ -1,128 +1,189 @@
 //! `--install` and `--remove`: what the files should be, and the changes that make them so.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::block::{self, Origin, PartForm, SplitFile};
-use super::host::Machine;
+use super::changes::{self, Change, FileChanges, PlannedFile};
+use super::others::{Others, changed, put_back, whole};
+use super::profile::Relation;
 use super::stanzas::{MARK, Stanzas};
-use super::{errors, profile, safe_file};
+use super::{Form, Placement, errors};
 use crate::relay::failure::Failure;
 
 /// The command, for hints.
 pub(crate) const INSTALL: &str = "loopkdc krb5-conf --install";
 /// The command, for hints about Heimdal.
 pub(crate) const INSTALL_INLINE: &str = "loopkdc krb5-conf --install --inline";
-/// The command, for those whom `--remove` fails.
-pub(super) const REMOVE: &str = "loopkdc krb5-conf --remove";
+/// The command, for hints about servers that are named beside ours.
+pub(crate) const INSTALL_ONLY: &str = "loopkdc krb5-conf --install --only";
+/// The command that undoes all of them.
+pub(crate) const REMOVE: &str = "loopkdc krb5-conf --remove";
+
+/// Ours in krb5.conf.d: it sorts before others, as libkrb5 reads them by name, and asks whom it read of first. What it was called
+/// by earlier versions stands behind.
+const DROP_INS: [&str; 2] = ["00-loopkdc.conf", "loopkdc.conf"];
+
+/// Where krb5.conf is, and whose libraries read it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) etc: PathBuf,
+    /// They know includes.
+    pub(super) has_includes: bool,
+}
+
+impl Target {
+    /// `os`: as [`std::env::consts::OS`] has it.
+    pub(super) fn of(os: &str) -> Self {
+        let is_macos = os == "macos";
+        // Apple's Heimdal knows no include. /etc is a link there.
+        let etc = if is_macos { "/private/etc" } else { "/etc" };
+        Self {
+            etc: etc.into(),
+            has_includes: !is_macos,
+        }
+    }
+}
+
+/// Lines of files, from 1 on.
+type Lines = BTreeMap<PathBuf, BTreeSet<usize>>;
 
 /// What the files are, and what they should be.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// What to type, to try again.
-    command: &'static str,
+    command: String,
     /// krb5.conf.d.
     directory: PathBuf,
     has_directory: bool,
     wants_directory: bool,
-    drop_in: PlannedFile,
-    /// The drop-in is there and not of our making.
-    is_foreign: bool,
-    /// krb5.conf as it was before it got a part of ours.
+    drop_ins: [DropIn; 2],
+    /// krb5.conf as it was before it got anything of ours.
     copy: PlannedFile,
     krb5_conf: PlannedFile,
     split: SplitFile,
-    /// krb5.conf without our part.
+    /// krb5.conf as it was, but for what others changed since.
     rest: Vec<u8>,
+    others: Others,
+    /// What others say in krb5.conf.d, whoever includes that.
+    below: Vec<Relation>,
+    /// The files of others from which lines are or were taken out.
+    changed: Vec<PlannedFile>,
     /// What is to be said of files that stay as they are.
     notes: Vec<String>,
 }
 
-/// A file as it is, and as it should be. None: nothing is there.
+/// A file with the name of one of ours.
 #[derive(Debug)]
-struct PlannedFile {
-    path: PathBuf,
-    is: Option<Vec<u8>>,
-    should_be: Option<Vec<u8>>,
+struct DropIn {
+    file: PlannedFile,
+    /// It is there and not of our making.
+    is_foreign: bool,
 }
 
-/// A change of one file or directory.
-enum Change<'a> {
-    MakeDirectory,
-    /// With owner, mode and attributes of the file `like`.
-    Write {
-        octets: &'a [u8],
-        like: &'a Path,
-    },
-    Remove,
-}
-
-/// Has libkrb5 read the stanzas: from a file of their own, or, `inline`, from krb5.conf itself.
-pub(super) fn install(etc: &Path, stanzas: &Stanzas, inline: bool) -> Result<Plan, Failure> {
-    let mut plan = Plan::read(etc, if inline { INSTALL_INLINE } else { INSTALL })?;
-    if inline {
-        plan.put_stanzas(stanzas);
-    } else {
-        plan.put_drop_in(stanzas)?;
+/// Has libkrb5 read the stanzas: from a file of their own, or from krb5.conf itself.
+pub(super) fn install(target: &Target, stanzas: &mut Stanzas, form: Form) -> Result<Plan, Failure> {
+    let mut plan = Plan::read(&target.etc, form.command())?;
+    let part_form = plan.part_form(target, form.placement)?;
+    if part_form == PartForm::Include && !plan.leads_to_drop_in() {
+        plan.others.profile.relations.append(&mut plan.below);
     }
+    stanzas.complete(&plan.others.profile);
+    let taken_out = if form.only {
+        plan.rivals(stanzas)
+    } else {
+        Lines::new()
+    };
+    plan.change_others(&taken_out)?;
+    let rest = changed(&plan.rest, taken_out.get(&plan.krb5_conf.path));
+    match part_form {
+        PartForm::Include => plan.put_drop_in(stanzas, rest)?,
+        PartForm::Inline => plan.put_stanzas(stanzas, &rest),
+    }
+    plan.plan_copy();
     Ok(plan)
 }
 
 /// Takes away what [`install`] has written.
-pub(super) fn remove(etc: &Path) -> Result<Plan, Failure> {
-    let mut plan = Plan::read(etc, REMOVE)?;
-    plan.take_part_out();
-    plan.remove_drop_in();
+pub(super) fn remove(target: &Target) -> Result<Plan, Failure> {
+    let mut plan = Plan::read(&target.etc, REMOVE.to_owned())?;
+    plan.change_others(&Lines::new())?;
+    plan.krb5_conf.should_be = plan.without_part(plan.rest.clone());
+    plan.plan_copy();
+    plan.remove_drop_ins();
     Ok(plan)
 }
 
 impl Plan {
     /// Reads what is there below `etc`, and has it stay so.
-    fn read(etc: &Path, command: &'static str) -> Result<Self, Failure> {
-        let krb5_conf = etc.join("krb5.conf");
-        let is = safe_file::read(&krb5_conf, command)?;
-        let krb5_conf = PlannedFile::new(krb5_conf, is);
-        let split = SplitFile::parse(krb5_conf.is.as_deref().unwrap_or_default());
+    fn read(etc: &Path, command: String) -> Result<Self, Failure> {
+        let krb5_conf = PlannedFile::read(etc.join("krb5.conf"), &command)?;
+        let split = SplitFile::parse(&put_back(krb5_conf.is.as_deref().unwrap_or_default()));
         let split = split.map_err(|line| errors::unpaired(&krb5_conf.path, line))?;
         let copy = etc.join("krb5.conf.before-loopkdc");
-        let copy = match safe_file::read(&copy, command) {
+        let copy = match PlannedFile::read(copy.clone(), &command) {
             // What can't be read is none of ours to remove.
             Err(_) if command == REMOVE => PlannedFile::new(copy, None),
-            is => PlannedFile::new(copy, is?),
+            copy => copy?,
         };
         let directory = etc.join("krb5.conf.d");
-        let drop_in = directory.join("loopkdc.conf");
-        let is_link = drop_in.is_symlink();
-        let is = if is_link {
-            None
-        } else {
-            safe_file::read(&drop_in, command)?
-        };
-        let drop_in = PlannedFile::new(drop_in, is);
-        let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
+        let [new, old] = DROP_INS.map(|name| DropIn::read(directory.join(name), &command));
+        let drop_ins = [new?, old?];
+        let rest = rest(&split, &copy);
+        let own = drop_ins.iter().filter(|drop_in| !drop_in.is_foreign);
+        let own: Vec<_> = own.map(|drop_in| drop_in.file.path.as_path()).collect();
+        let mut others = Others::read(&krb5_conf.path, &rest, &own);
+        let below = Others::read(&directory, include(&directory).as_bytes(), &own);
+        others.changed.extend(below.changed);
         Ok(Self {
             command,
             has_directory: directory.is_dir(),
             wants_directory: directory.is_dir(),
             directory,
-            is_foreign: is_link || !drop_in.is.as_ref().is_none_or(is_ours),
-            rest: rest(&split, &copy),
-            drop_in,
+            others,
+            below: below.profile.relations,
+            drop_ins,
+            rest,
             copy,
             krb5_conf,
             split,
+            changed: Vec::new(),
             notes: Vec::new(),
         })
     }
 
-    fn put_drop_in(&mut self, stanzas: &Stanzas) -> Result<(), Failure> {
-        if self.is_foreign {
-            return Err(errors::foreign(&self.drop_in.path));
+    /// How libkrb5 is to get to the stanzas. Programs that are confined (snap, firejail) may read krb5.conf and none of the files
+    /// that it includes, and have no Kerberos at all then: so the first include is nobody's but the administrator's to write.
+    fn part_form(&self, target: &Target, placement: Placement) -> Result<PartForm, Failure> {
+        let mut includes = self.others.profile.includes.iter();
+        let stands_above = includes.any(|include| {
+            let is_here = self.krb5_conf.path == Path::new(&*include.place.file);
+            is_here && !include.is_late
+        });
+        match placement {
+            Placement::DropIn if !target.has_includes => Err(errors::no_includes()),
+            Placement::DropIn => Ok(PartForm::Include),
+            Placement::Auto if target.has_includes && stands_above => Ok(PartForm::Include),
+            Placement::Auto | Placement::Inline => Ok(PartForm::Inline),
         }
+    }
+
+    /// `rest`: what krb5.conf is to say without our part.
+    fn put_drop_in(&mut self, stanzas: &Stanzas, rest: Vec<u8>) -> Result<(), Failure> {
+        let [_, old] = &self.drop_ins;
+        let is_named = self.includes(old);
+        let [new, old] = &mut self.drop_ins;
+        // Who includes the old file by its name would include nothing.
+        let (drop_in, other) = if is_named { (old, new) } else { (new, old) };
+        if drop_in.is_foreign {
+            return Err(errors::foreign(&drop_in.file.path));
+        }
+        drop_in.file.should_be = Some(stanzas.file().into_bytes());
+        other.remove();
         self.wants_directory = true;
-        self.drop_in.should_be = Some(stanzas.file().into_bytes());
         let origin = self.split.origin;
         if !origin.file_made && self.leads_to_drop_in() {
-            self.take_part_out();
+            self.krb5_conf.should_be = self.without_part(rest);
             let (file, directory) = (self.krb5_conf.path.display(), self.directory.display());
             self.notes
                 .push(format!("{file} includes {directory} already"));
@@ -132,52 +193,44 @@ impl Plan {
             Some(PartForm::Include) => origin.directory_made,
             _ => !self.has_directory,
         };
-        let content = format!("includedir {}/\n", self.directory.display());
-        self.put_part(PartForm::Include, directory_made, &content, stanzas);
+        let content = include(&self.directory);
+        self.put_part(PartForm::Include, directory_made, &content, &rest);
         Ok(())
     }
 
-    fn put_stanzas(&mut self, stanzas: &Stanzas) {
-        self.remove_drop_in();
-        self.put_part(PartForm::Inline, false, &stanzas.sections(), stanzas);
+    fn put_stanzas(&mut self, stanzas: &Stanzas, rest: &[u8]) {
+        self.remove_drop_ins();
+        self.put_part(PartForm::Inline, false, &stanzas.sections(), rest);
     }
 
-    /// Puts our part into krb5.conf, and keeps a copy of that if it has none yet.
-    fn put_part(&mut self, form: PartForm, directory_made: bool, content: &str, stanzas: &Stanzas) {
-        let Self {
-            split, krb5_conf, ..
-        } = self;
-        let file_made = split.origin.file_made || krb5_conf.is.is_none();
+    fn put_part(&mut self, form: PartForm, directory_made: bool, content: &str, rest: &[u8]) {
         let origin = Origin {
-            file_made,
+            file_made: self.split.origin.file_made || self.krb5_conf.is.is_none(),
             directory_made,
         };
-        // Behind an includedir, which Java takes for one before the first section alone.
-        let defaults = if file_made {
-            format!("\n{}", stanzas.defaults())
-        } else {
-            String::new()
-        };
-        let part = block::part(origin, &format!("{content}{defaults}"));
-        krb5_conf.should_be = Some(if split.form == Some(form) {
-            split.with(&part)
-        } else {
-            block::insert(&self.rest, form, &part)
-        });
-        if split.form.is_none() && krb5_conf.is.is_some() {
-            self.copy.should_be.clone_from(&krb5_conf.is);
-        }
+        let part = block::part(origin, content);
+        self.krb5_conf.should_be = Some(block::insert(rest, form, &part));
     }
 
-    /// Has krb5.conf be what it was, and removes the copy if it is that.
-    fn take_part_out(&mut self) {
-        if self.split.form.is_some() {
-            let is_gone = self.split.origin.file_made && self.rest.is_empty();
-            self.krb5_conf.should_be = (!is_gone).then(|| self.rest.clone());
-        }
-        if self.copy.is.as_ref() == Some(&self.rest) {
+    /// krb5.conf without our part: nothing, if it was made for that.
+    fn without_part(&self, rest: Vec<u8>) -> Option<Vec<u8>> {
+        let is_gone = self.split.origin.file_made && rest.is_empty();
+        (self.krb5_conf.is.is_some() && !is_gone).then_some(rest)
+    }
+
+    /// A copy of krb5.conf is kept from before there is anything of ours in it, until there is nothing any more.
+    fn plan_copy(&mut self) {
+        let is_changed =
+            |file: &Option<Vec<u8>>| file.as_ref().is_some_and(|file| *file != self.rest);
+        let (was_changed, is_changed) = (
+            is_changed(&self.krb5_conf.is),
+            is_changed(&self.krb5_conf.should_be),
+        );
+        if is_changed && !was_changed && self.krb5_conf.is.is_some() {
+            self.copy.should_be.clone_from(&self.krb5_conf.is);
+        } else if !is_changed && self.copy.is.as_ref() == Some(&self.rest) {
             self.copy.should_be = None;
-        } else if self.copy.is.is_some() && self.split.form.is_some() {
+        } else if !is_changed && was_changed && self.copy.is.is_some() {
             let (copy, file) = (self.copy.path.display(), self.krb5_conf.path.display());
             self.notes.push(format!(
                 "left {copy}, as {file} was changed since it was made"
@@ -185,58 +238,84 @@ impl Plan {
         }
     }
 
-    /// Removes the drop-in, and the directory if that was made for it.
-    fn remove_drop_in(&mut self) {
-        if self.is_foreign {
-            let name = self.drop_in.path.display();
-            let note = format!("left {name} alone, as \"{INSTALL}\" did not make it");
-            return self.notes.push(note);
+    /// Removes the drop-ins, and the directory if that was made for one.
+    fn remove_drop_ins(&mut self) {
+        for drop_in in &mut self.drop_ins {
+            drop_in.remove();
+            if drop_in.is_foreign {
+                let name = drop_in.file.path.display();
+                let note = format!("left {name} alone, as \"{INSTALL}\" did not make it");
+                self.notes.push(note);
+            }
         }
-        self.drop_in.should_be = None;
         self.wants_directory &= !self.split.origin.directory_made || self.leads_to_drop_in();
     }
 
-    /// libkrb5 gets to the drop-in by what stands in krb5.conf outside of our part.
+    /// libkrb5 gets to a drop-in by what stands in krb5.conf outside of our part.
     fn leads_to_drop_in(&self) -> bool {
-        let text = String::from_utf8_lossy(&self.rest);
-        let path = self.krb5_conf.path.to_string_lossy();
-        let profile = profile::read(&path, &text, &mut Machine);
-        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        profile.includes.iter().any(|include| {
-            let wanted = if include.is_directory {
-                &self.directory
-            } else {
-                &self.drop_in.path
+        let mut includes = self.others.profile.includes.iter();
+        let is_directory = includes.any(|include| {
+            include.is_directory && whole(Path::new(&include.path)) == whole(&self.directory)
+        });
+        is_directory || self.drop_ins.iter().any(|drop_in| self.includes(drop_in))
+    }
+
+    /// Somebody else includes this file by its name.
+    fn includes(&self, drop_in: &DropIn) -> bool {
+        let path = whole(&drop_in.file.path);
+        let mut includes = self.others.profile.includes.iter();
+        includes.any(|include| !include.is_directory && whole(Path::new(&include.path)) == path)
+    }
+
+    /// The lines of others, by their files, that name servers of these realms.
+    fn rivals(&mut self, stanzas: &Stanzas) -> Lines {
+        let mut lines = Lines::new();
+        for rival in stanzas.rivals(&self.others.profile) {
+            let (file, line) = (Path::new(&*rival.place.file), rival.place.line);
+            lines.entry(file.to_owned()).or_default().insert(line);
+            let (file, shown) = (file.display(), rival.shown());
+            self.notes
+                .push(format!("{file}: \"{shown}\" is a comment now"));
+        }
+        lines
+    }
+
+    /// Has these lines of the files that are included be comments, and all others be what they were.
+    fn change_others(&mut self, lines: &Lines) -> Result<(), Failure> {
+        let paths = self.others.changed.iter().chain(lines.keys());
+        let paths: BTreeSet<_> = paths.filter(|path| **path != self.krb5_conf.path).collect();
+        for path in paths {
+            let mut file = match PlannedFile::read(path.clone(), &self.command) {
+                Err(failure) if self.command == REMOVE => {
+                    let why = failure.message();
+                    self.notes
+                        .push(format!("left comments of ours where they are: {why}"));
+                    continue;
+                }
+                file => file?,
             };
-            whole(Path::new(&include.path)) == whole(wanted)
-        })
+            file.should_be = file.is.as_deref().map(|is| changed(is, lines.get(path)));
+            self.changed.push(file);
+        }
+        Ok(())
     }
 
     /// What is to be changed, in an order in which libkrb5 finds a valid configuration after each change: what krb5.conf
     /// names is made before that and removed after it.
-    fn changes(&self) -> Vec<(&Path, Change<'_>)> {
+    fn changes(&self) -> FileChanges<'_> {
         let mut changes = Vec::new();
         if self.wants_directory && !self.has_directory {
             changes.push((self.directory.as_path(), Change::MakeDirectory));
         }
-        let files = [
-            (&self.drop_in, &self.drop_in),
+        let [new, old] = &self.drop_ins;
+        let mut files = vec![
+            (&new.file, &new.file),
+            (&old.file, &old.file),
             (&self.copy, &self.krb5_conf),
             (&self.krb5_conf, &self.krb5_conf),
         ];
-        for (file, like) in files {
-            if let Some(octets) = &file.should_be
-                && file.is != file.should_be
-            {
-                let like = &like.path;
-                changes.push((&file.path, Change::Write { octets, like }));
-            }
-        }
-        for (file, _) in files.iter().rev() {
-            if file.is.is_some() && file.should_be.is_none() {
-                changes.push((&file.path, Change::Remove));
-            }
-        }
+        files.extend(self.changed.iter().map(|file| (file, file)));
+        changes.extend(changes::of_files(&files));
         if self.has_directory && !self.wants_directory {
             changes.push((&self.directory, Change::Remove));
         }
@@ -248,25 +327,7 @@ impl Plan {
     /// # Errors
     /// What stood in the way, with what was done before it and what was not.
     pub(super) fn carry_out(&self) -> Result<Vec<String>, Failure> {
-        let changes = self.changes();
-        let mut done = Vec::new();
-        for (index, (path, change)) in changes.iter().enumerate() {
-            let (word, changed) = match change {
-                Change::MakeDirectory => ("made", safe_file::make_directory(path)),
-                Change::Write { octets, like } => ("wrote", safe_file::write(path, octets, like)),
-                Change::Remove => ("removed", safe_file::remove(path)),
-            };
-            if let Err(error) = changed {
-                let failure = errors::failed(path, "written", &error, self.command);
-                let left = changes.iter().skip(index);
-                let left: Vec<_> = left.map(|(path, _)| path.display().to_string()).collect();
-                return Err(errors::unfinished(failure, &done, &left, self.command));
-            }
-            // A directory stays if others have put something into it.
-            if word != "removed" || !path.exists() {
-                done.push(format!("{word} {}", path.display()));
-            }
-        }
+        let mut done = changes::carry_out(&self.changes(), &self.command)?;
         done.extend_from_slice(&self.notes);
         if done.is_empty() {
             done.push("nothing is to be changed".to_owned());
@@ -275,15 +336,28 @@ impl Plan {
     }
 }
 
-impl PlannedFile {
-    fn new(path: PathBuf, is: Option<Vec<u8>>) -> Self {
-        let should_be = is.clone();
-        Self {
-            path,
-            is,
-            should_be,
+impl DropIn {
+    fn read(path: PathBuf, command: &str) -> Result<Self, Failure> {
+        let is_link = path.is_symlink();
+        let file = if is_link {
+            PlannedFile::new(path, None)
+        } else {
+            PlannedFile::read(path, command)?
+        };
+        let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
+        let is_foreign = is_link || !file.is.as_ref().is_none_or(is_ours);
+        Ok(Self { file, is_foreign })
+    }
+
+    fn remove(&mut self) {
+        if !self.is_foreign {
+            self.file.should_be = None;
         }
     }
+}
+
+fn include(directory: &Path) -> String {
+    format!("includedir {}/\n", directory.display())
 }
 
 /// krb5.conf without our part: as it was, but for what was changed since.

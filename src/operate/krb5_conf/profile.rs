@@ -10,6 +10,11 @@ use crate::relay::finding::FilePosition;
 use crate::relay::text;
 use reader::ProfileReader;
 
+/// The relations of a stanza that name the realm's servers. An `admin_server` is kadmin's, which is not tunnelled.
+pub(crate) const SERVER_NAMES: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", "kpasswd_server"];
+/// The schemes of KDC proxies; the second is how Apple's Kerberos writes the first.
+const PROXY_SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
+
 /// Where the text of included files comes from.
 pub(crate) trait FileSystem {
     /// The text of a file, or why it can't be had.
@@ -43,6 +48,19 @@ pub(crate) struct Relation {
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) place: FileLine,
+}
+
+impl Relation {
+    /// `kdc = 127.0.0.1`.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} = {}", self.name, self.value.escape_debug())
+    }
+
+    /// What stands behind the scheme, if the value is the URL of a KDC proxy.
+    pub(crate) fn proxy(&self) -> Option<&str> {
+        let mut schemes = PROXY_SCHEMES.iter();
+        schemes.find_map(|scheme| self.value.strip_prefix(scheme))
+    }
 }
 
 /// An `include` or an `includedir`.

@@ -7,29 +7,46 @@ use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
 
-/// Where clients of every realm are to find `loopkdc run`: addresses with their ports, or paths of Unix sockets.
+/// Where clients of every realm are to find `loopkdc run`: addresses with their ports, or a path of a Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Servers {
-    pub(crate) kdc: String,
-    /// None: password changes are not tunnelled.
-    pub(crate) kpasswd: Option<String>,
+    /// Not empty.
+    pub(crate) kdc: Vec<String>,
+    /// Empty: password changes are not tunnelled.
+    pub(crate) kpasswd: Vec<String>,
 }
 
 impl Servers {
-    /// One address for each service: to name more would only have clients ask the same tunnel twice. A Unix socket if it
-    /// is asked for, which MIT krb5 1.22 and later can use.
+    /// One address of each family for each service: on a network that has IPv6 alone, glibc refuses an IPv4 address, and on one
+    /// that has IPv4 alone the other one (AI_ADDRCONFIG, getaddrinfo(3)). Or a Unix socket if it is asked for, which MIT krb5
+    /// 1.22 and later can use.
     ///
     /// # Errors
     /// No listener that a krb5.conf could name.
     pub(crate) fn from_listen(listen: &Listen, unix: bool) -> Result<Self, Failure> {
-        let kdc = if unix {
-            path(&listen.kdc).ok_or_else(no_socket)?
-        } else {
-            address(&listen.kdc).ok_or_else(no_address)?
+        let named = |endpoints| match path(endpoints).filter(|_| unix) {
+            Some(path) => vec![path],
+            None => addresses(endpoints),
         };
-        let kpasswd = unix.then(|| path(&listen.kpasswd)).flatten();
-        let kpasswd = kpasswd.or_else(|| address(&listen.kpasswd));
+        if unix && path(&listen.kdc).is_none() {
+            return Err(no_socket());
+        }
+        let kdc = named(&listen.kdc);
+        if kdc.is_empty() {
+            return Err(no_address());
+        }
+        let kpasswd = named(&listen.kpasswd);
         Ok(Self { kdc, kpasswd })
+    }
+
+    /// What the relation of this name says, in the shortest way; of `kpasswd_server`, gokrb5 takes the port from nowhere else.
+    pub(super) fn of(&self, name: &str) -> Vec<&str> {
+        if name == "kpasswd_server" {
+            return self.kpasswd.iter().map(String::as_str).collect();
+        }
+        let kdc = self.kdc.iter();
+        kdc.map(|kdc| kdc.strip_suffix(":88").unwrap_or(kdc))
+            .collect()
     }
 
     /// What krb5.conf names and no socket unit opens: where units are enabled, theirs are the only sockets.
@@ -40,7 +57,7 @@ impl Servers {
         if !has(&|line| line.starts_with("UnitFileState=enabled")) {
             return Vec::new();
         }
-        let kdc = [("loopkdc.socket", &self.kdc)].into_iter();
+        let kdc = self.kdc.iter().map(|address| ("loopkdc.socket", address));
         let kpasswd = self.kpasswd.iter();
         kdc.chain(kpasswd.map(|address| ("loopkdc-kpasswd.socket", address)))
             .filter(|(_, address)| !has(&|line| opens(line, address)))
@@ -79,20 +96,25 @@ fn path(endpoints: &[Endpoint]) -> Option<String> {
     })
 }
 
-/// The address that most clients can reach: on 127.0.0.1 if there is one, else on ::1, else the first.
-fn address(endpoints: &[Endpoint]) -> Option<String> {
+/// The first address of each family, of those on loopback if there are any.
+fn addresses(endpoints: &[Endpoint]) -> Vec<String> {
     let addrs = endpoints
         .iter()
         .filter_map(|endpoint| endpoint.addr.socket_addr());
     // Port 0 is another one after each start.
     let addrs = addrs.filter(|addr| addr.port() != 0).map(reachable);
-    // Of those that are as good, the first.
-    let best = addrs.min_by_key(|addr| match addr.ip() {
-        ip if !ip.is_loopback() => 2,
-        IpAddr::V6(_) => 1,
-        IpAddr::V4(_) => 0,
-    });
-    best.map(|addr| addr.to_string())
+    let addrs: Vec<_> = addrs.collect();
+    let is_local = addrs.iter().any(|addr| addr.ip().is_loopback());
+    let first = |fits: fn(&SocketAddr) -> bool| {
+        let mut fitting = addrs.iter().filter(|addr| fits(addr));
+        fitting.find(|addr| addr.ip().is_loopback() == is_local)
+    };
+    let first = [first(SocketAddr::is_ipv4), first(SocketAddr::is_ipv6)];
+    first
+        .into_iter()
+        .flatten()
+        .map(SocketAddr::to_string)
+        .collect()
 }
 
 /// Where this machine reaches what listens at `addr`.

@@ -1,5 +1,6 @@
 //! The stanzas that send the realms of a configuration to `loopkdc run`, and what else krb5.conf says of those realms.
 
+use super::profile::{Profile, Relation, SERVER_NAMES};
 use super::servers::Servers;
 use crate::config::{Config, RealmPattern};
 use crate::relay::failure::{Exit, Failure};
@@ -8,7 +9,7 @@ use crate::relay::failure::{Exit, Failure};
 pub(crate) const MARK: &str =
     "# Made by \"loopkdc krb5-conf --install\", which writes it anew; --remove takes it away.";
 /// The file that is shipped for those who copy it by hand. Its reasons are these stanzas' too.
-const SHIPPED: &str = include_str!("../../../krb5.conf.d/loopkdc.conf");
+const SHIPPED: &str = include_str!("../../../krb5.conf.d/00-loopkdc.conf");
 
 /// What krb5.conf is to say.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Stanzas {
     pub(crate) notes: Vec<String>,
     /// Domains of hosts, and the realm of each.
     domains: Vec<(String, String)>,
+    /// What is to stand under `[libdefaults]`: names and values.
+    defaults: Vec<(&'static str, String)>,
 }
 
 impl Stanzas {
@@ -34,6 +37,7 @@ impl Stanzas {
             servers: Servers::from_listen(&config.listen, unix)?,
             notes: Vec::new(),
             domains: Vec::new(),
+            defaults: Vec::new(),
         };
         for entry in &config.realms {
             let RealmPattern::Exact(realm) = &entry.pattern else {
@@ -57,6 +61,19 @@ impl Stanzas {
         Ok(stanzas)
     }
 
+    /// Adds what matters to all realms and `others` do not say.
+    pub(crate) fn complete(&mut self, others: &Profile) {
+        let first = self.realms.first().cloned().unwrap_or_default();
+        let defaults = [
+            ("default_realm", first),
+            // Who makes a service's name from a host's would ask DNS first, and wait 10 s for a dead name server.
+            ("dns_canonicalize_hostname", "false".to_owned()),
+        ];
+        let is_said = |name: &str| !others.relations(&["libdefaults"], name).is_empty();
+        let unsaid = defaults.into_iter().filter(|(name, _)| !is_said(name));
+        self.defaults = unsaid.collect();
+    }
+
     /// Adds a realm. False, and a note: it can have no stanza.
     fn add(&mut self, realm: &str) -> bool {
         let fits = is_name(realm);
@@ -78,21 +95,12 @@ impl Stanzas {
         )
     }
 
-    /// `[realms]` and `[domain_realm]`.
+    /// `[realms]`, `[domain_realm]` and `[libdefaults]`.
     pub(crate) fn sections(&self) -> String {
+        let servers = self.server_lines();
         let mut text = "[realms]\n".to_owned();
-        let Servers { kdc, kpasswd } = &self.servers;
-        // The port that it means anyway; of kpasswd_server, gokrb5 takes it from nowhere else.
-        let kdc = kdc.strip_suffix(":88").unwrap_or(kdc);
         for realm in &self.realms {
-            text += &format!("    {realm} = {{\n");
-            for name in ["kdc", "primary_kdc", "master_kdc"] {
-                text += &format!("        {name} = {kdc}\n");
-            }
-            if let Some(kpasswd) = kpasswd {
-                text += &format!("        kpasswd_server = {kpasswd}\n");
-            }
-            text += "    }\n";
+            text += &format!("    {realm} = {{\n{servers}    }}\n");
         }
         if !self.domains.is_empty() {
             text += "\n# Which hosts are a realm's is guessed by its name.\n[domain_realm]\n";
@@ -100,15 +108,33 @@ impl Stanzas {
         for (domain, realm) in &self.domains {
             text += &format!("    .{domain} = {realm}\n    {domain} = {realm}\n");
         }
+        if !self.defaults.is_empty() {
+            text += "\n# Nothing else says this.\n[libdefaults]\n";
+        }
+        for (name, value) in &self.defaults {
+            text += &format!("    {name} = {value}\n");
+        }
         text
     }
 
-    /// What a krb5.conf needs besides, if there is none.
-    pub(crate) fn defaults(&self) -> String {
-        let realm = self.realms.first().map_or("", String::as_str);
-        format!(
-            "[libdefaults]\n    default_realm = {realm}\n    dns_canonicalize_hostname = false\n"
-        )
+    /// What the stanza of each realm says.
+    fn server_lines(&self) -> String {
+        let lines = SERVER_NAMES.iter().flat_map(|name| {
+            let servers = self.servers.of(name).into_iter();
+            servers.map(move |server| format!("        {name} = {server}\n"))
+        });
+        lines.collect()
+    }
+
+    /// The lines of `others` that name servers of these realms, which libkrb5 asks besides.
+    pub(crate) fn rivals<'a>(&self, others: &'a Profile) -> Vec<&'a Relation> {
+        let is_rival = |relation: &&Relation| {
+            let is_ours = |realm| relation.sections == ["realms", realm];
+            SERVER_NAMES.contains(&&*relation.name)
+                && self.realms.iter().any(|realm| is_ours(realm))
+                && !self.servers.of(&relation.name).contains(&&*relation.value)
+        };
+        others.relations.iter().filter(is_rival).collect()
     }
 }
 

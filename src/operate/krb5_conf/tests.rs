@@ -4,6 +4,7 @@ pub(crate) mod disk;
 mod etc;
 mod install;
 mod limits;
+mod only;
 mod others;
 mod profile;
 mod stanzas;

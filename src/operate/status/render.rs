@@ -34,12 +34,15 @@ fn head(page: &mut Page, document: &StatusDocument) {
     let configuration = &document.configuration;
     let file = configuration.file.as_ref();
     let file = file.map_or("the command line", Text::as_str);
-    let read = ago(document.written_at, configuration.read_at);
+    let read = match configuration.read_at {
+        0 => "never valid".to_owned(),
+        at => format!("read {}", ago(document.written_at, at)),
+    };
     let load = document.load;
     let rows = [
         ("kdc", listeners(&document.listeners, "kdc")),
         ("kpasswd", listeners(&document.listeners, "kpasswd")),
-        ("configuration", format!("{file}, read {read}")),
+        ("configuration", format!("{file}, {read}")),
         ("network", network(&document.network, document.written_at)),
         ("counted", counters(&document.counters)),
         (
@@ -130,6 +133,12 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     for look_up in &realm.look_ups {
         show_look_up(page, look_up, document.written_at);
     }
+    if let Some(until) = realm.primary_until {
+        let more = left(document.written_at, until);
+        let text =
+            format!("a password was changed: logins ask for the primary KDC for {more} more");
+        page.paragraph(2, style::DIM, &text);
+    }
     if realm.kdc.is_empty() && realm.kpasswd.is_empty() {
         page.paragraph(2, style::WARNING, "no proxy and no KDC is known for it");
     }
@@ -187,7 +196,8 @@ fn candidates(page: &mut Page, candidates: &[CandidateStatus], document: &Status
         if let Some(latency) = latency(upstream.latency) {
             state += &format!("; {latency}");
         }
-        let name = format!("{mark} {}", upstream.name);
+        let primary = if candidate.primary { " (primary)" } else { "" };
+        let name = format!("{mark} {}{primary}", upstream.name);
         Some(vec![Cell::styled(name, style), Cell::styled(state, style)])
     };
     let rows: Vec<_> = candidates.iter().filter_map(row).collect();

@@ -111,9 +111,12 @@ impl UpstreamNames {
         match self {
             Self::Listed(listed) => listed.get(service).clone(),
             Self::LookedUp(lookup) => {
-                let found = lookup.results().into_iter();
-                let found = found.flat_map(|results| results.get(service).to_vec());
-                found.map(|target| (target, false)).collect()
+                let Some(results) = lookup.results() else {
+                    return Vec::new();
+                };
+                let targets = results.get(service).iter();
+                let marked = targets.map(|it| (it.clone(), results.primary.contains(it)));
+                marked.collect()
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, StatusContext, UpstreamId};
 use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, unix_ms};
 use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
-use crate::wire::{KerberosMessage, Reply, Resend};
+use crate::wire::{KerberosMessage, Kind, Reply, Resend};
 
 /// However often the network changes, no request has more attempts.
 const MAX_ATTEMPTS: usize = 8;
@@ -146,7 +146,7 @@ impl<'a> Attempts<'a> {
         let outgoing = Outgoing {
             message: self.message.clone(),
             target_domain: domain.unwrap_or(self.message.realm().as_str()).to_owned(),
-            dclocator_hint: route.dclocator_hint,
+            dclocator_hint: self.candidates.dclocator_hint(),
             reuse,
             sent: sent.clone(),
             others: !self.untried.is_empty(),
@@ -192,6 +192,9 @@ impl<'a> Attempts<'a> {
             self.start(AttemptReason::Hedge, upstream, ConnReuse::Never);
             return;
         }
+        if self.must_stay_with(upstream) {
+            return;
+        }
         let routes = self.routing.routes();
         let late = routes.late(&self.candidates, upstream, false, started);
         drop(routes);
@@ -200,6 +203,13 @@ impl<'a> Attempts<'a> {
         } else {
             self.start_next(AttemptReason::Hedge);
         }
+    }
+
+    /// A login after a change of its password: what another than the primary says of it may no longer be so.
+    fn must_stay_with(&self, upstream: UpstreamId) -> bool {
+        let is_primary = |id: &UpstreamId| self.candidates.is_primary(*id);
+        let is_login = self.message.kind() == Kind::AsReq;
+        is_login && is_primary(&upstream) && !self.untried.front().is_some_and(is_primary)
     }
 
     /// What must not be sent twice waits for something else than an answer, such as a place on a kept connection: it goes
@@ -284,7 +294,9 @@ impl<'a> Attempts<'a> {
 
     fn failover(&mut self, upstream: UpstreamId, fault: &Fault) {
         let why = AttemptReason::Failover;
+        let stays = self.must_stay_with(upstream) && !fault.surely_not_served();
         match routes::after(fault, self.message.resend()) {
+            Next::OtherUpstream if stays => {}
             Next::FreshConnection => drop(self.start(why, upstream, ConnReuse::Never)),
             Next::OtherUpstream => drop(self.start_next(why)),
             Next::OtherOrSame => {
@@ -292,7 +304,7 @@ impl<'a> Attempts<'a> {
                 let is_first = same.count() == 1;
                 // Not while another one may still answer: a hedge is under way then.
                 let is_alone = !self.attempts.iter().any(Attempt::is_under_way);
-                if !self.start_next(why) && is_first && is_alone {
+                if (stays || !self.start_next(why)) && is_first && is_alone {
                     self.start(why, upstream, ConnReuse::Any);
                 }
             }
@@ -305,12 +317,16 @@ impl<'a> Attempts<'a> {
     fn lose_patience(&mut self) {
         self.patience = None;
         self.record_silence();
+        let stays = |attempt: &Attempt| self.must_stay_with(attempt.id);
+        let stays = self.attempts.last().is_some_and(stays);
         // What must not be sent twice, and has not left yet, is called back: then it may go on, or ends as not sent.
-        let may_go_on = self.message.resend() == Resend::Harmless || self.call_back();
+        let may_go_on = self.message.resend() == Resend::Harmless && !stays || self.call_back();
         let goes_on = may_go_on && self.start_next(AttemptReason::Failover);
         if !goes_on && !self.under_way.is_empty() && !self.gave_up {
             self.gave_up = true;
             let verdict = self.verdict(self.count_sent() > 0);
+            // What a verdict says of the realm is told before it is given.
+            self.task.tell_failure();
             self.task.settle(verdict, self.last_asked());
         }
     }

@@ -6,6 +6,7 @@ use crate::relay::status::{
     ClockReading, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus, unix_ms,
 };
 use crate::relay::sync::lock;
+use crate::wire::Realm;
 
 impl Exchange {
     /// The realms, whose candidates refer to the upstreams by their index. Requests wait for no longer than it takes to copy it.
@@ -17,10 +18,14 @@ impl Exchange {
         let upstreams = &routing.upstreams;
         let routes = routing.routes();
         let context = StatusContext { upstreams, now };
-        (
-            routes.realm_statuses(context),
-            routes.upstream_statuses(context),
-        )
+        let changes = lock(&self.password_changes);
+        let mut realms = routes.realm_statuses(&changes, context);
+        let known = self.reachability.borrow();
+        for realm in &mut realms {
+            let name = Realm::parse(realm.name.as_str().as_bytes());
+            realm.reachable = name.ok().and_then(|name| known.of(&name.key()));
+        }
+        (realms, routes.upstream_statuses(context))
     }
 
     /// The network; its changes are `watched` for by somebody else.

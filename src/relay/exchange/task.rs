@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::attempts::Attempts;
-use super::{Arrival, Exchange, now};
+use super::{Arrival, Exchange, Routing, now};
 use crate::relay::answer::{Answer, Answered, Cause, Source};
 use crate::relay::retransmits::ExchangeTicket;
 use crate::relay::routes::Wanted;
@@ -15,7 +15,7 @@ use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text,
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
 use crate::relay::upstream::Fault;
-use crate::wire::KerberosMessage;
+use crate::wire::{KerberosMessage, Kind};
 
 /// So many exchanges are remembered for the status.
 const MAX_RECENT: usize = 50;
@@ -68,22 +68,18 @@ impl End {
 
 impl ExchangeTask {
     pub(super) async fn run(self) {
-        let mut end = self.exchange().await;
+        let mut end = self.exchange_and_tell().await;
         self.record(&mut end);
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);
         }
     }
 
-    async fn exchange(&self) -> End {
+    pub(super) async fn exchange(&self) -> End {
         let networks = self.exchange.networks.subscribe();
         let routing = self.exchange.routing_for(&self.message, self.arrival).await;
         let counters = &self.exchange.counters;
-        let wanted = Wanted {
-            service: self.message.service(),
-            primary: self.arrival.primary,
-        };
-        let realm = self.message.realm();
+        let (realm, wanted) = (self.message.realm(), self.wanted(&routing));
         let candidates = routing.routes().candidates(realm, wanted, now());
         let candidates = match candidates {
             Ok(candidates) => candidates,
@@ -103,7 +99,52 @@ impl ExchangeTask {
         attempts.run().await
     }
 
+    fn wanted(&self, routing: &Routing) -> Wanted {
+        let Arrival {
+            client,
+            primary,
+            another,
+            ..
+        } = self.arrival;
+        let has_changed = || {
+            let realm = routing.routes().realm_key(self.message.realm());
+            lock(&self.exchange.password_changes).is_recent(client, realm, now())
+        };
+        Wanted {
+            service: self.message.service(),
+            primary: primary || self.message.kind() == Kind::AsReq && has_changed(),
+            another,
+        }
+    }
+
+    /// Remembers what may be a change of a password, before its user hears of it and logs in. A result that is no KRB-ERROR is
+    /// encrypted (RFC 3244 2). One without a result counts as well, as he is told to try the new password first; but not at a
+    /// gateway, where anybody can bring that about.
+    fn record_change(&self, answer: &Answer) {
+        let (routing, realm) = (self.exchange.routing(), self.message.realm());
+        let (key, is_shared) = {
+            let routes = routing.routes();
+            let route = routes.route(realm);
+            (
+                routes.realm_key(realm),
+                route.is_some_and(|route| route.shared),
+            )
+        };
+        let may_be_changed = match answer {
+            Answer::Reply(reply) => reply.error_code().is_none(),
+            Answer::Verdict(verdict) => verdict.may_have_been_sent && !is_shared,
+        };
+        if may_be_changed {
+            lock(&self.exchange.password_changes).record(self.arrival.client, key, now());
+            let realm = Quoted(realm.as_str());
+            tracing::debug!(%realm, "a password was changed: logins ask for the KDC that takes writes");
+        }
+    }
+
     pub(super) fn settle(&self, answer: Answer, source: Source) {
+        if self.message.kind() == Kind::Kpasswd {
+            self.record_change(&answer);
+        }
         let forgotten = lock(&self.exchange.retransmits).settle(&self.ticket, &answer, now());
         self.exchange.counters.forgotten.add_all(forgotten);
         self.answered

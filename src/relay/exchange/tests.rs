@@ -1,6 +1,8 @@
 mod attempts;
 mod finding;
 mod histories;
+mod password_changes;
+mod reachability;
 
 use std::time::Duration;
 

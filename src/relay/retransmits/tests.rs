@@ -23,8 +23,13 @@ fn as_req_with_timestamp(realm: &str) -> KerberosMessage {
 
 /// A change of a password with the ticket for `name`; `built` tells its copies apart.
 fn change(name: &str, built: u8) -> KerberosMessage {
-    let ap_req = ap_req("EXAMPLE.COM", &["kadmin", name]);
-    let frame = kpasswd_frame(0xff80, &ap_req, &message(21, &[&[built]]));
+    change_from(b"127.0.0.1", name, built)
+}
+
+/// The same over a connection from this address.
+fn change_from(address: &[u8], name: &str, built: u8) -> KerberosMessage {
+    let ap_req = [ap_req("EXAMPLE.COM", &["kadmin", name]), vec![built]].concat();
+    let frame = kpasswd_frame(0xff80, &ap_req, &message(21, &[address]));
     KerberosMessage::parse(Service::Kpasswd, frame.into()).unwrap()
 }
 
@@ -210,7 +215,17 @@ fn over_udp_a_change_from_the_same_peer_with_the_same_ticket_is_a_copy() {
 }
 
 #[test]
-fn a_change_over_a_stream_has_no_copies() {
+fn a_change_from_two_addresses_of_its_client_is_one() {
+    let mut desk = Desk::new();
+    let first = desk.lead(&change_from(b"127.0.0.1", "changepw", 1), None);
+    assert_eq!(desk.join(&change_from(b"::1", "changepw", 1), None), 1);
+    desk.settle(&first, &reply(1));
+    let again = change_from(b"::1", "changepw", 1);
+    assert_eq!(desk.replay(&again, peer(1)), "reply Some(1)");
+}
+
+#[test]
+fn a_change_that_is_built_anew_over_a_stream_is_no_copy() {
     let mut desk = Desk::new();
     desk.lead(&change("changepw", 1), None);
     desk.lead(&change("changepw", 2), None);

@@ -48,7 +48,7 @@ impl Backoff {
 }
 
 /// A number that nobody foresees.
-pub(super) fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::backoff::{self, Backoff};
 use super::latency::Latency;
 use super::rtt::RttEstimator;
-use crate::relay::log_quota::LogQuota;
+use crate::relay::quota::Quota;
 use crate::relay::upstream::{Fault, Unsent};
 
 /// Less silence says nothing: an attempt may begin just before the deadline.
@@ -30,7 +30,7 @@ pub(super) struct Health {
     pub(super) last_fault: Option<(Fault, Instant)>,
     /// When a connect failed, if nothing came from it since.
     connect_failed: Option<Instant>,
-    pub(super) lines: LogQuota,
+    pub(super) lines: Quota,
 }
 
 /// That an upstream fails in all realms, or refuses one: the last fault, and for how long it comes behind the others.

@@ -51,6 +51,14 @@ impl FaultClass {
     }
 }
 
+/// True if `fault` says that its upstream fails or refuses, and not only something of one request or of this machine.
+pub(crate) fn is_outage(fault: &Fault) -> bool {
+    !matches!(
+        FaultClass::of(fault),
+        FaultClass::Nothing | FaultClass::Misconfigured
+    )
+}
+
 impl Routes {
     /// Records how long `id` took for an answer; if it is a `round_trip`, to a harmless request over a reused connection, for
     /// what is to be expected too.
@@ -73,7 +81,10 @@ impl Routes {
         let Some(state) = self.routes.get_mut(candidates.index) else {
             return false;
         };
-        let was_refusing = state.refusing.remove(&(candidates.service, id)).is_some();
+        let was_refusing = state
+            .refusing
+            .remove(&(candidates.wanted.service, id))
+            .is_some();
         let is_refusing = state.refusing.keys().any(|(_, other)| *other == id);
         // It is on this network after all.
         state.local_kdc_unreachable &= !state.route.local_kdcs.contains(&id);
@@ -81,20 +92,24 @@ impl Routes {
         news && self.health.entry(id).or_default().lines.spend(now)
     }
 
-    /// Has the realm's next requests go to `id`, if the one that they went to has failed. One request that went elsewhere,
-    /// which a client can bring about, takes no others along.
+    /// Has the realm's next requests go to `id`, if the one that they went to has failed; those for the other service too, unless
+    /// the two have ways of their own. One request that went elsewhere, which a client can bring about, takes no others along.
     fn stay_with(&mut self, candidates: &Candidates, id: UpstreamId) {
         let Some(state) = self.routes.get_mut(candidates.index) else {
             return;
         };
+        let are_alike = state.are_services_alike();
         for service in [Service::Kdc, Service::Kpasswd] {
+            if service != candidates.wanted.service && !are_alike {
+                continue;
+            }
             let serves = state.route.upstreams.get(service).as_ref();
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);
                 let fails = health.is_some_and(|health| health.down.is_some() || health.silent);
                 fails || state.refusing.contains_key(&(service, current))
             });
-            if is_left && candidates.stays && serves.is_some_and(|ids| ids.contains(&id)) {
+            if is_left && candidates.stays() && serves.is_some_and(|ids| ids.contains(&id)) {
                 *state.current.get_mut(service) = Some(id);
             }
         }
@@ -126,7 +141,7 @@ impl Routes {
             FaultClass::Misconfigured => true,
             FaultClass::Refuses => {
                 health.down = None;
-                state.refuse((candidates.service, id), fault, asked, now)
+                state.refuse((candidates.wanted.service, id), fault, asked, now)
             }
             FaultClass::Silent => {
                 let silent = health.is_silent_since(asked, now);

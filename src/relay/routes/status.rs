@@ -7,6 +7,7 @@ use super::health::Health;
 use super::latency::Latency;
 use super::{Candidates, RouteState, Routes, UpstreamId, Wanted};
 use crate::relay::explain::explain;
+use crate::relay::password_changes::PasswordChanges;
 use crate::relay::status::{
     CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
     UpstreamStatus,
@@ -33,7 +34,11 @@ impl StatusContext<'_> {
 
 impl Routes {
     /// All realms and wildcards, the most specific first.
-    pub(crate) fn realm_statuses(&self, context: StatusContext<'_>) -> Vec<RealmStatus> {
+    pub(crate) fn realm_statuses(
+        &self,
+        changes: &PasswordChanges,
+        context: StatusContext<'_>,
+    ) -> Vec<RealmStatus> {
         let mut routes: Vec<_> = self.routes.iter().enumerate().collect();
         routes.sort_by_key(|(_, state)| state.pattern.rank());
         let status = |(index, state): (usize, &RouteState)| {
@@ -47,11 +52,26 @@ impl Routes {
                     .collect(),
                 kdc: candidates(Service::Kdc),
                 kpasswd: candidates(Service::Kpasswd),
+                reachable: None,
                 deadline_seconds: state.route.deadline.as_secs(),
                 look_ups: Vec::new(),
+                primary_until: self.primary_until(index, changes, context.now),
             }
         };
         routes.into_iter().map(status).collect()
+    }
+
+    /// Until when logins ask for the KDC that takes writes, as a password was changed.
+    fn primary_until(
+        &self,
+        index: usize,
+        changes: &PasswordChanges,
+        now: ClockReading,
+    ) -> Option<u64> {
+        let changes = changes.realms(now.instant);
+        let of_route = changes.filter(|(realm, _)| self.find(realm) == Some(index));
+        let until = of_route.map(|(_, until)| until).max();
+        until.map(|until| now.unix_ms_of(until))
     }
 
     /// All upstreams.
@@ -95,11 +115,7 @@ impl Routes {
         service: Service,
         context: StatusContext<'_>,
     ) -> Vec<CandidateStatus> {
-        let wanted = Wanted {
-            service,
-            primary: false,
-        };
-        let candidates = self.candidates_of(index, wanted, context.now.instant);
+        let candidates = self.candidates_of(index, Wanted::any(service), context.now.instant);
         let ids = candidates.map_or_else(|_| Vec::new(), |candidates| candidates.upstreams);
         let next = ids.first().copied();
         let status = |id| self.candidate_status(state, (service, id), next == Some(id), context);
@@ -136,6 +152,7 @@ impl Routes {
         CandidateStatus {
             upstream: id.0,
             direct: state.route.local_kdcs.contains(&id),
+            primary: state.route.primary.contains(&id),
             state: shown,
             retry_at: retry.map(|at| context.now.unix_ms_of(at)),
             failures: outage.map_or(0, |outage| outage.backoff.counts(now)),
@@ -153,8 +170,9 @@ impl Routes {
             return Vec::new();
         };
         let others = candidates.upstreams.iter().skip(1);
-        let others = others
-            .map(|id| self.candidate_status(state, (candidates.service, *id), false, context));
+        let others = others.map(|id| {
+            self.candidate_status(state, (candidates.wanted.service, *id), false, context)
+        });
         let is_put_back = |other: &CandidateStatus| {
             other.retry_at.is_some() || other.state == CandidateState::OffNetwork
         };

@@ -9,10 +9,7 @@ const A: UpstreamId = UpstreamId(0);
 const B: UpstreamId = UpstreamId(1);
 const C: UpstreamId = UpstreamId(2);
 
-const KDC: Wanted = Wanted {
-    service: Service::Kdc,
-    primary: false,
-};
+const KDC: Wanted = Wanted::any(Service::Kdc);
 
 fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
@@ -500,7 +497,10 @@ fn realm_with_primary(kpasswd: Option<&[UpstreamId]>) -> Routes {
 }
 
 fn order(routes: &Routes, service: Service, primary: bool) -> Result<Vec<UpstreamId>, Cause> {
-    let wanted = Wanted { service, primary };
+    let wanted = Wanted {
+        primary,
+        ..Wanted::any(service)
+    };
     let found = routes.candidates(&realm("ONE"), wanted, Instant::now());
     found.map(|candidates| candidates.upstreams)
 }
@@ -510,16 +510,36 @@ fn each_service_has_its_own_ways_out_and_stays_with_its_own() {
     let mut routes = realm_with_primary(Some(&[UpstreamId(3), C]));
     let kpasswd = [UpstreamId(3), C];
     assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
-    let wanted = Wanted {
-        service: Service::Kpasswd,
-        primary: false,
-    };
+    let wanted = Wanted::any(Service::Kpasswd);
     let candidates = routes
         .candidates(&realm("ONE"), wanted, Instant::now())
         .unwrap();
     routes.record_reply(&candidates, C, Instant::now());
     let kpasswd = [C, UpstreamId(3)];
     assert_eq!(order(&routes, Service::Kpasswd, false).unwrap(), kpasswd);
+    assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
+}
+
+/// Else one login would take password changes away from the primary, or one change all logins there.
+#[test]
+fn services_with_ways_of_their_own_take_none_of_the_other() {
+    let mut routes = realm_with_primary(Some(&[B, A]));
+    let mut reply = |service, id| {
+        let wanted = Wanted::any(service);
+        let now = Instant::now();
+        let candidates = routes.candidates(&realm("ONE"), wanted, now).unwrap();
+        routes.record_reply(&candidates, id, now);
+        let services = [Service::Kdc, Service::Kpasswd];
+        services.map(|service| order(&routes, service, false).unwrap())
+    };
+    let own = [vec![A, B], vec![B, A]];
+    assert_eq!(reply(Service::Kdc, A), own);
+    assert_eq!(reply(Service::Kpasswd, B), own);
+    let mut routes = realm_with_primary(Some(&[B, A]));
+    let wanted = Wanted::any(Service::Kpasswd);
+    let now = Instant::now();
+    let candidates = routes.candidates(&realm("ONE"), wanted, now).unwrap();
+    routes.record_reply(&candidates, B, now);
     assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [A, B]);
 }
 
@@ -538,8 +558,8 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
     let mut routes = realm_with_primary(None);
     assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [B, A]);
     let wanted = Wanted {
-        service: Service::Kdc,
         primary: true,
+        ..KDC
     };
     let candidates = routes
         .candidates(&realm("ONE"), wanted, Instant::now())
@@ -550,6 +570,64 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
     let now = Instant::now();
     routes.record_fault(&candidates, B, &refused, now, now);
     assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [A, B]);
+}
+
+#[test]
+fn a_request_for_the_primary_says_so_to_proxies() {
+    let routes = realm_with_primary(None);
+    let hint = |primary| {
+        let wanted = Wanted { primary, ..KDC };
+        let candidates = routes.candidates(&realm("ONE"), wanted, Instant::now());
+        candidates.unwrap().dclocator_hint()
+    };
+    assert_eq!(hint(false), Some(1));
+    assert_eq!(hint(true), Some(0x1001));
+    let mut without = Routes::default();
+    let route = Route {
+        dclocator_hint: None,
+        ..route(0, &[A])
+    };
+    without.add(&exact("ONE"), &[], route);
+    let wanted = Wanted {
+        primary: true,
+        ..KDC
+    };
+    let candidates = without.candidates(&realm("ONE"), wanted, Instant::now());
+    let candidates = candidates.unwrap();
+    assert_eq!(candidates.dclocator_hint(), Some(0x1000));
+    assert!(!candidates.is_primary(A), "none is known");
+}
+
+#[test]
+fn who_asks_for_another_gets_another_and_moves_nobody_else_there() {
+    let mut desk = Desk::new();
+    let order = |desk: &Desk, wanted| {
+        let candidates = desk.routes.candidates(&realm("ONE"), wanted, desk.now);
+        candidates.unwrap()
+    };
+    let another = Wanted {
+        another: true,
+        ..KDC
+    };
+    assert_eq!(order(&desk, another).upstreams, [A, B], "none served yet");
+    desk.reply("ONE", A);
+    let candidates = order(&desk, another);
+    assert_eq!(candidates.upstreams, [B, A]);
+    desk.routes.record_reply(&candidates, B, desk.now);
+    assert_eq!(order(&desk, KDC).upstreams, [A, B]);
+    let primary = Wanted {
+        primary: true,
+        ..another
+    };
+    let mut routes = realm_with_primary(None);
+    let candidates = routes.candidates(&realm("ONE"), KDC, desk.now).unwrap();
+    routes.record_reply(&candidates, B, desk.now);
+    let candidates = routes.candidates(&realm("ONE"), primary, desk.now);
+    assert_eq!(
+        candidates.unwrap().upstreams,
+        [B, A],
+        "no other takes writes"
+    );
 }
 
 #[test]
@@ -853,10 +931,7 @@ fn what_was_asked_from_another_network_says_nothing_here() {
 #[test]
 fn who_refuses_one_service_serves_the_other() {
     let mut desk = Desk::new();
-    let kpasswd = Wanted {
-        service: Service::Kpasswd,
-        primary: false,
-    };
+    let kpasswd = Wanted::any(Service::Kpasswd);
     let change = desk.routes.candidates(&realm("ONE"), kpasswd, desk.now);
     let (change, asked) = (change.unwrap(), desk.now);
     desk.now += SECOND;

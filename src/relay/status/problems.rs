@@ -2,7 +2,7 @@
 
 use super::{
     CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LookUpStatus,
-    NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus,
+    NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus, date,
 };
 use crate::relay::explain::explain_error_code;
 use crate::relay::finding::{Finding, Hint, Layer};
@@ -27,7 +27,10 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
         let problem = of_upstream(upstream, &problems);
         problems.extend(problem);
     }
-    problems.extend(of_unknown_realm(&document.exchanges));
+    // Where no realm is served, the configuration itself is what is to be mended.
+    if document.configuration.read_at != 0 {
+        problems.extend(of_unknown_realm(&document.exchanges));
+    }
     problems.extend(of_error_codes(&document.exchanges));
     problems
 }
@@ -36,14 +39,19 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
 pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec<Finding> {
     let mut problems = Vec::new();
     if let Some(error) = &configuration.error {
-        let what =
-            format!("the configuration is invalid, and the one before stays in effect: {error}");
+        let served = match configuration.read_at {
+            0 => "every client is told that no KDC can be reached".to_owned(),
+            read => format!("the last good one, of {}, is served", date(read)),
+        };
+        let what = format!("the configuration is invalid, and {served}: {error}");
         let file = configuration
             .file
             .iter()
             .flat_map(|file| ["--config", file.as_str()]);
         let check = Hint::command(["loopkdc", "check"].into_iter().chain(file));
-        problems.push(Finding::fault(what).on(Layer::Configuration).hint(check));
+        let mend = "once it is mended, it is taken by itself; see what is wrong";
+        let problem = Finding::fault(what).on(Layer::Configuration);
+        problems.push(problem.hint(mend).hint(check));
     }
     if configuration.restart_needed {
         let what = "[listen] was changed, which takes effect after a restart";

@@ -24,6 +24,8 @@ pub struct DnsResults {
     pub kdc: Vec<UpstreamTarget>,
     /// What changes its passwords, likewise.
     pub kpasswd: Vec<UpstreamTarget>,
+    /// What among them takes writes, or leads to what does.
+    pub primary: Vec<UpstreamTarget>,
     /// What else is named and won't be asked; worth a line in the log.
     pub refused: Vec<RefusedRecord>,
     /// When it is time for the next look-up: 30 s to an hour.
@@ -46,12 +48,12 @@ impl DnsResults {
         }
     }
 
-    /// Both lead to the same places; the order, which chance decides within a priority, doesn't matter.
+    /// Both lead to the same places for the same ends; the order, which chance decides within a priority, doesn't matter.
     #[must_use]
     pub fn has_same_targets(&self, other: &Self) -> bool {
         let sets = |results: &Self| {
-            let services = [results.kdc.clone(), results.kpasswd.clone()];
-            services.map(BTreeSet::from_iter)
+            let lists = [&results.kdc, &results.kpasswd, &results.primary];
+            lists.map(|list| BTreeSet::from_iter(list.clone()))
         };
         sets(self) == sets(other)
     }

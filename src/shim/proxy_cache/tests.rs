@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::relay::explain::UpstreamKind;
@@ -15,6 +16,7 @@ fn urls(texts: &[&str]) -> Vec<UpstreamTarget> {
 
 fn found(name: &str, [kdc, kpasswd]: [Vec<UpstreamTarget>; 2]) -> (String, DnsResults) {
     let results = DnsResults {
+        primary: kpasswd.clone(),
         kdc,
         kpasswd,
         refused: Vec::new(),
@@ -35,12 +37,13 @@ fn example() -> ProxyCache {
     ProxyCache::of(&[found("Example.COM", known())])
 }
 
-/// What is known of EXAMPLE.COM: where logins go, and passwords.
+/// What is known of EXAMPLE.COM: where logins go, and passwords, as to those that lead to the primary KDC.
 fn recall(places: &[PathBuf]) -> Option<[Vec<UpstreamTarget>; 2]> {
     let cache = ProxyCache::read(places);
     let discovery = |name| Discovery::new(&realm(name), UpstreamKind::Proxy, Vec::new()).unwrap();
     assert!(cache.results(&discovery("OTHER.TEST")).is_none());
     let found = cache.results(&discovery("EXAMPLE.COM"))?;
+    assert_eq!(found.primary, found.kpasswd);
     Some([found.kdc, found.kpasswd])
 }
 

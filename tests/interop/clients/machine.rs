@@ -24,31 +24,33 @@ const ACCOUNTS: [(&str, u32); 4] = [
 const GROUP: &str = "login";
 
 /// An office whose laptop is this machine.
-pub(super) fn office() -> Office {
+pub(crate) fn office() -> Office {
     let mut office = Office::furnished(More::default());
     office.client.default_realm(REALM);
-    furnish(&office);
+    furnish(office.dir(), &office.client);
     office
 }
 
-/// Gives this mount namespace the office's krb5.conf, the users' accounts, homes for them, and an empty /run.
-pub(crate) fn furnish(office: &Office) {
-    fs::create_dir(office.dir().join("machine")).unwrap();
-    replace(office, "/etc/krb5.conf", &krb5_conf(&office.client));
+/// Gives this mount namespace an /etc in `dir` with the client's krb5.conf and the users' accounts, homes for them, and an empty
+/// /run.
+pub(crate) fn furnish(dir: &Path, client: &Client) {
+    let etc = dir.join("etc");
+    let copied = Command::new("cp").arg("-a").arg("/etc").arg(&etc).status();
+    assert!(copied.unwrap().success());
+    bind_over(&etc, Path::new("/etc"));
+    replace("/etc/krb5.conf", &krb5_conf(client));
     let accounts = |line: &dyn Fn(&str, u32) -> String| -> String {
         let lines = ACCOUNTS.iter().map(|(name, id)| line(name, *id));
         lines.collect()
     };
     let passwd = accounts(&|name, id| format!("{name}:x:{id}:{id}::/home/{name}:/bin/sh\n"));
-    replace(office, "/etc/passwd", &passwd);
+    replace("/etc/passwd", &passwd);
     replace(
-        office,
         "/etc/group",
         &accounts(&|name, id| format!("{name}:x:{id}:\n")),
     );
     // A password that nobody has: the accounts are not locked, which would keep sshd from letting them in.
     replace(
-        office,
         "/etc/shadow",
         &accounts(&|name, _| format!("{name}:*:19000::::::\n")),
     );
@@ -63,11 +65,11 @@ pub(crate) fn furnish(office: &Office) {
 }
 
 /// Makes `lines` the PAM service `name`, and the only one of this mount namespace.
-pub(crate) fn pam_service(office: &Office, name: &str, lines: &str) {
-    let dir = office.dir().join("machine/pam.d");
-    fs::create_dir(&dir).unwrap();
-    fs::write(dir.join(name), lines).unwrap();
-    bind_over(&dir, Path::new("/etc/pam.d"));
+pub(crate) fn pam_service(name: &str, lines: &str) {
+    let dir = "/etc/pam.d";
+    fs::remove_dir_all(dir).unwrap();
+    fs::create_dir(dir).unwrap();
+    fs::write(Path::new(dir).join(name), lines).unwrap();
 }
 
 /// libpam-krb5's module.
@@ -87,15 +89,11 @@ fn krb5_conf(client: &Client) -> String {
     files.collect()
 }
 
-/// Puts a file of this text in the place of `target`, in this mount namespace only.
-pub(crate) fn replace(office: &Office, target: &str, text: &str) {
-    let target = Path::new(target);
-    let file = office
-        .dir()
-        .join("machine")
-        .join(target.file_name().unwrap());
-    fs::write(&file, text).unwrap();
-    bind_over(&file, target);
+/// Puts a file of this text in the place of `target`, in the /etc of [`furnish`].
+pub(crate) fn replace(target: &str, text: &str) {
+    // Or it would be written where a link leads.
+    let _ = fs::remove_file(target);
+    fs::write(target, text).unwrap();
 }
 
 /// Puts an empty folder in the place of this one, in this mount namespace only.

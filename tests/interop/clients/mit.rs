@@ -45,7 +45,7 @@ fn ksu() {
              default_keytab_name = FILE:{}\n",
             keytab.display()
         ));
-        machine::furnish(&office);
+        machine::furnish(office.dir(), &office.client);
         fs::write("/home/root/.k5login", "user@EXAMPLE.COM\n").unwrap();
         let become_root = [
             "ksu",

@@ -4,7 +4,7 @@ mod gokrb5;
 mod gssapi;
 mod impacket;
 mod java;
-mod machine;
+pub(crate) mod machine;
 mod mit;
 mod nfs;
 mod pam;

@@ -38,8 +38,8 @@ fn office() -> Office {
     office.client.also(&format!(
         "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n"
     ));
-    machine::furnish(&office);
-    machine::replace(&office, "/etc/hosts", HOSTS);
+    machine::furnish(office.dir(), &office.client);
+    machine::replace("/etc/hosts", HOSTS);
     office
 }
 

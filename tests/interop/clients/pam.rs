@@ -20,7 +20,7 @@ fn office() -> Office {
     let module = module.display();
     let lines = ["auth", "account", "password", "session"]
         .map(|kind| format!("{kind} required {module} ignore_root\n"));
-    machine::pam_service(&office, SERVICE, &lines.concat());
+    machine::pam_service(SERVICE, &lines.concat());
     office
 }
 

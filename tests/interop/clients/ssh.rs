@@ -28,8 +28,8 @@ fn office(dir: &Path) -> (Office, Process) {
     office.client.also(&format!(
         "[libdefaults]\n default_realm = EXAMPLE.COM\n default_keytab_name = FILE:{keytab}\n"
     ));
-    machine::furnish(&office);
-    machine::replace(&office, "/etc/hosts", HOSTS);
+    machine::furnish(office.dir(), &office.client);
+    machine::replace("/etc/hosts", HOSTS);
     let sshd = sshd(dir);
     (office, sshd)
 }

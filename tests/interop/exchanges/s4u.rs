@@ -1,17 +1,14 @@
 //! A service that acts for a user ([MS-SFU]): S4U2Self and S4U2Proxy.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use tempfile::TempDir;
+use std::path::PathBuf;
+use std::process::Command;
 
 use super::{change, gss, python_gssapi};
 use crate::office::{Office, REALM};
 use crate::recorded::isolated;
 use crate::support::client::Outcome;
-use crate::support::process::Process;
+use crate::support::directory::{ADMIN, ADMIN_PASSWORD, Directory, SUFFIX};
 use crate::support::realm::{More, PASSWORD, SERVICE};
 use crate::support::unpacked;
 use crate::table::{About, Software, comes_through};
@@ -22,112 +19,51 @@ const NOT_ALLOWED: &str = "host/c.example.com@EXAMPLE.COM";
 
 /// What the entries of a realm are made of: Debian's slim images install no documentation.
 const SCHEMA: &str = "usr/share/doc/krb5-kdc-ldap/kerberos.schema.gz";
-const ADMIN: &str = "cn=admin,dc=example";
-const ADMIN_PASSWORD: &str = "not secret";
 
-/// An LDAP server on a socket, with a place for a realm: of MIT's databases only the one in LDAP says which service may act
-/// before which. With db2 a KDC answers every S4U2Proxy with KDC_ERR_BADOPTION and logs UNSUPPORTED_S4U2PROXY_REQUEST.
-struct Directory {
-    _slapd: Process,
-    dir: TempDir,
+/// A realm whose database is in the directory: of MIT's databases only the one in LDAP says which service may act before which.
+/// With db2 a KDC answers every S4U2Proxy with KDC_ERR_BADOPTION and logs UNSUPPORTED_S4U2PROXY_REQUEST.
+fn office_in(directory: &Directory) -> Office {
+    let dir = directory.dir().display();
+    let url = directory.url();
+    let stash = directory.dir().join("password");
+    fs::write(&stash, stashed(ADMIN_PASSWORD)).unwrap();
+    let database = format!(
+        "[dbmodules]\n ldap = {{\n db_library = kldap\n ldap_servers = {url}\n\
+         ldap_kdc_dn = {ADMIN}\n ldap_kadmind_dn = {ADMIN}\n\
+         ldap_service_password_file = {dir}/password\n\
+         ldap_kerberos_container_dn = cn=realms,{SUFFIX}\n }}\n"
+    );
+    let words = [
+        "kdb5_ldap_util",
+        "-D",
+        ADMIN,
+        "-w",
+        ADMIN_PASSWORD,
+        "create",
+    ];
+    let office = Office::furnished(More {
+        stanza: " database_module = ldap\n",
+        kdc: &database,
+        create: &words,
+        ..More::default()
+    });
+    directory.load(
+        "ldapmodify",
+        &format!(
+            "dn: krbPrincipalName={SERVICE},cn={REALM},cn=realms,{SUFFIX}\nchangetype: modify\n\
+             add: krbAllowedToDelegateTo\nkrbAllowedToDelegateTo: {ALLOWED}\n"
+        ),
+    );
+    office
 }
 
-impl Directory {
-    fn start() -> Directory {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path();
-        fs::create_dir(path.join("db")).unwrap();
-        let schema = Command::new("zcat")
-            .arg(unpacked::file("ldap", SCHEMA))
-            .output();
-        let schema = schema.unwrap().stdout;
-        fs::write(path.join("kerberos.schema"), schema).unwrap();
-        fs::write(path.join("slapd.conf"), slapd_conf(path)).unwrap();
-        fs::write(path.join("password"), stashed(ADMIN_PASSWORD)).unwrap();
-        let mut slapd = Command::new("/usr/sbin/slapd");
-        slapd.args(["-d", "stats", "-h", &url(path), "-f"]);
-        let slapd = Process::start(
-            "slapd",
-            slapd.arg(path.join("slapd.conf")),
-            "slapd starting",
-        );
-        let directory = Directory { _slapd: slapd, dir };
-        directory.load(
-            "ldapadd",
-            "dn: dc=example\nobjectClass: domain\ndc: example\n",
-        );
-        directory
-    }
-
-    /// A realm whose database is here, with the program.
-    fn office(&self) -> Office {
-        let dir = self.dir.path().display();
-        let url = url(self.dir.path());
-        let database = format!(
-            "[dbmodules]\n ldap = {{\n db_library = kldap\n ldap_servers = {url}\n\
-             ldap_kdc_dn = {ADMIN}\n ldap_kadmind_dn = {ADMIN}\n\
-             ldap_service_password_file = {dir}/password\n\
-             ldap_kerberos_container_dn = cn=realms,dc=example\n }}\n"
-        );
-        let words = [
-            "kdb5_ldap_util",
-            "-D",
-            ADMIN,
-            "-w",
-            ADMIN_PASSWORD,
-            "create",
-        ];
-        let office = Office::furnished(More {
-            stanza: " database_module = ldap\n",
-            kdc: &database,
-            create: &words,
-            ..More::default()
-        });
-        self.load(
-            "ldapmodify",
-            &format!(
-                "dn: krbPrincipalName={SERVICE},cn={REALM},cn=realms,dc=example\nchangetype: modify\n\
-                 add: krbAllowedToDelegateTo\nkrbAllowedToDelegateTo: {ALLOWED}\n"
-            ),
-        );
-        office
-    }
-
-    /// Has a program of ldap-utils read this LDIF.
-    fn load(&self, program: &str, ldif: &str) {
-        let mut child = Command::new(program)
-            .args(["-x", "-D", ADMIN, "-w", ADMIN_PASSWORD])
-            .args(["-H", &url(self.dir.path())])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(ldif.as_bytes()).unwrap();
-        drop(stdin);
-        assert!(child.wait().unwrap().success(), "{program} of {ldif}");
-    }
-}
-
-fn openldap() -> Software {
-    Software::debian("OpenLDAP", "slapd")
-}
-
-/// Where it listens, as LDAP has it.
-fn url(dir: &Path) -> String {
-    let socket = dir.join("socket");
-    format!("ldapi://{}", socket.to_str().unwrap().replace('/', "%2F"))
-}
-
-fn slapd_conf(dir: &Path) -> String {
-    let dir = dir.display();
-    format!(
-        "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
-         include {dir}/kerberos.schema\npidfile {dir}/pid\n\
-         modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
-         database mdb\ndirectory {dir}/db\nsuffix \"dc=example\"\n\
-         rootdn \"{ADMIN}\"\nrootpw \"{ADMIN_PASSWORD}\"\n"
-    )
+/// The directory of [`office_in`].
+fn directory() -> Directory {
+    let schema = Command::new("zcat")
+        .arg(unpacked::file("ldap", SCHEMA))
+        .output();
+    let schema = String::from_utf8(schema.unwrap().stdout).unwrap();
+    Directory::start(&schema, None)
 }
 
 /// A password as `kdb5_ldap_util stashsrvpw` writes it.
@@ -198,8 +134,8 @@ fn s4u2self() {
 #[test]
 fn s4u2proxy() {
     isolated(|| {
-        let directory = Directory::start();
-        let office = directory.office();
+        let directory = directory();
+        let office = office_in(&directory);
         let host = Host::of(&office);
         let kinit = office.client.run("kinit -f user@EXAMPLE.COM", &[PASSWORD]);
         kinit.succeeds();
@@ -214,7 +150,7 @@ fn s4u2proxy() {
         kdc.wait_for("CONSTRAINED-DELEGATION s4u-client=user@EXAMPLE.COM");
         act(NOT_ALLOWED).fails_with("KDC can't fulfill requested option");
         let what = "TGS: a service goes on with the user's ticket (S4U2Proxy)";
-        let with = [Software::mit(), openldap(), python_gssapi()];
+        let with = [Software::mit(), Software::openldap(), python_gssapi()];
         comes_through(About::Exchanges, what, &with);
     });
 }
@@ -223,8 +159,8 @@ fn s4u2proxy() {
 #[test]
 fn s4u2self_and_s4u2proxy() {
     isolated(|| {
-        let directory = Directory::start();
-        let office = directory.office();
+        let directory = directory();
+        let office = office_in(&directory);
         let host = Host::of(&office);
         let act = |before| host.kvno(&office, &format!("-P -I user@EXAMPLE.COM {before}"));
         act(ALLOWED).fails_with("constrained delegation failed");
@@ -237,7 +173,7 @@ fn s4u2self_and_s4u2proxy() {
         act(NOT_ALLOWED).fails_with("constrained delegation failed");
         let what =
             "TGS: a service goes on in the name of a user who has no ticket (S4U2Self, S4U2Proxy)";
-        let with = [Software::mit(), openldap()];
+        let with = [Software::mit(), Software::openldap()];
         comes_through(About::Exchanges, what, &with);
     });
 }

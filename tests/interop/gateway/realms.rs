@@ -64,11 +64,14 @@ fn a_hint_leads_to_the_primary() {
         have(2, 0);
         kinit("dclocator-hint = 0x80\n");
         have(2, 2);
-        kinit("dclocator-hint = 4096\n");
+        kinit("dclocator-hint = [\"writable\"]\n");
         have(2, 4);
         kinit("dclocator-hint = 0x40000000\n");
         have(4, 4);
+        // The highest bit is the sign (0x80001000).
+        kinit("dclocator-hint = -2147479552\n");
+        have(4, 6);
         kinit("");
-        have(6, 4);
+        have(6, 6);
     });
 }

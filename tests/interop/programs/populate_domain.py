@@ -53,6 +53,14 @@ domain.transaction_start()
 # A password may be changed again at once, and none grows old: the domain is kept for later runs.
 domain.set_minPwdAge("0")
 domain.set_maxPwdAge(str(-(2**63)))
+# Wrong passwords are counted only where they lock an account.
+locks = ldb.Message(ldb.Dn(domain, domain.domain_dn()))
+locks["locks"] = ldb.MessageElement("10", ldb.FLAG_MOD_REPLACE, "lockoutThreshold")
+domain.modify(locks)
+# The name by which its LDAP server is found, which samba_spnupdate would add.
+directory = ldb.Message(ldb.Dn(domain, f"CN=DC,OU=Domain Controllers,{domain.domain_dn()}"))
+directory["spn"] = ldb.MessageElement("ldap/dc.ad.example", ldb.FLAG_MOD_ADD, "servicePrincipalName")
+domain.modify(directory)
 domain.newuser("user", PASSWORD)
 upn = ldb.Message(ldb.Dn(domain, users("user")))
 upn["upn"] = ldb.MessageElement("someone@corp.example", ldb.FLAG_MOD_REPLACE, "userPrincipalName")

@@ -29,27 +29,21 @@ const MAKING: [&str; 3] = [
     include_str!("../programs/smb.conf"),
 ];
 
-/// A running domain controller, and a laptop that reaches it through the tunnel.
-pub(crate) struct Domain {
+/// A running domain controller.
+pub(crate) struct Controller {
     _samba: Process,
-    pub(crate) site: Site,
     configuration: PathBuf,
-    dir: TempDir,
 }
 
-impl Domain {
-    /// Starts a copy of the domain, which is provisioned by the first test that needs it.
-    pub(crate) fn start() -> Domain {
-        Domain::beside(&[])
-    }
-
-    /// The same, and the laptop reaches these realms too.
-    pub(crate) fn beside(others: &[&Realm]) -> Domain {
-        let dir = tempfile::tempdir().unwrap();
-        let own = dir.path().join("domain");
+impl Controller {
+    /// Starts a copy of the domain in `dir`, which is provisioned by the first test that needs it, with these services: `kdc`, and
+    /// perhaps others of `server services` in smb.conf(5).
+    pub(crate) fn start(dir: &Path, services: &str) -> Controller {
+        let own = dir.join("domain");
         run(Command::new("cp").arg("-a").arg(provisioned()).arg(&own));
         let configuration = own.join("smb.conf");
         let text = MAKING[2].replace('@', own.to_str().unwrap());
+        let text = text.replace("services = kdc", &format!("services = {services}"));
         fs::write(&configuration, text).unwrap();
         let mut command = Command::new("/usr/sbin/samba");
         command
@@ -58,26 +52,70 @@ impl Domain {
             .arg("--configfile")
             .arg(&configuration);
         let samba = Process::start("samba", &mut command, "ready to serve connections");
-        let others = others.iter().map(|realm| (realm.name, realm.address));
-        let realms: Vec<_> = iter::once((REALM, ADDRESS)).chain(others).collect();
-        let site = Site::open(dir.path(), &realms);
-        Domain {
+        Controller {
             _samba: samba,
-            site,
             configuration,
-            dir,
         }
     }
 
     /// Writes the keys of an account into a file, as an administrator does for a machine.
     pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
-        let file = self.dir.path().join("keytab");
-        run(Command::new("samba-tool")
-            .args(["domain", "exportkeytab", "--principal", principal])
-            .arg("--configfile")
-            .arg(&self.configuration)
+        let file = self.configuration.with_file_name("keytab");
+        run(self
+            .tool(&["domain", "exportkeytab", "--principal", principal])
             .arg(&file));
         file
+    }
+
+    /// How many wrong passwords were tried since the last right one.
+    pub(crate) fn failed_attempts(&self, user: &str) -> u32 {
+        let mut show = self.tool(&["user", "show", user, "--attributes=badPwdCount"]);
+        let shown = String::from_utf8(show.output().unwrap().stdout).unwrap();
+        let mut lines = shown.lines();
+        let count = lines.find_map(|line| line.strip_prefix("badPwdCount: "));
+        count.expect(&shown).parse().unwrap()
+    }
+
+    fn tool(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("samba-tool");
+        command
+            .args(words)
+            .arg("--configfile")
+            .arg(&self.configuration);
+        command
+    }
+}
+
+/// A running domain controller, and a laptop that reaches it through the tunnel.
+pub(crate) struct Domain {
+    controller: Controller,
+    pub(crate) site: Site,
+    _dir: TempDir,
+}
+
+impl Domain {
+    /// With a laptop of the domain alone.
+    pub(crate) fn start() -> Domain {
+        Domain::beside(&[])
+    }
+
+    /// The same, and the laptop reaches these realms too.
+    pub(crate) fn beside(others: &[&Realm]) -> Domain {
+        let dir = tempfile::tempdir().unwrap();
+        let controller = Controller::start(dir.path(), "kdc");
+        let others = others.iter().map(|realm| (realm.name, realm.address));
+        let realms: Vec<_> = iter::once((REALM, ADDRESS)).chain(others).collect();
+        let site = Site::open(dir.path(), &realms);
+        Domain {
+            controller,
+            site,
+            _dir: dir,
+        }
+    }
+
+    /// Writes the keys of an account into a file.
+    pub(crate) fn keytab(&self, principal: &str) -> PathBuf {
+        self.controller.keytab(principal)
     }
 }
 

@@ -34,6 +34,7 @@ fn kind(key: &ConfigKey) -> String {
         ValueKind::Mode => "string of octal digits".to_owned(),
         ValueKind::Flag => "boolean".to_owned(),
         ValueKind::Integer(_) => "integer".to_owned(),
+        ValueKind::Flags(_) => "array of strings, or integer".to_owned(),
         ValueKind::Ports => "array of integers".to_owned(),
         ValueKind::List => "array of strings".to_owned(),
         ValueKind::ListOr(word) => format!("array of strings, or \"{word}\""),

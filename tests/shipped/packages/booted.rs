@@ -1,10 +1,12 @@
 //! The package on a Debian that runs: systemd is the first process of namespaces of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use tempfile::{TempDir, tempdir};
 
@@ -49,7 +51,7 @@ systemctl daemon-reload
 ";
 
 /// A Debian at work.
-struct Booted {
+pub(super) struct Booted {
     _init: Process,
     pid: String,
 }
@@ -80,7 +82,7 @@ impl Booted {
         booted
     }
 
-    fn output(&self, script: &str) -> Output {
+    pub(super) fn output(&self, script: &str) -> Output {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.pid, "--mount", "--pid", "--cgroup"])
@@ -100,7 +102,7 @@ impl Booted {
 
     /// Has its shell do this.
     #[track_caller]
-    fn run(&self, script: &str) -> String {
+    pub(super) fn run(&self, script: &str) -> String {
         let done = self.output(script);
         if !done.status.success() {
             let log = self.output(
@@ -126,17 +128,17 @@ fn hear(ready: &UnixDatagram) {
 }
 
 /// A package installed on a Debian at work, with an office to ask.
-struct Installed {
-    booted: Booted,
+pub(super) struct Installed {
+    pub(super) booted: Booted,
     root: Root,
-    office: Office,
+    pub(super) office: Office,
     workshop: Workshop,
     dir: TempDir,
 }
 
 impl Installed {
     /// Must be made inside `isolated`.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let workshop = Workshop::open();
         let dir = tempdir().unwrap();
         let root = Root::new(dir.path());
@@ -283,48 +285,213 @@ fn the_gateway_serves_on_port_443() {
 }
 
 /// What packaging/doc/roll-out.md tells those to type who have changed the configuration.
-const CHANGED: &str = "\
-   loopkdc check && systemctl try-reload-or-restart loopkdc && systemctl reset-failed 'loopkdc*' &&
-       systemctl start loopkdc.socket loopkdc-kpasswd.socket
-";
+const CHANGED: &str = "   loopkdc check && systemctl try-reload-or-restart loopkdc\n";
 
-/// With a mistake in the configuration each request starts the daemon in vain, until systemd closes the sockets.
+/// What `systemctl status` shows of the daemon.
+const STATUS: &str = "systemctl show --property=StatusText --value loopkdc";
+
+/// Waits until the daemon has nothing more to say of its configuration.
+fn mended(booted: &Booted) {
+    let began = Instant::now();
+    while booted.run(STATUS) != "\n" {
+        assert!(began.elapsed() < PATIENCE);
+    }
+}
+
+/// A mistake, a restart and an upgrade: all is served, and it is said what is wrong. What is mended is taken without a command.
 #[test]
-fn a_mistake_is_mended() {
+fn a_mistake_costs_nobody_a_ticket() {
     let document = include_str!("../../../packaging/doc/roll-out.md");
     assert!(document.contains(CHANGED));
     isolated(|| {
-        let Installed { booted, root, .. } = &Installed::new();
+        let Installed {
+            booted,
+            root,
+            workshop,
+            ..
+        } = &Installed::new();
+        root.put(&workshop.deb("2"), "/loopkdc-2.deb");
         booted.run("loopkdc krb5-conf --install");
+        let log_in = format!("echo '{}' | kinit user@EXAMPLE.COM", tickets::TYPED);
+        booted.run(&log_in);
         let file = root.path("/etc/loopkdc/config.toml");
         let right = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{right}\nproxiez = 1\n")).unwrap();
-
-        let log_in = format!(
-            "echo '{}' | timeout 60 kinit user@EXAMPLE.COM",
-            tickets::TYPED
-        );
-        let closed = || {
-            booted
-                .output("systemctl is-failed loopkdc.socket")
-                .status
-                .success()
-        };
-        let vain = (0..30)
-            .take_while(|_| !closed())
-            .map(|_| booted.output(&log_in));
-        for tried in vain {
-            assert!(!tried.status.success());
-        }
-        assert!(closed());
         assert!(!booted.output(CHANGED).status.success());
-        assert!(closed());
 
-        fs::write(&file, right).unwrap();
-        booted.run(CHANGED);
+        booted.run("systemctl restart loopkdc");
         booted.run(&log_in);
-        // It does nothing to those that are at work.
+        let told = booted.run(STATUS);
+        assert!(
+            told.contains("last good one, of 20") && told.contains("proxiez"),
+            "{told}"
+        );
+        assert!(booted.run("loopkdc status").contains("proxiez"));
+        let kept = booted.run("stat --format=%a:%u /var/lib/private/loopkdc/last-good.toml");
+        assert!(kept.starts_with("600:") && kept != "600:0\n", "{kept}");
+
+        let process = || booted.run("systemctl show -P MainPID loopkdc");
+        let before = process();
+        let said = booted.run("dpkg -i /loopkdc-2.deb 2>&1");
+        assert!(
+            said.contains("systemctl try-restart loopkdc.service") && said.contains("proxiez"),
+            "{said}"
+        );
+        assert_eq!(process(), before);
+        booted.run(&log_in);
+
+        fs::write(&file, &right).unwrap();
+        mended(booted);
+        booted.run(&log_in);
+        // As the upgrade has said.
+        booted.run("systemctl try-restart loopkdc.service");
+        assert_ne!(process(), before);
         booted.run(CHANGED);
         booted.run(&log_in);
     });
+}
+
+/// Where there never was a good one, every client hears at once that there is no KDC, and the sockets stay open.
+#[test]
+fn a_mistake_from_the_first_start_is_told_at_once() {
+    isolated(|| {
+        let Installed { booted, root, .. } = &Installed::new();
+        booted.run("loopkdc krb5-conf --install");
+        let log_in = format!(
+            "echo '{}' | timeout 5 kinit user@EXAMPLE.COM",
+            tickets::TYPED
+        );
+        let file = root.path("/etc/loopkdc/config.toml");
+        let right = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{right}\nproxiez = 1\n")).unwrap();
+        // More often than systemd starts anything in vain.
+        for _ in 0..10 {
+            let tried = booted.output(&log_in);
+            let cried = String::from_utf8_lossy(&tried.stderr);
+            assert!(cried.contains("Cannot contact any KDC"), "{cried}");
+        }
+        fs::write(&file, &right).unwrap();
+        mended(booted);
+        booted.run(&log_in);
+    });
+}
+
+/// SSSD, as far as the units go: the tests of logins have the real one.
+const SSSD: &str = "
+mkdir -p /etc/sssd
+printf '[sssd]\\ndomains = corp\\n[domain/corp]\\nid_provider = ldap\\nauth_provider = krb5\\nkrb5_realm = EXAMPLE.COM\\n' >/etc/sssd/sssd.conf
+chmod 600 /etc/sssd/sssd.conf
+printf '[Service]\\nExecStart=/bin/sh -c \"echo $$$$ >/run/sssd.pid; exec sleep infinity\"\\n' >/etc/systemd/system/sssd.service
+systemctl daemon-reload
+systemctl start sssd
+";
+/// What SSSD reads besides.
+const OF_SSSD: &str = "/run/loopkdc-sssd/krb5.conf";
+
+impl Booted {
+    /// Waits until its shell finds this true.
+    #[track_caller]
+    pub(super) fn wait_for(&self, condition: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.output(condition).status.success() {
+            if Instant::now() > until {
+                self.run(&format!(
+                    "systemctl --no-pager status 'loopkdc*'; {condition}"
+                ));
+            }
+        }
+    }
+}
+
+/// SSSD may try the KDC while the tunnel leads there, and by nobody's word but root's.
+#[test]
+fn sssd_is_told_which_realms_can_be_reached() {
+    isolated(|| {
+        let Installed { booted, root, .. } = &Installed::new();
+        booted.run(SSSD);
+        let etc = || -> BTreeMap<_, _> {
+            let files = root.files().into_iter();
+            files.filter(|(name, _)| name.starts_with("etc/")).collect()
+        };
+        let before = etc();
+        let said = booted.run("loopkdc krb5-conf --install");
+        let restart = "systemctl restart loopkdc sssd";
+        assert!(said.contains(restart), "{said}");
+        booted.run(restart);
+        let may_try = format!("grep -q 'kdc = https://' {OF_SSSD}");
+        booted.wait_for(&may_try);
+        let said = booted.run("loopkdc krb5-conf --install");
+        assert!(
+            said.starts_with("nothing is to be changed\nto see"),
+            "{said}"
+        );
+        let told = booted.output("loopkdc doctor").stdout;
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(
+            told.contains("a login by SSSD (corp) brings a ticket"),
+            "{told}"
+        );
+
+        let modes = booted.run(&format!("stat -c '%U %a' {OF_SSSD} /run/loopkdc-sssd"));
+        assert_eq!(modes, "root 644\nroot 755\n");
+        assert_ne!(booted.run("stat -c %U /run/loopkdc"), "root\n");
+        // Only SSSD reads it.
+        let reads = "tr '\\0' '\\n' </proc/$(systemctl show -P MainPID $unit)/environ | grep -c ^KRB5_CONFIG=";
+        assert_eq!(booted.run(&format!("unit=sssd; {reads}")), "1\n");
+        assert!(
+            !booted
+                .output(&format!("unit=loopkdc; {reads}"))
+                .status
+                .success()
+        );
+        // The tunnel is up before anybody asks.
+        let at_boot =
+            "systemctl is-enabled loopkdc-sssd.path; systemctl show -P Wants loopkdc-sssd.path";
+        let at_boot = booted.run(at_boot);
+        assert_eq!(at_boot, "enabled\nloopkdc.service\n");
+
+        ends_with_the_tunnel(booted, &may_try);
+        survives_a_flood(booted, &may_try);
+
+        booted.run(&format!("loopkdc krb5-conf --remove; test ! -e {OF_SSSD}"));
+        assert_eq!(etc(), before);
+        assert!(
+            !booted
+                .output("systemctl is-active loopkdc-sssd.path")
+                .status
+                .success()
+        );
+        booted.run(restart);
+    });
+}
+
+/// However it ends.
+fn ends_with_the_tunnel(booted: &Booted, may_try: &str) {
+    booted.run(&format!("systemctl stop loopkdc; test ! -e {OF_SSSD}"));
+    booted.run("systemctl start loopkdc");
+    booted.wait_for(may_try);
+    booted.run(
+        "mkdir -p /run/systemd/system/loopkdc.service.d
+         printf '[Service]\\nRestart=no\\n' >/run/systemd/system/loopkdc.service.d/once.conf
+         systemctl daemon-reload
+         systemctl kill --kill-who=main --signal=KILL loopkdc",
+    );
+    booted.wait_for("systemctl is-failed loopkdc");
+    booted.run(&format!("test ! -e {OF_SSSD}"));
+    booted.run("systemctl reset-failed loopkdc; systemctl start loopkdc");
+    booted.wait_for(may_try);
+}
+
+/// A network that comes and goes as fast as may be keeps no unit from its work.
+fn survives_a_flood(booted: &Booted, may_try: &str) {
+    booted.output("timeout 5 sh -c 'while :; do : >/run/loopkdc/reachable.changed; done'");
+    booted.run("systemctl is-active loopkdc-sssd.path");
+    assert!(
+        !booted
+            .output("systemctl is-failed loopkdc-sssd.service")
+            .status
+            .success()
+    );
+    booted.run(&format!("rm {OF_SSSD}; : >/run/loopkdc/reachable.changed"));
+    booted.wait_for(may_try);
 }

@@ -17,7 +17,7 @@ const ENABLED: [&str; 2] = [
     "/etc/systemd/system/sockets.target.wants/loopkdc-kpasswd.socket",
 ];
 const GATEWAY_ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/loopkdc-gateway.service";
-const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+const DROP_IN: &str = "/etc/krb5.conf.d/00-loopkdc.conf";
 const CONFIGURATION: &str = "/etc/loopkdc/config.toml";
 
 /// Neither errors nor warnings.
@@ -88,7 +88,7 @@ fn a_configuration_that_was_there_first_is_kept() {
 fn changed_and_upgraded(root: &Root) {
     let edited = configured(&root.read(CONFIGURATION));
     fs::write(root.path(CONFIGURATION), &edited).unwrap();
-    root.run("loopkdc krb5-conf --install");
+    root.run("loopkdc krb5-conf --install --drop-in");
     assert!(root.has(DROP_IN));
     root.run(
         "systemctl disable loopkdc-kpasswd.socket

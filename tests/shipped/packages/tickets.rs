@@ -69,6 +69,11 @@ impl Office {
         fs::write(&file, edited).unwrap();
     }
 
+    /// Nobody listens where the proxy was.
+    pub(super) fn stops_proxy(&mut self) {
+        self.proxy.process.terminate();
+    }
+
     /// The configuration of an installed gateway that is to take the place of the office's own, on the port that is the default.
     pub(super) fn configure_gateway(&self, root: &Root, dir: &Path) {
         let made = proxy::gateway(443, &[Route::to(&self.realm)]);

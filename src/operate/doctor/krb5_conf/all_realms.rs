@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ClientConfig, fault, install, is_true, shown, warning};
+use super::{ClientConfig, fault, install, is_true, warning};
 use crate::config::Config;
 use crate::operate::doctor::configuration::find;
 use crate::operate::krb5_conf::host::FILE;
@@ -122,7 +122,7 @@ fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {
     let what = match said {
         Some(of) => format!(
             "{} is none of loopkdc's realms: names without @REALM belong to it",
-            shown(of)
+            of.shown()
         ),
         None => "krb5.conf has no default_realm: names without @REALM belong to none".to_owned(),
     };
@@ -145,7 +145,7 @@ fn addresses(client: &ClientConfig) -> Option<Finding> {
     let said = said.into_iter().flatten().find(|of| !is_true(&of.value))?;
     let what = format!(
         "{} ties tickets to the addresses of this machine, and KDCs see the gateway's",
-        shown(said)
+        said.shown()
     );
     let finding = warning(what).in_file(said.place.position());
     Some(finding.command("take that line out, then", ["kdestroy"]))
@@ -166,7 +166,7 @@ fn timeout(client: &ClientConfig, config: &Config) -> Option<Finding> {
     is_shorter.then(|| {
         let what = format!(
             "{} has libkrb5 give up while loopkdc, with {deadline} s, still waits for {}",
-            shown(said),
+            said.shown(),
             longest.pattern
         );
         let instead = format!("request_timeout = {}s", deadline + 2);

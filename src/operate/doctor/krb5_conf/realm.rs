@@ -1,10 +1,13 @@
 //! Where one realm's requests go.
 
+use std::net::SocketAddr;
+
 use super::server::is_one_of;
-use super::{ClientConfig, PUBCONF, fault, install, is_true, shown, warning};
+use super::{ClientConfig, PUBCONF, fault, install, is_true, warning};
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
-use crate::operate::krb5_conf::profile::Relation;
+use crate::operate::krb5_conf::INSTALL_ONLY;
+use crate::operate::krb5_conf::profile::{Relation, SERVER_NAMES};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
 
@@ -22,6 +25,8 @@ pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> 
         return findings;
     };
     findings.push(stanza.here(before, own));
+    findings.extend(stanza.other_family(&kdcs, ours));
+    findings.extend(stanza.native());
     findings.extend(stanza.primary_kdc(ours));
     findings.extend(stanza.kpasswd_server(&config.listen.kpasswd));
     findings
@@ -79,7 +84,7 @@ impl<'a> RealmStanza<'a> {
 
     fn not_ours(&self, relation: &Relation, ours: &[Endpoint]) -> String {
         let ours: Vec<_> = ours.iter().map(ToString::to_string).collect();
-        let (shown, realm, ours) = (shown(relation), self.realm, ours.join(", "));
+        let (shown, realm, ours) = (relation.shown(), self.realm, ours.join(", "));
         format!("{shown} of {realm} is not loopkdc, which listens at {ours}")
     }
 
@@ -100,14 +105,59 @@ impl<'a> RealmStanza<'a> {
         if let Some(first) = before.first() {
             let what = format!(
                 "{} of {realm} is asked before loopkdc; Java asks whom the first stanza names alone",
-                shown(first)
+                first.shown()
             );
-            return warning(what).in_file(first.place.position()).hint(
-                "take that line out, or write loopkdc's stanza, or the includedir line, above it",
-            );
+            return warning(what)
+                .in_file(first.place.position())
+                .hint("take that line out, or write loopkdc's stanza, or the includedir line, above it")
+                .command("or have all such lines made comments", INSTALL_ONLY.split(' '));
         }
-        let what = format!("{realm} goes to {}, where loopkdc listens", shown(own));
+        let what = format!("{realm} goes to {}, where loopkdc listens", own.shown());
         Finding::ok(Layer::Krb5Conf, what).in_file(own.place.position())
+    }
+
+    /// glibc refuses an IPv4 address on a network that has IPv6 alone, and the other way round (AI_ADDRCONFIG, getaddrinfo(3)).
+    fn other_family(&self, kdcs: &[&Relation], ours: &[Endpoint]) -> Option<Finding> {
+        // A path is none of either.
+        if kdcs.iter().any(|of| of.value.starts_with('/')) {
+            return None;
+        }
+        let missing = ["IPv4", "IPv6"].into_iter().find(|family| {
+            let is_one = |addr: SocketAddr| addr.is_ipv6() == (*family == "IPv6");
+            let ours = ours.iter().cloned();
+            let ours: Vec<_> = ours
+                .filter(|of| of.addr.socket_addr().is_some_and(is_one))
+                .collect();
+            let mut kdcs = kdcs.iter();
+            !ours.is_empty() && !kdcs.any(|of| is_one_of(&of.value, KDC_PORT, &ours))
+        });
+        let family = missing?;
+        let what = format!(
+            "no kdc of {} is loopkdc's {family} address: on a network that has {family} alone, libkrb5 asks no other",
+            self.realm
+        );
+        Some(
+            warning(what)
+                .hint("have the stanza name it")
+                .hint(install()),
+        )
+    }
+
+    /// libkrb5's own client of KDC proxies, beside ours.
+    fn native(&self) -> Option<Finding> {
+        let named = SERVER_NAMES.iter().flat_map(|name| self.relations(name));
+        let native = named.into_iter().find(|of| of.proxy().is_some())?;
+        let what = format!(
+            "{} of {} stands beside loopkdc: libkrb5 shows that proxy a refused password once more, and waits 24 s more for it if it is silent",
+            native.shown(),
+            self.realm
+        );
+        let finding = warning(what).in_file(native.place.position());
+        let only = INSTALL_ONLY.split(' ');
+        Some(finding.command(
+            "take that line out, or have all such lines made comments",
+            only,
+        ))
     }
 
     /// MIT krb5 asks it again about each wrong password.

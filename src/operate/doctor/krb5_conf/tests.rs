@@ -3,6 +3,7 @@
 mod defaults;
 mod files;
 mod realm;
+mod sssd;
 
 use std::path::Path;
 
@@ -16,10 +17,10 @@ use crate::wire::Realm;
 const INCLUDE: &str = "includedir /etc/krb5.conf.d\n";
 const DEFAULTS: &str =
     "[libdefaults]\ndefault_realm = EXAMPLE.COM\ndns_canonicalize_hostname = false\n";
-const STANZA: &str = "[realms]\nEXAMPLE.COM = {\nkdc = 127.0.0.1\nprimary_kdc = 127.0.0.1\nkpasswd_server = 127.0.0.1:464\n}\n";
+const STANZA: &str = "[realms]\nEXAMPLE.COM = {\nkdc = 127.0.0.1\nkdc = [::1]\nprimary_kdc = 127.0.0.1\nkpasswd_server = 127.0.0.1:464\n}\n";
 const CONFIG: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n";
 const FILE: &str = "/etc/krb5.conf";
-const DROP_IN: &str = "/etc/krb5.conf.d/loopkdc.conf";
+const DROP_IN: &str = "/etc/krb5.conf.d/00-loopkdc.conf";
 
 /// A variable of the environment is a file whose name begins with a $.
 impl Host for Disk {
@@ -87,7 +88,7 @@ fn what_is_installed_has_nothing_wrong_with_it() {
         .iter()
         .map(|finding| (finding.severity, finding.placed()))
         .collect();
-    let ok = "/etc/krb5.conf.d/loopkdc.conf:3: EXAMPLE.COM goes to kdc = 127.0.0.1, where loopkdc listens";
+    let ok = "/etc/krb5.conf.d/00-loopkdc.conf:3: EXAMPLE.COM goes to kdc = 127.0.0.1, where loopkdc listens";
     assert_eq!(said, [(Severity::Ok, ok.to_owned())]);
 }
 

@@ -14,7 +14,7 @@ fn inside(lines: &str) -> Vec<String> {
 fn proxies_keep_their_order_and_stand_there_once() {
     assert_eq!(
         imported(
-            "[realms]\nB = {\nkdc = https://two/x\nkdc = https://one\nkdc = https://TWO:443/x\nkpasswd_server = https://two/x\n}\n\
+            "[realms]\nB = {\nkdc = https://two/x\nkdc = https://one\nkdc = https://TWO:443/x\nkpasswd_server = https://two/x\nkpasswd_server = https://one/KdcProxy\nkpasswd_server = https://three/y/\n}\n\
              A = {\nkdc = \"https://two/x\" rest\n}\n[libdefaults]\nkdc = https://no\n[appdefaults]\nC = {\nkdc = https://no/x\n}\n[realms]\nB = {\nkdc = https://three/y/\n}\n",
             &[]
         ),
@@ -30,11 +30,10 @@ fn proxies_keep_their_order_and_stand_there_once() {
 #[test]
 fn a_server_that_is_no_proxy_is_told_beside_those_that_are() {
     let none = "no KDC proxy; KDCs themselves belong to direct and kdcs";
-    let other = "no kdc of the realm, whose proxies serve all that is asked";
     assert_eq!(
         inside(
             "kdc = https://p/k\nkdc = tcp/dc1\nkdc = /run/kdc.sock\nkdc = https://user@q/k\nkdc = https://q/k#x\nkdc = http://q/k\n\
-             primary_kdc = https://p/k\nmaster_kdc = https://q/k\nkpasswd_server = https://q/k\nkpasswd_server = dc1:464\n\
+             primary_kdc = dc1\nmaster_kdc = http://q/k\nkpasswd_server = dc1:464\n\
              admin_server = dc1\ndefault_domain = example.com"
         ),
         [
@@ -44,9 +43,44 @@ fn a_server_that_is_no_proxy_is_told_beside_those_that_are() {
             "line 6: kdc = https://user@q/k: a proxy's URL has no user name, password or fragment: none would be sent".to_owned(),
             "line 7: kdc = https://q/k#x: a proxy's URL has no user name, password or fragment: none would be sent".to_owned(),
             format!("line 8: kdc = http://q/k: {none}"),
-            format!("line 10: master_kdc = https://q/k: {other}"),
-            format!("line 11: kpasswd_server = https://q/k: {other}"),
-            format!("line 12: kpasswd_server = dc1:464: {none}"),
+            format!("line 9: primary_kdc = dc1: {none}"),
+            format!("line 10: master_kdc = http://q/k: {none}"),
+            format!("line 11: kpasswd_server = dc1:464: {none}"),
+        ]
+    );
+}
+
+#[test]
+fn what_only_some_proxies_serve_is_kept() {
+    for (lines, read) in [
+        // As people write it so that libkrb5 asks nobody else: there is nothing to be kept.
+        (
+            "kdc = https://p/k\nprimary_kdc = https://p/k\nmaster_kdc = https://p/k\nkpasswd_server = https://p/k",
+            "https://p/k",
+        ),
+        (
+            "kpasswd_server = https://p/k\nmaster_kdc = https://p/k\nkdc = https://q/k\nkdc = https://p/k",
+            "https://q/k https://p/k* kpasswd https://p/k*",
+        ),
+        (
+            "kdc = https://q/k\nprimary_kdc = https://p/k\nmaster_kdc = https://p/k",
+            "https://q/k https://p/k*",
+        ),
+        (
+            "kdc = https://q/k\nkdc = https://p/k\nkpasswd_server = https://r/k",
+            "https://q/k https://p/k kpasswd https://r/k",
+        ),
+        ("primary_kdc = https://p/k", "https://p/k*"),
+    ] {
+        assert_eq!(inside(lines), [format!("EXAMPLE.COM {read}")], "{lines}");
+    }
+    assert_eq!(
+        inside("kdc = dc1\nprimary_kdc = https://p\nkpasswd_server = https://q"),
+        [
+            "EXAMPLE.COM https://p/KdcProxy* kpasswd https://q/KdcProxy",
+            "line 3: kdc = dc1: no KDC proxy; KDCs themselves belong to direct and kdcs",
+            "line 4: primary_kdc = https://p: https://p/KdcProxy here",
+            "line 5: kpasswd_server = https://q: https://q/KdcProxy here",
         ]
     );
 }
@@ -129,8 +163,9 @@ fn apples_scheme_is_that_of_https() {
     assert_eq!(
         inside("kdc = kkdcp://p/k\nkpasswd_server = kkdcp://p/k\nkdc = kkdcp://q"),
         [
-            "EXAMPLE.COM https://p/k https://q/KdcProxy",
+            "EXAMPLE.COM https://p/k https://q/KdcProxy kpasswd https://p/k",
             "line 3: kdc = kkdcp://p/k: https://p/k here",
+            "line 4: kpasswd_server = kkdcp://p/k: https://p/k here",
             "line 5: kdc = kkdcp://q: https://q/KdcProxy here",
         ]
     );

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{REALM, made_of};
-use crate::operate::krb5_conf::install::{install, remove};
+use crate::operate::krb5_conf::install::{Target, install, remove};
+use crate::operate::krb5_conf::{Form, Placement};
 use crate::relay::failure::Failure;
 
 /// An /etc of one's own.
@@ -29,17 +30,45 @@ impl Etc {
         self.path("krb5.conf")
     }
 
-    pub(super) fn install(&self, inline: bool) -> Vec<String> {
-        self.of(REALM, inline).unwrap()
+    pub(super) fn install(&self, placement: Placement) -> Vec<String> {
+        self.of(REALM, placement).unwrap()
     }
 
-    pub(super) fn of(&self, config: &str, inline: bool) -> Result<Vec<String>, Failure> {
-        let made = made_of(config, false).unwrap();
-        install(self.0.path(), &made, inline)?.carry_out()
+    pub(super) fn of(&self, config: &str, placement: Placement) -> Result<Vec<String>, Failure> {
+        let form = Form {
+            placement,
+            sssd: true,
+            ..Form::default()
+        };
+        self.form(config, form)
+    }
+
+    /// Nothing else names servers of the realms.
+    pub(super) fn only(&self, placement: Placement) -> Result<Vec<String>, Failure> {
+        let form = Form {
+            placement,
+            only: true,
+            sssd: true,
+            ..Form::default()
+        };
+        self.form(REALM, form)
+    }
+
+    fn form(&self, config: &str, form: Form) -> Result<Vec<String>, Failure> {
+        let mut made = made_of(config, false).unwrap();
+        install(&self.target(), &mut made, form)?.carry_out()
     }
 
     pub(super) fn remove(&self) -> Vec<String> {
-        remove(self.0.path()).unwrap().carry_out().unwrap()
+        remove(&self.target()).unwrap().carry_out().unwrap()
+    }
+
+    /// Of Linux.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            etc: self.0.path().to_owned(),
+            ..Target::of("linux")
+        }
     }
 
     /// Every file below, with what is in it; directories with nothing.

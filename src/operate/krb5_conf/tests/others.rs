@@ -7,16 +7,20 @@ use std::path::Path;
 use super::REALM;
 use super::etc::Etc;
 use crate::daemon::user::is_root;
+use crate::operate::krb5_conf::Placement::{DropIn, Inline};
 use crate::operate::krb5_conf::errors;
 
 #[test]
 fn somebody_elses_file_is_left_alone() {
     let etc = Etc::with(Some(b"[libdefaults]\n"));
     fs::create_dir(etc.path("krb5.conf.d")).unwrap();
-    fs::write(etc.path("krb5.conf.d/loopkdc.conf"), "[realms]\n").unwrap();
+    fs::write(etc.path("krb5.conf.d/00-loopkdc.conf"), "[realms]\n").unwrap();
     let before = etc.all();
-    let failure = etc.of(REALM, false).unwrap_err().to_string();
-    let drop_in = etc.path("krb5.conf.d/loopkdc.conf").display().to_string();
+    let failure = etc.of(REALM, DropIn).unwrap_err().to_string();
+    let drop_in = etc
+        .path("krb5.conf.d/00-loopkdc.conf")
+        .display()
+        .to_string();
     assert_eq!(
         failure,
         format!(
@@ -28,7 +32,7 @@ fn somebody_elses_file_is_left_alone() {
     assert_eq!(
         etc.said(etc.remove()),
         [
-            "left /etc/krb5.conf.d/loopkdc.conf alone, as \"loopkdc krb5-conf --install\" did not make it"
+            "left /etc/krb5.conf.d/00-loopkdc.conf alone, as \"loopkdc krb5-conf --install\" did not make it"
         ]
     );
     assert_eq!(etc.all(), before);
@@ -45,8 +49,8 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
         ),
     ] {
         let etc = Etc::with(Some(text.as_bytes()));
-        for inline in [false, true] {
-            let failure = etc.of(REALM, inline).unwrap_err().to_string();
+        for placement in [DropIn, Inline] {
+            let failure = etc.of(REALM, placement).unwrap_err().to_string();
             assert!(
                 failure.contains(&format!(
                     "line {line}: a marker of loopkdc's without the other\n"
@@ -58,10 +62,10 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
     }
     // What is to be written first is in the way of itself.
     let etc = Etc::with(Some(b"[a]\n"));
-    let name = format!(".loopkdc.conf.loopkdc-{}", std::process::id());
+    let name = format!(".00-loopkdc.conf.loopkdc-{}", std::process::id());
     fs::create_dir_all(etc.path("krb5.conf.d").join(name).join("in the way")).unwrap();
     let before = etc.all();
-    assert!(etc.of(REALM, false).is_err());
+    assert!(etc.of(REALM, DropIn).is_err());
     assert_eq!(etc.all(), before);
 }
 
@@ -74,21 +78,21 @@ fn a_pipe_is_no_file() {
         assert!(made.unwrap().success());
     };
     make(&etc.file());
-    let failure = etc.of(REALM, false).unwrap_err();
+    let failure = etc.of(REALM, DropIn).unwrap_err();
     assert!(failure.message().contains("no regular file"), "{failure}");
 
     fs::remove_file(etc.file()).unwrap();
     let pipe = etc.path("pipe");
     make(&pipe);
     fs::write(etc.file(), format!("include {}\n", pipe.display())).unwrap();
-    etc.install(false);
+    etc.install(DropIn);
 }
 
 #[test]
 fn a_copy_has_no_bits_that_run_it_as_another() {
     let etc = Etc::with(Some(b"[libdefaults]\n"));
     fs::set_permissions(etc.file(), fs::Permissions::from_mode(0o4755)).unwrap();
-    etc.install(false);
+    etc.install(DropIn);
     let mode = |name| fs::metadata(etc.path(name)).unwrap().mode() & 0o7777;
     assert_eq!(mode("krb5.conf.before-loopkdc"), 0o755);
     assert_eq!(mode("krb5.conf"), 0o755);
@@ -98,11 +102,11 @@ fn a_copy_has_no_bits_that_run_it_as_another() {
 fn modes_are_kept() {
     let etc = Etc::with(Some(b"[libdefaults]\n"));
     fs::set_permissions(etc.file(), fs::Permissions::from_mode(0o640)).unwrap();
-    etc.install(false);
+    etc.install(DropIn);
     let mode = |name| fs::metadata(etc.path(name)).unwrap().mode() & 0o7777;
     assert_eq!(mode("krb5.conf"), 0o640);
     assert_eq!(mode("krb5.conf.before-loopkdc"), 0o640);
-    assert_eq!(mode("krb5.conf.d/loopkdc.conf"), 0o644);
+    assert_eq!(mode("krb5.conf.d/00-loopkdc.conf"), 0o644);
     assert_eq!(mode("krb5.conf.d"), 0o755);
     etc.remove();
     assert_eq!(mode("krb5.conf"), 0o640);
@@ -112,22 +116,23 @@ fn modes_are_kept() {
 #[test]
 fn what_others_changed_meanwhile_stays() {
     let etc = Etc::with(Some(b"[libdefaults]\n"));
-    etc.install(false);
+    etc.install(DropIn);
     let text = fs::read_to_string(etc.file()).unwrap();
     fs::write(etc.file(), format!("# before\n{text}# behind\n")).unwrap();
     fs::write(etc.path("krb5.conf.d/other.conf"), "").unwrap();
     etc.of(
         "[realms.\"OTHER.TEST\"]\nproxies = [\"https://p\"]\n",
-        false,
+        DropIn,
     )
     .unwrap();
     let text = fs::read_to_string(etc.file()).unwrap();
-    assert!(text.starts_with("# before\n# >>> loopkdc"), "{text}");
+    assert!(text.starts_with("# >>> loopkdc"), "{text}");
+    assert!(text.contains("# <<< loopkdc\n# before\n"), "{text}");
     assert_eq!(
         etc.said(etc.remove()),
         [
             "wrote /etc/krb5.conf",
-            "removed /etc/krb5.conf.d/loopkdc.conf",
+            "removed /etc/krb5.conf.d/00-loopkdc.conf",
             "left /etc/krb5.conf.before-loopkdc, as /etc/krb5.conf was changed since it was made",
         ]
     );
@@ -137,7 +142,7 @@ fn what_others_changed_meanwhile_stays() {
     );
     assert!(etc.path("krb5.conf.d/other.conf").exists());
     // One copy is kept: of the file as it was last before it was ours.
-    etc.install(true);
+    etc.install(Inline);
     assert_eq!(
         fs::read_to_string(etc.path("krb5.conf.before-loopkdc")).unwrap(),
         "# before\n[libdefaults]\n# behind\n"
@@ -147,11 +152,11 @@ fn what_others_changed_meanwhile_stays() {
 #[test]
 fn an_end_of_the_last_line_that_others_wrote_stays() {
     let etc = Etc::with(Some(b"[a]\nb = c"));
-    etc.install(false);
+    etc.install(DropIn);
     let text = fs::read_to_string(etc.file()).unwrap();
     fs::write(etc.file(), text + "\n").unwrap();
     etc.remove();
-    etc.install(false);
+    etc.install(DropIn);
     etc.remove();
     assert_eq!(fs::read_to_string(etc.file()).unwrap(), "[a]\nb = c\n");
 }

@@ -5,7 +5,7 @@ use crate::operate::krb5_conf::disk::Disk;
 use crate::operate::krb5_conf::profile::read;
 use crate::relay::failure::Exit;
 
-const SHIPPED: &str = include_str!("../../../../krb5.conf.d/loopkdc.conf");
+const SHIPPED: &str = include_str!("../../../../krb5.conf.d/00-loopkdc.conf");
 
 /// What libkrb5 reads of a file, as `section/section/name=value`.
 fn read_as(text: &str) -> Vec<String> {
@@ -25,18 +25,17 @@ fn sections(listen: &str, unix: bool) -> Vec<String> {
 
 /// What the kdc and the kpasswd_server of the realm are.
 #[track_caller]
-fn servers(listen: &str, unix: bool) -> (String, Option<String>) {
+fn servers(listen: &str, unix: bool) -> [Vec<String>; 2] {
     let read = sections(listen, unix);
-    let value = |name: &str| {
+    let values = |name: &str| {
         let of = format!("realms/EXAMPLE.COM/{name}=");
-        read.iter()
-            .find_map(|line| line.strip_prefix(&of))
-            .map(str::to_owned)
+        let values = read.iter().filter_map(|line| line.strip_prefix(&of));
+        values.map(str::to_owned).collect::<Vec<_>>()
     };
-    let kdc = value("kdc").unwrap();
-    assert_eq!(value("primary_kdc").as_ref(), Some(&kdc));
-    assert_eq!(value("master_kdc").as_ref(), Some(&kdc));
-    (kdc, value("kpasswd_server"))
+    let kdc = values("kdc");
+    assert_eq!(values("primary_kdc"), kdc);
+    assert_eq!(values("master_kdc"), kdc);
+    [kdc, values("kpasswd_server")]
 }
 
 #[test]
@@ -50,7 +49,7 @@ fn what_is_printed_says_what_the_shipped_file_says() {
     let made = made_of(REALM, false).unwrap();
     let printed = made.file();
     assert_eq!(read_as(&printed), read_as(&in_use));
-    assert_eq!(read_as(&printed).len(), 6);
+    assert_eq!(read_as(&printed).len(), 10);
     let (_, reasons) = head.split_once("\n# Why these lines").unwrap();
     assert!(printed.contains(reasons), "{printed}");
     assert!(
@@ -60,31 +59,39 @@ fn what_is_printed_says_what_the_shipped_file_says() {
 
 #[test]
 fn the_stanzas_name_the_listeners() {
-    let plain = |kdc: &str, kpasswd: &str| (kdc.to_owned(), Some(kpasswd.to_owned()));
-    for (listen, expected) in [
-        ("", plain("127.0.0.1", "127.0.0.1:464")),
+    for (listen, kdc, kpasswd) in [
+        (
+            "",
+            &["127.0.0.1", "[::1]"][..],
+            &["127.0.0.1:464", "[::1]:464"][..],
+        ),
         (
             "kdc = [\"127.0.0.1:8888\"]\nkpasswd = [\"127.0.0.1:8464\"]",
-            plain("127.0.0.1:8888", "127.0.0.1:8464"),
+            &["127.0.0.1:8888"],
+            &["127.0.0.1:8464"],
         ),
         (
             "kdc = [\"[::1]:88\"]\nkpasswd = [\"[::1]:464\"]",
-            plain("[::1]", "[::1]:464"),
+            &["[::1]"],
+            &["[::1]:464"],
         ),
         (
-            "kdc = [\"[::1]:1088\", \"127.0.0.2:88\"]",
-            plain("127.0.0.2", "127.0.0.1:464"),
+            "kdc = [\"[::1]:1088\", \"127.0.0.2:88\", \"127.0.0.1:88\"]",
+            &["127.0.0.2", "[::1]:1088"],
+            &["127.0.0.1:464", "[::1]:464"],
         ),
         (
-            "allow-remote-clients = true\nkdc = [\"192.0.2.1:88\", \"0.0.0.0:1088\"]\nkpasswd = [\"192.0.2.1:464\"]",
-            plain("127.0.0.1:1088", "192.0.2.1:464"),
+            "allow-remote-clients = true\nkdc = [\"192.0.2.1:88\", \"[2001:db8::1]:88\", \"0.0.0.0:1088\"]\nkpasswd = [\"192.0.2.1:464\"]",
+            &["127.0.0.1:1088"],
+            &["192.0.2.1:464"],
         ),
         (
             "kdc = [\"127.0.0.1:0\", \"unix:/run/k\", \"127.0.0.1:88\"]\nkpasswd = []",
-            ("127.0.0.1".to_owned(), None),
+            &["127.0.0.1"],
+            &[],
         ),
     ] {
-        assert_eq!(servers(listen, false), expected, "{listen}");
+        assert_eq!(servers(listen, false), [kdc, kpasswd], "{listen}");
     }
 }
 
@@ -93,13 +100,10 @@ fn the_stanzas_name_unix_sockets_if_they_are_asked_for() {
     let both = "kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc/kdc.sock\"]\nkpasswd = [\"unix:/run/loopkdc/kpasswd.sock\"]";
     assert_eq!(
         servers(both, true),
-        (
-            "/run/loopkdc/kdc.sock".to_owned(),
-            Some("/run/loopkdc/kpasswd.sock".to_owned())
-        )
+        [["/run/loopkdc/kdc.sock"], ["/run/loopkdc/kpasswd.sock"]]
     );
     let one = "kdc = [\"unix:/run/loopkdc/kdc.sock\"]";
-    assert_eq!(servers(one, true).1.as_deref(), Some("127.0.0.1:464"));
+    assert_eq!(servers(one, true)[1], ["127.0.0.1:464", "[::1]:464"]);
 }
 
 #[test]

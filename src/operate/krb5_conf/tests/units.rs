@@ -6,8 +6,7 @@ use crate::relay::finding::Finding;
 const BOTH: &str = "kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]";
 /// What systemd says of the units that are shipped, when they are enabled.
 const KDC: &str = "Listen=127.0.0.1:88 (Datagram)\nListen=127.0.0.1:88 (Stream)\nListen=[::1]:88 (Datagram)\nListen=[::1]:88 (Stream)\nUnitFileState=enabled\n";
-const KPASSWD: &str =
-    "Listen=127.0.0.1:464 (Datagram)\nListen=127.0.0.1:464 (Stream)\nUnitFileState=enabled\n";
+const KPASSWD: &str = "Listen=127.0.0.1:464 (Stream)\nListen=[::1]:464 (Datagram)\nListen=[::1]:464 (Stream)\nUnitFileState=enabled\n";
 
 /// What is said where systemd says this of the unit of the KDC service, and this is under `[listen]`.
 fn told(kdc: &str, listen: &str, unix: bool) -> Vec<Finding> {

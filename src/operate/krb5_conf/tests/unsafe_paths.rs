@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::REALM;
 use super::etc::Etc;
+use crate::operate::krb5_conf::Placement::{DropIn, Inline};
 use crate::operate::krb5_conf::install::remove;
 
 const TEXT: &[u8] = b"[libdefaults]\n";
@@ -18,12 +19,16 @@ fn set_mode(path: &Path, mode: u32) {
 #[track_caller]
 fn is_refused(etc: &Etc, path: &Path, why: &str, hints: &[String]) {
     let before = etc.all();
-    for inline in [false, true] {
-        let failure = etc.of(REALM, inline).unwrap_err();
+    for placement in [DropIn, Inline] {
+        let failure = etc.of(REALM, placement).unwrap_err();
         let told = format!("{} {why}", path.display());
         assert_eq!(failure.message(), told);
-        let command = if inline { " --inline" } else { "" };
-        let again = format!("loopkdc krb5-conf --install{command}");
+        let command = if placement == Inline {
+            "inline"
+        } else {
+            "drop-in"
+        };
+        let again = format!("loopkdc krb5-conf --install --{command}");
         let hints: Vec<_> = hints
             .iter()
             .cloned()
@@ -32,7 +37,7 @@ fn is_refused(etc: &Etc, path: &Path, why: &str, hints: &[String]) {
         let hints: Vec<_> = hints.chunks(2).map(|pair| pair.join(": ")).collect();
         assert_eq!(failure.hints(), hints);
     }
-    assert!(remove(etc.0.path()).is_err());
+    assert!(remove(&etc.target()).is_err());
     assert_eq!(etc.all(), before);
 }
 
@@ -62,18 +67,21 @@ fn a_link_is_not_followed() {
 #[test]
 fn a_drop_in_that_is_a_link_is_somebody_elses() {
     let etc = Etc::with(Some(TEXT));
-    etc.install(false);
-    let (drop_in, real) = (etc.path("krb5.conf.d/loopkdc.conf"), etc.path("real.conf"));
+    etc.install(DropIn);
+    let (drop_in, real) = (
+        etc.path("krb5.conf.d/00-loopkdc.conf"),
+        etc.path("real.conf"),
+    );
     fs::rename(&drop_in, &real).unwrap();
     symlink(&real, &drop_in).unwrap();
-    let failure = etc.of(REALM, false).unwrap_err();
+    let failure = etc.of(REALM, DropIn).unwrap_err();
     assert!(
         failure
             .message()
             .ends_with("was not made by \"loopkdc krb5-conf --install\""),
         "{failure}"
     );
-    let told = "left /etc/krb5.conf.d/loopkdc.conf alone, as \"loopkdc krb5-conf --install\" did not make it";
+    let told = "left /etc/krb5.conf.d/00-loopkdc.conf alone, as \"loopkdc krb5-conf --install\" did not make it";
     assert!(etc.said(etc.remove()).contains(&told.to_owned()));
     assert!(drop_in.is_symlink() && real.exists());
     assert_eq!(fs::read(etc.file()).unwrap(), TEXT);
@@ -86,7 +94,7 @@ fn a_copy_that_is_a_link_is_neither_written_nor_removed() {
     fs::write(&other, "other").unwrap();
     symlink(&other, &copy).unwrap();
     let before = etc.all();
-    let failure = etc.of(REALM, false).unwrap_err();
+    let failure = etc.of(REALM, DropIn).unwrap_err();
     assert!(
         failure
             .message()
@@ -123,5 +131,5 @@ fn what_others_can_write_is_not_changed() {
         }
         set_mode(path, mode);
     }
-    etc.install(false);
+    etc.install(DropIn);
 }

@@ -22,7 +22,7 @@ fn upstream(name: &str, latency: Value) -> Value {
 }
 
 fn candidate(upstream: usize, state: &str) -> Value {
-    json!({"upstream": upstream, "direct": false, "state": state, "retry_at": null, "failures": 0, "fault": null})
+    json!({"upstream": upstream, "direct": false, "primary": false, "state": state, "retry_at": null, "failures": 0, "fault": null})
 }
 
 fn finding(what: &str, upstream: Option<&str>, hints: Value) -> Value {
@@ -179,9 +179,12 @@ loopkdc 0.1.0, up 3 h 12 min, process 4242
   in progress    512 of 512 requests, 1 of 1024 connections
 
 8 problems
-  FAULT  config     the configuration is invalid, and the one before stays in
-                    effect: /etc/loopkdc/config.toml:3:11: not a URL
-                    hint: loopkdc check --config /etc/loopkdc/config.toml
+  FAULT  config     the configuration is invalid, and the last good one, of
+                    2027-01-15T04:48:00Z, is served:
+                    /etc/loopkdc/config.toml:3:11: not a URL
+                    hint: once it is mended, it is taken by itself; see what is
+                          wrong
+                          loopkdc check --config /etc/loopkdc/config.toml
   warn   config     [listen] was changed, which takes effect after a restart
                     hint: systemctl restart loopkdc
   FAULT  http       what answers looks like a login page of this network
@@ -234,6 +237,23 @@ last exchanges
   1 min ago  TGS-REQ  EXAMPLE.COM    tcp   0 ms  KRB-ERROR 37
 "
     );
+}
+
+#[test]
+fn a_change_of_a_password_is_told_while_it_is_remembered() {
+    let mut changed = good();
+    changed["realms"][0]["primary_until"] = (NOW + 540_000).into();
+    let told = "\n  a password was changed: logins ask for the primary KDC for 9 min more\n";
+    assert!(plain(changed).contains(told));
+}
+
+#[test]
+fn what_leads_to_the_primary_kdc_is_marked() {
+    let mut document = good();
+    document["realms"][0]["kdc"][0]["primary"] = true.into();
+    let text = plain(document);
+    let marked = "● https://kdcproxy.example.com (primary)  active";
+    assert!(text.contains(marked), "{text}");
 }
 
 #[test]

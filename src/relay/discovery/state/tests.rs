@@ -18,6 +18,7 @@ fn results(found: bool) -> DnsResults {
     DnsResults {
         kdc: target.into_iter().collect(),
         kpasswd: Vec::new(),
+        primary: Vec::new(),
         refused: Vec::new(),
         good_for: HOUR,
     }

@@ -9,8 +9,8 @@ use tokio::time::{Instant as Clock, sleep, sleep_until, timeout_at};
 use super::*;
 use crate::relay::upstream::tests::scripted::{Act, Answers, End, Journal, Scripted};
 use crate::relay::upstream::{ConnectError, Fault, NotReply, Unsent};
-use crate::wire::tests::handmade::{ap_req, kpasswd_frame, message};
-use crate::wire::{Reply, Resend, kpasswd, krb_error};
+use crate::wire::tests::handmade::{self, ap_req, kpasswd_frame, string};
+use crate::wire::{Kind, Reply, Resend, kpasswd, krb_error};
 
 const DEADLINE: Duration = Duration::from_secs(9);
 /// Longer than anything here takes.
@@ -31,6 +31,8 @@ struct History {
     events: Vec<(u64, Event)>,
     /// For each upstream, what its copies meet.
     acts: Vec<Vec<Act>>,
+    /// Those that take writes.
+    primary: Vec<UpstreamId>,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -53,6 +55,7 @@ fn end() -> impl Strategy<Value = End> {
         1 => Just(End::Fault(Fault::NotKerberos(NotReply::Redirect))),
         2 => prop::sample::select(vec![400, 403, 500, 502, 503]).prop_map(|status| End::Fault(Fault::Status(status))),
         6 => prop::sample::select(vec![25, 25, 25, 29, 34]).prop_map(End::Error),
+        2 => Just(End::Success),
     ]
 }
 
@@ -71,16 +74,21 @@ fn history() -> impl Strategy<Value = History> {
     let when = prop_oneof![3 => 0..4000_u64, 1 => 0..30_000_u64];
     let events = vec((when, event()), 1..12);
     let acts = vec(vec(act(), 0..12), 1..4);
-    (events, acts).prop_map(|(events, acts)| History { events, acts })
+    let primary = vec((0..4_usize).prop_map(UpstreamId), 0..2);
+    (events, acts, primary).prop_map(|(events, acts, primary)| History {
+        events,
+        acts,
+        primary,
+    })
 }
 
 const MESSAGES: usize = 4;
 
 /// One of each kind: harmless, and not to be sent twice.
-fn messages() -> [KerberosMessage; MESSAGES] {
+pub(super) fn messages() -> [KerberosMessage; MESSAGES] {
     let kdc = |octets: Vec<u8>| KerberosMessage::parse(Service::Kdc, octets.into()).unwrap();
     let ap_req = ap_req("EXAMPLE.COM", &["kadmin", "changepw"]);
-    let change = kpasswd_frame(1, &ap_req, &message(21, &[]));
+    let change = kpasswd_frame(1, &ap_req, &handmade::message(21, &[]));
     let all = [
         kdc(kdc_req(10, &[], "EXAMPLE.COM")),
         as_req_with_timestamp(),
@@ -100,36 +108,48 @@ fn messages() -> [KerberosMessage; MESSAGES] {
     all
 }
 
-/// An error that says which message it answers.
-fn answer(message: &KerberosMessage, code: i32) -> Reply {
+/// A reply that says which message it answers.
+fn answer(message: &KerberosMessage, error: Option<i32>) -> Reply {
     let (service, now) = (message.service(), std::time::SystemTime::UNIX_EPOCH);
     let text = format!("{:?} {:?}", message.kind(), message.bytes().len());
-    let octets = match service {
-        Service::Kdc => krb_error::encode(code, None, service, Some(&text), now),
-        Service::Kpasswd => kpasswd::error_reply(None, code, &text, now),
+    let octets = match (message.kind(), error) {
+        (Kind::Kpasswd, Some(code)) => kpasswd::error_reply(None, code, &text, now),
+        (_, Some(code)) => krb_error::encode(code, None, service, Some(&text), now),
+        (Kind::AsReq, None) => handmade::message(11, &[&string(&text)]),
+        (Kind::TgsReq, None) => handmade::message(13, &[&string(&text)]),
+        (Kind::Kpasswd, None) => {
+            let [ap_rep, krb_priv] = [15, 21].map(|number| handmade::message(number, &[]));
+            kpasswd_frame(1, &ap_rep, &krb_priv)
+        }
     };
     Reply::parse(service, octets.into()).unwrap()
 }
 
 /// A relay whose upstreams do this, one attempt after the other.
 pub(super) fn exchange_of(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
-    let upstreams: Vec<_> = acts
-        .into_iter()
-        .map(|acts| {
-            Arc::new(Upstream::Scripted(Scripted {
-                acts: Arc::new(Mutex::new(acts.into())),
-                journal: Arc::clone(journal),
-                answers: answer as Answers,
-            }))
-        })
-        .collect();
-    let route = Route {
-        deadline: DEADLINE,
-        ..route((0..upstreams.len()).map(UpstreamId).collect())
-    };
+    let upstreams = upstreams(acts, journal);
+    let route = route((0..upstreams.len()).map(UpstreamId).collect());
+    Exchange::new(routing(route, upstreams), 64)
+}
+
+/// Upstreams that do this.
+pub(super) fn upstreams(acts: Vec<Vec<Act>>, journal: &Journal) -> Vec<Arc<Upstream>> {
+    let upstreams = acts.into_iter().enumerate().map(|(place, acts)| {
+        Arc::new(Upstream::Scripted(Scripted {
+            place,
+            acts: Arc::new(Mutex::new(acts.into())),
+            journal: Arc::clone(journal),
+            answers: answer as Answers,
+        }))
+    });
+    upstreams.collect()
+}
+
+/// The way for all realms.
+pub(super) fn routing(route: Route, upstreams: Vec<Arc<Upstream>>) -> Routing {
     let mut routes = Routes::default();
     routes.add(&RealmPattern::Any, &[], route);
-    Exchange::new(Routing::new(routes, upstreams, OnFailure::Unreachable), 64)
+    Routing::new(routes, upstreams, OnFailure::Unreachable)
 }
 
 /// What a client asked, when, and what it heard, unless it hung up.
@@ -141,7 +161,12 @@ struct Client {
 
 /// Lets everything happen, and says what became of the clients.
 async fn play(history: History, messages: &[KerberosMessage], journal: &Journal) -> Vec<Client> {
-    let exchange = exchange_of(history.acts, journal);
+    let upstreams = upstreams(history.acts, journal);
+    let route = Route {
+        primary: history.primary,
+        ..route((0..upstreams.len()).map(UpstreamId).collect())
+    };
+    let exchange = Exchange::new(routing(route, upstreams), 64);
     let (start, mut clients) = (Clock::now(), JoinSet::new());
     for (number, (at, event)) in history.events.into_iter().enumerate() {
         let (exchange, messages) = (Arc::clone(&exchange), messages.to_vec());
@@ -208,13 +233,13 @@ impl Story<'_> {
     }
 
     fn check_reply(&self, reply: &Reply) {
-        let code = reply.error_code().unwrap();
+        let code = reply.error_code();
         assert_eq!(
             reply.bytes(),
             answer(self.message, code).bytes(),
             "another's"
         );
-        let served = code != krb_error::KDC_ERR_SVC_UNAVAILABLE;
+        let served = code != Some(krb_error::KDC_ERR_SVC_UNAVAILABLE);
         assert!(served || self.message.service() == Service::Kpasswd);
     }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
@@ -23,6 +24,8 @@ const KDCS_TIME: Duration = Duration::from_secs(5);
 /// One query about proxies: a request waits for the look-up, and there are forwarders that never answer about types that they
 /// don't know.
 const PROXIES_TIME: Duration = Duration::from_millis(2500);
+/// One query about primary KDCs, which others can do without: there are name servers that never answer about what they don't have.
+const PRIMARY_TIME: Duration = Duration::from_millis(2500);
 /// A name server that has not answered by then is asked again, or another one.
 const NAME_SERVER_TIME: Duration = Duration::from_millis(1500);
 /// No answer is trusted for longer, whatever its TTL is.
@@ -84,7 +87,7 @@ impl Discovery {
     /// Asks the name servers, at most 5 s long.
     ///
     /// # Errors
-    /// Of KDCs, one of the queries failed: the whole list is better old than in part. Of proxies, no query brought one, and one
+    /// Of KDCs, one of the queries failed but those about primary ones: the whole list is better old than in part. Of proxies, no query brought one, and one
     /// failed; or the one about passwords failed where those about logins are answered.
     pub async fn look_up(&self) -> Result<DnsResults, LookUpError> {
         let resolver = &self
@@ -98,21 +101,34 @@ impl Discovery {
         Ok(DnsResults {
             kdc: kdc.targets(),
             kpasswd: kpasswd.targets(),
+            primary: kdc.primary(),
             refused: [kdc.refused, kpasswd.refused].concat(),
             good_for: good_for.clamp(RETRY, LONGEST),
         })
     }
 
-    /// The records of both services.
+    /// The records of both services, and those of primary KDCs as MIT krb5 reads them.
     async fn look_up_kdcs(&self, resolver: &TokioResolver) -> Result<[Records; 2], LookUpError> {
-        let ask = |labels| self.ask(resolver, labels, RecordType::SRV, KDCS_TIME);
-        let (kdc, kdc_udp, kpasswd, kpasswd_udp) = tokio::try_join!(
-            ask("_kerberos._tcp"),
-            ask("_kerberos._udp"),
-            ask("_kpasswd._tcp"),
-            ask("_kpasswd._udp"),
+        let ask = |labels, limit| self.ask(resolver, labels, RecordType::SRV, limit);
+        let ask_for_primary = |labels| ask(labels, PRIMARY_TIME).map(Ok);
+        let (kdc, kdc_udp, kpasswd, kpasswd_udp, primary, primary_udp) = tokio::try_join!(
+            ask("_kerberos._tcp", KDCS_TIME),
+            ask("_kerberos._udp", KDCS_TIME),
+            ask("_kpasswd._tcp", KDCS_TIME),
+            ask("_kpasswd._udp", KDCS_TIME),
+            ask_for_primary("_kerberos-master._tcp"),
+            ask_for_primary("_kerberos-master._udp"),
         )?;
-        Ok([kdc.and(kdc_udp).best(), kpasswd.and(kpasswd_udp).best()])
+        let mut kdc = kdc.and(kdc_udp);
+        for primary in [primary, primary_udp] {
+            kdc = match primary {
+                // Most zones have none, which is no reason to look everything up sooner.
+                Ok(none) if none.is_empty() => kdc,
+                // What could not be asked is asked again soon: the TTL of no records is 0.
+                primary => kdc.and(primary.unwrap_or_default().of_primary()),
+            };
+        }
+        Ok([kdc.best(), kpasswd.and(kpasswd_udp).best()])
     }
 
     /// By URI records, which say more; by SRV records where there are none, or where a name server does not answer about them.

@@ -1,6 +1,6 @@
 //! Records to the targets that are asked, in their order. Pure: the source of chance is an argument.
 //!
-//! KDCs are named by SRV records (RFC 2782). KDC proxies are named by URI records (RFC 7553) as MIT krb5 reads them,
+//! KDCs are named by SRV records (RFC 2782), those that take writes by `_kerberos-master` too. KDC proxies are named by URI records (RFC 7553) as MIT krb5 reads them,
 //! `krb5srv:FLAGS:kkdcp:URL`, where the flag `m` says that it leads to the KDC that takes writes; and by SRV records of
 //! `_kerberos._https` as Kerberos.NET reads them: a host and a port, and the path that [MS-KKDCP] 2.1 gives the service.
 
@@ -18,7 +18,7 @@ use crate::relay::upstream::kkdcp::ProxyUrl;
 
 /// RFC 7553 4.1.
 pub(super) const URI: RecordType = RecordType::Unknown(256);
-/// As many of one service as are kept: the best by priority, then by weight.
+/// As many of one service as are kept: primary ones, then the best by priority, then by weight.
 const MOST: usize = 16;
 /// As many refusals as are worth telling.
 const MAX_REFUSED: usize = 16;
@@ -61,7 +61,20 @@ impl Records {
         self
     }
 
-    /// The best [`MOST`] in the order to ask them.
+    /// They are about primary KDCs, which come last for what any KDC serves, unless other records name them too.
+    pub(super) fn of_primary(mut self) -> Self {
+        for candidate in &mut self.candidates {
+            candidate.primary = true;
+            candidate.rank.0 = u16::MAX;
+        }
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.candidates.is_empty() && self.refused.is_empty()
+    }
+
+    /// The best [`MOST`], primary ones before others, in the order to ask them.
     pub(super) fn best(self) -> Self {
         // The standard library's hasher is seeded by the system; more is not asked of chance that spreads load.
         self.best_by(&RandomState::new())
@@ -71,9 +84,16 @@ impl Records {
         // Each is named once, at its best place, and what is offered over both transports is asked over TCP.
         let candidates = &mut self.candidates;
         candidates.sort_by(|a, b| (&a.target, a.rank).cmp(&(&b.target, b.rank)));
-        candidates.dedup_by(|one, before| one.target.name() == before.target.name());
-        // By name within a rank, so that the same records always leave the same ones.
-        candidates.sort_by_key(|candidate| candidate.rank);
+        candidates.dedup_by(|one, before| {
+            let is_same = one.target.name() == before.target.name();
+            if is_same {
+                before.primary |= one.primary;
+                before.rank = before.rank.min(one.rank);
+            }
+            is_same
+        });
+        // By name within a rank, so that the same records always leave the same ones; among them the primary ones.
+        candidates.sort_by_key(|candidate| (!candidate.primary, candidate.rank));
         let surplus = candidates.split_off(candidates.len().min(MOST));
         let too_many = surplus
             .iter()
@@ -87,6 +107,12 @@ impl Records {
     pub(super) fn targets(&self) -> Vec<UpstreamTarget> {
         let candidates = self.candidates.iter();
         candidates.map(|one| one.target.clone()).collect()
+    }
+
+    /// Those among the targets that take writes.
+    pub(super) fn primary(&self) -> Vec<UpstreamTarget> {
+        let primary = self.candidates.iter().filter(|one| one.primary);
+        primary.map(|one| one.target.clone()).collect()
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum End {
     Fault(Fault),
     /// It leaves, and is answered by an error with this code.
     Error(i32),
+    /// It leaves, and is answered as its client wishes.
+    Success,
 }
 
 /// A copy that left.
@@ -46,16 +48,20 @@ pub(crate) struct Post {
     pub(crate) at: Instant,
     /// A KDC may have seen it.
     pub(crate) seen: bool,
+    /// Which of the upstreams it went to.
+    pub(crate) place: usize,
+    pub(crate) dclocator_hint: Option<u32>,
 }
 
 /// What left, wherever to.
 pub(crate) type Journal = Arc<Mutex<Vec<Post>>>;
-/// The reply with this code to a message.
-pub(crate) type Answers = fn(&KerberosMessage, i32) -> Reply;
+/// The error with this code to a message, or the reply that its client wishes.
+pub(crate) type Answers = fn(&KerberosMessage, Option<i32>) -> Reply;
 
 /// An upstream with a script. What is asked of it goes on when nobody waits for it any more, as connections do.
 #[derive(Clone, Debug)]
 pub struct Scripted {
+    pub(crate) place: usize,
     pub(crate) acts: Arc<Mutex<VecDeque<Act>>>,
     pub(crate) journal: Journal,
     pub(crate) answers: Answers,
@@ -78,6 +84,7 @@ impl Scripted {
             message,
             reuse,
             sent,
+            dclocator_hint,
             ..
         } = outgoing;
         let Some(act) = self.acts.lock().unwrap().pop_front() else {
@@ -101,11 +108,14 @@ impl Scripted {
             at: Instant::now(),
             seen: act.end.is_seen(message.service()),
             message: message.clone(),
+            place: self.place,
+            dclocator_hint,
         });
         sleep(act.then).await;
         match act.end {
             End::Fault(fault) => Err(fault),
-            End::Error(code) => Ok((self.answers)(&message, code)),
+            End::Error(code) => Ok((self.answers)(&message, Some(code))),
+            End::Success => Ok((self.answers)(&message, None)),
             End::Silence | End::Unsent(_) => std::future::pending().await,
         }
     }
@@ -117,7 +127,7 @@ impl End {
             Self::Fault(fault) => !fault.surely_not_served(),
             // KDC_ERR_SVC_UNAVAILABLE: by its own word it has not served it.
             Self::Error(code) => *code != 29 || service == Service::Kpasswd,
-            Self::Silence => true,
+            Self::Silence | Self::Success => true,
             Self::Unsent(_) => false,
         }
     }

@@ -29,7 +29,7 @@ fn another_default_realm() {
     let text = with(&format!("{CANONICAL}\ndefault_realm = ATHENA.MIT.EDU"));
     warns(
         wrong(&text),
-        "/etc/krb5.conf:9: default_realm = ATHENA.MIT.EDU is none of loopkdc's realms: names without @REALM belong to it",
+        "/etc/krb5.conf:10: default_realm = ATHENA.MIT.EDU is none of loopkdc's realms: names without @REALM belong to it",
         "write under [libdefaults] of /etc/krb5.conf\n    default_realm = EXAMPLE.COM",
     );
     for realm in ["*", "*.MIT.EDU"] {
@@ -50,7 +50,7 @@ fn names_of_hosts_asked_of_dns() {
         wrong(&with(&format!(
             "{DEFAULT}\ndns_canonicalize_hostname = yes"
         ))),
-        &format!("/etc/krb5.conf:9: {what}"),
+        &format!("/etc/krb5.conf:10: {what}"),
         hint,
     );
     is_fine(
@@ -65,7 +65,7 @@ fn realms_of_hosts_asked_of_dns() {
         wrong(&with(&format!(
             "{DEFAULT}\n{CANONICAL}\ndns_lookup_realm = true"
         ))),
-        "/etc/krb5.conf:10: dns_lookup_realm is on: hosts' realms are asked of DNS, which takes seconds where no name server answers",
+        "/etc/krb5.conf:11: dns_lookup_realm is on: hosts' realms are asked of DNS, which takes seconds where no name server answers",
         "write under [libdefaults] of /etc/krb5.conf\n    dns_lookup_realm = false",
     );
     is_fine(
@@ -80,7 +80,7 @@ fn tickets_tied_to_addresses() {
         wrong(&with(&format!(
             "{DEFAULT}\n{CANONICAL}\nnoaddresses = false"
         ))),
-        "/etc/krb5.conf:10: noaddresses = false ties tickets to the addresses of this machine, and KDCs see the gateway's",
+        "/etc/krb5.conf:11: noaddresses = false ties tickets to the addresses of this machine, and KDCs see the gateway's",
         "take that line out, then: kdestroy",
     );
     is_fine(
@@ -98,7 +98,7 @@ fn a_timeout_shorter_than_the_deadline() {
     };
     warns(
         wrong(&text("5s")),
-        "/etc/krb5.conf:10: request_timeout = 5s has libkrb5 give up while loopkdc, with 9 s, still waits for EXAMPLE.COM",
+        "/etc/krb5.conf:11: request_timeout = 5s has libkrb5 give up while loopkdc, with 9 s, still waits for EXAMPLE.COM",
         "write under [libdefaults] of /etc/krb5.conf\n    request_timeout = 11s",
     );
     for timeout in ["0", "10", "1m", "11s", "soon"] {
@@ -112,7 +112,7 @@ fn a_realm_on_the_way_without_a_stanza() {
     let text = format!("{}{capaths}", with(&format!("{DEFAULT}\n{CANONICAL}")));
     warns(
         wrong(&text),
-        "/etc/krb5.conf:12: MID.TEST is on the way from EXAMPLE.COM to FAR.TEST, and krb5.conf names no kdc of it",
+        "/etc/krb5.conf:13: MID.TEST is on the way from EXAMPLE.COM to FAR.TEST, and krb5.conf names no kdc of it",
         "add [realms.\"MID.TEST\"] to the configuration, then: loopkdc krb5-conf --install",
     );
     is_fine(

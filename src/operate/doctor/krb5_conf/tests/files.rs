@@ -24,7 +24,7 @@ fn no_file() {
 fn a_mistake() {
     faults(
         wrong(&format!("{}x y = z\n", good())),
-        "/etc/krb5.conf:10: one word must stand before the =, and libkrb5 gives the whole configuration up for that",
+        "/etc/krb5.conf:11: one word must stand before the =, and libkrb5 gives the whole configuration up for that",
         "mend that line, or make what it is to include: krb5.conf(5) says how it is written",
     );
     faults(
@@ -34,7 +34,7 @@ fn a_mistake() {
     );
     warns(
         wrong(&format!("{}[x]\ny = {{\n", good())),
-        "/etc/krb5.conf:12: a } is missing here, at the end, and Java and Heimdal give the file up for that",
+        "/etc/krb5.conf:13: a } is missing here, at the end, and Java and Heimdal give the file up for that",
         "write the missing }",
     );
 }

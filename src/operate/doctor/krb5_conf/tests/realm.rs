@@ -13,7 +13,7 @@ fn stanza(lines: &str) -> String {
 
 /// As it should be, but for `lines`.
 fn but(lines: &str) -> String {
-    stanza(&format!("kdc = 127.0.0.1\n{lines}"))
+    stanza(&format!("kdc = 127.0.0.1\n{lines}\nkdc = [::1]"))
 }
 
 const REST: &str = "primary_kdc = 127.0.0.1\nkpasswd_server = 127.0.0.1:464";
@@ -73,10 +73,46 @@ fn a_socket_is_a_listener() {
 #[test]
 fn another_server_first() {
     warns(
-        wrong(&stanza(&format!("kdc = dc1\nkdc = 127.0.0.1\n{REST}"))),
+        wrong(&stanza(&format!(
+            "kdc = dc1\nkdc = 127.0.0.1\n{REST}\nkdc = [::1]"
+        ))),
         "/etc/krb5.conf:6: kdc = dc1 of EXAMPLE.COM is asked before loopkdc; Java asks whom the first stanza names alone",
-        "take that line out, or write loopkdc's stanza, or the includedir line, above it",
+        "take that line out, or write loopkdc's stanza, or the includedir line, above it; or have all such lines made comments: loopkdc krb5-conf --install --only",
     );
+}
+
+#[test]
+fn an_address_of_one_family_alone() {
+    for (kdc, family) in [("127.0.0.1", "IPv6"), ("[::1]", "IPv4")] {
+        warns(
+            wrong(&stanza(&format!("kdc = {kdc}\n{REST}"))),
+            &format!(
+                "no kdc of EXAMPLE.COM is loopkdc's {family} address: on a network that has {family} alone, libkrb5 asks no other"
+            ),
+            "have the stanza name it: loopkdc krb5-conf --install",
+        );
+    }
+    is_fine(
+        &[(FILE, &stanza(&format!("kdc = localhost\n{REST}")))],
+        CONFIG,
+    );
+}
+
+#[test]
+fn a_proxy_beside_ours() {
+    for line in [
+        "kdc = https://p/KdcProxy",
+        "primary_kdc = https://p",
+        "kpasswd_server = kkdcp://p",
+    ] {
+        warns(
+            wrong(&but(&format!("{line}\n{REST}"))),
+            &format!(
+                "/etc/krb5.conf:7: {line} of EXAMPLE.COM stands beside loopkdc: libkrb5 shows that proxy a refused password once more, and waits 24 s more for it if it is silent"
+            ),
+            "take that line out, or have all such lines made comments: loopkdc krb5-conf --install --only",
+        );
+    }
 }
 
 #[test]

@@ -141,6 +141,31 @@ fn what_is_found_over_both_is_asked_over_tcp_and_named_once() {
 }
 
 #[test]
+fn primary_kdcs_keep_their_place_or_come_last_and_are_kept() {
+    let primary = |records: &[Record], transport| kdcs().judge(records, transport).of_primary();
+    let shown = |records: Records| {
+        let best = records.best();
+        let shown = best.candidates.iter().map(|one| {
+            let mark = if one.primary { "*" } else { "" };
+            format!("{}{mark}", one.target.name().trim_end_matches(":88"))
+        });
+        shown.collect::<Vec<_>>()
+    };
+    let some = [kdc(10, 0, "a"), kdc(0, 0, "b")];
+    let named = primary(&[kdc(0, 0, "a")], UdpFirst);
+    let udp = kdcs().judge(&some, UdpFirst);
+    assert_eq!(shown(udp.and(named)), ["b", "a*"]);
+    let hidden = primary(&[kdc(0, 0, "h"), kdc(0, 0, "a")], TcpFirst);
+    let udp = kdcs().judge(&some, UdpFirst);
+    assert_eq!(shown(udp.and(hidden)), ["b", "a*", "h*"]);
+    let many: Vec<_> = (0..40).map(|i| kdc(i, 0, &format!("h{i}"))).collect();
+    let last = primary(&[kdc(0, 0, "h39"), kdc(0, 0, "h")], TcpFirst);
+    let kept = shown(kdcs().judge(&many, TcpFirst).and(last));
+    assert_eq!((kept.len(), kept[0].as_str()), (MOST, "h0"));
+    assert_eq!(kept[13..], ["h13", "h39*", "h*"]);
+}
+
+#[test]
 fn the_root_means_that_there_is_none() {
     assert_eq!(ordered(&[kdc(0, 0, "")], 0), [""; 0]);
     assert_eq!(ordered(&[kdc(0, 0, ""), kdc(1, 0, "a")], 0), ["a"]);

@@ -4,7 +4,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl<K, V> Recent<K, V> {
     /// The octets that are really held, and how many entries hold them.
-    pub(in crate::relay::retransmits) fn held(&self) -> (usize, usize) {
+    pub(in crate::relay) fn held(&self) -> (usize, usize) {
         let costs = self.entries.values().map(|entry| entry.cost);
         (costs.sum(), self.oldest_first.len())
     }

@@ -1,4 +1,6 @@
 //! Values that are kept for a while, bounded in octets, oldest out first.
+//!
+//! Pure: the clock is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -43,6 +45,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
     pub(super) fn get(&self, key: &K, now: Instant) -> Option<V> {
         let entry = self.entries.get(key).filter(|entry| now < entry.until)?;
         Some(entry.value.clone())
+    }
+
+    /// What is kept.
+    pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = (&K, &V)> {
+        let entries = self.entries.iter();
+        let entries = entries.filter(move |(_, entry)| now < entry.until);
+        entries.map(|(key, entry)| (key, &entry.value))
     }
 
     /// Keeps `value`, which has so many `octets`, in place of what stood under `key` before. Says how many values were

@@ -1,0 +1,113 @@
+//! sssd.conf: which domains there are, and the realm of each.
+
+use std::collections::HashMap;
+
+use crate::operate::krb5_conf::profile::FileSystem;
+
+/// What SSSD reads (sssd.conf(5)): a file, and then those of a folder, of which the last one counts.
+pub(crate) const FILE: &str = "/etc/sssd/sssd.conf";
+const FOLDER: &str = "/etc/sssd/conf.d";
+/// More than anybody has.
+const MAX_FILES: usize = 64;
+
+/// A domain whose users SSSD logs in by Kerberos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SssdDomain {
+    pub(crate) name: String,
+    pub(crate) realm: String,
+}
+
+/// Those that are enabled, in the order of sssd.conf. None: there is no SSSD here, or its files can't be read.
+pub(crate) fn domains(files: &mut dyn FileSystem) -> Vec<SssdDomain> {
+    let mut settings = Settings::default();
+    if let Ok(text) = files.text(FILE) {
+        settings.read(&text);
+    }
+    let mut names = files.names(FOLDER).unwrap_or_default();
+    names.retain(|name| name.ends_with(".conf") && !name.starts_with('.'));
+    names.sort_unstable();
+    for name in names.iter().take(MAX_FILES) {
+        if let Ok(text) = files.text(&format!("{FOLDER}/{name}")) {
+            settings.read(&text);
+        }
+    }
+    settings.domains()
+}
+
+/// Values by section and key, both of which are the same in any letter case.
+#[derive(Default)]
+struct Settings(HashMap<(String, String), String>);
+
+impl Settings {
+    /// As SSSD has it read: no line goes on in the next one, and the last value of a key counts.
+    fn read(&mut self, text: &str) {
+        let mut section = String::new();
+        for line in text.lines().map(str::trim) {
+            let header = line.strip_prefix('[').and_then(|line| line.split_once(']'));
+            if let Some((name, _)) = header {
+                section = name.trim().to_ascii_lowercase();
+            } else if !line.starts_with(['#', ';'])
+                && let Some((key, value)) = line.split_once('=')
+            {
+                let key = key.trim().to_ascii_lowercase();
+                let value = value.trim().to_owned();
+                self.0.insert((section.clone(), key), value);
+            }
+        }
+    }
+
+    fn get(&self, section: &str, key: &str) -> Option<&str> {
+        let value = self
+            .0
+            .get(&(section.to_ascii_lowercase(), key.to_owned()))?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn domains(&self) -> Vec<SssdDomain> {
+        let listed = self.get("sssd", "domains").unwrap_or_default();
+        let mut names: Vec<_> = listed
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .collect();
+        // `enabled` of the domain itself goes before the list.
+        let mut enabled: Vec<_> = self.0.keys().filter(|(_, key)| key == "enabled").collect();
+        enabled.sort_unstable();
+        for (section, _) in enabled {
+            let name = section.strip_prefix("domain/").unwrap_or_default();
+            if !names.iter().any(|other| other.eq_ignore_ascii_case(name))
+                && self.is(name, "enabled", false)
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.retain(|name| self.is(name, "enabled", true));
+        names
+            .into_iter()
+            .filter_map(|name| self.domain(name))
+            .collect()
+    }
+
+    /// A switch of a domain.
+    fn is(&self, domain: &str, key: &str, usual: bool) -> bool {
+        let said = self.get(&format!("domain/{domain}"), key);
+        said.map_or(usual, |said| said.eq_ignore_ascii_case("true"))
+    }
+
+    /// None: its passwords are not tried with Kerberos.
+    fn domain(&self, name: String) -> Option<SssdDomain> {
+        let section = format!("domain/{name}");
+        let get = |key| self.get(&section, key);
+        let provider = get("auth_provider").or_else(|| get("id_provider"))?;
+        let own = |key| get(key).unwrap_or(&name).to_ascii_uppercase();
+        let usual = match provider {
+            "krb5" => name.clone(),
+            "ad" => own("ad_domain"),
+            "ipa" => own("ipa_domain"),
+            _ => return None,
+        };
+        Some(SssdDomain {
+            realm: get("krb5_realm").map_or(usual, str::to_owned),
+            name,
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! What systemd is told: drop-ins for three units, and to watch what `loopkdc run` says.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::reachable::{KRB5_CONF, REACHABLE};
+use crate::operate::krb5_conf::block::DIRECTORY_MADE;
+use crate::operate::krb5_conf::install::{INSTALL, REMOVE};
+use crate::operate::krb5_conf::stanzas::MARK;
+use crate::operate::krb5_conf::{errors, safe_file};
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::finding::Hint;
+
+/// Where the administrator's units and drop-ins are.
+const SYSTEM: &str = "/etc/systemd/system";
+/// What starts the service that writes the file.
+pub(crate) const PATH_UNIT: &str = "loopkdc-sssd.path";
+/// After which both services go by the drop-ins.
+pub(crate) const RESTART: [&str; 4] = ["systemctl", "restart", "loopkdc", "sssd"];
+/// For each of three units.
+const DROP_IN: &str = "loopkdc-sssd.conf";
+
+/// What sssd.service reads.
+pub(super) fn krb5_config() -> String {
+    format!("/etc/krb5.conf:/run/{KRB5_CONF}")
+}
+
+/// The units, and what each is told.
+fn contents(realms: &[String]) -> [(&'static str, String); 3] {
+    // To systemd a percent sign begins a specifier.
+    let realms = realms.join(" ").replace('%', "%%");
+    let sssd = format!("Environment=KRB5_CONFIG={}", krb5_config());
+    let loopkdc = format!(
+        "Environment=LOOPKDC_REACHABLE_FILE=/run/{REACHABLE}\n\
+         # However it ends, nobody says any more what can be reached.\n\
+         ExecStopPost=+/bin/rm -f /run/{REACHABLE} /run/{KRB5_CONF}"
+    );
+    let own = format!("Environment=\"LOOPKDC_SSSD_REALMS={realms}\"");
+    [
+        ("sssd.service", sssd),
+        ("loopkdc.service", loopkdc),
+        ("loopkdc-sssd.service", own),
+    ]
+}
+
+/// A drop-in as it is.
+pub(super) struct UnitDropIn {
+    path: PathBuf,
+    is: Option<Vec<u8>>,
+}
+
+impl UnitDropIn {
+    /// `unit`: whose. `command`: what to type, to try again.
+    fn read(system: &Path, unit: &str, command: &str) -> Result<Self, Failure> {
+        let path = system.join(format!("{unit}.d")).join(DROP_IN);
+        let is = safe_file::read(&path, command)?;
+        let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
+        if !is.as_ref().is_none_or(is_ours) {
+            return Err(errors::foreign(&path));
+        }
+        Ok(Self { path, is })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// The folder was made for it, and goes with it.
+    fn made_folder(&self) -> bool {
+        let Some(octets) = &self.is else {
+            return !self.folder().is_dir();
+        };
+        let text = String::from_utf8_lossy(octets);
+        text.lines().nth(1) == Some(DIRECTORY_MADE)
+    }
+
+    /// Writes it. False: it is that already.
+    fn put(&self, content: &str) -> io::Result<bool> {
+        let made = if self.made_folder() {
+            format!("{DIRECTORY_MADE}\n")
+        } else {
+            String::new()
+        };
+        let text = format!("{MARK}\n{made}[Service]\n{content}\n");
+        if self.is.as_deref() == Some(text.as_bytes()) {
+            return Ok(false);
+        }
+        if !self.folder().is_dir() {
+            safe_file::make_directory(self.folder())?;
+        }
+        safe_file::write(&self.path, text.as_bytes(), &self.path)?;
+        Ok(true)
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        safe_file::remove(&self.path)?;
+        if self.made_folder() {
+            safe_file::remove(self.folder())?;
+        }
+        Ok(())
+    }
+}
+
+/// Has the drop-ins say this, and the path unit at work. What was done.
+///
+/// # Errors
+/// A file that may not be written, or systemd does not take it.
+pub(super) fn install(realms: &[String]) -> Result<Vec<String>, Failure> {
+    let mut done = put_drop_ins(Path::new(SYSTEM), realms)?;
+    if !done.is_empty() {
+        reload(INSTALL)?;
+    }
+    if state() != "enabled" {
+        systemctl(&["enable", PATH_UNIT], INSTALL)?;
+        done.push(format!(
+            "enabled {PATH_UNIT}, and with it loopkdc.service from the start of the machine on"
+        ));
+    }
+    // It does nothing to one that is at work.
+    if is_at_work() {
+        systemctl(&["start", PATH_UNIT], INSTALL)?;
+    }
+    Ok(done)
+}
+
+pub(super) fn put_drop_ins(system: &Path, realms: &[String]) -> Result<Vec<String>, Failure> {
+    let contents = contents(realms);
+    let read = |(unit, _): &(&str, String)| UnitDropIn::read(system, unit, INSTALL);
+    let drop_ins: Result<Vec<_>, _> = contents.iter().map(read).collect();
+    let mut done = Vec::new();
+    for (drop_in, (_, content)) in drop_ins?.iter().zip(&contents) {
+        let path = drop_in.path.display().to_string();
+        match drop_in.put(content) {
+            Ok(true) => done.push(format!("wrote {path}")),
+            Ok(false) => {}
+            Err(error) => {
+                let failure = errors::failed(&drop_in.path, "written", &error, INSTALL);
+                return Err(errors::unfinished(failure, &done, &[path], INSTALL));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Takes away what [`install`] made. What was done.
+///
+/// # Errors
+/// As there.
+pub(super) fn remove() -> Result<Vec<String>, Failure> {
+    let drop_ins = drop_ins(Path::new(SYSTEM));
+    if drop_ins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut done = Vec::new();
+    // First, so that this is done again if it does not get to the end.
+    if state() == "enabled" {
+        systemctl(&["disable", PATH_UNIT], REMOVE)?;
+        done.push(format!("disabled {PATH_UNIT}"));
+    }
+    if is_at_work() {
+        systemctl(&["stop", PATH_UNIT, "loopkdc-sssd.service"], REMOVE)?;
+    }
+    // Nobody would do it any more.
+    let _ = fs::remove_file(Path::new("/run").join(KRB5_CONF));
+    done.extend(remove_drop_ins(&drop_ins)?);
+    reload(REMOVE)?;
+    let restart = RESTART.join(" ");
+    done.push(format!("for both services to be as before: {restart}"));
+    Ok(done)
+}
+
+/// Those that are there and ours: what can't be read is none of ours to remove.
+pub(super) fn drop_ins(system: &Path) -> Vec<UnitDropIn> {
+    let contents = contents(&[]);
+    let read = contents
+        .iter()
+        .flat_map(|(unit, _)| UnitDropIn::read(system, unit, REMOVE));
+    read.filter(|drop_in| drop_in.is.is_some()).collect()
+}
+
+pub(super) fn remove_drop_ins(drop_ins: &[UnitDropIn]) -> Result<Vec<String>, Failure> {
+    let remove = |drop_in: &UnitDropIn| {
+        let path = &drop_in.path;
+        let removed = drop_in.remove();
+        removed.map_err(|error| errors::failed(path, "removed", &error, REMOVE))?;
+        Ok(format!("removed {}", path.display()))
+    };
+    drop_ins.iter().map(remove).collect()
+}
+
+/// Drop-ins of ours are there.
+pub(crate) fn are_installed(mut has: impl FnMut(&str) -> bool) -> bool {
+    let [sssd, loopkdc, own] =
+        contents(&[]).map(|(unit, _)| format!("{SYSTEM}/{unit}.d/{DROP_IN}"));
+    has(&sssd) && has(&loopkdc) && has(&own)
+}
+
+/// systemd has the units.
+pub(super) fn are_there() -> bool {
+    !matches!(state().as_str(), "" | "not-found" | "masked")
+}
+
+/// Whether the path unit is to start with the machine, in systemctl's words.
+fn state() -> String {
+    let output = Command::new("systemctl")
+        .args(["is-enabled", PATH_UNIT])
+        .output();
+    let stdout = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&stdout).trim().to_owned()
+}
+
+/// systemd is at work, and not only in the image of a machine (sd_booted(3)).
+fn is_at_work() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn reload(command: &str) -> Result<(), Failure> {
+    if is_at_work() {
+        systemctl(&["daemon-reload"], command)?;
+    }
+    Ok(())
+}
+
+/// Has systemctl do this. `command`: what to type, to try again.
+fn systemctl(words: &[&str], command: &str) -> Result<(), Failure> {
+    let output = Command::new("systemctl").args(words).output();
+    let why = match output {
+        Ok(Output { status, .. }) if status.success() => return Ok(()),
+        Ok(Output { stderr, .. }) => String::from_utf8_lossy(&stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let what = format!("systemd does not take what SSSD's logins need: {why}");
+    let words = ["systemctl"].iter().chain(words).copied();
+    let failure = Failure::new(Exit::Config, what)
+        .hint("see what it says of")
+        .hint(Hint::command(words))
+        .hint("and then do the rest")
+        .hint(Hint::command(command.split(' ')));
+    if command == REMOVE {
+        return Err(failure);
+    }
+    Err(failure
+        .hint("or do without")
+        .hint(Hint::command(format!("{INSTALL} --no-sssd").split(' '))))
+}

@@ -1,0 +1,212 @@
+//! `loopkdc wait`: ends when a realm can be reached.
+//!
+//! The daemon is asked as any client asks it, so that it need not be told to look by itself, and neither the daemon nor who waits
+//! polls anything beyond this machine: questions come at each change of the network, and else ever more seldom, as many laptops may
+//! wait for one proxy.
+
+mod served;
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join_all, pending};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::config::endpoint::EndpointAddr;
+use crate::daemon::in_runtime;
+use crate::operate::kdc_client::{exchange, is_served, is_unreachable};
+use crate::relay::asking::{AskSchedule, question};
+use crate::relay::failure::{Exit, Failure};
+use crate::relay::finding::Finding;
+use crate::relay::routes::random;
+use crate::wire::{Realm, Service};
+use served::{Served, listeners_of_status};
+
+/// In whose name is asked.
+const NOBODY: &str = "loopkdc-wait";
+/// Between the first question on a network and the second. What is sent in the moment in which a network comes up is often lost.
+const FIRST: Duration = Duration::from_millis(200);
+/// Questions under way at once: one that hangs must not hold up the next, and a daemon that is stopped must not gather them.
+const MAX_ASKED: usize = 8;
+/// How often it is looked whether a daemon is there, which costs nobody but this machine: at first, and at last.
+const SOONEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(1);
+
+/// What is waited for.
+#[derive(Clone, Debug, Default)]
+pub struct WaitFor {
+    /// A realm. None: the default realm of krb5.conf, or all of the configuration.
+    pub realm: Option<String>,
+    /// For how long.
+    pub timeout: Option<Duration>,
+    /// The configuration. None: what the daemon that runs goes by, else the usual places.
+    pub file: Option<PathBuf>,
+}
+
+/// Returns when the daemon has brought a KDC's answer for each realm that is waited for.
+///
+/// # Errors
+/// The time is up ([`Exit::TimedOut`]), or it is not known which realm is meant.
+pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
+    in_runtime(1, async {
+        let served = Served::find(wanted.file.as_deref()).await?;
+        let realms = served.choose(wanted.realm.as_deref())?;
+        let waits: Vec<_> = realms
+            .into_iter()
+            .map(|realm| RealmWait::new(realm, &served))
+            .collect();
+        let all = join_all(waits.iter().map(RealmWait::run));
+        let Some(limit) = wanted.timeout else {
+            all.await;
+            return Ok(());
+        };
+        if timeout(limit, all).await.is_ok() {
+            return Ok(());
+        }
+        Err(timed_out(&waits, limit))
+    })
+}
+
+fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
+    let limit = limit.as_secs();
+    let left: Vec<_> = waits.iter().filter(|wait| !wait.is_over.get()).collect();
+    let names: Vec<_> = left.iter().map(|wait| wait.realm.as_str()).collect();
+    let names = names.join(", ");
+    if left.iter().all(|wait| wait.has_daemon.get()) {
+        let realm = left.first().map_or("REALM", |wait| wait.realm.as_str());
+        let what = format!("{names}: no KDC could be reached within {limit} s");
+        let fault = Finding::fault(what).command("see why", ["loopkdc", "doctor", realm]);
+        return Failure::of(Exit::TimedOut, fault);
+    }
+    let what = format!("{names}: no daemon answered within {limit} s");
+    let unit = ["systemctl", "status", "loopkdc.socket", "loopkdc"];
+    let fault = Finding::fault(what).command("see whether its units are active", unit);
+    let fault = fault.command("or start one here", ["loopkdc", "run"]);
+    Failure::of(Exit::TimedOut, fault)
+}
+
+/// Waiting for one realm.
+struct RealmWait {
+    realm: Realm,
+    listeners: Vec<EndpointAddr>,
+    /// A daemon was there when it was asked last.
+    has_daemon: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+/// What comes of a question.
+enum Asked {
+    Reachable,
+    Unreachable,
+    /// Nobody listens.
+    NoDaemon,
+}
+
+impl RealmWait {
+    fn new(realm: Realm, served: &Served) -> Self {
+        Self {
+            realm,
+            listeners: served.listeners.clone(),
+            has_daemon: Cell::new(false),
+            is_over: Cell::new(false),
+        }
+    }
+
+    async fn run(&self) {
+        while !self.is_over.get() {
+            let listener = self.daemon().await;
+            self.has_daemon.set(true);
+            let is_reachable = self.ask_until_it_answers(&listener).await;
+            self.is_over.set(is_reachable);
+            self.has_daemon.set(is_reachable);
+        }
+    }
+
+    /// Waits until somebody takes connections; brings where. Where the service manager does, that starts the daemon.
+    async fn daemon(&self) -> EndpointAddr {
+        let mut pause = SOONEST;
+        loop {
+            // It may listen elsewhere than its configuration says: where its sockets were handed over.
+            let told = listeners_of_status().await;
+            for listener in self.listeners.iter().chain(&told) {
+                if is_served(listener).await {
+                    return listener.clone();
+                }
+            }
+            sleep(pause).await;
+            pause = LATEST.min(2 * pause);
+        }
+    }
+
+    /// True when the realm can be reached; false if nobody listens any more.
+    async fn ask_until_it_answers(&self, listener: &EndpointAddr) -> bool {
+        let mut network = NetworkWatch::open();
+        let mut schedule = AskSchedule::new(FIRST, Instant::now());
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let due = schedule.due().unwrap_or_else(Instant::now);
+            let asks = tokio::select! {
+                Some(answer) = asked.next() => match answer {
+                    Asked::Reachable => return true,
+                    Asked::NoDaemon => return false,
+                    Asked::Unreachable => false,
+                },
+                () = network.changed() => schedule.network_changed(Instant::now()),
+                () = sleep_until(due.into()) => true,
+            };
+            if asks {
+                schedule.asked(Instant::now(), random());
+                if asked.len() < MAX_ASKED {
+                    asked.push(self.ask(listener));
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, listener: &EndpointAddr) -> Asked {
+        let Ok(question) = question(NOBODY, &self.realm, Service::Kdc) else {
+            return Asked::Unreachable;
+        };
+        match exchange(listener, &question).await {
+            Ok(reply) if !is_unreachable(&reply) => Asked::Reachable,
+            Err(error) if is_nobody(&error) => Asked::NoDaemon,
+            Ok(_) | Err(_) => Asked::Unreachable,
+        }
+    }
+}
+
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound
+    )
+}
+
+/// Hears of changes of the network, where that is possible.
+struct NetworkWatch {
+    #[cfg(target_os = "linux")]
+    changes: Option<crate::relay::network::Changes>,
+}
+
+impl NetworkWatch {
+    fn open() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            changes: crate::relay::network::Changes::open().ok(),
+        }
+    }
+
+    async fn changed(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(changes) = &mut self.changes {
+            if changes.next().await.is_ok() {
+                return;
+            }
+            self.changes = None;
+        }
+        pending().await
+    }
+}

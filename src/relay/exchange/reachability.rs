@@ -1,0 +1,87 @@
+//! What the exchanges say of their realms: whether they can be reached.
+
+use std::pin::pin;
+
+use tokio::sync::watch;
+use tokio::time::{timeout, timeout_at};
+
+use super::task::{End, ExchangeTask};
+use super::{Exchange, Routing, now};
+use crate::relay::answer::Answer;
+use crate::relay::reachability::{HELD, LATE, Reachability};
+use crate::relay::routes::is_outage;
+use crate::relay::status::ExchangeOutcome;
+use crate::wire::{RealmKey, Service};
+
+impl Exchange {
+    /// Which realms can be reached, now and as that changes.
+    pub(crate) fn reachability(&self) -> watch::Receiver<Reachability> {
+        self.reachability.subscribe()
+    }
+
+    /// How often the network became another one: to be watched.
+    pub(crate) fn network_changes(&self) -> watch::Receiver<u64> {
+        self.networks.subscribe()
+    }
+
+    pub(super) fn configure_reachability(&self, routing: &Routing, before: &Routing) {
+        let realms = routing.realms_kept(before);
+        self.reachability
+            .send_modify(|known| known.configure(realms));
+    }
+
+    /// So many losses have been acted on. `u64::MAX`: no verdict is to wait.
+    pub(crate) fn set_acted_on(&self, losses: u64) {
+        self.acted_on.send_replace(losses);
+    }
+
+    /// Waits until who goes by what can be reached has acted on all that is known, as a client that is told that its realm can't
+    /// be reached may ask again at once while others still say that it can.
+    pub(super) async fn acted_on(&self) {
+        let losses = self.reachability.borrow().losses();
+        let mut acted_on = self.acted_on.subscribe();
+        drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Reachability) -> bool) {
+        self.reachability.send_if_modified(change);
+    }
+}
+
+impl ExchangeTask {
+    /// Takes the request through its upstreams, and tells what that says of the realm.
+    pub(super) async fn exchange_and_tell(&self) -> End {
+        let late = self.arrival.at + LATE;
+        let mut exchange = pin!(self.exchange());
+        let end = match timeout_at(late.into(), &mut exchange).await {
+            Ok(end) => end,
+            Err(_) => {
+                self.tell_failure();
+                exchange.await
+            }
+        };
+        match (&end.answer, &end.fault) {
+            (Some(Answer::Reply(_)), _) => self.tell(|known, realm| known.replied(realm, now())),
+            (_, Some(fault)) if is_outage(fault) => self.tell_failure(),
+            (_, Some(_)) => self.tell(|known, realm| known.doubted(realm, self.arrival.at)),
+            _ if end.outcome() == ExchangeOutcome::UpstreamUnknown => self.tell_failure(),
+            _ => {}
+        }
+        end
+    }
+
+    /// There is no reply, or none for too long.
+    pub(super) fn tell_failure(&self) {
+        self.tell(|known, realm| known.failed(realm, self.arrival.at));
+    }
+
+    /// Password changes are too seldom, and answered by other servers.
+    fn tell(&self, change: impl FnOnce(&mut Reachability, &RealmKey) -> bool) {
+        if self.message.service() != Service::Kdc {
+            return;
+        }
+        if let Some(realm) = self.exchange.configured(self.message.realm()) {
+            self.exchange.tell(|known| change(known, &realm.key()));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The last configuration that was in effect, kept for a start that finds one with a mistake.
+//!
+//! What is kept is the text, and what its files of certificates held. Other files that it names may be secrets, which stay where
+//! they are: without them it is of no use.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+
+use super::state_file;
+use crate::config::{CaFile, Config, ConfigText, Sources};
+use crate::relay::failure::Failure;
+
+const FILE: &str = "last-good.toml";
+/// What fills more octets was not written here.
+const MAX_FILE: u64 = 8 << 20;
+
+/// What a configuration was made of, beside the command line.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LastGood {
+    /// The file's path; empty if there was none.
+    file: PathBuf,
+    /// What it said.
+    text: ConfigText,
+    ca: Vec<KeptCertificates>,
+}
+
+/// A file of certificates.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct KeptCertificates {
+    file: PathBuf,
+    /// Each in base64.
+    certificates: Vec<String>,
+}
+
+impl LastGood {
+    /// What `config` was made of.
+    pub(super) fn of(config: &Config) -> Self {
+        let mut ca: Vec<KeptCertificates> = Vec::new();
+        for read in config.realms.iter().filter_map(|entry| entry.ca.as_ref()) {
+            if ca.iter().all(|kept| kept.file != read.path) {
+                ca.push(KeptCertificates::of(read));
+            }
+        }
+        Self {
+            file: config.source.clone().unwrap_or_default(),
+            text: config.text.clone(),
+            ca,
+        }
+    }
+
+    /// The configuration anew, below what the command line says now.
+    ///
+    /// # Errors
+    /// It can't be used any more.
+    pub(super) fn config(&self, sources: &Sources) -> Result<Config, Failure> {
+        let kept: Vec<_> = self.ca.iter().map(KeptCertificates::read).collect();
+        Config::parse_again(&self.file, &self.text, sources, &kept)
+    }
+
+    /// What is kept in the first of `places` that has it, and since when. What can't be read is told.
+    pub(super) fn read(places: &[PathBuf]) -> Option<(Self, SystemTime)> {
+        let (file, octets) = state_file::read(places, FILE, MAX_FILE)?;
+        let kept = octets
+            .map_err(|error| error.to_string())
+            .and_then(|octets| {
+                let kept = toml::from_slice(&octets).map_err(|error| error.message().to_owned())?;
+                let since = file.metadata().and_then(|metadata| metadata.modified());
+                Ok((kept, since.map_err(|error| error.to_string())?))
+            });
+        let told = kept.inspect_err(|why| {
+            let file = file.display();
+            tracing::warn!(%file, "the last good configuration can't be read: {why}");
+        });
+        told.ok()
+    }
+
+    /// Writes it into the first of `places` that takes it, unless it is there, and tells what came of that. The time of the
+    /// file says since when it has been good.
+    pub(super) fn keep(&self, places: &[PathBuf]) {
+        if Self::read(places).is_some_and(|(kept, _)| kept == *self) {
+            return;
+        }
+        match self.write(places) {
+            Ok(place) => {
+                tracing::debug!(place = %place.display(), "the configuration is kept for the next start")
+            }
+            Err(why) => {
+                tracing::warn!("the configuration can't be kept for the next start: {why}")
+            }
+        }
+    }
+
+    fn write(&self, places: &[PathBuf]) -> Result<PathBuf, String> {
+        let text = toml::to_string(self).map_err(|error| error.to_string())?;
+        let title = "# The configuration that loopkdc run took last. It is served if a start finds a mistake.\n";
+        let text = format!("{title}\n{text}");
+        if text.len() as u64 > MAX_FILE {
+            return Err(format!("it has more than {MAX_FILE} octets"));
+        }
+        state_file::write(places, FILE, &text)
+    }
+}
+
+impl KeptCertificates {
+    fn of(ca: &CaFile) -> Self {
+        let certificates = ca.certs.iter();
+        Self {
+            file: ca.path.clone(),
+            certificates: certificates.map(|der| STANDARD.encode(der)).collect(),
+        }
+    }
+
+    fn read(&self) -> CaFile {
+        let ders = self.certificates.iter();
+        let ders = ders.filter_map(|text| STANDARD.decode(text).ok());
+        CaFile {
+            path: self.file.clone(),
+            certs: ders.map(CertificateDer::from).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+use std::sync::Mutex;
+
+use futures_util::future::join;
+use tempfile::TempDir;
+use tokio::time::Instant as Clock;
+
+use super::*;
+use crate::relay::answer::OnFailure;
+use crate::relay::exchange::Routing;
+use crate::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
+use crate::relay::upstream::tests::scripted::{Act, End, Journal, Scripted};
+use crate::relay::upstream::{ConnectError, Unsent, Upstream};
+use crate::wire::{ByService, Reply, krb_error};
+
+/// A relay of one realm by an upstream that does this, and its file.
+struct Scene {
+    exchange: Arc<Exchange>,
+    journal: Journal,
+    tasks: Tasks,
+    folder: TempDir,
+}
+
+fn reply() -> End {
+    End::Error(6)
+}
+
+fn refused() -> End {
+    End::Unsent(Unsent::Connect(ConnectError::Refused))
+}
+
+fn routing(realm: &str, ends: Vec<End>, journal: &Journal) -> Routing {
+    let act = |end| Act {
+        kept: false,
+        connect: Duration::ZERO,
+        then: Duration::from_millis(1),
+        end,
+    };
+    let upstream = Upstream::Scripted(Scripted {
+        place: 0,
+        acts: Arc::new(Mutex::new(ends.into_iter().map(act).collect())),
+        journal: Arc::clone(journal),
+        answers: |message, code| {
+            let (service, now) = (message.service(), std::time::SystemTime::UNIX_EPOCH);
+            let error = krb_error::encode(code.unwrap(), None, service, None, now);
+            Reply::parse(service, error.into()).unwrap()
+        },
+    });
+    let route = Route {
+        upstreams: ByService::both(Some(vec![UpstreamId(0)])),
+        primary: Vec::new(),
+        local_kdcs: Vec::new(),
+        target_domain: None,
+        dclocator_hint: None,
+        deadline: Duration::from_secs(9),
+        on_failure: OnFailure::Unreachable,
+        shared: false,
+    };
+    let mut routes = Routes::default();
+    let realm = Realm::parse(realm.as_bytes()).unwrap();
+    routes.add(&RealmPattern::Exact(realm), &[], route);
+    Routing::new(routes, vec![Arc::new(upstream)], OnFailure::Unreachable)
+}
+
+impl Scene {
+    fn new(ends: Vec<End>) -> Self {
+        let journal = Journal::default();
+        let scene = Self {
+            exchange: Exchange::new(routing("EXAMPLE.COM", ends, &journal), 8),
+            journal,
+            tasks: Tasks::default(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        keep(&scene.file(), &scene.exchange, &scene.tasks);
+        scene
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("reachable")
+    }
+
+    fn sign(&self) -> PathBuf {
+        self.folder.path().join("reachable.changed")
+    }
+
+    /// As who has acted on the file does.
+    async fn takes_the_sign(&self) {
+        while !self.sign().exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        fs::remove_file(self.sign()).unwrap();
+    }
+
+    fn says(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    /// Waits until the file says this; how long that took.
+    async fn until_it_says(&self, text: &str) -> Duration {
+        let began = Clock::now();
+        while self.says() != text {
+            // The clock stands still while a thread writes.
+            sleep(Duration::from_millis(5)).await;
+            assert!(
+                began.elapsed() < Duration::from_secs(600),
+                "{}",
+                self.says()
+            );
+        }
+        began.elapsed()
+    }
+
+    /// A client asks; how long that took.
+    async fn asks(&self) -> Duration {
+        let began = Clock::now();
+        let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
+        let question = question("client", &realm, Service::Kdc).unwrap();
+        self.exchange.answer(question, Arrival::now("tcp")).await;
+        began.elapsed()
+    }
+
+    fn attempts(&self) -> u64 {
+        self.exchange.counters().attempts.get()
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_there_at_once_for_all_to_read_and_goes_at_the_end() {
+    let scene = Scene::new(vec![reply()]);
+    assert_eq!(scene.says(), "");
+    let mode = fs::metadata(scene.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 2);
+    scene.tasks.clone().end(&scene.exchange).await;
+    assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_has_its_sign() {
+    let scene = Scene::new(vec![reply(), refused()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    scene.asks().await;
+    scene.until_it_says("").await;
+    scene.takes_the_sign().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_hears_of_a_loss_when_it_has_been_acted_on() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let began = Clock::now();
+    let acts = async {
+        scene.until_it_says("").await;
+        sleep(Duration::from_millis(100)).await;
+        assert!(seconds(scene.asks().await) < 0.05, "a reply has waited");
+        scene.takes_the_sign().await;
+        began.elapsed()
+    };
+    let (heard, acted) = join(scene.asks(), acts).await;
+    let after = seconds(heard) - seconds(acted);
+    assert!((0.0..0.02).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_acts_any_more_one_client_waits() {
+    let scene = Scene::new(vec![reply(), refused(), reply(), refused()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let took = seconds(scene.asks().await);
+    assert!((0.5..0.55).contains(&took), "{took}");
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    let took = seconds(scene.asks().await);
+    assert!(took < 0.05, "{took}");
+    scene.until_it_says("").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_keeps_no_client_waiting() {
+    let scene = Scene::new(vec![reply(), refused()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let ends = async {
+        scene.until_it_says("").await;
+        scene.tasks.clone().end(&scene.exchange).await;
+    };
+    let (heard, ()) = join(scene.asks(), ends).await;
+    assert!(seconds(heard) < 0.05, "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_realm_that_cannot_be_reached_is_asked_about_ever_more_seldom() {
+    let mut ends = vec![refused(); 3];
+    ends.push(reply());
+    let scene = Scene::new(ends);
+    // At once, and after 5, 10 and 20 seconds, of which chance takes off a quarter.
+    let after = seconds(scene.until_it_says("EXAMPLE.COM\n").await);
+    assert!((26.0..36.0).contains(&after), "{after}");
+    assert_eq!(scene.exchange.counters().asked.get(), 4);
+    // And then no more.
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(scene.attempts(), 4);
+    let harmless =
+        |message: &crate::wire::KerberosMessage| message.client_name().as_deref() == Some(NOBODY);
+    assert!(
+        scene
+            .journal
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|post| harmless(&post.message))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_failure_of_a_client_is_told_and_asked_about_five_seconds_later() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.asks().await;
+    assert!(seconds(scene.until_it_says("").await) < 0.05);
+    let after = seconds(scene.until_it_says("EXAMPLE.COM\n").await);
+    assert!((3.7..5.1).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clients_success_is_told_and_ends_the_questions() {
+    let scene = Scene::new(vec![refused(), reply()]);
+    while scene.attempts() == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    scene.asks().await;
+    assert!(seconds(scene.until_it_says("EXAMPLE.COM\n").await) < 0.05);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(scene.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_network_is_asked_on_at_once_whatever_was_known() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    for expected in ["", "EXAMPLE.COM\n"] {
+        scene.exchange.network_changed();
+        assert!(seconds(scene.until_it_says(expected).await) < 0.05);
+    }
+    assert_eq!(scene.attempts(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_doubt_is_asked_about_at_once() {
+    let odd = End::Fault(crate::relay::upstream::Fault::Status(400));
+    let scene = Scene::new(vec![reply(), odd.clone(), reply(), odd.clone(), odd]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.asks().await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!((scene.attempts(), &*scene.says()), (3, "EXAMPLE.COM\n"));
+    scene.asks().await;
+    scene.until_it_says("").await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        scene.attempts(),
+        5,
+        "asked once more and not again and again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_configurations_realms_are_asked_about() {
+    let scene = Scene::new(vec![reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    let other = routing("Example.ORG", vec![reply()], &scene.journal);
+    scene.exchange.reroute(other);
+    assert!(seconds(scene.until_it_says("Example.ORG\n").await) < 0.1);
+}
+
+/// Kerberos goes on without it.
+#[tokio::test(start_paused = true)]
+async fn where_it_cannot_be_written_nothing_else_fails() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    fs::remove_file(scene.file()).unwrap();
+    fs::create_dir(scene.file()).unwrap();
+    scene.asks().await;
+    scene.asks().await;
+    assert_eq!(scene.attempts(), 3);
+    scene.tasks.clone().end(&scene.exchange).await;
+    assert!(scene.file().is_dir());
+}

@@ -1,0 +1,76 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+const GOOD: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = \"https://a.test\"\n";
+const OTHER: &str = "[realms.\"EXAMPLE.ORG\"]\nproxies = \"https://a.test\"\n";
+const BAD: &str = "proxiez = 1\n";
+
+fn sources(dir: &tempfile::TempDir) -> (PathBuf, Sources) {
+    let file = dir.path().join("config.toml");
+    fs::write(&file, GOOD).unwrap();
+    let sources = Sources {
+        file: Some(file.clone()),
+        ..Sources::default()
+    };
+    (file, sources)
+}
+
+fn daemon(sources: &Sources) -> RunDaemon<'_> {
+    let config = Config::load(sources).unwrap();
+    let relay = Relay::start(&config, Vec::new()).unwrap();
+    RunDaemon::new(relay, sources, &config, None, false)
+}
+
+/// The realms that are served.
+fn served(daemon: &RunDaemon) -> Vec<String> {
+    let json = daemon.relay.status.json();
+    let document: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let realms = document["realms"].as_array().unwrap().iter();
+    let names = realms.map(|realm| realm["name"].as_str().unwrap().to_owned());
+    names.collect()
+}
+
+/// An editor may empty a file before it writes what the file is to say, and an empty one is valid.
+#[tokio::test]
+async fn what_is_being_written_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, sources) = sources(&dir);
+    let mut daemon = daemon(&sources);
+    fs::write(&file, BAD).unwrap();
+    daemon.reload().unwrap_err();
+    for half in ["", OTHER, GOOD, "", BAD, OTHER] {
+        fs::write(&file, half).unwrap();
+        assert!(!daemon.look(), "{half}");
+        assert_eq!(served(&daemon), ["EXAMPLE.COM"]);
+    }
+    assert!(daemon.look());
+    assert_eq!(served(&daemon), ["EXAMPLE.ORG"]);
+    assert_eq!(daemon.mistake, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_looked_at_while_all_is_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, sources) = sources(&dir);
+    let mut daemon = daemon(&sources);
+    fs::write(&file, OTHER).unwrap();
+    let day = Duration::from_secs(24 * 3600);
+    let mended = tokio::time::timeout(day, daemon.mended()).await;
+    assert!(mended.is_err());
+    assert_eq!(served(&daemon), ["EXAMPLE.COM"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mended_one_is_taken_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, sources) = sources(&dir);
+    let mut daemon = daemon(&sources);
+    fs::write(&file, BAD).unwrap();
+    daemon.reload().unwrap_err();
+    fs::write(&file, OTHER).unwrap();
+    let soon = tokio::time::timeout(LOOK * 3, daemon.mended()).await;
+    soon.unwrap();
+    assert_eq!(served(&daemon), ["EXAMPLE.ORG"]);
+}

@@ -1,0 +1,163 @@
+//! What `--install` does for SSSD where systemd is not at work, as in the image of a machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::etc::{krb5_conf, on_debian};
+
+const SSSD: &str = "[sssd]\ndomains = corp\n[domain/corp]\nid_provider = ldap\nauth_provider = krb5\nkrb5_realm = EXAMPLE.COM\n";
+/// What --install says before what it does for SSSD, and after it.
+const STANZAS: &str = "wrote /etc/krb5.conf\n";
+const NEXT: &str = "to see whether it works: ";
+
+/// A machine with SSSD, and no systemd that could be asked.
+fn scene(sssd_conf: &str) {
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "tmpfs", "/run"])
+        .status();
+    assert!(mounted.unwrap().success());
+    fs::create_dir_all("/etc/sssd").unwrap();
+    fs::write("/etc/sssd/sssd.conf", sssd_conf).unwrap();
+}
+
+/// Where the administrator's units are, with those of the package.
+fn units() -> &'static Path {
+    let system = Path::new("/etc/systemd/system");
+    fs::create_dir_all(system).unwrap();
+    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+    for unit in ["loopkdc-sssd.path", "loopkdc-sssd.service"] {
+        fs::copy(packaged.join(unit), system.join(unit)).unwrap();
+    }
+    system
+}
+
+/// Every file below, with where it leads to or what is in it.
+fn all(below: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_symlink() {
+            let target = fs::read_link(&path).unwrap();
+            all.insert(path, target.into_os_string().into_encoded_bytes());
+        } else if path.is_dir() {
+            all.extend(self::all(&path));
+            all.insert(path, Vec::new());
+        } else {
+            let octets = fs::read(&path).unwrap();
+            all.insert(path, octets);
+        }
+    }
+    all
+}
+
+#[test]
+fn units_that_are_not_there_are_told() {
+    on_debian(|_| {
+        scene(SSSD);
+        let ended = krb5_conf(&["--install"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let told = "loopkdc: warning: logins by SSSD (corp) bring no ticket away from the office: systemd, which would see to that, has no loopkdc-sssd.path\n\
+            loopkdc: hint: with systemd: put loopkdc-sssd.path and loopkdc-sssd.service beside loopkdc.service, and do this again\n\
+            loopkdc: hint: without: run loopkdc with LOOPKDC_REACHABLE_FILE=/run/loopkdc/reachable, and sssd with KRB5_CONFIG=/etc/krb5.conf:/run/loopkdc-sssd/krb5.conf\n\
+            loopkdc: hint: and whenever the first of these files changes, as root: loopkdc krb5-conf --sssd EXAMPLE.COM\n";
+        assert_eq!(ended.stderr, told);
+        krb5_conf(&["--install", "--no-sssd"]).well();
+    });
+}
+
+#[test]
+fn it_is_set_up_and_taken_back() {
+    on_debian(|_| {
+        scene(SSSD);
+        let system = units();
+        let before = all(Path::new("/etc"));
+        let ended = krb5_conf(&["--install"]);
+        let (_, done) = ended.stdout.split_once(STANZAS).unwrap();
+        let (done, _) = done.split_once(NEXT).unwrap();
+        let expected = "wrote /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf\n\
+            wrote /etc/systemd/system/loopkdc.service.d/loopkdc-sssd.conf\n\
+            wrote /etc/systemd/system/loopkdc-sssd.service.d/loopkdc-sssd.conf\n\
+            enabled loopkdc-sssd.path, and with it loopkdc.service from the start of the machine on\n";
+        assert_eq!(done, expected);
+        let told = "loopkdc: warning: a login by SSSD (corp) away from the office brings no ticket until both services have begun anew\n\
+            loopkdc: hint: have them do so: systemctl restart loopkdc sssd\n";
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), told));
+        assert!(
+            system
+                .join("multi-user.target.wants/loopkdc-sssd.path")
+                .is_symlink()
+        );
+
+        let after = all(Path::new("/etc"));
+        let again = krb5_conf(&["--install"]);
+        let nothing = format!("nothing is to be changed\n{NEXT}");
+        assert!(again.stdout.starts_with(&nothing), "{again:?}");
+        krb5_conf(&["--install", "--no-sssd"]).well();
+        assert_eq!(all(Path::new("/etc")), after);
+
+        let removed = krb5_conf(&["--remove"]).well();
+        for line in [
+            "disabled loopkdc-sssd.path\n",
+            "removed /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf\n",
+            "for both services to be as before: systemctl restart loopkdc sssd\n",
+        ] {
+            assert!(removed.contains(line), "{removed}");
+        }
+        let mut left = all(Path::new("/etc"));
+        // systemctl's own.
+        left.remove(&system.join("multi-user.target.wants"));
+        let mut before = before;
+        before.remove(&system.join("multi-user.target.wants"));
+        assert_eq!(left, before);
+    });
+}
+
+#[test]
+fn a_domain_that_is_none_of_ours_any_more() {
+    on_debian(|_| {
+        scene(SSSD);
+        units();
+        krb5_conf(&["--install"]);
+        fs::write("/etc/sssd/sssd.conf", SSSD.replace("EXAMPLE.COM", "OTHER")).unwrap();
+        let removed = krb5_conf(&["--install"]).well();
+        assert!(
+            removed.contains("disabled loopkdc-sssd.path\n"),
+            "{removed}"
+        );
+        assert!(!Path::new("/etc/systemd/system/sssd.service.d").exists());
+        krb5_conf(&["--remove"]).well();
+    });
+}
+
+#[test]
+fn a_drop_in_of_somebody_elses() {
+    on_debian(|_| {
+        scene(SSSD);
+        let folder = units().join("sssd.service.d");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("loopkdc-sssd.conf"), "[Service]\n").unwrap();
+        let ended = krb5_conf(&["--install"]);
+        let told = "loopkdc: error: /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf is there, and was not made by \"loopkdc krb5-conf --install\"\n";
+        assert!(
+            ended.code == Some(78) && ended.stderr.starts_with(told),
+            "{ended:?}"
+        );
+    });
+}
+
+#[test]
+fn a_unit_that_is_masked_is_left_alone() {
+    on_debian(|_| {
+        scene(SSSD);
+        let path = units().join("loopkdc-sssd.path");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let ended = krb5_conf(&["--install"]);
+        assert!(
+            ended.stderr.contains("has no loopkdc-sssd.path"),
+            "{ended:?}"
+        );
+    });
+}

@@ -1,0 +1,115 @@
+//! `loopkdc wait`, by the daemon that runs, or that is yet to run.
+
+use std::path::Path;
+use std::process::Command;
+
+use tokio::task::spawn_blocking;
+
+use crate::daemon::{Daemon, PROGRAM};
+use crate::messages::REALM;
+use crate::relay::Setup;
+use crate::support::hints::assert_leads_on;
+use crate::support::process::Process;
+use crate::upstream::{Act, Plan, Upstream};
+
+fn wait(args: &[&str], config: &Path) -> Process {
+    let mut command = Command::new(PROGRAM);
+    command.arg("wait").args(args).arg("--config").arg(config);
+    Process::spawn("loopkdc wait", &mut command)
+}
+
+/// Its exit code, and what it says.
+async fn ended(mut process: Process) -> (Option<i32>, String) {
+    spawn_blocking(move || (process.wait().code(), process.log()))
+        .await
+        .unwrap()
+}
+
+/// At a Unix socket, so that its address is known before it runs.
+fn by_unix(upstreams: &[&Upstream]) -> Setup {
+    let setup = Setup::by(upstreams);
+    let socket = setup.dir().join("kdc.sock");
+    setup.listen(&format!("kdc = [\"unix:{}\"]", socket.display()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_and_a_proxy_that_are_not_there_are_waited_for() {
+    let mut upstream = Plan::granting().start_down();
+    let setup = by_unix(&[&upstream]);
+    let waiting = wait(&[], &setup.write());
+    let daemon = Daemon::start(setup);
+    daemon.process.wait_for("Connection refused");
+    upstream.open();
+    assert_eq!(ended(waiting).await, (Some(0), String::new()));
+    assert_eq!(upstream.posts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_our_own_is_none_of_a_kdc() {
+    let upstream = Plan::always(Act::status(503)).start();
+    let setup = by_unix(&[&upstream]).defaults("on-failure = \"explain\"");
+    let config = setup.write();
+    let _daemon = Daemon::start(setup);
+    let (code, said) = ended(wait(&["--timeout", "1", REALM], &config)).await;
+    assert_eq!(code, Some(75));
+    let expected = format!(
+        "loopkdc: error: {REALM}: no KDC could be reached within 1 s\n\
+         loopkdc: hint: see why: loopkdc doctor {REALM}"
+    );
+    assert_eq!(said, expected);
+    // At once, and after 0.2, 0.4 and perhaps 0.8 seconds, of which chance takes off a quarter.
+    assert!((2..=4).contains(&upstream.posts()), "{}", upstream.posts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_realms_are_waited_for_unless_one_is_named() {
+    let (up, down) = (Plan::granting().start(), Plan::granting().start_down());
+    let setup = by_unix(&[&up]).realm("OTHER.EXAMPLE", &[&down], "");
+    let config = setup.write();
+    let _daemon = Daemon::start(setup);
+    let (code, said) = ended(wait(&["--timeout", "1"], &config)).await;
+    assert_eq!(code, Some(75), "{said}");
+    assert!(
+        said.contains("error: OTHER.EXAMPLE: no KDC could be reached"),
+        "{said}"
+    );
+    let (code, said) = ended(wait(&["--timeout", "30", REALM], &config)).await;
+    assert_eq!((code, &*said), (Some(0), ""));
+}
+
+/// What the daemon says itself comes before what a file does.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_asked_where_it_says_that_it_listens() {
+    let upstream = Plan::granting().start();
+    let daemon = Daemon::start(Setup::by(&[&upstream]));
+    let folder = daemon.status_socket();
+    let runtime = tempfile::tempdir().unwrap();
+    std::fs::create_dir(runtime.path().join("loopkdc")).unwrap();
+    let usual = runtime.path().join("loopkdc/status.sock");
+    std::os::unix::fs::symlink(folder, usual).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["wait", "--timeout", "20", REALM]);
+    command.env("XDG_RUNTIME_DIR", runtime.path());
+    let (code, said) = ended(Process::spawn("loopkdc wait", &mut command)).await;
+    assert_eq!((code, &*said), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_the_time_is_up_with_what_to_do() {
+    let upstream = Plan::granting().start_down();
+    let config = by_unix(&[&upstream]);
+    let (code, said) = ended(wait(&["--timeout", "1"], &config.write())).await;
+    assert_eq!(code, Some(75));
+    let mut lines = said.lines();
+    let error = format!("loopkdc: error: {REALM}: no daemon answered within 1 s");
+    assert_eq!(lines.next(), Some(&*error));
+    for hint in lines {
+        assert_leads_on(hint.strip_prefix("loopkdc: hint: ").unwrap());
+    }
+    let (code, said) = ended(wait(&["NOWHERE"], &config.write())).await;
+    assert_eq!(code, Some(78));
+    assert!(
+        said.starts_with("loopkdc: error: realm NOWHERE is not configured"),
+        "{said}"
+    );
+}
