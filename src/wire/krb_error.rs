@@ -8,6 +8,8 @@ use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
 use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
 use std::time::{Duration, SystemTime};
 
+/// KDC_ERR_C_PRINCIPAL_UNKNOWN: the client is not in the database; from some of Active Directory's KDCs a referral too (RFC 4120 7.5.9).
+pub const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
 /// KDC_ERR_POLICY: a proxy that refuses the request ([MS-KKDCP] 3.1.5.3; RFC 4120 7.5.9).
 pub const KDC_ERR_POLICY: i32 = 12;
 /// KDC_ERR_CLIENT_REVOKED: the client's credentials are revoked, or it is locked out (RFC 4120 7.5.9).
@@ -16,14 +18,22 @@ pub const KDC_ERR_CLIENT_REVOKED: i32 = 18;
 pub const KDC_ERR_PREAUTH_FAILED: i32 = 24;
 /// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9). `relay/routes/resend.rs` decides what follows.
 pub const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
+/// KRB_AP_ERR_TKT_EXPIRED: a ticket has expired, by the KDC's clock (RFC 4120 7.5.9).
+pub const KRB_AP_ERR_TKT_EXPIRED: i32 = 32;
+/// KRB_AP_ERR_TKT_NYV: a ticket is not valid yet, by the KDC's clock (RFC 4120 7.5.9).
+pub const KRB_AP_ERR_TKT_NYV: i32 = 33;
 /// KRB_AP_ERR_REPEAT: the authenticator was seen before (RFC 4120 7.5.9).
 pub const KRB_AP_ERR_REPEAT: i32 = 34;
+/// KRB_AP_ERR_SKEW: the client's clock is too far from the KDC's (RFC 4120 7.5.9).
+pub const KRB_AP_ERR_SKEW: i32 = 37;
 /// KRB_ERR_RESPONSE_TOO_BIG: ask again over TCP (RFC 4120 7.2.1).
 pub const KRB_ERR_RESPONSE_TOO_BIG: i32 = 52;
 /// KRB_ERR_GENERIC: an error that only its text tells (RFC 4120 7.5.9).
 pub const KRB_ERR_GENERIC: i32 = 60;
 /// KRB_ERR_FIELD_TOOLONG: a length that isn't accepted (RFC 4120 7.2.2).
 pub const KRB_ERR_FIELD_TOOLONG: i32 = 61;
+/// KDC_ERR_WRONG_REALM: the client's realm is another one, a referral (RFC 6806 7).
+pub const KDC_ERR_WRONG_REALM: i32 = 68;
 /// KRB_AP_ERR_IAKERB_KDC_NOT_FOUND: no way to a KDC of the realm is known (draft-ietf-kitten-iakerb 5).
 pub const KRB_AP_ERR_IAKERB_KDC_NOT_FOUND: i32 = 85;
 /// KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: the KDC did not answer (draft-ietf-kitten-iakerb 5).
@@ -154,6 +164,12 @@ impl<'a> Received<'a> {
             e_data,
         })
     }
+}
+
+/// `crealm [7]` of the KRB-ERROR that `input` is. Nothing if there is none that can be read.
+pub(super) fn client_realm(input: &[u8]) -> Option<Realm> {
+    let fields = exactly(exactly(input, application(NUMBER))?, Tag::Sequence)?;
+    Realm::parse(exactly(field(fields, 7)?, Tag::GeneralString)?).ok()
 }
 
 /// `stime [4]` with `susec [5]` of the KRB-ERROR that `input` is: the server's clock. Nothing if there is none that can be read.

@@ -5,6 +5,7 @@ use super::framed::Framed;
 use super::kpasswd::{Frame, KRB_PRIV, claims_success};
 use super::krb_error::{self, Received};
 use super::message::{NotKerberos, Service};
+use super::realm::Realm;
 use bytes::Bytes;
 use der::Tag;
 use std::fmt;
@@ -80,6 +81,11 @@ impl Reply {
     /// What a KRB-ERROR of a KDC says of the time (`stime [4]`), which nothing authenticates.
     pub fn server_time(&self) -> Option<SystemTime> {
         krb_error::server_time(&self.bytes)
+    }
+
+    /// The client's realm in a KRB-ERROR of a KDC, which nothing authenticates: in a referral, that where the client is (RFC 6806 7).
+    pub fn client_realm(&self) -> Option<Realm> {
+        krb_error::client_realm(&self.bytes)
     }
 
     /// The reply as it came, without a stream's length.
@@ -201,6 +207,20 @@ mod tests {
             (ReplyKind::KrbError, Some(29))
         );
         assert!(kdc(message(30, &[&field(5, &integer(1))])).is_err());
+    }
+
+    #[test]
+    fn a_referral_tells_the_clients_realm() {
+        let parts = [field(6, &integer(68)), field(7, &string("Child.EXAMPLE"))];
+        let referral = kdc(message(30, &[&parts.concat()])).unwrap();
+        let realm = referral.client_realm().unwrap();
+        assert_eq!(realm.as_str(), "Child.EXAMPLE");
+        for odd in [string("\0"), string(""), octets(b"CHILD.EXAMPLE")] {
+            let parts = [field(6, &integer(68)), field(7, &odd)];
+            let odd = kdc(message(30, &[&parts.concat()])).unwrap();
+            assert!(odd.client_realm().is_none());
+        }
+        assert!(kdc(error(68, None)).unwrap().client_realm().is_none());
     }
 
     #[test]
