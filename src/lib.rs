@@ -97,7 +97,8 @@
 //!   and says to look up, spelled as it is there, once at a time, and again after half a minute at the earliest or on another
 //!   network.
 //! * **What can be reached is known by what came of requests** ([`relay`]'s `reachability`): a reply says that a realm can be, the first
-//!   exchange without one that it can't, or one that takes three seconds, as who goes by it begins again without end. The daemon
+//!   exchange without one that it can't, or one that takes three seconds, as who goes by it begins again without end; a reply that
+//!   SSSD takes for none shuts the realm to SSSD alone, for a minute. The daemon
 //!   asks by itself only where a file was asked for that says so, in nobody's name, ever more seldom, and never while all is up.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.

@@ -19,7 +19,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{Semaphore, watch};
 
 use self::task::ExchangeTask;
-use crate::relay::answer::{Answer, Answered, Cause, Source, Verdict};
+use crate::relay::answer::{Answered, Cause, Source, Verdict};
 use crate::relay::counters::Counters;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
@@ -194,22 +194,20 @@ impl Exchange {
 
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
-        let answered = self.answer_at_once(message, arrival).await;
-        if let Answer::Verdict(_) = answered.answer {
-            self.acted_on().await;
-        }
+        let answered = self.answer_at_once(&message, arrival).await;
+        self.acted_on(&message, &answered.answer).await;
         answered
     }
 
     async fn answer_at_once(
         self: &Arc<Self>,
-        message: KerberosMessage,
+        message: &KerberosMessage,
         arrival: Arrival,
     ) -> Answered {
         self.wake();
         let (sender, receiver) = watch::channel(None);
         let wait = || receiver.clone();
-        let lookup = lock(&self.retransmits).lookup(&message, arrival.udp_peer, arrival.at, wait);
+        let lookup = lock(&self.retransmits).lookup(message, arrival.udp_peer, arrival.at, wait);
         let answer = match lookup {
             Lookup::Replay(answer) => {
                 self.counters.replayed.add();
@@ -217,7 +215,7 @@ impl Exchange {
             }
             Lookup::Join(waiting) => {
                 self.counters.joined.add();
-                self.wait(waiting, &message).await.answer
+                self.wait(waiting, message).await.answer
             }
             Lookup::New(ticket) => {
                 let task = ExchangeTask {
@@ -228,7 +226,7 @@ impl Exchange {
                     answered: sender,
                 };
                 tokio::spawn(task.run());
-                return self.wait(receiver, &message).await;
+                return self.wait(receiver, message).await;
             }
         };
         let source = Source::RetransmitCache;

@@ -1,16 +1,23 @@
-//! Which realms of the configuration can be reached, by what came of their AS-REQs and TGS-REQs. Pure.
+//! Which realms of the configuration can be reached, by what came of their AS-REQs and TGS-REQs, and which of them SSSD may try.
+//! Pure.
 //!
-//! Who goes by it (SSSD begins a login again without end while it believes that a KDC can be reached, and kills each try after
-//! 6 s) must hear of a failure early, and can do with hearing of it in vain for a moment. So the rule is about whole exchanges:
-//! that an upstream fails and another one replies is no failure. A reply says that the realm can be reached. An exchange
-//! that ends without one says that it cannot, and so does one that has brought nothing for [`LATE`], whatever comes of it in the
-//! end. After a fault that any local user's odd request can bring about, nothing is known, and the realm has to be asked.
-//! Neither counts if a reply came since that exchange began, or the network became another one.
+//! SSSD begins a login again without end while it believes that a KDC can be reached, and kills each try after 6 s. So it must hear
+//! of a failure early, and can do with hearing of it in vain for a moment. The rule is about whole exchanges: that an upstream fails
+//! and another one replies is no failure. A reply says that the realm can be reached. An exchange that ends without one says that
+//! it cannot, and so does one that has brought nothing for [`LATE`], whatever comes of it in the end. After a fault that any local
+//! user's odd request can bring about, nothing is known, and the realm has to be asked. Neither counts if a reply came since that
+//! exchange began, or the network became another one.
+//!
+//! A realm that can be reached is shut to SSSD for [`SHUT`] after a reply that SSSD takes for none ([`RetryReason`]).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::wire::{Realm, RealmKey};
+use crate::wire::krb_error::{
+    KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_WRONG_REALM, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED,
+    KRB_AP_ERR_TKT_NYV,
+};
+use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Reply};
 
 /// An exchange that takes longer looks like one that will bring nothing. Name, connect and TLS have failed by then, and half of
 /// the time is left after which SSSD kills what waits (`krb5_auth_timeout`, 6 s).
@@ -18,6 +25,36 @@ pub(crate) const LATE: Duration = Duration::from_secs(3);
 /// A verdict waits for no longer than this until who goes by what can be reached has acted on it: half of the time after which
 /// libkrb5 asks somebody else as well.
 pub(crate) const HELD: Duration = Duration::from_millis(500);
+/// A login that SSSD begins again once in that time harms nobody.
+const SHUT: Duration = Duration::from_secs(60);
+
+/// Why SSSD takes a KDC's reply to an AS-REQ for none, and begins the login again at once: what its `krb5_child` calls a network
+/// error, as it does that no KDC can be reached. A KDC of `kdc_timesync = 0` whose clock differs is one as well, and is not seen
+/// here, as only the encrypted part of the reply tells.
+#[derive(Clone, Debug)]
+pub(crate) enum RetryReason {
+    /// By the KDC's clock, a ticket or an authenticator is not of this time: often that of FAST's armor.
+    Clock,
+    /// libkrb5 asks this realm next (RFC 6806 7), and perhaps knows no KDC of it.
+    Referral(Realm),
+}
+
+impl RetryReason {
+    /// The one in `reply` to `message`.
+    pub(crate) fn of(message: &KerberosMessage, reply: &Reply) -> Option<Self> {
+        let code = reply.error_code()?;
+        match code {
+            _ if message.kind() != Kind::AsReq => None,
+            KRB_AP_ERR_TKT_EXPIRED | KRB_AP_ERR_TKT_NYV | KRB_AP_ERR_SKEW => Some(Self::Clock),
+            KDC_ERR_WRONG_REALM | KDC_ERR_C_PRINCIPAL_UNKNOWN => {
+                let realm = reply.client_realm()?;
+                let is_another = realm.as_str() != message.realm().as_str();
+                is_another.then_some(Self::Referral(realm))
+            }
+            _ => None,
+        }
+    }
+}
 
 /// What is known of the realms of the configuration, wildcards left out: under them clients choose the realms.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +62,6 @@ pub(crate) struct Reachability {
     realms: BTreeMap<RealmKey, RealmReach>,
     /// When the network became another one.
     changed: Option<Instant>,
-    /// How often a realm could not be reached any more.
     losses: u64,
 }
 
@@ -35,6 +71,18 @@ struct RealmReach {
     realm: Realm,
     is_reachable: Option<bool>,
     replied: Option<Instant>,
+    /// Until then SSSD may not try it.
+    shut_until: Option<Instant>,
+}
+
+impl RealmReach {
+    fn is_shut(&self, now: Instant) -> bool {
+        self.shut_until > Some(now)
+    }
+
+    fn is_open(&self, now: Instant) -> bool {
+        self.is_reachable == Some(true) && !self.is_shut(now)
+    }
 }
 
 impl Reachability {
@@ -43,18 +91,24 @@ impl Reachability {
         self.realms.values().map(|known| &known.realm)
     }
 
-    /// Those that can be reached.
-    pub(crate) fn reachable(&self) -> impl Iterator<Item = &Realm> {
-        let reachable = |known: &&RealmReach| known.is_reachable == Some(true);
-        self.realms.values().filter(reachable).map(|of| &of.realm)
+    /// Those that SSSD may try, until something changes or the first of the others [opens](Self::opens).
+    pub(crate) fn open(&self, now: Instant) -> impl Iterator<Item = &Realm> {
+        let open = self.realms.values().filter(move |of| of.is_open(now));
+        open.map(|of| &of.realm)
     }
 
-    /// Whether this one can, if that is known.
+    /// When one that is shut opens.
+    pub(crate) fn opens(&self, now: Instant) -> Option<Instant> {
+        let shut = self.realms.values().filter(|of| of.is_shut(now));
+        shut.filter_map(|of| of.shut_until).min()
+    }
+
+    /// Whether this one can be reached, if that is known.
     pub(crate) fn of(&self, realm: &RealmKey) -> Option<bool> {
         self.realms.get(realm)?.is_reachable
     }
 
-    /// How often a realm that could be reached no longer could.
+    /// How often one was lost: it could be reached no more, or was shut.
     pub(crate) fn losses(&self) -> u64 {
         self.losses
     }
@@ -67,20 +121,42 @@ impl Reachability {
             let known = before.remove(&key).filter(|_| keeps);
             let known = RealmReach {
                 is_reachable: known.as_ref().and_then(|known| known.is_reachable),
-                replied: known.and_then(|known| known.replied),
+                replied: known.as_ref().and_then(|known| known.replied),
+                shut_until: known.and_then(|known| known.shut_until),
                 realm,
             };
             self.realms.insert(key, known);
         }
     }
 
-    /// A reply came. Says whether that is news, as all that follow do.
+    /// A reply came. As each method that takes something in, this says whether it changes what is known.
     pub(crate) fn replied(&mut self, realm: &RealmKey, now: Instant) -> bool {
         let Some(known) = self.realms.get_mut(realm) else {
             return false;
         };
         known.replied = Some(now);
         known.is_reachable.replace(true) != Some(true)
+    }
+
+    /// A reply came that SSSD takes for none, if the realm that it `refers_to` can't be tried either. One that is shut already
+    /// stays so for no longer: else one client that goes on asking would keep it from all others.
+    pub(crate) fn turned_away(
+        &mut self,
+        realm: &RealmKey,
+        refers_to: Option<&RealmKey>,
+        now: Instant,
+    ) -> bool {
+        let next = refers_to.and_then(|realm| self.realms.get(realm));
+        if next.is_some_and(|next| next.is_open(now)) {
+            return false;
+        }
+        let known = self.realms.get_mut(realm);
+        let Some(known) = known.filter(|known| !known.is_shut(now)) else {
+            return false;
+        };
+        known.shut_until = Some(now + SHUT);
+        self.losses += 1;
+        true
     }
 
     /// There is no reply to what was asked at `asked`, or none for too long.
@@ -94,6 +170,7 @@ impl Reachability {
         self.of(realm) == Some(true) && self.set(realm, asked, None)
     }
 
+    /// Takes in what came of a request that was asked at `asked`, unless something later is known.
     fn set(&mut self, realm: &RealmKey, asked: Instant, is_reachable: Option<bool>) -> bool {
         let Some(known) = self.realms.get_mut(realm) else {
             return false;
@@ -116,6 +193,8 @@ impl Reachability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Service;
+    use crate::wire::tests::handmade::{field, integer, kdc_req, message, string};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -133,8 +212,18 @@ mod tests {
         reachability
     }
 
-    fn reachable(reachability: &Reachability) -> Vec<&str> {
-        reachability.reachable().map(Realm::as_str).collect()
+    fn open(reachability: &Reachability, now: Instant) -> Vec<&str> {
+        reachability.open(now).map(Realm::as_str).collect()
+    }
+
+    /// Why SSSD begins again after this error with this client's realm to a request to EXAMPLE.COM.
+    fn reason(request: u8, code: i32, client: Option<&str>) -> Option<RetryReason> {
+        let client = client.map(|realm| field(7, &string(realm)));
+        let error = [field(6, &integer(code)), client.unwrap_or_default()];
+        let reply = Reply::parse(Service::Kdc, message(30, &[&error.concat()]).into());
+        let request = kdc_req(request, &[], "EXAMPLE.COM");
+        let request = KerberosMessage::parse(Service::Kdc, request.into());
+        RetryReason::of(&request.unwrap(), &reply.unwrap())
     }
 
     #[test]
@@ -142,11 +231,87 @@ mod tests {
         let (mut known, one, now) = (of(&["One", "TWO"]), key("ONE"), Instant::now());
         assert_eq!(known.of(&one), None);
         assert!(known.replied(&one, now) && !known.replied(&one, now));
-        assert_eq!(reachable(&known), ["One"]);
+        assert_eq!(open(&known, now), ["One"]);
         assert!(known.failed(&one, now) && !known.failed(&one, now));
         assert_eq!((known.of(&one), known.of(&key("TWO"))), (Some(false), None));
         assert!(known.replied(&one, now + SECOND));
-        assert_eq!(reachable(&known), ["One"]);
+        assert_eq!(open(&known, now), ["One"]);
+    }
+
+    #[test]
+    fn a_clock_that_differs_has_sssd_begin_again() {
+        for code in [32, 33, 37] {
+            let clock = reason(10, code, Some("EXAMPLE.COM"));
+            assert!(matches!(clock, Some(RetryReason::Clock)), "{code}");
+        }
+        for code in [6, 12, 18, 23, 24, 25, 31, 34, 60, 68] {
+            for client in [None, Some("EXAMPLE.COM")] {
+                assert!(reason(10, code, client).is_none(), "{code}");
+            }
+        }
+        // A ticket that can't be renewed any more says nothing of a login.
+        assert!(reason(12, 32, None).is_none() && reason(12, 37, None).is_none());
+    }
+
+    #[test]
+    fn a_referral_is_one_to_another_realm_by_its_letters() {
+        let to = |request, code, realm| match reason(request, code, Some(realm))? {
+            RetryReason::Referral(realm) => Some(realm.to_string()),
+            RetryReason::Clock => None,
+        };
+        for code in [68, 6] {
+            for realm in ["CHILD.EXAMPLE.COM", "example.com"] {
+                assert_eq!(to(10, code, realm).as_deref(), Some(realm), "{code}");
+            }
+        }
+        assert_eq!(to(10, 24, "CHILD.EXAMPLE.COM"), None);
+        assert_eq!(to(12, 68, "CHILD.EXAMPLE.COM"), None);
+    }
+
+    #[test]
+    fn one_that_turns_logins_away_is_shut_for_a_minute_and_can_be_reached() {
+        let (mut known, one, now) = (of(&["ONE", "TWO"]), key("ONE"), Instant::now());
+        known.replied(&one, now);
+        known.replied(&key("TWO"), now);
+        assert_eq!((known.opens(now), known.losses()), (None, 0));
+        assert!(known.turned_away(&one, None, now));
+        assert_eq!(
+            (known.of(&one), open(&known, now)),
+            (Some(true), vec!["TWO"])
+        );
+        assert_eq!((known.opens(now), known.losses()), (Some(now + SHUT), 1));
+        // Neither a reply nor another one of this kind changes that.
+        let late = now + SHUT - SECOND;
+        known.replied(&one, late);
+        assert!(!known.turned_away(&one, None, late));
+        assert_eq!((open(&known, late), known.losses()), (vec!["TWO"], 1));
+        let end = now + SHUT;
+        assert_eq!(
+            (open(&known, end), known.opens(end)),
+            (vec!["ONE", "TWO"], None)
+        );
+        assert!(known.turned_away(&one, None, end), "and again");
+    }
+
+    #[test]
+    fn one_that_refers_to_a_realm_is_shut_if_that_cannot_be_tried() {
+        let (mut known, now) = (of(&["ONE", "TWO", "THREE"]), Instant::now());
+        let [one, two, three] = ["ONE", "TWO", "THREE"].map(key);
+        known.replied(&one, now);
+        known.replied(&two, now);
+        assert!(!known.turned_away(&one, Some(&two), now));
+        // The other one turns it away itself, next time.
+        assert!(known.turned_away(&two, None, now));
+        assert!(known.turned_away(&one, Some(&two), now));
+        let later = now + SHUT;
+        assert!(!known.turned_away(&one, Some(&two), later));
+        assert!(
+            known.turned_away(&one, Some(&three), later),
+            "nobody has reached it yet"
+        );
+        let later = later + SHUT;
+        known.failed(&two, later);
+        assert!(known.turned_away(&one, Some(&two), later));
     }
 
     #[test]
@@ -183,7 +348,7 @@ mod tests {
             (realm("TWO"), false),
             (realm("FOUR"), false),
         ]);
-        assert_eq!(reachable(&known), ["one"]);
+        assert_eq!(open(&known, now), ["one"]);
         let realms: Vec<_> = known.realms().map(Realm::as_str).collect();
         assert_eq!(realms, ["FOUR", "one", "TWO"]);
         assert!(!known.replied(&key("THREE"), now), "it is gone");

@@ -46,7 +46,7 @@ pub(super) fn keep(path: &Path, exchange: &Arc<Exchange>, tasks: &Tasks) {
         text: None,
         has_failed: false,
     };
-    file.write(lines(&reachability.borrow_and_update()));
+    file.write(lines(&reachability.borrow_and_update(), now()));
     exchange.set_acted_on(reachability.borrow().losses());
     let (stop, of) = (tasks.stop.clone(), Arc::clone(exchange));
     tasks.tracker.spawn(async move {
@@ -59,8 +59,8 @@ pub(super) fn keep(path: &Path, exchange: &Arc<Exchange>, tasks: &Tasks) {
     tasks.spawn(ask_all(Arc::clone(exchange)));
 }
 
-fn lines(reachability: &Reachability) -> String {
-    let realms = reachability.reachable();
+fn lines(reachability: &Reachability, now: Instant) -> String {
+    let realms = reachability.open(now);
     realms.map(|realm| format!("{realm}\n")).collect()
 }
 
@@ -72,17 +72,27 @@ struct ReachableFile {
 }
 
 impl ReachableFile {
-    /// Writes it anew at each change, and has verdicts wait while it is acted on, until told to stop. None: that panicked.
+    /// Writes it anew at each change, and has clients wait while it is acted on, until told to stop. None: that panicked.
     async fn follow(
         mut self,
         exchange: &Exchange,
         mut reachability: watch::Receiver<Reachability>,
         stop: &CancellationToken,
     ) -> Option<Self> {
-        while let Some(Ok(())) = stop.run_until_cancelled(reachability.changed()).await {
+        loop {
+            let opens = reachability.borrow().opens(now());
+            let change = async {
+                tokio::select! {
+                    _ = reachability.changed() => {}
+                    () = until(opens) => {}
+                }
+            };
+            if stop.run_until_cancelled(change).await.is_none() {
+                return Some(self);
+            }
             let (text, losses) = {
                 let known = reachability.borrow_and_update();
-                (lines(&known), known.losses())
+                (lines(&known, now()), known.losses())
             };
             // A write that has begun ends before the file goes.
             let written = spawn_blocking(move || (self.write(text), self));
@@ -93,7 +103,6 @@ impl ReachableFile {
             }
             exchange.set_acted_on(losses);
         }
-        Some(self)
     }
 
     /// Waits until the sign is gone, or that takes too long.

@@ -216,16 +216,29 @@ pub fn changed() -> Vec<u8> {
 
 /// KRB-ERROR (RFC 4120 5.9.1).
 pub fn krb_error(code: i32, e_data: Option<&[u8]>) -> Vec<u8> {
+    let e_data = e_data.map(|e_data| field(12, &octets(e_data)));
+    error(code, None, e_data)
+}
+
+/// KDC_ERR_WRONG_REALM: the client is in this one (RFC 6806 7).
+pub fn referral(realm: &str) -> Vec<u8> {
+    error(68, Some(field(7, &text(realm))), None)
+}
+
+fn error(code: i32, client_realm: Option<Vec<u8>>, e_data: Option<Vec<u8>>) -> Vec<u8> {
     let mut parts = vec![
         field(0, &integer(5)),
         field(1, &integer(30)),
         field(4, &time()),
         field(5, &integer(nonce().into())),
         field(6, &integer(code.into())),
+    ];
+    parts.extend(client_realm);
+    parts.extend([
         field(9, &text(REALM)),
         field(10, &principal(&["krbtgt", REALM])),
-    ];
-    parts.extend(e_data.map(|e_data| field(12, &octets(e_data))));
+    ]);
+    parts.extend(e_data);
     application(30, &sequence(&parts))
 }
 

@@ -8,10 +8,10 @@ use tokio::time::{timeout, timeout_at};
 use super::task::{End, ExchangeTask};
 use super::{Exchange, Routing, now};
 use crate::relay::answer::Answer;
-use crate::relay::reachability::{HELD, LATE, Reachability};
+use crate::relay::reachability::{HELD, LATE, Reachability, RetryReason};
 use crate::relay::routes::is_outage;
 use crate::relay::status::ExchangeOutcome;
-use crate::wire::{RealmKey, Service};
+use crate::wire::{KerberosMessage, RealmKey, Reply, Service};
 
 impl Exchange {
     /// Which realms can be reached, now and as that changes.
@@ -35,9 +35,14 @@ impl Exchange {
         self.acted_on.send_replace(losses);
     }
 
-    /// Waits until who goes by what can be reached has acted on all that is known, as a client that is told that its realm can't
-    /// be reached may ask again at once while others still say that it can.
-    pub(super) async fn acted_on(&self) {
+    /// Waits until who goes by what can be reached has acted on all that is known, if `answer` to `message` may have it begin again
+    /// at once: it must not find then that its realm may be tried.
+    pub(super) async fn acted_on(&self, message: &KerberosMessage, answer: &Answer) {
+        if let Answer::Reply(reply) = answer
+            && RetryReason::of(message, reply).is_none()
+        {
+            return;
+        }
         let losses = self.reachability.borrow().losses();
         let mut acted_on = self.acted_on.subscribe();
         drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
@@ -61,13 +66,29 @@ impl ExchangeTask {
             }
         };
         match (&end.answer, &end.fault) {
-            (Some(Answer::Reply(_)), _) => self.tell(|known, realm| known.replied(realm, now())),
+            (Some(Answer::Reply(reply)), _) => self.record_reply(reply),
             (_, Some(fault)) if is_outage(fault) => self.tell_failure(),
             (_, Some(_)) => self.tell(|known, realm| known.doubted(realm, self.arrival.at)),
             _ if end.outcome() == ExchangeOutcome::UpstreamUnknown => self.tell_failure(),
             _ => {}
         }
         end
+    }
+
+    fn record_reply(&self, reply: &Reply) {
+        let reason = RetryReason::of(&self.message, reply);
+        let refers_to = match &reason {
+            Some(RetryReason::Referral(realm)) => self.exchange.configured(realm).filter(|named| {
+                // libkrb5 compares with regard to case.
+                named.as_str() == realm.as_str()
+            }),
+            _ => None,
+        };
+        let refers_to = refers_to.map(|realm| realm.key());
+        self.tell(|known, realm| {
+            let is_news = known.replied(realm, now());
+            reason.is_some() && known.turned_away(realm, refers_to.as_ref(), now()) || is_news
+        });
     }
 
     /// There is no reply, or none for too long.

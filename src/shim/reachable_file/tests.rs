@@ -167,6 +167,29 @@ async fn a_client_hears_of_a_loss_when_it_has_been_acted_on() {
     assert!((0.0..0.02).contains(&after), "{after}");
 }
 
+/// SSSD begins a login again that a KDC by another clock has turned away, while it may.
+#[tokio::test(start_paused = true)]
+async fn a_realm_that_turns_logins_away_goes_first_and_comes_back_after_a_minute() {
+    let scene = Scene::new(vec![reply(), End::Error(37), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    scene.takes_the_sign().await;
+    let began = Clock::now();
+    let acts = async {
+        scene.until_it_says("").await;
+        sleep(Duration::from_millis(100)).await;
+        scene.takes_the_sign().await;
+        began.elapsed()
+    };
+    let (heard, acted) = join(scene.asks(), acts).await;
+    let after = seconds(heard) - seconds(acted);
+    assert!((0.0..0.02).contains(&after), "{after}");
+    scene.exchange.network_changed();
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    let shut = seconds(began.elapsed());
+    assert!((60.0..60.1).contains(&shut), "{shut}");
+    assert_eq!(scene.attempts(), 3, "the network was asked about");
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_nobody_acts_any_more_one_client_waits() {
     let scene = Scene::new(vec![reply(), refused(), reply(), refused()]);

@@ -150,6 +150,26 @@ async fn what_left_on_another_network_says_nothing_of_this_one() {
     assert_eq!(known(&exchange), Some(true));
 }
 
+/// FAST with an armor ticket by another clock: SSSD begins again without end. `kinit -R` of an old ticket says nothing of that.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_turned_away_shuts_the_realm_to_sssd_alone() {
+    let open = |exchange: &Exchange| exchange.reachability().borrow().open(now()).count();
+    for code in [32, 33, 37] {
+        let acts = vec![new(20, REPLY), new(20, End::Error(code)), new(20, REPLY)];
+        let exchange = relay(vec![acts.clone()]);
+        for expected in [1, 0, 0] {
+            ask(&exchange, ONCE).await;
+            let known = known(&exchange);
+            assert_eq!((open(&exchange), known), (expected, Some(true)), "{code}");
+        }
+        let tgs = relay(vec![acts]);
+        for _ in 0..2 {
+            ask(&tgs, 2).await;
+            assert_eq!(open(&tgs), 1, "{code}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn password_changes_say_nothing() {
     let exchange = relay(vec![vec![new(20, REPLY), new(0, REFUSED)]]);
