@@ -24,7 +24,7 @@ use crate::wire::{Realm, Service};
 
 /// Everybody may read it, whatever the process's umask: only names of the configuration are in it.
 const MODE: u32 = 0o644;
-/// Between a failure and the first question, and doubled from then on.
+/// Between a failure and the first question, doubled from then on; and between a write that failed and the next.
 const FIRST: Duration = Duration::from_secs(5);
 /// Behind the name of the file, that of an empty one that is made after each change, and is for who acts on it to take away when
 /// that is done, and then to look once more: systemd, which can start something whenever the file changes (PathChanged=), loses
@@ -80,11 +80,11 @@ impl ReachableFile {
         stop: &CancellationToken,
     ) -> Option<Self> {
         loop {
-            let opens = reachability.borrow().opens(now());
+            let due = self.due(&reachability.borrow());
             let change = async {
                 tokio::select! {
                     _ = reachability.changed() => {}
-                    () = until(opens) => {}
+                    () = until(due) => {}
                 }
             };
             if stop.run_until_cancelled(change).await.is_none() {
@@ -103,6 +103,12 @@ impl ReachableFile {
             }
             exchange.set_acted_on(losses);
         }
+    }
+
+    /// When it has to be written anew though nothing changes: a realm opens, or the last write failed.
+    fn due(&self, reachability: &Reachability) -> Option<Instant> {
+        let again = self.text.is_none().then(|| now() + FIRST);
+        reachability.opens(now()).into_iter().chain(again).min()
     }
 
     /// Waits until the sign is gone, or that takes too long.
@@ -125,6 +131,7 @@ impl ReachableFile {
         let is_acted_on = !self.changed().exists();
         let file = self.path.display();
         let replaced = replace(&self.path, &text);
+        self.text = None;
         if replaced.is_err() {
             // What it said may not be so any more.
             let _ = fs::remove_file(&self.path);

@@ -313,3 +313,22 @@ async fn where_it_cannot_be_written_nothing_else_fails() {
     scene.tasks.clone().end(&scene.exchange).await;
     assert!(scene.file().is_dir());
 }
+
+/// It may be taken away when it can't be replaced: what it said stands nowhere then.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_is_made_up_for_soon() {
+    let scene = Scene::new(vec![reply(), refused(), reply()]);
+    scene.until_it_says("EXAMPLE.COM\n").await;
+    let aside = scene.folder.path().with_extension("aside");
+    fs::rename(scene.folder.path(), &aside).unwrap();
+    scene.asks().await;
+    scene.asks().await;
+    // It can be reached again, as it said before.
+    sleep(Duration::from_secs(1)).await;
+    fs::rename(&aside, scene.folder.path()).unwrap();
+    fs::remove_file(scene.file()).unwrap();
+    sleep(FIRST).await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(scene.says(), "EXAMPLE.COM\n");
+    assert_eq!(scene.attempts(), 3);
+}
