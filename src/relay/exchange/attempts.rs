@@ -334,9 +334,9 @@ impl<'a> Attempts<'a> {
     /// Records that the attempts under way brought nothing in the time that they had.
     fn record_silence(&mut self) {
         for attempt in self.attempts.iter().filter(|each| each.is_under_way()) {
-            self.record_fault(attempt, &Fault::Silent);
+            self.record_fault(attempt, &Fault::out_of_time(attempt.sent.may_have_left()));
         }
-        self.last_fault = Some(Fault::Silent);
+        self.last_fault = Some(Fault::out_of_time(self.count_sent() > 0));
     }
 
     fn record_fault(&self, attempt: &Attempt, fault: &Fault) {
@@ -385,7 +385,8 @@ impl<'a> Attempts<'a> {
     fn end(mut self) -> End {
         self.counters.failed.add();
         for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
-            attempt.end(Err(Text::of_fault(&Fault::Silent)));
+            let fault = Fault::out_of_time(attempt.sent.may_have_left());
+            attempt.end(Err(Text::of_fault(&fault)));
         }
         self.log_untried();
         // A verdict that says "not sent" is final: what has not left is called back first.

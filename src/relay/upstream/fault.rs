@@ -180,6 +180,16 @@ pub enum ForwardProxyFault {
 }
 
 impl Fault {
+    /// What it is if nothing came in time: of a request that surely never left, that the connection was not made.
+    #[must_use]
+    pub fn out_of_time(may_have_left: bool) -> Self {
+        if may_have_left {
+            Self::Silent
+        } else {
+            Self::NotSent(Unsent::ConnectTimeout)
+        }
+    }
+
     /// Surely no KDC has served the request: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
     #[must_use]

@@ -8,6 +8,7 @@ use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
 use crate::relay::status::{ExchangeRecord, Text};
 use crate::relay::upstream::tests::scripted::{Act, End, Journal};
 use crate::relay::upstream::{ConnectError, Fault, Unsent};
+use crate::wire::Resend;
 
 /// An error that says that the KDC wants to see a password.
 const REPLY: End = End::Error(25);
@@ -155,4 +156,47 @@ async fn an_upstream_is_not_asked_again_while_a_hedge_is_under_way() {
     let first = vec![act(false, 1500, bad_gateway), act(false, 20, REPLY)];
     let record = told(vec![first, new(900, REPLY)]).await;
     assert_eq!(reasons(&record), [First, Hedge]);
+}
+
+/// A connection that is still being made when time is up, and one that took too long in the same moment, leave one verdict.
+#[tokio::test(start_paused = true)]
+async fn of_what_never_left_the_verdict_is_that_nobody_can_be_reached() {
+    let connecting = |millis| Act {
+        connect: Duration::from_millis(millis),
+        ..act(false, 0, REPLY)
+    };
+    for [first, second] in messages_by_resend() {
+        for millis in [1900, 1999, 2000, 2001, 2100, 2999] {
+            let too_long = || Act {
+                then: Duration::ZERO,
+                end: End::Unsent(Unsent::ConnectTimeout),
+                ..connecting(millis)
+            };
+            // It was silent before, and so gets 2 s.
+            let acts = vec![vec![connecting(3000), too_long()]];
+            let exchange = exchange_of(acts, &Journal::default());
+            for message in [first.clone(), second.clone()] {
+                let answered = exchange.answer(message, arrival()).await;
+                let Answer::Verdict(verdict) = answered.answer else {
+                    panic!("{millis}")
+                };
+                assert_eq!(verdict.cause, Cause::Unreachable, "{millis}");
+                assert!(!verdict.may_have_been_sent, "{millis}");
+            }
+        }
+    }
+}
+
+/// Two of each kind: harmless, and not to be sent twice.
+fn messages_by_resend() -> [[KerberosMessage; 2]; 2] {
+    let pair = |padata: i32| {
+        ["A", "B"].map(|realm| {
+            let octets = kdc_req(10, &[pa_data(padata, b"")], realm);
+            KerberosMessage::parse(Service::Kdc, octets.into()).unwrap()
+        })
+    };
+    let pairs = [149, 2].map(pair);
+    let resend = pairs.each_ref().map(|[first, _]| first.resend());
+    assert_eq!(resend, [Resend::Harmless, Resend::Once]);
+    pairs
 }
