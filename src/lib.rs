@@ -58,8 +58,9 @@
 //! * **After a change of a password, logins reach a KDC that knows it** ([MS-KKDCP] 4.2, steps 20 to 25). For ten minutes AS-REQs of
 //!   that realm, at a gateway those of the same client, go to the upstream that takes writes, and proxies are told by the
 //!   dclocator-hint that it is wanted. What may have reached it goes to no other, not even if it is harmless: a replica that
-//!   has not heard of the change refuses the new password, and says that the old one has expired. Neither a reload nor another
-//!   network ends that; a restart does.
+//!   has not heard of the change refuses the new password, and says that the old one has expired. If it was silent, others are
+//!   asked before it for a second and, silent on, for up to a minute, and what is harmless waits for it no longer than for any
+//!   other. Neither a reload nor another network ends those ten minutes; a restart does.
 //! * **The same octets are one request**, whatever the transport and the peer: libkrb5 repeats itself over TCP after a second.
 //!   For kpasswd the same AP-REQ is: MIT krb5 sends it to each address of the server with another KRB-PRIV. Over UDP the same peer
 //!   and ticket are, too: Heimdal rebuilds its copies.

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::backoff::Backoff;
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
@@ -101,6 +102,8 @@ pub struct Route {
 pub struct Candidates {
     index: usize,
     wanted: Wanted,
+    /// The primary, if it is wanted and was not silent when last asked.
+    live_primary: Vec<UpstreamId>,
     /// What is configured for the realm.
     pub route: Arc<Route>,
     /// The ways out, best first; never empty.
@@ -141,15 +144,16 @@ impl Candidates {
         configured
     }
 
-    /// `id` is what was wanted, as it takes writes: others may not know yet what it knows.
+    /// The primary is wanted, and `id` is one that was not silent when last asked: it is worth waiting for, as other KDCs may not
+    /// have heard of a change of a password.
     #[must_use]
-    pub fn is_primary(&self, id: UpstreamId) -> bool {
-        self.wanted.primary && self.route.primary.contains(&id)
+    pub fn is_live_primary(&self, id: UpstreamId) -> bool {
+        self.live_primary.contains(&id)
     }
 
-    /// The one that replies is the one to stay with. A request for the primary moves no others there.
-    fn stays(&self) -> bool {
-        !self.wanted.primary || self.route.primary.is_empty()
+    /// Other requests may go to `id` too, as it has replied to this one: not if it was asked only for being the primary.
+    fn may_stay_with(&self, id: UpstreamId) -> bool {
+        !self.wanted.primary || !self.route.primary.contains(&id)
     }
 }
 
@@ -242,24 +246,49 @@ impl Routes {
             let down = self.outage(*id).map_or(0, counts);
             let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
             let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
+            let passed_over = self.passed_over_until(state, *id, wanted, now);
             let chosen = wanted.primary && state.route.primary.contains(id);
             let (rank, is_current) = (state.rank(*id), current == Some(*id));
             let is_unwanted = wanted.another && is_current;
             (
                 is_off_network,
                 failures,
+                passed_over.is_some(),
                 !chosen,
                 is_unwanted,
                 rank,
                 !is_current,
             )
         });
+        let mut live_primary = Vec::new();
+        if wanted.primary {
+            live_primary.clone_from(&state.route.primary);
+            live_primary.retain(|id| self.silence(*id).is_none());
+        }
         Ok(Candidates {
             index,
             wanted,
+            live_primary,
             route: Arc::clone(&state.route),
             upstreams,
         })
+    }
+
+    /// Until when a request that wants the primary tries others before `id`, which is that and was silent last.
+    fn passed_over_until(
+        &self,
+        state: &RouteState,
+        id: UpstreamId,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Option<Instant> {
+        let is_wanted = wanted.primary && state.route.primary.contains(&id);
+        let silence = self.silence(id).filter(|_| is_wanted);
+        silence?.until(now)
+    }
+
+    fn silence(&self, id: UpstreamId) -> Option<&Backoff> {
+        self.health.get(&id)?.silence.as_ref()
     }
 
     /// What is configured for `realm`, even if no upstream of it is known.
@@ -365,8 +394,7 @@ impl Routes {
     /// How long to wait for `id` before a verdict is given: until then nothing else may be known.
     #[must_use]
     pub fn patience(&self, id: UpstreamId, now: Instant) -> Option<Instant> {
-        let silent = self.health.get(&id).is_some_and(|health| health.silent);
-        silent.then(|| now + PATIENCE_AFTER_SILENCE)
+        self.silence(id).map(|_| now + PATIENCE_AFTER_SILENCE)
     }
 
     /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use loopkdc::wire::{Framed, GeneralString, IntegerFlags, KdcProxyMessage, kkdcp};
 use tempfile::{TempDir, tempdir};
@@ -11,7 +12,7 @@ use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::heimdal::heimdal;
 use crate::support::loopkdc::{Loopkdc, stanza};
-use crate::support::process::Process;
+use crate::support::process::{PATIENCE, Process};
 use crate::support::proxy::{self, KdcProxy};
 use crate::support::realm::{PASSWORD, Preauth, Realm, Replica};
 
@@ -196,6 +197,38 @@ fn who_else_asks_the_gateway_goes_where_others_go() {
         asks("127.0.0.1", second, 0, primary, replica);
         // DS_FORCE_REDISCOVERY: another one than the replica.
         asks("127.0.0.7", third, 1, primary, replica);
+    });
+}
+
+/// Its host is gone, or so busy that it says nothing.
+#[test]
+fn a_primary_that_is_silent_costs_one_login() {
+    isolated(|| {
+        let scene = Scene::new();
+        let gateway = scene.gateway_of_both();
+        let _loopkdc = scene.loopkdc(&gateway, "");
+        let client = scene.client();
+        let log_in = |password| client.run("kinit user@EXAMPLE.COM", &[password]);
+        let typed = [PASSWORD, NEW, NEW];
+        client.run("kpasswd user@EXAMPLE.COM", &typed).succeeds();
+        log_in(NEW).succeeds();
+        let replica = &scene.replica.kdc;
+        replica.wait_for("ISSUE");
+        let asked = replica.count(" AS_REQ ");
+        scene.realm.kdc.signal("STOP");
+        // It may have the request.
+        log_in(NEW).fails_with("Cannot contact any KDC");
+        assert_eq!(replica.count(" AS_REQ "), asked);
+        // All that the replica has heard of is the old one.
+        log_in(PASSWORD).within(Duration::from_secs(1)).succeeds();
+        scene.realm.kdc.signal("CONT");
+        // Soon it is tried again, and knows better.
+        let until = Instant::now() + PATIENCE;
+        while log_in(PASSWORD).success {
+            assert!(Instant::now() < until, "the primary is not asked again");
+        }
+        assert_eq!(scene.realm.failed_attempts("user"), 1);
+        log_in(NEW).within(Duration::from_secs(1)).succeeds();
     });
 }
 

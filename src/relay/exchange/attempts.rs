@@ -205,9 +205,10 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// A login after a change of its password: what another than the primary says of it may no longer be so.
+    /// A login after a change of its password waits for the primary, as what other KDCs say may no longer be so; but not for one
+    /// that was silent before.
     fn must_stay_with(&self, upstream: UpstreamId) -> bool {
-        let is_primary = |id: &UpstreamId| self.candidates.is_primary(*id);
+        let is_primary = |id: &UpstreamId| self.candidates.is_live_primary(*id);
         let is_login = self.message.kind() == Kind::AsReq;
         is_login && is_primary(&upstream) && !self.untried.front().is_some_and(is_primary)
     }

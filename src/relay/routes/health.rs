@@ -20,8 +20,8 @@ const CUT_OFF: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     /// That it fails, whatever it is asked.
     pub(super) down: Option<Outage>,
-    /// Nothing came from it in time, and nothing since.
-    pub(super) silent: bool,
+    /// That nothing came from it in time, and nothing since. It is not [`Self::down`] for that where any client can cause it.
+    pub(super) silence: Option<Backoff>,
     pub(super) rtt: RttEstimator,
     pub(super) latency: Latency,
     pub(super) last_response: Option<Instant>,
@@ -66,7 +66,7 @@ impl Health {
     }
 
     pub(super) fn saw_response(&mut self, now: Instant) {
-        self.silent = false;
+        self.silence = None;
         self.last_response = Some(now);
         self.connect_failed = None;
     }
@@ -115,10 +115,15 @@ impl Health {
             .is_some_and(|failed| now < failed + CUT_OFF)
     }
 
-    /// True if silence since `asked` is the upstream's: a KDC drops a request that it cannot read, and what came to
-    /// others meanwhile says more.
-    pub(super) fn is_silent_since(&self, asked: Instant, now: Instant) -> bool {
-        asked + SILENCE <= now && !self.responded_since(asked)
+    /// Takes note of silence since `asked`, if it is the upstream's, and says whether it is: a KDC drops a request that it
+    /// cannot read, and what came to others meanwhile says more.
+    pub(super) fn met_silence(&mut self, asked: Instant, now: Instant) -> bool {
+        let is_its_own = asked + SILENCE <= now && !self.responded_since(asked);
+        if is_its_own {
+            let silence = self.silence.get_or_insert_default();
+            silence.fail(asked, now, backoff::random());
+        }
+        is_its_own
     }
 
     /// True if it has responded since `asked`, or not long before.

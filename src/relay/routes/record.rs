@@ -106,10 +106,14 @@ impl Routes {
             let serves = state.route.upstreams.get(service).as_ref();
             let is_left = state.current.get(service).is_none_or(|current| {
                 let health = self.health.get(&current);
-                let fails = health.is_some_and(|health| health.down.is_some() || health.silent);
+                let fails =
+                    health.is_some_and(|health| health.down.is_some() || health.silence.is_some());
                 fails || state.refusing.contains_key(&(service, current))
             });
-            if is_left && candidates.stays() && serves.is_some_and(|ids| ids.contains(&id)) {
+            if is_left
+                && candidates.may_stay_with(id)
+                && serves.is_some_and(|ids| ids.contains(&id))
+            {
                 *state.current.get_mut(service) = Some(id);
             }
         }
@@ -144,10 +148,9 @@ impl Routes {
                 state.refuse((candidates.wanted.service, id), fault, asked, now)
             }
             FaultClass::Silent => {
-                let silent = health.is_silent_since(asked, now);
-                health.silent |= silent;
+                let is_its_own = health.met_silence(asked, now);
                 let counts = *fault != Fault::Silent || !state.route.shared;
-                silent && counts && health.mark_down(fault, asked, now)
+                is_its_own && counts && health.mark_down(fault, asked, now)
             }
             FaultClass::Down => health.mark_down(fault, asked, now),
         };

@@ -169,10 +169,17 @@ impl Routes {
         let Some(state) = self.routes.get(candidates.index) else {
             return Vec::new();
         };
-        let others = candidates.upstreams.iter().skip(1);
-        let others = others.map(|id| {
-            self.candidate_status(state, (candidates.wanted.service, *id), false, context)
-        });
+        let (wanted, now) = (candidates.wanted, context.now);
+        let status = |id: &UpstreamId| {
+            let service = wanted.service;
+            let mut status = self.candidate_status(state, (service, *id), false, context);
+            if let Some(until) = self.passed_over_until(state, *id, wanted, now.instant) {
+                status.state = CandidateState::Down;
+                status.retry_at = Some(now.unix_ms_of(until));
+            }
+            status
+        };
+        let others = candidates.upstreams.iter().skip(1).map(status);
         let is_put_back = |other: &CandidateStatus| {
             other.retry_at.is_some() || other.state == CandidateState::OffNetwork
         };

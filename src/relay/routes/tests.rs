@@ -1,4 +1,5 @@
 use super::*;
+use crate::relay::status::ClockReading;
 use crate::relay::upstream::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };
@@ -572,6 +573,47 @@ fn who_asks_for_the_primary_gets_it_and_moves_nobody_else_there() {
     assert_eq!(order(&routes, Service::Kdc, true).unwrap(), [A, B]);
 }
 
+/// Of a gateway's KDC, which is not down for it.
+#[test]
+fn a_primary_that_was_silent_is_passed_over_for_a_while_and_told() {
+    let mut routes = Routes::default();
+    let route = Route {
+        primary: vec![A],
+        shared: true,
+        ..route(1, &[A, B])
+    };
+    routes.add(&exact("ONE"), &[], route);
+    let wanted = Wanted {
+        primary: true,
+        ..KDC
+    };
+    let ask = |routes: &Routes, wanted, now| routes.candidates(&realm("ONE"), wanted, now).unwrap();
+    let start = Instant::now();
+    let candidates = ask(&routes, wanted, start);
+    let now = start + 9 * SECOND;
+    routes.record_fault(&candidates, A, &Fault::Silent, start, now);
+    let candidates = ask(&routes, wanted, now);
+    assert_eq!(candidates.upstreams, [B, A]);
+    assert_eq!(ask(&routes, KDC, now).upstreams, [A, B], "others ask it");
+    let context = StatusContext {
+        upstreams: &[],
+        now: ClockReading {
+            instant: now,
+            ..ClockReading::now()
+        },
+    };
+    let [put_back] = &routes.put_back(&candidates, context)[..] else {
+        panic!("it is not told")
+    };
+    let told = (put_back.upstream, put_back.state.to_string());
+    assert_eq!(told, (0, "down".to_owned()));
+    let retry = context.now.unix_ms_of(now + SECOND);
+    assert_eq!(put_back.retry_at, Some(retry));
+    routes.record_reply(&candidates, A, now);
+    assert_eq!(ask(&routes, wanted, now).upstreams, [A, B]);
+    assert!(ask(&routes, wanted, now).is_live_primary(A));
+}
+
 #[test]
 fn a_request_for_the_primary_says_so_to_proxies() {
     let routes = realm_with_primary(None);
@@ -595,7 +637,7 @@ fn a_request_for_the_primary_says_so_to_proxies() {
     let candidates = without.candidates(&realm("ONE"), wanted, Instant::now());
     let candidates = candidates.unwrap();
     assert_eq!(candidates.dclocator_hint(), Some(0x1000));
-    assert!(!candidates.is_primary(A), "none is known");
+    assert!(!candidates.is_live_primary(A), "none is known");
 }
 
 #[test]

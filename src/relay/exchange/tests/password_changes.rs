@@ -8,7 +8,7 @@ use super::histories::{messages, routing, upstreams};
 use super::*;
 use crate::relay::upstream::tests::scripted::{Act, End, Journal};
 use crate::relay::upstream::{ConnectError, Fault, Unsent};
-use crate::wire::Kind;
+use crate::wire::{Kind, RealmKey};
 
 const REPLICA: UpstreamId = UpstreamId(0);
 const PRIMARY: UpstreamId = UpstreamId(1);
@@ -93,6 +93,10 @@ impl Scene {
             .map(|post| (UpstreamId(post.place), post.dclocator_hint))
             .collect()
     }
+}
+
+fn realm_key() -> RealmKey {
+    Realm::parse(b"EXAMPLE.COM").unwrap().key()
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,20 +207,59 @@ async fn a_login_that_may_have_reached_the_primary_goes_nowhere_else() {
     assert_eq!(scene.login().await, [(PRIMARY, WRITABLE); 2]);
 }
 
+/// It is asked alone until it was silent once. From then on it is tried again from time to time, and what is harmless does not
+/// wait for it; so at a gateway and on one machine, wherever it stands among the others.
 #[tokio::test(start_paused = true)]
 async fn a_primary_that_was_silent_keeps_nobody_waiting() {
-    let silence = || vec![act(End::Silence), act(End::Silence)];
-    let mut gateway = Scene::with([vec![], silence()], |route| route.shared = true);
-    gateway.change().await;
-    assert_eq!(gateway.login().await, [(PRIMARY, WRITABLE)]);
-    let began = now();
-    assert_eq!(gateway.login().await, [(PRIMARY, WRITABLE)]);
-    assert!(now() - began < Duration::from_millis(2100));
+    let adapts: [fn(&mut Route); 3] = [
+        |_| (),
+        |route| route.shared = true,
+        |route| {
+            route.shared = true;
+            route.upstreams = ByService::both(Some(vec![PRIMARY, REPLICA]));
+        },
+    ];
+    for (case, adapt) in adapts.into_iter().enumerate() {
+        let silence = vec![act(End::Silence), act(End::Silence)];
+        let mut scene = Scene::with([vec![], silence], adapt);
+        let client = Some(IpAddr::from([192, 0, 2, 1]));
+        lock(&scene.exchange.password_changes).record(client, realm_key(), now());
+        let (primary, replica) = ((PRIMARY, WRITABLE), (REPLICA, WRITABLE));
+        assert_eq!(scene.login_of(client).await, [primary], "{case}");
+        let began = now();
+        assert_eq!(scene.login_of(client).await, [replica], "{case}");
+        assert!(now() - began < Duration::from_millis(100), "{case}");
 
-    let mut scene = Scene::new([vec![], silence()]);
+        advance(Duration::from_secs(1)).await;
+        let began = now();
+        assert_eq!(scene.login_of(client).await, [primary, replica], "{case}");
+        assert!(now() - began < Duration::from_millis(2100), "{case}");
+        assert_eq!(scene.login_of(client).await, [replica], "{case}");
+
+        advance(Duration::from_secs(2)).await;
+        for _ in 0..2 {
+            assert_eq!(
+                scene.login_of(client).await,
+                [primary],
+                "{case}: it is back"
+            );
+        }
+    }
+}
+
+/// It was silent to somebody else after it was asked: what it has of this login may still be all that anybody may have.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_under_way_stays_with_a_primary_that_is_silent_meanwhile() {
+    let silence = vec![act(End::Silence), act(End::Silence)];
+    let scene = Scene::with([vec![], silence], |route| route.shared = true);
     scene.change().await;
-    assert_eq!(scene.login().await, [(PRIMARY, WRITABLE)]);
-    assert_eq!(scene.login().await, [(REPLICA, WRITABLE)], "it is down");
+    let [harmless, with_password, ..] = messages();
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(8500)).await;
+        scene.ask(harmless, arrival()).await
+    };
+    tokio::join!(scene.ask(with_password, arrival()), second);
+    assert_eq!(scene.went(), [(PRIMARY, WRITABLE); 2]);
 }
 
 #[tokio::test(start_paused = true)]
