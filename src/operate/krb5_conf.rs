@@ -98,8 +98,8 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    let mut stanzas = Stanzas::from_config(&config, form.unix)?;
-    let done = install::install(&Target::of(OS), &mut stanzas, form)?.carry_out()?;
+    let (plan, stanzas) = install::install(&Target::of(OS), &config, form)?;
+    let done = plan.carry_out()?;
     terminal::print(&(done.join("\n") + "\n"));
     let by_hand = if form.sssd {
         sssd::install(&stanzas)?
@@ -135,11 +135,16 @@ fn doctor(sources: &Sources) -> Hint {
 /// Takes away what [`install`] wrote.
 ///
 /// # Errors
-/// A file that may not be written.
+/// A file that may not be written. The rest goes all the same.
 pub fn remove() -> Result<(), Failure> {
-    let done = install::remove(&Target::of(OS))?.carry_out()?;
-    terminal::print(&(done.join("\n") + "\n"));
-    sssd::remove()
+    let removed = install::remove(&Target::of(OS)).and_then(|plan| plan.carry_out());
+    if let Ok(done) = &removed {
+        terminal::print(&(done.join("\n") + "\n"));
+    }
+    match (removed, sssd::remove()) {
+        (Err(failure), Err(other)) => Err(errors::both(failure, &other)),
+        (removed, of_sssd) => removed.and(of_sssd),
+    }
 }
 
 /// Writes what SSSD reads besides, for those of these realms that can be reached.

@@ -35,7 +35,9 @@ pub(super) enum PartForm {
 pub(super) struct SplitFile {
     before: Vec<u8>,
     after: Vec<u8>,
-    /// None: there is no part of ours.
+    /// What stands between the markers. Empty: there is no part of ours.
+    pub(super) part: Vec<u8>,
+    /// None: there is none.
     pub(super) form: Option<PartForm>,
     pub(super) origin: Origin,
 }
@@ -75,6 +77,7 @@ impl SplitFile {
             before,
             after,
             form: part.as_ref().map(|_| form),
+            part: part.unwrap_or_default(),
             origin,
         })
     }

@@ -82,6 +82,13 @@ pub(super) fn unfinished(
         .hint(typed(REMOVE))
 }
 
+/// Two failures in one.
+pub(super) fn both(failure: Failure, other: &Failure) -> Failure {
+    let failure = failure.hint(format!("besides, {}", other.message()));
+    let hints = other.finding().hints.iter().cloned();
+    hints.fold(failure, Failure::hint)
+}
+
 /// What a link leads to is somebody else's to change.
 pub(super) fn link(path: &Path, command: &str) -> Failure {
     let why = "is a symbolic link, and what that leads to is not changed";

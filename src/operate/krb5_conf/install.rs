@@ -8,7 +8,8 @@ use super::changes::{self, Change, FileChanges, PlannedFile};
 use super::others::{Others, changed, put_back, whole};
 use super::profile::Relation;
 use super::stanzas::{MARK, Stanzas};
-use super::{Form, Placement, errors};
+use super::{Form, Placement, errors, servers};
+use crate::config::Config;
 use crate::relay::failure::Failure;
 
 /// The command, for hints.
@@ -81,27 +82,34 @@ struct DropIn {
     is_foreign: bool,
 }
 
-/// Has libkrb5 read the stanzas: from a file of their own, or from krb5.conf itself.
-pub(super) fn install(target: &Target, stanzas: &mut Stanzas, form: Form) -> Result<Plan, Failure> {
+/// Has libkrb5 read the stanzas of the configuration: from a file of their own, or from krb5.conf itself. What earlier ones
+/// were told holds, so that the command without options can be a hint.
+pub(super) fn install(
+    target: &Target,
+    config: &Config,
+    form: Form,
+) -> Result<(Plan, Stanzas), Failure> {
     let mut plan = Plan::read(&target.etc, form.command())?;
+    let keeps_sockets = plan.names_sockets() && servers::has_socket(&config.listen);
+    let mut stanzas = Stanzas::from_config(config, form.unix || keeps_sockets)?;
     let part_form = plan.part_form(target, form.placement)?;
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {
         plan.others.profile.relations.append(&mut plan.below);
     }
     stanzas.complete(&plan.others.profile);
-    let taken_out = if form.only {
-        plan.rivals(stanzas)
+    let taken_out = if form.only || plan.has_taken_out() {
+        plan.rivals(&stanzas)
     } else {
         Lines::new()
     };
     plan.change_others(&taken_out)?;
     let rest = changed(&plan.rest, taken_out.get(&plan.krb5_conf.path));
     match part_form {
-        PartForm::Include => plan.put_drop_in(stanzas, rest)?,
-        PartForm::Inline => plan.put_stanzas(stanzas, &rest),
+        PartForm::Include => plan.put_drop_in(&stanzas, rest)?,
+        PartForm::Inline => plan.put_stanzas(&stanzas, &rest),
     }
     plan.plan_copy();
-    Ok(plan)
+    Ok((plan, stanzas))
 }
 
 /// Takes away what [`install`] has written.
@@ -163,9 +171,35 @@ impl Plan {
         match placement {
             Placement::DropIn if !target.has_includes => Err(errors::no_includes()),
             Placement::DropIn => Ok(PartForm::Include),
-            Placement::Auto if target.has_includes && stands_above => Ok(PartForm::Include),
-            Placement::Auto | Placement::Inline => Ok(PartForm::Inline),
+            Placement::Inline => Ok(PartForm::Inline),
+            Placement::Auto if !target.has_includes => Ok(PartForm::Inline),
+            Placement::Auto => Ok(self.form_before().unwrap_or(if stands_above {
+                PartForm::Include
+            } else {
+                PartForm::Inline
+            })),
         }
+    }
+
+    /// The form of our part. None: there is none, or its include is of an earlier version, which put one where none stood.
+    fn form_before(&self) -> Option<PartForm> {
+        let [new, _] = &self.drop_ins;
+        let form = self.split.form?;
+        (form == PartForm::Inline || new.is_ours()).then_some(form)
+    }
+
+    /// Our stanzas name Unix sockets.
+    fn names_sockets(&self) -> bool {
+        let drop_ins = self.drop_ins.iter().filter(|drop_in| drop_in.is_ours());
+        let ours = drop_ins.filter_map(|drop_in| drop_in.file.is.as_deref());
+        let mut ours = ours.chain([&*self.split.part]);
+        ours.any(|text| String::from_utf8_lossy(text).contains(" kdc = /"))
+    }
+
+    /// Lines of others are comments.
+    fn has_taken_out(&self) -> bool {
+        let is = self.krb5_conf.is.as_deref().unwrap_or_default();
+        !self.others.changed.is_empty() || put_back(is) != is
     }
 
     /// `rest`: what krb5.conf is to say without our part.
@@ -347,6 +381,10 @@ impl DropIn {
         let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
         let is_foreign = is_link || !file.is.as_ref().is_none_or(is_ours);
         Ok(Self { file, is_foreign })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.file.is.is_some() && !self.is_foreign
     }
 
     fn remove(&mut self) {

@@ -28,7 +28,7 @@ impl Servers {
             Some(path) => vec![path],
             None => addresses(endpoints),
         };
-        if unix && path(&listen.kdc).is_none() {
+        if unix && !has_socket(listen) {
             return Err(no_socket());
         }
         let kdc = named(&listen.kdc);
@@ -86,6 +86,11 @@ fn finding(unit: &str, address: &str) -> Finding {
     .command("have the unit open it, too", ["systemctl", "edit", unit])
     .command("then", ["systemctl", "restart", unit])
     .command("or name in [listen] what the unit opens", ["systemctl", "cat", unit])
+}
+
+/// The KDC service has a Unix socket.
+pub(super) fn has_socket(listen: &Listen) -> bool {
+    path(&listen.kdc).is_some()
 }
 
 /// The first Unix socket. A path that is not UTF-8 was none of a configuration.

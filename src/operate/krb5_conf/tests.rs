@@ -19,7 +19,10 @@ use crate::relay::failure::Failure;
 
 const REALM: &str = "[realms.\"EXAMPLE.COM\"]\nproxies = [\"https://p\"]\n";
 
+fn config(text: &str) -> Config {
+    Config::parse(Path::new("config.toml"), text, &Sources::default()).unwrap()
+}
+
 fn made_of(text: &str, unix: bool) -> Result<Stanzas, Failure> {
-    let config = Config::parse(Path::new("config.toml"), text, &Sources::default());
-    Stanzas::from_config(&config.unwrap(), unix)
+    Stanzas::from_config(&config(text), unix)
 }

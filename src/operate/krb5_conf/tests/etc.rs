@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{REALM, made_of};
+use super::REALM;
 use crate::operate::krb5_conf::install::{Target, install, remove};
 use crate::operate::krb5_conf::{Form, Placement};
 use crate::relay::failure::Failure;
@@ -54,9 +54,9 @@ impl Etc {
         self.form(REALM, form)
     }
 
-    fn form(&self, config: &str, form: Form) -> Result<Vec<String>, Failure> {
-        let mut made = made_of(config, false).unwrap();
-        install(&self.target(), &mut made, form)?.carry_out()
+    pub(super) fn form(&self, config: &str, form: Form) -> Result<Vec<String>, Failure> {
+        let (plan, _) = install(&self.target(), &super::config(config), form)?;
+        plan.carry_out()
     }
 
     pub(super) fn remove(&self) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::etc::Etc;
-use super::{REALM, made_of};
+use super::{REALM, config};
 use crate::operate::krb5_conf::Form;
 use crate::operate::krb5_conf::Placement::{Auto, DropIn, Inline};
 use crate::operate::krb5_conf::install::{Target, install};
@@ -309,25 +309,71 @@ fn on_macos_the_stanzas_stand_in_the_file_itself() {
         etc: etc.0.path().to_owned(),
         ..Target::of("macos")
     };
-    let mut stanzas = made_of(REALM, false).unwrap();
+    let config = config(REALM);
     let form = |placement| Form {
         placement,
         ..Form::default()
     };
-    install(&target, &mut stanzas, form(Auto))
-        .unwrap()
-        .carry_out()
-        .unwrap();
+    let (plan, _) = install(&target, &config, form(Auto)).unwrap();
+    plan.carry_out().unwrap();
     let text = fs::read_to_string(etc.file()).unwrap();
     let lines = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty());
     assert_eq!(lines.clone().next(), Some("[realms]"), "{text}");
     assert!(!etc.path("krb5.conf.d").exists());
-    let failure = install(&target, &mut stanzas, form(DropIn)).unwrap_err();
+    let failure = install(&target, &config, form(DropIn)).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "loopkdc: error: the Kerberos of macOS reads no file that krb5.conf includes\n\
          loopkdc: hint: keep the stanzas in krb5.conf itself: loopkdc krb5-conf --install"
     );
+}
+
+/// As the command of a hint has none of the options.
+#[test]
+fn what_was_chosen_before_holds() {
+    let config = format!("[listen]\nkdc = [\"127.0.0.1:88\", \"unix:/run/kdc\"]\n{REALM}");
+    let sockets = Form {
+        unix: true,
+        sssd: true,
+        ..Form::default()
+    };
+    for (placement, head) in [
+        (DropIn, "[libdefaults]\n"),
+        (Inline, "includedir ETC/krb5.conf.d\n"),
+    ] {
+        let etc = Etc::with(None);
+        fs::create_dir(etc.path("krb5.conf.d")).unwrap();
+        let head = head.replace("ETC", &etc.0.path().display().to_string());
+        fs::write(etc.file(), &head).unwrap();
+        let before = etc.all();
+        let chosen = Form {
+            placement,
+            ..sockets
+        };
+        etc.form(&config, chosen).unwrap();
+        let all = etc.all();
+        let said = etc.said(etc.of(&config, Auto).unwrap());
+        assert_eq!(etc.all(), all, "{said:?}");
+        // Sockets that are there no more are named no more.
+        etc.install(Auto);
+        assert_ne!(etc.all(), all);
+        etc.remove();
+        assert_eq!(etc.all(), before);
+        etc.install(Auto);
+        let is_drop_in = etc.path("krb5.conf.d/00-loopkdc.conf").exists();
+        assert_eq!(is_drop_in, placement == Inline);
+    }
+}
+
+/// Earlier versions put an include where none stood, which keeps confined programs from all of Kerberos.
+#[test]
+fn an_include_of_earlier_versions_goes() {
+    let etc = Etc::with(Some(b"[libdefaults]\n"));
+    etc.install(DropIn);
+    let folder = etc.path("krb5.conf.d");
+    fs::rename(folder.join("00-loopkdc.conf"), folder.join("loopkdc.conf")).unwrap();
+    etc.install(Auto);
+    assert!(!folder.exists());
 }
