@@ -76,8 +76,11 @@ fn it_is_set_up_and_taken_back() {
         let ended = krb5_conf(&["--install"]);
         let (_, done) = ended.stdout.split_once(STANZAS).unwrap();
         let (done, _) = done.split_once(NEXT).unwrap();
-        let expected = "wrote /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf\n\
+        let expected = "made /etc/systemd/system/sssd.service.d\n\
+            wrote /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf\n\
+            made /etc/systemd/system/loopkdc.service.d\n\
             wrote /etc/systemd/system/loopkdc.service.d/loopkdc-sssd.conf\n\
+            made /etc/systemd/system/loopkdc-sssd.service.d\n\
             wrote /etc/systemd/system/loopkdc-sssd.service.d/loopkdc-sssd.conf\n\
             enabled loopkdc-sssd.path, and with it loopkdc.service from the start of the machine on\n";
         assert_eq!(done, expected);
@@ -147,17 +150,99 @@ fn a_drop_in_of_somebody_elses() {
     });
 }
 
+/// By the command that the doctor hints at.
 #[test]
-fn a_unit_that_is_masked_is_left_alone() {
+fn an_administrator_who_wants_none_of_it() {
     on_debian(|_| {
         scene(SSSD);
-        let path = units().join("loopkdc-sssd.path");
-        fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        let ended = krb5_conf(&["--install"]);
+        // As the package has them: what is in /etc can't be masked.
+        let local = Path::new("/usr/local/lib");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "tmpfs"])
+            .arg(local)
+            .status();
+        assert!(mounted.unwrap().success());
+        let packaged = local.join("systemd/system");
+        fs::create_dir_all(&packaged).unwrap();
+        let system = units();
+        for unit in ["loopkdc-sssd.path", "loopkdc-sssd.service"] {
+            fs::copy(system.join(unit), packaged.join(unit)).unwrap();
+            fs::remove_file(system.join(unit)).unwrap();
+        }
+        krb5_conf(&["--install"]);
+        let is_set_up = || system.join("sssd.service.d/loopkdc-sssd.conf").exists();
+        assert!(is_set_up());
+        let systemctl = |word: &str| {
+            let mut command = Command::new("systemctl");
+            assert!(
+                command
+                    .args([word, "loopkdc-sssd.path"])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        systemctl("mask");
+        krb5_conf(&["--install"]).well();
+        assert!(!is_set_up());
+        systemctl("unmask");
+        krb5_conf(&["--install"]);
+        assert!(is_set_up());
+    });
+}
+
+/// SSSD's part of it goes though the other can't.
+#[test]
+fn a_removal_that_can_not_be_finished() {
+    on_debian(|_| {
+        scene(SSSD);
+        let system = units();
+        krb5_conf(&["--install"]);
+        let drop_in = system.join("sssd.service.d/loopkdc-sssd.conf");
+        fs::rename("/etc/krb5.conf", "/etc/other").unwrap();
+        std::os::unix::fs::symlink("other", "/etc/krb5.conf").unwrap();
+        let ended = krb5_conf(&["--remove"]);
+        let link = "loopkdc: error: /etc/krb5.conf is a symbolic link, ";
         assert!(
-            ended.stderr.contains("has no loopkdc-sssd.path"),
+            ended.code == Some(78) && ended.stderr.starts_with(link),
             "{ended:?}"
         );
+        assert!(
+            ended
+                .stdout
+                .contains("removed /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf\n"),
+            "{ended:?}"
+        );
+        assert!(!drop_in.exists());
+    });
+}
+
+/// What would be set up for it would start processes without end.
+#[test]
+fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
+    on_debian(|_| {
+        scene(&SSSD.replace("id_provider = ldap", "id_provider = ad"));
+        let drop_in = units().join("sssd.service.d/loopkdc-sssd.conf");
+        let ended = krb5_conf(&["--install"]);
+        let told = "loopkdc: warning: a login by SSSD (corp) must not bring a ticket away from the office: ";
+        assert!(
+            ended.code == Some(0) && ended.stderr.starts_with(told),
+            "{ended:?}"
+        );
+        assert!(
+            ended
+                .stderr
+                .contains("[domain/corp] of /etc/sssd/sssd.conf\n"),
+            "{ended:?}"
+        );
+        assert!(!drop_in.exists() && ended.stdout.contains(STANZAS));
+        // As the hint has it; and what is set up is taken away when it can't stay.
+        let text = fs::read_to_string("/etc/sssd/sssd.conf").unwrap();
+        let mended = format!("{text}krb5_use_enterprise_principal = true\n");
+        for (text, is_set_up) in [(mended, true), (text, false)] {
+            fs::write("/etc/sssd/sssd.conf", text).unwrap();
+            krb5_conf(&["--install"]);
+            assert_eq!(drop_in.exists(), is_set_up);
+        }
     });
 }

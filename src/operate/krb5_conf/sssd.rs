@@ -14,9 +14,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use domains::{SssdDomain, domains};
+pub(crate) use domains::{AsksTrusted, SssdDomain, domains};
 pub(crate) use reachable::{KRB5_CONF, REACHABLE, write};
-pub(crate) use units::{PATH_UNIT, RESTART, are_installed};
+pub(crate) use units::{DROP_IN, PATH_UNIT, RESTART, SYSTEM, are_installed};
 
 use super::host::Machine;
 use super::stanzas::Stanzas;
@@ -25,18 +25,18 @@ use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::text;
 
-/// Sets it up for SSSD's domains of these realms, or takes it away if there is none, and tells what was done. What has to be done
-/// by hand, where it can't be set up.
+/// Sets it up for SSSD's domains of these realms, or takes it away if there is none that it can be set up for, or an
+/// administrator has masked the path unit; and tells what was done. What has to be done by hand, where it can't be set up.
 ///
 /// # Errors
 /// A file that may not be written, or systemd does not take it.
 pub(super) fn install(stanzas: &Stanzas) -> Result<Option<Finding>, Failure> {
     let mut domains = domains(&mut Machine);
-    domains.retain(|domain| stanzas.realms.contains(&domain.realm));
+    domains.retain(|of| of.asks_trusted.is_none() && stanzas.realms.contains(&of.realm));
     let mut realms: Vec<_> = domains.iter().map(|domain| domain.realm.clone()).collect();
     realms.sort_unstable();
     realms.dedup();
-    if realms.is_empty() {
+    if realms.is_empty() || units::are_masked() {
         return remove().map(|()| None);
     }
     if !units::are_there() {

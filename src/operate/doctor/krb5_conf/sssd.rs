@@ -2,7 +2,8 @@
 
 use super::warning;
 use crate::operate::krb5_conf::sssd::{
-    KRB5_CONF, PATH_UNIT, REACHABLE, RESTART, SssdDomain, are_installed, domains,
+    AsksTrusted, DROP_IN, KRB5_CONF, PATH_UNIT, REACHABLE, RESTART, SYSTEM, SssdDomain,
+    are_installed, domains,
 };
 use crate::operate::krb5_conf::{Host, INSTALL};
 use crate::relay::finding::{Finding, Hint, Layer};
@@ -12,6 +13,9 @@ use crate::relay::text;
 const FOLDER: &str = "/etc/sssd";
 /// Where SSSD says which process it is, by version.
 const PID_FILES: [&str; 2] = ["/run/sssd.pid", "/run/sssd/sssd.pid"];
+/// What sssd.service takes variables from besides its unit, on Debian and on Fedora. They go before Environment=.
+const ENVIRONMENT_FILES: [&str; 2] = ["/etc/default/sssd", "/etc/sysconfig/sssd"];
+const KRB5_CONFIG: &str = "KRB5_CONFIG=";
 
 /// SSSD on this machine, and what it is told.
 #[derive(Debug, Default)]
@@ -20,6 +24,10 @@ pub(super) struct SssdLogins {
     /// There are domains, and this user may not see which.
     is_hidden: bool,
     has_drop_ins: bool,
+    /// The path unit is masked.
+    is_masked: bool,
+    /// What goes before our drop-in: a file, and its KRB5_CONFIG.
+    overriding: Option<(String, String)>,
     /// SSSD reads what it is told. None: it does not run.
     reads: Option<bool>,
     /// What `loopkdc run` says of its realms. None: nothing.
@@ -44,10 +52,18 @@ impl SssdLogins {
         let pid = pids.next();
         let environment =
             pid.and_then(|pid| host.text(&format!("/proc/{}/environ", pid.trim())).ok());
+        let overriding = overriding(host);
+        let will_read = overriding.as_ref().map(|_| false);
+        let units = host.names(SYSTEM).unwrap_or_default();
+        let has_unit = units.iter().any(|unit| unit == PATH_UNIT);
+        let unit = host.text(&format!("{SYSTEM}/{PATH_UNIT}"));
         Self {
             is_hidden: false,
             has_drop_ins: are_installed(|file| host.text(file).is_ok()),
-            reads: environment.map(|variables| reads(&variables)),
+            // It is empty, or a link to a device, which is no regular file.
+            is_masked: has_unit && unit.unwrap_or_default().is_empty(),
+            reads: environment.map(|variables| reads(&variables)).or(will_read),
+            overriding,
             reachable: host.text(&format!("/run/{REACHABLE}")).ok(),
             told: host.text(&format!("/run/{KRB5_CONF}")).unwrap_or_default(),
             domains,
@@ -70,54 +86,118 @@ impl SssdLogins {
     }
 
     fn login(&self, domain: &SssdDomain) -> Finding {
-        let realm = &domain.realm;
         let login = format!("a login by SSSD ({})", text::line(&domain.name));
-        let can_be = self
-            .reachable
-            .as_ref()
-            .map(|text| text.lines().any(|line| line == realm));
-        let may_try = self
-            .told
-            .lines()
-            .any(|line| line.trim_start().strip_prefix(realm.as_str()) == Some(" = {"));
-        match (self.reads, can_be) {
-            (Some(false), _) | (_, None) if !self.has_drop_ins => {
-                let what = format!("{login} away from the office brings no ticket");
-                warning(what).command("have it bring one", INSTALL.split(' '))
+        match (&domain.asks_trusted, &self.reachable) {
+            (Some(asks), _) => must_not(&login, asks),
+            (None, Some(reachable)) if self.reads != Some(false) => {
+                let can_be = reachable.lines().any(|line| line == domain.realm);
+                self.set_up(&login, &domain.realm, can_be)
             }
-            (Some(false), _) | (_, None) => {
-                let what = format!(
-                    "{login} away from the office brings no ticket until both services have begun anew"
-                );
-                warning(what).command("have them do so", RESTART)
-            }
-            (_, Some(can_be)) if can_be != may_try => {
-                let what = format!(
-                    "SSSD is not told whether {realm} can be reached: {PATH_UNIT} is not at work"
-                );
-                let restart = ["systemctl", "restart", PATH_UNIT, "loopkdc-sssd.service"];
-                warning(what)
-                    .command("see why, and start it", ["systemctl", "status", PATH_UNIT])
-                    .hint(Hint::command(restart))
-            }
-            (_, Some(true)) => Finding::ok(
-                Layer::Krb5Conf,
-                format!("{login} brings a ticket, away from the office, too"),
-            ),
-            (_, Some(false)) => {
-                let what = format!(
-                    "{login} goes by the cached password until {realm} can be reached, and then brings a ticket"
-                );
-                Finding::ok(Layer::Krb5Conf, what)
-            }
+            _ => self.not_set_up(&login),
         }
     }
+
+    fn not_set_up(&self, login: &str) -> Finding {
+        let what = format!("{login} away from the office brings no ticket");
+        match &self.overriding {
+            _ if !self.has_drop_ins && self.is_masked => {
+                let masked = format!("{what}, as {PATH_UNIT} is masked");
+                Finding::skipped(Layer::Krb5Conf, masked)
+            }
+            _ if !self.has_drop_ins => warning(what)
+                .command("have it bring one", INSTALL.split(' '))
+                .command(
+                    "or, if it is to bring none",
+                    ["systemctl", "mask", PATH_UNIT],
+                ),
+            Some((file, list)) => {
+                let list = list.escape_debug();
+                warning(format!(
+                    "{what}: KRB5_CONFIG in {file} has SSSD read {list}"
+                ))
+                .hint(format!("append to it there\n    :/run/{KRB5_CONF}"))
+                .command("then", ["systemctl", "daemon-reload"])
+                .hint(Hint::command(["systemctl", "restart", "sssd"]))
+            }
+            None => warning(format!("{what} until both services have begun anew"))
+                .command("have them do so", RESTART),
+        }
+    }
+
+    /// `can_be`: the realm can be reached.
+    fn set_up(&self, login: &str, realm: &str, can_be: bool) -> Finding {
+        let is_it = |line: &str| line.trim_start().strip_prefix(realm) == Some(" = {");
+        if self.told.lines().any(is_it) != can_be {
+            let what = format!(
+                "SSSD is not told whether {realm} can be reached: {PATH_UNIT} is not at work"
+            );
+            let restart = ["systemctl", "restart", PATH_UNIT, "loopkdc-sssd.service"];
+            return warning(what)
+                .command("see why, and start it", ["systemctl", "status", PATH_UNIT])
+                .hint(Hint::command(restart));
+        }
+        let what = if can_be {
+            format!("{login} brings a ticket, away from the office, too")
+        } else {
+            format!(
+                "{login} goes by the cached password until {realm} can be reached, and then brings a ticket"
+            )
+        };
+        Finding::ok(Layer::Krb5Conf, what)
+    }
+}
+
+/// Neither is it set up for such a domain, nor would it be right where it is.
+fn must_not(login: &str, asks: &AsksTrusted) -> Finding {
+    let what = format!(
+        "{login} must not bring a ticket away from the office: SSSD asks the KDCs of trusted domains itself, and would begin a login of theirs again without end while they can't be reached"
+    );
+    let AsksTrusted { section, file, .. } = asks;
+    let instead = asks.instead.join("\n    ");
+    warning(what)
+        .hint(format!(
+            "write into [{}] of {}\n    {instead}",
+            text::line(section),
+            text::line(file)
+        ))
+        .hint("or, where none of their users log in\n    subdomains_provider = none")
+        .command("then", INSTALL.split(' '))
+}
+
+/// A file whose KRB5_CONFIG goes before our drop-in's, and leaves out what SSSD is told.
+fn overriding(host: &mut dyn Host) -> Option<(String, String)> {
+    let folder = format!("{SYSTEM}/sssd.service.d");
+    let names = host.names(&folder).unwrap_or_default();
+    let later = names
+        .into_iter()
+        .filter(|name| name.ends_with(".conf") && **name > *DROP_IN);
+    let later = later.map(|name| format!("{folder}/{name}"));
+    let mut files = ENVIRONMENT_FILES
+        .map(str::to_owned)
+        .into_iter()
+        .chain(later);
+    files.find_map(|file| {
+        let text = host.text(&file).ok()?;
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with(['#', ';']));
+        let (_, list) = lines
+            .filter_map(|line| line.split_once(KRB5_CONFIG))
+            .last()?;
+        let list = list.trim_matches(['"', '\'', ' ']);
+        (!names_ours(list)).then(|| (file, list.to_owned()))
+    })
 }
 
 /// Variables of a process, as the kernel shows them: SSSD reads the file by KRB5_CONFIG.
 fn reads(variables: &str) -> bool {
-    let file = format!("/run/{KRB5_CONF}");
     let mut variables = variables.split('\0');
-    let list = variables.find_map(|variable| variable.strip_prefix("KRB5_CONFIG="));
-    list.is_some_and(|list| list.split(':').any(|path| path == file))
+    let list = variables.find_map(|variable| variable.strip_prefix(KRB5_CONFIG));
+    list.is_some_and(names_ours)
+}
+
+/// What SSSD is told is among these files.
+fn names_ours(list: &str) -> bool {
+    let file = format!("/run/{KRB5_CONF}");
+    list.split(':').any(|path| path == file)
 }

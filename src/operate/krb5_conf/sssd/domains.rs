@@ -15,32 +15,56 @@ const MAX_FILES: usize = 64;
 pub(crate) struct SssdDomain {
     pub(crate) name: String,
     pub(crate) realm: String,
+    /// This one, or another one of the realm, has SSSD ask the KDCs of trusted domains.
+    pub(crate) asks_trusted: Option<AsksTrusted>,
+}
+
+/// SSSD asks the KDCs of the domains that its realm trusts for their users itself. Nobody says of those whether they can be
+/// reached, and while it may try the realm, SSSD begins a login there again without end if they can't.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AsksTrusted {
+    pub(crate) section: String,
+    pub(crate) file: String,
+    /// What would have it ask the realm.
+    pub(crate) instead: Vec<String>,
 }
 
 /// Those that are enabled, in the order of sssd.conf. None: there is no SSSD here, or its files can't be read.
 pub(crate) fn domains(files: &mut dyn FileSystem) -> Vec<SssdDomain> {
     let mut settings = Settings::default();
     if let Ok(text) = files.text(FILE) {
-        settings.read(&text);
+        settings.read(FILE, &text);
     }
     let mut names = files.names(FOLDER).unwrap_or_default();
     names.retain(|name| name.ends_with(".conf") && !name.starts_with('.'));
     names.sort_unstable();
     for name in names.iter().take(MAX_FILES) {
-        if let Ok(text) = files.text(&format!("{FOLDER}/{name}")) {
-            settings.read(&text);
+        let file = format!("{FOLDER}/{name}");
+        if let Ok(text) = files.text(&file) {
+            settings.read(&file, &text);
         }
     }
-    settings.domains()
+    let mut domains = settings.domains();
+    // SSSD may try a realm, or may not, for all domains alike.
+    let asking = domains.clone();
+    let asking: Vec<_> = asking
+        .iter()
+        .filter(|of| of.asks_trusted.is_some())
+        .collect();
+    for domain in &mut domains {
+        let asks = asking.iter().find(|of| of.realm == domain.realm);
+        domain.asks_trusted = asks.and_then(|of| of.asks_trusted.clone());
+    }
+    domains
 }
 
-/// Values by section and key, both of which are the same in any letter case.
+/// Values with their files, by section and key, both of which are the same in any letter case.
 #[derive(Default)]
-struct Settings(HashMap<(String, String), String>);
+struct Settings(HashMap<(String, String), (String, String)>);
 
 impl Settings {
     /// As SSSD has it read: no line goes on in the next one, and the last value of a key counts.
-    fn read(&mut self, text: &str) {
+    fn read(&mut self, file: &str, text: &str) {
         let mut section = String::new();
         for line in text.lines().map(str::trim) {
             let header = line.strip_prefix('[').and_then(|line| line.split_once(']'));
@@ -50,17 +74,21 @@ impl Settings {
                 && let Some((key, value)) = line.split_once('=')
             {
                 let key = key.trim().to_ascii_lowercase();
-                let value = value.trim().to_owned();
+                let value = (value.trim().to_owned(), file.to_owned());
                 self.0.insert((section.clone(), key), value);
             }
         }
     }
 
+    /// A value, and its file.
+    fn find(&self, section: &str, key: &str) -> Option<(&str, &str)> {
+        let found = self.0.get(&(section.to_ascii_lowercase(), key.to_owned()));
+        let found = found.map(|(value, file)| (value.as_str(), file.as_str()));
+        found.filter(|(value, _)| !value.is_empty())
+    }
+
     fn get(&self, section: &str, key: &str) -> Option<&str> {
-        let value = self
-            .0
-            .get(&(section.to_ascii_lowercase(), key.to_owned()))?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+        self.find(section, key).map(|(value, _)| value)
     }
 
     fn domains(&self) -> Vec<SssdDomain> {
@@ -107,7 +135,38 @@ impl Settings {
         };
         Some(SssdDomain {
             realm: get("krb5_realm").map_or(usual, str::to_owned),
+            asks_trusted: self.asks_trusted(&name, provider),
             name,
+        })
+    }
+
+    /// sssd.conf(5), sssd-krb5(5): `provider` is whose passwords are tried.
+    fn asks_trusted(&self, name: &str, provider: &str) -> Option<AsksTrusted> {
+        let section = format!("domain/{name}");
+        let find = |key| self.find(&section, key);
+        let (subdomains, file) = find("subdomains_provider").or_else(|| find("id_provider"))?;
+        if !["ad", "ipa"].contains(&subdomains) {
+            return None;
+        }
+        let needed = [
+            // With ipa it depends on the server.
+            ("krb5_use_enterprise_principal", provider == "ad", true),
+            ("krb5_use_subdomain_realm", false, false),
+        ];
+        let is_wrong =
+            |(key, usual, needed): &(&str, bool, bool)| self.is(name, key, *usual) != *needed;
+        let wrong: Vec<_> = needed.into_iter().filter(is_wrong).collect();
+        let file = wrong
+            .iter()
+            .find_map(|(key, ..)| find(key))
+            .map_or(file, |(_, file)| file);
+        (!wrong.is_empty()).then(|| AsksTrusted {
+            file: file.to_owned(),
+            instead: wrong
+                .iter()
+                .map(|(key, _, needed)| format!("{key} = {needed}"))
+                .collect(),
+            section,
         })
     }
 }

@@ -87,10 +87,77 @@ fn what_is_read_last_counts() {
     let domain = |realm: &str| SssdDomain {
         name: "x".to_owned(),
         realm: realm.to_owned(),
+        asks_trusted: None,
     };
     assert_eq!(found(&files), [domain("TWENTY")]);
     let text = "[sssd]\ndomains = x\n[domain/x]\nid_provider = ad\n";
     assert_eq!(found(&[("/etc/sssd/conf.d/1.conf", text)]), [domain("X")]);
+}
+
+/// What such a domain should have instead.
+fn instead(domain: &str) -> Vec<String> {
+    let text = format!("[sssd]\ndomains = x\n[domain/x]\n{domain}");
+    let [found] = found(&[("/etc/sssd/sssd.conf", &text)]).try_into().unwrap();
+    found
+        .asks_trusted
+        .map_or_else(Vec::new, |asks| asks.instead)
+}
+
+#[test]
+fn domains_that_have_the_kdcs_of_trusted_ones_asked() {
+    const ENTERPRISE: &str = "krb5_use_enterprise_principal = true";
+    const REALM: &str = "krb5_use_subdomain_realm = false";
+    for (domain, expected) in [
+        ("id_provider = ad", &[][..]),
+        (
+            "id_provider = ad\nkrb5_use_enterprise_principal = False",
+            &[ENTERPRISE],
+        ),
+        (
+            "id_provider = ad\nkrb5_use_subdomain_realm = true",
+            &[REALM],
+        ),
+        (
+            "id_provider = ad\nauth_provider = krb5\nkrb5_use_subdomain_realm = TRUE",
+            &[ENTERPRISE, REALM],
+        ),
+        ("id_provider = ipa", &[ENTERPRISE]),
+        (
+            "id_provider = ipa\nkrb5_use_enterprise_principal = true",
+            &[],
+        ),
+        ("id_provider = ipa\nsubdomains_provider = none", &[]),
+        ("id_provider = ldap\nauth_provider = krb5", &[]),
+        (
+            "id_provider = ldap\nauth_provider = krb5\nsubdomains_provider = ad",
+            &[ENTERPRISE],
+        ),
+    ] {
+        assert_eq!(instead(domain), expected, "{domain}");
+    }
+    let main = "[sssd]\ndomains = x, y, z\n[domain/x]\nid_provider = ad\nkrb5_realm = R\n\
+        [domain/y]\nid_provider = ipa\nkrb5_realm = R\n[domain/z]\nid_provider = ad\n";
+    let set = "[domain/y]\nkrb5_use_enterprise_principal = false\n";
+    for (files, file) in [
+        (&[("/etc/sssd/sssd.conf", main)][..], "/etc/sssd/sssd.conf"),
+        (
+            &[
+                ("/etc/sssd/sssd.conf", main),
+                ("/etc/sssd/conf.d/y.conf", set),
+            ],
+            "/etc/sssd/conf.d/y.conf",
+        ),
+    ] {
+        // SSSD may try the realm for both domains, or for none.
+        let asks = found(files).into_iter().map(|domain| domain.asks_trusted);
+        let [x, y, z] = asks.collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((&x, z), (&y, None));
+        let asks = x.unwrap();
+        assert_eq!(
+            (asks.section.as_str(), asks.file.as_str()),
+            ("domain/y", file)
+        );
+    }
 }
 
 /// A /run of one's own.
@@ -262,7 +329,10 @@ fn what_systemd_is_told_is_taken_back_to_the_octet() {
         let realms: Vec<_> = realms.iter().map(|realm| (*realm).to_owned()).collect();
         units::put_drop_ins(system.path(), &realms).unwrap()
     };
-    assert_eq!(put(&["A", "B%C"]).len(), 3);
+    let made = |unit: &str| format!("made {}/{unit}.d", system.path().display());
+    let said = put(&["A", "B%C"]);
+    assert_eq!(said.len(), 4);
+    assert!(said.contains(&made("loopkdc-sssd.service")), "{said:?}");
     let made = all(system.path());
     assert_eq!(put(&["A", "B%C"]), [""; 0]);
     assert_eq!(all(system.path()), made);
@@ -280,8 +350,8 @@ fn what_systemd_is_told_is_taken_back_to_the_octet() {
     assert!(
         written.len() == 1 && written[0].ends_with("/loopkdc-sssd.service.d/loopkdc-sssd.conf")
     );
-    let drop_ins = units::drop_ins(system.path());
-    assert_eq!(units::remove_drop_ins(&drop_ins).unwrap().len(), 3);
+    let mut drop_ins = units::drop_ins(system.path());
+    assert_eq!(units::remove_drop_ins(&mut drop_ins).unwrap().len(), 4);
     assert_eq!(all(system.path()), before);
 }
 

@@ -1,26 +1,26 @@
 //! What systemd is told: drop-ins for three units, and to watch what `loopkdc run` says.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::reachable::{KRB5_CONF, REACHABLE};
 use crate::operate::krb5_conf::block::DIRECTORY_MADE;
+use crate::operate::krb5_conf::changes::{self, Change, FileChanges, PlannedFile};
+use crate::operate::krb5_conf::errors;
 use crate::operate::krb5_conf::install::{INSTALL, REMOVE};
 use crate::operate::krb5_conf::stanzas::MARK;
-use crate::operate::krb5_conf::{errors, safe_file};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Hint;
 
 /// Where the administrator's units and drop-ins are.
-const SYSTEM: &str = "/etc/systemd/system";
+pub(crate) const SYSTEM: &str = "/etc/systemd/system";
 /// What starts the service that writes the file.
 pub(crate) const PATH_UNIT: &str = "loopkdc-sssd.path";
 /// After which both services go by the drop-ins.
 pub(crate) const RESTART: [&str; 4] = ["systemctl", "restart", "loopkdc", "sssd"];
 /// For each of three units.
-const DROP_IN: &str = "loopkdc-sssd.conf";
+pub(crate) const DROP_IN: &str = "loopkdc-sssd.conf";
 
 /// What sssd.service reads.
 pub(super) fn krb5_config() -> String {
@@ -45,62 +45,62 @@ fn contents(realms: &[String]) -> [(&'static str, String); 3] {
     ]
 }
 
-/// A drop-in as it is.
+/// A drop-in of ours, or none yet, and the folder that it is in.
 pub(super) struct UnitDropIn {
-    path: PathBuf,
-    is: Option<Vec<u8>>,
+    file: PlannedFile,
+    folder: PathBuf,
+    /// The folder was made for it, and goes with it.
+    made_folder: bool,
 }
 
 impl UnitDropIn {
     /// `unit`: whose. `command`: what to type, to try again.
     fn read(system: &Path, unit: &str, command: &str) -> Result<Self, Failure> {
-        let path = system.join(format!("{unit}.d")).join(DROP_IN);
-        let is = safe_file::read(&path, command)?;
-        let is_ours = |octets: &Vec<u8>| octets.starts_with(MARK.as_bytes());
-        if !is.as_ref().is_none_or(is_ours) {
-            return Err(errors::foreign(&path));
-        }
-        Ok(Self { path, is })
-    }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(&self.path)
-    }
-
-    /// The folder was made for it, and goes with it.
-    fn made_folder(&self) -> bool {
-        let Some(octets) = &self.is else {
-            return !self.folder().is_dir();
+        let folder = system.join(format!("{unit}.d"));
+        let file = PlannedFile::read(folder.join(DROP_IN), command)?;
+        let made_folder = match &file.is {
+            None => !folder.is_dir(),
+            Some(octets) if octets.starts_with(MARK.as_bytes()) => {
+                let text = String::from_utf8_lossy(octets);
+                text.lines().nth(1) == Some(DIRECTORY_MADE)
+            }
+            Some(_) => return Err(errors::foreign(&file.path)),
         };
-        let text = String::from_utf8_lossy(octets);
-        text.lines().nth(1) == Some(DIRECTORY_MADE)
+        Ok(Self {
+            file,
+            folder,
+            made_folder,
+        })
     }
 
-    /// Writes it. False: it is that already.
-    fn put(&self, content: &str) -> io::Result<bool> {
-        let made = if self.made_folder() {
+    fn saying(mut self, content: &str) -> Self {
+        let made = if self.made_folder {
             format!("{DIRECTORY_MADE}\n")
         } else {
             String::new()
         };
         let text = format!("{MARK}\n{made}[Service]\n{content}\n");
-        if self.is.as_deref() == Some(text.as_bytes()) {
-            return Ok(false);
-        }
-        if !self.folder().is_dir() {
-            safe_file::make_directory(self.folder())?;
-        }
-        safe_file::write(&self.path, text.as_bytes(), &self.path)?;
-        Ok(true)
+        self.file.should_be = Some(text.into_bytes());
+        self
     }
 
-    fn remove(&self) -> io::Result<()> {
-        safe_file::remove(&self.path)?;
-        if self.made_folder() {
-            safe_file::remove(self.folder())?;
+    fn changes(&self) -> FileChanges<'_> {
+        let mut changes = changes::of_files(&[(&self.file, &self.file)]);
+        match self.file.should_be {
+            Some(_) if !self.folder.is_dir() => {
+                changes.insert(0, (&self.folder, Change::MakeDirectory));
+            }
+            None if self.made_folder => changes.push((&self.folder, Change::Remove)),
+            _ => {}
         }
-        Ok(())
+        changes
     }
+}
+
+/// Has the drop-ins be as they should. What was done.
+fn change(drop_ins: &[UnitDropIn], command: &str) -> Result<Vec<String>, Failure> {
+    let changes = drop_ins.iter().flat_map(UnitDropIn::changes);
+    changes::carry_out(&changes.collect(), command)
 }
 
 /// Has the drop-ins say this, and the path unit at work. What was done.
@@ -126,22 +126,12 @@ pub(super) fn install(realms: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 pub(super) fn put_drop_ins(system: &Path, realms: &[String]) -> Result<Vec<String>, Failure> {
-    let contents = contents(realms);
-    let read = |(unit, _): &(&str, String)| UnitDropIn::read(system, unit, INSTALL);
-    let drop_ins: Result<Vec<_>, _> = contents.iter().map(read).collect();
-    let mut done = Vec::new();
-    for (drop_in, (_, content)) in drop_ins?.iter().zip(&contents) {
-        let path = drop_in.path.display().to_string();
-        match drop_in.put(content) {
-            Ok(true) => done.push(format!("wrote {path}")),
-            Ok(false) => {}
-            Err(error) => {
-                let failure = errors::failed(&drop_in.path, "written", &error, INSTALL);
-                return Err(errors::unfinished(failure, &done, &[path], INSTALL));
-            }
-        }
-    }
-    Ok(done)
+    let drop_ins = contents(realms).map(|(unit, content)| {
+        let drop_in = UnitDropIn::read(system, unit, INSTALL);
+        drop_in.map(|drop_in| drop_in.saying(&content))
+    });
+    let drop_ins: Result<Vec<_>, _> = drop_ins.into_iter().collect();
+    change(&drop_ins?, INSTALL)
 }
 
 /// Takes away what [`install`] made. What was done.
@@ -149,7 +139,7 @@ pub(super) fn put_drop_ins(system: &Path, realms: &[String]) -> Result<Vec<Strin
 /// # Errors
 /// As there.
 pub(super) fn remove() -> Result<Vec<String>, Failure> {
-    let drop_ins = drop_ins(Path::new(SYSTEM));
+    let mut drop_ins = drop_ins(Path::new(SYSTEM));
     if drop_ins.is_empty() {
         return Ok(Vec::new());
     }
@@ -164,7 +154,7 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
     }
     // Nobody would do it any more.
     let _ = fs::remove_file(Path::new("/run").join(KRB5_CONF));
-    done.extend(remove_drop_ins(&drop_ins)?);
+    done.extend(remove_drop_ins(&mut drop_ins)?);
     reload(REMOVE)?;
     let restart = RESTART.join(" ");
     done.push(format!("for both services to be as before: {restart}"));
@@ -177,17 +167,14 @@ pub(super) fn drop_ins(system: &Path) -> Vec<UnitDropIn> {
     let read = contents
         .iter()
         .flat_map(|(unit, _)| UnitDropIn::read(system, unit, REMOVE));
-    read.filter(|drop_in| drop_in.is.is_some()).collect()
+    read.filter(|drop_in| drop_in.file.is.is_some()).collect()
 }
 
-pub(super) fn remove_drop_ins(drop_ins: &[UnitDropIn]) -> Result<Vec<String>, Failure> {
-    let remove = |drop_in: &UnitDropIn| {
-        let path = &drop_in.path;
-        let removed = drop_in.remove();
-        removed.map_err(|error| errors::failed(path, "removed", &error, REMOVE))?;
-        Ok(format!("removed {}", path.display()))
-    };
-    drop_ins.iter().map(remove).collect()
+pub(super) fn remove_drop_ins(drop_ins: &mut [UnitDropIn]) -> Result<Vec<String>, Failure> {
+    for drop_in in &mut *drop_ins {
+        drop_in.file.should_be = None;
+    }
+    change(drop_ins, REMOVE)
 }
 
 /// Drop-ins of ours are there.
@@ -199,7 +186,12 @@ pub(crate) fn are_installed(mut has: impl FnMut(&str) -> bool) -> bool {
 
 /// systemd has the units.
 pub(super) fn are_there() -> bool {
-    !matches!(state().as_str(), "" | "not-found" | "masked")
+    !matches!(state().as_str(), "" | "not-found")
+}
+
+/// An administrator wants none of this.
+pub(super) fn are_masked() -> bool {
+    state() == "masked"
 }
 
 /// Whether the path unit is to start with the machine, in systemctl's words.

@@ -74,7 +74,7 @@ fn a_login_that_brings_a_ticket() {
 #[test]
 fn logins_that_nobody_has_set_up() {
     let what = "a login by SSSD (corp) away from the office brings no ticket";
-    let hint = "have it bring one: loopkdc krb5-conf --install";
+    let hint = "have it bring one: loopkdc krb5-conf --install; or, if it is to bring none: systemctl mask loopkdc-sssd.path";
     for files in [
         machine(&[]),
         machine(&[PID, ("/proc/123/environ", "A=b\0")]),
@@ -82,6 +82,73 @@ fn logins_that_nobody_has_set_up() {
         machine(&DROP_INS[..2]),
     ] {
         warns_of(&files, what, hint);
+    }
+}
+
+#[test]
+fn logins_that_an_administrator_wants_without() {
+    for unit in [
+        ("/etc/systemd/system/loopkdc-sssd.path", ""),
+        // A link to a device, which can't be read.
+        ("/etc/systemd/system/loopkdc-sssd.path/null", ""),
+    ] {
+        let (severity, what, _) = wrong_with(&machine(&[unit]), super::CONFIG);
+        assert_eq!(severity, Severity::Skipped);
+        let expected = "a login by SSSD (corp) away from the office brings no ticket, as loopkdc-sssd.path is masked";
+        assert_eq!(what, expected);
+    }
+    let unit = ("/etc/systemd/system/loopkdc-sssd.path", "[Unit]\n");
+    let (severity, ..) = wrong_with(&machine(&[unit]), super::CONFIG);
+    assert_eq!(severity, Severity::Warning);
+}
+
+/// Whether that is set up or not.
+#[test]
+fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
+    let domain = (
+        "/etc/sssd/conf.d/x.conf",
+        "[domain/corp]\nid_provider = ad\nkrb5_use_subdomain_realm = true\n",
+    );
+    let what = "a login by SSSD (corp) must not bring a ticket away from the office: SSSD asks the KDCs of trusted domains itself, and would begin a login of theirs again without end while they can't be reached";
+    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true\n    krb5_use_subdomain_realm = false; or, where none of their users log in\n    subdomains_provider = none; then: loopkdc krb5-conf --install";
+    warns_of(&machine(&[domain]), what, hint);
+    warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, domain]), what, hint);
+}
+
+/// A restart does not help.
+#[test]
+fn a_file_that_goes_before_the_drop_in() {
+    let hint = "append to it there\n    :/run/loopkdc-sssd/krb5.conf; then: systemctl daemon-reload; systemctl restart sssd";
+    let later = "/etc/systemd/system/sssd.service.d/override.conf";
+    for (file, text) in [
+        ("/etc/default/sssd", "# KRB5_CONFIG=/b\nKRB5_CONFIG=/a\n"),
+        ("/etc/sysconfig/sssd", "KRB5_CONFIG=\"/a\"\n"),
+        (later, "[Service]\nEnvironment=\"KRB5_CONFIG=/a\"\n"),
+    ] {
+        let what = format!(
+            "a login by SSSD (corp) away from the office brings no ticket: KRB5_CONFIG in {file} has SSSD read /a"
+        );
+        let running = ("/proc/123/environ", "KRB5_CONFIG=/a\0");
+        warns_of(
+            &set_up(&[PID, running, IS_UP, MAY_TRY, (file, text)]),
+            &what,
+            hint,
+        );
+        // SSSD is yet to start.
+        warns_of(&set_up(&[IS_UP, MAY_TRY, (file, text)]), &what, hint);
+    }
+    let brings = "a login by SSSD (corp) brings a ticket, away from the office, too";
+    for (file, text) in [
+        (
+            "/etc/default/sssd",
+            "KRB5_CONFIG=/a:/run/loopkdc-sssd/krb5.conf\n",
+        ),
+        (
+            "/etc/systemd/system/sssd.service.d/10.conf",
+            "Environment=KRB5_CONFIG=/a\n",
+        ),
+    ] {
+        is_well(&set_up(&[IS_UP, MAY_TRY, (file, text)]), brings);
     }
 }
 
