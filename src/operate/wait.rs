@@ -167,7 +167,7 @@ impl RealmWait {
     }
 
     async fn ask(&self, listener: &EndpointAddr) -> Asked {
-        let Ok(question) = question(NOBODY, &self.realm, Service::Kdc) else {
+        let Ok(question) = question(NOBODY, &self.realm, Service::Kdc, random()) else {
             return Asked::Unreachable;
         };
         match exchange(listener, &question).await {

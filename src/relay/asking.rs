@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use crate::relay::quota::Quota;
-use crate::relay::routes::random;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Service, as_req};
 
 /// The longest time between two questions.
@@ -17,7 +16,8 @@ const CHANGE: Duration = Duration::from_secs(60);
 
 /// A new request for a ticket for krbtgt/REALM, as kinit makes it, or for kadmin/changepw, as kpasswd does, in the name of
 /// `nobody`: a name that no principal has, and that says in the KDC's log what this was. No password is tried by it, and no account
-/// is locked. Its nonce keeps every retransmit cache on the way from taking it for another.
+/// is locked. Its nonce, of which `chance` is any number, keeps every retransmit cache on the way from
+/// taking it for another.
 ///
 /// # Errors
 /// The realm cannot be asked for.
@@ -25,8 +25,9 @@ pub(crate) fn question(
     nobody: &str,
     realm: &Realm,
     service: Service,
+    chance: u64,
 ) -> Result<KerberosMessage, NotKerberos> {
-    let octets = as_req::encode(nobody, realm, service, random() as u32);
+    let octets = as_req::encode(nobody, realm, service, chance as u32);
     KerberosMessage::parse(Service::Kdc, octets.into())
 }
 

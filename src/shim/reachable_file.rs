@@ -220,7 +220,7 @@ async fn ask(exchange: &Arc<Exchange>, realm: &Realm) {
             () = until(schedule.due()) => true,
         };
         if asks {
-            let Ok(question) = question(NOBODY, realm, Service::Kdc) else {
+            let Ok(question) = question(NOBODY, realm, Service::Kdc, random()) else {
                 return;
             };
             exchange.counters().asked.add();

@@ -12,6 +12,7 @@ use super::report::is_fault;
 use crate::relay::asking;
 use crate::relay::explain::{explain, explain_error_code, set_clock};
 use crate::relay::finding::{Figure, Finding, Layer, Severity};
+use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
@@ -33,7 +34,7 @@ const AWAY: &str = "it is not on this network, which is no fault";
 /// # Errors
 /// The realm cannot be asked for.
 pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, NotKerberos> {
-    asking::question(NOBODY, realm, service)
+    asking::question(NOBODY, realm, service, random())
 }
 
 /// The realm cannot be asked for.

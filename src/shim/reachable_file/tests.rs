@@ -113,7 +113,7 @@ impl Scene {
     async fn asks(&self) -> Duration {
         let began = Clock::now();
         let realm = Realm::parse(b"EXAMPLE.COM").unwrap();
-        let question = question("client", &realm, Service::Kdc).unwrap();
+        let question = question("client", &realm, Service::Kdc, random()).unwrap();
         self.exchange.answer(question, Arrival::now("tcp")).await;
         began.elapsed()
     }
