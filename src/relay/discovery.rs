@@ -75,7 +75,7 @@ impl RelayHandle {
         let plan = Arc::new(plan);
         let routing = self.routing(&plan, &mut directory.upstreams)?;
         directory.plan = plan;
-        self.exchange.reroute(routing);
+        self.exchange.reconfigure(routing);
         Ok(())
     }
 

@@ -118,7 +118,7 @@ impl Exchange {
             lines: Mutex::default(),
         });
         let routing = exchange.routing();
-        exchange.configure_reachability(&routing, &routing);
+        exchange.watch_realms(&routing);
         exchange
     }
 
@@ -133,8 +133,13 @@ impl Exchange {
     pub fn reroute(&self, routing: Routing) {
         let mut current = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         routing.inherit(&current);
-        self.configure_reachability(&routing, &current);
         *current = Arc::new(routing);
+    }
+
+    /// The same by another configuration: which realms can be reached has to be seen anew.
+    pub fn reconfigure(&self, routing: Routing) {
+        self.reroute(routing);
+        self.watch_realms(&self.routing());
     }
 
     /// The network is another one: what was seen of upstreams no longer counts, kept connections lead nowhere, and exchanges

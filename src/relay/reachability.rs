@@ -60,9 +60,10 @@ impl RetryReason {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reachability {
     realms: BTreeMap<RealmKey, RealmReach>,
-    /// When the network became another one.
+    /// When the network or the configuration became another one.
     changed: Option<Instant>,
     losses: u64,
+    configurations: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -113,20 +114,29 @@ impl Reachability {
         self.losses
     }
 
-    /// The configuration has these realms now. What is known of one still holds if it `keeps` an upstream.
-    pub(crate) fn configure(&mut self, realms: impl IntoIterator<Item = (Realm, bool)>) {
-        let mut before = std::mem::take(&mut self.realms);
-        for (realm, keeps) in realms {
-            let key = realm.key();
-            let known = before.remove(&key).filter(|_| keeps);
-            let known = RealmReach {
-                is_reachable: known.as_ref().and_then(|known| known.is_reachable),
-                replied: known.as_ref().and_then(|known| known.replied),
-                shut_until: known.and_then(|known| known.shut_until),
-                realm,
-            };
-            self.realms.insert(key, known);
-        }
+    /// How often there was another configuration.
+    pub(crate) fn configurations(&self) -> u64 {
+        self.configurations
+    }
+
+    /// True if there is nothing to be known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.realms.is_empty()
+    }
+
+    /// The configuration has these realms now. Nothing is known of them: even one of before may have other upstreams. What is under
+    /// way by the old ones says nothing unless it is a reply.
+    pub(crate) fn configure(&mut self, realms: impl IntoIterator<Item = Realm>, now: Instant) {
+        let unknown = |realm: Realm| RealmReach {
+            is_reachable: None,
+            replied: None,
+            shut_until: None,
+            realm,
+        };
+        let realms = realms.into_iter();
+        self.realms = realms.map(|realm| (realm.key(), unknown(realm))).collect();
+        self.configurations += 1;
+        self.changed = Some(now);
     }
 
     /// A reply came. As each method that takes something in, this says whether it changes what is known.
@@ -208,7 +218,7 @@ mod tests {
 
     fn of(names: &[&str]) -> Reachability {
         let mut reachability = Reachability::default();
-        reachability.configure(names.iter().map(|name| (realm(name), false)));
+        reachability.configure(names.iter().map(|name| realm(name)), Instant::now());
         reachability
     }
 
@@ -338,19 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_of_the_configuration_is_known_while_an_upstream_of_it_stays() {
-        let (mut known, now) = (of(&["ONE", "TWO", "THREE"]), Instant::now());
-        for name in ["ONE", "TWO", "THREE"] {
+    fn of_another_configuration_nothing_is_known() {
+        let (mut known, now) = (of(&["ONE", "TWO"]), Instant::now());
+        for name in ["ONE", "TWO"] {
             known.replied(&key(name), now);
         }
-        known.configure([
-            (realm("one"), true),
-            (realm("TWO"), false),
-            (realm("FOUR"), false),
-        ]);
-        assert_eq!(open(&known, now), ["one"]);
+        assert_eq!(known.configurations(), 1);
+        known.configure([realm("two"), realm("THREE")], now + SECOND);
         let realms: Vec<_> = known.realms().map(Realm::as_str).collect();
-        assert_eq!(realms, ["FOUR", "one", "TWO"]);
-        assert!(!known.replied(&key("THREE"), now), "it is gone");
+        assert_eq!(realms, ["THREE", "two"]);
+        assert_eq!((known.of(&key("TWO")), known.configurations()), (None, 2));
+        assert!(!known.failed(&key("TWO"), now), "by the old upstreams");
+        assert!(!known.replied(&key("ONE"), now), "it is gone");
+        assert!(known.failed(&key("TWO"), now + SECOND));
     }
 }

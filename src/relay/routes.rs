@@ -311,12 +311,11 @@ impl Routes {
         self.configured(realm).unwrap_or(realm).key()
     }
 
-    /// The realms that were configured by name, and where their AS-REQs and TGS-REQs go.
-    pub(crate) fn realms(&self) -> impl Iterator<Item = (&Realm, &[UpstreamId])> {
-        self.routes.iter().filter_map(|state| {
-            let kdc = state.route.upstreams.kdc.as_deref()?;
-            Some((state.realm()?, kdc))
-        })
+    /// The realms that were configured by name and have a way for AS-REQs and TGS-REQs, where this relay is not many clients'.
+    pub(crate) fn realms_of_one_client(&self) -> impl Iterator<Item = &Realm> {
+        let routes = self.routes.iter().filter(|state| !state.route.shared);
+        let offered = routes.filter(|state| state.route.upstreams.kdc.is_some());
+        offered.filter_map(RouteState::realm)
     }
 
     /// True if two names lead to the same route.

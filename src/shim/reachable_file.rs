@@ -184,17 +184,14 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks about all realms that the configuration has.
+/// Asks about all realms that the configuration has, and then about those of the next one.
 async fn ask_all(exchange: Arc<Exchange>) {
     let mut reachability = exchange.reachability();
     loop {
-        let realms: Vec<Realm> = {
+        let (realms, configuration) = {
             let known = reachability.borrow_and_update();
-            known.realms().cloned().collect()
-        };
-        let are_others = |known: &Reachability| {
-            let names = |realm: &Realm| realm.as_str().to_owned();
-            !known.realms().map(names).eq(realms.iter().map(names))
+            let realms: Vec<Realm> = known.realms().cloned().collect();
+            (realms, known.configurations())
         };
         let asked = async {
             join_all(realms.iter().map(|realm| ask(&exchange, realm))).await;
@@ -202,7 +199,7 @@ async fn ask_all(exchange: Arc<Exchange>) {
         };
         tokio::select! {
             () = asked => {}
-            _ = reachability.wait_for(are_others) => {}
+            _ = reachability.wait_for(|known| known.configurations() != configuration) => {}
         }
     }
 }

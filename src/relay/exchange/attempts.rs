@@ -326,8 +326,8 @@ impl<'a> Attempts<'a> {
         if !goes_on && !self.under_way.is_empty() && !self.gave_up {
             self.gave_up = true;
             let verdict = self.verdict(self.count_sent() > 0);
-            // What a verdict says of the realm is told before it is given.
-            self.task.tell_failure();
+            // What a verdict says of the realm is known before it is given.
+            self.task.record_failure();
             self.task.settle(verdict, self.last_asked());
         }
     }

@@ -24,10 +24,11 @@ impl Exchange {
         self.networks.subscribe()
     }
 
-    pub(super) fn configure_reachability(&self, routing: &Routing, before: &Routing) {
-        let realms = routing.realms_kept(before);
+    /// These are the realms that are seen to be reachable or not from now on. At a gateway none is: nobody there goes by it.
+    pub(super) fn watch_realms(&self, routing: &Routing) {
+        let realms: Vec<_> = routing.routes().realms_of_one_client().cloned().collect();
         self.reachability
-            .send_modify(|known| known.configure(realms));
+            .send_modify(|known| known.configure(realms, now()));
     }
 
     /// So many losses have been acted on. `u64::MAX`: no verdict is to wait.
@@ -47,29 +48,28 @@ impl Exchange {
         let mut acted_on = self.acted_on.subscribe();
         drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
     }
-
-    fn tell(&self, change: impl FnOnce(&mut Reachability) -> bool) {
-        self.reachability.send_if_modified(change);
-    }
 }
 
 impl ExchangeTask {
-    /// Takes the request through its upstreams, and tells what that says of the realm.
-    pub(super) async fn exchange_and_tell(&self) -> End {
+    /// Takes the request through its upstreams, and records what that says of the realm.
+    pub(super) async fn exchange_and_record(&self) -> End {
+        if self.watched_realm().is_none() {
+            return self.exchange().await;
+        }
         let late = self.arrival.at + LATE;
         let mut exchange = pin!(self.exchange());
         let end = match timeout_at(late.into(), &mut exchange).await {
             Ok(end) => end,
             Err(_) => {
-                self.tell_failure();
+                self.record_failure();
                 exchange.await
             }
         };
         match (&end.answer, &end.fault) {
             (Some(Answer::Reply(reply)), _) => self.record_reply(reply),
-            (_, Some(fault)) if is_outage(fault) => self.tell_failure(),
-            (_, Some(_)) => self.tell(|known, realm| known.doubted(realm, self.arrival.at)),
-            _ if end.outcome() == ExchangeOutcome::UpstreamUnknown => self.tell_failure(),
+            (_, Some(fault)) if is_outage(fault) => self.record_failure(),
+            (_, Some(_)) => self.update(|known, realm| known.doubted(realm, self.arrival.at)),
+            _ if end.outcome() == ExchangeOutcome::UpstreamUnknown => self.record_failure(),
             _ => {}
         }
         end
@@ -85,24 +85,32 @@ impl ExchangeTask {
             _ => None,
         };
         let refers_to = refers_to.map(|realm| realm.key());
-        self.tell(|known, realm| {
+        self.update(|known, realm| {
             let is_news = known.replied(realm, now());
             reason.is_some() && known.turned_away(realm, refers_to.as_ref(), now()) || is_news
         });
     }
 
     /// There is no reply, or none for too long.
-    pub(super) fn tell_failure(&self) {
-        self.tell(|known, realm| known.failed(realm, self.arrival.at));
+    pub(super) fn record_failure(&self) {
+        self.update(|known, realm| known.failed(realm, self.arrival.at));
     }
 
-    /// Password changes are too seldom, and answered by other servers.
-    fn tell(&self, change: impl FnOnce(&mut Reachability, &RealmKey) -> bool) {
-        if self.message.service() != Service::Kdc {
-            return;
+    fn update(&self, change: impl FnOnce(&mut Reachability, &RealmKey) -> bool) {
+        if let Some(realm) = self.watched_realm() {
+            let reachability = &self.exchange.reachability;
+            reachability.send_if_modified(|known| change(known, &realm));
         }
-        if let Some(realm) = self.exchange.configured(self.message.realm()) {
-            self.exchange.tell(|known| change(known, &realm.key()));
+    }
+
+    /// The realm, if it is one of those that are seen to be reachable or not. Password changes don't count: they are too seldom, and
+    /// answered by other servers.
+    fn watched_realm(&self) -> Option<RealmKey> {
+        if self.message.service() != Service::Kdc || self.exchange.reachability.borrow().is_empty()
+        {
+            return None;
         }
+        let realm = self.exchange.configured(self.message.realm())?;
+        Some(realm.key())
     }
 }

@@ -79,32 +79,6 @@ impl Routing {
         self.routes().inherit(&mut before.routes(), place);
     }
 
-    /// The realms that were configured by name, and whether an upstream of each was one of its upstreams `before`.
-    pub(super) fn realms_kept(&self, before: &Self) -> Vec<(Realm, bool)> {
-        let upstreams_before = |realm: &Realm| {
-            let route = before.routes().route(realm).cloned();
-            let ids = route.and_then(|route| route.upstreams.kdc.clone());
-            let ids = ids.unwrap_or_default().into_iter();
-            ids.filter_map(|id| before.upstream(id))
-                .map(Arc::as_ptr)
-                .collect::<Vec<_>>()
-        };
-        let routes = self.routes();
-        let realms = routes.realms();
-        let realms: Vec<_> = realms
-            .map(|(realm, ids)| (realm.clone(), ids.to_vec()))
-            .collect();
-        // They may be the same routes.
-        drop(routes);
-        let kept = |(realm, ids): (Realm, Vec<UpstreamId>)| {
-            let before = upstreams_before(&realm);
-            let mut upstreams = ids.iter().filter_map(|id| self.upstream(*id));
-            let keeps = upstreams.any(|upstream| before.contains(&Arc::as_ptr(upstream)));
-            (realm, keeps)
-        };
-        realms.into_iter().map(kept).collect()
-    }
-
     /// A verdict on a message that no attempt was made for, told as its realm wants it.
     pub(super) fn verdict(
         &self,

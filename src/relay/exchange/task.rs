@@ -68,7 +68,7 @@ impl End {
 
 impl ExchangeTask {
     pub(super) async fn run(self) {
-        let mut end = self.exchange_and_tell().await;
+        let mut end = self.exchange_and_record().await;
         self.record(&mut end);
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);

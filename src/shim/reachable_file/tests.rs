@@ -296,8 +296,22 @@ async fn another_configurations_realms_are_asked_about() {
     let scene = Scene::new(vec![reply()]);
     scene.until_it_says("EXAMPLE.COM\n").await;
     let other = routing("Example.ORG", vec![reply()], &scene.journal);
-    scene.exchange.reroute(other);
+    scene.exchange.reconfigure(other);
     assert!(seconds(scene.until_it_says("Example.ORG\n").await) < 0.1);
+}
+
+/// An administrator who mends it need not wait until the next question is due.
+#[tokio::test(start_paused = true)]
+async fn by_another_configuration_the_same_realm_is_asked_about_at_once() {
+    let scene = Scene::new(vec![refused(); 3]);
+    while scene.attempts() < 3 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let mended = routing("EXAMPLE.COM", vec![reply()], &scene.journal);
+    scene.exchange.reconfigure(mended);
+    assert!(seconds(scene.until_it_says("EXAMPLE.COM\n").await) < 0.1);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(scene.attempts(), 4);
 }
 
 /// Kerberos goes on without it.

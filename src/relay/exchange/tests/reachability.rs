@@ -180,19 +180,28 @@ async fn password_changes_say_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_upstreams_have_to_show_that_they_reach_it() {
+async fn what_dns_says_changes_nothing_and_another_configuration_everything() {
     let exchange = relay(vec![vec![new(20, REPLY)]]);
     ask(&exchange, 0).await;
-    let same = exchange.routing();
-    let mut routes = Routes::default();
-    let example = RealmPattern::Exact(realm());
-    routes.add(&example, &[], route(vec![UpstreamId(0), UpstreamId(1)]));
-    let mut upstreams = same.upstreams.clone();
-    upstreams.extend(routing(vec![Vec::new()]).upstreams);
-    exchange.reroute(Routing::new(routes, upstreams, OnFailure::Unreachable));
-    assert_eq!(known(&exchange), Some(true), "one of them is still there");
     exchange.reroute(routing(vec![Vec::new()]));
+    assert_eq!(known(&exchange), Some(true));
+    exchange.reconfigure(routing(vec![Vec::new()]));
     assert_eq!(known(&exchange), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_watches_no_realm() {
+    let upstreams = upstreams(vec![vec![new(20, REPLY)]], &Journal::default());
+    let route = Route {
+        shared: true,
+        ..route(vec![UpstreamId(0)])
+    };
+    let mut routes = Routes::default();
+    routes.add(&RealmPattern::Exact(realm()), &[], route);
+    let gateway = Exchange::new(Routing::new(routes, upstreams, OnFailure::Unreachable), 1);
+    ask(&gateway, 0).await;
+    assert_eq!(gateway.counters().attempts.get(), 1);
+    assert!(gateway.reachability().borrow().is_empty());
 }
 
 /// DNS names none.
