@@ -82,9 +82,9 @@ pub struct ListenerStatus {
 pub struct ConfigurationStatus {
     /// Its file; null if the command line says all.
     pub file: Option<Text>,
-    /// When it was read last and found valid; of one that was kept from an earlier start, when it was read first. 0: what is in
-    /// effect is no file's, and has no realm.
-    pub read_at: u64,
+    /// When it was read last and found valid; of one that was kept from an earlier start, when it was read first. Null: it never was,
+    /// and no realm is served.
+    pub read_at: Option<u64>,
     /// When it was read after that and found invalid: what is in effect is older than the file.
     pub failed_at: Option<u64>,
     /// Why it is invalid: where, and which rule is broken; not what is written there.

@@ -71,7 +71,7 @@ impl StatusSource {
             max_connections,
             configuration: Mutex::new(ConfigurationStatus {
                 file: file_name(config),
-                read_at: unix_ms(started),
+                read_at: Some(unix_ms(started)),
                 failed_at: None,
                 error: None,
                 restart_needed: false,
@@ -85,16 +85,21 @@ impl StatusSource {
         &self.watches_network
     }
 
-    /// What is in effect is not what was read at the start: it was taken at this moment, or it is the configuration without realms.
-    pub(super) fn goes_by(&self, last_good: Option<SystemTime>) {
-        lock(&self.configuration).read_at = last_good.map_or(0, unix_ms);
+    /// What is in effect was read first at this moment, or is the configuration without realms.
+    pub(super) fn goes_by(&self, read_at: Option<SystemTime>) {
+        lock(&self.configuration).read_at = read_at.map(unix_ms);
+    }
+
+    /// What the configuration says under `[listen]` could not be opened at the start.
+    pub(super) fn needs_restart(&self) {
+        lock(&self.configuration).restart_needed = true;
     }
 
     /// `config` was read again and is valid. Returns whether some of it takes a restart.
     pub(super) fn reloaded(&self, config: &Config) -> bool {
         let mut configuration = lock(&self.configuration);
         configuration.file = file_name(config);
-        configuration.read_at = unix_ms(SystemTime::now());
+        configuration.read_at = Some(unix_ms(SystemTime::now()));
         configuration.failed_at = None;
         configuration.error = None;
         configuration.restart_needed = config.listen != self.listen;

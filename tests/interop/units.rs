@@ -78,7 +78,7 @@ fn a_mistake_in_the_configuration_costs_nobody_a_ticket() {
         let kinit = || client.run("kinit user@EXAMPLE.COM", &[PASSWORD]);
         let at_once = Duration::from_secs(2);
         kinit().fails_with("Cannot contact any KDC").within(at_once);
-        assert_eq!(first.status()["configuration"]["read_at"], 0);
+        assert!(first.status()["configuration"]["read_at"].is_null());
         fs::write(first.config(), &good).unwrap();
         first.process.wait_for(MENDED);
         kinit().succeeds();

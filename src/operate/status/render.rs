@@ -35,8 +35,8 @@ fn head(page: &mut Page, document: &StatusDocument) {
     let file = configuration.file.as_ref();
     let file = file.map_or("the command line", Text::as_str);
     let read = match configuration.read_at {
-        0 => "never valid".to_owned(),
-        at => format!("read {}", ago(document.written_at, at)),
+        None => "never valid".to_owned(),
+        Some(at) => format!("read {}", ago(document.written_at, at)),
     };
     let load = document.load;
     let rows = [

@@ -28,7 +28,7 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
         problems.extend(problem);
     }
     // Where no realm is served, the configuration itself is what is to be mended.
-    if document.configuration.read_at != 0 {
+    if document.configuration.read_at.is_some() {
         problems.extend(of_unknown_realm(&document.exchanges));
     }
     problems.extend(of_error_codes(&document.exchanges));
@@ -40,8 +40,8 @@ pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec
     let mut problems = Vec::new();
     if let Some(error) = &configuration.error {
         let served = match configuration.read_at {
-            0 => "every client is told that no KDC can be reached".to_owned(),
-            read => format!("the last good one, of {}, is served", date(read)),
+            None => "every client is told that no KDC can be reached".to_owned(),
+            Some(read) => format!("the last good one, of {}, is served", date(read)),
         };
         let what = format!("the configuration is invalid, and {served}: {error}");
         let file = configuration
