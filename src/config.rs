@@ -104,18 +104,30 @@ impl fmt::Debug for ConfigText {
     }
 }
 
+impl Sources {
+    /// The files of which the first that exists is read. None, if the command line says all: what was typed out in full should not
+    /// change with a file that happens to lie about.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match &self.file {
+            Some(file) => vec![file.clone()],
+            None if self.realms.is_empty() => locate::RUN.places(),
+            None => Vec::new(),
+        }
+    }
+}
+
 impl Config {
     /// Reads and validates everything, certificates too. Opens files and nothing else.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub fn load(sources: &Sources) -> Result<Self, Failure> {
-        // What was typed out in full should not change with a file that happens to lie about.
-        if sources.file.is_none() && !sources.realms.is_empty() {
+        let files = sources.files();
+        if files.is_empty() {
             let built = Self::build("", Path::new(""), sources, &[]);
             return built.map_err(|error| error.into_failure(None));
         }
-        let (path, text) = locate::RUN.read(sources.file.as_deref())?;
+        let (path, text) = locate::RUN.first(&files)?;
         Self::parse(&path, &text, sources)
     }
 
@@ -142,6 +154,22 @@ impl Config {
     ) -> Result<Self, Failure> {
         let built = Self::build(text, path, sources, kept);
         built.map_err(|error| error.into_failure(Some((path, text))))
+    }
+
+    /// The same with what `text`, the file's before, says of listening.
+    ///
+    /// # Errors
+    /// What is wrong with that, and where.
+    pub(crate) fn listening_by(
+        self,
+        ConfigText(text): &ConfigText,
+        sources: &Sources,
+    ) -> Result<Self, Failure> {
+        let document = Document::parse(text, &keys::RUN);
+        let listen = document.and_then(|document| Listen::read(&document.service, sources));
+        let file = self.source.as_deref().unwrap_or(Path::new(""));
+        let listen = listen.map_err(|error| error.into_failure(Some((file, text))))?;
+        Ok(Self { listen, ..self })
     }
 
     /// No realm at all, at the default addresses: what is left to serve where nothing valid is known of `sources`.

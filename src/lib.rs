@@ -80,10 +80,10 @@
 //! * **A failure looks like a KDC that cannot be reached, at once**: KRB_ERR_RESPONSE_TOO_BIG over UDP, then a reset over TCP.
 //!   Only that makes PAM, SSSD and others go offline, and clients try their next `kdc =` line. On port 464 it is always told
 //!   in kpasswd's own framing with result code 2, which is the one that no client asks the password again after.
-//! * **A mistake in the configuration takes no ticket from anybody**, where a service manager has started `loopkdc run`: the last
-//!   good one is served, kept in the state folder without any secret's file, or else each client is told at once that no KDC can be
-//!   reached; the mended one is taken without a command. A gateway does not start then: what an administrator has taken away must
-//!   not come back.
+//! * **A mistake in the configuration takes no ticket from anybody**, where a service manager has started `loopkdc run`: what was
+//!   at work last by the same file is served, kept in the state folder without any secret's file, or else each client is told at
+//!   once that no KDC can be reached; the mended one is taken without a command. A gateway does not start then: what an
+//!   administrator has taken away must not come back.
 //! * **A kept connection never costs a request.** What may be sent again goes over any kept connection, and over a fresh one if
 //!   that turns out to be closed. What may not goes over one that carried something within a second, or is idle for less
 //!   than half of what its server grants, or over a fresh one.

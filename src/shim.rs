@@ -2,7 +2,7 @@
 
 mod last_good;
 mod listeners;
-mod opened;
+mod prepared;
 mod proxy_cache;
 mod reachable_file;
 mod render;
@@ -30,7 +30,7 @@ use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
-use opened::Opened;
+use prepared::Prepared;
 use run_daemon::RunDaemon;
 use status::{StatusSource, listener_statuses};
 
@@ -54,24 +54,26 @@ async fn start<'a>(
 ) -> Result<RunDaemon<'a>, Failure> {
     let mut listeners = inherited.listeners()?;
     let is_managed = !listeners.is_empty() || notify::is_expected();
-    let opened = Opened::new(sources, &listeners, is_managed)?;
-    listeners.extend(opened.listeners);
-    let config = opened.config;
-    let relay = Relay::serve(&config, opened.handle, listeners);
+    let prepared = Prepared::new(sources, &listeners, is_managed)?;
+    listeners.extend(prepared.listeners);
+    let config = prepared.config;
+    let relay = Relay::serve(&config, prepared.handle, listeners);
+    relay.status.goes_by(prepared.read_at);
     #[cfg(target_os = "linux")]
     roaming::follow(
         &relay.exchange,
         relay.status.watches_network(),
         &relay.tasks,
     );
-    if let Some(socket) = opened.status_socket {
+    if let Some(socket) = prepared.status_socket {
         relay.show_status(socket);
     }
     if let Some(file) = reachable {
         reachable_file::keep(file, &relay.exchange, &relay.tasks);
     }
     notify::keep_alive(&relay.exchange, &relay.tasks);
-    let daemon = RunDaemon::new(relay, sources, &config, opened.mistake, is_managed);
+    let mut daemon = RunDaemon::new(relay, sources, prepared.listen, is_managed);
+    daemon.begin(&config, prepared.mistake);
     let Relay { kdc, kpasswd, .. } = &daemon.relay;
     tracing::info!(target: ADMIN, %kdc, %kpasswd, "ready");
     Ok(daemon)

@@ -51,14 +51,14 @@ impl Usual {
     }
 
     /// The user's file comes before the system's.
-    fn places(&self) -> Vec<PathBuf> {
+    pub(super) fn places(&self) -> Vec<PathBuf> {
         let user = ProjectDirs::from("", "", "loopkdc").map(|dirs| dirs.config_dir().to_owned());
         let folders = user.into_iter().chain(["/etc/loopkdc".into()]);
         folders.map(|folder| folder.join(self.name)).collect()
     }
 
     /// The first that exists. One that exists and can't be read is an error: the next would be a surprise.
-    fn first(&self, places: &[PathBuf]) -> Result<(PathBuf, String), Failure> {
+    pub(super) fn first(&self, places: &[PathBuf]) -> Result<(PathBuf, String), Failure> {
         for path in places {
             if let Some(text) = open(path)? {
                 return Ok((path.clone(), text));

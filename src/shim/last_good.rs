@@ -3,7 +3,7 @@
 //! What is kept is the text, and what its files of certificates held. Other files that it names may be secrets, which stay where
 //! they are: without them it is of no use.
 
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -22,10 +22,12 @@ const MAX_FILE: u64 = 8 << 20;
 /// What a configuration was made of, beside the command line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastGood {
-    /// The file's path; empty if there was none.
+    /// The file's whole path; empty if there was none.
     file: PathBuf,
     /// What it said.
     text: ConfigText,
+    /// What it said before, by whose `[listen]` the sockets were opened, if what it says of that was to hold after a restart.
+    listen: Option<ConfigText>,
     ca: Vec<KeptCertificates>,
 }
 
@@ -38,8 +40,8 @@ struct KeptCertificates {
 }
 
 impl LastGood {
-    /// What `config` was made of.
-    pub(super) fn of(config: &Config) -> Self {
+    /// What `config` was made of, but for a `[listen]` that is not its own.
+    pub(super) fn of(config: &Config, listen: Option<ConfigText>) -> Self {
         let mut ca: Vec<KeptCertificates> = Vec::new();
         for read in config.realms.iter().filter_map(|entry| entry.ca.as_ref()) {
             if ca.iter().all(|kept| kept.file != read.path) {
@@ -47,19 +49,45 @@ impl LastGood {
             }
         }
         Self {
-            file: config.source.clone().unwrap_or_default(),
+            file: config.source.as_deref().map(whole).unwrap_or_default(),
             text: config.text.clone(),
+            listen,
             ca,
         }
     }
 
-    /// The configuration anew, below what the command line says now.
+    /// The configuration anew, below what the command line says now. None: it is that of another file.
     ///
     /// # Errors
     /// It can't be used any more.
-    pub(super) fn config(&self, sources: &Sources) -> Result<Config, Failure> {
+    pub(super) fn config(&self, sources: &Sources) -> Option<Result<Config, Failure>> {
+        let Some(file) = self.file_of(sources) else {
+            let file = self.file.display();
+            tracing::info!(%file, "the last good configuration is another file's");
+            return None;
+        };
         let kept: Vec<_> = self.ca.iter().map(KeptCertificates::read).collect();
-        Config::parse_again(&self.file, &self.text, sources, &kept)
+        let config = Config::parse_again(&file, &self.text, sources, &kept);
+        Some(config.and_then(|config| match &self.listen {
+            Some(text) => config.listening_by(text, sources),
+            None => Ok(config),
+        }))
+    }
+
+    /// The file that `sources` lead to, or would if there were any, if it was made of that one.
+    fn file_of(&self, sources: &Sources) -> Option<PathBuf> {
+        let files = sources.files();
+        if files.is_empty() {
+            return Some(PathBuf::new()).filter(|none| *none == self.file);
+        }
+        let there = files.iter().find(|file| file.try_exists().unwrap_or(true));
+        let files = there.map_or(&*files, std::slice::from_ref);
+        files.iter().find(|file| whole(file) == self.file).cloned()
+    }
+
+    /// The text whose `[listen]` it goes by.
+    pub(super) fn into_listen(self) -> ConfigText {
+        self.listen.unwrap_or(self.text)
     }
 
     /// What is kept in the first of `places` that has it, and since when. What can't be read is told.
@@ -104,6 +132,11 @@ impl LastGood {
         }
         state_file::write(places, FILE, &text)
     }
+}
+
+/// Wherever the daemon is started.
+fn whole(file: &Path) -> PathBuf {
+    path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 impl KeptCertificates {

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::last_good::LastGood;
-use super::opened::UnusableConfig;
+use super::prepared::Mistake;
 use super::{Relay, routes};
-use crate::config::{Config, ConfigText, Listen, Sources, state_places};
+use crate::config::{Config, ConfigText, Sources, state_places};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::{Daemon, log_mistake, log_warnings, notify};
 use crate::relay::failure::Failure;
@@ -20,54 +20,55 @@ const SHARE: u32 = 20;
 pub(super) struct RunDaemon<'a> {
     pub(super) relay: Relay,
     sources: &'a Sources,
-    listen: Listen,
+    /// The text whose `[listen]` is in effect: what another one says of that holds after a restart.
+    listen: ConfigText,
     /// A service manager starts it: the next start may need what is good now.
     is_managed: bool,
-    /// What is wrong with the configuration, if it cannot be used.
-    mistake: Option<Failure>,
-    /// The `[listen]` that could not be used at the start, and why: as long as that stands there, nothing is mended.
-    unusable: Option<(Listen, Failure)>,
-    /// What the mended one says, until it has said so twice: an editor may be writing.
-    mended: Option<ConfigText>,
+    /// Why what the configuration says is not in effect.
+    mistake: Option<Mistake>,
 }
 
 impl<'a> RunDaemon<'a> {
-    /// It serves `config`, in place of one with a `mistake` if there is one.
+    /// `listen`: the text by whose `[listen]` the sockets were opened.
     pub(super) fn new(
         relay: Relay,
         sources: &'a Sources,
-        config: &Config,
-        mistake: Option<UnusableConfig>,
+        listen: ConfigText,
         is_managed: bool,
     ) -> Self {
-        let mut daemon = Self {
+        Self {
             relay,
             sources,
-            listen: config.listen.clone(),
+            listen,
             is_managed,
             mistake: None,
-            unusable: None,
-            mended: None,
-        };
-        if let Some(mistake) = mistake {
-            daemon.relay.status.goes_by(mistake.last_good);
-            daemon.tell(&mistake.failure);
-            let listen = mistake.listen.filter(|listen| *listen != config.listen);
-            daemon.unusable = listen.map(|listen| (listen, mistake.failure));
-        } else {
-            log_warnings(&config.warnings());
-            daemon.keep(config);
         }
-        daemon
+    }
+
+    /// It serves `config`, in place of one with a `mistake` if there is one.
+    pub(super) fn begin(&mut self, config: &Config, mistake: Option<Mistake>) {
+        let Some(mistake) = mistake else {
+            return self.took(config, false);
+        };
+        if mistake.unopened.is_some() {
+            self.relay.status.needs_restart();
+        }
+        let failure = mistake.failure.clone();
+        self.mistake = Some(mistake);
+        self.tell(&failure);
     }
 
     /// Reads the configuration.
     ///
     /// # Errors
-    /// It is invalid, or could not be used at the start.
+    /// It is invalid, or could not be opened at the start.
     fn load(&self) -> Result<Config, Failure> {
         let config = Config::load(self.sources)?;
-        match &self.unusable {
+        match self
+            .mistake
+            .as_ref()
+            .and_then(|mistake| mistake.unopened.as_ref())
+        {
             Some((listen, failure)) if *listen == config.listen => Err(failure.clone()),
             _ => Ok(config),
         }
@@ -79,56 +80,55 @@ impl<'a> RunDaemon<'a> {
     /// Certificates that TLS cannot use; the old one stays.
     fn take(&mut self, config: &Config) -> Result<(), Failure> {
         self.relay.handle.configure(routes::plan(config))?;
-        log_warnings(&config.warnings());
         let restart_needed = self.relay.status.reloaded(config);
-        if config.listen != self.listen {
+        if restart_needed {
             tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
-            self.listen = config.listen.clone();
         }
         if self.mistake.take().is_some() {
             notify::status("");
         }
-        // Whether a start can use what it says of listening is not known yet.
-        if !restart_needed {
-            self.keep(config);
-        }
+        self.took(config, restart_needed);
         Ok(())
     }
 
-    /// Writes `config` down for the next start, away from those who wait.
-    fn keep(&self, config: &Config) {
+    /// `config` is in effect, its `[listen]` after a restart perhaps: it is written down for the next start, before anything else is
+    /// read, so that no older one comes back. Requests do not wait for that.
+    fn took(&self, config: &Config, restart_needed: bool) {
+        log_warnings(&config.warnings());
         if self.is_managed {
-            let last_good = LastGood::of(config);
-            let keep = move || last_good.keep(&state_places());
-            drop(tokio::task::spawn_blocking(keep));
+            let listen = restart_needed.then(|| self.listen.clone());
+            LastGood::of(config, listen).keep(&state_places());
         }
     }
 
     /// The configuration cannot be used: says so to those who ask for the status, and to the service manager.
     fn tell(&mut self, failure: &Failure) {
         notify::status(&self.relay.status.failed(failure));
-        self.mistake = Some(failure.clone());
+        let before = self.mistake.take();
+        self.mistake = Some(Mistake {
+            failure: failure.clone(),
+            unopened: before.and_then(|mistake| mistake.unopened),
+            mended: None,
+        });
     }
 
     /// Looks at a configuration that had a mistake; true if it is mended and in effect.
-    fn look(&mut self) -> bool {
-        let before = self.mended.take();
-        let taken = self.load().and_then(|config| {
-            let is_settled = before.is_some_and(|before| before == config.text);
-            if is_settled {
-                self.take(&config)?;
-            } else {
-                self.mended = Some(config.text);
-            }
-            Ok(is_settled)
-        });
-        taken.unwrap_or_else(|failure| {
-            if self.mistake.as_ref() != Some(&failure) {
-                log_mistake(&failure);
-                self.tell(&failure);
-            }
-            false
-        })
+    ///
+    /// # Errors
+    /// The mistake that is in it now.
+    fn look(&mut self) -> Result<bool, Failure> {
+        let before = self
+            .mistake
+            .as_mut()
+            .and_then(|mistake| mistake.mended.take());
+        let config = self.load()?;
+        let is_settled = before.as_ref() == Some(&config.text);
+        if is_settled {
+            self.take(&config)?;
+        } else if let Some(mistake) = &mut self.mistake {
+            mistake.mended = Some(config.text);
+        }
+        Ok(is_settled)
     }
 }
 
@@ -140,11 +140,19 @@ impl Daemon for RunDaemon<'_> {
 
     async fn mended(&mut self) {
         let mut pause = LOOK;
-        while self.mistake.is_some() {
+        while let Some(mistake) = &self.mistake {
+            let told = mistake.failure.clone();
             tokio::time::sleep(pause).await;
             let began = Instant::now();
-            if self.look() {
-                return tracing::info!(target: ADMIN, "the configuration is mended, and in effect");
+            match self.look() {
+                Ok(true) => {
+                    return tracing::info!(target: ADMIN, "the configuration is mended, and in effect");
+                }
+                Err(failure) if failure != told => {
+                    log_mistake(&failure);
+                    self.tell(&failure);
+                }
+                _ => {}
             }
             pause = LOOK.max(began.elapsed() * SHARE);
         }

@@ -16,7 +16,7 @@ pub struct Daemon {
     config: PathBuf,
     kdc: String,
     kpasswd: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Reached for Daemon {
@@ -36,17 +36,26 @@ impl Daemon {
 
     /// Starts it by a command that takes the program's arguments. What it makes at run time is in the setup's own folder.
     pub fn start_by(mut command: Command, setup: Setup) -> Self {
-        command.env("RUNTIME_DIRECTORY", setup.dir());
-        let mut given = command.get_envs();
-        if given.all(|(name, _)| name != "STATE_DIRECTORY") {
-            command.env("STATE_DIRECTORY", setup.dir().join("state"));
-        }
+        use_folder(&mut command, setup.dir());
         Self::start_with_environment(command, setup)
     }
 
     /// The same with the command's environment as it is.
-    pub fn start_with_environment(mut command: Command, setup: Setup) -> Self {
+    pub fn start_with_environment(command: Command, setup: Setup) -> Self {
         let config = setup.write();
+        Self::spawn(command, config, setup.into_dir())
+    }
+
+    /// Stops it, and starts one by another command, with this in the same file.
+    pub fn again(mut self, mut command: Command, text: &str) -> Self {
+        self.process.signal("TERM");
+        self.ended();
+        self.write(text);
+        use_folder(&mut command, self.dir.path());
+        Self::spawn(command, self.config, self.dir)
+    }
+
+    fn spawn(mut command: Command, config: PathBuf, dir: TempDir) -> Self {
         command
             .args(["run", "--log", "debug", "--config"])
             .arg(&config);
@@ -66,12 +75,22 @@ impl Daemon {
             kpasswd: address("kpasswd="),
             process,
             config,
-            _dir: setup.into_dir(),
+            dir,
         }
     }
 
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// What that says.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.config).unwrap()
+    }
+
+    /// Says this there.
+    pub fn write(&self, text: &str) {
+        fs::write(&self.config, text).unwrap();
     }
 
     /// Where its status is read.
@@ -106,6 +125,15 @@ impl Daemon {
     pub fn ended(&mut self) -> (ExitStatus, String) {
         let status = self.process.wait();
         (status, self.process.log())
+    }
+}
+
+/// What it makes is there, unless the command says where.
+fn use_folder(command: &mut Command, dir: &Path) {
+    command.env("RUNTIME_DIRECTORY", dir);
+    let mut given = command.get_envs();
+    if given.all(|(name, _)| name != "STATE_DIRECTORY") {
+        command.env("STATE_DIRECTORY", dir.join("state"));
     }
 }
 

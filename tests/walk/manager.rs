@@ -18,7 +18,7 @@ use crate::upstream::Plan;
 /// Where a service manager hears from a process.
 pub(crate) struct Manager {
     socket: UnixDatagram,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Manager {
@@ -28,15 +28,25 @@ impl Manager {
 
     /// The same with these variables of the environment.
     pub(crate) fn start_watching(setup: Setup, variables: &[(&str, &str)]) -> (Self, Daemon) {
+        let manager = Self::open();
+        let daemon = Daemon::start_by(manager.command(variables), setup);
+        (manager, daemon)
+    }
+
+    pub(crate) fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
+        let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
+        Self { socket, dir }
+    }
+
+    /// The start of a program that tells it.
+    pub(crate) fn command(&self, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
-            .env("NOTIFY_SOCKET", &path)
+            .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .envs(variables.iter().copied());
-        (Self { socket, _dir: dir }, Daemon::start_by(command, setup))
+        command
     }
 
     pub(crate) fn hear(&self) -> Vec<String> {

@@ -40,14 +40,14 @@ impl Scene {
 
     fn keep(&self) -> Config {
         let config = Config::load(&self.sources()).unwrap();
-        LastGood::of(&config).keep(&self.places);
+        LastGood::of(&config, None).keep(&self.places);
         config
     }
 
     /// What a start makes of what is kept.
     fn kept(&self) -> Result<Config, Failure> {
         let (kept, _) = LastGood::read(&self.places).unwrap();
-        kept.config(&self.sources())
+        kept.config(&self.sources()).unwrap()
     }
 
     fn file(&self) -> PathBuf {
@@ -68,6 +68,55 @@ fn what_was_taken_can_be_served_whatever_becomes_of_the_file() {
         names.collect::<Vec<_>>()
     };
     assert_eq!(names(&kept), names(&config));
+}
+
+/// Where the daemon is started does not matter; which file it is told to read does, even if that one is missing.
+#[test]
+fn it_is_for_who_reads_the_same_file() {
+    let scene = Scene::with("");
+    scene.keep();
+    let (kept, _) = LastGood::read(&scene.places).unwrap();
+    let file = scene.path("config.toml");
+    let by_hand = Sources {
+        realms: vec!["EXAMPLE.COM=https://a.test".to_owned()],
+        ..Sources::default()
+    };
+    let is_for = |sources: &Sources| kept.config(sources).is_some();
+    let of_file = |file: &Path| Sources {
+        file: Some(file.to_owned()),
+        ..by_hand.clone()
+    };
+    for there in [true, false] {
+        assert!(is_for(&of_file(&file)), "{there}");
+        assert!(!is_for(&of_file(&scene.path("other.toml"))), "{there}");
+        assert!(!is_for(&by_hand) && !is_for(&Sources::default()), "{there}");
+        if there {
+            fs::remove_file(&file).unwrap();
+        }
+    }
+    let here = std::env::current_dir().unwrap();
+    let relative = Config::parse(Path::new("own.toml"), "", &Sources::default());
+    let kept = LastGood::of(&relative.unwrap(), None);
+    assert!(kept.config(&of_file(&here.join("own.toml"))).is_some());
+    let without = Config::load(&by_hand).unwrap();
+    let kept = LastGood::of(&without, None);
+    assert!(kept.config(&by_hand).is_some() && kept.config(&of_file(&file)).is_none());
+}
+
+/// What was not to be listened by yet is not what a later start listens by.
+#[test]
+fn sockets_are_those_of_the_start() {
+    let scene = Scene::with("");
+    let text = "[listen]\nkdc = [\"127.0.0.1:1088\"]";
+    let before = Config::parse(Path::new(""), text, &Sources::default());
+    let before = before.unwrap().text;
+    let config = Config::load(&scene.sources()).unwrap();
+    let kept = LastGood::of(&config, Some(before.clone()));
+    kept.keep(&scene.places);
+    let again = scene.kept().unwrap();
+    assert_eq!(again.listen.kdc[0].to_string(), "127.0.0.1:1088");
+    assert_eq!((again.realms.len(), again.text), (2, config.text));
+    assert_eq!(kept.into_listen(), before);
 }
 
 #[test]
@@ -135,5 +184,5 @@ fn what_does_not_fit_or_was_not_written_here_is_left_alone() {
     assert!(LastGood::read(&scene.places).is_none());
     // Nowhere to write is no reason to end.
     let config = Config::load(&scene.sources()).unwrap();
-    LastGood::of(&config).keep(&["/dev/null/state".into()]);
+    LastGood::of(&config, None).keep(&["/dev/null/state".into()]);
 }

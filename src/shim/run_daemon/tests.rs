@@ -20,7 +20,7 @@ fn sources(dir: &tempfile::TempDir) -> (PathBuf, Sources) {
 fn daemon(sources: &Sources) -> RunDaemon<'_> {
     let config = Config::load(sources).unwrap();
     let relay = Relay::start(&config, Vec::new()).unwrap();
-    RunDaemon::new(relay, sources, &config, None, false)
+    RunDaemon::new(relay, sources, config.text, false)
 }
 
 /// The realms that are served.
@@ -42,12 +42,57 @@ async fn what_is_being_written_is_not_taken() {
     daemon.reload().unwrap_err();
     for half in ["", OTHER, GOOD, "", BAD, OTHER] {
         fs::write(&file, half).unwrap();
-        assert!(!daemon.look(), "{half}");
+        assert_ne!(daemon.look(), Ok(true), "{half}");
         assert_eq!(served(&daemon), ["EXAMPLE.COM"]);
     }
-    assert!(daemon.look());
+    assert_eq!(daemon.look(), Ok(true));
     assert_eq!(served(&daemon), ["EXAMPLE.ORG"]);
-    assert_eq!(daemon.mistake, None);
+    assert!(daemon.mistake.is_none());
+}
+
+/// Whatever it was: the file replaced, away with its folder, or one that it names.
+#[tokio::test]
+async fn it_is_mended_in_whatever_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let rename = |from: &str, to: &str| fs::rename(path(from), path(to)).unwrap();
+    fs::create_dir(path("etc")).unwrap();
+    let ca = rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap();
+    let key = ca.signing_key.serialize_pem();
+    let good = format!(
+        "{GOOD}ca-file = \"ca.pem\"\nheaders-file = \"headers\"\nclient-certificate = \"ca.pem\"\nclient-key = \"key.pem\"\n"
+    );
+    for (name, text) in [
+        ("config.toml", &*good),
+        ("ca.pem", &ca.cert.pem()),
+        ("key.pem", &key),
+        ("headers", "X-Tenant: 7\n"),
+    ] {
+        fs::write(path("etc").join(name), text).unwrap();
+    }
+    let sources = Sources {
+        file: Some(path("etc/config.toml")),
+        ..Sources::default()
+    };
+    let mut daemon = daemon(&sources);
+    let mut is_mended_by = |breaks: &dyn Fn(), mends: &dyn Fn()| {
+        breaks();
+        daemon.reload().unwrap_err();
+        daemon.look().unwrap_err();
+        mends();
+        assert_eq!(daemon.look(), Ok(false));
+        assert_eq!(daemon.look(), Ok(true));
+    };
+    is_mended_by(&|| rename("etc", "away"), &|| rename("away", "etc"));
+    for name in ["config.toml", "ca.pem", "key.pem", "headers"] {
+        let (file, new) = (format!("etc/{name}"), format!("etc/{name}.new"));
+        let right = fs::read(path(&file)).unwrap();
+        is_mended_by(&|| rename(&file, &new), &|| rename(&new, &file));
+        is_mended_by(&|| fs::write(path(&file), BAD).unwrap(), &|| {
+            fs::write(path(&new), &right).unwrap();
+            rename(&new, &file);
+        });
+    }
 }
 
 #[tokio::test(start_paused = true)]
