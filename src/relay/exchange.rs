@@ -46,8 +46,8 @@ pub struct Arrival {
     pub transport: &'static str,
     /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
-    /// Another KDC than so far is wanted ([MS-NRPC] 3.5.4.3.1).
-    pub another: bool,
+    /// Another KDC than so far is wanted (DS_FORCE_REDISCOVERY, [MS-NRPC] 3.5.4.3.1).
+    pub rediscover: bool,
 }
 
 impl Arrival {
@@ -60,7 +60,7 @@ impl Arrival {
             client: None,
             transport,
             primary: false,
-            another: false,
+            rediscover: false,
         }
     }
 }

@@ -117,8 +117,8 @@ pub struct Wanted {
     pub service: Service,
     /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
     pub primary: bool,
-    /// Another KDC than the one stayed with is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
-    pub another: bool,
+    /// Another KDC than the one that requests stay with is wanted, if there is one (DS_FORCE_REDISCOVERY, [MS-NRPC] 3.5.4.3.1).
+    pub rediscover: bool,
 }
 
 impl Wanted {
@@ -128,7 +128,7 @@ impl Wanted {
         Self {
             service,
             primary: false,
-            another: false,
+            rediscover: false,
         }
     }
 }
@@ -249,7 +249,7 @@ impl Routes {
             let passed_over = self.passed_over_until(state, *id, wanted, now);
             let chosen = wanted.primary && state.route.primary.contains(id);
             let (rank, is_current) = (state.rank(*id), current == Some(*id));
-            let is_unwanted = wanted.another && is_current;
+            let is_unwanted = wanted.rediscover && is_current;
             (
                 is_off_network,
                 failures,

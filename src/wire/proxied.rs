@@ -37,7 +37,7 @@ impl Proxied {
 
     /// True if another KDC than so far is wanted.
     #[must_use]
-    pub fn wants_another(&self) -> bool {
+    pub fn forces_rediscovery(&self) -> bool {
         self.has_flag(FORCE_REDISCOVERY)
     }
 
@@ -188,7 +188,7 @@ mod tests {
         ] {
             let mut proxied = posted(&kdc_req(10, &[], REALM)).unwrap();
             proxied.dclocator_hint = hint;
-            let wants = (proxied.wants_primary(), proxied.wants_another());
+            let wants = (proxied.wants_primary(), proxied.forces_rediscovery());
             assert_eq!(wants, (primary, another), "{hint:?}");
         }
     }

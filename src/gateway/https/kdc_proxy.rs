@@ -33,7 +33,7 @@ impl ConnContext {
         let arrival = Arrival {
             client: client.network(),
             primary: proxied.wants_primary(),
-            another: proxied.wants_another(),
+            rediscover: proxied.forces_rediscovery(),
             ..Arrival::now(self.peer.transport)
         };
         let Proxied {

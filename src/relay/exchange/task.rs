@@ -103,7 +103,7 @@ impl ExchangeTask {
         let Arrival {
             client,
             primary,
-            another,
+            rediscover,
             ..
         } = self.arrival;
         let has_changed = || {
@@ -113,7 +113,7 @@ impl ExchangeTask {
         Wanted {
             service: self.message.service(),
             primary: primary || self.message.kind() == Kind::AsReq && has_changed(),
-            another,
+            rediscover,
         }
     }
 

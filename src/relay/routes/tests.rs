@@ -648,7 +648,7 @@ fn who_asks_for_another_gets_another_and_moves_nobody_else_there() {
         candidates.unwrap()
     };
     let another = Wanted {
-        another: true,
+        rediscover: true,
         ..KDC
     };
     assert_eq!(order(&desk, another).upstreams, [A, B], "none served yet");

@@ -83,7 +83,7 @@ fn check_message(proxied: &Proxied, body: &[u8]) {
     // DS_PDC_REQUIRED and DS_WRITABLE_REQUIRED, DS_FORCE_REDISCOVERY ([MS-NRPC] 3.5.4.3.1).
     let flags = proxied.dclocator_hint.unwrap_or(0);
     assert_eq!(proxied.wants_primary(), flags & 0x1080 != 0);
-    assert_eq!(proxied.wants_another(), flags & 1 != 0);
+    assert_eq!(proxied.forces_rediscovery(), flags & 1 != 0);
 }
 
 /// Whether both ask the same of the same KDC.
