@@ -3,8 +3,10 @@
 //! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
 
 mod backoff;
+mod candidates;
 mod health;
 mod latency;
+mod pattern;
 mod record;
 mod resend;
 mod rtt;
@@ -19,55 +21,17 @@ use self::backoff::Backoff;
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
-use crate::wire::proxied::WRITABLE_REQUIRED;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
 pub(crate) use backoff::random;
+pub use candidates::{Candidates, Wanted};
+pub use pattern::RealmPattern;
 pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
 
 /// How long an upstream may keep a request to itself after an exchange that ended in silence, until an octet is heard from it.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
-
-/// Which realms a route is for. The longest match wins.
-#[derive(Clone, Debug)]
-pub enum RealmPattern {
-    /// `EXAMPLE.COM`.
-    Exact(Realm),
-    /// `*.EXAMPLE.COM`, held as `.EXAMPLE.COM`: every realm that ends so, at any depth, and not `EXAMPLE.COM` itself.
-    Suffix(Realm),
-    /// `*`.
-    Any,
-}
-
-impl RealmPattern {
-    /// The one realm that it stands for, if it is one.
-    pub(crate) fn exact(&self) -> Option<&Realm> {
-        match self {
-            Self::Exact(realm) => Some(realm),
-            Self::Suffix(_) | Self::Any => None,
-        }
-    }
-
-    /// It is for this realm: what [`Routes`] tells by its tables, as each request asks. Aliases are the caller's to compare.
-    pub(crate) fn matches(&self, realm: &RealmKey) -> bool {
-        match self {
-            Self::Exact(own) => own.key() == *realm,
-            Self::Suffix(suffix) => realm.as_str().ends_with(suffix.key().as_str()),
-            Self::Any => true,
-        }
-    }
-
-    /// In the order in which patterns are compared: the longest match first.
-    pub(crate) fn rank(&self) -> (u8, Reverse<usize>) {
-        match self {
-            Self::Exact(_) => (0, Reverse(0)),
-            Self::Suffix(suffix) => (1, Reverse(suffix.as_str().len())),
-            Self::Any => (2, Reverse(0)),
-        }
-    }
-}
 
 /// An upstream, by its place in the caller's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,66 +59,6 @@ pub struct Route {
     /// drops what it can't read, any client could cause it. And a late answer is waited for, where one laptop would ask
     /// another upstream as well: many clients at once would only ask a busy KDC twice.
     pub shared: bool,
-}
-
-/// A route as it was chosen for one request, and its upstreams in the order to try them.
-#[derive(Clone, Debug)]
-pub struct Candidates {
-    index: usize,
-    wanted: Wanted,
-    /// The primary, if it is wanted and was not silent when last asked.
-    live_primary: Vec<UpstreamId>,
-    /// What is configured for the realm.
-    pub route: Arc<Route>,
-    /// The ways out, best first; never empty.
-    pub upstreams: Vec<UpstreamId>,
-}
-
-/// What a request asks of its realm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The service.
-    pub service: Service,
-    /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
-    pub primary: bool,
-    /// Another KDC than the one that requests stay with is wanted, if there is one (DS_FORCE_REDISCOVERY, [MS-NRPC] 3.5.4.3.1).
-    pub rediscover: bool,
-}
-
-impl Wanted {
-    /// Any upstream of `service`.
-    #[must_use]
-    pub const fn any(service: Service) -> Self {
-        Self {
-            service,
-            primary: false,
-            rediscover: false,
-        }
-    }
-}
-
-impl Candidates {
-    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
-    #[must_use]
-    pub fn dclocator_hint(&self) -> Option<u32> {
-        let configured = self.route.dclocator_hint;
-        if self.wanted.primary {
-            return Some(configured.unwrap_or_default() | WRITABLE_REQUIRED);
-        }
-        configured
-    }
-
-    /// The primary is wanted, and `id` is one that was not silent when last asked: it is worth waiting for, as other KDCs may not
-    /// have heard of a change of a password.
-    #[must_use]
-    pub fn is_live_primary(&self, id: UpstreamId) -> bool {
-        self.live_primary.contains(&id)
-    }
-
-    /// Other requests may go to `id` too, as it has replied to this one: not if it was asked only for being the primary.
-    fn may_stay_with(&self, id: UpstreamId) -> bool {
-        !self.wanted.primary || !self.route.primary.contains(&id)
-    }
 }
 
 /// The configured routes and the health of their upstreams.

@@ -1,0 +1,67 @@
+//! What a request asks of its realm, and the upstreams that it may go to.
+
+use std::sync::Arc;
+
+use super::{Route, UpstreamId};
+use crate::wire::Service;
+use crate::wire::proxied::WRITABLE_REQUIRED;
+
+/// A route as it was chosen for one request, and its upstreams in the order to try them.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    pub(super) index: usize,
+    pub(super) wanted: Wanted,
+    /// The primary, if it is wanted and was not silent when last asked.
+    pub(super) live_primary: Vec<UpstreamId>,
+    /// What is configured for the realm.
+    pub route: Arc<Route>,
+    /// The ways out, best first; never empty.
+    pub upstreams: Vec<UpstreamId>,
+}
+
+/// What a request asks of its realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The service.
+    pub service: Service,
+    /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
+    pub primary: bool,
+    /// Another KDC than the one that requests stay with is wanted, if there is one (DS_FORCE_REDISCOVERY, [MS-NRPC] 3.5.4.3.1).
+    pub rediscover: bool,
+}
+
+impl Wanted {
+    /// Any upstream of `service`.
+    #[must_use]
+    pub const fn any(service: Service) -> Self {
+        Self {
+            service,
+            primary: false,
+            rediscover: false,
+        }
+    }
+}
+
+impl Candidates {
+    /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
+    #[must_use]
+    pub fn dclocator_hint(&self) -> Option<u32> {
+        let configured = self.route.dclocator_hint;
+        if self.wanted.primary {
+            return Some(configured.unwrap_or_default() | WRITABLE_REQUIRED);
+        }
+        configured
+    }
+
+    /// The primary is wanted, and `id` is one that was not silent when last asked: it is worth waiting for, as other KDCs may not
+    /// have heard of a change of a password.
+    #[must_use]
+    pub fn is_live_primary(&self, id: UpstreamId) -> bool {
+        self.live_primary.contains(&id)
+    }
+
+    /// Other requests may go to `id` too, as it has replied to this one: not if it was asked only for being the primary.
+    pub(super) fn may_stay_with(&self, id: UpstreamId) -> bool {
+        !self.wanted.primary || !self.route.primary.contains(&id)
+    }
+}

@@ -1,0 +1,44 @@
+//! Which realms a route is for.
+
+use std::cmp::Reverse;
+
+use crate::wire::{Realm, RealmKey};
+
+/// Which realms a route is for. The longest match wins.
+#[derive(Clone, Debug)]
+pub enum RealmPattern {
+    /// `EXAMPLE.COM`.
+    Exact(Realm),
+    /// `*.EXAMPLE.COM`, held as `.EXAMPLE.COM`: every realm that ends so, at any depth, and not `EXAMPLE.COM` itself.
+    Suffix(Realm),
+    /// `*`.
+    Any,
+}
+
+impl RealmPattern {
+    /// The one realm that it stands for, if it is one.
+    pub(crate) fn exact(&self) -> Option<&Realm> {
+        match self {
+            Self::Exact(realm) => Some(realm),
+            Self::Suffix(_) | Self::Any => None,
+        }
+    }
+
+    /// It is for this realm: what [`Routes`] tells by its tables, as each request asks. Aliases are the caller's to compare.
+    pub(crate) fn matches(&self, realm: &RealmKey) -> bool {
+        match self {
+            Self::Exact(own) => own.key() == *realm,
+            Self::Suffix(suffix) => realm.as_str().ends_with(suffix.key().as_str()),
+            Self::Any => true,
+        }
+    }
+
+    /// In the order in which patterns are compared: the longest match first.
+    pub(crate) fn rank(&self) -> (u8, Reverse<usize>) {
+        match self {
+            Self::Exact(_) => (0, Reverse(0)),
+            Self::Suffix(suffix) => (1, Reverse(suffix.as_str().len())),
+            Self::Any => (2, Reverse(0)),
+        }
+    }
+}
