@@ -1,8 +1,8 @@
-//! Of which realms a password was changed lately. A replica that has not heard of it refuses the new password, and says of an
-//! expired one that it still is: only the KDC that takes writes is sure to know ([MS-KKDCP] 4.2, steps 20 to 25).
+//! The realms of which a password was changed lately. A replica that has not heard of the change refuses the new password, and
+//! says that the old one has expired: only the KDC that takes writes is sure to know ([MS-KKDCP] 4.2, steps 20 to 25).
 //!
-//! libkrb5 would ask its `primary_kdc` again by itself, but not if the answer came from there already, as it seems through a
-//! tunnel or a gateway.
+//! After a failed login libkrb5 asks its `primary_kdc` again, unless the answer came from there. Through a tunnel or a gateway all
+//! answers seem to, as all its KDCs have one address.
 //!
 //! Pure: the clock is an argument.
 
@@ -15,10 +15,10 @@ use crate::wire::RealmKey;
 /// How long a change is remembered: by then replicas have heard of it. Active Directory's do within 15 s on one site, MIT's as
 /// often as an administrator runs kprop.
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// Some thousand changes.
+/// Room for some thousand changes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// The changes of passwords that are remembered: by client, where there are several, and realm.
+/// The password changes that are remembered, by realm and, at a gateway, by client.
 #[derive(Debug)]
 pub(crate) struct PasswordChanges(Recent<(Option<IpAddr>, RealmKey), Instant>);
 
@@ -29,14 +29,14 @@ impl Default for PasswordChanges {
 }
 
 impl PasswordChanges {
-    /// A password of `realm` was changed by `client`.
+    /// Remembers that `client` changed a password of `realm`.
     pub(super) fn record(&mut self, client: Option<IpAddr>, realm: RealmKey, now: Instant) {
         let octets = realm.as_str().len();
         self.0
             .insert((client, realm), now + REMEMBERED, octets, now);
     }
 
-    /// Whether `client` changed a password of `realm` lately.
+    /// True if `client` changed a password of `realm` lately.
     pub(super) fn is_recent(&self, client: Option<IpAddr>, realm: RealmKey, now: Instant) -> bool {
         self.0.get(&(client, realm), now).is_some()
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// What an entry costs beside its octets.
 const ENTRY_BYTES: usize = 256;
 
-/// All are kept for the same while, so that what is oldest is also the first to expire: nothing that still stands is pushed out
-/// while something expired takes its room.
+/// All entries are kept for the same time, so the oldest one expires first: dropping from the old end never drops a live entry
+/// while an expired one takes up room.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     keep: Duration,
@@ -47,15 +47,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
         Some(entry.value.clone())
     }
 
-    /// What is kept.
+    /// The entries that have not expired.
     pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = (&K, &V)> {
         let entries = self.entries.iter();
         let entries = entries.filter(move |(_, entry)| now < entry.until);
         entries.map(|(key, entry)| (key, &entry.value))
     }
 
-    /// Keeps `value`, which has so many `octets`, in place of what stood under `key` before. Says how many values were
-    /// dropped for it that still stood.
+    /// Keeps `value`, which has so many `octets`, in place of an older one under `key`. Says how many live entries were dropped to
+    /// make room.
     pub(super) fn insert(&mut self, key: K, value: V, octets: usize, now: Instant) -> u64 {
         self.remove(&key);
         self.inserted += 1;
@@ -78,7 +78,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
         Some(entry)
     }
 
-    /// Drops from the old end what has expired, and what exceeds the bound; says how much of it had not expired.
+    /// Drops the oldest entries: those that have expired, and as many more as exceed the bound. Says how many of them were live.
     fn prune(&mut self, now: Instant) -> u64 {
         let mut forgotten = 0;
         while let Some((_, key)) = self.oldest_first.first_key_value() {

@@ -69,7 +69,7 @@ pub struct Routes {
     /// In upper case, the longest first; the last may be the empty one, which every realm has.
     suffixes: Vec<(String, usize)>,
     health: HashMap<UpstreamId, Health>,
-    /// When the network became another one: what was asked before was asked from elsewhere.
+    /// When the network changed last: what was asked before that says nothing of this one.
     forgotten: Option<Instant>,
 }
 
@@ -82,8 +82,8 @@ struct RouteState {
     current: ByService<Option<UpstreamId>>,
     /// Upstreams that are up but refuse the one realm of this route, or a service of it.
     refusing: HashMap<(Service, UpstreamId), Outage>,
-    /// A KDC that might be on this network did not answer: they are all asked last on it, so that a network that leads nowhere
-    /// costs a moment once.
+    /// One of the local KDCs did not answer: all of them are asked last on this network, so that waiting for them costs a moment
+    /// once.
     local_kdc_unreachable: bool,
 }
 
@@ -178,7 +178,8 @@ impl Routes {
         })
     }
 
-    /// Until when a request that wants the primary tries others before `id`, which is that and was silent last.
+    /// Until when `id` comes after the others in a request that wants the primary: if it is the primary, and was silent when last
+    /// asked.
     fn passed_over_until(
         &self,
         state: &RouteState,
@@ -186,8 +187,8 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Option<Instant> {
-        let is_wanted = wanted.primary && state.route.primary.contains(&id);
-        let silence = self.silence(id).filter(|_| is_wanted);
+        let is_chosen = wanted.primary && state.route.primary.contains(&id);
+        let silence = self.silence(id).filter(|_| is_chosen);
         silence?.until(now)
     }
 
@@ -209,7 +210,7 @@ impl Routes {
         self.routes.get(index)?.realm()
     }
 
-    /// What all names of one realm have in common, its aliases among them.
+    /// The key of a realm's configured name, which all its aliases share.
     #[must_use]
     pub fn realm_key(&self, realm: &Realm) -> RealmKey {
         self.configured(realm).unwrap_or(realm).key()
@@ -262,7 +263,7 @@ impl Routes {
             let Some(before) = route.and_then(|route| before.routes.get(*route)) else {
                 continue;
             };
-            // Of others that were found since nothing is known.
+            // Nothing is known of local KDCs that were found since.
             let known = before.route.local_kdcs.iter();
             let known: Vec<_> = known.filter_map(|id| place(*id)).collect();
             let are_known = state.route.local_kdcs.iter().all(|id| known.contains(id));
@@ -294,7 +295,7 @@ impl Routes {
         }
     }
 
-    /// How long to wait for `id` before a verdict is given: until then nothing else may be known.
+    /// Until when to wait for `id` before a verdict is given, if that is sooner than the deadline.
     #[must_use]
     pub fn patience(&self, id: UpstreamId, now: Instant) -> Option<Instant> {
         self.silence(id).map(|_| now + PATIENCE_AFTER_SILENCE)

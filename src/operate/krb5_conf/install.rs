@@ -66,8 +66,8 @@ pub(super) struct Plan {
     /// krb5.conf as it was, but for what others changed since.
     rest: Vec<u8>,
     others: Others,
-    /// What others say in krb5.conf.d, whoever includes that.
-    below: Vec<Relation>,
+    /// What the files of others in krb5.conf.d say, even if nothing includes them.
+    directory_relations: Vec<Relation>,
     /// The files of others from which lines are or were taken out.
     changed: Vec<PlannedFile>,
     /// What is to be said of files that stay as they are.
@@ -94,7 +94,10 @@ pub(super) fn install(
     let mut stanzas = Stanzas::from_config(config, form.unix || keeps_sockets)?;
     let part_form = plan.part_form(target, form.placement)?;
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {
-        plan.others.profile.relations.append(&mut plan.below);
+        plan.others
+            .profile
+            .relations
+            .append(&mut plan.directory_relations);
     }
     stanzas.complete(&plan.others.profile);
     let taken_out = if form.only || plan.has_taken_out() {
@@ -141,15 +144,15 @@ impl Plan {
         let own = drop_ins.iter().filter(|drop_in| !drop_in.is_foreign);
         let own: Vec<_> = own.map(|drop_in| drop_in.file.path.as_path()).collect();
         let mut others = Others::read(&krb5_conf.path, &rest, &own);
-        let below = Others::read(&directory, include(&directory).as_bytes(), &own);
-        others.changed.extend(below.changed);
+        let in_directory = Others::read(&directory, include(&directory).as_bytes(), &own);
+        others.changed.extend(in_directory.changed);
         Ok(Self {
             command,
             has_directory: directory.is_dir(),
             wants_directory: directory.is_dir(),
             directory,
             others,
-            below: below.profile.relations,
+            directory_relations: in_directory.profile.relations,
             drop_ins,
             rest,
             copy,

@@ -53,14 +53,15 @@ impl Candidates {
         configured
     }
 
-    /// The primary is wanted, and `id` is one that was not silent when last asked: it is worth waiting for, as other KDCs may not
-    /// have heard of a change of a password.
+    /// True if the primary is wanted and `id` is one that was not silent when last asked. It is worth waiting for: other KDCs may
+    /// not have heard of a password change.
     #[must_use]
     pub fn is_live_primary(&self, id: UpstreamId) -> bool {
         self.live_primary.contains(&id)
     }
 
-    /// Other requests may go to `id` too, as it has replied to this one: not if it was asked only for being the primary.
+    /// True if other requests may go to `id` as well once it has replied to this one. Not if it was asked as the primary: then they
+    /// would all move there.
     pub(super) fn may_stay_with(&self, id: UpstreamId) -> bool {
         !self.wanted.primary || !self.route.primary.contains(&id)
     }

@@ -16,7 +16,7 @@ pub enum RealmPattern {
 }
 
 impl RealmPattern {
-    /// The one realm that it stands for, if it is one.
+    /// The realm, if it is for exactly one.
     pub(crate) fn exact(&self) -> Option<&Realm> {
         match self {
             Self::Exact(realm) => Some(realm),
@@ -24,7 +24,7 @@ impl RealmPattern {
         }
     }
 
-    /// It is for this realm: what [`Routes`] tells by its tables, as each request asks. Aliases are the caller's to compare.
+    /// True if it is for `realm`; the caller compares aliases. Requests find their route by the tables of [`super::Routes`].
     pub(crate) fn matches(&self, realm: &RealmKey) -> bool {
         match self {
             Self::Exact(own) => own.key() == *realm,
@@ -33,7 +33,7 @@ impl RealmPattern {
         }
     }
 
-    /// In the order in which patterns are compared: the longest match first.
+    /// Sorts patterns as they are compared: the longest match first.
     pub(crate) fn rank(&self) -> (u8, Reverse<usize>) {
         match self {
             Self::Exact(_) => (0, Reverse(0)),
