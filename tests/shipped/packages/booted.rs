@@ -130,7 +130,7 @@ fn hear(ready: &UnixDatagram) {
 /// A package installed on a Debian at work, with an office to ask.
 pub(super) struct Installed {
     pub(super) booted: Booted,
-    root: Root,
+    pub(super) root: Root,
     pub(super) office: Office,
     workshop: Workshop,
     dir: TempDir,
@@ -194,7 +194,7 @@ fn the_first_request_starts_the_tunnel() {
 }
 
 /// A user's own systemd, which PAM and logind would have started at the login.
-const LOGIN: &str = "
+pub(super) const LOGIN: &str = "
 useradd --create-home --uid 1000 somebody
 mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' >/etc/systemd/system/user@.service.d/runtime.conf
@@ -217,13 +217,13 @@ loopkdc krb5-conf >~/.loopkdc.conf
 #[test]
 fn a_user_has_a_tunnel_without_root() {
     isolated(|| {
-        let Installed { booted, root, .. } = &Installed::new();
+        let installed = &Installed::new();
+        let booted = &installed.booted;
         booted.run("systemctl stop loopkdc.socket loopkdc-kpasswd.socket");
         booted.run(LOGIN);
         let as_somebody = |script: &str| {
-            let own = "export XDG_RUNTIME_DIR=/run/user/1000 KRB5_CONFIG=$HOME/.loopkdc.conf";
-            fs::write(root.path("/own.sh"), format!("{own}\n{script}\n")).unwrap();
-            booted.run("su somebody -c 'sh -e /own.sh'")
+            let own = "export KRB5_CONFIG=$HOME/.loopkdc.conf";
+            installed.as_somebody(&format!("{own}\n{script}"))
         };
         as_somebody(OF_ONES_OWN);
         as_somebody(&format!(

@@ -3,6 +3,7 @@
 mod booted;
 mod deb;
 mod login;
+mod renew;
 mod root;
 mod rpm;
 mod tickets;

@@ -74,6 +74,15 @@ impl Office {
         self.proxy.process.terminate();
     }
 
+    /// The proxy takes connections, and says nothing.
+    pub(super) fn hangs(&self) {
+        self.proxy.process.signal("STOP");
+    }
+
+    pub(super) fn goes_on(&self) {
+        self.proxy.process.signal("CONT");
+    }
+
     /// The configuration of an installed gateway that is to take the place of the office's own, on the port that is the default.
     pub(super) fn configure_gateway(&self, root: &Root, dir: &Path) {
         let made = proxy::gateway(443, &[Route::to(&self.realm)]);
