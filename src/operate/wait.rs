@@ -17,7 +17,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::config::endpoint::EndpointAddr;
 use crate::daemon::in_runtime;
-use crate::operate::kdc_client::{exchange, is_served, is_unreachable};
+use crate::operate::kdc_client::{connect, exchange};
 use crate::relay::asking::{AskSchedule, question};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
@@ -132,7 +132,7 @@ impl RealmWait {
             // It may listen elsewhere than its configuration says: where its sockets were handed over.
             let told = listeners_of_status().await;
             for listener in self.listeners.iter().chain(&told) {
-                if is_served(listener).await {
+                if connect(listener).await.is_ok() {
                     return listener.clone();
                 }
             }
@@ -171,7 +171,7 @@ impl RealmWait {
             return Asked::Unreachable;
         };
         match exchange(listener, &question).await {
-            Ok(reply) if !is_unreachable(&reply) => Asked::Reachable,
+            Ok(reply) if !reply.is_of_loopkdc() => Asked::Reachable,
             Err(error) if is_nobody(&error) => Asked::NoDaemon,
             Ok(_) | Err(_) => Asked::Unreachable,
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::relay::explain;
 use crate::relay::upstream::{Fault, Unsent};
+use crate::wire::krb_error::OWN_TEXT;
 use crate::wire::{Realm, Reply};
 
 /// What [`crate::relay::exchange::Exchange::answer`] says to a request.
@@ -118,21 +119,20 @@ impl Verdict {
     #[must_use]
     pub fn reason(&self) -> String {
         let realm = &self.realm;
-        match &self.cause {
-            Cause::NoUpstream => format!("loopkdc: no KDC proxy is configured for realm {realm}"),
-            Cause::NotOffered => {
-                format!("loopkdc: this service of realm {realm} is not offered here")
-            }
-            Cause::Overloaded => "loopkdc: too many requests are under way".to_owned(),
-            Cause::Unreachable => format!("loopkdc: no KDC proxy for realm {realm} can be reached"),
+        let what = match &self.cause {
+            Cause::NoUpstream => format!("no KDC proxy is configured for realm {realm}"),
+            Cause::NotOffered => format!("this service of realm {realm} is not offered here"),
+            Cause::Overloaded => "too many requests are under way".to_owned(),
+            Cause::Unreachable => format!("no KDC proxy for realm {realm} can be reached"),
             Cause::Unanswered => {
-                format!("loopkdc: the KDC proxy for realm {realm} did not answer in time")
+                format!("the KDC proxy for realm {realm} did not answer in time")
             }
             Cause::Fault(fault) => {
                 let words = explain::in_short(fault);
-                format!("loopkdc: KDC proxy for realm {realm}: {words}")
+                format!("KDC proxy for realm {realm}: {words}")
             }
-        }
+        };
+        format!("{OWN_TEXT}{what}")
     }
 
     /// What a user is told whose password change met this verdict.

@@ -46,6 +46,9 @@ pub(super) const NUMBER: u32 = 30;
 /// No domain is called that, and Java, which refuses the colon of RFC 6111's names, takes it.
 const NO_REALM: &str = "-";
 
+/// How the e-text of what loopkdc answers by itself begins: a KDC has some of its codes too, such as [`KDC_ERR_POLICY`].
+pub const OWN_TEXT: &str = "loopkdc: ";
+
 /// Most octets of an e-text.
 const MAX_E_TEXT: usize = 255;
 
@@ -174,12 +177,22 @@ pub(super) fn client_realm(input: &[u8]) -> Option<Realm> {
 
 /// `stime [4]` with `susec [5]` of the KRB-ERROR that `input` is: the server's clock. Nothing if there is none that can be read.
 pub(super) fn server_time(input: &[u8]) -> Option<SystemTime> {
-    let fields = exactly(exactly(input, application(NUMBER))?, Tag::Sequence)?;
+    let fields = fields(input)?;
     let stime = GeneralizedTime::from_der(field(fields, 4)?).ok()?;
     let micros = field(fields, 5).and_then(|susec| u32::from_der(susec).ok());
     // RFC 4120 5.2.4: at most 999999.
     let micros = micros.filter(|micros| *micros < 1_000_000).unwrap_or(0);
     Some(stime.to_system_time() + Duration::from_micros(micros.into()))
+}
+
+/// The KRB-ERROR that `input` is has [`OWN_TEXT`] in its `e-text [11]`.
+pub(super) fn is_of_loopkdc(input: &[u8]) -> bool {
+    let e_text = fields(input).and_then(|fields| exactly(field(fields, 11)?, Tag::GeneralString));
+    e_text.is_some_and(|text| text.starts_with(OWN_TEXT.as_bytes()))
+}
+
+fn fields(input: &[u8]) -> Option<&[u8]> {
+    exactly(exactly(input, application(NUMBER))?, Tag::Sequence)
 }
 
 #[cfg(test)]
@@ -221,6 +234,20 @@ mod tests {
         let reply = Reply::parse(Service::Kdc, bytes.into()).unwrap();
         assert_eq!(reply.kind(), ReplyKind::KrbError);
         assert_eq!(reply.error_code(), Some(86));
+    }
+
+    #[test]
+    fn an_error_of_our_own_is_known_by_its_text() {
+        for (text, expected) in [
+            (None, false),
+            (Some("POLICY"), false),
+            (Some("not by loopkdc: no"), false),
+            (Some("loopkdc: no"), true),
+        ] {
+            let bytes = encode(12, None, Service::Kdc, text, SystemTime::UNIX_EPOCH);
+            let reply = Reply::parse(Service::Kdc, bytes.into()).unwrap();
+            assert_eq!(reply.is_of_loopkdc(), expected, "{text:?}");
+        }
     }
 
     #[test]

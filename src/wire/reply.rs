@@ -78,6 +78,11 @@ impl Reply {
         self.error_code
     }
 
+    /// A loopkdc has made this, and no KDC.
+    pub fn is_of_loopkdc(&self) -> bool {
+        krb_error::is_of_loopkdc(&self.bytes)
+    }
+
     /// What a KRB-ERROR of a KDC says of the time (`stime [4]`), which nothing authenticates.
     pub fn server_time(&self) -> Option<SystemTime> {
         krb_error::server_time(&self.bytes)

@@ -11,7 +11,7 @@ use super::RealmContext;
 use super::kdc::question;
 use super::sockets::Owner;
 use crate::config::endpoint::Endpoint;
-use crate::operate::kdc_client::{exchange, is_unreachable};
+use crate::operate::kdc_client::exchange;
 use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Layer, Severity};
@@ -168,7 +168,7 @@ impl SocketAnswer<'_> {
             Ok(reply) if is_served && is_of_other_realm(reply) => fault(said(
                 "brings the answer of a KDC that does not serve this realm",
             )),
-            Ok(reply) if !is_unreachable(reply) => {
+            Ok(reply) if !reply.is_of_loopkdc() => {
                 Finding::ok(Layer::Daemon, said("brings the KDC's answer"))
             }
             // The backlog of a Unix socket is full.
