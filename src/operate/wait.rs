@@ -2,7 +2,7 @@
 //!
 //! The daemon is asked as any client asks it, so that it need not be told to look by itself, and neither the daemon nor who waits
 //! polls anything beyond this machine: questions come at each change of the network, and else ever more seldom, as many laptops may
-//! wait for one proxy.
+//! wait for one proxy. What the daemon brings others meanwhile, its status says, which is read each second.
 
 mod served;
 
@@ -13,17 +13,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::config::endpoint::EndpointAddr;
 use crate::daemon::in_runtime;
 use crate::operate::kdc_client::{connect, exchange};
+use crate::operate::terminal;
 use crate::relay::asking::{AskSchedule, question};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::routes::random;
 use crate::wire::{Realm, Service};
-use served::{Served, listeners_of_status};
+use served::{Served, has_replied, listeners};
 
 /// In whose name is asked.
 const NOBODY: &str = "loopkdc-wait";
@@ -31,7 +33,8 @@ const NOBODY: &str = "loopkdc-wait";
 const FIRST: Duration = Duration::from_millis(200);
 /// Questions under way at once: one that hangs must not hold up the next, and a daemon that is stopped must not gather them.
 const MAX_ASKED: usize = 8;
-/// How often it is looked whether a daemon is there, which costs nobody but this machine: at first, and at last.
+/// How often it is looked whether a daemon is there, and then what it says, which costs nobody but this machine: at first, and at
+/// last.
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(1);
 
@@ -54,11 +57,19 @@ pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
     in_runtime(1, async {
         let served = Served::find(wanted.file.as_deref()).await?;
         let realms = served.choose(wanted.realm.as_deref())?;
+        if let Some(mistake) = served.mistake() {
+            terminal::print_warning(mistake);
+        }
         let waits: Vec<_> = realms
             .into_iter()
             .map(|realm| RealmWait::new(realm, &served))
             .collect();
-        let all = join_all(waits.iter().map(RealmWait::run));
+        let all = async {
+            tokio::select! {
+                _ = join_all(waits.iter().map(RealmWait::run)) => {}
+                () = hear_of_others(&waits, &served) => {}
+            }
+        };
         let Some(limit) = wanted.timeout else {
             all.await;
             return Ok(());
@@ -88,10 +99,28 @@ fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
     Failure::of(Exit::TimedOut, fault)
 }
 
+/// Wakes those whose realm somebody else has had a reply of. Never ends.
+async fn hear_of_others(waits: &[RealmWait<'_>], served: &Served) {
+    let began = Instant::now();
+    loop {
+        sleep(LATEST).await;
+        let lately = began.elapsed();
+        let Some(document) = served.status().await else {
+            continue;
+        };
+        for wait in waits {
+            if has_replied(&document, &wait.realm, lately) {
+                wait.others_replied.notify_one();
+            }
+        }
+    }
+}
+
 /// Waiting for one realm.
-struct RealmWait {
+struct RealmWait<'a> {
     realm: Realm,
-    listeners: Vec<EndpointAddr>,
+    served: &'a Served,
+    others_replied: Notify,
     /// A daemon was there when it was asked last.
     has_daemon: Cell<bool>,
     is_over: Cell<bool>,
@@ -105,23 +134,34 @@ enum Asked {
     NoDaemon,
 }
 
-impl RealmWait {
-    fn new(realm: Realm, served: &Served) -> Self {
+impl<'a> RealmWait<'a> {
+    fn new(realm: Realm, served: &'a Served) -> Self {
         Self {
             realm,
-            listeners: served.listeners.clone(),
+            served,
+            others_replied: Notify::new(),
             has_daemon: Cell::new(false),
             is_over: Cell::new(false),
         }
     }
 
     async fn run(&self) {
-        while !self.is_over.get() {
+        tokio::select! {
+            () = self.ask() => {}
+            () = self.others_replied.notified() => {}
+        }
+        self.is_over.set(true);
+    }
+
+    /// Returns when the realm can be reached.
+    async fn ask(&self) {
+        loop {
             let listener = self.daemon().await;
             self.has_daemon.set(true);
-            let is_reachable = self.ask_until_it_answers(&listener).await;
-            self.is_over.set(is_reachable);
-            self.has_daemon.set(is_reachable);
+            if self.ask_until_it_answers(&listener).await {
+                return;
+            }
+            self.has_daemon.set(false);
         }
     }
 
@@ -130,8 +170,9 @@ impl RealmWait {
         let mut pause = SOONEST;
         loop {
             // It may listen elsewhere than its configuration says: where its sockets were handed over.
-            let told = listeners_of_status().await;
-            for listener in self.listeners.iter().chain(&told) {
+            let told = self.served.status().await;
+            let told = told.as_ref().map_or_else(Vec::new, listeners);
+            for listener in self.served.listeners.iter().chain(&told) {
                 if connect(listener).await.is_ok() {
                     return listener.clone();
                 }
@@ -160,13 +201,13 @@ impl RealmWait {
             if asks {
                 schedule.asked(Instant::now(), random());
                 if asked.len() < MAX_ASKED {
-                    asked.push(self.ask(listener));
+                    asked.push(self.asked(listener));
                 }
             }
         }
     }
 
-    async fn ask(&self, listener: &EndpointAddr) -> Asked {
+    async fn asked(&self, listener: &EndpointAddr) -> Asked {
         let Ok(question) = question(NOBODY, &self.realm, Service::Kdc, random()) else {
             return Asked::Unreachable;
         };

@@ -1,39 +1,45 @@
 //! Which realms a daemon serves, and where: as the one that runs says, else as the configuration does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::config::endpoint::{Endpoint, EndpointAddr};
-use crate::config::{Config, KDC_PORT, RealmPattern, Sources};
+use crate::config::endpoint::EndpointAddr;
+use crate::config::{Config, RealmPattern, Sources, StatusSocket};
 use crate::operate::doctor::krb5_conf::ClientConfig;
 use crate::operate::status;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
-use crate::relay::status::{ListenerStatus, StatusDocument};
+use crate::relay::status::{
+    ExchangeOutcome, ExchangeRecord, ListenerStatus, StatusDocument, Text, millis,
+};
 use crate::wire::Realm;
 
 /// How long the daemon is asked which realms it serves.
 const STATUS: Duration = Duration::from_secs(1);
 
 /// What a daemon serves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Served {
     patterns: Vec<RealmPattern>,
-    aliases: Vec<Realm>,
+    aliases: Vec<RealmPattern>,
     /// Where its KDC service is asked.
     pub(super) listeners: Vec<EndpointAddr>,
+    status_socket: StatusSocket,
+    /// Why the configuration does not say what is served.
+    mistake: Option<Failure>,
 }
 
 impl Served {
-    /// As the configuration in `file` says; else as the daemon does that runs, else as the usual configuration.
+    /// As the configuration in `file` says; else as the daemon does that runs, else as the usual configuration. A mistake in that
+    /// keeps nobody from waiting: the daemon may serve the last good one.
     ///
     /// # Errors
-    /// The configuration cannot be used.
+    /// The configuration in `file` cannot be used.
     pub(super) async fn find(file: Option<&Path>) -> Result<Self, Failure> {
         if file.is_none()
-            && let Some(document) = status().await
+            && let Some(document) = status(&StatusSocket::Usual).await
         {
             return Ok(Self::of_status(&document));
         }
@@ -43,46 +49,54 @@ impl Served {
         };
         match Config::load(&sources) {
             Ok(config) => Ok(Self::of_config(&config)),
-            // Its keys may be for the daemon alone, which must keep nobody from waiting.
-            Err(failure) if failure.exit() == Exit::Permission => Ok(Self::usual()),
+            // Of a file that is named, too, the keys may be for the daemon alone.
+            Err(mistake) if file.is_none() || mistake.exit() == Exit::Permission => Ok(Self {
+                patterns: vec![RealmPattern::Any],
+                mistake: Some(mistake),
+                ..Self::of_config(&Config::without_realms(&sources)?)
+            }),
             Err(failure) => Err(failure),
         }
     }
 
     fn of_config(config: &Config) -> Self {
-        let realms = config.realms.iter();
+        let (realms, listeners) = (config.realms.iter(), config.listen.kdc.iter());
+        let aliases = realms.clone().flat_map(|entry| entry.aliases.clone());
         Self {
-            patterns: realms.clone().map(|entry| entry.pattern.clone()).collect(),
-            aliases: realms.flat_map(|entry| entry.aliases.clone()).collect(),
-            listeners: addresses(&config.listen.kdc),
+            patterns: realms.map(|entry| entry.pattern.clone()).collect(),
+            aliases: aliases.map(RealmPattern::Exact).collect(),
+            listeners: listeners.map(|endpoint| endpoint.addr.clone()).collect(),
+            status_socket: config.listen.status_socket.clone(),
+            mistake: None,
         }
     }
 
     fn of_status(document: &StatusDocument) -> Self {
         let realms = document.realms.iter();
-        let patterns = realms
-            .clone()
-            .filter_map(|realm| RealmPattern::parse(realm.name.as_str()).ok());
+        let pattern = |name: &Text| RealmPattern::parse(name.as_str()).ok();
         // While its configuration has a mistake it may serve none, and which it will is not known.
         let none_yet = document.realms.is_empty().then_some(RealmPattern::Any);
+        let patterns = realms.clone().filter_map(|realm| pattern(&realm.name));
         let aliases = realms.flat_map(|realm| &realm.aliases);
-        let aliases = aliases.filter_map(|alias| Realm::parse(alias.as_str().as_bytes()).ok());
         Self {
             patterns: patterns.chain(none_yet).collect(),
-            aliases: aliases.collect(),
+            aliases: aliases.filter_map(pattern).collect(),
             listeners: listeners(document),
+            status_socket: StatusSocket::Usual,
+            mistake: None,
         }
     }
 
-    /// Any realm, at the usual addresses.
-    fn usual() -> Self {
-        let usual = [format!("127.0.0.1:{KDC_PORT}"), format!("[::1]:{KDC_PORT}")];
-        let usual = usual.iter().filter_map(|address| address.parse().ok());
-        Self {
-            patterns: vec![RealmPattern::Any],
-            listeners: usual.map(EndpointAddr::Remote).collect(),
-            ..Self::default()
-        }
+    /// What is wrong with the configuration, where it does not say what is served. That some of it may not be read is not.
+    pub(super) fn mistake(&self) -> Option<&Finding> {
+        let mistake = self.mistake.as_ref();
+        let mistake = mistake.filter(|mistake| mistake.exit() != Exit::Permission);
+        mistake.map(Failure::finding)
+    }
+
+    /// What the daemon that runs says of itself.
+    pub(super) async fn status(&self) -> Option<StatusDocument> {
+        status(&self.status_socket).await
     }
 
     /// The realm that is `wanted`, the default realm of krb5.conf, or all that have a name.
@@ -120,16 +134,16 @@ impl Served {
             .filter_map(RealmPattern::exact)
             .collect();
         if named.is_empty() {
-            return Err(unknown("no realm is named in the configuration".to_owned()));
+            let none = || unknown("no realm is named in the configuration".to_owned());
+            return Err(self.mistake.clone().unwrap_or_else(none));
         }
         Ok(named.into_iter().cloned().collect())
     }
 
     fn serves(&self, realm: &Realm) -> bool {
         let key = realm.key();
-        let is_alias = |alias: &Realm| alias.key() == key;
-        self.patterns.iter().any(|pattern| pattern.matches(&key))
-            || self.aliases.iter().any(is_alias)
+        let mut patterns = self.patterns.iter().chain(&self.aliases);
+        patterns.any(|pattern| pattern.matches(&key))
     }
 }
 
@@ -142,38 +156,40 @@ fn unknown(what: String) -> Failure {
     )
 }
 
-/// Where the daemon that runs says that it listens.
-pub(super) async fn listeners_of_status() -> Vec<EndpointAddr> {
-    let document = status().await;
-    document.as_ref().map_or_else(Vec::new, listeners)
-}
-
-async fn status() -> Option<StatusDocument> {
-    let asked = timeout(STATUS, status::ask(None)).await;
+async fn status(socket: &StatusSocket) -> Option<StatusDocument> {
+    let socket = match socket {
+        StatusSocket::Usual => None,
+        StatusSocket::At(path) => Some(path.as_path()),
+        StatusSocket::Off => return None,
+    };
+    let asked = timeout(STATUS, status::ask(socket)).await;
     asked.ok()?.ok().map(|reply| reply.document)
 }
 
-fn listeners(document: &StatusDocument) -> Vec<EndpointAddr> {
-    let address = |listener: &ListenerStatus| match listener.transport.as_str() {
-        "tcp" => listener
-            .address
-            .as_str()
-            .parse()
-            .ok()
-            .map(EndpointAddr::Remote),
-        "unix" => Some(EndpointAddr::Unix(PathBuf::from(listener.address.as_str()))),
-        _ => None,
+/// Where the daemon's KDC service takes connections.
+pub(super) fn listeners(document: &StatusDocument) -> Vec<EndpointAddr> {
+    let address = |listener: &ListenerStatus| {
+        let address = listener.address.as_str();
+        match listener.transport.as_str() {
+            "tcp" => address.parse().ok().map(EndpointAddr::Remote),
+            "unix" => Some(EndpointAddr::Unix(address.into())),
+            _ => None,
+        }
     };
     let of_kdc = document.listeners.iter();
     let of_kdc = of_kdc.filter(|listener| listener.service.as_str() == "kdc");
     of_kdc.filter_map(address).collect()
 }
 
-fn addresses(endpoints: &[Endpoint]) -> Vec<EndpointAddr> {
-    endpoints
-        .iter()
-        .map(|endpoint| endpoint.addr.clone())
-        .collect()
+/// The daemon brought somebody a KDC's reply for this realm in the time of this length before it said so.
+pub(super) fn has_replied(document: &StatusDocument, realm: &Realm, lately: Duration) -> bool {
+    let replied = |exchange: &ExchangeRecord| {
+        exchange.outcome == ExchangeOutcome::Replied
+            && exchange.kind.as_str() != "kpasswd"
+            && exchange.realm.as_str().eq_ignore_ascii_case(realm.as_str())
+            && document.written_at.saturating_sub(exchange.ended_at) < millis(lately)
+    };
+    document.exchanges.iter().any(replied)
 }
 
 #[cfg(test)]
