@@ -7,7 +7,7 @@ const MOST: u32 = 10;
 const EACH: Duration = Duration::from_secs(60);
 
 /// A quota of one kind: so many at once, and one more as each is forgiven.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Quota {
     most: u32,
     each: Duration,

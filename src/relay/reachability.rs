@@ -8,11 +8,13 @@
 //! user's odd request can bring about, nothing is known, and the realm has to be asked. Neither counts if a reply came since that
 //! exchange began, or the network became another one.
 //!
-//! A realm that can be reached is shut to SSSD for [`SHUT`] after a reply that SSSD takes for none ([`RetryReason`]).
+//! A realm that can be reached is shut to SSSD for [`SHUT`] after a reply that SSSD takes for none ([`RetryReason`]). For what
+//! can't be seen from here, all are after more AS-REQs than logins have.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::relay::quota::Quota;
 use crate::wire::krb_error::{
     KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_WRONG_REALM, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED,
     KRB_AP_ERR_TKT_NYV,
@@ -28,9 +30,14 @@ pub(crate) const HELD: Duration = Duration::from_millis(500);
 /// A login that SSSD begins again once in that time harms nobody.
 const SHUT: Duration = Duration::from_secs(60);
 
+/// So many AS-REQs come at once, and one more in each time of this: thirty logins, and then one in four seconds. SSSD begins up to a
+/// hundred of them in a second.
+const AS_REQS: u32 = 60;
+const AS_REQ: Duration = Duration::from_secs(2);
+
 /// Why SSSD takes a KDC's reply to an AS-REQ for none, and begins the login again at once: what its `krb5_child` calls a network
-/// error, as it does that no KDC can be reached. A KDC of `kdc_timesync = 0` whose clock differs is one as well, and is not seen
-/// here, as only the encrypted part of the reply tells.
+/// error, as it does that no KDC can be reached. A clock that differs is one as well under `kdc_timesync = 0`, and is not seen here, as
+/// only the encrypted part of the reply tells.
 #[derive(Clone, Debug)]
 pub(crate) enum RetryReason {
     /// By the KDC's clock, a ticket or an authenticator is not of this time: often that of FAST's armor.
@@ -64,6 +71,7 @@ pub(crate) struct Reachability {
     changed: Option<Instant>,
     losses: u64,
     configurations: u64,
+    as_reqs: Quota,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +144,7 @@ impl Reachability {
         let realms = realms.into_iter();
         self.realms = realms.map(|realm| (realm.key(), unknown(realm))).collect();
         self.configurations += 1;
+        self.as_reqs = Quota::new(AS_REQS, AS_REQ);
         self.changed = Some(now);
     }
 
@@ -160,13 +169,24 @@ impl Reachability {
         if next.is_some_and(|next| next.is_open(now)) {
             return false;
         }
-        let known = self.realms.get_mut(realm);
-        let Some(known) = known.filter(|known| !known.is_shut(now)) else {
-            return false;
-        };
-        known.shut_until = Some(now + SHUT);
-        self.losses += 1;
-        true
+        self.shut(|key| key == realm, now)
+    }
+
+    /// An AS-REQ came. If it is one too many, a login is begun again without end, whatever the reason, and perhaps by a user of another
+    /// realm than the one that SSSD goes by.
+    pub(crate) fn asked(&mut self, now: Instant) -> bool {
+        !self.as_reqs.spend(now) && self.shut(|_| true, now)
+    }
+
+    fn shut(&mut self, which: impl Fn(&RealmKey) -> bool, now: Instant) -> bool {
+        let losses = self.losses;
+        for (key, known) in &mut self.realms {
+            if which(key) && !known.is_shut(now) {
+                known.shut_until = Some(now + SHUT);
+                self.losses += 1;
+            }
+        }
+        self.losses > losses
     }
 
     /// There is no reply to what was asked at `asked`, or none for too long.
@@ -322,6 +342,27 @@ mod tests {
         let later = later + SHUT;
         known.failed(&two, later);
         assert!(known.turned_away(&one, Some(&two), later));
+    }
+
+    #[test]
+    fn more_as_reqs_than_logins_have_shut_all() {
+        let (mut known, mut now) = (of(&["ONE", "TWO"]), Instant::now());
+        for name in ["ONE", "TWO"] {
+            known.replied(&key(name), now);
+        }
+        for _ in 0..3 * AS_REQS {
+            now += AS_REQ;
+            assert!(!known.asked(now));
+        }
+        // As one is forgiven in the time of each.
+        for _ in 1..AS_REQS {
+            assert!(!known.asked(now));
+        }
+        assert!(known.asked(now) && !known.asked(now));
+        assert_eq!((open(&known, now).len(), known.losses()), (0, 2));
+        assert_eq!(open(&known, now + SHUT), ["ONE", "TWO"]);
+        let again = (0..AS_REQS).position(|_| known.asked(now + SHUT));
+        assert_eq!(again, Some(30));
     }
 
     #[test]

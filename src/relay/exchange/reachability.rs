@@ -11,7 +11,7 @@ use crate::relay::answer::Answer;
 use crate::relay::reachability::{HELD, LATE, Reachability, RetryReason};
 use crate::relay::routes::is_outage;
 use crate::relay::status::ExchangeOutcome;
-use crate::wire::{KerberosMessage, RealmKey, Reply, Service};
+use crate::wire::{KerberosMessage, Kind, RealmKey, Reply, Service};
 
 impl Exchange {
     /// Which realms can be reached, now and as that changes.
@@ -55,6 +55,9 @@ impl ExchangeTask {
     pub(super) async fn exchange_and_record(&self) -> End {
         if self.watched_realm().is_none() {
             return self.exchange().await;
+        }
+        if self.message.kind() == Kind::AsReq {
+            self.update(|known, _| known.asked(now()));
         }
         let late = self.arrival.at + LATE;
         let mut exchange = pin!(self.exchange());

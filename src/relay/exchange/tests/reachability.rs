@@ -170,6 +170,24 @@ async fn a_login_that_is_turned_away_shuts_the_realm_to_sssd_alone() {
     }
 }
 
+/// Whatever the reason: a reply's encrypted part may have it.
+#[tokio::test(start_paused = true)]
+async fn logins_without_end_shut_the_realm_to_sssd_and_other_requests_do_not() {
+    let exchange = relay(vec![vec![new(1, REPLY); 162]]);
+    let shut_after = async |message: usize| {
+        for asked in 1..=100 {
+            ask(&exchange, message).await;
+            if exchange.reachability().borrow().open(now()).count() == 0 {
+                return Some(asked);
+            }
+        }
+        None
+    };
+    assert_eq!(shut_after(2).await, None);
+    assert_eq!(shut_after(ONCE).await, Some(61));
+    assert_eq!(known(&exchange), Some(true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn password_changes_say_nothing() {
     let exchange = relay(vec![vec![new(20, REPLY), new(0, REFUSED)]]);
