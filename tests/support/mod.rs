@@ -9,6 +9,7 @@
 pub(crate) mod apache;
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod heimdal;
 pub(crate) mod hints;

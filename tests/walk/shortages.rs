@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::clients::Heard;
 use crate::daemon::{Daemon, PROGRAM};
 use crate::messages::{Kind, REALM, framed, said, tgs_rep, tgs_req, told};
 use crate::relay::{Reached, Setup, Transport};
+use crate::support::clock::Clock;
 use crate::support::nameserver::{NameServer, Record};
 use crate::support::netns::{bind_over, isolated};
 use crate::upstream::{Act, Http, Plan, Upstream};
@@ -124,39 +125,14 @@ async fn with_96_mib_for_its_data_it_outlasts_whoever_fills_what_can_be_filled()
     assert_eq!(outcome(&relay, Kind::Tgs).await, Ok(()));
 }
 
-/// The clock of a process that is started with [`Clock::command`], by libfaketime. What passes goes on as it does: a clock
-/// that is set is CLOCK_REALTIME alone.
-struct Clock(PathBuf);
-
-impl Clock {
-    fn new(dir: &Path) -> Self {
-        let clock = Self(dir.join("clock"));
-        clock.set("+0");
-        clock
-    }
-
-    fn set(&self, to: &str) {
-        let new = self.0.with_extension("new");
-        fs::write(&new, format!("{to}\n")).unwrap();
-        fs::rename(new, &self.0).unwrap();
-    }
-
-    fn command(&self) -> Command {
-        let folders = fs::read_dir("/usr/lib").unwrap().flatten();
-        let library = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-        let library = library.into_iter().find(|library| library.exists());
-        let mut command = Command::new(PROGRAM);
-        command
-            .env(
-                "LD_PRELOAD",
-                library.expect("package faketime; tests/run installs it"),
-            )
-            .env("FAKETIME_TIMESTAMP_FILE", &self.0)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env_remove("JOURNAL_STREAM");
-        command
-    }
+/// The program with this clock. What passes goes on as it does: a clock that is set is CLOCK_REALTIME alone.
+fn with(clock: &Clock) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .envs(clock.environment())
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env_remove("JOURNAL_STREAM");
+    command
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +140,7 @@ async fn a_clock_that_is_set_back_and_forth_costs_no_request() {
     let upstream = Plan::granting().start();
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::new(dir.path());
-    let relay = Daemon::start_by(clock.command(), Setup::by(&[&upstream]));
+    let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     for (time, year) in [
         ("@2042-05-06 07:08:09", "2042-05-0"),
         ("@1984-05-06 07:08:09", "1984-05-0"),
@@ -203,7 +179,7 @@ async fn a_clock_before_all_certificates_is_told_and_forgiven() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::new(dir.path());
     clock.set("@1970-01-02 00:00:00");
-    let relay = Daemon::start_by(clock.command(), Setup::by(&[&upstream]));
+    let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     assert_eq!(outcome(&relay, Kind::Preauth).await, Err(FAILED));
     let change = relay
         .ask(Transport::Tcp, &Kind::Change.request(REALM))
@@ -223,7 +199,7 @@ async fn a_panic_ends_its_exchange_alone_and_is_counted() {
     let upstream = Plan::granting().start();
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::new(dir.path());
-    let relay = Daemon::start_by(clock.command(), Setup::by(&[&upstream]));
+    let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     let mut kept = relay.tcp(Service::Kdc).await;
     clock.set("@1969-12-30 00:00:00");
     let request = Kind::Preauth.request(REALM);
