@@ -17,24 +17,29 @@ use crate::support::process::{PATIENCE, Process};
 use crate::support::realm::PASSWORD;
 use crate::table::{About, Software, comes_through};
 
-const REALM: &str = "HEIMDAL.EXAMPLE";
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 91);
+pub(crate) const REALM: &str = "HEIMDAL.EXAMPLE";
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 91);
 const NEW: &str = "a newer horse";
 /// What a company's own check may say of a password; the tunnel knows no language.
 const REASON: &str = "Zu kurz, höchstens für Pferde: ≥ 12 Zeichen 🐴";
 
-/// A realm of Heimdal's that knows `user`, and `chief`, who may set anybody's password.
+/// A realm of Heimdal's that knows `user`, and `chief`, who may set anybody's password, and a laptop that reaches it through the tunnel.
 struct Realm {
-    kdc: Process,
-    kpasswdd: Process,
+    servers: Servers,
     site: Site,
     dir: TempDir,
 }
 
-impl Realm {
-    fn start() -> Realm {
-        let dir = tempfile::tempdir().unwrap();
-        let configuration = furnish(dir.path());
+/// The servers of the realm.
+pub(crate) struct Servers {
+    kdc: Process,
+    kpasswdd: Process,
+}
+
+impl Servers {
+    /// Starts them, with their files in `dir`.
+    pub(crate) fn start(dir: &Path) -> Servers {
+        let configuration = furnish(dir);
         let start = |program: &str| {
             let mut command = server(&format!("lib/heimdal-servers/{program}"));
             command
@@ -47,13 +52,16 @@ impl Realm {
         kdc.wait_for("KDC started");
         let kpasswdd = start("kpasswdd");
         listens(464);
+        Servers { kdc, kpasswdd }
+    }
+}
+
+impl Realm {
+    fn start() -> Realm {
+        let dir = tempfile::tempdir().unwrap();
+        let servers = Servers::start(dir.path());
         let site = Site::open(dir.path(), &[(REALM, ADDRESS)]);
-        Realm {
-            kdc,
-            kpasswdd,
-            site,
-            dir,
-        }
+        Realm { servers, site, dir }
     }
 }
 
@@ -171,7 +179,7 @@ fn a_user_logs_in_under_fast() {
         let kinit = |password| heimdal(client, "kinit", &args, &[password]);
         kinit("battery staple").fails_with("Password incorrect");
         kinit(PASSWORD).succeeds();
-        realm.kdc.wait_for("FAST armor protection");
+        realm.servers.kdc.wait_for("FAST armor protection");
         let line = format!("kinit -T {armor} user@HEIMDAL.EXAMPLE");
         let kinit = client.run(&line, &[PASSWORD]).succeeds();
         let answered = "Decoding FAST response";
@@ -199,7 +207,10 @@ fn a_user_changes_a_password() {
         client
             .run("kinit user@HEIMDAL.EXAMPLE", &[newest])
             .succeeds();
-        assert_eq!(realm.kpasswdd.count("Changing password for user@"), 2);
+        assert_eq!(
+            realm.servers.kpasswdd.count("Changing password for user@"),
+            2
+        );
         shown(
             About::Passwords,
             "Heimdal: a password change at its kpasswdd",
@@ -236,6 +247,7 @@ fn an_administrator_sets_a_users_password() {
         let kpasswd = heimdal(client, "kpasswd", &args, &[PASSWORD, NEW, NEW]);
         kpasswd.succeeds().says("Success : Password changed");
         realm
+            .servers
             .kpasswdd
             .wait_for("chief@HEIMDAL.EXAMPLE is changing password for user@");
         client.run("kinit user@HEIMDAL.EXAMPLE", &[NEW]).succeeds();

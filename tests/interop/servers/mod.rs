@@ -10,7 +10,7 @@ use crate::support::loopkdc::Loopkdc;
 use crate::support::proxy::{KdcProxy, Maker, Route};
 
 pub(crate) mod domain;
-mod heimdal;
+pub(crate) mod heimdal;
 mod samba;
 
 /// The laptop, and for each realm a gateway.
