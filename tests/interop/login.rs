@@ -3,6 +3,7 @@
 //! Away, the directory is gone and everything of the tunnel is up. SSSD is offline then, and a login is let in by the password that
 //! it remembers, without a ticket, unless a second krb5.conf of its own says that there is an HTTPS proxy.
 
+mod endless;
 mod laptop;
 mod provider;
 mod rows;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Clock(PathBuf);
 
 impl Clock {
-    /// A right one, with its file in `dir`.
-    pub(crate) fn new(dir: &Path) -> Self {
-        let clock = Self(dir.join("clock"));
+    /// A right one, with `file` for it.
+    pub(crate) fn new(file: &Path) -> Self {
+        let clock = Self(file.with_extension("clock"));
         clock.set("+0");
         clock
     }

@@ -25,14 +25,14 @@ impl Loopkdc {
 
     /// Starts it with a configuration file of this text.
     pub(crate) fn with_config(dir: &Path, text: &str) -> Loopkdc {
-        Loopkdc::with_environment(dir, text, &[])
+        Loopkdc::with_environment::<&str>(dir, text, &[])
     }
 
     /// The same with these variables of its environment.
-    pub(crate) fn with_environment(
+    pub(crate) fn with_environment<V: AsRef<OsStr>>(
         dir: &Path,
         text: &str,
-        environment: &[(&str, &str)],
+        environment: &[(&str, V)],
     ) -> Loopkdc {
         let config = dir.join("loopkdc.toml");
         fs::write(&config, text).unwrap();
@@ -42,7 +42,7 @@ impl Loopkdc {
             .args(arguments(&config))
             .env("STATE_DIRECTORY", dir.join("state"))
             .env("RUNTIME_DIRECTORY", dir)
-            .envs(environment.iter().copied());
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("loopkdc run", &mut command, "ready");
         Loopkdc { process, config }
     }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::clock::Clock;
 use super::process::Process;
 
 /// The user's password at the start.
@@ -101,6 +102,13 @@ impl Realm {
         servers(&self.dir, self.name)
     }
 
+    /// Starts its KDC anew, with this clock.
+    pub(crate) fn goes_by(&mut self, clock: &Clock) {
+        self.kdc.terminate();
+        let mut krb5kdc = command(&self.dir, "krb5kdc");
+        self.kdc = start_kdc(self.name, krb5kdc.envs(clock.environment()));
+    }
+
     /// A replica on 127.0.0.`host`, which hears of no change from now on.
     pub(crate) fn replica(&self, host: u8) -> Replica {
         let address = Ipv4Addr::new(127, 0, 0, host);
@@ -179,9 +187,13 @@ fn failed_attempts(dir: &Path, principal: &str) -> u32 {
 }
 
 fn krb5kdc(dir: &Path, name: &str) -> Process {
+    start_kdc(name, &mut command(dir, "krb5kdc"))
+}
+
+fn start_kdc(name: &str, krb5kdc: &mut Command) -> Process {
     Process::start(
         &format!("krb5kdc of {name}"),
-        command(dir, "krb5kdc").arg("-n"),
+        krb5kdc.arg("-n"),
         "commencing operation",
     )
 }

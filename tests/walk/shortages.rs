@@ -139,7 +139,7 @@ fn with(clock: &Clock) -> Command {
 async fn a_clock_that_is_set_back_and_forth_costs_no_request() {
     let upstream = Plan::granting().start();
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::new(dir.path());
+    let clock = Clock::new(&dir.path().join("daemon"));
     let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     for (time, year) in [
         ("@2042-05-06 07:08:09", "2042-05-0"),
@@ -177,7 +177,7 @@ async fn a_clock_that_is_set_back_and_forth_costs_no_request() {
 async fn a_clock_before_all_certificates_is_told_and_forgiven() {
     let upstream = Plan::granting().start();
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::new(dir.path());
+    let clock = Clock::new(&dir.path().join("daemon"));
     clock.set("@1970-01-02 00:00:00");
     let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     assert_eq!(outcome(&relay, Kind::Preauth).await, Err(FAILED));
@@ -198,7 +198,7 @@ async fn a_clock_before_all_certificates_is_told_and_forgiven() {
 async fn a_panic_ends_its_exchange_alone_and_is_counted() {
     let upstream = Plan::granting().start();
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::new(dir.path());
+    let clock = Clock::new(&dir.path().join("daemon"));
     let relay = Daemon::start_by(with(&clock), Setup::by(&[&upstream]));
     let mut kept = relay.tcp(Service::Kdc).await;
     clock.set("@1969-12-30 00:00:00");

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -30,6 +31,7 @@ const DIRECTORY_PORTS: &str = "{ 53, 389, 445, 636, 3268 }";
 /// The tables of the firewall that keep from the directory and from the proxy.
 const NO_DIRECTORY: &str = "no_directory";
 const NO_PROXY: &str = "no_proxy";
+const NO_SERVER: &str = "no_server";
 
 /// A laptop whose owner signs in.
 pub(crate) struct Laptop<P: Provider> {
@@ -78,8 +80,11 @@ impl<P: Provider> Laptop<P> {
         let path = dir.path();
         // On a machine that still has all users: Samba looks for some when it makes a domain.
         let office = P::start(path);
-        let proxy = KdcProxy::of(Maker::Ours, path, PORT, &[P::route()]);
-        let mut client = Client::by_drop_in(path, &[P::REALM]);
+        let routes = P::routes();
+        let proxy = KdcProxy::of(Maker::Ours, path, PORT, &routes);
+        let realms = routes.iter().map(|route| &*route.realm);
+        let mut client = Client::by_drop_in(path, &realms.clone().collect::<Vec<_>>());
+        client.also(P::KRB5_CONF);
         client.default_realm(P::REALM);
         client.also(&format!(
             "[appdefaults]\n pam = {{\n ccache = {CACHE}\n retain_after_close = true\n }}\n"
@@ -89,13 +94,17 @@ impl<P: Provider> Laptop<P> {
         machine::pam_service(SERVICE, service);
         fs::create_dir(CACHES).unwrap();
         fs::set_permissions(CACHES, Permissions::from_mode(0o1777)).unwrap();
-        let configuration = stanza(P::REALM, &proxy.url(), &proxy);
+        let configuration: String = realms
+            .map(|realm| stanza(realm, &proxy.url(), &proxy))
+            .collect();
         fs::create_dir_all("/etc/loopkdc").unwrap();
         fs::write("/etc/loopkdc/config.toml", &configuration).unwrap();
-        let (of_loopkdc, of_sssd) = match set_up {
-            SetUp::None => (vec![], vec![]),
-            SetUp::ByHand => (vec![documented(OF_LOOPKDC)], vec![documented(OF_SSSD)]),
-        };
+        let mut of_loopkdc = office.environment_of_loopkdc();
+        let mut of_sssd = vec![];
+        if set_up == SetUp::ByHand {
+            of_loopkdc.push(documented(OF_LOOPKDC));
+            of_sssd.push(documented(OF_SSSD));
+        }
         let watcher = (set_up == SetUp::ByHand).then(|| Watcher::start(P::REALM));
         let loopkdc = Loopkdc::with_environment(path, &configuration, &of_loopkdc);
         let sssd = sssd::start(path, &sssd_conf(&office), &of_sssd);
@@ -116,11 +125,13 @@ impl<P: Provider> Laptop<P> {
         self.watcher.as_ref().unwrap().says(reachable);
     }
 
-    /// As when the laptop wakes up elsewhere.
+    /// As when the laptop wakes up elsewhere, or where it was before.
     pub(crate) fn changes_network(&self) {
-        let words = ["address", "add", "198.51.100.7/32", "dev", "lo"];
-        let status = Command::new("ip").args(words).status();
-        assert!(status.unwrap().success());
+        let changed = ["add", "delete"].iter().any(|change| {
+            let words = ["address", change, "198.51.100.7/32", "dev", "lo"];
+            Command::new("ip").args(words).status().unwrap().success()
+        });
+        assert!(changed);
     }
 
     /// The user types a password.
@@ -177,12 +188,21 @@ impl<P: Provider> Laptop<P> {
 
     pub(crate) fn starts_proxy(&mut self) {
         let dir = self.dir.path().join(format!("proxy-{PORT}"));
-        self.proxy = KdcProxy::gateway(&dir, PORT, &gateway(PORT, &[P::route()]));
+        self.proxy = KdcProxy::gateway(&dir, PORT, &gateway(PORT, &P::routes()));
     }
 
     /// What is sent to the proxy is lost, also on the connections that it has.
     pub(crate) fn silences_proxy(&self) {
         table(NO_PROXY, &format!("tcp dport {PORT} drop"));
+    }
+
+    /// Connections to this server are refused.
+    pub(crate) fn loses(&self, server: Ipv4Addr) {
+        table(NO_SERVER, &format!("ip daddr {server} reject"));
+    }
+
+    pub(crate) fn finds(&self) {
+        nft(&format!("delete table inet {NO_SERVER}"));
     }
 
     pub(crate) fn hears_proxy(&self) {
@@ -214,11 +234,10 @@ impl Login {
 }
 
 /// This variable, as the document for administrators has it.
-fn documented(variable: (&'static str, &'static str)) -> (&'static str, &'static str) {
+fn documented((name, value): (&'static str, &str)) -> (&'static str, String) {
     let document = include_str!("../../../packaging/doc/krb5.conf.md");
-    let (name, value) = variable;
     assert!(document.contains(&format!("`{name}={value}`")), "{name}");
-    variable
+    (name, value.to_owned())
 }
 
 /// The PAM service of a machine that leaves everything to SSSD.
@@ -232,7 +251,7 @@ pub(crate) fn pam_sss() -> String {
 fn sssd_conf<P: Provider>(office: &P) -> String {
     format!(
         "[sssd]\nservices = pam\ndomains = {name}\n[pam]\npam_verbosity = 2\n[domain/{name}]\n{own}\
-         cache_credentials = true\nkrb5_use_kdcinfo = false\nkrb5_auth_timeout = 15\n\
+         cache_credentials = true\nkrb5_use_kdcinfo = false\n\
          krb5_ccname_template = FILE:{CACHES}/%u\n",
         name = P::NAME,
         own = office.sssd_conf()

@@ -29,13 +29,12 @@ pub(crate) trait Provider {
     /// Starts them, with their files in `dir`.
     fn start(dir: &Path) -> Self;
 
-    /// Where the realm's proxy sends its requests.
-    fn route() -> Route {
-        Route {
-            realm: Self::REALM.to_owned(),
-            kdc: (Self::kdc(), 88).into(),
-            kpasswd: (Self::kdc(), 464).into(),
-        }
+    /// What else the laptop's krb5.conf says.
+    const KRB5_CONF: &'static str = "";
+
+    /// Where the proxy sends the requests of its realms.
+    fn routes() -> Vec<Route> {
+        vec![route(Self::REALM, Self::kdc())]
     }
 
     /// Where the KDC is.
@@ -48,11 +47,24 @@ pub(crate) trait Provider {
     fn failed_attempts(&self) -> u32;
 
     fn software() -> Software;
+
+    /// What is to be in the environment of `loopkdc run`.
+    fn environment_of_loopkdc(&self) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+}
+
+pub(crate) fn route(realm: &str, server: Ipv4Addr) -> Route {
+    Route {
+        realm: realm.to_owned(),
+        kdc: (server, 88).into(),
+        kpasswd: (server, 464).into(),
+    }
 }
 
 /// `id_provider = ldap`, `auth_provider = krb5`.
 pub(crate) struct Ldap {
-    realm: Realm,
+    pub(crate) realm: Realm,
     _directory: Directory,
 }
 

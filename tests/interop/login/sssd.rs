@@ -28,7 +28,7 @@ const FOLDERS: [&str; 6] = [
 ];
 
 /// Starts it with this configuration, on a machine of [`machine::furnish`].
-pub(crate) fn start(dir: &Path, configuration: &str, environment: &[(&str, &str)]) -> Process {
+pub(crate) fn start(dir: &Path, configuration: &str, environment: &[(&str, String)]) -> Process {
     // It looks for its parts and for its state where they are compiled in.
     machine::mount_over(&unpacked::root(GROUP).join("usr"), "/usr");
     fs::create_dir_all(dir.join("lib/sss")).unwrap();
@@ -51,7 +51,7 @@ pub(crate) fn start(dir: &Path, configuration: &str, environment: &[(&str, &str)
         ])
         .arg(file)
         .env("LD_LIBRARY_PATH", libraries())
-        .envs(environment.iter().copied());
+        .envs(environment.iter().cloned());
     Process::start("sssd", &mut command, "Marking pam as started")
 }
 

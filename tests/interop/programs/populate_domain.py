@@ -22,7 +22,7 @@ def users(name):
     return f"CN={name},CN=Users,{domain.domain_dn()}"
 
 
-def trust(realm):
+def trust(realm, sid):
     """Trusts a realm as another forest: who has a name of it is referred to its KDC."""
     key = drsblobs.AuthenticationInformation()
     key.AuthType = lsa.TRUST_AUTH_TYPE_CLEAR
@@ -42,7 +42,7 @@ def trust(realm):
             "trustType": str(lsa.LSA_TRUST_TYPE_UPLEVEL),
             "trustDirection": str(lsa.LSA_TRUST_DIRECTION_INBOUND | lsa.LSA_TRUST_DIRECTION_OUTBOUND),
             "trustAttributes": str(lsa.LSA_TRUST_ATTRIBUTE_FOREST_TRANSITIVE),
-            "securityIdentifier": ndr_pack(security.dom_sid("S-1-5-21-1-2-3")),
+            "securityIdentifier": ndr_pack(security.dom_sid(sid)),
             "trustAuthIncoming": ndr_pack(both),
             "trustAuthOutgoing": ndr_pack(both),
         }
@@ -65,11 +65,16 @@ domain.newuser("user", PASSWORD)
 upn = ldb.Message(ldb.Dn(domain, users("user")))
 upn["upn"] = ldb.MessageElement("someone@corp.example", ldb.FLAG_MOD_REPLACE, "userPrincipalName")
 domain.modify(upn)
+# A name of the realm that is trusted, for who asks for one.
+mail = ldb.Message(ldb.Dn(domain, users("user")))
+mail["mail"] = ldb.MessageElement("user@heimdal.example", ldb.FLAG_MOD_REPLACE, "mail")
+domain.modify(mail)
 domain.newuser("chief", PASSWORD)
 domain.add_remove_group_members("Domain Admins", ["chief"], add_members_operation=True)
 domain.newcomputer("pc1", service_principal_name_list=["host/pc1.ad.example"])
 domain.setpassword("(sAMAccountName=pc1$)", "Machine.Horse.1")
-trust("other.example")
+trust("other.example", "S-1-5-21-1-2-3")
+trust("heimdal.example", "S-1-5-21-1-2-4")
 domain.newuser("joiner", PASSWORD)
 for number in range(GROUPS):
     domain.newgroup(f"group{number}")

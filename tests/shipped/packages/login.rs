@@ -27,7 +27,6 @@ ldap_search_base = dc=example
 krb5_realm = EXAMPLE.COM
 krb5_server = 127.0.0.1
 krb5_use_kdcinfo = false
-krb5_auth_timeout = 15
 krb5_ccname_template = FILE:/tmp/krb5cc_%U
 END
 chmod 600 /etc/sssd/sssd.conf
