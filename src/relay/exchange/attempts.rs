@@ -1,5 +1,7 @@
 //! One request's attempts: where it goes, when it goes elsewhere as well, and what came of each.
 
+mod records;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +16,8 @@ use super::task::{End, ExchangeTask};
 use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Source};
 use crate::relay::counters::Counters;
-use crate::relay::routes::{self, Candidates, Next, StatusContext, UpstreamId};
-use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, unix_ms};
+use crate::relay::routes::{self, Candidates, Next, UpstreamId};
+use crate::relay::status::{AttemptReason, Text};
 use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
 use crate::wire::{KerberosMessage, Kind, Reply, Resend};
 
@@ -332,24 +334,6 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Records that the attempts under way brought nothing in the time that they had.
-    fn record_silence(&mut self) {
-        for attempt in self.attempts.iter().filter(|each| each.is_under_way()) {
-            self.record_fault(attempt, &Fault::out_of_time(attempt.sent.may_have_left()));
-        }
-        self.last_fault = Some(Fault::out_of_time(self.count_sent() > 0));
-    }
-
-    fn record_fault(&self, attempt: &Attempt, fault: &Fault) {
-        let (id, started) = (attempt.id, attempt.started);
-        let mut routes = self.routing.routes();
-        let is_news = routes.record_fault(&self.candidates, id, fault, started, now());
-        drop(routes);
-        if is_news {
-            tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
-        }
-    }
-
     fn replied(mut self, winner: Attempt, reply: Reply) -> End {
         self.counters.replied.add();
         let others = self.attempts.iter().filter(|each| each.is_under_way());
@@ -369,20 +353,6 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn record_reply(&self, attempt: &Attempt) {
-        let (id, now) = (attempt.id, now());
-        let took = now.saturating_duration_since(attempt.started);
-        let is_harmless = self.message.resend() == Resend::Harmless;
-        let is_round_trip = is_harmless && attempt.sent.used_kept_connection();
-        let mut routes = self.routing.routes();
-        routes.record_latency(id, took, is_round_trip);
-        let is_news = routes.record_reply(&self.candidates, id, now);
-        drop(routes);
-        if is_news {
-            tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
-        }
-    }
-
     fn end(mut self) -> End {
         self.counters.failed.add();
         for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
@@ -398,49 +368,6 @@ impl<'a> Attempts<'a> {
             fault: self.last_fault.take(),
             attempts: self.into_records(),
         }
-    }
-
-    /// Why there were no further attempts.
-    fn log_untried(&self) {
-        let why_not = if self.message.resend() == Resend::Once && self.count_sent() > 0 {
-            "what may have been sent must not be sent twice"
-        } else {
-            "the exchange ended before its turn"
-        };
-        let was_tried = |id: &UpstreamId| self.attempts.iter().any(|each| each.id == *id);
-        for upstream in self.untried.iter().filter(|id| !was_tried(id)) {
-            self.log_passed_over(*upstream, why_not, None);
-        }
-    }
-
-    /// Which upstreams others are tried before, and why.
-    fn log_put_back(&self) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
-        }
-        let (upstreams, now) = (&self.routing.upstreams, ClockReading::now());
-        let context = StatusContext { upstreams, now };
-        let put_back = self.routing.routes().put_back(&self.candidates, context);
-        for candidate in put_back {
-            let why_not = candidate.state.to_string();
-            let retry_at = candidate.retry_at;
-            let retry_ms = retry_at.map(|at| at.saturating_sub(unix_ms(now.wall)));
-            self.log_passed_over(UpstreamId(candidate.upstream), &why_not, retry_ms);
-        }
-    }
-
-    fn log_passed_over(&self, upstream: UpstreamId, why_not: &str, retry_ms: Option<u64>) {
-        let upstream = self.routing.upstream(upstream).map(|each| each.name());
-        tracing::debug!(upstream, why_not, retry_ms, "upstream passed over");
-    }
-
-    /// What came of each, if there was more than one: else the exchange itself says it.
-    fn into_records(self) -> Vec<AttemptRecord> {
-        if self.attempts.len() < 2 {
-            return Vec::new();
-        }
-        let attempts = self.attempts.into_iter();
-        attempts.filter_map(Attempt::into_record).collect()
     }
 
     fn last_asked(&self) -> Source {
