@@ -171,8 +171,7 @@ impl<'a> Received<'a> {
 
 /// `crealm [7]` of the KRB-ERROR that `input` is. Nothing if there is none that can be read.
 pub(super) fn client_realm(input: &[u8]) -> Option<Realm> {
-    let fields = exactly(exactly(input, application(NUMBER))?, Tag::Sequence)?;
-    Realm::parse(exactly(field(fields, 7)?, Tag::GeneralString)?).ok()
+    Realm::parse(exactly(field(fields(input)?, 7)?, Tag::GeneralString)?).ok()
 }
 
 /// `stime [4]` with `susec [5]` of the KRB-ERROR that `input` is: the server's clock. Nothing if there is none that can be read.
