@@ -11,13 +11,16 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use super::state_file;
-use crate::config::{CaFile, Config, ConfigText, Sources};
+use super::state_file::StateFile;
+use crate::config::{CaFile, Config, ConfigText, Sources, read};
 use crate::relay::failure::Failure;
 
-const FILE: &str = "last-good.toml";
-/// What fills more octets was not written here.
-const MAX_FILE: u64 = 8 << 20;
+const FILE: StateFile = StateFile {
+    name: "last-good.toml",
+    what: "the last good configuration",
+    title: "The configuration that loopkdc run took last. It is served if a start finds a mistake.",
+    most: 8 << 20,
+};
 
 /// What a configuration was made of, beside the command line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +83,9 @@ impl LastGood {
         if files.is_empty() {
             return Some(PathBuf::new()).filter(|none| *none == self.file);
         }
-        let there = files.iter().find(|file| file.try_exists().unwrap_or(true));
+        let is_missing =
+            |file: &PathBuf| file.metadata().is_err_and(|error| read::is_missing(&error));
+        let there = files.iter().find(|file| !is_missing(file));
         let files = there.map_or(&*files, std::slice::from_ref);
         files.iter().find(|file| whole(file) == self.file).cloned()
     }
@@ -90,30 +95,17 @@ impl LastGood {
         self.listen.unwrap_or(self.text)
     }
 
-    /// What is kept in the first of `places` that has it, and since when. What can't be read is told.
+    /// What is kept in the first of `places` that has it, and since when it has been good.
     pub(super) fn read(places: &[PathBuf]) -> Option<(Self, SystemTime)> {
-        let (file, octets) = state_file::read(places, FILE, MAX_FILE)?;
-        let kept = octets
-            .map_err(|error| error.to_string())
-            .and_then(|octets| {
-                let kept = toml::from_slice(&octets).map_err(|error| error.message().to_owned())?;
-                let since = file.metadata().and_then(|metadata| metadata.modified());
-                Ok((kept, since.map_err(|error| error.to_string())?))
-            });
-        let told = kept.inspect_err(|why| {
-            let file = file.display();
-            tracing::warn!(%file, "the last good configuration can't be read: {why}");
-        });
-        told.ok()
+        FILE.read(places)
     }
 
-    /// Writes it into the first of `places` that takes it, unless it is there, and tells what came of that. The time of the
-    /// file says since when it has been good.
+    /// Writes it into the first of `places` that takes it, unless it is there, and tells what came of that.
     pub(super) fn keep(&self, places: &[PathBuf]) {
         if Self::read(places).is_some_and(|(kept, _)| kept == *self) {
             return;
         }
-        match self.write(places) {
+        match FILE.write(places, self) {
             Ok(place) => {
                 tracing::debug!(place = %place.display(), "the configuration is kept for the next start")
             }
@@ -121,16 +113,6 @@ impl LastGood {
                 tracing::warn!("the configuration can't be kept for the next start: {why}")
             }
         }
-    }
-
-    fn write(&self, places: &[PathBuf]) -> Result<PathBuf, String> {
-        let text = toml::to_string(self).map_err(|error| error.to_string())?;
-        let title = "# The configuration that loopkdc run took last. It is served if a start finds a mistake.\n";
-        let text = format!("{title}\n{text}");
-        if text.len() as u64 > MAX_FILE {
-            return Err(format!("it has more than {MAX_FILE} octets"));
-        }
-        state_file::write(places, FILE, &text)
     }
 }
 

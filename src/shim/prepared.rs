@@ -32,8 +32,6 @@ pub(super) struct Mistake {
     pub(super) failure: Failure,
     /// The `[listen]` that could not be opened at the start, and why: as long as it says that, nothing is mended.
     pub(super) unopened: Option<(Listen, Failure)>,
-    /// What it says since it is valid. It is taken when it has said so twice: an editor may be writing.
-    pub(super) mended: Option<ConfigText>,
 }
 
 impl Prepared {
@@ -71,7 +69,6 @@ impl Prepared {
         let mistake = Mistake {
             unopened: unopened.map(|listen| (listen, failure.clone())),
             failure,
-            mended: None,
         };
         Ok(Self {
             mistake: Some(mistake),

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::state_file;
+use super::state_file::StateFile;
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::upstream::dns::{Discovery, DnsResults, RETRY, UpstreamTarget};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 
-const FILE: &str = "proxies.toml";
-/// What fills more octets was not written here.
-const MAX_FILE: u64 = 1024 * 1024;
+const FILE: StateFile = StateFile {
+    name: "proxies.toml",
+    what: "what was found in DNS",
+    title: "What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.",
+    most: 1 << 20,
+};
 /// As many as a look-up finds.
 const MAX_PROXIES: usize = 16;
 
@@ -40,7 +43,7 @@ pub(super) async fn keep(relay: RelayHandle) {
     let mut had_failed = false;
     loop {
         let cache = ProxyCache::of(&relay.other_proxies().await);
-        let Ok(written) = spawn_blocking(move || cache.write(&state_places())).await else {
+        let Ok(written) = spawn_blocking(move || FILE.write(&state_places(), &cache)).await else {
             return;
         };
         match &written {
@@ -59,20 +62,11 @@ pub(super) async fn keep(relay: RelayHandle) {
 }
 
 impl ProxyCache {
-    /// Reads the file in the first of `places` that has one. One that can't be read is told and left alone.
+    /// What is kept in the first of `places` that has it.
     pub(super) fn read(places: &[PathBuf]) -> Self {
-        let Some((file, octets)) = state_file::read(places, FILE, MAX_FILE) else {
-            return Self::default();
-        };
-        let octets = octets.map_err(|error| error.to_string());
-        let cache = octets.and_then(|octets| {
-            toml::from_slice(&octets).map_err(|error| error.message().to_owned())
-        });
-        cache.unwrap_or_else(|why| {
-            let file = file.display();
-            tracing::warn!(%file, "what was found in DNS before can't be read and has to be found anew: {why}");
-            Self::default()
-        })
+        FILE.read(places)
+            .map(|(cache, _)| cache)
+            .unwrap_or_default()
     }
 
     fn of(proxies: &[(String, DnsResults)]) -> Self {
@@ -105,13 +99,6 @@ impl ProxyCache {
             good_for: RETRY,
         };
         (!results.is_empty()).then_some(results)
-    }
-
-    /// Writes the file into the first of `places` that takes it, and says which; or why none does.
-    fn write(&self, places: &[PathBuf]) -> Result<PathBuf, String> {
-        let text = toml::to_string(self).map_err(|error| error.to_string())?;
-        let title = "# What DNS said last of KDC proxies. loopkdc run reads it when it starts, and writes it anew.\n";
-        state_file::write(places, FILE, &format!("{title}\n{text}"))
     }
 }
 

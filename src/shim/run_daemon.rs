@@ -47,15 +47,10 @@ impl<'a> RunDaemon<'a> {
 
     /// It serves `config`, in place of one with a `mistake` if there is one.
     pub(super) fn begin(&mut self, config: &Config, mistake: Option<Mistake>) {
-        let Some(mistake) = mistake else {
-            return self.took(config, false);
-        };
-        if mistake.unopened.is_some() {
-            self.relay.status.needs_restart();
+        match mistake {
+            Some(mistake) => self.tell(mistake),
+            None => self.took(config, false),
         }
-        let failure = mistake.failure.clone();
-        self.mistake = Some(mistake);
-        self.tell(&failure);
     }
 
     /// Reads the configuration.
@@ -64,13 +59,13 @@ impl<'a> RunDaemon<'a> {
     /// It is invalid, or could not be opened at the start.
     fn load(&self) -> Result<Config, Failure> {
         let config = Config::load(self.sources)?;
-        match self
+        let unopened = self
             .mistake
             .as_ref()
-            .and_then(|mistake| mistake.unopened.as_ref())
-        {
-            Some((listen, failure)) if *listen == config.listen => Err(failure.clone()),
-            _ => Ok(config),
+            .and_then(|mistake| mistake.unopened.as_ref());
+        match unopened.filter(|(listen, _)| *listen == config.listen) {
+            Some((_, failure)) => Err(failure.clone()),
+            None => Ok(config),
         }
     }
 
@@ -101,33 +96,31 @@ impl<'a> RunDaemon<'a> {
         }
     }
 
-    /// The configuration cannot be used: says so to those who ask for the status, and to the service manager.
-    fn tell(&mut self, failure: &Failure) {
-        notify::status(&self.relay.status.failed(failure));
-        let before = self.mistake.take();
-        self.mistake = Some(Mistake {
-            failure: failure.clone(),
-            unopened: before.and_then(|mistake| mistake.unopened),
-            mended: None,
-        });
+    /// Says that there is a mistake to those who ask for the status, and to the service manager.
+    fn tell(&mut self, mistake: Mistake) {
+        notify::status(&self.relay.status.failed(&mistake));
+        self.mistake = Some(mistake);
     }
 
-    /// Looks at a configuration that had a mistake; true if it is mended and in effect.
+    fn failed(&mut self, failure: Failure) {
+        let before = self.mistake.take();
+        let unopened = before.and_then(|mistake| mistake.unopened);
+        self.tell(Mistake { failure, unopened });
+    }
+
+    /// Looks at a configuration that had a mistake; true if it is mended and in effect, for which it has to say the same twice: an
+    /// editor may be writing.
     ///
     /// # Errors
     /// The mistake that is in it now.
-    fn look(&mut self) -> Result<bool, Failure> {
-        let before = self
-            .mistake
-            .as_mut()
-            .and_then(|mistake| mistake.mended.take());
+    fn look(&mut self, seen: &mut Option<ConfigText>) -> Result<bool, Failure> {
+        let before = seen.take();
         let config = self.load()?;
         let is_settled = before.as_ref() == Some(&config.text);
         if is_settled {
             self.take(&config)?;
-        } else if let Some(mistake) = &mut self.mistake {
-            mistake.mended = Some(config.text);
         }
+        *seen = Some(config.text);
         Ok(is_settled)
     }
 }
@@ -135,22 +128,22 @@ impl<'a> RunDaemon<'a> {
 impl Daemon for RunDaemon<'_> {
     fn reload(&mut self) -> Result<(), Failure> {
         let taken = self.load().and_then(|config| self.take(&config));
-        taken.inspect_err(|failure| self.tell(failure))
+        taken.inspect_err(|failure| self.failed(failure.clone()))
     }
 
     async fn mended(&mut self) {
-        let mut pause = LOOK;
+        let (mut pause, mut seen) = (LOOK, None);
         while let Some(mistake) = &self.mistake {
             let told = mistake.failure.clone();
             tokio::time::sleep(pause).await;
             let began = Instant::now();
-            match self.look() {
+            match self.look(&mut seen) {
                 Ok(true) => {
                     return tracing::info!(target: ADMIN, "the configuration is mended, and in effect");
                 }
                 Err(failure) if failure != told => {
                     log_mistake(&failure);
-                    self.tell(&failure);
+                    self.failed(failure);
                 }
                 _ => {}
             }

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use super::prepared::Mistake;
 use crate::config::{Config, Listen};
 use crate::daemon::bind::ServiceListener;
 use crate::daemon::slots::ConnLimit;
 use crate::relay::counters::CountedBy;
 use crate::relay::discovery::RelayHandle;
-use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
     ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
@@ -90,11 +90,6 @@ impl StatusSource {
         lock(&self.configuration).read_at = read_at.map(unix_ms);
     }
 
-    /// What the configuration says under `[listen]` could not be opened at the start.
-    pub(super) fn needs_restart(&self) {
-        lock(&self.configuration).restart_needed = true;
-    }
-
     /// `config` was read again and is valid. Returns whether some of it takes a restart.
     pub(super) fn reloaded(&self, config: &Config) -> bool {
         let mut configuration = lock(&self.configuration);
@@ -106,14 +101,15 @@ impl StatusSource {
         configuration.restart_needed
     }
 
-    /// The configuration was read again and is invalid. Returns what that means, in one line.
-    pub(super) fn failed(&self, failure: &Failure) -> String {
+    /// The configuration was read again and cannot be used. Returns what that means, in one line.
+    pub(super) fn failed(&self, mistake: &Mistake) -> String {
         // The further lines show what is written there, which is not for everybody.
-        let what = failure.finding().placed();
+        let what = mistake.failure.finding().placed();
         let what = what.lines().next().unwrap_or_default();
         let mut configuration = lock(&self.configuration);
         configuration.failed_at = Some(unix_ms(SystemTime::now()));
         configuration.error = Some(Text::of_origins(what));
+        configuration.restart_needed |= mistake.unopened.is_some();
         let problems = configuration_problems(&configuration);
         let problem = problems.into_iter().next();
         problem.map_or_else(String::new, |problem| problem.what)

@@ -51,7 +51,7 @@ impl Scene {
     }
 
     fn file(&self) -> PathBuf {
-        self.places[0].join(FILE)
+        self.places[0].join(FILE.name)
     }
 }
 
@@ -178,7 +178,7 @@ fn what_does_not_fit_or_was_not_written_here_is_left_alone() {
         fs::write(scene.file(), text).unwrap();
         assert!(LastGood::read(&scene.places).is_none(), "{text}");
     }
-    let long = "#".repeat(usize::try_from(MAX_FILE).unwrap());
+    let long = "#".repeat(usize::try_from(FILE.most).unwrap());
     fs::write(scene.path("config.toml"), long).unwrap();
     scene.keep();
     assert!(LastGood::read(&scene.places).is_none());

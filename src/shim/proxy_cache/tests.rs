@@ -50,7 +50,7 @@ fn recall(places: &[PathBuf]) -> Option<[Vec<UpstreamTarget>; 2]> {
 /// A folder of its own, in which this stands.
 fn holding(text: impl AsRef<[u8]>) -> (tempfile::TempDir, [PathBuf; 1]) {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join(FILE), text).unwrap();
+    fs::write(dir.path().join(FILE.name), text).unwrap();
     let places = [dir.path().to_owned()];
     (dir, places)
 }
@@ -61,9 +61,9 @@ fn what_was_written_is_remembered() {
     let places = [dir.path().join("state/loopkdc")];
     assert_eq!(recall(&places), None);
     let both = [found("Example.COM", known()), found("GONE.TEST", known())];
-    ProxyCache::of(&both).write(&places).unwrap();
+    FILE.write(&places, &ProxyCache::of(&both)).unwrap();
     assert_eq!(recall(&places), Some(known()));
-    ProxyCache::of(&[]).write(&places).unwrap();
+    FILE.write(&places, &ProxyCache::of(&[])).unwrap();
     assert_eq!(recall(&places), None);
     let left: Vec<_> = fs::read_dir(&places[0]).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
@@ -74,9 +74,10 @@ fn nobody_else_reads_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("state");
-    example().write(std::slice::from_ref(&place)).unwrap();
+    FILE.write(std::slice::from_ref(&place), &example())
+        .unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&place), mode(&place.join(FILE))), (0o700, 0o600));
+    assert_eq!((mode(&place), mode(&place.join(FILE.name))), (0o700, 0o600));
 }
 
 #[test]
@@ -85,15 +86,15 @@ fn the_first_place_that_will_do_is_used() {
     let blocked = dir.path().join("file/below");
     fs::write(dir.path().join("file"), "").unwrap();
     let places = [blocked, dir.path().join("a"), dir.path().join("b")];
-    assert_eq!(example().write(&places).as_ref(), Ok(&places[1]));
+    assert_eq!(FILE.write(&places, &example()).as_ref(), Ok(&places[1]));
     assert!(recall(&places).is_some());
-    assert!(places[1].join(FILE).exists() && !places[2].exists());
+    assert!(places[1].join(FILE.name).exists() && !places[2].exists());
 }
 
 #[test]
 fn nowhere_to_write_is_told() {
     let places = [PathBuf::from("/dev/null/state")];
-    let why = example().write(&places).unwrap_err();
+    let why = FILE.write(&places, &example()).unwrap_err();
     assert!(why.starts_with("/dev/null/state: "), "{why}");
     assert_eq!(recall(&places), None);
 }
