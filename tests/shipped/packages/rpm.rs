@@ -64,6 +64,34 @@ fn what_was_changed_is_kept() {
     });
 }
 
+/// By the scripts of the new package and not of the old one, whose last one runs after all others of both.
+#[test]
+fn an_upgrade_restarts_nothing_with_a_mistake_in_the_configuration() {
+    const TOLD: &str = "/told";
+    isolated(|| {
+        let (fits, refuses) = (Path::new(STAND_IN), Path::new("/usr/bin/false"));
+        let dir = tempdir().unwrap();
+        let root = Root::new(dir.path());
+        // Without systemd at work it would do nothing.
+        root.run("printf '#!/bin/sh\\necho \"$@\" >>/told\\n' >/usr/bin/systemctl");
+        let mut told = |program: &Path, how: &str, release: &str| {
+            fs::write(root.path(TOLD), "").unwrap();
+            rpm(&root, &[how], &Workshop::with(program).rpm(release));
+            root.read(TOLD)
+        };
+        assert!(!told(fits, "-i", "1").contains("try-restart"));
+        let upgraded = told(fits, "-U", "2");
+        let restarts =
+            "daemon-reload\ntry-restart loopkdc.service\ntry-restart loopkdc-gateway.service\n";
+        assert!(upgraded.ends_with(restarts), "{upgraded}");
+        let refused = told(refuses, "-U", "3");
+        assert!(
+            !refused.contains("try-restart loopkdc.service"),
+            "{refused}"
+        );
+    });
+}
+
 #[test]
 fn a_configuration_that_was_there_first_is_kept() {
     isolated(|| {
