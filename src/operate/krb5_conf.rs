@@ -116,7 +116,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let client = ClientConfig::of_this_machine();
     let mut findings = files_and_stanzas(&client, &config, &realms);
     match by_hand {
-        None if form.sssd => findings.extend(sssd_logins(&client, &realms)),
+        None if form.sssd => findings.extend(sssd_logins(&client, &config, &realms)),
         by_hand => findings.extend(by_hand),
     }
     warn(&stanzas, &findings);

@@ -293,6 +293,14 @@ impl Exchange {
         self.routing().routes().configured(realm).cloned()
     }
 
+    /// The names of realms as they were configured, aliases among them.
+    pub(crate) fn names(&self, realms: &[Realm]) -> Vec<Realm> {
+        let routing = self.routing();
+        let routes = routing.routes();
+        let names = realms.iter().flat_map(|realm| routes.names(realm));
+        names.cloned().collect()
+    }
+
     /// The upstreams by name, and whether each of them serves as far as is known; of those that share a name, whether all do.
     #[must_use]
     pub fn upstreams(&self) -> BTreeMap<String, bool> {

@@ -210,6 +210,13 @@ impl Routes {
         self.routes.get(index)?.realm()
     }
 
+    /// The names of a realm as it was configured, its aliases behind the first.
+    pub(crate) fn names(&self, realm: &Realm) -> impl Iterator<Item = &Realm> {
+        let state = self.find(&realm.key());
+        let state = state.and_then(|index| self.routes.get(index)).into_iter();
+        state.flat_map(|state| state.realm().into_iter().chain(&state.aliases))
+    }
+
     /// The key of a realm's configured name, which all its aliases share.
     #[must_use]
     pub fn realm_key(&self, realm: &Realm) -> RealmKey {

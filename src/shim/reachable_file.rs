@@ -46,7 +46,8 @@ pub(super) fn keep(path: &Path, exchange: &Arc<Exchange>, tasks: &Tasks) {
         text: None,
         has_failed: false,
     };
-    file.write(lines(&reachability.borrow_and_update(), now()));
+    let open = open(&reachability.borrow_and_update());
+    file.write(lines(exchange, &open));
     exchange.set_acted_on(reachability.borrow().losses());
     let (stop, of) = (tasks.stop.clone(), Arc::clone(exchange));
     tasks.tracker.spawn(async move {
@@ -59,9 +60,14 @@ pub(super) fn keep(path: &Path, exchange: &Arc<Exchange>, tasks: &Tasks) {
     tasks.spawn(ask_all(Arc::clone(exchange)));
 }
 
-fn lines(reachability: &Reachability, now: Instant) -> String {
-    let realms = reachability.open(now);
-    realms.map(|realm| format!("{realm}\n")).collect()
+fn open(reachability: &Reachability) -> Vec<Realm> {
+    reachability.open(now()).cloned().collect()
+}
+
+/// By all names, as who goes by it looks for the one that it calls the realm by itself.
+fn lines(exchange: &Exchange, open: &[Realm]) -> String {
+    let names = exchange.names(open).into_iter();
+    names.map(|name| format!("{name}\n")).collect()
 }
 
 /// The file, and what stands in it.
@@ -90,10 +96,11 @@ impl ReachableFile {
             if stop.run_until_cancelled(change).await.is_none() {
                 return Some(self);
             }
-            let (text, losses) = {
+            let (open, losses) = {
                 let known = reachability.borrow_and_update();
-                (lines(&known, now()), known.losses())
+                (open(&known), known.losses())
             };
+            let text = lines(exchange, &open);
             // A write that has begun ends before the file goes.
             let written = spawn_blocking(move || (self.write(text), self));
             let (is_acted_on, file) = written.await.ok()?;

@@ -11,7 +11,9 @@ mod sssd;
 mod tests;
 
 use std::collections::HashMap;
+use std::iter;
 
+use super::configuration::find;
 use crate::config::Config;
 use crate::operate::krb5_conf::profile::{self, Profile, Relation};
 use crate::operate::krb5_conf::{Host, INSTALL, Machine, host};
@@ -31,7 +33,7 @@ const MAX_SERVERS: usize = 4096;
 #[must_use]
 pub fn examine(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     let mut findings = files_and_stanzas(client, config, realms);
-    findings.extend(sssd_logins(client, realms));
+    findings.extend(sssd_logins(client, config, realms));
     findings.extend(all_realms::defaults(client, config));
     findings.extend(all_realms::paths(client, realms));
     findings
@@ -47,13 +49,13 @@ pub fn files_and_stanzas(client: &ClientConfig, config: &Config, realms: &[Realm
     findings
 }
 
-/// Whether SSSD's logins in these realms bring a ticket.
+/// Whether SSSD's logins in these realms bring a ticket, by whichever name it calls them.
 #[must_use]
-pub fn sssd_logins(client: &ClientConfig, realms: &[Realm]) -> Vec<Finding> {
+pub fn sssd_logins(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
     let logins = &client.sssd_logins;
-    let of_realms = realms
-        .iter()
-        .flat_map(|realm| logins.examine(realm.as_str()));
+    let found = realms.iter().filter_map(|realm| find(config, realm));
+    let names = found.flat_map(|(realm, entry)| iter::once(realm).chain(entry.aliases.clone()));
+    let of_realms = names.flat_map(|realm| logins.examine(&realm));
     logins.hidden().into_iter().chain(of_realms).collect()
 }
 

@@ -22,7 +22,7 @@ use super::host::Machine;
 use super::stanzas::Stanzas;
 use crate::operate::terminal;
 use crate::relay::failure::Failure;
-use crate::relay::finding::{Finding, Hint};
+use crate::relay::finding::Finding;
 use crate::relay::text;
 
 /// Sets it up for SSSD's domains of these realms, or takes it away if there is none that it can be set up for, or an
@@ -74,7 +74,7 @@ fn by_hand(domains: &[SssdDomain], realms: &[String]) -> Finding {
     let write = write.into_iter().chain(realms.iter().cloned());
     Finding::warning(what)
         .hint(format!("with systemd: put {PATH_UNIT} and loopkdc-sssd.service beside loopkdc.service, and do this again"))
-        .hint(format!("without: run loopkdc with LOOPKDC_REACHABLE_FILE=/run/{REACHABLE}, and sssd with KRB5_CONFIG={}", units::krb5_config()))
-        .hint("and whenever the first of these files changes, as root")
-        .hint(Hint::command(write))
+        .hint(format!("without: make the folder /run/loopkdc for loopkdc's user, run loopkdc with LOOPKDC_REACHABLE_FILE=/run/{REACHABLE}, and sssd with KRB5_CONFIG={}", units::krb5_config()))
+        .command("and whenever the first of these files changes, as root", write)
+        .command("and when loopkdc has ended", ["rm".to_owned(), "-f".to_owned(), format!("/run/{REACHABLE}"), format!("/run/{KRB5_CONF}")])
 }

@@ -28,7 +28,8 @@ fn refused() -> End {
     End::Unsent(Unsent::Connect(ConnectError::Refused))
 }
 
-fn routing(realm: &str, ends: Vec<End>, journal: &Journal) -> Routing {
+/// `names`: a realm, and an alias if it has one.
+fn routing(names: &str, ends: Vec<End>, journal: &Journal) -> Routing {
     let act = |end| Act {
         kept: false,
         connect: Duration::ZERO,
@@ -56,8 +57,13 @@ fn routing(realm: &str, ends: Vec<End>, journal: &Journal) -> Routing {
         shared: false,
     };
     let mut routes = Routes::default();
-    let realm = Realm::parse(realm.as_bytes()).unwrap();
-    routes.add(&RealmPattern::Exact(realm), &[], route);
+    let names = names
+        .split(' ')
+        .map(|name| Realm::parse(name.as_bytes()).unwrap());
+    let [realm, aliases @ ..] = &*names.collect::<Vec<_>>() else {
+        unreachable!()
+    };
+    routes.add(&RealmPattern::Exact(realm.clone()), aliases, route);
     Routing::new(routes, vec![Arc::new(upstream)], OnFailure::Unreachable)
 }
 
@@ -298,6 +304,10 @@ async fn another_configurations_realms_are_asked_about() {
     let other = routing("Example.ORG", vec![reply()], &scene.journal);
     scene.exchange.reconfigure(other);
     assert!(seconds(scene.until_it_says("Example.ORG\n").await) < 0.1);
+    // SSSD may call it by either name.
+    let named = routing("Example.ORG ORG", vec![reply()], &scene.journal);
+    scene.exchange.reconfigure(named);
+    scene.until_it_says("Example.ORG\nORG\n").await;
 }
 
 /// An administrator who mends it need not wait until the next question is due.

@@ -74,7 +74,7 @@ fn an_upgrade_restarts_nothing_with_a_mistake_in_the_configuration() {
         let root = Root::new(dir.path());
         // Without systemd at work it would do nothing.
         root.run("printf '#!/bin/sh\\necho \"$@\" >>/told\\n' >/usr/bin/systemctl");
-        let mut told = |program: &Path, how: &str, release: &str| {
+        let told = |program: &Path, how: &str, release: &str| {
             fs::write(root.path(TOLD), "").unwrap();
             rpm(&root, &[how], &Workshop::with(program).rpm(release));
             root.read(TOLD)

@@ -8,6 +8,7 @@ use crate::operate::krb5_conf::sssd::{
 use crate::operate::krb5_conf::{Host, INSTALL};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text;
+use crate::wire::Realm;
 
 /// Where SSSD's configuration is.
 const FOLDER: &str = "/etc/sssd";
@@ -77,12 +78,10 @@ impl SssdLogins {
             .then(|| Finding::skipped(Layer::Krb5Conf, why))
     }
 
-    pub(super) fn examine(&self, realm: &str) -> impl Iterator<Item = Finding> {
-        let domains = self
-            .domains
-            .iter()
-            .filter(move |domain| domain.realm == realm);
-        domains.map(|domain| self.login(domain))
+    pub(super) fn examine(&self, realm: &Realm) -> Vec<Finding> {
+        let domains = self.domains.iter();
+        let domains = domains.filter(|domain| domain.realm == realm.as_str());
+        domains.map(|domain| self.login(domain)).collect()
     }
 
     fn login(&self, domain: &SssdDomain) -> Finding {

@@ -173,6 +173,25 @@ fn a_path_unit_that_is_not_at_work() {
     warns_of(&set_up(&[PID, READS, is_down, MAY_TRY]), what, hint);
 }
 
+/// That SSSD calls the realm by.
+#[test]
+fn an_alias() {
+    let corp = (
+        "/etc/sssd/conf.d/x.conf",
+        "[domain/corp]\nkrb5_realm = CORP\n",
+    );
+    let config = format!("{}aliases = [\"CORP\"]\n", super::CONFIG);
+    let said = said_of(
+        &set_up(&[corp, ("/run/loopkdc/reachable", "EXAMPLE.COM\n")]),
+        &config,
+    );
+    let waits = "a login by SSSD (corp) goes by the cached password until CORP can be reached, and then brings a ticket";
+    assert!(
+        said.iter().any(|finding| finding.what == waits),
+        "{said:#?}"
+    );
+}
+
 #[test]
 fn a_realm_of_somebody_elses_is_nothing_to_tell() {
     let other = (
