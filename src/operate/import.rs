@@ -11,6 +11,7 @@ mod tests;
 use std::path::Path;
 
 use crate::config::read;
+use crate::operate::krb5_conf::profile::PROXY_COST;
 use crate::operate::krb5_conf::{INSTALL_ONLY, MAX_FILE, Machine};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
@@ -60,7 +61,8 @@ fn decoded(octets: &[u8]) -> String {
 
 /// The lines that were taken would stand beside ours.
 fn left_behind() -> Finding {
-    let what = "once loopkdc serves these realms, this line and its like should go: libkrb5 would show the same proxy a refused password once more, and wait 24 s more for it if it is silent";
+    let what =
+        format!("once loopkdc serves these realms, this line and its like should go: {PROXY_COST}");
     let only = INSTALL_ONLY.split(' ');
     Finding::warning(what).command("have all such lines made comments", only)
 }

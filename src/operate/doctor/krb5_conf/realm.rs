@@ -7,7 +7,7 @@ use super::{ClientConfig, PUBCONF, fault, install, is_true, warning};
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
 use crate::operate::krb5_conf::INSTALL_ONLY;
-use crate::operate::krb5_conf::profile::{Relation, SERVER_NAMES};
+use crate::operate::krb5_conf::profile::{PROXY_COST, Relation, SERVER_NAMES};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
 
@@ -148,7 +148,7 @@ impl<'a> RealmStanza<'a> {
         let named = SERVER_NAMES.iter().flat_map(|name| self.relations(name));
         let native = named.into_iter().find(|of| of.proxy().is_some())?;
         let what = format!(
-            "{} of {} stands beside loopkdc: libkrb5 shows that proxy a refused password once more, and waits 24 s more for it if it is silent",
+            "{} of {} stands beside loopkdc: {PROXY_COST}",
             native.shown(),
             self.realm
         );
