@@ -58,7 +58,7 @@ async fn start<'a>(
     listeners.extend(prepared.listeners);
     let config = prepared.config;
     let relay = Relay::serve(&config, prepared.handle, listeners);
-    relay.status.goes_by(prepared.read_at);
+    relay.status.set_read_at(prepared.read_at);
     #[cfg(target_os = "linux")]
     roaming::follow(
         &relay.exchange,

@@ -85,8 +85,8 @@ impl StatusSource {
         &self.watches_network
     }
 
-    /// What is in effect was read first at this moment, or is the configuration without realms.
-    pub(super) fn goes_by(&self, read_at: Option<SystemTime>) {
+    /// The configuration in effect was first read at `read_at`; nothing if it is the one without realms.
+    pub(super) fn set_read_at(&self, read_at: Option<SystemTime>) {
         lock(&self.configuration).read_at = read_at.map(unix_ms);
     }
 
