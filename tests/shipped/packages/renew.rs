@@ -51,7 +51,7 @@ fn a_ticket_is_renewed_when_its_realm_can_be_reached() {
         installed.as_somebody(&format!("systemctl --user start --no-block {UNIT}"));
         installed.waits_until("activating");
         // Until then it is the ticket of before.
-        booted.wait_for("loopkdc status | grep -q 'no answer'");
+        booted.wait_for(r#"loopkdc status --json | grep -q '"outcome":"failed"'"#);
         assert_eq!(installed.as_somebody("klist"), before);
         office.goes_on();
         installed.waits_until("inactive");
