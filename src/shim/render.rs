@@ -231,7 +231,7 @@ mod tests {
             let told = streamed(&as_req(), verdict.clone()).unwrap();
             assert_eq!(code(Service::Kdc, &told), Some(expected), "{cause:?}");
             assert!(contains(&told, &verdict.reason()), "{cause:?}");
-            let reply = Reply::parse(Service::Kdc, told.into()).unwrap();
+            let reply = Reply::parse(Service::Kdc, told).unwrap();
             assert!(reply.is_of_loopkdc(), "{cause:?}");
             let told = datagram(&as_req(), Answer::Verdict(verdict.clone()), 4096);
             assert_eq!(code(Service::Kdc, &told), Some(expected), "{cause:?}");
