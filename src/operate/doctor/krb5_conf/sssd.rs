@@ -182,7 +182,7 @@ fn overriding(host: &mut dyn Host) -> Option<(String, String)> {
             .filter(|line| !line.trim_start().starts_with(['#', ';']));
         let (_, list) = lines
             .filter_map(|line| line.split_once(KRB5_CONFIG))
-            .last()?;
+            .next_back()?;
         let list = list.trim_matches(['"', '\'', ' ']);
         (!names_ours(list)).then(|| (file, list.to_owned()))
     })
