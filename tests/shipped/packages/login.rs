@@ -58,6 +58,16 @@ fn logs_in(booted: &Booted) -> (bool, bool) {
     (is_cached, klist.status.success())
 }
 
+/// What `doctor` says of such a login.
+fn is_told(booted: &Booted, of_a_login: &str) {
+    let told = booted.output("loopkdc doctor").stdout;
+    let told = String::from_utf8_lossy(&told);
+    // It breaks its lines.
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_a_login = format!("a login by SSSD (corp) {of_a_login}");
+    assert!(told.contains(&of_a_login), "{told}");
+}
+
 #[test]
 fn a_login_by_sssd_brings_a_ticket_away_from_the_office() {
     const WITH_A_TICKET: (bool, bool) = (false, true);
@@ -74,21 +84,21 @@ fn a_login_by_sssd_brings_a_ticket_away_from_the_office() {
         drop(directory);
         booted.run(away);
         assert_eq!(logs_in(booted), CACHED);
+        is_told(booted, "away from the office brings no ticket");
 
         booted.run("loopkdc krb5-conf --install; systemctl restart loopkdc sssd");
         booted.wait_for(MAY_TRY);
         booted.run(away);
         assert_eq!(logs_in(booted), WITH_A_TICKET);
-        let told = booted.output("loopkdc doctor").stdout;
-        let told = String::from_utf8_lossy(&told).into_owned();
-        assert!(
-            told.contains("a login by SSSD (corp) brings a ticket"),
-            "{told}"
-        );
+        is_told(booted, "brings a ticket, away from the office, too");
 
         office.stops_proxy();
         assert_eq!(logs_in(booted), CACHED);
         booted.wait_for(&format!("! {MAY_TRY}"));
+        is_told(
+            booted,
+            "goes by the cached password until EXAMPLE.COM can be reached",
+        );
         assert_eq!(logs_in(booted), CACHED);
     });
 }
