@@ -71,7 +71,11 @@ fn a_broken_file_is_told_and_replaced() {
         let _proxy = scene.proxy("proxy.test", FIRST);
         break_file(&scene);
         let log = found_before(&scene);
-        assert_eq!(log.matches("found in DNS before can't be read").count(), 1);
+        assert_eq!(
+            log.matches("found in DNS can't be read where it was kept")
+                .count(),
+            1
+        );
         let loopkdc = scene.loopkdc(&discover());
         assert_eq!(loopkdc.process.count("can't be read"), 0);
     });
