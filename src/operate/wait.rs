@@ -9,10 +9,11 @@ mod served;
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join_all, pending};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::future::join_all;
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -147,14 +148,14 @@ impl<'a> RealmWait<'a> {
 
     async fn run(&self) {
         tokio::select! {
-            () = self.ask() => {}
+            () = self.reach() => {}
             () = self.others_replied.notified() => {}
         }
         self.is_over.set(true);
     }
 
     /// Returns when the realm can be reached.
-    async fn ask(&self) {
+    async fn reach(&self) {
         loop {
             let listener = self.daemon().await;
             self.has_daemon.set(true);
@@ -184,7 +185,7 @@ impl<'a> RealmWait<'a> {
 
     /// True when the realm can be reached; false if nobody listens any more.
     async fn ask_until_it_answers(&self, listener: &EndpointAddr) -> bool {
-        let mut network = NetworkWatch::open();
+        let mut network = pin!(network_changes().fuse());
         let mut schedule = AskSchedule::new(FIRST, Instant::now());
         let mut asked = FuturesUnordered::new();
         loop {
@@ -195,19 +196,19 @@ impl<'a> RealmWait<'a> {
                     Asked::NoDaemon => return false,
                     Asked::Unreachable => false,
                 },
-                () = network.changed() => schedule.network_changed(Instant::now()),
+                Some(()) = network.next() => schedule.network_changed(Instant::now()),
                 () = sleep_until(due.into()) => true,
             };
             if asks {
                 schedule.asked(Instant::now(), random());
                 if asked.len() < MAX_ASKED {
-                    asked.push(self.asked(listener));
+                    asked.push(self.ask(listener));
                 }
             }
         }
     }
 
-    async fn asked(&self, listener: &EndpointAddr) -> Asked {
+    async fn ask(&self, listener: &EndpointAddr) -> Asked {
         let Ok(question) = question(NOBODY, &self.realm, Service::Kdc, random()) else {
             return Asked::Unreachable;
         };
@@ -226,28 +227,18 @@ fn is_nobody(error: &io::Error) -> bool {
     )
 }
 
-/// Hears of changes of the network, where that is possible.
-struct NetworkWatch {
-    #[cfg(target_os = "linux")]
-    changes: Option<crate::relay::network::Changes>,
+/// The changes of the network, where they can be heard of.
+#[cfg(target_os = "linux")]
+fn network_changes() -> impl Stream<Item = ()> {
+    let changes = crate::relay::network::Changes::open().ok();
+    stream::unfold(changes, |changes| async {
+        let mut changes = changes?;
+        let changed = changes.next().await;
+        changed.is_ok().then_some(((), Some(changes)))
+    })
 }
 
-impl NetworkWatch {
-    fn open() -> Self {
-        Self {
-            #[cfg(target_os = "linux")]
-            changes: crate::relay::network::Changes::open().ok(),
-        }
-    }
-
-    async fn changed(&mut self) {
-        #[cfg(target_os = "linux")]
-        if let Some(changes) = &mut self.changes {
-            if changes.next().await.is_ok() {
-                return;
-            }
-            self.changes = None;
-        }
-        pending().await
-    }
+#[cfg(not(target_os = "linux"))]
+fn network_changes() -> impl Stream<Item = ()> {
+    stream::empty()
 }
