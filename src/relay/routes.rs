@@ -136,34 +136,13 @@ impl Routes {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Candidates, Cause> {
-        let service = wanted.service;
         let state = self.routes.get(index).ok_or(Cause::NoUpstream)?;
-        let offered = state.route.upstreams.get(service).as_ref();
+        let offered = state.route.upstreams.get(wanted.service).as_ref();
         let mut upstreams = offered.ok_or(Cause::NotOffered)?.clone();
         if upstreams.is_empty() {
             return Err(Cause::Unreachable);
         }
-        let current = *state.current.get(service);
-        // If all of them are down, the one with the fewest failures is as good a guess as any.
-        upstreams.sort_by_key(|id| {
-            let counts = |outage: &Outage| outage.backoff.counts(now);
-            let down = self.outage(*id).map_or(0, counts);
-            let refusing = state.refusing.get(&(service, *id)).map_or(0, counts);
-            let (failures, is_off_network) = (down.max(refusing), state.is_off_network(*id));
-            let passed_over = self.passed_over_until(state, *id, wanted, now);
-            let chosen = wanted.primary && state.route.primary.contains(id);
-            let (rank, is_current) = (state.rank(*id), current == Some(*id));
-            let is_unwanted = wanted.rediscover && is_current;
-            (
-                is_off_network,
-                failures,
-                passed_over.is_some(),
-                !chosen,
-                is_unwanted,
-                rank,
-                !is_current,
-            )
-        });
+        upstreams.sort_by_key(|id| self.place_of(state, *id, wanted, now));
         let mut live_primary = Vec::new();
         if wanted.primary {
             live_primary.clone_from(&state.route.primary);
@@ -176,6 +155,32 @@ impl Routes {
             route: Arc::clone(&state.route),
             upstreams,
         })
+    }
+
+    /// Where `id` stands among the upstreams of a request: the lowest is tried first.
+    fn place_of(
+        &self,
+        state: &RouteState,
+        id: UpstreamId,
+        wanted: Wanted,
+        now: Instant,
+    ) -> impl Ord + use<> {
+        // If all of them are down, the one with the fewest failures is as good a guess as any.
+        let counts = |outage: &Outage| outage.backoff.counts(now);
+        let down = self.outage(id).map_or(0, counts);
+        let refusing = state.refusing.get(&(wanted.service, id)).map_or(0, counts);
+        let passed_over = self.passed_over_until(state, id, wanted, now);
+        let chosen = wanted.primary && state.route.primary.contains(&id);
+        let is_current = *state.current.get(wanted.service) == Some(id);
+        (
+            state.is_off_network(id),
+            down.max(refusing),
+            passed_over.is_some(),
+            !chosen,
+            wanted.rediscover && is_current,
+            state.rank(id),
+            !is_current,
+        )
     }
 
     /// Until when `id` comes after the others in a request that wants the primary: if it is the primary, and was silent when last
