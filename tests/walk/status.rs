@@ -84,7 +84,11 @@ fn cases() -> Vec<Case> {
             "cannot connect: ",
             "curl -v https://127.0.0.1:",
         ),
-        case(door(Door::Silent), "no answer in time", "deadline-seconds"),
+        case(
+            door(Door::Silent),
+            "cannot connect: timed out",
+            "curl -v https://127.0.0.1:",
+        ),
         case(
             Plan::granting().showing(Leaf::WrongName),
             "made out to another name",

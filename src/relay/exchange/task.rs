@@ -106,13 +106,17 @@ impl ExchangeTask {
             rediscover,
             ..
         } = self.arrival;
+        let are_any = || {
+            let changes = lock(&self.exchange.password_changes);
+            changes.realms(now()).next().is_some()
+        };
         let has_changed = || {
             let realm = routing.routes().realm_key(self.message.realm());
             lock(&self.exchange.password_changes).is_recent(client, realm, now())
         };
         Wanted {
             service: self.message.service(),
-            primary: primary || self.message.kind() == Kind::AsReq && has_changed(),
+            primary: primary || self.message.kind() == Kind::AsReq && are_any() && has_changed(),
             rediscover,
         }
     }

@@ -43,7 +43,7 @@ struct FileCursor {
 }
 
 /// A mistake in a line, for which MIT gives the configuration up.
-type Mistake = &'static str;
+type SyntaxMistake = &'static str;
 
 impl<'a> ProfileReader<'a> {
     pub(super) fn new(files: &'a mut dyn FileSystem) -> Self {
@@ -173,7 +173,7 @@ impl<'a> ProfileReader<'a> {
     }
 
     /// Reads a line that is no directive.
-    fn content(&mut self, line: &str) -> Result<(), Mistake> {
+    fn content(&mut self, line: &str) -> Result<(), SyntaxMistake> {
         let line = line.trim_start_matches(is_blank);
         if mem::take(&mut self.at.wants_brace) {
             if line.starts_with('{') {
@@ -197,7 +197,7 @@ impl<'a> ProfileReader<'a> {
     }
 
     /// `[name]` or `[name]*`.
-    fn section(&mut self, line: &str) -> Result<(), Mistake> {
+    fn section(&mut self, line: &str) -> Result<(), SyntaxMistake> {
         let was_open = self.at.sections.len() > 1;
         self.at.sections.clear();
         let named = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
@@ -216,7 +216,7 @@ impl<'a> ProfileReader<'a> {
     }
 
     /// `name = value`, `name = {`, or `name =` with `{` in the next line.
-    fn relation(&mut self, line: &str) -> Result<(), Mistake> {
+    fn relation(&mut self, line: &str) -> Result<(), SyntaxMistake> {
         let (tag, value) = line.split_once('=').ok_or("has no =")?;
         let tag = tag.trim_end_matches(is_blank);
         if tag.is_empty() || tag.contains(is_blank) {
