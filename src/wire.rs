@@ -17,6 +17,7 @@ pub mod proxied;
 mod realm;
 mod reply;
 mod ticket;
+mod validation;
 
 pub use asn1::{GeneralString, IntegerFlags};
 pub use framed::{Deframer, FieldTooLong, Framed};
@@ -25,6 +26,7 @@ pub use message::{ByService, KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Re
 pub use proxied::Proxied;
 pub use realm::{Realm, RealmError, RealmKey};
 pub use reply::{MAX_REPLY, Reply, ReplyKind};
+pub use validation::Invalid;
 
 #[cfg(test)]
 pub(crate) mod tests {

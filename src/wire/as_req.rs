@@ -91,6 +91,7 @@ mod tests {
             assert_eq!(request.realm().as_str(), "EXAMPLE.COM");
             assert_eq!(request.resend(), Resend::Harmless);
             assert_eq!(request.client_name().as_deref(), Some("somebody"));
+            assert_eq!(request.validate(), Ok(()));
         }
     }
 }

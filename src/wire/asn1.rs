@@ -124,6 +124,12 @@ pub(super) fn field(sequence: &[u8], number: u32) -> Option<&[u8]> {
         .map(AnyRef::value)
 }
 
+/// The content of field `[number]`, if the fields of a SEQUENCE begin with that one, and those that follow it.
+pub(super) fn split_field(sequence: &[u8], number: u32) -> Option<(&[u8], &[u8])> {
+    let (element, rest) = AnyRef::from_der_partial(sequence).ok()?;
+    (element.header().tag() == context(number)).then(|| (element.value(), rest))
+}
+
 /// True if `sequence` holds nothing but fields in DER, each number once and in rising order.
 ///
 /// Where two readers of the same bytes must not see two different things, [`field`] alone isn't enough.

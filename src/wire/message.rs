@@ -3,6 +3,7 @@
 use super::asn1::{application, field, inside};
 use super::framed::Framed;
 use super::realm::{Realm, RealmError};
+use super::validation::{self, Invalid};
 use super::{kpasswd, padata, principal};
 use bytes::Bytes;
 use der::Tag;
@@ -178,6 +179,14 @@ impl KerberosMessage {
         })
     }
 
+    /// Checks the whole request, of which only the way to its realm has been read so far, against RFC 4120.
+    ///
+    /// # Errors
+    /// The first place where it is not valid.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        validation::check(self)
+    }
+
     /// The same request, routed by `realm` instead: where an envelope says whom the message is for, that decides, and the
     /// KDC judges the realm inside ([MS-KKDCP] 3.2.5.1).
     #[must_use]
@@ -257,7 +266,7 @@ impl KerberosMessage {
 }
 
 /// The fields of the KDC-REQ that `input` begins with (RFC 4120 5.4.1).
-fn read_kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
+pub(super) fn read_kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
     let as_req = inside(input, application(10)).map(|content| (Kind::AsReq, content));
     let kdc_req = || inside(input, application(12)).map(|content| (Kind::TgsReq, content));
     let (kind, content) = as_req.or_else(kdc_req)?;

@@ -7,9 +7,9 @@ use super::ticket::Ticket;
 use der::{Decode, Tag};
 
 /// PA-TGS-REQ, an AP-REQ (RFC 4120 5.2.7.1).
-const PA_TGS_REQ: i32 = 1;
+pub(super) const PA_TGS_REQ: i32 = 1;
 /// PA-FX-FAST, a PA-FX-FAST-REQUEST (RFC 6113 5.4.2).
-const PA_FX_FAST: i32 = 136;
+pub(super) const PA_FX_FAST: i32 = 136;
 /// FX_FAST_ARMOR_AP_REQUEST: the armor is an AP-REQ (RFC 6113 5.4.1.1).
 const ARMOR_AP_REQUEST: i32 = 1;
 
@@ -23,13 +23,13 @@ const ARMOR_AP_REQUEST: i32 = 1;
 const HARMLESS: [i32; 9] = [3, 10, 11, 19, 128, 149, 150, 165, 167];
 
 /// One PA-DATA (RFC 4120 5.2.7); `None` for a half that can't be read.
-struct PaData<'a> {
-    kind: Option<i32>,
-    value: Option<&'a [u8]>,
+pub(super) struct PaData<'a> {
+    pub(super) kind: Option<i32>,
+    pub(super) value: Option<&'a [u8]>,
 }
 
 /// The PA-DATA of a KDC-REQ (`padata [3]`, RFC 4120 5.4.1); one that can't be read ends them.
-fn padata<'a>(kdc_req: &'a [u8]) -> impl Iterator<Item = PaData<'a>> {
+pub(super) fn padata<'a>(kdc_req: &'a [u8]) -> impl Iterator<Item = PaData<'a>> {
     let unreadable = PaData {
         kind: None,
         value: None,
@@ -74,7 +74,7 @@ pub(super) fn realm_by_ticket(kdc_req: &[u8]) -> Option<Realm> {
 
 /// The AP-REQ that armors a PA-FX-FAST-REQUEST: `armored-data [0]`, in it `armor [0]`, and in that
 /// `armor-type [0]` and `armor-value [1]` (RFC 6113 5.4.1, 5.4.2).
-fn armor_ap_req(fx_fast: &[u8]) -> Option<&[u8]> {
+pub(super) fn armor_ap_req(fx_fast: &[u8]) -> Option<&[u8]> {
     let armored = inside(field(fx_fast, 0)?, Tag::Sequence)?;
     let armor = inside(field(armored, 0)?, Tag::Sequence)?;
     if i32::from_der(field(armor, 0)?) != Ok(ARMOR_AP_REQUEST) {

@@ -49,21 +49,28 @@ pub(crate) fn pa_data(kind: i32, value: &[u8]) -> Vec<u8> {
     sequence(&[&field(1, &integer(kind)), &field(2, &octets(value))])
 }
 
+/// What no other field may be left out beside, in a req-body that says `realm`.
+pub(crate) fn body(realm: &str) -> Vec<u8> {
+    sequence(&[
+        &field(0, &tlv(0x03, &[&[0, 0, 0, 0, 0]])),
+        &field(2, &string(realm)),
+        &field(5, &tlv(0x18, &[b"20370913024805Z"])),
+        &field(7, &integer(1)),
+        &field(8, &sequence(&[&integer(18)])),
+    ])
+}
+
 /// An AS-REQ (10) or TGS-REQ (12) with `padata`, if any, whose body says `realm`.
 pub(crate) fn kdc_req(number: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
     let padata = match padata {
         [] => vec![],
         some => field(3, &sequence(&[&some.concat()])),
     };
-    let body = sequence(&[
-        &field(0, &tlv(0x03, &[&[0, 0, 0, 0, 0]])),
-        &field(2, &string(realm)),
-    ]);
     let parts = [
         field(1, &integer(5)),
         field(2, &integer(number.into())),
         padata,
-        field(4, &body),
+        field(4, &body(realm)),
     ];
     message(number, &[&parts.concat()])
 }
@@ -77,15 +84,42 @@ pub(crate) fn principal(kind: i32, names: &[&str]) -> Vec<u8> {
     ])
 }
 
-/// An AP-REQ with a ticket for `sname` that `realm` issued.
-pub(crate) fn ap_req(realm: &str, sname: &[&str]) -> Vec<u8> {
-    let sname = principal(2, sname);
+/// EncryptedData.
+pub(crate) fn encrypted() -> Vec<u8> {
+    sequence(&[&field(0, &integer(18)), &field(2, &octets(b"secret"))])
+}
+
+/// A ticket for `sname` that `realm` issued.
+pub(crate) fn ticket(realm: &str, sname: &[&str]) -> Vec<u8> {
     let parts = [
         field(0, &integer(5)),
         field(1, &string(realm)),
-        field(2, &sname),
+        field(2, &principal(2, sname)),
+        field(3, &encrypted()),
     ];
-    message(14, &[&field(3, &message(1, &[&parts.concat()]))])
+    message(1, &[&parts.concat()])
+}
+
+/// An AP-REQ with a ticket for `sname` that `realm` issued.
+pub(crate) fn ap_req(realm: &str, sname: &[&str]) -> Vec<u8> {
+    let parts = [
+        field(0, &integer(5)),
+        field(1, &integer(14)),
+        field(2, &tlv(0x03, &[&[0, 0, 0, 0, 0]])),
+        field(3, &ticket(realm, sname)),
+        field(4, &encrypted()),
+    ];
+    message(14, &[&parts.concat()])
+}
+
+/// A KRB-PRIV.
+pub(crate) fn krb_priv() -> Vec<u8> {
+    let parts = [
+        field(0, &integer(5)),
+        field(1, &integer(21)),
+        field(3, &encrypted()),
+    ];
+    message(21, &[&parts.concat()])
 }
 
 /// The value of a PA-FX-FAST in a request, armored by `ap_req` or by the TGS-REQ's own ticket.
@@ -94,10 +128,11 @@ pub(crate) fn fx_fast(armor_type: i32, ap_req: Option<&[u8]>) -> Vec<u8> {
         let parts = [field(0, &integer(armor_type)), field(1, &octets(ap_req))];
         field(0, &sequence(&[&parts.concat()]))
     });
+    let checksum = sequence(&[&field(0, &integer(16)), &field(1, &octets(b"sum"))]);
     let parts = [
         armor.unwrap_or_default(),
-        field(1, &sequence(&[])),
-        field(2, &sequence(&[])),
+        field(1, &checksum),
+        field(2, &encrypted()),
     ];
     field(0, &sequence(&[&parts.concat()]))
 }
