@@ -7,6 +7,9 @@
     reason = "a test may end its own process"
 )]
 
+#[path = "vectors/decoders.rs"]
+mod decoders;
+
 use bytes::Bytes;
 use loopkdc::wire::Kind::{AsReq, Kpasswd, TgsReq};
 use loopkdc::wire::Resend::{Harmless, Once};
@@ -16,16 +19,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const REQUESTS: &[(&str, Kind, Resend)] = &[
+    ("gokrb5-kpasswd", Kpasswd, Once),
+    ("gokrb5-plain", AsReq, Harmless),
+    ("gokrb5-tgs", TgsReq, Harmless),
+    ("gokrb5-timestamp", AsReq, Once),
     ("heimdal-fast", AsReq, Once),
     ("heimdal-kpasswd", Kpasswd, Once),
     ("heimdal-kpasswd-again", Kpasswd, Once),
     ("heimdal-kpasswd-policy", Kpasswd, Once),
+    ("heimdal-options", AsReq, Harmless),
     ("heimdal-plain", AsReq, Harmless),
+    ("heimdal-s4u2self", TgsReq, Harmless),
     ("heimdal-tgs", TgsReq, Harmless),
     ("heimdal-timestamp", AsReq, Once),
+    ("impacket-plain", AsReq, Harmless),
+    ("impacket-tgs", TgsReq, Harmless),
+    ("impacket-timestamp", AsReq, Once),
     ("java-plain", AsReq, Harmless),
+    ("java-tgs", TgsReq, Harmless),
     ("java-timestamp", AsReq, Once),
     ("made-kpasswd-modified", Kpasswd, Once),
+    ("made-windows-plain", AsReq, Harmless),
+    ("made-windows-tgs", TgsReq, Harmless),
     ("mit-fast-1", AsReq, Once),
     ("mit-fast-2", AsReq, Once),
     ("mit-fast-3", AsReq, Once),
@@ -33,27 +48,43 @@ const REQUESTS: &[(&str, Kind, Resend)] = &[
     ("mit-kpasswd", Kpasswd, Once),
     ("mit-kpasswd-policy", Kpasswd, Once),
     ("mit-no-preauth", AsReq, Harmless),
+    ("mit-options", AsReq, Harmless),
     ("mit-plain", AsReq, Harmless),
     ("mit-renew", TgsReq, Harmless),
     ("mit-request-pac", AsReq, Harmless),
+    ("mit-s4u2self", TgsReq, Harmless),
+    ("mit-s4u2self-realm", AsReq, Harmless),
     ("mit-spake-response", AsReq, Once),
     ("mit-spake-support", AsReq, Once),
     ("mit-tgs", TgsReq, Harmless),
     ("mit-timestamp", AsReq, Once),
+    ("mit-u2u", TgsReq, Harmless),
     ("mit-unknown-client", AsReq, Harmless),
     ("mit-wrong-password", AsReq, Once),
 ];
 
 const REPLIES: &[(&str, ReplyKind, Option<i32>)] = &[
+    ("gokrb5-kpasswd", ReplyKind::Kpasswd, None),
+    ("gokrb5-plain", ReplyKind::KrbError, Some(25)),
+    ("gokrb5-tgs", ReplyKind::TgsRep, None),
+    ("gokrb5-timestamp", ReplyKind::AsRep, None),
     ("heimdal-kpasswd", ReplyKind::Kpasswd, None),
     ("heimdal-kpasswd-again", ReplyKind::Kpasswd, None),
     ("heimdal-kpasswd-policy", ReplyKind::Kpasswd, None),
+    ("heimdal-options", ReplyKind::KrbError, Some(6)),
     ("heimdal-plain", ReplyKind::KrbError, Some(25)),
+    ("heimdal-s4u2self", ReplyKind::TgsRep, None),
     ("heimdal-tgs", ReplyKind::TgsRep, None),
     ("heimdal-timestamp", ReplyKind::AsRep, None),
+    ("impacket-plain", ReplyKind::KrbError, Some(25)),
+    ("impacket-tgs", ReplyKind::KrbError, Some(50)),
+    ("impacket-timestamp", ReplyKind::AsRep, None),
     ("java-plain", ReplyKind::KrbError, Some(25)),
+    ("java-tgs", ReplyKind::TgsRep, None),
     ("java-timestamp", ReplyKind::AsRep, None),
     ("made-kpasswd-modified", ReplyKind::Kpasswd, Some(60)),
+    ("made-windows-plain", ReplyKind::AsRep, None),
+    ("made-windows-tgs", ReplyKind::KrbError, Some(31)),
     ("mit-fast-1", ReplyKind::KrbError, Some(25)),
     ("mit-fast-2", ReplyKind::KrbError, Some(91)),
     ("mit-fast-3", ReplyKind::AsRep, None),
@@ -61,13 +92,17 @@ const REPLIES: &[(&str, ReplyKind, Option<i32>)] = &[
     ("mit-kpasswd", ReplyKind::Kpasswd, None),
     ("mit-kpasswd-policy", ReplyKind::Kpasswd, None),
     ("mit-no-preauth", ReplyKind::AsRep, None),
+    ("mit-options", ReplyKind::KrbError, Some(6)),
     ("mit-plain", ReplyKind::KrbError, Some(25)),
     ("mit-renew", ReplyKind::TgsRep, None),
     ("mit-request-pac", ReplyKind::AsRep, None),
+    ("mit-s4u2self", ReplyKind::TgsRep, None),
+    ("mit-s4u2self-realm", ReplyKind::KrbError, Some(25)),
     ("mit-spake-response", ReplyKind::AsRep, None),
     ("mit-spake-support", ReplyKind::KrbError, Some(91)),
     ("mit-tgs", ReplyKind::TgsRep, None),
     ("mit-timestamp", ReplyKind::AsRep, None),
+    ("mit-u2u", ReplyKind::KrbError, Some(60)),
     ("mit-unknown-client", ReplyKind::KrbError, Some(6)),
     ("mit-wrong-password", ReplyKind::KrbError, Some(24)),
 ];
@@ -125,6 +160,15 @@ fn requests_are_read_as_what_they_are() {
     }
 }
 
+/// A gateway relays them ([MS-KKDCP] 5.1).
+#[test]
+fn requests_are_valid_as_a_whole() {
+    for (name, ..) in REQUESTS {
+        let request = KerberosMessage::parse(service(name), read(name, "request")).expect(name);
+        assert_eq!(request.validate(), Ok(()), "{name}");
+    }
+}
+
 #[test]
 fn an_as_req_says_whom_it_is_from_and_no_other_request_does() {
     for (name, kind, _) in REQUESTS {
@@ -132,7 +176,8 @@ fn an_as_req_says_whom_it_is_from_and_no_other_request_does() {
         let expected = match (kind, *name) {
             (TgsReq | Kpasswd, _) => None,
             (AsReq, "heimdal-fast") => Some("WELLKNOWN/ANONYMOUS"),
-            (AsReq, "mit-no-preauth" | "mit-request-pac") => Some("nora"),
+            (AsReq, "mit-no-preauth" | "mit-request-pac" | "made-windows-plain") => Some("nora"),
+            (AsReq, "mit-options" | "heimdal-options") => Some(r"nora\@corp.example"),
             (AsReq, "mit-unknown-client") => Some("nobody"),
             (AsReq, _) => Some("alice"),
         };
