@@ -95,6 +95,7 @@ impl Gateway {
         self.relay.looked_up().await;
         let options = ServeOptions {
             path: serving.path.clone(),
+            is_strict: serving.is_strict,
             limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),

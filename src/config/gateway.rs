@@ -121,6 +121,10 @@ impl GatewayConfig {
                 "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there",
             ));
         }
+        if !self.serving.is_strict {
+            let warning = "validate = \"outline\": KDCs get messages that are broken inside";
+            warnings.push(Finding::warning(warning));
+        }
         let log = self.serving.access_log.as_ref();
         if log.is_some_and(|log| log.principals) {
             warnings.push(Finding::warning(

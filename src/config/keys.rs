@@ -376,6 +376,11 @@ key_table! {
     /// The path of the KDC proxy. Letter case and one "/" at the end make no difference.
     PATH = key("path", Text, Default(r#""/KdcProxy""#));
 
+    /// Which messages go to KDCs. "strict": those that are valid as a whole (RFC 4120, RFC 3244). "outline": also those that are
+    /// broken anywhere but on the way to their realm, for a client that a KDC is content with all the same. What is refused is
+    /// answered 400 with the place where it is not valid.
+    VALIDATE = key("validate", Word(&["strict", "outline"]), Default(r#""strict""#));
+
     /// Clients may show a certificate that one of these (PEM) has signed.
     CLIENT_CA_FILE = key("client-ca-file", Text, Example(r#""clients-ca.pem""#));
 

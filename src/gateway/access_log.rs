@@ -117,7 +117,7 @@ async fn report_left_out(messages: mpsc::WeakSender<LogMessage>, left_out: Arc<C
 #[derive(Debug)]
 struct LineQuotas {
     messages: Quota,
-    /// For what costs its client nothing: no Kerberos message, or one more than it may send.
+    /// For what costs its client nothing: no Kerberos message, none that is valid, or one more than it may send.
     aside: Quota,
 }
 
@@ -132,8 +132,8 @@ impl LineQuotas {
 
     /// The part that `record` belongs to.
     fn quota_for(&mut self, record: &RequestRecord) -> &mut Quota {
-        // RFC 6585 4: too many requests.
-        if record.kind.is_none() || record.status == Some(429) {
+        // A message that is not valid inside, and one too many (RFC 6585 4).
+        if record.kind.is_none() || matches!(record.status, Some(400 | 429)) {
             &mut self.aside
         } else {
             &mut self.messages

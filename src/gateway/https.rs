@@ -93,6 +93,8 @@ impl HttpLimits {
 pub struct ServeOptions {
     /// The path of the KDC proxy; letter case and a slash at its end make no difference.
     pub path: String,
+    /// Only valid messages are relayed.
+    pub is_strict: bool,
     /// The bounds of what clients may hold.
     pub limits: HttpLimits,
     /// What observes each request.

@@ -89,7 +89,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Requests that are no AS-REQ, TGS-REQ or kpasswd request.
+    /// Requests that are no AS-REQ, TGS-REQ or kpasswd request, or at a gateway no valid one.
     not_kerberos: Both,
     /// Requests over a stream or HTTP that are longer than allowed.
     too_long: Both,

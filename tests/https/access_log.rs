@@ -8,10 +8,10 @@ use loopkdc::gateway::access_log::AccessLog;
 use tempfile::TempDir;
 
 use crate::clients::{Http, One, Two, ask, post};
-use crate::der::{field, integer, principal, sequence, text};
+use crate::der::{field, integer, principal, sequence};
 use crate::gateway::{ALIAS, Gateway, Setup};
 use crate::kdc::Act;
-use crate::messages::{Kind, REALM, USER, envelope, framed};
+use crate::messages::{Kind, REALM, USER, envelope, framed, req_body};
 use crate::{PATIENCE, eventually};
 
 /// A log in a folder of its own.
@@ -119,6 +119,19 @@ async fn what_a_kdc_says_and_who_said_it_is_told_and_to_copies_too() {
 }
 
 #[tokio::test]
+async fn what_is_not_valid_inside_is_known_by_its_kind() {
+    let log = Log::new(|_| ());
+    let gateway = log.gateway(Act::Reply).await;
+    let mut request = Kind::Plain.request(REALM).bytes;
+    // The number in pvno.
+    request[10] ^= 1;
+    let body = envelope(&framed(&request), Some(REALM));
+    assert_eq!(post(&gateway, Http::One, &body).await.status, 400);
+    let line = "client=127.0.0.1 kind=AS-REQ realm=EXAMPLE.COM kdc=- error=- status=400";
+    assert_eq!(log.lines().await, [line]);
+}
+
+#[tokio::test]
 async fn another_realm_inside_than_the_one_asked_is_told() {
     let log = Log::new(|_| ());
     let gateway = log.gateway(Act::Reply).await;
@@ -151,7 +164,7 @@ async fn a_client_that_does_not_wait_for_its_answer_has_a_line() {
 
 /// An AS-REQ of somebody with this name.
 fn as_req_of(name: &[&str]) -> Vec<u8> {
-    let body = sequence(&[field(1, &principal(name)), field(2, &text(REALM))]);
+    let body = req_body(&principal(name), REALM);
     let request = sequence(&[
         field(1, &integer(5)),
         field(2, &integer(10)),

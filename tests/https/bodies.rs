@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use tokio::net::UnixStream;
 
 use crate::clients::{Http, One, assert_refused, post};
-use crate::der::dig;
-use crate::gateway::{ALIAS, Gateway};
-use crate::messages::{Kind, REALM, envelope, framed};
+use crate::der::{application, dig, field, integer, octets, principal, sequence};
+use crate::gateway::{ALIAS, Gateway, Setup};
+use crate::messages::{Kind, REALM, envelope, framed, req_body};
 
 fn proxied(kind: Kind) -> Vec<u8> {
     envelope(&framed(&kind.request(REALM).bytes), Some(REALM))
@@ -128,6 +128,71 @@ async fn a_message_that_is_not_kerberos_is_dropped_and_the_connection_ended() {
     }
     assert_eq!(gateway.counters().not_kerberos.get(), 15);
     assert_eq!(gateway.kdc.asked(), 0);
+}
+
+/// What went through to KDCs before anything but the outline was looked at.
+fn broken_inside() -> Vec<Vec<u8>> {
+    let pvno = field(1, &integer(5));
+    let msg_type = |number| field(2, &integer(number));
+    let as_req = |fields: &[Vec<u8>]| application(10, &sequence(fields));
+    let alice = principal(&["alice"]);
+    let [right, other] = [REALM, "OTHER.EXAMPLE"].map(|realm| field(4, &req_body(&alice, realm)));
+    let of = |cname: &[u8]| {
+        let body = field(4, &req_body(cname, REALM));
+        as_req(&[pvno.clone(), msg_type(10), body])
+    };
+    let mut too_long = alice.clone();
+    too_long[1] += 1;
+    let nested = (0..2000).fold(Vec::new(), |inner, _| sequence(&[inner]));
+    let padata = |list: &[u8]| {
+        let padata = field(3, list);
+        as_req(&[pvno.clone(), msg_type(10), padata, right.clone()])
+    };
+    vec![
+        padata(&sequence(&[octets(b"no PA-DATA")])),
+        padata(&nested),
+        of(&nested),
+        of(&too_long),
+        as_req(&[msg_type(10), right.clone()]),
+        as_req(&[pvno.clone(), msg_type(30), right.clone()]),
+        as_req(&[pvno.clone(), msg_type(10), right.clone(), other]),
+        as_req(&[
+            pvno.clone(),
+            msg_type(10),
+            right.clone(),
+            field(9, &integer(1)),
+        ]),
+    ]
+}
+
+#[tokio::test]
+async fn a_message_that_is_broken_inside_is_dropped_and_the_connection_ended() {
+    let gateway = Gateway::new().await;
+    for http in Http::ALL {
+        for broken in broken_inside() {
+            let response = post(&gateway, http, &envelope(&framed(&broken), Some(REALM))).await;
+            assert_refused(&response, StatusCode::BAD_REQUEST);
+            let told = response.text();
+            assert!(told.contains("is no valid AS-REQ: "), "{told}");
+            assert_eq!(response.closed, http != Http::Two);
+        }
+    }
+    assert_eq!(gateway.counters().not_kerberos.get(), 24);
+    assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn the_outline_is_enough_where_the_configuration_says_so() {
+    let setup = Setup {
+        is_strict: false,
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
+    for broken in broken_inside() {
+        let body = envelope(&framed(&broken), Some(REALM));
+        assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+    }
+    assert_eq!(gateway.kdc.asked(), broken_inside().len());
 }
 
 #[tokio::test]

@@ -81,6 +81,7 @@ pub struct Setup {
     pub access_log: Option<AccessLog>,
     pub quotas: Quotas,
     pub trusted: TrustedProxies,
+    pub is_strict: bool,
     /// The ways out.
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     pub certificates: Option<Certificates>,
@@ -97,6 +98,7 @@ impl Default for Setup {
             access_log: None,
             quotas: Quotas::default(),
             trusted: TrustedProxies::default(),
+            is_strict: true,
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             certificates: None,
         }
@@ -187,6 +189,7 @@ impl Setup {
         let listeners = vec![tls.0, plain.0, local];
         let terms = ServeOptions {
             path: "/KdcProxy".to_owned(),
+            is_strict: self.is_strict,
             limits: self.limits,
             observers: Observers {
                 access_log: self.access_log,

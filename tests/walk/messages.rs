@@ -94,16 +94,21 @@ pub fn tgs_req(realm: &str) -> Request {
     }
 }
 
-fn kdc_req(kind: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
-    let body = sequence(&[
+/// What a KDC-REQ asks, of whoever `cname` says.
+pub fn req_body(cname: &[u8], realm: &str) -> Vec<u8> {
+    sequence(&[
         field(0, &bits()),
-        field(1, &principal(&[USER])),
+        field(1, cname),
         field(2, &text(realm)),
         field(3, &principal(&["krbtgt", realm])),
         field(5, &time()),
         field(7, &integer(nonce().into())),
         field(8, &sequence(&[integer(18), integer(17)])),
-    ]);
+    ])
+}
+
+fn kdc_req(kind: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
+    let body = req_body(&principal(&[USER]), realm);
     let request = sequence(&[
         field(1, &integer(5)),
         field(2, &integer(kind.into())),
@@ -118,10 +123,13 @@ pub fn new_ticket() -> Vec<u8> {
     nonce().to_be_bytes().repeat(8)
 }
 
+/// EncryptedData (RFC 4120 5.2.9).
+fn encrypted(content: &[u8]) -> Vec<u8> {
+    sequence(&[field(0, &integer(18)), field(2, &octets(content))])
+}
+
 /// AP-REQ (RFC 4120 5.5.1) with a new authenticator.
 fn ap_req(realm: &str, ticket: &[u8]) -> Vec<u8> {
-    let encrypted =
-        |content: &[u8]| sequence(&[field(0, &integer(18)), field(2, &octets(content))]);
     let ticket = application(
         1,
         &sequence(&[
@@ -149,7 +157,7 @@ pub fn change(realm: &str, ticket: &[u8]) -> Request {
         &sequence(&[
             field(0, &integer(5)),
             field(1, &integer(21)),
-            field(3, &octets(&nonce().to_be_bytes())),
+            field(3, &encrypted(&nonce().to_be_bytes())),
         ]),
     );
     Request {

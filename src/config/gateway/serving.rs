@@ -37,6 +37,8 @@ pub struct Serving {
     pub trusted: TrustedProxies,
     /// The path of the KDC proxy.
     pub path: String,
+    /// Only valid messages are relayed.
+    pub is_strict: bool,
     /// Connections open at once, over all addresses.
     pub max_connections: usize,
     /// Requests being answered at once.
@@ -132,6 +134,7 @@ impl Serving {
             unix_mode: table.mode(&keys::GATEWAY_UNIX_MODE)?,
             trusted: trusted(table)?,
             path: path(table)?,
+            is_strict: table.get::<String>(&keys::VALIDATE)? == "strict",
             max_connections: table.get(&keys::GATEWAY_MAX_CONNECTIONS)?,
             max_in_flight: table.get(&keys::GATEWAY_MAX_IN_FLIGHT)?,
             max_in_flight_per_kdc: table.get(&keys::MAX_IN_FLIGHT_PER_KDC)?,

@@ -35,6 +35,7 @@ fn what_is_no_login_takes_no_lines_from_logins() {
         no_message(Some(429)),
         no_message(None),
         status(Some(429)),
+        status(Some(400)),
     ];
     for (most, few) in [(1, 1), (20, 2), (100, 10)] {
         let mut seconds = LineQuotas::new(most);

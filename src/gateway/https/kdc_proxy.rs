@@ -42,6 +42,7 @@ impl ConnContext {
             ..
         } = proxied;
         observed.set_message(&message, inside.as_ref(), exchange);
+        self.validate(&message)?;
         let in_flight = throttle.begin(&client);
         let in_flight = in_flight.map_err(|wait| self.throttled(wait))?;
         // Realms may share their KDCs, which go by the realm inside: what is not offered of that is not to be had under the
@@ -69,14 +70,30 @@ impl ConnContext {
         proxied::read(&body).map_err(|error| {
             let refusal = ErrorResponse::new(StatusCode::BAD_REQUEST, error.to_string());
             if let Unproxied::KerbMessage(_) = error {
-                counters.not_kerberos.add();
-                // [MS-KKDCP] 3.2.5.1 has it dropped; that nothing else comes over this connection is near to that.
-                refusal.closing()
+                self.dropped(refusal)
             } else {
                 counters.refused.add();
                 refusal
             }
         })
+    }
+
+    /// Only valid messages are relayed ([MS-KKDCP] 5.1).
+    fn validate(&self, message: &KerberosMessage) -> Result<(), ErrorResponse> {
+        if !self.state.options.is_strict {
+            return Ok(());
+        }
+        message.validate().map_err(|invalid| {
+            let text = format!("the kerb-message is no valid {}: {invalid}", message.kind());
+            self.dropped(ErrorResponse::new(StatusCode::BAD_REQUEST, text))
+        })
+    }
+
+    /// [MS-KKDCP] 3.2.5.1 has what is no Kerberos message dropped; that nothing else comes over this connection is near to
+    /// that.
+    fn dropped(&self, refusal: ErrorResponse) -> ErrorResponse {
+        self.state.exchange.counters().not_kerberos.add();
+        refusal.closing()
     }
 
     /// The realm inside, where that is another than the target-domain's. The KDC judges it ([MS-KKDCP] 3.2.5.1); whoever

@@ -36,7 +36,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         } = serving.quotas;
         (
             serving.unix_mode,
-            serving.path.clone(),
+            (serving.path.clone(), serving.is_strict),
             [
                 serving.max_connections,
                 serving.max_in_flight,

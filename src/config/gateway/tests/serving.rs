@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{build, error, refused, serving, warnings};
+use super::{GATEWAY, REALM, build, error, refused, serving, warnings};
 use crate::config::gateway::{AccessLogSettings, AccessLogTarget};
 use crate::config::keys;
 use crate::config::tests::names;
@@ -113,6 +113,16 @@ fn the_access_log_is_on_and_names_nobody_unless_told_otherwise() {
     };
     let lines = "access-log-lines-per-second = 7\nlog-principals = true";
     assert_eq!(serving(lines).access_log, Some(told));
+}
+
+#[test]
+fn messages_must_be_valid_unless_told_otherwise() {
+    assert!(serving("").is_strict);
+    assert!(serving("validate = \"strict\"").is_strict);
+    assert!(!serving("validate = \"outline\"").is_strict);
+    let outline = build(&format!("{GATEWAY}validate = \"outline\"\n{REALM}"));
+    let told = "validate = \"outline\": KDCs get messages that are broken inside";
+    assert_eq!(warnings(&outline), [told]);
 }
 
 #[test]
