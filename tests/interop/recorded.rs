@@ -188,7 +188,7 @@ impl Record {
     /// How many replies went to clients.
     ///
     /// # Errors
-    /// A KDC was asked what no client had said, but for what the program asks in nobody's name; or twice what must not be
+    /// A client said what is not valid; a KDC was asked what no client had said, but for what the program asks in nobody's name; or twice what must not be
     /// asked twice; or a client heard what no KDC had answered to its request, other than what the tunnel says in its own name.
     fn compare(&self) -> Result<usize, String> {
         let inside = self.exchanges(|server| DOOR.contains(&server.ip()));
@@ -197,6 +197,7 @@ impl Record {
             // The program was not asked.
             return Ok(0);
         }
+        inside.iter().try_for_each(Exchange::check_validity)?;
         for kdc in &outside {
             if kdc.is_the_programs_own() {
                 continue;
@@ -308,6 +309,19 @@ impl Exchange {
             KPASSWD => Service::Kpasswd,
             _ => Service::Kdc,
         }
+    }
+
+    /// Whether a gateway would relay what this client says, too: what it takes for valid is what real clients send.
+    fn check_validity(&self) -> Result<(), String> {
+        let parsed = |request: &Vec<u8>| {
+            let message = KerberosMessage::parse(self.service(), request.clone().into());
+            message.ok()
+        };
+        let mut messages = self.requests.iter().filter_map(parsed);
+        messages.try_for_each(|message| {
+            let told = |invalid| format!("{invalid}: {:02x?}", message.bytes());
+            message.validate().map_err(told)
+        })
     }
 
     fn shares_a_request(&self, other: &Exchange) -> bool {
