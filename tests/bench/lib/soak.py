@@ -131,7 +131,8 @@ class Clients:
     def fresh(self):
         """The request with another nonce: no two are copies of each other."""
         nonce = bytes([random.randrange(1, 0x80)]) + random.randbytes(3)
-        return self.scene.request.replace(NONCE, nonce)
+        before, _, after = self.scene.request.partition(NONCE)
+        return before + NONCE + nonce + after[4:]
 
     def heard(self, kind, before, stopped, answered):
         took = time.monotonic() - before - (self.faults.stopped - stopped)
