@@ -180,6 +180,9 @@ fn probes() -> Vec<Probe> {
     };
     let for_realm = |what, realm| plain(what, envelope(&framed(AS_REQ), Some(realm)));
     let usual = envelope(&whole, Some("REPLIES"));
+    let mut broken = whole.clone();
+    // The value of pvno.
+    broken[14] = 4;
     // SEQUENCE of indefinite length (X.690 8.1.3.6), which DER has not.
     let ber = [&[0x30, 0x80], der_content(&usual), &[0, 0]].concat();
     vec![
@@ -194,6 +197,10 @@ fn probes() -> Vec<Probe> {
         plain(
             "a kerb-message that is a reply",
             envelope(&framed(REPLY), Some("REPLIES")),
+        ),
+        plain(
+            "an AS-REQ that is not valid inside",
+            envelope(&broken, Some("REPLIES")),
         ),
         Probe {
             path: "/other",
