@@ -1,5 +1,7 @@
 //! Bodies: what is relayed and answered, and what is not.
 
+use std::fs;
+
 use hyper::StatusCode;
 use tokio::net::UnixStream;
 
@@ -128,6 +130,24 @@ async fn a_message_that_is_not_kerberos_is_dropped_and_the_connection_ended() {
     }
     assert_eq!(gateway.counters().not_kerberos.get(), 15);
     assert_eq!(gateway.kdc.asked(), 0);
+}
+
+#[tokio::test]
+async fn what_clients_were_heard_to_send_reaches_a_kdc_octet_by_octet() {
+    let gateway = Gateway::new().await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let requests = files.filter(|path| path.extension().is_some_and(|name| name == "request"));
+    for path in requests {
+        let request = fs::read(&path).unwrap();
+        let body = envelope(&framed(&request), Some(REALM));
+        let response = post(&gateway, Http::Two, &body).await;
+        assert_eq!(response.status, 200, "{}", path.display());
+        assert_eq!(*gateway.kdc.last.lock().unwrap(), request);
+    }
+    assert!(gateway.kdc.asked() > 40);
 }
 
 /// What went through to KDCs before anything but the outline was looked at.

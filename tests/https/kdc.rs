@@ -1,7 +1,7 @@
 //! A KDC over TCP that does the same to each request.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -32,6 +32,8 @@ pub enum Act {
 pub struct Kdc {
     pub address: String,
     pub asked: Arc<AtomicUsize>,
+    /// What it was asked last.
+    pub last: Arc<Mutex<Vec<u8>>>,
     pub release: Arc<Semaphore>,
     _serving: AbortOnDropHandle<()>,
 }
@@ -42,16 +44,20 @@ impl Kdc {
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(AtomicUsize::new(0));
         let release = Arc::new(Semaphore::new(0));
-        let (counter, released) = (Arc::clone(&asked), Arc::clone(&release));
+        let last = Arc::new(Mutex::new(Vec::new()));
+        let (counter, released, kept) =
+            (Arc::clone(&asked), Arc::clone(&release), Arc::clone(&last));
         let serving = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let (counter, released) = (Arc::clone(&counter), Arc::clone(&released));
+                let kept = Arc::clone(&kept);
                 tokio::spawn(async move {
                     while let Ok(length) = stream.read_u32().await {
                         let mut request = vec![0; length as usize];
                         stream.read_exact(&mut request).await.unwrap();
                         counter.fetch_add(1, Ordering::Relaxed);
+                        kept.lock().unwrap().clone_from(&request);
                         let reply = match act {
                             Act::Silence => std::future::pending().await,
                             Act::NotServing => krb_error(29, None),
@@ -72,6 +78,7 @@ impl Kdc {
         Self {
             address,
             asked,
+            last,
             release,
             _serving: AbortOnDropHandle::new(serving),
         }
