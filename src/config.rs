@@ -17,7 +17,7 @@
 //! Besides: `operate::check`, if it changes where requests go or what they show; `warning`, if a value is valid and risky;
 //! `config/tests/example.rs`, if it names a file, and `bounds` in `config/gateway/tests/example.rs`, if its default is to be that of
 //! the example; `packaging/doc`, if people must know of it before they look it up. A key of a table in `kdcs` stands in
-//! `keys::KDC_PARTS` and its value in `KdcAddr`. One that goes is named in `keys::REMOVED`.
+//! `keys::KDC_PARTS` and its value in `KdcAddr`, one of a gateway's `listen` in `keys::LISTEN_PARTS` and `Endpoint`. One that goes is named in `keys::REMOVED`.
 
 mod address;
 mod document;

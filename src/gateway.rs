@@ -173,8 +173,11 @@ fn bind(
     let mut listeners = Vec::new();
     for endpoint in endpoints {
         let socket = bind_http(key, endpoint, serving.unix_mode)?;
-        let tls = tls.cloned();
-        listeners.extend(socket.map(|socket| HttpListener { socket, tls }));
+        listeners.extend(socket.map(|socket| HttpListener {
+            socket,
+            tls: tls.cloned(),
+            proxy_protocol: endpoint.proxy_protocol,
+        }));
     }
     Ok(listeners)
 }

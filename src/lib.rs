@@ -109,7 +109,7 @@
 //! * **A gateway relays valid messages alone** ([MS-KKDCP] 5.1): of each the whole is looked at, by RFC 4120's types, where
 //!   `loopkdc run` reads the way to the realm. A test asks libkrb5's own decoders whether they read what passes.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up. A copy of it is counted once. Clients
-//!   are told apart by address, and a reverse proxy is believed only if it is trusted.
+//!   are told apart by address, and a reverse proxy, or a balancer by the PROXY protocol, is believed only if it is trusted.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **The status is only written.** A connection to its socket gets one document and the end of it; nothing is read, eight at a

@@ -15,7 +15,7 @@ use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::ValueKind::{
     self, Address, Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word,
 };
-use super::keys::{ConfigKey, KDC_ADDRESS, KDC_PARTS, KeyTable, Mark, Preset, REMOVED, Schema};
+use super::keys::{ADDRESS, ConfigKey, KeyTable, Mark, Preset, REMOVED, Schema};
 
 /// A file.
 #[derive(Debug, Default)]
@@ -163,7 +163,7 @@ fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), Con
     let name = key.name;
     let each = |array: &DeArray<'_>, kind| array.iter().try_for_each(|item| check(key, kind, item));
     let checked = match (kind, value.get_ref()) {
-        (Text | ListOr(_) | Address, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Ok(()),
+        (Text | ListOr(_) | Address(_), DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Ok(()),
         (Word(words), DeValue::String(text)) if words.contains(&&**text) => Ok(()),
         (Word(words), DeValue::String(_)) => {
             let words = words.join("\" or \"");
@@ -175,21 +175,21 @@ fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), Con
         (Flags(names), DeValue::Array(array)) => each(array, &Word(names)),
         (Ports, DeValue::Array(array)) => each(array, &PORT),
         (List | ListOr(_), DeValue::Array(array)) => each(array, &Text),
-        (Addresses, DeValue::Array(array)) => each(array, &Address),
-        (Address, DeValue::Table(_)) => check_kdc(value),
+        (Addresses(parts), DeValue::Array(array)) => each(array, &Address(parts)),
+        (Address(parts), DeValue::Table(_)) => check_parts(parts, value),
         _ => Err(wrong_type(key, value)),
     };
     checked.map_err(|error| error.at(&place(value)))
 }
 
-/// A table of `address` and `primary`.
-fn check_kdc(value: &Value<'_>) -> Result<(), ConfigError> {
-    let parts = Document::default().section(&KDC_PARTS, value)?;
-    if parts.is_written(&KDC_ADDRESS) {
+/// A table of these keys, in the place of an address.
+fn check_parts(table: &KeyTable, value: &Value<'_>) -> Result<(), ConfigError> {
+    let parts = Document::default().section(table, value)?;
+    if parts.is_written(&ADDRESS) {
         return Ok(());
     }
-    let hint = format!("write it like {}", KDC_PARTS.header);
-    Err(ConfigError::new("a KDC has an address").hint(hint))
+    let hint = format!("write it like {}", table.header);
+    Err(ConfigError::new("the address is missing").hint(hint))
 }
 
 fn within(

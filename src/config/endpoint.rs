@@ -17,6 +17,8 @@ pub struct Endpoint {
     pub addr: EndpointAddr,
     /// The machine may lack it: true for the `[::1]` that nobody asked for by name.
     pub optional: bool,
+    /// Each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// What can be listened on.
@@ -45,6 +47,17 @@ impl LoopbackAddr {
     /// The address itself.
     pub fn get(self) -> SocketAddr {
         self.0
+    }
+}
+
+impl Endpoint {
+    /// What is to be had, or its lack an error.
+    pub fn needed(addr: EndpointAddr) -> Self {
+        Self {
+            addr,
+            optional: false,
+            proxy_protocol: false,
+        }
     }
 }
 
@@ -119,17 +132,28 @@ impl AddressSet {
         port: u16,
         check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
     ) -> Result<Vec<Endpoint>, ConfigError> {
-        let endpoint = |written: &Located<String>| {
-            written.parse(|text| {
-                let addr = EndpointAddr::parse(text, port)?;
-                check(&addr)?;
-                self.add(&addr)?;
-                let is_ipv6 = addr.socket_addr().is_some_and(|addr| addr.is_ipv6());
-                let optional = is_ipv6 && written.place == ConfigPlace::File;
-                Ok(Endpoint { addr, optional })
-            })
-        };
+        let endpoint = |written| self.endpoint(written, port, &check);
         list.iter().map(endpoint).collect()
+    }
+
+    /// One of them.
+    pub(super) fn endpoint(
+        &mut self,
+        written: &Located<String>,
+        port: u16,
+        check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
+    ) -> Result<Endpoint, ConfigError> {
+        written.parse(|text| {
+            let addr = EndpointAddr::parse(text, port)?;
+            check(&addr)?;
+            self.add(&addr)?;
+            let is_ipv6 = addr.socket_addr().is_some_and(|addr| addr.is_ipv6());
+            let optional = is_ipv6 && written.place == ConfigPlace::File;
+            Ok(Endpoint {
+                optional,
+                ..Endpoint::needed(addr)
+            })
+        })
     }
 
     pub(super) fn add(&mut self, addr: &EndpointAddr) -> Result<(), ConfigError> {

@@ -45,10 +45,10 @@ pub enum ValueKind {
     List,
     /// An array of strings, or this string.
     ListOr(&'static str),
-    /// An array of addresses.
-    Addresses,
-    /// A string, or a table with `address` and `primary`.
-    Address,
+    /// An array of addresses, with these keys where one is a table.
+    Addresses(&'static KeyTable),
+    /// A string, or a table of these keys, of which `address` is one.
+    Address(&'static KeyTable),
 }
 
 /// A value in the table of keys, as TOML.
@@ -78,7 +78,7 @@ pub enum Mark {
 }
 
 /// A table of the file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct KeyTable {
     /// Its header: `[listen]`.
     pub header: &'static str,
@@ -126,6 +126,7 @@ impl ConfigKey {
             &GATEWAY_SERVICE,
             &GATEWAY_REALM,
             &KDC_PARTS,
+            &LISTEN_PARTS,
         ];
         let mut keys = tables.into_iter().flat_map(|table| table.keys);
         keys.find(|key| key.name == name).copied()
@@ -157,10 +158,17 @@ const fn key(name: &'static str, kind: ValueKind, preset: Preset) -> ConfigKey {
 pub(super) static KDC_PARTS: KeyTable = KeyTable {
     header: "{ address = \"host:port\", primary = true }",
     about: "",
-    keys: &[&KDC_ADDRESS, &KDC_PRIMARY],
+    keys: &[&ADDRESS, &KDC_PRIMARY],
 };
-pub(super) static KDC_ADDRESS: ConfigKey = key("address", Text, Example(r#""dc1.example.com""#));
+/// Where a gateway listens, where that is written as a table.
+pub(super) static LISTEN_PARTS: KeyTable = KeyTable {
+    header: "{ address = \"0.0.0.0:8443\", proxy-protocol = true }",
+    about: "",
+    keys: &[&ADDRESS, &PROXY_PROTOCOL],
+};
+pub(super) static ADDRESS: ConfigKey = key("address", Text, Example(r#""dc1.example.com""#));
 static KDC_PRIMARY: ConfigKey = key("primary", Flag, Default("false"));
+static PROXY_PROTOCOL: ConfigKey = key("proxy-protocol", Flag, Default("false"));
 
 /// Declares a table, and its keys in this order, each below its documentation; after them the table holds `also` those of another.
 macro_rules! key_table {
@@ -340,7 +348,7 @@ key_table! {
 
     /// The realm's KDCs in the order to try them, each "host:port" or "host" (port 88), or a table that says that this one
     /// takes writes. Needed where KDCs are asked and discover is false.
-    KDCS = key("kdcs", Addresses, Example(r#"[{ address = "dc1.example.com:88", primary = true }, "dc2.example.com"]"#))
+    KDCS = key("kdcs", Addresses(&KDC_PARTS), Example(r#"[{ address = "dc1.example.com:88", primary = true }, "dc2.example.com"]"#))
         .marked(&[OfOneRealm]);
 
     /// The servers that change passwords, each "host:port" or "host" (port 464). Default: the KDCs' hosts, primary ones
@@ -351,8 +359,10 @@ key_table! {
 key_table! {
     GATEWAY_SERVICE "[gateway]", also [];
 
-    /// Where HTTPS is served. A default [::] is skipped on a machine without IPv6, one written here is not.
-    GATEWAY_LISTEN = key("listen", List, Default(r#"["0.0.0.0:443", "[::]:443"]"#));
+    /// Where HTTPS is served. A default [::] is skipped on a machine without IPv6, one written here is not. For a balancer of
+    /// layer 4, { address = "0.0.0.0:8443", proxy-protocol = true }: each connection begins with a PROXY header, version 1 or 2,
+    /// which says whose it is. Only trusted-proxies may connect there; what has no client's address is answered at /healthz alone.
+    GATEWAY_LISTEN = key("listen", Addresses(&LISTEN_PARTS), Default(r#"["0.0.0.0:443", "[::]:443"]"#));
 
     /// The certificate, then those that lead to its root, in PEM, relative to this file. Read again within seconds when the
     /// file changes. Needed wherever "listen" is not empty.
@@ -362,14 +372,14 @@ key_table! {
     CERTIFICATE_KEY = key("key", Text, Example(r#""gateway-key.pem""#));
 
     /// Where plain HTTP is served to a reverse proxy on this machine: loopback addresses, or Unix sockets
-    /// ("unix:/run/loopkdc-gateway/gateway.sock").
-    PLAIN_LISTEN = key("plain-listen", List, Example(r#"["127.0.0.1:8080"]"#));
+    /// ("unix:/run/loopkdc-gateway/gateway.sock"). With proxy-protocol as under "listen", for one that ends TLS and no more.
+    PLAIN_LISTEN = key("plain-listen", Addresses(&LISTEN_PARTS), Example(r#"["127.0.0.1:8080"]"#));
 
     /// Who may connect to Unix sockets: "0660" is the daemon's user and group. Under loopkdc-gateway.service that group is
     /// loopkdc: put the reverse proxy's user into it.
     GATEWAY_UNIX_MODE = key("unix-mode", Mode, Default(r#""0660""#));
 
-    /// Whose X-Forwarded-For and Forwarded headers are believed: networks, or "unix" for all Unix sockets. Without this every
+    /// Whose X-Forwarded-For, Forwarded and PROXY headers are believed: networks, or "unix" for all Unix sockets. Without this every
     /// client behind a reverse proxy counts as one.
     TRUSTED_PROXIES = key("trusted-proxies", List, Example(r#"["127.0.0.0/8", "::1/128"]"#));
 

@@ -142,7 +142,7 @@ pub fn bind_http(
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
 pub fn bind_metrics(addr: LoopbackAddr) -> Result<StreamSocket, Failure> {
-    let endpoint = needed(EndpointAddr::Loopback(addr));
+    let endpoint = Endpoint::needed(EndpointAddr::Loopback(addr));
     let purpose = Purpose::Http("metrics-listen");
     stream(&endpoint, 0).map_err(|error| purpose.refused(&endpoint, &error))
 }
@@ -152,14 +152,9 @@ pub fn bind_metrics(addr: LoopbackAddr) -> Result<StreamSocket, Failure> {
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
 pub fn bind_status(path: &Path, mode: u32) -> Result<StatusListener, Failure> {
-    let endpoint = needed(EndpointAddr::Unix(path.to_owned()));
+    let endpoint = Endpoint::needed(EndpointAddr::Unix(path.to_owned()));
     let bound = stream(&endpoint, mode).and_then(|socket| StatusListener::new(socket, path));
     bound.map_err(|error| Purpose::Status.refused(&endpoint, &error))
-}
-
-fn needed(addr: EndpointAddr) -> Endpoint {
-    let optional = false;
-    Endpoint { addr, optional }
 }
 
 fn unless_lacking<T>(

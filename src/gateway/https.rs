@@ -5,7 +5,8 @@
 //!
 //! | where | what happens to a request there |
 //! |---|---|
-//! | here | a connection is accepted, if its client can pay for it |
+//! | here | a connection is accepted, if its client can pay for it; where a balancer of layer 4 says who that is, if it is trusted |
+//! | `proxy_protocol` | what the balancer says, before anything else |
 //! | `connection` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
 //! | `http1` | the head is looked at, and hyper gets this request alone |
 //! | `handler` | who asks (`forwarded`), for what, and may they; the body is read, within its `budget` |
@@ -19,6 +20,7 @@ mod forwarded;
 mod handler;
 mod http1;
 mod kdc_proxy;
+mod proxy_protocol;
 mod responses;
 
 use std::net::SocketAddr;
@@ -47,6 +49,8 @@ pub struct HttpListener {
     pub socket: StreamSocket,
     /// The certificates.
     pub tls: Option<Certificates>,
+    /// Balancers of layer 4 connect here, and each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// The bounds of what clients may hold, over all listeners.
@@ -125,6 +129,15 @@ impl GatewayState {
         })
     }
 
+    /// Admits a connection of a balancer's, if that is trusted.
+    fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        let is_trusted = self.options.trusted.believes(peer);
+        if !is_trusted {
+            self.exchange.counters().refused.add();
+        }
+        is_trusted
+    }
+
     /// Admits a connection over TLS, if who pays for it can.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let throttle = &self.options.throttle;
@@ -154,23 +167,30 @@ pub fn serve(
         exchange: Arc::clone(exchange),
         tasks: tasks.clone(),
     });
-    for HttpListener { socket, tls } in listeners {
+    for listener in listeners {
         tasks
             .tracker
-            .spawn(listen(socket, tls, Arc::clone(&state), connections.clone()));
+            .spawn(listen(listener, Arc::clone(&state), connections.clone()));
     }
 }
 
-async fn listen(
-    socket: StreamSocket,
-    tls: Option<Certificates>,
-    state: Arc<GatewayState>,
-    connections: ConnLimit,
-) {
+async fn listen(listener: HttpListener, state: Arc<GatewayState>, connections: ConnLimit) {
+    let HttpListener {
+        socket,
+        tls,
+        proxy_protocol,
+    } = listener;
     let serve = |stream, slot| {
         let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        HttpConnection::new(Arc::clone(&state), slot).serve(stream, tls)
+        let connection = HttpConnection::new(Arc::clone(&state), slot);
+        connection.serve(stream, tls, proxy_protocol)
     };
-    let admits = |peer| tls.is_none() || state.admits(peer);
+    let admits = |peer| {
+        if proxy_protocol {
+            state.trusts(peer)
+        } else {
+            tls.is_none() || state.admits(peer)
+        }
+    };
     accept_each(&socket, &connections, admits, serve).await;
 }

@@ -119,6 +119,8 @@ fn endpoints(list: &[Endpoint], none: &str) -> String {
     let shown = list.iter().map(|endpoint| {
         let condition = if endpoint.optional {
             " (if this machine has IPv6)"
+        } else if endpoint.proxy_protocol {
+            " (with PROXY headers)"
         } else {
             ""
         };

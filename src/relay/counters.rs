@@ -93,7 +93,7 @@ counters! {
     not_kerberos: Both,
     /// Requests over a stream or HTTP that are longer than allowed.
     too_long: Both,
-    /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope.
+    /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope, PROXY header.
     refused: Gateway,
     /// HTTP requests answered 429 or turned away before TLS: too many of them, or of wrong passwords, from one client.
     throttled: Gateway,

@@ -82,6 +82,8 @@ pub struct Setup {
     pub quotas: Quotas,
     pub trusted: TrustedProxies,
     pub is_strict: bool,
+    /// Each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
     /// The ways out.
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     pub certificates: Option<Certificates>,
@@ -99,6 +101,7 @@ impl Default for Setup {
             quotas: Quotas::default(),
             trusted: TrustedProxies::default(),
             is_strict: true,
+            proxy_protocol: false,
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             certificates: None,
         }
@@ -178,13 +181,16 @@ impl Setup {
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);
         let metrics = Metrics::new(&exchange, Some(current.clone()));
-        let (tls, plain) = (listener(Some(current)).await, listener(None).await);
+        let proxied = self.proxy_protocol;
+        let tls = listener(Some(current), proxied).await;
+        let plain = listener(None, proxied).await;
         let addresses = (tls.1, plain.1);
         let dir = tempfile::tempdir().unwrap();
         let unix = dir.path().join("gateway.sock");
         let local = HttpListener {
             socket: StreamSocket::Unix(UnixListener::bind(&unix).unwrap()),
             tls: None,
+            proxy_protocol: self.proxy_protocol,
         };
         let listeners = vec![tls.0, plain.0, local];
         let terms = ServeOptions {
@@ -213,11 +219,16 @@ impl Setup {
     }
 }
 
-async fn listener(tls: Option<Certificates>) -> (HttpListener, SocketAddr) {
+async fn listener(tls: Option<Certificates>, proxy_protocol: bool) -> (HttpListener, SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let socket = StreamSocket::Tcp(socket);
-    (HttpListener { socket, tls }, address)
+    let listener = HttpListener {
+        socket,
+        tls,
+        proxy_protocol,
+    };
+    (listener, address)
 }
 
 impl Drop for Gateway {

@@ -41,6 +41,7 @@ mod lengths;
 mod memory;
 mod metrics;
 mod paths;
+mod proxy_protocol;
 mod replaced;
 mod rests;
 mod throttle;

@@ -61,18 +61,27 @@ pub(crate) fn furnish(dir: &Path) {
 pub(crate) fn start(dir: &Path) -> Process {
     let here = SHIPPED.replace("bind :443", &format!("bind {ADDRESS}:443"));
     assert_ne!(here, SHIPPED);
+    let haproxy = haproxy(dir, &here);
+    listens();
+    haproxy
+}
+
+/// Starts it with this configuration.
+pub(crate) fn haproxy(dir: &Path, configuration: &str) -> Process {
     let file = dir.join("haproxy.cfg");
-    fs::write(&file, here).unwrap();
+    fs::write(&file, configuration).unwrap();
     let mut command = Command::new("/usr/sbin/haproxy");
     command.arg("-db").arg("-f").arg(&file);
-    let haproxy = Process::spawn("haproxy", &mut command);
+    Process::spawn("haproxy", &mut command)
+}
+
+/// Waits until a balancer listens: none says anything when it begins to.
+pub(crate) fn listens() {
     let until = Instant::now() + PATIENCE;
-    // It says nothing when it begins to listen.
     while TcpStream::connect((ADDRESS, 443)).is_err() {
-        assert!(Instant::now() < until, "haproxy never listened");
+        assert!(Instant::now() < until, "no balancer ever listened");
         thread::sleep(Duration::from_millis(5));
     }
-    haproxy
 }
 
 fn ip(line: &str) {

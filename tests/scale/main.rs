@@ -1,5 +1,5 @@
 //! Two gateways behind HAProxy as it is shipped, a real KDC behind them, and `loopkdc run` in front, under load: what is lost
-//! when one of them is killed, stops, or hangs, and who is told of the client's address.
+//! when one of them is killed, stops, or hangs, and who is told of the client's address; by balancers of layer 4 too.
 //!
 //! What counts the requests stands between the gateways and the KDC, whose own memory of what it has answered hides copies.
 
@@ -30,4 +30,5 @@ mod office;
 mod forwarded;
 mod hung;
 mod killed;
+mod layer4;
 mod stopped;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use super::tls::TlsFiles;
 use crate::config::address::network;
 use crate::config::document::ConfigSection;
 use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr, LoopbackAddr};
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Located};
 use crate::config::keys;
 
 const HTTPS_PORT: u16 = 443;
@@ -119,10 +120,14 @@ impl Serving {
     /// `base`: what files are relative to.
     pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<Self, ConfigError> {
         let mut addresses = AddressSet::default();
-        let https = table.list(&keys::GATEWAY_LISTEN);
-        let https = addresses.endpoints(&https, HTTPS_PORT, check_https)?;
-        let plain = table.list(&keys::PLAIN_LISTEN);
-        let plain = addresses.endpoints(&plain, PLAIN_PORT, check_plain)?;
+        let trusted = trusted(table)?;
+        let mut endpoints = |key, port, check| {
+            let list = table.list(key).into_iter();
+            let endpoint = |written| listener(written, port, check, &trusted, &mut addresses);
+            list.map(endpoint).collect::<Result<Vec<_>, _>>()
+        };
+        let https = endpoints(&keys::GATEWAY_LISTEN, HTTPS_PORT, check_https)?;
+        let plain = endpoints(&keys::PLAIN_LISTEN, PLAIN_PORT, check_plain)?;
         if https.is_empty() && plain.is_empty() {
             let rule = "listen and plain-listen are both empty: nothing would be served";
             return Err(table.error(&keys::PLAIN_LISTEN, rule));
@@ -132,7 +137,7 @@ impl Serving {
             https,
             plain,
             unix_mode: table.mode(&keys::GATEWAY_UNIX_MODE)?,
-            trusted: trusted(table)?,
+            trusted,
             path: path(table)?,
             is_strict: table.get::<String>(&keys::VALIDATE)? == "strict",
             max_connections: table.get(&keys::GATEWAY_MAX_CONNECTIONS)?,
@@ -149,6 +154,48 @@ impl Serving {
             metrics: table.parse(&keys::METRICS_LISTEN, metrics)?,
         })
     }
+}
+
+/// Where to listen, as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenListener {
+    Address(String),
+    #[serde(rename_all = "kebab-case")]
+    Table {
+        address: String,
+        #[serde(default)]
+        proxy_protocol: bool,
+    },
+}
+
+/// What it means, where these proxies are trusted, and all else is among the `addresses`.
+fn listener(
+    Located { place, value }: Located<WrittenListener>,
+    port: u16,
+    check: fn(&EndpointAddr) -> Result<(), ConfigError>,
+    trusted: &TrustedProxies,
+    addresses: &mut AddressSet,
+) -> Result<Endpoint, ConfigError> {
+    let (value, proxy_protocol) = match value {
+        WrittenListener::Address(address) => (address, false),
+        WrittenListener::Table {
+            address,
+            proxy_protocol,
+        } => (address, proxy_protocol),
+    };
+    let written = Located { place, value };
+    let endpoint = addresses.endpoint(&written, port, check)?;
+    if proxy_protocol && *trusted == TrustedProxies::default() {
+        let rule = "proxy-protocol without trusted-proxies: every connection would be refused";
+        return Err(written.error(rule).hint(
+            "add to [gateway] where the balancer connects from: trusted-proxies = [\"192.0.2.10\"]",
+        ));
+    }
+    Ok(Endpoint {
+        proxy_protocol,
+        ..endpoint
+    })
 }
 
 fn check_https(addr: &EndpointAddr) -> Result<(), ConfigError> {

@@ -1,6 +1,7 @@
 //! One connection: TLS, the version of HTTP, and its end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::GatewayState;
 use super::conn_timer::ConnTimer;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
 use super::http1::{self, Http1End};
+use super::proxy_protocol;
 use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
@@ -69,13 +71,26 @@ impl HttpConnection {
         }
     }
 
-    /// Serves `stream` to its end.
-    pub(super) async fn serve(self, stream: ClientStream, tls: Option<Arc<ServerTls>>) {
+    /// Serves `stream` to its end. Under the PROXY protocol it begins with a header that says whose it is.
+    pub(super) async fn serve(
+        self,
+        mut stream: ClientStream,
+        tls: Option<Arc<ServerTls>>,
+        proxy_protocol: bool,
+    ) {
         let mut peer = ConnPeer {
             transport: "http",
             address: accept::peer(&stream),
             certificate: None,
+            is_balancer: false,
         };
+        if proxy_protocol {
+            match Box::pin(self.proxied(&mut stream, tls.is_some())).await {
+                Some(Some(client)) => peer.address = Some(client),
+                Some(None) => peer.is_balancer = true,
+                None => return,
+            }
+        }
         // Each part in a box of its own: a task is as large as its largest part, for as long as it lives.
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, peer)).await;
@@ -94,6 +109,22 @@ impl HttpConnection {
                 Box::pin(self.http1(stream, peer)).await;
             }
         }
+    }
+
+    /// Whose connection it is by its balancer's word; nothing of one that is not served. Over TLS a client pays for it, as for one
+    /// that comes directly.
+    async fn proxied(&self, stream: &mut ClientStream, is_tls: bool) -> Option<Option<SocketAddr>> {
+        let read = timeout_at(self.first_request, proxy_protocol::read(stream));
+        let read = self.timer.close().run_until_cancelled(read).await?.ok()?;
+        let client = read.inspect_err(|error| {
+            tracing::debug!(%error, "PROXY protocol");
+            if error.kind() == io::ErrorKind::InvalidData {
+                self.state.exchange.counters().refused.add();
+            }
+        });
+        let client = client.ok()?;
+        let pays = |client| !is_tls || self.state.admits(Some(client));
+        client.is_none_or(pays).then_some(client)
     }
 
     fn context(&self, peer: ConnPeer) -> Arc<ConnContext> {

@@ -39,6 +39,8 @@ pub(super) struct ConnPeer {
     /// Its address, if it is not on a Unix socket.
     pub(super) address: Option<SocketAddr>,
     pub(super) certificate: Option<Slot>,
+    /// A balancer of layer 4, which speaks for no client.
+    pub(super) is_balancer: bool,
 }
 
 /// What the requests of one connection share.
@@ -123,6 +125,13 @@ impl ConnContext {
 
     /// The other end, or the client that a trusted proxy there asks for.
     fn client(&self, headers: &HeaderMap) -> Client {
+        let none = HeaderMap::new();
+        // Whoever stands behind a balancer that names no client could write there what it likes.
+        let headers = if self.peer.is_balancer {
+            &none
+        } else {
+            headers
+        };
         let trusted = &self.state.options.trusted;
         let (address, by_proxy) = trusted.client(self.peer.address, headers);
         Client {
@@ -185,6 +194,10 @@ impl ConnContext {
     fn route(&self, request: &Request<Incoming>) -> Result<Resource, ErrorResponse> {
         let (path, method) = (request.uri().path(), request.method());
         let has = |name| request.headers().contains_key(name);
+        if self.peer.is_balancer && path != HEALTH_PATH {
+            let text = "the balancer has not said whose connection this is (PROXY protocol)";
+            return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text).closing());
+        }
         if has(CONTENT_LENGTH) && has(TRANSFER_ENCODING) {
             // RFC 9112 6.1.
             let text = "Content-Length stands beside Transfer-Encoding";

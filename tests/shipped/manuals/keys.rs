@@ -38,8 +38,8 @@ fn kind(key: &ConfigKey) -> String {
         ValueKind::Ports => "array of integers".to_owned(),
         ValueKind::List => "array of strings".to_owned(),
         ValueKind::ListOr(word) => format!("array of strings, or \"{word}\""),
-        ValueKind::Address => "string or table".to_owned(),
-        ValueKind::Addresses => "array of strings and tables".to_owned(),
+        ValueKind::Address(_) => "string or table".to_owned(),
+        ValueKind::Addresses(_) => "array of strings and tables".to_owned(),
     }
 }
 

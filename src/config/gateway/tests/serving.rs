@@ -49,6 +49,29 @@ loopkdc: error: f.toml:3:17: 127.0.0.1:1 is listed twice
   |
 3 | plain-listen = ["127.0.0.1:1"]
   |                 ^^^^^^^^^^^^^"#;
+    a_balancer_that_nobody_trusts: "[gateway]\nlisten = [{ address = \"127.0.0.1:1\", proxy-protocol = true }]\n" => r#"
+loopkdc: error: f.toml:2:11: proxy-protocol without trusted-proxies: every connection would be refused
+  |
+2 | listen = [{ address = "127.0.0.1:1", proxy-protocol = true }]
+  |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: add to [gateway] where the balancer connects from: trusted-proxies = ["192.0.2.10"]"#;
+    a_listener_without_an_address: "[gateway]\nlisten = [{ proxy-protocol = true }]\n" => r#"
+loopkdc: error: f.toml:2:11: the address is missing
+  |
+2 | listen = [{ proxy-protocol = true }]
+  |           ^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write it like { address = "0.0.0.0:8443", proxy-protocol = true }"#;
+    a_listener_with_another_key: "[gateway]\nplain-listen = [{ address = \"127.0.0.1:1\", proxy-protokol = true }]\n" => r#"
+loopkdc: error: f.toml:2:44: unknown key `proxy-protokol`
+  |
+2 | plain-listen = [{ ******* = "*********:*", ************** = **** }]
+  |                                            ^^^^^^^^^^^^^^
+loopkdc: hint: did you mean proxy-protocol?"#;
+    an_address_in_both_forms: "[gateway]\nlisten = [\"127.0.0.1:1\"]\nplain-listen = [{ address = \"127.0.0.1:1\" }]\n" => r#"
+loopkdc: error: f.toml:3:17: 127.0.0.1:1 is listed twice
+  |
+3 | plain-listen = [{ address = "127.0.0.1:1" }]
+  |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^"#;
     nothing_to_serve: "[gateway]\nlisten = []\nplain-listen = []\n" => r#"
 loopkdc: error: f.toml:3:16: listen and plain-listen are both empty: nothing would be served
   |
@@ -138,6 +161,29 @@ fn behind_a_reverse_proxy_no_certificate_is_needed() {
             "plain-listen without trusted-proxies: all clients behind the reverse proxy count as one; set trusted-proxies"
         ]
     );
+}
+
+#[test]
+fn each_listener_says_whether_balancers_of_layer_4_connect_there() {
+    let serving = serving(
+        "listen = [\"127.0.0.1:1\", { address = \"[::]:2\", proxy-protocol = true }]\n\
+         plain-listen = [{ address = \"unix:/run/s\", proxy-protocol = true }, { address = \"127.0.0.1:3\" }]\n\
+         trusted-proxies = [\"unix\"]",
+    );
+    let told = [&serving.https, &serving.plain].map(|list| {
+        let told = list.iter();
+        told.map(|endpoint| (endpoint.to_string(), endpoint.proxy_protocol))
+            .collect::<Vec<_>>()
+    });
+    let expected = [
+        [("127.0.0.1:1", false), ("[::]:2", true)],
+        [("unix:/run/s", true), ("127.0.0.1:3", false)],
+    ];
+    assert_eq!(
+        told,
+        expected.map(|list| list.map(|(addr, told)| (addr.to_owned(), told)).to_vec())
+    );
+    assert!(serving.https.iter().all(|endpoint| !endpoint.optional));
 }
 
 #[test]
