@@ -84,6 +84,7 @@ impl ConnLimit {
     pub(crate) fn acquire(&self) -> Option<ConnSlot> {
         if self.is_full() && !self.evict_idlest() {
             self.exchange.counters().turned_away.add();
+            self.exchange.refused();
             return None;
         }
         let mut slots = self.slots();

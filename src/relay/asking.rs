@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use crate::relay::quota::Quota;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Service, as_req};
 
+/// What a question has in the place of a transport.
+pub(crate) const OWN: &str = "own";
 /// The longest time between two questions.
 const LONGEST: Duration = Duration::from_secs(300);
 /// So many questions are brought about from outside, by changes of the network above all, and one more in each minute.

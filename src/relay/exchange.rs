@@ -200,7 +200,7 @@ impl Exchange {
     /// Answers `message`, within its realm's deadline from its arrival.
     pub async fn answer(self: &Arc<Self>, message: KerberosMessage, arrival: Arrival) -> Answered {
         let answered = self.answer_at_once(&message, arrival).await;
-        self.acted_on(&message, &answered.answer).await;
+        self.acted_on(&message, &arrival, &answered.answer).await;
         answered
     }
 

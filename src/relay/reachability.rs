@@ -8,8 +8,9 @@
 //! user's odd request can bring about, nothing is known, and the realm has to be asked. Neither counts if a reply came since that
 //! exchange began, or the network became another one.
 //!
-//! A realm that can be reached is shut to SSSD for [`SHUT`] after a reply that SSSD takes for none ([`RetryReason`]). For what
-//! can't be seen from here, all are after more AS-REQs than logins have.
+//! A realm that can be reached is shut to SSSD for [`SHUT`] after a reply that SSSD takes for none, or does not wait for
+//! ([`RetryReason`]), and if it is lost again and again. For what can't be seen from here, all are after more AS-REQs than logins
+//! have, and when a client found no place.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::wire::krb_error::{
     KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_WRONG_REALM, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED,
     KRB_AP_ERR_TKT_NYV,
 };
-use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Reply};
+use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Reply, Service};
 
 /// An exchange that takes longer looks like one that will bring nothing. Name, connect and TLS have failed by then, and half of
 /// the time is left after which SSSD kills what waits (`krb5_auth_timeout`, 6 s).
@@ -35,11 +36,17 @@ const SHUT: Duration = Duration::from_secs(60);
 const AS_REQS: u32 = 60;
 const AS_REQ: Duration = Duration::from_secs(2);
 
-/// Why SSSD takes a KDC's reply to an AS-REQ for none, and begins the login again at once: what its `krb5_child` calls a network
-/// error, as it does that no KDC can be reached. A clock that differs is one as well under `kdc_timesync = 0`, and is not seen here, as
+/// A login has up to five requests, with SPAKE, armor and a ticket for the host by which SSSD validates the KDC. If each takes as long,
+/// they are done before SSSD kills the login (`krb5_auth_timeout`, 6 s).
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Why SSSD takes a KDC's reply for none, and begins the login again at once: what its `krb5_child` calls a network error, as it
+/// does that no KDC can be reached, or that it was killed. A clock that differs is one as well under `kdc_timesync = 0`, and is not seen here, as
 /// only the encrypted part of the reply tells.
 #[derive(Clone, Debug)]
 pub(crate) enum RetryReason {
+    /// It took so long that what follows may take too long: the password would be tried again, and counted again.
+    Slow,
     /// By the KDC's clock, a ticket or an authenticator is not of this time: often that of FAST's armor.
     Clock,
     /// libkrb5 asks this realm next (RFC 6806 7), and perhaps knows no KDC of it.
@@ -47,13 +54,18 @@ pub(crate) enum RetryReason {
 }
 
 impl RetryReason {
-    /// The one in `reply` to `message`.
-    pub(crate) fn of(message: &KerberosMessage, reply: &Reply) -> Option<Self> {
-        let code = reply.error_code()?;
-        match code {
-            _ if message.kind() != Kind::AsReq => None,
-            KRB_AP_ERR_TKT_EXPIRED | KRB_AP_ERR_TKT_NYV | KRB_AP_ERR_SKEW => Some(Self::Clock),
-            KDC_ERR_WRONG_REALM | KDC_ERR_C_PRINCIPAL_UNKNOWN => {
+    /// The one in `reply` to `message`, for which its client `waited` so long.
+    pub(crate) fn of(message: &KerberosMessage, reply: &Reply, waited: Duration) -> Option<Self> {
+        let is_login = message.kind() == Kind::AsReq;
+        if message.service() == Service::Kdc && waited > SLOW {
+            return Some(Self::Slow);
+        }
+        match reply.error_code()? {
+            _ if message.service() != Service::Kdc => None,
+            KRB_AP_ERR_TKT_NYV | KRB_AP_ERR_SKEW => Some(Self::Clock),
+            // To others, that a ticket can't be renewed any more.
+            KRB_AP_ERR_TKT_EXPIRED if is_login => Some(Self::Clock),
+            KDC_ERR_WRONG_REALM | KDC_ERR_C_PRINCIPAL_UNKNOWN if is_login => {
                 let realm = reply.client_realm()?;
                 let is_another = realm.as_str() != message.realm().as_str();
                 is_another.then_some(Self::Referral(realm))
@@ -72,6 +84,8 @@ pub(crate) struct Reachability {
     losses: u64,
     configurations: u64,
     as_reqs: Quota,
+    /// Of losses that are not shut for: one local user's odd requests can bring about any number.
+    flaps: Quota,
 }
 
 #[derive(Clone, Debug)]
@@ -178,6 +192,11 @@ impl Reachability {
         !self.as_reqs.spend(now) && self.shut(|_| true, now)
     }
 
+    /// A client found no place: it may have been a login, and begin again at once.
+    pub(crate) fn refused(&mut self, now: Instant) -> bool {
+        self.shut(|_| true, now)
+    }
+
     fn shut(&mut self, which: impl Fn(&RealmKey) -> bool, now: Instant) -> bool {
         let losses = self.losses;
         for (key, known) in &mut self.realms {
@@ -209,7 +228,12 @@ impl Reachability {
             return false;
         }
         let before = std::mem::replace(&mut known.is_reachable, is_reachable);
-        self.losses += u64::from(before == Some(true));
+        if before == Some(true) {
+            self.losses += 1;
+            if !self.flaps.spend(asked) {
+                known.shut_until = Some(asked + SHUT);
+            }
+        }
         before != is_reachable
     }
 
@@ -253,7 +277,7 @@ mod tests {
         let reply = Reply::parse(Service::Kdc, message(30, &[&error.concat()]).into());
         let request = kdc_req(request, &[], "EXAMPLE.COM");
         let request = KerberosMessage::parse(Service::Kdc, request.into());
-        RetryReason::of(&request.unwrap(), &reply.unwrap())
+        RetryReason::of(&request.unwrap(), &reply.unwrap(), SLOW)
     }
 
     #[test]
@@ -279,15 +303,56 @@ mod tests {
                 assert!(reason(10, code, client).is_none(), "{code}");
             }
         }
-        // A ticket that can't be renewed any more says nothing of a login.
-        assert!(reason(12, 32, None).is_none() && reason(12, 37, None).is_none());
+        // SSSD asks for a ticket of the host, too. One that can't be renewed any more says nothing of a login.
+        assert!(reason(12, 33, None).is_some() && reason(12, 37, None).is_some());
+        assert!(reason(12, 32, None).is_none());
+    }
+
+    #[test]
+    fn what_is_slow_has_sssd_begin_again_whatever_it_says() {
+        let reply = Reply::parse(Service::Kdc, message(30, &[&field(6, &integer(25))]).into());
+        let reply = reply.unwrap();
+        for request in [10, 12] {
+            let request = kdc_req(request, &[], "EXAMPLE.COM");
+            let request = KerberosMessage::parse(Service::Kdc, request.into()).unwrap();
+            let reason = |waited| RetryReason::of(&request, &reply, waited);
+            assert!(reason(SLOW).is_none());
+            assert!(matches!(reason(SLOW + SECOND), Some(RetryReason::Slow)));
+        }
+    }
+
+    #[test]
+    fn one_that_comes_and_goes_without_end_is_shut() {
+        let (mut known, one, mut now) = (of(&["ONE"]), key("ONE"), Instant::now());
+        for _ in 0..10 {
+            known.replied(&one, now);
+            now += SECOND;
+            known.failed(&one, now);
+            assert_eq!(known.opens(now), None);
+        }
+        known.replied(&one, now);
+        now += SECOND;
+        assert!(known.doubted(&one, now));
+        known.replied(&one, now);
+        assert_eq!((open(&known, now).len(), known.losses()), (0, 11));
+        assert_eq!(known.opens(now), Some(now + SHUT));
+        assert_eq!(open(&known, now + SHUT), ["ONE"]);
+    }
+
+    #[test]
+    fn a_client_that_found_no_place_shuts_all() {
+        let (mut known, now) = (of(&["ONE", "TWO"]), Instant::now());
+        known.replied(&key("ONE"), now);
+        assert!(known.refused(now) && !known.refused(now));
+        assert_eq!(open(&known, now).len(), 0);
+        assert_eq!(open(&known, now + SHUT), ["ONE"]);
     }
 
     #[test]
     fn a_referral_is_one_to_another_realm_by_its_letters() {
         let to = |request, code, realm| match reason(request, code, Some(realm))? {
             RetryReason::Referral(realm) => Some(realm.to_string()),
-            RetryReason::Clock => None,
+            RetryReason::Clock | RetryReason::Slow => None,
         };
         for code in [68, 6] {
             for realm in ["CHILD.EXAMPLE.COM", "example.com"] {

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::tasks::Tasks;
-use crate::relay::asking::{AskSchedule, question};
+use crate::relay::asking::{AskSchedule, OWN, question};
 use crate::relay::exchange::{Arrival, Exchange};
 use crate::relay::reachability::{HELD, Reachability};
 use crate::relay::routes::random;
@@ -34,8 +34,6 @@ const CHANGED: &str = ".changed";
 const LOOK: Duration = Duration::from_millis(5);
 /// In whose name is asked.
 const NOBODY: &str = "loopkdc";
-/// What stands in the place of a transport.
-const OWN: &str = "own";
 
 /// Writes the file at `path`, and has it written anew in `tasks` each time that it changes which realms `exchange` can reach, until they
 /// stop: then it goes. Must be called inside a runtime.

@@ -77,7 +77,8 @@ impl UdpListener {
         } = &self.context;
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             // The client asks again in a second, or over TCP.
-            return exchange.counters().dropped.add();
+            exchange.counters().dropped.add();
+            return exchange.refused();
         };
         let octets = Bytes::copy_from_slice(octets);
         let Some(message) = self.parse(octets) else {

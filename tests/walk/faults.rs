@@ -222,7 +222,7 @@ async fn silence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_before_tls() {
     let upstream = Plan::granting().behind(|_| Door::Silent).start();
-    Shown::start(upstream, 86, UNANSWERED, Nothing)
+    Shown::start(upstream, 86, UNREACHABLE, Nothing)
         .run_at_once()
         .await;
 }

@@ -41,7 +41,7 @@ async fn it_asks_by_itself_and_names_the_realms_as_they_are_configured() {
     let (daemon, file) = start(setup);
     // It is there before anybody is told that the daemon is.
     assert!(file.exists());
-    eventually(|| says(&file) == "Example.ORG\n").await;
+    eventually(|| says(&file) == "Example.ORG\nORG\n").await;
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
     refusing.until_posts(1).await;

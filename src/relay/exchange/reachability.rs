@@ -1,13 +1,15 @@
 //! What the exchanges say of their realms: whether they can be reached.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
 use super::task::{End, ExchangeTask};
-use super::{Exchange, Routing, now};
+use super::{Arrival, Exchange, Routing, now};
 use crate::relay::answer::Answer;
+use crate::relay::asking::OWN;
 use crate::relay::reachability::{HELD, LATE, Reachability, RetryReason};
 use crate::relay::routes::is_outage;
 use crate::relay::status::ExchangeOutcome;
@@ -31,6 +33,12 @@ impl Exchange {
             .send_modify(|known| known.configure(realms, now()));
     }
 
+    /// A client found no place.
+    pub(crate) fn refused(&self) {
+        self.reachability
+            .send_if_modified(|known| known.refused(now()));
+    }
+
     /// So many losses have been acted on. `u64::MAX`: no verdict is to wait.
     pub(crate) fn set_acted_on(&self, losses: u64) {
         self.acted_on.send_replace(losses);
@@ -38,9 +46,14 @@ impl Exchange {
 
     /// Waits until who goes by what can be reached has acted on all that is known, if `answer` to `message` may have it begin again
     /// at once: it must not find then that its realm may be tried.
-    pub(super) async fn acted_on(&self, message: &KerberosMessage, answer: &Answer) {
+    pub(super) async fn acted_on(
+        &self,
+        message: &KerberosMessage,
+        arrival: &Arrival,
+        answer: &Answer,
+    ) {
         if let Answer::Reply(reply) = answer
-            && RetryReason::of(message, reply).is_none()
+            && RetryReason::of(message, reply, waited(arrival)).is_none()
         {
             return;
         }
@@ -48,6 +61,14 @@ impl Exchange {
         let mut acted_on = self.acted_on.subscribe();
         drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
     }
+}
+
+/// How long a login has waited. A question of our own is part of none, and makes the connection for those that follow.
+fn waited(arrival: &Arrival) -> Duration {
+    if arrival.transport == OWN {
+        return Duration::ZERO;
+    }
+    now().saturating_duration_since(arrival.at)
 }
 
 impl ExchangeTask {
@@ -72,14 +93,18 @@ impl ExchangeTask {
             (Some(Answer::Reply(reply)), _) => self.record_reply(reply),
             (_, Some(fault)) if is_outage(fault) => self.record_failure(),
             (_, Some(_)) => self.update(|known, realm| known.doubted(realm, self.arrival.at)),
-            _ if end.outcome() == ExchangeOutcome::UpstreamUnknown => self.record_failure(),
-            _ => {}
+            _ => match end.outcome() {
+                ExchangeOutcome::UpstreamUnknown | ExchangeOutcome::Overloaded => {
+                    self.record_failure();
+                }
+                _ => {}
+            },
         }
         end
     }
 
     fn record_reply(&self, reply: &Reply) {
-        let reason = RetryReason::of(&self.message, reply);
+        let reason = RetryReason::of(&self.message, reply, waited(&self.arrival));
         let refers_to = match &reason {
             Some(RetryReason::Referral(realm)) => self.exchange.configured(realm).filter(|named| {
                 // libkrb5 compares with regard to case.

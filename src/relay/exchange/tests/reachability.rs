@@ -4,6 +4,7 @@ use tokio::time::{Instant as Clock, sleep};
 
 use super::histories::{messages, upstreams};
 use super::*;
+use crate::relay::asking::OWN;
 use crate::relay::reachability::{LATE, Reachability};
 use crate::relay::status::ClockReading;
 use crate::relay::upstream::tests::scripted::{Act, End, Journal};
@@ -163,11 +164,48 @@ async fn a_login_that_is_turned_away_shuts_the_realm_to_sssd_alone() {
             assert_eq!((open(&exchange), known), (expected, Some(true)), "{code}");
         }
         let tgs = relay(vec![acts]);
-        for _ in 0..2 {
+        for expected in [1, usize::from(code == 32)] {
             ask(&tgs, 2).await;
-            assert_eq!(open(&tgs), 1, "{code}");
+            assert_eq!(open(&tgs), expected, "{code}");
         }
     }
+}
+
+/// It may take longer than SSSD waits, who would try the password again.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_slow_shuts_the_realm_to_sssd_before_its_client_goes_on() {
+    for (millis, expected) in [(900, 1), (1100, 0), (2000, 0), (4000, 0)] {
+        let exchange = relay(vec![vec![new(20, REPLY), new(millis, REPLY)]]);
+        ask(&exchange, ONCE).await;
+        exchange.set_acted_on(0);
+        let began = Clock::now();
+        ask(&exchange, ONCE).await;
+        let open = exchange.reachability().borrow().open(now()).count();
+        assert_eq!((open, known(&exchange)), (expected, Some(true)), "{millis}");
+        let was_held = began.elapsed() > Duration::from_millis(millis + 100);
+        assert_eq!(was_held, expected == 0, "{millis}");
+    }
+}
+
+/// It makes the connection, which takes its time.
+#[tokio::test(start_paused = true)]
+async fn a_question_of_our_own_that_is_slow_shuts_nothing() {
+    let exchange = relay(vec![vec![new(2000, REPLY)]]);
+    let own = Arrival {
+        transport: OWN,
+        ..arrival()
+    };
+    exchange.answer(messages()[0].clone(), own).await;
+    assert_eq!(exchange.reachability().borrow().open(now()).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_finds_no_place_shuts_the_realm_to_sssd_alone() {
+    let exchange = relay(vec![vec![new(20, REPLY)]]);
+    ask(&exchange, ONCE).await;
+    exchange.refused();
+    assert_eq!(exchange.reachability().borrow().open(now()).count(), 0);
+    assert_eq!(known(&exchange), Some(true));
 }
 
 /// Whatever the reason: a reply's encrypted part may have it.
