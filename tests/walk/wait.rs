@@ -136,7 +136,9 @@ async fn a_reply_to_somebody_else_ends_it() {
         post.granted()
     });
     let upstream = upstream.start();
-    let daemon = Daemon::start(Setup::by(&[&upstream]));
+    let setup = Setup::by(&[&upstream]);
+    let setup = setup.realm("OTHER.EXAMPLE", &[&upstream], "aliases = [\"CORP\"]");
+    let daemon = Daemon::start(setup);
     let home = home();
     shows_status(&daemon, &home);
     daemon.ask(Transport::Tcp, &as_req(REALM, &[])).await;
@@ -149,6 +151,16 @@ async fn a_reply_to_somebody_else_ends_it() {
         .wait_for_count("exchange kind=AS-REQ", refused + 1);
     daemon.ask(Transport::Tcp, &tgs_req(REALM)).await;
     assert_eq!(ended(waiting).await, (Some(0), String::new()));
+    // By whichever name of the realm.
+    for (waited_for, asked) in [("CORP", "OTHER.EXAMPLE"), ("OTHER.EXAMPLE", "CORP")] {
+        let waiting = wait_in(&home, &["--timeout", "20", waited_for]);
+        let refused = daemon.process.count("exchange kind=AS-REQ");
+        daemon
+            .process
+            .wait_for_count("exchange kind=AS-REQ", refused + 1);
+        daemon.ask(Transport::Tcp, &tgs_req(asked)).await;
+        assert_eq!(ended(waiting).await, (Some(0), String::new()));
+    }
 }
 
 /// The daemon may serve the last good one, and is waited for.

@@ -1,5 +1,6 @@
 //! Which realms a daemon serves, and where: as the one that runs says, else as the configuration does.
 
+use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::operate::status;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::status::{
-    ExchangeOutcome, ExchangeRecord, ListenerStatus, StatusDocument, Text, millis,
+    ExchangeOutcome, ExchangeRecord, ListenerStatus, RealmStatus, StatusDocument, Text, millis,
 };
 use crate::wire::Realm;
 
@@ -181,12 +182,23 @@ pub(super) fn listeners(document: &StatusDocument) -> Vec<EndpointAddr> {
     of_kdc.filter_map(address).collect()
 }
 
+fn has_name(realm: &RealmStatus, name: &str) -> bool {
+    let mut names = iter::once(&realm.name).chain(&realm.aliases);
+    names.any(|of| of.as_str().eq_ignore_ascii_case(name))
+}
+
 /// The daemon brought somebody a KDC's reply for this realm in the time of this length before it said so.
 pub(super) fn has_replied(document: &StatusDocument, realm: &Realm, lately: Duration) -> bool {
+    // Who asked may have called it by another one of its names.
+    let is_it = |name: &str| {
+        let mut realms = document.realms.iter();
+        name.eq_ignore_ascii_case(realm.as_str())
+            || realms.any(|of| has_name(of, name) && has_name(of, realm.as_str()))
+    };
     let replied = |exchange: &ExchangeRecord| {
         exchange.outcome == ExchangeOutcome::Replied
             && exchange.kind.as_str() != "kpasswd"
-            && exchange.realm.as_str().eq_ignore_ascii_case(realm.as_str())
+            && is_it(exchange.realm.as_str())
             && document.written_at.saturating_sub(exchange.ended_at) < millis(lately)
     };
     document.exchanges.iter().any(replied)
