@@ -193,7 +193,6 @@ fn a_krb5_conf_that_names_the_proxy_itself() {
     });
 }
 
-/// A login with a wrong password reaches the KDC once, and not once more by another way.
 #[test]
 fn ubuntus_without_includes() {
     isolated(|| {
