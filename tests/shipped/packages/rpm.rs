@@ -81,8 +81,7 @@ fn an_upgrade_restarts_nothing_with_a_mistake_in_the_configuration() {
         };
         assert!(!told(fits, "-i", "1").contains("try-restart"));
         let upgraded = told(fits, "-U", "2");
-        let restarts =
-            "daemon-reload\ntry-restart loopkdc.service\ntry-restart loopkdc-gateway.service\n";
+        let restarts = "daemon-reload\ntry-restart loopkdc.service\ntry-restart loopkdc-gateway.service\ntry-restart loopkdc-sssd.path\n";
         assert!(upgraded.ends_with(restarts), "{upgraded}");
         let refused = told(refuses, "-U", "3");
         assert!(
