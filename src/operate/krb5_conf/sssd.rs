@@ -14,7 +14,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use domains::{AsksTrusted, SssdDomain, domains};
+pub(crate) use domains::{AsksOthers, SssdDomain, domains};
 pub(crate) use reachable::{KRB5_CONF, REACHABLE, write};
 pub(crate) use units::{DROP_IN, PATH_UNIT, RESTART, SYSTEM, are_installed};
 
@@ -32,7 +32,7 @@ use crate::relay::text;
 /// A file that may not be written, or systemd does not take it.
 pub(super) fn install(stanzas: &Stanzas) -> Result<Option<Finding>, Failure> {
     let mut domains = domains(&mut Machine);
-    domains.retain(|of| of.asks_trusted.is_none() && stanzas.realms.contains(&of.realm));
+    domains.retain(|of| of.asks_others.is_none() && stanzas.realms.contains(&of.realm));
     let mut realms: Vec<_> = domains.iter().map(|domain| domain.realm.clone()).collect();
     realms.sort_unstable();
     realms.dedup();

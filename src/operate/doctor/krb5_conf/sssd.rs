@@ -2,7 +2,7 @@
 
 use super::warning;
 use crate::operate::krb5_conf::sssd::{
-    AsksTrusted, DROP_IN, KRB5_CONF, PATH_UNIT, REACHABLE, RESTART, SYSTEM, SssdDomain,
+    AsksOthers, DROP_IN, KRB5_CONF, PATH_UNIT, REACHABLE, RESTART, SYSTEM, SssdDomain,
     are_installed, domains,
 };
 use crate::operate::krb5_conf::{Host, INSTALL};
@@ -86,7 +86,7 @@ impl SssdLogins {
 
     fn login(&self, domain: &SssdDomain) -> Finding {
         let login = format!("a login by SSSD ({})", text::line(&domain.name));
-        match (&domain.asks_trusted, &self.reachable) {
+        match (&domain.asks_others, &self.reachable) {
             (Some(asks), _) => must_not(&login, asks),
             (None, Some(reachable)) if self.reads != Some(false) => {
                 let can_be = reachable.lines().any(|line| line == domain.realm);
@@ -147,11 +147,13 @@ impl SssdLogins {
 }
 
 /// Neither is it set up for such a domain, nor would it be right where it is.
-fn must_not(login: &str, asks: &AsksTrusted) -> Finding {
+fn must_not(login: &str, asks: &AsksOthers) -> Finding {
+    let AsksOthers { section, file, .. } = asks;
+    let [kdcs, users] = asks.whose;
     let what = format!(
-        "{login} must not bring a ticket away from the office: SSSD asks the KDCs of trusted domains itself, and would begin a login of theirs again without end while they can't be reached"
+        "{login} must not bring a ticket away from the office: SSSD asks the KDCs {kdcs} itself, and would begin a login {users} again without end while they can't be reached"
     );
-    let AsksTrusted { section, file, .. } = asks;
+    let [place, key] = asks.or;
     let instead = asks.instead.join("\n    ");
     warning(what)
         .hint(format!(
@@ -159,7 +161,7 @@ fn must_not(login: &str, asks: &AsksTrusted) -> Finding {
             text::line(section),
             text::line(file)
         ))
-        .hint("or, where none of their users log in\n    subdomains_provider = none")
+        .hint(format!("or, {place}\n    {key}"))
         .command("then", INSTALL.split(' '))
 }
 

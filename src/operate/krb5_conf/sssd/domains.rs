@@ -15,19 +15,28 @@ const MAX_FILES: usize = 64;
 pub(crate) struct SssdDomain {
     pub(crate) name: String,
     pub(crate) realm: String,
-    /// This one, or another one of the realm, has SSSD ask the KDCs of trusted domains.
-    pub(crate) asks_trusted: Option<AsksTrusted>,
+    /// This one, or another one of the realm, has SSSD ask the KDCs of other realms.
+    pub(crate) asks_others: Option<AsksOthers>,
 }
 
-/// SSSD asks the KDCs of the domains that its realm trusts for their users itself. Nobody says of those whether they can be
-/// reached, and while it may try the realm, SSSD begins a login there again without end if they can't.
+/// SSSD asks the KDCs of other realms for some users itself. Nobody says of those whether they can be reached, and while it may
+/// try the domain's realm, SSSD begins a login there again without end if they can't.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AsksTrusted {
+pub(crate) struct AsksOthers {
     pub(crate) section: String,
     pub(crate) file: String,
-    /// What would have it ask the realm.
+    /// Which KDCs, and for whose logins.
+    pub(crate) whose: [&'static str; 2],
+    /// What would have it ask the domain's realm.
     pub(crate) instead: Vec<String>,
+    /// What else would, and where that does.
+    pub(crate) or: [&'static str; 2],
 }
+
+/// What has SSSD ask its own realm, whose answer leads on to others (RFC 6806 5).
+const ENTERPRISE: &str = "krb5_use_enterprise_principal";
+/// How sssd.conf says that no attribute of LDAP has the user's principal: by any name that none has.
+const NO_ATTRIBUTE: &str = "nosuch";
 
 /// Those that are enabled, in the order of sssd.conf. None: there is no SSSD here, or its files can't be read.
 pub(crate) fn domains(files: &mut dyn FileSystem) -> Vec<SssdDomain> {
@@ -49,11 +58,11 @@ pub(crate) fn domains(files: &mut dyn FileSystem) -> Vec<SssdDomain> {
     let asking = domains.clone();
     let asking: Vec<_> = asking
         .iter()
-        .filter(|of| of.asks_trusted.is_some())
+        .filter(|of| of.asks_others.is_some())
         .collect();
     for domain in &mut domains {
         let asks = asking.iter().find(|of| of.realm == domain.realm);
-        domain.asks_trusted = asks.and_then(|of| of.asks_trusted.clone());
+        domain.asks_others = asks.and_then(|of| of.asks_others.clone());
     }
     domains
 }
@@ -135,13 +144,15 @@ impl Settings {
         };
         Some(SssdDomain {
             realm: get("krb5_realm").map_or(usual, str::to_owned),
-            asks_trusted: self.asks_trusted(&name, provider),
+            asks_others: self
+                .asks_trusted(&name, provider)
+                .or_else(|| self.asks_of_principals(&name, provider)),
             name,
         })
     }
 
     /// sssd.conf(5), sssd-krb5(5): `provider` is whose passwords are tried.
-    fn asks_trusted(&self, name: &str, provider: &str) -> Option<AsksTrusted> {
+    fn asks_trusted(&self, name: &str, provider: &str) -> Option<AsksOthers> {
         let section = format!("domain/{name}");
         let find = |key| self.find(&section, key);
         let (subdomains, file) = find("subdomains_provider").or_else(|| find("id_provider"))?;
@@ -150,7 +161,7 @@ impl Settings {
         }
         let needed = [
             // With ipa it depends on the server.
-            ("krb5_use_enterprise_principal", provider == "ad", true),
+            (ENTERPRISE, provider == "ad", true),
             ("krb5_use_subdomain_realm", false, false),
         ];
         let is_wrong =
@@ -160,13 +171,47 @@ impl Settings {
             .iter()
             .find_map(|(key, ..)| find(key))
             .map_or(file, |(_, file)| file);
-        (!wrong.is_empty()).then(|| AsksTrusted {
+        (!wrong.is_empty()).then(|| AsksOthers {
             file: file.to_owned(),
+            whose: ["of trusted domains", "of theirs"],
+            or: [
+                "where none of their users log in",
+                "subdomains_provider = none",
+            ],
             instead: wrong
                 .iter()
                 .map(|(key, _, needed)| format!("{key} = {needed}"))
                 .collect(),
             section,
+        })
+    }
+
+    /// By sssd-ldap(5) a user's principal may be of any realm where an attribute has it, as Active Directory's always has. Of the
+    /// attribute that is the default elsewhere that is not supposed.
+    fn asks_of_principals(&self, name: &str, provider: &str) -> Option<AsksOthers> {
+        let section = format!("domain/{name}");
+        let find = |key| self.find(&section, key);
+        let schema = || {
+            let schema = find("ldap_schema").or_else(|| find("id_provider"));
+            schema.filter(|(schema, _)| schema.eq_ignore_ascii_case("ad"))
+        };
+        let (attribute, file) = find("ldap_user_principal").or_else(schema)?;
+        let has_none = attribute.to_ascii_lowercase().starts_with(NO_ATTRIBUTE);
+        if has_none || self.is(name, ENTERPRISE, provider == "ad") {
+            return None;
+        }
+        Some(AsksOthers {
+            file: find(ENTERPRISE).map_or(file, |(_, file)| file).to_owned(),
+            section,
+            whose: [
+                "of the realms of users' principals in LDAP",
+                "of such a user",
+            ],
+            instead: vec![format!("{ENTERPRISE} = true")],
+            or: [
+                "where all of them are NAME@REALM with the domain's realm",
+                "ldap_user_principal = nosuchattr",
+            ],
         })
     }
 }

@@ -87,25 +87,51 @@ fn what_is_read_last_counts() {
     let domain = |realm: &str| SssdDomain {
         name: "x".to_owned(),
         realm: realm.to_owned(),
-        asks_trusted: None,
+        asks_others: None,
     };
     assert_eq!(found(&files), [domain("TWENTY")]);
     let text = "[sssd]\ndomains = x\n[domain/x]\nid_provider = ad\n";
     assert_eq!(found(&[("/etc/sssd/conf.d/1.conf", text)]), [domain("X")]);
 }
 
+const ENTERPRISE: &str = "krb5_use_enterprise_principal = true";
+
 /// What such a domain should have instead.
 fn instead(domain: &str) -> Vec<String> {
     let text = format!("[sssd]\ndomains = x\n[domain/x]\n{domain}");
     let [found] = found(&[("/etc/sssd/sssd.conf", &text)]).try_into().unwrap();
-    found
-        .asks_trusted
-        .map_or_else(Vec::new, |asks| asks.instead)
+    found.asks_others.map_or_else(Vec::new, |asks| asks.instead)
+}
+
+#[test]
+fn domains_whose_users_may_have_a_principal_of_another_realm() {
+    let by_krb5 = |more: &str| instead(&format!("auth_provider = krb5\n{more}"));
+    for (domain, asks_others) in [
+        ("id_provider = ldap\nldap_schema = AD", true),
+        ("id_provider = ldap\nldap_schema = rfc2307", false),
+        ("id_provider = ldap\nldap_user_principal = upn", true),
+        (
+            "id_provider = ldap\nldap_schema = ad\nldap_user_principal = noSuchAttr",
+            false,
+        ),
+        (
+            "id_provider = ldap\nldap_schema = ad\nkrb5_use_enterprise_principal = true",
+            false,
+        ),
+        ("id_provider = ad\nsubdomains_provider = none", true),
+    ] {
+        let expected = asks_others.then_some(ENTERPRISE);
+        assert_eq!(by_krb5(domain), Vec::from_iter(expected), "{domain}");
+    }
+    // SSSD's own default there.
+    assert_eq!(
+        instead("id_provider = ad\nsubdomains_provider = none"),
+        [""; 0]
+    );
 }
 
 #[test]
 fn domains_that_have_the_kdcs_of_trusted_ones_asked() {
-    const ENTERPRISE: &str = "krb5_use_enterprise_principal = true";
     const REALM: &str = "krb5_use_subdomain_realm = false";
     for (domain, expected) in [
         ("id_provider = ad", &[][..]),
@@ -149,7 +175,7 @@ fn domains_that_have_the_kdcs_of_trusted_ones_asked() {
         ),
     ] {
         // SSSD may try the realm for both domains, or for none.
-        let asks = found(files).into_iter().map(|domain| domain.asks_trusted);
+        let asks = found(files).into_iter().map(|domain| domain.asks_others);
         let [x, y, z] = asks.collect::<Vec<_>>().try_into().unwrap();
         assert_eq!((&x, z), (&y, None));
         let asks = x.unwrap();

@@ -115,6 +115,19 @@ fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
     warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, domain]), what, hint);
 }
 
+/// SSSD asks the realm of each principal.
+#[test]
+fn a_domain_with_principals_of_other_realms() {
+    let schema = (
+        "/etc/sssd/conf.d/x.conf",
+        "[domain/corp]\nldap_schema = ad\n",
+    );
+    let what = "a login by SSSD (corp) must not bring a ticket away from the office: SSSD asks the KDCs of the realms of users' principals in LDAP itself, and would begin a login of such a user again without end while they can't be reached";
+    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true; or, where all of them are NAME@REALM with the domain's realm\n    ldap_user_principal = nosuchattr; then: loopkdc krb5-conf --install";
+    warns_of(&machine(&[schema]), what, hint);
+    warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, schema]), what, hint);
+}
+
 /// A restart does not help.
 #[test]
 fn a_file_that_goes_before_the_drop_in() {
