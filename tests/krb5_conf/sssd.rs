@@ -59,7 +59,7 @@ fn units_that_are_not_there_are_told() {
         let ended = krb5_conf(&["--install"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let told = "loopkdc: warning: logins by SSSD (corp) bring no ticket away from the office: systemd, which would see to that, has no loopkdc-sssd.path\n\
-            loopkdc: hint: with systemd: put loopkdc-sssd.path and loopkdc-sssd.service beside loopkdc.service, and do this again\n\
+            loopkdc: hint: with systemd: put loopkdc-sssd.path, loopkdc-sssd.service and loopkdc-sssd-end.service beside loopkdc.service, and do this again\n\
             loopkdc: hint: without: make the folder /run/loopkdc for loopkdc's user, run loopkdc with LOOPKDC_REACHABLE_FILE=/run/loopkdc/reachable, and sssd with KRB5_CONFIG=/etc/krb5.conf:/run/loopkdc-sssd/krb5.conf\n\
             loopkdc: hint: and whenever the first of these files changes, as root: loopkdc krb5-conf --sssd EXAMPLE.COM\n\
             loopkdc: hint: and when loopkdc has ended: rm -f /run/loopkdc/reachable /run/loopkdc-sssd/krb5.conf\n";

@@ -22,6 +22,9 @@ const HEIMDAL: &str = "libkrb5.so.26";
 pub(crate) trait Host: FileSystem {
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// systemd is at work, and this unit is not.
+    fn is_inactive(&self, unit: &str) -> bool;
 }
 
 /// The files of this machine and the environment of this process.
@@ -30,6 +33,13 @@ pub(crate) struct Machine;
 impl Host for Machine {
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn is_inactive(&self, unit: &str) -> bool {
+        let mut command = Command::new("systemctl");
+        let asked = command.args(["is-active", "--quiet", unit]);
+        // All other codes but 0 are of a systemctl that doesn't know (systemctl(1), "Exit status").
+        systemd_is_at_work() && asked.status().is_ok_and(|status| status.code() == Some(3))
     }
 }
 
@@ -89,6 +99,11 @@ pub(crate) fn library(
         let name = names.into_iter().find(|name| fits(name))?;
         Some(format!("{folder}/{name}"))
     })
+}
+
+/// systemd is at work, and not only in the image of a machine (sd_booted(3)).
+pub(super) fn systemd_is_at_work() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }
 
 /// What systemd says of the socket units; nothing where there is no systemd.

@@ -36,13 +36,14 @@ pub(super) fn install(stanzas: &Stanzas) -> Result<Option<Finding>, Failure> {
     let mut realms: Vec<_> = domains.iter().map(|domain| domain.realm.clone()).collect();
     realms.sort_unstable();
     realms.dedup();
-    if realms.is_empty() || units::are_masked() {
+    if realms.is_empty() {
         return remove().map(|()| None);
     }
-    if !units::are_there() {
-        return Ok(Some(by_hand(&domains, &realms)));
+    match units::state().as_str() {
+        "masked" => remove()?,
+        "" | "not-found" => return Ok(Some(by_hand(&domains, &realms))),
+        state => tell(&units::install(&realms, state)?),
     }
-    tell(&units::install(&realms)?);
     Ok(None)
 }
 
@@ -73,7 +74,7 @@ fn by_hand(domains: &[SssdDomain], realms: &[String]) -> Finding {
     let write = ["loopkdc", "krb5-conf", "--sssd"].map(str::to_owned);
     let write = write.into_iter().chain(realms.iter().cloned());
     Finding::warning(what)
-        .hint(format!("with systemd: put {PATH_UNIT} and loopkdc-sssd.service beside loopkdc.service, and do this again"))
+        .hint(format!("with systemd: put {PATH_UNIT}, loopkdc-sssd.service and loopkdc-sssd-end.service beside loopkdc.service, and do this again"))
         .hint(format!("without: make the folder /run/loopkdc for loopkdc's user, run loopkdc with LOOPKDC_REACHABLE_FILE=/run/{REACHABLE}, and sssd with KRB5_CONFIG={}", units::krb5_config()))
         .command("and whenever the first of these files changes, as root", write)
         .command("and when loopkdc has ended", ["rm".to_owned(), "-f".to_owned(), format!("/run/{REACHABLE}"), format!("/run/{KRB5_CONF}")])

@@ -448,10 +448,15 @@ fn sssd_is_told_which_realms_can_be_reached() {
         let at_boot =
             "systemctl is-enabled loopkdc-sssd.path; systemctl show -P Wants loopkdc-sssd.path";
         let at_boot = booted.run(at_boot);
-        assert_eq!(at_boot, "enabled\nloopkdc.service\n");
+        assert!(
+            at_boot.starts_with("enabled\n") && at_boot.contains("loopkdc.service"),
+            "{at_boot}"
+        );
 
         ends_with_the_tunnel(booted, &may_try);
+        ends_with_the_path_unit(booted, &may_try);
         survives_a_flood(booted, &may_try);
+        ends_when_it_is_masked(booted, &may_try);
 
         booted.run(&format!("loopkdc krb5-conf --remove; test ! -e {OF_SSSD}"));
         assert_eq!(etc(), before);
@@ -480,6 +485,52 @@ fn ends_with_the_tunnel(booted: &Booted, may_try: &str) {
     booted.run(&format!("test ! -e {OF_SSSD}"));
     booted.run("systemctl reset-failed loopkdc; systemctl start loopkdc");
     booted.wait_for(may_try);
+}
+
+/// Nobody would take the file away any more; and it is there again with the path unit.
+fn ends_with_the_path_unit(booted: &Booted, may_try: &str) {
+    booted.run(&format!(
+        "systemctl stop loopkdc-sssd.path; test ! -e {OF_SSSD}"
+    ));
+    let told = booted.output("loopkdc doctor").stdout;
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains("loopkdc-sssd.path is not at"), "{told}");
+    // As the doctor hints.
+    let restart = "systemctl restart loopkdc-sssd.path loopkdc-sssd.service";
+    assert!(told.contains(restart), "{told}");
+    booted.run(restart);
+    booted.wait_for(may_try);
+    // An upgrade has it be the new one.
+    let invocation = || booted.run("systemctl show -P InvocationID loopkdc-sssd.path");
+    let before = invocation();
+    booted.run("dpkg -i /loopkdc.deb");
+    assert_ne!(invocation(), before);
+    booted.wait_for(may_try);
+    // An install that changes what the service is told has it look again.
+    booted.run(&format!(
+        "echo '# old' >>{OF_SSSD}
+         rm -r /etc/systemd/system/loopkdc-sssd.service.d
+         loopkdc krb5-conf --install"
+    ));
+    booted.wait_for(&format!("{may_try} && ! grep -q old {OF_SSSD}"));
+}
+
+/// An administrator wants none of it: both by the commands that the doctor hints at, and by the second alone.
+fn ends_when_it_is_masked(booted: &Booted, may_try: &str) {
+    for now in ["--now ", ""] {
+        booted.run(&format!("systemctl mask {now}loopkdc-sssd.path"));
+        assert!(now.is_empty() || !booted.output(may_try).status.success());
+        booted.run(&format!(
+            "loopkdc krb5-conf --install
+             test ! -e {OF_SSSD}
+             test ! -e /etc/systemd/system/loopkdc.service.d/loopkdc-sssd.conf
+             ! systemctl is-active loopkdc-sssd.path
+             systemctl unmask loopkdc-sssd.path
+             loopkdc krb5-conf --install
+             systemctl restart loopkdc"
+        ));
+        booted.wait_for(may_try);
+    }
 }
 
 /// A network that comes and goes as fast as may be keeps no unit from its work.

@@ -97,7 +97,7 @@ fn a_login_by_sssd_brings_a_ticket_away_from_the_office() {
         booted.wait_for(&format!("! {MAY_TRY}"));
         is_told(
             booted,
-            "goes by the cached password until EXAMPLE.COM can be reached",
+            "goes by the cached password while EXAMPLE.COM can't be reached",
         );
         assert_eq!(logs_in(booted), CACHED);
     });

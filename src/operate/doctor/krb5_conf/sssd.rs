@@ -1,5 +1,7 @@
 //! Whether a login by SSSD brings a ticket away from the office.
 
+use std::collections::BTreeMap;
+
 use super::warning;
 use crate::operate::krb5_conf::sssd::{
     AsksOthers, DROP_IN, KRB5_CONF, PATH_UNIT, REACHABLE, RESTART, SYSTEM, SssdDomain,
@@ -16,6 +18,13 @@ const FOLDER: &str = "/etc/sssd";
 const PID_FILES: [&str; 2] = ["/run/sssd.pid", "/run/sssd/sssd.pid"];
 /// What sssd.service takes variables from besides its unit, on Debian and on Fedora. They go before Environment=.
 const ENVIRONMENT_FILES: [&str; 2] = ["/etc/default/sssd", "/etc/sysconfig/sssd"];
+/// Where systemd finds drop-ins.
+const SYSTEMS: [&str; 4] = [
+    "/usr/lib/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/run/systemd/system",
+    SYSTEM,
+];
 const KRB5_CONFIG: &str = "KRB5_CONFIG=";
 
 /// SSSD on this machine, and what it is told.
@@ -27,6 +36,8 @@ pub(super) struct SssdLogins {
     has_drop_ins: bool,
     /// The path unit is masked.
     is_masked: bool,
+    /// The path unit is set up, and not at work.
+    is_stopped: bool,
     /// What goes before our drop-in: a file, and its KRB5_CONFIG.
     overriding: Option<(String, String)>,
     /// SSSD reads what it is told. None: it does not run.
@@ -58,9 +69,11 @@ impl SssdLogins {
         let units = host.names(SYSTEM).unwrap_or_default();
         let has_unit = units.iter().any(|unit| unit == PATH_UNIT);
         let unit = host.text(&format!("{SYSTEM}/{PATH_UNIT}"));
+        let has_drop_ins = are_installed(|file| host.text(file).is_ok());
         Self {
             is_hidden: false,
-            has_drop_ins: are_installed(|file| host.text(file).is_ok()),
+            has_drop_ins,
+            is_stopped: has_drop_ins && host.is_inactive(PATH_UNIT),
             // It is empty, or a link to a device, which is no regular file.
             is_masked: has_unit && unit.unwrap_or_default().is_empty(),
             reads: environment.map(|variables| reads(&variables)).or(will_read),
@@ -88,6 +101,8 @@ impl SssdLogins {
         let login = format!("a login by SSSD ({})", text::line(&domain.name));
         match (&domain.asks_others, &self.reachable) {
             (Some(asks), _) => must_not(&login, asks),
+            _ if self.is_masked && self.has_drop_ins => warning(format!("{login} is still set up to bring a ticket, and {PATH_UNIT} is masked: SSSD is not told whether {} can be reached", domain.realm))
+                .command("take back what was set up", INSTALL.split(' ')),
             (None, Some(reachable)) if self.reads != Some(false) => {
                 let can_be = reachable.lines().any(|line| line == domain.realm);
                 self.set_up(&login, &domain.realm, can_be)
@@ -99,7 +114,7 @@ impl SssdLogins {
     fn not_set_up(&self, login: &str) -> Finding {
         let what = format!("{login} away from the office brings no ticket");
         match &self.overriding {
-            _ if !self.has_drop_ins && self.is_masked => {
+            _ if self.is_masked => {
                 let masked = format!("{what}, as {PATH_UNIT} is masked");
                 Finding::skipped(Layer::Krb5Conf, masked)
             }
@@ -107,8 +122,9 @@ impl SssdLogins {
                 .command("have it bring one", INSTALL.split(' '))
                 .command(
                     "or, if it is to bring none",
-                    ["systemctl", "mask", PATH_UNIT],
-                ),
+                    ["systemctl", "mask", "--now", PATH_UNIT],
+                )
+                .hint(Hint::command(INSTALL.split(' '))),
             Some((file, list)) => {
                 let list = list.escape_debug();
                 warning(format!(
@@ -126,7 +142,7 @@ impl SssdLogins {
     /// `can_be`: the realm can be reached.
     fn set_up(&self, login: &str, realm: &str, can_be: bool) -> Finding {
         let is_it = |line: &str| line.trim_start().strip_prefix(realm) == Some(" = {");
-        if self.told.lines().any(is_it) != can_be {
+        if self.is_stopped || self.told.lines().any(is_it) != can_be {
             let what = format!(
                 "SSSD is not told whether {realm} can be reached: {PATH_UNIT} is not at work"
             );
@@ -139,7 +155,7 @@ impl SssdLogins {
             format!("{login} brings a ticket, away from the office, too")
         } else {
             format!(
-                "{login} goes by the cached password until {realm} can be reached, and then brings a ticket"
+                "{login} goes by the cached password while {realm} can't be reached, or has just given a reply that would have SSSD begin again, and brings a ticket else"
             )
         };
         Finding::ok(Layer::Krb5Conf, what)
@@ -167,17 +183,19 @@ fn must_not(login: &str, asks: &AsksOthers) -> Finding {
 
 /// A file whose KRB5_CONFIG goes before our drop-in's, and leaves out what SSSD is told.
 fn overriding(host: &mut dyn Host) -> Option<(String, String)> {
-    let folder = format!("{SYSTEM}/sssd.service.d");
-    let names = host.names(&folder).unwrap_or_default();
-    let later = names
-        .into_iter()
-        .filter(|name| name.ends_with(".conf") && **name > *DROP_IN);
-    let later = later.map(|name| format!("{folder}/{name}"));
+    // Of two drop-ins with one name the folder's that stands later here counts (systemd.unit(5)).
+    let mut later = BTreeMap::new();
+    for folder in SYSTEMS.map(|system| format!("{system}/sssd.service.d")) {
+        let names = host.names(&folder).unwrap_or_default();
+        let names = names.into_iter();
+        let names = names.filter(|name| name.ends_with(".conf") && **name > *DROP_IN);
+        later.extend(names.map(|name| (name.clone(), format!("{folder}/{name}"))));
+    }
     let mut files = ENVIRONMENT_FILES
         .map(str::to_owned)
         .into_iter()
-        .chain(later);
-    files.find_map(|file| {
+        .chain(later.into_values().rev());
+    let set = files.find_map(|file| {
         let text = host.text(&file).ok()?;
         let lines = text
             .lines()
@@ -186,8 +204,9 @@ fn overriding(host: &mut dyn Host) -> Option<(String, String)> {
             .filter_map(|line| line.split_once(KRB5_CONFIG))
             .next_back()?;
         let list = list.trim_matches(['"', '\'', ' ']);
-        (!names_ours(list)).then(|| (file, list.to_owned()))
-    })
+        Some((file, list.to_owned()))
+    });
+    set.filter(|(_, list)| !names_ours(list))
 }
 
 /// Variables of a process, as the kernel shows them: SSSD reads the file by KRB5_CONFIG.

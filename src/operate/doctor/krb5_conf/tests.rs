@@ -27,6 +27,11 @@ impl Host for Disk {
     fn variable(&self, name: &str) -> Option<String> {
         self.0.get(&format!("${name}")).cloned()
     }
+
+    /// So is a unit that is not at work.
+    fn is_inactive(&self, unit: &str) -> bool {
+        self.0.contains_key(&format!("$inactive {unit}"))
+    }
 }
 
 /// What is said of a machine with these files, and of this configuration.

@@ -8,6 +8,7 @@ use super::reachable::{KRB5_CONF, REACHABLE};
 use crate::operate::krb5_conf::block::DIRECTORY_MADE;
 use crate::operate::krb5_conf::changes::{self, Change, FileChanges, PlannedFile};
 use crate::operate::krb5_conf::errors;
+use crate::operate::krb5_conf::host::systemd_is_at_work;
 use crate::operate::krb5_conf::install::{INSTALL, REMOVE};
 use crate::operate::krb5_conf::stanzas::MARK;
 use crate::relay::failure::{Exit, Failure};
@@ -22,13 +23,16 @@ pub(crate) const RESTART: [&str; 4] = ["systemctl", "restart", "loopkdc", "sssd"
 /// For each of three units.
 pub(crate) const DROP_IN: &str = "loopkdc-sssd.conf";
 
+/// What has a drop-in.
+const UNITS: [&str; 3] = ["sssd.service", "loopkdc.service", "loopkdc-sssd.service"];
+
 /// What sssd.service reads.
 pub(super) fn krb5_config() -> String {
     format!("/etc/krb5.conf:/run/{KRB5_CONF}")
 }
 
-/// The units, and what each is told.
-fn contents(realms: &[String]) -> [(&'static str, String); 3] {
+/// What each of [`UNITS`] is told.
+fn contents(realms: &[String]) -> [String; 3] {
     // To systemd a percent sign begins a specifier.
     let realms = realms.join(" ").replace('%', "%%");
     let sssd = format!("Environment=KRB5_CONFIG={}", krb5_config());
@@ -38,11 +42,7 @@ fn contents(realms: &[String]) -> [(&'static str, String); 3] {
          ExecStopPost=+/bin/rm -f /run/{REACHABLE} /run/{KRB5_CONF}"
     );
     let own = format!("Environment=\"LOOPKDC_SSSD_REALMS={realms}\"");
-    [
-        ("sssd.service", sssd),
-        ("loopkdc.service", loopkdc),
-        ("loopkdc-sssd.service", own),
-    ]
+    [sssd, loopkdc, own]
 }
 
 /// A drop-in of ours, or none yet, and the folder that it is in.
@@ -103,34 +103,34 @@ fn change(drop_ins: &[UnitDropIn], command: &str) -> Result<Vec<String>, Failure
     changes::carry_out(&changes.collect(), command)
 }
 
-/// Has the drop-ins say this, and the path unit at work. What was done.
+/// Has the drop-ins say this, and the path unit, which is in this state, at work. What was done.
 ///
 /// # Errors
 /// A file that may not be written, or systemd does not take it.
-pub(super) fn install(realms: &[String]) -> Result<Vec<String>, Failure> {
+pub(super) fn install(realms: &[String], state: &str) -> Result<Vec<String>, Failure> {
     let mut done = put_drop_ins(Path::new(SYSTEM), realms)?;
     if !done.is_empty() {
         reload(INSTALL)?;
     }
-    if state() != "enabled" {
+    if state != "enabled" {
         systemctl(&["enable", PATH_UNIT], INSTALL)?;
         done.push(format!(
             "enabled {PATH_UNIT}, and with it loopkdc.service from the start of the machine on"
         ));
     }
-    // It does nothing to one that is at work.
-    if is_at_work() {
+    // One that is at work has its service look once more, which goes by the drop-ins as they are now.
+    if systemd_is_at_work() {
         systemctl(&["start", PATH_UNIT], INSTALL)?;
     }
     Ok(done)
 }
 
 pub(super) fn put_drop_ins(system: &Path, realms: &[String]) -> Result<Vec<String>, Failure> {
-    let drop_ins = contents(realms).map(|(unit, content)| {
+    let drop_ins = UNITS.iter().zip(contents(realms)).map(|(unit, content)| {
         let drop_in = UnitDropIn::read(system, unit, INSTALL);
         drop_in.map(|drop_in| drop_in.saying(&content))
     });
-    let drop_ins: Result<Vec<_>, _> = drop_ins.into_iter().collect();
+    let drop_ins: Result<Vec<_>, _> = drop_ins.collect();
     change(&drop_ins?, INSTALL)
 }
 
@@ -149,10 +149,10 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
         systemctl(&["disable", PATH_UNIT], REMOVE)?;
         done.push(format!("disabled {PATH_UNIT}"));
     }
-    if is_at_work() {
+    if systemd_is_at_work() {
         systemctl(&["stop", PATH_UNIT, "loopkdc-sssd.service"], REMOVE)?;
     }
-    // Nobody would do it any more.
+    // What was set up by hand, or has a path unit of an earlier version, leaves it.
     let _ = fs::remove_file(Path::new("/run").join(KRB5_CONF));
     done.extend(remove_drop_ins(&mut drop_ins)?);
     reload(REMOVE)?;
@@ -163,10 +163,9 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
 
 /// Those that are there and ours: what can't be read is none of ours to remove.
 pub(super) fn drop_ins(system: &Path) -> Vec<UnitDropIn> {
-    let contents = contents(&[]);
-    let read = contents
+    let read = UNITS
         .iter()
-        .flat_map(|(unit, _)| UnitDropIn::read(system, unit, REMOVE));
+        .flat_map(|unit| UnitDropIn::read(system, unit, REMOVE));
     read.filter(|drop_in| drop_in.file.is.is_some()).collect()
 }
 
@@ -179,23 +178,13 @@ pub(super) fn remove_drop_ins(drop_ins: &mut [UnitDropIn]) -> Result<Vec<String>
 
 /// Drop-ins of ours are there.
 pub(crate) fn are_installed(mut has: impl FnMut(&str) -> bool) -> bool {
-    let [sssd, loopkdc, own] =
-        contents(&[]).map(|(unit, _)| format!("{SYSTEM}/{unit}.d/{DROP_IN}"));
-    has(&sssd) && has(&loopkdc) && has(&own)
+    UNITS
+        .iter()
+        .all(|unit| has(&format!("{SYSTEM}/{unit}.d/{DROP_IN}")))
 }
 
-/// systemd has the units.
-pub(super) fn are_there() -> bool {
-    !matches!(state().as_str(), "" | "not-found")
-}
-
-/// An administrator wants none of this.
-pub(super) fn are_masked() -> bool {
-    state() == "masked"
-}
-
-/// Whether the path unit is to start with the machine, in systemctl's words.
-fn state() -> String {
+/// Whether the path unit is to start with the machine, in systemctl's words; none where there is no systemctl.
+pub(super) fn state() -> String {
     let output = Command::new("systemctl")
         .args(["is-enabled", PATH_UNIT])
         .output();
@@ -203,13 +192,8 @@ fn state() -> String {
     String::from_utf8_lossy(&stdout).trim().to_owned()
 }
 
-/// systemd is at work, and not only in the image of a machine (sd_booted(3)).
-fn is_at_work() -> bool {
-    Path::new("/run/systemd/system").is_dir()
-}
-
 fn reload(command: &str) -> Result<(), Failure> {
-    if is_at_work() {
+    if systemd_is_at_work() {
         systemctl(&["daemon-reload"], command)?;
     }
     Ok(())

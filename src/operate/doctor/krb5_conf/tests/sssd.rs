@@ -64,7 +64,7 @@ fn a_login_that_brings_a_ticket() {
     is_well(&machine(&[PID, READS, IS_UP, MAY_TRY]), brings);
     // SSSD is yet to start.
     is_well(&set_up(&[IS_UP, MAY_TRY]), brings);
-    let waits = "a login by SSSD (corp) goes by the cached password until EXAMPLE.COM can be reached, and then brings a ticket";
+    let waits = "a login by SSSD (corp) goes by the cached password while EXAMPLE.COM can't be reached, or has just given a reply that would have SSSD begin again, and brings a ticket else";
     is_well(
         &set_up(&[PID, READS, ("/run/loopkdc/reachable", "")]),
         waits,
@@ -74,7 +74,7 @@ fn a_login_that_brings_a_ticket() {
 #[test]
 fn logins_that_nobody_has_set_up() {
     let what = "a login by SSSD (corp) away from the office brings no ticket";
-    let hint = "have it bring one: loopkdc krb5-conf --install; or, if it is to bring none: systemctl mask loopkdc-sssd.path";
+    let hint = "have it bring one: loopkdc krb5-conf --install; or, if it is to bring none: systemctl mask --now loopkdc-sssd.path; loopkdc krb5-conf --install";
     for files in [
         machine(&[]),
         machine(&[PID, ("/proc/123/environ", "A=b\0")]),
@@ -184,6 +184,58 @@ fn a_path_unit_that_is_not_at_work() {
     warns_of(&set_up(&[PID, READS, IS_UP]), what, hint);
     let is_down = ("/run/loopkdc/reachable", "OTHER\n");
     warns_of(&set_up(&[PID, READS, is_down, MAY_TRY]), what, hint);
+    // What is true now is so by chance.
+    let inactive = ("$inactive loopkdc-sssd.path", "");
+    warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, inactive]), what, hint);
+    // Where it is set up by hand somebody else does it.
+    let by_hand = machine(&[PID, READS, IS_UP, MAY_TRY, inactive]);
+    let brings = "a login by SSSD (corp) brings a ticket, away from the office, too";
+    is_well(&by_hand, brings);
+}
+
+/// A restart of it would be refused.
+#[test]
+fn a_path_unit_that_is_masked_after_it_was_set_up() {
+    let masked = ("/etc/systemd/system/loopkdc-sssd.path", "");
+    let what = "a login by SSSD (corp) is still set up to bring a ticket, and loopkdc-sssd.path is masked: SSSD is not told whether EXAMPLE.COM can be reached";
+    let hint = "take back what was set up: loopkdc krb5-conf --install";
+    for files in [
+        &[PID, READS, IS_UP, MAY_TRY, masked][..],
+        &[PID, READS, masked],
+    ] {
+        warns_of(&set_up(files), what, hint);
+    }
+}
+
+/// By systemd's rule: the name says which comes last, and then the folder whose counts.
+#[test]
+fn drop_ins_of_all_folders() {
+    const ETC: &str = "/etc/systemd/system/sssd.service.d/x.conf";
+    const RUN: &str = "/run/systemd/system/sssd.service.d/x.conf";
+    const LIB: &str = "/usr/lib/systemd/system/sssd.service.d/x.conf";
+    const LATER: &str = "/usr/lib/systemd/system/sssd.service.d/y.conf";
+    const OTHER: &str = "Environment=KRB5_CONFIG=/a\n";
+    const OURS: &str = "Environment=KRB5_CONFIG=/run/loopkdc-sssd/krb5.conf\n";
+    let hint = "append to it there\n    :/run/loopkdc-sssd/krb5.conf; then: systemctl daemon-reload; systemctl restart sssd";
+    for (files, file) in [
+        (&[(RUN, OTHER)][..], RUN),
+        (&[(LIB, OTHER)], LIB),
+        (&[(LIB, OTHER), (RUN, OTHER)], RUN),
+        (&[(ETC, OURS), (LATER, OTHER)], LATER),
+    ] {
+        let what = format!(
+            "a login by SSSD (corp) away from the office brings no ticket: KRB5_CONFIG in {file} has SSSD read /a"
+        );
+        warns_of(&set_up(&[&[IS_UP, MAY_TRY], files].concat()), &what, hint);
+    }
+    let brings = "a login by SSSD (corp) brings a ticket, away from the office, too";
+    for files in [
+        [(LIB, OTHER), (ETC, "")],
+        [(RUN, OTHER), (ETC, OURS)],
+        [(ETC, OTHER), (LATER, OURS)],
+    ] {
+        is_well(&set_up(&[&[IS_UP, MAY_TRY][..], &files].concat()), brings);
+    }
 }
 
 /// That SSSD calls the realm by.
@@ -198,7 +250,7 @@ fn an_alias() {
         &set_up(&[corp, ("/run/loopkdc/reachable", "EXAMPLE.COM\n")]),
         &config,
     );
-    let waits = "a login by SSSD (corp) goes by the cached password until CORP can be reached, and then brings a ticket";
+    let waits = "a login by SSSD (corp) goes by the cached password while CORP can't be reached, or has just given a reply that would have SSSD begin again, and brings a ticket else";
     assert!(
         said.iter().any(|finding| finding.what == waits),
         "{said:#?}"
