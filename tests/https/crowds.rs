@@ -49,7 +49,7 @@ async fn two_thousand_connections_are_open_at_once_and_each_is_served() {
     let mut crowd = Vec::new();
     for _ in 0..CROWD {
         let mut one = One::plain(&gateway).await;
-        one.send("GET /healthz HTTP/1.1\r\nX: ").await;
+        one.send("GET /healthz HTTP/1.1\r\nHost: g\r\nX: ").await;
         crowd.push(one);
     }
     for http in Http::ALL {
@@ -84,8 +84,8 @@ async fn a_hundred_who_send_an_octet_at_a_time_slow_down_nobody() {
     for number in 0..100 {
         let mut one = One::plain(&gateway).await;
         let begun = match number % 2 {
-            0 => "POST /KdcProxy HTTP/1.1\r\nX: ",
-            _ => "POST /KdcProxy HTTP/1.1\r\nContent-Length: 131072\r\n\r\n",
+            0 => "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nX: ",
+            _ => "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: 131072\r\n\r\n",
         };
         one.send(begun).await;
         slow.push(one);

@@ -46,7 +46,7 @@ async fn headers_that_trickle_end_in_time() {
     let gateway = impatient().await;
     let mut stream = TcpStream::connect(gateway.plain).await.unwrap();
     stream
-        .write_all(b"GET /healthz HTTP/1.1\r\n")
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: g\r\n")
         .await
         .unwrap();
     within(trickle(&mut stream, b"X: y\r\n")).await;
@@ -62,7 +62,7 @@ async fn headers_that_trickle_end_in_time() {
 async fn a_body_that_trickles_is_given_up() {
     let gateway = Setup::limits(|limits| limits.body = SHORT).start().await;
     let mut one = One::plain(&gateway).await;
-    one.send("POST /KdcProxy HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+    one.send("POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: 1000\r\n\r\n")
         .await;
     let mut pause = tokio::time::interval(Duration::from_millis(10));
     let response = loop {
@@ -92,7 +92,7 @@ async fn a_kept_connection_ends_when_nothing_more_is_asked() {
         .start()
         .await;
     let mut one = One::plain(&gateway).await;
-    one.send("GET /healthz HTTP/1.1\r\n\r\n").await;
+    one.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
     assert_eq!(one.hear().await.status, 200);
     one.ended().await;
     let mut two = Two::connect(&gateway).await;

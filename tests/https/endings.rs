@@ -25,10 +25,12 @@ async fn the_connection_that_was_silent_for_longest_makes_room() {
         .start()
         .await;
     let mut first = One::plain(&gateway).await;
-    first.send("GET /healthz HTTP/1.1\r\n\r\n").await;
+    first.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
     first.hear().await;
     let mut second = One::plain(&gateway).await;
-    second.send("GET /healthz HTTP/1.1\r\n\r\n").await;
+    second
+        .send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+        .await;
     second.hear().await;
     let response = ask(&gateway, Http::Two, "GET", "/healthz", b"").await;
     assert_eq!(response.status, 200);
@@ -90,7 +92,7 @@ async fn each_connection_gets_the_certificate_of_its_time() {
     assert_ne!(leaf(&new), first);
     for stream in [old, new] {
         let mut one = One::over(stream);
-        one.send("GET /healthz HTTP/1.1\r\n\r\n").await;
+        one.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
         assert_eq!(one.hear().await.status, 200);
     }
 }
@@ -155,8 +157,10 @@ async fn bodies_of_all_connections_are_bounded_and_long_ones_leave_room_for_shor
     let mut crowd = Vec::new();
     for _ in 0..10 {
         let mut one = One::plain(&gateway).await;
-        one.send("POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7530\r\n")
-            .await;
+        one.send(
+            "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n7530\r\n",
+        )
+        .await;
         one.send(vec![0; 30_000]).await;
         crowd.push(one);
     }

@@ -20,7 +20,9 @@ const MOST: u64 = 40;
 type Client = One<TlsStream<TcpStream>>;
 
 async fn ask(client: &mut Client) {
-    client.send("GET /healthz HTTP/1.1\r\n\r\n").await;
+    client
+        .send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+        .await;
     assert_eq!(client.hear().await.status, 200);
 }
 

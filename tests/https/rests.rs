@@ -9,7 +9,7 @@ use crate::messages::{Kind, REALM, envelope, framed};
 fn post(kind: Kind) -> Vec<u8> {
     let body = envelope(&framed(&kind.request(REALM).bytes), Some(REALM));
     let head = format!(
-        "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), &body].concat()
@@ -42,7 +42,7 @@ async fn the_rest_of_a_body_is_no_request() {
     for early in [0, 1, smuggled.len() - 1] {
         let mut one = One::plain(&gateway).await;
         let head = format!(
-            "GET /healthz HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n",
             early + smuggled.len()
         );
         one.send([head.as_bytes(), &smuggled[..early]].concat())

@@ -18,7 +18,7 @@ const CLIENTS: usize = 40;
 /// Sends until nobody takes it; says how much was taken.
 async fn in_chunks(gateway: &Gateway) -> usize {
     let mut one = One::plain(gateway).await;
-    one.send("POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    one.send("POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
     let chunk = [b"10000\r\n", &[b'x'; PIECE][..], b"\r\n"].concat();
     let mut sent = 0;

@@ -122,8 +122,10 @@ async fn a_body_that_can_be_read_in_two_ways_is_not_read() {
     let mut one = One::plain(&gateway).await;
     let lines =
         format!("X-Forwarded-For: {FORGED}\r\nForwarded: for={FORGED}\r\nX: client={FORGED}");
-    one.send(format!("POST /client={FORGED} HTTP/1.1\r\n{lines}\r\n\r\n"))
-        .await;
+    one.send(format!(
+        "POST /client={FORGED} HTTP/1.1\r\nHost: g\r\n{lines}\r\n\r\n"
+    ))
+    .await;
     assert_eq!(one.hear().await.status, 404);
     gateway.process.wait_for_count("status=404", 2);
     for line in gateway.process.log().lines() {

@@ -14,8 +14,8 @@ use crate::{granting, posted, within};
 
 /// A ClientHello of 16 KiB.
 const HELLO: [u8; 9] = [0x16, 0x03, 0x01, 0x3f, 0xff, 0x01, 0x00, 0x3f, 0xfb];
-const HEADERS: &[u8] = b"POST /KdcProxy HTTP/1.1\r\nX: ";
-const BODY: &[u8] = b"POST /KdcProxy HTTP/1.1\r\nContent-Length: 1000\r\n\r\n";
+const HEADERS: &[u8] = b"POST /KdcProxy HTTP/1.1\r\nHost: g\r\nX: ";
+const BODY: &[u8] = b"POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: 1000\r\n\r\n";
 const EACH: usize = 50;
 
 /// Sends `start` and then an octet a second until the other end closes.

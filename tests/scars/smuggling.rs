@@ -53,7 +53,7 @@ fn chunk() -> Vec<u8> {
 fn second() -> Vec<u8> {
     let body = posted(Kind::Plain);
     let head = format!(
-        "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), &body].concat()
@@ -91,8 +91,9 @@ async fn nobody_sees_a_second_request_behind_a_bare_line_feed() {
     let kdc = granting().start().await;
     let gateway = Gateway::start(&realm(REALM, &[kdc.address]));
     let get = "GET /healthz HTTP/1.1\r\nHost: g\r\n";
-    let post = "POST /else HTTP/1.1\r\nContent-Length: 2\r\n\r\n\n\n";
-    let chunks = "POST /else HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";
+    let post = "POST /else HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n\n\n";
+    let chunks =
+        "POST /else HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";
     for before in [
         "",
         &format!("{get}\r\n"),
