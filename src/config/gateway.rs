@@ -55,6 +55,8 @@ pub struct KdcRealm {
     pub transport: Transport,
     /// The most that a request may take until its answer.
     pub deadline: Duration,
+    /// Requests for other realms are served under its name.
+    pub serves_other_realms: bool,
 }
 
 impl GatewayConfig {
@@ -151,6 +153,7 @@ impl KdcRealm {
             services,
             transport: all.get(&keys::TRANSPORT)?,
             deadline: all.seconds(&keys::GATEWAY_DEADLINE_SECONDS)?,
+            serves_other_realms: all.flag(&keys::SERVE_OTHER_REALMS),
             realm: realm.clone(),
         })
     }

@@ -455,4 +455,8 @@ key_table! {
 
     /// The most a request may take until its answer: less than the clients' own deadline, so that they hear why.
     GATEWAY_DEADLINE_SECONDS = key("deadline-seconds", Integer(1..=120), Default("8"));
+
+    /// Whether requests for other realms are served under the name of this one, as far as its KDCs know those. Otherwise they are
+    /// answered 403, unless they are for one of "aliases".
+    SERVE_OTHER_REALMS = key("serve-other-realms", Flag, Default("false"));
 }

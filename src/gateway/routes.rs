@@ -44,6 +44,7 @@ fn realm(entry: &KdcRealm, max_in_flight: usize) -> RealmPlan {
             deadline: entry.deadline,
             on_failure: OnFailure::default(),
             shared: true,
+            serves_other_realms: entry.serves_other_realms,
         },
     }
 }

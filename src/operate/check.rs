@@ -103,6 +103,9 @@ fn kdc_realm(entry: &KdcRealm) -> Vec<String> {
     lines.push(format!(
         "  deadline {seconds} s, transport {transport} first"
     ));
+    if entry.serves_other_realms {
+        lines.push("  other realms of these KDCs: served under its name".to_owned());
+    }
     lines
 }
 

@@ -19,14 +19,14 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{Semaphore, watch};
 
 use self::task::ExchangeTask;
-use crate::relay::answer::{Answered, Cause, Source, Verdict};
+use crate::relay::answer::{Answered, Cause, Source};
 use crate::relay::counters::Counters;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
 use crate::relay::quota::Quota;
 use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
-use crate::relay::routes::UpstreamId;
+use crate::relay::routes::{Route, UpstreamId};
 use crate::relay::status::ExchangeRecord;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
@@ -268,22 +268,22 @@ impl Exchange {
         self.routing().routes().is_same(one, other)
     }
 
-    /// The verdict on a message with the realm `inside` it, if that is one that is known here and does not offer what the
-    /// message asks for.
+    /// True if a message may name another realm `inside` than the one that it is addressed to. KDCs go by the realm inside, and may be
+    /// those of realms that are not served here, or whose service is not.
     #[must_use]
-    pub fn withheld(&self, message: &KerberosMessage, inside: &Realm) -> Option<Verdict> {
+    pub fn serves_inside(&self, message: &KerberosMessage, inside: &Realm) -> bool {
         let routing = self.routing();
-        let route = routing.routes().route(inside).cloned()?;
-        if route.upstreams.get(message.service()).is_some() {
-            return None;
+        let routes = routing.routes();
+        let offers = |route: &Arc<Route>| route.upstreams.get(message.service()).is_some();
+        // Where nothing serves the realm that it is addressed to, that is said.
+        let Some(route) = routes.route(message.realm()) else {
+            return true;
+        };
+        let serves = route.serves_other_realms && routes.route(inside).is_none_or(offers);
+        if !serves {
+            self.counters.no_upstream.add();
         }
-        self.counters.no_upstream.add();
-        Some(Verdict {
-            cause: Cause::NotOffered,
-            may_have_been_sent: false,
-            on_failure: route.on_failure,
-            realm: inside.clone(),
-        })
+        serves
     }
 
     /// The realm as it was configured, if it was, itself or as an alias: of those there are only so many, whatever

@@ -59,6 +59,8 @@ pub struct Route {
     /// drops what it can't read, any client could cause it. And a late answer is waited for, where one laptop would ask
     /// another upstream as well: many clients at once would only ask a busy KDC twice.
     pub shared: bool,
+    /// Messages that are addressed to this realm and name another one inside are served as well.
+    pub serves_other_realms: bool,
 }
 
 /// The configured routes and the health of their upstreams.

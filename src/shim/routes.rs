@@ -48,6 +48,7 @@ fn realm(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> RealmPl
             deadline: entry.deadline,
             on_failure: entry.on_failure,
             shared: false,
+            serves_other_realms: false,
         },
     }
 }

@@ -187,8 +187,8 @@ impl KerberosMessage {
         validation::check(self)
     }
 
-    /// The same request, routed by `realm` instead: where an envelope says whom the message is for, that decides, and the
-    /// KDC judges the realm inside ([MS-KKDCP] 3.2.5.1).
+    /// The same request, routed by `realm` instead: where an envelope says whom the message is for, that decides
+    /// ([MS-KKDCP] 3.2.5.1).
     #[must_use]
     pub fn addressed_to(self, realm: Realm) -> Self {
         Self { realm, ..self }

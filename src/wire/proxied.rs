@@ -15,7 +15,7 @@ pub struct Proxied {
     pub message: KerberosMessage,
     /// It came behind its length, and so is answered behind one.
     pub had_length: bool,
-    /// The realm inside the request, where that is another one: for the KDC to judge.
+    /// The realm inside the request, where that is another one, which the KDC goes by.
     pub other_realm: Option<Realm>,
     /// Flags for finding a domain controller.
     pub dclocator_hint: Option<u32>,

@@ -81,6 +81,7 @@ fn check_shows_what_would_be_served_and_which_kdcs_are_asked() {
         discover = true
         discover-ports = [88, 464, 1088]
         services = ["kdc"]
+        serve-other-realms = true
         "#,
     );
     let ended = home.loopkdc(&["check", "--gateway", "--config", "config.toml"]);
@@ -103,6 +104,7 @@ realm FOUND.EXAMPLE
   kpasswd: not offered
   ports allowed in them: 88, 464, 1088
   deadline 5 s, transport tcp first
+  other realms of these KDCs: served under its name
 any other realm: not served
 ";
     let stderr = "\

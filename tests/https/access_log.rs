@@ -135,15 +135,17 @@ async fn what_is_not_valid_inside_is_known_by_its_kind() {
 async fn another_realm_inside_than_the_one_asked_is_told() {
     let log = Log::new(|_| ());
     let gateway = log.gateway(Act::Reply).await;
-    for (inside, domain) in [("OTHER.EXAMPLE", REALM), (ALIAS, REALM)] {
+    for (inside, domain, status) in [("OTHER.EXAMPLE", REALM, 403), (ALIAS, REALM, 200)] {
         let body = envelope(&framed(&Kind::Plain.request(inside).bytes), Some(domain));
-        assert_eq!(post(&gateway, Http::One, &body).await.status, 200);
+        assert_eq!(post(&gateway, Http::One, &body).await.status, status);
     }
     let kdc = &gateway.kdc.address;
-    let line = |inside: &str| {
-        format!("client=127.0.0.1 kind=AS-REQ realm={REALM}{inside} kdc={kdc} error=- status=200")
+    let line = |inside: &str, kdc: &str, status: u16| {
+        format!(
+            "client=127.0.0.1 kind=AS-REQ realm={REALM}{inside} kdc={kdc} error=- status={status}"
+        )
     };
-    let expected = [line(" inside=OTHER.EXAMPLE"), line("")];
+    let expected = [line(" inside=OTHER.EXAMPLE", "-", 403), line("", kdc, 200)];
     assert_eq!(log.lines().await, expected);
 }
 

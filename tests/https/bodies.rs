@@ -58,7 +58,7 @@ async fn one_connection_serves_request_after_request() {
     for _ in 0..3 {
         let body = proxied(Kind::Plain);
         let head = format!(
-            "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+            "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         one.send([head.as_bytes(), &body].concat()).await;
@@ -117,7 +117,7 @@ async fn a_message_that_is_not_kerberos_is_dropped_and_the_connection_ended() {
     wrong[3] ^= 1;
     for http in Http::ALL {
         for kerb_message in [
-            b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            b"GET / HTTP/1.1\r\nHost: g\r\n\r\n".to_vec(),
             wrong.clone(),
             framed(&[&request[..], b"\0"].concat()),
             framed(&Kind::Plain.reply()),
@@ -134,7 +134,12 @@ async fn a_message_that_is_not_kerberos_is_dropped_and_the_connection_ended() {
 
 #[tokio::test]
 async fn what_clients_were_heard_to_send_reaches_a_kdc_octet_by_octet() {
-    let gateway = Gateway::new().await;
+    // From realms of their own.
+    let setup = Setup {
+        serves_other_realms: true,
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
     let files = fs::read_dir(folder)
         .unwrap()
@@ -216,17 +221,29 @@ async fn the_outline_is_enough_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
-async fn target_domain_chooses_and_another_realm_inside_is_the_kdcs_to_judge() {
-    let gateway = Gateway::new().await;
-    let request = Kind::Plain.request("OTHER.EXAMPLE").bytes;
-    let response = post(
-        &gateway,
-        Http::Two,
-        &envelope(&framed(&request), Some(REALM)),
-    )
-    .await;
-    assert_eq!(response.status, 200);
-    assert_eq!(gateway.counters().other_realm.get(), 1);
+async fn target_domain_opens_no_way_to_another_realm_inside_unless_it_is_to() {
+    for serves_other_realms in [false, true] {
+        let setup = Setup {
+            serves_other_realms,
+            ..Setup::default()
+        };
+        let gateway = setup.start().await;
+        for kind in Kind::ALL {
+            let request = framed(&kind.request("OTHER.EXAMPLE").bytes);
+            let response = post(&gateway, Http::Two, &envelope(&request, Some(REALM))).await;
+            if serves_other_realms {
+                assert_eq!(response.status, 200, "{kind:?}");
+                continue;
+            }
+            assert_refused(&response, StatusCode::FORBIDDEN);
+            let told = "realm OTHER.EXAMPLE is not served under the name of realm EXAMPLE.COM";
+            assert_eq!(response.text(), format!("loopkdc: {told}\n"));
+        }
+        let kinds = Kind::ALL.len();
+        assert_eq!(gateway.counters().other_realm.get(), kinds as u64);
+        let asked = if serves_other_realms { kinds } else { 0 };
+        assert_eq!(gateway.kdc.asked(), asked);
+    }
 }
 
 #[tokio::test]

@@ -154,9 +154,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> One<S> {
     /// The answer to a POST.
     pub async fn post(&mut self, lines: &str, body: &[u8]) -> Response {
         let length = body.len();
-        let head = format!(
-            "POST /KdcProxy HTTP/1.1\r\nHost: g\r\n{lines}Content-Length: {length}\r\n\r\n"
-        );
+        let host = if lines.starts_with("Host: ") {
+            ""
+        } else {
+            "Host: g\r\n"
+        };
+        let head =
+            format!("POST /KdcProxy HTTP/1.1\r\n{host}{lines}Content-Length: {length}\r\n\r\n");
         self.send([head.as_bytes(), body].concat()).await;
         self.hear().await
     }

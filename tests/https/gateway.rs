@@ -87,6 +87,8 @@ pub struct Setup {
     /// The ways out.
     pub upstreams: ByService<Option<Vec<UpstreamId>>>,
     pub certificates: Option<Certificates>,
+    /// Whether the realm's name opens the way to others.
+    pub serves_other_realms: bool,
 }
 
 impl Default for Setup {
@@ -104,6 +106,7 @@ impl Default for Setup {
             proxy_protocol: false,
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             certificates: None,
+            serves_other_realms: false,
         }
     }
 }
@@ -168,6 +171,7 @@ impl Setup {
             deadline: self.deadline,
             on_failure: OnFailure::Unreachable,
             shared: true,
+            serves_other_realms: self.serves_other_realms,
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
         let mut neighbour = route.clone();

@@ -48,12 +48,17 @@ async fn a_service_that_is_not_offered_is_forbidden() {
 /// A KDC goes by the realm inside ([MS-KKDCP] 3.2.5.1), and may be that of several.
 #[tokio::test]
 async fn a_service_that_is_not_offered_is_not_to_be_had_under_the_name_of_another_realm() {
-    let gateway = Gateway::new().await;
+    let setup = Setup {
+        serves_other_realms: true,
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
     let body = |kind: Kind, inside| envelope(&framed(&kind.request(inside).bytes), Some(REALM));
     for http in Http::ALL {
         let response = post(&gateway, http, &body(Kind::Change, NEIGHBOUR)).await;
         assert_refused(&response, StatusCode::FORBIDDEN);
-        let told = "loopkdc: this service of realm NEIGHBOUR.EXAMPLE is not offered here\n";
+        let told =
+            "loopkdc: realm NEIGHBOUR.EXAMPLE is not served under the name of realm EXAMPLE.COM\n";
         assert_eq!(response.text(), told);
     }
     assert_eq!(gateway.kdc.asked(), 0);

@@ -45,11 +45,12 @@ impl ConnContext {
         self.validate(&message)?;
         let in_flight = throttle.begin(&client);
         let in_flight = in_flight.map_err(|wait| self.throttled(wait))?;
-        // Realms may share their KDCs, which go by the realm inside: what is not offered of that is not to be had under the
-        // name of another.
-        let withheld = |inside: &Realm| exchange.withheld(&message, inside);
-        if let Some(verdict) = inside.as_ref().and_then(withheld) {
-            return Err(ErrorResponse::from(&verdict));
+        if let Some(inside) = &inside
+            && !exchange.serves_inside(&message, inside)
+        {
+            let domain = message.realm();
+            let text = format!("realm {inside} is not served under the name of realm {domain}");
+            return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text));
         }
         let stake = self.stake(&message, inside.as_ref(), &client)?;
         let relayed = self.relay(message, arrival, stake, (octets, in_flight));
@@ -96,8 +97,7 @@ impl ConnContext {
         refusal.closing()
     }
 
-    /// The realm inside, where that is another than the target-domain's. The KDC judges it ([MS-KKDCP] 3.2.5.1); whoever
-    /// runs the gateway may want to know.
+    /// The realm inside, where that is another than the target-domain's, which whoever runs the gateway may want to know.
     fn other_realm(&self, proxied: &Proxied) -> Option<Realm> {
         let (exchange, domain) = (&self.state.exchange, proxied.message.realm());
         let inside = proxied.other_realm.as_ref();
@@ -116,11 +116,10 @@ impl ConnContext {
         if message.kind() != Kind::AsReq || message.resend() != Resend::Once {
             return Ok(None);
         }
-        // Passwords of the realm inside are tried, if that is configured.
-        let configured = |realm| self.state.exchange.configured(realm);
-        let domain = message.realm();
-        let realm = inside.and_then(configured).or_else(|| configured(domain));
-        let realm = realm.as_ref().unwrap_or(domain).key();
+        // The one inside is whose passwords are tried, even if it is not configured: it goes by the KDC.
+        let realm = inside.unwrap_or(message.realm());
+        let configured = self.state.exchange.configured(realm);
+        let realm = configured.as_ref().unwrap_or(realm).key();
         let throttle = &self.state.options.throttle;
         let stake = throttle.admit_login(client, &realm, Instant::now());
         stake.map(Some).map_err(|wait| self.throttled(wait))

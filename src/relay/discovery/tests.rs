@@ -37,6 +37,7 @@ fn plan(on_demand: bool, name_server: &UdpSocket) -> RoutePlan {
             deadline: Duration::from_millis(20),
             on_failure: OnFailure::Unreachable,
             shared: true,
+            serves_other_realms: false,
         },
     };
     RoutePlan {

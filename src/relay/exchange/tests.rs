@@ -7,7 +7,7 @@ mod reachability;
 use std::time::Duration;
 
 use super::*;
-use crate::relay::answer::{Answer, OnFailure};
+use crate::relay::answer::{Answer, OnFailure, Verdict};
 use crate::relay::routes::{RealmPattern, Route, Routes};
 use crate::relay::upstream::Upstream;
 use crate::wire::tests::handmade::{kdc_req, pa_data};
@@ -37,6 +37,7 @@ fn route(upstreams: Vec<UpstreamId>) -> Route {
         deadline: Duration::from_secs(9),
         on_failure: OnFailure::Unreachable,
         shared: false,
+        serves_other_realms: false,
     }
 }
 

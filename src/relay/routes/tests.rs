@@ -27,6 +27,7 @@ fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
         deadline: 9 * SECOND,
         on_failure: OnFailure::Unreachable,
         shared: false,
+        serves_other_realms: false,
     }
 }
 
@@ -381,6 +382,7 @@ fn who_has_many_clients_gives_a_kdc_time() {
     let mut routes = Routes::default();
     let route = Route {
         shared: true,
+        serves_other_realms: false,
         ..route(1, &[A, B])
     };
     routes.add(&exact("ONE"), &[], route);
@@ -580,6 +582,7 @@ fn a_primary_that_was_silent_is_passed_over_for_a_while_and_told() {
     let route = Route {
         primary: vec![A],
         shared: true,
+        serves_other_realms: false,
         ..route(1, &[A, B])
     };
     routes.add(&exact("ONE"), &[], route);

@@ -55,6 +55,7 @@ fn routing(names: &str, ends: Vec<End>, journal: &Journal) -> Routing {
         deadline: Duration::from_secs(9),
         on_failure: OnFailure::Unreachable,
         shared: false,
+        serves_other_realms: false,
     };
     let mut routes = Routes::default();
     let names = names

@@ -64,8 +64,18 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         &build(&format!("{GATEWAY}{REALM}")).realms[0],
     );
     assert_eq!(
-        (shown.services, shown.transport, shown.deadline),
-        (plain.services, plain.transport, plain.deadline)
+        (
+            shown.services,
+            shown.transport,
+            shown.deadline,
+            shown.serves_other_realms
+        ),
+        (
+            plain.services,
+            plain.transport,
+            plain.deadline,
+            plain.serves_other_realms
+        )
     );
     let Kdcs::Listed(listed) = &shown.kdcs else {
         panic!("{:?}", shown.kdcs)

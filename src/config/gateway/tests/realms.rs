@@ -152,9 +152,9 @@ fn a_service_that_is_not_offered_has_no_server() {
 
 #[test]
 fn what_a_realm_does_not_say_the_defaults_say() {
-    let defaults = "[defaults]\ndiscover = true\ndiscover-ports = [1088]\ntransport = \"udp\"\ndeadline-seconds = 3\nservices = [\"kdc\"]\n";
+    let defaults = "[defaults]\ndiscover = true\ndiscover-ports = [1088]\ntransport = \"udp\"\ndeadline-seconds = 3\nservices = [\"kdc\"]\nserve-other-realms = true\n";
     let text = format!(
-        "{GATEWAY}{defaults}[realms.\"A\"]\n[realms.\"B\"]\nkdcs = [\"k\"]\ntransport = \"tcp\"\ndeadline-seconds = 4\n"
+        "{GATEWAY}{defaults}[realms.\"A\"]\n[realms.\"B\"]\nkdcs = [\"k\"]\ntransport = \"tcp\"\ndeadline-seconds = 4\nserve-other-realms = false\n"
     );
     let config = build(&text);
     let [a, b] = &config.realms[..] else {
@@ -174,4 +174,6 @@ fn what_a_realm_does_not_say_the_defaults_say() {
     );
     assert_eq!(names(b).0, ["k:88"]);
     assert!(!a.services.kpasswd && !b.services.kpasswd);
+    assert!(a.serves_other_realms && !b.serves_other_realms);
+    assert!(!realm("kdcs = [\"k\"]").serves_other_realms);
 }

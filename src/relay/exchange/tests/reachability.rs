@@ -250,6 +250,7 @@ async fn a_gateway_watches_no_realm() {
     let upstreams = upstreams(vec![vec![new(20, REPLY)]], &Journal::default());
     let route = Route {
         shared: true,
+        serves_other_realms: false,
         ..route(vec![UpstreamId(0)])
     };
     let mut routes = Routes::default();
