@@ -33,7 +33,8 @@ async fn a_declared_oversize_is_refused_before_a_single_octet() {
     let gateway = Gateway::new().await;
     for version in ["1.0", "1.1"] {
         for length in [(MAX + 1).to_string(), "4294967296".to_owned()] {
-            let head = format!("POST /KdcProxy HTTP/{version}\r\nContent-Length: {length}\r\n");
+            let head =
+                format!("POST /KdcProxy HTTP/{version}\r\nHost: g\r\nContent-Length: {length}\r\n");
             let response = said(&gateway, &head, b"").await;
             assert_refused(&response, StatusCode::PAYLOAD_TOO_LARGE);
             assert!(response.closed);
@@ -51,7 +52,8 @@ async fn a_declared_oversize_is_refused_before_a_single_octet() {
 #[tokio::test]
 async fn an_expectation_of_too_much_is_answered_with_the_refusal() {
     let gateway = Gateway::new().await;
-    let head = "POST /KdcProxy HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 131073\r\n";
+    let head =
+        "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nExpect: 100-continue\r\nContent-Length: 131073\r\n";
     assert_refused(
         &said(&gateway, head, b"").await,
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -66,7 +68,7 @@ async fn the_longest_body_is_read_and_one_octet_more_is_not() {
         (MAX + 1, StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let octets = vec![b'x'; length];
-        let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+        let head = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n";
         let response = said(&gateway, head, &chunked(&octets)).await;
         assert_refused(&response, status);
         let mut two = Two::connect(&gateway).await;
@@ -75,7 +77,7 @@ async fn the_longest_body_is_read_and_one_octet_more_is_not() {
             .await;
         assert_refused(&response, status);
     }
-    let head = format!("POST /KdcProxy HTTP/1.1\r\nContent-Length: {MAX}\r\n");
+    let head = format!("POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {MAX}\r\n");
     let response = said(&gateway, &head, &vec![b'x'; MAX]).await;
     assert_refused(&response, StatusCode::BAD_REQUEST);
 }
@@ -86,7 +88,7 @@ async fn a_client_that_is_refused_may_send_to_its_end() {
     let mut one = One::plain(&gateway).await;
     let length = MAX + 1;
     one.send(format!(
-        "POST /KdcProxy HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"
+        "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {length}\r\n\r\n"
     ))
     .await;
     one.refused_while_it_sends().await;
@@ -101,7 +103,7 @@ async fn a_client_that_is_refused_may_send_to_its_end() {
 #[tokio::test]
 async fn chunks_are_taken() {
     let gateway = Gateway::new().await;
-    let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+    let head = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n";
     assert_eq!(said(&gateway, head, &chunked(&body())).await.status, 200);
 }
 
@@ -109,7 +111,7 @@ async fn chunks_are_taken() {
 #[tokio::test]
 async fn a_request_in_chunks_is_the_last_of_its_connection() {
     let gateway = Gateway::new().await;
-    let head = "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n";
     let one = [head.as_bytes(), &chunked(&body())].concat();
     for twice in [false, true] {
         let mut client = One::plain(&gateway).await;
@@ -125,7 +127,7 @@ async fn a_request_in_chunks_is_the_last_of_its_connection() {
 async fn a_body_of_no_told_length_is_asked_for_it() {
     let gateway = Gateway::new().await;
     for version in ["1.0", "1.1"] {
-        let head = format!("POST /KdcProxy HTTP/{version}\r\n");
+        let head = format!("POST /KdcProxy HTTP/{version}\r\nHost: g\r\n");
         let response = said(&gateway, &head, b"").await;
         assert_refused(&response, StatusCode::LENGTH_REQUIRED);
         assert!(response.closed);
@@ -148,7 +150,7 @@ async fn no_request_says_two_lengths() {
         "Transfer-Encoding: xchunked",
     ] {
         let mut one = One::plain(&gateway).await;
-        let head = format!("POST /KdcProxy HTTP/1.1\r\n{lines}\r\n\r\n");
+        let head = format!("POST /KdcProxy HTTP/1.1\r\nHost: g\r\n{lines}\r\n\r\n");
         one.send([head.as_bytes(), &body].concat()).await;
         let response = one.hear().await;
         assert_eq!(response.status, 400, "{lines}");
@@ -159,16 +161,87 @@ async fn no_request_says_two_lengths() {
     assert_eq!(gateway.kdc.asked(), 0);
 }
 
+/// RFC 9112 6.1: such a body is in chunks, and what is in them is not what it says.
+#[tokio::test]
+async fn a_coding_that_is_not_known_is_not_implemented() {
+    let gateway = Gateway::new().await;
+    for lines in [
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        let head = format!("POST /KdcProxy HTTP/1.1\r\nHost: g\r\n{lines}\r\n");
+        let response = said(&gateway, &head, &chunked(&body())).await;
+        assert_refused(&response, StatusCode::NOT_IMPLEMENTED);
+        assert!(response.closed, "{lines}");
+    }
+    assert_eq!(gateway.counters().refused.get(), 4);
+    assert_eq!(gateway.kdc.asked(), 0);
+    let head = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: Chunked\r\n";
+    assert_eq!(said(&gateway, head, &chunked(&body())).await.status, 200);
+}
+
+/// RFC 9112 3.2.
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let gateway = Gateway::new().await;
+    for (version, lines, status) in [
+        ("1.1", "", 400),
+        ("1.1", "Host: g\r\nHost: g\r\n", 400),
+        ("1.1", "Host: g h\r\n", 400),
+        ("1.1", "Host: g/h\r\n", 400),
+        ("1.1", "Host: user@g\r\n", 400),
+        ("1.0", "Host: g\r\nHost: g\r\n", 400),
+        ("1.0", "", 200),
+        ("1.0", "Host: g\r\n", 200),
+        ("1.1", "Host:\r\n", 200),
+        ("1.1", "Host: [::1]:8443\r\n", 200),
+        ("1.1", "Host: gateway_1.example.com:443\r\n", 200),
+    ] {
+        let head = format!("GET /healthz HTTP/{version}\r\n{lines}");
+        let response = said(&gateway, &head, b"").await;
+        assert_eq!(response.status, status, "{version} {lines:?}");
+        assert_eq!(response.closed, status == 400 || version == "1.0");
+    }
+    assert_eq!(gateway.counters().refused.get(), 6);
+}
+
+/// RFC 9113 8.3.1.
+#[tokio::test]
+async fn over_http2_too_by_either_of_two_names() {
+    let gateway = Gateway::new().await;
+    let mut two = Two::connect(&gateway).await;
+    let request = |uri: &str, hosts: &[&str]| {
+        let mut request = hyper::Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        request.body(()).unwrap()
+    };
+    let whole = "https://g/healthz";
+    for (request, status) in [
+        (request("/healthz", &[]), 400),
+        (request(whole, &["g", "g"]), 400),
+        (request(whole, &["g h"]), 400),
+        (request("/healthz", &["g"]), 200),
+        (request(whole, &[]), 200),
+        (request(whole, &["g"]), 200),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(two.ask(request, Vec::new()).await.status, status, "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn two_lengths_are_seen_behind_another_request_too() {
     let gateway = Gateway::new().await;
     let (first, second) = (body(), chunked(&body()));
     let head = format!(
-        "POST /KdcProxy HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n",
         first.len()
     );
-    let other =
-        "POST /KdcProxy HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
+    let other = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
     let mut one = One::plain(&gateway).await;
     one.send([head.as_bytes(), &first, other.as_bytes(), &second].concat())
         .await;
@@ -180,7 +253,10 @@ async fn two_lengths_are_seen_behind_another_request_too() {
 #[tokio::test]
 async fn headers_are_bounded() {
     let gateway = Gateway::new().await;
-    let head = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n", "x".repeat(17 * 1024));
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nHost: g\r\nX: {}\r\n",
+        "x".repeat(17 * 1024)
+    );
     assert_eq!(said(&gateway, &head, b"").await.status, 431);
     let mut two = Two::connect(&gateway).await;
     let mut request = Two::request("GET", "/healthz");

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::uri::Authority;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::sync::Semaphore;
@@ -193,15 +194,10 @@ impl ConnContext {
 
     fn route(&self, request: &Request<Incoming>) -> Result<Resource, ErrorResponse> {
         let (path, method) = (request.uri().path(), request.method());
-        let has = |name| request.headers().contains_key(name);
+        check_head(request).map_err(ErrorResponse::closing)?;
         if self.peer.is_balancer && path != HEALTH_PATH {
             let text = "the balancer has not said whose connection this is (PROXY protocol)";
             return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text).closing());
-        }
-        if has(CONTENT_LENGTH) && has(TRANSFER_ENCODING) {
-            // RFC 9112 6.1.
-            let text = "Content-Length stands beside Transfer-Encoding";
-            return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, text).closing());
         }
         if bare(path).eq_ignore_ascii_case(bare(&self.state.options.path)) {
             return match *method {
@@ -251,6 +247,43 @@ impl ConnContext {
             Err(ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, text))
         })
     }
+}
+
+/// Refuses what hyper lets pass, and what servers in a row may take for different requests.
+fn check_head(request: &Request<Incoming>) -> Result<(), ErrorResponse> {
+    let headers = request.headers();
+    let refused = |text| ErrorResponse::new(StatusCode::BAD_REQUEST, text);
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112 6.1.
+        if headers.contains_key(CONTENT_LENGTH) {
+            return Err(refused("Content-Length stands beside Transfer-Encoding"));
+        }
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
+            let text = "no Transfer-Encoding but chunked is known here";
+            return Err(ErrorResponse::new(StatusCode::NOT_IMPLEMENTED, text));
+        }
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    let is_named = match request.version() {
+        // RFC 9112 3.2 and RFC 9113 8.3.1.
+        Version::HTTP_11 => host.is_some(),
+        Version::HTTP_2 => host.is_some() || request.uri().authority().is_some(),
+        _ => true,
+    };
+    if is_named && another.is_none() && host.is_none_or(is_host) {
+        Ok(())
+    } else {
+        Err(refused("the request does not name one host"))
+    }
+}
+
+/// RFC 9110 7.2: a host, and perhaps its port. It is empty where the target has none.
+fn is_host(value: &HeaderValue) -> bool {
+    let octets = value.as_bytes();
+    octets.is_empty() || !octets.contains(&b'@') && Authority::try_from(octets).is_ok()
 }
 
 enum Resource {
