@@ -34,7 +34,8 @@ fn it_says_what_it_is_and_needs() {
     ] {
         assert!(about.contains(&line), "{line} in {about}");
     }
-    assert_eq!(ask("-c"), format!("{CONFIGURATION}\n"));
+    let rotated = "/etc/logrotate.d/loopkdc-gateway";
+    assert_eq!(ask("-c"), format!("{rotated}\n{CONFIGURATION}\n"));
     let requires = ask("-R");
     assert!(requires.lines().any(|line| line == "systemd"), "{requires}");
     assert!(requires.contains("libc.so.6("), "{requires}");
