@@ -7,13 +7,14 @@
 //! |---|---|
 //! | here | a connection is accepted, if its client can pay for it; where a balancer of layer 4 says who that is, if it is trusted |
 //! | `proxy_protocol` | what the balancer says, before anything else |
-//! | `connection` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
+//! | `connection`, `client_hello` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
 //! | `http1` | the head is looked at, and hyper gets this request alone |
 //! | `handler` | who asks (`forwarded`), for what, and may they; the body is read, within its `budget` |
 //! | `kdc_proxy` | the message is parsed and relayed, with what its client has at stake |
 //! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
 
 mod budget;
+mod client_hello;
 mod conn_timer;
 mod connection;
 mod forwarded;

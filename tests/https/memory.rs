@@ -1,11 +1,13 @@
 //! What the program holds when clients come in numbers.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -13,6 +15,7 @@ use crate::clients::{One, tls};
 use crate::crowds::{CROWD, raise_limit_of_descriptors};
 use crate::gateway::files;
 use crate::process::Process;
+use crate::{eventually, within};
 
 /// Most KiB for each connection, TLS included.
 const MOST: u64 = 40;
@@ -34,12 +37,10 @@ fn resident(process: &Process) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-#[tokio::test]
-async fn two_thousand_connections_over_tls_take_little_memory() {
-    raise_limit_of_descriptors();
-    let dir = tempfile::tempdir().unwrap();
-    files(dir.path());
-    let config = dir.path().join("gateway.toml");
+/// The program, and where it serves HTTPS.
+fn start(dir: &Path) -> (Process, SocketAddr) {
+    files(dir);
+    let config = dir.join("gateway.toml");
     let text = r#"
         [gateway]
         listen = ["127.0.0.1:0"]
@@ -53,11 +54,37 @@ async fn two_thousand_connections_over_tls_take_little_memory() {
     fs::write(&config, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loopkdc"));
     command.args(["gateway", "--config"]).arg(&config);
+    // As its unit has it.
+    let unit = include_str!("../../packaging/systemd/loopkdc-gateway.service");
+    let mut lines = unit.lines();
+    let environment = lines.find_map(|line| line.strip_prefix("Environment="));
+    let (name, value) = environment.unwrap().split_once('=').unwrap();
+    command.env(name, value);
     let process = Process::start("loopkdc gateway", &mut command, " ready ");
     let log = process.log();
     let mut words = log.split_whitespace();
     let address = words.find_map(|word| word.strip_prefix("https=")).unwrap();
     let address = address.parse().unwrap();
+    (process, address)
+}
+
+/// The program has so many connections at `address`, and has read all that came over them (proc(5)).
+fn are_read(process: &Process, address: SocketAddr, connections: usize) -> bool {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string(format!("/proc/{}/net/tcp", process.id())).unwrap();
+    let local = format!(":{:04X}", address.port());
+    let lines = table.lines().map(|line| line.split_whitespace().collect());
+    let mut here =
+        lines.filter(|words: &Vec<_>| words[1].ends_with(&local) && words[3] == ESTABLISHED);
+    let is_read = |words: Vec<&str>| words[4].ends_with(":00000000");
+    here.clone().count() == connections && here.all(is_read)
+}
+
+#[tokio::test]
+async fn two_thousand_connections_over_tls_take_little_memory() {
+    raise_limit_of_descriptors();
+    let dir = tempfile::tempdir().unwrap();
+    let (process, address) = start(dir.path());
     let before = resident(&process);
     let mut crowd: Vec<Client> = Vec::new();
     while crowd.len() < CROWD {
@@ -75,4 +102,42 @@ async fn two_thousand_connections_over_tls_take_little_memory() {
     }
     let each = (after - before) / CROWD as u64;
     assert!(each < MOST, "{each} KiB");
+}
+
+/// A ClientHello that says 64 KiB, in records of their own.
+fn endless_hello() -> Vec<u8> {
+    let mut hello = vec![0; 0xffff];
+    hello[..4].copy_from_slice(&[1, 0, 0xff, 0xff]);
+    let record = |part: &[u8]| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1], &length[..], part].concat()
+    };
+    hello.chunks(4000).flat_map(record).collect()
+}
+
+#[tokio::test]
+async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
+    raise_limit_of_descriptors();
+    let dir = tempfile::tempdir().unwrap();
+    let (process, address) = start(dir.path());
+    let hello = endless_hello();
+    let before = resident(&process);
+    let mut crowd = Vec::new();
+    while crowd.len() < CROWD {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&hello[..16_000]).await.unwrap();
+        crowd.push(stream);
+    }
+    eventually(|| are_read(&process, address, CROWD)).await;
+    let held = resident(&process) - before;
+    let each = held / CROWD as u64;
+    for stream in &mut crowd {
+        // It ends before all is sent.
+        drop(stream.write_all(&hello[16_000..]).await);
+        let end = within(stream.read(&mut [0])).await;
+        assert!(!end.is_ok_and(|read| read > 0), "an answer");
+    }
+    drop(crowd);
+    assert!(each < MOST, "{each} KiB");
+    eventually(|| resident(&process).saturating_sub(before) < held / 3).await;
 }

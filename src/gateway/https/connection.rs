@@ -9,15 +9,15 @@ use std::time::Duration;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::server::{Acceptor, ClientHello};
+use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
+use super::client_hello;
 use super::conn_timer::ConnTimer;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
 use super::http1::{self, Http1End};
@@ -151,7 +151,7 @@ impl HttpConnection {
         stream: ClientStream,
         tls: &ServerTls,
     ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = client_hello::read(stream).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
         let permit = if http2 {
             self.state.http2.try_acquire().ok()
