@@ -9,10 +9,12 @@
 //! | `proxy_protocol` | what the balancer says, before anything else |
 //! | `connection`, `client_hello` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
 //! | `http1` | the head is looked at, and hyper gets this request alone |
-//! | `handler` | who asks (`forwarded`), for what, and may they; the body is read, within its `budget` |
+//! | `handler` | who asks (`forwarded`), for what, may they, and is it their turn |
+//! | `bodies` | the body is read, within the `budget` of all |
 //! | `kdc_proxy` | the message is parsed and relayed, with what its client has at stake |
 //! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
 
+mod bodies;
 mod budget;
 mod client_hello;
 mod conn_timer;
@@ -30,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use self::bodies::RequestBudget;
 use self::budget::ByteBudget;
 use self::connection::HttpConnection;
 pub(super) use self::responses::ErrorResponse;
@@ -114,7 +117,7 @@ pub struct ServeOptions {
 struct GatewayState {
     options: ServeOptions,
     exchange: Arc<Exchange>,
-    requests: ByteBudget,
+    requests: RequestBudget,
     responses: ByteBudget,
     http2: Semaphore,
     tasks: Tasks,
@@ -161,7 +164,7 @@ pub fn serve(
 ) {
     let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks);
     let state = Arc::new(GatewayState {
-        requests: ByteBudget::new(options.limits.waiting),
+        requests: RequestBudget::new(options.limits.waiting),
         responses: ByteBudget::new(options.limits.answers),
         http2: Semaphore::new(options.limits.max_http2.min(Semaphore::MAX_PERMITS)),
         options,

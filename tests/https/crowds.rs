@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
+use loopkdc::config::gateway::Quotas;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -172,4 +173,69 @@ async fn what_waits_for_its_answer_is_bounded_even_if_nobody_waits_for_it() {
     eventually(|| gateway.counters().failed.get() == 1).await;
     let served = post(&gateway, Http::One, &body()).await;
     assert_refused(&served, StatusCode::GATEWAY_TIMEOUT);
+}
+
+/// Over HTTP/2 a connection may begin a hundred.
+#[tokio::test]
+async fn a_body_that_never_ends_takes_its_clients_turn() {
+    let quotas = Quotas {
+        in_flight: 2,
+        ..Quotas::default()
+    };
+    let gateway = Setup::quotas(quotas).trusting("127.0.0.1/32").start().await;
+    let mut two = Two::connect(&gateway).await;
+    let mut unfinished = Vec::new();
+    for asked in 1..=3 {
+        let request = Two::request("POST", "/KdcProxy");
+        let (response, mut stream) = two.requests.send_request(request, false).unwrap();
+        stream.send_data(vec![0; 100].into(), false).unwrap();
+        if asked == 3 {
+            let refused = within(response).await.unwrap();
+            assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        } else {
+            unfinished.push((response, stream));
+        }
+    }
+    let mut other = One::plain(&gateway).await;
+    let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+    assert_eq!(other.post(lines, &body()).await.status, 200);
+    // Who gives one up has a turn again.
+    drop(unfinished.pop());
+    loop {
+        let again = two.ask(Two::request("POST", "/KdcProxy"), body()).await;
+        if again.status == 200 {
+            break;
+        }
+        assert_refused(&again, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+#[tokio::test]
+async fn the_body_that_has_been_coming_for_longest_gives_way() {
+    let mut setup = patient();
+    setup.limits.waiting = 4 * 1024;
+    setup.limits.body = PATIENCE;
+    let gateway = setup.start().await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut one = One::plain(&gateway).await;
+        let head = "POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n";
+        one.send(format!("{head}Expect: 100-continue\r\n\r\n"))
+            .await;
+        assert_eq!(one.hear().await.status, 100);
+        one.send("0").await;
+        slow.push(one);
+    }
+    for http in Http::ALL {
+        assert_eq!(post(&gateway, http, &body()).await.status, 200);
+    }
+    let mut slow = slow.into_iter();
+    let evicted = slow.next().unwrap().hear().await;
+    assert_refused(&evicted, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(evicted.closed);
+    assert_eq!(gateway.counters().overloaded.get(), 1);
+    for mut one in slow {
+        one.send("0").await;
+        assert_refused(&one.hear().await, StatusCode::BAD_REQUEST);
+    }
 }

@@ -6,20 +6,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use hyper::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::conn_timer::{ConnTimer, ResponseGuard};
-use super::handler::MAX_BODY;
 use super::responses::ErrorResponse;
 use crate::relay::counters::Counter;
 
-/// Octets that permits grow by. The first ones are taken before anything comes, for the request itself.
-const STEP: usize = 1024;
 /// Most octets of a short body: nearly all are, of requests and of responses.
-const SHORT: usize = 8 * 1024;
+pub(super) const SHORT: usize = 8 * 1024;
 /// Octets that a connection may leave untaken before it gets no other response.
 const UNTAKEN: usize = 1024 * 1024;
 
@@ -42,7 +38,7 @@ impl ByteBudget {
         }
     }
 
-    fn acquire(&self, octets: usize, is_short: bool) -> Option<BytePermit> {
+    pub(super) fn acquire(&self, octets: usize, is_short: bool) -> Option<BytePermit> {
         if !is_short && self.free.available_permits() < self.for_short + octets {
             return None;
         }
@@ -50,70 +46,9 @@ impl ByteBudget {
     }
 }
 
-fn acquire(free: &Arc<Semaphore>, octets: usize) -> Option<BytePermit> {
+pub(super) fn acquire(free: &Arc<Semaphore>, octets: usize) -> Option<BytePermit> {
     let octets = u32::try_from(octets).ok()?;
     Arc::clone(free).try_acquire_many_owned(octets).ok()
-}
-
-/// Reads the body of a request.
-pub(super) struct BodyReader<'a> {
-    budget: &'a ByteBudget,
-    /// The budget of its connection.
-    of_connection: &'a Arc<Semaphore>,
-    permit: BytePermit,
-    connection_permit: BytePermit,
-    octets: Vec<u8>,
-}
-
-impl<'a> BodyReader<'a> {
-    pub(super) fn new(
-        budget: &'a ByteBudget,
-        of_connection: &'a Arc<Semaphore>,
-    ) -> Result<Self, ErrorResponse> {
-        let permits = acquire(of_connection, STEP).zip(budget.acquire(STEP, true));
-        let (connection_permit, permit) = permits.ok_or_else(ErrorResponse::overloaded)?;
-        Ok(Self {
-            budget,
-            of_connection,
-            permit,
-            connection_permit,
-            octets: Vec::new(),
-        })
-    }
-
-    /// Reads a body of at most [`MAX_BODY`], whatever length it declares. Returns it with its permit.
-    pub(super) async fn read(
-        mut self,
-        mut body: Incoming,
-    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
-        while let Some(frame) = body.frame().await {
-            let cut = |_| ErrorResponse::new(StatusCode::BAD_REQUEST, "the body is cut short");
-            // Trailers say nothing here.
-            let data = frame.map_err(cut)?.into_data().unwrap_or_default();
-            if self.octets.len() + data.len() > MAX_BODY {
-                return Err(ErrorResponse::too_large());
-            }
-            self.reserve(data.len())
-                .ok_or_else(ErrorResponse::overloaded)?;
-            self.octets.extend_from_slice(&data);
-        }
-        Ok((self.octets.into(), self.permit))
-    }
-
-    fn reserve(&mut self, octets: usize) -> Option<()> {
-        let needed = (self.octets.len() + octets).next_multiple_of(STEP);
-        let held = self.permit.num_permits();
-        if needed > held {
-            let more = needed - held;
-            let of_connection = acquire(self.of_connection, more)?;
-            self.permit
-                .merge(self.budget.acquire(more, needed <= SHORT)?);
-            self.connection_permit.merge(of_connection);
-        }
-        // A vector that grows by itself doubles.
-        self.octets.reserve_exact(needed - self.octets.len());
-        Some(())
-    }
 }
 
 /// The octets of a response, which count as untaken until they are dropped.

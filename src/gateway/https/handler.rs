@@ -18,18 +18,21 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::GatewayState;
-use super::budget::{self, BodyReader, BytePermit};
+use super::budget::{self, BytePermit};
 use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
-use crate::gateway::throttle::{Client, Slot};
+use crate::gateway::throttle::{Client, InFlightRequest, Slot};
 use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
 /// Octets of bodies that one connection may send at once: HTTP/2 would let it begin a hundred of the longest.
 const BODIES: usize = 2 * MAX_BODY;
+
+/// What a request holds until it is answered, even if its client has gone: its octets, and its client's turn.
+pub(super) type HeldRequest = (BytePermit, (InFlightRequest, Option<InFlightRequest>));
 
 pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;
 
@@ -156,29 +159,31 @@ impl ConnContext {
         }
         let has_body = !request.body().is_end_stream();
         let body = self.receive(request, resource, &client).await;
-        let (body, permit) = body.map_err(|refusal| {
+        let (body, held) = body.map_err(|refusal| {
             self.count(refusal.status);
             // The client may go on to send what was not read.
             if has_body { refusal.closing() } else { refusal }
         })?;
         guard.set_whole();
-        self.kdc_proxy(body, permit, client, observed).await
+        self.kdc_proxy(body, held, client, observed).await
     }
 
-    /// The body of a request that may be relayed, and the permit for its octets. One that is refused costs its client as
-    /// much.
+    /// The body of a request that may be relayed. One that is refused costs its client as much. Its turn is taken before the
+    /// body comes: or bodies that never end would hold what is there for all, and no client's share of it.
     async fn receive(
         &self,
         request: Request<Incoming>,
         resource: Result<Resource, ErrorResponse>,
         client: &Client,
-    ) -> Result<(Bytes, BytePermit), ErrorResponse> {
+    ) -> Result<(Bytes, HeldRequest), ErrorResponse> {
         let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
         let throttle = &self.state.options.throttle;
         let admitted = throttle.admit(client, is_prepaid, Instant::now());
         admitted.map_err(ErrorResponse::throttled)?;
         resource?;
-        self.body(request).await
+        let turn = throttle.begin(client).map_err(ErrorResponse::throttled)?;
+        let (body, permit) = self.body(request).await?;
+        Ok((body, (permit, turn)))
     }
 
     /// Counts a refusal before there is a message.
@@ -240,7 +245,7 @@ impl ConnContext {
         }
         // A hundred streams may wait for their bodies: not with headers that are not needed any more.
         let body = request.into_body();
-        let reader = BodyReader::new(&self.state.requests, &self.bodies)?;
+        let reader = self.state.requests.begin(&self.bodies)?;
         let read = timeout(self.state.options.limits.body, reader.read(body)).await;
         read.unwrap_or_else(|_| {
             let text = "the body did not come in time";

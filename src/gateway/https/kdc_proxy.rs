@@ -6,12 +6,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::StatusCode;
 
-use super::budget::BytePermit;
-use super::handler::{ConnContext, HandlerResult};
+use super::handler::{ConnContext, HandlerResult, HeldRequest};
 use super::responses::{self, ErrorResponse};
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::{Client, Token, Wait};
+use crate::gateway::throttle::{Client, Token};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Arrival;
 use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
@@ -23,11 +22,11 @@ impl ConnContext {
     pub(super) async fn kdc_proxy(
         &self,
         body: Bytes,
-        octets: BytePermit,
+        held: HeldRequest,
         client: Client,
         observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
-        let (exchange, throttle) = (&self.state.exchange, &self.state.options.throttle);
+        let exchange = &self.state.exchange;
         let proxied = self.parse(body)?;
         let inside = self.other_realm(&proxied);
         let arrival = Arrival {
@@ -43,8 +42,6 @@ impl ConnContext {
         } = proxied;
         observed.set_message(&message, inside.as_ref(), exchange);
         self.validate(&message)?;
-        let in_flight = throttle.begin(&client);
-        let in_flight = in_flight.map_err(|wait| self.throttled(wait))?;
         if let Some(inside) = &inside
             && !exchange.serves_inside(&message, inside)
         {
@@ -53,7 +50,7 @@ impl ConnContext {
             return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text));
         }
         let stake = self.stake(&message, inside.as_ref(), &client)?;
-        let relayed = self.relay(message, arrival, stake, (octets, in_flight));
+        let relayed = self.relay(message, arrival, stake, held);
         let answered = relayed.await?;
         observed.set_answer(&answered);
         match answered.answer {
@@ -122,12 +119,10 @@ impl ConnContext {
         let realm = configured.as_ref().unwrap_or(realm).key();
         let throttle = &self.state.options.throttle;
         let stake = throttle.admit_login(client, &realm, Instant::now());
-        stake.map(Some).map_err(|wait| self.throttled(wait))
-    }
-
-    fn throttled(&self, wait: Wait) -> ErrorResponse {
-        self.state.exchange.counters().throttled.add();
-        ErrorResponse::throttled(wait)
+        stake.map(Some).map_err(|wait| {
+            self.state.exchange.counters().throttled.add();
+            ErrorResponse::throttled(wait)
+        })
     }
 
     /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
@@ -137,7 +132,7 @@ impl ConnContext {
         message: KerberosMessage,
         arrival: Arrival,
         stake: Option<Token>,
-        held: impl Send + 'static,
+        held: HeldRequest,
     ) -> Result<Answered, ErrorResponse> {
         let exchange = Arc::clone(&self.state.exchange);
         let tasks = &self.state.tasks.tracker;
