@@ -104,7 +104,8 @@
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
-//!   send and wait for by 16 MiB, the answers that they do not take by as much and 8 KiB for each connection, what is known of
+//!   send and wait for by 16 MiB, a ClientHello by 16 KiB, the answers that they do not take by as much as their requests, 8 KiB for
+//!   each connection, and after a second by 32 of them in one, what is known of
 //!   those clients by 1.5 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
 //! * **A gateway relays valid messages alone** ([MS-KKDCP] 5.1): of each the whole is looked at, by RFC 4120's types, where
 //!   `loopkdc run` reads the way to the realm. A test asks libkrb5's own decoders whether they read what passes.

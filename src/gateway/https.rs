@@ -62,7 +62,7 @@ pub struct HttpListener {
 pub struct HttpLimits {
     /// Connections open at once. What they send is read as it comes, and bounded by `waiting` all together.
     pub max_connections: usize,
-    /// How many of them speak HTTP/2: the next ones are not offered it, unless they can do nothing else.
+    /// How many of them speak HTTP/2: the next ones are not offered it, unless they are trusted proxies that can do nothing else.
     pub max_http2: usize,
     /// From accept to the end of the first request's headers, TLS included.
     pub first_request: Duration,

@@ -2,8 +2,9 @@
 
 use hyper::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::clients::{Http, One, Two, ask, assert_refused, tls};
+use crate::clients::{Http, One, Two, ask, assert_refused, tls, try_handshake};
 use crate::gateway::{Gateway, Setup};
 use crate::messages::{Kind, REALM, envelope, framed};
 use crate::within;
@@ -77,12 +78,23 @@ async fn as_many_clients_as_have_a_place_speak_http_2_and_the_others_http_1() {
     let next = tls(gateway.tls, BOTH).await;
     assert_eq!(next.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
     assert_eq!(One::over(next).post("", &body()).await.status, 200);
-    // Who can do nothing else is not turned away.
-    drop(Two::connect(&gateway).await);
+    // Who can do nothing else is turned away.
+    let only = TcpStream::connect(gateway.tls).await.unwrap();
+    assert!(try_handshake(only, &[b"h2"], None).await.is_err());
     drop(first);
     let chosen = async || {
         let stream = tls(gateway.tls, BOTH).await;
         stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
     };
     within(async { while chosen().await.as_deref() != Some(b"h2") {} }).await;
+}
+
+/// It has many clients, which pay for what they ask.
+#[tokio::test]
+async fn a_trusted_proxy_that_can_do_nothing_else_speaks_http_2() {
+    let setup = Setup::limits(|limits| limits.max_http2 = 0);
+    let gateway = setup.trusting("127.0.0.1/32").start().await;
+    let mut two = Two::connect(&gateway).await;
+    let response = two.ask(Two::request("POST", "/KdcProxy"), body()).await;
+    assert_eq!(response.status, 200);
 }

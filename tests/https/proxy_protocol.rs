@@ -177,7 +177,11 @@ async fn what_the_balancer_asks_itself_is_its_health_and_nothing_else() {
 
 #[tokio::test]
 async fn nothing_is_lost_behind_a_header_that_comes_in_parts() {
-    let gateway = setup().start().await;
+    let setup = Setup {
+        quotas: Quotas::default(),
+        ..setup()
+    };
+    let gateway = setup.start().await;
     let ask = b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n";
     for header in [
         version_1(1),

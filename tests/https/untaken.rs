@@ -104,7 +104,7 @@ async fn a_connection_leaves_so_much_untaken_and_takes_what_it_left() {
 
 #[tokio::test]
 async fn who_takes_nothing_leaves_places_to_others() {
-    let few = |limits: &mut loopkdc::gateway::https::HttpLimits| limits.answers = 1000;
+    let few = |limits: &mut loopkdc::gateway::https::HttpLimits| limits.answers = 20_000;
     let gateway = Setup::limits(few).start().await;
     let mut two = reluctant(&gateway, 0).await;
     let (first, _kept) = replies(&mut two).await;
@@ -122,4 +122,20 @@ async fn who_takes_nothing_leaves_places_to_others() {
         }
         assert!(again < first, "{again}");
     }
+}
+
+/// Each holds a stream, however short it is.
+#[tokio::test]
+async fn more_than_a_few_answers_that_are_not_taken_end_the_connection() {
+    let gateway = Gateway::new().await;
+    let mut two = reluctant(&gateway, 0).await;
+    let mut kept = Vec::new();
+    for _ in 0..40 {
+        two.requests = within(two.requests.clone().ready()).await.unwrap();
+        let health = Two::request("GET", "/healthz");
+        let (response, _) = two.requests.send_request(health, true).unwrap();
+        kept.push(within(response).await.unwrap());
+    }
+    // Long before any one of them has been there for too long.
+    drop(within(two.connection).await.unwrap());
 }

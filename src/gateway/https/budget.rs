@@ -16,6 +16,8 @@ use crate::relay::counters::Counter;
 
 /// Most octets of a short body: nearly all are, of requests and of responses.
 pub(super) const SHORT: usize = 8 * 1024;
+/// What a response that is not taken holds beside its octets: a stream with its head, and a task that has more to send.
+const STREAM: usize = 2 * 1024;
 /// Octets that a connection may leave untaken before it gets no other response.
 const UNTAKEN: usize = 1024 * 1024;
 
@@ -78,14 +80,15 @@ pub(super) fn account(
     let (head, body) = response.into_parts();
     let octets = body.into_inner().unwrap_or_default();
     let length = octets.len();
-    let (guard, untaken) = timer.response_given(length);
+    let held = length + STREAM;
+    let (guard, untaken) = timer.response_given(held);
     // Neither a refusal needs a permit, as it is a line, and there are no more of them than streams; nor the only response of
     // a connection, if it is short. Connections are bounded, and each holds as much for hyper's own buffers: a client that
     // takes what it is sent is served even while others take nothing.
     let is_short = length <= SHORT;
     let needs_permit = head.status == StatusCode::OK && length > 0 && (untaken > 0 || !is_short);
     let permit = if needs_permit {
-        let permit = (untaken <= UNTAKEN).then(|| budget.acquire(length, is_short));
+        let permit = (untaken <= UNTAKEN).then(|| budget.acquire(held, is_short));
         let Some(permit) = permit.flatten() else {
             overloaded.add();
             drop(guard);

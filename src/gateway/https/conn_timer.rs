@@ -3,15 +3,23 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::slots::ConnSlot;
 use crate::relay::sync::lock;
 
+/// Responses that a connection may leave untaken for long. One is usual, as a client has few turns (`client-max-in-flight`).
+const FEW: usize = 32;
+/// How long more of them may stay untaken. A client that reads has taken them by then, over any network.
+const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The timer of one connection, and its slot.
 pub(super) struct ConnTimer {
     activity: Mutex<ConnActivity>,
+    /// More than a few responses are untaken from now on.
+    crowded: Notify,
     /// How long a response may stay untaken.
     response_timeout: Duration,
     slot: ConnSlot,
@@ -29,6 +37,8 @@ struct ConnActivity {
     idle_timeout: Duration,
     /// The responses that were not taken: since when, and how many octets.
     untaken: Vec<(Instant, usize)>,
+    /// For how many they are, the time to take them ends no earlier.
+    grace: Instant,
 }
 
 impl ConnTimer {
@@ -41,7 +51,9 @@ impl ConnTimer {
                 until,
                 idle_timeout,
                 untaken: Vec::new(),
+                grace: Instant::now(),
             }),
+            crowded: Notify::new(),
             response_timeout: idle_timeout,
             slot,
         })
@@ -68,6 +80,9 @@ impl ConnTimer {
         let before = activity.untaken.iter().map(|(_, octets)| octets).sum();
         let response = (Instant::now(), octets);
         activity.untaken.push(response);
+        if activity.untaken.len() == FEW + 1 {
+            self.crowded.notify_one();
+        }
         let timer = Arc::clone(self);
         (ResponseGuard { timer, response }, before)
     }
@@ -82,6 +97,12 @@ impl ConnTimer {
         let mut activity = lock(&self.activity);
         activity.idle_timeout = time;
         activity.until = Instant::now() + time;
+        activity.grace = activity.until;
+    }
+
+    /// True if more than a few responses are untaken.
+    pub(super) fn is_crowded(&self) -> bool {
+        lock(&self.activity).is_crowded()
     }
 
     /// Waits until the connection has been without a request for too long, or a response untaken. What comes meanwhile
@@ -93,7 +114,10 @@ impl ConnTimer {
             if expiry <= now {
                 return;
             }
-            sleep_until(expiry.min(now + self.response_timeout)).await;
+            tokio::select! {
+                () = self.crowded.notified() => {}
+                () = sleep_until(expiry.min(now + self.response_timeout)) => {}
+            }
         }
     }
 
@@ -106,7 +130,20 @@ impl ConnTimer {
             _ => now + activity.idle_timeout,
         };
         let oldest = activity.untaken.iter().map(|(since, _)| *since).min();
-        oldest.map_or(idle, |oldest| idle.min(oldest + self.response_timeout))
+        let taken_by = |oldest| {
+            if activity.is_crowded() {
+                activity.grace.max(oldest + CROWDED_TIMEOUT)
+            } else {
+                oldest + self.response_timeout
+            }
+        };
+        oldest.map_or(idle, |oldest| idle.min(taken_by(oldest)))
+    }
+}
+
+impl ConnActivity {
+    fn is_crowded(&self) -> bool {
+        self.untaken.len() > FEW
     }
 }
 

@@ -95,7 +95,7 @@ impl HttpConnection {
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, peer)).await;
         };
-        if let Some((stream, permit)) = Box::pin(self.handshake(stream, tls)).await {
+        if let Some((stream, permit)) = Box::pin(self.handshake(stream, peer.address, tls)).await {
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
             let is_http2 = session.alpn_protocol() == Some(HTTP2);
@@ -136,9 +136,10 @@ impl HttpConnection {
     async fn handshake(
         &self,
         stream: ClientStream,
+        address: Option<SocketAddr>,
         tls: Arc<ServerTls>,
     ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
-        let accepted = timeout_at(self.first_request, self.accept_tls(stream, &tls));
+        let accepted = timeout_at(self.first_request, self.accept_tls(stream, address, &tls));
         let accepted = self.timer.close().run_until_cancelled(accepted).await?;
         let accepted = accepted.ok()?;
         accepted
@@ -149,6 +150,7 @@ impl HttpConnection {
     async fn accept_tls(
         &self,
         stream: ClientStream,
+        address: Option<SocketAddr>,
         tls: &ServerTls,
     ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
         let hello = client_hello::read(stream).await?;
@@ -158,8 +160,9 @@ impl HttpConnection {
         } else {
             None
         };
-        // A client that can do nothing else is not turned away.
-        let config = if permit.is_some() || !http1 {
+        // A client that can do nothing else is turned away, but for proxies, which have many clients.
+        let is_proxy = !http1 && self.state.payer(address).is_none();
+        let config = if permit.is_some() || is_proxy {
             &tls.any_http
         } else {
             &tls.http1
@@ -223,7 +226,8 @@ impl HttpConnection {
     }
 
     /// Runs `serve` to its end; or drops it, where the connection is evicted or its timer expires. Cancels `wind_down` once
-    /// no further request is to be served, for the daemon stops or a response is owed before the connection makes room.
+    /// no further request is to be served, for the daemon stops, a response is owed before the connection makes room, or too
+    /// many are not taken.
     async fn until_closed<T>(
         &self,
         serve: impl Future<Output = T>,
@@ -241,7 +245,13 @@ impl HttpConnection {
                     self.timer.shorten(GOAWAY_TIME);
                 }
                 end = &mut serve => return Some(end),
-                () = self.timer.expired() => return None,
+                () = self.timer.expired() => {
+                    if wind_down.is_cancelled() || !self.timer.is_crowded() {
+                        return None;
+                    }
+                    wind_down.cancel();
+                    self.timer.shorten(GOAWAY_TIME);
+                }
             }
         }
     }

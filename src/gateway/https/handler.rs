@@ -154,7 +154,7 @@ impl ConnContext {
     ) -> HandlerResult {
         let resource = self.route(&request);
         if let Ok(Resource::Health) = resource {
-            // Load balancers ask often and at their own pace.
+            self.admit_health(&client)?;
             return Ok(self.health());
         }
         let has_body = !request.body().is_end_stream();
@@ -184,6 +184,21 @@ impl ConnContext {
         let turn = throttle.begin(client).map_err(ErrorResponse::throttled)?;
         let (body, permit) = self.body(request).await?;
         Ok((body, (permit, turn)))
+    }
+
+    /// Trusted proxies ask often and at their own pace.
+    fn admit_health(&self, client: &Client) -> Result<(), ErrorResponse> {
+        let options = &self.state.options;
+        let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
+        if options.trusted.believes(self.peer.address) {
+            return Ok(());
+        }
+        let admitted = options.throttle.admit(client, is_prepaid, Instant::now());
+        admitted.map_err(|wait| {
+            let refusal = ErrorResponse::throttled(wait);
+            self.count(refusal.status);
+            refusal
+        })
     }
 
     /// Counts a refusal before there is a message.
