@@ -7,6 +7,7 @@ mod endless;
 mod laptop;
 mod provider;
 mod rows;
+mod slow;
 pub(crate) mod sssd;
 mod two_modules;
 mod watcher;

@@ -175,9 +175,9 @@ impl<const NAMED: bool> Provider for Forest<NAMED> {
         }
     }
 
-    fn routes() -> Vec<Route> {
+    fn routes(&self) -> Vec<Route> {
         let of_user = NAMED.then(|| route(heimdal::REALM, heimdal::ADDRESS));
-        Ad::routes().into_iter().chain(of_user).collect()
+        self.ad.routes().into_iter().chain(of_user).collect()
     }
 
     fn kdc() -> Ipv4Addr {

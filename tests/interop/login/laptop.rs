@@ -80,7 +80,7 @@ impl<P: Provider> Laptop<P> {
         let path = dir.path();
         // On a machine that still has all users: Samba looks for some when it makes a domain.
         let office = P::start(path);
-        let routes = P::routes();
+        let routes = office.routes();
         let proxy = KdcProxy::of(Maker::Ours, path, PORT, &routes);
         let realms = routes.iter().map(|route| &*route.realm);
         let mut client = Client::by_drop_in(path, &realms.clone().collect::<Vec<_>>());
@@ -188,7 +188,7 @@ impl<P: Provider> Laptop<P> {
 
     pub(crate) fn starts_proxy(&mut self) {
         let dir = self.dir.path().join(format!("proxy-{PORT}"));
-        self.proxy = KdcProxy::gateway(&dir, PORT, &gateway(PORT, &P::routes()));
+        self.proxy = KdcProxy::gateway(&dir, PORT, &gateway(PORT, &self.office.routes()));
     }
 
     /// What is sent to the proxy is lost, also on the connections that it has.

@@ -33,7 +33,7 @@ pub(crate) trait Provider {
     const KRB5_CONF: &'static str = "";
 
     /// Where the proxy sends the requests of its realms.
-    fn routes() -> Vec<Route> {
+    fn routes(&self) -> Vec<Route> {
         vec![route(Self::REALM, Self::kdc())]
     }
 
@@ -68,6 +68,18 @@ pub(crate) struct Ldap {
     _directory: Directory,
 }
 
+impl Ldap {
+    /// With this preauthentication offered.
+    pub(crate) fn with(dir: &Path, preauth: Preauth) -> Self {
+        let directory = Directory::with_user(USER_ID, (Self::DIRECTORY, 389).into());
+        let realm = Realm::start(dir, Self::REALM, HOST, preauth);
+        Ldap {
+            realm,
+            _directory: directory,
+        }
+    }
+}
+
 impl Provider for Ldap {
     const NAME: &'static str = "ldap";
     const REALM: &'static str = "EXAMPLE.COM";
@@ -76,12 +88,7 @@ impl Provider for Ldap {
     const HOSTS: &'static str = "";
 
     fn start(dir: &Path) -> Self {
-        let directory = Directory::with_user(USER_ID, (Self::DIRECTORY, 389).into());
-        let realm = Realm::start(dir, Self::REALM, HOST, Preauth::Spake);
-        Ldap {
-            realm,
-            _directory: directory,
-        }
+        Ldap::with(dir, Preauth::Spake)
     }
 
     fn kdc() -> Ipv4Addr {
