@@ -106,11 +106,12 @@
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
 //!   send and wait for by 16 MiB, a ClientHello by 16 KiB, the answers that they do not take by as much as their requests, 8 KiB for
 //!   each connection, and after a second by 32 of them in one, what is known of
-//!   those clients by 1.5 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
+//!   those clients by 2 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
 //! * **A gateway relays valid messages alone** ([MS-KKDCP] 5.1): of each the whole is looked at, by RFC 4120's types, where
 //!   `loopkdc run` reads the way to the realm. A test asks libkrb5's own decoders whether they read what passes.
-//! * **A password that was tried is counted** at the gateway, even if its client hangs up. A copy of it is counted once. Clients
-//!   are told apart by address, and a reverse proxy, or a balancer by the PROXY protocol, is believed only if it is trusted.
+//! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
+//!   nobody's. A copy of it is counted once. Clients are told apart by address, and a reverse proxy, or a balancer by the PROXY
+//!   protocol, is believed only if it is trusted.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **The status is only written.** A connection to its socket gets one document and the end of it; nothing is read, eight at a

@@ -418,8 +418,9 @@ key_table! {
     /// gateway that sees many clients behind one address may need more. 0: as many as it likes.
     CLIENT_MAX_IN_FLIGHT = key("client-max-in-flight", Integer(0..=65536), Default("16"));
 
-    /// Logins with a wrong password that one client address may try in one realm in a minute for long; then its logins there
-    /// are answered 429 for a while. 0: as many as it likes.
+    /// Logins with a wrong password, and names that nobody has, that one client address may try in one realm in a minute for
+    /// long; then its AS-REQs there are answered 429 for a while. The same name of nobody counts once an hour. This and the
+    /// bounds above are those of one gateway: who can choose among several has as much at each. 0: as many as it likes.
     FAILED_LOGINS_PER_MINUTE = key("failed-logins-per-minute", Integer(0..=1_000_000), Default("10"));
 
     /// And how many at once after a pause, logins under way among them.

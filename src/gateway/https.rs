@@ -11,7 +11,7 @@
 //! | `http1` | the head is looked at, and hyper gets this request alone |
 //! | `handler` | who asks (`forwarded`), for what, may they, and is it their turn |
 //! | `bodies` | the body is read, within the `budget` of all |
-//! | `kdc_proxy` | the message is parsed and relayed, with what its client has at stake |
+//! | `kdc_proxy`, `login` | the message is parsed and relayed, with what its client has at stake |
 //! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
 
 mod bodies;
@@ -23,6 +23,7 @@ mod forwarded;
 mod handler;
 mod http1;
 mod kdc_proxy;
+mod login;
 mod proxy_protocol;
 mod responses;
 

@@ -1,4 +1,5 @@
-//! How much one client may ask for ([MS-KKDCP] 5.1): requests, requests at once, and logins with a wrong password.
+//! How much one client may ask for ([MS-KKDCP] 5.1): requests, requests at once, and logins with a wrong password or the name
+//! of nobody.
 //!
 //! A connection over TLS pays for its first request before the handshake, which costs more than most requests. MIT's client
 //! makes one for each message, and pays no more than a client that keeps one; a connection that brings no request has paid for
@@ -19,6 +20,9 @@ use crate::wire::RealmKey;
 
 /// Slots, of eight octets, for each kind of bound.
 const SLOTS: usize = 1 << 16;
+/// Seconds for which a client that asks for the same nobody again learns nothing new, and pays nothing: a machine whose
+/// principal was deleted goes on to ask, and must not keep all behind its address from logging in.
+const NAME_KNOWN: u64 = 3600;
 
 /// A client, as far as it can be told from others.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +77,8 @@ pub struct Throttle {
     /// Always asked as of the start: no time brings one of these tokens back, but the end of a request.
     in_flight: Arc<TokenBuckets>,
     failures: Arc<TokenBuckets>,
+    /// One for each name that a client was told to be nobody's.
+    names: Arc<TokenBuckets>,
     start: Instant,
     random: RandomState,
 }
@@ -89,6 +95,7 @@ impl Throttle {
             requests: buckets(quotas.requests_per_second, 1, quotas.burst),
             in_flight: buckets(1, 1, quotas.in_flight),
             failures: buckets(quotas.failures_per_minute, 60, quotas.failure_burst),
+            names: buckets(1, NAME_KNOWN, 1),
             start,
             random: RandomState::new(),
         }
@@ -138,8 +145,8 @@ impl Throttle {
         Ok((address, certificate))
     }
 
-    /// Takes what a wrong password costs `client` in `realm` before it is known to be wrong, or as many could be tried as
-    /// can be under way at once. It is to be given back if no password was wrong.
+    /// Takes what a failed login costs `client` in `realm` before it is known to fail, or as many could be tried as can be
+    /// under way at once. It is to be given back if it did not fail.
     ///
     /// # Errors
     /// Too many have failed, or may yet.
@@ -151,6 +158,18 @@ impl Throttle {
     ) -> Result<Token, Wait> {
         let slot = self.slot((client.network(), realm));
         self.failures.take(slot, now)
+    }
+
+    /// True if `client` was not told lately that nobody in `realm` has this `name`; it has been now.
+    pub fn is_new_name(
+        &self,
+        client: &Client,
+        realm: &RealmKey,
+        name: Option<&str>,
+        now: Instant,
+    ) -> bool {
+        let slot = self.slot((client.network(), realm, name));
+        self.names.take(slot, now).is_ok()
     }
 }
 

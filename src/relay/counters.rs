@@ -95,7 +95,7 @@ counters! {
     too_long: Both,
     /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope, PROXY header.
     refused: Gateway,
-    /// HTTP requests answered 429 or turned away before TLS: too many of them, or of wrong passwords, from one client.
+    /// HTTP requests answered 429 or turned away before TLS: too many of them, or of failed logins, from one client.
     throttled: Gateway,
     /// Requests whose target-domain is another realm than the one inside.
     other_realm: Gateway,

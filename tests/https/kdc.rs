@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::messages::{as_rep, changed, framed, krb_error, tgs_rep};
+use crate::messages::{as_rep, changed, framed, krb_error, referral, tgs_rep};
 
 /// What it does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Act {
     Babble,
     /// KRB-ERROR with this code.
     Refuse(i32),
+    /// KRB-ERROR 6 with another realm as the client's, as Active Directory refers to that.
+    Refer,
     /// KRB-ERROR 24, as soon as [`Kdc::release`] says so.
     RefuseLater,
 }
@@ -64,6 +66,7 @@ impl Kdc {
                             Act::Long => krb_error(60, Some(&vec![0; 120_000])),
                             Act::Babble => b"220 ready".to_vec(),
                             Act::Refuse(code) => krb_error(code, None),
+                            Act::Refer => referral(6, "CHILD.EXAMPLE"),
                             Act::RefuseLater => {
                                 released.acquire().await.unwrap().forget();
                                 krb_error(24, None)

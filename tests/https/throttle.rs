@@ -13,7 +13,9 @@ use crate::clients::{
 };
 use crate::gateway::{ALIAS, Gateway, NEIGHBOUR, Setup, files};
 use crate::kdc::Act;
-use crate::messages::{Kind, REALM, envelope, framed};
+use crate::messages::{
+    Kind, PA_ENC_TIMESTAMP, PA_REQ_ENC_PA_REP, REALM, as_req_of, envelope, framed,
+};
 use crate::{eventually, within};
 
 /// Three at once, and then as little as can be told.
@@ -312,9 +314,11 @@ async fn wrong_passwords_hold_up_logins_and_nothing_else() {
         assert_wait(&log_in(&gateway).await, 60);
         let alias = envelope(&framed(&Kind::Preauth.request(REALM).bytes), Some(ALIAS));
         assert_wait(&post(&gateway, Http::One, &alias).await, 60);
-        assert_eq!(gateway.counters().throttled.get(), 2);
+        // It would ask whose passwords may be tried next.
+        assert_wait(&post(&gateway, Http::Two, &body(Kind::Plain)).await, 60);
+        assert_eq!(gateway.counters().throttled.get(), 3);
         assert_eq!(gateway.kdc.asked(), 2);
-        for kind in [Kind::Plain, Kind::Tgs] {
+        for kind in [Kind::Change, Kind::Tgs] {
             assert_eq!(post(&gateway, Http::Two, &body(kind)).await.status, 200);
         }
         let mut other = One::plain(&gateway).await;
@@ -383,9 +387,9 @@ async fn a_login_that_was_not_answered_costs_nothing() {
 }
 
 #[tokio::test]
-async fn only_wrong_passwords_count() {
-    // KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_PREAUTH_REQUIRED, and a reply.
-    for act in [Act::Refuse(6), Act::Refuse(25), Act::Reply] {
+async fn only_failed_logins_count() {
+    // KDC_ERR_PREAUTH_REQUIRED, and a reply.
+    for act in [Act::Refuse(25), Act::Reply] {
         let gateway = guesses(act).start().await;
         for _ in 0..5 {
             assert_eq!(log_in(&gateway).await.status, 200, "{act:?}");
@@ -399,6 +403,49 @@ async fn only_wrong_passwords_count() {
         );
     }
     assert_eq!(log_in(&gateway).await.status, 200);
+}
+
+/// An AS-REQ of somebody of this name.
+fn asking_for(name: &str, padata: &[i32]) -> Vec<u8> {
+    let request = as_req_of(&[name], &["krbtgt", REALM], REALM, padata);
+    envelope(&framed(&request.bytes), Some(REALM))
+}
+
+/// Or who has none would learn of millions of names a day whether they exist.
+#[tokio::test]
+async fn names_of_nobody_count_like_wrong_passwords() {
+    for padata in [PA_REQ_ENC_PA_REP, PA_ENC_TIMESTAMP] {
+        let gateway = guesses(Act::Refuse(6)).start().await;
+        for name in ["aaron", "abel"] {
+            let response = post(&gateway, Http::Two, &asking_for(name, &[padata])).await;
+            assert_eq!(response.status, 200, "{name}");
+        }
+        let response = post(&gateway, Http::Two, &asking_for("abigail", &[padata])).await;
+        assert_wait(&response, 60);
+        assert_wait(&log_in(&gateway).await, 60);
+        assert_eq!(gateway.kdc.asked(), 2);
+    }
+}
+
+/// A machine whose principal was deleted goes on to ask for it, and holds up nobody behind its address.
+#[tokio::test]
+async fn the_same_name_of_nobody_counts_once() {
+    let gateway = guesses(Act::Refuse(6)).start().await;
+    for _ in 0..5 {
+        let body = asking_for("deleted", &[PA_REQ_ENC_PA_REP]);
+        assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+    }
+    assert_eq!(log_in(&gateway).await.status, 200);
+}
+
+/// "Not here, but there" is no answer of whether there is somebody (RFC 6806 7).
+#[tokio::test]
+async fn a_referral_counts_for_nothing() {
+    let gateway = guesses(Act::Refer).start().await;
+    for name in ["a", "b", "c", "d"] {
+        let body = asking_for(name, &[PA_REQ_ENC_PA_REP]);
+        assert_eq!(post(&gateway, Http::Two, &body).await.status, 200, "{name}");
+    }
 }
 
 /// A KDC tells of a locked account before it asks for a password: a machine that asks for such a one again and again

@@ -69,6 +69,11 @@ fn nonce() -> u32 {
 
 /// AS-REQ with padata of these types (RFC 4120 5.4.1).
 pub fn as_req(realm: &str, padata: &[i32]) -> Request {
+    as_req_of(&[USER], &["krbtgt", realm], realm, padata)
+}
+
+/// The same from this client, for a ticket to this service.
+pub fn as_req_of(client: &[&str], service: &[&str], realm: &str, padata: &[i32]) -> Request {
     let item = |kind: &i32| {
         sequence(&[
             field(1, &integer((*kind).into())),
@@ -78,37 +83,52 @@ pub fn as_req(realm: &str, padata: &[i32]) -> Request {
     let padata: Vec<_> = padata.iter().map(item).collect();
     Request {
         service: Service::Kdc,
-        bytes: kdc_req(10, &padata, realm),
+        bytes: kdc_req(10, &padata, client, service, realm),
     }
 }
 
 /// TGS-REQ with an AP-REQ as its padata.
 pub fn tgs_req(realm: &str) -> Request {
+    tgs_req_for(&["krbtgt", realm], realm)
+}
+
+/// The same for a ticket to this service.
+pub fn tgs_req_for(service: &[&str], realm: &str) -> Request {
     let pa_tgs_req = sequence(&[
         field(1, &integer(1)),
         field(2, &octets(&ap_req(realm, &new_ticket()))),
     ]);
     Request {
         service: Service::Kdc,
-        bytes: kdc_req(12, &[pa_tgs_req], realm),
+        bytes: kdc_req(12, &[pa_tgs_req], &[USER], service, realm),
     }
 }
 
 /// What a KDC-REQ asks, of whoever `cname` says.
 pub fn req_body(cname: &[u8], realm: &str) -> Vec<u8> {
+    body_for(cname, &["krbtgt", realm], realm)
+}
+
+fn body_for(cname: &[u8], service: &[&str], realm: &str) -> Vec<u8> {
     sequence(&[
         field(0, &bits()),
         field(1, cname),
         field(2, &text(realm)),
-        field(3, &principal(&["krbtgt", realm])),
+        field(3, &principal(service)),
         field(5, &time()),
         field(7, &integer(nonce().into())),
         field(8, &sequence(&[integer(18), integer(17)])),
     ])
 }
 
-fn kdc_req(kind: u8, padata: &[Vec<u8>], realm: &str) -> Vec<u8> {
-    let body = req_body(&principal(&[USER]), realm);
+fn kdc_req(
+    kind: u8,
+    padata: &[Vec<u8>],
+    client: &[&str],
+    service: &[&str],
+    realm: &str,
+) -> Vec<u8> {
+    let body = body_for(&principal(client), service, realm);
     let request = sequence(&[
         field(1, &integer(5)),
         field(2, &integer(kind.into())),
@@ -228,9 +248,9 @@ pub fn krb_error(code: i32, e_data: Option<&[u8]>) -> Vec<u8> {
     error(code, None, e_data)
 }
 
-/// KDC_ERR_WRONG_REALM: the client is in this one (RFC 6806 7).
-pub fn referral(realm: &str) -> Vec<u8> {
-    error(68, Some(field(7, &text(realm))), None)
+/// KDC_ERR_WRONG_REALM, or what some of Active Directory's KDCs say instead: the client is in this realm (RFC 6806 7).
+pub fn referral(code: i32, realm: &str) -> Vec<u8> {
+    error(code, Some(field(7, &text(realm))), None)
 }
 
 fn error(code: i32, client_realm: Option<Vec<u8>>, e_data: Option<Vec<u8>>) -> Vec<u8> {

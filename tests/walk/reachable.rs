@@ -101,8 +101,8 @@ async fn a_realm_that_refers_to_one_that_cannot_be_reached_is_taken_off_before_t
     let (trusted, upstream) = (
         Plan::granting().start(),
         Plan::new(|post| match post.number {
-            2 => Act::Reply(referral("TRUSTED.EXAMPLE")),
-            3 => Act::Reply(referral("ELSEWHERE.EXAMPLE")),
+            2 => Act::Reply(referral(68, "TRUSTED.EXAMPLE")),
+            3 => Act::Reply(referral(68, "ELSEWHERE.EXAMPLE")),
             _ => post.granted(),
         })
         .start(),

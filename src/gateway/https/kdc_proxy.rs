@@ -7,15 +7,15 @@ use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::handler::{ConnContext, HandlerResult, HeldRequest};
+use super::login::Login;
 use super::responses::{self, ErrorResponse};
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
-use crate::gateway::throttle::{Client, Token};
-use crate::relay::answer::{Answer, Answered, Source};
+use crate::gateway::throttle::Client;
+use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
-use crate::wire::krb_error::{KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED};
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, Kind, Realm, Resend};
+use crate::wire::{KerberosMessage, Kind, Realm};
 
 impl ConnContext {
     /// Answers the body of a request that may be relayed.
@@ -49,8 +49,8 @@ impl ConnContext {
             let text = format!("realm {inside} is not served under the name of realm {domain}");
             return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text));
         }
-        let stake = self.stake(&message, inside.as_ref(), &client)?;
-        let relayed = self.relay(message, arrival, stake, held);
+        let login = self.login(&message, inside.as_ref(), client)?;
+        let relayed = self.relay(message, arrival, login, held);
         let answered = relayed.await?;
         observed.set_answer(&answered);
         match answered.answer {
@@ -103,26 +103,33 @@ impl ConnContext {
         Some(inside.clone())
     }
 
-    /// What a login has at stake, unless too many of this client's passwords were wrong; nothing for what tries none.
-    fn stake(
+    /// The login that `message` belongs to, unless too many of this client's failed; none for what is no AS-REQ. The first
+    /// AS-REQ of a login tries no password, and asks if there is somebody of a name.
+    fn login(
         &self,
         message: &KerberosMessage,
         inside: Option<&Realm>,
-        client: &Client,
-    ) -> Result<Option<Token>, ErrorResponse> {
-        if message.kind() != Kind::AsReq || message.resend() != Resend::Once {
+        client: Client,
+    ) -> Result<Option<Login>, ErrorResponse> {
+        if message.kind() != Kind::AsReq {
             return Ok(None);
         }
-        // The one inside is whose passwords are tried, even if it is not configured: it goes by the KDC.
+        // The one inside is whose principals are tried, even if it is not configured: it goes by the KDC.
         let realm = inside.unwrap_or(message.realm());
         let configured = self.state.exchange.configured(realm);
         let realm = configured.as_ref().unwrap_or(realm).key();
         let throttle = &self.state.options.throttle;
-        let stake = throttle.admit_login(client, &realm, Instant::now());
-        stake.map(Some).map_err(|wait| {
+        let stake = throttle.admit_login(&client, &realm, Instant::now());
+        let stake = stake.map_err(|wait| {
             self.state.exchange.counters().throttled.add();
             ErrorResponse::throttled(wait)
-        })
+        })?;
+        Ok(Some(Login {
+            stake,
+            client,
+            realm,
+            message: message.clone(),
+        }))
     }
 
     /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
@@ -131,20 +138,16 @@ impl ConnContext {
         &self,
         message: KerberosMessage,
         arrival: Arrival,
-        stake: Option<Token>,
+        login: Option<Login>,
         held: HeldRequest,
     ) -> Result<Answered, ErrorResponse> {
-        let exchange = Arc::clone(&self.state.exchange);
+        let state = Arc::clone(&self.state);
         let tasks = &self.state.tasks.tracker;
         let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
+            let exchange = &state.exchange;
             let answered = exchange.answer(message, arrival).await;
-            // A copy is the same password once more.
-            let is_new = answered.source != Source::RetransmitCache;
-            // What had nothing at stake tried none: a KDC tells of a locked account without one, too.
-            if let Some(stake) = stake
-                && !(is_new && is_wrong_password(&answered.answer))
-            {
-                stake.give_back(Instant::now());
+            if let Some(login) = login {
+                login.settle(&answered, exchange, &state.options.throttle);
             }
             drop(held);
             answered
@@ -155,15 +158,4 @@ impl ConnContext {
         };
         relayed.await.ok().flatten().ok_or_else(dropped)
     }
-}
-
-/// A KDC said that the password was wrong, or that there were too many wrong ones.
-fn is_wrong_password(answer: &Answer) -> bool {
-    let Answer::Reply(reply) = answer else {
-        return false;
-    };
-    matches!(
-        reply.error_code(),
-        Some(KDC_ERR_PREAUTH_FAILED | KDC_ERR_CLIENT_REVOKED)
-    )
 }
