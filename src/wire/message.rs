@@ -274,7 +274,7 @@ pub(super) fn read_kdc_req(input: &[u8]) -> Option<(Kind, &[u8])> {
 }
 
 /// The fields of `req-body [4]` (RFC 4120 5.4.1).
-fn body(kdc_req: &[u8]) -> Option<&[u8]> {
+pub(super) fn body(kdc_req: &[u8]) -> Option<&[u8]> {
     inside(field(kdc_req, 4)?, Tag::Sequence)
 }
 

@@ -2,12 +2,15 @@
 
 use super::asn1::{elements, field, inside};
 use super::message::Resend;
+use super::outline::OuterPreauth;
 use super::realm::Realm;
 use super::ticket::Ticket;
 use der::{Decode, Tag};
 
 /// PA-TGS-REQ, an AP-REQ (RFC 4120 5.2.7.1).
 pub(super) const PA_TGS_REQ: i32 = 1;
+/// PA-ENC-TIMESTAMP (RFC 4120 5.2.7.2).
+const PA_ENC_TIMESTAMP: i32 = 2;
 /// PA-FX-FAST, a PA-FX-FAST-REQUEST (RFC 6113 5.4.2).
 pub(super) const PA_FX_FAST: i32 = 136;
 /// FX_FAST_ARMOR_AP_REQUEST: the armor is an AP-REQ (RFC 6113 5.4.1.1).
@@ -58,6 +61,22 @@ pub(super) fn resend(as_req: &[u8]) -> Resend {
     } else {
         Resend::Once
     }
+}
+
+/// How an AS-REQ proves who it is from outside of FAST, and if there is FAST. All of it counts, as a KDC that knows no FAST
+/// goes by what stands beside it.
+pub(super) fn outer(kdc_req: &[u8]) -> (OuterPreauth, bool) {
+    let (mut preauth, mut is_armored) = (OuterPreauth::None, false);
+    for item in padata(kdc_req) {
+        match item.kind {
+            Some(PA_FX_FAST) => is_armored = true,
+            Some(kind) if HARMLESS.contains(&kind) => {}
+            None | Some(PA_ENC_TIMESTAMP) => preauth = OuterPreauth::Timestamp,
+            Some(_) if preauth == OuterPreauth::None => preauth = OuterPreauth::Other,
+            Some(_) => {}
+        }
+    }
+    (preauth, is_armored)
 }
 
 /// The realm of a request whose body says WELLKNOWN:ANONYMOUS, as Heimdal's FAST requests do: the

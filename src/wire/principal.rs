@@ -2,6 +2,7 @@
 
 use super::asn1::{GeneralString, elements, field, inside};
 use super::message::Service;
+use der::asn1::AnyRef;
 use der::{Sequence, Tag};
 
 /// NT-PRINCIPAL and NT-SRV-INST (RFC 4120 6.2); the latter for krbtgt/REALM and kadmin/changepw alike.
@@ -68,6 +69,24 @@ pub(super) fn text(input: &[u8]) -> Option<String> {
         }
     }
     text
+}
+
+/// The same for comparing: nothing is escaped, cut or replaced. Nothing if the name has more than 255 octets, none, or one that
+/// readers may take for something else: what is no UTF-8, and controls, such as the NUL at which some of them stop.
+pub(super) fn unescaped(input: &[u8]) -> Option<String> {
+    let name = inside(input, Tag::Sequence)?;
+    let components = inside(field(name, 1)?, Tag::Sequence)?;
+    if components.is_empty() || components.len() > 2 * MAX_NAME {
+        return None;
+    }
+    let component = |component: Option<AnyRef<'_>>| {
+        let component = component.filter(|it| it.header().tag() == Tag::GeneralString)?;
+        let text = str::from_utf8(component.value()).ok()?;
+        (!text.contains(char::is_control)).then(|| text.to_owned())
+    };
+    let text: Option<Vec<_>> = elements(components).map(component).collect();
+    text.map(|names| names.join("/"))
+        .filter(|name| name.len() <= MAX_NAME)
 }
 
 /// The characters of a KerberosString: IA5 by RFC 4120 5.2.1, and UTF-8 in practice. What is neither is replaced.
