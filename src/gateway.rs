@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod https;
 pub mod metrics;
 pub mod observers;
+pub mod policy;
 pub mod record;
 mod routes;
 pub mod throttle;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
@@ -26,6 +27,7 @@ use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::observers::Observers;
+use crate::gateway::policy::Policies;
 use crate::gateway::throttle::Throttle;
 use crate::gateway::tls::Certificates;
 use crate::relay::discovery::RelayHandle;
@@ -57,6 +59,7 @@ struct Gateway {
     serving: Serving,
     relay: RelayHandle,
     access_log: Option<AccessLog>,
+    policies: watch::Sender<Policies>,
     tasks: Tasks,
     /// Has the certificate's files looked at.
     reload_certificate: Arc<Notify>,
@@ -72,6 +75,7 @@ impl Gateway {
             file: file.map(Path::to_owned),
             relay: RelayHandle::new(plan, serving.max_in_flight)?,
             access_log: access_log.map(AccessLog::open).transpose()?,
+            policies: watch::Sender::new(Policies::new(&config.realms)),
             serving: config.serving,
             tasks: Tasks::default(),
             reload_certificate: Arc::default(),
@@ -99,6 +103,7 @@ impl Gateway {
             limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
+            policies: self.policies.subscribe(),
             observers: Observers {
                 access_log: self.access_log.clone(),
                 metrics,
@@ -144,6 +149,7 @@ impl Daemon for Gateway {
         let config = GatewayConfig::load(self.file.as_deref())?;
         let plan = routes::plan(&config, self.serving.max_in_flight_per_kdc);
         self.relay.configure(plan)?;
+        self.policies.send_replace(Policies::new(&config.realms));
         log_warnings(&config.warnings());
         if config.serving != self.serving {
             tracing::warn!(target: ADMIN,

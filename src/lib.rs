@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`operate`] | for people: `doctor`, `status`, `wait`, `check`, `import`, `krb5-conf`, and what a terminal is shown |
 //! | [`shim`] | `loopkdc run`: the loopback listeners, look-ups when a request comes, and how a failure is worded to clients of a KDC |
-//! | [`gateway`] | `loopkdc gateway`: HTTPS, limits and throttling, access log, metrics |
+//! | [`gateway`] | `loopkdc gateway`: HTTPS, limits and throttling, policies, access log, metrics |
 //! | [`daemon`] | what both commands live by: sockets, accepting, readiness, watchdog, signals, drain, the log |
 //! | [`config`] | text to values that are already valid; it knows the relay's types, and `daemon` knows where it says to listen |
 //! | [`relay`] | the tunnel itself: exchange, retransmits, routes and their health, faults, findings, counters, the network's state; [`relay::upstream`]: the ways out |
@@ -112,6 +112,8 @@
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
 //!   nobody's. A copy of it is counted once. Clients are told apart by address, and a reverse proxy, or a balancer by the PROXY
 //!   protocol, is believed only if it is trusted.
+//! * **What a realm's policy refuses reaches no KDC** (`gateway/policy.rs`). It goes by what stands outside of FAST; what can't be
+//!   read for sure is refused. Without a policy nothing of a message is read for it.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **The status is only written.** A connection to its socket gets one document and the end of it; nothing is read, eight at a

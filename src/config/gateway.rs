@@ -1,7 +1,9 @@
 //! The configuration of `loopkdc gateway`: by the same means as that of `loopkdc run`.
 //!
-//! `serving` is `[gateway]`, `tls` the certificates that it names. The realms are read here.
+//! `serving` is `[gateway]`, `tls` the certificates that it names. The realms are read here, and in `policy` what may be asked of
+//! them.
 
+mod policy;
 mod serving;
 mod tls;
 
@@ -11,6 +13,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use policy::{AllowedPreauth, NamePattern, RealmPolicy};
 pub use serving::{
     AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, Serving, TrustedProxies,
 };
@@ -57,6 +60,8 @@ pub struct KdcRealm {
     pub deadline: Duration,
     /// Requests for other realms are served under its name.
     pub serves_other_realms: bool,
+    /// What may be asked of it.
+    pub policy: RealmPolicy,
 }
 
 impl GatewayConfig {
@@ -91,6 +96,7 @@ impl GatewayConfig {
         let (mut names, defaults) = (RealmNames::default(), &document.defaults);
         services(defaults)?;
         kdcs::networks(defaults)?;
+        RealmPolicy::read(defaults)?;
         let realms = document.realms.iter();
         Ok(Self {
             serving: Serving::read(&document.service, base)?,
@@ -133,6 +139,7 @@ impl GatewayConfig {
                 "log-principals: the access log names who logs in",
             ));
         }
+        warnings.extend(self.realms.iter().flat_map(KdcRealm::needs_services));
         warnings
     }
 }
@@ -154,8 +161,36 @@ impl KdcRealm {
             transport: all.get(&keys::TRANSPORT)?,
             deadline: all.seconds(&keys::GATEWAY_DEADLINE_SECONDS)?,
             serves_other_realms: all.flag(&keys::SERVE_OTHER_REALMS),
+            policy: RealmPolicy::read(all)?,
             realm: realm.clone(),
         })
+    }
+}
+
+impl KdcRealm {
+    /// What is offered and can't be had, as `allow-services` keeps its ticket from everybody.
+    fn needs_services(&self) -> Vec<Finding> {
+        let realm = &self.realm;
+        let needs = [
+            (
+                self.services.kdc,
+                format!("krbtgt/{realm}"),
+                "nobody can log in",
+            ),
+            (
+                self.services.kpasswd,
+                "kadmin/changepw".to_owned(),
+                "nobody can change a password",
+            ),
+        ];
+        let is_missing = |(is_offered, service, _): &(bool, String, _)| {
+            *is_offered && !self.policy.allows_service(service)
+        };
+        let warning = |(_, service, what)| {
+            let text = format!("realm {realm}: allow-services has no {service}: {what}");
+            Finding::warning(text).hint(format!("add \"{service}\""))
+        };
+        needs.into_iter().filter(is_missing).map(warning).collect()
     }
 }
 

@@ -450,6 +450,22 @@ key_table! {
     /// "kdc" for logins and tickets, "kpasswd" for password changes.
     SERVICES = key("services", List, Default(r#"["kdc", "kpasswd"]"#));
 
+    /// Which preauthentication may come in. "no-timestamp": no encrypted timestamp outside of FAST, as whoever saw it could guess
+    /// the password. "armored": none outside of FAST but for anonymous PKINIT, which armor is made with; the ticket of a
+    /// machine that armors with its own must come by another way. What is refused is answered KDC_ERR_POLICY, and no KDC is
+    /// asked, as by the two keys below.
+    PREAUTH = key("preauth", Word(&["any", "armored", "no-timestamp"]), Default(r#""any""#));
+
+    /// Whose AS-REQs are refused: names without a realm, in which * stands for anything. Letter case makes no difference, and of
+    /// "user@domain" what stands before the @ counts as well. Under FAST the name outside counts, which a client that wants to can
+    /// choose: lock an account in the KDC.
+    DENY_PRINCIPALS = key("deny-principals", List, Example(r#"["administrator", "*/admin"]"#));
+
+    /// The only services that tickets are given for, by AS-REQ and TGS-REQ, written likewise. krbtgt/EXAMPLE.COM is needed to log
+    /// in, krbtgt of other realms to get there, and kadmin/changepw to change a password. Under FAST a client that wants to can hide
+    /// the name. Default: all.
+    ALLOW_SERVICES = key("allow-services", List, Example(r#"["krbtgt/*", "kadmin/changepw", "HTTP/*"]"#));
+
     /// "tcp": UDP only where TCP is refused. "udp": TCP only for what is too big for it, or where it is refused. krb5kdc
     /// closes each connection after one reply and is asked faster over UDP; Active Directory keeps connections.
     TRANSPORT = key("transport", Word(&["tcp", "udp"]), Default(r#""tcp""#));

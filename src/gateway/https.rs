@@ -43,6 +43,7 @@ use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
 use crate::gateway::observers::Observers;
+use crate::gateway::policy::CurrentPolicies;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
@@ -112,6 +113,8 @@ pub struct ServeOptions {
     pub throttle: Throttle,
     /// The reverse proxies that are believed.
     pub trusted: TrustedProxies,
+    /// What may be asked of which realm.
+    pub policies: CurrentPolicies,
 }
 
 /// What all connections of a gateway share.

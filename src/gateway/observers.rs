@@ -11,6 +11,7 @@ use crate::gateway::metrics::{GaugeGuard, Metrics};
 use crate::gateway::record::RequestRecord;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Exchange;
+use crate::wire::krb_error::KDC_ERR_POLICY;
 use crate::wire::{KerberosMessage, Realm};
 
 /// The observers, as far as there are any.
@@ -79,6 +80,12 @@ impl ObservedRequest<'_> {
         if let Answer::Reply(reply) = &answered.answer {
             self.record.error_code = reply.error_code();
         }
+    }
+
+    /// A policy refused it, by this key of the configuration.
+    pub(super) fn set_refusal(&mut self, key: &'static str) {
+        self.record.refused_by = Some(key);
+        self.record.error_code = Some(KDC_ERR_POLICY);
     }
 
     /// What its client is told.

@@ -25,6 +25,8 @@ pub struct RequestRecord {
     pub source: Source,
     /// The error code of the KRB-ERROR that answered, if one did (RFC 4120 7.5.9).
     pub error_code: Option<i32>,
+    /// The key of the configuration by which it was refused, if a realm's policy did that.
+    pub refused_by: Option<&'static str>,
     /// The HTTP status; none if the client had gone by then.
     pub status: Option<u16>,
     /// From the end of the request's headers to its answer.
@@ -39,6 +41,7 @@ impl RequestRecord {
     pub const fn outcome(&self) -> &'static str {
         match (self.status, self.error_code) {
             (None, _) => "abandoned",
+            (Some(200..=299), Some(_)) if self.refused_by.is_some() => "policy",
             (Some(200..=299), None) => "reply",
             (Some(200..=299), Some(_)) => "krb_error",
             (Some(403), _) => "forbidden",
@@ -85,6 +88,12 @@ pub(crate) mod tests {
         assert_eq!(outcome(Some(200), None), "reply");
         assert_eq!(outcome(Some(200), Some(25)), "krb_error");
         assert_eq!(outcome(None, None), "abandoned");
+        let refused = RequestRecord {
+            error_code: Some(12),
+            refused_by: Some("preauth"),
+            ..record()
+        };
+        assert_eq!(refused.outcome(), "policy");
         for (status, name) in [
             (400, "bad_request"),
             (403, "forbidden"),

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 
 use super::terminal;
 use crate::config::endpoint::Endpoint;
-use crate::config::gateway::{GatewayConfig, KdcRealm, Serving, TrustedProxies};
+use crate::config::gateway::{
+    AllowedPreauth, GatewayConfig, KdcRealm, RealmPolicy, Serving, TrustedProxies,
+};
 use crate::config::{Config, Kdcs, Sources};
 use crate::relay::failure::Failure;
 use crate::relay::upstream::kdc::Transport;
@@ -106,7 +108,23 @@ fn kdc_realm(entry: &KdcRealm) -> Vec<String> {
     if entry.serves_other_realms {
         lines.push("  other realms of these KDCs: served under its name".to_owned());
     }
+    lines.extend(policy(&entry.policy));
     lines
+}
+
+/// What may not be asked, a line for each key that says so.
+fn policy(policy: &RealmPolicy) -> impl Iterator<Item = String> {
+    let preauth = match policy.preauth {
+        AllowedPreauth::Any => None,
+        AllowedPreauth::Armored => Some("inside FAST alone"),
+        AllowedPreauth::NoTimestamp => Some("no encrypted timestamp outside of FAST"),
+    };
+    let preauth = preauth.map(|preauth| format!("  preauthentication: {preauth}"));
+    let denied = Some(&policy.deny_principals).filter(|denied| !denied.is_empty());
+    let denied = denied.map(|denied| format!("  refused principals: {}", joined(denied)));
+    let allowed = policy.allow_services.as_ref();
+    let allowed = allowed.map(|allowed| format!("  tickets for these alone: {}", joined(allowed)));
+    [preauth, denied, allowed].into_iter().flatten()
 }
 
 /// `realm EXAMPLE.COM (also CORP)`.

@@ -97,6 +97,8 @@ counters! {
     refused: Gateway,
     /// HTTP requests answered 429 or turned away before TLS: too many of them, or of failed logins, from one client.
     throttled: Gateway,
+    /// Requests answered KDC_ERR_POLICY because `preauth`, `deny-principals` or `allow-services` of their realm says so.
+    refused_by_policy: Gateway,
     /// Requests whose target-domain is another realm than the one inside.
     other_realm: Gateway,
     /// Datagrams dropped because `max-in-flight` of them wait for their answers.

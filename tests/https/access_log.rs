@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::clients::{Http, One, Two, ask, post};
 use crate::der::{field, integer, principal, sequence};
-use crate::gateway::{ALIAS, Gateway, Setup};
+use crate::gateway::{ALIAS, Gateway, Setup, policies};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, USER, envelope, framed, req_body};
 use crate::{PATIENCE, eventually};
@@ -128,6 +128,23 @@ async fn what_is_not_valid_inside_is_known_by_its_kind() {
     let body = envelope(&framed(&request), Some(REALM));
     assert_eq!(post(&gateway, Http::One, &body).await.status, 400);
     let line = "client=127.0.0.1 kind=AS-REQ realm=EXAMPLE.COM kdc=- error=- status=400";
+    assert_eq!(log.lines().await, [line]);
+}
+
+#[tokio::test]
+async fn what_a_policy_refuses_is_told_by_its_key() {
+    let log = Log::new(|_| ());
+    let realm = format!("[realms.\"{REALM}\"]\nkdcs = [\"k\"]\ndeny-principals = [\"*\"]\n");
+    let setup = Setup {
+        access_log: Some(log.log.clone()),
+        policies: policies(&realm),
+        ..Setup::default()
+    };
+    let gateway = setup.start().await;
+    post(&gateway, Http::One, &plain(REALM)).await;
+    let line = format!(
+        "client=127.0.0.1 kind=AS-REQ realm={REALM} kdc=- error=12 policy=deny-principals status=200"
+    );
     assert_eq!(log.lines().await, [line]);
 }
 

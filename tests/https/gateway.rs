@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loopkdc::config::gateway::{Quotas, TlsFiles, TrustedProxies};
+use loopkdc::config::gateway::{GatewayConfig, Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::daemon::tasks::Tasks;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{self, HttpLimits, HttpListener, ServeOptions};
 use loopkdc::gateway::metrics::Metrics;
 use loopkdc::gateway::observers::Observers;
+use loopkdc::gateway::policy::Policies;
 use loopkdc::gateway::throttle::Throttle;
 use loopkdc::gateway::tls::{Certificates, ServerTls};
 use loopkdc::relay::answer::OnFailure;
@@ -65,6 +66,7 @@ pub struct Gateway {
     pub tls: SocketAddr,
     pub plain: SocketAddr,
     pub unix: PathBuf,
+    pub policies: watch::Sender<Policies>,
     /// Those in use, unless the test brought its own.
     pub certificates: watch::Sender<Arc<ServerTls>>,
     _dir: TempDir,
@@ -89,6 +91,8 @@ pub struct Setup {
     pub certificates: Option<Certificates>,
     /// Whether the realm's name opens the way to others.
     pub serves_other_realms: bool,
+    /// What the configuration says of realms, as far as policies go by it.
+    pub policies: Policies,
 }
 
 impl Default for Setup {
@@ -107,8 +111,16 @@ impl Default for Setup {
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
             certificates: None,
             serves_other_realms: false,
+            policies: Policies::default(),
         }
     }
+}
+
+/// The policies that these tables of realms make.
+pub fn policies(realms: &str) -> Policies {
+    let text = format!("[gateway]\nlisten = []\nplain-listen = [\"127.0.0.1:1\"]\n{realms}");
+    let config = GatewayConfig::parse(Path::new("gateway.toml"), &text);
+    Policies::new(&config.unwrap().realms)
 }
 
 impl Gateway {
@@ -184,6 +196,7 @@ impl Setup {
         let tasks = Tasks::default();
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);
+        let policies = watch::Sender::new(self.policies);
         let metrics = Metrics::new(&exchange, Some(current.clone()));
         let proxied = self.proxy_protocol;
         let tls = listener(Some(current), proxied).await;
@@ -207,6 +220,7 @@ impl Setup {
             },
             throttle: Throttle::new(&self.quotas, Instant::now()),
             trusted: self.trusted,
+            policies: policies.subscribe(),
         };
         https::serve(listeners, terms, &exchange, &tasks);
         Gateway {
@@ -217,6 +231,7 @@ impl Setup {
             tls: addresses.0,
             plain: addresses.1,
             unix,
+            policies,
             certificates,
             _dir: dir,
         }

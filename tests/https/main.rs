@@ -41,6 +41,7 @@ mod lengths;
 mod memory;
 mod metrics;
 mod paths;
+mod policy;
 mod proxy_protocol;
 mod replaced;
 mod rests;

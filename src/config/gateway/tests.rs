@@ -1,6 +1,7 @@
 //! The gateway's configuration, without files but for the example that is shipped.
 
 mod example;
+mod policy;
 mod realms;
 mod serving;
 

@@ -30,7 +30,7 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
     // A string takes all that is written.
     let _ = writeln!(
         line,
-        "time={} client={} kind={} realm={}{} kdc={} error={} status={} ms={}{}",
+        "time={} client={} kind={} realm={}{} kdc={} error={}{} status={} ms={}{}",
         Time(at),
         Or(client, "unix"),
         Or(record.kind, "-"),
@@ -41,6 +41,7 @@ pub(super) fn request_line(record: &RequestRecord, at: SystemTime) -> String {
         IfAny("inside", inside),
         Or(kdc, "-"),
         Or(record.error_code, "-"),
+        IfAny("policy", record.refused_by),
         Or(record.status, "-"),
         record.elapsed.as_millis(),
         IfAny("principal", principal),
@@ -141,6 +142,21 @@ mod tests {
             request_line(&told, at()),
             "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
              inside=\"OTHER\\\" kdc=\\\"\" kdc=dc1.example.com:88 error=- status=200 ms=3\n"
+        );
+    }
+
+    #[test]
+    fn the_key_that_refused_a_request_is_told() {
+        let refused = RequestRecord {
+            error_code: Some(12),
+            refused_by: Some("deny-principals"),
+            source: Source::Nobody,
+            ..record()
+        };
+        assert_eq!(
+            request_line(&refused, at()),
+            "time=2026-11-22T08:40:51.123Z client=192.0.2.1 kind=AS-REQ realm=EXAMPLE.COM \
+             kdc=- error=12 policy=deny-principals status=200 ms=3\n"
         );
     }
 

@@ -1,7 +1,7 @@
 //! A POST to the KDC proxy ([MS-KKDCP] 3.2.5.1): what it is answered with, and what its client is charged for it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -11,6 +11,7 @@ use super::login::Login;
 use super::responses::{self, ErrorResponse};
 use crate::daemon::panics;
 use crate::gateway::observers::ObservedRequest;
+use crate::gateway::policy;
 use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
@@ -48,6 +49,11 @@ impl ConnContext {
             let domain = message.realm();
             let text = format!("realm {inside} is not served under the name of realm {domain}");
             return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text));
+        }
+        let refusal = self.refusal(&message, inside.as_ref(), observed);
+        if let Some(error) = refusal {
+            let message = proxied::answer(&error, had_length);
+            return Ok(responses::reply(message));
         }
         let login = self.login(&message, inside.as_ref(), client)?;
         let relayed = self.relay(message, arrival, login, held);
@@ -101,6 +107,20 @@ impl ConnContext {
         let inside = inside.filter(|inside| !exchange.is_same_realm(inside, domain))?;
         exchange.counters().other_realm.add();
         Some(inside.clone())
+    }
+
+    /// The KRB-ERROR that refuses a message by the policy of its realm, if it does.
+    fn refusal(
+        &self,
+        message: &KerberosMessage,
+        inside: Option<&Realm>,
+        observed: &mut ObservedRequest<'_>,
+    ) -> Option<Bytes> {
+        let policies = &self.state.options.policies;
+        let key = policies.borrow().refusal(message, inside)?;
+        self.state.exchange.counters().refused_by_policy.add();
+        observed.set_refusal(key);
+        Some(policy::refused(message.realm(), key, SystemTime::now()).into())
     }
 
     /// The login that `message` belongs to, unless too many of this client's failed; none for what is no AS-REQ. The first
