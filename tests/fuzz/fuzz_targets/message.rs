@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use loopkdc_fuzz::wire::{
-    Deframer, KerberosMessage, MAX_REPLY, MAX_REQUEST, Realm, Reply, ReplyKind, Service,
+    Deframer, KerberosMessage, MAX_REPLY, MAX_REQUEST, OuterName, Realm, Reply, ReplyKind, Service,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -45,6 +45,14 @@ fn check_request(service: Service, request: &KerberosMessage, bytes: &Bytes) {
         assert_eq!(service, Service::Kdc);
         assert!(name.len() <= 255);
         assert!(!name.contains(['\0', '\x08', '\t', '\n']));
+    }
+    if let Some(outline) = request.outline() {
+        assert_eq!(outline.kind, request.kind());
+        for name in [outline.client, outline.service] {
+            if let OuterName::Text(name) = name {
+                assert!(name.len() <= 255 && !name.contains(char::is_control));
+            }
+        }
     }
     let mut deframer = Deframer::new(MAX_REQUEST);
     deframer

@@ -3,9 +3,9 @@
 use super::{Home, configuration, served};
 use crate::exchanges::pkinit::{ANONYMOUS, Certificates};
 use crate::office::{HOST, REALM};
-use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
+use crate::support::netns::isolated;
 use crate::support::realm::{More, PASSWORD, Preauth, Realm, SERVICE};
 
 const REFUSED: &str = "KDC policy rejects request";
@@ -13,6 +13,7 @@ const REFUSED: &str = "KDC policy rejects request";
 /// By both of MIT's ways: through `loopkdc run`, and by its own.
 #[test]
 fn who_is_denied_and_what_is_not_allowed_is_told_at_once() {
+    // What the gateway answers is no KDC's: nothing for the records of what KDCs said.
     isolated(|| {
         let home = Home::new();
         let dir = home.dir.path();
