@@ -183,7 +183,7 @@ async fn a_client_that_does_not_wait_for_its_answer_has_a_line() {
 
 /// An AS-REQ of somebody with this name.
 fn as_req_of(name: &[&str]) -> Vec<u8> {
-    let body = req_body(&principal(name), REALM);
+    let body = req_body(&principal(name), &["krbtgt", REALM], REALM);
     let request = sequence(&[
         field(1, &integer(5)),
         field(2, &integer(10)),

@@ -161,9 +161,10 @@ fn broken_inside() -> Vec<Vec<u8>> {
     let msg_type = |number| field(2, &integer(number));
     let as_req = |fields: &[Vec<u8>]| application(10, &sequence(fields));
     let alice = principal(&["alice"]);
-    let [right, other] = [REALM, "OTHER.EXAMPLE"].map(|realm| field(4, &req_body(&alice, realm)));
+    let [right, other] = [REALM, "OTHER.EXAMPLE"]
+        .map(|realm| field(4, &req_body(&alice, &["krbtgt", realm], realm)));
     let of = |cname: &[u8]| {
-        let body = field(4, &req_body(cname, REALM));
+        let body = field(4, &req_body(cname, &["krbtgt", REALM], REALM));
         as_req(&[pvno.clone(), msg_type(10), body])
     };
     let mut too_long = alice.clone();

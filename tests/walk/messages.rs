@@ -105,11 +105,7 @@ pub fn tgs_req_for(service: &[&str], realm: &str) -> Request {
 }
 
 /// What a KDC-REQ asks, of whoever `cname` says.
-pub fn req_body(cname: &[u8], realm: &str) -> Vec<u8> {
-    body_for(cname, &["krbtgt", realm], realm)
-}
-
-fn body_for(cname: &[u8], service: &[&str], realm: &str) -> Vec<u8> {
+pub fn req_body(cname: &[u8], service: &[&str], realm: &str) -> Vec<u8> {
     sequence(&[
         field(0, &bits()),
         field(1, cname),
@@ -128,7 +124,7 @@ fn kdc_req(
     service: &[&str],
     realm: &str,
 ) -> Vec<u8> {
-    let body = body_for(&principal(client), service, realm);
+    let body = req_body(&principal(client), service, realm);
     let request = sequence(&[
         field(1, &integer(5)),
         field(2, &integer(kind.into())),
