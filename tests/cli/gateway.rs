@@ -82,6 +82,10 @@ fn check_shows_what_would_be_served_and_which_kdcs_are_asked() {
         discover-ports = [88, 464, 1088]
         services = ["kdc"]
         serve-other-realms = true
+        preauth = "armored"
+        deny-principals = ["root", "*/admin"]
+        allow-services = ["HTTP/*"]
+        hide-unknown-principals = true
         "#,
     );
     let ended = home.loopkdc(&["check", "--gateway", "--config", "config.toml"]);
@@ -105,6 +109,10 @@ realm FOUND.EXAMPLE
   ports allowed in them: 88, 464, 1088
   deadline 5 s, transport tcp first
   other realms of these KDCs: served under its name
+  preauthentication: inside FAST alone
+  refused principals: root, */admin
+  tickets for these alone: HTTP/*
+  names that nobody has: answered like somebody's
 any other realm: not served
 ";
     let stderr = "\
@@ -112,6 +120,8 @@ loopkdc: warning: plain-listen without trusted-proxies: all clients behind the r
 loopkdc: hint: set trusted-proxies
 loopkdc: warning: client-ca-file has no say over plain-listen: the reverse proxy must check certificates there
 loopkdc: warning: log-principals: the access log names who logs in
+loopkdc: warning: realm FOUND.EXAMPLE: allow-services has no krbtgt/FOUND.EXAMPLE: nobody can log in
+loopkdc: hint: add \"krbtgt/FOUND.EXAMPLE\"
 ";
     assert_eq!(
         ended,
