@@ -76,7 +76,7 @@ proxies = [
     );
     let stderr = format!(
         "loopkdc: warning: {dir}/krb5.conf:10: kdc = dc1.example.com: no KDC proxy; KDCs themselves belong to direct and kdcs\n\
-         loopkdc: warning: conf.d/sub.conf:3: once loopkdc serves these realms, this line and its like should go: libkrb5 shows that proxy a refused password once more, and waits 24 s more for it if it is silent\n\
+         loopkdc: warning: conf.d/sub.conf:3: once loopkdc serves these realms, this line and its like should go: libkrb5 may show that proxy a password once more, and waits 24 s more for it if it is silent\n\
          loopkdc: hint: have all such lines made comments: loopkdc krb5-conf --install --only\n"
     );
     assert_eq!(

@@ -108,7 +108,7 @@ fn a_proxy_beside_ours() {
         warns(
             wrong(&but(&format!("{line}\n{REST}"))),
             &format!(
-                "/etc/krb5.conf:7: {line} of EXAMPLE.COM stands beside loopkdc: libkrb5 shows that proxy a refused password once more, and waits 24 s more for it if it is silent"
+                "/etc/krb5.conf:7: {line} of EXAMPLE.COM stands beside loopkdc: libkrb5 may show that proxy a password once more, and waits 24 s more for it if it is silent"
             ),
             "take that line out, or have all such lines made comments: loopkdc krb5-conf --install --only",
         );
