@@ -16,7 +16,8 @@ pub(crate) const SERVER_NAMES: [&str; 4] = ["kdc", "primary_kdc", "master_kdc", 
 const PROXY_SCHEMES: [&str; 2] = ["https://", "kkdcp://"];
 
 /// What a line of such a proxy costs beside ours (MIT krb5 1.20, measured).
-pub(crate) const PROXY_COST: &str = "libkrb5 may show that proxy a password once more, and waits 24 s more for it if it is silent";
+pub(crate) const PROXY_COST: &str =
+    "libkrb5 may show that proxy a password once more, and waits 24 s more for it if it is silent";
 
 /// Where the text of included files comes from.
 pub(crate) trait FileSystem {
