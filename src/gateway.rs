@@ -19,7 +19,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
-use crate::daemon::bind::{bind_http, bind_metrics};
+use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
+use crate::daemon::inherit::{Inherited, warn_of_unheld};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, Daemon, descriptors, log_warnings, notify};
@@ -31,7 +32,7 @@ use crate::gateway::policy::Policies;
 use crate::gateway::throttle::Throttle;
 use crate::gateway::tls::Certificates;
 use crate::relay::discovery::RelayHandle;
-use crate::relay::failure::Failure;
+use crate::relay::failure::{Exit, Failure};
 use crate::relay::text::listed;
 
 /// How long the last lines of the access log may take.
@@ -42,8 +43,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: a configuration that cannot work, or a socket that cannot be bound.
 pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
+    let inherited = Inherited::from_env();
     let config = GatewayConfig::load(file)?;
-    daemon::run(threads(), Gateway::start(config, file))
+    daemon::run(threads(), Gateway::start(config, file, inherited))
 }
 
 /// One for two processors: the kernel does half of the work for a request, and on its own account. With as many threads as
@@ -66,7 +68,11 @@ struct Gateway {
 }
 
 impl Gateway {
-    async fn start(config: GatewayConfig, file: Option<&Path>) -> Result<Self, Failure> {
+    async fn start(
+        config: GatewayConfig,
+        file: Option<&Path>,
+        inherited: Inherited,
+    ) -> Result<Self, Failure> {
         log_warnings(&config.warnings());
         let serving = &config.serving;
         let plan = routes::plan(&config, serving.max_in_flight_per_kdc);
@@ -80,20 +86,36 @@ impl Gateway {
             tasks: Tasks::default(),
             reload_certificate: Arc::default(),
         };
-        gateway.serve().await?;
+        gateway.serve(inherited.http_listeners()?).await?;
         Ok(gateway)
     }
 
     /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
-    async fn serve(&self) -> Result<(), Failure> {
+    ///
+    /// Where the service manager has opened sockets for HTTPS or for plain HTTP, these are served and no others of that kind.
+    async fn serve(&self, inherited: Vec<(&'static str, StreamSocket)>) -> Result<(), Failure> {
         let Tasks { stop, tracker } = &self.tasks;
         let (serving, exchange) = (&self.serving, &self.relay.exchange);
         let certificates = self.certificates()?;
-        let mut listeners = bind("listen", &serving.https, serving, certificates.as_ref())?;
-        let https = addresses(&listeners);
-        let plain_listeners = bind("plain-listen", &serving.plain, serving, None)?;
+        let (https, plain): (Vec<_>, Vec<_>) =
+            inherited.into_iter().partition(|(key, _)| *key == "listen");
+        let mut all = listeners("listen", &serving.https, https, serving)?;
+        if !all.is_empty() && certificates.is_none() {
+            let failure = Failure::new(
+                Exit::Config,
+                "the service manager's socket https needs a certificate",
+            );
+            return Err(failure.hint(
+                "add to [gateway]: certificate = \"gateway.pem\" and key = \"gateway-key.pem\"",
+            ));
+        }
+        for listener in &mut all {
+            listener.tls.clone_from(&certificates);
+        }
+        let https = addresses(&all);
+        let plain_listeners = listeners("plain-listen", &serving.plain, plain, serving)?;
         let plain = addresses(&plain_listeners);
-        listeners.extend(plain_listeners);
+        all.extend(plain_listeners);
         let (metrics, metrics_at) = self.serve_metrics(certificates)?;
         self.relay.keep_looking_up(stop, tracker);
         self.relay.looked_up().await;
@@ -109,7 +131,7 @@ impl Gateway {
                 metrics,
             },
         };
-        https::serve(listeners, options, exchange, &self.tasks);
+        https::serve(all, options, exchange, &self.tasks);
         notify::keep_alive(exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
         Ok(())
@@ -169,23 +191,40 @@ impl Daemon for Gateway {
     }
 }
 
-/// Binds `endpoints`, which stand at `key` in the configuration.
-fn bind(
+/// The `inherited` sockets, or else `endpoints` bound, which stand at `key` in the configuration; what that says of an address holds
+/// for an inherited socket there.
+fn listeners(
     key: &'static str,
     endpoints: &[Endpoint],
+    inherited: Vec<(&'static str, StreamSocket)>,
     serving: &Serving,
-    tls: Option<&Certificates>,
 ) -> Result<Vec<HttpListener>, Failure> {
-    let mut listeners = Vec::new();
-    for endpoint in endpoints {
-        let socket = bind_http(key, endpoint, serving.unix_mode)?;
-        listeners.extend(socket.map(|socket| HttpListener {
-            socket,
-            tls: tls.cloned(),
-            proxy_protocol: endpoint.proxy_protocol,
-        }));
+    let listener = |socket, proxy_protocol| HttpListener {
+        socket,
+        tls: None,
+        proxy_protocol,
+    };
+    if inherited.is_empty() {
+        let bound = endpoints.iter().map(|endpoint| {
+            let socket = bind_http(key, endpoint, serving.unix_mode)?;
+            Ok(socket.map(|socket| listener(socket, endpoint.proxy_protocol)))
+        });
+        return bound.filter_map(Result::transpose).collect();
     }
-    Ok(listeners)
+    let held: Vec<_> = inherited
+        .iter()
+        .map(|(_, socket)| socket.address())
+        .collect();
+    warn_of_unheld(&held, endpoints, key, "loopkdc-gateway.socket");
+    let listeners = inherited.into_iter().zip(held).map(|((_, socket), held)| {
+        let is_it = |endpoint: &&Endpoint| endpoint.to_string() == held;
+        let written = endpoints.iter().find(is_it);
+        listener(
+            socket,
+            written.is_some_and(|endpoint| endpoint.proxy_protocol),
+        )
+    });
+    Ok(listeners.collect())
 }
 
 /// Where they are, as text.

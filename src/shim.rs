@@ -18,10 +18,9 @@ mod udp;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::endpoint::Endpoint;
 use crate::config::{Config, Listen, Sources};
 use crate::daemon::bind::{ServiceListener, addresses, bind};
-use crate::daemon::inherit::Inherited;
+use crate::daemon::inherit::{Inherited, warn_of_unheld};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, descriptors, notify, status_socket};
@@ -93,7 +92,9 @@ pub fn listeners(
         (Service::Kpasswd, &listen.kpasswd),
     ] {
         if inherited.iter().any(|listener| listener.service == service) {
-            warn_of_unheld(inherited, service, endpoints);
+            let of_service = inherited.iter().filter(|held| held.service == service);
+            let held: Vec<_> = of_service.map(ServiceListener::address).collect();
+            warn_of_unheld(&held, endpoints, "[listen]", "loopkdc.socket");
             continue;
         }
         for endpoint in endpoints {
@@ -101,21 +102,6 @@ pub fn listeners(
         }
     }
     Ok(listeners)
-}
-
-/// Where the service manager's sockets serve, addresses of the configuration that are none of theirs are nobody's.
-fn warn_of_unheld(listeners: &[ServiceListener], service: Service, endpoints: &[Endpoint]) {
-    let of_service = listeners.iter().filter(|held| held.service == service);
-    let held: Vec<_> = of_service.map(ServiceListener::address).collect();
-    let is_unheld = |endpoint: &&Endpoint| !held.contains(&endpoint.to_string());
-    let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
-    let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
-    if !unheld.is_empty() {
-        tracing::warn!(target: ADMIN,
-            addresses = unheld.join(","),
-            "[listen] names addresses that the service manager has not opened, and its sockets serve alone: systemctl edit loopkdc.socket"
-        );
-    }
 }
 
 /// A relay at work: sockets, tasks and what stops them.

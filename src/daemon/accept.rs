@@ -31,12 +31,14 @@ impl StreamSocket {
     }
 }
 
-/// The address of the other end, where it has one.
+/// The address of the other end, where it has one. A service manager's socket may be for IPv4 and IPv6 at once, and shows
+/// addresses of the former mapped (RFC 4291 2.5.5.2).
 pub(crate) fn peer(stream: &ClientStream) -> Option<SocketAddr> {
-    match stream {
-        Either::Left(stream) => stream.peer_addr().ok(),
-        Either::Right(_) => None,
-    }
+    let peer = match stream {
+        Either::Left(stream) => stream.peer_addr().ok()?,
+        Either::Right(_) => return None,
+    };
+    Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
 }
 
 /// Has each connection to `listener` that gets a slot, and whose address `admits` lets in, served in a task of its own,

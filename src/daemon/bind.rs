@@ -69,6 +69,17 @@ impl StreamSocket {
         }
     }
 
+    /// Only this machine reaches it.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(socket) => {
+                let address = socket.local_addr();
+                address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+            }
+            Self::Unix(_) => true,
+        }
+    }
+
     /// The transport's name.
     #[must_use]
     pub fn transport(&self) -> &'static str {

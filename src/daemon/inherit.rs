@@ -1,11 +1,14 @@
-//! Sockets that the service manager opened: systemd's LISTEN_FDS, with the names `kdc` and `kpasswd`.
+//! Sockets that the service manager opened: systemd's LISTEN_FDS, with the names `kdc` and `kpasswd`, or `https` and `plain`.
 
+use std::fmt::Display;
 use std::io;
 
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
 
+use crate::config::endpoint::Endpoint;
 use crate::daemon::bind::{ListenSocket, ServiceListener, StreamSocket};
+use crate::daemon::logging::ADMIN;
 use crate::relay::failure::{Exit, Failure};
 use crate::wire::Service;
 
@@ -31,29 +34,51 @@ impl Inherited {
     /// # Errors
     /// A socket whose name says no service, or that is neither UDP, TCP nor a Unix stream.
     pub fn listeners(mut self) -> Result<Vec<ServiceListener>, Failure> {
-        (0..self.sockets.len())
-            .map(|index| self.listener(index))
-            .collect()
+        let count = self.sockets.len();
+        let names = [("kdc", Service::Kdc), ("kpasswd", Service::Kpasswd)];
+        let listener = |index| {
+            let (service, socket) = self.named(index, names)?;
+            Ok(ServiceListener {
+                service,
+                socket,
+                inherited: true,
+            })
+        };
+        (0..count).map(listener).collect()
     }
 
-    fn listener(&mut self, index: usize) -> Result<ServiceListener, Failure> {
-        let name = self.names.get(index).cloned().unwrap_or_default();
-        let service = match name.as_str() {
-            "kdc" => Service::Kdc,
-            "kpasswd" => Service::Kpasswd,
-            _ => return Err(unnamed(&name)),
+    /// The sockets for HTTP, each with the key of the configuration in whose place it stands. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// A socket whose name says neither HTTPS nor plain HTTP, or that is no stream; plain HTTP for other machines.
+    pub(crate) fn http_listeners(mut self) -> Result<Vec<(&'static str, StreamSocket)>, Failure> {
+        let count = self.sockets.len();
+        let listener = |index| {
+            let names = [("https", "listen"), ("plain", "plain-listen")];
+            let name = self.names.get(index).cloned().unwrap_or_default();
+            match self.named(index, names)? {
+                (key, ListenSocket::Stream(socket)) if key == "listen" || socket.is_local() => {
+                    Ok((key, socket))
+                }
+                (_, ListenSocket::Stream(socket)) => Err(remote(&name, &socket)),
+                (_, ListenSocket::Udp(_)) => Err(unusable(&name, "HTTP is not served over UDP")),
+            }
         };
-        let socket = self.socket(index).map_err(|error| {
-            Failure::new(
-                Exit::Config,
-                format!("cannot use the socket {name} of the service manager: {error}"),
-            )
-        })?;
-        Ok(ServiceListener {
-            service,
-            socket,
-            inherited: true,
-        })
+        (0..count).map(listener).collect()
+    }
+
+    /// A socket, and what its name means.
+    fn named<T>(
+        &mut self,
+        index: usize,
+        names: [(&str, T); 2],
+    ) -> Result<(T, ListenSocket), Failure> {
+        let name = self.names.get(index).cloned().unwrap_or_default();
+        let [one, other] = names.each_ref().map(|(known, _)| (*known).to_owned());
+        let known = names.into_iter().find(|(known, _)| *known == name);
+        let (_, meaning) = known.ok_or_else(|| unnamed(&name, &one, &other))?;
+        let socket = self.socket(index).map_err(|error| unusable(&name, error))?;
+        Ok((meaning, socket))
     }
 
     fn socket(&mut self, index: usize) -> io::Result<ListenSocket> {
@@ -80,10 +105,43 @@ impl Inherited {
     }
 }
 
-fn unnamed(name: &str) -> Failure {
+/// Where the service manager's sockets serve, addresses of the configuration's `table` that are none of theirs are nobody's. The
+/// sockets are those of `unit`, at the addresses `held`.
+pub(crate) fn warn_of_unheld(held: &[String], endpoints: &[Endpoint], table: &str, unit: &str) {
+    let is_unheld = |endpoint: &&Endpoint| !held.contains(&endpoint.to_string());
+    let unheld = endpoints.iter().filter(|endpoint| !endpoint.optional);
+    let unheld: Vec<_> = unheld.filter(is_unheld).map(ToString::to_string).collect();
+    if !unheld.is_empty() {
+        tracing::warn!(target: ADMIN,
+            addresses = unheld.join(","),
+            "{table} names addresses that the service manager has not opened, and its sockets serve alone: systemctl edit {unit}"
+        );
+    }
+}
+
+fn unusable(name: &str, why: impl Display) -> Failure {
+    let what = format!("cannot use the socket {name} of the service manager: {why}");
+    Failure::new(Exit::Config, what)
+}
+
+/// [MS-KKDCP] 5.1: the transport is what protects the messages.
+fn remote(name: &str, socket: &StreamSocket) -> Failure {
+    let address = socket.address();
+    unusable(
+        name,
+        format!(
+            "{address} is not a loopback address, and plain HTTP is served to this machine alone"
+        ),
+    )
+    .hint("to serve other machines, write FileDescriptorName=https into the socket unit")
+}
+
+fn unnamed(name: &str, one: &str, other: &str) -> Failure {
     Failure::new(
         Exit::Config,
-        format!("the service manager's socket is named \"{name}\", not kdc or kpasswd"),
+        format!("the service manager's socket is named \"{name}\", not {one} or {other}"),
     )
-    .hint("write FileDescriptorName=kdc or FileDescriptorName=kpasswd into the socket unit")
+    .hint(format!(
+        "write FileDescriptorName={one} or FileDescriptorName={other} into the socket unit"
+    ))
 }

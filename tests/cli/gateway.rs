@@ -288,7 +288,8 @@ fn a_port_that_takes_a_privilege_ends_with_77() {
     let ended = unprivileged(&home, &["gateway", "--config", "config.toml"]);
     let stderr = "\
 loopkdc: error: cannot listen on 127.0.0.1:443: Permission denied (os error 13)
-loopkdc: hint: ports below 1024 take root or a capability, as loopkdc-gateway.service has it:
+loopkdc: hint: ports below 1024 take root, systemd's socket, or a capability, as loopkdc-gateway.service has it:
+loopkdc: hint: systemctl enable --now loopkdc-gateway.socket
 loopkdc: hint: setcap cap_net_bind_service=+ep \"$(command -v loopkdc)\"
 loopkdc: hint: or listen elsewhere: listen under [gateway] in the file
 ";

@@ -42,6 +42,7 @@ mod kept;
 mod names;
 mod proxies;
 mod real_kdc;
+mod restarts;
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
 use loopkdc::relay::upstream::{ConnReuse, Fault, SendState};

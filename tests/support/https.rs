@@ -54,7 +54,7 @@ impl Site<'_> {
         Ok(chain[0].to_vec())
     }
 
-    fn connect(&self) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    pub(crate) fn connect(&self) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(self.ca_file).unwrap() {
             roots.add(root.unwrap()).unwrap();

@@ -65,7 +65,8 @@ impl Purpose {
             // No port is bound for it.
             Self::Status => failure,
             Self::Http(_) => failure
-                .hint("ports below 1024 take root or a capability, as loopkdc-gateway.service has it:")
+                .hint("ports below 1024 take root, systemd's socket, or a capability, as loopkdc-gateway.service has it:")
+                .hint("systemctl enable --now loopkdc-gateway.socket")
                 .hint(capability),
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct ConnTimer {
     /// How long a response may stay untaken.
     response_timeout: Duration,
     slot: ConnSlot,
+    /// Cancelled once a request has begun.
+    asked: CancellationToken,
 }
 
 /// What is under way over a connection.
@@ -56,6 +58,7 @@ impl ConnTimer {
             crowded: Notify::new(),
             response_timeout: idle_timeout,
             slot,
+            asked: CancellationToken::new(),
         })
     }
 
@@ -64,9 +67,15 @@ impl ConnTimer {
         &self.slot.close
     }
 
+    /// Waits until a request has begun, the first of all.
+    pub(super) async fn has_asked(&self) {
+        self.asked.cancelled().await;
+    }
+
     /// A request has begun, until the guard is dropped.
     pub(super) fn request_begun(self: &Arc<Self>) -> RequestGuard {
         lock(&self.activity).begun += 1;
+        self.asked.cancel();
         RequestGuard {
             timer: Arc::clone(self),
             is_whole: false,

@@ -115,7 +115,7 @@ impl HttpConnection {
     /// that comes directly.
     async fn proxied(&self, stream: &mut ClientStream, is_tls: bool) -> Option<Option<SocketAddr>> {
         let read = timeout_at(self.first_request, proxy_protocol::read(stream));
-        let read = self.timer.close().run_until_cancelled(read).await?.ok()?;
+        let read = self.unless_closed(read).await?.ok()?;
         let client = read.inspect_err(|error| {
             tracing::debug!(%error, "PROXY protocol");
             if error.kind() == io::ErrorKind::InvalidData {
@@ -140,8 +140,7 @@ impl HttpConnection {
         tls: Arc<ServerTls>,
     ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
         let accepted = timeout_at(self.first_request, self.accept_tls(stream, address, &tls));
-        let accepted = self.timer.close().run_until_cancelled(accepted).await?;
-        let accepted = accepted.ok()?;
+        let accepted = self.unless_closed(accepted).await?.ok()?;
         accepted
             .inspect_err(|error| tracing::debug!(%error, "TLS"))
             .ok()
@@ -225,6 +224,24 @@ impl HttpConnection {
         self.until_closed(serve, &wind_down).await;
     }
 
+    /// Waits until the connection is evicted or the daemon stops. Who has just connected then still has a moment to ask: a restart
+    /// must not cost them their request.
+    async fn closing(&self) {
+        self.timer.close().cancelled().await;
+        if self.state.tasks.stop.is_cancelled() {
+            drop(timeout(GOAWAY_TIME, self.timer.has_asked()).await);
+        }
+    }
+
+    /// What comes of `work`, unless the connection is closed before.
+    async fn unless_closed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.closing() => None,
+        }
+    }
+
     /// Runs `serve` to its end; or drops it, where the connection is evicted or its timer expires. Cancels `wind_down` once
     /// no further request is to be served, for the daemon stops, a response is owed before the connection makes room, or too
     /// many are not taken.
@@ -237,7 +254,7 @@ impl HttpConnection {
         loop {
             tokio::select! {
                 biased;
-                () = self.timer.close().cancelled(), if !wind_down.is_cancelled() => {
+                () = self.closing(), if !wind_down.is_cancelled() => {
                     if !self.state.tasks.stop.is_cancelled() && !self.timer.owes_response() {
                         return None;
                     }

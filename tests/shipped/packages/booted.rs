@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tempfile::{TempDir, tempdir};
@@ -45,8 +47,10 @@ const READY: &str = "loopkdc-booted";
 /// Whoever runs these tests in a chroot can make no user namespace (clone(2)), by which the unit has its users to itself.
 const PERMITTED: &str = "
 unshare --user true && exit
-mkdir -p /etc/systemd/system/loopkdc.service.d
-printf '[Service]\\nPrivateUsers=no\\n' >/etc/systemd/system/loopkdc.service.d/chroot.conf
+for unit in loopkdc loopkdc-gateway; do
+    mkdir -p /etc/systemd/system/$unit.service.d
+    printf '[Service]\\nPrivateUsers=no\\n' >/etc/systemd/system/$unit.service.d/zz-chroot.conf
+done
 systemctl daemon-reload
 ";
 
@@ -281,6 +285,69 @@ fn the_gateway_serves_on_port_443() {
             booted.run("systemctl is-active loopkdc-gateway"),
             "active\n"
         );
+    });
+}
+
+/// What packaging/doc/gateway.md tells those to type whose gateway's port systemd is to hold, and whose gateway needs no capability.
+const HELD: [&str; 2] = [
+    "systemctl stop loopkdc-gateway && systemctl enable --now loopkdc-gateway.socket && systemctl start loopkdc-gateway\n",
+    "install -D -m 644 -t /etc/systemd/system/loopkdc-gateway.service.d /usr/share/doc/loopkdc/examples/without-capabilities.conf
+systemctl daemon-reload && systemctl restart loopkdc-gateway\n",
+];
+
+/// Connects again and again until `done`, and says how often in vain.
+fn refused(done: &AtomicBool) -> usize {
+    let mut refused = 0;
+    while !done.load(Ordering::SeqCst) {
+        refused += usize::from(TcpStream::connect("127.0.0.1:443").is_err());
+    }
+    refused
+}
+
+/// With its port in systemd's hands the gateway has no capability, and a restart or an upgrade refuses nobody.
+#[test]
+fn a_gateway_whose_port_systemd_holds_refuses_nobody() {
+    let document = include_str!("../../../packaging/doc/gateway.md");
+    assert!(HELD.iter().all(|command| document.contains(command)));
+    isolated(|| {
+        let Installed {
+            booted,
+            root,
+            office,
+            workshop,
+            dir,
+        } = &Installed::new();
+        root.put(&workshop.deb("2"), "/loopkdc-2.deb");
+        office.configure_gateway(root, dir.path());
+        // Whoever looks without a pause whether they are refused asks more than one client may.
+        booted
+            .run("sed -i '/^.gateway/a client-requests-per-second = 0' /etc/loopkdc/gateway.toml");
+        booted.run("chgrp loopkdc /etc/loopkdc/leaf.key; chmod 640 /etc/loopkdc/leaf.key");
+        booted.run("systemctl enable --now loopkdc-gateway; loopkdc krb5-conf --install");
+        HELD.iter().for_each(|command| drop(booted.run(command)));
+        let log_in = format!("echo '{}' | kinit user@EXAMPLE.COM", tickets::TYPED);
+        booted.run(&log_in);
+        let process = || booted.run("systemctl show -P MainPID loopkdc-gateway");
+        let first = process();
+        let status = booted.run(&format!("cat /proc/{}/status", first.trim()));
+        assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+
+        let done = AtomicBool::new(false);
+        let refused = std::thread::scope(|scope| {
+            let client = scope.spawn(|| refused(&done));
+            booted.run("systemctl restart loopkdc-gateway");
+            let second = process();
+            booted.run("dpkg -i /loopkdc-2.deb");
+            let third = process();
+            booted.run("systemctl reload loopkdc-gateway");
+            done.store(true, Ordering::SeqCst);
+            assert!(first != second && second != third);
+            client.join().unwrap()
+        });
+        assert_eq!(refused, 0);
+        booted.run(&log_in);
+        booted.run("dpkg -r loopkdc");
+        assert!(TcpStream::connect("127.0.0.1:443").is_err());
     });
 }
 
