@@ -103,13 +103,15 @@ pub(super) fn defaults(client: &ClientConfig, config: &Config) -> impl Iterator<
 /// A finding about one of its relations, or that there is none, and what is to be written instead.
 fn default(said: Option<&Relation>, what: &str, instead: &str) -> Finding {
     let finding = warning(what);
-    let finding = match said {
-        Some(relation) => finding.in_file(relation.place.position()),
-        None => finding,
-    };
-    finding.hint(format!(
-        "write under [libdefaults] of {FILE}\n    {instead}"
-    ))
+    // The first one counts, so that another line might as well not be there.
+    match said {
+        Some(relation) => finding
+            .in_file(relation.place.position())
+            .hint(format!("in the place of that line, write\n    {instead}")),
+        None => finding.hint(format!(
+            "write under [libdefaults] of {FILE}\n    {instead}"
+        )),
+    }
 }
 
 fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {

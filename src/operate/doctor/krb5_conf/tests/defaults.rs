@@ -30,7 +30,7 @@ fn another_default_realm() {
     warns(
         wrong(&text),
         "/etc/krb5.conf:10: default_realm = ATHENA.MIT.EDU is none of loopkdc's realms: names without @REALM belong to it",
-        "write under [libdefaults] of /etc/krb5.conf\n    default_realm = EXAMPLE.COM",
+        "in the place of that line, write\n    default_realm = EXAMPLE.COM",
     );
     for realm in ["*", "*.MIT.EDU"] {
         is_fine(
@@ -51,7 +51,7 @@ fn names_of_hosts_asked_of_dns() {
             "{DEFAULT}\ndns_canonicalize_hostname = yes"
         ))),
         &format!("/etc/krb5.conf:10: {what}"),
-        hint,
+        "in the place of that line, write\n    dns_canonicalize_hostname = false",
     );
     is_fine(
         &with(&format!("{DEFAULT}\ndns_canonicalize_hostname = fallback")),
@@ -66,7 +66,7 @@ fn realms_of_hosts_asked_of_dns() {
             "{DEFAULT}\n{CANONICAL}\ndns_lookup_realm = true"
         ))),
         "/etc/krb5.conf:11: dns_lookup_realm is on: hosts' realms are asked of DNS, which takes seconds where no name server answers",
-        "write under [libdefaults] of /etc/krb5.conf\n    dns_lookup_realm = false",
+        "in the place of that line, write\n    dns_lookup_realm = false",
     );
     is_fine(
         &with(&format!("{DEFAULT}\n{CANONICAL}\ndns_lookup_realm = false")),
@@ -99,7 +99,7 @@ fn a_timeout_shorter_than_the_deadline() {
     warns(
         wrong(&text("5s")),
         "/etc/krb5.conf:11: request_timeout = 5s has libkrb5 give up while loopkdc, with 9 s, still waits for EXAMPLE.COM",
-        "write under [libdefaults] of /etc/krb5.conf\n    request_timeout = 11s",
+        "in the place of that line, write\n    request_timeout = 11s",
     );
     for timeout in ["0", "10", "1m", "11s", "soon"] {
         is_fine(&text(timeout), CONFIG);
