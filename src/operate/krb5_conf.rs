@@ -29,10 +29,10 @@ pub(crate) use install::{INSTALL, INSTALL_INLINE, INSTALL_ONLY};
 pub(crate) use tests::disk;
 
 use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas, sssd_logins};
-use super::terminal;
+use super::{naming, terminal};
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::finding::{Finding, Hint, Severity};
+use crate::relay::finding::{Finding, Severity};
 use block::Origin;
 use install::{REMOVE, Target};
 use stanzas::Stanzas;
@@ -98,38 +98,37 @@ pub fn print(sources: &Sources, form: Form) -> Result<(), Failure> {
 /// As [`print()`], or that a file may not be written.
 pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let config = Config::load(sources)?;
-    let (plan, stanzas) = install::install(&Target::of(OS), &config, form)?;
-    let done = plan.carry_out()?;
-    terminal::print(&(done.join("\n") + "\n"));
-    let by_hand = if form.sssd {
-        sssd::install(&stanzas)?
-    } else {
-        None
+    let file = sources.file.as_deref();
+    let named = |failure: Failure| {
+        let finding = naming::with_config(failure.finding().clone(), file);
+        Failure::of(failure.exit(), finding)
     };
-    let next = format!(
-        "to see whether it works: {}\nto undo it: {REMOVE}\n",
-        doctor(sources)
-    );
-    terminal::print(&next);
+    let (plan, stanzas) = install::install(&Target::of(OS), &config, form).map_err(named)?;
+    let done = plan.carry_out().map_err(named)?;
+    terminal::print(&(done.join("\n") + "\n"));
+    let of_sssd = if form.sssd {
+        sssd::install(&stanzas)
+    } else {
+        Ok(None)
+    };
+    // krb5.conf is changed, whatever becomes of SSSD.
+    let next = Finding::warning("").command("to see whether it works", ["loopkdc", "doctor"]);
+    let next = naming::with_config(next, file).advice();
+    terminal::print(&format!("{next}\nto undo it: {REMOVE}\n"));
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
     let realms: Vec<_> = realms.cloned().collect();
     let client = ClientConfig::of_this_machine();
     let mut findings = files_and_stanzas(&client, &config, &realms);
-    match by_hand {
-        None if form.sssd => findings.extend(sssd_logins(&client, &config, &realms)),
-        by_hand => findings.extend(by_hand),
+    match &of_sssd {
+        Ok(None) if form.sssd => findings.extend(sssd_logins(&client, &config, &realms)),
+        Ok(by_hand) => findings.extend(by_hand.clone()),
+        Err(_) => {}
     }
+    let findings = findings.into_iter();
+    let findings = findings.map(|finding| naming::with_config(finding, file));
+    let findings: Vec<_> = findings.collect();
     warn(&stanzas, &findings);
-    Ok(())
-}
-
-/// The command that looks at what was installed.
-fn doctor(sources: &Sources) -> Hint {
-    let mut words = vec!["loopkdc".to_owned(), "doctor".to_owned()];
-    if let Some(file) = &sources.file {
-        words.extend(["--config".to_owned(), file.display().to_string()]);
-    }
-    Hint::command(words)
+    of_sssd.map(|_| ()).map_err(named)
 }
 
 /// Takes away what [`install`] wrote.

@@ -1,7 +1,7 @@
 //! What stands in the way, and what is said of it.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -164,6 +164,42 @@ fn words_that_do_not_go_together() {
             let stderr = "loopkdc: error: the configuration names no realm that krb5.conf could have a stanza for\n\
                 loopkdc: hint: Kerberos libraries know no wildcard: add each realm that is used, as [realms.\"EXAMPLE.COM\"]\n";
             fails(&["--install"], 78, stderr);
+        });
+    });
+}
+
+/// Without it they would go by another, or by none.
+#[test]
+fn a_configuration_that_was_named_is_named_in_what_is_to_be_typed() {
+    isolated(|| {
+        scene(|dir| {
+            let config = dir.join("a config.toml");
+            fs::write(&config, CONFIG).unwrap();
+            fs::remove_file("/etc/loopkdc/config.toml").unwrap();
+            let config = config.to_str().unwrap();
+            let typed = |words: &str| format!(": loopkdc {words} --config '{config}'");
+            fs::rename("/etc/krb5.conf", "/etc/other").unwrap();
+            symlink("other", "/etc/krb5.conf").unwrap();
+            let install = ["--install", "--config", config];
+            let ended = krb5_conf(&install);
+            let then = format!("then{}\n", typed("krb5-conf --install"));
+            assert!(ended.stderr.ends_with(&then), "{ended:?}");
+            let ended = krb5_conf(&["--install", "--no-sssd", "--config", config]);
+            let then = format!("then{}\n", typed("krb5-conf --install --no-sssd"));
+            assert!(ended.stderr.ends_with(&then), "{ended:?}");
+
+            fs::rename("/etc/other", "/etc/krb5.conf").unwrap();
+            fs::create_dir_all("/etc/sssd").unwrap();
+            let sssd = "[sssd]\ndomains = corp\n[domain/corp]\nid_provider = ad\nauth_provider = krb5\nkrb5_realm = EXAMPLE.COM\n";
+            fs::write("/etc/sssd/sssd.conf", sssd).unwrap();
+            let ended = krb5_conf(&install);
+            let next = format!(
+                "{}\nto undo it: loopkdc krb5-conf --remove\n",
+                typed("doctor")
+            );
+            assert!(ended.stdout.ends_with(&next), "{ended:?}");
+            let then = format!("{}\n", typed("krb5-conf --install"));
+            assert!(ended.stderr.ends_with(&then), "{ended:?}");
         });
     });
 }

@@ -96,7 +96,7 @@ fn it_is_set_up_and_taken_back() {
 
         let after = all(Path::new("/etc"));
         let again = krb5_conf(&["--install"]);
-        let nothing = format!("nothing is to be changed\n{NEXT}");
+        let nothing = format!("nothing is to be changed in krb5.conf\n{NEXT}");
         assert!(again.stdout.starts_with(&nothing), "{again:?}");
         krb5_conf(&["--install", "--no-sssd"]).well();
         assert_eq!(all(Path::new("/etc")), after);
@@ -143,11 +143,19 @@ fn a_drop_in_of_somebody_elses() {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("loopkdc-sssd.conf"), "[Service]\n").unwrap();
         let ended = krb5_conf(&["--install"]);
-        let told = "loopkdc: error: /etc/systemd/system/sssd.service.d/loopkdc-sssd.conf is there, and was not made by \"loopkdc krb5-conf --install\"\n";
-        assert!(
-            ended.code == Some(78) && ended.stderr.starts_with(told),
-            "{ended:?}"
+        let file = "/etc/systemd/system/sssd.service.d/loopkdc-sssd.conf";
+        let told = format!(
+            "loopkdc: error: {file} is there, and was not made by \"loopkdc krb5-conf --install\"\n\
+             loopkdc: hint: move it away, to a name that nobody reads: mv {file} {file}.old\n\
+             loopkdc: hint: then: loopkdc krb5-conf --install\n"
         );
+        assert_eq!((ended.code, ended.stderr), (Some(78), told));
+        // krb5.conf was changed before that.
+        let next = format!("{NEXT}loopkdc doctor\nto undo it: loopkdc krb5-conf --remove\n");
+        assert!(ended.stdout.ends_with(&next), "{}", ended.stdout);
+        fs::rename(file, format!("{file}.old")).unwrap();
+        assert_eq!(krb5_conf(&["--install"]).code, Some(0));
+        assert!(Path::new(file).exists());
     });
 }
 

@@ -113,13 +113,15 @@ pub(super) fn writable_by_others(path: &Path, command: &str) -> Failure {
         .hint(typed(command))
 }
 
-/// A file of somebody else's has the name of ours.
-pub(super) fn foreign(path: &Path) -> Failure {
+/// A file of somebody else's has the name of ours: libkrb5 and systemd read names that end with `.conf`.
+pub(super) fn foreign(path: &Path, command: &str) -> Failure {
     let why = "is there, and was not made by \"loopkdc krb5-conf --install\"";
     let name = path.to_string_lossy();
     failure(Exit::Config, path, why)
-        .hint("move it away, to a name that libkrb5 does not read")
+        .hint("move it away, to a name that nobody reads")
         .hint(Hint::command(["mv", &name, &format!("{name}.old")]))
+        .hint("then")
+        .hint(typed(command))
 }
 
 /// `--drop-in` where no library would find it.

@@ -184,11 +184,18 @@ impl Plan {
         }
     }
 
-    /// The form of our part. None: there is none, or its include is of an earlier version, which put one where none stood.
+    /// The form in which the stanzas are there. None: they are not, or by an include of an earlier version, which put one where
+    /// none stood.
     fn form_before(&self) -> Option<PartForm> {
         let [new, _] = &self.drop_ins;
-        let form = self.split.form?;
-        (form == PartForm::Inline || new.is_ours()).then_some(form)
+        match self.split.form {
+            Some(PartForm::Inline) => Some(PartForm::Inline),
+            // An include of others is enough, and krb5.conf has no part of ours then.
+            part if new.is_ours() && (part.is_some() || self.leads_to_drop_in()) => {
+                Some(PartForm::Include)
+            }
+            _ => None,
+        }
     }
 
     /// Our stanzas name Unix sockets.
@@ -213,7 +220,7 @@ impl Plan {
         // Who includes the old file by its name would include nothing.
         let (drop_in, other) = if is_named { (old, new) } else { (new, old) };
         if drop_in.is_foreign {
-            return Err(errors::foreign(&drop_in.file.path));
+            return Err(errors::foreign(&drop_in.file.path, &self.command));
         }
         drop_in.file.should_be = Some(stanzas.file().into_bytes());
         other.remove();
@@ -367,7 +374,7 @@ impl Plan {
         let mut done = changes::carry_out(&self.changes(), &self.command)?;
         done.extend_from_slice(&self.notes);
         if done.is_empty() {
-            done.push("nothing is to be changed".to_owned());
+            done.push("nothing is to be changed in krb5.conf".to_owned());
         }
         Ok(done)
     }

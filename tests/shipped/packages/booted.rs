@@ -489,7 +489,7 @@ fn sssd_is_told_which_realms_can_be_reached() {
         booted.wait_for(&may_try);
         let said = booted.run("loopkdc krb5-conf --install");
         assert!(
-            said.starts_with("nothing is to be changed\nto see"),
+            said.starts_with("nothing is to be changed in krb5.conf\nto see"),
             "{said}"
         );
         let told = booted.output("loopkdc doctor").stdout;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::reachable::{KRB5_CONF, REACHABLE};
 use super::{SssdDomain, domains, units, write};
 use crate::operate::krb5_conf::disk::Disk;
-use crate::operate::krb5_conf::errors;
+use crate::operate::krb5_conf::{INSTALL, errors};
 
 fn found(files: &[(&str, &str)]) -> Vec<SssdDomain> {
     domains(&mut Disk::with(files))
@@ -390,7 +390,7 @@ fn a_drop_in_of_somebody_elses_stays() {
     fs::write(&file, "[Service]\n").unwrap();
     let before = all(system.path());
     let failure = units::put_drop_ins(system.path(), &["A".to_owned()]).unwrap_err();
-    assert_eq!(failure, errors::foreign(&file));
+    assert_eq!(failure, errors::foreign(&file, INSTALL));
     assert!(units::drop_ins(system.path()).is_empty());
     assert_eq!(all(system.path()), before);
 }

@@ -64,7 +64,7 @@ impl UnitDropIn {
                 let text = String::from_utf8_lossy(octets);
                 text.lines().nth(1) == Some(DIRECTORY_MADE)
             }
-            Some(_) => return Err(errors::foreign(&file.path)),
+            Some(_) => return Err(errors::foreign(&file.path, command)),
         };
         Ok(Self {
             file,

@@ -74,6 +74,8 @@ fn a_second_time_changes_nothing() {
     }
 }
 
+const NOTHING: &str = "nothing is to be changed in krb5.conf";
+
 #[test]
 fn each_thing_done_is_said() {
     let etc = Etc::with(Some(b"[libdefaults]\n"));
@@ -94,7 +96,7 @@ fn each_thing_done_is_said() {
         etc.path("krb5.conf.d").display()
     );
     assert!(text.ends_with(&includedir), "{text}");
-    assert_eq!(etc.said(etc.install(DropIn)), ["nothing is to be changed"]);
+    assert_eq!(etc.said(etc.install(DropIn)), [NOTHING]);
     assert_eq!(
         etc.said(etc.install(Inline)),
         [
@@ -110,7 +112,7 @@ fn each_thing_done_is_said() {
             "removed /etc/krb5.conf.before-loopkdc",
         ]
     );
-    assert_eq!(etc.said(etc.remove()), ["nothing is to be changed"]);
+    assert_eq!(etc.said(etc.remove()), [NOTHING]);
 }
 
 #[test]
@@ -341,6 +343,8 @@ fn what_was_chosen_before_holds() {
     };
     for (placement, head) in [
         (DropIn, "[libdefaults]\n"),
+        // Our part is the file alone.
+        (DropIn, "[libdefaults]\nincludedir ETC/krb5.conf.d\n"),
         (Inline, "includedir ETC/krb5.conf.d\n"),
     ] {
         let etc = Etc::with(None);
@@ -376,4 +380,9 @@ fn an_include_of_earlier_versions_goes() {
     fs::rename(folder.join("00-loopkdc.conf"), folder.join("loopkdc.conf")).unwrap();
     etc.install(Auto);
     assert!(!folder.exists());
+    // Nor is one put where the administrator took ours out.
+    etc.install(DropIn);
+    fs::write(etc.file(), "[libdefaults]\n").unwrap();
+    etc.install(Auto);
+    assert!(!folder.join("00-loopkdc.conf").exists());
 }

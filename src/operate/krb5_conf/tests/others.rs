@@ -25,7 +25,8 @@ fn somebody_elses_file_is_left_alone() {
         failure,
         format!(
             "loopkdc: error: {drop_in} is there, and was not made by \"loopkdc krb5-conf --install\"\n\
-             loopkdc: hint: move it away, to a name that libkrb5 does not read: mv {drop_in} {drop_in}.old"
+             loopkdc: hint: move it away, to a name that nobody reads: mv {drop_in} {drop_in}.old\n\
+             loopkdc: hint: then: loopkdc krb5-conf --install --drop-in"
         )
     );
     assert_eq!(etc.all(), before);
