@@ -226,6 +226,30 @@ fn a_removal_that_can_not_be_finished() {
     });
 }
 
+#[test]
+fn units_that_systemd_does_not_take() {
+    on_debian(|_| {
+        scene(SSSD);
+        let system = units();
+        let wants = system.join("multi-user.target.wants");
+        let _ = fs::remove_dir_all(&wants);
+        fs::write(&wants, "").unwrap();
+        let ended = krb5_conf(&["--install"]);
+        let told = "loopkdc: hint: see what it says of: systemctl enable loopkdc-sssd.path\n\
+            loopkdc: hint: and then do the rest: loopkdc krb5-conf --install\n\
+            loopkdc: hint: or do without: loopkdc krb5-conf --remove\n\
+            loopkdc: hint: and then: loopkdc krb5-conf --install --no-sssd\n";
+        assert!(
+            ended.code == Some(78) && ended.stderr.ends_with(told),
+            "{ended:?}"
+        );
+        // What is advised leaves nothing of it behind.
+        krb5_conf(&["--remove"]).well();
+        krb5_conf(&["--install", "--no-sssd"]);
+        assert!(!system.join("sssd.service.d").exists());
+    });
+}
+
 /// What would be set up for it would start processes without end.
 #[test]
 fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
@@ -233,7 +257,7 @@ fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
         scene(&SSSD.replace("id_provider = ldap", "id_provider = ad"));
         let drop_in = units().join("sssd.service.d/loopkdc-sssd.conf");
         let ended = krb5_conf(&["--install"]);
-        let told = "loopkdc: warning: a login by SSSD (corp) must not bring a ticket away from the office: ";
+        let told = "loopkdc: warning: a login by SSSD (corp) brings no ticket away from the office, as that is not set up for such a domain: ";
         assert!(
             ended.code == Some(0) && ended.stderr.starts_with(told),
             "{ended:?}"

@@ -100,7 +100,7 @@ impl SssdLogins {
     fn login(&self, domain: &SssdDomain) -> Finding {
         let login = format!("a login by SSSD ({})", text::line(&domain.name));
         match (&domain.asks_others, &self.reachable) {
-            (Some(asks), _) => must_not(&login, asks),
+            (Some(asks), _) if !self.is_masked => asks_others(&login, asks),
             _ if self.is_masked && self.has_drop_ins => warning(format!("{login} is still set up to bring a ticket, and {PATH_UNIT} is masked: SSSD is not told whether {} can be reached", domain.realm))
                 .command("take back what was set up", INSTALL.split(' ')),
             (None, Some(reachable)) if self.reads != Some(false) => {
@@ -163,11 +163,11 @@ impl SssdLogins {
 }
 
 /// Neither is it set up for such a domain, nor would it be right where it is.
-fn must_not(login: &str, asks: &AsksOthers) -> Finding {
+fn asks_others(login: &str, asks: &AsksOthers) -> Finding {
     let AsksOthers { section, file, .. } = asks;
     let [kdcs, users] = asks.whose;
     let what = format!(
-        "{login} must not bring a ticket away from the office: SSSD asks the KDCs {kdcs} itself, and would begin a login {users} again without end while they can't be reached"
+        "{login} brings no ticket away from the office, as that is not set up for such a domain: SSSD asks the KDCs {kdcs} itself, and would begin a login {users} again without end while they can't be reached"
     );
     let [place, key] = asks.or;
     let instead = asks.instead.join("\n    ");
@@ -178,7 +178,8 @@ fn must_not(login: &str, asks: &AsksOthers) -> Finding {
             text::line(file)
         ))
         .hint(format!("or, {place}\n    {key}"))
-        .command("then", INSTALL.split(' '))
+        .command("then", ["systemctl", "restart", "sssd"])
+        .hint(Hint::command(INSTALL.split(' ')))
 }
 
 /// A file whose KRB5_CONFIG goes before our drop-in's, and leaves out what SSSD is told.

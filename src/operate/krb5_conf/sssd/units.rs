@@ -219,5 +219,7 @@ fn systemctl(words: &[&str], command: &str) -> Result<(), Failure> {
     }
     Err(failure
         .hint("or do without")
+        .hint(Hint::command(REMOVE.split(' ')))
+        .hint("and then")
         .hint(Hint::command(format!("{INSTALL} --no-sssd").split(' '))))
 }

@@ -109,10 +109,16 @@ fn a_domain_that_has_the_kdcs_of_trusted_ones_asked() {
         "/etc/sssd/conf.d/x.conf",
         "[domain/corp]\nid_provider = ad\nkrb5_use_subdomain_realm = true\n",
     );
-    let what = "a login by SSSD (corp) must not bring a ticket away from the office: SSSD asks the KDCs of trusted domains itself, and would begin a login of theirs again without end while they can't be reached";
-    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true\n    krb5_use_subdomain_realm = false; or, where none of their users log in\n    subdomains_provider = none; then: loopkdc krb5-conf --install";
+    let what = "a login by SSSD (corp) brings no ticket away from the office, as that is not set up for such a domain: SSSD asks the KDCs of trusted domains itself, and would begin a login of theirs again without end while they can't be reached";
+    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true\n    krb5_use_subdomain_realm = false; or, where none of their users log in\n    subdomains_provider = none; then: systemctl restart sssd; loopkdc krb5-conf --install";
     warns_of(&machine(&[domain]), what, hint);
     warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, domain]), what, hint);
+    // Nor is there anything to mend where an administrator wants none of it.
+    let masked = ("/etc/systemd/system/loopkdc-sssd.path", "");
+    let (severity, ..) = wrong_with(&machine(&[domain, masked]), super::CONFIG);
+    assert_eq!(severity, Severity::Skipped);
+    let (_, what, _) = wrong_with(&set_up(&[domain, masked]), super::CONFIG);
+    assert!(what.contains(" is still set up to "), "{what}");
 }
 
 /// SSSD asks the realm of each principal.
@@ -122,8 +128,8 @@ fn a_domain_with_principals_of_other_realms() {
         "/etc/sssd/conf.d/x.conf",
         "[domain/corp]\nldap_schema = ad\n",
     );
-    let what = "a login by SSSD (corp) must not bring a ticket away from the office: SSSD asks the KDCs of the realms of users' principals in LDAP itself, and would begin a login of such a user again without end while they can't be reached";
-    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true; or, where all of them are NAME@REALM with the domain's realm\n    ldap_user_principal = nosuchattr; then: loopkdc krb5-conf --install";
+    let what = "a login by SSSD (corp) brings no ticket away from the office, as that is not set up for such a domain: SSSD asks the KDCs of the realms of users' principals in LDAP itself, and would begin a login of such a user again without end while they can't be reached";
+    let hint = "write into [domain/corp] of /etc/sssd/conf.d/x.conf\n    krb5_use_enterprise_principal = true; or, where all of them are NAME@REALM with the domain's realm\n    ldap_user_principal = nosuchattr; then: systemctl restart sssd; loopkdc krb5-conf --install";
     warns_of(&machine(&[schema]), what, hint);
     warns_of(&set_up(&[PID, READS, IS_UP, MAY_TRY, schema]), what, hint);
 }
