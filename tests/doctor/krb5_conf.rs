@@ -88,7 +88,7 @@ fn ways_that_cost_time() {
         ),
         (
             format!("{ours}kdc = https://127.0.0.1/KdcProxy\n"),
-            "stands beside loopkdc: libkrb5 shows that proxy",
+            "stands beside loopkdc: libkrb5 may show that proxy",
             "loopkdc krb5-conf --install --only",
         ),
         (

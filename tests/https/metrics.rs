@@ -71,7 +71,7 @@ async fn a_scrape_tells_what_was_asked_and_how_it_ended() {
         ["loopkdc_attempts_total 2"]
     );
     assert_eq!(
-        samples(address, "loopkdc_refused").await,
+        samples(address, "loopkdc_refused_total").await,
         ["loopkdc_refused_total 1"]
     );
     let up = format!(

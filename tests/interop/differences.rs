@@ -14,7 +14,7 @@ use loopkdc::wire::{GeneralString, kkdcp};
 use tempfile::tempdir;
 
 use crate::recorded::isolated;
-use crate::support::proxy::{KdcProxy, Maker, Route, certify};
+use crate::support::proxy::{KdcProxy, Maker, Route, certify, gateway};
 
 const DOCUMENT: &str = include_str!("../../packaging/doc/interop.md");
 const AS_REQ: &[u8] = include_bytes!("../vectors/mit-plain.request");
@@ -276,10 +276,16 @@ fn the_document_says_what_is_otherwise() {
             kdc: *kdc,
             kpasswd: ScriptedKdc::absent(),
         };
-        let proxies = [(Maker::Ours, 8443), (Maker::Kdcproxy, 8444)].map(|(maker, port)| {
-            let routes: Vec<_> = kdcs.iter().map(route).collect();
-            KdcProxy::of(maker, dir.path(), port, &routes)
-        });
+        let routes: Vec<_> = kdcs.iter().map(route).collect();
+        // The realm inside is another one than those of the scene.
+        let own = dir.path().join("ours");
+        fs::create_dir(&own).unwrap();
+        certify(&own);
+        let configuration = gateway(8443, &routes) + "[defaults]\nserve-other-realms = true\n";
+        let proxies = [
+            KdcProxy::gateway(&own, 8443, &configuration),
+            KdcProxy::of(Maker::Kdcproxy, dir.path(), 8444, &routes),
+        ];
         let rows = probes().into_iter().zip(answers(&proxies, dir.path()));
         let rows: Vec<_> = rows
             .map(|(probe, [ours, theirs])| format!("| {} | {ours} | {theirs} |", probe.what))
@@ -330,7 +336,8 @@ fn two_kdcs(maker: Maker, dir: &Path, port: u16, [first, second]: &[SocketAddr; 
     match maker {
         Maker::Ours => {
             let serving = "certificate = \"leaf.pem\"\nkey = \"leaf.key\"";
-            let realm = format!("[realms.\"TWO\"]\nkdcs = [\"{first}\", \"{second}\"]");
+            let kdcs = format!("kdcs = [\"{first}\", \"{second}\"]\nserve-other-realms = true");
+            let realm = format!("[realms.\"TWO\"]\n{kdcs}");
             let configuration =
                 format!("[gateway]\nlisten = [\"127.0.0.1:{port}\"]\n{serving}\n{realm}\n");
             KdcProxy::gateway(dir, port, &configuration)

@@ -205,7 +205,8 @@ fn it_ends_though_a_kdc_is_silent() {
             let began = Instant::now();
             gateway.process.signal("TERM");
             assert_eq!(idle.read(&mut [0]).unwrap(), 0);
-            assert!(began.elapsed() < Duration::from_secs(1));
+            // It had a second to ask for something.
+            assert!(began.elapsed() < Duration::from_secs(3));
             let ended = gateway.process.wait();
             assert!(ended.success(), "{ended}");
             assert!(began.elapsed() < Duration::from_secs(7));
