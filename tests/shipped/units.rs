@@ -64,7 +64,7 @@ fn assert_no_remark(verify: &Output) {
 /// systemd has nothing to remark on them.
 #[test]
 fn they_are_valid() {
-    for (folder, options, count) in [("", &["--system"][..], 7), ("user", &["--user"], 5)] {
+    for (folder, options, count) in [("", &["--system"][..], 8), ("user", &["--user"], 5)] {
         let names = units(folder);
         assert_eq!(names.len(), count, "{names:?}");
         let dir = installed(folder);

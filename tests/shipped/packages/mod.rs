@@ -123,7 +123,7 @@ fn both_hold_the_same_files() {
     let of_rpm: BTreeSet<_> = rpm.iter().filter(|name| !own(name)).collect();
     assert_eq!(of_deb, of_rpm);
     let units = of_deb.iter().filter(|name| name.contains("/systemd/"));
-    assert_eq!(units.count(), 11, "{of_deb:#?}");
+    assert_eq!(units.count(), 13, "{of_deb:#?}");
     let manuals = of_deb.iter().filter(|name| name.contains("/man/"));
     assert!(manuals.count() >= 8, "{of_deb:#?}");
 }
