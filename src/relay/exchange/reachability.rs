@@ -74,36 +74,33 @@ fn waited(arrival: &Arrival) -> Duration {
 impl ExchangeTask {
     /// Takes the request through its upstreams, and records what that says of the realm.
     pub(super) async fn exchange_and_record(&self) -> End {
-        if self.watched_realm().is_none() {
+        let Some(realm) = self.watched_realm() else {
             return self.exchange().await;
-        }
+        };
         if self.message.kind() == Kind::AsReq {
-            self.update(|known, _| known.asked(now()));
+            self.update(|known| known.asked(now()));
         }
-        let late = self.arrival.at + LATE;
+        let asked = self.arrival.at;
+        let fail = || self.update(|known| known.failed(&realm, asked));
         let mut exchange = pin!(self.exchange());
-        let end = match timeout_at(late.into(), &mut exchange).await {
+        let end = match timeout_at((asked + LATE).into(), &mut exchange).await {
             Ok(end) => end,
             Err(_) => {
-                self.record_failure();
+                fail();
                 exchange.await
             }
         };
-        match (&end.answer, &end.fault) {
-            (Some(Answer::Reply(reply)), _) => self.record_reply(reply),
-            (_, Some(fault)) if is_outage(fault) => self.record_failure(),
-            (_, Some(_)) => self.update(|known, realm| known.doubted(realm, self.arrival.at)),
-            _ => match end.outcome() {
-                ExchangeOutcome::UpstreamUnknown | ExchangeOutcome::Overloaded => {
-                    self.record_failure();
-                }
-                _ => {}
-            },
+        match (&end.answer, &end.fault, end.outcome()) {
+            (Some(Answer::Reply(reply)), ..) => self.record_reply(&realm, reply),
+            (_, Some(fault), _) if is_outage(fault) => fail(),
+            (_, Some(_), _) => self.update(|known| known.doubted(&realm, asked)),
+            (.., ExchangeOutcome::UpstreamUnknown | ExchangeOutcome::Overloaded) => fail(),
+            _ => {}
         }
         end
     }
 
-    fn record_reply(&self, reply: &Reply) {
+    fn record_reply(&self, realm: &RealmKey, reply: &Reply) {
         let reason = RetryReason::of(&self.message, reply, waited(&self.arrival));
         let refers_to = match &reason {
             Some(RetryReason::Referral(realm)) => self.exchange.configured(realm).filter(|named| {
@@ -113,7 +110,7 @@ impl ExchangeTask {
             _ => None,
         };
         let refers_to = refers_to.map(|realm| realm.key());
-        self.update(|known, realm| {
+        self.update(|known| {
             let is_news = known.replied(realm, now());
             reason.is_some() && known.turned_away(realm, refers_to.as_ref(), now()) || is_news
         });
@@ -121,14 +118,13 @@ impl ExchangeTask {
 
     /// There is no reply, or none for too long.
     pub(super) fn record_failure(&self) {
-        self.update(|known, realm| known.failed(realm, self.arrival.at));
+        if let Some(realm) = self.watched_realm() {
+            self.update(|known| known.failed(&realm, self.arrival.at));
+        }
     }
 
-    fn update(&self, change: impl FnOnce(&mut Reachability, &RealmKey) -> bool) {
-        if let Some(realm) = self.watched_realm() {
-            let reachability = &self.exchange.reachability;
-            reachability.send_if_modified(|known| change(known, &realm));
-        }
+    fn update(&self, change: impl FnOnce(&mut Reachability) -> bool) {
+        self.exchange.reachability.send_if_modified(change);
     }
 
     /// The realm, if it is one of those that are seen to be reachable or not. Password changes don't count: they are too seldom, and
