@@ -369,4 +369,4 @@ impl RouteState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

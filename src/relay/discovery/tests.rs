@@ -4,12 +4,13 @@ use super::*;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::Arrival;
 use crate::relay::explain::UpstreamKind;
+use crate::relay::routes::tests::route_to;
 use crate::relay::routes::{RealmPattern, Route};
 use crate::relay::upstream::dns::Discovery;
 use crate::relay::upstream::kdc::{Reach, Transport};
 use crate::relay::upstream::pool::UpstreamOptions;
 use crate::wire::tests::handmade::{kdc_req, pa_data};
-use crate::wire::{ByService, KerberosMessage, Realm, Service};
+use crate::wire::{KerberosMessage, Realm, Service};
 
 /// The KDCs of EXAMPLE.COM are looked up.
 fn plan(on_demand: bool, name_server: &UdpSocket) -> RoutePlan {
@@ -29,15 +30,9 @@ fn plan(on_demand: bool, name_server: &UdpSocket) -> RoutePlan {
         aliases: Vec::new(),
         sources: vec![kdcs],
         route: Route {
-            upstreams: ByService::both(Some(Vec::new())),
-            primary: Vec::new(),
-            local_kdcs: Vec::new(),
-            target_domain: None,
-            dclocator_hint: None,
             deadline: Duration::from_millis(20),
-            on_failure: OnFailure::Unreachable,
             shared: true,
-            serves_other_realms: false,
+            ..route_to(Vec::new())
         },
     };
     RoutePlan {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::relay::answer::{Answer, OnFailure, Verdict};
+use crate::relay::routes::tests::route_to;
 use crate::relay::routes::{RealmPattern, Route, Routes};
 use crate::relay::upstream::Upstream;
 use crate::wire::tests::handmade::{kdc_req, pa_data};
@@ -25,20 +26,6 @@ fn arrival() -> Arrival {
 fn exchange(routes: Routes, max_in_flight: usize) -> Arc<Exchange> {
     let routing = Routing::new(routes, Vec::new(), OnFailure::Unreachable);
     Exchange::new(routing, max_in_flight)
-}
-
-fn route(upstreams: Vec<UpstreamId>) -> Route {
-    Route {
-        upstreams: ByService::both(Some(upstreams)),
-        primary: Vec::new(),
-        local_kdcs: Vec::new(),
-        target_domain: None,
-        dclocator_hint: None,
-        deadline: Duration::from_secs(9),
-        on_failure: OnFailure::Unreachable,
-        shared: false,
-        serves_other_realms: false,
-    }
 }
 
 async fn verdict(exchange: &Arc<Exchange>) -> Verdict {
@@ -77,7 +64,7 @@ async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
     let route = Route {
         deadline: Duration::from_millis(20),
         on_failure: OnFailure::Explain,
-        ..route(vec![UpstreamId(0)])
+        ..route_to(vec![UpstreamId(0)])
     };
     routes.add(&RealmPattern::Any, &[], route);
     let verdict = verdict(&exchange(routes, 0)).await;
@@ -89,7 +76,7 @@ async fn a_request_that_finds_no_place_is_answered_at_its_deadline() {
 #[test]
 fn a_realm_is_called_as_it_was_configured_or_not_at_all() {
     let realm = |name: &str| Realm::parse(name.as_bytes()).unwrap();
-    let route = route(Vec::new());
+    let route = route_to(Vec::new());
     let mut routes = Routes::default();
     let example = RealmPattern::Exact(realm("Example.COM"));
     routes.add(&example, &[realm("EXAMPLE")], route.clone());

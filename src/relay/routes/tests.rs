@@ -16,18 +16,26 @@ fn realm(name: &str) -> Realm {
     Realm::parse(name.as_bytes()).unwrap()
 }
 
-/// Routes are told apart by their hint.
-fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
+/// To these upstreams for both services, by what is usual.
+pub(crate) fn route_to(upstreams: Vec<UpstreamId>) -> Route {
     Route {
-        upstreams: ByService::both(Some(upstreams.to_vec())),
+        upstreams: ByService::both(Some(upstreams)),
         primary: Vec::new(),
         local_kdcs: Vec::new(),
         target_domain: None,
-        dclocator_hint: Some(hint),
+        dclocator_hint: None,
         deadline: 9 * SECOND,
         on_failure: OnFailure::Unreachable,
         shared: false,
         serves_other_realms: false,
+    }
+}
+
+/// Routes are told apart by their hint.
+fn route(hint: u32, upstreams: &[UpstreamId]) -> Route {
+    Route {
+        dclocator_hint: Some(hint),
+        ..route_to(upstreams.to_vec())
     }
 }
 
@@ -382,7 +390,6 @@ fn who_has_many_clients_gives_a_kdc_time() {
     let mut routes = Routes::default();
     let route = Route {
         shared: true,
-        serves_other_realms: false,
         ..route(1, &[A, B])
     };
     routes.add(&exact("ONE"), &[], route);
@@ -582,7 +589,6 @@ fn a_primary_that_was_silent_is_passed_over_for_a_while_and_told() {
     let route = Route {
         primary: vec![A],
         shared: true,
-        serves_other_realms: false,
         ..route(1, &[A, B])
     };
     routes.add(&exact("ONE"), &[], route);

@@ -7,10 +7,11 @@ use tokio::time::Instant as Clock;
 use super::*;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::Routing;
-use crate::relay::routes::{RealmPattern, Route, Routes, UpstreamId};
+use crate::relay::routes::tests::route_to;
+use crate::relay::routes::{RealmPattern, Routes, UpstreamId};
 use crate::relay::upstream::tests::scripted::{Act, End, Journal, Scripted};
 use crate::relay::upstream::{ConnectError, Unsent, Upstream};
-use crate::wire::{ByService, Reply, krb_error};
+use crate::wire::{Reply, krb_error};
 
 /// A relay of one realm by an upstream that does this, and its file.
 struct Scene {
@@ -46,17 +47,6 @@ fn routing(names: &str, ends: Vec<End>, journal: &Journal) -> Routing {
             Reply::parse(service, error.into()).unwrap()
         },
     });
-    let route = Route {
-        upstreams: ByService::both(Some(vec![UpstreamId(0)])),
-        primary: Vec::new(),
-        local_kdcs: Vec::new(),
-        target_domain: None,
-        dclocator_hint: None,
-        deadline: Duration::from_secs(9),
-        on_failure: OnFailure::Unreachable,
-        shared: false,
-        serves_other_realms: false,
-    };
     let mut routes = Routes::default();
     let names = names
         .split(' ')
@@ -64,7 +54,11 @@ fn routing(names: &str, ends: Vec<End>, journal: &Journal) -> Routing {
     let [realm, aliases @ ..] = &*names.collect::<Vec<_>>() else {
         unreachable!()
     };
-    routes.add(&RealmPattern::Exact(realm.clone()), aliases, route);
+    routes.add(
+        &RealmPattern::Exact(realm.clone()),
+        aliases,
+        route_to(vec![UpstreamId(0)]),
+    );
     Routing::new(routes, vec![Arc::new(upstream)], OnFailure::Unreachable)
 }
 

@@ -59,9 +59,13 @@ fn scene(then: Option<Then>) -> (Arc<Exchange>, Arc<Scripted>) {
         ..Scripted::default()
     });
     let mut routes = Routes::default();
-    routes.add(&exact("Example.COM"), &[realm("CORP")], route(Vec::new()));
+    routes.add(
+        &exact("Example.COM"),
+        &[realm("CORP")],
+        route_to(Vec::new()),
+    );
     let below = RealmPattern::Suffix(realm(".EXAMPLE.COM"));
-    routes.add(&below, &[], route(Vec::new()));
+    routes.add(&below, &[], route_to(Vec::new()));
     let routing = Routing::new(routes, Vec::new(), OnFailure::Unreachable);
     let routing = routing.resolved_by(Arc::<Scripted>::clone(&finder));
     (Exchange::new(routing, 1), finder)
@@ -96,7 +100,7 @@ async fn a_request_goes_where_it_was_found_to_go() {
     let mut found = Routes::default();
     let nowhere = Route {
         upstreams: ByService::default(),
-        ..route(Vec::new())
+        ..route_to(Vec::new())
     };
     found.add(&exact("EXAMPLE.COM"), &[], nowhere);
     let (exchange, _) = scene(Some(Then::Reroute(found)));

@@ -128,7 +128,7 @@ fn answer(message: &KerberosMessage, error: Option<i32>) -> Reply {
 /// A relay whose upstreams do this, one attempt after the other.
 pub(super) fn exchange_of(acts: Vec<Vec<Act>>, journal: &Journal) -> Arc<Exchange> {
     let upstreams = upstreams(acts, journal);
-    let route = route((0..upstreams.len()).map(UpstreamId).collect());
+    let route = route_to((0..upstreams.len()).map(UpstreamId).collect());
     Exchange::new(routing(route, upstreams), 64)
 }
 
@@ -164,7 +164,7 @@ async fn play(history: History, messages: &[KerberosMessage], journal: &Journal)
     let upstreams = upstreams(history.acts, journal);
     let route = Route {
         primary: history.primary,
-        ..route((0..upstreams.len()).map(UpstreamId).collect())
+        ..route_to((0..upstreams.len()).map(UpstreamId).collect())
     };
     let exchange = Exchange::new(routing(route, upstreams), 64);
     let (start, mut clients) = (Clock::now(), JoinSet::new());

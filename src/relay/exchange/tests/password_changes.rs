@@ -46,7 +46,7 @@ impl Scene {
         let upstreams = upstreams(acts.into(), &journal);
         let mut route = Route {
             primary: vec![PRIMARY],
-            ..route(vec![REPLICA, PRIMARY])
+            ..route_to(vec![REPLICA, PRIMARY])
         };
         adapt(&mut route);
         Self {

@@ -30,7 +30,7 @@ fn realm() -> Realm {
 
 fn routing(acts: Vec<Vec<Act>>) -> Routing {
     let upstreams = upstreams(acts, &Journal::default());
-    let route = route((0..upstreams.len()).map(UpstreamId).collect());
+    let route = route_to((0..upstreams.len()).map(UpstreamId).collect());
     let mut routes = Routes::default();
     routes.add(&RealmPattern::Exact(realm()), &[], route);
     Routing::new(routes, upstreams, OnFailure::Unreachable)
@@ -250,8 +250,7 @@ async fn a_gateway_watches_no_realm() {
     let upstreams = upstreams(vec![vec![new(20, REPLY)]], &Journal::default());
     let route = Route {
         shared: true,
-        serves_other_realms: false,
-        ..route(vec![UpstreamId(0)])
+        ..route_to(vec![UpstreamId(0)])
     };
     let mut routes = Routes::default();
     routes.add(&RealmPattern::Exact(realm()), &[], route);
