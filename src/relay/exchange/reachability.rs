@@ -52,12 +52,15 @@ impl Exchange {
         arrival: &Arrival,
         answer: &Answer,
     ) {
+        let losses = self.reachability.borrow().losses();
+        if *self.acted_on.borrow() >= losses {
+            return;
+        }
         if let Answer::Reply(reply) = answer
             && RetryReason::of(message, reply, waited(arrival)).is_none()
         {
             return;
         }
-        let losses = self.reachability.borrow().losses();
         let mut acted_on = self.acted_on.subscribe();
         drop(timeout(HELD, acted_on.wait_for(|acted_on| *acted_on >= losses)).await);
     }
