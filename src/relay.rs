@@ -15,6 +15,7 @@ pub(crate) mod reachability;
 mod recent;
 pub mod retransmits;
 pub mod routes;
+pub mod shares;
 pub mod status;
 pub(crate) mod sync;
 pub(crate) mod text;
