@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::gateway::Quotas;
+use crate::relay::shares::Holder;
 use crate::wire::RealmKey;
 
 /// Slots, of eight octets, for each kind of bound.
@@ -41,6 +42,12 @@ impl Client {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
             address => address,
         })
+    }
+
+    /// Who holds what it takes of what all clients share.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        self.address.map_or(Holder::Unknown, Holder::Address)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::relay::quota::Quota;
 use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::{Route, UpstreamId};
+use crate::relay::shares::Holder;
 use crate::relay::status::ExchangeRecord;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
@@ -42,6 +43,8 @@ pub struct Arrival {
     pub udp_peer: Option<SocketAddr>,
     /// Who asks, where clients are told apart.
     pub client: Option<IpAddr>,
+    /// Who holds the places that it takes.
+    pub holder: Holder,
     /// The transport's name, for the log.
     pub transport: &'static str,
     /// The KDC that takes writes is wanted ([MS-NRPC] 3.5.4.3.1).
@@ -58,6 +61,7 @@ impl Arrival {
             at: now(),
             udp_peer: None,
             client: None,
+            holder: Holder::Unknown,
             transport,
             primary: false,
             rediscover: false,

@@ -32,6 +32,7 @@ impl ConnContext {
         let inside = self.other_realm(&proxied);
         let arrival = Arrival {
             client: client.network(),
+            holder: client.holder(),
             primary: proxied.wants_primary(),
             rediscover: proxied.forces_rediscovery(),
             ..Arrival::now(self.peer.transport)
