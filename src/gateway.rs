@@ -1,5 +1,6 @@
 //! `loopkdc gateway`: a KDC proxy, and the KDCs behind it.
 
+pub mod access;
 pub mod access_log;
 pub mod https;
 pub mod metrics;

@@ -133,7 +133,7 @@ impl GatewayState {
         let payer = peer.filter(|_| !self.options.trusted.believes(peer))?;
         Some(Client {
             address: Some(payer.ip()),
-            certificate: None,
+            name: None,
         })
     }
 

@@ -39,13 +39,18 @@ pub(super) struct ObservedRequest<'a> {
 }
 
 impl Observers {
-    /// A request from `client`, or over a Unix socket, whose headers have come.
-    pub(super) fn begin(&self, client: Option<IpAddr>) -> ObservedRequest<'_> {
+    /// A request from `client`, or over a Unix socket, whose headers have come. `name`: what its client has proved to be.
+    pub(super) fn begin(
+        &self,
+        client: Option<IpAddr>,
+        name: Option<Arc<str>>,
+    ) -> ObservedRequest<'_> {
         let metrics = self.metrics.as_ref();
         ObservedRequest {
             observers: self,
             record: RequestRecord {
                 client,
+                name,
                 ..RequestRecord::default()
             },
             since: Instant::now(),

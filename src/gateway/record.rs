@@ -3,6 +3,7 @@
 //! Pure.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::relay::answer::Source;
@@ -13,6 +14,8 @@ use crate::wire::{Kind, Realm};
 pub struct RequestRecord {
     /// The client's address; nothing for one on this machine, over a Unix socket.
     pub client: Option<IpAddr>,
+    /// The name that the client has proved, if it has.
+    pub name: Option<Arc<str>>,
     /// What was asked, if it was a Kerberos message.
     pub kind: Option<Kind>,
     /// The realm that was asked, if it was a Kerberos message: as the configuration spells it, or else as the client does.

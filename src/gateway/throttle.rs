@@ -30,8 +30,8 @@ const NAME_KNOWN: u64 = 3600;
 pub struct Client {
     /// Its address; nothing for all who come over Unix sockets.
     pub address: Option<IpAddr>,
-    /// The slot of the certificate that it showed.
-    pub certificate: Option<Slot>,
+    /// A [number](Throttle::name) for the name that it has proved, which is what counts then, from wherever it asks.
+    pub name: Option<u64>,
 }
 
 impl Client {
@@ -44,16 +44,20 @@ impl Client {
         })
     }
 
-    /// Who holds what it takes of what all clients share.
+    /// Who it counts as, and who holds what it takes of what all clients share.
     #[must_use]
     pub fn holder(&self) -> Holder {
-        self.address.map_or(Holder::Unknown, Holder::Address)
+        match (self.name, self.network()) {
+            (Some(name), _) => Holder::Named(name),
+            (None, Some(network)) => Holder::Address(network),
+            (None, None) => Holder::Unknown,
+        }
     }
 }
 
 /// A number for a client, which a few others share.
 #[derive(Clone, Copy, Debug)]
-pub struct Slot(u16);
+struct Slot(u16);
 
 /// How long a client has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,7 @@ impl Wait {
     }
 }
 
-/// A request that is under way for one address or certificate, until this is dropped.
+/// A request that is under way for one client, until this is dropped.
 #[must_use = "dropped, the request is over"]
 pub struct InFlightRequest(Token);
 
@@ -108,48 +112,36 @@ impl Throttle {
         }
     }
 
-    fn address_slot(&self, client: &Client) -> Slot {
-        self.slot(client.network())
-    }
-
     fn slot(&self, key: impl Hash) -> Slot {
         Slot(self.random.hash_one(key) as u16)
     }
 
-    /// The slot of a certificate in DER, to be found once for a connection.
+    /// A number for a name, by which its client is counted.
     #[must_use]
-    pub fn certificate(&self, der: &[u8]) -> Slot {
-        self.slot(der)
+    pub fn name(&self, name: &str) -> u64 {
+        self.random.hash_one(name)
     }
 
-    /// Takes what a request costs: from its address first, unless its connection has paid, and then from its certificate. A
-    /// connection costs as much, before there is a certificate.
+    /// Takes what a request costs. A connection costs its address as much, before there is a name; its first request is then
+    /// prepaid, but not for who has one.
     ///
     /// # Errors
-    /// One of the two has nothing left; the other may have paid.
+    /// The client has nothing left.
     pub fn admit(&self, client: &Client, is_prepaid: bool, now: Instant) -> Result<(), Wait> {
-        if !is_prepaid {
-            let _spent = self.requests.take(self.address_slot(client), now)?;
-        }
-        if let Some(slot) = client.certificate {
-            let _spent = self.requests.take(slot, now)?;
+        if !is_prepaid || client.name.is_some() {
+            let _spent = self.requests.take(self.slot(client.holder()), now)?;
         }
         Ok(())
     }
 
-    /// Counts a request as under way, for its address and for its certificate: what a KDC drops in silence holds a place of
-    /// it until its deadline, and nobody may have all of them.
+    /// Counts a request as under way: what a KDC drops in silence holds a place of it until its deadline, and nobody may have
+    /// all of them.
     ///
     /// # Errors
-    /// One of the two has too many under way. Nobody knows when one of them will be answered.
-    pub fn begin(
-        &self,
-        client: &Client,
-    ) -> Result<(InFlightRequest, Option<InFlightRequest>), Wait> {
-        let begin = |slot| self.in_flight.take(slot, self.start).map(InFlightRequest);
-        let address = begin(self.address_slot(client))?;
-        let certificate = client.certificate.map(begin).transpose()?;
-        Ok((address, certificate))
+    /// The client has too many under way. Nobody knows when one of them will be answered.
+    pub fn begin(&self, client: &Client) -> Result<InFlightRequest, Wait> {
+        let slot = self.slot(client.holder());
+        self.in_flight.take(slot, self.start).map(InFlightRequest)
     }
 
     /// Takes what a failed login costs `client` in `realm` before it is known to fail, or as many could be tried as can be
@@ -163,7 +155,7 @@ impl Throttle {
         realm: &RealmKey,
         now: Instant,
     ) -> Result<Token, Wait> {
-        let slot = self.slot((client.network(), realm));
+        let slot = self.slot((client.holder(), realm));
         self.failures.take(slot, now)
     }
 
@@ -175,7 +167,7 @@ impl Throttle {
         name: Option<&str>,
         now: Instant,
     ) -> bool {
-        let slot = self.slot((client.network(), realm, name));
+        let slot = self.slot((client.holder(), realm, name));
         self.names.take(slot, now).is_ok()
     }
 }

@@ -25,6 +25,7 @@ use super::proxy_protocol;
 use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
+use crate::gateway::access;
 use crate::gateway::metrics::GaugeGuard;
 use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
 
@@ -81,7 +82,7 @@ impl HttpConnection {
         let mut peer = ConnPeer {
             transport: "http",
             address: accept::peer(&stream),
-            certificate: None,
+            name: None,
             is_balancer: false,
         };
         if proxy_protocol {
@@ -102,7 +103,7 @@ impl HttpConnection {
             let _permit = permit.filter(|_| is_http2);
             peer.transport = "https";
             let leaf = session.peer_certificates().and_then(<[_]>::first);
-            peer.certificate = leaf.map(|leaf| self.state.options.throttle.certificate(leaf));
+            peer.name = leaf.map(|leaf| access::certificate_name(leaf));
             if is_http2 {
                 Box::pin(self.http2(stream, peer)).await;
             } else {

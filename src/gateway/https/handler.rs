@@ -23,7 +23,7 @@ use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
-use crate::gateway::throttle::{Client, InFlightRequest, Slot};
+use crate::gateway::throttle::{Client, InFlightRequest};
 use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
@@ -32,17 +32,18 @@ pub(super) const MAX_BODY: usize = MAX_REQUEST;
 const BODIES: usize = 2 * MAX_BODY;
 
 /// What a request holds until it is answered, even if its client has gone: its octets, and its client's turn.
-pub(super) type HeldRequest = (BytePermit, (InFlightRequest, Option<InFlightRequest>));
+pub(super) type HeldRequest = (BytePermit, InFlightRequest);
 
 pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;
 
 /// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ConnPeer {
     pub(super) transport: &'static str,
     /// Its address, if it is not on a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    pub(super) certificate: Option<Slot>,
+    /// What the certificate that it showed proves.
+    pub(super) name: Option<Arc<str>>,
     /// A balancer of layer 4, which speaks for no client.
     pub(super) is_balancer: bool,
 }
@@ -88,8 +89,8 @@ impl ConnContext {
         // Only hyper knows the end of a body in chunks, and it lets go of a connection that might become another protocol's.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING)
             || request.extensions().get::<OnUpgrade>().is_some();
-        let client = self.client(request.headers());
-        let mut observed = self.observers(&request).begin(client.address);
+        let (client, name) = self.client(request.headers());
+        let mut observed = self.observers(&request).begin(client.address, name);
         let handled = self.handle(request, client, guard, &mut observed).await;
         let mut close = is_last;
         let mut response = handled.unwrap_or_else(|refusal| {
@@ -127,8 +128,8 @@ impl ConnContext {
         }
     }
 
-    /// The other end, or the client that a trusted proxy there asks for.
-    fn client(&self, headers: &HeaderMap) -> Client {
+    /// The other end, or the client that a trusted proxy there asks for; and the name that it has proved.
+    fn client(&self, headers: &HeaderMap) -> (Client, Option<Arc<str>>) {
         let none = HeaderMap::new();
         // Whoever stands behind a balancer that names no client could write there what it likes.
         let headers = if self.peer.is_balancer {
@@ -138,11 +139,14 @@ impl ConnContext {
         };
         let trusted = &self.state.options.trusted;
         let (address, by_proxy) = trusted.client(self.peer.address, headers);
-        Client {
+        // A certificate that a proxy shows is its own.
+        let name = self.peer.name.clone().filter(|_| !by_proxy);
+        let throttle = &self.state.options.throttle;
+        let client = Client {
             address,
-            // A certificate that a proxy shows is its own.
-            certificate: self.peer.certificate.filter(|_| !by_proxy),
-        }
+            name: name.as_deref().map(|name| throttle.name(name)),
+        };
+        (client, name)
     }
 
     async fn handle(

@@ -19,7 +19,7 @@ fn throttle(quotas: Quotas) -> (Throttle, Instant) {
 fn at(address: &str) -> Client {
     Client {
         address: Some(address.parse().unwrap()),
-        certificate: None,
+        name: None,
     }
 }
 
@@ -52,7 +52,7 @@ fn each_client_has_its_own_and_shares_it_with_its_network() {
     let (throttle, now) = throttle(QUOTAS);
     let local = Client {
         address: None,
-        certificate: None,
+        name: None,
     };
     // Any two share a slot once in 65,536 times: one such pair among these is allowed for.
     let spent = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"].map(at);
@@ -70,20 +70,45 @@ fn each_client_has_its_own_and_shares_it_with_its_network() {
     }
 }
 
-#[test]
-fn a_certificate_counts_wherever_it_is_shown() {
-    let (throttle, mut now) = throttle(QUOTAS);
-    let shown = |address: &str| Client {
-        certificate: Some(throttle.certificate(b"certificate")),
+/// Somebody at an address who has proved a name.
+fn named(throttle: &Throttle, name: &str, address: &str) -> Client {
+    Client {
+        name: Some(throttle.name(name)),
         ..at(address)
-    };
+    }
+}
+
+#[test]
+fn a_name_counts_from_wherever_it_asks_and_instead_of_the_address() {
+    let (throttle, now) = throttle(QUOTAS);
+    let from = |host| named(&throttle, "laptop", &format!("198.51.100.{host}"));
     let served: usize = (0..50)
-        .map(|host| admitted(&throttle, &shown(&format!("198.51.100.{host}")), now))
+        .map(|host| admitted(&throttle, &from(host), now))
         .sum();
-    // Fewer if it shares its slot with one of the addresses.
-    assert!((1..=3).contains(&served), "{served}");
-    now += Duration::from_secs(3600);
-    assert!(admitted(&throttle, &shown("192.0.2.1"), now) > 0);
+    assert_eq!(served, 3);
+    // Any two share a slot once in 65,536 times: one such pair among these is allowed for.
+    let others = ["a", "b", "c"].map(|name| named(&throttle, name, "198.51.100.1"));
+    let served = others
+        .iter()
+        .map(|other| admitted(&throttle, other, now))
+        .sum::<usize>();
+    assert!(served >= 6, "{served}");
+    let (logins, here) = ("192.0.2.7", realm("EXAMPLE.COM"));
+    let failing = tried(&throttle, &named(&throttle, "a", logins), &here, now);
+    let behind_it = tried(&throttle, &named(&throttle, "b", logins), &here, now);
+    assert!(failing + behind_it >= 3, "{failing} and {behind_it}");
+}
+
+#[test]
+fn a_connection_is_paid_for_by_its_address_and_its_request_by_a_name() {
+    let (throttle, now) = throttle(QUOTAS);
+    let client = named(&throttle, "laptop", "192.0.2.1");
+    let prepaid = |client: &Client| {
+        let admit = |_: &usize| throttle.admit(client, true, now).is_ok();
+        (0..100).filter(admit).count()
+    };
+    assert_eq!(prepaid(&client), 3);
+    assert_eq!(prepaid(&at("192.0.2.1")), 100);
 }
 
 /// How many of the next hundred logins at once are admitted; what they put at stake is lost.
@@ -175,10 +200,7 @@ fn nought_is_no_bound() {
 }
 
 /// Those of the next hundred requests that may be under way at once.
-fn under_way(
-    throttle: &Throttle,
-    client: &Client,
-) -> Vec<(InFlightRequest, Option<InFlightRequest>)> {
+fn under_way(throttle: &Throttle, client: &Client) -> Vec<InFlightRequest> {
     (0..100)
         .filter_map(|_| throttle.begin(client).ok())
         .collect()
@@ -193,19 +215,11 @@ fn so_many_are_under_way_until_they_are_answered() {
     assert_eq!(throttle.begin(&client).err().unwrap().seconds(), 1);
     drop(begun);
     assert_eq!(under_way(&throttle, &client).len(), 2);
-    // What its certificate refused is not under way for the address.
-    let shown = Client {
-        certificate: Some(throttle.certificate(b"a")),
-        ..at("192.0.2.2")
-    };
-    let of_certificate = under_way(&throttle, &shown);
-    let elsewhere = Client {
-        certificate: shown.certificate,
-        ..at("192.0.2.3")
-    };
+    let begun = under_way(&throttle, &named(&throttle, "a", "192.0.2.2"));
+    assert_eq!(begun.len(), 2);
+    let elsewhere = named(&throttle, "a", "192.0.2.3");
     assert_eq!(under_way(&throttle, &elsewhere).len(), 0);
     assert_eq!(under_way(&throttle, &at("192.0.2.3")).len(), 2);
-    assert_eq!(of_certificate.len(), 2);
 }
 
 #[test]
