@@ -3,14 +3,16 @@
 //! A holder may have four times what is still free (after the dynamic thresholds of Choudhury and Hahne, 1998): one alone gets
 //! four fifths, two get four ninths each, and something stays free for who comes next. Who waits for his turn gets it
 //! before those that hold more. What its owner [can spare](Share::give_way) gives way to others: of the largest holder first, and
-//! of that one what could be spared for longest.
+//! of that one what could be spared for longest. [Strangers](Share::give_way_first) count as one holder there, however many
+//! addresses they come from: a flood of them is at the cost of strangers, and not of those that are known. Of one holder, too,
+//! they go first.
 //!
 //! Pure but for the waiting: it reads no clock.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
@@ -30,6 +32,8 @@ pub enum Holder {
     Unknown,
     /// A client on the network.
     Address(IpAddr),
+    /// A connection that is many clients': its other end stands before them.
+    Connection(SocketAddr),
     /// A user of this machine, by uid.
     User(u32),
     /// A client that has proved its name, by a number for that.
@@ -71,6 +75,8 @@ struct Held {
     next_id: u64,
     shares: HashMap<u64, HeldShare>,
     groups: HashMap<Group, HeldByGroup>,
+    /// How many shares are strangers'.
+    strangers: usize,
     waiting: HashMap<Holder, VecDeque<Waiting>>,
 }
 
@@ -78,8 +84,16 @@ struct Held {
 struct HeldShare {
     holder: Holder,
     amount: usize,
-    /// Its key in `giving_way`, and what is cancelled when it has.
-    gives_way: Option<(u64, CancellationToken)>,
+    gives_way: Option<GivesWay>,
+}
+
+#[derive(Debug)]
+struct GivesWay {
+    /// Its place in the order in which they began to.
+    since: u64,
+    is_stranger: bool,
+    /// Cancelled when it has.
+    evicted: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +101,18 @@ struct HeldByGroup {
     amount: usize,
     /// The ids of those that give way, in the order in which they began to.
     giving_way: BTreeMap<u64, u64>,
+    /// And of those that are strangers.
+    strangers: BTreeMap<u64, u64>,
+}
+
+impl HeldByGroup {
+    fn order(&mut self, of_strangers: bool) -> &mut BTreeMap<u64, u64> {
+        if of_strangers {
+            &mut self.strangers
+        } else {
+            &mut self.giving_way
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -113,6 +139,7 @@ impl Shares {
             next_id: 0,
             shares: HashMap::new(),
             groups: HashMap::new(),
+            strangers: 0,
             waiting: HashMap::new(),
         })))
     }
@@ -184,13 +211,7 @@ impl Held {
 
     fn take(&mut self, shares: &Arc<Shares>, holder: Holder, amount: usize) -> Share {
         let id = self.next_id();
-        let share = HeldShare {
-            holder,
-            amount: 0,
-            gives_way: None,
-        };
-        self.shares.insert(id, share);
-        self.add(id, amount);
+        self.begin(id, holder, amount);
         Share {
             shares: Arc::clone(shares),
             id,
@@ -200,6 +221,16 @@ impl Held {
     fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    fn begin(&mut self, id: u64, holder: Holder, amount: usize) {
+        let share = HeldShare {
+            holder,
+            amount: 0,
+            gives_way: None,
+        };
+        self.shares.insert(id, share);
+        self.add(id, amount);
     }
 
     fn add(&mut self, id: u64, amount: usize) {
@@ -213,29 +244,28 @@ impl Held {
         }
     }
 
-    /// Has share `id` give way from now on, or hold what it has.
-    fn set_gives_way(&mut self, id: u64, evicted: Option<CancellationToken>) {
-        let since = self.next_id();
-        let Some(share) = self.shares.get_mut(&id) else {
-            return;
-        };
-        let evicted = evicted.map(|evicted| (since, evicted));
-        let gives_way = evicted.is_some();
-        let before = std::mem::replace(&mut share.gives_way, evicted);
+    /// Has share `id` give way from now on, or hold what it has; returns what it did before.
+    fn set_gives_way(&mut self, id: u64, gives_way: Option<GivesWay>) -> Option<GivesWay> {
+        let share = self.shares.get_mut(&id)?;
+        let before = std::mem::replace(&mut share.gives_way, gives_way);
         for group in share.holder.groups() {
-            let giving_way = &mut self.groups.entry(group).or_default().giving_way;
-            if let Some((since, _)) = &before {
-                giving_way.remove(since);
+            let held = self.groups.entry(group).or_default();
+            if let Some(before) = &before {
+                held.order(before.is_stranger).remove(&before.since);
             }
-            if gives_way {
-                giving_way.insert(since, id);
+            if let Some(after) = &share.gives_way {
+                held.order(after.is_stranger).insert(after.since, id);
             }
         }
+        let is_stranger = |way: &Option<GivesWay>| way.as_ref().is_some_and(|way| way.is_stranger);
+        self.strangers += usize::from(is_stranger(&share.gives_way));
+        self.strangers -= usize::from(is_stranger(&before));
+        before
     }
 
-    /// Takes back what share `id` holds, unless it has given way.
-    fn end(&mut self, id: u64) -> Option<HeldShare> {
-        self.set_gives_way(id, None);
+    /// Takes back what share `id` holds, unless it has given way. Returns how it would have.
+    fn end(&mut self, id: u64) -> Option<GivesWay> {
+        let gave_way = self.set_gives_way(id, None);
         let share = self.shares.remove(&id)?;
         self.free += share.amount;
         for group in share.holder.groups() {
@@ -246,19 +276,28 @@ impl Held {
                 }
             }
         }
-        Some(share)
+        gave_way
     }
 
     /// Ends the share that is the first to give way, in the largest of those groups that with what they have are `fit`.
     fn evict(&mut self, fit: impl Fn(Group, usize) -> bool) -> Option<()> {
-        let candidates = self.groups.iter().filter_map(|(group, held)| {
-            let (since, id) = held.giving_way.first_key_value()?;
-            fit(*group, held.amount).then_some((Reverse(held.amount), *since, *id))
+        let (all_strangers, fit) = (self.strangers, &fit);
+        let candidates = self.groups.iter().flat_map(|(group, held)| {
+            let strangers = (&held.strangers, all_strangers, held.strangers.len());
+            let of_group = if held.strangers.is_empty() {
+                &held.giving_way
+            } else {
+                &held.strangers
+            };
+            let all = (of_group, held.amount, held.amount);
+            let first = move |(order, counted, own): (&BTreeMap<u64, u64>, _, _)| {
+                let (since, id) = order.first_key_value()?;
+                fit(*group, counted).then_some((Reverse((counted, own)), *since, *id))
+            };
+            [strangers, all].into_iter().filter_map(first)
         });
         let (_, _, id) = candidates.min()?;
-        let evicted = self.shares.get_mut(&id)?.gives_way.clone();
-        self.end(id)?;
-        evicted?.1.cancel();
+        self.end(id)?.evicted.cancel();
         Some(())
     }
 
@@ -314,12 +353,43 @@ impl Share {
 
     /// From now on it gives way to others; `evicted` is cancelled when it has.
     pub fn give_way(&self, evicted: CancellationToken) {
-        lock(&self.shares.0).set_gives_way(self.id, Some(evicted));
+        self.set_gives_way(evicted, false);
+    }
+
+    /// The same for a stranger: somebody who has shown nothing yet.
+    pub fn give_way_first(&self, evicted: CancellationToken) {
+        self.set_gives_way(evicted, true);
+    }
+
+    fn set_gives_way(&self, evicted: CancellationToken, is_stranger: bool) {
+        let mut held = lock(&self.shares.0);
+        let gives_way = GivesWay {
+            since: held.next_id(),
+            is_stranger,
+            evicted,
+        };
+        drop(held.set_gives_way(self.id, Some(gives_way)));
+    }
+
+    /// From now on it is another's; false if it would be more than his part: then it has ended.
+    #[must_use]
+    pub fn pass_to(&self, holder: Holder) -> bool {
+        let mut held = lock(&self.shares.0);
+        let Some(amount) = held.shares.get(&self.id).map(|share| share.amount) else {
+            return false;
+        };
+        let gives_way = held.end(self.id);
+        if held.make_room(holder, amount).is_none() {
+            return false;
+        }
+        held.begin(self.id, holder, amount);
+        held.set_gives_way(self.id, gives_way);
+        true
     }
 
     /// From now on it gives way to nobody.
     pub fn hold(&self) {
-        lock(&self.shares.0).set_gives_way(self.id, None);
+        drop(lock(&self.shares.0).set_gives_way(self.id, None));
     }
 }
 

@@ -149,3 +149,60 @@ fn a_turn_that_nobody_waits_for_any_more_is_the_next_ones() {
     drop(held);
     assert!(next.now_or_never().is_some());
 }
+
+fn stranger(shares: &Arc<Shares>, holder: Holder) -> (Share, CancellationToken) {
+    let (share, evicted) = (shares.take(holder, 1).unwrap(), CancellationToken::new());
+    share.give_way_first(evicted.clone());
+    (share, evicted)
+}
+
+#[test]
+fn a_flood_of_strangers_is_at_the_cost_of_strangers() {
+    let shares = Shares::new(8);
+    let office: Vec<_> = (0..3).map(|_| idle(&shares, USER, 1)).collect();
+    let (_new, of_new) = stranger(&shares, USER);
+    let mut flood: Vec<_> = (1..=100)
+        .map(|host| stranger(&shares, address(&format!("192.0.2.{host}"))))
+        .collect();
+    assert!(office.iter().all(|(_, evicted)| !evicted.is_cancelled()));
+    // Of several strangers who hold as much it is the first one's turn.
+    assert!(of_new.is_cancelled());
+    let gone = flood.iter().filter(|(_, evicted)| evicted.is_cancelled());
+    assert_eq!(gone.count(), 95);
+    // Who holds more than each of them, too, gets a place at their cost, if he has not too many himself.
+    flood.push(idle(&shares, USER, 1));
+    assert!(office.iter().all(|(_, evicted)| !evicted.is_cancelled()));
+}
+
+#[test]
+fn a_few_strangers_stay_before_one_who_holds_much_in_silence() {
+    let shares = Shares::new(8);
+    let (_new, of_new) = stranger(&shares, ROOT);
+    let much: Vec<_> = (0..5).map(|_| idle(&shares, USER, 1)).collect();
+    let _others = [1, 2, 3].map(|host| stranger(&shares, address(&format!("192.0.2.{host}"))));
+    assert!(!of_new.is_cancelled() && much[0].1.is_cancelled());
+}
+
+#[test]
+fn of_one_holder_a_stranger_gives_way_before_who_is_known_for_longer() {
+    let shares = Shares::new(4);
+    let known: Vec<_> = (0..3).map(|_| idle(&shares, USER, 1)).collect();
+    let (_new, of_new) = stranger(&shares, USER);
+    let _newer = stranger(&shares, ROOT);
+    assert!(of_new.is_cancelled());
+    assert!(known.iter().all(|(_, evicted)| !evicted.is_cancelled()));
+}
+
+#[test]
+fn a_share_that_is_passed_on_counts_for_whom_it_is_passed_to() {
+    let shares = Shares::new(5);
+    let proxied = Holder::Connection("192.0.2.1:1".parse().unwrap());
+    let (passed, of_passed) = idle(&shares, proxied, 1);
+    assert!(passed.pass_to(USER));
+    let _more = all_of(&shares, USER);
+    assert!(of_passed.is_cancelled() && !passed.pass_to(ROOT));
+    let other = shares.take(proxied, 1).unwrap();
+    assert!(!other.pass_to(USER));
+    drop(other);
+    assert!(shares.take(ROOT, 1).is_some());
+}
