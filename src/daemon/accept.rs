@@ -11,6 +11,7 @@ use tokio_util::either::Either;
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::panics;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
+use crate::relay::shares::Holder;
 
 /// How long an evicted connection takes to close and free its descriptor.
 const EVICTION: Duration = Duration::from_millis(1);
@@ -41,18 +42,18 @@ pub(crate) fn peer(stream: &ClientStream) -> Option<SocketAddr> {
     Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
 }
 
-/// Has each connection to `listener` that gets a slot, and whose address `admits` lets in, served in a task of its own,
-/// until the daemon stops.
+/// Has each connection to `listener` that gets a slot served in a task of its own, until the daemon stops. `admit` says whose
+/// it is; nobody's is not let in.
 pub(crate) async fn accept_each<F: Future<Output = ()> + Send + 'static>(
     listener: &StreamSocket,
     limit: &ConnLimit,
-    admits: impl Fn(Option<SocketAddr>) -> bool,
+    admit: impl Fn(&ClientStream) -> Option<Holder>,
     serve: impl Fn(ClientStream, ConnSlot) -> F,
 ) {
     let accepted = |stream: ClientStream| {
         // Those that are not let in make nobody leave for them.
-        if admits(peer(&stream))
-            && let Some(slot) = limit.acquire()
+        if let Some(holder) = admit(&stream)
+            && let Some(slot) = limit.acquire(holder)
         {
             panics::spawn_catching(limit.tasks(), limit.exchange(), serve(stream, slot));
         }
@@ -74,7 +75,7 @@ async fn accept(listener: &StreamSocket, limit: &ConnLimit, accepted: impl Fn(Cl
                 accepted(stream);
             }
             Err(error) if is_resource_error(&error) => {
-                if limit.evict_idlest() {
+                if limit.evict() {
                     tokio::time::sleep(EVICTION).await;
                 } else {
                     backoff.wait(&error).await;

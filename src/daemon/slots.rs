@@ -1,42 +1,26 @@
 //! Slots for connections, over all sockets of a kind.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
-use crate::relay::sync::lock;
+use crate::relay::shares::{Holder, Share, Shares};
 
-/// The limit of connections that are open at once. When no slot is left, the connection that has been idle for longest is
+/// The limit of connections that are open at once, of which nobody gets all. When there is no slot, an idle connection is
 /// evicted: silent clients must not keep others out.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnLimit {
-    slots: Arc<Mutex<SlotTable>>,
+    slots: Arc<Shares>,
     exchange: Arc<Exchange>,
     tasks: Tasks,
 }
 
-#[derive(Debug)]
-struct SlotTable {
-    most: usize,
-    next_id: u64,
-    taken: HashMap<u64, TakenSlot>,
-}
-
-#[derive(Debug)]
-struct TakenSlot {
-    /// Since when no whole request has come; nothing while one is being answered.
-    idle_since: Option<Instant>,
-    close: CancellationToken,
-}
-
 /// The slot of one connection, until it is dropped.
 pub(crate) struct ConnSlot {
-    id: u64,
+    share: Share,
     /// Cancelled when the connection is evicted, or the daemon stops.
     pub(crate) close: CancellationToken,
     limit: ConnLimit,
@@ -46,11 +30,7 @@ impl ConnLimit {
     /// Slots for `most` connections, served in `tasks`; events are counted in the counters of `exchange`.
     pub(crate) fn new(most: usize, exchange: &Arc<Exchange>, tasks: &Tasks) -> Self {
         Self {
-            slots: Arc::new(Mutex::new(SlotTable {
-                most,
-                next_id: 0,
-                taken: HashMap::new(),
-            })),
+            slots: Shares::new(most),
             exchange: Arc::clone(exchange),
             tasks: tasks.clone(),
         }
@@ -71,83 +51,63 @@ impl ConnLimit {
         &self.tasks.tracker
     }
 
-    fn slots(&self) -> MutexGuard<'_, SlotTable> {
-        lock(&self.slots)
-    }
-
     /// How many slots are taken.
     pub(crate) fn open(&self) -> usize {
-        self.slots().taken.len()
+        self.slots.held()
     }
 
-    /// A slot for a new connection, unless all are taken by connections whose requests are being answered.
-    pub(crate) fn acquire(&self) -> Option<ConnSlot> {
-        if self.is_full() && !self.evict_idlest() {
-            self.exchange.counters().turned_away.add();
-            self.exchange.refused();
+    /// A slot for a new connection of `holder`, unless that has its part, or all are taken by connections whose requests are
+    /// being answered. Until something is known of it, it is the first to be evicted.
+    pub(crate) fn acquire(&self, holder: Holder) -> Option<ConnSlot> {
+        let Some(share) = self.slots.take(holder, 1) else {
+            self.turn_away();
             return None;
-        }
-        let mut slots = self.slots();
-        let id = slots.next_id;
-        slots.next_id += 1;
-        let close = self.tasks.stop.child_token();
-        let taken = TakenSlot {
-            idle_since: Some(Instant::now()),
-            close: close.clone(),
         };
-        slots.taken.insert(id, taken);
+        let close = self.tasks.stop.child_token();
+        share.give_way_first(close.clone());
         Some(ConnSlot {
-            id,
+            share,
             close,
             limit: self.clone(),
         })
     }
 
-    fn is_full(&self) -> bool {
-        let slots = self.slots();
-        slots.taken.len() >= slots.most
+    fn turn_away(&self) {
+        self.exchange.counters().turned_away.add();
+        self.exchange.refused();
     }
 
-    /// Closes the connection that has been idle for longest; false if none is idle.
-    pub(crate) fn evict_idlest(&self) -> bool {
-        let evicted = self.slots().evict_idlest().is_some();
-        if evicted {
-            self.exchange.counters().evicted.add();
-        }
-        evicted
-    }
-}
-
-impl SlotTable {
-    fn evict_idlest(&mut self) -> Option<()> {
-        let taken = self.taken.iter();
-        let idle = taken.filter_map(|(id, slot)| Some((slot.idle_since?, *id)));
-        let (_, idlest) = idle.min()?;
-        self.taken.remove(&idlest)?.close.cancel();
-        Some(())
+    /// Closes the connection that is the first to make room; false if none is idle.
+    pub(crate) fn evict(&self) -> bool {
+        self.slots.evict()
     }
 }
 
 impl ConnSlot {
+    /// The connection is of `holder`; false if that has its part.
+    pub(crate) fn pass_to(&self, holder: Holder) -> bool {
+        let is_passed = self.share.pass_to(holder);
+        if !is_passed {
+            self.limit.turn_away();
+        }
+        is_passed
+    }
+
     /// A whole request has come: the connection is not evicted before it is answered.
     pub(crate) fn set_busy(&self) {
-        self.set_idle_since(None);
+        self.share.hold();
     }
 
-    /// No request waits for its answer any more.
+    /// No request waits for its answer any more. It is known from now on, and strangers are evicted before it.
     pub(crate) fn set_idle(&self) {
-        self.set_idle_since(Some(Instant::now()));
-    }
-
-    fn set_idle_since(&self, since: Option<Instant>) {
-        if let Some(taken) = self.limit.slots().taken.get_mut(&self.id) {
-            taken.idle_since = since;
-        }
+        self.share.give_way(self.close.clone());
     }
 }
 
 impl Drop for ConnSlot {
     fn drop(&mut self) {
-        self.limit.slots().taken.remove(&self.id);
+        if self.close.is_cancelled() && !self.limit.tasks.stop.is_cancelled() {
+            self.limit.exchange.counters().evicted.add();
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::daemon::status_path;
 use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
+use crate::relay::shares::Holder;
 
 /// Connections at once: few look, and the kernel's buffer takes a document whole.
 const CONNECTIONS: usize = 8;
@@ -110,7 +111,7 @@ pub fn serve(
             let document = Arc::clone(&document);
             async move { answer_once(slot, DEADLINE, write(stream, &document())).await }
         };
-        accept_each(&socket.listener, &limit, |_| true, one).await;
+        accept_each(&socket.listener, &limit, |_| Some(Holder::Unknown), one).await;
     });
 }
 
@@ -138,7 +139,7 @@ mod tests {
     async fn who_does_not_read_is_not_waited_for() {
         let connections = ConnLimit::new(1, &exchange(), &Tasks::default());
         let (client, stream) = UnixStream::pair().unwrap();
-        let slot = connections.acquire().unwrap();
+        let slot = connections.acquire(Holder::Unknown).unwrap();
         let document = vec![b' '; 16 * 1024 * 1024];
         let served = answer_once(slot, Duration::from_millis(20), write(stream, &document));
         let patience = Duration::from_secs(5);

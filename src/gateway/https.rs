@@ -38,7 +38,7 @@ use self::budget::ByteBudget;
 use self::connection::HttpConnection;
 pub(super) use self::responses::ErrorResponse;
 use crate::config::gateway::TrustedProxies;
-use crate::daemon::accept::accept_each;
+use crate::daemon::accept::{self, ClientStream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
@@ -47,6 +47,7 @@ use crate::gateway::policy::CurrentPolicies;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
+use crate::relay::shares::Holder;
 
 /// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
 #[derive(Debug)]
@@ -137,6 +138,15 @@ impl GatewayState {
         })
     }
 
+    /// Whose share a connection from `peer` takes. A trusted proxy has many clients.
+    fn holder(&self, peer: Option<SocketAddr>) -> Holder {
+        match peer {
+            Some(peer) if self.options.trusted.believes(Some(peer)) => Holder::Connection(peer),
+            Some(peer) => Holder::Address(peer.ip()),
+            None => Holder::Unknown,
+        }
+    }
+
     /// Admits a connection of a balancer's, if that is trusted.
     fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         let is_trusted = self.options.trusted.believes(peer);
@@ -193,12 +203,14 @@ async fn listen(listener: HttpListener, state: Arc<GatewayState>, connections: C
         let connection = HttpConnection::new(Arc::clone(&state), slot);
         connection.serve(stream, tls, proxy_protocol)
     };
-    let admits = |peer| {
-        if proxy_protocol {
+    let admit = |stream: &ClientStream| {
+        let peer = accept::peer(stream);
+        let is_admitted = if proxy_protocol {
             state.trusts(peer)
         } else {
             tls.is_none() || state.admits(peer)
-        }
+        };
+        is_admitted.then(|| state.holder(peer))
     };
-    accept_each(&socket, &connections, admits, serve).await;
+    accept_each(&socket, &connections, admit, serve).await;
 }

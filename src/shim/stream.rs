@@ -12,6 +12,7 @@ use crate::daemon::accept::{ClientStream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
+use crate::relay::shares::Holder;
 use crate::shim::listeners::ListenerContext;
 use crate::shim::render::{self, OnStream};
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
@@ -51,7 +52,7 @@ pub(crate) async fn serve(
         };
         connection.serve()
     };
-    accept_each(&listener, &connections, |_| true, serve).await;
+    accept_each(&listener, &connections, |_| Some(Holder::Unknown), serve).await;
 }
 
 /// One connection.

@@ -43,7 +43,7 @@ pub fn raise_limit_of_descriptors() {
 async fn two_thousand_connections_are_open_at_once_and_each_is_served() {
     raise_limit_of_descriptors();
     let patient = |limits: &mut loopkdc::gateway::https::HttpLimits| {
-        limits.max_connections = CROWD + 10;
+        limits.max_connections = CROWD * 5 / 4 + 10;
         limits.first_request = Duration::from_secs(600);
     };
     let gateway = Setup::limits(patient).start().await;
@@ -77,7 +77,7 @@ async fn trickle(one: &mut One<TcpStream>) {
 #[tokio::test]
 async fn a_hundred_who_send_an_octet_at_a_time_slow_down_nobody() {
     let mut setup = patient();
-    setup.limits.max_connections = 110;
+    setup.limits.max_connections = 130;
     setup.limits.first_request = PATIENCE;
     setup.limits.body = PATIENCE;
     let gateway = setup.start().await;

@@ -38,6 +38,20 @@ async fn the_connection_that_was_silent_for_longest_makes_room() {
     assert_eq!(gateway.counters().evicted.get(), 1);
 }
 
+/// Its first request is likely to be on its way, and others may be many.
+#[tokio::test]
+async fn a_connection_after_its_handshake_makes_no_room_while_others_have_shown_nothing() {
+    let setup = Setup::limits(|limits| limits.max_connections = 8);
+    let gateway = setup.trusting("127.0.0.1/32").start().await;
+    let mut known = One::connect(&gateway).await;
+    let strangers = (0..20).map(|_| TcpStream::connect(gateway.tls));
+    let strangers = futures_util::future::join_all(strangers).await;
+    eventually(|| gateway.counters().evicted.get() == 13).await;
+    known.send("GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n").await;
+    assert_eq!(known.hear().await.status, 200);
+    drop(strangers);
+}
+
 #[tokio::test]
 async fn a_connection_whose_request_is_under_way_makes_no_room() {
     let mut setup = Setup::kdc_that(Act::Silence);

@@ -58,7 +58,9 @@ async fn a_thousand_silent_clients_keep_nobody_out() {
     let relay = Daemon::start_by(with_descriptors("1024:"), Setup::by(&[&upstream]));
     let crowd = silent(&relay, 1000).await;
     all_served(&relay).await;
-    assert!(crowd.iter().all(Stream::is_open), "there was room for all");
+    // One user has no more than four fifths of a thousand and some.
+    let open = crowd.iter().filter(|client| client.is_open()).count();
+    assert!((800..850).contains(&open), "{open}");
 }
 
 /// A crowd that could take every descriptor of the program, which needs some of them for the way out.

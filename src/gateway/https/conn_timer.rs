@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::slots::ConnSlot;
+use crate::relay::shares::Holder;
 use crate::relay::sync::lock;
 
 /// Responses that a connection may leave untaken for long. One is usual, as a client has few turns (`client-max-in-flight`).
@@ -67,6 +68,16 @@ impl ConnTimer {
         &self.slot.close
     }
 
+    /// The connection takes the share of `holder`; false if that has its part.
+    pub(super) fn pass_to(&self, holder: Holder) -> bool {
+        self.slot.pass_to(holder)
+    }
+
+    /// Others make room before a connection whose first request is likely to be on its way.
+    pub(super) fn shook_hands(&self) {
+        self.slot.set_idle();
+    }
+
     /// Waits until a request has begun, the first of all.
     pub(super) async fn has_asked(&self) {
         self.asked.cancelled().await;
@@ -75,7 +86,10 @@ impl ConnTimer {
     /// A request has begun, until the guard is dropped.
     pub(super) fn request_begun(self: &Arc<Self>) -> RequestGuard {
         lock(&self.activity).begun += 1;
-        self.asked.cancel();
+        if !self.asked.is_cancelled() {
+            self.slot.set_idle();
+            self.asked.cancel();
+        }
         RequestGuard {
             timer: Arc::clone(self),
             is_whole: false,

@@ -97,6 +97,7 @@ impl HttpConnection {
             return Box::pin(self.http1(stream, peer)).await;
         };
         if let Some((stream, permit)) = Box::pin(self.handshake(stream, peer.address, tls)).await {
+            self.timer.shook_hands();
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
             let is_http2 = session.alpn_protocol() == Some(HTTP2);
@@ -124,8 +125,11 @@ impl HttpConnection {
             }
         });
         let client = client.ok()?;
-        let pays = |client| !is_tls || self.state.admits(Some(client));
-        client.is_none_or(pays).then_some(client)
+        let is_let_in = |client| {
+            let pays = !is_tls || self.state.admits(Some(client));
+            pays && self.timer.pass_to(self.state.holder(Some(client)))
+        };
+        client.is_none_or(is_let_in).then_some(client)
     }
 
     fn context(&self, peer: ConnPeer) -> Arc<ConnContext> {

@@ -22,6 +22,7 @@ use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
 use crate::gateway::https::ErrorResponse;
 use crate::gateway::metrics::Metrics;
+use crate::relay::shares::Holder;
 
 const OPENMETRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -38,7 +39,7 @@ pub fn serve(listener: StreamSocket, metrics: Arc<Metrics>, tasks: &Tasks) {
     let limit = ConnLimit::new(CONNECTIONS, &metrics.exchange, tasks);
     tasks.tracker.spawn(async move {
         let one = |stream, slot| answer_once(slot, DEADLINE, answer(stream, Arc::clone(&metrics)));
-        accept_each(&listener, &limit, |_| true, one).await;
+        accept_each(&listener, &limit, |_| Some(Holder::Unknown), one).await;
     });
 }
 
@@ -91,7 +92,7 @@ mod tests {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(asked).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let slot = connections.acquire().unwrap();
+            let slot = connections.acquire(Holder::Unknown).unwrap();
             let deadline = Duration::from_millis(20);
             let answer = answer(stream, Metrics::new(&exchange, None));
             let served = answer_once(slot, deadline, answer);
