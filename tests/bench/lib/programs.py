@@ -58,6 +58,15 @@ class Program:
         with open(self.log, errors="replace") as log:
             return "".join(log.readlines()[-20:])
 
+    def end_of_itself(self, seconds):
+        """Waits until it has ended; fails if it did not end well."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = "still running"
+        if status != 0:
+            raise SystemExit(f"{self.name} ended badly ({status}); its last lines:\n{self.tail()}")
+
     def end(self):
         """Asks it to end, and insists after five seconds."""
         if self._process.poll() is None:
