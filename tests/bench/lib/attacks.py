@@ -123,6 +123,33 @@ async def bodies(net, source):
     await asyncio.gather(*(connection() for _ in range(4)))
 
 
+async def kept(net, source):
+    """Connections that have asked once and stay, as many as get in."""
+    held = []
+    async for _ in net.ticks(60):
+        held = [(reader, writer) for reader, writer in held if not reader.at_eof()]
+        if len(held) < 800:
+            with contextlib.suppress(*WAITS):
+                reader, writer = await net.connect(source, "http/1.1")
+                writer.write(f"GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+                held.append((reader, writer))
+        net.counts["held at most"] = max(net.counts["held at most"], len(held))
+
+
+async def uploads(net, source):
+    """Bodies of HTTP/1.1 that stop before their end, as many as get in."""
+    held = collections.deque()
+    async for _ in net.ticks(60):
+        with contextlib.suppress(*WAITS):
+            _, writer = await net.connect(source, "http/1.1")
+            head = f"POST /KdcProxy HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {BODY}\r\n\r\n"
+            writer.write(head.encode() + bytes(BODY - 1))
+            held.append(writer)
+            net.counts["octets"] += BODY
+        while len(held) > 500:
+            held.popleft().transport.abort()
+
+
 async def dropped(net, source):
     """24 requests a second that krb5kdc drops."""
     held = collections.deque()
@@ -285,7 +312,7 @@ async def local_replies(net):
 
 
 GATEWAY = {
-    "untaken": (untaken, 3), "bodies": (bodies, 8), "dropped": (dropped, 12), "passwords": (passwords, 1),
+    "untaken": (untaken, 3), "bodies": (bodies, 8), "uploads": (uploads, 8), "kept": (kept, 10), "dropped": (dropped, 12), "passwords": (passwords, 1),
     "names": (names, 1), "hellos": (hellos, 20), "silent": (silent, 20), "logins": (logins, 1),
 }
 LAPTOP = {one.__name__.removeprefix("local_"): one for one in (
