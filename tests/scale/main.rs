@@ -1,5 +1,6 @@
 //! Two gateways behind HAProxy as it is shipped, a real KDC behind them, and `loopkdc run` in front, under load: what is lost
-//! when one of them is killed, stops, or hangs, and who is told of the client's address; by balancers of layer 4 too.
+//! when one of them is killed, stops, or hangs, and who is told of the client's address; by balancers of layer 4 too. And logins
+//! through attacks on either end.
 //!
 //! What counts the requests stands between the gateways and the KDC, whose own memory of what it has answered hides copies.
 
@@ -23,6 +24,7 @@ mod messages;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod balancer;
 mod load;
 mod office;
