@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod access_log;
+mod files;
 pub mod https;
 pub mod metrics;
 pub mod observers;
@@ -19,12 +20,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use crate::config::endpoint::Endpoint;
-use crate::config::gateway::{GatewayConfig, Serving, TlsFiles};
+use crate::config::gateway::{GatewayConfig, Serving, TlsFiles, TokensFile};
 use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
 use crate::daemon::inherit::{Inherited, warn_of_unheld};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, Daemon, descriptors, log_warnings, notify};
+use crate::gateway::access::Access;
 use crate::gateway::access_log::AccessLog;
 use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
 use crate::gateway::metrics::Metrics;
@@ -66,6 +68,8 @@ struct Gateway {
     tasks: Tasks,
     /// Has the certificate's files looked at.
     reload_certificate: Arc<Notify>,
+    /// Has the tokens' file looked at.
+    reload_tokens: Arc<Notify>,
 }
 
 impl Gateway {
@@ -86,6 +90,7 @@ impl Gateway {
             serving: config.serving,
             tasks: Tasks::default(),
             reload_certificate: Arc::default(),
+            reload_tokens: Arc::default(),
         };
         gateway.serve(inherited.http_listeners()?).await?;
         Ok(gateway)
@@ -126,6 +131,7 @@ impl Gateway {
             limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
+            access: self.access()?,
             policies: self.policies.subscribe(),
             observers: Observers {
                 access_log: self.access_log.clone(),
@@ -147,6 +153,18 @@ impl Gateway {
         self.serving.tls.as_ref().map(follow).transpose()
     }
 
+    /// Who is let in; the tokens follow their file.
+    fn access(&self) -> Result<Access, Failure> {
+        let follow = |file: &TokensFile| {
+            let reload = Arc::clone(&self.reload_tokens);
+            access::follow_tokens(file.clone(), &self.tasks.stop, reload)
+        };
+        Ok(Access {
+            certificates: self.serving.clients.clone(),
+            tokens: self.serving.tokens.as_ref().map(follow).transpose()?,
+        })
+    }
+
     /// Serves metrics if they are wanted, and says where.
     fn serve_metrics(
         &self,
@@ -166,6 +184,7 @@ impl Gateway {
 impl Daemon for Gateway {
     fn reload(&mut self) -> Result<(), Failure> {
         self.reload_certificate.notify_one();
+        self.reload_tokens.notify_one();
         if let Some(access_log) = &self.access_log {
             access_log.reopen();
         }

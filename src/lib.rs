@@ -109,8 +109,11 @@
 //!   those clients by 2 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
 //! * **A gateway relays valid messages alone** ([MS-KKDCP] 5.1): of each the whole is looked at, by RFC 4120's types, where
 //!   `loopkdc run` reads the way to the realm. A test asks libkrb5's own decoders whether they read what passes.
+//! * **Who is let in is known before a KDC is asked** (`gateway/access.rs`): by a certificate that is on no list of revoked ones, of lists
+//!   that are not past their time, or by a token; for the realm that is asked for and the one inside. No TLS session in which a
+//!   client could have shown a certificate is resumed, and a connection ends when its certificate is revoked.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
-//!   nobody's. A copy of it is counted once. Clients are told apart by address, and a reverse proxy, or a balancer by the PROXY
+//!   nobody's. A copy of it is counted once. Clients are told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY
 //!   protocol, is believed only if it is trusted.
 //! * **What a realm's policy refuses reaches no KDC** (`gateway/policy.rs`). It goes by what stands outside of FAST; what can't be
 //!   read for sure is refused. Without a policy nothing of a message is read for it.

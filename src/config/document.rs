@@ -13,7 +13,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::ValueKind::{
-    self, Address, Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word,
+    self, Address, Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Tables, Text, Word,
 };
 use super::keys::{ADDRESS, ConfigKey, KeyTable, Mark, Preset, REMOVED, Schema};
 
@@ -176,20 +176,31 @@ fn check(key: &ConfigKey, kind: &ValueKind, value: &Value<'_>) -> Result<(), Con
         (Ports, DeValue::Array(array)) => each(array, &PORT),
         (List | ListOr(_), DeValue::Array(array)) => each(array, &Text),
         (Addresses(parts), DeValue::Array(array)) => each(array, &Address(parts)),
-        (Address(parts), DeValue::Table(_)) => check_parts(parts, value),
+        (Address(parts), DeValue::Table(_)) => check_parts(parts, &[&ADDRESS], value),
+        (Tables(parts), DeValue::Array(array)) => {
+            let mut tables = array.iter();
+            tables.try_for_each(|table| {
+                let checked = check_parts(parts, parts.keys, table);
+                checked.map_err(|error| error.at(&place(table)))
+            })
+        }
         _ => Err(wrong_type(key, value)),
     };
     checked.map_err(|error| error.at(&place(value)))
 }
 
-/// A table of these keys, in the place of an address.
-fn check_parts(table: &KeyTable, value: &Value<'_>) -> Result<(), ConfigError> {
+/// A table of these keys, of which those that are `needed` are there.
+fn check_parts(
+    table: &KeyTable,
+    needed: &[&ConfigKey],
+    value: &Value<'_>,
+) -> Result<(), ConfigError> {
     let parts = Document::default().section(table, value)?;
-    if parts.is_written(&ADDRESS) {
-        return Ok(());
-    }
-    let hint = format!("write it like {}", table.header);
-    Err(ConfigError::new("the address is missing").hint(hint))
+    let missing = needed.iter().find(|key| !parts.is_written(key));
+    missing.map_or(Ok(()), |key| {
+        let hint = format!("write it like {}", table.header);
+        Err(ConfigError::new(format!("{} is missing", key.name)).hint(hint))
+    })
 }
 
 fn within(

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::keys::{ConfigKey, KDC_PARTS, LISTEN_PARTS, Mark, REMOVED};
+use super::keys::{CLIENT_PARTS, ConfigKey, KDC_PARTS, LISTEN_PARTS, Mark, REMOVED};
 use crate::relay::finding::FilePosition;
 use crate::relay::text::urls::without_secrets;
 
@@ -57,11 +57,12 @@ fn are_hosts(line: &str) -> bool {
     words.all(|word| word.contains("://") || !word.contains(['/', '\\', '@', '?', '#']))
 }
 
-/// A key stands outside of quotes in `value`, other than those of an address's table.
+/// A key stands outside of quotes in `value`, other than those of the tables that a value may be made of.
 fn has_other_keys(value: &str) -> bool {
     let unquoted: String = value.split('"').step_by(2).collect();
     let is_part = |before: &str| {
-        let mut parts = KDC_PARTS.keys.iter().chain(LISTEN_PARTS.keys);
+        let tables = [&KDC_PARTS, &LISTEN_PARTS, &CLIENT_PARTS];
+        let mut parts = tables.into_iter().flat_map(|table| table.keys);
         parts.any(|key| before.trim_end().ends_with(key.name))
     };
     !unquoted.split('=').rev().skip(1).all(is_part)

@@ -3,6 +3,7 @@
 //! `serving` is `[gateway]`, `tls` the certificates that it names. The realms are read here, and in `policy` what may be asked of
 //! them.
 
+mod access;
 mod policy;
 mod serving;
 mod tls;
@@ -13,6 +14,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use access::{AllowedCertificates, AllowedToken, Tokens, TokensFile};
 pub use policy::{AllowedPreauth, NamePattern, RealmPolicy};
 pub use serving::{
     AccessLogSettings, AccessLogTarget, DEFAULT_PATH, HEALTH_PATH, Quotas, Serving, TrustedProxies,
@@ -85,6 +87,10 @@ impl GatewayConfig {
                 let identity = tls.read().and_then(|pems| pems.identity());
                 identity.map_err(|error| error.in_table(&document.service))?;
             }
+            if let Some(tokens) = &config.serving.tokens {
+                let tokens = tokens.read().and_then(|file| Tokens::parse(&file));
+                tokens.map_err(|error| error.in_table(&document.service))?;
+            }
             Ok(config)
         });
         config.map_err(|error| error.into_failure(Some((source, text))))
@@ -129,6 +135,14 @@ impl GatewayConfig {
                 "client-ca-file has no say over plain-listen: the reverse proxy must check certificates there",
             ));
         }
+        let asks_all = tls.is_some_and(|tls| tls.require_client_cert);
+        if asks_all && self.serving.clients.is_empty() && self.serving.tokens.is_some() {
+            let warning = "tokens-file has no say over listen: everybody there has a certificate";
+            let hint = "name those that are let in without a token: clients";
+            warnings.push(Finding::warning(warning).hint(hint));
+        }
+        let tokens = self.serving.tokens.as_ref();
+        warnings.extend(tokens.and_then(|tokens| warning::exposed(tokens.path())));
         if !self.serving.is_strict {
             let warning = "validate = \"outline\": KDCs get messages that are broken inside";
             warnings.push(Finding::warning(warning));

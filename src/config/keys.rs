@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use Mark::{Masked, OfOneRealm, Proof, SecretFile, SendsSecret, ShowsHosts};
 use Preset::{Default, Example};
-use ValueKind::{Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Text, Word};
+use ValueKind::{Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Tables, Text, Word};
 
 /// A key of the configuration.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub enum ValueKind {
     Addresses(&'static KeyTable),
     /// A string, or a table of these keys, of which `address` is one.
     Address(&'static KeyTable),
+    /// An array of tables that have all of these keys.
+    Tables(&'static KeyTable),
 }
 
 /// A value in the table of keys, as TOML.
@@ -127,6 +129,7 @@ impl ConfigKey {
             &GATEWAY_REALM,
             &KDC_PARTS,
             &LISTEN_PARTS,
+            &CLIENT_PARTS,
         ];
         let mut keys = tables.into_iter().flat_map(|table| table.keys);
         keys.find(|key| key.name == name).copied()
@@ -166,6 +169,14 @@ pub(super) static LISTEN_PARTS: KeyTable = KeyTable {
     about: "",
     keys: &[&ADDRESS, &PROXY_PROTOCOL],
 };
+/// Certificates that a gateway lets in.
+pub(super) static CLIENT_PARTS: KeyTable = KeyTable {
+    header: "{ san = \"*.laptops.example.com\", realms = [\"EXAMPLE.COM\"] }",
+    about: "",
+    keys: &[&SAN, &GRANTED_REALMS],
+};
+static SAN: ConfigKey = key("san", Text, Example(r#""*.laptops.example.com""#));
+static GRANTED_REALMS: ConfigKey = key("realms", List, Example(r#"["EXAMPLE.COM"]"#));
 pub(super) static ADDRESS: ConfigKey = key("address", Text, Example(r#""dc1.example.com""#));
 static KDC_PRIMARY: ConfigKey = key("primary", Flag, Default("false"));
 static PROXY_PROTOCOL: ConfigKey = key("proxy-protocol", Flag, Default("false"));
@@ -397,6 +408,21 @@ key_table! {
     /// They must show one.
     REQUIRE_CLIENT_CERT = key("require-client-cert", Flag, Default("false"));
 
+    /// Which certificates these have revoked: a list (CRL, PEM) of each authority that signed one in the chain of a client. Read again
+    /// within seconds when the file changes; then connections that showed a revoked one end. A certificate without a list of its
+    /// authority is refused, and so is each once its list is past its time (nextUpdate): keep them renewed.
+    CLIENT_CRL_FILE = key("client-crl-file", Text, Example(r#""clients-crl.pem""#));
+
+    /// Which of these certificates are let in, and for which realms: by a DNS name in subjectAltName, in which * stands for anything.
+    /// One that fits several entries may ask for the realms of all of them. A client without such a certificate is answered 403, or,
+    /// with a tokens-file, must have a token. Default: everybody is let in.
+    CLIENTS = key("clients", Tables(&CLIENT_PARTS), Example(r#"[{ san = "*.laptops.example.com", realms = ["EXAMPLE.COM"] }]"#));
+
+    /// Who is let in by a bearer token (RFC 6750). A line for each: a name, the SHA-256 of the token in hex, the last day in UTC or
+    /// "never", and the realms, with spaces between. Read again within seconds when the file changes. With it, a client without a
+    /// certificate that is let in must have a token, over plain-listen as well; else it is answered 401.
+    TOKENS_FILE = key("tokens-file", Text, Example(r#""tokens.txt""#)).marked(&[SecretFile]);
+
     /// Connections at once, of all clients: bounds memory and file descriptors.
     GATEWAY_MAX_CONNECTIONS = key("max-connections", Integer(1..=65536), Default("4096"));
 
@@ -406,8 +432,8 @@ key_table! {
     /// Requests being answered at once by one KDC.
     MAX_IN_FLIGHT_PER_KDC = key("max-in-flight-per-kdc", Integer(1..=65536), Default("128"));
 
-    /// Requests a second that one client address (IPv6: one /64) or certificate may make for long; more are answered 429. A
-    /// TLS connection pays for its first request before the handshake, and who can't is turned away. 0: as many as it likes.
+    /// Requests a second that one client may make for long; more are answered 429. A client is a name that a certificate or a token
+    /// proves, or else an address (IPv6: one /64). A TLS connection pays for its first request before the handshake, and who can't is turned away. 0: as many as it likes.
     CLIENT_REQUESTS_PER_SECOND = key("client-requests-per-second", Integer(0..=1_000_000), Default("50"));
 
     /// And how many at once after a pause.

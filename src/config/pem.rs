@@ -7,8 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::pkcs5::Error as Pkcs5Error;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
+};
 use rustls::{InconsistentKeys, RootCertStore};
+use webpki::BorrowedCertRevocationList;
 
 use super::document::ConfigSection;
 use super::error::{ConfigError, ConfigPlace};
@@ -49,6 +52,29 @@ pub(super) fn roots(file: &NamedFile) -> Result<RootCertStore, ConfigError> {
         })?;
     }
     Ok(roots)
+}
+
+/// The lists of revoked certificates in `file` (RFC 5280 5): at least one.
+pub(super) fn revocation_lists(
+    file: &NamedFile,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, ConfigError> {
+    let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&file.octets)
+        .collect::<Result<_, _>>()
+        .map_err(|error| file.error(format!("{file} is not PEM: {error}")))?;
+    for (index, list) in lists.iter().enumerate() {
+        BorrowedCertRevocationList::from_der(list).map_err(|error| {
+            let number = index + 1;
+            file.error(format!("{file}: list {number} is of no use: {error}"))
+        })?;
+    }
+    if lists.is_empty() {
+        let word = file.word();
+        let rule = format!("{file} holds no list of revoked certificates in PEM");
+        return Err(file.error(rule).hint(format!(
+            "if it is in DER, convert it: openssl crl -inform der -in {word} -out {word}.pem"
+        )));
+    }
+    Ok(lists)
 }
 
 /// The first private key in `file`. `locked`: what to do where one is encrypted and there is no passphrase.

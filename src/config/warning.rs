@@ -23,6 +23,15 @@ pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<Findi
     document.removed.iter().map(removed).collect()
 }
 
+/// What to say of a file with a secret that everybody may read.
+pub(super) fn exposed(file: &Path) -> Option<Finding> {
+    let is_exposed = fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
+    let name = file.display().to_string();
+    let what = format!("any local user may read {name}, which holds a secret");
+    let warning = Finding::warning(what).hint(Hint::command(["chmod", "o=", &name]));
+    is_exposed.then_some(warning)
+}
+
 impl Config {
     /// What is valid, and still worth a word.
     #[must_use]
@@ -39,13 +48,7 @@ impl Config {
             ))
         }));
         warnings.extend(self.realms.iter().flat_map(of_realm));
-        for file in self.secret_files() {
-            let is_exposed = fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
-            let name = file.display().to_string();
-            let what = format!("any local user may read {name}, which holds a secret");
-            let warning = Finding::warning(what).hint(Hint::command(["chmod", "o=", &name]));
-            warnings.extend(is_exposed.then_some(warning));
-        }
+        warnings.extend(self.secret_files().into_iter().filter_map(exposed));
         warnings
     }
 

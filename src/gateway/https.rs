@@ -9,11 +9,12 @@
 //! | `proxy_protocol` | what the balancer says, before anything else |
 //! | `connection`, `client_hello` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
 //! | `http1` | the head is looked at, and hyper gets this request alone |
-//! | `handler` | who asks (`forwarded`), for what, may they, and is it their turn |
+//! | `handler` | who asks (`forwarded`, `authorization`), for what, may they, and is it their turn |
 //! | `bodies` | the body is read, within the `budget` of all |
 //! | `kdc_proxy`, `login` | the message is parsed and relayed, with what its client has at stake |
 //! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
 
+mod authorization;
 mod bodies;
 mod budget;
 mod client_hello;
@@ -42,6 +43,7 @@ use crate::daemon::accept::{self, ClientStream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
+use crate::gateway::access::Access;
 use crate::gateway::observers::Observers;
 use crate::gateway::policy::CurrentPolicies;
 use crate::gateway::throttle::{Client, Throttle};
@@ -114,6 +116,8 @@ pub struct ServeOptions {
     pub throttle: Throttle,
     /// The reverse proxies that are believed.
     pub trusted: TrustedProxies,
+    /// Who is let in.
+    pub access: Access,
     /// What may be asked of which realm.
     pub policies: CurrentPolicies,
 }
@@ -199,9 +203,8 @@ async fn listen(listener: HttpListener, state: Arc<GatewayState>, connections: C
         proxy_protocol,
     } = listener;
     let serve = |stream, slot| {
-        let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-        let connection = HttpConnection::new(Arc::clone(&state), slot);
-        connection.serve(stream, tls, proxy_protocol)
+        let connection = HttpConnection::new(Arc::clone(&state), slot, tls.clone());
+        connection.serve(stream, proxy_protocol)
     };
     let admit = |stream: &ClientStream| {
         let peer = accept::peer(stream);

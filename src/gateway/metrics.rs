@@ -163,17 +163,34 @@ impl Collector for Readings {
             let one = metric.encode_family(&labels)?;
             ConstGauge::new(u32::from(is_up)).encode(one)?;
         }
-        // None where there is no certificate, as nothing then can expire.
-        let certificates = self.certificates.as_ref();
-        let Some(validity) = certificates.and_then(|certificates| certificates.borrow().validity)
+        let Some(tls) = self
+            .certificates
+            .as_ref()
+            .map(|tls| Arc::clone(&tls.borrow()))
         else {
             return Ok(());
         };
-        let since_1970 = validity.not_after().duration_since(UNIX_EPOCH);
-        let help = "When the certificate that new connections get expires, in seconds since 1970.";
-        let unit = Some(&Unit::Seconds);
-        let metric = encoder.encode_descriptor("certificate_expiry", help, unit, gauge)?;
-        ConstGauge::new(since_1970.unwrap_or_default().as_secs()).encode(metric)
+        let expiries = [
+            (
+                "certificate_expiry",
+                "When the certificate that new connections get expires, in seconds since 1970.",
+                tls.validity,
+            ),
+            (
+                "client_crl_expiry",
+                "When a list in client-crl-file is past its time, and no certificate of a client is let in, in seconds since 1970.",
+                tls.crl_validity,
+            ),
+        ];
+        // None where there is nothing that can expire.
+        for (name, help, validity) in expiries {
+            let Some(validity) = validity else { continue };
+            let since_1970 = validity.not_after().duration_since(UNIX_EPOCH);
+            let unit = Some(&Unit::Seconds);
+            let metric = encoder.encode_descriptor(name, help, unit, gauge)?;
+            ConstGauge::new(since_1970.unwrap_or_default().as_secs()).encode(metric)?;
+        }
+        Ok(())
     }
 }
 

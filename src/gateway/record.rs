@@ -47,6 +47,7 @@ impl RequestRecord {
             (Some(200..=299), Some(_)) if self.refused_by.is_some() => "policy",
             (Some(200..=299), None) => "reply",
             (Some(200..=299), Some(_)) => "krb_error",
+            (Some(401), _) => "unauthorized",
             (Some(403), _) => "forbidden",
             (Some(404), _) => "not_found",
             (Some(413), _) => "too_large",
@@ -99,6 +100,7 @@ pub(crate) mod tests {
         assert_eq!(refused.outcome(), "policy");
         for (status, name) in [
             (400, "bad_request"),
+            (401, "unauthorized"),
             (403, "forbidden"),
             (404, "not_found"),
             (405, "bad_request"),

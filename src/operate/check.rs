@@ -9,10 +9,12 @@ use ipnet::IpNet;
 use super::terminal;
 use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{
-    AllowedPreauth, GatewayConfig, KdcRealm, RealmPolicy, Serving, TrustedProxies,
+    AllowedCertificates, AllowedPreauth, GatewayConfig, KdcRealm, RealmPolicy, Serving,
+    TrustedProxies,
 };
 use crate::config::{Config, Kdcs, Sources};
 use crate::relay::failure::Failure;
+use crate::relay::text::listed;
 use crate::relay::upstream::kdc::Transport;
 use crate::wire::{ByService, Realm};
 
@@ -77,6 +79,16 @@ fn serving(serving: &Serving) -> Vec<String> {
                 "client certificates: {must} of every client, signed by {ca}"
             ));
         }
+        if let Some(lists) = &tls.client_crl {
+            lines.push(format!("  unless revoked by {}", lists.display()));
+        }
+    }
+    for AllowedCertificates { san, realms } in &serving.clients {
+        let realms: Vec<_> = realms.iter().map(ToString::to_string).collect();
+        lines.push(format!("  {san}: let in for {}", listed(&realms)));
+    }
+    if let Some(tokens) = &serving.tokens {
+        lines.push(format!("tokens let in: {}", tokens.path().display()));
     }
     if serving.trusted != TrustedProxies::default() {
         let trusted = &serving.trusted;

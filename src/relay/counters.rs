@@ -93,10 +93,12 @@ counters! {
     not_kerberos: Both,
     /// Requests over a stream or HTTP that are longer than allowed.
     too_long: Both,
-    /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope, PROXY header.
+    /// POSTs and other HTTP requests refused before there was a Kerberos message: path, method, length, envelope, PROXY header, certificate, token.
     refused: Gateway,
     /// HTTP requests answered 429 or turned away before TLS: too many of them, or of failed logins, from one client.
     throttled: Gateway,
+    /// TLS handshakes that ended because of the client's certificate: there was none, or it is not trusted, expired or revoked.
+    certificates_refused: Gateway,
     /// Requests answered KDC_ERR_POLICY because `preauth`, `deny-principals` or `allow-services` of their realm says so.
     refused_by_policy: Gateway,
     /// Requests whose target-domain is another realm than the one inside.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use loopkdc::config::gateway::{GatewayConfig, Quotas, TlsFiles, TrustedProxies};
 use loopkdc::daemon::bind::StreamSocket;
 use loopkdc::daemon::tasks::Tasks;
+use loopkdc::gateway::access::Access;
 use loopkdc::gateway::access_log::AccessLog;
 use loopkdc::gateway::https::{self, HttpLimits, HttpListener, ServeOptions};
 use loopkdc::gateway::metrics::Metrics;
@@ -51,6 +52,7 @@ pub fn files(dir: &Path) -> TlsFiles {
         certificate: dir.join("gateway.pem"),
         key: dir.join("gateway-key.pem"),
         client_ca: None,
+        client_crl: None,
         require_client_cert: false,
     };
     fs::write(&files.certificate, certificate.pem()).unwrap();
@@ -83,6 +85,7 @@ pub struct Setup {
     pub access_log: Option<AccessLog>,
     pub quotas: Quotas,
     pub trusted: TrustedProxies,
+    pub access: Access,
     pub is_strict: bool,
     /// Each connection begins with a PROXY header.
     pub proxy_protocol: bool,
@@ -106,6 +109,7 @@ impl Default for Setup {
             access_log: None,
             quotas: Quotas::default(),
             trusted: TrustedProxies::default(),
+            access: Access::default(),
             is_strict: true,
             proxy_protocol: false,
             upstreams: ByService::both(Some(vec![UpstreamId(0)])),
@@ -220,6 +224,7 @@ impl Setup {
             },
             throttle: Throttle::new(&self.quotas, Instant::now()),
             trusted: self.trusted,
+            access: self.access,
             policies: policies.subscribe(),
         };
         https::serve(listeners, terms, &exchange, &tasks);

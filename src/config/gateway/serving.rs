@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::access::{self, AllowedCertificates, TokensFile};
 use super::tls::TlsFiles;
 use crate::config::address::network;
 use crate::config::document::ConfigSection;
@@ -34,6 +35,10 @@ pub struct Serving {
     pub unix_mode: u32,
     /// What HTTPS is served with; there wherever `https` is not empty.
     pub tls: Option<TlsFiles>,
+    /// Which certificates of clients are let in; all if there is nothing.
+    pub clients: Vec<AllowedCertificates>,
+    /// Whose tokens are let in, if they are asked for.
+    pub tokens: Option<TokensFile>,
     /// The reverse proxies whose word on the client's address is believed.
     pub trusted: TrustedProxies,
     /// The path of the KDC proxy.
@@ -134,6 +139,10 @@ impl Serving {
         }
         Ok(Self {
             tls: tls(table, !https.is_empty(), base)?,
+            clients: access::certificates(table)?,
+            tokens: table
+                .text(&keys::TOKENS_FILE)
+                .map(|written| TokensFile(base.join(written.value))),
             https,
             plain,
             unix_mode: table.mode(&keys::GATEWAY_UNIX_MODE)?,
@@ -241,11 +250,18 @@ fn tls(
             .error(&keys::REQUIRE_CLIENT_CERT, rule)
             .hint("add: client-ca-file = \"clients-ca.pem\""));
     }
+    let client_crl = file(&keys::CLIENT_CRL_FILE);
+    if client_crl.is_some() && client_ca.is_none() {
+        let rule = "client-crl-file needs to know whose lists it holds";
+        let hint = "add: client-ca-file = \"clients-ca.pem\"";
+        return Err(table.error(&keys::CLIENT_CRL_FILE, rule).hint(hint));
+    }
     match (file(&keys::CERTIFICATE), file(&keys::CERTIFICATE_KEY)) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
             certificate,
             key,
             client_ca,
+            client_crl,
             require_client_cert,
         })),
         (None, None) if !is_needed => Ok(None),

@@ -1,5 +1,6 @@
 //! The gateway's configuration, without files but for the example that is shipped.
 
+mod access;
 mod example;
 mod policy;
 mod realms;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::sign::CertifiedKey;
 
 use crate::config::error::{ConfigError, ConfigPlace};
@@ -20,6 +21,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The file of the authorities that may sign certificates of clients.
     pub client_ca: Option<PathBuf>,
+    /// The file of the certificates that these have revoked.
+    pub client_crl: Option<PathBuf>,
     /// A client without one is turned away; nothing without `client_ca`.
     pub require_client_cert: bool,
 }
@@ -30,6 +33,7 @@ pub(crate) struct TlsPems {
     certificate: NamedFile,
     key: NamedFile,
     client_ca: Option<NamedFile>,
+    client_crl: Option<NamedFile>,
 }
 
 /// Certificate and key that fit together, and who signs for clients.
@@ -37,6 +41,8 @@ pub(crate) struct ServerIdentity {
     pub(crate) certified: CertifiedKey,
     /// At least one root.
     pub(crate) client_roots: Option<RootCertStore>,
+    /// What those have revoked; nothing if nobody asks.
+    pub(crate) client_crls: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl TlsFiles {
@@ -45,13 +51,14 @@ impl TlsFiles {
         let read = |key: &'static ConfigKey, path: &Path| {
             NamedFile::read(key, path.to_owned(), ConfigPlace::Key(key))
         };
-        let client_ca = self.client_ca.as_deref();
+        let read_any = |key: &'static ConfigKey, path: &Option<PathBuf>| {
+            path.as_deref().map(|path| read(key, path)).transpose()
+        };
         Ok(TlsPems {
             certificate: read(&keys::CERTIFICATE, &self.certificate)?,
             key: read(&keys::CERTIFICATE_KEY, &self.key)?,
-            client_ca: client_ca
-                .map(|path| read(&keys::CLIENT_CA_FILE, path))
-                .transpose()?,
+            client_ca: read_any(&keys::CLIENT_CA_FILE, &self.client_ca)?,
+            client_crl: read_any(&keys::CLIENT_CRL_FILE, &self.client_crl)?,
         })
     }
 }
@@ -69,6 +76,10 @@ impl TlsPems {
         Ok(ServerIdentity {
             certified,
             client_roots: self.client_ca.as_ref().map(pem::roots).transpose()?,
+            client_crls: match &self.client_crl {
+                Some(file) => pem::revocation_lists(file)?,
+                None => Vec::new(),
+            },
         })
     }
 }

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
 use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
@@ -25,9 +26,8 @@ use super::proxy_protocol;
 use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
-use crate::gateway::access;
 use crate::gateway::metrics::GaugeGuard;
-use crate::gateway::tls::{HTTP1, HTTP2, ServerTls};
+use crate::gateway::tls::{Certificates, HTTP1, HTTP2, ServerTls};
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
@@ -55,44 +55,47 @@ pub(super) struct HttpConnection {
     state: Arc<GatewayState>,
     timer: Arc<ConnTimer>,
     first_request: Instant,
+    /// The certificates that the client has shown, its own first.
+    shown: OnceLock<Vec<CertificateDer<'static>>>,
+    /// What is served over TLS with, and what those are checked by.
+    tls: Option<Certificates>,
     /// Counted as open until the connection ends.
     _counted: Option<GaugeGuard>,
 }
 
 impl HttpConnection {
-    pub(super) fn new(state: Arc<GatewayState>, slot: ConnSlot) -> Self {
+    /// `tls`: what to serve over TLS with, if that is to be.
+    pub(super) fn new(state: Arc<GatewayState>, slot: ConnSlot, tls: Option<Certificates>) -> Self {
         let limits = &state.options.limits;
         let first_request = Instant::now() + limits.first_request;
         let metrics = state.options.observers.metrics.as_ref();
         Self {
             timer: ConnTimer::new(slot, first_request, limits.idle_timeout),
             first_request,
+            shown: OnceLock::new(),
+            tls,
             _counted: metrics.map(|metrics| GaugeGuard::new(&metrics.connections)),
             state,
         }
     }
 
     /// Serves `stream` to its end. Under the PROXY protocol it begins with a header that says whose it is.
-    pub(super) async fn serve(
-        self,
-        mut stream: ClientStream,
-        tls: Option<Arc<ServerTls>>,
-        proxy_protocol: bool,
-    ) {
+    pub(super) async fn serve(self, mut stream: ClientStream, proxy_protocol: bool) {
         let mut peer = ConnPeer {
             transport: "http",
             address: accept::peer(&stream),
-            name: None,
+            certificate: None,
             is_balancer: false,
         };
         if proxy_protocol {
-            match Box::pin(self.proxied(&mut stream, tls.is_some())).await {
+            match Box::pin(self.proxied(&mut stream)).await {
                 Some(Some(client)) => peer.address = Some(client),
                 Some(None) => peer.is_balancer = true,
                 None => return,
             }
         }
         // Each part in a box of its own: a task is as large as its largest part, for as long as it lives.
+        let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, peer)).await;
         };
@@ -103,8 +106,11 @@ impl HttpConnection {
             let is_http2 = session.alpn_protocol() == Some(HTTP2);
             let _permit = permit.filter(|_| is_http2);
             peer.transport = "https";
-            let leaf = session.peer_certificates().and_then(<[_]>::first);
-            peer.name = leaf.map(|leaf| access::certificate_name(leaf));
+            let shown = session.peer_certificates().unwrap_or_default();
+            let access = &self.state.options.access;
+            let leaf = shown.first();
+            peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));
+            let _first = self.shown.set(shown.to_vec());
             if is_http2 {
                 Box::pin(self.http2(stream, peer)).await;
             } else {
@@ -115,7 +121,7 @@ impl HttpConnection {
 
     /// Whose connection it is by its balancer's word; nothing of one that is not served. Over TLS a client pays for it, as for one
     /// that comes directly.
-    async fn proxied(&self, stream: &mut ClientStream, is_tls: bool) -> Option<Option<SocketAddr>> {
+    async fn proxied(&self, stream: &mut ClientStream) -> Option<Option<SocketAddr>> {
         let read = timeout_at(self.first_request, proxy_protocol::read(stream));
         let read = self.unless_closed(read).await?.ok()?;
         let client = read.inspect_err(|error| {
@@ -126,7 +132,7 @@ impl HttpConnection {
         });
         let client = client.ok()?;
         let is_let_in = |client| {
-            let pays = !is_tls || self.state.admits(Some(client));
+            let pays = self.tls.is_none() || self.state.admits(Some(client));
             pays && self.timer.pass_to(self.state.holder(Some(client)))
         };
         client.is_none_or(is_let_in).then_some(client)
@@ -146,9 +152,13 @@ impl HttpConnection {
     ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
         let accepted = timeout_at(self.first_request, self.accept_tls(stream, address, &tls));
         let accepted = self.unless_closed(accepted).await?.ok()?;
-        accepted
-            .inspect_err(|error| tracing::debug!(%error, "TLS"))
-            .ok()
+        let accepted = accepted.inspect_err(|error| {
+            tracing::debug!(%error, "TLS");
+            if is_about_certificate(error) {
+                self.state.exchange.counters().certificates_refused.add();
+            }
+        });
+        accepted.ok()
     }
 
     async fn accept_tls(
@@ -229,10 +239,26 @@ impl HttpConnection {
         self.until_closed(serve, &wind_down).await;
     }
 
-    /// Waits until the connection is evicted or the daemon stops. Who has just connected then still has a moment to ask: a restart
+    /// Waits until a certificate that the client has shown is not valid any more, by what is current then.
+    async fn distrusted(&self) {
+        if let (Some(current), Some(shown)) = (&self.tls, self.shown.get()) {
+            let mut current = current.clone();
+            while current.changed().await.is_ok() {
+                if !current.borrow_and_update().trusts(shown) {
+                    return;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Waits until the connection is evicted, its client is distrusted or the daemon stops. Who has just connected then still has a moment to ask: a restart
     /// must not cost them their request.
     async fn closing(&self) {
-        self.timer.close().cancelled().await;
+        tokio::select! {
+            () = self.timer.close().cancelled() => {}
+            () = self.distrusted() => {}
+        }
         if self.state.tasks.stop.is_cancelled() {
             drop(timeout(GOAWAY_TIME, self.timer.has_asked()).await);
         }
@@ -277,6 +303,13 @@ impl HttpConnection {
             }
         }
     }
+}
+
+/// The handshake ended because of the client's certificate, or because it showed none.
+fn is_about_certificate(error: &io::Error) -> bool {
+    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(InvalidCertificate(_) | NoCertificatesPresented))
 }
 
 /// The client can speak this (RFC 7301 3.1).

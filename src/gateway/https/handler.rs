@@ -22,6 +22,7 @@ use super::budget::{self, BytePermit};
 use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
 use crate::config::gateway::HEALTH_PATH;
+use crate::gateway::access::Grant;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
 use crate::gateway::throttle::{Client, InFlightRequest};
 use crate::wire::MAX_REQUEST;
@@ -42,8 +43,8 @@ pub(super) struct ConnPeer {
     pub(super) transport: &'static str,
     /// Its address, if it is not on a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// What the certificate that it showed proves.
-    pub(super) name: Option<Arc<str>>,
+    /// What the certificate that it showed is good for.
+    pub(super) certificate: Option<Grant>,
     /// A balancer of layer 4, which speaks for no client.
     pub(super) is_balancer: bool,
 }
@@ -89,9 +90,16 @@ impl ConnContext {
         // Only hyper knows the end of a body in chunks, and it lets go of a connection that might become another protocol's.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING)
             || request.extensions().get::<OnUpgrade>().is_some();
-        let (client, name) = self.client(request.headers());
+        let (client, grant) = self.client(request.headers());
+        let name = client
+            .name
+            .and(grant.as_ref().ok())
+            .and_then(Option::as_ref);
+        let name = name.map(|grant| Arc::clone(&grant.name));
         let mut observed = self.observers(&request).begin(client.address, name);
-        let handled = self.handle(request, client, guard, &mut observed).await;
+        let handled = self
+            .handle(request, client, grant, guard, &mut observed)
+            .await;
         let mut close = is_last;
         let mut response = handled.unwrap_or_else(|refusal| {
             // It may name the realm that the client chose.
@@ -128,8 +136,12 @@ impl ConnContext {
         }
     }
 
-    /// The other end, or the client that a trusted proxy there asks for; and the name that it has proved.
-    fn client(&self, headers: &HeaderMap) -> (Client, Option<Arc<str>>) {
+    pub(super) fn is_tls(&self) -> bool {
+        self.peer.transport == "https"
+    }
+
+    /// The other end, or the client that a trusted proxy there asks for; and what it may.
+    fn client(&self, headers: &HeaderMap) -> (Client, Result<Option<Grant>, ErrorResponse>) {
         let none = HeaderMap::new();
         // Whoever stands behind a balancer that names no client could write there what it likes.
         let headers = if self.peer.is_balancer {
@@ -139,20 +151,24 @@ impl ConnContext {
         };
         let trusted = &self.state.options.trusted;
         let (address, by_proxy) = trusted.client(self.peer.address, headers);
-        // A certificate that a proxy shows is its own.
-        let name = self.peer.name.clone().filter(|_| !by_proxy);
-        let throttle = &self.state.options.throttle;
+        let grant = self.grant(headers, by_proxy);
+        let options = &self.state.options;
+        // A certificate that a proxy shows names itself.
+        let names_client = !by_proxy || options.access.tokens.is_some();
+        let named = grant.as_ref().ok().and_then(Option::as_ref);
+        let named = named.filter(|_| names_client);
         let client = Client {
             address,
-            name: name.as_deref().map(|name| throttle.name(name)),
+            name: named.map(|grant| options.throttle.name(&grant.name)),
         };
-        (client, name)
+        (client, grant)
     }
 
     async fn handle(
         &self,
         request: Request<Incoming>,
         client: Client,
+        grant: Result<Option<Grant>, ErrorResponse>,
         mut guard: RequestGuard,
         observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
@@ -162,14 +178,19 @@ impl ConnContext {
             return Ok(self.health());
         }
         let has_body = !request.body().is_end_stream();
-        let body = self.receive(request, resource, &client).await;
+        let (grant, refusal) = match resource.and(grant) {
+            Ok(grant) => (grant, Ok(())),
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let body = self.receive(request, refusal, &client).await;
         let (body, held) = body.map_err(|refusal| {
             self.count(refusal.status);
             // The client may go on to send what was not read.
             if has_body { refusal.closing() } else { refusal }
         })?;
         guard.set_whole();
-        self.kdc_proxy(body, held, client, observed).await
+        self.kdc_proxy(body, held, client, grant.as_ref(), observed)
+            .await
     }
 
     /// The body of a request that may be relayed. One that is refused costs its client as much. Its turn is taken before the
@@ -177,14 +198,14 @@ impl ConnContext {
     async fn receive(
         &self,
         request: Request<Incoming>,
-        resource: Result<Resource, ErrorResponse>,
+        refusal: Result<(), ErrorResponse>,
         client: &Client,
     ) -> Result<(Bytes, HeldRequest), ErrorResponse> {
         let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
         let throttle = &self.state.options.throttle;
         let admitted = throttle.admit(client, is_prepaid, Instant::now());
         admitted.map_err(ErrorResponse::throttled)?;
-        resource?;
+        refusal?;
         let turn = throttle.begin(client).map_err(ErrorResponse::throttled)?;
         let (body, permit) = self.body(request).await?;
         Ok((body, (permit, turn)))

@@ -10,6 +10,7 @@ use super::handler::{ConnContext, HandlerResult, HeldRequest};
 use super::login::Login;
 use super::responses::{self, ErrorResponse};
 use crate::daemon::panics;
+use crate::gateway::access::Grant;
 use crate::gateway::observers::ObservedRequest;
 use crate::gateway::policy;
 use crate::gateway::throttle::Client;
@@ -25,6 +26,7 @@ impl ConnContext {
         body: Bytes,
         held: HeldRequest,
         client: Client,
+        grant: Option<&Grant>,
         observed: &mut ObservedRequest<'_>,
     ) -> HandlerResult {
         let exchange = &self.state.exchange;
@@ -44,13 +46,7 @@ impl ConnContext {
         } = proxied;
         observed.set_message(&message, inside.as_ref(), exchange);
         self.validate(&message)?;
-        if let Some(inside) = &inside
-            && !exchange.serves_inside(&message, inside)
-        {
-            let domain = message.realm();
-            let text = format!("realm {inside} is not served under the name of realm {domain}");
-            return Err(ErrorResponse::new(StatusCode::FORBIDDEN, text));
-        }
+        self.check_realms(&message, inside.as_ref(), grant)?;
         let refusal = self.refusal(&message, inside.as_ref(), observed);
         if let Some(error) = refusal {
             let message = proxied::answer(&error, had_length);

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Response, StatusCode};
 
 use crate::gateway::throttle::Wait;
@@ -55,6 +57,23 @@ impl ErrorResponse {
     pub(in crate::gateway) fn method(allow: &'static str) -> Self {
         let text = format!("only {allow} is served here");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// RFC 6750 3: the error is told to who has sent a token.
+    pub(super) fn unauthorized(has_sent: bool) -> Self {
+        let (challenge, text) = if has_sent {
+            (
+                "Bearer realm=\"KDC proxy\", error=\"invalid_token\"",
+                "this bearer token is not known here, or has expired",
+            )
+        } else {
+            (
+                "Bearer realm=\"KDC proxy\"",
+                "a bearer token is needed here",
+            )
+        };
+        let challenge = HeaderValue::from_static(challenge);
+        Self::new(StatusCode::UNAUTHORIZED, text).with(WWW_AUTHENTICATE, challenge)
     }
 
     pub(super) fn too_large() -> Self {

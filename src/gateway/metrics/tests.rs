@@ -136,7 +136,7 @@ fn connections_are_counted_while_they_are_open() {
 fn the_end_of_a_certificate_is_shown_if_there_is_one() {
     let shown = |certificates| {
         let metrics = Metrics::new(&exchange(), certificates);
-        lines(&metrics, "loopkdc_certificate")
+        lines(&metrics, "loopkdc_certificate_")
     };
     assert!(shown(None).is_empty());
     let (_sender, certificates) = tokio::sync::watch::channel(Arc::new(until_2049()));

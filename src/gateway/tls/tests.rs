@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::gateway::GatewayConfig;
+use crate::gateway::files::RELOAD_INTERVAL;
 use crate::relay::failure::Exit;
 
 /// A certificate that is valid until this year, and its key, in PEM.
@@ -45,6 +46,7 @@ impl TlsSetup {
             certificate: dir.path().join("gateway.pem"),
             key: dir.path().join("gateway-key.pem"),
             client_ca: None,
+            client_crl: None,
             require_client_cert: false,
         };
         let site = Self { dir, files };

@@ -43,6 +43,22 @@ impl Validity {
         })
     }
 
+    /// From when to when a list of revoked certificates in DER says which ones are (RFC 5280 5.1: thisUpdate, nextUpdate).
+    pub(crate) fn of_revocation_list(list: &[u8]) -> Option<Self> {
+        let list = AnyRef::from_der(list).ok()?;
+        let mut fields = next(&mut list.value())?.value();
+        let fields = &mut fields;
+        // The version may be absent; then come signature and issuer.
+        if next(fields)?.tag() == Tag::Integer {
+            next(fields)?;
+        }
+        next(fields)?;
+        Some(Self {
+            not_before: time(next(fields)?)?,
+            not_after: time(next(fields)?)?,
+        })
+    }
+
     /// The last moment at which it is valid.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {

@@ -39,6 +39,7 @@ fn kind(key: &ConfigKey) -> String {
         ValueKind::List => "array of strings".to_owned(),
         ValueKind::ListOr(word) => format!("array of strings, or \"{word}\""),
         ValueKind::Address(_) => "string or table".to_owned(),
+        ValueKind::Tables(_) => "array of tables".to_owned(),
         ValueKind::Addresses(_) => "array of strings and tables".to_owned(),
     }
 }

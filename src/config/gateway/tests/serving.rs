@@ -56,7 +56,7 @@ loopkdc: error: f.toml:2:11: proxy-protocol without trusted-proxies: every conne
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 loopkdc: hint: add to [gateway] where the balancer connects from: trusted-proxies = ["192.0.2.10"]"#;
     a_listener_without_an_address: "[gateway]\nlisten = [{ proxy-protocol = true }]\n" => r#"
-loopkdc: error: f.toml:2:11: the address is missing
+loopkdc: error: f.toml:2:11: address is missing
   |
 2 | listen = [{ proxy-protocol = true }]
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^
