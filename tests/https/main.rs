@@ -38,6 +38,7 @@ mod deadlines;
 mod endings;
 mod health;
 mod lengths;
+mod let_in;
 mod memory;
 mod metrics;
 mod paths;

@@ -18,6 +18,7 @@ pub(crate) mod loopkdc;
 pub(crate) mod marked;
 pub(crate) mod nameserver;
 pub(crate) mod netns;
+pub(crate) mod openssl_ca;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod realm;
