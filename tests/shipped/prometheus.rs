@@ -11,6 +11,7 @@ use tempfile::tempdir;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::support::netns::isolated;
+use crate::support::openssl_ca::OpensslCa;
 use crate::support::process::{PATIENCE, Process};
 use crate::support::proxy::{KdcProxy, certify};
 use crate::support::unpacked;
@@ -87,8 +88,10 @@ fn the_rules_are_valid_and_each_alert_is_given_once() {
 /// A gateway with a certificate, a realm, and a KDC that is not there, which was asked for once.
 fn gateway(dir: &Path) -> KdcProxy {
     certify(dir);
+    let _clients = OpensslCa::new(dir.join("clients"));
     let configuration = "[gateway]\nlisten = [\"127.0.0.1:8443\"]\nmetrics-listen = \"127.0.0.1:9464\"\n\
-        certificate = \"leaf.pem\"\nkey = \"leaf.key\"\n[realms.\"EXAMPLE.COM\"]\nkdcs = [\"127.0.0.1:88\"]\n";
+        certificate = \"leaf.pem\"\nkey = \"leaf.key\"\n\
+        client-ca-file = \"clients/ca.pem\"\nclient-crl-file = \"clients/crl.pem\"\n[realms.\"EXAMPLE.COM\"]\nkdcs = [\"127.0.0.1:88\"]\n";
     let gateway = KdcProxy::gateway(dir, 8443, configuration);
     run(Command::new("curl")
         .args(["-sS", "--cacert"])
