@@ -39,7 +39,7 @@ fn post(gateway: &KdcProxy, ca: &OpensslCa, name: Option<&str>) -> u16 {
     String::from_utf8_lossy(&output.stdout).parse().unwrap()
 }
 
-/// How many of five sessions that openssl wants to resume over this version of TLS are.
+/// How many of the sessions that openssl wants to resume over this version of TLS are.
 fn resumed(gateway: &KdcProxy, ca: &OpensslCa, version: &str) -> usize {
     let session = ca.path("session");
     let _ = fs::remove_file(&session);
@@ -80,7 +80,9 @@ fn a_revoked_certificate_is_let_in_no_more() {
             "b.laptops.example.com",
             "a.phones.example.com",
         ];
-        [a, b, phone].map(|name| ca.issue(name));
+        for name in [a, b, phone] {
+            ca.issue(name);
+        }
         let realms = "[realms.\"EXAMPLE.COM\"]\nkdcs = [\"127.0.0.1:88\"]\n";
         let gateway = home.start(&configuration(LAPTOPS, realms));
         for (name, status) in [
@@ -160,7 +162,9 @@ fn logins_of_who_is_let_in_succeed_and_others_reach_no_kdc() {
         let dir = home.dir.path();
         let ca = OpensslCa::new(home.path("clients"));
         let [laptop, visitor] = ["a.laptops.example.com", "a.visitors.example.com"];
-        [laptop, visitor].map(|name| ca.issue(name));
+        for name in [laptop, visitor] {
+            ca.issue(name);
+        }
         let realm = Realm::start(dir, REALM, HOST, Preauth::Timestamp);
         // printf %s TOKEN | sha256sum
         let tokens =
