@@ -76,7 +76,7 @@ type Waiting = watch::Receiver<Option<Answered>>;
 #[derive(Debug)]
 pub struct Exchange {
     routing: RwLock<Arc<Routing>>,
-    retransmits: Mutex<RetransmitCache<Waiting>>,
+    retransmits: RetransmitCache<Waiting>,
     /// Of realms, whatever the network is and however they are configured.
     password_changes: Mutex<PasswordChanges>,
     in_flight: Semaphore,
@@ -108,7 +108,7 @@ impl Exchange {
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
         let exchange = Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
-            retransmits: Mutex::default(),
+            retransmits: RetransmitCache::default(),
             password_changes: Mutex::default(),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
@@ -216,7 +216,8 @@ impl Exchange {
         self.wake();
         let (sender, receiver) = watch::channel(None);
         let wait = || receiver.clone();
-        let lookup = lock(&self.retransmits).lookup(message, arrival.udp_peer, arrival.at, wait);
+        let retransmits = &self.retransmits;
+        let lookup = retransmits.lookup(message, arrival.udp_peer, arrival.at, wait);
         let answer = match lookup {
             Lookup::Replay(answer) => {
                 self.counters.replayed.add();
@@ -255,7 +256,7 @@ impl Exchange {
     /// Takes each lock that requests take, one after the other: does not return while somebody holds one for good.
     pub fn probe_locks(&self) {
         drop(self.routing().routes());
-        drop(lock(&self.retransmits));
+        self.retransmits.probe_locks();
         drop(lock(&self.password_changes));
         drop(lock(&self.lines));
     }

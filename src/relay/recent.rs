@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// What an entry costs beside its octets.
-const ENTRY_BYTES: usize = 256;
+pub(super) const ENTRY_BYTES: usize = 256;
 
 /// All entries are kept for the same time, so the oldest one expires first: dropping from the old end never drops a live entry
 /// while an expired one takes up room.

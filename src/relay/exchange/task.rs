@@ -149,7 +149,8 @@ impl ExchangeTask {
         if self.message.kind() == Kind::Kpasswd {
             self.record_change(&answer);
         }
-        let forgotten = lock(&self.exchange.retransmits).settle(&self.ticket, &answer, now());
+        let retransmits = &self.exchange.retransmits;
+        let forgotten = retransmits.settle(&self.ticket, &answer, now());
         self.exchange.counters.forgotten.add_all(forgotten);
         self.answered
             .send_replace(Some(Answered { answer, source }));

@@ -1,5 +1,7 @@
 mod histories;
 
+use std::collections::HashSet;
+use std::sync::MutexGuard;
 use std::time::SystemTime;
 
 use super::*;
@@ -116,6 +118,20 @@ impl Desk {
         self.cache.settle(ticket, answer, self.now);
     }
 
+    fn abandon(&mut self, ticket: &ExchangeTicket) {
+        lock(self.cache.shard(&ticket.keys)).abandon(ticket);
+    }
+
+    /// How many exchanges are under way.
+    fn under_way(&self) -> usize {
+        let of_shard = |shard| {
+            let shard: MutexGuard<'_, Shard<Wait>> = lock(shard);
+            let numbers = shard.under_way.values().map(|each| each.number);
+            numbers.collect::<HashSet<_>>().len()
+        };
+        self.cache.shards.iter().map(of_shard).sum()
+    }
+
     /// Asks, and settles at once.
     fn answer(&mut self, message: &KerberosMessage, answer: &Answer) {
         let lead = self.lead(message, None);
@@ -197,7 +213,8 @@ fn that_a_realm_has_no_upstream_is_not_kept() {
     };
     none.cause = Cause::NoUpstream;
     desk.answer(&as_req("A"), &Answer::Verdict(none));
-    assert_eq!(desk.cache.verdicts.held(), (0, 0));
+    let held = |shard: &Mutex<Shard<Wait>>| lock(shard).verdicts.held();
+    assert_eq!(desk.cache.shards.each_ref().map(held), [(0, 0); SHARDS]);
     desk.lead(&as_req("A"), None);
 }
 
@@ -257,8 +274,8 @@ fn a_verdict_on_a_change_that_was_not_sent_stands_for_its_octets_alone() {
 fn an_abandoned_exchange_leaves_nothing_behind() {
     let mut desk = Desk::new();
     let lead = desk.lead(&change("changepw", 1), peer(1));
-    desk.cache.abandon(&lead);
-    assert!(desk.cache.under_way.is_empty());
+    desk.abandon(&lead);
+    assert_eq!(desk.under_way(), 0);
     desk.lead(&change("changepw", 1), peer(1));
     assert_eq!(desk.join(&change("changepw", 2), peer(1)), 2);
 }
@@ -297,17 +314,19 @@ fn a_late_reply_leaves_a_later_exchange_its_places() {
     desk.settle(&third, &verdict("V", true));
     desk.after(2 * SECOND);
     desk.lead(&harmless, None);
-    desk.cache.abandon(&third);
+    desk.abandon(&third);
     assert_eq!(desk.join(&harmless, None), 4);
 }
 
 /// The octets that a cache really holds, and how many entries hold them.
 fn held(cache: &RetransmitCache<Wait>) -> (usize, usize) {
-    let (replies, spent) = (cache.replies.held(), cache.spent.held());
-    let verdicts = cache.verdicts.held();
-    let all = [replies, spent, verdicts];
-    all.iter()
-        .fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
+    let of_shard = |shard: &Mutex<Shard<Wait>>| {
+        let shard = lock(shard);
+        let kinds = [&shard.replies, &shard.spent, &shard.verdicts];
+        kinds.map(|kind| kind.held())
+    };
+    let all = cache.shards.iter().flat_map(of_shard);
+    all.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
 }
 
 /// One of many requests of the largest size.
@@ -336,5 +355,21 @@ fn a_flood_of_the_largest_requests_stays_within_8_mib() {
     }
     // Nor do the largest of the same kind.
     assert_eq!(desk.replay(&spent, None), "verdict V");
-    assert!(desk.cache.under_way.is_empty());
+    assert_eq!(desk.under_way(), 0);
+}
+
+#[test]
+fn requests_lie_in_all_shards_and_copies_of_a_change_in_one() {
+    let cache = RetransmitCache::<Wait>::default();
+    let shards = |messages: Vec<(KerberosMessage, Option<SocketAddr>)>| {
+        let keys = messages
+            .iter()
+            .map(|(message, peer)| cache.keys(message, *peer));
+        let shards = keys.map(|keys| std::ptr::from_ref(cache.shard(&keys)));
+        shards.collect::<HashSet<_>>().len()
+    };
+    let many = (0..200).map(|realm| (as_req(&format!("R{realm}")), None));
+    assert_eq!(shards(many.collect()), SHARDS);
+    let rebuilt = (0..50).map(|built| (change("changepw", built), peer(built.into())));
+    assert_eq!(shards(rebuilt.collect()), 1);
 }

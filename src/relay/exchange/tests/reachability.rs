@@ -47,7 +47,9 @@ fn known(exchange: &Exchange) -> Option<bool> {
 
 /// Asks one of [`messages`], each time another one of its kind: no copy.
 async fn ask(exchange: &Arc<Exchange>, message: usize) {
-    *lock(&exchange.retransmits) = RetransmitCache::default();
+    for shard in &exchange.retransmits.shards {
+        *lock(shard) = Default::default();
+    }
     exchange
         .answer(messages()[message].clone(), arrival())
         .await;

@@ -152,7 +152,7 @@ proptest! {
                 }
                 Step::Abandon(at) => {
                     if let Some(led) = oracle.led.get_mut(at).filter(|led| led.state == State::Open) {
-                        desk.cache.abandon(&led.ticket);
+                        desk.abandon(&led.ticket);
                         led.state = State::Over;
                     }
                     continue;
@@ -174,14 +174,12 @@ proptest! {
             prop_assert!(bytes <= 8 * 1024 * 1024);
         }
         let open = oracle.led.iter().filter(|led| led.state == State::Open).count();
-        let under_way = desk.cache.under_way.values();
-        let under_way: std::collections::HashSet<_> = under_way.map(|each| each.number).collect();
-        prop_assert_eq!(under_way.len(), open);
+        prop_assert_eq!(desk.under_way(), open);
         for led in &oracle.led {
             if led.state == State::Open {
                 desk.settle(&led.ticket, &reply(0));
             }
         }
-        prop_assert!(desk.cache.under_way.is_empty());
+        prop_assert_eq!(desk.under_way(), 0);
     }
 }
