@@ -48,7 +48,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     let inherited = Inherited::from_env();
     let config = GatewayConfig::load(file)?;
-    daemon::run(threads(), Gateway::start(config, file, inherited))
+    let threads = config.serving.threads.unwrap_or_else(threads);
+    daemon::run(threads, Gateway::start(config, file, inherited))
 }
 
 /// One for two processors: the kernel does half of the work for a request, and on its own account. With as many threads as

@@ -423,6 +423,9 @@ key_table! {
     /// certificate that is let in must have a token, over plain-listen as well; else it is answered 401.
     TOKENS_FILE = key("tokens-file", Text, Example(r#""tokens.txt""#)).marked(&[SecretFile]);
 
+    /// Threads that requests are worked in. Default: one for two processors, as the kernel works as much for a request.
+    THREADS = key("threads", Integer(1..=1024), Example("4"));
+
     /// Connections at once, of all clients: bounds memory and file descriptors.
     GATEWAY_MAX_CONNECTIONS = key("max-connections", Integer(1..=65536), Default("4096"));
 

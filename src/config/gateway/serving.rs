@@ -45,6 +45,8 @@ pub struct Serving {
     pub path: String,
     /// Only valid messages are relayed.
     pub is_strict: bool,
+    /// Threads that requests are worked in, if that is said.
+    pub threads: Option<usize>,
     /// Connections open at once, over all addresses.
     pub max_connections: usize,
     /// Requests being answered at once.
@@ -149,6 +151,7 @@ impl Serving {
             trusted,
             path: path(table)?,
             is_strict: table.get::<String>(&keys::VALIDATE)? == "strict",
+            threads: table.written(&keys::THREADS).map(|threads| threads.value),
             max_connections: table.get(&keys::GATEWAY_MAX_CONNECTIONS)?,
             max_in_flight: table.get(&keys::GATEWAY_MAX_IN_FLIGHT)?,
             max_in_flight_per_kdc: table.get(&keys::MAX_IN_FLIGHT_PER_KDC)?,

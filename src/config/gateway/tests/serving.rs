@@ -187,6 +187,12 @@ fn each_listener_says_whether_balancers_of_layer_4_connect_there() {
 }
 
 #[test]
+fn threads_are_as_many_as_is_said() {
+    assert_eq!(serving("").threads, None);
+    assert_eq!(serving("threads = 8").threads, Some(8));
+}
+
+#[test]
 fn a_bound_can_be_taken_away_where_it_says_so() {
     let quotas = serving(
         "client-requests-per-second = 0\nclient-max-in-flight = 0\nfailed-logins-per-minute = 0",
@@ -203,6 +209,7 @@ fn a_bound_can_be_taken_away_where_it_says_so() {
     for line in [
         "client-burst = 0",
         "max-in-flight = 0",
+        "threads = 0",
         "max-in-flight-per-kdc = 0",
     ] {
         let text = format!("[gateway]\ncertificate = \"c\"\nkey = \"k\"\n{line}\n");
