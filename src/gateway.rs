@@ -101,7 +101,7 @@ impl Gateway {
     ///
     /// Where the service manager has opened sockets for HTTPS or for plain HTTP, these are served and no others of that kind.
     async fn serve(&self, inherited: Vec<(&'static str, StreamSocket)>) -> Result<(), Failure> {
-        let Tasks { stop, tracker } = &self.tasks;
+        let Tasks { stop, tracker, .. } = &self.tasks;
         let (serving, exchange) = (&self.serving, &self.relay.exchange);
         let certificates = self.certificates()?;
         let (https, plain): (Vec<_>, Vec<_>) =
@@ -199,7 +199,7 @@ impl Daemon for Gateway {
                 "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
             );
         }
-        let Tasks { stop, tracker } = &self.tasks;
+        let Tasks { stop, tracker, .. } = &self.tasks;
         self.relay.keep_looking_up(stop, tracker);
         Ok(())
     }

@@ -66,7 +66,7 @@ async fn accept(listener: &StreamSocket, limit: &ConnLimit, accepted: impl Fn(Cl
     loop {
         let stream = tokio::select! {
             biased;
-            () = limit.stop().cancelled() => return,
+            () = limit.until().cancelled() => return,
             stream = listener.accept() => stream,
         };
         match stream {

@@ -16,6 +16,7 @@ pub(crate) struct ConnLimit {
     slots: Arc<Shares>,
     exchange: Arc<Exchange>,
     tasks: Tasks,
+    until: CancellationToken,
 }
 
 /// The slot of one connection, until it is dropped.
@@ -32,8 +33,15 @@ impl ConnLimit {
         Self {
             slots: Shares::new(most),
             exchange: Arc::clone(exchange),
+            until: tasks.stop.clone(),
             tasks: tasks.clone(),
         }
+    }
+
+    /// Connections are accepted when the daemon stops, too, until what is under way then has ended.
+    pub(crate) fn serving_on(mut self) -> Self {
+        self.until = self.tasks.close.clone();
+        self
     }
 
     /// The exchange, which has the counters.
@@ -41,14 +49,14 @@ impl ConnLimit {
         &self.exchange
     }
 
-    /// Cancelled when the daemon stops: no connection is accepted then, and idle ones are closed.
-    pub(crate) fn stop(&self) -> &CancellationToken {
-        &self.tasks.stop
+    /// Cancelled when no connection is accepted any more.
+    pub(crate) fn until(&self) -> &CancellationToken {
+        &self.until
     }
 
     /// Where connections are served.
     pub(crate) fn tasks(&self) -> &TaskTracker {
-        &self.tasks.tracker
+        self.tasks.of_connections()
     }
 
     /// How many slots are taken.

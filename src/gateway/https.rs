@@ -172,7 +172,8 @@ impl GatewayState {
     }
 }
 
-/// Serves KDC-PROXY-MESSAGEs at all `listeners`, in `tasks`, until they stop; what is under way then is still answered.
+/// Serves KDC-PROXY-MESSAGEs at all `listeners`, in `tasks`, until they stop; what is under way then is still answered, and who
+/// connects before that has ended.
 /// Must be called inside a runtime.
 pub fn serve(
     listeners: Vec<HttpListener>,
@@ -180,7 +181,7 @@ pub fn serve(
     exchange: &Arc<Exchange>,
     tasks: &Tasks,
 ) {
-    let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks);
+    let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks).serving_on();
     let state = Arc::new(GatewayState {
         requests: RequestBudget::new(options.limits.waiting),
         responses: ByteBudget::new(options.limits.answers),
@@ -191,7 +192,7 @@ pub fn serve(
     });
     for listener in listeners {
         tasks
-            .tracker
+            .late
             .spawn(listen(listener, Arc::clone(&state), connections.clone()));
     }
 }

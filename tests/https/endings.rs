@@ -94,6 +94,19 @@ async fn what_is_under_way_when_the_daemon_stops_is_answered() {
 }
 
 #[tokio::test]
+async fn who_connects_until_all_has_ended_is_answered() {
+    let gateway = Gateway::new().await;
+    gateway.tasks.stop.cancel();
+    for http in Http::ALL {
+        assert_eq!(post(&gateway, http, &body()).await.status, 200);
+    }
+    gateway.tasks.close.cancel();
+    gateway.tasks.late.close();
+    within(gateway.tasks.late.wait()).await;
+    TcpStream::connect(gateway.tls).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn each_connection_gets_the_certificate_of_its_time() {
     let gateway = Gateway::new().await;
     let leaf = |stream: &tokio_rustls::client::TlsStream<TcpStream>| {
