@@ -4,6 +4,7 @@ pub mod access;
 pub mod access_log;
 mod files;
 pub mod https;
+mod listeners;
 pub mod metrics;
 pub mod observers;
 pub mod policy;
@@ -19,16 +20,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{GatewayConfig, Serving, TlsFiles, TokensFile};
-use crate::daemon::bind::{StreamSocket, bind_http, bind_metrics};
-use crate::daemon::inherit::{Inherited, warn_of_unheld};
+use crate::daemon::bind::bind_metrics;
+use crate::daemon::inherit::{HttpSockets, Inherited};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, Daemon, descriptors, log_warnings, notify};
 use crate::gateway::access::Access;
 use crate::gateway::access_log::AccessLog;
-use crate::gateway::https::{HttpLimits, HttpListener, ServeOptions};
+use crate::gateway::https::{HttpLimits, ServeOptions};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::observers::Observers;
 use crate::gateway::policy::Policies;
@@ -93,20 +93,16 @@ impl Gateway {
             reload_certificate: Arc::default(),
             reload_tokens: Arc::default(),
         };
-        gateway.serve(inherited.http_listeners()?).await?;
+        gateway.serve(inherited.http_sockets()?).await?;
         Ok(gateway)
     }
 
     /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
-    ///
-    /// Where the service manager has opened sockets for HTTPS or for plain HTTP, these are served and no others of that kind.
-    async fn serve(&self, inherited: Vec<(&'static str, StreamSocket)>) -> Result<(), Failure> {
+    async fn serve(&self, inherited: HttpSockets) -> Result<(), Failure> {
         let Tasks { stop, tracker, .. } = &self.tasks;
         let (serving, exchange) = (&self.serving, &self.relay.exchange);
         let certificates = self.certificates()?;
-        let (https, plain): (Vec<_>, Vec<_>) =
-            inherited.into_iter().partition(|(key, _)| *key == "listen");
-        let mut all = listeners("listen", &serving.https, https, serving)?;
+        let [mut all, plain_listeners] = listeners::open(serving, inherited)?;
         if !all.is_empty() && certificates.is_none() {
             let failure = Failure::new(
                 Exit::Config,
@@ -119,9 +115,7 @@ impl Gateway {
         for listener in &mut all {
             listener.tls.clone_from(&certificates);
         }
-        let https = addresses(&all);
-        let plain_listeners = listeners("plain-listen", &serving.plain, plain, serving)?;
-        let plain = addresses(&plain_listeners);
+        let [https, plain] = [&all, &plain_listeners].map(|some| listeners::addresses(some));
         all.extend(plain_listeners);
         let (metrics, metrics_at) = self.serve_metrics(certificates)?;
         self.relay.keep_looking_up(stop, tracker);
@@ -210,46 +204,4 @@ impl Daemon for Gateway {
             access_log.end(LAST_LINES).await;
         }
     }
-}
-
-/// The `inherited` sockets, or else `endpoints` bound, which stand at `key` in the configuration; what that says of an address holds
-/// for an inherited socket there.
-fn listeners(
-    key: &'static str,
-    endpoints: &[Endpoint],
-    inherited: Vec<(&'static str, StreamSocket)>,
-    serving: &Serving,
-) -> Result<Vec<HttpListener>, Failure> {
-    let listener = |socket, proxy_protocol| HttpListener {
-        socket,
-        tls: None,
-        proxy_protocol,
-    };
-    if inherited.is_empty() {
-        let bound = endpoints.iter().map(|endpoint| {
-            let socket = bind_http(key, endpoint, serving.unix_mode)?;
-            Ok(socket.map(|socket| listener(socket, endpoint.proxy_protocol)))
-        });
-        return bound.filter_map(Result::transpose).collect();
-    }
-    let held: Vec<_> = inherited
-        .iter()
-        .map(|(_, socket)| socket.address())
-        .collect();
-    warn_of_unheld(&held, endpoints, key, "loopkdc-gateway.socket");
-    let listeners = inherited.into_iter().zip(held).map(|((_, socket), held)| {
-        let is_it = |endpoint: &&Endpoint| endpoint.to_string() == held;
-        let written = endpoints.iter().find(is_it);
-        listener(
-            socket,
-            written.is_some_and(|endpoint| endpoint.proxy_protocol),
-        )
-    });
-    Ok(listeners.collect())
-}
-
-/// Where they are, as text.
-fn addresses(listeners: &[HttpListener]) -> String {
-    let addresses = listeners.iter().map(|listener| listener.socket.address());
-    listed(&addresses.collect::<Vec<_>>())
 }

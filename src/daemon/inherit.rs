@@ -1,4 +1,5 @@
-//! Sockets that the service manager opened: systemd's LISTEN_FDS, with the names `kdc` and `kpasswd`, or `https` and `plain`.
+//! Sockets that the service manager opened: systemd's LISTEN_FDS, with the names `kdc` and `kpasswd`, or `https` and `plain`; and
+//! those that it kept for a gateway that ended.
 
 use std::fmt::Display;
 use std::io;
@@ -16,6 +17,20 @@ use crate::wire::Service;
 pub struct Inherited {
     sockets: ListenFd,
     names: Vec<String>,
+}
+
+/// The name of the sockets that the service manager keeps from one gateway to the next.
+pub(crate) const KEPT: &str = "kept";
+
+/// Sockets for HTTP.
+#[derive(Default)]
+pub(crate) struct HttpSockets {
+    /// Of a unit, in the place of `listen`.
+    pub https: Vec<StreamSocket>,
+    /// Of a unit, in the place of `plain-listen`.
+    pub plain: Vec<StreamSocket>,
+    /// Of the gateway before.
+    pub kept: Vec<StreamSocket>,
 }
 
 impl Inherited {
@@ -47,24 +62,37 @@ impl Inherited {
         (0..count).map(listener).collect()
     }
 
-    /// The sockets for HTTP, each with the key of the configuration in whose place it stands. Must be called inside a runtime.
+    /// The sockets for HTTP. Must be called inside a runtime.
     ///
     /// # Errors
     /// A socket whose name says neither HTTPS nor plain HTTP, or that is no stream; plain HTTP for other machines.
-    pub(crate) fn http_listeners(mut self) -> Result<Vec<(&'static str, StreamSocket)>, Failure> {
-        let count = self.sockets.len();
-        let listener = |index| {
-            let names = [("https", "listen"), ("plain", "plain-listen")];
+    pub(crate) fn http_sockets(mut self) -> Result<HttpSockets, Failure> {
+        let mut sockets = HttpSockets::default();
+        for index in 0..self.sockets.len() {
             let name = self.names.get(index).cloned().unwrap_or_default();
-            match self.named(index, names)? {
-                (key, ListenSocket::Stream(socket)) if key == "listen" || socket.is_local() => {
-                    Ok((key, socket))
+            let names = [("https", true), ("plain", false)];
+            let named = if name == KEPT {
+                (
+                    None,
+                    self.socket(index).map_err(|error| unusable(&name, error))?,
+                )
+            } else {
+                let (is_https, socket) = self.named(index, names)?;
+                (Some(is_https), socket)
+            };
+            match named {
+                (None, ListenSocket::Stream(socket)) => sockets.kept.push(socket),
+                (Some(true), ListenSocket::Stream(socket)) => sockets.https.push(socket),
+                (Some(false), ListenSocket::Stream(socket)) if socket.is_local() => {
+                    sockets.plain.push(socket)
                 }
-                (_, ListenSocket::Stream(socket)) => Err(remote(&name, &socket)),
-                (_, ListenSocket::Udp(_)) => Err(unusable(&name, "HTTP is not served over UDP")),
+                (_, ListenSocket::Stream(socket)) => return Err(remote(&name, &socket)),
+                (_, ListenSocket::Udp(_)) => {
+                    return Err(unusable(&name, "HTTP is not served over UDP"));
+                }
             }
-        };
-        (0..count).map(listener).collect()
+        }
+        Ok(sockets)
     }
 
     /// A socket, and what its name means.

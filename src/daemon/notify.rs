@@ -1,5 +1,6 @@
 //! What the service manager is told (sd_notify(3)); nothing where there is none.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
@@ -39,6 +40,22 @@ pub(crate) fn status(text: &str) {
     #[cfg(not(target_os = "linux"))]
     let _ = text;
 }
+
+/// Has it keep these sockets for the next start, and no others that it was given by this `name` (FDSTORE in sd_notify(3)).
+#[cfg(target_os = "linux")]
+pub(crate) fn keep(name: &str, sockets: &[BorrowedFd<'_>]) {
+    tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    if sockets.is_empty() {
+        return;
+    }
+    let store = [NotifyState::FdStore, NotifyState::FdName(name)];
+    if let Err(error) = sd_notify::notify_with_fds(&store, sockets) {
+        tracing::debug!(%error, "the service manager cannot be given sockets");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn keep(_: &str, _: &[BorrowedFd<'_>]) {}
 
 /// Shows it that the daemon gets on (`WatchdogSec=` in systemd.service(5)), twice in the time that it allows. A daemon that
 /// nobody watches has no timer for it.

@@ -2,8 +2,8 @@
 //! nobody.
 
 use std::fs;
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
@@ -59,8 +59,8 @@ impl Port {
         Process::spawn("loopkdc gateway", &mut command)
     }
 
-    fn serve(&self, config: &Path) -> Process {
-        let gateway = self.hand_over("https", config);
+    fn serve(&self, name: &str, config: &Path) -> Process {
+        let gateway = self.hand_over(name, config);
         gateway.wait_for("ready");
         gateway
     }
@@ -135,15 +135,14 @@ fn nobody_is_refused() {
         let config = configure(dir.path(), &authority, &port, &realm);
         let ca_file = dir.path().join("ca.pem");
         let site = port.site(&ca_file);
-        let mut gateway = port.serve(&config);
+        let mut gateway = port.serve("https", &config);
         let load = Load::default();
         let lost = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|_| scope.spawn(|| load.ask(&site)))
                 .collect();
             load.goes_on(50);
-            for hangs in [false, false, true] {
-                // A request that hangs holds up the end, and nobody else.
+            for (name, hangs) in [("https", false), ("kept", false), ("kept", true)] {
                 let mut hung = hangs.then(|| site.connect().unwrap());
                 if let Some(hung) = &mut hung {
                     let begun =
@@ -151,8 +150,14 @@ fn nobody_is_refused() {
                     hung.write_all(begun).unwrap();
                     hung.flush().unwrap();
                 }
-                assert!(gateway.terminate().success());
-                gateway = port.serve(&config);
+                gateway.signal("TERM");
+                if hangs {
+                    // It holds up the end, and nobody else.
+                    load.goes_on(50);
+                    assert_eq!(gateway.count("stopped"), 0);
+                }
+                assert!(gateway.wait().success());
+                gateway = port.serve(name, &config);
                 load.goes_on(50);
             }
             gateway.signal("HUP");
@@ -169,6 +174,25 @@ fn nobody_is_refused() {
         });
         assert_eq!(lost, [""; 0]);
     });
+}
+
+/// The service manager holds on to what it was given to keep, and nobody is to wait there in vain.
+#[test]
+fn what_was_kept_and_is_not_wanted_any_more_is_ended() {
+    let (dir, port) = (tempdir().unwrap(), Port::open());
+    let config = dir.path().join("gateway.toml");
+    let serve = |address: &str| {
+        let text = format!("[gateway]\nlisten = []\nplain-listen = [\"{address}\"]\n");
+        fs::write(&config, text).unwrap();
+        port.serve("kept", &config)
+    };
+    let wanted = serve(&port.address);
+    assert!(wanted.log().contains(&port.address), "{}", wanted.log());
+    drop(wanted);
+    assert!(TcpStream::connect(&port.address).is_ok());
+    let _unwanted = serve("127.0.0.2:0");
+    let error = TcpStream::connect(&port.address).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
 /// What a socket may be for, its name says.
