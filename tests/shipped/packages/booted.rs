@@ -366,6 +366,9 @@ fn a_gateway_that_is_restarted_refuses_nobody() {
         booted.run(&log_in);
         booted.run("dpkg -r loopkdc");
         assert!(TcpStream::connect("127.0.0.1:443").is_err());
+        // What is enabled comes back with the package.
+        booted.run("dpkg -i /loopkdc-2.deb");
+        assert!(TcpStream::connect("127.0.0.1:443").is_ok());
     });
 }
 
