@@ -67,8 +67,7 @@ impl EndpointAddr {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix_path(path, "\"unix:/run/loopkdc.sock\"").map(Self::Unix);
         }
-        let kind = |addr| LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback);
-        text.parse().map(kind).map_err(|_| {
+        text.parse().map(Self::of).map_err(|_| {
             let hint = if text.starts_with('/') {
                 format!("a Unix socket is written \"unix:{text}\"")
             } else {
@@ -77,6 +76,11 @@ impl EndpointAddr {
             };
             ConfigError::new("not an address to listen on").hint(hint)
         })
+    }
+
+    /// That of UDP and TCP.
+    pub fn of(addr: SocketAddr) -> Self {
+        LoopbackAddr::new(addr).map_or(Self::Remote(addr), Self::Loopback)
     }
 
     /// The address of UDP and TCP; `None` for a Unix socket.

@@ -11,6 +11,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use tls::TlsFiles;
 pub(crate) use tls::{ServerIdentity, TlsPems};
 
 use super::document::{ConfigSection, Document, RealmSection};
+use super::endpoint::LoopbackAddr;
 use super::error::ConfigError;
 use super::kdcs::{self, Kdcs};
 use super::realms::{RealmNames, RealmPattern};
@@ -143,6 +145,7 @@ impl GatewayConfig {
         }
         let tokens = self.serving.tokens.as_ref();
         warnings.extend(tokens.and_then(|tokens| warning::exposed(tokens.path())));
+        warnings.extend(self.exposes_metrics());
         if !self.serving.is_strict {
             let warning = "validate = \"outline\": KDCs get messages that are broken inside";
             warnings.push(Finding::warning(warning));
@@ -155,6 +158,15 @@ impl GatewayConfig {
         }
         warnings.extend(self.realms.iter().flat_map(KdcRealm::needs_services));
         warnings
+    }
+
+    /// Other machines may read the metrics.
+    fn exposes_metrics(&self) -> Option<Finding> {
+        let remote = |addr: &SocketAddr| LoopbackAddr::new(*addr).is_none();
+        let addr = self.serving.metrics.filter(remote)?;
+        Some(Finding::warning(format!(
+            "metrics-listen = \"{addr}\": whoever reaches it is told which realms are used, and how much"
+        )))
     }
 }
 

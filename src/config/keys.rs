@@ -466,7 +466,8 @@ key_table! {
     /// Whether the line of an AS-REQ names the principal, which is personal data.
     LOG_PRINCIPALS = key("log-principals", Flag, Default("false"));
 
-    /// Where Prometheus finds the metrics, at /metrics, over plain HTTP: a loopback address.
+    /// Where Prometheus finds the metrics, at /metrics, over plain HTTP: a loopback address, or one that a firewall or a policy of
+    /// the network keeps for it.
     METRICS_LISTEN = key("metrics-listen", Text, Example(r#""127.0.0.1:9464""#));
 }
 

@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, UdpSocket};
 
 use self::purpose::Purpose;
-use crate::config::endpoint::{Endpoint, EndpointAddr, LoopbackAddr};
+use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::daemon::logging::ADMIN;
 use crate::daemon::status_socket::StatusListener;
 use crate::relay::failure::Failure;
@@ -152,8 +152,8 @@ pub fn bind_http(
 ///
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
-pub fn bind_metrics(addr: LoopbackAddr) -> Result<StreamSocket, Failure> {
-    let endpoint = Endpoint::needed(EndpointAddr::Loopback(addr));
+pub fn bind_metrics(addr: SocketAddr) -> Result<StreamSocket, Failure> {
+    let endpoint = Endpoint::needed(EndpointAddr::of(addr));
     let purpose = Purpose::Http("metrics-listen");
     stream(&endpoint, 0).map_err(|error| purpose.refused(&endpoint, &error))
 }

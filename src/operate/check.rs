@@ -98,7 +98,7 @@ fn serving(serving: &Serving) -> Vec<String> {
     let log = log.map_or("off".to_owned(), |log| log.target.to_string());
     lines.push(format!("access log: {log}"));
     let metrics = serving.metrics.as_ref();
-    let metrics = metrics.map(|addr| format!("http://{}/metrics", addr.get()));
+    let metrics = metrics.map(|addr| format!("http://{addr}/metrics"));
     lines.push(format!(
         "metrics: {}",
         metrics.as_deref().unwrap_or("not served")

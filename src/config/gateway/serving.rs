@@ -1,6 +1,7 @@
 //! `[gateway]`: what is served, where, and within which bounds.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use super::access::{self, AllowedCertificates, TokensFile};
 use super::tls::TlsFiles;
 use crate::config::address::network;
 use crate::config::document::ConfigSection;
-use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr, LoopbackAddr};
+use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr};
 use crate::config::error::{ConfigError, Located};
 use crate::config::keys;
 
@@ -58,7 +59,7 @@ pub struct Serving {
     /// A line for each request, if they are wanted.
     pub access_log: Option<AccessLogSettings>,
     /// Where metrics are served.
-    pub metrics: Option<LoopbackAddr>,
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Where the lines of the access log go.
@@ -229,14 +230,12 @@ fn check_plain(addr: &EndpointAddr) -> Result<(), ConfigError> {
     }
 }
 
-fn metrics(text: &str) -> Result<LoopbackAddr, ConfigError> {
-    match EndpointAddr::parse(text, METRICS_PORT)? {
-        EndpointAddr::Loopback(addr) => Ok(addr),
-        addr => Err(ConfigError::new(format!(
-            "{addr} is not a loopback address, and metrics tell who uses the gateway"
-        ))
-        .hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))),
-    }
+fn metrics(text: &str) -> Result<SocketAddr, ConfigError> {
+    let addr = EndpointAddr::parse(text, METRICS_PORT)?.socket_addr();
+    addr.ok_or_else(|| {
+        let rule = "metrics are served over TCP";
+        ConfigError::new(rule).hint(format!("write \"127.0.0.1:{METRICS_PORT}\""))
+    })
 }
 
 fn tls(

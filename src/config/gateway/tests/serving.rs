@@ -89,11 +89,11 @@ loopkdc: error: f.toml:4:8: /healthz is where load balancers ask
 4 | path = "/Healthz/"
   |        ^^^^^^^^^^^
 loopkdc: hint: the usual one is /KdcProxy"#;
-    metrics_for_others: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nmetrics-listen = \"0.0.0.0:9464\"\n" => r#"
-loopkdc: error: f.toml:4:18: 0.0.0.0:9464 is not a loopback address, and metrics tell who uses the gateway
+    metrics_over_unix: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\nmetrics-listen = \"unix:/m\"\n" => r#"
+loopkdc: error: f.toml:4:18: metrics are served over TCP
   |
-4 | metrics-listen = "0.0.0.0:9464"
-  |                  ^^^^^^^^^^^^^^
+4 | metrics-listen = "unix:/m"
+  |                  ^^^^^^^^^
 loopkdc: hint: write "127.0.0.1:9464""#;
     a_log_without_a_name: "[gateway]\ncertificate = \"c\"\nkey = \"k\"\naccess-log = \"\"\n" => r#"
 loopkdc: error: f.toml:4:14: the access log has no name
@@ -146,6 +146,18 @@ fn messages_must_be_valid_unless_told_otherwise() {
     let outline = build(&format!("{GATEWAY}validate = \"outline\"\n{REALM}"));
     let told = "validate = \"outline\": KDCs get messages that are broken inside";
     assert_eq!(warnings(&outline), [told]);
+}
+
+#[test]
+fn metrics_for_other_machines_are_told_of() {
+    let warned = |addr: &str| {
+        warnings(&build(&format!(
+            "{GATEWAY}metrics-listen = \"{addr}\"\n{REALM}"
+        )))
+    };
+    assert_eq!(warned("[::1]:9464"), [""; 0]);
+    let told = "metrics-listen = \"0.0.0.0:9464\": whoever reaches it is told which realms are used, and how much";
+    assert_eq!(warned("0.0.0.0:9464"), [told]);
 }
 
 #[test]
