@@ -1,24 +1,109 @@
 //! The manifests for Kubernetes.
 
+use std::collections::BTreeSet;
+
 use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::{checked, text};
 
 const APP: &str = "loopkdc-gateway";
 
-/// The object of this kind.
-fn object(kind: &str) -> Yaml {
-    let objects = YamlLoader::load_from_str(&text("kubernetes/gateway.yaml")).unwrap();
-    let mut found = objects
-        .into_iter()
-        .filter(|object| object["kind"].as_str() == Some(kind));
+fn objects(file: &str) -> Vec<Yaml> {
+    YamlLoader::load_from_str(&text(&format!("kubernetes/{file}"))).unwrap()
+}
+
+/// The object of this kind, which is the only one in its file.
+fn object_in(file: &str, kind: &str) -> Yaml {
+    let objects = objects(file).into_iter();
+    let mut found = objects.filter(|object| object["kind"].as_str() == Some(kind));
     let one = found.next().unwrap_or_else(|| panic!("a {kind}"));
     assert!(found.next().is_none(), "two of {kind}");
     one
 }
 
+fn object(kind: &str) -> Yaml {
+    object_in("gateway.yaml", kind)
+}
+
 fn label(yaml: &Yaml) -> &str {
     yaml["app.kubernetes.io/name"].as_str().unwrap()
+}
+
+fn words(list: &Yaml) -> Vec<&str> {
+    let list = list.as_vec().unwrap().iter();
+    list.map(|word| word.as_str().unwrap()).collect()
+}
+
+/// The port of the container that has this name.
+fn port(name: &str) -> i64 {
+    let deployment = object("Deployment");
+    let ports = &deployment["spec"]["template"]["spec"]["containers"][0]["ports"];
+    let mut ports = ports.as_vec().unwrap().iter();
+    let port = ports.find(|port| port["name"].as_str() == Some(name));
+    port.unwrap()["containerPort"].as_i64().unwrap()
+}
+
+/// The base names every file that there is, but for what needs an operator of its own, and one image, by its digest.
+#[test]
+fn the_base_is_whole() {
+    let base = &objects("kustomization.yaml")[0];
+    let listed = words(&base["resources"]);
+    assert_eq!(listed, ["gateway.yaml", "network-policy.yaml"]);
+    let whole = text("kubernetes/kustomization.yaml");
+    assert!(whole.contains("\n  # - service-monitor.yaml\n"), "{whole}");
+    let map = &base["configMapGenerator"][0];
+    assert_eq!(map["name"].as_str(), Some(APP));
+    assert_eq!(words(&map["files"]), ["gateway.toml"]);
+    let deployment = object("Deployment");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let image = &base["images"][0];
+    assert_eq!(image["name"], container["image"]);
+    assert!(image["digest"].as_str().unwrap().starts_with("sha256:"));
+}
+
+/// Clients come in by the port of the Service and by no other; the pods reach names and KDCs alone. Prometheus' operator finds the
+/// metrics by a Service that is not the clients'.
+#[test]
+fn what_is_not_needed_is_shut() {
+    let policy = &object_in("network-policy.yaml", "NetworkPolicy")["spec"];
+    assert_eq!(label(&policy["podSelector"]["matchLabels"]), APP);
+    assert_eq!(words(&policy["policyTypes"]), ["Ingress", "Egress"]);
+    let ports = |rules: &Yaml| {
+        let rules = rules.as_vec().unwrap().clone().into_iter();
+        let ports = rules.flat_map(|rule| rule["ports"].as_vec().unwrap().clone());
+        ports
+            .map(|port| port["port"].clone())
+            .collect::<BTreeSet<_>>()
+    };
+    let https = Yaml::String("https".to_owned());
+    assert_eq!(ports(&policy["ingress"]), [https].into());
+    let out = [53, 88, 464, 5353].map(Yaml::Integer);
+    assert_eq!(ports(&policy["egress"]), out.into());
+
+    let of_metrics = |kind| object_in("service-monitor.yaml", kind);
+    let (service, monitor) = (of_metrics("Service"), of_metrics("ServiceMonitor"));
+    let labels = &service["metadata"]["labels"];
+    let selector = &monitor["spec"]["selector"]["matchLabels"];
+    for (key, value) in selector.as_hash().unwrap() {
+        assert_eq!(labels.as_hash().unwrap().get(key), Some(value));
+    }
+    let clients = object("Service");
+    let component = &selector["app.kubernetes.io/component"];
+    assert_ne!(
+        &clients["metadata"]["labels"]["app.kubernetes.io/component"],
+        component
+    );
+    assert_eq!(
+        service["spec"]["ports"][0]["name"],
+        monitor["spec"]["endpoints"][0]["port"]
+    );
+    assert_eq!(
+        service["spec"]["ports"][0]["targetPort"].as_str(),
+        Some("metrics")
+    );
+    let admitted = &of_metrics("NetworkPolicy")["spec"]["ingress"];
+    assert_eq!(ports(admitted), [Yaml::String("metrics".to_owned())].into());
+    assert!(!admitted[0]["from"].is_badvalue());
 }
 
 /// All objects are there, under one name, and those that select something select the pods of the Deployment.
@@ -53,12 +138,11 @@ fn they_belong_together() {
 /// The configuration in it is valid, listens where the container says, and reads the certificate where it is mounted.
 #[test]
 fn the_gateway_takes_its_configuration() {
-    let map = object("ConfigMap");
-    let configuration = map["data"]["gateway.toml"].as_str().unwrap();
+    let configuration = &text("kubernetes/gateway.toml");
     let deployment = object("Deployment");
     let spec = &deployment["spec"]["template"]["spec"];
     let container = &spec["containers"][0];
-    let port = container["ports"][0]["containerPort"].as_i64().unwrap();
+    let (https, metrics) = (port("https"), port("metrics"));
     let mounts = container["volumeMounts"].as_vec().unwrap();
     let mount = |name: &str| {
         let mount = mounts
@@ -66,12 +150,7 @@ fn the_gateway_takes_its_configuration() {
             .find(|mount| mount["name"].as_str() == Some(name));
         mount.unwrap()["mountPath"].as_str().unwrap().to_owned()
     };
-    let args: Vec<_> = container["args"]
-        .as_vec()
-        .unwrap()
-        .iter()
-        .map(|arg| arg.as_str().unwrap())
-        .collect();
+    let args = words(&container["args"]);
     assert_eq!(
         args,
         [
@@ -85,14 +164,16 @@ fn the_gateway_takes_its_configuration() {
     certify(dir.path());
     let here = configuration.replace(&mount("tls"), dir.path().to_str().unwrap());
     assert_ne!(
-        here, configuration,
+        &here, configuration,
         "the certificate is read from the Secret"
     );
     let report = checked(&here);
-    assert!(
-        report.contains(&format!("https: 0.0.0.0:{port}\n")),
-        "{report}"
-    );
+    for served in [
+        format!("https: 0.0.0.0:{https}\n"),
+        format!("metrics: http://0.0.0.0:{metrics}/metrics\n"),
+    ] {
+        assert!(report.contains(&served), "{served} in {report}");
+    }
     let service = object("Service");
     assert_eq!(
         service["spec"]["ports"][0]["targetPort"].as_str(),
