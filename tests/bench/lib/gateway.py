@@ -4,7 +4,9 @@ import argparse
 import os
 import re
 import signal
+import socket
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 
 import realm as realms
 from programs import Processors, Programs, arguments, go_first, run
@@ -217,6 +219,32 @@ def memory(options, programs, realm, clients):
         gateway.end()
 
 
+def restarts(options, programs, realm, clients):
+    """Clients with a connection for each request, while the gateway is ended and started, told to reload and given another certificate."""
+    port, crowd = 9100, 16
+    subject = Subject("restarted", "http1-fresh", port, "udp", {})
+    # As systemd has it: the socket outlives each gateway.
+    with socket.create_server((realms.KDC, port), backlog=1024) as held, ThreadPoolExecutor(1) as pool:
+        def start():
+            return realm.start_gateway(programs, options.loopkdc, port, "udp", STUB_PORT, held=held)
+
+        gateway, count = start(), 0
+        load = pool.submit(clients.fire, subject, crowd, options.restarts)
+        while not load.done():
+            realm.certify()
+            gateway.ask(signal.SIGHUP, rb"configuration read again")
+            gateway.wait_for(rb"certificate replaced")
+            gateway.end()
+            gateway, count = start(), count + 1
+        gateway.end()
+    seen = load.result()
+    print(f"\n{count} restarts, reloads and new certificates in {options.restarts:g} s, {crowd} clients with a handshake for each request: "
+          f"{seen.answered} answered, {seen.lost} refused or lost, {seen.wrong} wrong, the slowest {seen.slowest:.0f} ms: "
+          f"{verdict(count > 0 and seen.lost + seen.wrong == 0)}", flush=True)
+    for why in seen.why:
+        print(f"  lost: {why}")
+
+
 def pair(text):
     workers, threads = text.split("x")
     return int(workers), int(threads)
@@ -234,10 +262,11 @@ def parse():
     parser.add_argument("--answer", choices=CASES, default="as-rep", help="what the AS-REQs are answered by (default as-rep)")
     parser.add_argument("--gunicorn", type=pair, action="append", metavar="WxT", help="workers and threads of kdcproxy's gunicorn to try (default: several; the best is shown)")
     parser.add_argument("--connections", type=int, default=2000, metavar="N", help="held open to measure memory; 0: none (default 2000)")
+    parser.add_argument("--restarts", type=float, default=5, metavar="S", help="of load while the gateway is restarted without a pause; 0: none (default 5)")
     options = parser.parse_args()
     options.clients, options.kdc = options.clients or [1, 16, 256], options.kdc or [STUB, KRB5KDC]
     options.gunicorn = options.gunicorn or PROXY_SETTINGS
-    if min(options.rounds, options.patience, *options.clients) < 1 or not 0 < options.seconds <= 60 or not 0 <= options.connections <= 60000:
+    if min(options.rounds, options.patience, *options.clients) < 1 or not 0 < options.seconds <= 60 or not 0 <= options.connections <= 60000 or not 0 <= options.restarts <= 60:
         parser.error("at least one round, one client, and more than no time but no more than a minute")
     return options
 
@@ -261,6 +290,8 @@ def main():
         ports, processors, backends = {KRB5KDC: (kdc, 88), STUB: (stub, STUB_PORT)}, Processors(), {}
         if options.connections:
             memory(options, programs, realm, clients)
+        if options.restarts:
+            restarts(options, programs, realm, clients)
         for name in options.kdc:
             print(f"\n{name}:", flush=True)
             backends[name] = Backend(options, programs, realm, clients, name, *ports[name])

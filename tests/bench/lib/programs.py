@@ -15,17 +15,17 @@ START_SECONDS = 20
 class Program:
     """A running program; its output goes to a file, and a line of it says that it is ready."""
 
-    def __init__(self, argv, log, ready=None, env=None, namespace=None):
+    def __init__(self, argv, log, ready=None, env=None, namespace=None, pass_fds=()):
         self.name = os.path.basename(argv[0])
         self.log = log
         if namespace is not None:
             argv = ["nsenter", f"--net=/proc/{namespace}/ns/net", "--", *argv]
         # Not by way of a pipe: whoever read it would take a processor's time from what is measured, for each line.
         with open(log, "ab") as said:
-            self._process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            self._process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=pass_fds)
         self.pid = self._process.pid
         if ready is not None:
-            self._wait_for(ready)
+            self.wait_for(ready)
 
     def signal(self, signal_number):
         self._process.send_signal(signal_number)
@@ -34,15 +34,15 @@ class Program:
         """Sends a signal, and waits for the line that answers it."""
         start = os.path.getsize(self.log)
         self.signal(signal_number)
-        self._wait_for(answer, start)
+        self.wait_for(answer, start)
 
     def after(self, command, answer):
         """Runs a command, and waits for the line that this program has to say to it."""
         start = os.path.getsize(self.log)
         run(command)
-        self._wait_for(answer, start)
+        self.wait_for(answer, start)
 
-    def _wait_for(self, ready, start=0):
+    def wait_for(self, ready, start=0):
         until = time.monotonic() + START_SECONDS
         with open(self.log, "rb") as log:
             log.seek(start)

@@ -74,7 +74,9 @@ class Realm:
         self._write("kadm5.acl", "")
         self.direct = self.client_config("direct", KDC)
         self._make_database()
-        self._make_certificates()
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=Test CA", "-keyout", self.path("ca.key"), "-out", self.ca])
+        self.certify()
 
     def path(self, name):
         return os.path.join(self.work, name)
@@ -119,10 +121,8 @@ class Realm:
         for request in requests:
             run(["kadmin.local", "-r", NAME, "-q", request], env=env)
 
-    def _make_certificates(self):
-        """A CA and the certificate of the proxy and of the stub."""
-        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=Test CA", "-keyout", self.path("ca.key"), "-out", self.ca])
+    def certify(self):
+        """Another certificate of the proxy and of the stub."""
         run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={PROXY_HOST}",
              "-keyout", self.key, "-out", self.path("proxy.csr")])
         names = self._write("names", f"subjectAltName=DNS:{PROXY_HOST}\n")
@@ -144,13 +144,18 @@ class Realm:
              "--worker-tmp-dir", self.work, "--chdir", self.work, "kdcproxy:application"],
             ready=rb"Booting worker", env=self.environment() | {"KDCPROXY_CONFIG": config}, namespace=namespace)
 
-    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True, address="127.0.0.1", namespace=None):
-        """`loopkdc gateway`, for clients that may ask as often as they like."""
+    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True, address="127.0.0.1", namespace=None, held=None):
+        """`loopkdc gateway`, for clients that may ask as often as they like; on a socket that is `held` for it."""
         config = self._write(f"gateway-{port}.toml", GATEWAY_CONF.format(
             name=NAME, certificate=self.certificate, key=self.key, address=address, port=port, transport=transport, kdc_port=kdc_port,
             access_log=self.path(f"access-{port}.log") if access_log else "off"))
-        return programs.start([loopkdc, "gateway", "--config", config], ready=rb"\bready\b",
-                              env={"PATH": "/usr/bin:/bin", "HOME": self.work}, namespace=namespace)
+        argv, env = [loopkdc, "gateway", "--config", config], {"PATH": "/usr/bin:/bin", "HOME": self.work}
+        if held is None:
+            return programs.start(argv, ready=rb"\bready\b", env=env, namespace=namespace)
+        # sd_listen_fds(3)
+        take = f'exec 3<&{held.fileno()}; LISTEN_PID=$$ exec "$@"'
+        return programs.start(["bash", "-c", take, "loopkdc", *argv], ready=rb"\bready\b",
+                              env=env | {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "https"}, pass_fds=[held.fileno()])
 
 
 def name_the_proxy(work, address):
