@@ -10,11 +10,11 @@
 //! Pure but for the waiting: it reads no clock.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ const OF_FREE: usize = 4;
 const IPV6_PREFIXES: [u8; 3] = [64, 56, 48];
 
 /// Who holds a share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Holder {
     /// All who can't be told apart.
     Unknown,
@@ -41,7 +41,7 @@ pub enum Holder {
 }
 
 /// What is counted together: a holder, or an IPv6 network as far as its prefix goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Group {
     Holder(Holder),
     Network(u8, u128),
@@ -75,6 +75,8 @@ struct Held {
     next_id: u64,
     shares: HashMap<u64, HeldShare>,
     groups: HashMap<Group, HeldByGroup>,
+    /// Those of them that have something to give way: with most strangers first, and those that have most first.
+    orders: [BTreeSet<(Rank, Group)>; 2],
     /// How many shares are strangers'.
     strangers: usize,
     waiting: HashMap<Holder, VecDeque<Waiting>>,
@@ -105,6 +107,9 @@ struct HeldByGroup {
     strangers: BTreeMap<u64, u64>,
 }
 
+/// How much a group has, and since when the first of it gives way.
+type Rank = (Reverse<usize>, u64);
+
 impl HeldByGroup {
     fn order(&mut self, of_strangers: bool) -> &mut BTreeMap<u64, u64> {
         if of_strangers {
@@ -112,6 +117,27 @@ impl HeldByGroup {
         } else {
             &mut self.giving_way
         }
+    }
+
+    /// The first stranger, and the first of all, by when they began to give way.
+    fn first(&self) -> [Option<(&u64, &u64)>; 2] {
+        let stranger = self.strangers.first_key_value();
+        [stranger, stranger.or(self.giving_way.first_key_value())]
+    }
+
+    /// How many strangers it has, and how much of all.
+    fn amounts(&self) -> [usize; 2] {
+        [self.strangers.len(), self.amount]
+    }
+
+    fn ranks(&self) -> [Option<Rank>; 2] {
+        let [strangers, all] = self.amounts();
+        let [stranger, first] = self.first();
+        let rank = |amount, since: (&u64, _)| (Reverse(amount), *since.0);
+        [
+            stranger.map(|since| rank(strangers, since)),
+            first.map(|since| rank(all, since)),
+        ]
     }
 }
 
@@ -139,6 +165,7 @@ impl Shares {
             next_id: 0,
             shares: HashMap::new(),
             groups: HashMap::new(),
+            orders: Default::default(),
             strangers: 0,
             waiting: HashMap::new(),
         })))
@@ -176,7 +203,7 @@ impl Shares {
 
     /// Has the share give way that is the first to; false if none can be spared.
     pub fn evict(&self) -> bool {
-        lock(&self.0).evict(|_, _| true).is_some()
+        lock(&self.0).evict(0, None).is_some()
     }
 }
 
@@ -203,8 +230,7 @@ impl Held {
     fn make_room(&mut self, holder: Holder, amount: usize) -> Option<()> {
         while !self.may_take(holder, amount) {
             let would_have = self.of_largest(holder) + amount;
-            let is_own = |group| holder.groups().any(|own| own == group);
-            self.evict(|group, has| has >= would_have || is_own(group))?;
+            self.evict(would_have, Some(holder))?;
         }
         Some(())
     }
@@ -239,28 +265,49 @@ impl Held {
         };
         share.amount += amount;
         self.free -= amount;
-        for group in share.holder.groups() {
-            self.groups.entry(group).or_default().amount += amount;
+        let holder = share.holder;
+        self.change(holder, |held| held.amount += amount);
+    }
+
+    /// Changes what the groups of `holder` have, and their places in the orders.
+    fn change(&mut self, holder: Holder, change: impl Fn(&mut HeldByGroup)) {
+        for group in holder.groups() {
+            let held = self.groups.entry(group).or_default();
+            let before = held.ranks();
+            change(held);
+            let after = held.ranks();
+            if held.amount == 0 {
+                self.groups.remove(&group);
+            }
+            let changed = before.into_iter().zip(after).zip(&mut self.orders);
+            for ((before, after), order) in changed.filter(|((before, after), _)| before != after) {
+                if let Some(before) = before {
+                    order.remove(&(before, group));
+                }
+                order.extend(after.map(|after| (after, group)));
+            }
         }
     }
 
     /// Has share `id` give way from now on, or hold what it has; returns what it did before.
     fn set_gives_way(&mut self, id: u64, gives_way: Option<GivesWay>) -> Option<GivesWay> {
         let share = self.shares.get_mut(&id)?;
-        let before = std::mem::replace(&mut share.gives_way, gives_way);
-        for group in share.holder.groups() {
-            let held = self.groups.entry(group).or_default();
-            if let Some(before) = &before {
-                held.order(before.is_stranger).remove(&before.since);
+        let after = gives_way.as_ref().map(|way| (way.is_stranger, way.since));
+        let gave_way = std::mem::replace(&mut share.gives_way, gives_way);
+        let before = gave_way.as_ref().map(|way| (way.is_stranger, way.since));
+        let holder = share.holder;
+        self.change(holder, |held| {
+            if let Some((is_stranger, since)) = before {
+                held.order(is_stranger).remove(&since);
             }
-            if let Some(after) = &share.gives_way {
-                held.order(after.is_stranger).insert(after.since, id);
+            if let Some((is_stranger, since)) = after {
+                held.order(is_stranger).insert(since, id);
             }
-        }
-        let is_stranger = |way: &Option<GivesWay>| way.as_ref().is_some_and(|way| way.is_stranger);
-        self.strangers += usize::from(is_stranger(&share.gives_way));
-        self.strangers -= usize::from(is_stranger(&before));
-        before
+        });
+        let is_stranger = |way: Option<(bool, _)>| usize::from(way.is_some_and(|(is, _)| is));
+        self.strangers += is_stranger(after);
+        self.strangers -= is_stranger(before);
+        gave_way
     }
 
     /// Takes back what share `id` holds, unless it has given way. Returns how it would have.
@@ -268,35 +315,28 @@ impl Held {
         let gave_way = self.set_gives_way(id, None);
         let share = self.shares.remove(&id)?;
         self.free += share.amount;
-        for group in share.holder.groups() {
-            if let Entry::Occupied(mut held) = self.groups.entry(group) {
-                held.get_mut().amount -= share.amount;
-                if held.get().amount == 0 {
-                    held.remove();
-                }
-            }
-        }
+        self.change(share.holder, |held| held.amount -= share.amount);
         gave_way
     }
 
-    /// Ends the share that is the first to give way, in the largest of those groups that with what they have are `fit`.
-    fn evict(&mut self, fit: impl Fn(Group, usize) -> bool) -> Option<()> {
-        let (all_strangers, fit) = (self.strangers, &fit);
-        let candidates = self.groups.iter().flat_map(|(group, held)| {
-            let strangers = (&held.strangers, all_strangers, held.strangers.len());
-            let of_group = if held.strangers.is_empty() {
-                &held.giving_way
-            } else {
-                &held.strangers
-            };
-            let all = (of_group, held.amount, held.amount);
-            let first = move |(order, counted, own): (&BTreeMap<u64, u64>, _, _)| {
-                let (since, id) = order.first_key_value()?;
-                fit(*group, counted).then_some((Reverse((counted, own)), *since, *id))
-            };
-            [strangers, all].into_iter().filter_map(first)
+    /// Ends the share that is the first to give way, of those groups that have at least so much, or of `own`.
+    fn evict(&mut self, least: usize, own: Option<Holder>) -> Option<()> {
+        let first = |order: &BTreeSet<(Rank, Group)>| Some((order.first()?.1, least));
+        let largest = self.orders.iter().filter_map(first);
+        let own = own.into_iter().flat_map(Holder::groups);
+        let candidates = largest.chain(own.map(|group| (group, 0)));
+        let candidates = candidates.filter_map(|(group, least)| {
+            let held = self.groups.get(&group)?;
+            let [strangers, all] = held.amounts();
+            let counted = [(self.strangers, strangers), (all, all)];
+            let of_group = counted.into_iter().zip(held.first());
+            let of_group = of_group.filter_map(|(amount, first)| Some((Reverse(amount), first?)));
+            of_group
+                .filter(|(Reverse((counted, _)), _)| *counted >= least)
+                .min()
         });
-        let (_, _, id) = candidates.min()?;
+        let (_, (_, id)) = candidates.min()?;
+        let id = *id;
         self.end(id)?.evicted.cancel();
         Some(())
     }
@@ -387,9 +427,19 @@ impl Share {
         true
     }
 
-    /// From now on it gives way to nobody.
-    pub fn hold(&self) {
-        drop(lock(&self.shares.0).set_gives_way(self.id, None));
+    /// From now on it gives way to nobody; false if it has before.
+    pub fn hold(&self) -> bool {
+        let mut held = lock(&self.shares.0);
+        drop(held.set_gives_way(self.id, None));
+        held.shares.contains_key(&self.id)
+    }
+
+    /// Whose it is; unknown once it has given way.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        let held = lock(&self.shares.0);
+        let share = held.shares.get(&self.id);
+        share.map_or(Holder::Unknown, |share| share.holder)
     }
 }
 
@@ -402,6 +452,29 @@ impl Drop for Share {
             let Some((turn, share)) = next else { return };
             drop(turn.send(share));
         }
+    }
+}
+
+/// `octets` that are held, and `held` with them, until the last who needs them lets go.
+pub fn accounted<T, H>(octets: T, held: H) -> Bytes
+where
+    T: AsRef<[u8]> + Send + 'static,
+    H: Send + 'static,
+{
+    Bytes::from_owner(Accounted {
+        octets,
+        _held: held,
+    })
+}
+
+struct Accounted<T, H> {
+    octets: T,
+    _held: H,
+}
+
+impl<T: AsRef<[u8]>, H> AsRef<[u8]> for Accounted<T, H> {
+    fn as_ref(&self) -> &[u8] {
+        self.octets.as_ref()
     }
 }
 
