@@ -239,7 +239,7 @@ fn an_envelope_is_read_as_what_it_is() {
     assert_eq!(envelope.dclocator_hint, None);
     let (message, had_length) = envelope.message();
     assert!(had_length);
-    let request = KerberosMessage::parse(Service::Kdc, message).unwrap();
+    let request = KerberosMessage::parse(Service::Kdc, message.to_vec().into()).unwrap();
     assert_eq!(request.kind(), AsReq);
     // What we send for the same message is what MIT's own client sends.
     assert_eq!(

@@ -2,7 +2,6 @@
 
 use super::asn1::{GeneralString, IntegerFlags};
 use super::framed::{Framed, LENGTH};
-use bytes::Bytes;
 use der::{Decode, Encode, Sequence};
 
 /// KDC-PROXY-MESSAGE, its fields named as in [MS-KKDCP] 2.2.2.
@@ -19,21 +18,21 @@ pub struct KdcProxyMessage<'a> {
     pub dclocator_hint: Option<IntegerFlags>,
 }
 
-impl KdcProxyMessage<'_> {
+impl<'a> KdcProxyMessage<'a> {
     /// The Kerberos message without its length, and whether it came with one.
     ///
     /// [MS-KKDCP] 2.2.2 has the length; Kerberos.NET and Apple may leave it away. It is there if it
     /// is right: the first four octets of a bare message never tell the number of those that follow
     /// (RFC 4120's begin above 2^30, kpasswd's with a length in the upper two octets).
-    pub fn message(&self) -> (Bytes, bool) {
+    pub fn message(&self) -> (&'a [u8], bool) {
         let framed = self.kerb_message.split_first_chunk::<LENGTH>();
         match framed {
             Some((length, rest))
                 if u32::try_from(rest.len()) == Ok(u32::from_be_bytes(*length)) =>
             {
-                (Bytes::copy_from_slice(rest), true)
+                (rest, true)
             }
-            _ => (Bytes::copy_from_slice(self.kerb_message), false),
+            _ => (self.kerb_message, false),
         }
     }
 }
@@ -127,13 +126,11 @@ mod tests {
     fn the_length_is_optional_and_must_be_right_to_be_one() {
         let message = |kerb_message: &[u8]| {
             let body = sequence(&[&field(0, &octets(kerb_message))]);
-            decode(&body).unwrap().message()
+            let (message, had_length) = decode(&body).unwrap().message();
+            (message.to_vec(), had_length)
         };
-        assert_eq!(
-            message(b"\0\0\0\x03abc"),
-            (Bytes::from_static(b"abc"), true)
-        );
-        assert_eq!(message(b"\0\0\0\0"), (Bytes::new(), true));
+        assert_eq!(message(b"\0\0\0\x03abc"), (b"abc".to_vec(), true));
+        assert_eq!(message(b"\0\0\0\0"), (Vec::new(), true));
         for bare in [
             &b"\0\0\0\x04abc"[..],
             b"\0\0\0\x02abc",
@@ -141,7 +138,7 @@ mod tests {
             b"abc",
             b"",
         ] {
-            assert_eq!(message(bare), (Bytes::copy_from_slice(bare), false));
+            assert_eq!(message(bare), (bare.to_vec(), false));
         }
     }
 

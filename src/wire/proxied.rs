@@ -73,12 +73,12 @@ impl std::error::Error for Unproxied {}
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(body: &[u8]) -> Result<Proxied, Unproxied> {
+pub fn read(body: &Bytes) -> Result<Proxied, Unproxied> {
     let envelope = kkdcp::decode(body).map_err(|_| Unproxied::Envelope)?;
     let domain = envelope.target_domain.ok_or(Unproxied::TargetDomain)?;
     let domain = Realm::parse(domain.as_bytes()).map_err(|_| Unproxied::TargetDomain)?;
     let (octets, had_length) = envelope.message();
-    let message = recognise(octets).map_err(Unproxied::KerbMessage)?;
+    let message = recognise(body.slice_ref(octets)).map_err(Unproxied::KerbMessage)?;
     let other_realm = (message.realm().key() != domain.key()).then(|| message.realm().clone());
     Ok(Proxied {
         message: message.addressed_to(domain),
@@ -134,10 +134,10 @@ mod tests {
     const REALM: &str = "EXAMPLE.COM";
 
     fn posted(kerb_message: &[u8]) -> Result<Proxied, Unproxied> {
-        read(&sequence(&[
+        read(&Bytes::from(sequence(&[
             &field(0, &octets(kerb_message)),
             &field(1, &string("Example.Com")),
-        ]))
+        ])))
     }
 
     fn change() -> Vec<u8> {
@@ -201,7 +201,7 @@ mod tests {
             sequence(&[&kerb_message, &field(1, &string(""))]),
             sequence(&[&kerb_message, &field(1, &string("a\nb"))]),
         ] {
-            assert_eq!(read(&body).unwrap_err(), Unproxied::TargetDomain);
+            assert_eq!(read(&body.into()).unwrap_err(), Unproxied::TargetDomain);
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
             let refused = posted(&kerb_message).unwrap_err();
             assert!(matches!(refused, Unproxied::KerbMessage(_)), "{refused}");
         }
-        assert_eq!(read(b"").unwrap_err(), Unproxied::Envelope);
+        assert_eq!(read(&Bytes::new()).unwrap_err(), Unproxied::Envelope);
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         for had_length in [true, false] {
             let body = answer(&reply, had_length);
             let decoded = kkdcp::decode(&body).unwrap();
-            assert_eq!(decoded.message(), (reply.clone(), had_length));
+            assert_eq!(decoded.message(), (&reply[..], had_length));
             assert_eq!(decoded.target_domain, None);
         }
     }

@@ -28,7 +28,7 @@ pub fn reply(response: &Response) -> Reply {
     let envelope = kkdcp::decode(&response.body).unwrap();
     let (octets, had_length) = envelope.message();
     assert!(had_length);
-    Reply::parse(Service::Kdc, octets).unwrap()
+    Reply::parse(Service::Kdc, octets.to_vec().into()).unwrap()
 }
 
 #[tokio::test]

@@ -297,7 +297,8 @@ fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> 
         (_, true) => Fault::NotKerberos(NotReply::WebPage),
         _ => Fault::NotKerberos(NotReply::NoEnvelope),
     })?;
-    Reply::parse(service, message.message().0)
+    let (reply, _) = message.message();
+    Reply::parse(service, Bytes::copy_from_slice(reply))
         .map_err(|_| Fault::NotKerberos(NotReply::NoReplyInside))
 }
 

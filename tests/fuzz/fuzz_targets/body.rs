@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
 
 /// Reads a body, and checks what was read against its octets.
 fn check_body(body: &[u8]) -> Option<Proxied> {
-    let proxied = proxied::read(body).ok()?;
+    let proxied = proxied::read(&Bytes::copy_from_slice(body)).ok()?;
     check_message(&proxied, body);
     let message = &proxied.message;
     let post = |framed: Framed| {
@@ -43,14 +43,14 @@ fn check_body(body: &[u8]) -> Option<Proxied> {
     let encoded = post(message.framed());
     // DER has one encoding only: nothing of the body was passed over.
     assert_eq!(encoded == body, proxied.had_length);
-    let again = proxied::read(&encoded).unwrap();
+    let again = proxied::read(&encoded.into()).unwrap();
     assert!(again.had_length);
     assert_same(&proxied, &again);
     // Exactly one message: neither more nor less of the same octets is one.
     let octets = message.bytes();
     let longer = [&octets[..], &[0]].concat();
     for other in [&longer[..], &octets[..octets.len() - 1]] {
-        assert!(proxied::read(&post(Framed::wrap(other))).is_err());
+        assert!(proxied::read(&post(Framed::wrap(other)).into()).is_err());
     }
     Some(proxied)
 }

@@ -96,6 +96,7 @@ fn check_body(service: Service, body: &[u8]) {
     let (status, judged) = judged(service, &octets, Authorization::None).unwrap();
     assert_eq!(status, 200);
     let message = kkdcp::decode(body).ok().map(|message| message.message().0);
+    let message = message.map(Bytes::copy_from_slice);
     let reply = message.and_then(|message| Reply::parse(service, message).ok());
     match (judged, reply) {
         (Ok(judged), Some(reply)) => assert_eq!(judged.bytes(), reply.bytes()),
