@@ -101,6 +101,11 @@ impl ConnSlot {
         is_passed
     }
 
+    /// Whose connection it is.
+    pub(crate) fn holder(&self) -> Holder {
+        self.share.holder()
+    }
+
     /// A whole request has come: the connection is not evicted before it is answered.
     pub(crate) fn set_busy(&self) {
         self.share.hold();

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::{stream, udp};
 use crate::daemon::bind::{ListenSocket, ServiceListener};
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
+use crate::relay::shares::Shares;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +28,8 @@ pub(super) struct ListenLimits {
 pub(super) struct ListenerContext {
     pub(super) exchange: Arc<Exchange>,
     pub(super) limits: ListenLimits,
-    pub(super) long_requests: Arc<Semaphore>,
+    /// Octets of long messages over streams.
+    pub(super) long_messages: Arc<Shares>,
     pub(super) tasks: Tasks,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn serve(
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
         limits,
-        long_requests: stream::long_request_budget(),
+        long_messages: Shares::new(stream::LONG_MESSAGES),
         tasks: tasks.clone(),
     };
     let connections = ConnLimit::new(limits.max_connections, exchange, tasks);

@@ -1,33 +1,29 @@
 //! The stream way in: TCP and Unix sockets, four octets of length before each message (RFC 4120 7.2.2).
 
-use std::sync::Arc;
+use std::future::pending;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
 
 use crate::daemon::accept::{ClientStream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
-use crate::relay::shares::Holder;
+use crate::relay::shares::{Holder, Share, accounted};
 use crate::shim::listeners::ListenerContext;
 use crate::shim::render::{self, OnStream};
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 
-/// Octets of long requests over all streams, until they are answered.
-const LONG_REQUESTS: usize = 16 * 1024 * 1024;
-/// What a connection may hold besides: nearly all requests whole. Clients that send long ones slowly keep out no others.
+/// Octets of long messages over all streams: of requests until nobody needs them any more, and of replies until they are
+/// taken.
+pub(super) const LONG_MESSAGES: usize = 16 * 1024 * 1024;
+/// What a connection may hold besides: nearly all messages whole. Clients that send or take long ones slowly keep out no
+/// others.
 const SHORT: usize = 8 * 1024;
-/// What a long one takes at once.
-const STEP: usize = 8 * 1024;
-
-/// What all streams share for long requests.
-pub(crate) fn long_request_budget() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(LONG_REQUESTS))
-}
 
 /// How much of an oversized request is read after its refusal, so that the refusal is not lost in a reset.
 const DISCARD: u64 = 2 * MAX_REQUEST as u64;
@@ -48,7 +44,7 @@ pub(crate) async fn serve(
             service,
             context: context.clone(),
             slot,
-            budget: None,
+            long: None,
         };
         connection.serve()
     };
@@ -62,8 +58,16 @@ struct StreamConnection {
     service: Service,
     context: ListenerContext,
     slot: ConnSlot,
-    /// What its request takes of the budget for long ones.
-    budget: Option<OwnedSemaphorePermit>,
+    /// What its request holds that comes, if that is long.
+    long: Option<LongMessage>,
+}
+
+/// What a long message holds on its way.
+struct LongMessage {
+    share: Share,
+    octets: usize,
+    /// Cancelled when it has given way.
+    evicted: CancellationToken,
 }
 
 impl StreamConnection {
@@ -86,34 +90,31 @@ impl StreamConnection {
     }
 
     /// The next request, or nothing if the connection ends: closed, silent for too long, making room, or the daemon stops.
-    async fn next(
-        &mut self,
-        deframer: &mut Deframer,
-    ) -> Result<Option<bytes::Bytes>, FieldTooLong> {
+    async fn next(&mut self, deframer: &mut Deframer) -> Result<Option<Bytes>, FieldTooLong> {
         let idle_timeout = self.context.limits.idle_timeout;
         let leave = self.slot.close.clone();
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
         tokio::pin!(deadline);
-        self.budget = None;
         loop {
             if let Some(message) = deframer.next()? {
-                return Ok(Some(message));
+                return Ok(self.whole(message));
             }
-            if !self.reserve(deframer.pending()) {
-                self.context.exchange.counters().crowded_out.add();
-                return Ok(None);
+            let mut buffer = deframer.buffer();
+            if !self.reserve(buffer.get_ref().capacity()) {
+                return Ok(self.crowded_out());
             }
             tokio::select! {
                 biased;
                 () = leave.cancelled() => return Ok(None),
+                () = evicted(&self.long) => return Ok(self.crowded_out()),
                 () = &mut deadline => {
                     let counters = self.context.exchange.counters();
-                    let counter = if deframer.is_empty() { &counters.idle } else { &counters.slow };
+                    let counter = if buffer.get_ref().is_empty() { &counters.idle } else { &counters.slow };
                     counter.add();
                     return Ok(None);
                 }
-                read = self.stream.read_buf(deframer.buffer()) => match read {
+                read = self.stream.read_buf(&mut buffer) => match read {
                     Ok(0) | Err(_) => return Ok(None),
                     Ok(_) => {}
                 },
@@ -121,26 +122,50 @@ impl StreamConnection {
         }
     }
 
-    /// Takes of the budget what a request needs of which so many octets have come; false if there is not enough.
+    /// Holds what a request needs for which there is so much room; false if there is not enough.
     fn reserve(&mut self, octets: usize) -> bool {
         if octets <= SHORT {
             return true;
         }
-        let held = self
-            .budget
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = octets.next_multiple_of(STEP).saturating_sub(held);
-        let free = Arc::clone(&self.context.long_requests);
-        let taken = u32::try_from(more)
-            .ok()
-            .and_then(|more| free.try_acquire_many_owned(more).ok());
-        match (taken, &mut self.budget) {
-            (None, _) => return false,
-            (Some(taken), Some(budget)) => budget.merge(taken),
-            (Some(taken), budget) => *budget = Some(taken),
+        if let Some(long) = &mut self.long {
+            let more = octets.saturating_sub(long.octets);
+            long.octets += more;
+            return long.share.grow(more);
         }
-        true
+        self.long = self.hold(octets);
+        self.long.is_some()
+    }
+
+    fn hold(&self, octets: usize) -> Option<LongMessage> {
+        let share = self
+            .context
+            .long_messages
+            .take(self.slot.holder(), octets)?;
+        let evicted = CancellationToken::new();
+        share.give_way(evicted.clone());
+        Some(LongMessage {
+            share,
+            octets,
+            evicted,
+        })
+    }
+
+    /// The request that has come, which gives way no more.
+    fn whole(&mut self, message: Bytes) -> Option<Bytes> {
+        let Some(long) = self.long.take() else {
+            return Some(message);
+        };
+        if long.share.hold() {
+            Some(accounted(message, long.share))
+        } else {
+            self.crowded_out()
+        }
+    }
+
+    /// Counts that this connection ends for others.
+    fn crowded_out(&self) -> Option<Bytes> {
+        self.context.exchange.counters().crowded_out.add();
+        None
     }
 
     /// Answers one request; says whether the connection goes on.
@@ -168,13 +193,29 @@ impl StreamConnection {
         }
     }
 
+    /// Writes a message; false if the connection ends. A long one that is not taken gives way.
     async fn write(&mut self, octets: &[u8]) -> bool {
-        let within = self.context.limits.idle_timeout;
-        let written = timeout(within, self.stream.write_all(octets)).await;
-        if written.is_err() {
-            self.context.exchange.counters().untaken.add();
+        let is_long = octets.len() > SHORT;
+        let long = is_long.then(|| self.hold(octets.len())).flatten();
+        if is_long && long.is_none() {
+            self.crowded_out();
+            return false;
         }
-        matches!(written, Ok(Ok(())))
+        let within = self.context.limits.idle_timeout;
+        let counters = self.context.exchange.counters();
+        tokio::select! {
+            biased;
+            written = timeout(within, self.stream.write_all(octets)) => {
+                if written.is_err() {
+                    counters.untaken.add();
+                }
+                matches!(written, Ok(Ok(())))
+            }
+            () = evicted(&long) => {
+                counters.crowded_out.add();
+                false
+            }
+        }
     }
 
     /// Refuses a request for its length, and reads on for a moment, unless room must be made: octets that nobody read
@@ -194,6 +235,14 @@ impl StreamConnection {
             drop(timeout(DISCARD_TIME, discard).await);
         };
         leave.run_until_cancelled(refusal).await;
+    }
+}
+
+/// Waits until a long message, if it is one, has given way.
+async fn evicted(long: &Option<LongMessage>) {
+    match long {
+        Some(long) => long.evicted.cancelled().await,
+        None => pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Messages on a stream: four octets of length, then the message (RFC 4120 7.2.2).
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Octets of the length before each message.
 pub(super) const LENGTH: usize = 4;
@@ -58,10 +59,20 @@ impl Deframer {
     /// Where the reader appends what it has read; it always has room for some.
     ///
     /// It grows with what has arrived, never with what a length promises. Read again only after
-    /// [`Deframer::next`] has returned `None`: then it holds one message at most.
-    pub fn buffer(&mut self) -> &mut BytesMut {
-        self.buffer.reserve(READ_ROOM);
-        &mut self.buffer
+    /// [`Deframer::next`] has returned `None`: then it holds one message at most. What comes behind a long one stays where it
+    /// is, but for as much as one read takes of usual ones.
+    pub fn buffer(&mut self) -> Limit<&mut BytesMut> {
+        let held = self.buffer.len();
+        let length = self.buffer.first_chunk().copied().map(u32::from_be_bytes);
+        let whole = length.map_or(0, |length| LENGTH.saturating_add(length as usize));
+        if self.buffer.capacity() == held {
+            // One that grows by itself doubles, also for the last octet.
+            let mut larger = BytesMut::with_capacity(whole.min(2 * held).max(READ_ROOM));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
+        }
+        let lacks = whole.saturating_sub(held);
+        (&mut self.buffer).limit(lacks.max(READ_ROOM))
     }
 
     /// The next whole message, or `None` while it is incomplete.
@@ -95,11 +106,6 @@ impl Deframer {
         Ok(message)
     }
 
-    /// Octets that are pending: of a message that is not whole.
-    pub fn pending(&self) -> usize {
-        self.buffer.len()
-    }
-
     /// True if nothing is pending: the stream may end here without cutting a message.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
@@ -116,7 +122,7 @@ mod tests {
 
     fn deframer(max: usize, arrived: &[u8]) -> Deframer {
         let mut deframer = Deframer::new(max);
-        deframer.buffer().extend_from_slice(arrived);
+        deframer.buffer().get_mut().extend_from_slice(arrived);
         deframer
     }
 
@@ -135,10 +141,26 @@ mod tests {
         assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"bc"))));
         assert_eq!(deframer.next(), Ok(None));
         assert!(!deframer.is_empty());
-        deframer.buffer().extend_from_slice(b"e");
+        deframer.buffer().get_mut().extend_from_slice(b"e");
         assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"de"))));
         assert_eq!(deframer.next(), Ok(None));
         assert!(deframer.is_empty());
+    }
+
+    #[test]
+    fn what_comes_behind_a_long_message_is_not_read_with_it() {
+        let long = Framed::wrap(&[1; 100_000]);
+        let stream = [&long.as_bytes()[..], &long.as_bytes()[..]].concat();
+        let (mut deframer, mut stream) = (deframer(100_000, b""), &stream[..]);
+        while deframer.next() == Ok(None) {
+            let mut buffer = deframer.buffer();
+            let read = buffer.remaining_mut().min(buffer.chunk_mut().len());
+            let (now, later) = stream.split_at(read.min(stream.len()));
+            buffer.put_slice(now);
+            stream = later;
+        }
+        let held = deframer.buffer().get_ref().capacity();
+        assert!(held <= READ_ROOM, "{held}");
     }
 
     #[test]
@@ -147,7 +169,10 @@ mod tests {
         for length in [&b"\0\0\0\x06"[..], b"\x80\0\0\x01", b"\xff\xff\xff\xff"] {
             let mut deframer = deframer(5, length);
             assert_eq!(deframer.next(), Err(FieldTooLong));
-            deframer.buffer().extend_from_slice(b"\0\0\0\x01a");
+            deframer
+                .buffer()
+                .get_mut()
+                .extend_from_slice(b"\0\0\0\x01a");
             assert_eq!(deframer.next(), Err(FieldTooLong));
         }
         // The reserved bit is refused even where the maximum would allow it.
@@ -161,13 +186,13 @@ mod tests {
     fn memory_grows_with_what_arrived_not_with_what_was_declared() {
         let mut deframer = deframer(1 << 30, b"\x3f\xff\xff\xff");
         assert_eq!(deframer.next(), Ok(None));
-        assert!(deframer.buffer().capacity() <= 3 * READ_ROOM);
+        assert!(deframer.buffer().get_ref().capacity() <= 3 * READ_ROOM);
     }
 
     #[test]
     fn the_room_of_a_large_message_is_given_back() {
         let mut deframer = deframer(100_000, Framed::wrap(&[7; 100_000]).as_bytes());
         assert_eq!(deframer.next().unwrap().unwrap().len(), 100_000);
-        assert!(deframer.buffer().capacity() <= 2 * READ_ROOM);
+        assert!(deframer.buffer().get_ref().capacity() <= 2 * READ_ROOM);
     }
 }

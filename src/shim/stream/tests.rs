@@ -5,6 +5,7 @@ use crate::daemon::tasks::Tasks;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
+use crate::relay::shares::Shares;
 use crate::shim::listeners::ListenLimits;
 
 /// What a listener shares that has no realms, and one place for a connection.
@@ -18,7 +19,7 @@ fn context() -> ListenerContext {
             max_in_flight: 1,
             idle_timeout: Duration::from_secs(30),
         },
-        long_requests: long_request_budget(),
+        long_messages: Shares::new(LONG_MESSAGES),
         tasks: Tasks::default(),
     }
 }

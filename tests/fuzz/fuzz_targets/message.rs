@@ -57,6 +57,7 @@ fn check_request(service: Service, request: &KerberosMessage, bytes: &Bytes) {
     let mut deframer = Deframer::new(MAX_REQUEST);
     deframer
         .buffer()
+        .get_mut()
         .extend_from_slice(request.framed().as_bytes());
     assert_eq!(deframer.next(), Ok(Some(bytes.clone())));
     assert!(deframer.is_empty());

@@ -33,7 +33,7 @@ fn deframe<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<boo
     let mut deframer = Deframer::new(MAX);
     let mut messages = Vec::new();
     for read in reads {
-        deframer.buffer().extend_from_slice(read);
+        deframer.buffer().get_mut().extend_from_slice(read);
         loop {
             match deframer.next() {
                 Ok(Some(message)) => messages.push(message),
