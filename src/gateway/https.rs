@@ -10,13 +10,12 @@
 //! | `connection`, `client_hello` | TLS, and the version of HTTP; `conn_timer` says when it is closed |
 //! | `http1` | the head is looked at, and hyper gets this request alone |
 //! | `handler` | who asks (`forwarded`, `authorization`), for what, may they, and is it their turn |
-//! | `bodies` | the body is read, within the `budget` of all |
+//! | `bodies` | the body is read, within what all of them may hold |
 //! | `kdc_proxy`, `login` | the message is parsed and relayed, with what its client has at stake |
-//! | `responses`, `budget` | the reply or a refusal, accounted for until it is taken |
+//! | `responses`, `untaken` | the reply or a refusal, accounted for until it is taken |
 
 mod authorization;
 mod bodies;
-mod budget;
 mod client_hello;
 mod conn_timer;
 mod connection;
@@ -27,15 +26,12 @@ mod kdc_proxy;
 mod login;
 mod proxy_protocol;
 mod responses;
+mod untaken;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
-use self::bodies::RequestBudget;
-use self::budget::ByteBudget;
 use self::connection::HttpConnection;
 pub(super) use self::responses::ErrorResponse;
 use crate::config::gateway::TrustedProxies;
@@ -49,7 +45,7 @@ use crate::gateway::policy::CurrentPolicies;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
-use crate::relay::shares::Holder;
+use crate::relay::shares::{Holder, Shares};
 
 /// A socket and what is spoken there: TLS with these certificates, or plain HTTP without.
 #[derive(Debug)]
@@ -126,9 +122,12 @@ pub struct ServeOptions {
 struct GatewayState {
     options: ServeOptions,
     exchange: Arc<Exchange>,
-    requests: RequestBudget,
-    responses: ByteBudget,
-    http2: Semaphore,
+    /// Octets of requests, from their arrival until nobody needs them any more.
+    requests: Arc<Shares>,
+    /// Octets of responses, until they are taken.
+    responses: Arc<Shares>,
+    /// Connections that speak HTTP/2.
+    http2: Arc<Shares>,
     tasks: Tasks,
 }
 
@@ -183,9 +182,9 @@ pub fn serve(
 ) {
     let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks).serving_on();
     let state = Arc::new(GatewayState {
-        requests: RequestBudget::new(options.limits.waiting),
-        responses: ByteBudget::new(options.limits.answers),
-        http2: Semaphore::new(options.limits.max_http2.min(Semaphore::MAX_PERMITS)),
+        requests: Shares::new(options.limits.waiting),
+        responses: Shares::new(options.limits.answers),
+        http2: Shares::new(options.limits.max_http2),
         options,
         exchange: Arc::clone(exchange),
         tasks: tasks.clone(),

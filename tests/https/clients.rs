@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use h2::client::SendRequest;
+use h2::client::{ResponseFuture, SendRequest};
 use hyper::{HeaderMap, Request, StatusCode};
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
@@ -250,6 +250,14 @@ impl Two {
     pub fn request(method: &str, path: &str) -> Request<()> {
         let uri = format!("https://127.0.0.1{path}");
         Request::builder().method(method).uri(uri).body(()).unwrap()
+    }
+
+    /// Has a POST to the KDC proxy begin.
+    pub fn begin(&mut self, body: Vec<u8>) -> ResponseFuture {
+        let request = Self::request("POST", "/KdcProxy");
+        let (response, mut stream) = self.requests.send_request(request, false).unwrap();
+        stream.send_data(body.into(), true).unwrap();
+        response
     }
 
     pub async fn ask(&mut self, request: Request<()>, body: Vec<u8>) -> Response {

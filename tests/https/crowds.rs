@@ -213,7 +213,7 @@ async fn a_body_that_never_ends_takes_its_clients_turn() {
 #[tokio::test]
 async fn the_body_that_has_been_coming_for_longest_gives_way() {
     let mut setup = patient();
-    setup.limits.waiting = 4 * 1024;
+    setup.limits.waiting = 5 * 1024;
     setup.limits.body = PATIENCE;
     let gateway = setup.start().await;
     let mut slow = Vec::new();

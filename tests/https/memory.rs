@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
-use crate::clients::{One, tls};
+use crate::clients::{One, Two, tls, try_handshake};
 use crate::crowds::{CROWD, raise_limit_of_descriptors};
 use crate::gateway::files;
 use crate::process::Process;
@@ -19,6 +21,9 @@ use crate::{eventually, within};
 
 /// Most KiB for each connection, TLS included.
 const MOST: u64 = 40;
+
+/// One address is a whole crowd.
+const UNBOUNDED: &str = "client-requests-per-second = 0\nclient-max-in-flight = 0";
 
 type Client = One<TlsStream<TcpStream>>;
 
@@ -31,26 +36,36 @@ async fn ask(client: &mut Client) {
 
 /// Resident memory in KiB.
 fn resident(process: &Process) -> u64 {
+    status(process, "VmRSS:")
+}
+
+/// The most that it has been.
+fn peak(process: &Process) -> u64 {
+    status(process, "VmHWM:")
+}
+
+fn status(process: &Process, key: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let mut lines = status.lines();
-    let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = lines.find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The program, and where it serves HTTPS.
-fn start(dir: &Path) -> (Process, SocketAddr) {
+fn start(dir: &Path, bounds: &str) -> (Process, SocketAddr) {
     files(dir);
     let config = dir.join("gateway.toml");
-    let text = r#"
+    let text = format!(
+        r#"
         [gateway]
         listen = ["127.0.0.1:0"]
         certificate = "gateway.pem"
         key = "gateway-key.pem"
-        client-requests-per-second = 0
-        client-max-in-flight = 0
+        {bounds}
         [realms."EXAMPLE.COM"]
         kdcs = ["127.0.0.1:88"]
-    "#;
+    "#
+    );
     fs::write(&config, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loopkdc"));
     command.args(["gateway", "--config"]).arg(&config);
@@ -84,7 +99,7 @@ fn are_read(process: &Process, address: SocketAddr, connections: usize) -> bool 
 async fn two_thousand_connections_over_tls_take_little_memory() {
     raise_limit_of_descriptors();
     let dir = tempfile::tempdir().unwrap();
-    let (process, address) = start(dir.path());
+    let (process, address) = start(dir.path(), UNBOUNDED);
     let before = resident(&process);
     let mut crowd: Vec<Client> = Vec::new();
     while crowd.len() < CROWD {
@@ -119,7 +134,7 @@ fn endless_hello() -> Vec<u8> {
 async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
     raise_limit_of_descriptors();
     let dir = tempfile::tempdir().unwrap();
-    let (process, address) = start(dir.path());
+    let (process, address) = start(dir.path(), UNBOUNDED);
     let hello = endless_hello();
     let before = resident(&process);
     let mut crowd = Vec::new();
@@ -140,4 +155,54 @@ async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
     drop(crowd);
     assert!(each < MOST, "{each} KiB");
     eventually(|| resident(&process).saturating_sub(before) < held / 3).await;
+}
+
+/// Most KiB that clients get out of the gateway who take no answers: 16 MiB of those, and what connections hold.
+const UNTAKEN: u64 = 28 * 1024;
+/// Those of one address, who would hold all that there is of HTTP/2.
+const EACH: usize = 128;
+
+/// A connection of HTTP/2 from `host` whose client takes no answers, and a hundred requests over it.
+async fn hoard(address: SocketAddr, host: u8) -> Option<(SendRequest<Bytes>, Vec<ResponseFuture>)> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+    let stream = socket.connect(address).await.unwrap();
+    let stream = try_handshake(stream, &[b"h2", b"http/1.1"], None)
+        .await
+        .ok()?;
+    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return None;
+    }
+    let mut builder = Builder::new();
+    let shaken = builder.initial_window_size(0).handshake::<_, Bytes>(stream);
+    let (mut requests, connection) = shaken.await.ok()?;
+    tokio::spawn(connection);
+    let mut responses = Vec::new();
+    for _ in 0..100 {
+        requests = within(requests.ready()).await.ok()?;
+        let health = Two::request("GET", "/healthz");
+        let (response, _) = requests.send_request(health, true).ok()?;
+        responses.push(response);
+    }
+    for response in &mut responses {
+        // Refused or not, and be it that the connection ends.
+        drop(within(response).await);
+    }
+    Some((requests, responses))
+}
+
+/// HTTP/2 offered, SETTINGS_INITIAL_WINDOW_SIZE 0, and a hundred requests for the health in each connection.
+#[tokio::test]
+async fn answers_that_nobody_takes_take_little_memory_however_many_addresses_there_are() {
+    raise_limit_of_descriptors();
+    for hosts in [1, 3, 10] {
+        let dir = tempfile::tempdir().unwrap();
+        let (process, address) = start(dir.path(), "client-burst = 1000");
+        let before = resident(&process);
+        let crowd = (0..EACH).map(|number| hoard(address, 1 + (number % hosts) as u8));
+        let _crowd = join_all(crowd).await;
+        println!("{hosts} hosts: {} KiB", peak(&process) - before);
+        let held = peak(&process) - before;
+        assert!(held < UNTAKEN, "{held} KiB of {hosts} hosts");
+    }
 }

@@ -11,8 +11,8 @@ use crate::daemon::slots::ConnSlot;
 use crate::relay::shares::Holder;
 use crate::relay::sync::lock;
 
-/// Responses that a connection may leave untaken for long. One is usual, as a client has few turns (`client-max-in-flight`).
-const FEW: usize = 32;
+/// Responses that a connection may leave untaken for long. One is usual, and a client has no more turns (`client-max-in-flight`).
+const FEW: usize = 16;
 /// How long more of them may stay untaken. A client that reads has taken them by then, over any network.
 const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -26,6 +26,8 @@ pub(super) struct ConnTimer {
     slot: ConnSlot,
     /// Cancelled once a request has begun.
     asked: CancellationToken,
+    /// Cancelled once a response that is not taken has given way to others.
+    untaken: CancellationToken,
 }
 
 /// What is under way over a connection.
@@ -38,8 +40,8 @@ struct ConnActivity {
     until: Instant,
     /// How long after a response that will be.
     idle_timeout: Duration,
-    /// The responses that were not taken: since when, and how many octets.
-    untaken: Vec<(Instant, usize)>,
+    /// Since when responses are not taken.
+    untaken: Vec<Instant>,
     /// For how many they are, the time to take them ends no earlier.
     grace: Instant,
 }
@@ -60,6 +62,7 @@ impl ConnTimer {
             response_timeout: idle_timeout,
             slot,
             asked: CancellationToken::new(),
+            untaken: CancellationToken::new(),
         })
     }
 
@@ -96,18 +99,22 @@ impl ConnTimer {
         }
     }
 
-    /// A response of so many octets was given, and is not taken until the guard is dropped. Returns also how many octets of
-    /// others are not taken.
-    pub(super) fn response_given(self: &Arc<Self>, octets: usize) -> (ResponseGuard, usize) {
+    /// A response was given, and is not taken until the guard is dropped. True if no other one is.
+    pub(super) fn response_given(self: &Arc<Self>) -> (ResponseGuard, bool) {
         let mut activity = lock(&self.activity);
-        let before = activity.untaken.iter().map(|(_, octets)| octets).sum();
-        let response = (Instant::now(), octets);
-        activity.untaken.push(response);
+        let is_only = activity.untaken.is_empty();
+        let given = Instant::now();
+        activity.untaken.push(given);
         if activity.untaken.len() == FEW + 1 {
             self.crowded.notify_one();
         }
         let timer = Arc::clone(self);
-        (ResponseGuard { timer, response }, before)
+        (ResponseGuard { timer, given }, is_only)
+    }
+
+    /// Cancelled once a response that is not taken has to give way: the connection ends.
+    pub(super) fn untaken(&self) -> &CancellationToken {
+        &self.untaken
     }
 
     /// A request has come whole, and waits for its response.
@@ -152,7 +159,7 @@ impl ConnTimer {
             // From its response on there will be no less time.
             _ => now + activity.idle_timeout,
         };
-        let oldest = activity.untaken.iter().map(|(since, _)| *since).min();
+        let oldest = activity.untaken.iter().min().copied();
         let taken_by = |oldest| {
             if activity.is_crowded() {
                 activity.grace.max(oldest + CROWDED_TIMEOUT)
@@ -200,14 +207,14 @@ impl Drop for RequestGuard {
 /// A response that was given.
 pub(super) struct ResponseGuard {
     timer: Arc<ConnTimer>,
-    response: (Instant, usize),
+    given: Instant,
 }
 
 impl Drop for ResponseGuard {
     fn drop(&mut self) {
         let mut activity = lock(&self.timer.activity);
         let mut untaken = activity.untaken.iter();
-        if let Some(taken) = untaken.position(|untaken| *untaken == self.response) {
+        if let Some(taken) = untaken.position(|untaken| *untaken == self.given) {
             activity.untaken.swap_remove(taken);
         }
     }

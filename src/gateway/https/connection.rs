@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -28,11 +27,13 @@ use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
 use crate::gateway::metrics::GaugeGuard;
 use crate::gateway::tls::{Certificates, HTTP1, HTTP2, ServerTls};
+use crate::relay::shares::Share;
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
-/// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer.
-const STREAMS: u32 = 100;
+/// Streams at once in one HTTP/2 connection. RFC 9113 6.5.2 recommends a hundred, so that none waits; but each takes 4 KiB from its
+/// headers on, before anything is known of it, and a client has 16 requests under way at most (`client-max-in-flight`).
+const STREAMS: u32 = 32;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
 const WINDOW: u32 = 2 * MAX_BODY as u32;
 /// And each of its streams: nearly all requests whole.
@@ -99,12 +100,12 @@ impl HttpConnection {
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, peer)).await;
         };
-        if let Some((stream, permit)) = Box::pin(self.handshake(stream, peer.address, tls)).await {
+        if let Some((stream, place)) = Box::pin(self.handshake(stream, peer.address, tls)).await {
             self.timer.shook_hands();
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
             let is_http2 = session.alpn_protocol() == Some(HTTP2);
-            let _permit = permit.filter(|_| is_http2);
+            let _place = place.filter(|_| is_http2);
             peer.transport = "https";
             let shown = session.peer_certificates().unwrap_or_default();
             let access = &self.state.options.access;
@@ -143,13 +144,13 @@ impl HttpConnection {
         Arc::new(ConnContext::new(state, timer, peer))
     }
 
-    /// The stream, and a permit for HTTP/2 if it was offered and there is one.
+    /// The stream, and a place for HTTP/2 if it was offered and there is one.
     async fn handshake(
         &self,
         stream: ClientStream,
         address: Option<SocketAddr>,
         tls: Arc<ServerTls>,
-    ) -> Option<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
+    ) -> Option<(Box<TlsStream<ClientStream>>, Option<Share>)> {
         let accepted = timeout_at(self.first_request, self.accept_tls(stream, address, &tls));
         let accepted = self.unless_closed(accepted).await?.ok()?;
         let accepted = accepted.inspect_err(|error| {
@@ -166,23 +167,20 @@ impl HttpConnection {
         stream: ClientStream,
         address: Option<SocketAddr>,
         tls: &ServerTls,
-    ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<SemaphorePermit<'_>>)> {
+    ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<Share>)> {
         let hello = client_hello::read(stream).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
-        let permit = if http2 {
-            self.state.http2.try_acquire().ok()
-        } else {
-            None
-        };
+        let place = || self.state.http2.take(self.state.holder(address), 1);
+        let place = if http2 { place() } else { None };
         // A client that can do nothing else is turned away, but for proxies, which have many clients.
         let is_proxy = !http1 && self.state.payer(address).is_none();
-        let config = if permit.is_some() || is_proxy {
+        let config = if place.is_some() || is_proxy {
             &tls.any_http
         } else {
             &tls.http1
         };
         let stream = hello.into_stream(Arc::clone(config)).await?;
-        Ok((Box::new(stream), permit))
+        Ok((Box::new(stream), place))
     }
 
     async fn http1<S>(&self, stream: S, peer: ConnPeer)
@@ -273,9 +271,9 @@ impl HttpConnection {
         }
     }
 
-    /// Runs `serve` to its end; or drops it, where the connection is evicted or its timer expires. Cancels `wind_down` once
-    /// no further request is to be served, for the daemon stops, a response is owed before the connection makes room, or too
-    /// many are not taken.
+    /// Runs `serve` to its end; or drops it, where the connection is evicted, its timer expires, or a response that is not taken
+    /// gives way. Cancels `wind_down` once no further request is to be served, for the daemon stops, a response is owed before
+    /// the connection makes room, or too many are not taken.
     async fn until_closed<T>(
         &self,
         serve: impl Future<Output = T>,
@@ -293,6 +291,7 @@ impl HttpConnection {
                     self.timer.shorten(GOAWAY_TIME);
                 }
                 end = &mut serve => return Some(end),
+                () = self.timer.untaken().cancelled() => return None,
                 () = self.timer.expired() => {
                     if wind_down.is_cancelled() || !self.timer.is_crowded() {
                         return None;

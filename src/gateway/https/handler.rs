@@ -14,13 +14,13 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::GatewayState;
-use super::budget::{self, BytePermit};
+use super::bodies::BodyReader;
 use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
+use super::untaken;
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::access::Grant;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
@@ -29,11 +29,9 @@ use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
-/// Octets of bodies that one connection may send at once: HTTP/2 would let it begin a hundred of the longest.
-const BODIES: usize = 2 * MAX_BODY;
 
-/// What a request holds until it is answered, even if its client has gone: its octets, and its client's turn.
-pub(super) type HeldRequest = (BytePermit, InFlightRequest);
+/// What a request holds until it is answered, even if its client has gone: its client's turn.
+pub(super) type HeldRequest = InFlightRequest;
 
 pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;
 
@@ -54,7 +52,6 @@ pub(super) struct ConnContext {
     pub(super) state: Arc<GatewayState>,
     pub(super) peer: ConnPeer,
     timer: Arc<ConnTimer>,
-    bodies: Arc<Semaphore>,
     /// The connection has paid for a request that is yet to come.
     is_prepaid: AtomicBool,
 }
@@ -67,7 +64,6 @@ impl ConnContext {
             state,
             peer,
             timer,
-            bodies: Arc::new(Semaphore::new(BODIES)),
         }
     }
 
@@ -113,8 +109,8 @@ impl ConnContext {
             *response.body_mut() = Full::default();
         }
         let overloaded = &self.state.exchange.counters().overloaded;
-        let mut response =
-            budget::account(response, &self.state.responses, &self.timer, overloaded);
+        let budget = (&self.state.responses, client.holder());
+        let mut response = untaken::account(response, budget, &self.timer, overloaded);
         if version < Version::HTTP_11 {
             // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
             // goes by the version where a client asks to keep the connection, and by the header where it does not.
@@ -207,8 +203,8 @@ impl ConnContext {
         admitted.map_err(ErrorResponse::throttled)?;
         refusal?;
         let turn = throttle.begin(client).map_err(ErrorResponse::throttled)?;
-        let (body, permit) = self.body(request).await?;
-        Ok((body, (permit, turn)))
+        let body = self.body(request, client).await?;
+        Ok((body, turn))
     }
 
     /// Trusted proxies ask often and at their own pace.
@@ -273,8 +269,12 @@ impl ConnContext {
         responses::text(status, text)
     }
 
-    /// The body, within its time and length, and the permit for its octets.
-    async fn body(&self, request: Request<Incoming>) -> Result<(Bytes, BytePermit), ErrorResponse> {
+    /// The body, within its time and length.
+    async fn body(
+        &self,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Result<Bytes, ErrorResponse> {
         let has = |name| request.headers().contains_key(name);
         if request.version() < Version::HTTP_2 && !has(CONTENT_LENGTH) && !has(TRANSFER_ENCODING) {
             let text = "the request does not say how long it is";
@@ -283,9 +283,9 @@ impl ConnContext {
         if request.body().size_hint().lower() > MAX_BODY as u64 {
             return Err(ErrorResponse::too_large());
         }
-        // A hundred streams may wait for their bodies: not with headers that are not needed any more.
+        // Many streams may wait for their bodies: not with headers that are not needed any more.
         let body = request.into_body();
-        let reader = self.state.requests.begin(&self.bodies)?;
+        let reader = BodyReader::begin(&self.state.requests, client.holder())?;
         let read = timeout(self.state.options.limits.body, reader.read(body)).await;
         read.unwrap_or_else(|_| {
             let text = "the body did not come in time";

@@ -65,7 +65,7 @@ impl ConnContext {
         }
     }
 
-    /// The message, which is a copy out of the body.
+    /// The message, which is a part of the body: its octets are accounted for as long as anybody holds it.
     fn parse(&self, body: Bytes) -> Result<Proxied, ErrorResponse> {
         let counters = self.state.exchange.counters();
         proxied::read(&body).map_err(|error| {
@@ -150,7 +150,7 @@ impl ConnContext {
     }
 
     /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
-    /// its place and octets are `held`, all the same.
+    /// its turn is `held`, all the same.
     async fn relay(
         &self,
         message: KerberosMessage,
