@@ -104,9 +104,14 @@
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
-//!   send and wait for by 16 MiB, a ClientHello by 16 KiB, the answers that they do not take by as much as their requests, 8 KiB for
-//!   each connection, and after a second by 32 of them in one, what is known of
-//!   those clients by 2 MiB, their changes of passwords by 1 MiB; connections, datagrams and exchanges by number.
+//!   send by 16 MiB until nobody needs it any more, a ClientHello by 16 KiB, the answers that they do not take by as much as their
+//!   requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by 16 of them in one, what
+//!   is known of those clients by 2 MiB, their changes of passwords by 1 MiB; over streams, requests and replies that are longer than
+//!   8 KiB by 16 MiB; connections, datagrams and exchanges by number.
+//! * **What all share, nobody holds alone** ([`relay::shares`]): of connections, of those that speak HTTP/2 and of these octets
+//!   one client has at most four times what is free. Who can be spared gives way: of the largest holder first, the longest silent, and
+//!   those of whom nothing is known before those that have asked. What gives way is an idle connection, a body that has not come,
+//!   an answer that is not taken, with its connection; never a request that is under way.
 //! * **A gateway relays valid messages alone** ([MS-KKDCP] 5.1): of each the whole is looked at, by RFC 4120's types, where
 //!   `loopkdc run` reads the way to the realm. A test asks libkrb5's own decoders whether they read what passes.
 //! * **Who is let in is known before a KDC is asked** (`gateway/access.rs`): by a certificate that is on no list of revoked ones, of lists
