@@ -146,6 +146,8 @@ impl GatewayConfig {
         let tokens = self.serving.tokens.as_ref();
         warnings.extend(tokens.and_then(|tokens| warning::exposed(tokens.path())));
         warnings.extend(self.exposes_metrics());
+        let clients = self.serving.clients.iter();
+        warnings.extend(clients.flat_map(|client| self.unserved(client)));
         if !self.serving.is_strict {
             let warning = "validate = \"outline\": KDCs get messages that are broken inside";
             warnings.push(Finding::warning(warning));
@@ -167,6 +169,26 @@ impl GatewayConfig {
         Some(Finding::warning(format!(
             "metrics-listen = \"{addr}\": whoever reaches it is told which realms are used, and how much"
         )))
+    }
+
+    /// Realms that are granted and can't be had, as far as the configuration tells.
+    fn unserved(&self, granted: &AllowedCertificates) -> Vec<Finding> {
+        let is_served = |realm: &&Realm| {
+            let named = |entry: &KdcRealm| {
+                let mut names = std::iter::once(&entry.realm).chain(&entry.aliases);
+                entry.serves_other_realms || names.any(|name| name.key() == realm.key())
+            };
+            self.realms.iter().any(named)
+        };
+        let realms = granted.realms.iter();
+        let warning = |realm: &Realm| {
+            let text = format!("clients may ask for realm {realm}, which is not served");
+            Finding::warning(text).hint("spell it as [realms] does, or add it there")
+        };
+        realms
+            .filter(|realm| !is_served(realm))
+            .map(warning)
+            .collect()
     }
 }
 

@@ -14,7 +14,6 @@ use crate::config::gateway::{
 };
 use crate::config::{Config, Kdcs, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::text::listed;
 use crate::relay::upstream::kdc::Transport;
 use crate::wire::{ByService, Realm};
 
@@ -85,7 +84,7 @@ fn serving(serving: &Serving) -> Vec<String> {
     }
     for AllowedCertificates { san, realms } in &serving.clients {
         let realms: Vec<_> = realms.iter().map(ToString::to_string).collect();
-        lines.push(format!("  {san}: let in for {}", listed(&realms)));
+        lines.push(format!("  {san}: let in for {}", realms.join(", ")));
     }
     if let Some(tokens) = &serving.tokens {
         lines.push(format!("tokens let in: {}", tokens.path().display()));

@@ -97,7 +97,7 @@ counters! {
     refused: Gateway,
     /// HTTP requests answered 429 or turned away before TLS: too many of them, or of failed logins, from one client.
     throttled: Gateway,
-    /// TLS handshakes that ended because of the client's certificate: there was none, or it is not trusted, expired or revoked.
+    /// TLS handshakes that ended because of the client's certificate: there was none, or it is not trusted, expired, revoked or too long.
     certificates_refused: Gateway,
     /// Requests answered KDC_ERR_POLICY because `preauth`, `deny-principals` or `allow-services` of their realm says so.
     refused_by_policy: Gateway,

@@ -63,6 +63,8 @@ fn check_shows_what_would_be_served_and_which_kdcs_are_asked() {
         path = "/tenant/KdcProxy"
         client-ca-file = "gateway.pem"
         require-client-cert = true
+        clients = [{ san = "*.example.com", realms = ["EXAMPLE.COM", "CORP"] }]
+        tokens-file = "tokens.txt"
         client-requests-per-second = 7
         client-burst = 9
         client-max-in-flight = 5
@@ -87,6 +89,7 @@ fn check_shows_what_would_be_served_and_which_kdcs_are_asked() {
         allow-services = ["HTTP/*"]
         "#,
     );
+    home.write("tokens.txt", "");
     let ended = home.loopkdc(&["check", "--gateway", "--config", "config.toml"]);
     let stdout = "\
 config.toml: valid
@@ -95,6 +98,8 @@ plain http: 127.0.0.1:8080, unix:/run/loopkdc/gateway.sock
 path: /tenant/KdcProxy
 certificate: gateway.pem
 client certificates: required of every client, signed by gateway.pem
+  *.example.com: let in for EXAMPLE.COM, CORP
+tokens let in: tokens.txt
 access log: access.log
 metrics: http://127.0.0.1:9464/metrics
 realm EXAMPLE.COM (also CORP, EXAMPLE)
@@ -117,6 +122,8 @@ any other realm: not served
 loopkdc: warning: plain-listen without trusted-proxies: all clients behind the reverse proxy count as one
 loopkdc: hint: set trusted-proxies
 loopkdc: warning: client-ca-file has no say over plain-listen: the reverse proxy must check certificates there
+loopkdc: warning: any local user may read tokens.txt, which holds a secret
+loopkdc: hint: chmod o= tokens.txt
 loopkdc: warning: log-principals: the access log names who logs in
 loopkdc: warning: realm FOUND.EXAMPLE: allow-services has no krbtgt/FOUND.EXAMPLE: nobody can log in
 loopkdc: hint: add \"krbtgt/FOUND.EXAMPLE\"

@@ -44,6 +44,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// ends (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 20;
 
+/// Octets of the certificates that a client shows, which are kept as long as its connection: three or four large ones.
+const MAX_CHAIN: usize = 16 * 1024;
+
 /// How long a connection without a request may stay once the daemon stops: an HTTP/2 client that is told of the end loses
 /// no request that was on its way.
 const GOAWAY_TIME: Duration = Duration::from_secs(1);
@@ -108,6 +111,15 @@ impl HttpConnection {
             let _place = place.filter(|_| is_http2);
             peer.transport = "https";
             let shown = session.peer_certificates().unwrap_or_default();
+            if shown
+                .iter()
+                .map(|certificate| certificate.len())
+                .sum::<usize>()
+                > MAX_CHAIN
+            {
+                self.state.exchange.counters().certificates_refused.add();
+                return;
+            }
             let access = &self.state.options.access;
             let leaf = shown.first();
             peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));

@@ -81,6 +81,21 @@ fn a_token_that_everybody_may_read_about_is_warned_of() {
     );
 }
 
+#[test]
+fn a_realm_that_clients_may_ask_for_and_nobody_serves_is_warned_of() {
+    let clients = "clients = [{ san = \"a\", realms = [\"a\", \"ALIAS\", \"TYPO\"] }]";
+    let text = |more: &str| {
+        format!(
+            "{GATEWAY}{CA}{clients}\n[realms.\"A\"]\nkdcs = [\"k\"]\naliases = [\"ALIAS\"]\n{more}"
+        )
+    };
+    let warnings = super::warnings(&build(&text("")));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("realm TYPO"), "{warnings:?}");
+    let warnings = super::warnings(&build(&text("serve-other-realms = true\n")));
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
 fn tokens(text: &str) -> Result<Tokens, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tokens.txt");
