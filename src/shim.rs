@@ -2,6 +2,7 @@
 
 mod last_good;
 mod listeners;
+mod peer_user;
 mod prepared;
 mod proxy_cache;
 mod reachable_file;

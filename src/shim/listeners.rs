@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::peer_user::PeerUsers;
 use super::{stream, udp};
 use crate::daemon::bind::{ListenSocket, ServiceListener};
 use crate::daemon::slots::ConnLimit;
@@ -17,7 +18,7 @@ pub(super) struct ListenLimits {
     pub(super) udp_reply_max: usize,
     /// Connections open at once.
     pub(super) max_connections: usize,
-    /// Datagrams waiting for their answers at once.
+    /// Datagrams waiting for their answers at once, of which no user gets all.
     pub(super) max_in_flight: usize,
     /// How long a connection may be silent.
     pub(super) idle_timeout: Duration,
@@ -27,6 +28,7 @@ pub(super) struct ListenLimits {
 #[derive(Clone, Debug)]
 pub(super) struct ListenerContext {
     pub(super) exchange: Arc<Exchange>,
+    pub(super) peers: Arc<PeerUsers>,
     pub(super) limits: ListenLimits,
     /// Octets of long messages over streams.
     pub(super) long_messages: Arc<Shares>,
@@ -43,12 +45,13 @@ pub(super) fn serve(
 ) -> ConnLimit {
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
+        peers: Arc::new(PeerUsers::new()),
         limits,
         long_messages: Shares::new(stream::LONG_MESSAGES),
         tasks: tasks.clone(),
     };
     let connections = ConnLimit::new(limits.max_connections, exchange, tasks);
-    let datagrams = udp::places(limits.max_in_flight);
+    let datagrams = Shares::new(limits.max_in_flight);
     for ServiceListener {
         service, socket, ..
     } in listeners

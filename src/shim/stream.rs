@@ -39,6 +39,7 @@ pub(crate) async fn serve(
 ) {
     let serve = |stream, slot| {
         let connection = StreamConnection {
+            holder: context.peers.of_stream(&stream),
             stream,
             transport: listener.transport(),
             service,
@@ -54,6 +55,7 @@ pub(crate) async fn serve(
 /// One connection.
 struct StreamConnection {
     stream: ClientStream,
+    holder: Holder,
     transport: &'static str,
     service: Service,
     context: ListenerContext,
@@ -171,7 +173,10 @@ impl StreamConnection {
     /// Answers one request; says whether the connection goes on.
     async fn answer(&mut self, message: KerberosMessage) -> bool {
         self.slot.set_busy();
-        let arrival = Arrival::now(self.transport);
+        let arrival = Arrival {
+            holder: self.holder,
+            ..Arrival::now(self.transport)
+        };
         let answered = self.context.exchange.answer(message.clone(), arrival).await;
         let goes_on = match render::on_stream(&message, &answered.answer) {
             OnStream::Reply(octets) => self.write(&octets).await,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::Semaphore;
 
 use crate::daemon::accept::{AcceptBackoff, is_peer_error};
 use crate::daemon::panics;
 use crate::relay::exchange::Arrival;
+use crate::relay::shares::{Holder, Shares};
 use crate::shim::listeners::ListenerContext;
 use crate::shim::render;
 use crate::wire::{KerberosMessage, Service};
@@ -17,17 +17,13 @@ use crate::wire::{KerberosMessage, Service};
 /// No datagram is larger.
 const MAX_DATAGRAM: usize = 65_536;
 
-/// The places for datagrams that wait for their answers, over all UDP sockets.
-pub(crate) fn places(max_in_flight: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(max_in_flight))
-}
-
-/// Receives datagrams until the daemon stops, and has each answered in a task of its own.
+/// Receives datagrams until the daemon stops, and has each answered in a task of its own. `places`: for those that wait for
+/// their answers, over all UDP sockets.
 pub(crate) async fn serve(
     socket: UdpSocket,
     service: Service,
     context: ListenerContext,
-    places: Arc<Semaphore>,
+    places: Arc<Shares>,
 ) {
     let listener = UdpListener {
         socket: Arc::new(socket),
@@ -46,7 +42,7 @@ struct UdpListener {
 }
 
 impl UdpListener {
-    async fn receive(&self, places: &Arc<Semaphore>) {
+    async fn receive(&self, places: &Arc<Shares>) {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut backoff = AcceptBackoff::default();
         loop {
@@ -70,12 +66,13 @@ impl UdpListener {
         }
     }
 
-    /// Has a datagram answered, if there is a place for one more.
-    fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Semaphore>) {
+    /// Has a datagram answered, if there is a place for one more of its user.
+    fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Shares>) {
         let ListenerContext {
             exchange, tasks, ..
         } = &self.context;
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        let holder = self.sender(peer);
+        let Some(place) = places.take(holder, 1) else {
             // The client asks again in a second, or over TCP.
             exchange.counters().dropped.add();
             return exchange.refused();
@@ -86,9 +83,16 @@ impl UdpListener {
         };
         let listener = self.clone();
         panics::spawn_catching(&tasks.tracker, exchange, async move {
-            listener.answer(message, peer).await;
+            listener.answer(message, peer, holder).await;
             drop(place);
         });
+    }
+
+    fn sender(&self, peer: SocketAddr) -> Holder {
+        let own = self.socket.local_addr();
+        own.map_or(Holder::Unknown, |own| {
+            self.context.peers.of_datagram(own, peer)
+        })
     }
 
     /// No datagram, whatever is in it, keeps those behind it from being read.
@@ -97,10 +101,11 @@ impl UdpListener {
         panics::catch(&self.context.exchange, parse).flatten()
     }
 
-    async fn answer(self, message: KerberosMessage, peer: SocketAddr) {
+    async fn answer(self, message: KerberosMessage, peer: SocketAddr, holder: Holder) {
         let (exchange, reply_max) = (&self.context.exchange, self.context.limits.udp_reply_max);
         let arrival = Arrival {
             udp_peer: Some(peer),
+            holder,
             ..Arrival::now("udp")
         };
         let answered = exchange.answer(message.clone(), arrival).await;

@@ -7,12 +7,14 @@ use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
 use crate::relay::shares::Shares;
 use crate::shim::listeners::ListenLimits;
+use crate::shim::peer_user::PeerUsers;
 
 /// What a listener shares that has no realms, and one place for a connection.
 fn context() -> ListenerContext {
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
     ListenerContext {
         exchange: Exchange::new(routing, 1),
+        peers: Arc::new(PeerUsers::new()),
         limits: ListenLimits {
             udp_reply_max: 4096,
             max_connections: 1,
