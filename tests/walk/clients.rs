@@ -30,7 +30,7 @@ impl Heard {
     }
 }
 
-pub struct Udp(UdpSocket);
+pub struct Udp(pub UdpSocket);
 
 impl Udp {
     pub async fn connect(address: SocketAddr) -> Self {

@@ -52,6 +52,7 @@ mod shown;
 mod silence;
 mod starting;
 mod status;
+mod users;
 mod verdicts;
 mod wait;
 mod ways_in;

@@ -1,0 +1,58 @@
+//! Several users of one machine: what one of them floods it with costs the others nothing. Root alone can be several.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use loopkdc::wire::Service;
+use rustix::process::Uid;
+use rustix::thread::set_thread_uid;
+use tokio::net::UdpSocket;
+
+use crate::clients::Udp;
+use crate::eventually;
+use crate::messages::{Kind, REALM};
+use crate::relay::{Reached, Setup};
+use crate::upstream::{Gate, Plan, Upstream};
+
+const FLOODER: u32 = 20_001;
+const OTHER: u32 = 20_002;
+
+/// What a thread makes that this user runs.
+fn made_by<T: Send>(user: u32, make: impl FnOnce() -> T + Send) -> T {
+    let made = || {
+        set_thread_uid(Uid::from_raw(user)).expect("the test is root's");
+        make()
+    };
+    thread::scope(|scope| scope.spawn(made).join().unwrap())
+}
+
+fn udp_of(user: u32, address: SocketAddr) -> Udp {
+    let socket = made_by(user, || std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    socket.connect(address).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    Udp(UdpSocket::from_std(socket).unwrap())
+}
+
+/// An upstream whose answers wait for the gate.
+fn gated(gate: &Gate) -> Upstream {
+    let gate = gate.clone();
+    Plan::new(move |post| post.granted().after(&gate)).start()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_datagrams_of_one_user_leave_places_for_those_of_another() {
+    let gate = Gate::shut();
+    let upstream = gated(&gate);
+    let relay = Setup::by(&[&upstream]).listen("max-in-flight = 10").start();
+    let [flooder, other] = [FLOODER, OTHER].map(|user| udp_of(user, relay.address(Service::Kdc)));
+    for _ in 0..20 {
+        flooder.send(&Kind::Tgs.request(REALM).bytes).await;
+    }
+    // One alone has four fifths.
+    eventually(|| relay.counters().dropped.get() == 12).await;
+    other.send(&Kind::Plain.request(REALM).bytes).await;
+    upstream.until_posts(9).await;
+    gate.open();
+    assert_eq!(other.hear().await[0], 0x6b);
+    assert_eq!(relay.counters().dropped.get(), 12);
+}
