@@ -63,6 +63,8 @@ pub enum Cause {
     Unreachable,
     /// As many requests as may be are under way already, here or to the last upstream asked.
     Overloaded,
+    /// The same of one user, or too many of his logins have failed.
+    HeldBack,
     /// Nothing came back in time.
     Unanswered,
     /// Any other fault of the last upstream asked.
@@ -123,6 +125,9 @@ impl Verdict {
             Cause::NoUpstream => format!("no KDC proxy is configured for realm {realm}"),
             Cause::NotOffered => format!("this service of realm {realm} is not offered here"),
             Cause::Overloaded => "too many requests are under way".to_owned(),
+            Cause::HeldBack => {
+                "this user has too many requests under way, or too many failed logins: wait a minute".to_owned()
+            }
             Cause::Unreachable => format!("no KDC proxy for realm {realm} can be reached"),
             Cause::Unanswered => {
                 format!("the KDC proxy for realm {realm} did not answer in time")
@@ -216,6 +221,7 @@ mod tests {
             Cause::Unreachable,
             Cause::Unanswered,
             Cause::Overloaded,
+            Cause::HeldBack,
         ];
         own.into_iter().chain(faults.map(Cause::Fault)).collect()
     }
@@ -283,7 +289,8 @@ mod tests {
         assert!(failed.reason().ends_with("(HTTP 599)"));
         for cause in causes() {
             let names = verdict(cause.clone(), true).reason().contains("RRR");
-            assert_eq!(names, cause != Cause::Overloaded, "{cause:?}");
+            let is_realms = !matches!(cause, Cause::Overloaded | Cause::HeldBack);
+            assert_eq!(names, is_realms, "{cause:?}");
         }
     }
 }

@@ -127,6 +127,8 @@ counters! {
     no_upstream: Both,
     /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
     overloaded: Both,
+    /// Requests refused because their user had too many under way, or too many of his logins had failed: those of others went on.
+    held_back: Run,
     /// Look-ups in DNS of where a realm's requests go, which requests brought about.
     look_ups: Both,
     /// Attempts: requests handed to an upstream.

@@ -232,6 +232,7 @@ impl Exchange {
                     exchange: Arc::clone(self),
                     message: message.clone(),
                     arrival,
+                    begun: now(),
                     ticket,
                     answered: sender,
                 };

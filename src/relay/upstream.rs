@@ -19,6 +19,7 @@ mod send_state;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tls;
+mod user_shares;
 
 use crate::wire::{self, KerberosMessage, Reply};
 
@@ -28,6 +29,7 @@ pub use fault::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };
 pub use send_state::SendState;
+pub(crate) use user_shares::{UserShares, UserTurn};
 
 /// A way out.
 #[derive(Debug)]
@@ -67,6 +69,16 @@ impl Upstream {
             Self::Kdc(kdc) => kdc.name(),
             #[cfg(test)]
             Self::Scripted(scripted) => scripted.name(),
+        }
+    }
+
+    /// What the users of this machine share of it, if it can't tell them apart. A KDC does not look at whose a request is.
+    pub(crate) fn user_shares(&self) -> Option<&UserShares> {
+        match self {
+            Self::Proxy(proxy) => Some(proxy.user_shares()),
+            Self::Kdc(_) => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 

@@ -10,9 +10,9 @@ use tokio::net::UdpSocket;
 
 use crate::clients::Udp;
 use crate::eventually;
-use crate::messages::{Kind, REALM};
+use crate::messages::{Kind, PA_ENC_TIMESTAMP, REALM, as_req, krb_error, said};
 use crate::relay::{Reached, Setup};
-use crate::upstream::{Gate, Plan, Upstream};
+use crate::upstream::{Act, Gate, Plan, Upstream};
 
 const FLOODER: u32 = 20_001;
 const OTHER: u32 = 20_002;
@@ -55,4 +55,57 @@ async fn the_datagrams_of_one_user_leave_places_for_those_of_another() {
     gate.open();
     assert_eq!(other.hear().await[0], 0x6b);
     assert_eq!(relay.counters().dropped.get(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_user_has_under_way_at_a_proxy_leaves_room_for_others() {
+    let gate = Gate::shut();
+    let upstream = gated(&gate);
+    let relay = Setup::by(&[&upstream]).start();
+    let [flooder, other, root] =
+        [FLOODER, OTHER, 0].map(|user| udp_of(user, relay.address(Service::Kdc)));
+    for _ in 0..30 {
+        flooder.send(&Kind::Tgs.request(REALM).bytes).await;
+    }
+    upstream.until_posts(10).await;
+    other.send(&Kind::Plain.request(REALM).bytes).await;
+    upstream.until_posts(11).await;
+    // Root's are everybody's.
+    for posts in 12..30 {
+        root.send(&Kind::Tgs.request(REALM).bytes).await;
+        upstream.until_posts(posts).await;
+    }
+    eventually(|| relay.counters().held_back.get() == 20).await;
+    assert_eq!(said(&flooder.hear().await).code, 52);
+    gate.open();
+    assert_eq!(other.hear().await[0], 0x6b);
+    assert_eq!(upstream.posts(), 29);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wrong_passwords_of_one_user_leave_logins_for_others() {
+    let upstream = Plan::new(|post| match post.granted() {
+        // An AS-REP: its client has shown a password.
+        Act::Reply(reply) if reply[0] == 0x6b => Act::Reply(krb_error(24, None)),
+        granted => granted,
+    })
+    .start();
+    let relay = Setup::by(&[&upstream]).start();
+    let [guesser, other] = [FLOODER, OTHER].map(|user| udp_of(user, relay.address(Service::Kdc)));
+    let guess = || as_req(REALM, &[PA_ENC_TIMESTAMP]).bytes;
+    for _ in 0..13 {
+        guesser.send(&guess()).await;
+        assert_eq!(said(&guesser.hear().await).code, 24);
+    }
+    guesser.send(&guess()).await;
+    assert_eq!(said(&guesser.hear().await).code, 52);
+    assert_eq!(
+        (relay.counters().held_back.get(), upstream.posts()),
+        (1, 13)
+    );
+    // Tickets are still to be had, and logins by others.
+    guesser.send(&Kind::Tgs.request(REALM).bytes).await;
+    assert_eq!(guesser.hear().await[0], 0x6d);
+    other.send(&guess()).await;
+    assert_eq!(said(&other.hear().await).code, 24);
 }

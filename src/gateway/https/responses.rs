@@ -113,7 +113,7 @@ impl From<&Verdict> for ErrorResponse {
                 StatusCode::FORBIDDEN,
                 format!("this service of realm {realm} is not offered here"),
             ),
-            Cause::Overloaded => return Self::overloaded(),
+            Cause::Overloaded | Cause::HeldBack => return Self::overloaded(),
             Cause::Unanswered => (
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("the KDC of realm {realm} did not answer"),

@@ -83,7 +83,7 @@ impl ExchangeTask {
         if self.message.kind() == Kind::AsReq {
             self.update(|known| known.asked(now()));
         }
-        let asked = self.arrival.at;
+        let asked = self.begun;
         let fail = || self.update(|known| known.failed(&realm, asked));
         let mut exchange = pin!(self.exchange());
         let end = match timeout_at((asked + LATE).into(), &mut exchange).await {
@@ -104,7 +104,11 @@ impl ExchangeTask {
     }
 
     fn record_reply(&self, realm: &RealmKey, reply: &Reply) {
-        let reason = RetryReason::of(&self.message, reply, waited(&self.arrival));
+        let begun = Arrival {
+            at: self.begun,
+            ..self.arrival
+        };
+        let reason = RetryReason::of(&self.message, reply, waited(&begun));
         let refers_to = match &reason {
             Some(RetryReason::Referral(realm)) => self.exchange.configured(realm).filter(|named| {
                 // libkrb5 compares with regard to case.
@@ -122,7 +126,7 @@ impl ExchangeTask {
     /// There is no reply, or none for too long.
     pub(super) fn record_failure(&self) {
         if let Some(realm) = self.watched_realm() {
-            self.update(|known| known.failed(&realm, self.arrival.at));
+            self.update(|known| known.failed(&realm, self.begun));
         }
     }
 

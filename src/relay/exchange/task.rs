@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -14,7 +14,7 @@ use crate::relay::routes::Wanted;
 use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
-use crate::relay::upstream::Fault;
+use crate::relay::upstream::{Fault, Upstream, UserTurn};
 use crate::wire::{KerberosMessage, Kind};
 
 /// So many exchanges are remembered for the status.
@@ -25,6 +25,8 @@ pub(super) struct ExchangeTask {
     pub(super) exchange: Arc<Exchange>,
     pub(super) message: KerberosMessage,
     pub(super) arrival: Arrival,
+    /// When it was its turn.
+    pub(super) begun: Instant,
     pub(super) ticket: ExchangeTicket,
     pub(super) answered: watch::Sender<Option<Answered>>,
 }
@@ -67,12 +69,45 @@ impl End {
 }
 
 impl ExchangeTask {
-    pub(super) async fn run(self) {
-        let mut end = self.exchange_and_record().await;
+    pub(super) async fn run(mut self) {
+        let mut end = match self.users_turn().await {
+            Ok(turn) => {
+                // Waiting for it says nothing of the realm.
+                self.begun = now();
+                let end = self.exchange_and_record().await;
+                if let Some(turn) = turn {
+                    turn.end(&self.message, end.answer.as_ref());
+                }
+                end
+            }
+            Err(verdict) => End::unsent(verdict),
+        };
         self.record(&mut end);
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);
         }
+    }
+
+    /// Waits until it is its user's turn to ask the gateway that all users of this machine ask.
+    async fn users_turn(&self) -> Result<Option<UserTurn>, Answer> {
+        let routing = self.exchange.routing();
+        let Some(upstream) = self.first_upstream(&routing) else {
+            return Ok(None);
+        };
+        let Some(shares) = upstream.user_shares() else {
+            return Ok(None);
+        };
+        let turn = shares.turn(self.arrival.holder, &self.message).await;
+        turn.map_err(|()| {
+            self.exchange.counters.held_back.add();
+            routing.verdict(&self.message, Cause::HeldBack, false)
+        })
+    }
+
+    fn first_upstream<'a>(&self, routing: &'a Routing) -> Option<&'a Arc<Upstream>> {
+        let (realm, wanted) = (self.message.realm(), self.wanted(routing));
+        let candidates = routing.routes().candidates(realm, wanted, now()).ok()?;
+        routing.upstream(*candidates.upstreams.first()?)
     }
 
     pub(super) async fn exchange(&self) -> End {

@@ -49,6 +49,7 @@ async fn a_task_that_panics_leaves_a_verdict_that_keeps_the_request_from_being_s
         exchange: Arc::clone(&exchange),
         message,
         arrival: arrival(),
+        begun: Instant::now(),
         ticket,
         answered,
     });

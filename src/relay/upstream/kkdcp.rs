@@ -23,6 +23,7 @@ use super::proxy_options::{HeaderSource, ProxyOptions};
 use super::refusal;
 use super::send_state::{FlaggedBody, SendState};
 use super::tls::{ClientAuth, ClientTls};
+use super::user_shares::UserShares;
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
 pub use super::refusal::Authorization;
@@ -45,6 +46,7 @@ pub struct KdcProxy {
     headers: HeaderSource,
     negotiator: Option<Arc<Negotiator>>,
     client_auth: Arc<ClientAuth>,
+    user_shares: UserShares,
 }
 
 /// The head of an answer, for those who look into a fault.
@@ -75,6 +77,7 @@ impl KdcProxy {
             conns: ConnPool::new(tls.config, options.forward_proxy.clone(), names),
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
+            user_shares: UserShares::default(),
         }
     }
 
@@ -82,6 +85,10 @@ impl KdcProxy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn user_shares(&self) -> &UserShares {
+        &self.user_shares
     }
 
     /// Forgets the connections: the network is another one. Requests under way go on.
