@@ -13,7 +13,7 @@ use crate::daemon::accept::{ClientStream, accept_each};
 use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
-use crate::relay::shares::{Holder, Share, accounted};
+use crate::relay::shares::{Share, accounted};
 use crate::shim::listeners::ListenerContext;
 use crate::shim::render::{self, OnStream};
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
@@ -37,9 +37,9 @@ pub(crate) async fn serve(
     context: ListenerContext,
     connections: ConnLimit,
 ) {
+    let admit = |stream: &ClientStream| Some(context.peers.of_stream(stream));
     let serve = |stream, slot| {
         let connection = StreamConnection {
-            holder: context.peers.of_stream(&stream),
             stream,
             transport: listener.transport(),
             service,
@@ -49,13 +49,12 @@ pub(crate) async fn serve(
         };
         connection.serve()
     };
-    accept_each(&listener, &connections, |_| Some(Holder::Unknown), serve).await;
+    accept_each(&listener, &connections, admit, serve).await;
 }
 
 /// One connection.
 struct StreamConnection {
     stream: ClientStream,
-    holder: Holder,
     transport: &'static str,
     service: Service,
     context: ListenerContext,
@@ -174,7 +173,7 @@ impl StreamConnection {
     async fn answer(&mut self, message: KerberosMessage) -> bool {
         self.slot.set_busy();
         let arrival = Arrival {
-            holder: self.holder,
+            holder: self.slot.holder(),
             ..Arrival::now(self.transport)
         };
         let answered = self.context.exchange.answer(message.clone(), arrival).await;

@@ -6,9 +6,9 @@ use std::thread;
 use loopkdc::wire::Service;
 use rustix::process::Uid;
 use rustix::thread::set_thread_uid;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpStream, UdpSocket};
 
-use crate::clients::Udp;
+use crate::clients::{Heard, Stream, Udp};
 use crate::eventually;
 use crate::messages::{Kind, PA_ENC_TIMESTAMP, REALM, as_req, krb_error, said};
 use crate::relay::{Reached, Setup};
@@ -33,6 +33,12 @@ fn udp_of(user: u32, address: SocketAddr) -> Udp {
     Udp(UdpSocket::from_std(socket).unwrap())
 }
 
+fn stream_of(user: u32, address: SocketAddr) -> Stream {
+    let stream = made_by(user, || std::net::TcpStream::connect(address).unwrap());
+    stream.set_nonblocking(true).unwrap();
+    Stream(TcpStream::from_std(stream).unwrap())
+}
+
 /// An upstream whose answers wait for the gate.
 fn gated(gate: &Gate) -> Upstream {
     let gate = gate.clone();
@@ -55,6 +61,31 @@ async fn the_datagrams_of_one_user_leave_places_for_those_of_another() {
     gate.open();
     assert_eq!(other.hear().await[0], 0x6b);
     assert_eq!(relay.counters().dropped.get(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connections_of_one_user_make_room_for_those_of_another() {
+    let gate = Gate::shut();
+    let upstream = gated(&gate);
+    let relay = Setup::by(&[&upstream])
+        .listen("max-connections = 10")
+        .start();
+    let address = relay.address(Service::Kdc);
+    let mut crowd = Vec::new();
+    // All wait for their answers: none of them makes room.
+    for posts in 1..=8 {
+        let mut stream = stream_of(FLOODER, address);
+        stream.send(&Kind::Tgs.request(REALM).bytes).await;
+        upstream.until_posts(posts).await;
+        crowd.push(stream);
+    }
+    assert_eq!(stream_of(FLOODER, address).hear().await, Heard::End);
+    let mut other = stream_of(OTHER, address);
+    other.send(&Kind::Plain.request(REALM).bytes).await;
+    upstream.until_posts(9).await;
+    gate.open();
+    assert_eq!(other.hear().await.message()[0], 0x6b);
+    assert_eq!(relay.counters().turned_away.get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
