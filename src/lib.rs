@@ -119,7 +119,7 @@
 //!   client could have shown a certificate is resumed, and a connection ends when its certificate is revoked.
 //! * **No user of a machine keeps the others from Kerberos** ([`relay::upstream`]'s `user_shares`): what clients of `loopkdc run` hold,
 //!   and what it asks of a KDC proxy, which sees one client, is shared out by uid, and less than a gateway grants at its
-//!   defaults. Who asks for more waits two seconds, and is refused; that says nothing of the realm. Root logs everybody in, and is not
+//!   defaults. Who asks for more waits four seconds, and is refused; that says nothing of the realm. Root logs everybody in, and is not
 //!   held back. The kernel tells whose a peer is; who can't be told is one user with all who can't.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
 //!   nobody's. A copy of it is counted once. Clients are told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY

@@ -49,18 +49,18 @@ fn gated(gate: &Gate) -> Upstream {
 async fn the_datagrams_of_one_user_leave_places_for_those_of_another() {
     let gate = Gate::shut();
     let upstream = gated(&gate);
-    let relay = Setup::by(&[&upstream]).listen("max-in-flight = 10").start();
+    let relay = Setup::by(&[&upstream]).listen("max-in-flight = 7").start();
     let [flooder, other] = [FLOODER, OTHER].map(|user| udp_of(user, relay.address(Service::Kdc)));
     for _ in 0..20 {
-        flooder.send(&Kind::Tgs.request(REALM).bytes).await;
+        flooder.send(&Kind::Preauth.request(REALM).bytes).await;
     }
-    // One alone has four fifths.
-    eventually(|| relay.counters().dropped.get() == 12).await;
+    // Of seven one alone has four fifths.
+    eventually(|| relay.counters().dropped.get() == 14).await;
     other.send(&Kind::Plain.request(REALM).bytes).await;
-    upstream.until_posts(9).await;
+    upstream.until_posts(7).await;
     gate.open();
     assert_eq!(other.hear().await[0], 0x6b);
-    assert_eq!(relay.counters().dropped.get(), 12);
+    assert_eq!(relay.counters().dropped.get(), 14);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,21 +68,21 @@ async fn the_connections_of_one_user_make_room_for_those_of_another() {
     let gate = Gate::shut();
     let upstream = gated(&gate);
     let relay = Setup::by(&[&upstream])
-        .listen("max-connections = 10")
+        .listen("max-connections = 7")
         .start();
     let address = relay.address(Service::Kdc);
     let mut crowd = Vec::new();
     // All wait for their answers: none of them makes room.
-    for posts in 1..=8 {
+    for posts in 1..=6 {
         let mut stream = stream_of(FLOODER, address);
-        stream.send(&Kind::Tgs.request(REALM).bytes).await;
+        stream.send(&Kind::Preauth.request(REALM).bytes).await;
         upstream.until_posts(posts).await;
         crowd.push(stream);
     }
     assert_eq!(stream_of(FLOODER, address).hear().await, Heard::End);
     let mut other = stream_of(OTHER, address);
     other.send(&Kind::Plain.request(REALM).bytes).await;
-    upstream.until_posts(9).await;
+    upstream.until_posts(7).await;
     gate.open();
     assert_eq!(other.hear().await.message()[0], 0x6b);
     assert_eq!(relay.counters().turned_away.get(), 1);
@@ -96,17 +96,17 @@ async fn what_one_user_has_under_way_at_a_proxy_leaves_room_for_others() {
     let [flooder, other, root] =
         [FLOODER, OTHER, 0].map(|user| udp_of(user, relay.address(Service::Kdc)));
     for _ in 0..30 {
-        flooder.send(&Kind::Tgs.request(REALM).bytes).await;
+        flooder.send(&Kind::Preauth.request(REALM).bytes).await;
     }
-    upstream.until_posts(10).await;
+    upstream.until_posts(6).await;
     other.send(&Kind::Plain.request(REALM).bytes).await;
-    upstream.until_posts(11).await;
+    upstream.until_posts(7).await;
     // Root's are everybody's.
-    for posts in 12..30 {
-        root.send(&Kind::Tgs.request(REALM).bytes).await;
+    for posts in 8..30 {
+        root.send(&Kind::Preauth.request(REALM).bytes).await;
         upstream.until_posts(posts).await;
     }
-    eventually(|| relay.counters().held_back.get() == 20).await;
+    eventually(|| relay.counters().held_back.get() == 24).await;
     assert_eq!(said(&flooder.hear().await).code, 52);
     gate.open();
     assert_eq!(other.hear().await[0], 0x6b);

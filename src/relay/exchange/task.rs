@@ -14,7 +14,7 @@ use crate::relay::routes::Wanted;
 use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
-use crate::relay::upstream::{Fault, Upstream, UserTurn};
+use crate::relay::upstream::{Fault, UserTurn};
 use crate::wire::{KerberosMessage, Kind};
 
 /// So many exchanges are remembered for the status.
@@ -91,23 +91,22 @@ impl ExchangeTask {
     /// Waits until it is its user's turn to ask the gateway that all users of this machine ask.
     async fn users_turn(&self) -> Result<Option<UserTurn>, Answer> {
         let routing = self.exchange.routing();
-        let Some(upstream) = self.first_upstream(&routing) else {
+        let (realm, wanted) = (self.message.realm(), self.wanted(&routing));
+        let candidates = routing.routes().candidates(realm, wanted, now());
+        let Ok(candidates) = candidates else {
             return Ok(None);
         };
-        let Some(shares) = upstream.user_shares() else {
+        let first = candidates.upstreams.first();
+        let first = first.and_then(|first| routing.upstream(*first));
+        let Some(shares) = first.and_then(|first| first.user_shares()) else {
             return Ok(None);
         };
-        let turn = shares.turn(self.arrival.holder, &self.message).await;
-        turn.map_err(|()| {
+        let deadline = self.arrival.at + candidates.route.deadline;
+        let turn = shares.turn(self.arrival.holder, &self.message, deadline.into());
+        turn.await.map_err(|()| {
             self.exchange.counters.held_back.add();
             routing.verdict(&self.message, Cause::HeldBack, false)
         })
-    }
-
-    fn first_upstream<'a>(&self, routing: &'a Routing) -> Option<&'a Arc<Upstream>> {
-        let (realm, wanted) = (self.message.realm(), self.wanted(routing));
-        let candidates = routing.routes().candidates(realm, wanted, now()).ok()?;
-        routing.upstream(*candidates.upstreams.first()?)
     }
 
     pub(super) async fn exchange(&self) -> End {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::relay::answer::Answer;
 use crate::relay::shares::{Holder, Share, Shares};
@@ -18,16 +18,17 @@ use crate::wire::{KerberosMessage, Kind, Reply, Resend};
 
 const ROOT: Holder = Holder::User(0);
 
-/// Requests under way, or begun in the time of [`PACE`]: ten of one user, and two hundred a second. A gateway has
-/// `client-max-in-flight` of them, and `client-requests-per-second`.
-const REQUESTS: usize = 12;
-const PACE: Duration = Duration::from_millis(50);
+/// Requests under way, or begun in the time of [`PACE`]: six of one user, and 250 a second. A gateway has
+/// `client-max-in-flight` of them, twice as many, as one that is silent may go there once more, and `client-requests-per-second`.
+const REQUESTS: usize = 7;
+const PACE: Duration = Duration::from_millis(24);
 /// Logins under way, or failed within [`FORGIVEN`]: thirteen of one user. A gateway has `failed-login-burst` of them, and forgives
 /// `failed-logins-per-minute`.
 const LOGINS: usize = 16;
 const FORGIVEN: Duration = Duration::from_secs(120);
-/// How long a request waits for its turn: MIT's kinit has come over TCP by then, and waits there.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for its turn: in it 80 logins at once succeed by a proxy that is 100 ms away. MIT's kinit has come over
+/// TCP by then, and waits there.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The shares in one gateway.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Default for UserShares {
 }
 
 impl UserShares {
-    /// Waits until it is the turn of a request of `holder`; nothing is to be waited for if he takes no share.
+    /// Waits until it is the turn of a request of `holder`, at most until `deadline`; nothing is to be waited for if he takes no share.
     ///
     /// # Errors
     /// What he has under way stays so for too long, or too many of his logins have failed.
@@ -62,11 +63,13 @@ impl UserShares {
         &self,
         holder: Holder,
         message: &KerberosMessage,
+        deadline: Instant,
     ) -> Result<Option<UserTurn>, ()> {
         if holder == ROOT {
             return Ok(None);
         }
-        let turn = timeout(PATIENCE, async {
+        let until = deadline.min(Instant::now() + PATIENCE);
+        let turn = timeout_at(until, async {
             // First what takes longer to come: nobody's place waits for it.
             let login = match message.kind() {
                 Kind::AsReq => Some(self.logins.turn(holder).await),
