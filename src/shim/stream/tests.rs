@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
