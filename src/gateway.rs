@@ -8,6 +8,7 @@ mod listeners;
 pub mod metrics;
 pub mod observers;
 pub mod policy;
+mod probe;
 pub mod record;
 mod routes;
 pub mod throttle;
@@ -134,6 +135,7 @@ impl Gateway {
             },
         };
         https::serve(all, options, exchange, &self.tasks);
+        self.tasks.spawn(probe::until_reached(Arc::clone(exchange)));
         notify::keep_alive(exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
         Ok(())

@@ -140,7 +140,7 @@ counters! {
     /// Replies that are longer than `udp-reply-max-bytes`: the client was told to come back over TCP.
     too_big_for_udp: Run,
     /// Exchanges by which the daemon itself asked whether a realm can be reached; they are counted as others, too.
-    asked: Run,
+    asked: Both,
     /// Exchanges that ended with a reply.
     replied: Both,
     /// Exchanges that asked an upstream and got no reply.

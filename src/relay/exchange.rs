@@ -262,10 +262,24 @@ impl Exchange {
         drop(lock(&self.lines));
     }
 
-    /// True if no upstream of any realm can be reached, as far as was seen lately.
+    /// True if no KDC of any realm has been reached since the start, or none can be as far as was seen lately.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        self.routing().routes().is_cut_off(now())
+        let routing = self.routing();
+        let routes = routing.routes();
+        let is_new = !self.was_reached() && routes.realms(true).next().is_some();
+        is_new || routes.is_cut_off(now())
+    }
+
+    /// True if there was a reply since the start.
+    pub(crate) fn was_reached(&self) -> bool {
+        self.counters.replied.get() > 0
+    }
+
+    /// The realms whose KDCs can be asked, where this relay is many clients'.
+    pub(crate) fn shared_realms(&self) -> Vec<Realm> {
+        let routing = self.routing();
+        routing.routes().realms(true).cloned().collect()
     }
 
     /// True if two names are of one realm, aliases included.

@@ -230,9 +230,10 @@ impl Routes {
         self.configured(realm).unwrap_or(realm).key()
     }
 
-    /// The realms that were configured by name and have a way for AS-REQs and TGS-REQs, where this relay is not many clients'.
-    pub(crate) fn realms_of_one_client(&self) -> impl Iterator<Item = &Realm> {
-        let routes = self.routes.iter().filter(|state| !state.route.shared);
+    /// The realms that were configured by name and have a way for AS-REQs and TGS-REQs, where this relay is many clients' or not.
+    pub(crate) fn realms(&self, are_shared: bool) -> impl Iterator<Item = &Realm> {
+        let routes = self.routes.iter();
+        let routes = routes.filter(move |state| state.route.shared == are_shared);
         let offered = routes.filter(|state| state.route.upstreams.kdc.is_some());
         offered.filter_map(RouteState::realm)
     }

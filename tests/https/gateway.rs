@@ -79,6 +79,8 @@ pub struct Setup {
     pub act: Act,
     pub max_in_flight: usize,
     pub deadline: Duration,
+    /// A KDC has replied before.
+    pub was_reached: bool,
     /// Where the KDC is said to be, if not where it is.
     pub kdc: Option<String>,
     pub limits: HttpLimits,
@@ -104,6 +106,7 @@ impl Default for Setup {
             act: Act::Reply,
             max_in_flight: 16,
             deadline: Duration::from_millis(300),
+            was_reached: true,
             kdc: None,
             limits: HttpLimits::new(64),
             access_log: None,
@@ -197,6 +200,8 @@ impl Setup {
         routes.add(&RealmPattern::Exact(realm), &[], neighbour);
         let routing = Routing::new(routes, vec![Arc::new(way)], OnFailure::Unreachable);
         let exchange = Exchange::new(routing, self.max_in_flight);
+        let reached = &exchange.counters().replied;
+        reached.add_all(self.was_reached.into());
         let tasks = Tasks::default();
         let (certificates, current) = watch::channel(certificate());
         let current = self.certificates.unwrap_or(current);

@@ -28,7 +28,7 @@ impl Exchange {
 
     /// These are the realms that are seen to be reachable or not from now on. At a gateway none is: nobody there goes by it.
     pub(super) fn watch_realms(&self, routing: &Routing) {
-        let realms: Vec<_> = routing.routes().realms_of_one_client().cloned().collect();
+        let realms: Vec<_> = routing.routes().realms(false).cloned().collect();
         self.reachability
             .send_modify(|known| known.configure(realms, now()));
     }
