@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use self::backoff::Backoff;
 use self::health::{Health, Outage};
 use crate::relay::answer::{Cause, OnFailure};
+use crate::relay::quota::Quota;
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
@@ -87,6 +88,9 @@ struct RouteState {
     /// One of the local KDCs did not answer: all of them are asked last on this network, so that waiting for them costs a moment
     /// once.
     local_kdc_unreachable: bool,
+    /// Where this relay is many clients': the log says that all its KDCs are down.
+    is_told_lost: bool,
+    lines: Quota,
 }
 
 impl Routes {
@@ -114,6 +118,8 @@ impl Routes {
             current: ByService::default(),
             refusing: HashMap::new(),
             local_kdc_unreachable: false,
+            is_told_lost: false,
+            lines: Quota::default(),
         });
     }
 
@@ -283,6 +289,8 @@ impl Routes {
             let known: Vec<_> = known.filter_map(|id| place(*id)).collect();
             let are_known = state.route.local_kdcs.iter().all(|id| known.contains(id));
             state.local_kdc_unreachable = before.local_kdc_unreachable && are_known;
+            state.is_told_lost = before.is_told_lost;
+            state.lines = before.lines.clone();
             for service in [Service::Kdc, Service::Kpasswd] {
                 *state.current.get_mut(service) = before.current.get(service).and_then(&place);
             }

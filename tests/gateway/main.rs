@@ -37,6 +37,7 @@ mod away;
 mod bounds;
 mod datagrams;
 mod discovery;
+mod health;
 mod kdc;
 mod kept;
 mod names;

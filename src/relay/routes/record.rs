@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::health::Outage;
 use super::{Candidates, RouteState, Routes, UpstreamId};
 use crate::relay::upstream::{Fault, Unsent};
-use crate::wire::Service;
+use crate::wire::{Realm, Service};
 
 /// What a fault says of the upstream.
 enum FaultClass {
@@ -155,6 +155,27 @@ impl Routes {
             FaultClass::Down => health.mark_down(fault, asked, now),
         };
         news && health.lines.spend(now)
+    }
+}
+
+impl Routes {
+    /// The realm of `candidates`, if the log has yet to say that all its KDCs are down (true), or, where it has said that, that one
+    /// serves again.
+    pub(crate) fn kdc_news(
+        &mut self,
+        candidates: &Candidates,
+        now: Instant,
+    ) -> Option<(Realm, bool)> {
+        let state = self.routes.get(candidates.index)?;
+        let kdcs = state.route.upstreams.kdc.as_ref()?;
+        let are_down = !kdcs.is_empty() && kdcs.iter().all(|id| self.is_down(*id));
+        let is_lost = state.route.shared && are_down;
+        let state = self.routes.get_mut(candidates.index)?;
+        if is_lost == state.is_told_lost || is_lost && !state.lines.spend(now) {
+            return None;
+        }
+        state.is_told_lost = is_lost;
+        Some((state.realm()?.clone(), is_lost))
     }
 }
 

@@ -757,6 +757,47 @@ fn a_realm_of_which_no_kdc_is_known_is_cut_off() {
     assert!(routes.is_cut_off(start));
 }
 
+#[test]
+fn a_gateways_realm_that_loses_its_last_kdc_is_told_once_and_so_is_its_return() {
+    let (mut routes, now) = (Routes::default(), Instant::now());
+    let shared = Route {
+        shared: true,
+        ..route(1, &[A, B])
+    };
+    routes.add(&exact("ONE"), &[], shared);
+    routes.add(&exact("OTHER"), &[], route(2, &[A, B]));
+    let [one, other] = ["ONE", "OTHER"].map(|name| {
+        let found = routes.candidates(&realm(name), KDC, now);
+        found.unwrap()
+    });
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
+    routes.record_fault(&one, A, &refused, now, now);
+    assert!(routes.kdc_news(&one, now).is_none());
+    let mut told = 0;
+    for _ in 0..20 {
+        routes.record_fault(&one, A, &refused, now, now);
+        routes.record_fault(&one, B, &refused, now, now);
+        let news = routes.kdc_news(&one, now);
+        assert!(routes.kdc_news(&one, now).is_none(), "it is told once");
+        routes.record_reply(&one, B, now);
+        let back = routes.kdc_news(&one, now);
+        assert_eq!(back.is_some(), news.is_some());
+        if let (Some((lost, true)), Some((back, false))) = (news, back) {
+            assert_eq!(
+                [lost, back].map(|realm| realm.key()),
+                [realm("ONE").key(), realm("ONE").key()]
+            );
+            told += 1;
+        }
+    }
+    assert_eq!(told, 10, "and not without end");
+    routes.record_fault(&other, B, &refused, now, now);
+    assert!(
+        routes.kdc_news(&other, now).is_none(),
+        "a laptop has others to ask"
+    );
+}
+
 /// New routes, on which B and C stand in each other's places and A is gone.
 #[test]
 fn what_is_known_of_an_upstream_is_known_on_new_routes() {

@@ -6,7 +6,7 @@ use crate::relay::exchange::now;
 use crate::relay::routes::{StatusContext, UpstreamId};
 use crate::relay::status::{AttemptRecord, ClockReading, unix_ms};
 use crate::relay::upstream::Fault;
-use crate::wire::Resend;
+use crate::wire::{Realm, Resend};
 
 impl Attempts<'_> {
     /// Records that the attempts under way brought nothing in the time that they had.
@@ -21,10 +21,12 @@ impl Attempts<'_> {
         let (id, started) = (attempt.id, attempt.started);
         let mut routes = self.routing.routes();
         let is_news = routes.record_fault(&self.candidates, id, fault, started, now());
+        let kdc_news = routes.kdc_news(&self.candidates, now());
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
         }
+        log_kdc_news(kdc_news);
     }
 
     pub(super) fn record_reply(&self, attempt: &Attempt) {
@@ -35,10 +37,12 @@ impl Attempts<'_> {
         let mut routes = self.routing.routes();
         routes.record_latency(id, took, is_round_trip);
         let is_news = routes.record_reply(&self.candidates, id, now);
+        let kdc_news = routes.kdc_news(&self.candidates, now);
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
         }
+        log_kdc_news(kdc_news);
     }
 
     /// Why there were no further attempts.
@@ -82,5 +86,16 @@ impl Attempts<'_> {
         }
         let attempts = self.attempts.into_iter();
         attempts.filter_map(Attempt::into_record).collect()
+    }
+}
+
+/// Who runs a gateway is to hear of a realm that it can serve no more.
+fn log_kdc_news(news: Option<(Realm, bool)>) {
+    match news {
+        Some((realm, true)) => {
+            tracing::warn!(%realm, "no KDC of the realm can be reached any more")
+        }
+        Some((realm, false)) => tracing::info!(%realm, "a KDC of the realm can be reached again"),
+        None => {}
     }
 }
