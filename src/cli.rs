@@ -19,8 +19,9 @@ Exit codes: 0 done, 10 to 22 what doctor found, 69 no daemon answers, 70 a bug,
 75 the time is up, 77 no permission, 78 bad configuration or usage";
 
 const STATUS_HELP: &str = "\
-The usual places: loopkdc/status.sock in $XDG_RUNTIME_DIR, then in /run. Another
-is set by status-socket under [listen]; status-mode says who may read it.
+The usual places: loopkdc/status.sock (loopkdc-gateway/status.sock) in
+$XDG_RUNTIME_DIR, then in /run. Under [listen], status-socket sets another and
+status-mode who may read it; that is unix-mode for a gateway.
 KRB-ERROR 25 is no failure: the KDC wants a password, which comes next.
 
 Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
@@ -85,9 +86,12 @@ pub enum Command {
         #[arg(long)]
         gateway: bool,
     },
-    /// Show how a running `loopkdc run` is, and what to do about problems
+    /// Show how a running daemon is, and what to do about problems
     #[command(after_help = STATUS_HELP)]
     Status {
+        /// The daemon is `loopkdc gateway`, not `loopkdc run`
+        #[arg(long)]
+        gateway: bool,
         /// Print it as JSON: one object, of which the manual has every field
         #[arg(long, conflicts_with = "watch")]
         json: bool,

@@ -11,6 +11,7 @@ pub mod policy;
 mod probe;
 pub mod record;
 mod routes;
+mod status;
 pub mod throttle;
 pub mod tls;
 
@@ -25,6 +26,7 @@ use crate::config::gateway::{GatewayConfig, Serving, TlsFiles, TokensFile};
 use crate::daemon::bind::bind_metrics;
 use crate::daemon::inherit::{HttpSockets, Inherited};
 use crate::daemon::logging::ADMIN;
+use crate::daemon::status_source::StatusSource;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, Daemon, descriptors, log_warnings, notify};
 use crate::gateway::access::Access;
@@ -37,6 +39,7 @@ use crate::gateway::throttle::Throttle;
 use crate::gateway::tls::Certificates;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::{Exit, Failure};
+use crate::relay::status::ListenerStatus;
 use crate::relay::text::listed;
 
 /// How long the last lines of the access log may take.
@@ -67,6 +70,7 @@ struct Gateway {
     relay: RelayHandle,
     access_log: Option<AccessLog>,
     policies: watch::Sender<Policies>,
+    status: Option<Arc<StatusSource>>,
     tasks: Tasks,
     /// Has the certificate's files looked at.
     reload_certificate: Arc<Notify>,
@@ -84,25 +88,34 @@ impl Gateway {
         let serving = &config.serving;
         let plan = routes::plan(&config, serving.max_in_flight_per_kdc);
         let access_log = serving.access_log.clone();
-        let gateway = Self {
+        let source = config.source;
+        let mut gateway = Self {
             file: file.map(Path::to_owned),
             relay: RelayHandle::new(plan, serving.max_in_flight)?,
             access_log: access_log.map(AccessLog::open).transpose()?,
             policies: watch::Sender::new(Policies::new(&config.realms)),
             serving: config.serving,
+            status: None,
             tasks: Tasks::default(),
             reload_certificate: Arc::default(),
             reload_tokens: Arc::default(),
         };
-        gateway.serve(inherited.http_sockets()?).await?;
+        let status = gateway.serve(inherited.http_sockets()?, &source).await?;
+        gateway.status = Some(status);
         Ok(gateway)
     }
 
     /// Binds everything, so that what is in use is told at once; serves once the KDCs are known.
-    async fn serve(&self, inherited: HttpSockets) -> Result<(), Failure> {
+    /// `file` is the configuration.
+    async fn serve(
+        &self,
+        inherited: HttpSockets,
+        file: &Path,
+    ) -> Result<Arc<StatusSource>, Failure> {
         let Tasks { stop, tracker, .. } = &self.tasks;
         let (serving, exchange) = (&self.serving, &self.relay.exchange);
         let certificates = self.certificates()?;
+        let are_inherited = (!inherited.https.is_empty(), !inherited.plain.is_empty());
         let [mut all, plain_listeners] = listeners::open(serving, inherited)?;
         if !all.is_empty() && certificates.is_none() {
             let failure = Failure::new(
@@ -117,11 +130,33 @@ impl Gateway {
             listener.tls.clone_from(&certificates);
         }
         let [https, plain] = [&all, &plain_listeners].map(|some| listeners::addresses(some));
+        let mut shown = status::listeners("https", &all, are_inherited.0);
+        shown.extend(status::listeners("http", &plain_listeners, are_inherited.1));
         all.extend(plain_listeners);
-        let (metrics, metrics_at) = self.serve_metrics(certificates)?;
+        let (metrics, metrics_at) = self.serve_metrics(certificates.clone(), &mut shown)?;
         self.relay.keep_looking_up(stop, tracker);
         self.relay.looked_up().await;
-        let options = ServeOptions {
+        let options = self.options(metrics)?;
+        let connections = https::serve(all, options, exchange, &self.tasks);
+        let (relay, tasks) = (&self.relay, &self.tasks);
+        let status = status::show(
+            file,
+            serving,
+            shown,
+            connections,
+            certificates,
+            relay,
+            tasks,
+        );
+        self.tasks.spawn(probe::until_reached(Arc::clone(exchange)));
+        notify::keep_alive(exchange, &self.tasks);
+        tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
+        Ok(status)
+    }
+
+    fn options(&self, metrics: Option<Arc<Metrics>>) -> Result<ServeOptions, Failure> {
+        let serving = &self.serving;
+        Ok(ServeOptions {
             path: serving.path.clone(),
             is_strict: serving.is_strict,
             limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
@@ -133,12 +168,7 @@ impl Gateway {
                 access_log: self.access_log.clone(),
                 metrics,
             },
-        };
-        https::serve(all, options, exchange, &self.tasks);
-        self.tasks.spawn(probe::until_reached(Arc::clone(exchange)));
-        notify::keep_alive(exchange, &self.tasks);
-        tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
-        Ok(())
+        })
     }
 
     /// What HTTPS is served with, which follows the files.
@@ -166,15 +196,40 @@ impl Gateway {
     fn serve_metrics(
         &self,
         certificates: Option<Certificates>,
+        shown: &mut Vec<ListenerStatus>,
     ) -> Result<(Option<Arc<Metrics>>, String), Failure> {
         let Some(addr) = self.serving.metrics else {
             return Ok((None, listed(&[])));
         };
         let socket = bind_metrics(addr)?;
         let address = socket.address();
+        shown.push(status::listener("metrics", &socket, false));
         let metrics = Metrics::new(&self.relay.exchange, certificates);
         metrics::listener::serve(socket, Arc::clone(&metrics), &self.tasks);
         Ok((Some(metrics), address))
+    }
+}
+
+impl Gateway {
+    /// Has what `config` says of realms in effect.
+    fn take(&self, config: &GatewayConfig) -> Result<(), Failure> {
+        let plan = routes::plan(config, self.serving.max_in_flight_per_kdc);
+        self.relay.configure(plan)?;
+        self.policies.send_replace(Policies::new(&config.realms));
+        log_warnings(&config.warnings());
+        let restart_needed = config.serving != self.serving;
+        if let Some(status) = &self.status {
+            status.reloaded(Some(&config.source), restart_needed);
+            notify::status("");
+        }
+        if restart_needed {
+            tracing::warn!(target: ADMIN,
+                "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
+            );
+        }
+        let Tasks { stop, tracker, .. } = &self.tasks;
+        self.relay.keep_looking_up(stop, tracker);
+        Ok(())
     }
 }
 
@@ -185,19 +240,13 @@ impl Daemon for Gateway {
         if let Some(access_log) = &self.access_log {
             access_log.reopen();
         }
-        let config = GatewayConfig::load(self.file.as_deref())?;
-        let plan = routes::plan(&config, self.serving.max_in_flight_per_kdc);
-        self.relay.configure(plan)?;
-        self.policies.send_replace(Policies::new(&config.realms));
-        log_warnings(&config.warnings());
-        if config.serving != self.serving {
-            tracing::warn!(target: ADMIN,
-                "what [gateway] says now holds after a restart: systemctl restart loopkdc-gateway"
-            );
-        }
-        let Tasks { stop, tracker, .. } = &self.tasks;
-        self.relay.keep_looking_up(stop, tracker);
-        Ok(())
+        let config = GatewayConfig::load(self.file.as_deref());
+        let taken = config.and_then(|config| self.take(&config));
+        taken.inspect_err(|failure| {
+            if let Some(status) = &self.status {
+                notify::status(&status.failed(failure, false));
+            }
+        })
     }
 
     async fn stop(self) {

@@ -10,6 +10,7 @@ use loopkdc::operate::doctor::Question;
 use loopkdc::operate::wait::{self, WaitFor};
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
 use loopkdc::relay::failure::{Exit, Failure};
+use loopkdc::relay::status::DaemonKind;
 use loopkdc::{gateway, shim};
 
 fn main() -> ExitCode {
@@ -36,9 +37,19 @@ fn command(command: Command) -> Result<Exit, Failure> {
         }
         Command::Check { config, gateway } if gateway => check::gateway(config.as_deref()),
         Command::Check { config, .. } => check::run(&cli::sources(config)),
-        Command::Status { watch, socket, .. } if watch => status::watch(socket.as_deref()),
-        Command::Status { json, socket, .. } if json => status::print_json(socket.as_deref()),
-        Command::Status { socket, .. } => status::print(socket.as_deref()),
+        Command::Status {
+            gateway,
+            json,
+            watch,
+            socket,
+        } => {
+            let show = match (watch, json) {
+                (true, _) => status::watch,
+                (_, true) => status::print_json,
+                _ => status::print,
+            };
+            show(kind(gateway), socket.as_deref())
+        }
         Command::Wait {
             realm,
             timeout,
@@ -63,6 +74,15 @@ fn command(command: Command) -> Result<Exit, Failure> {
         }
     };
     done.map(|()| Exit::Ok)
+}
+
+/// Which daemon is asked about.
+fn kind(is_gateway: bool) -> DaemonKind {
+    if is_gateway {
+        DaemonKind::Gateway
+    } else {
+        DaemonKind::Run
+    }
 }
 
 fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {

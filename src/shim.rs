@@ -12,7 +12,6 @@ mod roaming;
 mod routes;
 mod run_daemon;
 mod state_file;
-mod status;
 mod stream;
 mod udp;
 
@@ -23,16 +22,17 @@ use crate::config::{Config, Listen, Sources};
 use crate::daemon::bind::{ServiceListener, addresses, bind};
 use crate::daemon::inherit::{Inherited, warn_of_unheld};
 use crate::daemon::logging::ADMIN;
+use crate::daemon::status_source::StatusSource;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, descriptors, notify, status_socket};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
+use crate::relay::status::DaemonKind;
 use crate::shim::listeners::ListenLimits;
 use crate::wire::Service;
 use prepared::Prepared;
 use run_daemon::RunDaemon;
-use status::{StatusSource, listener_statuses};
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
@@ -116,6 +116,8 @@ pub struct Relay {
     /// Where the kpasswd service listens, as text.
     pub kpasswd: String,
     status: Arc<StatusSource>,
+    /// What is in effect of `[listen]`: that of the start.
+    listen: Listen,
     tasks: Tasks,
 }
 
@@ -136,10 +138,11 @@ impl Relay {
         tasks.spawn(proxy_cache::keep(handle.clone()));
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
-        let (limits, shown) = (limits(&config.listen), listener_statuses(&listeners));
+        let (limits, shown) = (limits(&config.listen), listeners::statuses(&listeners));
         let connections = listeners::serve(listeners, &exchange, limits, &tasks);
         let status = StatusSource::new(
-            config,
+            DaemonKind::Run,
+            config.source.as_deref(),
             shown,
             handle.clone(),
             connections,
@@ -147,6 +150,7 @@ impl Relay {
         );
         Self {
             status: Arc::new(status),
+            listen: config.listen.clone(),
             exchange,
             kdc,
             kpasswd,
@@ -159,7 +163,12 @@ impl Relay {
     fn show_status(&self, socket: status_socket::StatusListener) {
         tracing::debug!(socket = %socket.path().display(), "the status can be read");
         let status = Arc::clone(&self.status);
-        status_socket::serve(socket, move || status.json(), &self.exchange, &self.tasks);
+        status_socket::serve(
+            socket,
+            move || status.json(None),
+            &self.exchange,
+            &self.tasks,
+        );
     }
 
     /// Stops listening, and lets what is under way end.

@@ -387,7 +387,7 @@ key_table! {
     PLAIN_LISTEN = key("plain-listen", Addresses(&LISTEN_PARTS), Example(r#"["127.0.0.1:8080"]"#));
 
     /// Who may connect to Unix sockets: "0660" is the daemon's user and group. Under loopkdc-gateway.service that group is
-    /// loopkdc: put the reverse proxy's user into it.
+    /// loopkdc: put the reverse proxy's user into it. The same holds for the socket of "loopkdc status --gateway".
     GATEWAY_UNIX_MODE = key("unix-mode", Mode, Default(r#""0660""#));
 
     /// Whose X-Forwarded-For, Forwarded and PROXY headers are believed: networks, or "unix" for all Unix sockets. Without this every

@@ -12,7 +12,7 @@ use crate::relay::shares::{Holder, Share, Shares};
 /// The limit of connections that are open at once, of which nobody gets all. When there is no slot, an idle connection is
 /// evicted: silent clients must not keep others out.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnLimit {
+pub struct ConnLimit {
     slots: Arc<Shares>,
     exchange: Arc<Exchange>,
     tasks: Tasks,

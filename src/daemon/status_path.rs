@@ -5,31 +5,33 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::daemon::user::{is_own, is_root};
+use crate::relay::status::DaemonKind;
 
-/// What the system's daemon writes to.
-const SYSTEM: &str = "/run/loopkdc";
+/// Where the folder of the system's daemon is.
+const SYSTEM: &str = "/run";
 const FILE: &str = "status.sock";
 
-/// Where the daemon's socket is unless it is told: in the folder that the service manager made, else in the system's or, for who
+/// Where the socket of `daemon` is unless it is told: in the folder that the service manager made, else in the system's or, for who
 /// is not root, in the user's. None where there is neither.
 #[must_use]
-pub(crate) fn of_daemon() -> Option<PathBuf> {
-    daemon(
+pub(crate) fn of_daemon(daemon: DaemonKind) -> Option<PathBuf> {
+    place(
+        daemon.unit(),
         &variable("RUNTIME_DIRECTORY"),
         &variable("XDG_RUNTIME_DIR"),
         is_root(),
     )
 }
 
-/// Where the socket is looked for, in this order: the user's own, then the system's.
+/// Where the socket of `daemon` is looked for, in this order: the user's own, then the system's.
 #[must_use]
-pub(crate) fn of_reader() -> Vec<PathBuf> {
+pub(crate) fn of_reader(daemon: DaemonKind) -> Vec<PathBuf> {
     let user = variable("XDG_RUNTIME_DIR");
     // After su(1) it may be another user's, who can have any words there.
     if is_own(Path::new(&user)) {
-        reader(&user)
+        reader(daemon.unit(), &user)
     } else {
-        reader(OsStr::new(""))
+        reader(daemon.unit(), OsStr::new(""))
     }
 }
 
@@ -37,22 +39,23 @@ fn variable(name: &str) -> std::ffi::OsString {
     env::var_os(name).unwrap_or_default()
 }
 
-fn daemon(service: &OsStr, user: &OsStr, is_root: bool) -> Option<PathBuf> {
+fn place(name: &str, service: &OsStr, user: &OsStr, is_root: bool) -> Option<PathBuf> {
     // systemd names several folders with colons between (systemd.exec(5)).
     let given = env::split_paths(service).find(|path| path.is_absolute());
-    let system = || is_root.then(|| PathBuf::from(SYSTEM));
-    let folder = given.or_else(system).or_else(|| own(user))?;
+    let system = || is_root.then(|| Path::new(SYSTEM).join(name));
+    let folder = given.or_else(system).or_else(|| own(name, user))?;
     Some(folder.join(FILE))
 }
 
-fn reader(user: &OsStr) -> Vec<PathBuf> {
-    let places = own(user).into_iter().chain([PathBuf::from(SYSTEM)]);
+fn reader(name: &str, user: &OsStr) -> Vec<PathBuf> {
+    let places = own(name, user).into_iter();
+    let places = places.chain([Path::new(SYSTEM).join(name)]);
     places.map(|folder| folder.join(FILE)).collect()
 }
 
-fn own(user: &OsStr) -> Option<PathBuf> {
+fn own(name: &str, user: &OsStr) -> Option<PathBuf> {
     let user = Path::new(user);
-    user.is_absolute().then(|| user.join("loopkdc"))
+    user.is_absolute().then(|| user.join(name))
 }
 
 #[cfg(test)]
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn the_daemons_place_is_the_service_managers_else_the_systems_else_the_users() {
         let place = |service: &str, user: &str, is_root| {
-            let place = daemon(OsStr::new(service), OsStr::new(user), is_root);
+            let place = place("loopkdc", OsStr::new(service), OsStr::new(user), is_root);
             place.map(|place| place.display().to_string())
         };
         for (service, user, is_root, expected) in [
@@ -94,10 +97,12 @@ mod tests {
 
     #[test]
     fn who_reads_looks_for_their_own_first() {
-        let places = |user| reader(OsStr::new(user));
+        let places = |user| reader("loopkdc", OsStr::new(user));
         let system = PathBuf::from("/run/loopkdc/status.sock");
         let own = PathBuf::from("/run/user/1000/loopkdc/status.sock");
         assert_eq!(places("/run/user/1000"), [own, system.clone()]);
         assert_eq!(places(""), [system]);
+        let gateway = PathBuf::from("/run/loopkdc-gateway/status.sock");
+        assert_eq!(reader("loopkdc-gateway", OsStr::new("")), [gateway]);
     }
 }

@@ -19,6 +19,7 @@ use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
 use crate::relay::shares::Holder;
+use crate::relay::status::DaemonKind;
 
 /// Connections at once: few look, and the kernel's buffer takes a document whole.
 const CONNECTIONS: usize = 8;
@@ -69,31 +70,33 @@ fn file(path: &Path) -> io::Result<(u64, u64)> {
 /// # Errors
 /// The socket that the configuration names can't be bound.
 pub(crate) fn bind(listen: &Listen) -> Result<Option<StatusListener>, Failure> {
-    let path = match &listen.status_socket {
-        StatusSocket::Off => return Ok(None),
-        StatusSocket::At(path) => return bind_status(path, listen.status_mode).map(Some),
-        StatusSocket::Usual => status_path::of_daemon(),
+    match &listen.status_socket {
+        StatusSocket::Off => Ok(None),
+        StatusSocket::At(path) => bind_status(path, listen.status_mode).map(Some),
+        StatusSocket::Usual => Ok(bind_usual(DaemonKind::Run, listen.status_mode)),
+    }
+}
+
+/// Binds it at the usual place of `daemon`, with `mode`; none if that cannot be used.
+pub(crate) fn bind_usual(daemon: DaemonKind, mode: u32) -> Option<StatusListener> {
+    let hint = match daemon {
+        DaemonKind::Run => "status-socket under [listen] can name another place",
+        DaemonKind::Gateway => "$RUNTIME_DIRECTORY can name another folder",
     };
-    let Some(path) = path else {
-        tracing::info!(
-            "there is no usual place for the status: status-socket under [listen] can name one"
-        );
-        return Ok(None);
+    let Some(path) = status_path::of_daemon(daemon) else {
+        tracing::info!("there is no usual place for the status; {hint}");
+        return None;
     };
     if let Some(folder) = path.parent() {
         // If that fails, so does what follows, and says why.
         drop(std::fs::create_dir(folder));
     }
-    match bind_status(&path, listen.status_mode) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(failure) => {
-            let why = failure.message();
-            tracing::info!(
-                "the status can't be read: {why}; status-socket under [listen] can name another place"
-            );
-            Ok(None)
-        }
-    }
+    let bound = bind_status(&path, mode);
+    let told = bound.inspect_err(|failure| {
+        let why = failure.message();
+        tracing::info!("the status can't be read: {why}; {hint}");
+    });
+    told.ok()
 }
 
 /// Writes what `document` makes to each connection, in `tasks`, until they stop. `exchange` counts. Must be called inside a

@@ -173,13 +173,13 @@ impl GatewayState {
 
 /// Serves KDC-PROXY-MESSAGEs at all `listeners`, in `tasks`, until they stop; what is under way then is still answered, and who
 /// connects before that has ended.
-/// Must be called inside a runtime.
+/// Must be called inside a runtime. Returns the connections of their clients.
 pub fn serve(
     listeners: Vec<HttpListener>,
     options: ServeOptions,
     exchange: &Arc<Exchange>,
     tasks: &Tasks,
-) {
+) -> ConnLimit {
     let connections = ConnLimit::new(options.limits.max_connections, exchange, tasks).serving_on();
     let state = Arc::new(GatewayState {
         requests: Shares::new(options.limits.waiting),
@@ -194,6 +194,7 @@ pub fn serve(
             .late
             .spawn(listen(listener, Arc::clone(&state), connections.clone()));
     }
+    connections
 }
 
 async fn listen(listener: HttpListener, state: Arc<GatewayState>, connections: ConnLimit) {

@@ -39,6 +39,7 @@ use crate::operate::status::{StatusError, StatusReply};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
+use crate::relay::status::DaemonKind;
 use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
@@ -189,7 +190,7 @@ async fn load(question: &Question) -> Result<LoadedConfig, Box<Finding>> {
 
 /// What the daemon says of itself, if it does within a moment.
 async fn ask() -> Result<StatusReply, StatusError> {
-    let asked = timeout(MACHINE, status::ask(None)).await;
+    let asked = timeout(MACHINE, status::ask(DaemonKind::Run, None)).await;
     asked.unwrap_or_else(|_| {
         let why = "it does not answer in time".to_owned();
         Err(StatusError::NoStatus("its status socket".into(), why))

@@ -1,4 +1,4 @@
-//! `loopkdc status`: what a running `loopkdc run` knows of itself, for people and for programs.
+//! `loopkdc status`: what a running `loopkdc run` or `loopkdc gateway` knows of itself, for people and for programs.
 //!
 //! The daemon writes one document to each who connects to its socket, and reads nothing ([`crate::daemon::status_socket`]).
 //! [`crate::relay::status`] is that document, `ask` reads it, and `render` makes of it what a terminal shows.
@@ -15,6 +15,7 @@ use crate::daemon::signals::{Signal, Signals};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
+use crate::relay::status::DaemonKind;
 use crate::relay::text::json;
 use render::render;
 
@@ -25,13 +26,14 @@ const REDRAW: Duration = Duration::from_secs(1);
 /// Empties the screen, and goes to its first column of its first line (ECMA-48 8.3.39, 8.3.21).
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Shows people once what the daemon at `socket`, or else at the usual places, says of itself.
+/// Shows people once what `daemon` at `socket`, or else at the usual places, says of itself.
 ///
 /// # Errors
 /// There is none that answers.
-pub fn print(socket: Option<&Path>) -> Result<(), Failure> {
+pub fn print(daemon: DaemonKind, socket: Option<&Path>) -> Result<(), Failure> {
     in_runtime(1, async {
-        let reply = ask(socket).await?;
+        let reply = ask(daemon, socket).await;
+        let reply = reply.map_err(|error| error.failure(daemon))?;
         terminal::print(&render(&reply.document, terminal::width()));
         Ok(())
     })
@@ -41,14 +43,14 @@ pub fn print(socket: Option<&Path>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// There is no daemon that answers.
-pub fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
+pub fn print_json(daemon: DaemonKind, socket: Option<&Path>) -> Result<(), Failure> {
     in_runtime(1, async {
-        match ask(socket).await {
+        match ask(daemon, socket).await {
             Ok(StatusReply { json, .. }) | Err(StatusError::Newer { json, .. }) => {
                 terminal::print(&json::shown(&json));
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error.failure(daemon)),
         }
     })
 }
@@ -57,19 +59,21 @@ pub fn print_json(socket: Option<&Path>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// There is no daemon that answers, or no terminal.
-pub fn watch(socket: Option<&Path>) -> Result<(), Failure> {
+pub fn watch(daemon: DaemonKind, socket: Option<&Path>) -> Result<(), Failure> {
     if !io::stdout().is_terminal() {
         let fault = Finding::fault("--watch draws on a terminal, and stdout is none")
-            .command("for programs", ["loopkdc", "status", "--json"]);
+            .command("for programs", daemon.command("status").chain(["--json"]));
         return Err(Failure::of(Exit::Config, fault));
     }
     in_runtime(1, async {
         // That there is no daemon is told at once; that it goes away later ends nothing.
-        let mut last = (Instant::now(), ask(socket).await?);
+        let reply = ask(daemon, socket).await;
+        let reply = reply.map_err(|error| error.failure(daemon))?;
+        let mut last = (Instant::now(), reply);
         let mut signals = Signals::new()?;
         let redraw = async {
             // An error means that the terminal is gone.
-            while draw(ask(socket).await, &mut last).is_ok() {
+            while draw(ask(daemon, socket).await, &mut last).is_ok() {
                 tokio::time::sleep(REDRAW).await;
             }
         };
@@ -90,7 +94,8 @@ fn draw(
     match reply {
         Ok(reply) => *last = (Instant::now(), reply),
         Err(error) => {
-            let (failure, age) = (Failure::from(error), last.0.elapsed().as_secs());
+            let failure = error.failure(last.1.document.daemon);
+            let age = last.0.elapsed().as_secs();
             text = format!("{failure}\nthis is from {age} s ago:\n\n");
         }
     }

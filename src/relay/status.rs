@@ -12,6 +12,7 @@
 //! No principal, no path of a URL and no secret is in it. Realms that only clients have named stand in `exchanges` and, in
 //! quotes, in `problems`.
 
+mod daemon_kind;
 mod problems;
 mod text;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
 
+pub use daemon_kind::DaemonKind;
 pub(crate) use problems::{configuration_problems, problems};
 pub use text::Text;
 
@@ -34,6 +36,9 @@ pub const SCHEMA: u32 = 2;
 pub struct StatusDocument {
     /// 2.
     pub schema: u32,
+    /// Whose it is. It is absent in those of version 0.1.0, which are all of `run`.
+    #[serde(default)]
+    pub daemon: DaemonKind,
     /// The daemon's version.
     pub version: Text,
     /// The daemon's process.
@@ -56,6 +61,9 @@ pub struct StatusDocument {
     pub upstreams: Vec<UpstreamStatus>,
     /// The network of this machine.
     pub network: NetworkStatus,
+    /// Until when a gateway's certificate is valid, if it has one.
+    #[serde(default)]
+    pub certificate_until: Option<u64>,
     /// All that is counted since the start.
     pub counters: Vec<CounterStatus>,
     /// The last exchanges, at most 50, the newest first.
@@ -67,7 +75,7 @@ pub struct StatusDocument {
 /// A socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerStatus {
-    /// `kdc` or `kpasswd`.
+    /// `kdc` or `kpasswd`; of a gateway `https`, `http` or `metrics`.
     pub service: Text,
     /// `udp`, `tcp` or `unix`.
     pub transport: Text,
@@ -89,7 +97,7 @@ pub struct ConfigurationStatus {
     pub failed_at: Option<u64>,
     /// Why it is invalid: where, and which rule is broken; not what is written there.
     pub error: Option<Text>,
-    /// `[listen]` was changed, which takes effect after a restart.
+    /// `[listen]`, or `[gateway]`, was changed, which takes effect after a restart.
     pub restart_needed: bool,
 }
 
@@ -292,7 +300,7 @@ pub struct ExchangeRecord {
     pub kind: Text,
     /// The realm as the client spelled it.
     pub realm: Text,
-    /// `udp`, `tcp` or `unix`; `own` if the daemon asked by itself whether the realm can be reached.
+    /// `udp`, `tcp` or `unix`, or at a gateway `https`, `http` or `unix`; `own` if the daemon asked by itself whether the realm can be reached.
     pub transport: Text,
     /// The upstream that was asked last, by name; null if none was.
     pub upstream: Option<Text>,

@@ -10,6 +10,8 @@ use crate::daemon::slots::ConnLimit;
 use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::shares::Shares;
+use crate::relay::status::ListenerStatus;
+use crate::wire::Service;
 
 /// The bounds of what clients may hold at once, over all sockets.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,20 @@ pub(super) struct ListenerContext {
     /// Octets of long messages over streams.
     pub(super) long_messages: Arc<Shares>,
     pub(super) tasks: Tasks,
+}
+
+/// What a relay listens on, before it takes it over.
+pub(super) fn statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
+    let status = |listener: &ServiceListener| ListenerStatus {
+        service: match listener.service {
+            Service::Kdc => "kdc".into(),
+            Service::Kpasswd => "kpasswd".into(),
+        },
+        transport: listener.transport().into(),
+        address: listener.address().trim_start_matches("unix:").into(),
+        inherited: listener.inherited,
+    };
+    listeners.iter().map(status).collect()
 }
 
 /// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered. Returns the

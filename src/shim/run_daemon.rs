@@ -75,7 +75,9 @@ impl<'a> RunDaemon<'a> {
     /// Certificates that TLS cannot use; the old one stays.
     fn take(&mut self, config: &Config) -> Result<(), Failure> {
         self.relay.handle.configure(routes::plan(config))?;
-        let restart_needed = self.relay.status.reloaded(config);
+        let restart_needed = config.listen != self.relay.listen;
+        let file = config.source.as_deref();
+        self.relay.status.reloaded(file, restart_needed);
         if restart_needed {
             tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
         }
@@ -98,7 +100,8 @@ impl<'a> RunDaemon<'a> {
 
     /// Says that there is a mistake to those who ask for the status, and to the service manager.
     fn tell(&mut self, mistake: Mistake) {
-        notify::status(&self.relay.status.failed(&mistake));
+        let restart_needed = mistake.unopened.is_some();
+        notify::status(&self.relay.status.failed(&mistake.failure, restart_needed));
         self.mistake = Some(mistake);
     }
 

@@ -44,6 +44,7 @@ mod names;
 mod proxies;
 mod real_kdc;
 mod restarts;
+mod status;
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
 use loopkdc::relay::upstream::{ConnReuse, Fault, SendState};

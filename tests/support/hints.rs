@@ -12,11 +12,16 @@ use clap::{Command, CommandFactory};
 use loopkdc::cli::Cli;
 use loopkdc::relay::finding::{Finding, Hint};
 
-const EXAMPLE: &str = include_str!("../../packaging/config.example.toml");
+const EXAMPLES: [&str; 2] = [
+    include_str!("../../packaging/config.example.toml"),
+    include_str!("../../packaging/gateway.example.toml"),
+];
 
 /// Commands of others that a hint may tell to type.
 const TOOLS: &[&str] = &[
     "cat",
+    "chgrp",
+    "chmod",
     "curl",
     "findmnt",
     "getent",
@@ -150,7 +155,7 @@ fn assert_all_exists(hint: &str) {
 /// There is something to type, to set or to do in it.
 fn names_a_step(hint: &str) -> bool {
     let (words, keys) = (bare_words(hint), keys());
-    let tables = ["[listen]", "[realms", "[defaults]"];
+    let tables = ["[listen]", "[gateway]", "[realms", "[defaults]"];
     let named = [TOOLS, FILES, SETTINGS];
     let mut named = words
         .iter()
@@ -172,10 +177,11 @@ fn bare(word: &str) -> &str {
 /// What ends a word of a sentence, and a command in it.
 const CLOSING: [char; 5] = [',', ';', ':', ')', '"'];
 
-/// The keys of the example, which a test of the library's compares with those that it knows.
+/// The keys of the examples, which a test of the library's compares with those that it knows.
 fn keys() -> BTreeSet<String> {
-    let settings = EXAMPLE
-        .lines()
+    let settings = EXAMPLES
+        .into_iter()
+        .flat_map(str::lines)
         .filter_map(|line| line.trim_start_matches('#').split_once(" = "));
     let keys = settings.map(|(key, _)| key.to_owned());
     keys.filter(|key| {

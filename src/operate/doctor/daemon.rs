@@ -13,9 +13,8 @@ use super::sockets::Owner;
 use crate::config::endpoint::Endpoint;
 use crate::operate::kdc_client::exchange;
 use crate::operate::status::{StatusError, StatusReply};
-use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Layer, Severity};
-use crate::relay::status::{StatusDocument, configuration_problems};
+use crate::relay::status::{DaemonKind, StatusDocument, configuration_problems};
 use crate::wire::{Reply, Service};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -31,7 +30,7 @@ pub(super) fn examine(
         Ok(heard) => return of_status(&heard.document, file),
         Err(StatusError::NoDaemon(_)) => unheard(owner),
         Err(error) => {
-            let mut finding = Failure::from(error.clone()).finding().clone();
+            let mut finding = error.failure(DaemonKind::Run).finding().clone();
             finding.severity = Severity::Warning;
             finding
         }
@@ -51,7 +50,7 @@ pub(super) fn goes_on(status: &StatusDocument) -> Vec<Finding> {
 }
 
 fn of_configuration(status: &StatusDocument) -> Vec<Finding> {
-    let problems = configuration_problems(&status.configuration).into_iter();
+    let problems = configuration_problems(status.daemon, &status.configuration).into_iter();
     let warning = |problem: Finding| Finding {
         severity: Severity::Warning,
         ..problem.on(Layer::Daemon)

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::daemon::status_path::of_reader;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::finding::Finding;
-use crate::relay::status::{SCHEMA, StatusDocument, Text};
+use crate::relay::finding::{Finding, Hint};
+use crate::relay::status::{DaemonKind, SCHEMA, StatusDocument, Text};
 
 /// How long an answer may take, from the first connect to the last octet.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -48,13 +48,13 @@ pub enum StatusError {
     },
 }
 
-/// Asks the daemon at `socket`, or else at the usual places. Takes five seconds at most.
+/// Asks `daemon` at `socket`, or else at the usual places. Takes five seconds at most.
 ///
 /// # Errors
 /// Why there is no status to show.
-pub async fn ask(socket: Option<&Path>) -> Result<StatusReply, StatusError> {
+pub async fn ask(daemon: DaemonKind, socket: Option<&Path>) -> Result<StatusReply, StatusError> {
     let deadline = Instant::now() + TIMEOUT;
-    let paths = socket.map_or_else(of_reader, |socket| vec![socket.to_owned()]);
+    let paths = socket.map_or_else(|| of_reader(daemon), |socket| vec![socket.to_owned()]);
     for path in &paths {
         let read = timeout_at(deadline, read(path)).await;
         let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
@@ -136,30 +136,43 @@ impl fmt::Display for StatusError {
     }
 }
 
-impl From<StatusError> for Failure {
-    fn from(error: StatusError) -> Self {
-        let fault = Finding::fault(error.to_string());
-        let unit = ["systemctl", "status", "loopkdc.socket", "loopkdc"];
-        match error {
-            StatusError::Denied(_) => {
-                let purpose = "status-mode under [listen] says who may; or ask as root";
-                let fault = fault.command(purpose, ["sudo", "loopkdc", "status"]);
-                Self::of(Exit::Permission, fault)
+impl StatusError {
+    /// The same for who has asked `daemon`.
+    #[must_use]
+    pub fn failure(&self, daemon: DaemonKind) -> Failure {
+        let fault = Finding::fault(self.to_string());
+        let name = daemon.unit();
+        let socket = format!("{name}.socket");
+        let unit = ["systemctl", "status", &socket, name];
+        let (mode, own) = match daemon {
+            DaemonKind::Run => (
+                "status-mode under [listen]",
+                Some("or name its own socket, status-socket under [listen]"),
+            ),
+            DaemonKind::Gateway => ("unix-mode under [gateway]", None),
+        };
+        match self {
+            Self::Denied(_) => {
+                let purpose = format!("{mode} says who may; or ask as root");
+                let words = ["sudo"].into_iter().chain(daemon.command("status"));
+                Failure::of(Exit::Permission, fault.command(purpose, words))
             }
-            StatusError::NoDaemon(_) => {
+            Self::NoDaemon(_) => {
                 let fault = fault.command("see whether its units are active", unit);
-                let fault = fault.command("or start one here", ["loopkdc", "run"]);
-                Self::of(Exit::Unavailable, fault)
+                let start = match daemon {
+                    DaemonKind::Run => ["loopkdc", "run"],
+                    DaemonKind::Gateway => ["loopkdc", "gateway"],
+                };
+                Failure::of(Exit::Unavailable, fault.command("or start one here", start))
             }
-            StatusError::NoStatus(..) => {
+            Self::NoStatus(..) => {
                 let fault = fault.command("see whether it hangs", unit);
-                let fault = fault.hint("or name its own socket, status-socket under [listen]");
-                Self::of(Exit::Unavailable, fault)
+                Failure::of(Exit::Unavailable, fault.hints(own.map(Hint::from)))
             }
-            StatusError::Newer { .. } => {
+            Self::Newer { .. } => {
                 let purpose = "use the command that came with it";
                 let fault = fault.command(purpose, ["type", "-a", "loopkdc"]);
-                Self::of(Exit::Unavailable, fault)
+                Failure::of(Exit::Unavailable, fault)
             }
         }
     }

@@ -3,9 +3,9 @@
 use crate::operate::terminal::{Cell, Page, style};
 use crate::relay::finding::{Figure, Finding, Hint};
 use crate::relay::status::{
-    AttemptRecord, CandidateState, CandidateStatus, CounterStatus, ExchangeOutcome, ExchangeRecord,
-    FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus, RealmStatus,
-    StatusDocument, Text,
+    AttemptRecord, CandidateState, CandidateStatus, CounterStatus, DaemonKind, ExchangeOutcome,
+    ExchangeRecord, FaultRecord, LatencyStatus, ListenerStatus, LookUpStatus, NetworkStatus,
+    RealmStatus, StatusDocument, Text,
 };
 use crate::relay::text::{Quoted, short};
 
@@ -30,7 +30,11 @@ pub fn render(document: &StatusDocument, width: usize) -> String {
 fn head(page: &mut Page, document: &StatusDocument) {
     let StatusDocument { version, pid, .. } = document;
     let uptime = span(document.uptime_seconds.saturating_mul(1000));
-    page.heading(&format!("loopkdc {version}, up {uptime}, process {pid}"));
+    let (name, listening) = match document.daemon {
+        DaemonKind::Run => ("loopkdc", &["kdc", "kpasswd"][..]),
+        DaemonKind::Gateway => ("loopkdc gateway", &["https", "http", "metrics"][..]),
+    };
+    page.heading(&format!("{name} {version}, up {uptime}, process {pid}"));
     let configuration = &document.configuration;
     let file = configuration.file.as_ref();
     let file = file.map_or("the command line", Text::as_str);
@@ -39,11 +43,14 @@ fn head(page: &mut Page, document: &StatusDocument) {
         Some(at) => format!("read {}", ago(document.written_at, at)),
     };
     let load = document.load;
+    let offered = |service: &&'static str| (*service, listeners(&document.listeners, service));
+    let of_place = match document.daemon {
+        DaemonKind::Run => ("network", network(&document.network, document.written_at)),
+        DaemonKind::Gateway => ("certificate", certificate(document)),
+    };
     let rows = [
-        ("kdc", listeners(&document.listeners, "kdc")),
-        ("kpasswd", listeners(&document.listeners, "kpasswd")),
         ("configuration", format!("{file}, {read}")),
-        ("network", network(&document.network, document.written_at)),
+        of_place,
         ("counted", counters(&document.counters)),
         (
             "in progress",
@@ -54,8 +61,20 @@ fn head(page: &mut Page, document: &StatusDocument) {
         ),
     ];
     let row = |(name, text): (&str, String)| vec![Cell::styled(name, style::DIM), text.into()];
-    let rows: Vec<_> = rows.into_iter().map(row).collect();
+    let rows = listening.iter().map(offered).chain(rows);
+    let rows: Vec<_> = rows.map(row).collect();
     page.table(2, &rows);
+}
+
+/// Of a gateway, for how long it is valid.
+fn certificate(document: &StatusDocument) -> String {
+    let Some(until) = document.certificate_until else {
+        return "none".to_owned();
+    };
+    if until < document.written_at {
+        return format!("expired {}", ago(document.written_at, until));
+    }
+    format!("valid for {} more", left(document.written_at, until))
 }
 
 /// `udp 127.0.0.1:88, tcp 127.0.0.1:88`.
@@ -140,10 +159,14 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
         page.paragraph(2, style::DIM, &text);
     }
     if realm.kdc.is_empty() && realm.kpasswd.is_empty() {
-        page.paragraph(2, style::WARNING, "no proxy and no KDC is known for it");
+        let what = match document.daemon {
+            DaemonKind::Run => "no proxy and no KDC is known for it",
+            DaemonKind::Gateway => "no KDC is known for it",
+        };
+        page.paragraph(2, style::WARNING, what);
     }
     candidates(page, &realm.kdc, document);
-    if !are_alike(&realm.kdc, &realm.kpasswd) {
+    if !realm.kpasswd.is_empty() && !are_alike(&realm.kdc, &realm.kpasswd) {
         page.paragraph(2, style::DIM, "for password changes:");
         candidates(page, &realm.kpasswd, document);
     }
@@ -152,7 +175,8 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     let name = realm.name.as_str();
     // A wildcard is no realm to ask for.
     if fails && !name.contains('*') {
-        let doctor = Hint::command(["loopkdc", "doctor", name]);
+        let doctor = document.daemon.command("doctor").chain([name]);
+        let doctor = Hint::command(doctor);
         page.hints("  ", &["to see how far each gets".into(), doctor]);
     }
 }
@@ -251,7 +275,8 @@ fn exchanges(page: &mut Page, document: &StatusDocument) {
     let rows: Vec<_> = rows.collect();
     page.table(2, &rows);
     if let Some(older @ 1..) = document.exchanges.len().checked_sub(MAX_EXCHANGES) {
-        let text = format!("{older} older ones: loopkdc status --json");
+        let status = Hint::command(document.daemon.command("status").chain(["--json"]));
+        let text = format!("{older} older ones: {status}");
         page.paragraph(2, style::DIM, &text);
     }
 }

@@ -13,7 +13,8 @@ use crate::operate::status;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::status::{
-    ExchangeOutcome, ExchangeRecord, ListenerStatus, RealmStatus, StatusDocument, Text, millis,
+    DaemonKind, ExchangeOutcome, ExchangeRecord, ListenerStatus, RealmStatus, StatusDocument, Text,
+    millis,
 };
 use crate::wire::Realm;
 
@@ -163,7 +164,7 @@ async fn status(socket: &StatusSocket) -> Option<StatusDocument> {
         StatusSocket::At(path) => Some(path.as_path()),
         StatusSocket::Off => return None,
     };
-    let asked = timeout(STATUS, status::ask(socket)).await;
+    let asked = timeout(STATUS, status::ask(DaemonKind::Run, socket)).await;
     asked.ok()?.ok().map(|reply| reply.document)
 }
 

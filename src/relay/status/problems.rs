@@ -1,22 +1,30 @@
 //! What is wrong, as far as a status document shows it, and what to do about it. Pure.
 
 use super::{
-    CandidateStatus, ConfigurationStatus, ExchangeOutcome, ExchangeRecord, LookUpStatus,
-    NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus, date,
+    CandidateStatus, ConfigurationStatus, DaemonKind, ExchangeOutcome, ExchangeRecord,
+    LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus, date,
 };
 use crate::relay::explain::explain_error_code;
-use crate::relay::finding::{Finding, Hint, Layer};
+use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::toml;
 
 /// Longer names are no realm's that anybody configures.
 const MAX_REALM_LENGTH: usize = 64;
+/// A certificate that is valid for no more days than these is worth a word.
+pub(crate) const EXPIRES_SOON: i64 = 13;
+const DAY_MS: i64 = 86_400_000;
 
 /// All that is wrong in `document`, what concerns everything first.
 pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
-    let mut problems = configuration_problems(&document.configuration);
-    problems.extend(of_network(&document.network));
+    let is_run = document.daemon == DaemonKind::Run;
+    let mut problems = configuration_problems(document.daemon, &document.configuration);
+    // A gateway stays where it is, and anybody can ask it for anything.
+    if is_run {
+        problems.extend(of_network(&document.network));
+    }
+    problems.extend(of_certificate(document));
     for realm in &document.realms {
-        problems.extend(of_look_ups(realm));
+        problems.extend(of_look_ups(realm, is_run));
         for candidate in realm.kdc.iter().chain(&realm.kpasswd) {
             let problem = of_candidate(realm, candidate, &document.upstreams);
             let problem = problem.filter(|problem| !problems.contains(problem));
@@ -28,15 +36,20 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
         problems.extend(problem);
     }
     // Where no realm is served, the configuration itself is what is to be mended.
-    if document.configuration.read_at.is_some() {
+    if is_run && document.configuration.read_at.is_some() {
         problems.extend(of_unknown_realm(&document.exchanges));
     }
-    problems.extend(of_error_codes(&document.exchanges));
+    if is_run {
+        problems.extend(of_error_codes(&document.exchanges));
+    }
     problems
 }
 
 /// What is wrong with the configuration that is in effect.
-pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec<Finding> {
+pub(crate) fn configuration_problems(
+    daemon: DaemonKind,
+    configuration: &ConfigurationStatus,
+) -> Vec<Finding> {
     let mut problems = Vec::new();
     if let Some(error) = &configuration.error {
         let served = match configuration.read_at {
@@ -48,14 +61,23 @@ pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec
             .file
             .iter()
             .flat_map(|file| ["--config", file.as_str()]);
-        let check = Hint::command(["loopkdc", "check"].into_iter().chain(file));
-        let mend = "once it is mended, it is taken by itself; see what is wrong";
-        let problem = Finding::fault(what).on(Layer::Configuration);
-        problems.push(problem.hint(mend).hint(check));
+        let check = Hint::command(daemon.command("check").chain(file));
+        let mend = match daemon {
+            DaemonKind::Run => "once it is mended, it is taken by itself; see what is wrong",
+            DaemonKind::Gateway => "see what is wrong",
+        };
+        let mut problem = Finding::fault(what).on(Layer::Configuration);
+        problem = problem.hint(mend).hint(check);
+        if daemon == DaemonKind::Gateway {
+            let reload = ["systemctl", "reload", daemon.unit()];
+            problem = problem.command("once it is mended", reload);
+        }
+        problems.push(problem);
     }
     if configuration.restart_needed {
-        let what = "[listen] was changed, which takes effect after a restart";
-        let restart = Hint::command(["systemctl", "restart", "loopkdc"]);
+        let table = daemon.table();
+        let what = format!("{table} was changed, which takes effect after a restart");
+        let restart = Hint::command(["systemctl", "restart", daemon.unit()]);
         problems.push(
             Finding::warning(what)
                 .on(Layer::Configuration)
@@ -63,6 +85,22 @@ pub(crate) fn configuration_problems(configuration: &ConfigurationStatus) -> Vec
         );
     }
     problems
+}
+
+/// What clients refuse, or will soon.
+fn of_certificate(document: &StatusDocument) -> Option<Finding> {
+    let until = document.certificate_until?;
+    let left = i64::try_from(until).ok()? - i64::try_from(document.written_at).ok()?;
+    let days = left.div_euclid(DAY_MS);
+    let problem = match days {
+        ..0 => Finding::fault("the gateway's certificate has expired: clients refuse it"),
+        0..=EXPIRES_SOON => Finding::warning("the gateway's certificate is about to expire"),
+        _ => return None,
+    };
+    let renew = "renew it: the file is read again by itself; see what else is wrong with it";
+    let doctor = document.daemon.command("doctor");
+    let problem = problem.on(Layer::Tls).figure(Figure::Days(days));
+    Some(problem.command(renew, doctor))
 }
 
 fn of_network(network: &NetworkStatus) -> Vec<Finding> {
@@ -82,7 +120,7 @@ fn of_network(network: &NetworkStatus) -> Vec<Finding> {
     problems
 }
 
-fn of_look_ups(realm: &RealmStatus) -> Vec<Finding> {
+fn of_look_ups(realm: &RealmStatus, is_run: bool) -> Vec<Finding> {
     let failed = |look_up: &LookUpStatus| {
         let (what, error) = (&look_up.what, look_up.error.as_ref()?);
         let hint = format!("list them in {what}, or see whether the name servers answer");
@@ -94,8 +132,13 @@ fn of_look_ups(realm: &RealmStatus) -> Vec<Finding> {
     let mut look_ups = realm.look_ups.iter();
     let was_looked_up = look_ups.any(|look_up| look_up.expires_at.is_some());
     if problems.is_empty() && realm.kdc.is_empty() && was_looked_up {
-        let nothing = Finding::fault("DNS names no proxy and no KDC for it");
-        problems.push(nothing.hint("list its KDC proxies in proxies"));
+        let (what, hint) = if is_run {
+            let what = "DNS names no proxy and no KDC for it";
+            (what, "list its KDC proxies in proxies")
+        } else {
+            ("DNS names no KDC for it", "list its KDCs in kdcs")
+        };
+        problems.push(Finding::fault(what).hint(hint));
     }
     let of_realm = |problem: Finding| problem.on(Layer::Names).of(&realm.name);
     problems.into_iter().map(of_realm).collect()

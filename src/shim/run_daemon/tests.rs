@@ -25,7 +25,7 @@ fn daemon(sources: &Sources) -> RunDaemon<'_> {
 
 /// The realms that are served.
 fn served(daemon: &RunDaemon) -> Vec<String> {
-    let json = daemon.relay.status.json();
+    let json = daemon.relay.status.json(None);
     let document: serde_json::Value = serde_json::from_slice(&json).unwrap();
     let realms = document["realms"].as_array().unwrap().iter();
     let names = realms.map(|realm| realm["name"].as_str().unwrap().to_owned());

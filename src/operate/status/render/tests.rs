@@ -239,6 +239,72 @@ last exchanges
     );
 }
 
+/// The gateway of before, whose certificate is valid for so many days more.
+fn gateway(days: i64) -> Value {
+    let mut gateway = bad();
+    gateway["daemon"] = "gateway".into();
+    gateway["listeners"] = json!([
+        {"service": "https", "transport": "tcp", "address": "0.0.0.0:443", "inherited": true},
+    ]);
+    gateway["certificate_until"] = (NOW as i64 + days * 86_400_000 + 1000).into();
+    gateway
+}
+
+#[test]
+fn a_gateway_is_told_of_in_its_own_words() {
+    let text = plain(gateway(30));
+    let head = "\
+loopkdc gateway 0.1.0, up 3 h 12 min, process 4242
+  https          tcp 0.0.0.0:443, from the service manager
+  http           not offered
+  metrics        not offered
+  configuration  /etc/loopkdc/config.toml, read 3 h 12 min ago
+  certificate    valid for 30 d 0 h more
+";
+    assert!(text.starts_with(head), "{text}");
+    for words in [
+        "4 problems",
+        "loopkdc check --gateway --config /etc/loopkdc/config.toml",
+        "systemctl reload loopkdc-gateway",
+        "[gateway] was changed",
+        "systemctl restart loopkdc-gateway",
+        "loopkdc doctor --gateway EXAMPLE.COM",
+        "no KDC is known for it",
+    ] {
+        assert!(text.contains(words), "{words:?}: {text}");
+    }
+    // What anybody can bring about, or is of a laptop alone.
+    for words in [
+        "login page",
+        "not configured",
+        "netlink",
+        "KRB-ERROR 37)",
+        "certificate is",
+    ] {
+        assert!(!text.contains(words), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn the_end_of_a_gateways_certificate_is_told_in_time() {
+    for (days, said) in [
+        (
+            13,
+            "warn   tls        the gateway's certificate is about to expire",
+        ),
+        (
+            -2,
+            "FAULT  tls        the gateway's certificate has expired",
+        ),
+    ] {
+        let text = plain(gateway(days));
+        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(&format!(" {days} days\n")), "{text}");
+        assert!(text.contains("loopkdc doctor --gateway"), "{text}");
+    }
+    assert!(!plain(gateway(14)).contains("certificate is"));
+}
+
 #[test]
 fn a_change_of_a_password_is_told_while_it_is_remembered() {
     let mut changed = good();

@@ -1,30 +1,27 @@
-//! The status document of this daemon, put together when somebody asks.
+//! The status document of a daemon, put together when somebody asks.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::prepared::Mistake;
-use crate::config::{Config, Listen};
-use crate::daemon::bind::ServiceListener;
 use crate::daemon::slots::ConnLimit;
 use crate::relay::counters::CountedBy;
 use crate::relay::discovery::RelayHandle;
+use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
-    ClockReading, ConfigurationStatus, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
-    configuration_problems, problems, unix_ms,
+    ClockReading, ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, SCHEMA,
+    StatusDocument, Text, configuration_problems, problems, unix_ms,
 };
 use crate::relay::sync::lock;
-use crate::wire::Service;
 
 /// What is known of the daemon as a whole.
 #[derive(Debug)]
-pub(super) struct StatusSource {
+pub(crate) struct StatusSource {
+    daemon: DaemonKind,
     started: SystemTime,
     clocks: Clocks,
-    /// `[listen]` as it was at the start, which is in effect.
-    listen: Listen,
     listeners: Vec<ListenerStatus>,
     relay: RelayHandle,
     connections: ConnLimit,
@@ -33,28 +30,10 @@ pub(super) struct StatusSource {
     watches_network: Arc<AtomicBool>,
 }
 
-/// What a relay listens on, before it takes it over.
-pub(super) fn listener_statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
-    let status = |listener: &ServiceListener| ListenerStatus {
-        service: match listener.service {
-            Service::Kdc => "kdc".into(),
-            Service::Kpasswd => "kpasswd".into(),
-        },
-        transport: listener.transport().into(),
-        address: listener.address().trim_start_matches("unix:").into(),
-        inherited: listener.inherited,
-    };
-    listeners.iter().map(status).collect()
-}
-
-fn file_name(config: &Config) -> Option<Text> {
-    let file = config.source.as_ref();
-    file.map(|file| file.display().to_string().into())
-}
-
 impl StatusSource {
-    pub(super) fn new(
-        config: &Config,
+    pub(crate) fn new(
+        daemon: DaemonKind,
+        file: Option<&Path>,
         listeners: Vec<ListenerStatus>,
         relay: RelayHandle,
         connections: ConnLimit,
@@ -62,15 +41,15 @@ impl StatusSource {
     ) -> Self {
         let started = SystemTime::now();
         Self {
+            daemon,
             started,
             clocks: Clocks::now(),
-            listen: config.listen.clone(),
             listeners,
             relay,
             connections,
             max_connections,
             configuration: Mutex::new(ConfigurationStatus {
-                file: file_name(config),
+                file: file.map(file_name),
                 read_at: Some(unix_ms(started)),
                 failed_at: None,
                 error: None,
@@ -81,49 +60,49 @@ impl StatusSource {
     }
 
     /// To be set while changes of the network are seen.
-    pub(super) fn watches_network(&self) -> &Arc<AtomicBool> {
+    pub(crate) fn watches_network(&self) -> &Arc<AtomicBool> {
         &self.watches_network
     }
 
     /// The configuration in effect was first read at `read_at`; nothing if it is the one without realms.
-    pub(super) fn set_read_at(&self, read_at: Option<SystemTime>) {
+    pub(crate) fn set_read_at(&self, read_at: Option<SystemTime>) {
         lock(&self.configuration).read_at = read_at.map(unix_ms);
     }
 
-    /// `config` was read again and is valid. Returns whether some of it takes a restart.
-    pub(super) fn reloaded(&self, config: &Config) -> bool {
+    /// The configuration in `file` was read again and is valid; perhaps some of it takes a restart.
+    pub(crate) fn reloaded(&self, file: Option<&Path>, restart_needed: bool) {
         let mut configuration = lock(&self.configuration);
-        configuration.file = file_name(config);
+        configuration.file = file.map(file_name);
         configuration.read_at = Some(unix_ms(SystemTime::now()));
         configuration.failed_at = None;
         configuration.error = None;
-        configuration.restart_needed = config.listen != self.listen;
-        configuration.restart_needed
+        configuration.restart_needed = restart_needed;
     }
 
-    /// The configuration was read again and cannot be used. Returns what that means, in one line.
-    pub(super) fn failed(&self, mistake: &Mistake) -> String {
+    /// The configuration was read again and cannot be used, or not without a restart. Returns what that means, in one line.
+    pub(crate) fn failed(&self, failure: &Failure, restart_needed: bool) -> String {
         // The further lines show what is written there, which is not for everybody.
-        let what = mistake.failure.finding().placed();
+        let what = failure.finding().placed();
         let what = what.lines().next().unwrap_or_default();
         let mut configuration = lock(&self.configuration);
         configuration.failed_at = Some(unix_ms(SystemTime::now()));
         configuration.error = Some(Text::of_origins(what));
-        configuration.restart_needed |= mistake.unopened.is_some();
-        let problems = configuration_problems(&configuration);
+        configuration.restart_needed |= restart_needed;
+        let problems = configuration_problems(self.daemon, &configuration);
         let problem = problems.into_iter().next();
         problem.map_or_else(String::new, |problem| problem.what)
     }
 
-    /// The document as it is written to the socket.
-    pub(super) fn json(&self) -> Vec<u8> {
+    /// The document as it is written to the socket. A gateway's certificate is valid until then.
+    pub(crate) fn json(&self, certificate_until: Option<SystemTime>) -> Vec<u8> {
+        let document = self.document(certificate_until.map(unix_ms));
         // There is nothing in it that JSON has no form for.
-        let mut json = serde_json::to_vec(&self.document()).unwrap_or_default();
+        let mut json = serde_json::to_vec(&document).unwrap_or_default();
         json.push(b'\n');
         json
     }
 
-    fn document(&self) -> StatusDocument {
+    fn document(&self, certificate_until: Option<u64>) -> StatusDocument {
         let exchange = &self.relay.exchange;
         let now = ClockReading {
             instant: tokio::time::Instant::now().into_std(),
@@ -139,8 +118,13 @@ impl StatusSource {
         }
         let (in_flight, max_in_flight) = exchange.in_flight();
         let watched = self.watches_network.load(Ordering::Relaxed);
+        let counted_by = match self.daemon {
+            DaemonKind::Run => CountedBy::Run,
+            DaemonKind::Gateway => CountedBy::Gateway,
+        };
         let mut document = StatusDocument {
             schema: SCHEMA,
+            daemon: self.daemon,
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             written_at: unix_ms(now.wall),
@@ -157,7 +141,8 @@ impl StatusSource {
             realms,
             upstreams,
             network: exchange.network_status(watched),
-            counters: exchange.counters().each(CountedBy::Run).collect(),
+            certificate_until,
+            counters: exchange.counters().each(counted_by).collect(),
             exchanges: exchange.recent_exchanges(),
             problems: Vec::new(),
         };
@@ -173,4 +158,8 @@ impl StatusSource {
         }
         since
     }
+}
+
+fn file_name(file: &Path) -> Text {
+    file.display().to_string().into()
 }

@@ -1,0 +1,38 @@
+//! Which of the two daemons something is about, and what has a name of its own for each.
+
+use serde::{Deserialize, Serialize};
+
+/// Which command a daemon is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DaemonKind {
+    /// `loopkdc run`.
+    #[default]
+    Run,
+    /// `loopkdc gateway`.
+    Gateway,
+}
+
+impl DaemonKind {
+    /// What its unit and its folders are called.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Run => "loopkdc",
+            Self::Gateway => "loopkdc-gateway",
+        }
+    }
+
+    /// The `command` that is about it, as it is typed.
+    pub(crate) fn command(self, command: &str) -> impl Iterator<Item = &str> {
+        let option = (self == Self::Gateway).then_some("--gateway");
+        ["loopkdc", command].into_iter().chain(option)
+    }
+
+    /// The table of its file that says where it listens.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Run => "[listen]",
+            Self::Gateway => "[gateway]",
+        }
+    }
+}
