@@ -121,6 +121,9 @@ pub enum Command {
         /// Look at this realm: else at krb5.conf's default_realm, or at all in the configuration
         #[arg(value_name = "REALM")]
         realm: Option<String>,
+        /// Look at `loopkdc gateway` here and at its KDCs, not at `loopkdc run`
+        #[arg(long)]
+        gateway: bool,
         /// Say it in JSON, for programs
         #[arg(long)]
         json: bool,

@@ -11,6 +11,7 @@ pub(crate) mod signals;
 pub(crate) mod slots;
 pub(crate) mod status_path;
 pub mod status_socket;
+pub(crate) mod status_source;
 pub mod tasks;
 pub(crate) mod user;
 

@@ -61,10 +61,18 @@ fn command(command: Command) -> Result<Exit, Failure> {
         }),
         Command::Doctor {
             realm,
+            gateway,
             json,
             config: file,
         } => {
-            return doctor::doctor(&Question { realm, json, file });
+            let daemon = kind(gateway);
+            let question = Question {
+                daemon,
+                realm,
+                json,
+                file,
+            };
+            return doctor::doctor(&question);
         }
         Command::Import { file } => import::import(&file),
         Command::Krb5Conf(args) => krb5_conf(args),

@@ -7,14 +7,17 @@
 //! | part | what it looks at |
 //! |---|---|
 //! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine, and the daemon on it |
+//! | `gateway`: `service_user`, `certificate` | the same for `loopkdc gateway`, and what it serves HTTPS with |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `connection`, `handshake` | a KDC proxy |
 //! | `kdc` | a KDC, and what it replies by whatever way |
 //! | `report` | what is told of it |
 
+mod certificate;
 mod configuration;
 mod connection;
 mod daemon;
+mod gateway;
 mod handshake;
 mod kdc;
 pub mod krb5_conf;
@@ -22,6 +25,7 @@ mod ports;
 mod proxy;
 mod realm;
 mod report;
+mod service_user;
 mod sockets;
 
 use std::path::{Path, PathBuf};
@@ -59,7 +63,9 @@ const THREADS: usize = 2;
 /// What is asked of the doctor.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
-    /// A realm. None: the default realm of krb5.conf, or all of the configuration.
+    /// Which daemon is looked at.
+    pub daemon: DaemonKind,
+    /// A realm. None: the default realm of krb5.conf, or all of the configuration; of a gateway's always all.
     pub realm: Option<String>,
     /// As JSON.
     pub json: bool,
@@ -79,7 +85,12 @@ pub fn doctor(question: &Question) -> Result<Exit, Failure> {
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
     let mut output = DoctorOutput::new(question.json);
-    let file = runtime.block_on(examine(question, &mut output));
+    let file = runtime.block_on(async {
+        match question.daemon {
+            DaemonKind::Run => examine(question, &mut output).await,
+            DaemonKind::Gateway => gateway::examine(question, &mut output).await,
+        }
+    });
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
     Ok(output.end(file))
@@ -92,26 +103,35 @@ pub fn text(findings: &[Finding]) -> String {
     anstream::adapter::strip_str(&text).to_string()
 }
 
-/// What a realm is looked at with.
+/// A realm whose KDCs are asked, and the time that there is.
 #[derive(Clone, Copy)]
-struct RealmContext<'a> {
+struct AskedRealm<'a> {
     /// As the configuration spells it.
     realm: &'a Realm,
-    entry: &'a RealmEntry,
-    roots: &'a SystemRoots,
-    /// The configuration's name, for hints.
-    file: &'a str,
+    deadline: Duration,
     /// When the doctor began.
     began: Instant,
 }
 
-impl RealmContext<'_> {
+impl AskedRealm<'_> {
     /// Until all is to be said.
     fn left(&self) -> Duration {
-        let end = self.began + OWN + self.entry.deadline - TELL;
+        let end = self.began + OWN + self.deadline - TELL;
         end.saturating_duration_since(Instant::now())
     }
+}
 
+/// What a realm of `loopkdc run` is looked at with.
+#[derive(Clone, Copy)]
+struct RealmContext<'a> {
+    asked: AskedRealm<'a>,
+    entry: &'a RealmEntry,
+    roots: &'a SystemRoots,
+    /// The configuration's name, for hints.
+    file: &'a str,
+}
+
+impl RealmContext<'_> {
     /// The realm's table and the file that it is in, for hints.
     fn table(&self) -> String {
         let realm = toml::string(&self.entry.pattern.to_string());
@@ -122,12 +142,12 @@ impl RealmContext<'_> {
 /// Looks at all there is; the configuration that was read.
 async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<String> {
     let began = Instant::now();
-    let loaded = match load(question).await {
+    let loaded = match load(question, configuration::load).await {
         Ok(loaded) => loaded,
         Err(fault) => {
             output.tell([*fault]);
             let why = "there is no configuration to go by";
-            match ask().await {
+            match ask(DaemonKind::Run).await {
                 Ok(heard) => {
                     output.skip([Layer::Krb5Conf, Layer::Ports], why);
                     output.tell(daemon::goes_on(&heard.document));
@@ -152,45 +172,59 @@ async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<Strin
         Ok(client) => krb5_conf::examine(client, &loaded.config, &names),
         Err(late) => vec![*late.clone()],
     });
-    let heard = ask().await;
+    let heard = ask(DaemonKind::Run).await;
     let sockets = machine(&loaded, &heard, output);
     if realms.is_empty() {
         output.skip_after(Layer::Daemon, "there is no realm to look at");
         return Some(loaded.file);
     }
     let roots = SystemRoots::load();
-    let context = |(realm, entry)| RealmContext {
-        realm,
-        entry,
-        roots: &roots,
-        file: &loaded.file,
-        began,
-    };
-    let mut examined: FuturesOrdered<_> = realms
-        .iter()
-        .map(|(realm, entry)| realm::examine(context((realm, *entry)), &sockets))
-        .collect();
-    while let Some(findings) = examined.next().await {
-        output.tell(findings);
-    }
-    drop(examined);
+    let examined = realms.iter().map(|(realm, entry)| {
+        let asked = AskedRealm {
+            realm,
+            deadline: entry.deadline,
+            began,
+        };
+        let context = RealmContext {
+            asked,
+            entry,
+            roots: &roots,
+            file: &loaded.file,
+        };
+        realm::examine(context, &sockets)
+    });
+    tell_each(examined, output).await;
     Some(loaded.file)
 }
 
+/// Says what is found of realms, which are looked at side by side, in their order.
+async fn tell_each(
+    examined: impl Iterator<Item = impl Future<Output = Vec<Finding>>>,
+    output: &mut DoctorOutput,
+) {
+    let mut examined: FuturesOrdered<_> = examined.collect();
+    while let Some(findings) = examined.next().await {
+        output.tell(findings);
+    }
+}
+
 /// Reads the configuration.
-async fn load(question: &Question) -> Result<LoadedConfig, Box<Finding>> {
+async fn load<C: Send + 'static>(
+    question: &Question,
+    read: impl FnOnce(Option<PathBuf>) -> Result<C, Box<Finding>> + Send + 'static,
+) -> Result<C, Box<Finding>> {
     let file = question.file.clone();
     let name = file
         .as_deref()
         .map_or("the configuration".into(), Path::to_string_lossy);
     let name = name.into_owned();
-    let load = || configuration::load(file);
+    let load = || read(file);
     within(configuration::LIMIT, Layer::Configuration, &name, load).await?
 }
 
 /// What the daemon says of itself, if it does within a moment.
-async fn ask() -> Result<StatusReply, StatusError> {
-    let asked = timeout(MACHINE, status::ask(DaemonKind::Run, None)).await;
+async fn ask(daemon: DaemonKind) -> Result<StatusReply, StatusError> {
+    let asked = timeout(MACHINE, status::ask(daemon, None)).await;
     asked.unwrap_or_else(|_| {
         let why = "it does not answer in time".to_owned();
         Err(StatusError::NoStatus("its status socket".into(), why))
@@ -232,8 +266,11 @@ fn machine(
 ) -> Vec<Endpoint> {
     let LoadedConfig { config, file, .. } = loaded;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
-    let ports = ports::examine(&config.listen, file, status);
+    let endpoints = config.listen.kdc.iter().chain(&config.listen.kpasswd);
+    let ports = ports::examine(DaemonKind::Run, endpoints, file, status);
     output.tell(ports.findings);
-    output.tell(daemon::examine(heard, &ports.owner, file));
-    ports.kdc
+    output.tell(daemon::examine(DaemonKind::Run, heard, &ports.owner, file));
+    let mut ours = ports.ours;
+    ours.retain(|endpoint| config.listen.kdc.contains(endpoint));
+    ours
 }

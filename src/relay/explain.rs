@@ -239,10 +239,15 @@ fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
 
 /// Something on the way may be why.
 fn no_connection(layer: Layer, why: &str, upstream: &str) -> Finding {
-    fault(layer, format!("cannot connect{why}"))
+    let found = fault(layer, format!("cannot connect{why}"))
         .hint("see how far it gets")
-        .hint(probe(upstream))
-        .hint("where a proxy leads out of the network, name it in http-proxy")
+        .hint(probe(upstream));
+    match UpstreamKind::of(upstream) {
+        UpstreamKind::Kdc => found,
+        UpstreamKind::Proxy => {
+            found.hint("where a proxy leads out of the network, name it in http-proxy")
+        }
+    }
 }
 
 /// Of the certificate itself nothing is quoted: it may be anybody's. The doctor, which saw it, quotes names and dates

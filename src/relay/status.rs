@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
 
-pub use daemon_kind::DaemonKind;
 pub(crate) use problems::{configuration_problems, problems};
 pub use text::Text;
 
@@ -70,6 +69,17 @@ pub struct StatusDocument {
     pub exchanges: Vec<ExchangeRecord>,
     /// What is wrong, and what to do about it. Nothing of severity "ok" or "skipped".
     pub problems: Vec<Finding>,
+}
+
+/// Which command a daemon is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DaemonKind {
+    /// `loopkdc run`.
+    #[default]
+    Run,
+    /// `loopkdc gateway`.
+    Gateway,
 }
 
 /// A socket.

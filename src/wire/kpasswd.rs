@@ -60,6 +60,14 @@ pub(super) fn version_and_ap_req(input: &[u8]) -> Option<&[u8]> {
     input.get(2..6 + frame.ap.len())
 }
 
+/// A request whose AP-REQ is `octets`, without a KRB-PRIV: whoever reads it says that it is none.
+pub(crate) fn broken_request(octets: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(octets.len()).unwrap_or_default();
+    let words = [length.saturating_add(6), VERSION_1, length];
+    let head = words.into_iter().flat_map(u16::to_be_bytes);
+    head.chain(octets.iter().copied()).collect()
+}
+
 /// A failure in kpasswd's own frame: AP-REP length 0, then a KRB-ERROR with `krb_code` whose e-data
 /// is the result code 2 and `text`, which MIT's and Heimdal's kpasswd show (RFC 3244 2).
 ///

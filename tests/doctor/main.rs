@@ -34,6 +34,7 @@ mod table;
 
 mod answers;
 mod bounds;
+mod gateway;
 mod handshakes;
 mod kdcs;
 mod krb5_conf;

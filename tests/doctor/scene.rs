@@ -285,20 +285,10 @@ impl Scene {
         self.report(command)
     }
 
-    fn report(&self, mut command: Command) -> Diagnosis {
-        let began = Instant::now();
-        let output = command.output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let cried = String::from_utf8_lossy(&output.stderr);
-        let report: Value =
-            serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{cried}"));
-        assert_eq!(report["schema"], 2);
-        assert_eq!(cried, "");
+    fn report(&self, command: Command) -> Diagnosis {
         Diagnosis {
-            code: output.status.code().expect("an exit status"),
-            findings: serde_json::from_value(report["findings"].clone()).unwrap(),
-            took: began.elapsed(),
             usual: self.usual.clone(),
+            ..Diagnosis::of(command)
         }
     }
 
@@ -315,6 +305,24 @@ impl Scene {
 }
 
 impl Diagnosis {
+    /// What this command of the doctor's says.
+    pub fn of(mut command: Command) -> Self {
+        let began = Instant::now();
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let cried = String::from_utf8_lossy(&output.stderr);
+        let report: Value =
+            serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{cried}"));
+        assert_eq!(report["schema"], 2);
+        assert_eq!(cried, "");
+        Self {
+            code: output.status.code().expect("an exit status"),
+            findings: serde_json::from_value(report["findings"].clone()).unwrap(),
+            took: began.elapsed(),
+            usual: Vec::new(),
+        }
+    }
+
     /// The findings on this layer that are as bad as that, in the words of the JSON.
     pub fn all(&self, layer: &str, severity: &str) -> impl Iterator<Item = &Finding> + use<'_> {
         let (layer, severity) = (layer.to_owned(), severity.to_owned());

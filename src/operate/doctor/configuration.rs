@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint, Layer};
+use crate::relay::status::DaemonKind;
 use crate::relay::text::toml;
 use crate::wire::Realm;
 
@@ -30,40 +31,54 @@ pub(super) fn load(file: Option<PathBuf>) -> Result<LoadedConfig, Box<Finding>> 
         file,
         ..Sources::default()
     };
-    let config = Config::load(&sources).map_err(|failure| Box::new(unusable(&failure)))?;
+    let config = Config::load(&sources);
+    let config = config.map_err(|failure| Box::new(unusable(DaemonKind::Run, &failure)))?;
     let file = config.source.as_ref();
     let file = file.map_or_else(String::new, |file| file.display().to_string());
-    let realms = match config.realms.len() {
+    let (count, warnings) = (config.realms.len(), config.warnings());
+    Ok(LoadedConfig {
+        findings: valid(DaemonKind::Run, &file, count, warnings),
+        file,
+        config,
+    })
+}
+
+/// What is to be said of a configuration that can be used.
+pub(super) fn valid(
+    daemon: DaemonKind,
+    file: &str,
+    realms: usize,
+    warnings: Vec<Finding>,
+) -> Vec<Finding> {
+    let realms = match realms {
         1 => "1 realm".to_owned(),
         many => format!("{many} realms"),
     };
     let valid = Finding::ok(Layer::Configuration, format!("{file}: valid, {realms}"));
-    let warnings = config.warnings().into_iter().map(|warning| {
+    let warnings = warnings.into_iter().map(|warning| {
         let warning = warning.on(Layer::Configuration);
         if warning.hints.is_empty() {
-            warning.command("see what the configuration means", ["loopkdc", "check"])
+            warning.command("see what the configuration means", daemon.command("check"))
         } else {
             warning
         }
     });
-    Ok(LoadedConfig {
-        file,
-        findings: std::iter::once(valid).chain(warnings).collect(),
-        config,
-    })
+    std::iter::once(valid).chain(warnings).collect()
 }
 
 fn fault(what: impl Into<String>) -> Finding {
     Finding::fault(what).on(Layer::Configuration)
 }
 
-fn unusable(failure: &Failure) -> Finding {
+/// Why a configuration can't be used.
+pub(super) fn unusable(daemon: DaemonKind, failure: &Failure) -> Finding {
     let mut finding = failure.finding().clone().on(Layer::Configuration);
     // Its keys may be root's alone.
     if failure.exit() == Exit::Permission {
-        finding = finding.command("as root", ["sudo", "loopkdc", "doctor"]);
+        let doctor = ["sudo"].into_iter().chain(daemon.command("doctor"));
+        finding = finding.command("as root", doctor);
     } else if finding.hints.is_empty() {
-        finding = finding.command("see what is wrong with it", ["loopkdc", "check"]);
+        finding = finding.command("see what is wrong with it", daemon.command("check"));
     }
     finding
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::RealmContext;
+use super::AskedRealm;
 use super::kdc::question;
 use super::sockets::Owner;
 use crate::config::endpoint::Endpoint;
@@ -22,15 +22,16 @@ const OURS: &str = env!("CARGO_PKG_VERSION");
 /// What is to be said of the daemon by what it `heard` of it, and by the `owner` of its ports. `file` is the configuration
 /// read here.
 pub(super) fn examine(
+    daemon: DaemonKind,
     heard: &Result<StatusReply, StatusError>,
     owner: &Owner,
     file: &str,
 ) -> Vec<Finding> {
     let finding = match heard {
         Ok(heard) => return of_status(&heard.document, file),
-        Err(StatusError::NoDaemon(_)) => unheard(owner),
+        Err(StatusError::NoDaemon(_)) => unheard(daemon, owner),
         Err(error) => {
-            let mut finding = error.failure(DaemonKind::Run).finding().clone();
+            let mut finding = error.failure(daemon).finding().clone();
             finding.severity = Severity::Warning;
             finding
         }
@@ -64,8 +65,14 @@ fn warning(what: impl Into<String>, purpose: &str, command: &[&str]) -> Finding 
         .command(purpose, command.iter().copied())
 }
 
-fn unheard(owner: &Owner) -> Finding {
+fn unheard(daemon: DaemonKind, owner: &Owner) -> Finding {
+    let unit = daemon.unit();
     match owner {
+        Owner::Ours if daemon == DaemonKind::Gateway => warning(
+            "it runs, and its status can't be read",
+            "see why in its log",
+            &["journalctl", "-u", unit],
+        ),
         Owner::Ours => warning(
             "it runs, and has no status socket to tell more",
             "set status-socket under [listen], and see",
@@ -73,23 +80,27 @@ fn unheard(owner: &Owner) -> Finding {
         ),
         Owner::Manager => Finding::ok(Layer::Daemon, "it starts when the first client comes"),
         Owner::Unknown(_) => warning(
-            "loopkdc does not answer; another process holds its ports, or systemd until the first client comes",
+            format!(
+                "{unit} does not answer; another process holds its ports, or systemd until the first client comes"
+            ),
             "see",
-            &["systemctl", "status", "loopkdc.socket"],
+            &["systemctl", "status", &format!("{unit}.socket")],
         ),
         Owner::Nobody | Owner::Other(_) => {
-            Finding::fault("loopkdc does not run").command("start it", start().iter().copied())
+            Finding::fault(format!("{unit} does not run")).command("start it", start(daemon))
         }
     }
 }
 
 /// How a daemon is started here.
-fn start() -> &'static [&'static str] {
+fn start(daemon: DaemonKind) -> Vec<&'static str> {
     // sd_booted(3).
     if Path::new("/run/systemd/system").exists() {
-        &["systemctl", "enable", "--now", "loopkdc"]
-    } else {
-        &["loopkdc", "run"]
+        return vec!["systemctl", "enable", "--now", daemon.unit()];
+    }
+    match daemon {
+        DaemonKind::Run => vec!["loopkdc", "run"],
+        DaemonKind::Gateway => vec!["loopkdc", "gateway"],
     }
 }
 
@@ -102,7 +113,7 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
         warning(
             format!("{running}, and this command is {OURS}"),
             "restart it",
-            &["systemctl", "restart", "loopkdc"],
+            &["systemctl", "restart", status.daemon.unit()],
         )
         .command("else see which is which", ["type", "-a", "loopkdc"])
     }];
@@ -112,7 +123,11 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
         Some(read) => findings.push(warning(
             format!("it goes by {read}, and what follows by {file}"),
             "look at the same",
-            &["loopkdc", "doctor", "--config", read],
+            &status
+                .daemon
+                .command("doctor")
+                .chain(["--config", read])
+                .collect::<Vec<_>>(),
         )),
         None => findings.push(warning(
             format!("it goes by its command line, and what follows by {file}"),
@@ -139,23 +154,23 @@ pub(super) struct SocketAnswer<'a> {
 
 /// Asks at each of `endpoints`, all at once: the daemon makes one exchange of it.
 pub(super) async fn ask_through<'a>(
-    context: RealmContext<'_>,
+    asked: AskedRealm<'_>,
     endpoints: &'a [Endpoint],
 ) -> Vec<SocketAnswer<'a>> {
-    let Ok(message) = question(context.realm, Service::Kdc) else {
+    let Ok(message) = question(asked.realm, Service::Kdc) else {
         return Vec::new();
     };
     let message = &message;
-    let asked = endpoints.iter().map(|endpoint| async move {
+    let answers = endpoints.iter().map(|endpoint| async move {
         let began = Instant::now();
-        let reply = timeout(context.left(), exchange(&endpoint.addr, message)).await;
+        let reply = timeout(asked.left(), exchange(&endpoint.addr, message)).await;
         SocketAnswer {
             endpoint,
             reply: reply.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
             took: began.elapsed(),
         }
     });
-    join_all(asked).await
+    join_all(answers).await
 }
 
 impl SocketAnswer<'_> {

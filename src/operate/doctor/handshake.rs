@@ -130,7 +130,7 @@ pub(super) fn untrusted(
 }
 
 /// The issuer of the last certificate, which vouches for the chain.
-fn root(presented: &Presented) -> String {
+pub(super) fn root(presented: &Presented) -> String {
     let last = presented.certificates.last();
     let issuer = last.and_then(|last| called(EndEntityCert::try_from(last).ok()?.issuer()));
     issuer.unwrap_or_else(|| "nobody by name".to_owned())
@@ -144,14 +144,14 @@ fn subject(certificate: &CertificateDer<'static>) -> String {
 }
 
 /// What a certificate is for.
-fn names(certificate: &CertificateDer<'static>) -> Vec<String> {
+pub(super) fn names(certificate: &CertificateDer<'static>) -> Vec<String> {
     let certificate = EndEntityCert::try_from(certificate);
     let names = certificate.iter().flat_map(|it| it.valid_dns_names());
     names.take(MAX_NAMES).map(|name| short(name, 64)).collect()
 }
 
 /// Days from `now` until `then`, rounded down.
-fn days(then: SystemTime, now: SystemTime) -> i64 {
+pub(super) fn days(then: SystemTime, now: SystemTime) -> i64 {
     let seconds = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_secs().cast_signed()

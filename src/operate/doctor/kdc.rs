@@ -1,11 +1,14 @@
 //! KDCs: the question that they are asked in the name of nobody, by whatever way, what a reply says of the KDC and of the clocks,
 //! and those that are asked themselves where they can be reached.
 
-use std::time::{Duration, SystemTime};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
 
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::RealmContext;
+use super::AskedRealm;
 use super::connection;
 use super::realm::{Examined, ReplyTimes};
 use super::report::is_fault;
@@ -15,6 +18,7 @@ use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, SendState};
+use crate::wire::kpasswd::broken_request;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
 
 /// The client principal asked for: a name that nobody has, and that says in the KDC's log what this was.
@@ -27,6 +31,8 @@ const ODD: f64 = 60.0;
 const CONNECT: Duration = Duration::from_secs(2);
 /// The least that a second question is worth asking in.
 const LEAST: Duration = Duration::from_millis(300);
+/// Until an answer over UDP has come to each of two datagrams.
+const UDP: Duration = Duration::from_secs(1);
 const AWAY: &str = "it is not on this network, which is no fault";
 
 /// What is asked.
@@ -47,22 +53,22 @@ pub(super) fn no_question(why: NotKerberos) -> Finding {
 /// # Errors
 /// They are not.
 pub(super) async fn ask_for_both(
-    context: RealmContext<'_>,
+    asked: AskedRealm<'_>,
     found: &mut Vec<Finding>,
     ask: impl AsyncFn(Service, &mut Vec<Finding>) -> Result<TimedReply, Finding>,
 ) -> Result<ReplyTimes, Finding> {
     let first = ask(Service::Kdc, found).await?;
-    let finding = first.kdc(Service::Kdc, context.realm);
+    let finding = first.kdc(Service::Kdc, asked.realm);
     if is_fault(&finding) {
         return Err(finding);
     }
     found.extend([finding, first.clock()]);
     let cold = first.took();
-    if context.left() < LEAST {
+    if asked.left() < LEAST {
         return Ok(ReplyTimes { cold, warm: cold });
     }
     let (finding, warm) = match ask(Service::Kpasswd, found).await {
-        Ok(second) => (second.kdc(Service::Kpasswd, context.realm), second.took()),
+        Ok(second) => (second.kdc(Service::Kpasswd, asked.realm), second.took()),
         Err(fault) => (fault.on(Layer::Kpasswd), cold),
     };
     found.push(finding);
@@ -190,50 +196,131 @@ fn asked_for(service: Service) -> (Layer, &'static str) {
     }
 }
 
-/// Looks at the KDC at `name`, `host:port`. That it cannot be reached is no fault: it need not be on every network, and where the
-/// office's name server is not, its names are not.
+/// Looks at the KDC at `name`, `host:port`. That one of some networks cannot be reached is no fault: where the office's name server is
+/// not, its names are not.
 pub(super) async fn examine(
-    context: RealmContext<'_>,
+    asked: AskedRealm<'_>,
     name: &str,
     permitted: &Permitted,
+    reach: Reach,
 ) -> Examined {
     let mut found = Vec::new();
-    let ended = look(context, name, permitted, &mut found).await;
+    let ended = look(asked, name, permitted, reach, &mut found).await;
     let has = |layer: &Layer| {
         use Layer::{Clock, Kdc, Kpasswd, Names, Tcp};
         [Names, Tcp, Kdc, Clock, Kpasswd].contains(layer)
     };
-    Examined::new(context, name.to_owned(), found, ended, (has, AWAY))
+    Examined::new(asked, name.to_owned(), found, ended, (has, AWAY))
 }
 
 async fn look(
-    context: RealmContext<'_>,
+    asked: AskedRealm<'_>,
     name: &str,
     permitted: &Permitted,
+    reach: Reach,
     found: &mut Vec<Finding>,
 ) -> Result<ReplyTimes, Finding> {
     let connected = connection::connect(name, name, permitted, CONNECT, found).await;
     // It is closed again: a KDC may take one at a time.
-    connected.map(drop).map_err(|fault| {
-        let layer = fault.subject.layer.unwrap_or(Layer::Tcp);
-        Finding::skipped(layer, format!("{}: {AWAY}", fault.what))
+    let address = connected.map(|stream| stream.peer_addr().ok());
+    let address = address.map_err(|fault| match reach {
+        Reach::Always => fault,
+        Reach::OnSomeNetworks => {
+            let layer = fault.subject.layer.unwrap_or(Layer::Tcp);
+            Finding::skipped(layer, format!("{}: {AWAY}", fault.what))
+        }
     })?;
     let kdc = Kdc::new(kdc::KdcOptions {
         name: name.to_owned(),
         transport: Transport::TcpFirst,
         max_in_flight: 1,
         permitted: permitted.clone(),
-        reach: Reach::OnSomeNetworks,
+        reach,
     });
     let ask = async |service, _: &mut Vec<Finding>| {
-        let message = question(context.realm, service).map_err(no_question)?;
+        let message = question(asked.realm, service).map_err(no_question)?;
         let sent = SendState::default();
         // krb5kdc closes each connection after one reply.
         let sending = kdc.send(&message, ConnReuse::Never, &sent, false);
-        let reply = TimedReply::wait(context.left(), sending).await;
+        let reply = TimedReply::wait(asked.left(), sending).await;
         reply.map_err(|fault| explain(&fault, name).on(Layer::Kdc))
     };
-    ask_for_both(context, found, ask).await
+    let times = ask_for_both(asked, found, ask).await?;
+    if let Some(address) = address.filter(|_| reach == Reach::Always) {
+        found.push(over_udp(asked, address).await);
+    }
+    Ok(times)
+}
+
+/// Whether the KDC at `address` answers over UDP, too.
+async fn over_udp(asked: AskedRealm<'_>, address: SocketAddr) -> Finding {
+    let message = match question(asked.realm, Service::Kdc) {
+        Ok(message) => message,
+        Err(why) => return no_question(why),
+    };
+    match ask_over_udp(asked, address, message.bytes()).await {
+        Ok(took) => {
+            Finding::ok(Layer::Kdc, format!("{address} answers over UDP, too")).figure(took)
+        }
+        Err(error) => {
+            let what = format!("{address} does not answer over UDP: {error}");
+            Finding::warning(what).on(Layer::Kdc).hint(
+                "what is asked over TCP needs no UDP: transport = \"tcp\"; else open the firewall",
+            )
+        }
+    }
+}
+
+/// Whether the server for changes of passwords at `address` takes datagrams, too: what it is sent changes none, and most say nothing
+/// to it.
+pub(super) async fn kpasswd_over_udp(asked: AskedRealm<'_>, address: SocketAddr) -> Finding {
+    let message = match question(asked.realm, Service::Kpasswd) {
+        Ok(message) => message,
+        Err(why) => return no_question(why),
+    };
+    match ask_over_udp(asked, address, &broken_request(message.bytes())).await {
+        Ok(took) => {
+            let what = format!("{address} answers over UDP, too");
+            Finding::ok(Layer::Kpasswd, what).figure(took)
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            let what = format!(
+                "{address} refuses no datagram, and says nothing to what changes no password"
+            );
+            Finding::skipped(Layer::Kpasswd, what)
+        }
+        Err(error) => {
+            let what = format!("{address} takes no datagrams: {error}");
+            let hint = "what is asked over TCP needs no UDP: transport = \"tcp\"";
+            Finding::warning(what).on(Layer::Kpasswd).hint(hint)
+        }
+    }
+}
+
+/// How long it takes until something comes from `address`.
+async fn ask_over_udp(
+    asked: AskedRealm<'_>,
+    address: SocketAddr,
+    octets: &[u8],
+) -> io::Result<Duration> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(address).await?;
+    let began = Instant::now();
+    let mut answer = [0; 1];
+    // A datagram may be lost once.
+    for _ in 0..2 {
+        socket.send(octets).await?;
+        let limit = UDP.min(asked.left());
+        if let Ok(received) = timeout(limit, socket.recv(&mut answer)).await {
+            received?;
+            return Ok(began.elapsed());
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
 }
 
 #[cfg(test)]

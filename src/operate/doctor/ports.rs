@@ -3,36 +3,40 @@
 use std::collections::BTreeMap;
 
 use super::sockets::{Owner, Protocol, SocketTable};
-use crate::config::Listen;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::StatusDocument;
+use crate::relay::status::{DaemonKind, StatusDocument};
 
 /// What is known of the ports.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
     pub(super) findings: Vec<Finding>,
-    /// Where somebody listens who may be the daemon, of the KDC service.
-    pub(super) kdc: Vec<Endpoint>,
+    /// Where somebody listens who may be the daemon.
+    pub(super) ours: Vec<Endpoint>,
     /// The best that is known of those who listen.
     pub(super) owner: Owner,
 }
 
-/// Looks at all addresses of `listen`. `daemon` is what the one that runs says of itself.
-pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&StatusDocument>) -> Ports {
+/// Looks at all `endpoints` of `daemon`, which `file` names. `status` is what the one that runs says of itself.
+pub(super) fn examine<'a>(
+    daemon: DaemonKind,
+    endpoints: impl Iterator<Item = &'a Endpoint>,
+    file: &str,
+    status: Option<&StatusDocument>,
+) -> Ports {
     let sockets = SocketTable::read();
     let mut ports = Ports::default();
-    if sockets.is_none() && daemon.is_none() {
+    if sockets.is_none() && status.is_none() {
         let untold = Finding::skipped(Layer::Ports, "this system does not tell who listens");
         ports.findings.push(untold);
         return ports;
     }
     let sockets = sockets.unwrap_or_default();
     let mut addresses: BTreeMap<Owner, Vec<String>> = BTreeMap::new();
-    for endpoint in listen.kdc.iter().chain(&listen.kpasswd) {
-        let owners = owners(endpoint, &sockets, daemon);
-        if listen.kdc.contains(endpoint) && owners.iter().any(|(_, owner)| may_be_ours(owner)) {
-            ports.kdc.push(endpoint.clone());
+    for endpoint in endpoints {
+        let owners = owners(daemon, endpoint, &sockets, status);
+        if owners.iter().any(|(_, owner)| may_be_ours(owner)) {
+            ports.ours.push(endpoint.clone());
         }
         for (shown, owner) in owners {
             if owner != Owner::Nobody || !endpoint.optional {
@@ -40,10 +44,11 @@ pub(super) fn examine(listen: &Listen, file: &str, daemon: Option<&StatusDocumen
             }
         }
     }
-    let runs = daemon.is_some() || addresses.keys().any(may_be_ours);
+    let runs = status.is_some() || addresses.keys().any(may_be_ours);
     for (owner, addresses) in addresses {
         let addresses = addresses.join(", ");
-        ports.findings.push(finding(&owner, &addresses, runs, file));
+        let finding = finding(daemon, &owner, &addresses, runs, file);
+        ports.findings.push(finding);
         ports.owner = owner;
     }
     ports
@@ -53,16 +58,17 @@ fn may_be_ours(owner: &Owner) -> bool {
     matches!(owner, Owner::Unknown(_) | Owner::Manager | Owner::Ours)
 }
 
-/// The owner of `endpoint`; if UDP and TCP have different ones, that of each.
+/// The owner of `endpoint`; if UDP and TCP have different ones, that of each. A gateway has no UDP.
 fn owners(
+    daemon: DaemonKind,
     endpoint: &Endpoint,
     sockets: &SocketTable,
-    daemon: Option<&StatusDocument>,
+    status: Option<&StatusDocument>,
 ) -> Vec<(String, Owner)> {
     let shown = endpoint.to_string();
     let address = shown.strip_prefix("unix:").unwrap_or(&shown);
     let is_told = |transport: &str| {
-        let mut listeners = daemon.iter().flat_map(|daemon| &daemon.listeners);
+        let mut listeners = status.iter().flat_map(|status| &status.listeners);
         listeners.any(|of| of.address.as_str() == address && of.transport.as_str() == transport)
     };
     let owner = |transport: &str, found: Owner| {
@@ -80,8 +86,11 @@ fn owners(
             return vec![(shown, owner)];
         }
     };
-    let udp = owner("udp", sockets.owner(Protocol::Udp, address));
     let tcp = owner("tcp", sockets.owner(Protocol::Tcp, address));
+    if daemon == DaemonKind::Gateway {
+        return vec![(shown, tcp)];
+    }
+    let udp = owner("udp", sockets.owner(Protocol::Udp, address));
     if udp == tcp {
         return vec![(shown, udp)];
     }
@@ -91,36 +100,44 @@ fn owners(
     ]
 }
 
-fn finding(owner: &Owner, addresses: &str, runs: bool, file: &str) -> Finding {
+fn finding(daemon: DaemonKind, owner: &Owner, addresses: &str, runs: bool, file: &str) -> Finding {
     let fault = |what: &str| Finding::fault(format!("{addresses}: {what}")).on(Layer::Ports);
     let ok = |what: &str| Finding::ok(Layer::Ports, format!("{addresses}: {what}"));
+    let (unit, table) = (daemon.unit(), daemon.table());
+    let socket = format!("{unit}.socket");
     match owner {
         Owner::Nobody if !runs => ok("free"),
-        Owner::Nobody => fault("nobody listens, and loopkdc should")
+        Owner::Nobody => fault(&format!("nobody listens, and {unit} should"))
             .command(
                 "where a socket unit opens the ports, see whether it opens this one",
-                ["systemctl", "cat", "loopkdc.socket"],
+                ["systemctl", "cat", &socket],
             )
             .command(
-                format!("else what [listen] in {file} says holds after a restart"),
-                ["systemctl", "restart", "loopkdc"],
+                format!("else what {table} in {file} says holds after a restart"),
+                ["systemctl", "restart", unit],
             ),
-        Owner::Other(program) => fault(&format!("taken by {program}"))
-            .hint("stop that program")
-            .command(
-                "or choose another port; where a socket unit opens the ports",
-                ["systemctl", "edit", "loopkdc.socket"],
-            )
-            .command(
-                format!("and under [listen] of {file}; then"),
-                ["loopkdc", "krb5-conf", "--install"],
-            ),
-        Owner::Unknown(process) => Finding::warning(format!(
-            "{addresses}: held by {process}, perhaps not by the loopkdc that is meant"
-        ))
-        .on(Layer::Ports)
-        .command("see whose it is, as root", ["sudo", "loopkdc", "doctor"])
-        .command("or what runs", ["systemctl", "status", "loopkdc"]),
+        Owner::Other(program) => {
+            let taken = fault(&format!("taken by {program}"))
+                .hint("stop that program")
+                .command(
+                    "or choose another port; where a socket unit opens the ports",
+                    ["systemctl", "edit", &socket],
+                );
+            let also = format!("and under {table} of {file}; then");
+            match daemon {
+                DaemonKind::Run => taken.command(also, ["loopkdc", "krb5-conf", "--install"]),
+                DaemonKind::Gateway => taken.command(also, ["systemctl", "restart", unit]),
+            }
+        }
+        Owner::Unknown(process) => {
+            let what =
+                format!("{addresses}: held by {process}, perhaps not by the {unit} that is meant");
+            let doctor = ["sudo"].into_iter().chain(daemon.command("doctor"));
+            Finding::warning(what)
+                .on(Layer::Ports)
+                .command("see whose it is, as root", doctor)
+                .command("or what runs", ["systemctl", "status", unit])
+        }
         Owner::Manager => ok("held by systemd, which starts loopkdc when a client comes"),
         Owner::Ours => ok("loopkdc's"),
     }

@@ -59,7 +59,13 @@ pub(super) async fn examine(
     let mut found = Vec::new();
     let ended = check.examine(&mut found).await;
     let has = |layer: &Layer| (Layer::Names..=Layer::Kpasswd).contains(layer);
-    Examined::new(context, name, found, ended, (has, "there was no time left"))
+    Examined::new(
+        context.asked,
+        name,
+        found,
+        ended,
+        (has, "there was no time left"),
+    )
 }
 
 /// The proxy on the way to `url`, as the daemon's client finds it.
@@ -103,7 +109,7 @@ impl ProxyCheck<'_> {
             self.permitted.clone(),
         );
         ask_for_both(
-            self.context,
+            self.context.asked,
             found,
             async |service, found: &mut Vec<Finding>| match service {
                 Service::Kdc => self.ask(&client, &tls, found).await,
@@ -119,7 +125,7 @@ impl ProxyCheck<'_> {
         config: &ClientConfig,
         found: &mut Vec<Finding>,
     ) -> Result<(), Finding> {
-        let until = (Instant::now() + CONNECT).min(self.context.began + OWN);
+        let until = (Instant::now() + CONNECT).min(self.context.asked.began + OWN);
         let left = || until.saturating_duration_since(Instant::now());
         let url = self.url.as_url();
         let host = url.host_str().unwrap_or_default();
@@ -143,7 +149,7 @@ impl ProxyCheck<'_> {
         tls: &ClientTls,
         found: &mut Vec<Finding>,
     ) -> Result<TimedReply, Finding> {
-        let limit = self.context.entry.deadline.min(self.context.left());
+        let limit = self.context.entry.deadline.min(self.context.asked.left());
         let (head, reply) = self
             .post(client, Service::Kdc, ConnReuse::Never, limit)
             .await?;
@@ -181,7 +187,7 @@ impl ProxyCheck<'_> {
 
     /// Asks for the ticket that a change of the password takes.
     async fn ask_again(&self, client: &KdcProxy) -> Result<TimedReply, Finding> {
-        let limit = self.context.left() / 2;
+        let limit = self.context.asked.left() / 2;
         let ask = |reuse| self.post(client, Service::Kpasswd, reuse, limit);
         let (_, mut reply) = ask(ConnReuse::Any).await?;
         // That says no more than that a server closes its connections early, which the daemon makes up for.
@@ -201,7 +207,8 @@ impl ProxyCheck<'_> {
         reuse: ConnReuse,
         limit: Duration,
     ) -> Result<ProxyAnswer, Finding> {
-        let RealmContext { realm, entry, .. } = self.context;
+        let RealmContext { asked, entry, .. } = self.context;
+        let realm = asked.realm;
         let target = entry.target_domain.as_deref().unwrap_or(realm.as_str());
         let outgoing = Outgoing {
             message: question(realm, service).map_err(no_question)?,

@@ -7,14 +7,14 @@ use tokio::time::timeout;
 
 use super::daemon;
 use super::report::is_fault;
-use super::{RealmContext, kdc, proxy};
+use super::{AskedRealm, RealmContext, kdc, proxy};
 use crate::config::endpoint::Endpoint;
 use crate::config::{Direct, Kdcs, Order, Proxies};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::{short, urls};
 use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RefusedRecord};
-use crate::relay::upstream::kdc::Permitted;
+use crate::relay::upstream::kdc::{Permitted, Reach};
 use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::Service;
 
@@ -33,16 +33,16 @@ pub(super) struct ReplyTimes {
 /// What was found about an upstream of a realm.
 pub(super) struct Examined {
     name: String,
-    findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
     /// How fast it is, if it serves.
-    times: Option<ReplyTimes>,
+    pub(super) times: Option<ReplyTimes>,
 }
 
 impl Examined {
     /// What was `found` about the upstream `name` until that `ended`. Of the layers that it `has` those of which nothing was
     /// found were not looked at: after a fault for that reason, else `why`.
     pub(super) fn new(
-        context: RealmContext<'_>,
+        asked: AskedRealm<'_>,
         name: String,
         mut found: Vec<Finding>,
         ended: Result<ReplyTimes, Finding>,
@@ -62,7 +62,7 @@ impl Examined {
         }
         let found = found.into_iter();
         Self {
-            findings: found.map(|it| it.of(context.realm).at(&name)).collect(),
+            findings: found.map(|it| it.of(asked.realm).at(&name)).collect(),
             name,
             times,
         }
@@ -71,13 +71,15 @@ impl Examined {
 
 /// All that is to be said of a realm. `sockets` are those for KDCs that the daemon listens on, or somebody in its place.
 pub(super) async fn examine(context: RealmContext<'_>, sockets: &[Endpoint]) -> Vec<Finding> {
-    let (through, (mut findings, upstreams)) =
-        tokio::join!(daemon::ask_through(context, sockets), upstreams(context));
+    let (through, (mut findings, upstreams)) = tokio::join!(
+        daemon::ask_through(context.asked, sockets),
+        upstreams(context)
+    );
     let is_served = upstreams.iter().any(|upstream| upstream.times.is_some());
     let answers = through.iter();
     findings.extend(answers.map(|answer| answer.finding(is_served)));
-    let estimate = estimate(&upstreams).of(context.realm);
-    let of_realm = findings.into_iter().map(|it| it.of(context.realm));
+    let estimate = estimate(&upstreams).of(context.asked.realm);
+    let of_realm = findings.into_iter().map(|it| it.of(context.asked.realm));
     let of_upstreams = upstreams.into_iter().flat_map(|it| it.findings);
     of_realm.chain(of_upstreams).chain([estimate]).collect()
 }
@@ -104,7 +106,7 @@ async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
             (urls, listed.kdc.len(), Permitted::Any)
         }
         Proxies::Discovered(discovery) => {
-            let found = look_up_and_report(discovery, &mut findings).await;
+            let found = look_up_and_report(discovery, Reach::Always, &mut findings).await;
             (all(&found), found.kdc.len(), discovery.permitted())
         }
     };
@@ -120,7 +122,7 @@ async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
 }
 
 async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
-    let mut findings = Vec::new();
+    let (mut findings, reach) = (Vec::new(), Reach::OnSomeNetworks);
     let direct = context.entry.direct.as_ref();
     let (targets, permitted) = match direct.map(|Direct { kdcs, .. }| kdcs) {
         None => (Vec::new(), Permitted::Any),
@@ -129,14 +131,14 @@ async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
             (listed.map(ToString::to_string).collect(), Permitted::Any)
         }
         Some(Kdcs::Discovered(discovery)) => {
-            let found = look_up_and_report(discovery, &mut findings).await;
+            let found = look_up_and_report(discovery, reach, &mut findings).await;
             let names = found.kdc.iter().map(ToString::to_string).collect();
             (names, discovery.permitted())
         }
     };
     let examined = targets
         .iter()
-        .map(|name| kdc::examine(context, name, &permitted));
+        .map(|name| kdc::examine(context.asked, name, &permitted, reach));
     (findings, join_all(examined).await)
 }
 
@@ -151,19 +153,23 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
 }
 
 /// What DNS says of the realm's upstreams.
-async fn look_up_and_report(discovery: &Discovery, findings: &mut Vec<Finding>) -> DnsResults {
+pub(super) async fn look_up_and_report(
+    discovery: &Discovery,
+    reach: Reach,
+    findings: &mut Vec<Finding>,
+) -> DnsResults {
     let began = Instant::now();
     let found = timeout(LOOK_UP, discovery.look_up()).await;
     let found = match found.unwrap_or(Err(LookUpError::TimedOut)) {
         Ok(found) => found,
         Err(error) => {
-            findings.push(unknown(discovery.kind, Some(&error)));
+            findings.push(unknown(discovery.kind, reach, Some(&error)));
             return DnsResults::default();
         }
     };
     findings.extend(found.refused.iter().map(refused));
     findings.push(if found.kdc.is_empty() {
-        unknown(discovery.kind, None)
+        unknown(discovery.kind, reach, None)
     } else {
         let name = |target| {
             let is_primary = found.primary.contains(target);
@@ -178,22 +184,24 @@ async fn look_up_and_report(discovery: &Discovery, findings: &mut Vec<Finding>) 
     found
 }
 
-/// That there is nothing to ask is no fault of KDCs, which need not be on this network.
-fn unknown(kind: UpstreamKind, error: Option<&LookUpError>) -> Finding {
+/// That there is nothing to ask is no fault of KDCs that need not be on this network.
+fn unknown(kind: UpstreamKind, reach: Reach, error: Option<&LookUpError>) -> Finding {
     let what = |kind: &str| match error {
         Some(error) => error.to_string(),
         None => format!("DNS names no {kind} of the realm"),
     };
-    match kind {
-        UpstreamKind::Kdc => {
+    let (what, list) = match (kind, reach) {
+        (UpstreamKind::Kdc, Reach::OnSomeNetworks) => {
             let what = format!("{}: they may be elsewhere", what("KDC"));
-            Finding::skipped(Layer::Names, what)
+            return Finding::skipped(Layer::Names, what);
         }
-        UpstreamKind::Proxy => Finding::fault(what("KDC proxy"))
-            .on(Layer::Names)
-            .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
-            .hint("else list them: proxies = [\"https://...\"]"),
-    }
+        (UpstreamKind::Kdc, Reach::Always) => (what("KDC"), "kdcs = [\"dc1.example.com\"]"),
+        (UpstreamKind::Proxy, _) => (what("KDC proxy"), "proxies = [\"https://...\"]"),
+    };
+    Finding::fault(what)
+        .on(Layer::Names)
+        .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
+        .hint(format!("else list them: {list}"))
 }
 
 fn refused(refused: &RefusedRecord) -> Finding {

@@ -16,7 +16,10 @@ const OURS: &str = "loopkdc";
 /// The program that listens for loopkdc until a client comes.
 const MANAGER: &str = "systemd";
 /// Where the manager puts what it starts, by whatever user (systemd.special(7), cgroups(7)).
-const UNIT: &str = "/system.slice/loopkdc.service";
+const UNITS: [&str; 2] = [
+    "/system.slice/loopkdc.service",
+    "/system.slice/loopkdc-gateway.service",
+];
 
 /// By what an address is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +186,10 @@ fn owner_by_process(proc: &Path, id: u32, asker: u32) -> Option<Owner> {
     let user: u32 = users.split_whitespace().nth(1)?.parse().ok()?;
     let groups = read("cgroup").unwrap_or_default();
     // A user makes groups by this name, too, below their own.
-    let is_unit = |line: &str| line.splitn(3, ':').nth(2) == Some(UNIT);
+    let is_unit = |line: &str| {
+        let group = line.splitn(3, ':').nth(2);
+        group.is_some_and(|group| UNITS.contains(&group))
+    };
     let is_trusted = user == 0 || user == asker || groups.lines().any(is_unit);
     let shown = format!("{} (process {id})", short(name, 15));
     Some(match name {

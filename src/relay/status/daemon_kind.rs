@@ -1,17 +1,6 @@
-//! Which of the two daemons something is about, and what has a name of its own for each.
+//! What has a name of its own for each of the two daemons.
 
-use serde::{Deserialize, Serialize};
-
-/// Which command a daemon is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DaemonKind {
-    /// `loopkdc run`.
-    #[default]
-    Run,
-    /// `loopkdc gateway`.
-    Gateway,
-}
+use super::DaemonKind;
 
 impl DaemonKind {
     /// What its unit and its folders are called.

@@ -49,6 +49,17 @@ impl SystemRoots {
         Self(Arc::new(roots))
     }
 
+    /// What a server presents with this chain, its own certificate first: by which of these roots it is believed, if by any.
+    pub(crate) fn judge(&self, certificates: Vec<CertificateDer<'static>>) -> Presented {
+        let verifier = Verifier {
+            roots: Arc::clone(&self.0),
+            algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
+            pins: Vec::new(),
+            presented: Mutex::new(certificates),
+        };
+        verifier.presented()
+    }
+
     /// TLS that trusts these roots and `extra`, as `options` wants it: X25519MLKEM768 offered first, HTTP/2 before HTTP/1.1.
     ///
     /// # Errors

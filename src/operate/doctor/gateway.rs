@@ -1,0 +1,238 @@
+//! `loopkdc doctor --gateway`: the machine that a gateway runs on, what it serves HTTPS with, and each KDC of each realm.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use super::realm::look_up_and_report;
+use super::report::{DoctorOutput, is_fault};
+use super::{AskedRealm, MACHINE, Question, ask, kdc, load, tell_each, within};
+use super::{certificate, configuration, connection, daemon, ports, service_user};
+use crate::config::endpoint::{Endpoint, EndpointAddr};
+use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
+use crate::config::{KdcAddr, Kdcs};
+use crate::relay::finding::{Finding, Layer, Severity};
+use crate::relay::status::DaemonKind;
+use crate::relay::upstream::kdc::{Permitted, Reach};
+use crate::relay::upstream::tls::SystemRoots;
+use crate::wire::{ByService, Realm};
+
+const GATEWAY: DaemonKind = DaemonKind::Gateway;
+/// Until a password server has taken a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Looks at all there is; the configuration that was read.
+pub(super) async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<String> {
+    let began = Instant::now();
+    let config = load(question, |file| {
+        let config = GatewayConfig::load(file.as_deref());
+        config.map_err(|failure| Box::new(configuration::unusable(GATEWAY, &failure)))
+    });
+    let config = match config.await {
+        Ok(config) => config,
+        Err(fault) => {
+            output.tell([*fault]);
+            output.skip_after(Layer::Configuration, "there is no configuration to go by");
+            return None;
+        }
+    };
+    let file = config.source.display().to_string();
+    let (count, warnings) = (config.realms.len(), config.warnings());
+    output.tell(configuration::valid(GATEWAY, &file, count, warnings));
+    machine(&config, &file, output).await;
+    let realms = match chosen(&config, question.realm.as_deref(), &file) {
+        Ok(realms) => realms,
+        Err(fault) => {
+            output.tell([*fault]);
+            output.skip_after(Layer::Tls, "there is no realm to look at");
+            return Some(file);
+        }
+    };
+    let examined = realms.into_iter().map(|entry| {
+        let asked = AskedRealm {
+            realm: &entry.realm,
+            deadline: entry.deadline,
+            began,
+        };
+        realm(asked, entry)
+    });
+    tell_each(examined, output).await;
+    Some(file)
+}
+
+/// What is to be said of this machine, and of the gateway on it.
+async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) {
+    let serving = &config.serving;
+    let heard = ask(GATEWAY).await;
+    let status = heard.as_ref().ok().map(|heard| &heard.document);
+    let (files, pid) = (files(config), status.map(|status| status.pid));
+    let read = within(MACHINE, Layer::Configuration, "a file", move || {
+        service_user::examine(&files, pid)
+    });
+    output.tell(read.await.unwrap_or_else(|late| vec![*late]));
+    let metrics = serving.metrics.map(EndpointAddr::of);
+    let metrics = metrics.map(Endpoint::needed);
+    let endpoints = serving.https.iter().chain(&serving.plain).chain(&metrics);
+    let ports = ports::examine(GATEWAY, endpoints, file, status);
+    output.tell(ports.findings);
+    // Of one that other machines reach the configuration's warnings tell.
+    if let Some(EndpointAddr::Loopback(addr)) = metrics.map(|metrics| metrics.addr) {
+        let addr = addr.get();
+        let what = format!(
+            "http://{addr}/metrics: for every user of this machine, and for no other machine"
+        );
+        output.tell([Finding::ok(Layer::Ports, what)]);
+    }
+    output.tell(daemon::examine(GATEWAY, &heard, &ports.owner, file));
+    if let Some(tls) = &serving.tls {
+        let (roots, now) = (SystemRoots::load(), SystemTime::now());
+        output.tell(certificate::examine(tls, &roots, status, now));
+    }
+}
+
+/// All that the service reads.
+fn files(config: &GatewayConfig) -> Vec<PathBuf> {
+    let Serving { tls, tokens, .. } = &config.serving;
+    let tls = tls.iter().flat_map(|tls| {
+        let needed = [&tls.certificate, &tls.key].into_iter();
+        needed.chain(&tls.client_ca).chain(&tls.client_crl)
+    });
+    let files = std::iter::once(&config.source).chain(tls).cloned();
+    let tokens = tokens.iter().map(|tokens| tokens.path().to_owned());
+    files.chain(tokens).collect()
+}
+
+/// The realms to look at: the one that is `wanted`, or all.
+fn chosen<'a>(
+    config: &'a GatewayConfig,
+    wanted: Option<&str>,
+    file: &str,
+) -> Result<Vec<&'a KdcRealm>, Box<Finding>> {
+    let wanted = wanted.and_then(|wanted| Realm::parse(wanted.as_bytes()).ok());
+    let is_it = |entry: &&KdcRealm| {
+        let mut names = std::iter::once(&entry.realm).chain(&entry.aliases);
+        wanted
+            .as_ref()
+            .is_none_or(|wanted| names.any(|name| name.key() == wanted.key()))
+    };
+    let realms: Vec<_> = config.realms.iter().filter(is_it).collect();
+    if realms.is_empty() {
+        let fault = Finding::fault(format!("no such realm is in {file}")).on(Layer::Configuration);
+        let hint = format!(
+            "write into {file}:\n    [realms.\"EXAMPLE.COM\"]\n    kdcs = [\"dc1.example.com\"]"
+        );
+        return Err(Box::new(fault.hint(hint)));
+    }
+    Ok(realms)
+}
+
+/// All that is to be said of a realm.
+async fn realm(asked: AskedRealm<'_>, entry: &KdcRealm) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (names, permitted) = match &entry.kdcs {
+        Kdcs::Listed(listed) => {
+            let names = |list: &Option<Vec<KdcAddr>>| {
+                let list = list.iter().flatten();
+                list.map(ToString::to_string).collect::<Vec<_>>()
+            };
+            let ByService { kdc, kpasswd } = listed;
+            ((names(kdc), names(kpasswd)), Permitted::Any)
+        }
+        Kdcs::Discovered(discovery) => {
+            let found = look_up_and_report(discovery, Reach::Always, &mut findings).await;
+            let names = |list: &[_]| list.iter().map(ToString::to_string).collect();
+            let services = entry.services;
+            let kdc = if services.kdc {
+                names(&found.kdc)
+            } else {
+                Vec::new()
+            };
+            let kpasswd = if services.kpasswd {
+                names(&found.kpasswd)
+            } else {
+                Vec::new()
+            };
+            ((kdc, kpasswd), discovery.permitted())
+        }
+    };
+    let (kdcs, kpasswd) = tokio::join!(
+        join_all(
+            names
+                .0
+                .iter()
+                .map(|name| examine_kdc(asked, name, &permitted))
+        ),
+        join_all(
+            names
+                .1
+                .iter()
+                .map(|name| password_server(asked, name, &permitted))
+        ),
+    );
+    findings.extend(forgiven(kdcs));
+    findings.extend(forgiven(kpasswd));
+    findings.into_iter().map(|it| it.of(asked.realm)).collect()
+}
+
+/// Whether it serves, and what is found of it.
+async fn examine_kdc(
+    asked: AskedRealm<'_>,
+    name: &str,
+    permitted: &Permitted,
+) -> (bool, Vec<Finding>) {
+    let examined = kdc::examine(asked, name, permitted, Reach::Always).await;
+    let of_gateway = |finding: Finding| {
+        let is_kdcs = [Some(Layer::Kdc), Some(Layer::Kpasswd)].contains(&finding.subject.layer);
+        if !is_fault(&finding) || !is_kdcs {
+            return finding;
+        }
+        let purpose = "see whether kdcs names the KDCs of this realm";
+        Finding {
+            hints: Vec::new(),
+            ..finding
+        }
+        .command(purpose, GATEWAY.command("check"))
+    };
+    let findings = examined.findings.into_iter().map(of_gateway);
+    (examined.times.is_some(), findings.collect())
+}
+
+/// The same of where passwords are changed: none is.
+async fn password_server(
+    asked: AskedRealm<'_>,
+    name: &str,
+    permitted: &Permitted,
+) -> (bool, Vec<Finding>) {
+    let mut found = Vec::new();
+    let connected = connection::connect(name, name, permitted, CONNECT, &mut found);
+    match timeout(asked.left(), connected).await {
+        Ok(Ok(stream)) => {
+            if let Ok(address) = stream.peer_addr() {
+                found.push(kdc::kpasswd_over_udp(asked, address).await);
+            }
+        }
+        Ok(Err(fault)) => found.push(fault),
+        Err(_) => found.push(Finding::skipped(Layer::Kpasswd, "there was no time left")),
+    }
+    let on = |finding: Finding| finding.on(Layer::Kpasswd).at(name);
+    let serves = !found.iter().any(is_fault);
+    (serves, found.into_iter().map(on).collect())
+}
+
+/// Where one serves, that another does not is no fault of the realm; but each that does has to have the right time.
+fn forgiven(servers: Vec<(bool, Vec<Finding>)>) -> Vec<Finding> {
+    let is_served = servers.iter().any(|(serves, _)| *serves);
+    let findings = servers.into_iter().flat_map(|(_, findings)| findings);
+    let forgive = |finding: Finding| {
+        if is_served && is_fault(&finding) && finding.subject.layer != Some(Layer::Clock) {
+            return Finding {
+                severity: Severity::Warning,
+                ..finding
+            };
+        }
+        finding
+    };
+    findings.map(forgive).collect()
+}
