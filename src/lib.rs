@@ -127,6 +127,8 @@
 //!   protocol, is believed only if it is trusted.
 //! * **What a realm's policy refuses reaches no KDC** (`gateway/policy.rs`). It goes by what stands outside of FAST; what can't be
 //!   read for sure is refused. Without a policy nothing of a message is read for it.
+//! * **A gateway that is restarted refuses nobody**: the service manager keeps its ports open for the next one, and the one that ends
+//!   serves on until what was under way has ended, 5 s long at the most.
 //! * **Nothing that a peer can cause is logged above debug**; it is counted. At info, a line per change of state. The access
 //!   log is another log, on its own switch: it has so many lines a second, and no request waits for it.
 //! * **The status is only written.** A connection to its socket gets one document and the end of it; nothing is read, eight at a
