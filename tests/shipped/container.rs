@@ -20,6 +20,10 @@ fn its_paths_and_arguments_exist() {
     assert!(word(
         "CMD [\"gateway\", \"--config\", \"/etc/loopkdc/gateway.toml\"]"
     ));
+    let health = "CMD [\"/usr/bin/loopkdc\", \"status\", \"--gateway\"]";
+    assert!(text.contains(health), "{text}");
+    let help = run(Command::new(env!("CARGO_BIN_EXE_loopkdc")).args(["status", "--help"]));
+    assert!(help.contains("--gateway"), "{help}");
     let help = run(Command::new(env!("CARGO_BIN_EXE_loopkdc")).args(["gateway", "--help"]));
     assert!(help.contains("--config <FILE>"), "{help}");
 }
