@@ -38,5 +38,5 @@ fn logins_succeed_while_a_gateway_is_attacked() {
 
 #[test]
 fn logins_succeed_while_a_laptop_is_attacked_by_one_of_its_users() {
-    is_endured("laptop", &["connections", "replies"], "0.1");
+    is_endured("laptop", &["dropped", "connections", "replies"], "0.15");
 }
