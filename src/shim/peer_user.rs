@@ -75,7 +75,8 @@ impl PeerUsers {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 
