@@ -85,7 +85,7 @@ async fn tcp(kdc: &Arc<Kdc>, listener: &TcpListener) -> Outcome<()> {
 async fn connection(kdc: Arc<Kdc>, mut stream: TcpStream) -> Outcome<()> {
     stream.set_nodelay(true)?;
     let mut requests = Deframer::new(MAX_REQUEST);
-    while stream.read_buf(requests.buffer()).await? > 0 {
+    while stream.read_buf(&mut requests.buffer()).await? > 0 {
         while let Some(request) = requests.next().map_err(|_| "too long")? {
             let reply = kdc.answer(request).ok_or("not a request")?;
             stream.write_all(reply.as_bytes()).await?;

@@ -364,7 +364,7 @@ async fn over_http2(requests: &mut SendRequest<Bytes>, host: &str, body: &[u8]) 
 fn unwrap(body: &[u8]) -> Outcome<Bytes> {
     let (message, had_length) = kkdcp::decode(body)?.message();
     if had_length {
-        Ok(message)
+        Ok(Bytes::copy_from_slice(message))
     } else {
         Err("the reply has no length".into())
     }
