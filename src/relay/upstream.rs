@@ -99,11 +99,7 @@ impl Upstream {
     pub async fn send(&self, outgoing: Outgoing) -> Result<Reply, Fault> {
         match self {
             Self::Proxy(proxy) => proxy.send(outgoing, |_| ()).await,
-            Self::Kdc(kdc) => {
-                let Outgoing { message, sent, .. } = &outgoing;
-                kdc.send(message, outgoing.reuse, sent, outgoing.others)
-                    .await
-            }
+            Self::Kdc(kdc) => kdc.send(&outgoing).await,
             #[cfg(test)]
             Self::Scripted(scripted) => scripted.send(outgoing).await,
         }
@@ -111,6 +107,19 @@ impl Upstream {
 }
 
 impl Outgoing {
+    /// A copy of `message` by itself: addressed to its realm, and with no other upstream to go on to.
+    #[must_use]
+    pub fn new(message: KerberosMessage, reuse: ConnReuse) -> Self {
+        Self {
+            target_domain: message.realm().as_str().to_owned(),
+            message,
+            dclocator_hint: None,
+            reuse,
+            sent: SendState::default(),
+            others: false,
+        }
+    }
+
     /// The KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2).
     fn envelope(&self) -> Vec<u8> {
         let framed = self.message.framed();

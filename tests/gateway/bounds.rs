@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Transport};
-use loopkdc::relay::upstream::{ConnReuse, Fault, SendState, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, Unsent};
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};
 use crate::scripted::{Act, Script, terms_of};
-use crate::{BOTH, ask, ask_over, parsed, within};
+use crate::{BOTH, ask, ask_over, outgoing, parsed, within};
 
 const BUSY: Fault = Fault::NotSent(Unsent::Busy);
 
@@ -34,10 +34,11 @@ async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() 
         let third = async {
             let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
             scripted.until(|seen| asked(seen) == 2).await;
-            let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), SendState::default());
-            let fault = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
+            let message = parsed(&Kind::Preauth.request(REALM));
+            let third = outgoing(message, ConnReuse::Any);
+            let fault = within(kdc.send(&third)).await;
             assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
-            assert!(!sent.may_have_left());
+            assert!(!third.sent.may_have_left());
             assert_eq!(asked(&scripted.seen()), 2, "{transport:?}");
         };
         tokio::select! {

@@ -1,11 +1,11 @@
 //! A KDC over TCP, each fault once.
 
 use loopkdc::relay::upstream::kdc::Transport;
-use loopkdc::relay::upstream::{ConnReuse, Fault, NotReply, SendState, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, Unsent};
 
 use crate::messages::{Kind, REALM, as_rep, as_rep_of, framed};
 use crate::scripted::{Act, Script};
-use crate::{BOTH, ask, ask_over, parsed, within};
+use crate::{BOTH, ask, ask_over, outgoing, parsed, within};
 
 #[tokio::test]
 async fn each_kind_is_asked_once_and_its_reply_is_brought_as_it_came() {
@@ -17,16 +17,15 @@ async fn each_kind_is_asked_once_and_its_reply_is_brought_as_it_came() {
             .udp(move |_| vec![over_udp.clone()]);
         let scripted = script.start().await;
         for (transport, asked) in BOTH.into_iter().zip([(1, 0), (1, 1)]) {
-            let message = parsed(&kind.request(REALM));
-            let sent = SendState::default();
+            let outgoing = outgoing(parsed(&kind.request(REALM)), ConnReuse::Any);
             let kdc = scripted.kdc(transport);
-            let brought = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
+            let brought = within(kdc.send(&outgoing)).await;
             assert_eq!(brought.unwrap().bytes(), &reply, "{kind:?}");
-            assert!(sent.may_have_left());
+            assert!(outgoing.sent.may_have_left());
             let seen = scripted.seen();
             assert_eq!(seen.asked(), asked, "{kind:?} {transport:?}");
             let last = [&seen.tcp, &seen.udp][usize::from(transport == Transport::UdpFirst)].last();
-            assert_eq!(last.unwrap(), message.bytes());
+            assert_eq!(last.unwrap(), outgoing.message.bytes());
         }
     }
 }
@@ -55,9 +54,9 @@ async fn where_the_last_refuses_tcp_passwords_go_over_udp_and_logins_do_not() {
     for (kind, asked) in [(Kind::Change, 1), (Kind::Preauth, 0), (Kind::Plain, 1)] {
         let script = Script::refusing().udp(move |_| vec![kind.reply()]);
         let scripted = script.start().await;
-        let (kdc, sent) = (scripted.kdc(Transport::TcpFirst), SendState::default());
+        let kdc = scripted.kdc(Transport::TcpFirst);
         let message = parsed(&kind.request(REALM));
-        let reply = within(kdc.send(&message, ConnReuse::Any, &sent, false)).await;
+        let reply = within(kdc.send(&Outgoing::new(message, ConnReuse::Any))).await;
         assert_eq!(reply.is_ok(), asked == 1, "{kind:?}: {reply:?}");
         assert_eq!(scripted.seen().asked(), (0, asked), "{kind:?}");
     }
@@ -157,12 +156,12 @@ async fn a_request_given_up_on_ends_its_connection() {
     });
     let scripted = script.start().await;
     let kdc = scripted.kdc(Transport::TcpFirst);
-    let (message, sent) = (parsed(&Kind::Preauth.request(REALM)), SendState::default());
+    let outgoing = outgoing(parsed(&Kind::Preauth.request(REALM)), ConnReuse::Any);
     tokio::select! {
-        end = kdc.send(&message, ConnReuse::Any, &sent, true) => panic!("{end:?}"),
+        end = kdc.send(&outgoing) => panic!("{end:?}"),
         _ = scripted.until(|seen| seen.tcp.len() == 1) => {}
     }
-    assert!(!sent.withdraw(), "it has left");
+    assert!(!outgoing.sent.withdraw(), "it has left");
     scripted.until(|seen| seen.closed == 1).await;
     ask(&kdc, Kind::Plain).await.unwrap();
     assert_eq!(scripted.seen().connections, 2);
@@ -174,12 +173,11 @@ async fn a_request_that_was_called_back_never_leaves() {
         let script = Script::default().tcp(|_| Act::Reply(as_rep()));
         let scripted = script.udp(|_| vec![as_rep()]).start().await;
         let kdc = scripted.kdc(transport);
-        let sent = SendState::default();
-        assert!(sent.withdraw());
-        let message = parsed(&Kind::Preauth.request(REALM));
-        let fault = within(kdc.send(&message, ConnReuse::Any, &sent, true)).await;
+        let outgoing = outgoing(parsed(&Kind::Preauth.request(REALM)), ConnReuse::Any);
+        assert!(outgoing.sent.withdraw());
+        let fault = within(kdc.send(&outgoing)).await;
         assert_eq!(fault.unwrap_err(), Fault::NotSent(Unsent::HandedBack));
-        assert!(!sent.may_have_left());
+        assert!(!outgoing.sent.may_have_left());
         // What would have left before is there before this one.
         ask(&kdc, Kind::Plain).await.unwrap();
         let seen = scripted.seen();
@@ -197,7 +195,7 @@ async fn a_large_reply_and_a_large_request_go_over_tcp() {
     let padata = vec![crate::messages::PA_REQ_ENC_PA_REP; 1_300];
     let message = parsed(&crate::messages::as_req(REALM, &padata));
     assert!(message.bytes().len() > 65_000);
-    let reply = within(kdc.send(&message, ConnReuse::Any, &SendState::default(), true)).await;
+    let reply = within(kdc.send(&outgoing(message.clone(), ConnReuse::Any))).await;
     assert_eq!(reply.unwrap().bytes(), &large);
     assert_eq!(scripted.seen().asked(), (1, 0));
     assert_eq!(&scripted.seen().tcp[0], message.bytes());
@@ -214,8 +212,7 @@ async fn a_kdc_that_thinks_about_many_is_still_asked_by_others() {
     let kdc = scripted.kdc(Transport::TcpFirst);
     let thinking = futures_util::future::join_all((0..12).map(|_| async {
         let message = parsed(&Kind::Preauth.request(REALM));
-        kdc.send(&message, ConnReuse::Never, &SendState::default(), true)
-            .await
+        kdc.send(&outgoing(message, ConnReuse::Never)).await
     }));
     let others = async {
         scripted.until(|seen| seen.tcp.len() == 12).await;

@@ -47,7 +47,7 @@ mod restarts;
 mod status;
 
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
-use loopkdc::relay::upstream::{ConnReuse, Fault, SendState};
+use loopkdc::relay::upstream::{ConnReuse, Fault, Outgoing};
 use loopkdc::wire::{KerberosMessage, Reply};
 
 use messages::{Kind, REALM, Request};
@@ -57,6 +57,14 @@ fn parsed(request: &Request) -> KerberosMessage {
     KerberosMessage::parse(request.service, request.bytes.clone().into()).unwrap()
 }
 
+/// As the exchange would send it that has another upstream to go on to.
+fn outgoing(message: KerberosMessage, reuse: ConnReuse) -> Outgoing {
+    Outgoing {
+        others: true,
+        ..Outgoing::new(message, reuse)
+    }
+}
+
 /// Sends a new request of this kind as the exchange would.
 async fn ask(kdc: &Kdc, kind: Kind) -> Result<Reply, Fault> {
     ask_over(kdc, kind, ConnReuse::Any).await
@@ -64,7 +72,7 @@ async fn ask(kdc: &Kdc, kind: Kind) -> Result<Reply, Fault> {
 
 async fn ask_over(kdc: &Kdc, kind: Kind, reuse: ConnReuse) -> Result<Reply, Fault> {
     let message = parsed(&kind.request(REALM));
-    within(kdc.send(&message, reuse, &SendState::default(), true)).await
+    within(kdc.send(&outgoing(message, reuse))).await
 }
 
 const BOTH: [Transport; 2] = [Transport::TcpFirst, Transport::UdpFirst];

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use loopkdc::relay::upstream::ConnReuse;
 use loopkdc::relay::upstream::kdc::{Kdc, Transport};
-use loopkdc::relay::upstream::{ConnReuse, SendState};
 use loopkdc::wire::{KerberosMessage, Resend, Service};
 use tempfile::tempdir;
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 
-use crate::BOTH;
 use crate::scripted::terms_of;
 use crate::support::client::Client;
 use crate::support::netns::isolated;
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
+use crate::{BOTH, outgoing};
 
 /// Relays datagrams at 127.0.0.1 to `to`, each once.
 async fn relay(service: Service, port: u16, to: SocketAddr, transport: Transport) {
@@ -32,7 +32,7 @@ async fn relay(service: Service, port: u16, to: SocketAddr, transport: Transport
                     Resend::Harmless => ConnReuse::Any,
                     Resend::Once => ConnReuse::KnownAlive,
                 };
-                let reply = kdc.send(&message, reuse, &SendState::default(), true).await;
+                let reply = kdc.send(&outgoing(message, reuse)).await;
                 let reply = reply.unwrap_or_else(|fault| panic!("{fault}"));
                 socket.send_to(reply.bytes(), peer).await.unwrap();
             });

@@ -17,7 +17,7 @@ use crate::relay::explain::{explain, explain_error_code, set_clock};
 use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
-use crate::relay::upstream::{ConnReuse, Fault, SendState};
+use crate::relay::upstream::{ConnReuse, Fault, Outgoing};
 use crate::wire::kpasswd::broken_request;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
 
@@ -239,9 +239,9 @@ async fn look(
     });
     let ask = async |service, _: &mut Vec<Finding>| {
         let message = question(asked.realm, service).map_err(no_question)?;
-        let sent = SendState::default();
         // krb5kdc closes each connection after one reply.
-        let sending = kdc.send(&message, ConnReuse::Never, &sent, false);
+        let outgoing = Outgoing::new(message, ConnReuse::Never);
+        let sending = kdc.send(&outgoing);
         let reply = TimedReply::wait(asked.left(), sending).await;
         reply.map_err(|fault| explain(&fault, name).on(Layer::Kdc))
     };

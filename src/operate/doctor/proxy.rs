@@ -21,7 +21,7 @@ use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy, ProxyUrl};
 use crate::relay::upstream::proxy_options::ForwardProxy;
 use crate::relay::upstream::tls::{ClientTls, Presented};
-use crate::relay::upstream::{ConnReuse, Fault, Outgoing, SendState, Unsent};
+use crate::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
 use crate::wire::Service;
 
 /// Name, connect and TLS together, as the daemon has it.
@@ -210,13 +210,11 @@ impl ProxyCheck<'_> {
         let RealmContext { asked, entry, .. } = self.context;
         let realm = asked.realm;
         let target = entry.target_domain.as_deref().unwrap_or(realm.as_str());
+        let message = question(realm, service).map_err(no_question)?;
         let outgoing = Outgoing {
-            message: question(realm, service).map_err(no_question)?,
             target_domain: target.to_owned(),
             dclocator_hint: entry.dclocator_hint,
-            reuse,
-            sent: SendState::default(),
-            others: false,
+            ..Outgoing::new(message, reuse)
         };
         let mut head = None;
         let sending = client.send(outgoing, |seen| head = Some(Head::of(seen)));

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::Outgoing;
 use super::addresses::Addresses;
 use super::conn_pool::ConnReuse;
 use super::fault::{Fault, Unsent};
-use super::send_state::SendState;
-use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
+use crate::wire::{Reply, Resend, Service, krb_error};
 use idle_conns::IdleConns;
 use stream::TcpConn;
 
@@ -131,28 +131,19 @@ impl Kdc {
         self.has_udp.store(false, Ordering::Relaxed);
     }
 
-    /// Sends `message` and reads its reply; the time is the caller's, who drops the future when it is up.
+    /// Sends a request and reads its reply; the time is the caller's, who drops the future when it is up.
     ///
     /// Only a harmless request is sent more than once, over UDP, as every client does; any other is repeated only on the
-    /// word of the one that had it, or of the one that did not take it. `others` says that there is another to go on to.
+    /// word of the one that had it, or of the one that did not take it.
     ///
     /// # Errors
     /// A [`Fault`] that says what the other side may have seen.
-    pub async fn send(
-        &self,
-        message: &KerberosMessage,
-        reuse: ConnReuse,
-        sent: &SendState,
-        others: bool,
-    ) -> Result<Reply, Fault> {
+    pub async fn send(&self, outgoing: &Outgoing) -> Result<Reply, Fault> {
         // This wait does not count: any client can make it long.
         let _place = turn(&self.in_flight).await?;
         let request = KdcRequest {
             kdc: self,
-            message,
-            reuse,
-            sent,
-            others,
+            outgoing,
         };
         match (self.reach, self.transport) {
             (Reach::OnSomeNetworks, _) => request.if_there().await,
@@ -184,10 +175,7 @@ impl Kdc {
 /// One copy of a request on its way to one KDC.
 struct KdcRequest<'a> {
     kdc: &'a Kdc,
-    message: &'a KerberosMessage,
-    reuse: ConnReuse,
-    sent: &'a SendState,
-    others: bool,
+    outgoing: &'a Outgoing,
 }
 
 impl<'a> KdcRequest<'a> {
@@ -218,9 +206,12 @@ impl<'a> KdcRequest<'a> {
     /// where after a refusal it can go on, here or from another gateway. Only to the last server of passwords it goes all the
     /// same: Heimdal's kpasswdd has no TCP, and no other request comes to its port that could have shown it.
     fn may_have_udp(&self, refused: &[SocketAddr]) -> bool {
-        let may_stop = match self.message.resend() {
+        let Outgoing {
+            message, others, ..
+        } = self.outgoing;
+        let may_stop = match message.resend() {
             Resend::Harmless => true,
-            Resend::Once => self.message.service() == Service::Kpasswd && !self.others,
+            Resend::Once => message.service() == Service::Kpasswd && !others,
         };
         !refused.is_empty() && (may_stop || self.kdc.has_udp.load(Ordering::Relaxed))
     }
@@ -265,19 +256,21 @@ impl<'a> KdcRequest<'a> {
         let Kdc {
             unread, has_udp, ..
         } = self.kdc;
-        let heard = datagrams::ask(addresses, self.message, self.sent, unread).await?;
+        let Outgoing { message, sent, .. } = self.outgoing;
+        let heard = datagrams::ask(addresses, message, sent, unread).await?;
         has_udp.store(true, Ordering::Relaxed);
         Ok(heard)
     }
 
     async fn over_tcp(&self, conn: TcpConn<'_>) -> Result<Reply, Fault> {
-        stream::ask(conn, self.message, self.sent, &self.kdc.idle).await
+        let Outgoing { message, sent, .. } = self.outgoing;
+        stream::ask(conn, message, sent, &self.kdc.idle).await
     }
 
     /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
     /// another KDC. Whatever comes of it, the request was seen.
     async fn again(&self, from: SocketAddr) -> Result<Reply, Fault> {
-        let kept = match self.message.resend() {
+        let kept = match self.outgoing.message.resend() {
             Resend::Harmless => self.kdc.idle.take(ConnReuse::Any, Instant::now()),
             Resend::Once => None,
         };
@@ -296,8 +289,9 @@ impl<'a> KdcRequest<'a> {
     /// A connection that fits: a kept one if there is one, else a fresh one. Adds to `refused` who said that nobody listens
     /// there.
     async fn connection(&self, refused: &mut Vec<SocketAddr>) -> Result<TcpConn<'a>, Fault> {
-        if let Some(stream) = self.kdc.idle.take(self.reuse, Instant::now()) {
-            self.sent.set_kept_connection();
+        let Outgoing { reuse, sent, .. } = self.outgoing;
+        if let Some(stream) = self.kdc.idle.take(*reuse, Instant::now()) {
+            sent.set_kept_connection();
             return Ok(TcpConn { stream, turn: None });
         }
         let began = Instant::now();

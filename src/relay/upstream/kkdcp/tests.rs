@@ -62,14 +62,8 @@ impl Scripted {
 
 fn outgoing() -> Outgoing {
     let octets = kdc_req(10, &[pa_data(2, b"")], "EXAMPLE.COM");
-    Outgoing {
-        message: KerberosMessage::parse(Service::Kdc, octets.into()).unwrap(),
-        target_domain: "EXAMPLE.COM".to_owned(),
-        dclocator_hint: None,
-        reuse: ConnReuse::KnownAlive,
-        sent: SendState::default(),
-        others: false,
-    }
+    let message = KerberosMessage::parse(Service::Kdc, octets.into()).unwrap();
+    Outgoing::new(message, ConnReuse::KnownAlive)
 }
 
 fn request(stream: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
