@@ -7,7 +7,7 @@
 //! addresses they come from: a flood of them is at the cost of strangers, and not of those that are known. Of one holder, too,
 //! they go first.
 //!
-//! Pure but for the waiting: it reads no clock.
+//! Pure but for the waiting.
 
 mod holder;
 mod share;
@@ -153,6 +153,16 @@ impl Shares {
     #[must_use]
     pub fn held(&self) -> usize {
         lock(&self.0).shares.len()
+    }
+
+    /// Gives those their turn that wait for what has come free.
+    fn serve_waiting(self: &Arc<Self>) {
+        loop {
+            let next = lock(&self.0).next_turn(self);
+            let Some((turn, share)) = next else { return };
+            // Not under the lock: if nobody waits any more, the share ends here.
+            drop(turn.send(share));
+        }
     }
 
     /// Has the share give way that is the first to; false if none can be spared.
@@ -313,14 +323,16 @@ impl Held {
 
     /// The next one whose turn it is, with its share: of the holder that has least, and of several of these the first.
     fn next_turn(&mut self, shares: &Arc<Shares>) -> Option<(oneshot::Sender<Share>, Share)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.forget_those_gone();
         let waiting = self.waiting.iter().filter_map(|(holder, waiting)| {
             let since = waiting.front()?.since;
             Some((self.of_largest(*holder), since, *holder))
         });
         let (_, _, holder) = waiting.min_by_key(|(has, since, _)| (*has, *since))?;
-        if !self.may_take(holder, 1) {
-            return None;
-        }
+        self.make_room(holder, 1)?;
         let of_holder = self.waiting.get_mut(&holder)?;
         let Waiting { turn, .. } = of_holder.pop_front()?;
         if of_holder.is_empty() {

@@ -1,12 +1,18 @@
 //! A part of what is shared, in its holder's hands.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{GivesWay, Holder, Shares};
 use crate::relay::sync::lock;
+
+/// Nearly all answers take less.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// A part that is held, until this is dropped or gives way.
 #[derive(Debug)]
@@ -49,6 +55,23 @@ impl Share {
             evicted,
         };
         drop(held.set_gives_way(self.id, Some(gives_way)));
+        drop(held);
+        self.shares.serve_waiting();
+    }
+
+    /// Waits for `answer`. One that takes longer than a second holds this no more: it gives way to others, and `evicted` is cancelled
+    /// when it has.
+    pub async fn hold_for<T>(
+        &self,
+        answer: impl Future<Output = T>,
+        evicted: CancellationToken,
+    ) -> T {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = timeout(SILENT, &mut answer).await {
+            return answer;
+        }
+        self.give_way(evicted);
+        answer.await
     }
 
     /// From now on it is another's; false if it would be more than his part: then it has ended.
@@ -86,12 +109,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         drop(lock(&self.shares.0).end(self.id));
-        // Not under the lock: a share that nobody waits for any more is dropped here, too.
-        loop {
-            let next = lock(&self.shares.0).next_turn(&self.shares);
-            let Some((turn, share)) = next else { return };
-            drop(turn.send(share));
-        }
+        self.shares.serve_waiting();
     }
 }
 

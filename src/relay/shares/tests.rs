@@ -1,5 +1,6 @@
 use std::iter;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -135,6 +136,40 @@ fn the_turn_is_of_who_holds_least_and_then_of_who_came_first() {
     let _first = first.now_or_never().unwrap();
     held.pop();
     assert!(second.now_or_never().is_some());
+}
+
+#[test]
+fn who_waits_gets_what_begins_to_give_way() {
+    let shares = Shares::new(2);
+    let held = all_of(&shares, USER);
+    let (mut own, mut other) = (pin!(shares.turn(USER)), pin!(shares.turn(ROOT)));
+    assert!(own.as_mut().now_or_never().is_none());
+    assert!(other.as_mut().now_or_never().is_none());
+    held[1].give_way(CancellationToken::new());
+    let _other = other.now_or_never().unwrap();
+    assert!(own.as_mut().now_or_never().is_none());
+    held[0].give_way(CancellationToken::new());
+    assert!(own.now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_longer_than_a_second_is_waited_for_without_a_share() {
+    let shares = Shares::new(1);
+    let (first, evicted) = (shares.take(USER, 1).unwrap(), CancellationToken::new());
+    let sleep = |millis| tokio::time::sleep(Duration::from_millis(millis));
+    let answer = async {
+        first.hold_for(sleep(2000), evicted.clone()).await;
+        assert!(evicted.is_cancelled());
+    };
+    let other = async {
+        sleep(999).await;
+        assert!(shares.take(ROOT, 1).is_none());
+        sleep(2).await;
+        let _other = shares.take(ROOT, 1).unwrap();
+        sleep(5000).await;
+    };
+    tokio::join!(answer, other);
+    assert_eq!(shares.held(), 0);
 }
 
 #[test]
