@@ -69,14 +69,15 @@
 //! * **Each request is answered within its deadline.** libkrb5 waits on an established connection without limit. Name, connect
 //!   and TLS get 3 s; the whole deadline is only for an upstream that shows life: one that finished TLS, answers HTTP/2
 //!   pings within a second, or acknowledges octets within two (TCP_USER_TIMEOUT). After an exchange that ended in silence an
-//!   upstream gets 2 s, until an octet of an answer arrives from it.
+//!   upstream gets 2 s from who met it, until an octet of an answer arrives from it.
 //! * **A harmless request does not wait for a late upstream**, by the measure of its answers before: between half a second and
 //!   three, one if none is known (RFC 6298). It goes over a fresh connection beside a kept one, and then to the next proxy;
 //!   KRB_AP_ERR_REPEAT to such an attempt is no answer. A gateway, whose many clients would only ask a busy KDC twice, goes to
 //!   the next KDC after three seconds.
 //! * **An upstream that fails is ranked behind the others** for a second and, failing on, for up to a minute, for the one realm
 //!   that it refuses or for all; if all are, the one that failed least is tried. A reply ends that, and so does another
-//!   network.
+//!   network. What a request could have brought about (silence, a status, an end without an answer) counts for who met it alone, until
+//!   another user or client meets a failure too: one odd request moves nobody else.
 //! * **A failure looks like a KDC that cannot be reached, at once**: KRB_ERR_RESPONSE_TOO_BIG over UDP, then a reset over TCP.
 //!   Only that makes PAM, SSSD and others go offline, and clients try their next `kdc =` line. On port 464 it is always told
 //!   in kpasswd's own framing with result code 2, which is the one that no client asks the password again after.
@@ -88,7 +89,10 @@
 //!   that turns out to be closed. What may not goes over one that carried something within a second, or is idle for less
 //!   than half of what its server grants, or over a fresh one.
 //! * **A KDC gets what it can take.** Five connects under way, as krb5kdc's backlog is short, and a bounded number of requests;
-//!   what finds no place within a second goes elsewhere, unsent. Neither that, nor a connection that it closes without a word,
+//!   what finds no place within a second goes elsewhere, unsent. Places are shared out by who asks ([`relay::shares`]). What waits for
+//!   longer than a second goes on to wait, but its place is the next one's who needs it: what a KDC drops holds none. The same of
+//!   the places in the relay (`max-in-flight`), which bound all; but there who had the place gets its verdict, and what may have
+//!   been sent stays so. Neither that, nor a connection that it closes without a word,
 //!   nor a message too long for it marks it as down: any client can cause them. Silence does, if nothing else arrived from
 //!   it meanwhile.
 //! * **A zone leads requests to Kerberos on other hosts, and nowhere else.** Other ports than its own, and addresses of this
@@ -104,8 +108,8 @@
 //!   first reply since its start, as load balancers send it nobody before.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
-//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, kept replies by 8 MiB, what the gateway's clients
-//!   send by 16 MiB until nobody needs it any more, a ClientHello by 16 KiB, the answers that they do not take by as much as their
+//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16 KiB
+//!   while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a ClientHello by 16 KiB, the answers that they do not take by as much as their
 //!   requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by 16 of them in one, what
 //!   is known of those clients by 2 MiB, their changes of passwords by 1 MiB; over streams, requests and replies that are longer than
 //!   8 KiB by 16 MiB; connections, datagrams and exchanges by number.

@@ -98,6 +98,7 @@ impl From<&Fault> for Cause {
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::Silent
             | Fault::Repeat => Self::Unanswered,
             Fault::NotSent(
@@ -246,6 +247,7 @@ mod tests {
             (Fault::ReusedConnectionClosed, Cause::Unanswered),
             (Fault::ClosedWithoutReply, Cause::Unanswered),
             (Fault::Unanswered, Cause::Unanswered),
+            (Fault::Lifeless, Cause::Unanswered),
             (Fault::Silent, Cause::Unanswered),
             (Fault::Repeat, Cause::Unanswered),
             (Fault::NotServed, Cause::Fault(Fault::NotServed)),

@@ -125,7 +125,7 @@ counters! {
     forgotten: Both,
     /// Requests for a realm, or a service of one, of which no upstream is configured or known.
     no_upstream: Both,
-    /// Requests that found no place among `max-in-flight` within their deadline, or among those that wait for one.
+    /// Requests that found no place among `max-in-flight` in time, or gave theirs to others after a second without an answer.
     overloaded: Both,
     /// Requests refused because their user had too many under way, or too many of his logins had failed: those of others went on.
     held_back: Run,

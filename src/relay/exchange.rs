@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source};
@@ -27,7 +27,7 @@ use crate::relay::quota::Quota;
 use crate::relay::reachability::Reachability;
 use crate::relay::retransmits::{Lookup, RetransmitCache};
 use crate::relay::routes::{Route, UpstreamId};
-use crate::relay::shares::Holder;
+use crate::relay::shares::{Holder, Shares};
 use crate::relay::status::ExchangeRecord;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Realm};
@@ -79,7 +79,7 @@ pub struct Exchange {
     retransmits: RetransmitCache<Waiting>,
     /// Of realms, whatever the network is and however they are configured.
     password_changes: Mutex<PasswordChanges>,
-    in_flight: Semaphore,
+    in_flight: Arc<Shares>,
     max_in_flight: usize,
     counters: Counters,
     /// The last exchanges, the newest first.
@@ -110,7 +110,7 @@ impl Exchange {
             routing: RwLock::new(Arc::new(routing)),
             retransmits: RetransmitCache::default(),
             password_changes: Mutex::default(),
-            in_flight: Semaphore::new(max_in_flight),
+            in_flight: Shares::new(max_in_flight),
             max_in_flight,
             counters: Counters::default(),
             recent: Mutex::default(),

@@ -96,6 +96,7 @@ fn is_for_users(fault: &Fault) -> bool {
         Fault::ReusedConnectionClosed
         | Fault::ClosedWithoutReply
         | Fault::Unanswered
+        | Fault::Lifeless
         | Fault::Silent
         | Fault::Status(_)
         | Fault::NotServed
@@ -161,7 +162,7 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
         Fault::ClosedWithoutReply => http("it closed the connection without an answer")
             .hint("if it does so again, its log says why")
             .hint(another(key)),
-        Fault::Unanswered => http("the connection failed before the answer")
+        Fault::Unanswered | Fault::Lifeless => http("the connection failed before the answer")
             .hint("its log may say why")
             .hint(another(key)),
         Fault::ClosedAfterCertificateRequest => of_credential(Credential::Certificate).reworded(

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod candidates;
+mod current;
 mod health;
 mod latency;
 mod pattern;
@@ -17,10 +18,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::backoff::Backoff;
-use self::health::{Health, Outage};
+use self::current::Current;
+use self::health::{Health, Outage, Scope};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::quota::Quota;
+use crate::relay::shares::Holder;
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
@@ -81,8 +83,7 @@ struct RouteState {
     pattern: RealmPattern,
     aliases: Vec<Realm>,
     route: Arc<Route>,
-    /// The upstream that served last: FAST cookies, SPAKE and one-time-password state may live there.
-    current: ByService<Option<UpstreamId>>,
+    current: ByService<Current>,
     /// Upstreams that are up but refuse the one realm of this route, or a service of it.
     refusing: HashMap<(Service, UpstreamId), Outage>,
     /// One of the local KDCs did not answer: all of them are asked last on this network, so that waiting for them costs a moment
@@ -154,7 +155,7 @@ impl Routes {
         let mut live_primary = Vec::new();
         if wanted.primary {
             live_primary.clone_from(&state.route.primary);
-            live_primary.retain(|id| self.silence(*id).is_none());
+            live_primary.retain(|id| self.silence(*id, wanted.holder).is_none());
         }
         Ok(Candidates {
             index,
@@ -174,12 +175,14 @@ impl Routes {
         now: Instant,
     ) -> impl Ord + use<> {
         // If all of them are down, the one with the fewest failures is as good a guess as any.
+        let is_met = |outage: &&Outage| outage.scope.includes(wanted.holder);
         let counts = |outage: &Outage| outage.backoff.counts(now);
-        let down = self.outage(id).map_or(0, counts);
-        let refusing = state.refusing.get(&(wanted.service, id)).map_or(0, counts);
+        let down = self.outage(id).filter(is_met).map_or(0, counts);
+        let refusing = state.refusing.get(&(wanted.service, id));
+        let refusing = refusing.filter(is_met).map_or(0, counts);
         let passed_over = self.passed_over_until(state, id, wanted, now);
         let chosen = wanted.primary && state.route.primary.contains(&id);
-        let is_current = *state.current.get(wanted.service) == Some(id);
+        let is_current = state.current.get(wanted.service).of(wanted.holder) == Some(id);
         (
             state.is_off_network(id),
             down.max(refusing),
@@ -201,12 +204,13 @@ impl Routes {
         now: Instant,
     ) -> Option<Instant> {
         let is_chosen = wanted.primary && state.route.primary.contains(&id);
-        let silence = self.silence(id).filter(|_| is_chosen);
-        silence?.until(now)
+        let silence = self.silence(id, wanted.holder).filter(|_| is_chosen);
+        silence?.backoff.until(now)
     }
 
-    fn silence(&self, id: UpstreamId) -> Option<&Backoff> {
-        self.health.get(&id)?.silence.as_ref()
+    fn silence(&self, id: UpstreamId, holder: Holder) -> Option<&Outage> {
+        let silence = self.health.get(&id)?.silence.as_ref();
+        silence.filter(|silence| silence.scope.includes(holder))
     }
 
     /// What is configured for `realm`, even if no upstream of it is known.
@@ -292,15 +296,19 @@ impl Routes {
             state.is_told_lost = before.is_told_lost;
             state.lines = before.lines.clone();
             for service in [Service::Kdc, Service::Kpasswd] {
-                *state.current.get_mut(service) = before.current.get(service).and_then(&place);
+                let current = before.current.get(service);
+                let detour = current.detour.and_then(|(own, id)| Some((own, place(id)?)));
+                let id = current.id.and_then(&place);
+                *state.current.get_mut(service) = Current { id, detour };
             }
         }
     }
 
-    /// True if `id` is known to fail.
+    /// True if `id` is known to fail, whoever asks.
     #[must_use]
     pub fn is_down(&self, id: UpstreamId) -> bool {
-        self.outage(id).is_some()
+        let outage = self.outage(id);
+        outage.is_some_and(|outage| outage.scope == Scope::All)
     }
 
     fn outage(&self, id: UpstreamId) -> Option<&Outage> {
@@ -318,10 +326,11 @@ impl Routes {
         }
     }
 
-    /// Until when to wait for `id` before a verdict is given, if that is sooner than the deadline.
+    /// Until when `holder` waits for `id` before a verdict is given, if that is sooner than the deadline.
     #[must_use]
-    pub fn patience(&self, id: UpstreamId, now: Instant) -> Option<Instant> {
-        self.silence(id).map(|_| now + PATIENCE_AFTER_SILENCE)
+    pub fn patience(&self, id: UpstreamId, holder: Holder, now: Instant) -> Option<Instant> {
+        let silence = self.silence(id, holder);
+        silence.map(|_| now + PATIENCE_AFTER_SILENCE)
     }
 
     /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless

@@ -21,6 +21,7 @@ pub(crate) mod tests;
 pub mod tls;
 mod user_shares;
 
+use crate::relay::shares::Holder;
 use crate::wire::{self, KerberosMessage, Reply};
 
 pub(crate) use addresses::look_up;
@@ -30,6 +31,12 @@ pub use fault::{
 };
 pub use send_state::SendState;
 pub(crate) use user_shares::{UserShares, UserTurn};
+
+/// So many long replies are read from one upstream at once: others wait for their turn, until their deadline. One that promises much
+/// and ends nothing would have each request hold as much as the longest reply.
+const LONG_REPLIES: usize = 8;
+/// What is no longer needs no turn.
+const SHORT_REPLY: usize = 16 * 1024;
 
 /// A way out.
 #[derive(Debug)]
@@ -52,6 +59,8 @@ pub struct Outgoing {
     pub target_domain: String,
     /// What a proxy is told about the KDC that is wanted ([MS-KKDCP] 2.2.2).
     pub dclocator_hint: Option<u32>,
+    /// Who holds the place that it takes at a KDC.
+    pub holder: Holder,
     /// Which kept connections it may go over.
     pub reuse: ConnReuse,
     /// Where to say that octets may have left.
@@ -107,13 +116,14 @@ impl Upstream {
 }
 
 impl Outgoing {
-    /// A copy of `message` by itself: addressed to its realm, and with no other upstream to go on to.
+    /// A copy of `message` by itself: addressed to its realm, with no other upstream to go on to, and nobody's in particular.
     #[must_use]
     pub fn new(message: KerberosMessage, reuse: ConnReuse) -> Self {
         Self {
             target_domain: message.realm().as_str().to_owned(),
             message,
             dclocator_hint: None,
+            holder: Holder::Unknown,
             reuse,
             sent: SendState::default(),
             others: false,

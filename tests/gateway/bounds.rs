@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use loopkdc::relay::shares::Holder;
 use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Transport};
-use loopkdc::relay::upstream::{ConnReuse, Fault, Unsent};
+use loopkdc::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};
@@ -13,39 +15,83 @@ use crate::{BOTH, ask, ask_over, outgoing, parsed, within};
 
 const BUSY: Fault = Fault::NotSent(Unsent::Busy);
 
+/// As many are silent as there are places: who came before keeps them for a second.
 #[tokio::test]
-async fn a_request_without_a_place_is_turned_away_unsent_and_places_come_free() {
+async fn what_is_silent_for_a_second_leaves_its_place_and_what_finds_none_is_turned_away_unsent() {
     for transport in BOTH {
         let script = Script::default().tcp(|asked| match asked.number {
-            1 | 2 => Act::Silence,
+            1..=4 => Act::Silence,
             _ => Act::Reply(as_rep()),
         });
         let script = script.udp(|asked| match asked.number {
-            1 | 2 => vec![],
+            1..=4 => vec![],
             _ => vec![as_rep()],
         });
         let scripted = script.start().await;
-        let name = scripted.address.to_string();
         let kdc = Kdc::new(KdcOptions {
             max_in_flight: 2,
-            ..terms_of(name, transport)
+            ..terms_of(scripted.address.to_string(), transport)
         });
-        let both = join_all((0..2).map(|_| ask(&kdc, Kind::Preauth)));
-        let third = async {
-            let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
+        let asked = |seen: &crate::scripted::Seen| seen.tcp.len() + seen.udp.len();
+        let silent = join_all((0..2).map(|_| ask(&kdc, Kind::Preauth)));
+        let others = async {
             scripted.until(|seen| asked(seen) == 2).await;
-            let message = parsed(&Kind::Preauth.request(REALM));
-            let third = outgoing(message, ConnReuse::Any);
-            let fault = within(kdc.send(&third)).await;
-            assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
-            assert!(!third.sent.may_have_left());
-            assert_eq!(asked(&scripted.seen()), 2, "{transport:?}");
+            let others = [(); 6].map(|()| {
+                let message = parsed(&Kind::Preauth.request(REALM));
+                outgoing(message, ConnReuse::Any)
+            });
+            let mut asking: FuturesUnordered<_> = others.iter().map(|one| kdc.send(one)).collect();
+            for _ in 0..4 {
+                let fault = within(asking.next()).await.unwrap();
+                assert_eq!(fault.unwrap_err(), BUSY, "{transport:?}");
+            }
+            let unsent = others.iter().filter(|one| !one.sent.may_have_left());
+            assert!(unsent.count() >= 4);
+            // The places of these two come free, too.
+            let last = async {
+                scripted.until(|seen| asked(seen) == 4).await;
+                ask(&kdc, Kind::Preauth).await.unwrap();
+            };
+            tokio::select! {
+                end = asking.next() => panic!("{end:?}"),
+                () = last => {}
+            }
         };
         tokio::select! {
-            end = both => panic!("{end:?}"),
-            () = third => {}
+            end = silent => panic!("{end:?}"),
+            () = others => {}
         }
-        ask(&kdc, Kind::Preauth).await.unwrap();
+    }
+}
+
+/// One client has all the places that one may have, and what it asks is dropped.
+#[tokio::test]
+async fn a_place_is_left_for_others_at_once() {
+    let script = Script::refusing().udp(|asked| match asked.number {
+        1..=7 => vec![],
+        _ => vec![as_rep()],
+    });
+    let scripted = script.start().await;
+    let kdc = Kdc::new(KdcOptions {
+        max_in_flight: 8,
+        ..terms_of(scripted.address.to_string(), Transport::UdpFirst)
+    });
+    let of = |uid| Outgoing {
+        holder: Holder::User(uid),
+        ..outgoing(parsed(&Kind::Preauth.request(REALM)), ConnReuse::Any)
+    };
+    let many = [(); 20].map(|()| of(1));
+    let many = join_all(many.iter().map(|one| kdc.send(one)));
+    let other = async {
+        scripted.until(|seen| seen.udp.len() == 7).await;
+        let (began, other) = (Instant::now(), of(2));
+        kdc.send(&other).await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(500));
+        assert_eq!(scripted.seen().udp.len(), 8);
+    };
+    tokio::select! {
+        end = many => panic!("{end:?}"),
+        () = other => {}
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
 use super::task::{End, ExchangeTask};
@@ -84,12 +85,18 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Tries the upstreams in order until one replies, the resend rule says stop, or time is up.
-    pub(super) async fn run(mut self) -> End {
+    /// Tries the upstreams in order until one replies, the resend rule says stop, or time is up; or it is `evicted`, as another
+    /// request needs the place.
+    pub(super) async fn run(mut self, evicted: &CancellationToken) -> End {
         self.log_put_back();
         self.start_next(AttemptReason::First);
         while !self.under_way.is_empty() {
-            match self.next_event().await {
+            let event = tokio::select! {
+                biased;
+                event = self.next_event() => event,
+                () = evicted.cancelled() => return self.end(true),
+            };
+            match event {
                 Event::Ended(attempt, outcome) => match self.judge(outcome) {
                     Ok(reply) => return self.replied(attempt, reply),
                     Err(fault) => self.failed(attempt.number, fault),
@@ -103,7 +110,7 @@ impl<'a> Attempts<'a> {
                 }
             }
         }
-        self.end()
+        self.end(false)
     }
 
     async fn next_event(&mut self) -> Event {
@@ -149,6 +156,7 @@ impl<'a> Attempts<'a> {
             message: self.message.clone(),
             target_domain: domain.unwrap_or(self.message.realm().as_str()).to_owned(),
             dclocator_hint: self.candidates.dclocator_hint(),
+            holder: self.task.arrival.holder,
             reuse,
             sent: sent.clone(),
             others: !self.untried.is_empty(),
@@ -167,7 +175,7 @@ impl<'a> Attempts<'a> {
             self.counters.raced.add();
         }
         let routes = self.routing.routes();
-        self.patience = routes.patience(id, attempt.started);
+        self.patience = routes.patience(id, self.task.arrival.holder, attempt.started);
         self.late = Some(match self.message.resend() {
             Resend::Harmless => routes.late(&self.candidates, id, true, attempt.started),
             Resend::Once => attempt.started + STUCK,
@@ -327,7 +335,7 @@ impl<'a> Attempts<'a> {
         let goes_on = may_go_on && self.start_next(AttemptReason::Failover);
         if !goes_on && !self.under_way.is_empty() && !self.gave_up {
             self.gave_up = true;
-            let verdict = self.verdict(self.count_sent() > 0);
+            let verdict = self.verdict(self.cause(), self.count_sent() > 0);
             // What a verdict says of the realm is known before it is given.
             self.task.record_failure();
             self.task.settle(verdict, self.last_asked());
@@ -353,8 +361,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn end(mut self) -> End {
-        self.counters.failed.add();
+    /// The end without a reply. That what `was_evicted` had none yet says nothing of its upstreams.
+    fn end(mut self, was_evicted: bool) -> End {
+        let (counter, cause, fault) = if was_evicted {
+            (&self.counters.overloaded, Cause::Overloaded, None)
+        } else {
+            (&self.counters.failed, self.cause(), self.last_fault.take())
+        };
+        counter.add();
         for attempt in self.attempts.iter_mut().filter(|each| each.is_under_way()) {
             let fault = Fault::out_of_time(attempt.sent.may_have_left());
             attempt.end(Err(Text::of_fault(&fault)));
@@ -363,9 +377,9 @@ impl<'a> Attempts<'a> {
         // A verdict that says "not sent" is final: what has not left is called back first.
         let may_have_been_sent = !self.attempts.iter().all(|each| each.sent.withdraw());
         End {
-            answer: (!self.gave_up).then(|| self.verdict(may_have_been_sent)),
+            answer: (!self.gave_up).then(|| self.verdict(cause, may_have_been_sent)),
             source: self.last_asked(),
-            fault: self.last_fault.take(),
+            fault,
             attempts: self.into_records(),
         }
     }
@@ -374,9 +388,12 @@ impl<'a> Attempts<'a> {
         self.attempts.last().map_or(Source::Nobody, Attempt::source)
     }
 
-    fn verdict(&self, may_have_been_sent: bool) -> Answer {
+    fn cause(&self) -> Cause {
         let fault = self.last_fault.as_ref();
-        let cause = fault.map_or(Cause::Unreachable, Cause::from);
+        fault.map_or(Cause::Unreachable, Cause::from)
+    }
+
+    fn verdict(&self, cause: Cause, may_have_been_sent: bool) -> Answer {
         self.routing
             .verdict(self.message, cause, may_have_been_sent)
     }

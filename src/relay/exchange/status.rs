@@ -44,9 +44,7 @@ impl Exchange {
 
     /// Exchanges in progress, and the most that may be.
     pub(crate) fn in_flight(&self) -> (u64, u64) {
-        let free = self.in_flight.available_permits();
-        let in_flight = self.max_in_flight - free;
-        (in_flight as u64, self.max_in_flight as u64)
+        (self.in_flight.held() as u64, self.max_in_flight as u64)
     }
 
     /// The last exchanges, the newest first.

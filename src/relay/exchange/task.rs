@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::{Arrival, Exchange, Routing, now};
@@ -123,19 +125,22 @@ impl ExchangeTask {
             }
         };
         let deadline = self.arrival.at + candidates.route.deadline;
-        let permit =
-            tokio::time::timeout_at(deadline.into(), self.exchange.in_flight.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
+        let turn = self.exchange.in_flight.turn(self.arrival.holder);
+        let Ok(place) = timeout_at(deadline.into(), turn).await else {
             counters.overloaded.add();
             return End::unsent(routing.verdict(&self.message, Cause::Overloaded, false));
         };
+        let evicted = CancellationToken::new();
         let attempts = Attempts::new(self, &routing, networks, candidates, deadline);
-        attempts.run().await
+        place
+            .hold_for(attempts.run(&evicted), evicted.clone())
+            .await
     }
 
     fn wanted(&self, routing: &Routing) -> Wanted {
         let Arrival {
             client,
+            holder,
             primary,
             rediscover,
             ..
@@ -149,6 +154,7 @@ impl ExchangeTask {
             lock(&self.exchange.password_changes).is_recent(client, realm, now())
         };
         Wanted {
+            holder,
             service: self.message.service(),
             primary: primary || self.message.kind() == Kind::AsReq && are_any() && has_changed(),
             rediscover,

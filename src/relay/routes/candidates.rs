@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Route, UpstreamId};
+use crate::relay::shares::Holder;
 use crate::wire::Service;
 use crate::wire::proxied::WRITABLE_REQUIRED;
 
@@ -22,6 +23,8 @@ pub struct Candidates {
 /// What a request asks of its realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// Who asks.
+    pub holder: Holder,
     /// The service.
     pub service: Service,
     /// The KDC that takes writes is wanted, if there is one ([MS-NRPC] 3.5.4.3.1).
@@ -31,10 +34,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Any upstream of `service`.
+    /// Any upstream of `service`, for nobody in particular.
     #[must_use]
     pub const fn any(service: Service) -> Self {
         Self {
+            holder: Holder::Unknown,
             service,
             primary: false,
             rediscover: false,

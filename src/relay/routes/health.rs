@@ -6,6 +6,7 @@ use super::backoff::{self, Backoff};
 use super::latency::Latency;
 use super::rtt::RttEstimator;
 use crate::relay::quota::Quota;
+use crate::relay::shares::Holder;
 use crate::relay::upstream::{Fault, Unsent};
 
 /// Less silence says nothing: an attempt may begin just before the deadline.
@@ -21,7 +22,7 @@ pub(super) struct Health {
     /// That it fails, whatever it is asked.
     pub(super) down: Option<Outage>,
     /// That nothing came from it in time, and nothing since. It is not [`Self::down`] for that where any client can cause it.
-    pub(super) silence: Option<Backoff>,
+    pub(super) silence: Option<Outage>,
     pub(super) rtt: RttEstimator,
     pub(super) latency: Latency,
     pub(super) last_response: Option<Instant>,
@@ -33,25 +34,76 @@ pub(super) struct Health {
     pub(super) lines: Quota,
 }
 
-/// That an upstream fails in all realms, or refuses one: the last fault, and for how long it comes behind the others.
+/// Whose requests go by a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those of the only one who met it: what he asks may be what it fails at.
+    One(Holder),
+    All,
+}
+
+impl Scope {
+    /// That of a fault which `holder` met. No request can cause that a connection fails or shows no sign of life,
+    /// or that a login is wanted.
+    pub(super) fn of(fault: &Fault, holder: Holder) -> Self {
+        let is_anybodys = match fault {
+            Fault::NotSent(_)
+            | Fault::Lifeless
+            | Fault::AuthenticationRequired(_)
+            | Fault::ClosedAfterCertificateRequest => true,
+            Fault::NotKerberos(what) => what.is_page(),
+            // Pages, too, say 504.
+            _ => false,
+        };
+        if is_anybodys || holder == Holder::Unknown {
+            Self::All
+        } else {
+            Self::One(holder)
+        }
+    }
+
+    /// The same of one that others may have met before.
+    fn after(self, before: Self) -> Self {
+        if self == before { self } else { Self::All }
+    }
+
+    /// True if the requests of `holder` go by it. Whoever can't be told apart may be the one who met it.
+    pub(super) fn includes(self, holder: Holder) -> bool {
+        match self {
+            Self::One(own) => own == holder || holder == Holder::Unknown,
+            Self::All => true,
+        }
+    }
+}
+
+/// That an upstream fails in all realms, refuses one, or was silent: the last fault, for how long it comes behind the others, and for
+/// whom.
 #[derive(Debug)]
 pub(super) struct Outage {
     pub(super) fault: Fault,
     pub(super) backoff: Backoff,
+    pub(super) scope: Scope,
 }
 
 impl Outage {
-    /// One more fault, of what was asked at `asked`.
+    /// One more fault, which `holder` met with what was asked at `asked`.
     pub(super) fn extend(
         before: Option<Self>,
         fault: &Fault,
+        holder: Holder,
         asked: Instant,
         now: Instant,
     ) -> Self {
-        let mut backoff = before.map(|before| before.backoff).unwrap_or_default();
-        backoff.fail(asked, now, backoff::random());
-        let fault = fault.clone();
-        Self { fault, backoff }
+        let scope = Scope::of(fault, holder);
+        let mut outage = before.unwrap_or(Self {
+            fault: fault.clone(),
+            backoff: Backoff::default(),
+            scope,
+        });
+        outage.backoff.fail(asked, now, backoff::random());
+        outage.fault.clone_from(fault);
+        outage.scope = scope.after(outage.scope);
+        outage
     }
 }
 
@@ -90,6 +142,7 @@ impl Health {
             | Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::Silent => {}
         }
@@ -117,13 +170,24 @@ impl Health {
 
     /// Takes note of silence since `asked`, if it is the upstream's, and says whether it is: a KDC drops a request that it
     /// cannot read, and what came to others meanwhile says more.
-    pub(super) fn met_silence(&mut self, asked: Instant, now: Instant) -> bool {
+    pub(super) fn met_silence(
+        &mut self,
+        fault: &Fault,
+        holder: Holder,
+        asked: Instant,
+        now: Instant,
+    ) -> bool {
         let is_its_own = asked + SILENCE <= now && !self.responded_since(asked);
         if is_its_own {
-            let silence = self.silence.get_or_insert_default();
-            silence.fail(asked, now, backoff::random());
+            let before = self.silence.take();
+            self.silence = Some(Outage::extend(before, fault, holder, asked, now));
         }
         is_its_own
+    }
+
+    /// That it fails, and that it was silent.
+    pub(super) fn outages(&self) -> impl Iterator<Item = &Outage> {
+        self.down.iter().chain(&self.silence)
     }
 
     /// True if it has responded since `asked`, or not long before.
@@ -134,11 +198,17 @@ impl Health {
 
     /// Marks it as down, for the longer the more often; says whether that is news: people do something else about what is no
     /// KDC proxy, or a captive portal, than about what they cannot reach.
-    pub(super) fn mark_down(&mut self, fault: &Fault, asked: Instant, now: Instant) -> bool {
+    pub(super) fn mark_down(
+        &mut self,
+        fault: &Fault,
+        holder: Holder,
+        asked: Instant,
+        now: Instant,
+    ) -> bool {
         let is_other = |fault: &Fault| matches!(fault, Fault::NotKerberos(_));
         let before = self.down.take();
         let known = before.as_ref().map(|before| is_other(&before.fault));
-        self.down = Some(Outage::extend(before, fault, asked, now));
+        self.down = Some(Outage::extend(before, fault, holder, asked, now));
         known != Some(is_other(fault))
     }
 }

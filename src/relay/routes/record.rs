@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::health::Outage;
-use super::{Candidates, RouteState, Routes, UpstreamId};
+use super::health::{Health, Outage, Scope};
+use super::{Candidates, Current, RouteState, Routes, UpstreamId, Wanted};
+use crate::relay::shares::Holder;
 use crate::relay::upstream::{Fault, Unsent};
 use crate::wire::{Realm, Service};
 
@@ -45,6 +46,7 @@ impl FaultClass {
                 | Unsent::NoCredential(_),
             )
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::NotKerberos(_) => Self::Down,
         }
@@ -98,23 +100,32 @@ impl Routes {
         let Some(state) = self.routes.get_mut(candidates.index) else {
             return;
         };
-        let are_alike = state.are_services_alike();
+        let (are_alike, holder) = (state.are_services_alike(), candidates.wanted.holder);
         for service in [Service::Kdc, Service::Kpasswd] {
             if service != candidates.wanted.service && !are_alike {
                 continue;
             }
             let serves = state.route.upstreams.get(service).as_ref();
-            let is_left = state.current.get(service).is_none_or(|current| {
-                let health = self.health.get(&current);
-                let fails =
-                    health.is_some_and(|health| health.down.is_some() || health.silence.is_some());
-                fails || state.refusing.contains_key(&(service, current))
-            });
+            let fails = |id: UpstreamId, counts: fn(Scope, Holder) -> bool| {
+                let outages = self.health.get(&id).into_iter().flat_map(Health::outages);
+                let mut outages = outages.chain(state.refusing.get(&(service, id)));
+                outages.any(|outage| counts(outage.scope, holder))
+            };
+            let current = *state.current.get(service);
+            let is_left = current
+                .of(holder)
+                .is_none_or(|id| fails(id, Scope::includes));
             if is_left
                 && candidates.may_stay_with(id)
                 && serves.is_some_and(|ids| ids.contains(&id))
             {
-                *state.current.get_mut(service) = Some(id);
+                let stays = current
+                    .id
+                    .filter(|id| !fails(*id, |scope, _| scope == Scope::All));
+                *state.current.get_mut(service) = Current {
+                    id: stays.or(Some(id)),
+                    detour: stays.map(|_| (holder, id)),
+                };
             }
         }
     }
@@ -136,23 +147,25 @@ impl Routes {
         }
         let health = self.health.entry(id).or_default();
         health.saw_fault(fault, asked, now);
-        let class = FaultClass::of(fault);
+        let (class, holder) = (FaultClass::of(fault), candidates.wanted.holder);
         let is_local = state.route.local_kdcs.contains(&id);
-        state.local_kdc_unreachable |=
-            is_local && matches!(class, FaultClass::Silent) && !health.responded_recently(asked);
+        state.local_kdc_unreachable |= is_local
+            && matches!(class, FaultClass::Silent)
+            && !health.responded_recently(asked)
+            && Scope::of(fault, holder) == Scope::All;
         let news = match class {
             FaultClass::Nothing => false,
             FaultClass::Misconfigured => true,
             FaultClass::Refuses => {
                 health.down = None;
-                state.refuse((candidates.wanted.service, id), fault, asked, now)
+                state.refuse((candidates.wanted, id), fault, asked, now)
             }
             FaultClass::Silent => {
-                let is_its_own = health.met_silence(asked, now);
+                let is_its_own = health.met_silence(fault, holder, asked, now);
                 let counts = *fault != Fault::Silent || !state.route.shared;
-                is_its_own && counts && health.mark_down(fault, asked, now)
+                is_its_own && counts && health.mark_down(fault, holder, asked, now)
             }
-            FaultClass::Down => health.mark_down(fault, asked, now),
+            FaultClass::Down => health.mark_down(fault, holder, asked, now),
         };
         news && health.lines.spend(now)
     }
@@ -183,7 +196,7 @@ impl RouteState {
     /// Marks an upstream as refusing a service of this realm; says whether that is news.
     fn refuse(
         &mut self,
-        id: (Service, UpstreamId),
+        (wanted, id): (Wanted, UpstreamId),
         fault: &Fault,
         asked: Instant,
         now: Instant,
@@ -191,6 +204,7 @@ impl RouteState {
         if self.realm().is_none() {
             return false;
         }
+        let (holder, id) = (wanted.holder, (wanted.service, id));
         let before = self.refusing.remove(&id);
         // Of both services it is one piece of news.
         let others = self
@@ -199,7 +213,7 @@ impl RouteState {
             .filter(|((_, other), _)| *other == id.1);
         let mut told = others.map(|(_, other)| other).chain(&before);
         let news = !told.any(|refusal| refusal.fault == *fault);
-        let refusal = Outage::extend(before, fault, asked, now);
+        let refusal = Outage::extend(before, fault, holder, asked, now);
         self.refusing.insert(id, refusal);
         news
     }

@@ -8,6 +8,7 @@ use super::latency::Latency;
 use super::{Candidates, RouteState, Routes, UpstreamId, Wanted};
 use crate::relay::explain::explain;
 use crate::relay::password_changes::PasswordChanges;
+use crate::relay::shares::Holder;
 use crate::relay::status::{
     CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
     UpstreamStatus,
@@ -135,7 +136,7 @@ impl Routes {
         let is_off_network = state.is_off_network(id);
         let outage_here = outage.filter(|_| !is_off_network);
         let retry = outage_here.and_then(|outage| outage.backoff.until(now));
-        let is_current = *state.current.get(service) == Some(id);
+        let is_current = state.current.get(service).of(Holder::Unknown) == Some(id);
         let responded = health.is_some_and(|health| health.last_response.is_some());
         let shown = match (outage, retry) {
             _ if is_off_network => CandidateState::OffNetwork,

@@ -1,3 +1,5 @@
+mod holders;
+
 use super::*;
 use crate::relay::status::ClockReading;
 use crate::relay::upstream::{
@@ -67,6 +69,7 @@ fn faults() -> Vec<Fault> {
         Fault::ReusedConnectionClosed,
         Fault::ClosedWithoutReply,
         Fault::Unanswered,
+        Fault::Lifeless,
         Fault::ClosedAfterCertificateRequest,
         Fault::Silent,
         Fault::Page(400),
@@ -102,6 +105,7 @@ fn faults() -> Vec<Fault> {
             | Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::Silent
             | Fault::Status(_)
@@ -154,7 +158,9 @@ impl Desk {
     }
 
     fn is_silent(&self, id: UpstreamId) -> bool {
-        self.routes.patience(id, self.now).is_some()
+        self.routes
+            .patience(id, Holder::Unknown, self.now)
+            .is_some()
     }
 }
 
@@ -273,6 +279,7 @@ fn a_fault_marks_what_it_says_something_about() {
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => [true; 4],
             Fault::NotSent(_)
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::NotKerberos(_) => [true, true, true, false],
         };
@@ -316,6 +323,7 @@ fn an_upstream_is_silent_until_it_is_heard() {
             | Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::Silent => false,
         };
@@ -362,7 +370,7 @@ fn a_copy_that_left_just_before_the_deadline_met_no_silence() {
 fn who_was_silent_is_given_less_time() {
     let mut desk = Desk::new();
     desk.fault("ONE", B, &Fault::Silent);
-    let patience = |id| desk.routes.patience(id, desk.now);
+    let patience = |id| desk.routes.patience(id, Holder::Unknown, desk.now);
     assert_eq!(patience(A), None, "the whole deadline");
     assert_eq!(patience(B), Some(desk.now + 2 * SECOND));
 }
@@ -417,6 +425,7 @@ fn the_resend_rule() {
             Fault::Status(502) | Fault::Page(502) => [OtherOrSame, Stop],
             Fault::ClosedWithoutReply
             | Fault::Unanswered
+            | Fault::Lifeless
             | Fault::ClosedAfterCertificateRequest
             | Fault::Silent
             | Fault::Status(_)
@@ -855,7 +864,10 @@ fn silence_marks_no_upstream_as_down_that_many_clients_share() {
         );
         routes.record_fault(&candidates, A, &Fault::Silent, start, start + SECOND);
         assert_eq!(routes.is_down(A), !shared);
-        assert!(routes.patience(A, start).is_some(), "either way");
+        assert!(
+            routes.patience(A, Holder::Unknown, start).is_some(),
+            "either way"
+        );
         // The one that answers instead is the one to stay with, until the other fails in its turn.
         routes.record_reply(&candidates, B, start + SECOND);
         assert_eq!(order(&routes, Service::Kdc, false).unwrap(), [B, A]);

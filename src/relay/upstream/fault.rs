@@ -33,6 +33,8 @@ pub enum Fault {
     ClosedWithoutReply,
     /// The request may have been sent, and the connection failed before the whole answer was there.
     Unanswered,
+    /// The same, and no sign of life came before: no answer to a ping, or octets that nobody acknowledged.
+    Lifeless,
     /// The same, over a fresh connection for which the upstream had asked for a certificate that there is none of: most
     /// likely that is why it ended.
     ClosedAfterCertificateRequest,
@@ -203,6 +205,7 @@ impl Fault {
             Self::ReusedConnectionClosed
             | Self::ClosedWithoutReply
             | Self::Unanswered
+            | Self::Lifeless
             | Self::ClosedAfterCertificateRequest
             | Self::Silent
             | Self::Status(_)

@@ -8,17 +8,20 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::Outgoing;
 use super::addresses::Addresses;
 use super::conn_pool::ConnReuse;
 use super::fault::{Fault, Unsent};
+use super::{LONG_REPLIES, Outgoing};
+use crate::relay::shares::Shares;
 use crate::wire::{Reply, Resend, Service, krb_error};
 use idle_conns::IdleConns;
 use stream::TcpConn;
@@ -79,7 +82,7 @@ pub struct KdcOptions {
     pub name: String,
     /// Over which transport.
     pub transport: Transport,
-    /// How many requests may be under way to it at once.
+    /// How many requests may be under way to it at once; those that it has kept waiting for a second don't count while others ask.
     pub max_in_flight: usize,
     /// Which addresses its name may lead to.
     pub permitted: Permitted,
@@ -93,9 +96,10 @@ pub struct Kdc {
     transport: Transport,
     reach: Reach,
     addresses: Addresses,
-    in_flight: Semaphore,
+    in_flight: Arc<Shares>,
     connecting: Semaphore,
     unread: Semaphore,
+    long_replies: Semaphore,
     idle: IdleConns,
     /// Something was heard from it over UDP.
     has_udp: AtomicBool,
@@ -105,14 +109,14 @@ impl Kdc {
     /// The KDC that `options` speak of; nothing is looked up or connected yet.
     #[must_use]
     pub fn new(options: KdcOptions) -> Self {
-        let places = options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             transport: options.transport,
             reach: options.reach,
             addresses: Addresses::new(options.name, options.permitted, options.reach),
-            in_flight: Semaphore::new(places),
+            in_flight: Shares::new(options.max_in_flight.max(1)),
             connecting: Semaphore::new(CONNECTING),
             unread: Semaphore::new(datagrams::UNREAD),
+            long_replies: Semaphore::new(LONG_REPLIES),
             idle: IdleConns::default(),
             has_udp: AtomicBool::new(false),
         }
@@ -140,16 +144,21 @@ impl Kdc {
     /// A [`Fault`] that says what the other side may have seen.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<Reply, Fault> {
         // This wait does not count: any client can make it long.
-        let _place = turn(&self.in_flight).await?;
+        let turn = timeout(PLACE_TIMEOUT, self.in_flight.turn(outgoing.holder));
+        let place = turn.await.map_err(|_| BUSY)?;
         let request = KdcRequest {
             kdc: self,
             outgoing,
         };
-        match (self.reach, self.transport) {
-            (Reach::OnSomeNetworks, _) => request.if_there().await,
-            (Reach::Always, Transport::TcpFirst) => request.tcp_first().await,
-            (Reach::Always, Transport::UdpFirst) => request.udp_first().await,
-        }
+        let reply = async {
+            match (self.reach, self.transport) {
+                (Reach::OnSomeNetworks, _) => request.if_there().await,
+                (Reach::Always, Transport::TcpFirst) => request.tcp_first().await,
+                (Reach::Always, Transport::UdpFirst) => request.udp_first().await,
+            }
+        };
+        // It drops what it can't read, without a word over UDP: that must not keep others from being asked.
+        place.hold_for(reply, CancellationToken::new()).await
     }
 
     async fn look_up(&self) -> Result<Vec<SocketAddr>, Fault> {
@@ -164,7 +173,10 @@ impl Kdc {
         within: Duration,
         refused: &mut Vec<SocketAddr>,
     ) -> Result<TcpConn<'_>, Fault> {
-        let turn = Some(turn(&self.connecting).await?);
+        let turn = match timeout(PLACE_TIMEOUT, self.connecting.acquire()).await {
+            Ok(Ok(turn)) => Some(turn),
+            _ => return Err(BUSY),
+        };
         let connecting = dial::connect(addresses, self.reach, refused);
         let (stream, address) = in_time(within, connecting).await?;
         self.addresses.prefer(address.ip());
@@ -264,7 +276,10 @@ impl<'a> KdcRequest<'a> {
 
     async fn over_tcp(&self, conn: TcpConn<'_>) -> Result<Reply, Fault> {
         let Outgoing { message, sent, .. } = self.outgoing;
-        stream::ask(conn, message, sent, &self.kdc.idle).await
+        let Kdc {
+            idle, long_replies, ..
+        } = self.kdc;
+        stream::ask(conn, message, sent, idle, long_replies).await
     }
 
     /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
@@ -302,14 +317,6 @@ impl<'a> KdcRequest<'a> {
             self.kdc.addresses.doubt();
         }
         fresh
-    }
-}
-
-/// A place in `semaphore`, if one comes free in time.
-async fn turn(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
-    match timeout(PLACE_TIMEOUT, semaphore.acquire()).await {
-        Ok(Ok(permit)) => Ok(permit),
-        _ => Err(BUSY),
     }
 }
 

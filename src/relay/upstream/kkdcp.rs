@@ -5,15 +5,14 @@ mod proxy_url;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, Response, StatusCode};
 use rustls::client::ResolvesClientCert as _;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use super::Outgoing;
 use super::addresses::{Addresses, Names};
 use super::conn_pool::{ConnPool, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
@@ -24,6 +23,7 @@ use super::refusal;
 use super::send_state::{FlaggedBody, SendState};
 use super::tls::{ClientAuth, ClientTls};
 use super::user_shares::UserShares;
+use super::{LONG_REPLIES, Outgoing, SHORT_REPLY};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
 pub use super::refusal::Authorization;
@@ -47,6 +47,7 @@ pub struct KdcProxy {
     negotiator: Option<Arc<Negotiator>>,
     client_auth: Arc<ClientAuth>,
     user_shares: UserShares,
+    long_replies: Semaphore,
 }
 
 /// The head of an answer, for those who look into a fault.
@@ -78,6 +79,7 @@ impl KdcProxy {
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
             user_shares: UserShares::default(),
+            long_replies: Semaphore::new(LONG_REPLIES),
         }
     }
 
@@ -179,7 +181,7 @@ impl KdcProxy {
             Ok(true) if is_answer => Ok(Some(response)),
             _ if is_answer => Err(Fault::NotKerberos(NotReply::Unproven)),
             // To its end, so that the connection is there for the next.
-            Ok(false) if read_body(response).await.is_ok() => Ok(None),
+            Ok(false) if self.read_body(response).await.is_ok() => Ok(None),
             _ => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
         }
     }
@@ -224,7 +226,7 @@ impl KdcProxy {
         match response.status().as_u16() {
             200 => {
                 let is_page = refusal::is_page(headers);
-                decode(service, &read_body(response).await?, is_page)
+                decode(service, &self.read_body(response).await?, is_page)
             }
             // RFC 6585 6: Network Authentication Required.
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
@@ -235,6 +237,27 @@ impl KdcProxy {
             }
             _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
+    }
+
+    /// The body, which is capped before it is buffered.
+    async fn read_body(&self, mut response: Response) -> Result<Bytes, Fault> {
+        let oversized = Fault::NotKerberos(NotReply::Oversized);
+        if response.content_length() > Some(MAX_ENVELOPE as u64) {
+            return Err(oversized);
+        }
+        let (mut octets, mut turn) = (BytesMut::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(|_| Fault::Unanswered)? {
+            let length = octets.len() + chunk.len();
+            if length > MAX_ENVELOPE {
+                return Err(oversized);
+            }
+            if length > SHORT_REPLY && turn.is_none() {
+                turn = self.long_replies.acquire().await.ok();
+            }
+            octets.extend_from_slice(&chunk);
+        }
+        // As long as it is, not as what it grew to: it may be kept.
+        Ok(Bytes::copy_from_slice(&octets))
     }
 
     /// What an error before the answer's head says of the request.
@@ -263,6 +286,9 @@ impl KdcProxy {
         if self.client_auth.may_be_missing() && !self.client_auth.has_certs() {
             return Fault::ClosedAfterCertificateRequest;
         }
+        if error.is_timeout() {
+            return Fault::Lifeless;
+        }
         Fault::Unanswered
     }
 }
@@ -281,20 +307,6 @@ impl Head {
             // What follows may be a secret.
             leads_to: location.map(|url| url.origin().ascii_serialization()),
         }
-    }
-}
-
-/// The body, which is capped before it is buffered.
-async fn read_body(response: Response) -> Result<Bytes, Fault> {
-    let oversized = Fault::NotKerberos(NotReply::Oversized);
-    if response.content_length() > Some(MAX_ENVELOPE as u64) {
-        return Err(oversized);
-    }
-    let body = Limited::new(Body::from(response), MAX_ENVELOPE);
-    match body.collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(oversized),
-        Err(_) => Err(Fault::Unanswered),
     }
 }
 

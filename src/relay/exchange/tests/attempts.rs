@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::histories::exchange_of;
+use super::histories::{exchange_of, routing, upstreams};
 use super::*;
 use crate::relay::status::AttemptReason::{self, Failover, First, Hedge, Resume};
 use crate::relay::status::{ExchangeRecord, Text};
@@ -82,6 +82,41 @@ async fn beside_one_that_is_late_the_next_is_a_hedge() {
         panic!("{record:?}")
     };
     assert!((1015..1030).contains(&first) && (15..30).contains(&second));
+}
+
+/// What may have been sent to it must not be sent again.
+#[tokio::test(start_paused = true)]
+async fn the_newest_request_gets_the_place_of_the_one_that_waits_longest_for_silence() {
+    let (journal, act) = (Journal::default(), |end| act(false, 0, end));
+    let acts = vec![act(End::Silence), act(REPLY), act(REPLY)];
+    let routing = routing(
+        route_to(vec![UpstreamId(0)]),
+        upstreams(vec![acts], &journal),
+    );
+    let exchange = Exchange::new(routing, 1);
+    let old = async {
+        let answered = exchange.answer(as_req_with_timestamp(), arrival()).await;
+        let Answer::Verdict(verdict) = answered.answer else {
+            panic!("{answered:?}")
+        };
+        assert_eq!(verdict.cause, Cause::Overloaded);
+        assert!(verdict.may_have_been_sent);
+    };
+    let new = async {
+        sleep(Duration::from_millis(1500)).await;
+        let asked = now();
+        let answered = exchange.answer(as_req(), arrival()).await;
+        assert!(matches!(answered.answer, Answer::Reply(_)));
+        assert!(now() - asked < Duration::from_millis(10));
+    };
+    tokio::join!(old, new);
+    let copy = exchange.answer(as_req_with_timestamp(), arrival()).await;
+    assert!(matches!(copy.answer, Answer::Verdict(_)), "{copy:?}");
+    assert_eq!(journal.lock().unwrap().len(), 2);
+    assert_eq!(exchange.counters.overloaded.get(), 1);
+    assert_eq!(exchange.counters.failed.get(), 0);
+    let known = exchange.upstreams();
+    assert_eq!(known.get("scripted"), Some(&true), "it is not to blame");
 }
 
 /// A kept connection may be dead without a word.

@@ -33,6 +33,8 @@ struct History {
     acts: Vec<Vec<Act>>,
     /// Those that take writes.
     primary: Vec<UpstreamId>,
+    /// How many exchanges may be under way.
+    places: usize,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -75,10 +77,13 @@ fn history() -> impl Strategy<Value = History> {
     let events = vec((when, event()), 1..12);
     let acts = vec(vec(act(), 0..12), 1..4);
     let primary = vec((0..4_usize).prop_map(UpstreamId), 0..2);
-    (events, acts, primary).prop_map(|(events, acts, primary)| History {
+    let places = prop::sample::select(vec![1, 2, 64]);
+    let parts = (events, acts, primary, places);
+    parts.prop_map(|(events, acts, primary, places)| History {
         events,
         acts,
         primary,
+        places,
     })
 }
 
@@ -166,7 +171,7 @@ async fn play(history: History, messages: &[KerberosMessage], journal: &Journal)
         primary: history.primary,
         ..route_to((0..upstreams.len()).map(UpstreamId).collect())
     };
-    let exchange = Exchange::new(routing(route, upstreams), 64);
+    let exchange = Exchange::new(routing(route, upstreams), history.places);
     let (start, mut clients) = (Clock::now(), JoinSet::new());
     for (number, (at, event)) in history.events.into_iter().enumerate() {
         let (exchange, messages) = (Arc::clone(&exchange), messages.to_vec());

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,8 +27,8 @@ const MAX_DATAGRAM: usize = 65_536;
 /// Requests at once that the KDC may not have read: what its socket has no room for is lost without a word, and costs a
 /// second. Linux gives a socket room for some 50 datagrams of 2 KiB.
 pub(super) const UNREAD: usize = 32;
-/// How long a request waits at most until the KDC has read others: one that has replied to none in this time thinks, and
-/// has read them long ago.
+/// How long a request waits at most until the KDC has read others, and counts as unread itself: a KDC that has not replied in
+/// this time thinks, or has dropped it, and has read it long ago.
 const READ_WAIT: Duration = Duration::from_millis(100);
 /// The reply to one copy follows the "repeat" to another sooner than this, or was lost.
 const AFTER_REPEAT: Duration = Duration::from_secs(1);
@@ -84,15 +85,21 @@ struct Copies<'a> {
 }
 
 impl<'a> Copies<'a> {
-    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once it is replied to.
+    /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once the KDC has read it.
     async fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
         while let Some(address) = self.addresses.pop_front() {
             match send(address, self.message).await {
                 Ok(socket) => {
                     let (service, turn) = (self.message.service(), turn.take());
                     self.under_way.push(Box::pin(async move {
-                        let heard = hear(&socket, service).await;
-                        drop(turn);
+                        let mut hearing = pin!(hear(&socket, service));
+                        let heard = match timeout(READ_WAIT, &mut hearing).await {
+                            Ok(heard) => heard,
+                            Err(_) => {
+                                drop(turn);
+                                hearing.await
+                            }
+                        };
                         (address, heard)
                     }));
                     self.addresses.push_back(address);
