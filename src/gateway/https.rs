@@ -159,6 +159,12 @@ impl GatewayState {
         is_trusted
     }
 
+    /// How long a connection over TLS that was admitted just now is to wait for its turn.
+    fn wait(&self, peer: Option<SocketAddr>) -> Duration {
+        let wait = |payer: Client| self.options.throttle.wait(&payer, Instant::now());
+        self.payer(peer).map_or(Duration::ZERO, wait)
+    }
+
     /// Admits a connection over TLS, if who pays for it can.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let throttle = &self.options.throttle;
@@ -204,8 +210,9 @@ async fn listen(listener: HttpListener, state: Arc<GatewayState>, connections: C
         proxy_protocol,
     } = listener;
     let serve = |stream, slot| {
+        let wait = state.wait(accept::peer(&stream));
         let connection = HttpConnection::new(Arc::clone(&state), slot, tls.clone());
-        connection.serve(stream, proxy_protocol)
+        connection.serve(stream, proxy_protocol, wait)
     };
     let admit = |stream: &ClientStream| {
         let peer = accept::peer(stream);

@@ -9,21 +9,30 @@
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
 //! Two of them share a slot now and then; which ones can't be aimed at, since the hash is keyed anew in each process.
 
+mod stakes;
 mod token_buckets;
+mod turns;
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::token_buckets::Token;
+use tokio::time::timeout_at;
+
+pub use self::stakes::Stake;
+use self::stakes::Stakes;
 use self::token_buckets::TokenBuckets;
+pub use self::turns::Turn;
+use self::turns::Turns;
 use crate::config::gateway::Quotas;
 use crate::relay::shares::Holder;
 use crate::wire::RealmKey;
 
-/// Slots, of eight octets, for each kind of bound.
+/// Slots for each kind of bound, of four or eight octets.
 const SLOTS: usize = 1 << 16;
+/// Requests of one client that wait for each that may be under way.
+const QUEUED: usize = 16;
 /// Seconds for which a client that asks for the same nobody again learns nothing new, and pays nothing: a machine whose
 /// principal was deleted goes on to ask, and must not keep all behind its address from logging in.
 const NAME_KNOWN: u64 = 3600;
@@ -66,6 +75,9 @@ struct Slot(u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(Duration);
 
+/// What ends with other requests, and not by the clock.
+const SOON: Wait = Wait(Duration::from_secs(1));
+
 impl Wait {
     /// In whole seconds, and at least one, as Retry-After takes it (RFC 9110 10.2.3).
     #[must_use]
@@ -75,25 +87,16 @@ impl Wait {
     }
 }
 
-/// A request that is under way for one client, until this is dropped.
-#[must_use = "dropped, the request is over"]
-pub struct InFlightRequest(Token);
-
-impl Drop for InFlightRequest {
-    fn drop(&mut self) {
-        self.0.give_back(self.0.buckets.start);
-    }
-}
-
 /// The bounds of a gateway's clients.
 pub struct Throttle {
-    requests: Arc<TokenBuckets>,
-    /// Always asked as of the start: no time brings one of these tokens back, but the end of a request.
-    in_flight: Arc<TokenBuckets>,
-    failures: Arc<TokenBuckets>,
+    requests: TokenBuckets,
+    /// Places of those that wait for their body or their turn.
+    queue: Turns,
+    in_flight: Turns,
+    failures: Arc<Stakes>,
     /// One for each name that a client was told to be nobody's.
-    names: Arc<TokenBuckets>,
-    start: Instant,
+    names: TokenBuckets,
+    patience: Duration,
     random: RandomState,
 }
 
@@ -103,14 +106,17 @@ impl Throttle {
     pub fn new(quotas: &Quotas, start: Instant) -> Self {
         let buckets = |tokens, seconds, burst| {
             let per = Duration::from_secs(seconds);
-            Arc::new(TokenBuckets::new(tokens, per, burst, start))
+            TokenBuckets::new(tokens, per, burst, start)
         };
+        let in_flight = quotas.in_flight as usize;
+        let failures = buckets(quotas.failures_per_minute, 60, quotas.failure_burst);
         Self {
             requests: buckets(quotas.requests_per_second, 1, quotas.burst),
-            in_flight: buckets(1, 1, quotas.in_flight),
-            failures: buckets(quotas.failures_per_minute, 60, quotas.failure_burst),
+            queue: Turns::new(in_flight * QUEUED),
+            in_flight: Turns::new(in_flight),
+            failures: Stakes::new(failures),
             names: buckets(1, NAME_KNOWN, 1),
-            start,
+            patience: quotas.patience,
             random: RandomState::new(),
         }
     }
@@ -119,47 +125,70 @@ impl Throttle {
         Slot(self.random.hash_one(key) as u16)
     }
 
+    fn client_slot(&self, client: &Client) -> Slot {
+        self.slot(client.holder())
+    }
+
     /// A number for a name, by which its client is counted.
     #[must_use]
     pub fn name(&self, name: &str) -> u64 {
         self.random.hash_one(name)
     }
 
-    /// Takes what a request costs. A connection costs its address as much, before there is a name; its first request is then
-    /// prepaid, but not for who has one.
+    /// Takes what a request costs. Returns how long it is to wait for its turn. A connection costs its address as much, before
+    /// there is a name; its first request is then prepaid, but not for who has one.
     ///
     /// # Errors
-    /// The client has nothing left.
-    pub fn admit(&self, client: &Client, is_prepaid: bool, now: Instant) -> Result<(), Wait> {
-        if !is_prepaid || client.name.is_some() {
-            let _spent = self.requests.take(self.slot(client.holder()), now)?;
+    /// The client has nothing left, and would have to wait for too long.
+    pub fn admit(&self, client: &Client, is_prepaid: bool, now: Instant) -> Result<Duration, Wait> {
+        if is_prepaid && client.name.is_none() {
+            return Ok(Duration::ZERO);
         }
-        Ok(())
+        let slot = self.client_slot(client);
+        self.requests.take(slot, self.patience, now)?;
+        Ok(self.wait(client, now))
     }
 
-    /// Counts a request as under way: what a KDC drops in silence holds a place of it until its deadline, and nobody may have
-    /// all of them.
+    /// How long what `client` was admitted for just now is to wait.
+    #[must_use]
+    pub fn wait(&self, client: &Client, now: Instant) -> Duration {
+        self.requests.wait_for(self.client_slot(client), 0, now)
+    }
+
+    /// A place among the requests of `client` that wait, until this is dropped.
     ///
     /// # Errors
-    /// The client has too many under way. Nobody knows when one of them will be answered.
-    pub fn begin(&self, client: &Client) -> Result<InFlightRequest, Wait> {
-        let slot = self.slot(client.holder());
-        self.in_flight.take(slot, self.start).map(InFlightRequest)
+    /// All are taken.
+    pub fn queue(&self, client: &Client) -> Result<Turn, Wait> {
+        let place = self.queue.try_take(self.client_slot(client));
+        place.ok_or(SOON)
     }
 
-    /// Takes what a failed login costs `client` in `realm` before it is known to fail, or as many could be tried as can be
-    /// under way at once. It is to be given back if it did not fail.
+    /// Counts a request that came whole `at` then as under way, when it is its turn: what a KDC drops in silence holds a place
+    /// of it until its deadline, and nobody may have all of them.
+    ///
+    /// # Errors
+    /// Too many of the client's stay under way for too long. Nobody knows when one of them will be answered.
+    pub async fn begin(&self, client: &Client, at: Instant) -> Result<Turn, Wait> {
+        let turn = self.in_flight.take(self.client_slot(client));
+        let until = at + self.patience;
+        timeout_at(until.into(), turn).await.map_err(|_| SOON)
+    }
+
+    /// Puts at stake what a failed login costs `client` in `realm`, for a request that came whole `at` then. It waits for others
+    /// that may turn out not to have failed.
     ///
     /// # Errors
     /// Too many have failed, or may yet.
-    pub fn admit_login(
+    pub async fn stake(
         &self,
         client: &Client,
         realm: &RealmKey,
-        now: Instant,
-    ) -> Result<Token, Wait> {
+        at: Instant,
+    ) -> Result<Stake, Wait> {
         let slot = self.slot((client.holder(), realm));
-        self.failures.take(slot, now)
+        let until = at + self.patience;
+        self.failures.take(slot, until.into()).await
     }
 
     /// True if `client` was not told lately that nobody in `realm` has this `name`; it has been now.
@@ -171,7 +200,7 @@ impl Throttle {
         now: Instant,
     ) -> bool {
         let slot = self.slot((client.holder(), realm, name));
-        self.names.take(slot, now).is_ok()
+        self.names.take(slot, Duration::ZERO, now).is_ok()
     }
 }
 

@@ -177,19 +177,19 @@ async fn what_waits_for_its_answer_is_bounded_even_if_nobody_waits_for_it() {
 
 /// Over HTTP/2 a connection may begin a hundred.
 #[tokio::test]
-async fn a_body_that_never_ends_takes_its_clients_turn() {
+async fn a_body_that_never_ends_takes_a_place_of_its_client() {
     let quotas = Quotas {
-        in_flight: 2,
+        in_flight: 1,
         ..Quotas::default()
     };
     let gateway = Setup::quotas(quotas).trusting("127.0.0.1/32").start().await;
     let mut two = Two::connect(&gateway).await;
     let mut unfinished = Vec::new();
-    for asked in 1..=3 {
+    for asked in 1..=17 {
         let request = Two::request("POST", "/KdcProxy");
         let (response, mut stream) = two.requests.send_request(request, false).unwrap();
         stream.send_data(vec![0; 100].into(), false).unwrap();
-        if asked == 3 {
+        if asked == 17 {
             let refused = within(response).await.unwrap();
             assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
         } else {
@@ -199,7 +199,7 @@ async fn a_body_that_never_ends_takes_its_clients_turn() {
     let mut other = One::plain(&gateway).await;
     let lines = "X-Forwarded-For: 192.0.2.1\r\n";
     assert_eq!(other.post(lines, &body()).await.status, 200);
-    // Who gives one up has a turn again.
+    // Who gives one up has a place again.
     drop(unfinished.pop());
     loop {
         let again = two.ask(Two::request("POST", "/KdcProxy"), body()).await;

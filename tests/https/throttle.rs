@@ -1,5 +1,8 @@
 //! Clients that ask for too much, or try too many passwords; and who they are.
 
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
 use hyper::StatusCode;
 use loopkdc::config::gateway::{Quotas, TlsFiles};
 use loopkdc::gateway::tls::follow;
@@ -25,6 +28,7 @@ const FEW: Quotas = Quotas {
     in_flight: 0,
     failures_per_minute: 0,
     failure_burst: 0,
+    patience: Duration::ZERO,
 };
 
 fn body(kind: Kind) -> Vec<u8> {
@@ -539,4 +543,51 @@ async fn nobody_takes_all_places_of_a_kdc_even_by_hanging_up() {
     let (other, ()) = tokio::join!(other.post(lines, &body), release);
     assert_eq!(other.status, 200);
     assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+}
+
+/// A connection and a login each, as MIT's client makes them.
+async fn log_in_anew(gateway: &Gateway) -> u16 {
+    match try_handshake(TcpStream::connect(gateway.tls).await.unwrap(), &[], None).await {
+        Ok(stream) => {
+            One::over(stream)
+                .post("", &body(Kind::Preauth))
+                .await
+                .status
+        }
+        Err(_) => 0,
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_of_right_logins_waits_for_its_turn_and_loses_none() {
+    let quotas = Quotas {
+        requests_per_second: 50,
+        burst: 4,
+        in_flight: 2,
+        failures_per_minute: 1,
+        failure_burst: 1,
+        patience: Duration::from_secs(2),
+    };
+    let setup = Setup {
+        deadline: crate::PATIENCE,
+        ..Setup::quotas(quotas)
+    };
+    let gateway = setup.start().await;
+    let began = Instant::now();
+    let at_once = (0..24).map(|_| log_in_anew(&gateway));
+    assert_eq!(join_all(at_once).await, [200; 24]);
+    // Twenty of them were not there at once.
+    assert!(began.elapsed() >= Duration::from_millis(400));
+    let mut two = Two::connect(&gateway).await;
+    let mut begin = || {
+        let request = Two::request("POST", "/KdcProxy");
+        let (response, mut stream) = two.requests.send_request(request, false).unwrap();
+        stream.send_data(body(Kind::Preauth).into(), true).unwrap();
+        response
+    };
+    let at_once: Vec<_> = (0..24).map(|_| begin()).collect();
+    for response in at_once {
+        assert_eq!(within(response).await.unwrap().status(), 200);
+    }
+    assert_eq!(gateway.counters().throttled.get(), 0);
 }

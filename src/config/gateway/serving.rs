@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -18,6 +19,9 @@ use crate::config::keys;
 const HTTPS_PORT: u16 = 443;
 const PLAIN_PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9464;
+
+/// How long a request waits for its turn: a crowd has gone by then, and MIT's client waits for longer on a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The path that clients use unless told otherwise.
 pub const DEFAULT_PATH: &str = "/KdcProxy";
@@ -104,6 +108,8 @@ pub struct Quotas {
     pub failures_per_minute: u32,
     /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
     pub failure_burst: u32,
+    /// How long a request waits for its turn before it is refused. Fixed.
+    pub patience: Duration,
 }
 
 /// The reverse proxies whose word is taken.
@@ -162,6 +168,7 @@ impl Serving {
                 in_flight: table.get(&keys::CLIENT_MAX_IN_FLIGHT)?,
                 failures_per_minute: table.get(&keys::FAILED_LOGINS_PER_MINUTE)?,
                 failure_burst: table.get(&keys::FAILED_LOGIN_BURST)?,
+                patience: PATIENCE,
             },
             access_log: access_log(table, base)?,
             metrics: table.parse(&keys::METRICS_LISTEN, metrics)?,

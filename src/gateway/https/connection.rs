@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
@@ -83,8 +83,14 @@ impl HttpConnection {
         }
     }
 
-    /// Serves `stream` to its end. Under the PROXY protocol it begins with a header that says whose it is.
-    pub(super) async fn serve(self, mut stream: ClientStream, proxy_protocol: bool) {
+    /// Serves `stream` to its end. Under the PROXY protocol it begins with a header that says whose it is. TLS begins after a `wait`,
+    /// when it is its client's turn.
+    pub(super) async fn serve(
+        self,
+        mut stream: ClientStream,
+        proxy_protocol: bool,
+        mut wait: Duration,
+    ) {
         let mut peer = ConnPeer {
             transport: "http",
             address: accept::peer(&stream),
@@ -93,7 +99,10 @@ impl HttpConnection {
         };
         if proxy_protocol {
             match Box::pin(self.proxied(&mut stream)).await {
-                Some(Some(client)) => peer.address = Some(client),
+                Some(Some(client)) => {
+                    peer.address = Some(client);
+                    wait = self.state.wait(Some(client));
+                }
                 Some(None) => peer.is_balancer = true,
                 None => return,
             }
@@ -103,7 +112,8 @@ impl HttpConnection {
         let Some(tls) = tls else {
             return Box::pin(self.http1(stream, peer)).await;
         };
-        if let Some((stream, place)) = Box::pin(self.handshake(stream, peer.address, tls)).await {
+        let handshake = self.handshake(stream, peer.address, tls, wait);
+        if let Some((stream, place)) = Box::pin(handshake).await {
             self.timer.shook_hands();
             let session = stream.get_ref().1;
             // RFC 9113 3.2: only ALPN says so.
@@ -162,8 +172,12 @@ impl HttpConnection {
         stream: ClientStream,
         address: Option<SocketAddr>,
         tls: Arc<ServerTls>,
+        wait: Duration,
     ) -> Option<(Box<TlsStream<ClientStream>>, Option<Share>)> {
-        let accepted = timeout_at(self.first_request, self.accept_tls(stream, address, &tls));
+        let accepted = timeout_at(self.first_request, async {
+            sleep(wait).await;
+            self.accept_tls(stream, address, &tls).await
+        });
         let accepted = self.unless_closed(accepted).await?.ok()?;
         let accepted = accepted.inspect_err(|error| {
             tracing::debug!(%error, "TLS");

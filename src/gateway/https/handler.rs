@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::GatewayState;
 use super::bodies::BodyReader;
@@ -24,14 +24,15 @@ use super::untaken;
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::access::Grant;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
-use crate::gateway::throttle::{Client, InFlightRequest};
+use crate::gateway::throttle::{Client, Turn};
+use crate::relay::exchange::Arrival;
 use crate::wire::MAX_REQUEST;
 
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
 
 /// What a request holds until it is answered, even if its client has gone: its client's turn.
-pub(super) type HeldRequest = InFlightRequest;
+pub(super) type HeldRequest = Turn;
 
 pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;
 
@@ -170,7 +171,7 @@ impl ConnContext {
     ) -> HandlerResult {
         let resource = self.route(&request);
         if let Ok(Resource::Health) = resource {
-            self.admit_health(&client)?;
+            self.admit_health(&client).await?;
             return Ok(self.health());
         }
         let has_body = !request.body().is_end_stream();
@@ -178,48 +179,61 @@ impl ConnContext {
             Ok(grant) => (grant, Ok(())),
             Err(refusal) => (None, Err(refusal)),
         };
-        let body = self.receive(request, refusal, &client).await;
-        let (body, held) = body.map_err(|refusal| {
+        let received = self.receive(request, refusal, &client, &mut guard).await;
+        let (body, arrival, held) = received.map_err(|refusal| {
             self.count(refusal.status);
             // The client may go on to send what was not read.
             if has_body { refusal.closing() } else { refusal }
         })?;
-        guard.set_whole();
-        self.kdc_proxy(body, held, client, grant.as_ref(), observed)
+        self.kdc_proxy(body, arrival, held, client, grant.as_ref(), observed)
             .await
     }
 
-    /// The body of a request that may be relayed. One that is refused costs its client as much. Its turn is taken before the
-    /// body comes: or bodies that never end would hold what is there for all, and no client's share of it.
+    /// The body of a request that may be relayed, when it is its turn. One that is refused costs its client as much. A place
+    /// among those that wait is taken before the body comes: or bodies that never end would hold what is there for all, and no
+    /// client's share of it. The body comes while it waits: or it would lie in the buffers of HTTP/2, uncounted.
     async fn receive(
         &self,
         request: Request<Incoming>,
         refusal: Result<(), ErrorResponse>,
         client: &Client,
-    ) -> Result<(Bytes, HeldRequest), ErrorResponse> {
+        guard: &mut RequestGuard,
+    ) -> Result<(Bytes, Arrival, HeldRequest), ErrorResponse> {
+        let throttle = &self.state.options.throttle;
+        let turn = sleep(self.admit(client)?);
+        refusal?;
+        let _place = throttle.queue(client).map_err(ErrorResponse::throttled)?;
+        let body = self.body(request, client).await?;
+        guard.set_whole();
+        let arrival = Arrival {
+            client: client.network(),
+            holder: client.holder(),
+            ..Arrival::now(self.peer.transport)
+        };
+        turn.await;
+        let turn = throttle.begin(client, arrival.at).await;
+        let turn = turn.map_err(ErrorResponse::throttled)?;
+        Ok((body, arrival, turn))
+    }
+
+    /// Takes what a request costs its client, unless its connection has paid. Returns how long it is to wait.
+    fn admit(&self, client: &Client) -> Result<Duration, ErrorResponse> {
         let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
         let throttle = &self.state.options.throttle;
         let admitted = throttle.admit(client, is_prepaid, Instant::now());
-        admitted.map_err(ErrorResponse::throttled)?;
-        refusal?;
-        let turn = throttle.begin(client).map_err(ErrorResponse::throttled)?;
-        let body = self.body(request, client).await?;
-        Ok((body, turn))
+        admitted.map_err(ErrorResponse::throttled)
     }
 
     /// Trusted proxies ask often and at their own pace.
-    fn admit_health(&self, client: &Client) -> Result<(), ErrorResponse> {
-        let options = &self.state.options;
-        let is_prepaid = self.is_prepaid.swap(false, Ordering::Relaxed);
-        if options.trusted.believes(self.peer.address) {
+    async fn admit_health(&self, client: &Client) -> Result<(), ErrorResponse> {
+        if self.state.options.trusted.believes(self.peer.address) {
             return Ok(());
         }
-        let admitted = options.throttle.admit(client, is_prepaid, Instant::now());
-        admitted.map_err(|wait| {
-            let refusal = ErrorResponse::throttled(wait);
+        let admitted = self.admit(client).inspect_err(|refusal| {
             self.count(refusal.status);
-            refusal
-        })
+        });
+        sleep(admitted?).await;
+        Ok(())
     }
 
     /// Counts a refusal before there is a message.

@@ -24,6 +24,7 @@ impl ConnContext {
     pub(super) async fn kdc_proxy(
         &self,
         body: Bytes,
+        arrival: Arrival,
         held: HeldRequest,
         client: Client,
         grant: Option<&Grant>,
@@ -33,11 +34,9 @@ impl ConnContext {
         let proxied = self.parse(body)?;
         let inside = self.other_realm(&proxied);
         let arrival = Arrival {
-            client: client.network(),
-            holder: client.holder(),
             primary: proxied.wants_primary(),
             rediscover: proxied.forces_rediscovery(),
-            ..Arrival::now(self.peer.transport)
+            ..arrival
         };
         let Proxied {
             message,
@@ -52,7 +51,8 @@ impl ConnContext {
             let message = proxied::answer(&error, had_length);
             return Ok(responses::reply(message));
         }
-        let login = self.login(&message, inside.as_ref(), client)?;
+        let login = self.login(&message, inside.as_ref(), client, arrival.at);
+        let login = login.await?;
         let relayed = self.relay(message, arrival, login, held);
         let answered = relayed.await?;
         observed.set_answer(&answered);
@@ -122,11 +122,12 @@ impl ConnContext {
 
     /// The login that `message` belongs to, unless too many of this client's failed; none for what is no AS-REQ. The first
     /// AS-REQ of a login tries no password, and asks if there is somebody of a name.
-    fn login(
+    async fn login(
         &self,
         message: &KerberosMessage,
         inside: Option<&Realm>,
         client: Client,
+        at: Instant,
     ) -> Result<Option<Login>, ErrorResponse> {
         if message.kind() != Kind::AsReq {
             return Ok(None);
@@ -136,7 +137,7 @@ impl ConnContext {
         let configured = self.state.exchange.configured(realm);
         let realm = configured.as_ref().unwrap_or(realm).key();
         let throttle = &self.state.options.throttle;
-        let stake = throttle.admit_login(&client, &realm, Instant::now());
+        let stake = throttle.stake(&client, &realm, at).await;
         let stake = stake.map_err(|wait| {
             self.state.exchange.counters().throttled.add();
             ErrorResponse::throttled(wait)

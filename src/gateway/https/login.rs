@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::gateway::throttle::{Client, Throttle, Token};
+use crate::gateway::throttle::{Client, Stake, Throttle};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Exchange;
 use crate::wire::krb_error::{
@@ -12,8 +12,8 @@ use crate::wire::{KerberosMessage, Realm, RealmKey, Reply, Resend};
 
 /// An AS-REQ under way.
 pub(super) struct Login {
-    /// What it costs, unless it is [settled](Self::settle) as one that costs nothing.
-    pub(super) stake: Token,
+    /// What it costs if it is [settled](Self::settle) as one that failed.
+    pub(super) stake: Stake,
     pub(super) client: Client,
     /// Whose principals are asked about.
     pub(super) realm: RealmKey,
@@ -21,7 +21,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Gives back what was at stake, unless the answer says that the login failed.
+    /// Takes what was at stake, if the answer says that the login failed.
     pub(super) fn settle(self, answered: &Answered, exchange: &Exchange, throttle: &Throttle) {
         // A copy is the same guess once more.
         let is_copy = answered.source == Source::RetransmitCache;
@@ -30,8 +30,8 @@ impl Login {
             Answer::Reply(reply) if !is_copy => self.has_failed(reply, exchange, throttle, now),
             _ => false,
         };
-        if !failed {
-            self.stake.give_back(now);
+        if failed {
+            self.stake.lose(now);
         }
     }
 

@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use super::*;
 use crate::wire::Realm;
 
@@ -7,6 +9,7 @@ const QUOTAS: Quotas = Quotas {
     in_flight: 2,
     failures_per_minute: 6,
     failure_burst: 2,
+    patience: Duration::ZERO,
 };
 
 /// A throttle, and some time after its start, as in a process that runs.
@@ -111,12 +114,26 @@ fn a_connection_is_paid_for_by_its_address_and_its_request_by_a_name() {
     assert_eq!(prepaid(&at("192.0.2.1")), 100);
 }
 
-/// How many of the next hundred logins at once are admitted; what they put at stake is lost.
+/// A stake of a login that waits for no others.
+fn stake(
+    throttle: &Throttle,
+    client: &Client,
+    realm: &RealmKey,
+    now: Instant,
+) -> Result<Stake, Wait> {
+    let slot = throttle.slot((client.holder(), realm));
+    let taken = throttle.failures.try_take(slot, now);
+    taken.map_err(|(wait, _)| wait)
+}
+
+/// How many of the next hundred logins at once are admitted; all of these fail.
 fn tried(throttle: &Throttle, client: &Client, realm: &RealmKey, now: Instant) -> usize {
     let stakes: Vec<_> = (0..100)
-        .map(|_| throttle.admit_login(client, realm, now))
+        .filter_map(|_| stake(throttle, client, realm, now).ok())
         .collect();
-    stakes.iter().flatten().count()
+    let count = stakes.len();
+    stakes.into_iter().for_each(|stake| stake.lose(now));
+    count
 }
 
 #[test]
@@ -125,12 +142,12 @@ fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
     // However many are under way at once, before one of them is known to have failed.
     assert_eq!(tried(&throttle, &client, &here, now), 2);
-    let wait = throttle.admit_login(&client, &here, now).err().unwrap();
+    let wait = stake(&throttle, &client, &here, now).err().unwrap();
     assert_eq!(wait.seconds(), 10);
     // What is turned away holds up nobody for longer.
     assert_eq!(tried(&throttle, &client, &here, now), 0);
     now += Duration::from_millis(9_001);
-    let wait = throttle.admit_login(&client, &realm("example.com"), now);
+    let wait = stake(&throttle, &client, &realm("example.com"), now);
     assert_eq!(wait.err().unwrap().seconds(), 1);
     let elsewhere = tried(&throttle, &at("192.0.2.2"), &here, now)
         + tried(&throttle, &client, &realm("OTHER.EXAMPLE"), now);
@@ -140,31 +157,92 @@ fn failed_logins_hold_up_logins_there_until_the_next_may_be_tried() {
 }
 
 #[test]
-fn what_is_given_back_can_be_spent_again() {
+fn what_has_not_failed_costs_nothing() {
     let (throttle, mut now) = throttle(QUOTAS);
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
     for _ in 0..100 {
-        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here, now).unwrap());
-        assert!(throttle.admit_login(&client, &here, now).is_err());
+        let stakes = [(); 2].map(|()| stake(&throttle, &client, &here, now).unwrap());
+        assert!(stake(&throttle, &client, &here, now).is_err());
         now += Duration::from_millis(50);
-        stakes.into_iter().for_each(|stake| stake.give_back(now));
+        drop(stakes);
     }
     assert_eq!(tried(&throttle, &client, &here, now), 2);
 }
 
 #[test]
-fn what_the_clock_has_brought_again_is_not_given_back_as_well() {
+fn no_more_are_under_way_than_may_fail() {
+    let (throttle, mut now) = throttle(QUOTAS);
     let (client, here) = (at("192.0.2.1"), realm("EXAMPLE.COM"));
-    // One token comes every ten seconds, the first one spent first. The later it is, the more logins have failed before
-    // the two are given back; never may more of them be tried at once than a full bucket holds.
-    for (seconds, before, after) in [(0, 0, 2), (9, 0, 2), (10, 1, 1), (15, 1, 1), (20, 2, 0)] {
-        let (throttle, mut now) = throttle(QUOTAS);
-        let stakes = [(); 2].map(|()| throttle.admit_login(&client, &here, now).unwrap());
-        now += Duration::from_secs(seconds);
-        assert_eq!(tried(&throttle, &client, &here, now), before, "{seconds}");
-        stakes.into_iter().for_each(|stake| stake.give_back(now));
-        assert_eq!(tried(&throttle, &client, &here, now), after, "{seconds}");
-    }
+    let [one, other] = [(); 2].map(|()| stake(&throttle, &client, &here, now).unwrap());
+    one.lose(now);
+    assert!(stake(&throttle, &client, &here, now).is_err());
+    // The clock brings one in ten seconds.
+    now += Duration::from_secs(10);
+    let third = stake(&throttle, &client, &here, now).unwrap();
+    assert!(stake(&throttle, &client, &here, now).is_err());
+    drop((other, third));
+    assert_eq!(tried(&throttle, &client, &here, now), 2);
+}
+
+/// A throttle of which so many may be at stake, and one request under way; and who waits so long for its turn.
+fn patient(failure_burst: u32) -> (Throttle, Client, RealmKey) {
+    let quotas = Quotas {
+        in_flight: 1,
+        failure_burst,
+        patience: Duration::from_secs(2),
+        ..QUOTAS
+    };
+    let throttle = Throttle::new(&quotas, Instant::now());
+    (throttle, at("192.0.2.1"), realm("EXAMPLE.COM"))
+}
+
+#[tokio::test]
+async fn a_login_waits_for_one_that_turns_out_right() {
+    let (throttle, client, realm) = patient(1);
+    let first = throttle.stake(&client, &realm, Instant::now()).await;
+    let mut second = pin!(throttle.stake(&client, &realm, Instant::now()));
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first.unwrap());
+    let second = second.await.unwrap();
+    let mut third = pin!(throttle.stake(&client, &realm, Instant::now()));
+    assert!(futures_util::poll!(&mut third).is_pending());
+    second.lose(Instant::now());
+    // Nobody is left to wait for, and the clock takes longer.
+    assert_eq!(third.await.err().unwrap().seconds(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_longer_than_is_said() {
+    let (throttle, client, realm) = patient(1);
+    let at = tokio::time::Instant::now().into_std();
+    let _stake = throttle.stake(&client, &realm, at).await.unwrap();
+    assert!(throttle.stake(&client, &realm, at).await.is_err());
+    let _turn = throttle.begin(&client, at).await.unwrap();
+    assert_eq!(throttle.begin(&client, at).await.err(), Some(SOON));
+    assert_eq!(
+        tokio::time::Instant::now().into_std() - at,
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn requests_wait_for_the_clock_in_their_order_and_not_for_long() {
+    let quotas = Quotas {
+        patience: Duration::from_secs(2),
+        ..QUOTAS
+    };
+    let (throttle, now) = throttle(quotas);
+    let client = at("192.0.2.1");
+    let waits = (0..100).map_while(|_| throttle.admit(&client, false, now).ok());
+    let millis: Vec<_> = waits.map(|wait| wait.as_millis()).collect();
+    // Three at once, and twenty that come in two seconds.
+    let expected = [0; 3].into_iter().chain((1..=20).map(|turn| 100 * turn));
+    assert_eq!(millis, expected.collect::<Vec<_>>());
+    assert_eq!(throttle.wait(&client, now), Duration::from_secs(2));
+    // Whose connection has paid waits for nobody.
+    assert_eq!(throttle.admit(&client, true, now), Ok(Duration::ZERO));
+    let wait = throttle.admit(&client, false, now).unwrap_err();
+    assert_eq!(wait, Wait(Duration::from_millis(100)));
 }
 
 #[test]
@@ -192,27 +270,27 @@ fn nought_is_no_bound() {
         assert_eq!(admitted(&throttle, &client, before), 100);
         assert_eq!(under_way(&throttle, &client).len(), 100);
         assert_eq!(tried(&throttle, &client, &realm, now), 100);
-        throttle
-            .admit_login(&client, &realm, now)
-            .unwrap()
-            .give_back(now);
     }
 }
 
 /// Those of the next hundred requests that may be under way at once.
-fn under_way(throttle: &Throttle, client: &Client) -> Vec<InFlightRequest> {
+fn under_way(throttle: &Throttle, client: &Client) -> Vec<Turn> {
+    let slot = throttle.client_slot(client);
     (0..100)
-        .filter_map(|_| throttle.begin(client).ok())
+        .filter_map(|_| throttle.in_flight.try_take(slot))
         .collect()
 }
 
-#[test]
-fn so_many_are_under_way_until_they_are_answered() {
+#[tokio::test]
+async fn so_many_are_under_way_until_they_are_answered() {
     let (throttle, _) = throttle(QUOTAS);
     let client = at("192.0.2.1");
     let begun = under_way(&throttle, &client);
     assert_eq!(begun.len(), 2);
-    assert_eq!(throttle.begin(&client).err().unwrap().seconds(), 1);
+    assert_eq!(
+        throttle.begin(&client, Instant::now()).await.err(),
+        Some(SOON)
+    );
     drop(begun);
     assert_eq!(under_way(&throttle, &client).len(), 2);
     let begun = under_way(&throttle, &named(&throttle, "a", "192.0.2.2"));
@@ -220,6 +298,32 @@ fn so_many_are_under_way_until_they_are_answered() {
     let elsewhere = named(&throttle, "a", "192.0.2.3");
     assert_eq!(under_way(&throttle, &elsewhere).len(), 0);
     assert_eq!(under_way(&throttle, &at("192.0.2.3")).len(), 2);
+}
+
+#[tokio::test]
+async fn who_came_first_has_the_first_turn() {
+    let (throttle, client, _) = patient(1);
+    let turn = throttle.begin(&client, Instant::now()).await.unwrap();
+    let mut first = pin!(throttle.begin(&client, Instant::now()));
+    let mut second = pin!(throttle.begin(&client, Instant::now()));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(turn);
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first.await.unwrap());
+    assert!(second.await.is_ok());
+}
+
+#[test]
+fn so_many_wait_for_each_that_may_be_under_way() {
+    let (throttle, _, _) = patient(1);
+    let client = at("192.0.2.1");
+    let places: Vec<_> = (0..100)
+        .map_while(|_| throttle.queue(&client).ok())
+        .collect();
+    assert_eq!(places.len(), QUEUED);
+    drop(places);
+    assert!(throttle.queue(&client).is_ok());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Buckets of tokens: how much a client may do for long, and how much at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use super::{SLOTS, Slot, Wait};
 /// A bucket of tokens for each slot, by the generic cell rate algorithm (ITU-T I.371): all that is kept of a bucket is when
 /// the clock will have filled it.
 pub(super) struct TokenBuckets {
-    pub(super) start: Instant,
+    start: Instant,
     /// In nanoseconds from the start.
     full_at: Box<[AtomicU64]>,
     /// How long the clock takes to bring one token, and to fill an empty bucket. Without a bound tokens come in no time, and
@@ -18,19 +17,10 @@ pub(super) struct TokenBuckets {
     all: u64,
 }
 
-/// A token that was taken from the bucket in `slot`: lost, unless it is [given back](Self::give_back).
-#[must_use = "dropped, it is lost"]
-pub struct Token {
-    pub(super) buckets: Arc<TokenBuckets>,
-    slot: Slot,
-    /// When the clock will have brought it again, behind those that were taken before.
-    until: u64,
-}
-
 impl TokenBuckets {
     pub(super) fn new(tokens: u32, per: Duration, burst: u32, start: Instant) -> Self {
         let one = per.checked_div(tokens).filter(|_| burst > 0);
-        let one = one.map(|one| one.as_nanos() as u64);
+        let one = one.map(nanos);
         Self {
             start,
             full_at: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -45,36 +35,42 @@ impl TokenBuckets {
     }
 
     fn since_start(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.start).as_nanos() as u64
+        nanos(now.saturating_duration_since(self.start))
     }
 
-    pub(super) fn take(self: &Arc<Self>, slot: Slot, now: Instant) -> Result<Token, Wait> {
+    /// Takes a token that is there, or that the clock brings within `patience`: [`Self::wait_for`] none more says when.
+    pub(super) fn take(&self, slot: Slot, patience: Duration, now: Instant) -> Result<(), Wait> {
         let now = self.since_start(now);
-        let empty = now + self.all;
+        let latest = now + self.all + nanos(patience);
         let until = |full_at: u64| full_at.max(now) + self.one;
         let taken =
             self.full_at(slot)
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                    Some(until(full_at)).filter(|until| *until <= empty)
+                    Some(until(full_at)).filter(|until| *until <= latest)
                 });
-        match taken {
-            Ok(full_at) => Ok(Token {
-                buckets: Arc::clone(self),
-                slot,
-                until: until(full_at),
-            }),
-            Err(full_at) => Err(Wait(Duration::from_nanos(until(full_at) - empty))),
-        }
+        let missing = |full_at| Wait(Duration::from_nanos(until(full_at) - latest));
+        taken.map(drop).map_err(missing)
+    }
+
+    /// How long it takes the clock until the bucket holds so many.
+    pub(super) fn wait_for(&self, slot: Slot, tokens: u32, now: Instant) -> Duration {
+        let now = self.since_start(now);
+        let full_at = self.full_at(slot).load(Ordering::Acquire).max(now);
+        let until = full_at + self.one * u64::from(tokens);
+        Duration::from_nanos(until.saturating_sub(now + self.all))
+    }
+
+    /// Takes a token, whether it is there or not.
+    pub(super) fn charge(&self, slot: Slot, now: Instant) {
+        let now = self.since_start(now);
+        let charged = |full_at: u64| Some(full_at.max(now) + self.one);
+        let _ = self
+            .full_at(slot)
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
     }
 }
 
-impl Token {
-    /// Gives back what the clock has not brought again by `now`: with all of it, a bucket that was full meanwhile would hold
-    /// more than its burst.
-    pub fn give_back(&self, now: Instant) {
-        let brought = self.buckets.since_start(now);
-        let rest = self.until.saturating_sub(brought).min(self.buckets.one);
-        let full_at = self.buckets.full_at(self.slot);
-        full_at.fetch_sub(rest, Ordering::Relaxed);
-    }
+/// The time of a process, in 64 bits.
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
