@@ -111,7 +111,7 @@
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16 KiB
 //!   while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a ClientHello by 16 KiB, the answers that they do not take by as much as their
 //!   requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by 16 of them in one, what
-//!   is known of those clients by 2 MiB, their changes of passwords by 1 MiB; over streams, requests and replies that are longer than
+//!   is known of those clients by 4 MiB, their changes of passwords by 1 MiB; over streams, requests and replies that are longer than
 //!   8 KiB by 16 MiB; connections, datagrams and exchanges by number.
 //! * **What all share, nobody holds alone** ([`relay::shares`]): of connections, of those that speak HTTP/2 and of these octets
 //!   one client has at most four times what is free. Who can be spared gives way: of the largest holder first, the longest silent, and
@@ -126,6 +126,8 @@
 //!   and what it asks of a KDC proxy, which sees one client, is shared out by uid, and less than a gateway grants at its
 //!   defaults. Who asks for more waits four seconds, and is refused; that says nothing of the realm. Root logs everybody in, and is not
 //!   held back. The kernel tells whose a peer is; who can't be told is one user with all who can't.
+//! * **Who behaves waits for a turn, and is not refused**: what a client asks beyond its bounds waits for two seconds, in the order in
+//!   which it came, within its deadline. A login costs nothing if it is right; until that is known no more are under way than may fail.
 //! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
 //!   nobody's. A copy of it is counted once. Clients are told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY
 //!   protocol, is believed only if it is trusted.

@@ -435,16 +435,18 @@ key_table! {
     /// Requests being answered at once by one KDC.
     MAX_IN_FLIGHT_PER_KDC = key("max-in-flight-per-kdc", Integer(1..=65536), Default("128"));
 
-    /// Requests a second that one client may make for long; more are answered 429. A client is a name that a certificate or a token
-    /// proves, or else an address (IPv6: one /64). A TLS connection pays for its first request before the handshake, and who can't is turned away. 0: as many as it likes.
-    CLIENT_REQUESTS_PER_SECOND = key("client-requests-per-second", Integer(0..=1_000_000), Default("50"));
+    /// Requests a second that one client may make for long: a name that a certificate or a token proves, or else an address
+    /// (IPv6: one /64). More wait for their turn, up
+    /// to two seconds, and what would wait for longer is answered 429. A TLS connection pays for its first request, and waits,
+    /// before the handshake, and who can't pay is turned away. 0: as many as it likes.
+    CLIENT_REQUESTS_PER_SECOND = key("client-requests-per-second", Integer(0..=1_000_000), Default("300"));
 
     /// And how many at once after a pause.
-    CLIENT_BURST = key("client-burst", Integer(1..=1_000_000), Default("200"));
+    CLIENT_BURST = key("client-burst", Integer(1..=1_000_000), Default("600"));
 
-    /// Requests of one client address or certificate that may be under way at once; more are answered 429. What a KDC drops
-    /// without a word takes one of max-in-flight-per-kdc until its deadline: nobody may have more than an eighth of them. A
-    /// gateway that sees many clients behind one address may need more. 0: as many as it likes.
+    /// Requests of one client that may be under way at once. Sixteen times as many wait for their turn, up
+    /// to two seconds; more are answered 429. What a KDC drops without a word takes one of max-in-flight-per-kdc until its
+    /// deadline: nobody may have more than an eighth of them. 0: as many as it likes.
     CLIENT_MAX_IN_FLIGHT = key("client-max-in-flight", Integer(0..=65536), Default("16"));
 
     /// Logins with a wrong password, and names that nobody has, that one client address may try in one realm in a minute for
@@ -452,7 +454,7 @@ key_table! {
     /// bounds above are those of one gateway: who can choose among several has as much at each. 0: as many as it likes.
     FAILED_LOGINS_PER_MINUTE = key("failed-logins-per-minute", Integer(0..=1_000_000), Default("10"));
 
-    /// And how many at once after a pause, logins under way among them.
+    /// And how many at once after a pause. No more logins are under way than may fail; the others wait for up to two seconds.
     FAILED_LOGIN_BURST = key("failed-login-burst", Integer(1..=1_000_000), Default("20"));
 
     /// A line for each request, without names of principals: "stderr", "off", or a file, relative to this one. A file is
