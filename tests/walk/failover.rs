@@ -6,7 +6,7 @@ use crate::certificates::Leaf;
 use crate::clients::Heard;
 use crate::messages::{Kind, REALM, krb_error, said};
 use crate::relay::{Reached, Running, Setup, Transport};
-use crate::upstream::{Act, Door, Gate, Http, Plan, Upstream};
+use crate::upstream::{Act, Door, Gate, Http, Page, Plan, Upstream};
 
 /// A fault of the first upstream, and who reaches the second one.
 struct Row {
@@ -315,4 +315,38 @@ async fn http_502_from_the_only_upstream_is_asked_once_more() {
             assert_eq!(answer.message()[0], kind.reply()[0], "{kind:?}");
         }
     }
+}
+
+/// A gateway that has had too much says when there is room again; where another proxy is there, that one is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_429_is_waited_for_where_nobody_else_can_be_asked() {
+    let busy = |seconds: &'static str| {
+        let wait = Page::html(429).with("retry-after", seconds);
+        Plan::new(move |post| match post.number {
+            1 => Act::Respond(wait.clone()),
+            _ => post.granted(),
+        })
+    };
+    for kind in Kind::ALL {
+        let only = busy("1").start();
+        let relay = Setup::by(&[&only]).start();
+        let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        assert_eq!(answer.message()[0], kind.reply()[0], "{kind:?}");
+        // What is harmless may have gone another way as well.
+        assert!(only.posts() >= 2, "{kind:?}");
+        let (first, second) = (busy("1").start(), Plan::granting().start());
+        let relay = Setup::by(&[&first, &second]).start();
+        relay
+            .ask(Transport::Tcp, &kind.request(REALM))
+            .await
+            .message();
+        assert_eq!((first.posts(), second.posts()), (1, 1), "{kind:?}");
+    }
+    // No client waits for a minute.
+    let locked = busy("60").start();
+    let relay = Setup::by(&[&locked]).start();
+    relay
+        .ask(Transport::Tcp, &Kind::Preauth.request(REALM))
+        .await;
+    assert_eq!(locked.posts(), 1);
 }

@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, Response, StatusCode};
 use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::addresses::{Addresses, Names};
@@ -98,7 +98,8 @@ impl KdcProxy {
         self.conns.forget();
     }
 
-    /// Sends one request, exactly once, and reads its reply. `seen` is told the head of each answer as it comes.
+    /// Sends one request, exactly once, and reads its reply; or once more, when a proxy that there is no other beside has said to
+    /// come back in a moment. `seen` is told the head of each answer as it comes.
     ///
     /// Name, connect and TLS are bounded in time here; the rest is the caller's, who drops the future when time is up.
     ///
@@ -117,6 +118,7 @@ impl KdcProxy {
             sent.set_kept_connection();
         }
         let envelope = Bytes::from(outgoing.envelope());
+        let mut may_wait = !outgoing.others && conversation.is_none();
         for _ in 0..MAX_ROUNDS {
             if let Some(conversation) = &conversation {
                 headers.insert(AUTHORIZATION, conversation.token());
@@ -129,6 +131,12 @@ impl KdcProxy {
             let response = request.send().await;
             let response = response.map_err(|error| self.classify_error(&error, sent, &conn))?;
             seen(&response);
+            if let Some(wait) = refusal::retry_after(&response).filter(|_| may_wait) {
+                may_wait = false;
+                drop(read_body(response).await);
+                sleep(wait).await;
+                continue;
+            }
             if let Some(response) = self.converse(response, conversation.as_mut()).await? {
                 let service = message.service();
                 return self.receive(response, conn, service, authorization).await;

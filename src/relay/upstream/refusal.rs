@@ -2,8 +2,12 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use reqwest::{Response, StatusCode};
 use rustls::client::ResolvesClientCert as _;
 use rustls::{AlertDescription, CertificateError};
 
@@ -14,6 +18,9 @@ use super::tls::{ClientAuth, Unpinned};
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
 const TUNNEL: &str = "tunnel error: ";
 const SOCKS: &str = "SOCKS error: ";
+
+/// Most seconds of a wait that a client of a KDC, which has others to ask, bears as well.
+const SHORT_WAIT: u64 = 2;
 
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +67,14 @@ pub(super) fn of_status(
         None if is_page => Fault::Page(status),
         None => Fault::Status(status),
     }
+}
+
+/// How long a client that asked too much is to wait until it asks again (RFC 6585 4), if it can: nobody was asked for it then.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let is_it = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let seconds = response.headers().get(RETRY_AFTER).filter(|_| is_it)?;
+    let seconds = seconds.to_str().ok()?.parse().ok()?;
+    (seconds <= SHORT_WAIT).then_some(Duration::from_secs(seconds))
 }
 
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
