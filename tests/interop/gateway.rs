@@ -1,5 +1,6 @@
 //! `loopkdc gateway` as whoever runs it has it: files, signals, sockets, and what they do to real clients.
 
+mod crowds;
 mod let_in;
 mod policies;
 mod realms;
