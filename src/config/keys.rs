@@ -457,6 +457,12 @@ key_table! {
     /// And how many at once after a pause. No more logins are under way than may fail; the others wait for up to two seconds.
     FAILED_LOGIN_BURST = key("failed-login-burst", Integer(1..=1_000_000), Default("20"));
 
+    /// Wrong passwords of one principal, within ten minutes, from one client address (IPv6: one /48): then its AS-REQs from there
+    /// are answered 429 until ten minutes after the first of them, and one more may be tried every ten minutes. A right password
+    /// ends that. Fewer than the KDC locks the account after, as nobody should be able to lock it from outside. 0: as many as
+    /// they like.
+    FAILED_LOGINS_PER_PRINCIPAL = key("failed-logins-per-principal", Integer(0..=1000), Default("4"));
+
     /// A line for each request, without names of principals: "stderr", "off", or a file, relative to this one. A file is
     /// opened again at SIGHUP, for those who rotate it.
     ACCESS_LOG = key("access-log", Text, Default(r#""stderr""#));

@@ -20,7 +20,7 @@ pub struct Policies(HashMap<RealmKey, Arc<RealmPolicy>>);
 pub type CurrentPolicies = watch::Receiver<Policies>;
 
 /// The principal that armor is made with by whoever has no ticket (RFC 8062 3), after the KDC has proved itself.
-const ANONYMOUS: &str = "WELLKNOWN/ANONYMOUS";
+pub const ANONYMOUS: &str = "WELLKNOWN/ANONYMOUS";
 
 impl Policies {
     /// Those of `realms`.

@@ -33,6 +33,10 @@ use crate::wire::RealmKey;
 const SLOTS: usize = 1 << 16;
 /// Requests of one client that wait for each that may be under way.
 const QUEUED: usize = 16;
+/// Seconds for which a wrong password counts against its principal: KDCs that lock accounts mostly count for no longer.
+const LOCKOUT: u64 = 600;
+/// The octets of an IPv6 address that stand for a site (RFC 6177): whoever has one has 65,536 times a /64.
+const SITE: u32 = 128 - 48;
 /// Seconds for which a client that asks for the same nobody again learns nothing new, and pays nothing: a machine whose
 /// principal was deleted goes on to ask, and must not keep all behind its address from logging in.
 const NAME_KNOWN: u64 = 3600;
@@ -94,6 +98,8 @@ pub struct Throttle {
     queue: Turns,
     in_flight: Turns,
     failures: Arc<Stakes>,
+    /// Of each principal by itself.
+    of_principals: Arc<Stakes>,
     /// One for each name that a client was told to be nobody's.
     names: TokenBuckets,
     patience: Duration,
@@ -115,6 +121,7 @@ impl Throttle {
             queue: Turns::new(in_flight * QUEUED),
             in_flight: Turns::new(in_flight),
             failures: Stakes::new(failures),
+            of_principals: Stakes::new(buckets(1, LOCKOUT, quotas.failures_per_principal)),
             names: buckets(1, NAME_KNOWN, 1),
             patience: quotas.patience,
             random: RandomState::new(),
@@ -189,6 +196,31 @@ impl Throttle {
         let slot = self.slot((client.holder(), realm));
         let until = at + self.patience;
         self.failures.take(slot, until.into()).await
+    }
+
+    /// The same of the principal of this `name`, whatever the letter case and as what kind of name it is written: from there it is
+    /// tried no oftener than the KDC bears.
+    ///
+    /// # Errors
+    /// Too many have failed for it, or may yet.
+    pub async fn stake_of_principal(
+        &self,
+        client: &Client,
+        realm: &RealmKey,
+        name: &str,
+        at: Instant,
+    ) -> Result<Stake, Wait> {
+        let from = match client.holder() {
+            Holder::Address(IpAddr::V6(address)) => {
+                let site = address.to_bits() >> SITE << SITE;
+                Holder::Address(Ipv6Addr::from_bits(site).into())
+            }
+            other => other,
+        };
+        let user = name.rsplit_once('@').map_or(name, |(user, _)| user);
+        let slot = self.slot((from, realm, user.trim().to_lowercase()));
+        let until = at + self.patience;
+        self.of_principals.take(slot, until.into()).await
     }
 
     /// True if `client` was not told lately that nobody in `realm` has this `name`; it has been now.

@@ -24,6 +24,7 @@ const FEW: Quotas = Quotas {
     in_flight: 0,
     failures_per_minute: 0,
     failure_burst: 0,
+    failures_per_principal: 0,
     patience: Duration::ZERO,
 };
 

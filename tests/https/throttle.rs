@@ -28,6 +28,7 @@ const FEW: Quotas = Quotas {
     in_flight: 0,
     failures_per_minute: 0,
     failure_burst: 0,
+    failures_per_principal: 0,
     patience: Duration::ZERO,
 };
 
@@ -566,6 +567,7 @@ async fn a_crowd_of_right_logins_waits_for_its_turn_and_loses_none() {
         in_flight: 2,
         failures_per_minute: 1,
         failure_burst: 1,
+        failures_per_principal: 1,
         patience: Duration::from_secs(2),
     };
     let setup = Setup {

@@ -1,6 +1,7 @@
 //! `loopkdc gateway` as whoever runs it has it: files, signals, sockets, and what they do to real clients.
 
 mod crowds;
+mod guessing;
 mod let_in;
 mod policies;
 mod realms;

@@ -108,6 +108,8 @@ pub struct Quotas {
     pub failures_per_minute: u32,
     /// And at once after a pause; a login under way is counted among them until its answer says otherwise.
     pub failure_burst: u32,
+    /// Failed logins of one principal within ten minutes.
+    pub failures_per_principal: u32,
     /// How long a request waits for its turn before it is refused. Fixed.
     pub patience: Duration,
 }
@@ -168,6 +170,7 @@ impl Serving {
                 in_flight: table.get(&keys::CLIENT_MAX_IN_FLIGHT)?,
                 failures_per_minute: table.get(&keys::FAILED_LOGINS_PER_MINUTE)?,
                 failure_burst: table.get(&keys::FAILED_LOGIN_BURST)?,
+                failures_per_principal: table.get(&keys::FAILED_LOGINS_PER_PRINCIPAL)?,
                 patience: PATIENCE,
             },
             access_log: access_log(table, base)?,

@@ -17,7 +17,7 @@ use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, Kind, Realm};
+use crate::wire::{KerberosMessage, Kind, OuterName, Realm};
 
 impl ConnContext {
     /// Answers the body of a request that may be relayed.
@@ -137,13 +137,27 @@ impl ConnContext {
         let configured = self.state.exchange.configured(realm);
         let realm = configured.as_ref().unwrap_or(realm).key();
         let throttle = &self.state.options.throttle;
-        let stake = throttle.stake(&client, &realm, at).await;
-        let stake = stake.map_err(|wait| {
+        let throttled = |wait| {
             self.state.exchange.counters().throttled.add();
             ErrorResponse::throttled(wait)
-        })?;
+        };
+        let name = match message.outline().map(|outline| outline.client) {
+            Some(OuterName::Text(name)) if name != policy::ANONYMOUS => Some(name),
+            // Whose a KDC takes them for is not known: they are bounded together.
+            Some(OuterName::Unreadable) => Some(String::new()),
+            _ => None,
+        };
+        let of_principal = match name {
+            Some(name) => {
+                let stake = throttle.stake_of_principal(&client, &realm, &name, at);
+                Some(stake.await.map_err(throttled)?)
+            }
+            None => None,
+        };
+        let stake = throttle.stake(&client, &realm, at).await;
         Ok(Some(Login {
-            stake,
+            stake: stake.map_err(throttled)?,
+            of_principal,
             client,
             realm,
             message: message.clone(),

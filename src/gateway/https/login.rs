@@ -14,6 +14,8 @@ use crate::wire::{KerberosMessage, Realm, RealmKey, Reply, Resend};
 pub(super) struct Login {
     /// What it costs if it is [settled](Self::settle) as one that failed.
     pub(super) stake: Stake,
+    /// And its principal, unless FAST hides that.
+    pub(super) of_principal: Option<Stake>,
     pub(super) client: Client,
     /// Whose principals are asked about.
     pub(super) realm: RealmKey,
@@ -21,38 +23,30 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Takes what was at stake, if the answer says that the login failed.
+    /// Takes what was at stake, if a KDC said that the password was wrong, that there were too many wrong ones, or that there is
+    /// nobody of this name.
     pub(super) fn settle(self, answered: &Answered, exchange: &Exchange, throttle: &Throttle) {
         // A copy is the same guess once more.
         let is_copy = answered.source == Source::RetransmitCache;
-        let now = Instant::now();
-        let failed = match &answered.answer {
-            Answer::Reply(reply) if !is_copy => self.has_failed(reply, exchange, throttle, now),
-            _ => false,
+        let (Answer::Reply(reply), false) = (&answered.answer, is_copy) else {
+            return;
         };
-        if failed {
-            self.stake.lose(now);
-        }
-    }
-
-    /// A KDC said that the password was wrong, that there were too many wrong ones, or that there is nobody of this name.
-    fn has_failed(
-        &self,
-        reply: &Reply,
-        exchange: &Exchange,
-        throttle: &Throttle,
-        now: Instant,
-    ) -> bool {
+        let (now, is_guess) = (Instant::now(), self.message.resend() == Resend::Once);
         match reply.error_code() {
             // A KDC tells of a locked account without a password, too.
-            Some(KDC_ERR_PREAUTH_FAILED | KDC_ERR_CLIENT_REVOKED) => {
-                self.message.resend() == Resend::Once
+            Some(KDC_ERR_PREAUTH_FAILED | KDC_ERR_CLIENT_REVOKED) if is_guess => {
+                let stakes = std::iter::once(self.stake).chain(self.of_principal);
+                stakes.for_each(|stake| stake.lose(now));
             }
+            None if is_guess => self.of_principal.into_iter().for_each(Stake::win),
             _ if is_unknown_client(&self.message, reply, exchange) => {
                 let name = self.message.client_name();
-                throttle.is_new_name(&self.client, &self.realm, name.as_deref(), now)
+                let name = name.as_deref();
+                if throttle.is_new_name(&self.client, &self.realm, name, now) {
+                    self.stake.lose(now);
+                }
             }
-            _ => false,
+            _ => {}
         }
     }
 }

@@ -93,6 +93,11 @@ impl Stakes {
 }
 
 impl Stake {
+    /// It was right: what has failed before is forgotten.
+    pub fn win(self) {
+        self.stakes.failures.fill(self.slot);
+    }
+
     /// It failed.
     pub fn lose(self, now: Instant) {
         self.stakes.failures.charge(self.slot, now);

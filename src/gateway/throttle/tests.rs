@@ -9,6 +9,7 @@ const QUOTAS: Quotas = Quotas {
     in_flight: 2,
     failures_per_minute: 6,
     failure_burst: 2,
+    failures_per_principal: 2,
     patience: Duration::ZERO,
 };
 
@@ -253,6 +254,7 @@ fn nought_is_no_bound() {
             burst: 0,
             in_flight: 0,
             failure_burst: 0,
+            failures_per_principal: 0,
             ..QUOTAS
         },
         Quotas {
@@ -330,5 +332,58 @@ fn so_many_wait_for_each_that_may_be_under_way() {
 fn whole_seconds_are_told_and_at_least_one() {
     for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (6000, 6)] {
         assert_eq!(Wait(Duration::from_millis(millis)).seconds(), seconds);
+    }
+}
+
+/// True if a password of this name may be tried from there.
+async fn may_try(
+    throttle: &Throttle,
+    address: &str,
+    realm: &RealmKey,
+    name: &str,
+) -> Option<Stake> {
+    let client = at(address);
+    let stake = throttle.stake_of_principal(&client, realm, name, Instant::now());
+    stake.await.ok()
+}
+
+#[tokio::test]
+async fn a_principal_is_tried_so_often_from_one_network_however_it_is_written() {
+    let (throttle, _) = throttle(QUOTAS);
+    let here = realm("EXAMPLE.COM");
+    for name in ["alice", "ALICE@example.com"] {
+        let stake = may_try(&throttle, "2001:db8::1", &here, name).await;
+        stake.unwrap().lose(Instant::now());
+    }
+    // Anywhere in the same /48.
+    let again = may_try(&throttle, "2001:db8:0:ffff::9", &here, "Alice").await;
+    assert!(again.is_none());
+    for (address, realm, name) in [
+        ("2001:db8:1::1", &here, "alice"),
+        ("192.0.2.1", &here, "alice"),
+        ("2001:db8::1", &here, "alan"),
+        ("2001:db8::1", &realm("OTHER.EXAMPLE"), "alice"),
+    ] {
+        assert!(may_try(&throttle, address, realm, name).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_right_password_ends_what_wrong_ones_began() {
+    let (throttle, _) = throttle(QUOTAS);
+    let here = realm("EXAMPLE.COM");
+    for _ in 0..3 {
+        let stakes = [
+            may_try(&throttle, "192.0.2.1", &here, "alice").await,
+            may_try(&throttle, "192.0.2.1", &here, "alice").await,
+        ];
+        assert!(
+            may_try(&throttle, "192.0.2.1", &here, "alice")
+                .await
+                .is_none()
+        );
+        let [wrong, right] = stakes.map(Option::unwrap);
+        wrong.lose(Instant::now());
+        right.win();
     }
 }

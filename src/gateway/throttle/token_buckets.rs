@@ -60,6 +60,11 @@ impl TokenBuckets {
         Duration::from_nanos(until.saturating_sub(now + self.all))
     }
 
+    /// Fills the bucket.
+    pub(super) fn fill(&self, slot: Slot) {
+        self.full_at(slot).store(0, Ordering::Release);
+    }
+
     /// Takes a token, whether it is there or not.
     pub(super) fn charge(&self, slot: Slot, now: Instant) {
         let now = self.since_start(now);

@@ -33,6 +33,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
             in_flight,
             failures_per_minute,
             failure_burst,
+            failures_per_principal,
             patience: _,
         } = serving.quotas;
         (
@@ -49,6 +50,7 @@ fn in_use_it_is_valid_and_says_the_defaults() {
                 in_flight,
                 failures_per_minute,
                 failure_burst,
+                failures_per_principal,
             ],
             serving.access_log.clone(),
         )
