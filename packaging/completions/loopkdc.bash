@@ -79,7 +79,7 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__doctor)
-            opts="-h --json --config --help"
+            opts="-h --gateway --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,7 +197,7 @@ _loopkdc() {
             return 0
             ;;
         loopkdc__subcmd__status)
-            opts="-h --json --watch --socket --help"
+            opts="-h --gateway --json --watch --socket --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

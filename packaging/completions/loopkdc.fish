@@ -29,7 +29,7 @@ complete -c loopkdc -n "__fish_loopkdc_needs_command" -s V -l version -d 'Print 
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "run" -d 'Serve the KDC and password services on loopback, in the foreground'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "gateway" -d 'Serve a KDC proxy over HTTPS before real KDCs, in the foreground'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "check" -d 'Validate the configuration; show where each realm would go'
-complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "status" -d 'Show how a running `loopkdc run` is, and what to do about problems'
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "status" -d 'Show how a running daemon is, and what to do about problems'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "wait" -d 'Wait until a realm can be reached'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "doctor" -d 'Ask the network, layer by layer, what is wrong, and say what to do'
 complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "import" -d 'Make a configuration of a krb5.conf or of Windows\' list of proxies'
@@ -57,6 +57,7 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l config -d 'Rea
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -l gateway -d 'The configuration of the gateway, not that of run'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand check" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l socket -d 'Read it here, not at the usual places' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l gateway -d 'The daemon is `loopkdc gateway`, not `loopkdc run`'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l json -d 'Print it as JSON: one object, of which the manual has every field'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -l watch -d 'Draw it anew each second, on a terminal, until Ctrl-C'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand status" -s h -l help -d 'Print help'
@@ -64,6 +65,7 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand wait" -l timeout -d 'Giv
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand wait" -l config -d 'Read this file, and don\'t ask the daemon what it serves and where' -r -F
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l config -d 'Read this file, not the usual ones' -r -F
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l gateway -d 'Look at `loopkdc gateway` here and at its KDCs, not at `loopkdc run`'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l json -d 'Say it in JSON, for programs'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -s h -l help -d 'Print help'
