@@ -17,7 +17,7 @@ use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, Kind, OuterName, Realm};
+use crate::wire::{KerberosMessage, Kind, OuterName, Realm, Resend};
 
 impl ConnContext {
     /// Answers the body of a request that may be relayed.
@@ -141,7 +141,10 @@ impl ConnContext {
             self.state.exchange.counters().throttled.add();
             ErrorResponse::throttled(wait)
         };
-        let name = match message.outline().map(|outline| outline.client) {
+        // What tries no password can't have tried a wrong one.
+        let is_guess = message.resend() == Resend::Once;
+        let outline = message.outline().filter(|_| is_guess);
+        let name = match outline.map(|outline| outline.client) {
             Some(OuterName::Text(name)) if name != policy::ANONYMOUS => Some(name),
             // Whose a KDC takes them for is not known: they are bounded together.
             Some(OuterName::Unreadable) => Some(String::new()),
