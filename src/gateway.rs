@@ -137,6 +137,7 @@ impl Gateway {
         self.relay.keep_looking_up(stop, tracker);
         self.relay.looked_up().await;
         let options = self.options(metrics)?;
+        let health_asked = Arc::clone(&options.health_asked);
         let connections = https::serve(all, options, exchange, &self.tasks);
         let (relay, tasks) = (&self.relay, &self.tasks);
         let status = status::show(
@@ -148,7 +149,8 @@ impl Gateway {
             relay,
             tasks,
         );
-        self.tasks.spawn(probe::until_reached(Arc::clone(exchange)));
+        let reached = probe::until_reached(Arc::clone(exchange), health_asked);
+        self.tasks.spawn(reached);
         notify::keep_alive(exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
         Ok(status)
@@ -164,6 +166,7 @@ impl Gateway {
             trusted: serving.trusted.clone(),
             access: self.access()?,
             policies: self.policies.subscribe(),
+            health_asked: Arc::default(),
             observers: Observers {
                 access_log: self.access_log.clone(),
                 metrics,

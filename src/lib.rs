@@ -104,8 +104,8 @@
 //! * **What can be reached is known by what came of requests** ([`relay`]'s `reachability`): a reply says that a realm can be, the first
 //!   exchange without one that it can't, or one that takes three seconds, as who goes by it begins again without end; a reply that
 //!   SSSD takes for none shuts the realm to SSSD alone, for a minute, and AS-REQs without end shut all. The daemon asks by itself only
-//!   where a file was asked for that says so, in nobody's name, ever more seldom, and never while all is up. A gateway does until the
-//!   first reply since its start, as load balancers send it nobody before.
+//!   where a file was asked for that says so, in nobody's name, ever more seldom, and never while all is up. A gateway does when
+//!   its health is asked for before the first reply since its start, as load balancers send it nobody before.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16 KiB

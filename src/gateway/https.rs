@@ -32,6 +32,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use self::connection::HttpConnection;
 pub(super) use self::responses::ErrorResponse;
 use crate::config::gateway::TrustedProxies;
@@ -116,6 +118,8 @@ pub struct ServeOptions {
     pub access: Access,
     /// What may be asked of which realm.
     pub policies: CurrentPolicies,
+    /// Notified when a load balancer asks for the health.
+    pub health_asked: Arc<Notify>,
 }
 
 /// What all connections of a gateway share.

@@ -1,9 +1,11 @@
-//! Asking by itself until a KDC has replied: behind a load balancer nobody else asks before `/healthz` says that all is well.
+//! Asking by itself where `/healthz` is asked and no KDC has replied yet: a load balancer sends nobody else before that says that all
+//! is well.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::relay::asking::{OWN, question};
@@ -15,14 +17,18 @@ use crate::wire::{Realm, Service};
 const NOBODY: &str = "loopkdc-gateway";
 /// Between the first two rounds, doubled from then on; and at most.
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(10);
 /// So many realms are asked at once.
 const AT_ONCE: usize = 8;
 
-/// Asks the KDCs of all realms, round by round and ever more seldom, until one of any realm has replied, to whomever.
-pub(super) async fn until_reached(exchange: Arc<Exchange>) {
+/// Asks the KDCs of all realms when the health is `asked` for, ever more seldom, until one of any realm has replied, to whomever.
+pub(super) async fn until_reached(exchange: Arc<Exchange>, asked: Arc<Notify>) {
     let mut pause = FIRST;
-    while !exchange.was_reached() {
+    loop {
+        asked.notified().await;
+        if exchange.was_reached() {
+            return;
+        }
         let realms = stream::iter(exchange.shared_realms());
         let ask = |realm| ask(&exchange, realm);
         realms.for_each_concurrent(AT_ONCE, ask).await;

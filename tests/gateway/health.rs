@@ -41,10 +41,11 @@ fn a_gateway_finds_its_kdc_by_itself_and_says_that_it_is_gone() {
         fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_loopkdc"));
         command.args(["gateway", "--config"]).arg(&config);
+        command.env("RUNTIME_DIRECTORY", dir.path());
         let gateway = Process::start("loopkdc gateway", &mut command, "ready");
         let lost = "WARN no KDC of the realm can be reached any more realm=EXAMPLE.COM";
-        gateway.wait_for(lost);
         assert_eq!(health(), 503);
+        gateway.wait_for(lost);
         let mut realm = Realm::start(dir.path(), REALM, 88, Preauth::Timestamp);
         let until = Instant::now() + PATIENCE;
         while health() == 503 {

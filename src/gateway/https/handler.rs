@@ -272,6 +272,7 @@ impl ConnContext {
 
     /// For load balancers: 200 where new requests are welcome.
     fn health(&self) -> Response<Full<Bytes>> {
+        self.state.options.health_asked.notify_one();
         let (status, text) = if self.state.tasks.stop.is_cancelled() {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping")
         } else if self.state.exchange.is_cut_off() {
