@@ -1,9 +1,7 @@
 //! The scene: a realm, what counts its requests, two gateways, HAProxy, and one laptop.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -12,7 +10,7 @@ use crate::load::{Asked, Load};
 use crate::messages::{Kind, REALM};
 use crate::support::client::Client;
 use crate::support::loopkdc::Loopkdc;
-use crate::support::process::{PATIENCE, Process};
+use crate::support::process::Process;
 use crate::support::proxy::KdcProxy;
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 use crate::support::recorder::Recorder;
@@ -106,15 +104,6 @@ impl Office {
     }
 }
 
-/// Waits until a gateway takes no new connections.
-pub(crate) fn has_closed(which: usize) {
-    let until = Instant::now() + PATIENCE;
-    while TcpStream::connect((GATEWAYS[which].1, 443)).is_ok() {
-        assert!(Instant::now() < until, "it goes on to listen");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// How many requests it was brought.
 pub(crate) fn requests(gateway: &KdcProxy) -> usize {
     gateway.process.count(" client=")
@@ -126,7 +115,8 @@ fn gateway(dir: &Path, which: usize) -> KdcProxy {
     let configuration = format!(
         "[gateway]\nlisten = [\"{address}:443\"]\ncertificate = \"leaf.pem\"\nkey = \"leaf.key\"\n\
          trusted-proxies = [\"127.0.0.1\"]\nclient-requests-per-second = 0\n\
-         client-max-in-flight = 0\nfailed-logins-per-minute = 0\naccess-log-lines-per-second = 1000000\n\
+         client-max-in-flight = 0\nfailed-logins-per-minute = 0\nfailed-logins-per-principal = 0\n\
+         access-log-lines-per-second = 1000000\n\
          [realms.\"{REALM}\"]\nkdcs = [\"{RECORDER}\"]\nkpasswd-servers = [\"127.0.0.88:464\"]\n"
     );
     KdcProxy::gateway(&dir.join(name), 443, &configuration)

@@ -1,10 +1,11 @@
 //! A gateway that is told to stop.
 
 use crate::load::{AT_ONCE, Load};
-use crate::office::{Office, has_closed, requests};
+use crate::office::{Office, requests};
 use crate::support::netns::isolated;
 
-/// It answers what is under way, tells HAProxy over the connections that stand that they end, and takes no new ones.
+/// It answers what is under way, tells HAProxy over the connections that stand that they end, and where HAProxy asks for its health
+/// that it gets no new ones.
 #[test]
 fn nothing_is_lost() {
     isolated(|| {
@@ -16,7 +17,8 @@ fn nothing_is_lost() {
 
         office.recorder.hold(AT_ONCE);
         office.gateways[serving].process.signal("TERM");
-        has_closed(serving);
+        let down = format!("Server gateways/gateway{} is DOWN", serving + 1);
+        office.haproxy.wait_for(&down);
         office.recorder.release();
         let ended = office.gateways[serving].process.wait();
         assert!(ended.success());

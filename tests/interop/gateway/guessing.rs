@@ -7,7 +7,7 @@ use crate::support::loopkdc::Loopkdc;
 use crate::support::netns::isolated;
 use crate::support::realm::{More, PASSWORD, Preauth, Realm};
 
-const WRONG: &str = "Preauthentication failed";
+const WRONG: &str = "Password incorrect";
 
 /// A KDC that locks an account after five wrong passwords is never brought to it, and who has the right one is let in again.
 #[test]
