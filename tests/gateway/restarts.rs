@@ -61,7 +61,7 @@ impl Port {
 
     fn serve(&self, name: &str, config: &Path) -> Process {
         let gateway = self.hand_over(name, config);
-        gateway.wait_for("ready");
+        gateway.wait_for(" ready ");
         gateway
     }
 

@@ -53,6 +53,7 @@ impl Gateway {
         );
         fs::write(&file, text).unwrap();
         command
+            .env("RUNTIME_DIRECTORY", dir.path())
             .args(["gateway", "--log", "debug", "--config"])
             .arg(&file);
         let process = Process::start("loopkdc gateway", &mut command, "ready");

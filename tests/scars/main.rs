@@ -83,7 +83,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "scars/bodies a_body_without_end_is_not_kept",
             "https/lengths a_declared_oversize_is_refused_before_a_single_octet",
             "https/lengths the_longest_body_is_read_and_one_octet_more_is_not",
-            "https/endings one_connection_cannot_begin_long_bodies_without_end",
+            "https/endings one_client_cannot_begin_long_bodies_without_end",
             "walk/ways_in a_length_beyond_the_limit_is_told_and_ends_the_stream",
         ],
     ),

@@ -109,6 +109,7 @@ impl KdcProxy {
         fs::write(&file, configuration).unwrap();
         let mut command = Command::new(PROGRAM);
         command
+            .env("RUNTIME_DIRECTORY", dir)
             .args(["gateway", "--log", "debug", "--config"])
             .arg(&file);
         KdcProxy {
