@@ -241,14 +241,16 @@ async fn answers_that_the_cache_has_no_room_for_are_forgotten_and_counted() {
     for request in &requests {
         relay.ask(Transport::Tcp, request).await.message();
     }
-    // Five MiB hold four of them and no fifth.
+    // Each of four shards holds one of them and no second.
     let forgotten = relay.counters().forgotten.get();
-    assert!((1..=2).contains(&forgotten), "{forgotten}");
+    assert!((2..=5).contains(&forgotten), "{forgotten}");
     let posts = upstream.posts();
     relay.ask(Transport::Tcp, &requests[5]).await.message();
     assert_eq!(upstream.posts(), posts, "the youngest is there");
-    relay.ask(Transport::Tcp, &requests[0]).await.message();
-    assert_eq!(upstream.posts(), posts + 1, "the oldest is not");
+    for request in &requests {
+        relay.ask(Transport::Tcp, request).await.message();
+    }
+    assert!(upstream.posts() > posts, "others are not");
 }
 
 /// Thirty upstreams that fail and serve in turn would make six hundred lines in a moment.

@@ -133,7 +133,7 @@ impl KdcProxy {
             seen(&response);
             if let Some(wait) = refusal::retry_after(&response).filter(|_| may_wait) {
                 may_wait = false;
-                drop(read_body(response).await);
+                drop(self.read_body(response).await);
                 sleep(wait).await;
                 continue;
             }
