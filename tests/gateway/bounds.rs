@@ -7,6 +7,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use loopkdc::relay::shares::Holder;
 use loopkdc::relay::upstream::kdc::{Kdc, KdcOptions, Transport};
 use loopkdc::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
+use tokio::time::sleep;
 
 use crate::addresses::deaf;
 use crate::messages::{Kind, REALM, as_rep};
@@ -36,6 +37,8 @@ async fn what_is_silent_for_a_second_leaves_its_place_and_what_finds_none_is_tur
         let silent = join_all((0..2).map(|_| ask(&kdc, Kind::Preauth)));
         let others = async {
             scripted.until(|seen| asked(seen) == 2).await;
+            // Both wait for a second: the places come free before these are turned away.
+            sleep(Duration::from_millis(300)).await;
             let others = [(); 6].map(|()| {
                 let message = parsed(&Kind::Preauth.request(REALM));
                 outgoing(message, ConnReuse::Any)
