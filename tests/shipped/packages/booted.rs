@@ -7,10 +7,10 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tempfile::{TempDir, tempdir};
+use tokio_util::sync::CancellationToken;
 
 use super::Workshop;
 use super::root::{Root, succeeded};
@@ -296,9 +296,9 @@ systemctl daemon-reload && systemctl restart loopkdc-gateway\n",
 ];
 
 /// Connects again and again until `done`, and says how often in vain.
-fn refused(done: &AtomicBool) -> usize {
+fn refused(done: &CancellationToken) -> usize {
     let mut refused = 0;
-    while !done.load(Ordering::SeqCst) {
+    while !done.is_cancelled() {
         refused += usize::from(TcpStream::connect("127.0.0.1:443").is_err());
     }
     refused
@@ -312,9 +312,11 @@ fn refused_in_all_that_happens(booted: &Booted) -> usize {
         booted.run(act);
         assert_ne!(process(), before, "{act}");
     };
-    let done = AtomicBool::new(false);
+    let done = CancellationToken::new();
     std::thread::scope(|scope| {
         let client = scope.spawn(|| refused(&done));
+        // Also where an act fails: the scope waits for the client.
+        let ends = done.clone().drop_guard();
         changes("systemctl restart loopkdc-gateway");
         changes("dpkg -i /loopkdc-2.deb");
         let before = process();
@@ -324,7 +326,7 @@ fn refused_in_all_that_happens(booted: &Booted) -> usize {
             before.trim()
         ));
         booted.run("systemctl reload loopkdc-gateway");
-        done.store(true, Ordering::SeqCst);
+        drop(ends);
         client.join().unwrap()
     })
 }
