@@ -65,14 +65,12 @@ fn command(command: Command) -> Result<Exit, Failure> {
             json,
             config: file,
         } => {
-            let daemon = kind(gateway);
-            let question = Question {
-                daemon,
+            return doctor::doctor(&Question {
+                daemon: kind(gateway),
                 realm,
                 json,
                 file,
-            };
-            return doctor::doctor(&question);
+            });
         }
         Command::Import { file } => import::import(&file),
         Command::Krb5Conf(args) => krb5_conf(args),

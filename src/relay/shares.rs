@@ -38,10 +38,10 @@ struct Held {
     shares: HashMap<u64, HeldShare>,
     groups: HashMap<Group, HeldByGroup>,
     /// Those of them that have something to give way: with most strangers first, and those that have most first.
-    orders: [BTreeSet<(Rank, Group)>; 2],
+    orders: [BTreeSet<(EvictionRank, Group)>; 2],
     /// How many shares are strangers'.
     strangers: usize,
-    waiting: HashMap<Holder, VecDeque<Waiting>>,
+    waiting: HashMap<Holder, VecDeque<Waiter>>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ struct HeldByGroup {
 }
 
 /// How much a group has, and since when the first of it gives way.
-type Rank = (Reverse<usize>, u64);
+type EvictionRank = (Reverse<usize>, u64);
 
 impl HeldByGroup {
     fn order(&mut self, of_strangers: bool) -> &mut BTreeMap<u64, u64> {
@@ -92,7 +92,7 @@ impl HeldByGroup {
         [self.strangers.len(), self.amount]
     }
 
-    fn ranks(&self) -> [Option<Rank>; 2] {
+    fn ranks(&self) -> [Option<EvictionRank>; 2] {
         let [strangers, all] = self.amounts();
         let [stranger, first] = self.first();
         let rank = |amount, since: (&u64, _)| (Reverse(amount), *since.0);
@@ -104,7 +104,7 @@ impl HeldByGroup {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Waiter {
     /// Its place in the order in which they came.
     since: u64,
     turn: oneshot::Sender<Share>,
@@ -285,7 +285,7 @@ impl Held {
 
     /// Ends the share that is the first to give way, of those groups that have at least so much, or of `own`.
     fn evict(&mut self, least: usize, own: Option<Holder>) -> Option<()> {
-        let first = |order: &BTreeSet<(Rank, Group)>| Some((order.first()?.1, least));
+        let first = |order: &BTreeSet<(EvictionRank, Group)>| Some((order.first()?.1, least));
         let largest = self.orders.iter().filter_map(first);
         let own = own.into_iter().flat_map(Holder::groups);
         let candidates = largest.chain(own.map(|group| (group, 0)));
@@ -310,7 +310,7 @@ impl Held {
         let since = self.next_id();
         let (turn, waiting) = oneshot::channel();
         let of_holder = self.waiting.entry(holder).or_default();
-        of_holder.push_back(Waiting { since, turn });
+        of_holder.push_back(Waiter { since, turn });
         waiting
     }
 
@@ -334,7 +334,7 @@ impl Held {
         let (_, _, holder) = waiting.min_by_key(|(has, since, _)| (*has, *since))?;
         self.make_room(holder, 1)?;
         let of_holder = self.waiting.get_mut(&holder)?;
-        let Waiting { turn, .. } = of_holder.pop_front()?;
+        let Waiter { turn, .. } = of_holder.pop_front()?;
         if of_holder.is_empty() {
             self.waiting.remove(&holder);
         }

@@ -12,7 +12,7 @@ use crate::relay::shares::Holder;
 
 /// What a peer came over.
 #[derive(Clone, Copy, Debug)]
-enum Transport {
+enum PeerTransport {
     Tcp,
     Udp,
 }
@@ -39,7 +39,7 @@ impl PeerUsers {
     pub(super) fn of_stream(&self, stream: &ClientStream) -> Holder {
         match stream {
             Either::Left(stream) => match (stream.local_addr(), stream.peer_addr()) {
-                (Ok(own), Ok(peer)) => self.of(Transport::Tcp, own, peer),
+                (Ok(own), Ok(peer)) => self.of(PeerTransport::Tcp, own, peer),
                 _ => Holder::Unknown,
             },
             Either::Right(stream) => stream
@@ -50,10 +50,10 @@ impl PeerUsers {
 
     /// Who has sent a datagram from `peer` to a socket that is bound to `own`.
     pub(super) fn of_datagram(&self, own: SocketAddr, peer: SocketAddr) -> Holder {
-        self.of(Transport::Udp, own, peer)
+        self.of(PeerTransport::Udp, own, peer)
     }
 
-    fn of(&self, transport: Transport, own: SocketAddr, peer: SocketAddr) -> Holder {
+    fn of(&self, transport: PeerTransport, own: SocketAddr, peer: SocketAddr) -> Holder {
         // A service manager's socket may be for IPv4 and IPv6 at once (RFC 4291 2.5.5.2).
         let canonical = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let (own, peer) = (canonical(own), canonical(peer));
@@ -65,12 +65,12 @@ impl PeerUsers {
     }
 
     #[cfg(target_os = "linux")]
-    fn uid(&self, transport: Transport, own: SocketAddr, peer: SocketAddr) -> Option<u32> {
+    fn uid(&self, transport: PeerTransport, own: SocketAddr, peer: SocketAddr) -> Option<u32> {
         self.kernel.as_ref()?.uid(transport, own, peer)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn uid(&self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<u32> {
+    fn uid(&self, _: PeerTransport, _: SocketAddr, _: SocketAddr) -> Option<u32> {
         None
     }
 }

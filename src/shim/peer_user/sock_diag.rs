@@ -14,7 +14,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
 };
 
-use super::Transport;
+use super::PeerTransport;
 use crate::relay::sync::lock;
 
 /// What the kernel says of one socket is shorter.
@@ -39,7 +39,7 @@ impl SockDiag {
     /// The user whose the socket at `peer` is, which sends to the one at `own`.
     pub(super) fn uid(
         &self,
-        transport: Transport,
+        transport: PeerTransport,
         own: SocketAddr,
         peer: SocketAddr,
     ) -> Option<u32> {
@@ -53,7 +53,7 @@ impl SockDiag {
     }
 }
 
-fn question(transport: Transport, own: SocketAddr, peer: SocketAddr) -> Vec<u8> {
+fn question(transport: PeerTransport, own: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let own_ip = if own.ip().is_unspecified() {
         peer.ip()
     } else {
@@ -62,8 +62,8 @@ fn question(transport: Transport, own: SocketAddr, peer: SocketAddr) -> Vec<u8> 
     let own = SocketAddr::new(own_ip, own.port());
     // Of UDP, the socket that gets what is sent from the source to the destination; of TCP, the one that is bound to the source.
     let (protocol, source, destination) = match transport {
-        Transport::Tcp => (IPPROTO_TCP, peer, own),
-        Transport::Udp => (IPPROTO_UDP, own, peer),
+        PeerTransport::Tcp => (IPPROTO_TCP, peer, own),
+        PeerTransport::Udp => (IPPROTO_UDP, own, peer),
     };
     let request = InetRequest {
         family: if peer.is_ipv4() { AF_INET } else { AF_INET6 },
