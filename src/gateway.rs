@@ -8,7 +8,7 @@ mod listeners;
 pub mod metrics;
 pub mod observers;
 pub mod policy;
-mod probe;
+pub mod probe;
 pub mod record;
 mod routes;
 mod status;
@@ -137,7 +137,7 @@ impl Gateway {
         self.relay.keep_looking_up(stop, tracker);
         self.relay.looked_up().await;
         let options = self.options(metrics)?;
-        let health_asked = Arc::clone(&options.health_asked);
+        let probe = Arc::clone(&options.probe);
         let connections = https::serve(all, options, exchange, &self.tasks);
         let (relay, tasks) = (&self.relay, &self.tasks);
         let status = status::show(
@@ -149,7 +149,7 @@ impl Gateway {
             relay,
             tasks,
         );
-        let reached = probe::until_reached(Arc::clone(exchange), health_asked);
+        let reached = probe::until_reached(Arc::clone(exchange), probe);
         self.tasks.spawn(reached);
         notify::keep_alive(exchange, &self.tasks);
         tracing::info!(target: ADMIN, %https, %plain, metrics = metrics_at, "ready");
@@ -166,7 +166,7 @@ impl Gateway {
             trusted: serving.trusted.clone(),
             access: self.access()?,
             policies: self.policies.subscribe(),
-            health_asked: Arc::default(),
+            probe: Arc::default(),
             observers: Observers {
                 access_log: self.access_log.clone(),
                 metrics,

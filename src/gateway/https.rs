@@ -32,8 +32,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use self::connection::HttpConnection;
 pub(super) use self::responses::ErrorResponse;
 use crate::config::gateway::TrustedProxies;
@@ -44,6 +42,7 @@ use crate::daemon::tasks::Tasks;
 use crate::gateway::access::Access;
 use crate::gateway::observers::Observers;
 use crate::gateway::policy::CurrentPolicies;
+use crate::gateway::probe::Probe;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
 use crate::relay::exchange::Exchange;
@@ -118,8 +117,8 @@ pub struct ServeOptions {
     pub access: Access,
     /// What may be asked of which realm.
     pub policies: CurrentPolicies,
-    /// Notified when a load balancer asks for the health.
-    pub health_asked: Arc<Notify>,
+    /// What a load balancer that asks for the health has asked of KDCs.
+    pub probe: Arc<Probe>,
 }
 
 /// What all connections of a gateway share.

@@ -1,12 +1,13 @@
 //! Asking by itself where `/healthz` is asked and no KDC has replied yet: a load balancer sends nobody else before that says that all
 //! is well.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::relay::asking::{OWN, question};
 use crate::relay::exchange::{Arrival, Exchange};
@@ -21,17 +22,38 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// So many realms are asked at once.
 const AT_ONCE: usize = 8;
 
-/// Asks the KDCs of all realms when the health is `asked` for, ever more seldom, until one of any realm has replied, to whomever.
-pub(super) async fn until_reached(exchange: Arc<Exchange>, asked: Arc<Notify>) {
+/// Most time that who asks for the health waits for what comes of that.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whether a KDC can be reached, for who asks for the health.
+#[derive(Default)]
+pub struct Probe {
+    wanted: Notify,
+    ended: Notify,
+}
+
+impl Probe {
+    /// Has KDCs asked, and waits for a reply, but not for long.
+    pub(super) async fn ask(&self) {
+        let mut ended = pin!(self.ended.notified());
+        ended.as_mut().enable();
+        self.wanted.notify_one();
+        drop(timeout(PATIENCE, ended).await);
+    }
+}
+
+/// Asks the KDCs of all realms when `probe` is asked, ever more seldom, until one of any realm has replied, to whomever.
+pub(super) async fn until_reached(exchange: Arc<Exchange>, probe: Arc<Probe>) {
     let mut pause = FIRST;
     loop {
-        asked.notified().await;
+        probe.wanted.notified().await;
         if exchange.was_reached() {
-            return;
+            return probe.ended.notify_waiters();
         }
         let realms = stream::iter(exchange.shared_realms());
         let ask = |realm| ask(&exchange, realm);
         realms.for_each_concurrent(AT_ONCE, ask).await;
+        probe.ended.notify_waiters();
         sleep(pause).await;
         pause = LONGEST.min(pause * 2);
     }

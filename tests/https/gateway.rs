@@ -231,7 +231,7 @@ impl Setup {
             trusted: self.trusted,
             access: self.access,
             policies: policies.subscribe(),
-            health_asked: Arc::default(),
+            probe: Arc::default(),
         };
         https::serve(listeners, terms, &exchange, &tasks);
         Gateway {

@@ -31,9 +31,9 @@ use crate::relay::shares::Share;
 
 /// Most octets of a request's headers: a tenth of it is usual, and reverse proxies and single sign-on add some.
 pub(super) const MAX_HEADERS: usize = 16 * 1024;
-/// Streams at once in one HTTP/2 connection. RFC 9113 6.5.2 recommends a hundred, so that none waits; but each takes 4 KiB from its
-/// headers on, before anything is known of it, and a client has 16 requests under way at most (`client-max-in-flight`).
-const STREAMS: u32 = 32;
+/// Streams at once in one HTTP/2 connection, which RFC 9113 6.5.2 wants to be no fewer: clients begin as many before they have read how
+/// many they may.
+const STREAMS: u32 = 100;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
 const WINDOW: u32 = 2 * MAX_BODY as u32;
 /// And each of its streams: nearly all requests whole.

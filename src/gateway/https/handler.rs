@@ -172,7 +172,7 @@ impl ConnContext {
         let resource = self.route(&request);
         if let Ok(Resource::Health) = resource {
             self.admit_health(&client).await?;
-            return Ok(self.health());
+            return Ok(self.health().await);
         }
         let has_body = !request.body().is_end_stream();
         let (grant, refusal) = match resource.and(grant) {
@@ -271,8 +271,10 @@ impl ConnContext {
     }
 
     /// For load balancers: 200 where new requests are welcome.
-    fn health(&self) -> Response<Full<Bytes>> {
-        self.state.options.health_asked.notify_one();
+    async fn health(&self) -> Response<Full<Bytes>> {
+        if !self.state.exchange.was_reached() {
+            self.state.options.probe.ask().await;
+        }
         let (status, text) = if self.state.tasks.stop.is_cancelled() {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping")
         } else if self.state.exchange.is_cut_off() {
