@@ -90,7 +90,7 @@ async fn nobody_sees_a_second_request_behind_an_ambiguous_one() {
 async fn nobody_sees_a_second_request_behind_a_bare_line_feed() {
     let kdc = granting().start().await;
     let gateway = Gateway::start(&realm(REALM, &[kdc.address]));
-    let get = "GET /healthz HTTP/1.1\r\nHost: g\r\n";
+    let get = "GET /else HTTP/1.1\r\nHost: g\r\n";
     let post = "POST /else HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n\n\n";
     let chunks =
         "POST /else HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";

@@ -107,9 +107,11 @@ impl KdcProxy {
     fn gateway_at(dir: &Path, listen: &[SocketAddr], url: String, configuration: &str) -> KdcProxy {
         let file = dir.join("gateway.toml");
         fs::write(&file, configuration).unwrap();
+        let runtime = dir.join("gateway-runtime");
+        fs::create_dir_all(&runtime).unwrap();
         let mut command = Command::new(PROGRAM);
         command
-            .env("RUNTIME_DIRECTORY", dir)
+            .env("RUNTIME_DIRECTORY", runtime)
             .args(["gateway", "--log", "debug", "--config"])
             .arg(&file);
         KdcProxy {
