@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -30,15 +31,19 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub struct Probe {
     wanted: Notify,
     ended: Notify,
+    /// The next round is not yet due.
+    pauses: AtomicBool,
 }
 
 impl Probe {
-    /// Has KDCs asked, and waits for a reply, but not for long.
+    /// Has KDCs asked, at once or when it is time again, and waits for a reply, but not for long.
     pub(super) async fn ask(&self) {
         let mut ended = pin!(self.ended.notified());
         ended.as_mut().enable();
         self.wanted.notify_one();
-        drop(timeout(PATIENCE, ended).await);
+        if !self.pauses.load(Ordering::Relaxed) {
+            drop(timeout(PATIENCE, ended).await);
+        }
     }
 }
 
@@ -53,8 +58,10 @@ pub(super) async fn until_reached(exchange: Arc<Exchange>, probe: Arc<Probe>) {
         let realms = stream::iter(exchange.shared_realms());
         let ask = |realm| ask(&exchange, realm);
         realms.for_each_concurrent(AT_ONCE, ask).await;
+        probe.pauses.store(true, Ordering::Relaxed);
         probe.ended.notify_waiters();
         sleep(pause).await;
+        probe.pauses.store(false, Ordering::Relaxed);
         pause = LONGEST.min(pause * 2);
     }
 }
