@@ -10,8 +10,8 @@ use crate::certificates::{Leaf, signed};
 use crate::support::process::Process;
 
 /// Nobody is asked to wait: what else bounds a client is what is tested.
-pub const NO_QUOTAS: &str =
-    "client-requests-per-second = 0\nclient-max-in-flight = 0\nfailed-logins-per-minute = 0\n";
+pub const NO_QUOTAS: &str = "client-requests-per-second = 0\nclient-max-in-flight = 0\nfailed-logins-per-minute = 0\n\
+     failed-logins-per-principal = 0\n";
 
 pub struct Gateway {
     pub process: Process,

@@ -56,6 +56,7 @@ key = "{key}"
 client-requests-per-second = 0
 client-max-in-flight = 0
 failed-logins-per-minute = 0
+failed-logins-per-principal = 0
 access-log = "{access_log}"
 [realms."{name}"]
 kdcs = ["127.0.0.1:{kdc_port}"]
