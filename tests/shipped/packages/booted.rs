@@ -322,7 +322,7 @@ fn refused_in_all_that_happens(booted: &Booted) -> usize {
         let before = process();
         booted.run("systemctl kill --kill-who=main --signal=KILL loopkdc-gateway");
         booted.wait_for(&format!(
-            "systemctl is-active loopkdc-gateway && test $(systemctl show -P MainPID loopkdc-gateway) != {}",
+            "test $(systemctl show -P MainPID loopkdc-gateway) != {} && systemctl is-active loopkdc-gateway",
             before.trim()
         ));
         booted.run("systemctl reload loopkdc-gateway");
