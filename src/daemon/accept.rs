@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::either::Either;
 
 use crate::daemon::bind::StreamSocket;
@@ -50,18 +51,27 @@ pub(crate) async fn accept_each<F: Future<Output = ()> + Send + 'static>(
     admit: impl Fn(&ClientStream) -> Option<Holder>,
     serve: impl Fn(ClientStream, ConnSlot) -> F,
 ) {
-    let accepted = |stream: ClientStream| {
+    let accepted = |stream: ClientStream, descriptor: OwnedSemaphorePermit| {
         // Those that are not let in make nobody leave for them.
         if let Some(holder) = admit(&stream)
             && let Some(slot) = limit.acquire(holder)
         {
-            panics::spawn_catching(limit.tasks(), limit.exchange(), serve(stream, slot));
+            let served = serve(stream, slot);
+            let served = async move {
+                served.await;
+                drop(descriptor);
+            };
+            panics::spawn_catching(limit.tasks(), limit.exchange(), served);
         }
     };
     panics::supervise(limit.exchange(), || accept(listener, limit, &accepted)).await;
 }
 
-async fn accept(listener: &StreamSocket, limit: &ConnLimit, accepted: impl Fn(ClientStream)) {
+async fn accept(
+    listener: &StreamSocket,
+    limit: &ConnLimit,
+    accepted: impl Fn(ClientStream, OwnedSemaphorePermit),
+) {
     let mut backoff = AcceptBackoff::default();
     loop {
         let stream = tokio::select! {
@@ -72,7 +82,10 @@ async fn accept(listener: &StreamSocket, limit: &ConnLimit, accepted: impl Fn(Cl
         match stream {
             Ok(stream) => {
                 backoff.reset();
-                accepted(stream);
+                let Some(descriptor) = limit.descriptor().await else {
+                    return;
+                };
+                accepted(stream, descriptor);
             }
             Err(error) if is_resource_error(&error) => {
                 if limit.evict() {

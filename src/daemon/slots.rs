@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -9,11 +10,16 @@ use crate::daemon::tasks::Tasks;
 use crate::relay::exchange::Exchange;
 use crate::relay::shares::{Holder, Share, Shares};
 
+/// How many times more connections may be open than be evicted and not yet closed.
+const OF_EVICTED: usize = 8;
+
 /// The limit of connections that are open at once, of which nobody gets all. When there is no slot, an idle connection is
 /// evicted: silent clients must not keep others out.
 #[derive(Clone, Debug)]
 pub struct ConnLimit {
     slots: Arc<Shares>,
+    /// Of those that have a slot, and of those that are evicted and still have to close.
+    descriptors: Arc<Semaphore>,
     exchange: Arc<Exchange>,
     tasks: Tasks,
     until: CancellationToken,
@@ -32,6 +38,7 @@ impl ConnLimit {
     pub(crate) fn new(most: usize, exchange: &Arc<Exchange>, tasks: &Tasks) -> Self {
         Self {
             slots: Shares::new(most),
+            descriptors: Arc::new(Semaphore::new(most + most / OF_EVICTED + 1)),
             exchange: Arc::clone(exchange),
             until: tasks.stop.clone(),
             tasks: tasks.clone(),
@@ -52,6 +59,14 @@ impl ConnLimit {
     /// Cancelled when no connection is accepted any more.
     pub(crate) fn until(&self) -> &CancellationToken {
         &self.until
+    }
+
+    /// When there is a descriptor for one more connection: a crowd's are evicted faster than they close. Nothing when no connection
+    /// is accepted any more.
+    pub(crate) async fn descriptor(&self) -> Option<OwnedSemaphorePermit> {
+        let descriptors = Arc::clone(&self.descriptors);
+        let free = self.until.run_until_cancelled(descriptors.acquire_owned());
+        free.await?.ok()
     }
 
     /// Where connections are served.
