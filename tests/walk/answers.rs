@@ -64,7 +64,7 @@ async fn an_answer_may_be_chunked_or_end_with_its_connection() {
     let (first, rest) = body.split_at(10);
     let length = format!("{:x}", rest.len());
     let chunked = [
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\na\r\n",
         first,
         b"\r\n",
         length.as_bytes(),
