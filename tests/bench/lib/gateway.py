@@ -115,6 +115,7 @@ class Backend:
         subjects = [subject(what, over, port, gateway) for over, what in KEPT.items()]
         if transport == "udp":
             subjects.append(subject("HTTP/1.1, no log", "http1", port + 10, start(port + 10, access_log=False)))
+            subjects.append(subject("HTTP/1.1, 2 threads", "http1", port + 20, start(port + 20, threads=2)))
             subjects.append(subject("MIT's HTTP/1.0", "http1-fresh", port, gateway))
         return subjects
 
@@ -164,7 +165,7 @@ class Backend:
                 print(f"{'':32} lost: {why}")
 
     def kept_gateways(self):
-        return [subject for subject in self.gateways if subject.over in KEPT and "no log" not in subject.name]
+        return [subject for subject in self.gateways if subject.over in KEPT and subject.name.endswith(KEPT[subject.over])]
 
 
 def verdict(met):

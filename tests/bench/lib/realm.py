@@ -58,6 +58,7 @@ client-max-in-flight = 0
 failed-logins-per-minute = 0
 failed-logins-per-principal = 0
 access-log = "{access_log}"
+{threads}
 [realms."{name}"]
 kdcs = ["127.0.0.1:{kdc_port}"]
 transport = "{transport}"
@@ -145,11 +146,12 @@ class Realm:
              "--worker-tmp-dir", self.work, "--chdir", self.work, "kdcproxy:application"],
             ready=rb"Booting worker", env=self.environment() | {"KDCPROXY_CONFIG": config}, namespace=namespace)
 
-    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True, address="127.0.0.1", namespace=None, held=None):
+    def start_gateway(self, programs, loopkdc, port, transport="tcp", kdc_port=88, access_log=True, threads=None, address="127.0.0.1", namespace=None,
+                      held=None):
         """`loopkdc gateway`, for clients that may ask as often as they like; on a socket that is `held` for it."""
         config = self._write(f"gateway-{port}.toml", GATEWAY_CONF.format(
             name=NAME, certificate=self.certificate, key=self.key, address=address, port=port, transport=transport, kdc_port=kdc_port,
-            access_log=self.path(f"access-{port}.log") if access_log else "off"))
+            access_log=self.path(f"access-{port}.log") if access_log else "off", threads=f"threads = {threads}" if threads else ""))
         argv, env = [loopkdc, "gateway", "--config", config], {"PATH": "/usr/bin:/bin", "HOME": self.work}
         if held is None:
             return programs.start(argv, ready=rb"\bready\b", env=env, namespace=namespace)
