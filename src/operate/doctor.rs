@@ -252,7 +252,7 @@ async fn within<T: Send + 'static>(
             let what = format!("{file}, or a file that it names, is not read within {limit} s");
             let purpose = "see whether the disk that it is on answers";
             Err(Box::new(
-                Finding::fault(what).on(layer).command(purpose, ["findmnt"]),
+                Finding::fault(what).on(layer).typed(purpose, "findmnt"),
             ))
         }
     }

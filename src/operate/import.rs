@@ -27,7 +27,7 @@ pub fn import(file: &Path) -> Result<(), Failure> {
         let failure = read::describe(&error, "the file", file).into_failure(None);
         failure
             .hint("name the krb5.conf of another client")
-            .hint(Hint::command(["loopkdc", "import", "/etc/krb5.conf"]))
+            .hint(Hint::typed("loopkdc import /etc/krb5.conf"))
     })?;
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let mut found = scan(&path.to_string_lossy(), &decoded(&octets), &mut Machine);

@@ -112,7 +112,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
         Ok(None)
     };
     // krb5.conf is changed, whatever becomes of SSSD.
-    let next = Finding::warning("").command("to see whether it works", ["loopkdc", "doctor"]);
+    let next = Finding::warning("").typed("to see whether it works", "loopkdc doctor");
     let next = naming::with_config(next, file).advice();
     terminal::print(&format!("{next}\nto undo it: {REMOVE}\n"));
     let realms = config.realms.iter().filter_map(RealmEntry::realm);

@@ -305,11 +305,7 @@ mod tests {
             .on(Layer::Tcp)
             .figure(Figure::Milliseconds(12.0))
             .hint("see whether proxies names the right port, and whether it runs at all today")
-            .hint(Hint::command([
-                "curl",
-                "-v",
-                "https://backup.example.com:8443/",
-            ]))
+            .hint(Hint::typed("curl -v https://backup.example.com:8443/"))
             .hint(Hint::key("proxies"))
     }
 

@@ -96,7 +96,7 @@ fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
     let what = format!("{names}: no daemon answered within {limit} s");
     let unit = ["systemctl", "status", "loopkdc.socket", "loopkdc"];
     let fault = Finding::fault(what).command("see whether its units are active", unit);
-    let fault = fault.command("or start one here", ["loopkdc", "run"]);
+    let fault = fault.typed("or start one here", "loopkdc run");
     Failure::of(Exit::TimedOut, fault)
 }
 

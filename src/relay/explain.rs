@@ -69,7 +69,7 @@ pub fn explain_error_code(code: i32) -> Option<Finding> {
 
 /// `finding`, and how a wrong clock is set.
 pub(crate) fn set_clock(finding: Finding) -> Finding {
-    finding.command("set the clock", ["timedatectl", "set-ntp", "true"])
+    finding.typed("set the clock", "timedatectl set-ntp true")
 }
 
 /// `fault` for an error message that a client shows: what it is and the first thing to do about it, in one line of ASCII.
@@ -190,7 +190,7 @@ fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
         Unsent::Untrusted(why) => of_certificate(why),
         Unsent::ForwardProxy { fault, .. } => of_forward_proxy(*fault, upstream),
         Unsent::NoCredential(_) => http("the credential that it wants is not available")
-            .command("see why", ["journalctl", "-u", "loopkdc"])
+            .typed("see why", "journalctl -u loopkdc")
             .hint("what is to be shown is in bearer-token-file, headers-file, keytab or ccache"),
         Unsent::TicketLoop => http("the ticket that it wants would have to come through it")
             .hint("let that ticket come by another entry of [realms], or by a KDC in krb5.conf"),
@@ -213,10 +213,7 @@ fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
             let host = host(upstream).trim_matches(['[', ']']);
             fault(Layer::Names, "")
                 .command(purpose, ["getent", "hosts", host])
-                .command(
-                    "and which name servers are asked",
-                    ["cat", "/etc/resolv.conf"],
-                )
+                .typed("and which name servers are asked", "cat /etc/resolv.conf")
         }
         ConnectError::NotPermitted(_) => fault(Layer::Names, "")
             .hint("if DNS says so rightly, allow its network")
@@ -227,7 +224,7 @@ fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
             ))
             .hint(probe(upstream)),
         ConnectError::Unreachable(_) => {
-            fault(Layer::Tcp, "").command("see where this machine's routes lead", ["ip", "route"])
+            fault(Layer::Tcp, "").typed("see where this machine's routes lead", "ip route")
         }
         ConnectError::NotTls => fault(Layer::Tls, ": what answers speaks no TLS")
             .hint(format!("see whether {key} names the right port"))
@@ -260,7 +257,7 @@ fn of_certificate(why: &CertificateFault) -> Finding {
     };
     let by_clock = |why: &str| {
         untrusted(&format!("{why}, or the clock here is wrong"))
-            .command("else see whether the clock is right", ["timedatectl"])
+            .typed("else see whether the clock is right", "timedatectl")
             .hint("else who runs it has to renew the certificate")
     };
     match why {
@@ -381,7 +378,7 @@ fn of_credential(credential: Credential) -> Finding {
             http("it wants a Kerberos ticket (HTTP 401)").hint(Hint::key("auth = \"negotiate\""))
         }
         Credential::OtherTicket => http("it does not take the ticket that it is shown (HTTP 401)")
-            .command("see whose ticket that is", ["klist"])
+            .typed("see whose ticket that is", "klist")
             .hint("keytab, ccache and negotiate-principal say whose it shall be"),
         Credential::Token => http("it wants a token or a password (HTTP 401)")
             .hint(Hint::key("bearer-token-file"))

@@ -206,6 +206,11 @@ impl Finding {
         self.hint(purpose.into()).hint(Hint::command(words))
     }
 
+    /// The same of a command of plain words, as it is typed.
+    pub fn typed(self, purpose: impl Into<String>, command: &str) -> Self {
+        self.hint(purpose.into()).hint(Hint::typed(command))
+    }
+
     /// With several of them.
     pub fn hints(mut self, hints: impl IntoIterator<Item = Hint>) -> Self {
         self.hints.extend(hints);
@@ -283,6 +288,11 @@ impl Hint {
             .into_iter()
             .map(|word| text::short(&word.into(), MAX_TEXT));
         Self::Command(words.collect())
+    }
+
+    /// A command of plain words, as it is typed.
+    pub fn typed(command: &str) -> Self {
+        Self::command(command.split(' '))
     }
 
     /// What the configuration should say: `key`, or `key = value`.

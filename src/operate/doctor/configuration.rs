@@ -107,9 +107,9 @@ pub(super) fn chosen<'a>(
     let fault = exact.is_empty().then(|| {
         fault(format!("no realm is named in {file}"))
             .hint(example("EXAMPLE.COM", file))
-            .command(
+            .typed(
                 "or name one that a wildcard stands for",
-                ["loopkdc", "doctor", "REALM"],
+                "loopkdc doctor REALM",
             )
     });
     (exact, fault)
@@ -137,9 +137,9 @@ fn one<'a>(
     text: &str,
 ) -> Result<(Realm, &'a RealmEntry), Box<Finding>> {
     let realm = Realm::parse(text.as_bytes()).map_err(|error| {
-        Box::new(fault(error.to_string()).command(
+        Box::new(fault(error.to_string()).typed(
             "name a realm as klist shows it, behind the @",
-            ["loopkdc", "doctor", "EXAMPLE.COM"],
+            "loopkdc doctor EXAMPLE.COM",
         ))
     })?;
     find(config, &realm).ok_or_else(|| {

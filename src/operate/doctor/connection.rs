@@ -96,7 +96,7 @@ async fn first_of(
     }
     let some = Finding::warning(what).on(Layer::Tcp).figure(took);
     let some = some.hint("the daemon goes on to the next address, which costs a moment");
-    let some = some.command("see where routes lead", ["ip", "route"]);
+    let some = some.typed("see where routes lead", "ip route");
     Ok((stream, some))
 }
 

@@ -115,7 +115,7 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
             "restart it",
             &["systemctl", "restart", status.daemon.unit()],
         )
-        .command("else see which is which", ["type", "-a", "loopkdc"])
+        .typed("else see which is which", "type -a loopkdc")
     }];
     findings.extend(of_configuration(status));
     match status.configuration.file.as_ref().map(|read| read.as_str()) {
@@ -209,11 +209,11 @@ fn fault(what: String) -> Finding {
     Finding::fault(what)
         .on(Layer::Daemon)
         // It may go by what the configuration said before.
-        .command(
+        .typed(
             "have it read the configuration again",
-            ["systemctl", "reload", "loopkdc"],
+            "systemctl reload loopkdc",
         )
-        .command("see what is wrong", ["loopkdc", "status"])
+        .typed("see what is wrong", "loopkdc status")
 }
 
 /// S_PRINCIPAL_UNKNOWN, of krbtgt/REALM, and WRONG_REALM. What the upstreams' KDC says itself is told where it is asked.

@@ -69,7 +69,7 @@ fn fault(what: impl Into<String>) -> Finding {
 
 /// What writes krb5.conf.
 fn install() -> Hint {
-    Hint::command(INSTALL.split(' '))
+    Hint::typed(INSTALL)
 }
 
 /// What on this machine decides whom a Kerberos library asks.

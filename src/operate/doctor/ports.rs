@@ -125,7 +125,7 @@ fn finding(daemon: DaemonKind, owner: &Owner, addresses: &str, runs: bool, file:
                 );
             let also = format!("and under {table} of {file}; then");
             match daemon {
-                DaemonKind::Run => taken.command(also, ["loopkdc", "krb5-conf", "--install"]),
+                DaemonKind::Run => taken.typed(also, "loopkdc krb5-conf --install"),
                 DaemonKind::Gateway => taken.command(also, ["systemctl", "restart", unit]),
             }
         }

@@ -200,7 +200,7 @@ fn unknown(kind: UpstreamKind, reach: Reach, error: Option<&LookUpError>) -> Fin
     };
     Finding::fault(what)
         .on(Layer::Names)
-        .command("see whether the network is up", ["cat", "/etc/resolv.conf"])
+        .typed("see whether the network is up", "cat /etc/resolv.conf")
         .hint(format!("else list them: {list}"))
 }
 

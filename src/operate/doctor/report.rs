@@ -172,7 +172,7 @@ mod tests {
             .at("https://kdcproxy.example.com")
             .figure(Figure::Days(-3))
             .hint("see whether the clock is right")
-            .hint(Hint::command(["timedatectl"]));
+            .hint(Hint::typed("timedatectl"));
         let file = Some("/etc/loopkdc/config.toml".to_owned());
         let report = DoctorReport::new(file, vec![finding]);
         let mut example = include_str!("report.rs").lines();

@@ -147,5 +147,5 @@ fn no_address() -> Failure {
     )
     .hint("write kdc = [\"127.0.0.1:88\"] under [listen]")
     .hint("for MIT krb5 1.22 and later, with Unix sockets alone")
-    .hint(Hint::command(["loopkdc", "krb5-conf", "--unix"]))
+    .hint(Hint::typed("loopkdc krb5-conf --unix"))
 }

@@ -171,7 +171,7 @@ impl StatusError {
             }
             Self::Newer { .. } => {
                 let purpose = "use the command that came with it";
-                let fault = fault.command(purpose, ["type", "-a", "loopkdc"]);
+                let fault = fault.typed(purpose, "type -a loopkdc");
                 Failure::of(Exit::Unavailable, fault)
             }
         }

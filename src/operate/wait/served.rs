@@ -151,10 +151,10 @@ impl Served {
 
 fn unknown(what: String) -> Failure {
     let fault = Finding::fault(what);
-    let fault = fault.command("see which realms are served", ["loopkdc", "check"]);
+    let fault = fault.typed("see which realms are served", "loopkdc check");
     Failure::of(
         Exit::Config,
-        fault.command("and name one of them", ["loopkdc", "wait", "REALM"]),
+        fault.typed("and name one of them", "loopkdc wait REALM"),
     )
 }
 

@@ -150,7 +150,7 @@ fn addresses(client: &ClientConfig) -> Option<Finding> {
         said.shown()
     );
     let finding = warning(what).in_file(said.place.position());
-    Some(finding.command("take that line out, then", ["kdestroy"]))
+    Some(finding.typed("take that line out, then", "kdestroy"))
 }
 
 /// MIT 1.22 and later give up by a time of their own.
@@ -202,7 +202,7 @@ pub(super) fn paths(client: &ClientConfig, realms: &[Realm]) -> Vec<Finding> {
                 let table = format!("[realms.{}]", toml::string(&line(name)));
                 let purpose = format!("add {table} to the configuration, then");
                 let finding = warning(what).in_file(relation.place.position());
-                findings.push(finding.command(purpose, INSTALL.split(' ')));
+                findings.push(finding.typed(purpose, INSTALL));
             }
         }
     }

@@ -110,7 +110,7 @@ impl<'a> RealmStanza<'a> {
             return warning(what)
                 .in_file(first.place.position())
                 .hint("take that line out, or write loopkdc's stanza, or the includedir line, above it")
-                .command("or have all such lines made comments", INSTALL_ONLY.split(' '));
+                .typed("or have all such lines made comments", INSTALL_ONLY);
         }
         let what = format!("{realm} goes to {}, where loopkdc listens", own.shown());
         Finding::ok(Layer::Krb5Conf, what).in_file(own.place.position())

@@ -102,7 +102,7 @@ impl SssdLogins {
         match (&domain.asks_others, &self.reachable) {
             (Some(asks), _) if !self.is_masked => asks_others(&login, asks),
             _ if self.is_masked && self.has_drop_ins => warning(format!("{login} is still set up to bring a ticket, and {PATH_UNIT} is masked: SSSD is not told whether {} can be reached", domain.realm))
-                .command("take back what was set up", INSTALL.split(' ')),
+                .typed("take back what was set up", INSTALL),
             (None, Some(reachable)) if self.reads != Some(false) => {
                 let can_be = reachable.lines().any(|line| line == domain.realm);
                 self.set_up(&login, &domain.realm, can_be)
@@ -119,20 +119,20 @@ impl SssdLogins {
                 Finding::skipped(Layer::Krb5Conf, masked)
             }
             _ if !self.has_drop_ins => warning(what)
-                .command("have it bring one", INSTALL.split(' '))
+                .typed("have it bring one", INSTALL)
                 .command(
                     "or, if it is to bring none",
                     ["systemctl", "mask", "--now", PATH_UNIT],
                 )
-                .hint(Hint::command(INSTALL.split(' '))),
+                .hint(Hint::typed(INSTALL)),
             Some((file, list)) => {
                 let list = list.escape_debug();
                 warning(format!(
                     "{what}: KRB5_CONFIG in {file} has SSSD read {list}"
                 ))
                 .hint(format!("append to it there\n    :/run/{KRB5_CONF}"))
-                .command("then", ["systemctl", "daemon-reload"])
-                .hint(Hint::command(["systemctl", "restart", "sssd"]))
+                .typed("then", "systemctl daemon-reload")
+                .hint(Hint::typed("systemctl restart sssd"))
             }
             None => warning(format!("{what} until both services have begun anew"))
                 .command("have them do so", RESTART),
@@ -178,8 +178,8 @@ fn asks_others(login: &str, asks: &AsksOthers) -> Finding {
             text::line(file)
         ))
         .hint(format!("or, {place}\n    {key}"))
-        .command("then", ["systemctl", "restart", "sssd"])
-        .hint(Hint::command(INSTALL.split(' ')))
+        .typed("then", "systemctl restart sssd")
+        .hint(Hint::typed(INSTALL))
 }
 
 /// A file whose KRB5_CONFIG goes before our drop-in's, and leaves out what SSSD is told.

@@ -219,7 +219,7 @@ fn systemctl(words: &[&str], command: &str) -> Result<(), Failure> {
     }
     Err(failure
         .hint("or do without")
-        .hint(Hint::command(REMOVE.split(' ')))
+        .hint(Hint::typed(REMOVE))
         .hint("and then")
         .hint(Hint::command(format!("{INSTALL} --no-sssd").split(' '))))
 }
