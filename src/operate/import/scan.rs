@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::imported::{ImportedConfig, ImportedRealm};
+use super::{ImportedConfig, ImportedRealm};
 use crate::config::ProxyUrl;
 use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
 use crate::relay::text;
