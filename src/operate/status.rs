@@ -1,25 +1,28 @@
 //! `loopkdc status`: what a running `loopkdc run` or `loopkdc gateway` knows of itself, for people and for programs.
 //!
 //! The daemon writes one document to each who connects to its socket, and reads nothing ([`crate::daemon::status_socket`]).
-//! [`crate::relay::status`] is that document, `ask` reads it, and `render` makes of it what a terminal shows.
+//! [`crate::relay::status`] is that document, [`ask`] reads it, and `render` makes of it what a terminal shows.
 
-mod ask;
 pub mod render;
 
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout_at;
 
 use crate::daemon::in_runtime;
 use crate::daemon::signals::{Signal, Signals};
+use crate::daemon::status_path::of_reader;
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::finding::Finding;
-use crate::relay::status::DaemonKind;
+use crate::relay::finding::{Finding, Hint};
+use crate::relay::status::{DaemonKind, SCHEMA, StatusDocument, Text};
 use crate::relay::text::json;
 use render::render;
-
-pub use ask::{StatusError, StatusReply, ask};
 
 /// How often a watched status is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -107,4 +110,168 @@ fn draw(
     io::stdout().write_all(CLEAR.as_bytes())?;
     terminal::print(&lines);
     Ok(())
+}
+
+/// How long an answer may take, from the first connect to the last octet.
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// The most that is read: ten times what a daemon with a thousand realms has to say.
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
+
+/// What a daemon wrote.
+#[derive(Clone, Debug)]
+pub struct StatusReply {
+    /// The document as it came: JSON.
+    pub json: String,
+    /// What it says.
+    pub document: StatusDocument,
+}
+
+/// Why there is no status to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusError {
+    /// No daemon listens on any of these sockets.
+    NoDaemon(Vec<PathBuf>),
+    /// This user may not connect to the socket.
+    Denied(PathBuf),
+    /// What came is no status document, or came too late, and why.
+    NoStatus(PathBuf, String),
+    /// The document is of a schema that is not known here.
+    Newer {
+        /// The schema.
+        schema: u32,
+        /// The daemon's version, if it says one.
+        version: Text,
+        /// The document as it came: JSON.
+        json: String,
+    },
+}
+
+/// Asks `daemon` at `socket`, or else at the usual places. Takes five seconds at most.
+///
+/// # Errors
+/// Why there is no status to show.
+pub async fn ask(daemon: DaemonKind, socket: Option<&Path>) -> Result<StatusReply, StatusError> {
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    let paths = socket.map_or_else(|| of_reader(daemon), |socket| vec![socket.to_owned()]);
+    for path in &paths {
+        let read = timeout_at(deadline, read(path)).await;
+        let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+            Ok(octets) => return parse(path, octets),
+            Err(error) => error,
+        };
+        return Err(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+                continue;
+            }
+            ErrorKind::PermissionDenied => StatusError::Denied(path.clone()),
+            // Its backlog is full.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                StatusError::NoStatus(path.clone(), "it does not answer in time".to_owned())
+            }
+            _ => StatusError::NoStatus(path.clone(), error.to_string()),
+        });
+    }
+    Err(StatusError::NoDaemon(paths))
+}
+
+/// All that comes, but no more than an octet too much.
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let stream = tokio::net::UnixStream::connect(path).await?;
+    let mut octets = Vec::new();
+    let mut stream = stream.take(MAX_DOCUMENT as u64 + 1);
+    stream.read_to_end(&mut octets).await?;
+    Ok(octets)
+}
+
+fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
+    let no_status = |why: String| StatusError::NoStatus(path.to_owned(), why);
+    if octets.len() > MAX_DOCUMENT {
+        return Err(no_status(format!("more than {MAX_DOCUMENT} octets came")));
+    }
+    let json = String::from_utf8(octets).map_err(|error| no_status(error.to_string()))?;
+    let not_json = |error: serde_json::Error| no_status(error.to_string());
+    let DocumentHead { schema, version } = serde_json::from_str(&json).map_err(not_json)?;
+    if schema > SCHEMA {
+        return Err(StatusError::Newer {
+            schema,
+            version,
+            json,
+        });
+    }
+    let document = serde_json::from_str(&json).map_err(not_json)?;
+    Ok(StatusReply { json, document })
+}
+
+/// What every schema has.
+#[derive(Deserialize)]
+struct DocumentHead {
+    schema: u32,
+    #[serde(default)]
+    version: Text,
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDaemon(paths) => {
+                let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+                write!(f, "no daemon answers at {}", paths.join(" or "))
+            }
+            Self::Denied(path) => {
+                write!(f, "{} may not be connected to by this user", path.display())
+            }
+            Self::NoStatus(path, why) => {
+                let why = Text::from(why.as_str());
+                write!(f, "{} gives no status of loopkdc: {why}", path.display())
+            }
+            Self::Newer {
+                schema, version, ..
+            } => write!(
+                f,
+                "the daemon is loopkdc {version}, whose status (schema {schema}) is newer than this command"
+            ),
+        }
+    }
+}
+
+impl StatusError {
+    /// The same for who has asked `daemon`.
+    #[must_use]
+    pub fn failure(&self, daemon: DaemonKind) -> Failure {
+        let fault = Finding::fault(self.to_string());
+        let name = daemon.unit();
+        let socket = format!("{name}.socket");
+        let unit = ["systemctl", "status", &socket, name];
+        let (mode, own) = match daemon {
+            DaemonKind::Run => (
+                "status-mode under [listen]",
+                Some("or name its own socket, status-socket under [listen]"),
+            ),
+            DaemonKind::Gateway => ("unix-mode under [gateway]", None),
+        };
+        match self {
+            Self::Denied(_) => {
+                let purpose = format!("{mode} says who may; or ask as root");
+                let words = ["sudo"].into_iter().chain(daemon.command("status"));
+                Failure::of(Exit::Permission, fault.command(purpose, words))
+            }
+            Self::NoDaemon(_) => {
+                let fault = fault.command("see whether its units are active", unit);
+                let start = match daemon {
+                    DaemonKind::Run => ["loopkdc", "run"],
+                    DaemonKind::Gateway => ["loopkdc", "gateway"],
+                };
+                Failure::of(Exit::Unavailable, fault.command("or start one here", start))
+            }
+            Self::NoStatus(..) => {
+                let fault = fault.command("see whether it hangs", unit);
+                Failure::of(Exit::Unavailable, fault.hints(own.map(Hint::from)))
+            }
+            Self::Newer { .. } => {
+                let purpose = "use the command that came with it";
+                let fault = fault.typed(purpose, "type -a loopkdc");
+                Failure::of(Exit::Unavailable, fault)
+            }
+        }
+    }
 }
