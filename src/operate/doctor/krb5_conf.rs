@@ -1,10 +1,9 @@
 //! krb5.conf as libkrb5 would read it: that it sends a realm here, and what else of it costs or misleads.
 //!
-//! `realm` with `server` says where one realm's requests go, `sssd` what its logins bring, `all_realms` what is true of all realms.
+//! `realm` says where one realm's requests go, `sssd` what its logins bring, `all_realms` what is true of all realms.
 
 mod all_realms;
 mod realm;
-mod server;
 mod sssd;
 
 #[cfg(test)]
