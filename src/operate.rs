@@ -5,7 +5,6 @@ pub mod doctor;
 pub mod import;
 mod kdc_client;
 pub mod krb5_conf;
-mod naming;
 pub mod status;
 pub mod terminal;
 pub mod wait;

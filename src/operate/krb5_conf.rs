@@ -1,9 +1,8 @@
 //! krb5.conf, the file that says where each realm's KDCs are.
 //!
-//! `profile` reads it as MIT krb5 does. `stanzas` has what it is to say, with the `servers` that it names, and `block` our part
+//! `profile` reads it as MIT krb5 does. `stanzas` has what it is to say, with the servers that it names, and `block` our part
 //! of a file that is somebody else's; they are pure. `others` is what everybody else says. `install` decides which file changes in
-//! which way; `changes` makes the changes one after the other, `safe_file` each of them where nobody else could interfere, or
-//! there are `errors`. `sssd` has SSSD go by a file of its own besides.
+//! which way; `changes` makes the changes one after the other, where nobody else could interfere, or there are `errors`. `sssd` has SSSD go by a file of its own besides.
 
 mod block;
 mod changes;
@@ -12,8 +11,6 @@ pub(crate) mod host;
 mod install;
 mod others;
 pub(crate) mod profile;
-mod safe_file;
-mod servers;
 pub(crate) mod sssd;
 mod stanzas;
 
@@ -29,10 +26,10 @@ pub(crate) use install::{INSTALL, INSTALL_INLINE, INSTALL_ONLY};
 pub(crate) use tests::disk;
 
 use super::doctor::krb5_conf::{ClientConfig, files_and_stanzas, sssd_logins};
-use super::{naming, terminal};
+use super::terminal;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::relay::failure::Failure;
-use crate::relay::finding::{Finding, Severity};
+use crate::relay::finding::{Finding, Hint, Severity};
 use block::Origin;
 use install::{REMOVE, Target};
 use stanzas::Stanzas;
@@ -100,7 +97,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     let config = Config::load(sources)?;
     let file = sources.file.as_deref();
     let named = |failure: Failure| {
-        let finding = naming::with_config(failure.finding().clone(), file);
+        let finding = with_config(failure.finding().clone(), file);
         Failure::of(failure.exit(), finding)
     };
     let (plan, stanzas) = install::install(&Target::of(OS), &config, form).map_err(named)?;
@@ -113,7 +110,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     };
     // krb5.conf is changed, whatever becomes of SSSD.
     let next = Finding::warning("").typed("to see whether it works", "loopkdc doctor");
-    let next = naming::with_config(next, file).advice();
+    let next = with_config(next, file).advice();
     terminal::print(&format!("{next}\nto undo it: {REMOVE}\n"));
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
     let realms: Vec<_> = realms.cloned().collect();
@@ -125,7 +122,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
         Err(_) => {}
     }
     let findings = findings.into_iter();
-    let findings = findings.map(|finding| naming::with_config(finding, file));
+    let findings = findings.map(|finding| with_config(finding, file));
     let findings: Vec<_> = findings.collect();
     warn(&stanzas, &findings);
     of_sssd.map(|_| ()).map_err(named)
@@ -161,4 +158,27 @@ fn warn(stanzas: &Stanzas, findings: &[Finding]) {
     let told = notes.iter().chain(findings);
     let told = told.filter(|finding| finding.severity >= Severity::Warning);
     told.for_each(terminal::print_warning);
+}
+
+/// The finding, with `--config FILE` in each command of its hints that reads the configuration of `loopkdc run`: for whoever named
+/// one, as without it they would go by another, or find none.
+fn with_config(mut finding: Finding, file: Option<&Path>) -> Finding {
+    for hint in &mut finding.hints {
+        if let (Hint::Command(words), Some(file)) = (hint, file) {
+            name_in(words, &file.to_string_lossy());
+        }
+    }
+    finding
+}
+
+fn name_in(words: &mut Vec<String>, file: &str) {
+    // It may stand behind sudo.
+    let mut after = words.iter().skip_while(|word| *word != "loopkdc").skip(1);
+    let reads = after
+        .next()
+        .is_some_and(|command| ["krb5-conf", "doctor"].contains(&command.as_str()));
+    let takes_none = ["--config", "--remove", "--sssd"];
+    if reads && !after.any(|word| takes_none.contains(&word.as_str())) {
+        words.extend(["--config".to_owned(), file.to_owned()]);
+    }
 }

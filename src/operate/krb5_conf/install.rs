@@ -7,8 +7,8 @@ use super::block::{self, Origin, PartForm, SplitFile};
 use super::changes::{self, Change, FileChanges, PlannedFile};
 use super::others::{Others, changed, put_back, whole};
 use super::profile::Relation;
-use super::stanzas::{MARK, Stanzas};
-use super::{Form, Placement, errors, servers};
+use super::stanzas::{MARK, Stanzas, has_socket};
+use super::{Form, Placement, errors};
 use crate::config::Config;
 use crate::relay::failure::Failure;
 
@@ -90,7 +90,7 @@ pub(super) fn install(
     form: Form,
 ) -> Result<(Plan, Stanzas), Failure> {
     let mut plan = Plan::read(&target.etc, form.command())?;
-    let keeps_sockets = plan.names_sockets() && servers::has_socket(&config.listen);
+    let keeps_sockets = plan.names_sockets() && has_socket(&config.listen);
     let mut stanzas = Stanzas::from_config(config, form.unix || keeps_sockets)?;
     let part_form = plan.part_form(target, form.placement)?;
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::reachable::{KRB5_CONF, REACHABLE};
+use super::{KRB5_CONF, REACHABLE};
 use super::{SssdDomain, domains, units, write};
 use crate::operate::krb5_conf::disk::Disk;
 use crate::operate::krb5_conf::{INSTALL, errors};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::reachable::{KRB5_CONF, REACHABLE};
+use super::{KRB5_CONF, REACHABLE};
 use crate::operate::krb5_conf::block::DIRECTORY_MADE;
 use crate::operate::krb5_conf::changes::{self, Change, FileChanges, PlannedFile};
 use crate::operate::krb5_conf::errors;
