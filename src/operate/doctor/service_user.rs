@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::daemon::user;
+use crate::operate::krb5_conf::host::systemctl_says;
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::status::DaemonKind;
 
@@ -27,24 +28,19 @@ struct ServiceUser {
 
 /// Whether the gateway may read `files`: as the process `pid`, if it runs, else as its unit says.
 pub(super) fn examine(files: &[PathBuf], pid: Option<u32>) -> Vec<Finding> {
-    let skipped = |why: &str| vec![Finding::skipped(Layer::Configuration, why)];
-    let service = pid.and_then(of_process).or_else(of_unit);
-    let Some(service) = service else {
-        return skipped("whether the service may read it all: no unit says as whom it runs");
+    let skipped = |why: &str| {
+        let why = format!("whether the service may read it all: {why}");
+        Finding::skipped(Layer::Configuration, why)
+    };
+    let Some(service) = pid.and_then(of_process).or_else(of_unit) else {
+        return vec![skipped("no unit says as whom it runs")];
     };
     if !user::is_root() {
-        let why = "whether the service may read it all: root alone can tell";
-        let doctor = ["sudo"]
-            .into_iter()
-            .chain(DaemonKind::Gateway.command("doctor"));
-        let hint = Hint::command(doctor);
-        return skipped(why)
-            .into_iter()
-            .map(|it| it.hint(hint.clone()))
-            .collect();
+        let doctor = Hint::command(DaemonKind::Gateway.as_root("doctor"));
+        return vec![skipped("root alone can tell").hint(doctor)];
     }
     let Some(denied) = service.denied(files) else {
-        return skipped("whether the service may read it all: setpriv(1) does not work here");
+        return vec![skipped("setpriv(1) does not work here")];
     };
     let ServiceUser { user, group, .. } = &service;
     if denied.is_empty() {
@@ -53,14 +49,15 @@ pub(super) fn examine(files: &[PathBuf], pid: Option<u32>) -> Vec<Finding> {
     }
     let fault = |path: &PathBuf| {
         let shown = path.display().to_string();
-        let may = if path.is_dir() { "look into" } else { "read" };
-        let rights = if path.is_dir() { "g+x" } else { "g+r" };
-        Finding::fault(format!(
-            "the service, user {user} and group {group}, may not {may} {shown}"
-        ))
-        .on(Layer::Configuration)
-        .command("let its group", ["chgrp", group, &shown])
-        .hint(Hint::command(["chmod", rights, &shown]))
+        let (may, rights) = if path.is_dir() {
+            ("look into", "g+x")
+        } else {
+            ("read", "g+r")
+        };
+        let what = format!("the service, user {user} and group {group}, may not {may} {shown}");
+        let fault = Finding::fault(what).on(Layer::Configuration);
+        let fault = fault.command("let its group", ["chgrp", group, &shown]);
+        fault.hint(Hint::command(["chmod", rights, &shown]))
     };
     denied.iter().map(fault).collect()
 }
@@ -68,37 +65,30 @@ pub(super) fn examine(files: &[PathBuf], pid: Option<u32>) -> Vec<Finding> {
 /// Of the process itself (proc_pid_status(5)).
 fn of_process(pid: u32) -> Option<ServiceUser> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = |name: &str| {
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix(name));
-        Some(
-            line?
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+    let words = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|line| line.split_whitespace().collect::<Vec<_>>())
     };
     Some(ServiceUser {
         // The real one, and then the effective one.
-        user: line("Uid:")?.get(1)?.clone(),
-        group: line("Gid:")?.get(1)?.clone(),
-        groups: line("Groups:")?.join(","),
+        user: (*words("Uid:")?.get(1)?).to_owned(),
+        group: (*words("Gid:")?.get(1)?).to_owned(),
+        groups: words("Groups:")?.join(","),
     })
 }
 
 fn of_unit() -> Option<ServiceUser> {
-    let mut command = Command::new("systemctl");
-    command.args(["show", "-p", "LoadState,User,Group,SupplementaryGroups"]);
-    command.arg(format!("{}.service", DaemonKind::Gateway.unit()));
-    let output = command.stdin(Stdio::null()).output().ok()?;
-    said_of_unit(&String::from_utf8_lossy(&output.stdout))
+    let unit = format!("{}.service", DaemonKind::Gateway.unit());
+    let what = "LoadState,User,Group,SupplementaryGroups";
+    said_of_unit(&systemctl_says(&["show", "-p", what, &unit]))
 }
 
 fn said_of_unit(said: &str) -> Option<ServiceUser> {
     let value = |name: &str| {
-        let mut lines = said.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        value.filter(|value| !value.is_empty())
+        let mut values = said
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        values.next().filter(|value| !value.is_empty())
     };
     if value("LoadState") != Some("loaded") {
         return None;
@@ -107,9 +97,7 @@ fn said_of_unit(said: &str) -> Option<ServiceUser> {
     Some(ServiceUser {
         user: user.to_owned(),
         group: value("Group").unwrap_or(user).to_owned(),
-        groups: value("SupplementaryGroups")
-            .unwrap_or_default()
-            .replace(' ', ","),
+        groups: value("SupplementaryGroups").map_or(String::new(), |names| names.replace(' ', ",")),
     })
 }
 

@@ -1,8 +1,9 @@
 //! The machine whose krb5.conf is read: its files, its environment, and what of them decides which krb5.conf counts.
 
 use std::fs;
+use std::io;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use super::profile::FileSystem;
 use crate::config::read;
@@ -36,10 +37,9 @@ impl Host for Machine {
     }
 
     fn is_inactive(&self, unit: &str) -> bool {
-        let mut command = Command::new("systemctl");
-        let asked = command.args(["is-active", "--quiet", unit]);
+        let is_inactive = |output: Output| output.status.code() == Some(3);
         // All other codes but 0 are of a systemctl that doesn't know (systemctl(1), "Exit status").
-        systemd_is_at_work() && asked.status().is_ok_and(|status| status.code() == Some(3))
+        systemd_is_at_work() && systemctl(&["is-active", unit]).is_ok_and(is_inactive)
     }
 }
 
@@ -102,17 +102,27 @@ pub(crate) fn library(
 }
 
 /// systemd is at work, and not only in the image of a machine (sd_booted(3)).
-pub(super) fn systemd_is_at_work() -> bool {
+pub(crate) fn systemd_is_at_work() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
 /// What systemd says of the socket units; nothing where there is no systemd.
 pub(super) fn socket_units() -> String {
-    let mut command = Command::new("systemctl");
-    command.args(["show", "--property=UnitFileState,Listen"]);
-    let shown = command
-        .args(["loopkdc.socket", "loopkdc-kpasswd.socket"])
-        .output();
-    let shown = shown.map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&shown).into_owned()
+    let show = ["show", "--property=UnitFileState,Listen"];
+    systemctl_says(&[&show[..], &["loopkdc.socket", "loopkdc-kpasswd.socket"]].concat())
+}
+
+/// What systemctl says to these words; nothing where there is no systemctl.
+pub(crate) fn systemctl_says(words: &[&str]) -> String {
+    let stdout = systemctl(words).map(|output| output.stdout);
+    String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned()
+}
+
+/// # Errors
+/// There is no systemctl here.
+pub(super) fn systemctl(words: &[&str]) -> io::Result<Output> {
+    Command::new("systemctl")
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
 }

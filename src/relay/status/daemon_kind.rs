@@ -17,6 +17,19 @@ impl DaemonKind {
         ["loopkdc", command].into_iter().chain(option)
     }
 
+    /// The same by root.
+    pub(crate) fn as_root(self, command: &str) -> impl Iterator<Item = &str> {
+        ["sudo"].into_iter().chain(self.command(command))
+    }
+
+    /// What starts it without a service manager.
+    pub(crate) fn start(self) -> &'static str {
+        match self {
+            Self::Run => "loopkdc run",
+            Self::Gateway => "loopkdc gateway",
+        }
+    }
+
     /// The table of its file that says where it listens.
     pub(crate) fn table(self) -> &'static str {
         match self {

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::{KRB5_CONF, REACHABLE};
 use crate::operate::krb5_conf::block::DIRECTORY_MADE;
 use crate::operate::krb5_conf::changes::{self, Change, FileChanges, PlannedFile};
 use crate::operate::krb5_conf::errors;
-use crate::operate::krb5_conf::host::systemd_is_at_work;
+use crate::operate::krb5_conf::host::{systemctl, systemctl_says, systemd_is_at_work};
 use crate::operate::krb5_conf::install::{INSTALL, REMOVE};
 use crate::operate::krb5_conf::stanzas::MARK;
 use crate::relay::failure::{Exit, Failure};
@@ -113,14 +113,14 @@ pub(super) fn install(realms: &[String], state: &str) -> Result<Vec<String>, Fai
         reload(INSTALL)?;
     }
     if state != "enabled" {
-        systemctl(&["enable", PATH_UNIT], INSTALL)?;
+        have_systemd(&["enable", PATH_UNIT], INSTALL)?;
         done.push(format!(
             "enabled {PATH_UNIT}, and with it loopkdc.service from the start of the machine on"
         ));
     }
     // One that is at work has its service look once more, which goes by the drop-ins as they are now.
     if systemd_is_at_work() {
-        systemctl(&["start", PATH_UNIT], INSTALL)?;
+        have_systemd(&["start", PATH_UNIT], INSTALL)?;
     }
     Ok(done)
 }
@@ -146,11 +146,11 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
     let mut done = Vec::new();
     // First, so that this is done again if it does not get to the end.
     if state() == "enabled" {
-        systemctl(&["disable", PATH_UNIT], REMOVE)?;
+        have_systemd(&["disable", PATH_UNIT], REMOVE)?;
         done.push(format!("disabled {PATH_UNIT}"));
     }
     if systemd_is_at_work() {
-        systemctl(&["stop", PATH_UNIT, "loopkdc-sssd.service"], REMOVE)?;
+        have_systemd(&["stop", PATH_UNIT, "loopkdc-sssd.service"], REMOVE)?;
     }
     // What was set up by hand, or has a path unit of an earlier version, leaves it.
     let _ = fs::remove_file(Path::new("/run").join(KRB5_CONF));
@@ -185,24 +185,19 @@ pub(crate) fn are_installed(mut has: impl FnMut(&str) -> bool) -> bool {
 
 /// Whether the path unit is to start with the machine, in systemctl's words; none where there is no systemctl.
 pub(super) fn state() -> String {
-    let output = Command::new("systemctl")
-        .args(["is-enabled", PATH_UNIT])
-        .output();
-    let stdout = output.map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&stdout).trim().to_owned()
+    systemctl_says(&["is-enabled", PATH_UNIT]).trim().to_owned()
 }
 
 fn reload(command: &str) -> Result<(), Failure> {
     if systemd_is_at_work() {
-        systemctl(&["daemon-reload"], command)?;
+        have_systemd(&["daemon-reload"], command)?;
     }
     Ok(())
 }
 
 /// Has systemctl do this. `command`: what to type, to try again.
-fn systemctl(words: &[&str], command: &str) -> Result<(), Failure> {
-    let output = Command::new("systemctl").args(words).output();
-    let why = match output {
+fn have_systemd(words: &[&str], command: &str) -> Result<(), Failure> {
+    let why = match systemctl(words) {
         Ok(Output { status, .. }) if status.success() => return Ok(()),
         Ok(Output { stderr, .. }) => String::from_utf8_lossy(&stderr).trim().to_owned(),
         Err(error) => error.to_string(),
