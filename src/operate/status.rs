@@ -239,9 +239,6 @@ impl StatusError {
     #[must_use]
     pub fn failure(&self, daemon: DaemonKind) -> Failure {
         let fault = Finding::fault(self.to_string());
-        let name = daemon.unit();
-        let socket = format!("{name}.socket");
-        let unit = ["systemctl", "status", &socket, name];
         let (mode, own) = match daemon {
             DaemonKind::Run => (
                 "status-mode under [listen]",
@@ -252,19 +249,12 @@ impl StatusError {
         match self {
             Self::Denied(_) => {
                 let purpose = format!("{mode} says who may; or ask as root");
-                let words = ["sudo"].into_iter().chain(daemon.command("status"));
-                Failure::of(Exit::Permission, fault.command(purpose, words))
+                let fault = fault.command(purpose, daemon.as_root("status"));
+                Failure::of(Exit::Permission, fault)
             }
-            Self::NoDaemon(_) => {
-                let fault = fault.command("see whether its units are active", unit);
-                let start = match daemon {
-                    DaemonKind::Run => ["loopkdc", "run"],
-                    DaemonKind::Gateway => ["loopkdc", "gateway"],
-                };
-                Failure::of(Exit::Unavailable, fault.command("or start one here", start))
-            }
+            Self::NoDaemon(_) => Failure::of(Exit::Unavailable, to_be_started(fault, daemon)),
             Self::NoStatus(..) => {
-                let fault = fault.command("see whether it hangs", unit);
+                let fault = fault.typed("see whether it hangs", &show_units(daemon));
                 Failure::of(Exit::Unavailable, fault.hints(own.map(Hint::from)))
             }
             Self::Newer { .. } => {
@@ -274,4 +264,16 @@ impl StatusError {
             }
         }
     }
+}
+
+/// `fault`, and how `daemon` is started, which does not answer.
+pub(super) fn to_be_started(fault: Finding, daemon: DaemonKind) -> Finding {
+    fault
+        .typed("see whether its units are active", &show_units(daemon))
+        .typed("or start one here", daemon.start())
+}
+
+fn show_units(daemon: DaemonKind) -> String {
+    let unit = daemon.unit();
+    format!("systemctl status {unit}.socket {unit}")
 }

@@ -12,6 +12,7 @@ use super::kdc::question;
 use super::sockets::Owner;
 use crate::config::endpoint::Endpoint;
 use crate::operate::kdc_client::exchange;
+use crate::operate::krb5_conf::host::systemd_is_at_work;
 use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::{DaemonKind, StatusDocument, configuration_problems};
@@ -59,48 +60,35 @@ fn of_configuration(status: &StatusDocument) -> Vec<Finding> {
     problems.map(warning).collect()
 }
 
-fn warning(what: impl Into<String>, purpose: &str, command: &[&str]) -> Finding {
-    Finding::warning(what)
-        .on(Layer::Daemon)
-        .command(purpose, command.iter().copied())
+fn warning(what: impl Into<String>) -> Finding {
+    Finding::warning(what).on(Layer::Daemon)
 }
 
 fn unheard(daemon: DaemonKind, owner: &Owner) -> Finding {
     let unit = daemon.unit();
     match owner {
-        Owner::Ours if daemon == DaemonKind::Gateway => warning(
-            "it runs, and its status can't be read",
-            "see why in its log",
-            &["journalctl", "-u", unit],
-        ),
-        Owner::Ours => warning(
-            "it runs, and has no status socket to tell more",
+        Owner::Ours if daemon == DaemonKind::Gateway => {
+            warning("it runs, and its status can't be read")
+                .typed("see why in its log", &format!("journalctl -u {unit}"))
+        }
+        Owner::Ours => warning("it runs, and has no status socket to tell more").typed(
             "set status-socket under [listen], and see",
-            &["loopkdc", "status"],
+            "loopkdc status",
         ),
         Owner::Manager => Finding::ok(Layer::Daemon, "it starts when the first client comes"),
-        Owner::Unknown(_) => warning(
-            format!(
-                "{unit} does not answer; another process holds its ports, or systemd until the first client comes"
-            ),
-            "see",
-            &["systemctl", "status", &format!("{unit}.socket")],
-        ),
-        Owner::Nobody | Owner::Other(_) => {
-            Finding::fault(format!("{unit} does not run")).command("start it", start(daemon))
+        Owner::Unknown(_) => {
+            let who = "another process holds its ports, or systemd until the first client comes";
+            warning(format!("{unit} does not answer; {who}"))
+                .typed("see", &format!("systemctl status {unit}.socket"))
         }
-    }
-}
-
-/// How a daemon is started here.
-fn start(daemon: DaemonKind) -> Vec<&'static str> {
-    // sd_booted(3).
-    if Path::new("/run/systemd/system").exists() {
-        return vec!["systemctl", "enable", "--now", daemon.unit()];
-    }
-    match daemon {
-        DaemonKind::Run => vec!["loopkdc", "run"],
-        DaemonKind::Gateway => vec!["loopkdc", "gateway"],
+        Owner::Nobody | Owner::Other(_) => {
+            let start = if systemd_is_at_work() {
+                format!("systemctl enable --now {unit}")
+            } else {
+                daemon.start().to_owned()
+            };
+            Finding::fault(format!("{unit} does not run")).typed("start it", &start)
+        }
     }
 }
 
@@ -110,30 +98,24 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
     let mut findings = vec![if theirs == OURS {
         Finding::ok(Layer::Daemon, running)
     } else {
-        warning(
-            format!("{running}, and this command is {OURS}"),
-            "restart it",
-            &["systemctl", "restart", status.daemon.unit()],
-        )
-        .typed("else see which is which", "type -a loopkdc")
+        let restart = format!("systemctl restart {}", status.daemon.unit());
+        warning(format!("{running}, and this command is {OURS}"))
+            .typed("restart it", &restart)
+            .typed("else see which is which", "type -a loopkdc")
     }];
     findings.extend(of_configuration(status));
     match status.configuration.file.as_ref().map(|read| read.as_str()) {
         Some(read) if is_same(read, file) => {}
-        Some(read) => findings.push(warning(
-            format!("it goes by {read}, and what follows by {file}"),
-            "look at the same",
-            &status
-                .daemon
-                .command("doctor")
-                .chain(["--config", read])
-                .collect::<Vec<_>>(),
-        )),
-        None => findings.push(warning(
-            format!("it goes by its command line, and what follows by {file}"),
-            "have it read the file",
-            &["loopkdc", "run", "--config", file],
-        )),
+        Some(read) => {
+            let doctor = status.daemon.command("doctor").chain(["--config", read]);
+            let other = warning(format!("it goes by {read}, and what follows by {file}"));
+            findings.push(other.command("look at the same", doctor));
+        }
+        None => {
+            let what = format!("it goes by its command line, and what follows by {file}");
+            let run = ["loopkdc", "run", "--config", file];
+            findings.push(warning(what).command("have it read the file", run));
+        }
     }
     findings
 }
@@ -178,24 +160,24 @@ impl SocketAnswer<'_> {
     pub(super) fn finding(&self, is_served: bool) -> Finding {
         let at = self.endpoint;
         let said = |what: &str| format!("asked at {at}, it {what}");
+        let fault = |what| to_be_reloaded(said(what));
         let finding = match self.reply.as_ref().map_err(io::Error::kind) {
-            Ok(reply) if is_served && is_of_other_realm(reply) => fault(said(
-                "brings the answer of a KDC that does not serve this realm",
-            )),
+            Ok(reply) if is_served && is_of_other_realm(reply) => {
+                fault("brings the answer of a KDC that does not serve this realm")
+            }
             Ok(reply) if !reply.is_of_loopkdc() => {
                 Finding::ok(Layer::Daemon, said("brings the KDC's answer"))
             }
             // The backlog of a Unix socket is full.
-            Err(ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
-                fault(said("does not answer in time"))
+            Err(ErrorKind::TimedOut | ErrorKind::WouldBlock) => fault("does not answer in time"),
+            Err(ErrorKind::InvalidData) => {
+                to_be_reloaded(format!("what answers at {at} is no KDC"))
             }
-            Err(ErrorKind::InvalidData) => fault(format!("what answers at {at} is no KDC")),
-            Err(ErrorKind::PermissionDenied) => warning(
-                format!("{at} may not be connected to by this user"),
-                "ask as root",
-                &["sudo", "loopkdc", "doctor"],
-            ),
-            _ if is_served => fault(said("says that no KDC can be reached, and one can")),
+            Err(ErrorKind::PermissionDenied) => {
+                warning(format!("{at} may not be connected to by this user"))
+                    .typed("ask as root", "sudo loopkdc doctor")
+            }
+            _ if is_served => fault("says that no KDC can be reached, and one can"),
             _ => {
                 let what = said("says that no KDC can be reached, and why is below");
                 Finding::skipped(Layer::Daemon, what)
@@ -205,7 +187,7 @@ impl SocketAnswer<'_> {
     }
 }
 
-fn fault(what: String) -> Finding {
+fn to_be_reloaded(what: String) -> Finding {
     Finding::fault(what)
         .on(Layer::Daemon)
         // It may go by what the configuration said before.

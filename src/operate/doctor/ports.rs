@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sockets::{Owner, Protocol, SocketTable};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
+use crate::operate::krb5_conf::INSTALL;
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::status::{DaemonKind, StatusDocument};
 
@@ -104,39 +105,38 @@ fn finding(daemon: DaemonKind, owner: &Owner, addresses: &str, runs: bool, file:
     let fault = |what: &str| Finding::fault(format!("{addresses}: {what}")).on(Layer::Ports);
     let ok = |what: &str| Finding::ok(Layer::Ports, format!("{addresses}: {what}"));
     let (unit, table) = (daemon.unit(), daemon.table());
-    let socket = format!("{unit}.socket");
+    let restart = format!("systemctl restart {unit}");
     match owner {
         Owner::Nobody if !runs => ok("free"),
         Owner::Nobody => fault(&format!("nobody listens, and {unit} should"))
-            .command(
+            .typed(
                 "where a socket unit opens the ports, see whether it opens this one",
-                ["systemctl", "cat", &socket],
+                &format!("systemctl cat {unit}.socket"),
             )
-            .command(
+            .typed(
                 format!("else what {table} in {file} says holds after a restart"),
-                ["systemctl", "restart", unit],
+                &restart,
             ),
         Owner::Other(program) => {
-            let taken = fault(&format!("taken by {program}"))
+            let edit = format!("systemctl edit {unit}.socket");
+            let then = match daemon {
+                DaemonKind::Run => INSTALL,
+                DaemonKind::Gateway => &restart,
+            };
+            fault(&format!("taken by {program}"))
                 .hint("stop that program")
-                .command(
+                .typed(
                     "or choose another port; where a socket unit opens the ports",
-                    ["systemctl", "edit", &socket],
-                );
-            let also = format!("and under {table} of {file}; then");
-            match daemon {
-                DaemonKind::Run => taken.typed(also, "loopkdc krb5-conf --install"),
-                DaemonKind::Gateway => taken.command(also, ["systemctl", "restart", unit]),
-            }
+                    &edit,
+                )
+                .typed(format!("and under {table} of {file}; then"), then)
         }
         Owner::Unknown(process) => {
-            let what =
-                format!("{addresses}: held by {process}, perhaps not by the {unit} that is meant");
-            let doctor = ["sudo"].into_iter().chain(daemon.command("doctor"));
-            Finding::warning(what)
+            let held = format!("held by {process}, perhaps not by the {unit} that is meant");
+            Finding::warning(format!("{addresses}: {held}"))
                 .on(Layer::Ports)
-                .command("see whose it is, as root", doctor)
-                .command("or what runs", ["systemctl", "status", unit])
+                .command("see whose it is, as root", daemon.as_root("doctor"))
+                .typed("or what runs", &format!("systemctl status {unit}"))
         }
         Owner::Manager => ok("held by systemd, which starts loopkdc when a client comes"),
         Owner::Ours => ok("loopkdc's"),
