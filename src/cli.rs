@@ -271,14 +271,6 @@ impl RunArgs {
     }
 }
 
-/// The configuration of this file, or of the usual one.
-pub fn sources(file: Option<PathBuf>) -> Sources {
-    Sources {
-        file,
-        ..Sources::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -105,6 +105,15 @@ impl fmt::Debug for ConfigText {
 }
 
 impl Sources {
+    /// This file, or the usual one.
+    #[must_use]
+    pub fn of_file(file: Option<PathBuf>) -> Self {
+        Self {
+            file,
+            ..Self::default()
+        }
+    }
+
     /// The files of which the first that exists is read. None, if the command line says all: what was typed out in full should not
     /// change with a file that happens to lie about.
     pub(crate) fn files(&self) -> Vec<PathBuf> {

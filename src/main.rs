@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
+use loopkdc::config::Sources;
 use loopkdc::daemon::logging;
-use loopkdc::operate::doctor::Question;
-use loopkdc::operate::wait::{self, WaitFor};
-use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal};
+use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal, wait};
 use loopkdc::relay::failure::{Exit, Failure};
 use loopkdc::relay::status::DaemonKind;
 use loopkdc::{gateway, shim};
@@ -36,7 +35,7 @@ fn command(command: Command) -> Result<Exit, Failure> {
             gateway::gateway(config.as_deref())
         }
         Command::Check { config, gateway } if gateway => check::gateway(config.as_deref()),
-        Command::Check { config, .. } => check::run(&cli::sources(config)),
+        Command::Check { config, .. } => check::run(&Sources::of_file(config)),
         Command::Status {
             gateway,
             json,
@@ -53,25 +52,17 @@ fn command(command: Command) -> Result<Exit, Failure> {
         Command::Wait {
             realm,
             timeout,
-            config: file,
-        } => wait::wait(&WaitFor {
-            realm,
-            timeout: timeout.map(Duration::from_secs),
-            file,
-        }),
+            config,
+        } => {
+            let limit = timeout.map(Duration::from_secs);
+            wait::wait(realm.as_deref(), limit, config.as_deref())
+        }
         Command::Doctor {
             realm,
             gateway,
             json,
-            config: file,
-        } => {
-            return doctor::doctor(&Question {
-                daemon: kind(gateway),
-                realm,
-                json,
-                file,
-            });
-        }
+            config,
+        } => return doctor::doctor(kind(gateway), realm.as_deref(), config, json),
         Command::Import { file } => import::import(&file),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
@@ -99,7 +90,7 @@ fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
         return krb5_conf::remove();
     }
     let (form, install) = (args.form(), args.install);
-    let sources = cli::sources(args.config);
+    let sources = Sources::of_file(args.config);
     if install {
         krb5_conf::install(&sources, form)
     } else {

@@ -28,6 +28,7 @@ mod report;
 mod service_user;
 mod sockets;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,10 +37,9 @@ use tokio::time::timeout;
 
 pub use report::DoctorReport;
 
-use crate::config::RealmEntry;
 use crate::config::endpoint::Endpoint;
-use crate::operate::status;
-use crate::operate::status::{StatusError, StatusReply};
+use crate::config::{Config, RealmEntry, Sources};
+use crate::operate::status::{self, StatusError, StatusReply};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
@@ -47,7 +47,6 @@ use crate::relay::status::DaemonKind;
 use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
-use configuration::LoadedConfig;
 use krb5_conf::ClientConfig;
 use report::DoctorOutput;
 
@@ -60,40 +59,37 @@ const MACHINE: Duration = Duration::from_millis(1200);
 /// One realm's look-ups and handshakes must not hold up another's.
 const THREADS: usize = 2;
 
-/// What is asked of the doctor.
-#[derive(Clone, Debug, Default)]
-pub struct Question {
-    /// Which daemon is looked at.
-    pub daemon: DaemonKind,
-    /// A realm. None: the default realm of krb5.conf, or all of the configuration; of a gateway's always all.
-    pub realm: Option<String>,
-    /// As JSON.
-    pub json: bool,
-    /// The configuration. None: the usual places.
-    pub file: Option<PathBuf>,
-}
-
-/// Looks, and says on stdout what there is to say: a realm's findings as soon as they are known, or one JSON document.
+/// Looks at `daemon`, and says on stdout what there is to say: a realm's findings as soon as they are known, or one JSON document.
+///
+/// | argument | if it is none |
+/// |---|---|
+/// | `realm` | the default realm of krb5.conf, or all of the configuration; of a gateway's always all |
+/// | `file`, the configuration | the usual places |
 ///
 /// # Errors
 /// The runtime cannot be started.
-pub fn doctor(question: &Question) -> Result<Exit, Failure> {
+pub fn doctor(
+    daemon: DaemonKind,
+    realm: Option<&str>,
+    file: Option<PathBuf>,
+    as_json: bool,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start the runtime: {error}")))?;
-    let mut output = DoctorOutput::new(question.json);
-    let file = runtime.block_on(async {
-        match question.daemon {
-            DaemonKind::Run => examine(question, &mut output).await,
-            DaemonKind::Gateway => gateway::examine(question, &mut output).await,
+    let mut output = DoctorOutput::new(as_json);
+    let read = runtime.block_on(async {
+        match daemon {
+            DaemonKind::Run => examine(realm, file, &mut output).await,
+            DaemonKind::Gateway => gateway::examine(realm, file, &mut output).await,
         }
     });
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
-    Ok(output.end(file))
+    Ok(output.end(read))
 }
 
 /// What a terminal of 80 columns shows of `findings`, but for colours.
@@ -113,7 +109,15 @@ struct AskedRealm<'a> {
     began: Instant,
 }
 
-impl AskedRealm<'_> {
+impl<'a> AskedRealm<'a> {
+    fn new(realm: &'a Realm, deadline: Duration, began: Instant) -> Self {
+        Self {
+            realm,
+            deadline,
+            began,
+        }
+    }
+
     /// Until all is to be said.
     fn left(&self) -> Duration {
         let end = self.began + OWN + self.deadline - TELL;
@@ -140,61 +144,72 @@ impl RealmContext<'_> {
 }
 
 /// Looks at all there is; the configuration that was read.
-async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<String> {
+async fn examine(
+    realm: Option<&str>,
+    file: Option<PathBuf>,
+    output: &mut DoctorOutput,
+) -> Option<String> {
     let began = Instant::now();
-    let loaded = match load(question, configuration::load).await {
-        Ok(loaded) => loaded,
+    let read = |file| Config::load(&Sources::of_file(file));
+    let config = match load(DaemonKind::Run, file, read).await {
+        Ok(config) => config,
         Err(fault) => {
             output.tell([*fault]);
-            let why = "there is no configuration to go by";
-            match ask(DaemonKind::Run).await {
-                Ok(heard) => {
-                    output.skip([Layer::Krb5Conf, Layer::Ports], why);
-                    output.tell(daemon::goes_on(&heard.document));
-                    output.skip_after(Layer::Daemon, why);
-                }
-                Err(_) => output.skip_after(Layer::Configuration, why),
-            }
+            daemon_without_configuration(output).await;
             return None;
         }
     };
-    output.tell(loaded.findings.iter().cloned());
-    let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", || {
-        ClientConfig::of_this_machine()
-    });
-    let client = client.await;
+    let file = config.source.as_ref();
+    let file = file.map_or_else(String::new, |file| file.display().to_string());
+    let (count, warnings) = (config.realms.len(), config.warnings());
+    output.tell(configuration::valid(
+        DaemonKind::Run,
+        &file,
+        count,
+        warnings,
+    ));
+    let read = ClientConfig::of_this_machine;
+    let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read).await;
     let default_realm = client.as_ref().ok().and_then(ClientConfig::default_realm);
-    let (realms, said) = configuration::chosen(&loaded, question.realm.as_deref(), default_realm);
+    let (realms, said) = configuration::chosen(&config, &file, realm, default_realm);
     output.tell(said);
     let names: Vec<_> = realms.iter().map(|(realm, _)| realm.clone()).collect();
     output.tell(match &client {
         Ok(_) if names.is_empty() => Vec::new(),
-        Ok(client) => krb5_conf::examine(client, &loaded.config, &names),
+        Ok(client) => krb5_conf::examine(client, &config, &names),
         Err(late) => vec![*late.clone()],
     });
     let heard = ask(DaemonKind::Run).await;
-    let sockets = machine(&loaded, &heard, output);
+    let sockets = machine(&config, &file, &heard, output);
     if realms.is_empty() {
         output.skip_after(Layer::Daemon, "there is no realm to look at");
-        return Some(loaded.file);
+        return Some(file);
     }
     let roots = SystemRoots::load();
     let examined = realms.iter().map(|(realm, entry)| {
-        let asked = AskedRealm {
-            realm,
-            deadline: entry.deadline,
-            began,
-        };
         let context = RealmContext {
-            asked,
+            asked: AskedRealm::new(realm, entry.deadline, began),
             entry,
             roots: &roots,
-            file: &loaded.file,
+            file: &file,
         };
         realm::examine(context, &sockets)
     });
     tell_each(examined, output).await;
-    Some(loaded.file)
+    Some(file)
+}
+
+/// The daemon may serve what it has read before.
+async fn daemon_without_configuration(output: &mut DoctorOutput) {
+    let why = "there is no configuration to go by";
+    match ask(DaemonKind::Run).await {
+        Ok(heard) => {
+            output.skip([Layer::Krb5Conf, Layer::Ports], why);
+            output.tell(daemon::goes_on(&heard.document));
+            output.skip_after(Layer::Daemon, why);
+        }
+        Err(_) => output.skip_after(Layer::Configuration, why),
+    }
 }
 
 /// Says what is found of realms, which are looked at side by side, in their order.
@@ -208,18 +223,17 @@ async fn tell_each(
     }
 }
 
-/// Reads the configuration.
+/// Reads the configuration of `daemon`, as that would.
 async fn load<C: Send + 'static>(
-    question: &Question,
-    read: impl FnOnce(Option<PathBuf>) -> Result<C, Box<Finding>> + Send + 'static,
+    daemon: DaemonKind,
+    file: Option<PathBuf>,
+    read: impl FnOnce(Option<PathBuf>) -> Result<C, Failure> + Send + 'static,
 ) -> Result<C, Box<Finding>> {
-    let file = question.file.clone();
-    let name = file
-        .as_deref()
-        .map_or("the configuration".into(), Path::to_string_lossy);
-    let name = name.into_owned();
+    let name = file.as_deref().map(Path::to_string_lossy);
+    let name = name.map_or("the configuration".to_owned(), Cow::into_owned);
     let load = || read(file);
-    within(configuration::LIMIT, Layer::Configuration, &name, load).await?
+    let loaded = within(configuration::LIMIT, Layer::Configuration, &name, load).await?;
+    loaded.map_err(|failure| Box::new(configuration::unusable(daemon, &failure)))
 }
 
 /// What the daemon says of itself, if it does within a moment.
@@ -251,20 +265,19 @@ async fn within<T: Send + 'static>(
             let limit = limit.as_secs_f64();
             let what = format!("{file}, or a file that it names, is not read within {limit} s");
             let purpose = "see whether the disk that it is on answers";
-            Err(Box::new(
-                Finding::fault(what).on(layer).typed(purpose, "findmnt"),
-            ))
+            let fault = Finding::fault(what).on(layer).typed(purpose, "findmnt");
+            Err(Box::new(fault))
         }
     }
 }
 
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.
 fn machine(
-    loaded: &LoadedConfig,
+    config: &Config,
+    file: &str,
     heard: &Result<StatusReply, StatusError>,
     output: &mut DoctorOutput,
 ) -> Vec<Endpoint> {
-    let LoadedConfig { config, file, .. } = loaded;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
     let endpoints = config.listen.kdc.iter().chain(&config.listen.kpasswd);
     let ports = ports::examine(DaemonKind::Run, endpoints, file, status);

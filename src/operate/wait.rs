@@ -8,7 +8,7 @@ mod served;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 use crate::config::endpoint::EndpointAddr;
 use crate::daemon::in_runtime;
 use crate::operate::kdc_client::{connect, exchange};
+use crate::operate::status::to_be_started;
 use crate::operate::terminal;
 use crate::relay::asking::{AskSchedule, question};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::routes::random;
+use crate::relay::status::DaemonKind;
 use crate::wire::{Realm, Service};
 use served::{Served, has_replied, listeners};
 
@@ -39,25 +41,24 @@ const MAX_ASKED: usize = 8;
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(1);
 
-/// What is waited for.
-#[derive(Clone, Debug, Default)]
-pub struct WaitFor {
-    /// A realm. None: the default realm of krb5.conf, or all of the configuration.
-    pub realm: Option<String>,
-    /// For how long.
-    pub timeout: Option<Duration>,
-    /// The configuration. None: what the daemon that runs goes by, else the usual places.
-    pub file: Option<PathBuf>,
-}
-
 /// Returns when the daemon has brought a KDC's answer for each realm that is waited for.
+///
+/// | argument | if it is none |
+/// |---|---|
+/// | `realm` | the default realm of krb5.conf, or all of the configuration |
+/// | `limit` | for ever |
+/// | `file`, the configuration | what the daemon that runs goes by, else the usual places |
 ///
 /// # Errors
 /// The time is up ([`Exit::TimedOut`]), or it is not known which realm is meant.
-pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
+pub fn wait(
+    realm: Option<&str>,
+    limit: Option<Duration>,
+    file: Option<&Path>,
+) -> Result<(), Failure> {
     in_runtime(1, async {
-        let served = Served::find(wanted.file.as_deref()).await?;
-        let realms = served.choose(wanted.realm.as_deref())?;
+        let served = Served::find(file).await?;
+        let realms = served.choose(realm)?;
         if let Some(mistake) = served.mistake() {
             terminal::print_warning(mistake);
         }
@@ -71,7 +72,7 @@ pub fn wait(wanted: &WaitFor) -> Result<(), Failure> {
                 () = hear_of_others(&waits, &served) => {}
             }
         };
-        let Some(limit) = wanted.timeout else {
+        let Some(limit) = limit else {
             all.await;
             return Ok(());
         };
@@ -94,9 +95,7 @@ fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
         return Failure::of(Exit::TimedOut, fault);
     }
     let what = format!("{names}: no daemon answered within {limit} s");
-    let unit = ["systemctl", "status", "loopkdc.socket", "loopkdc"];
-    let fault = Finding::fault(what).command("see whether its units are active", unit);
-    let fault = fault.typed("or start one here", "loopkdc run");
+    let fault = to_be_started(Finding::fault(what), DaemonKind::Run);
     Failure::of(Exit::TimedOut, fault)
 }
 

@@ -1,9 +1,8 @@
 //! The configuration, and which of its realms are looked at.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, RealmEntry, Sources};
+use crate::config::{Config, RealmEntry};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::status::DaemonKind;
@@ -12,36 +11,6 @@ use crate::wire::Realm;
 
 /// How long it may take to read it, and to decrypt a key.
 pub(super) const LIMIT: Duration = Duration::from_secs(3);
-
-/// What was read.
-#[derive(Debug)]
-pub(super) struct LoadedConfig {
-    pub(super) config: Config,
-    /// Its name, for hints.
-    pub(super) file: String,
-    pub(super) findings: Vec<Finding>,
-}
-
-/// Reads the file as `loopkdc run` would.
-///
-/// # Errors
-/// It cannot be used.
-pub(super) fn load(file: Option<PathBuf>) -> Result<LoadedConfig, Box<Finding>> {
-    let sources = Sources {
-        file,
-        ..Sources::default()
-    };
-    let config = Config::load(&sources);
-    let config = config.map_err(|failure| Box::new(unusable(DaemonKind::Run, &failure)))?;
-    let file = config.source.as_ref();
-    let file = file.map_or_else(String::new, |file| file.display().to_string());
-    let (count, warnings) = (config.realms.len(), config.warnings());
-    Ok(LoadedConfig {
-        findings: valid(DaemonKind::Run, &file, count, warnings),
-        file,
-        config,
-    })
-}
 
 /// What is to be said of a configuration that can be used.
 pub(super) fn valid(
@@ -75,8 +44,7 @@ pub(super) fn unusable(daemon: DaemonKind, failure: &Failure) -> Finding {
     let mut finding = failure.finding().clone().on(Layer::Configuration);
     // Its keys may be root's alone.
     if failure.exit() == Exit::Permission {
-        let doctor = ["sudo"].into_iter().chain(daemon.command("doctor"));
-        finding = finding.command("as root", doctor);
+        finding = finding.command("as root", daemon.as_root("doctor"));
     } else if finding.hints.is_empty() {
         finding = finding.command("see what is wrong with it", daemon.command("check"));
     }
@@ -86,7 +54,8 @@ pub(super) fn unusable(daemon: DaemonKind, failure: &Failure) -> Finding {
 /// The realms to look at: the one that is `wanted`, the default realm, or all; and what is to be said of that. No realm: there
 /// is a fault.
 pub(super) fn chosen<'a>(
-    LoadedConfig { config, file, .. }: &'a LoadedConfig,
+    config: &'a Config,
+    file: &str,
     wanted: Option<&str>,
     default_realm: Option<&str>,
 ) -> (Vec<(Realm, &'a RealmEntry)>, Option<Finding>) {
@@ -118,15 +87,10 @@ pub(super) fn chosen<'a>(
 /// That realms of the configuration beside `chosen` are not looked at, though nobody has asked for that one alone.
 fn left_out(config: &Config, chosen: &Realm) -> Option<Finding> {
     let realms = config.realms.iter().filter_map(RealmEntry::realm);
-    let others: Vec<_> = realms
-        .filter(|realm| realm.key() != chosen.key())
-        .map(Realm::as_str)
-        .collect();
-    let first = others.first()?;
-    let what = format!(
-        "{}: not looked at, as default_realm is another",
-        others.join(", ")
-    );
+    let others = realms.filter(|realm| realm.key() != chosen.key());
+    let others: Vec<_> = others.map(Realm::as_str).collect();
+    let (first, all) = (others.first()?, others.join(", "));
+    let what = format!("{all}: not looked at, as default_realm is another");
     let skipped = Finding::skipped(Layer::Configuration, what);
     Some(skipped.hint(Hint::command(["loopkdc", "doctor", first])))
 }
@@ -173,6 +137,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::Sources;
     use crate::relay::finding::Severity;
 
     const CONFIG: &str = r#"
@@ -187,18 +152,10 @@ mod tests {
         proxies = ["https://d.example.com"]
     "#;
 
-    fn loaded(text: &str) -> LoadedConfig {
-        LoadedConfig {
-            config: Config::parse(Path::new("config.toml"), text, &Sources::default()).unwrap(),
-            file: "config.toml".to_owned(),
-            findings: Vec::new(),
-        }
-    }
-
     /// The realms with their entries, and what is said beside.
     fn names(text: &str, wanted: Option<&str>, default: Option<&str>) -> (String, Option<Finding>) {
-        let loaded = loaded(text);
-        let (chosen, said) = chosen(&loaded, wanted, default);
+        let config = Config::parse(Path::new("config.toml"), text, &Sources::default()).unwrap();
+        let (chosen, said) = chosen(&config, "config.toml", wanted, default);
         let each = |(realm, entry): &(Realm, &RealmEntry)| format!("{realm}={}", entry.pattern);
         let names: Vec<_> = chosen.iter().map(each).collect();
         (names.join(" "), said)

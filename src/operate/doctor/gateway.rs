@@ -1,36 +1,34 @@
 //! `loopkdc doctor --gateway`: the machine that a gateway runs on, what it serves HTTPS with, and each KDC of each realm.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::realm::look_up_and_report;
+use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, MACHINE, Question, ask, kdc, load, tell_each, within};
+use super::{AskedRealm, MACHINE, ask, kdc, load, tell_each, within};
 use super::{certificate, configuration, connection, daemon, ports, service_user};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
-use crate::config::{KdcAddr, Kdcs};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::DaemonKind;
 use crate::relay::upstream::kdc::{Permitted, Reach};
 use crate::relay::upstream::tls::SystemRoots;
-use crate::wire::{ByService, Realm};
+use crate::wire::{Realm, Service};
 
 const GATEWAY: DaemonKind = DaemonKind::Gateway;
-/// Until a password server has taken a connection.
-const CONNECT: Duration = Duration::from_secs(2);
 
 /// Looks at all there is; the configuration that was read.
-pub(super) async fn examine(question: &Question, output: &mut DoctorOutput) -> Option<String> {
+pub(super) async fn examine(
+    realm: Option<&str>,
+    file: Option<PathBuf>,
+    output: &mut DoctorOutput,
+) -> Option<String> {
     let began = Instant::now();
-    let config = load(question, |file| {
-        let config = GatewayConfig::load(file.as_deref());
-        config.map_err(|failure| Box::new(configuration::unusable(GATEWAY, &failure)))
-    });
-    let config = match config.await {
+    let read = |file: Option<PathBuf>| GatewayConfig::load(file.as_deref());
+    let config = match load(GATEWAY, file, read).await {
         Ok(config) => config,
         Err(fault) => {
             output.tell([*fault]);
@@ -42,7 +40,7 @@ pub(super) async fn examine(question: &Question, output: &mut DoctorOutput) -> O
     let (count, warnings) = (config.realms.len(), config.warnings());
     output.tell(configuration::valid(GATEWAY, &file, count, warnings));
     machine(&config, &file, output).await;
-    let realms = match chosen(&config, question.realm.as_deref(), &file) {
+    let realms = match chosen(&config, realm, &file) {
         Ok(realms) => realms,
         Err(fault) => {
             output.tell([*fault]);
@@ -51,12 +49,8 @@ pub(super) async fn examine(question: &Question, output: &mut DoctorOutput) -> O
         }
     };
     let examined = realms.into_iter().map(|entry| {
-        let asked = AskedRealm {
-            realm: &entry.realm,
-            deadline: entry.deadline,
-            began,
-        };
-        realm(asked, entry)
+        let asked = AskedRealm::new(&entry.realm, entry.deadline, began);
+        examine_realm(asked, entry)
     });
     tell_each(examined, output).await;
     Some(file)
@@ -80,9 +74,8 @@ async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) 
     // Of one that other machines reach the configuration's warnings tell.
     if let Some(EndpointAddr::Loopback(addr)) = metrics.map(|metrics| metrics.addr) {
         let addr = addr.get();
-        let what = format!(
-            "http://{addr}/metrics: for every user of this machine, and for no other machine"
-        );
+        let whose = "for every user of this machine, and for no other machine";
+        let what = format!("http://{addr}/metrics: {whose}");
         output.tell([Finding::ok(Layer::Ports, what)]);
     }
     output.tell(daemon::examine(GATEWAY, &heard, &ports.owner, file));
@@ -113,9 +106,8 @@ fn chosen<'a>(
     let wanted = wanted.and_then(|wanted| Realm::parse(wanted.as_bytes()).ok());
     let is_it = |entry: &&KdcRealm| {
         let mut names = std::iter::once(&entry.realm).chain(&entry.aliases);
-        wanted
-            .as_ref()
-            .is_none_or(|wanted| names.any(|name| name.key() == wanted.key()))
+        let is_named = |wanted: &Realm| names.any(|name| name.key() == wanted.key());
+        wanted.as_ref().is_none_or(is_named)
     };
     let realms: Vec<_> = config.realms.iter().filter(is_it).collect();
     if realms.is_empty() {
@@ -129,47 +121,16 @@ fn chosen<'a>(
 }
 
 /// All that is to be said of a realm.
-async fn realm(asked: AskedRealm<'_>, entry: &KdcRealm) -> Vec<Finding> {
+async fn examine_realm(asked: AskedRealm<'_>, entry: &KdcRealm) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (names, permitted) = match &entry.kdcs {
-        Kdcs::Listed(listed) => {
-            let names = |list: &Option<Vec<KdcAddr>>| {
-                let list = list.iter().flatten();
-                list.map(ToString::to_string).collect::<Vec<_>>()
-            };
-            let ByService { kdc, kpasswd } = listed;
-            ((names(kdc), names(kpasswd)), Permitted::Any)
-        }
-        Kdcs::Discovered(discovery) => {
-            let found = look_up_and_report(discovery, Reach::Always, &mut findings).await;
-            let names = |list: &[_]| list.iter().map(ToString::to_string).collect();
-            let services = entry.services;
-            let kdc = if services.kdc {
-                names(&found.kdc)
-            } else {
-                Vec::new()
-            };
-            let kpasswd = if services.kpasswd {
-                names(&found.kpasswd)
-            } else {
-                Vec::new()
-            };
-            ((kdc, kpasswd), discovery.permitted())
-        }
-    };
+    let (names, permitted) = kdc_names(&entry.kdcs, Reach::Always, &mut findings).await;
+    let offered =
+        |is_offered: bool, names: Vec<String>| names.into_iter().filter(move |_| is_offered);
+    let kdcs = offered(entry.services.kdc, names.kdc);
+    let kpasswd = offered(entry.services.kpasswd, names.kpasswd);
     let (kdcs, kpasswd) = tokio::join!(
-        join_all(
-            names
-                .0
-                .iter()
-                .map(|name| examine_kdc(asked, name, &permitted))
-        ),
-        join_all(
-            names
-                .1
-                .iter()
-                .map(|name| password_server(asked, name, &permitted))
-        ),
+        join_all(kdcs.map(|name| examine_kdc(asked, name, &permitted))),
+        join_all(kpasswd.map(|name| password_server(asked, name, &permitted))),
     );
     findings.extend(forgiven(kdcs));
     findings.extend(forgiven(kpasswd));
@@ -179,21 +140,21 @@ async fn realm(asked: AskedRealm<'_>, entry: &KdcRealm) -> Vec<Finding> {
 /// Whether it serves, and what is found of it.
 async fn examine_kdc(
     asked: AskedRealm<'_>,
-    name: &str,
+    name: String,
     permitted: &Permitted,
 ) -> (bool, Vec<Finding>) {
-    let examined = kdc::examine(asked, name, permitted, Reach::Always).await;
+    let examined = kdc::examine(asked, &name, permitted, Reach::Always).await;
     let of_gateway = |finding: Finding| {
         let is_kdcs = [Some(Layer::Kdc), Some(Layer::Kpasswd)].contains(&finding.subject.layer);
         if !is_fault(&finding) || !is_kdcs {
             return finding;
         }
         let purpose = "see whether kdcs names the KDCs of this realm";
-        Finding {
+        let finding = Finding {
             hints: Vec::new(),
             ..finding
-        }
-        .command(purpose, GATEWAY.command("check"))
+        };
+        finding.command(purpose, GATEWAY.command("check"))
     };
     let findings = examined.findings.into_iter().map(of_gateway);
     (examined.times.is_some(), findings.collect())
@@ -202,21 +163,21 @@ async fn examine_kdc(
 /// The same of where passwords are changed: none is.
 async fn password_server(
     asked: AskedRealm<'_>,
-    name: &str,
+    name: String,
     permitted: &Permitted,
 ) -> (bool, Vec<Finding>) {
     let mut found = Vec::new();
-    let connected = connection::connect(name, name, permitted, CONNECT, &mut found);
+    let connected = connection::connect(&name, &name, permitted, kdc::CONNECT, &mut found);
     match timeout(asked.left(), connected).await {
         Ok(Ok(stream)) => {
             if let Ok(address) = stream.peer_addr() {
-                found.push(kdc::kpasswd_over_udp(asked, address).await);
+                found.push(kdc::over_udp(asked, Service::Kpasswd, address).await);
             }
         }
         Ok(Err(fault)) => found.push(fault),
         Err(_) => found.push(Finding::skipped(Layer::Kpasswd, "there was no time left")),
     }
-    let on = |finding: Finding| finding.on(Layer::Kpasswd).at(name);
+    let on = |finding: Finding| finding.on(Layer::Kpasswd).at(&name);
     let serves = !found.iter().any(is_fault);
     (serves, found.into_iter().map(on).collect())
 }

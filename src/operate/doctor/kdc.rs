@@ -27,8 +27,16 @@ const NOBODY: &str = "loopkdc-doctor";
 const LIMIT: f64 = 300.0;
 /// From so many on something is wrong with one of them.
 const ODD: f64 = 60.0;
+/// What there is to find of one.
+const LAYERS: [Layer; 5] = [
+    Layer::Names,
+    Layer::Tcp,
+    Layer::Kdc,
+    Layer::Clock,
+    Layer::Kpasswd,
+];
 /// Until a KDC that is near has taken a connection.
-const CONNECT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// The least that a second question is worth asking in.
 const LEAST: Duration = Duration::from_millis(300);
 /// Until an answer over UDP has come to each of two datagrams.
@@ -206,11 +214,7 @@ pub(super) async fn examine(
 ) -> Examined {
     let mut found = Vec::new();
     let ended = look(asked, name, permitted, reach, &mut found).await;
-    let has = |layer: &Layer| {
-        use Layer::{Clock, Kdc, Kpasswd, Names, Tcp};
-        [Names, Tcp, Kdc, Clock, Kpasswd].contains(layer)
-    };
-    Examined::new(asked, name.to_owned(), found, ended, (has, AWAY))
+    Examined::new(asked, name.to_owned(), found, ended, (&LAYERS, AWAY))
 }
 
 async fn look(
@@ -247,53 +251,48 @@ async fn look(
     };
     let times = ask_for_both(asked, found, ask).await?;
     if let Some(address) = address.filter(|_| reach == Reach::Always) {
-        found.push(over_udp(asked, address).await);
+        found.push(over_udp(asked, Service::Kdc, address).await);
     }
     Ok(times)
 }
 
-/// Whether the KDC at `address` answers over UDP, too.
-async fn over_udp(asked: AskedRealm<'_>, address: SocketAddr) -> Finding {
-    let message = match question(asked.realm, Service::Kdc) {
+/// Whether the server at `address` answers over UDP, too. What one for changes of passwords is sent changes none, and most say
+/// nothing to it.
+pub(super) async fn over_udp(
+    asked: AskedRealm<'_>,
+    service: Service,
+    address: SocketAddr,
+) -> Finding {
+    let message = match question(asked.realm, service) {
         Ok(message) => message,
         Err(why) => return no_question(why),
     };
-    match ask_over_udp(asked, address, message.bytes()).await {
-        Ok(took) => {
-            Finding::ok(Layer::Kdc, format!("{address} answers over UDP, too")).figure(took)
-        }
-        Err(error) => {
-            let what = format!("{address} does not answer over UDP: {error}");
-            Finding::warning(what).on(Layer::Kdc).hint(
-                "what is asked over TCP needs no UDP: transport = \"tcp\"; else open the firewall",
+    let (octets, layer, refuses, else_open) = match service {
+        Service::Kdc => {
+            let octets = message.bytes().to_vec();
+            (
+                octets,
+                Layer::Kdc,
+                "does not answer over UDP",
+                "; else open the firewall",
             )
         }
-    }
-}
-
-/// Whether the server for changes of passwords at `address` takes datagrams, too: what it is sent changes none, and most say nothing
-/// to it.
-pub(super) async fn kpasswd_over_udp(asked: AskedRealm<'_>, address: SocketAddr) -> Finding {
-    let message = match question(asked.realm, Service::Kpasswd) {
-        Ok(message) => message,
-        Err(why) => return no_question(why),
+        Service::Kpasswd => {
+            let octets = broken_request(message.bytes());
+            (octets, Layer::Kpasswd, "takes no datagrams", "")
+        }
     };
-    match ask_over_udp(asked, address, &broken_request(message.bytes())).await {
-        Ok(took) => {
-            let what = format!("{address} answers over UDP, too");
-            Finding::ok(Layer::Kpasswd, what).figure(took)
+    match ask_over_udp(asked, address, &octets).await {
+        Ok(took) => Finding::ok(layer, format!("{address} answers over UDP, too")).figure(took),
+        Err(error) if service == Service::Kpasswd && error.kind() == ErrorKind::TimedOut => {
+            let silent = "refuses no datagram, and says nothing to what changes no password";
+            Finding::skipped(layer, format!("{address} {silent}"))
         }
-        Err(error) if error.kind() == ErrorKind::TimedOut => {
-            let what = format!(
-                "{address} refuses no datagram, and says nothing to what changes no password"
-            );
-            Finding::skipped(Layer::Kpasswd, what)
-        }
-        Err(error) => {
-            let what = format!("{address} takes no datagrams: {error}");
-            let hint = "what is asked over TCP needs no UDP: transport = \"tcp\"";
-            Finding::warning(what).on(Layer::Kpasswd).hint(hint)
-        }
+        Err(error) => Finding::warning(format!("{address} {refuses}: {error}"))
+            .on(layer)
+            .hint(format!(
+                "what is asked over TCP needs no UDP: transport = \"tcp\"{else_open}"
+            )),
     }
 }
 

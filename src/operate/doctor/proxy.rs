@@ -29,6 +29,18 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// What the doctor itself may add to the deadline, discovery included.
 const OWN: Duration = Duration::from_millis(4500);
 
+/// What there is to find of a proxy.
+const LAYERS: [Layer; 8] = [
+    Layer::Names,
+    Layer::Tcp,
+    Layer::Tls,
+    Layer::Http,
+    Layer::Envelope,
+    Layer::Kdc,
+    Layer::Clock,
+    Layer::Kpasswd,
+];
+
 /// A proxy that is looked at.
 struct ProxyCheck<'a> {
     context: RealmContext<'a>,
@@ -58,14 +70,8 @@ pub(super) async fn examine(
     };
     let mut found = Vec::new();
     let ended = check.examine(&mut found).await;
-    let has = |layer: &Layer| (Layer::Names..=Layer::Kpasswd).contains(layer);
-    Examined::new(
-        context.asked,
-        name,
-        found,
-        ended,
-        (has, "there was no time left"),
-    )
+    let why = "there was no time left";
+    Examined::new(context.asked, name, found, ended, (&LAYERS, why))
 }
 
 /// The proxy on the way to `url`, as the daemon's client finds it.
@@ -101,22 +107,13 @@ impl ProxyCheck<'_> {
             let hint = "write https:// into proxies; allow-plaintext is for tests";
             found.push(none.on(Layer::Tls).hint(hint));
         }
-        let url = self.url.as_url().clone();
-        let client = KdcProxy::new(
-            url,
-            tls.clone(),
-            &entry.proxy_options,
-            self.permitted.clone(),
-        );
-        ask_for_both(
-            self.context.asked,
-            found,
-            async |service, found: &mut Vec<Finding>| match service {
-                Service::Kdc => self.ask(&client, &tls, found).await,
-                Service::Kpasswd => self.ask_again(&client).await,
-            },
-        )
-        .await
+        let (url, permitted) = (self.url.as_url().clone(), self.permitted.clone());
+        let client = KdcProxy::new(url, tls.clone(), &entry.proxy_options, permitted);
+        let ask = async |service, found: &mut Vec<Finding>| match service {
+            Service::Kdc => self.ask(&client, &tls, found).await,
+            Service::Kpasswd => self.ask_again(&client).await,
+        };
+        ask_for_both(self.context.asked, found, ask).await
     }
 
     /// The doctor's own connection, as far as it gets.
@@ -150,9 +147,8 @@ impl ProxyCheck<'_> {
         found: &mut Vec<Finding>,
     ) -> Result<TimedReply, Finding> {
         let limit = self.context.entry.deadline.min(self.context.asked.left());
-        let (head, reply) = self
-            .post(client, Service::Kdc, ConnReuse::Never, limit)
-            .await?;
+        let posted = self.post(client, Service::Kdc, ConnReuse::Never, limit);
+        let (head, reply) = posted.await?;
         let presented = tls.presented();
         let is_trusted = !matches!(reply, Err(Fault::NotSent(Unsent::Untrusted(_))));
         let reply = reply.map_err(|fault| self.explain(&fault, head.as_ref(), &presented, found));

@@ -9,14 +9,14 @@ use super::daemon;
 use super::report::is_fault;
 use super::{AskedRealm, RealmContext, kdc, proxy};
 use crate::config::endpoint::Endpoint;
-use crate::config::{Direct, Kdcs, Order, Proxies};
+use crate::config::{Kdcs, Order, Proxies};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::{short, urls};
 use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RefusedRecord};
 use crate::relay::upstream::kdc::{Permitted, Reach};
 use crate::relay::upstream::kkdcp::ProxyUrl;
-use crate::wire::Service;
+use crate::wire::ByService;
 
 /// A look-up in DNS gets this long, as a request waits for it.
 const LOOK_UP: Duration = Duration::from_millis(2500);
@@ -39,14 +39,14 @@ pub(super) struct Examined {
 }
 
 impl Examined {
-    /// What was `found` about the upstream `name` until that `ended`. Of the layers that it `has` those of which nothing was
-    /// found were not looked at: after a fault for that reason, else `why`.
+    /// What was `found` about the upstream `name` until that `ended`. Those of its `layers` of which nothing was found were not
+    /// looked at: after a fault for that reason, else `why`.
     pub(super) fn new(
         asked: AskedRealm<'_>,
         name: String,
         mut found: Vec<Finding>,
         ended: Result<ReplyTimes, Finding>,
-        (has, why): (impl Fn(&Layer) -> bool, &str),
+        (layers, why): (&[Layer], &str),
     ) -> Self {
         let times = ended.map_err(|last| found.push(last)).ok();
         let why = if found.iter().any(is_fault) {
@@ -54,10 +54,9 @@ impl Examined {
         } else {
             why
         };
-        for layer in Layer::ALL.map(|(layer, _)| layer).into_iter().filter(has) {
-            let is_it = |finding: &Finding| finding.subject.layer == Some(layer);
-            if !found.iter().any(is_it) {
-                found.push(Finding::skipped(layer, why));
+        for layer in layers {
+            if !found.iter().any(|it| it.subject.layer == Some(*layer)) {
+                found.push(Finding::skipped(*layer, why));
             }
         }
         let found = found.into_iter();
@@ -110,9 +109,8 @@ async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
             (all(&found), found.kdc.len(), discovery.permitted())
         }
     };
-    let examined = urls
-        .iter()
-        .map(|url| proxy::examine(context, url, &permitted));
+    let urls = urls.iter();
+    let examined = urls.map(|url| proxy::examine(context, url, &permitted));
     let mut examined = join_all(examined).await;
     // What is for password changes alone makes no login.
     for proxy in examined.iter_mut().skip(logins) {
@@ -123,23 +121,40 @@ async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
 
 async fn kdcs(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
     let (mut findings, reach) = (Vec::new(), Reach::OnSomeNetworks);
-    let direct = context.entry.direct.as_ref();
-    let (targets, permitted) = match direct.map(|Direct { kdcs, .. }| kdcs) {
-        None => (Vec::new(), Permitted::Any),
-        Some(Kdcs::Listed(listed)) => {
-            let listed = listed.get(Service::Kdc).iter().flatten();
-            (listed.map(ToString::to_string).collect(), Permitted::Any)
-        }
-        Some(Kdcs::Discovered(discovery)) => {
-            let found = look_up_and_report(discovery, reach, &mut findings).await;
-            let names = found.kdc.iter().map(ToString::to_string).collect();
-            (names, discovery.permitted())
-        }
+    let Some(direct) = &context.entry.direct else {
+        return (findings, Vec::new());
     };
-    let examined = targets
-        .iter()
-        .map(|name| kdc::examine(context.asked, name, &permitted, reach));
+    let (names, permitted) = kdc_names(&direct.kdcs, reach, &mut findings).await;
+    let kdcs = names.kdc.iter();
+    let examined = kdcs.map(|name| kdc::examine(context.asked, name, &permitted, reach));
     (findings, join_all(examined).await)
+}
+
+/// KDCs by their names, and the addresses that they may have.
+pub(super) async fn kdc_names(
+    kdcs: &Kdcs,
+    reach: Reach,
+    findings: &mut Vec<Finding>,
+) -> (ByService<Vec<String>>, Permitted) {
+    match kdcs {
+        Kdcs::Listed(ByService { kdc, kpasswd }) => {
+            let kdc = names(kdc.iter().flatten());
+            let kpasswd = names(kpasswd.iter().flatten());
+            (ByService { kdc, kpasswd }, Permitted::Any)
+        }
+        Kdcs::Discovered(discovery) => {
+            let found = look_up_and_report(discovery, reach, findings).await;
+            let (kdc, kpasswd) = (names(&found.kdc), names(&found.kpasswd));
+            (ByService { kdc, kpasswd }, discovery.permitted())
+        }
+    }
+}
+
+fn names<T: ToString>(servers: impl IntoIterator<Item = T>) -> Vec<String> {
+    servers
+        .into_iter()
+        .map(|server| server.to_string())
+        .collect()
 }
 
 /// Those for logins, and those for password changes that are none of them.
@@ -153,7 +168,7 @@ fn all(found: &DnsResults) -> Vec<ProxyUrl> {
 }
 
 /// What DNS says of the realm's upstreams.
-pub(super) async fn look_up_and_report(
+async fn look_up_and_report(
     discovery: &Discovery,
     reach: Reach,
     findings: &mut Vec<Finding>,
@@ -192,8 +207,8 @@ fn unknown(kind: UpstreamKind, reach: Reach, error: Option<&LookUpError>) -> Fin
     };
     let (what, list) = match (kind, reach) {
         (UpstreamKind::Kdc, Reach::OnSomeNetworks) => {
-            let what = format!("{}: they may be elsewhere", what("KDC"));
-            return Finding::skipped(Layer::Names, what);
+            let elsewhere = format!("{}: they may be elsewhere", what("KDC"));
+            return Finding::skipped(Layer::Names, elsewhere);
         }
         (UpstreamKind::Kdc, Reach::Always) => (what("KDC"), "kdcs = [\"dc1.example.com\"]"),
         (UpstreamKind::Proxy, _) => (what("KDC proxy"), "proxies = [\"https://...\"]"),
@@ -215,12 +230,9 @@ fn refused(refused: &RefusedRecord) -> Finding {
 /// What `kinit` will take by the first of `upstreams` that serves, which are in the order in which they are tried: a first
 /// AS-REQ, which is told what preauthentication is wanted, and a second with it (RFC 4120 3.1.1). SPAKE takes a third.
 fn estimate(upstreams: &[Examined]) -> Finding {
-    let mut serving = upstreams
-        .iter()
-        .filter_map(|it| Some((&it.name, it.times?)));
-    let Some((name, ReplyTimes { cold, warm })) = serving.next() else {
-        let why = "nothing serves the realm: kinit fails";
-        return Finding::skipped(Layer::Estimate, why);
+    let serving = upstreams.iter().find_map(|it| Some((&it.name, it.times?)));
+    let Some((name, ReplyTimes { cold, warm })) = serving else {
+        return Finding::skipped(Layer::Estimate, "nothing serves the realm: kinit fails");
     };
     let what = format!(
         "kinit by {name} waits this long, and {} ms when a connection stands; with SPAKE {} ms more",

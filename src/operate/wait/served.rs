@@ -45,10 +45,7 @@ impl Served {
         {
             return Ok(Self::of_status(&document));
         }
-        let sources = Sources {
-            file: file.map(Path::to_owned),
-            ..Sources::default()
-        };
+        let sources = Sources::of_file(file.map(Path::to_owned));
         match Config::load(&sources) {
             Ok(config) => Ok(Self::of_config(&config)),
             // Of a file that is named, too, the keys may be for the daemon alone.
