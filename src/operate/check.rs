@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::terminal;
+use super::terminal::{self, joined};
 use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{
     AllowedCertificates, AllowedPreauth, GatewayConfig, KdcRealm, RealmPolicy, Serving,
@@ -60,13 +60,11 @@ fn text(lines: &[String]) -> String {
 
 /// What would listen and where each realm goes.
 fn run_lines(config: &Config) -> Vec<String> {
-    let source = config
-        .source
-        .as_ref()
-        .map(|path| path.display().to_string());
+    let source = config.source.as_ref();
+    let source = source.map_or("the command line".into(), |path| path.to_string_lossy());
     let offered = |list| endpoints(list, "not offered");
     let mut lines = vec![
-        format!("{}: valid", source.as_deref().unwrap_or("the command line")),
+        format!("{source}: valid"),
         format!("kdc: {}", offered(&config.listen.kdc)),
         format!("kpasswd: {}", offered(&config.listen.kpasswd)),
     ];
@@ -76,9 +74,8 @@ fn run_lines(config: &Config) -> Vec<String> {
     let mut patterns = realms.iter().map(|entry| &entry.pattern);
     if !patterns.any(|pattern| matches!(pattern, RealmPattern::Any)) {
         let on_failure = config.default_on_failure;
-        lines.push(format!(
-            "any other realm: no upstream, on-failure {on_failure}"
-        ));
+        let other = "any other realm: no upstream";
+        lines.push(format!("{other}, on-failure {on_failure}"));
     }
     lines
 }
@@ -161,10 +158,10 @@ fn outbound(options: &ProxyOptions) -> Vec<String> {
         ("pins", !options.pins.is_empty()),
         ("min-tls", options.min_tls != MinTls::default()),
     ];
-    let set = keys.iter().filter(|(_, is_set)| *is_set);
-    let set: Vec<_> = set.map(|(key, _)| *key).collect();
+    let set = keys.into_iter().filter(|(_, is_set)| *is_set);
+    let set = joined(set.map(|(key, _)| key));
     if !set.is_empty() {
-        lines.push(format!("  with {}", joined(&set)));
+        lines.push(format!("  with {set}"));
     }
     lines
 }
@@ -178,23 +175,17 @@ fn serving(serving: &Serving) -> Vec<String> {
     if let Some(tls) = &serving.tls {
         lines.push(format!("certificate: {}", tls.certificate.display()));
         if let Some(ca) = &tls.client_ca {
-            let must = if tls.require_client_cert {
-                "required"
-            } else {
-                "asked"
-            };
-            let ca = ca.display();
-            lines.push(format!(
-                "client certificates: {must} of every client, signed by {ca}"
-            ));
+            let (is_required, ca) = (tls.require_client_cert, ca.display());
+            let must = if is_required { "required" } else { "asked" };
+            let whose = format!("{must} of every client, signed by {ca}");
+            lines.push(format!("client certificates: {whose}"));
         }
         if let Some(lists) = &tls.client_crl {
             lines.push(format!("  unless revoked by {}", lists.display()));
         }
     }
     for AllowedCertificates { san, realms } in &serving.clients {
-        let realms: Vec<_> = realms.iter().map(ToString::to_string).collect();
-        lines.push(format!("  {san}: let in for {}", realms.join(", ")));
+        lines.push(format!("  {san}: let in for {}", joined(realms.iter())));
     }
     if let Some(tokens) = &serving.tokens {
         lines.push(format!("tokens let in: {}", tokens.path().display()));
@@ -207,11 +198,9 @@ fn serving(serving: &Serving) -> Vec<String> {
     let log = log.map_or("off".to_owned(), |log| log.target.to_string());
     lines.push(format!("access log: {log}"));
     let metrics = serving.metrics.as_ref();
-    let metrics = metrics.map(|addr| format!("http://{addr}/metrics"));
-    lines.push(format!(
-        "metrics: {}",
-        metrics.as_deref().unwrap_or("not served")
-    ));
+    let none = || "not served".to_owned();
+    let metrics = metrics.map_or_else(none, |addr| format!("http://{addr}/metrics"));
+    lines.push(format!("metrics: {metrics}"));
     lines
 }
 
@@ -222,9 +211,9 @@ fn kdc_realm(entry: &KdcRealm) -> Vec<String> {
         Transport::TcpFirst => "tcp",
         Transport::UdpFirst => "udp",
     };
-    let seconds = entry.deadline.as_secs();
+    let deadline = entry.deadline.as_secs();
     lines.push(format!(
-        "  deadline {seconds} s, transport {transport} first"
+        "  deadline {deadline} s, transport {transport} first"
     ));
     if entry.serves_other_realms {
         lines.push("  other realms of these KDCs: served under its name".to_owned());
@@ -268,12 +257,10 @@ fn endpoints(list: &[Endpoint], none: &str) -> String {
         };
         format!("{endpoint}{condition}")
     });
-    let shown: Vec<_> = shown.collect();
-    if shown.is_empty() {
-        none.to_owned()
-    } else {
-        shown.join(", ")
+    if list.is_empty() {
+        return none.to_owned();
     }
+    joined(shown)
 }
 
 /// The KDCs of `realm`, a line for each or for what leads to them.
@@ -299,11 +286,8 @@ fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
                 let records = format!(
                     "  {service}: SRV records of {name}._tcp.{realm} and {name}._udp.{realm}{also}"
                 );
-                lines.push(if is_offered {
-                    records
-                } else {
-                    not_offered(service)
-                });
+                let none = || not_offered(service);
+                lines.push(Some(records).filter(|_| is_offered).unwrap_or_else(none));
             }
             lines.push(format!("  ports allowed in them: {}", joined(&found.ports)));
             lines.extend(also_allowed(&found.networks));
@@ -315,9 +299,4 @@ fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
 /// What names found in DNS may lead to besides other hosts.
 fn also_allowed(networks: &[IpNet]) -> Option<String> {
     (!networks.is_empty()).then(|| format!("  also allowed: {}", joined(networks)))
-}
-
-fn joined<T: ToString>(list: &[T]) -> String {
-    let shown: Vec<_> = list.iter().map(ToString::to_string).collect();
-    shown.join(", ")
 }

@@ -47,6 +47,12 @@ pub fn width() -> usize {
     size.map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(60, 160))
 }
 
+/// In one line, with commas.
+pub(crate) fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(", ")
+}
+
 /// Writes `text` to stdout, with colours if they are wanted there. A reader that is gone wants no more.
 pub fn print(text: &str) {
     let mut stdout = anstream::stdout().lock();

@@ -62,10 +62,10 @@ pub fn wait(
         if let Some(mistake) = served.mistake() {
             terminal::print_warning(mistake);
         }
-        let waits: Vec<_> = realms
+        let waits = realms
             .into_iter()
-            .map(|realm| RealmWait::new(realm, &served))
-            .collect();
+            .map(|realm| RealmWait::new(realm, &served));
+        let waits: Vec<_> = waits.collect();
         let all = async {
             tokio::select! {
                 _ = join_all(waits.iter().map(RealmWait::run)) => {}
@@ -86,8 +86,7 @@ pub fn wait(
 fn timed_out(waits: &[RealmWait], limit: Duration) -> Failure {
     let limit = limit.as_secs();
     let left: Vec<_> = waits.iter().filter(|wait| !wait.is_over.get()).collect();
-    let names: Vec<_> = left.iter().map(|wait| wait.realm.as_str()).collect();
-    let names = names.join(", ");
+    let names = terminal::joined(left.iter().map(|wait| &wait.realm));
     if left.iter().all(|wait| wait.has_daemon.get()) {
         let realm = left.first().map_or("REALM", |wait| wait.realm.as_str());
         let what = format!("{names}: no KDC could be reached within {limit} s");
@@ -220,10 +219,7 @@ impl<'a> RealmWait<'a> {
 }
 
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::NotFound
-    )
+    [ErrorKind::ConnectionRefused, ErrorKind::NotFound].contains(&error.kind())
 }
 
 /// The changes of the network, where they can be heard of.

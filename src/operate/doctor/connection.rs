@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::operate::terminal::joined;
 use crate::relay::explain::explain;
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::kdc::Permitted;
@@ -33,12 +34,10 @@ pub(super) async fn connect(
     let looked_up = timeout(limit, look_up(place.to_owned(), permitted.clone())).await;
     let late = "no name server answers in time".to_owned();
     let addresses = looked_up.unwrap_or(Err((ErrorKind::NotFound, late)));
-    let addresses =
-        addresses.map_err(|(kind, why)| refused(upstream, &io::Error::new(kind, why)))?;
-    let addresses = distinct(&addresses);
-    let shown: Vec<_> = addresses.iter().map(|it| it.ip().to_string()).collect();
+    let not_found = |(kind, why)| refused(upstream, &io::Error::new(kind, why));
+    let addresses = distinct(&addresses.map_err(not_found)?);
     let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
-    let what = format!("{host} is {}", shown.join(", "));
+    let what = format!("{host} is {}", joined(addresses.iter().map(SocketAddr::ip)));
     found.push(Finding::ok(Layer::Names, what).figure(began.elapsed()));
     let limit = limit.saturating_sub(began.elapsed());
     let (stream, finding) = first_of(upstream, &addresses, limit).await?;
@@ -96,8 +95,7 @@ async fn first_of(
     }
     let some = Finding::warning(what).on(Layer::Tcp).figure(took);
     let some = some.hint("the daemon goes on to the next address, which costs a moment");
-    let some = some.typed("see where routes lead", "ip route");
-    Ok((stream, some))
+    Ok((stream, some.typed("see where routes lead", "ip route")))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::report::is_fault;
 use super::{AskedRealm, RealmContext, kdc, proxy};
 use crate::config::endpoint::Endpoint;
 use crate::config::{Kdcs, Order, Proxies};
+use crate::operate::terminal::joined;
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::{short, urls};
@@ -151,10 +152,8 @@ pub(super) async fn kdc_names(
 }
 
 fn names<T: ToString>(servers: impl IntoIterator<Item = T>) -> Vec<String> {
-    servers
-        .into_iter()
-        .map(|server| server.to_string())
-        .collect()
+    let names = servers.into_iter().map(|server| server.to_string());
+    names.collect()
 }
 
 /// Those for logins, and those for password changes that are none of them.
@@ -190,10 +189,10 @@ async fn look_up_and_report(
             let is_primary = found.primary.contains(target);
             format!("{target}{}", if is_primary { " (primary)" } else { "" })
         };
-        let names: Vec<_> = found.kdc.iter().map(name).collect();
+        let names = joined(found.kdc.iter().map(name));
         let seconds = i64::try_from(found.good_for.as_secs()).unwrap_or(i64::MAX);
         let took = began.elapsed().as_millis();
-        let what = format!("DNS names {} ({took} ms), for this long", names.join(", "));
+        let what = format!("DNS names {names} ({took} ms), for this long");
         Finding::ok(Layer::Names, what).figure(Figure::Seconds(seconds))
     });
     found

@@ -1,6 +1,6 @@
 //! A status document as a terminal shows it. Pure.
 
-use crate::operate::terminal::{Cell, Page, style};
+use crate::operate::terminal::{Cell, Page, joined, style};
 use crate::relay::finding::{Figure, Finding, Hint};
 use crate::relay::status::{
     AttemptRecord, CandidateState, CandidateStatus, CounterStatus, DaemonKind, ExchangeOutcome,
@@ -43,6 +43,11 @@ fn head(page: &mut Page, document: &StatusDocument) {
         Some(at) => format!("read {}", ago(document.written_at, at)),
     };
     let load = document.load;
+    let requests = format!("{} of {} requests", load.in_flight, load.max_in_flight);
+    let connections = format!(
+        "{} of {} connections",
+        load.connections, load.max_connections
+    );
     let offered = |service: &&'static str| (*service, listeners(&document.listeners, service));
     let of_place = match document.daemon {
         DaemonKind::Run => ("network", network(&document.network, document.written_at)),
@@ -52,13 +57,7 @@ fn head(page: &mut Page, document: &StatusDocument) {
         ("configuration", format!("{file}, {read}")),
         of_place,
         ("counted", counters(&document.counters)),
-        (
-            "in progress",
-            format!(
-                "{} of {} requests, {} of {} connections",
-                load.in_flight, load.max_in_flight, load.connections, load.max_connections
-            ),
-        ),
+        ("in progress", format!("{requests}, {connections}")),
     ];
     let row = |(name, text): (&str, String)| vec![Cell::styled(name, style::DIM), text.into()];
     let rows = listening.iter().map(offered).chain(rows);
@@ -84,9 +83,8 @@ fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
     if listeners.is_empty() {
         return "not offered".to_owned();
     }
-    let names = listeners.iter();
-    let names = names.map(|listener| format!("{} {}", listener.transport, listener.address));
-    let names = names.collect::<Vec<_>>().join(", ");
+    let name = |of: &ListenerStatus| format!("{} {}", of.transport, of.address);
+    let names = joined(listeners.iter().map(name));
     if listeners.iter().all(|listener| listener.inherited) {
         return format!("{names}, from the service manager");
     }
@@ -110,14 +108,13 @@ fn network(network: &NetworkStatus, now: u64) -> String {
 fn counters(counters: &[CounterStatus]) -> String {
     let is_shown = |name: &str| ["networks", "sleeps"].contains(&name);
     let counted = counters.iter().filter(|counter| counter.value > 0);
-    let counted: Vec<_> = counted
-        .filter(|counter| !is_shown(counter.name.as_str()))
-        .map(|CounterStatus { name, value, .. }| format!("{name} {value}").replace('_', "-"))
-        .collect();
+    let counted = counted.filter(|counter| !is_shown(counter.name.as_str()));
+    let told = |of: &CounterStatus| format!("{} {}", of.name, of.value).replace('_', "-");
+    let counted = joined(counted.map(told));
     if counted.is_empty() {
         return "nothing yet".to_owned();
     }
-    counted.join(", ")
+    counted
 }
 
 fn problems(page: &mut Page, problems: &[Finding]) {
@@ -154,8 +151,8 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     }
     if let Some(until) = realm.primary_until {
         let more = left(document.written_at, until);
-        let text =
-            format!("a password was changed: logins ask for the primary KDC for {more} more");
+        let what = "a password was changed: logins ask for the primary KDC";
+        let text = format!("{what} for {more} more");
         page.paragraph(2, style::DIM, &text);
     }
     if realm.kdc.is_empty() && realm.kpasswd.is_empty() {
@@ -175,8 +172,7 @@ fn show_realm(page: &mut Page, realm: &RealmStatus, document: &StatusDocument) {
     let name = realm.name.as_str();
     // A wildcard is no realm to ask for.
     if fails && !name.contains('*') {
-        let doctor = document.daemon.command("doctor").chain([name]);
-        let doctor = Hint::command(doctor);
+        let doctor = Hint::command(document.daemon.command("doctor").chain([name]));
         page.hints("  ", &["to see how far each gets".into(), doctor]);
     }
 }
@@ -186,11 +182,8 @@ fn show_look_up(page: &mut Page, look_up: &LookUpStatus, now: u64) {
         Some(at) => format!("looked up again in {} at the earliest", left(now, at)),
         None => "looked up with the next request".to_owned(),
     };
-    let text = format!(
-        "{}: {} found in DNS, {when}",
-        look_up.what,
-        look_up.kdc.len()
-    );
+    let (what, count) = (&look_up.what, look_up.kdc.len());
+    let text = format!("{what}: {count} found in DNS, {when}");
     page.paragraph(2, style::DIM, &text);
     for rejected in &look_up.rejected {
         let text = format!("not used: {}, as {}", rejected.name, rejected.why);
