@@ -7,13 +7,12 @@
 //! | part | what it looks at |
 //! |---|---|
 //! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine, and the daemon on it |
-//! | `gateway`: `service_user`, `certificate` | the same for `loopkdc gateway`, and what it serves HTTPS with |
+//! | `gateway`: `service_user`, `handshake` | the same for `loopkdc gateway`, and what it serves HTTPS with |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `connection`, `handshake` | a KDC proxy |
 //! | `kdc` | a KDC, and what it replies by whatever way |
 //! | `report` | what is told of it |
 
-mod certificate;
 mod configuration;
 mod connection;
 mod daemon;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
 use super::{AskedRealm, MACHINE, ask, kdc, load, tell_each, within};
-use super::{certificate, configuration, connection, daemon, ports, service_user};
+use super::{configuration, connection, daemon, handshake, ports, service_user};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
 use crate::relay::finding::{Finding, Layer, Severity};
@@ -81,7 +81,7 @@ async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) 
     output.tell(daemon::examine(GATEWAY, &heard, &ports.owner, file));
     if let Some(tls) = &serving.tls {
         let (roots, now) = (SystemRoots::load(), SystemTime::now());
-        output.tell(certificate::examine(tls, &roots, status, now));
+        output.tell(handshake::own_certificate(tls, &roots, status, now));
     }
 }
 

@@ -1,4 +1,5 @@
-//! TLS: the doctor's own handshake, which tells what reqwest does not, and what certificates say that were presented.
+//! TLS: the doctor's own handshake, which tells what reqwest does not, and what certificates say that were presented, or are in
+//! the gateway's own files.
 
 use std::io;
 use std::sync::Arc;
@@ -11,17 +12,21 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
+use crate::config::gateway::TlsFiles;
+use crate::operate::terminal::joined;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
+use crate::relay::status::{StatusDocument, unix_ms};
 use crate::relay::text::short;
 use crate::relay::upstream::CertificateFault;
 use crate::relay::upstream::certificate::{Validity, called};
-use crate::relay::upstream::tls::{Pin, Presented};
+use crate::relay::upstream::tls::{Pin, Presented, SystemRoots};
 
 /// A certificate that ends sooner than this is worth a word.
 const SOON: i64 = 14;
 const DAY: i64 = 86_400;
 /// As many names of a certificate are shown.
 const MAX_NAMES: usize = 4;
+const RENEW: &str = "renew it; the gateway reads the file again by itself. See what it holds";
 
 /// Shakes hands over `stream`; what was agreed on: version, key exchange, suite and ALPN.
 ///
@@ -36,9 +41,8 @@ pub(super) async fn shake(
     config.resumption = Resumption::disabled();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let began = Instant::now();
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, stream).await?;
     let took = began.elapsed();
     let tls = stream.get_ref().1;
     let version = tls.protocol_version().map(|version| format!("{version:?}"));
@@ -52,8 +56,8 @@ pub(super) async fn shake(
         suite.map(|suite| suite.replace("TLS13_", "").replace("TLS_", "")),
         Some(alpn.map_or_else(|| "no ALPN".to_owned(), Into::into)),
     ];
-    let agreed: Vec<_> = agreed.into_iter().flatten().collect();
-    Ok(Finding::ok(Layer::Tls, agreed.join(", ")).figure(took))
+    let agreed = joined(agreed.into_iter().flatten());
+    Ok(Finding::ok(Layer::Tls, agreed).figure(took))
 }
 
 /// What is to be said of a chain that is trusted.
@@ -95,20 +99,20 @@ pub(super) fn untrusted(
     };
     match why {
         CertificateFault::UnknownIssuer => {
-            let root = root(presented);
+            let root = format!("\"{}\"", root(presented));
+            let is_own =
+                format!("if {root} is your own authority, name its certificate in {table}");
             finding.hints.truncate(1);
             finding
                 .reworded(format!(
-                    "certificate signed by \"{root}\", which is not trusted here"
+                    "certificate signed by {root}, which is not trusted here"
                 ))
-                .hint(format!(
-                    "else, if \"{root}\" is your own authority, name its certificate in {table}"
-                ))
+                .hint(format!("else, {is_own}"))
                 .hint(Hint::key("ca-file = \"FILE.pem\""))
                 .hint("else somebody may be intercepting the connection: ask who runs it")
         }
         CertificateFault::WrongName => {
-            let names = names(leaf).join(", ");
+            let names = joined(names(leaf));
             let what = match names.as_str() {
                 "" => format!("certificate for another name than {host}"),
                 names => format!("certificate for {names}, not for {host}"),
@@ -130,7 +134,7 @@ pub(super) fn untrusted(
 }
 
 /// The issuer of the last certificate, which vouches for the chain.
-pub(super) fn root(presented: &Presented) -> String {
+fn root(presented: &Presented) -> String {
     let last = presented.certificates.last();
     let issuer = last.and_then(|last| called(EndEntityCert::try_from(last).ok()?.issuer()));
     issuer.unwrap_or_else(|| "nobody by name".to_owned())
@@ -144,17 +148,101 @@ fn subject(certificate: &CertificateDer<'static>) -> String {
 }
 
 /// What a certificate is for.
-pub(super) fn names(certificate: &CertificateDer<'static>) -> Vec<String> {
+fn names(certificate: &CertificateDer<'static>) -> Vec<String> {
     let certificate = EndEntityCert::try_from(certificate);
     let names = certificate.iter().flat_map(|it| it.valid_dns_names());
     names.take(MAX_NAMES).map(|name| short(name, 64)).collect()
 }
 
 /// Days from `now` until `then`, rounded down.
-pub(super) fn days(then: SystemTime, now: SystemTime) -> i64 {
+fn days(then: SystemTime, now: SystemTime) -> i64 {
     let seconds = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_secs().cast_signed()
     };
     (seconds(then) - seconds(now)).div_euclid(DAY)
+}
+
+/// What is to be said of the chain in `files`, which fits its key; `status` is what the gateway says that runs.
+pub(super) fn own_certificate(
+    files: &TlsFiles,
+    roots: &SystemRoots,
+    status: Option<&StatusDocument>,
+    now: SystemTime,
+) -> Vec<Finding> {
+    let identity = files.read().and_then(|pems| pems.identity());
+    // It was read a moment ago.
+    let Ok(identity) = identity else {
+        return Vec::new();
+    };
+    let file = files.certificate.display().to_string();
+    let presented = roots.judge(identity.certified.cert);
+    let Some(leaf) = presented.certificates.first() else {
+        return Vec::new();
+    };
+    let validity = Validity::of(leaf);
+    let mut findings = vec![host_names(leaf, &file)];
+    findings.push(match validity.and_then(|validity| validity.warning(now)) {
+        Some(warning) => {
+            let left = validity.map_or(0, |validity| days(validity.not_after(), now));
+            fault(warning)
+                .figure(Figure::Days(left))
+                .hint(RENEW)
+                .hint(show(&file, "-dates"))
+        }
+        None => own_chain(&presented, &file, now),
+    });
+    let served = status.and_then(|status| status.certificate_until);
+    if let (Some(served), Some(validity)) = (served, validity)
+        && served != unix_ms(validity.not_after())
+    {
+        let what = format!("the gateway that runs serves another certificate than {file} holds");
+        let log = "journalctl -u loopkdc-gateway";
+        let other = Finding::warning(what).on(Layer::Tls);
+        findings.push(other.typed("see in its log why it does not take this one", log));
+    }
+    findings
+}
+
+fn fault(what: impl Into<String>) -> Finding {
+    Finding::fault(what).on(Layer::Tls)
+}
+
+fn show(file: &str, what: &str) -> Hint {
+    Hint::command(["openssl", "x509", "-noout", what, "-in", file])
+}
+
+fn host_names(leaf: &CertificateDer<'static>, file: &str) -> Finding {
+    let names = names(leaf);
+    if names.is_empty() {
+        return fault("the certificate names no host (subjectAltName): clients refuse it")
+            .hint("have one made for the name in the URL that clients ask; see what it holds")
+            .hint(show(file, "-text"));
+    }
+    let what = format!("clients find it by {}", names.join(", "));
+    Finding::ok(Layer::Tls, what)
+}
+
+/// Whether whoever knows the root alone can follow the chain. No list of roots has all that clients know.
+fn own_chain(presented: &Presented, file: &str, now: SystemTime) -> Finding {
+    let found = chain(presented, now);
+    if presented.root.is_some() || presented.certificates.last().is_some_and(is_own_issuer) {
+        return found;
+    }
+    let issuer = root(presented);
+    Finding {
+        what: format!("{}; \"{issuer}\", who signed the last, is not trusted here", found.what),
+        ..Finding::warning("")
+    }
+    .on(Layer::Tls)
+    .hint(format!(
+        "unless clients trust \"{issuer}\" itself, append its certificate to {file}, and those up to the root. See who signs"
+    ))
+    .hint(show(file, "-issuer"))
+}
+
+/// It is a root.
+fn is_own_issuer(certificate: &CertificateDer<'static>) -> bool {
+    let certificate = EndEntityCert::try_from(certificate);
+    certificate.is_ok_and(|certificate| certificate.issuer() == certificate.subject())
 }
