@@ -66,6 +66,22 @@ impl Failure {
         self
     }
 
+    /// Adds a command to type, and what it is for.
+    #[must_use]
+    pub fn command<W: Into<String>>(
+        self,
+        purpose: impl Into<Hint>,
+        words: impl IntoIterator<Item = W>,
+    ) -> Self {
+        self.hint(purpose).hint(Hint::command(words))
+    }
+
+    /// The same of a command of plain words, as it is typed.
+    #[must_use]
+    pub fn typed(self, purpose: impl Into<Hint>, command: &str) -> Self {
+        self.hint(purpose).hint(Hint::typed(command))
+    }
+
     /// The exit code that goes with it.
     pub fn exit(&self) -> Exit {
         self.exit

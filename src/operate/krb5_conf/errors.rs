@@ -16,29 +16,25 @@ fn failure(exit: Exit, path: &Path, why: &str) -> Failure {
     Failure::new(exit, format!("{} {why}", path.display()))
 }
 
-/// A command as it is typed, about a file.
-fn about(command: &str, path: &Path) -> Hint {
+/// The words of a command about a file.
+fn about(command: &str, path: &Path) -> Vec<String> {
     let path = path.to_string_lossy();
-    Hint::command(command.split(' ').chain([&*path]))
-}
-
-/// One of our own commands.
-fn typed(command: &str) -> Hint {
-    Hint::command(command.split(' '))
+    let words = command.split(' ').chain([&*path]);
+    words.map(str::to_owned).collect()
 }
 
 /// Why a file could not be `done`: read or written. `command`: what to type, to try again.
 pub(super) fn failed(path: &Path, done: &str, error: &io::Error, command: &str) -> Failure {
     let can_not = format!("can't be {done}: {error}");
     match error.kind() {
-        ErrorKind::PermissionDenied if is_root() => failure(Exit::Permission, path, &can_not)
-            .hint("see whether it, or its directory, is marked as unchangeable")
-            .hint(about("lsattr -d", path)),
+        ErrorKind::PermissionDenied if is_root() => {
+            let purpose = "see whether it, or its directory, is marked as unchangeable";
+            failure(Exit::Permission, path, &can_not).command(purpose, about("lsattr -d", path))
+        }
         ErrorKind::PermissionDenied => {
             let why = format!("may not be {done} by this user");
             failure(Exit::Permission, path, &why)
-                .hint("as root")
-                .hint(typed(&format!("sudo {command}")))
+                .typed("as root", &format!("sudo {command}"))
                 .hint(ELSEWHERE)
         }
         ErrorKind::ReadOnlyFilesystem => failure(Exit::Permission, path, &can_not)
@@ -47,15 +43,17 @@ pub(super) fn failed(path: &Path, done: &str, error: &io::Error, command: &str) 
         // Nothing can take the place of what something is mounted on.
         ErrorKind::ResourceBusy => {
             let why = "can't be replaced: it is mounted there by itself, as in containers";
+            let purpose = "see which file it is, and edit that: \"loopkdc krb5-conf --inline\" prints what to write into it, or to take out";
             failure(Exit::Config, path, why)
-                .hint("see which file it is, and edit that: \"loopkdc krb5-conf --inline\" prints what to write into it, or to take out")
-                .hint(about("findmnt", path))
+                .command(purpose, about("findmnt", path))
                 .hint(ELSEWHERE)
         }
         _ => failure(Exit::Config, path, &can_not)
-            .hint("see what is there, and how much room")
-            .hint(about("ls -ld", path))
-            .hint(about("df -h", path.parent().unwrap_or(path))),
+            .command(
+                "see what is there, and how much room",
+                about("ls -ld", path),
+            )
+            .hint(Hint::command(about("df -h", path.parent().unwrap_or(path)))),
     }
 }
 
@@ -72,14 +70,11 @@ pub(super) fn unfinished(
     let failure = failure
         .hint(format!("done before that: {}", done.join("; ")))
         .hint(format!("not done: {}", left.join("; ")))
-        .hint("when that is mended, do the rest")
-        .hint(typed(command));
+        .typed("when that is mended, do the rest", command);
     if command == REMOVE {
         return failure;
     }
-    failure
-        .hint("or take back what was done")
-        .hint(typed(REMOVE))
+    failure.typed("or take back what was done", REMOVE)
 }
 
 /// Two failures in one.
@@ -92,44 +87,36 @@ pub(super) fn both(failure: Failure, other: &Failure) -> Failure {
 /// What a link leads to is somebody else's to change.
 pub(super) fn link(path: &Path, command: &str) -> Failure {
     let why = "is a symbolic link, and what that leads to is not changed";
+    let purpose = "see where it leads, and have a copy of that in its place";
     failure(Exit::Config, path, why)
-        .hint("see where it leads, and have a copy of that in its place")
-        .hint(about("ls -ld", path))
-        .hint("then")
-        .hint(typed(command))
+        .command(purpose, about("ls -ld", path))
+        .typed("then", command)
 }
 
 /// Somebody else may change it, or put another file in the place of one in it, at any time.
 pub(super) fn writable_by_others(path: &Path, command: &str) -> Failure {
     let why = "is not safe to change: others than root may write to it";
     failure(Exit::Config, path, why)
-        .hint("see who")
-        .hint(about("ls -ld", path))
-        .hint("have it root's alone")
-        .hint(about("chown root", path))
-        .hint("and")
-        .hint(about("chmod go-w", path))
-        .hint("then")
-        .hint(typed(command))
+        .command("see who", about("ls -ld", path))
+        .command("have it root's alone", about("chown root", path))
+        .command("and", about("chmod go-w", path))
+        .typed("then", command)
 }
 
 /// A file of somebody else's has the name of ours: libkrb5 and systemd read names that end with `.conf`.
 pub(super) fn foreign(path: &Path, command: &str) -> Failure {
     let why = "is there, and was not made by \"loopkdc krb5-conf --install\"";
     let name = path.to_string_lossy();
+    let aside = ["mv", &name, &format!("{name}.old")];
     failure(Exit::Config, path, why)
-        .hint("move it away, to a name that nobody reads")
-        .hint(Hint::command(["mv", &name, &format!("{name}.old")]))
-        .hint("then")
-        .hint(typed(command))
+        .command("move it away, to a name that nobody reads", aside)
+        .typed("then", command)
 }
 
 /// `--drop-in` where no library would find it.
 pub(super) fn no_includes() -> Failure {
     let what = "the Kerberos of macOS reads no file that krb5.conf includes";
-    Failure::new(Exit::Config, what)
-        .hint("keep the stanzas in krb5.conf itself")
-        .hint(typed(INSTALL))
+    Failure::new(Exit::Config, what).typed("keep the stanzas in krb5.conf itself", INSTALL)
 }
 
 /// A marker that is not one of a pair.

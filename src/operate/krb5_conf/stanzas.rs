@@ -7,7 +7,7 @@ use super::profile::{Profile, Relation, SERVER_NAMES};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::{Config, Listen, RealmPattern};
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::finding::{Finding, Hint};
+use crate::relay::finding::Finding;
 
 /// The first line of a file that is ours to write anew and to take away.
 pub(crate) const MARK: &str =
@@ -80,14 +80,13 @@ impl Stanzas {
 
     /// Adds a realm. False, and a note: it can have no stanza.
     fn add(&mut self, realm: &str) -> bool {
-        let fits = is_name(realm);
-        if fits {
+        if is_name(realm) {
             self.realms.push(realm.to_owned());
-        } else {
-            let note = "has no stanza, as krb5.conf can't hold a name with such characters";
-            self.notes.push(format!("realm {realm} {note}"));
+            return true;
         }
-        fits
+        let note = "has no stanza, as krb5.conf can't hold a name with such characters";
+        self.notes.push(format!("realm {realm} {note}"));
+        false
     }
 
     /// The file for krb5.conf.d.
@@ -263,9 +262,8 @@ fn path(endpoints: &[Endpoint]) -> Option<String> {
 
 /// The first address of each family, of those on loopback if there are any.
 fn addresses(endpoints: &[Endpoint]) -> Vec<String> {
-    let addrs = endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.addr.socket_addr());
+    let endpoints = endpoints.iter();
+    let addrs = endpoints.filter_map(|endpoint| endpoint.addr.socket_addr());
     // Port 0 is another one after each start.
     let addrs = addrs.filter(|addr| addr.port() != 0).map(reachable);
     let addrs: Vec<_> = addrs.collect();
@@ -275,11 +273,8 @@ fn addresses(endpoints: &[Endpoint]) -> Vec<String> {
         fitting.find(|addr| addr.ip().is_loopback() == is_local)
     };
     let first = [first(SocketAddr::is_ipv4), first(SocketAddr::is_ipv6)];
-    first
-        .into_iter()
-        .flatten()
-        .map(SocketAddr::to_string)
-        .collect()
+    let first = first.into_iter().flatten();
+    first.map(SocketAddr::to_string).collect()
 }
 
 /// Where this machine reaches what listens at `addr`.
@@ -293,19 +288,17 @@ fn reachable(mut addr: SocketAddr) -> SocketAddr {
 }
 
 fn no_socket() -> Failure {
-    Failure::new(
-        Exit::Config,
-        "the configuration has no Unix socket for the KDC service",
-    )
-    .hint("add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]")
+    let what = "the configuration has no Unix socket for the KDC service";
+    Failure::new(Exit::Config, what)
+        .hint("add one to kdc under [listen]: kdc = [\"127.0.0.1:88\", \"unix:/run/loopkdc.sock\"]")
 }
 
 fn no_address() -> Failure {
-    Failure::new(
-        Exit::Config,
-        "the KDC service has no address and port that krb5.conf could name",
-    )
-    .hint("write kdc = [\"127.0.0.1:88\"] under [listen]")
-    .hint("for MIT krb5 1.22 and later, with Unix sockets alone")
-    .hint(Hint::typed("loopkdc krb5-conf --unix"))
+    let what = "the KDC service has no address and port that krb5.conf could name";
+    Failure::new(Exit::Config, what)
+        .hint("write kdc = [\"127.0.0.1:88\"] under [listen]")
+        .typed(
+            "for MIT krb5 1.22 and later, with Unix sockets alone",
+            "loopkdc krb5-conf --unix",
+        )
 }
