@@ -70,6 +70,16 @@ pub(super) fn of_files<'a>(files: &[(&'a PlannedFile, &'a PlannedFile)]) -> File
         .collect()
 }
 
+/// The changes of a file, with the folder that it is to be in.
+pub(super) fn with_folder(file: &PlannedFile) -> FileChanges<'_> {
+    let mut changes = of_files(&[(file, file)]);
+    let folder = file.path.parent().filter(|folder| !folder.is_dir());
+    if let (Some(folder), Some(_)) = (folder, &file.should_be) {
+        changes.insert(0, (folder, Change::MakeDirectory));
+    }
+    changes
+}
+
 /// Makes the changes, and returns what was done.
 ///
 /// # Errors
@@ -100,7 +110,7 @@ pub(super) fn carry_out(changes: &FileChanges<'_>, command: &str) -> Result<Vec<
 ///
 /// # Errors
 /// It can't be read, or could be led elsewhere: it, or the directory it is in, is a link, or others may write to it.
-pub(super) fn read(path: &Path, command: &str) -> Result<Option<Vec<u8>>, Failure> {
+fn read(path: &Path, command: &str) -> Result<Option<Vec<u8>>, Failure> {
     if !is_there(path.parent().unwrap_or(path), command)? || !is_there(path, command)? {
         return Ok(None);
     }
@@ -127,7 +137,7 @@ fn is_safe(metadata: &Metadata) -> bool {
 }
 
 /// Puts a file with these octets there, whole or not at all, with owner, mode and attributes of the file `like` if that is there.
-pub(super) fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
+fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // No library takes it for a part of its configuration: with a dot before it, and without `.conf` behind.
     let temporary = path.with_file_name(format!(".{name}.loopkdc-{}", std::process::id()));
@@ -142,11 +152,8 @@ pub(super) fn write(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
 
 fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let options = options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path)?;
     match File::open(like) {
         Ok(like) => copy_attributes(&file, &like)?,
         Err(error) if error.kind() == ErrorKind::NotFound => publish(&file, 0o644)?,
@@ -157,14 +164,14 @@ fn create(path: &Path, octets: &[u8], like: &Path) -> io::Result<()> {
 }
 
 /// Makes a directory that everybody may read.
-pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+fn make_directory(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
     publish(&File::open(path)?, 0o755)?;
     sync_directory(path)
 }
 
 /// Removes a file, or a directory unless others have put something into it.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         let _ = fs::remove_dir(path);
     } else {

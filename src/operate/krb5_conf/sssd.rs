@@ -23,9 +23,9 @@ use std::time::Duration;
 pub(crate) use domains::{AsksOthers, SssdDomain, domains};
 pub(crate) use units::{DROP_IN, PATH_UNIT, RESTART, SYSTEM, are_installed};
 
+use super::changes::{self, PlannedFile};
 use super::host::{MAX_FILE, Machine};
 use super::stanzas::Stanzas;
-use super::{changes, errors};
 use crate::config::read;
 use crate::operate::terminal;
 use crate::relay::failure::Failure;
@@ -70,13 +70,9 @@ fn tell(done: &[String]) {
 
 /// What to do where systemd does not have the units.
 fn by_hand(domains: &[SssdDomain], realms: &[String]) -> Finding {
-    let names: Vec<_> = domains
-        .iter()
-        .map(|domain| text::line(&domain.name))
-        .collect();
+    let names = terminal::joined(domains.iter().map(|domain| text::line(&domain.name)));
     let what = format!(
-        "logins by SSSD ({}) bring no ticket away from the office: systemd, which would see to that, has no {PATH_UNIT}",
-        names.join(", ")
+        "logins by SSSD ({names}) bring no ticket away from the office: systemd, which would see to that, has no {PATH_UNIT}"
     );
     let write = ["loopkdc", "krb5-conf", "--sssd"].map(str::to_owned);
     let write = write.into_iter().chain(realms.iter().cloned());
@@ -84,7 +80,7 @@ fn by_hand(domains: &[SssdDomain], realms: &[String]) -> Finding {
         .hint(format!("with systemd: put {PATH_UNIT}, loopkdc-sssd.service and loopkdc-sssd-end.service beside loopkdc.service, and do this again"))
         .hint(format!("without: make the folder /run/loopkdc for loopkdc's user, run loopkdc with LOOPKDC_REACHABLE_FILE=/run/{REACHABLE}, and sssd with KRB5_CONFIG={}", units::krb5_config()))
         .command("and whenever the first of these files changes, as root", write)
-        .command("and when loopkdc has ended", ["rm".to_owned(), "-f".to_owned(), format!("/run/{REACHABLE}"), format!("/run/{KRB5_CONF}")])
+        .typed("and when loopkdc has ended", &format!("rm -f /run/{REACHABLE} /run/{KRB5_CONF}"))
 }
 
 /// Below /run, what `loopkdc run` says by --reachable-file: the realms that can be reached, one a line.
@@ -143,16 +139,7 @@ fn content(realms: &[&str]) -> String {
 }
 
 fn put(file: &Path, realms: &[&str]) -> Result<(), Failure> {
-    let folder = file.parent().unwrap_or(file);
-    let is = changes::read(file, COMMAND)?;
-    let should_be = (!realms.is_empty()).then(|| content(realms).into_bytes());
-    let done = match &should_be {
-        _ if is == should_be => Ok(()),
-        Some(octets) if folder.is_dir() => changes::write(file, octets, file),
-        Some(octets) => {
-            changes::make_directory(folder).and_then(|()| changes::write(file, octets, file))
-        }
-        None => changes::remove(file),
-    };
-    done.map_err(|error| errors::failed(file, "written", &error, COMMAND))
+    let mut planned = PlannedFile::read(file.to_owned(), COMMAND)?;
+    planned.should_be = (!realms.is_empty()).then(|| content(realms).into_bytes());
+    changes::carry_out(&changes::with_folder(&planned), COMMAND).map(|_| ())
 }

@@ -120,22 +120,23 @@ impl SssdLogins {
             }
             _ if !self.has_drop_ins => warning(what)
                 .typed("have it bring one", INSTALL)
-                .command(
+                .typed(
                     "or, if it is to bring none",
-                    ["systemctl", "mask", "--now", PATH_UNIT],
+                    &format!("systemctl mask --now {PATH_UNIT}"),
                 )
                 .hint(Hint::typed(INSTALL)),
             Some((file, list)) => {
-                let list = list.escape_debug();
-                warning(format!(
-                    "{what}: KRB5_CONFIG in {file} has SSSD read {list}"
-                ))
-                .hint(format!("append to it there\n    :/run/{KRB5_CONF}"))
-                .typed("then", "systemctl daemon-reload")
-                .hint(Hint::typed("systemctl restart sssd"))
+                let reads = format!(
+                    "KRB5_CONFIG in {file} has SSSD read {}",
+                    list.escape_debug()
+                );
+                warning(format!("{what}: {reads}"))
+                    .hint(format!("append to it there\n    :/run/{KRB5_CONF}"))
+                    .typed("then", "systemctl daemon-reload")
+                    .hint(Hint::typed("systemctl restart sssd"))
             }
             None => warning(format!("{what} until both services have begun anew"))
-                .command("have them do so", RESTART),
+                .typed("have them do so", RESTART),
         }
     }
 
@@ -143,13 +144,14 @@ impl SssdLogins {
     fn set_up(&self, login: &str, realm: &str, can_be: bool) -> Finding {
         let is_it = |line: &str| line.trim_start().strip_prefix(realm) == Some(" = {");
         if self.is_stopped || self.told.lines().any(is_it) != can_be {
-            let what = format!(
-                "SSSD is not told whether {realm} can be reached: {PATH_UNIT} is not at work"
-            );
-            let restart = ["systemctl", "restart", PATH_UNIT, "loopkdc-sssd.service"];
-            return warning(what)
-                .command("see why, and start it", ["systemctl", "status", PATH_UNIT])
-                .hint(Hint::command(restart));
+            let untold = format!("SSSD is not told whether {realm} can be reached");
+            let restart = format!("systemctl restart {PATH_UNIT} loopkdc-sssd.service");
+            return warning(format!("{untold}: {PATH_UNIT} is not at work"))
+                .typed(
+                    "see why, and start it",
+                    &format!("systemctl status {PATH_UNIT}"),
+                )
+                .hint(Hint::typed(&restart));
         }
         let what = if can_be {
             format!("{login} brings a ticket, away from the office, too")
@@ -170,13 +172,10 @@ fn asks_others(login: &str, asks: &AsksOthers) -> Finding {
         "{login} brings no ticket away from the office, as that is not set up for such a domain: SSSD asks the KDCs {kdcs} itself, and would begin a login {users} again without end while they can't be reached"
     );
     let [place, key] = asks.or;
+    let (section, file) = (text::line(section), text::line(file));
     let instead = asks.instead.join("\n    ");
     warning(what)
-        .hint(format!(
-            "write into [{}] of {}\n    {instead}",
-            text::line(section),
-            text::line(file)
-        ))
+        .hint(format!("write into [{section}] of {file}\n    {instead}"))
         .hint(format!("or, {place}\n    {key}"))
         .typed("then", "systemctl restart sssd")
         .hint(Hint::typed(INSTALL))
@@ -187,23 +186,17 @@ fn overriding(host: &mut dyn Host) -> Option<(String, String)> {
     // Of two drop-ins with one name the folder's that stands later here counts (systemd.unit(5)).
     let mut later = BTreeMap::new();
     for folder in SYSTEMS.map(|system| format!("{system}/sssd.service.d")) {
-        let names = host.names(&folder).unwrap_or_default();
-        let names = names.into_iter();
+        let names = host.names(&folder).unwrap_or_default().into_iter();
         let names = names.filter(|name| name.ends_with(".conf") && **name > *DROP_IN);
         later.extend(names.map(|name| (name.clone(), format!("{folder}/{name}"))));
     }
-    let mut files = ENVIRONMENT_FILES
-        .map(str::to_owned)
-        .into_iter()
-        .chain(later.into_values().rev());
-    let set = files.find_map(|file| {
+    let first = ENVIRONMENT_FILES.map(str::to_owned).into_iter();
+    let set = first.chain(later.into_values().rev()).find_map(|file| {
         let text = host.text(&file).ok()?;
-        let lines = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with(['#', ';']));
-        let (_, list) = lines
-            .filter_map(|line| line.split_once(KRB5_CONFIG))
-            .next_back()?;
+        let is_said = |line: &&str| !line.trim_start().starts_with(['#', ';']);
+        let lines = text.lines().filter(is_said);
+        let mut lists = lines.filter_map(|line| line.split_once(KRB5_CONFIG));
+        let (_, list) = lists.next_back()?;
         let list = list.trim_matches(['"', '\'', ' ']);
         Some((file, list.to_owned()))
     });

@@ -12,14 +12,13 @@ use crate::operate::krb5_conf::host::{systemctl, systemctl_says, systemd_is_at_w
 use crate::operate::krb5_conf::install::{INSTALL, REMOVE};
 use crate::operate::krb5_conf::stanzas::MARK;
 use crate::relay::failure::{Exit, Failure};
-use crate::relay::finding::Hint;
 
 /// Where the administrator's units and drop-ins are.
 pub(crate) const SYSTEM: &str = "/etc/systemd/system";
 /// What starts the service that writes the file.
 pub(crate) const PATH_UNIT: &str = "loopkdc-sssd.path";
 /// After which both services go by the drop-ins.
-pub(crate) const RESTART: [&str; 4] = ["systemctl", "restart", "loopkdc", "sssd"];
+pub(crate) const RESTART: &str = "systemctl restart loopkdc sssd";
 /// For each of three units.
 pub(crate) const DROP_IN: &str = "loopkdc-sssd.conf";
 
@@ -74,24 +73,18 @@ impl UnitDropIn {
     }
 
     fn saying(mut self, content: &str) -> Self {
-        let made = if self.made_folder {
-            format!("{DIRECTORY_MADE}\n")
-        } else {
-            String::new()
-        };
-        let text = format!("{MARK}\n{made}[Service]\n{content}\n");
+        let made = self.made_folder.then_some(DIRECTORY_MADE);
+        let lines = [Some(MARK), made, Some("[Service]"), Some(content)];
+        let lines = lines.into_iter().flatten();
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
         self.file.should_be = Some(text.into_bytes());
         self
     }
 
     fn changes(&self) -> FileChanges<'_> {
-        let mut changes = changes::of_files(&[(&self.file, &self.file)]);
-        match self.file.should_be {
-            Some(_) if !self.folder.is_dir() => {
-                changes.insert(0, (&self.folder, Change::MakeDirectory));
-            }
-            None if self.made_folder => changes.push((&self.folder, Change::Remove)),
-            _ => {}
+        let mut changes = changes::with_folder(&self.file);
+        if self.file.should_be.is_none() && self.made_folder {
+            changes.push((&self.folder, Change::Remove));
         }
         changes
     }
@@ -114,9 +107,8 @@ pub(super) fn install(realms: &[String], state: &str) -> Result<Vec<String>, Fai
     }
     if state != "enabled" {
         have_systemd(&["enable", PATH_UNIT], INSTALL)?;
-        done.push(format!(
-            "enabled {PATH_UNIT}, and with it loopkdc.service from the start of the machine on"
-        ));
+        let with_it = "and with it loopkdc.service from the start of the machine on";
+        done.push(format!("enabled {PATH_UNIT}, {with_it}"));
     }
     // One that is at work has its service look once more, which goes by the drop-ins as they are now.
     if systemd_is_at_work() {
@@ -156,16 +148,14 @@ pub(super) fn remove() -> Result<Vec<String>, Failure> {
     let _ = fs::remove_file(Path::new("/run").join(KRB5_CONF));
     done.extend(remove_drop_ins(&mut drop_ins)?);
     reload(REMOVE)?;
-    let restart = RESTART.join(" ");
-    done.push(format!("for both services to be as before: {restart}"));
+    done.push(format!("for both services to be as before: {RESTART}"));
     Ok(done)
 }
 
 /// Those that are there and ours: what can't be read is none of ours to remove.
 pub(super) fn drop_ins(system: &Path) -> Vec<UnitDropIn> {
-    let read = UNITS
-        .iter()
-        .flat_map(|unit| UnitDropIn::read(system, unit, REMOVE));
+    let units = UNITS.iter();
+    let read = units.flat_map(|unit| UnitDropIn::read(system, unit, REMOVE));
     read.filter(|drop_in| drop_in.file.is.is_some()).collect()
 }
 
@@ -178,9 +168,8 @@ pub(super) fn remove_drop_ins(drop_ins: &mut [UnitDropIn]) -> Result<Vec<String>
 
 /// Drop-ins of ours are there.
 pub(crate) fn are_installed(mut has: impl FnMut(&str) -> bool) -> bool {
-    UNITS
-        .iter()
-        .all(|unit| has(&format!("{SYSTEM}/{unit}.d/{DROP_IN}")))
+    let mut units = UNITS.iter();
+    units.all(|unit| has(&format!("{SYSTEM}/{unit}.d/{DROP_IN}")))
 }
 
 /// Whether the path unit is to start with the machine, in systemctl's words; none where there is no systemctl.
@@ -205,16 +194,12 @@ fn have_systemd(words: &[&str], command: &str) -> Result<(), Failure> {
     let what = format!("systemd does not take what SSSD's logins need: {why}");
     let words = ["systemctl"].iter().chain(words).copied();
     let failure = Failure::new(Exit::Config, what)
-        .hint("see what it says of")
-        .hint(Hint::command(words))
-        .hint("and then do the rest")
-        .hint(Hint::command(command.split(' ')));
+        .command("see what it says of", words)
+        .typed("and then do the rest", command);
     if command == REMOVE {
         return Err(failure);
     }
     Err(failure
-        .hint("or do without")
-        .hint(Hint::typed(REMOVE))
-        .hint("and then")
-        .hint(Hint::command(format!("{INSTALL} --no-sssd").split(' '))))
+        .typed("or do without", REMOVE)
+        .typed("and then", &format!("{INSTALL} --no-sssd")))
 }
