@@ -15,8 +15,8 @@ use std::iter;
 use super::configuration::find;
 use crate::config::Config;
 use crate::operate::krb5_conf::profile::{self, Profile, Relation};
-use crate::operate::krb5_conf::{Host, INSTALL, Machine, host};
-use crate::relay::finding::{Finding, Hint, Layer};
+use crate::operate::krb5_conf::{Host, Machine, host};
+use crate::relay::finding::{Finding, Layer};
 use crate::wire::Realm;
 use sssd::SssdLogins;
 
@@ -64,11 +64,6 @@ fn warning(what: impl Into<String>) -> Finding {
 
 fn fault(what: impl Into<String>) -> Finding {
     Finding::fault(what).on(Layer::Krb5Conf)
-}
-
-/// What writes krb5.conf.
-fn install() -> Hint {
-    Hint::typed(INSTALL)
 }
 
 /// What on this machine decides whom a Kerberos library asks.
@@ -136,10 +131,8 @@ fn is_true(value: &str) -> bool {
 /// The file that Java is told to read, or that its own folder has.
 fn java(host: &mut dyn Host) -> Option<String> {
     let options = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"].map(|name| host.variable(name));
-    let mut options = options
-        .iter()
-        .flatten()
-        .flat_map(|of| of.split_whitespace());
+    let options = options.iter().flatten();
+    let mut options = options.flat_map(|of| of.split_whitespace());
     let told = options.find_map(|option| option.strip_prefix("-Djava.security.krb5.conf="));
     if let Some(told) = told {
         return (told != host::FILE).then(|| told.to_owned());
@@ -154,9 +147,8 @@ fn sssd(host: &mut dyn Host) -> HashMap<String, String> {
         return HashMap::new();
     }
     let names = host.names(PUBCONF).unwrap_or_default();
-    let realms = names
-        .iter()
-        .filter_map(|name| name.strip_prefix("kdcinfo."));
+    let names = names.iter();
+    let realms = names.filter_map(|name| name.strip_prefix("kdcinfo."));
     let servers = realms.take(MAX_LOCATED).filter_map(|realm| {
         let servers = host.text(&format!("{PUBCONF}/kdcinfo.{realm}")).ok()?;
         let servers = servers.chars().take(MAX_SERVERS).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ClientConfig, fault, install, is_true, warning};
+use super::{ClientConfig, fault, is_true, warning};
 use crate::config::Config;
 use crate::operate::doctor::configuration::find;
 use crate::operate::krb5_conf::host::FILE;
@@ -17,7 +17,7 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
     let mut findings: Vec<_> = client.profile.errors.iter().map(mistake).collect();
     if let Some(why) = &client.unreadable {
         let what = format!("libkrb5 has no configuration: {why}");
-        findings.push(fault(what).hint("make one").hint(install()));
+        findings.push(fault(what).typed("make one", INSTALL));
     }
     if let Some(list) = &client.named {
         let what = format!(
@@ -25,7 +25,7 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
             list.escape_debug()
         );
         let purpose = format!("unless it is wanted, unset KRB5_CONFIG, and have {FILE} say it");
-        findings.push(warning(what).hint(purpose).hint(install()));
+        findings.push(warning(what).typed(purpose, INSTALL));
     }
     if let Some(file) = &client.java {
         let what = format!("Java reads {file}, and not {FILE}");
@@ -44,9 +44,9 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
         let what = format!(
             "Heimdal, which is installed here ({library}), takes an include for a mistake, and reads nothing from there on"
         );
-        let inline = INSTALL_INLINE.split(' ');
+        let purpose = "for its programs, with no include in the file";
         let unread = warning(what).in_file(include.place.position());
-        findings.push(unread.command("for its programs, with no include in the file", inline));
+        findings.push(unread.typed(purpose, INSTALL_INLINE));
     }
     findings
 }
@@ -80,20 +80,13 @@ fn mistake(error: &ProfileError) -> Finding {
 
 /// What `[libdefaults]` says to all realms.
 pub(super) fn defaults(client: &ClientConfig, config: &Config) -> impl Iterator<Item = Finding> {
+    let of_hosts = "ssh, browsers and kvno -S ask DNS for a host before they ask for its ticket, and wait 10 s where no name server answers";
+    let of_realms =
+        "hosts' realms are asked of DNS, which takes seconds where no name server answers";
     let findings = [
         default_realm(client, config),
-        is_on(
-            client,
-            "dns_canonicalize_hostname",
-            true,
-            "ssh, browsers and kvno -S ask DNS for a host before they ask for its ticket, and wait 10 s where no name server answers",
-        ),
-        is_on(
-            client,
-            "dns_lookup_realm",
-            false,
-            "hosts' realms are asked of DNS, which takes seconds where no name server answers",
-        ),
+        is_on(client, "dns_canonicalize_hostname", true, of_hosts),
+        is_on(client, "dns_lookup_realm", false, of_realms),
         addresses(client),
         timeout(client, config),
     ];
@@ -122,10 +115,10 @@ fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {
         return None;
     }
     let what = match said {
-        Some(of) => format!(
-            "{} is none of loopkdc's realms: names without @REALM belong to it",
-            of.shown()
-        ),
+        Some(of) => {
+            let belong = "names without @REALM belong to it";
+            format!("{} is none of loopkdc's realms: {belong}", of.shown())
+        }
         None => "krb5.conf has no default_realm: names without @REALM belong to none".to_owned(),
     };
     Some(default(said, &what, &format!("default_realm = {first}")))
@@ -145,11 +138,8 @@ fn is_on(client: &ClientConfig, name: &str, usual: bool, cost: &str) -> Option<F
 fn addresses(client: &ClientConfig) -> Option<Finding> {
     let said = ["noaddresses", "no_addresses"].map(|name| client.default(name));
     let said = said.into_iter().flatten().find(|of| !is_true(&of.value))?;
-    let what = format!(
-        "{} ties tickets to the addresses of this machine, and KDCs see the gateway's",
-        said.shown()
-    );
-    let finding = warning(what).in_file(said.place.position());
+    let ties = "ties tickets to the addresses of this machine, and KDCs see the gateway's";
+    let finding = warning(format!("{} {ties}", said.shown())).in_file(said.place.position());
     Some(finding.typed("take that line out, then", "kdestroy"))
 }
 

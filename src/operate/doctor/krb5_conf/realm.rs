@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ClientConfig, PUBCONF, fault, install, is_true, warning};
+use super::{ClientConfig, PUBCONF, fault, is_true, warning};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
-use crate::operate::krb5_conf::INSTALL_ONLY;
 use crate::operate::krb5_conf::profile::{PROXY_COST, Relation, SERVER_NAMES};
+use crate::operate::krb5_conf::{INSTALL, INSTALL_ONLY};
+use crate::operate::terminal::joined;
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::wire::Realm;
 
@@ -16,9 +17,8 @@ pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> 
     let stanza = RealmStanza { client, realm };
     let mut findings: Vec<_> = stanza.sssd(ours).into_iter().collect();
     let kdcs = stanza.relations("kdc");
-    let own = kdcs
-        .iter()
-        .position(|of| is_one_of(&of.value, KDC_PORT, ours));
+    let is_own = |of: &&Relation| is_one_of(&of.value, KDC_PORT, ours);
+    let own = kdcs.iter().position(is_own);
     let Some((before, [own, ..])) = own.and_then(|own| kdcs.split_at_checked(own)) else {
         findings.push(stanza.elsewhere(&kdcs, ours));
         return findings;
@@ -46,10 +46,8 @@ impl<'a> RealmStanza<'a> {
     fn sssd(&self, ours: &[Endpoint]) -> Option<Finding> {
         let realm = self.realm;
         let servers: Vec<_> = self.client.sssd.get(realm)?.split_whitespace().collect();
-        if servers
-            .iter()
-            .all(|server| is_one_of(server, KDC_PORT, ours))
-        {
+        let is_ours = |server: &&str| is_one_of(server, KDC_PORT, ours);
+        if servers.iter().all(is_ours) {
             return None;
         }
         let file = format!("{PUBCONF}/kdcinfo.{realm}");
@@ -58,9 +56,8 @@ impl<'a> RealmStanza<'a> {
             servers.join(", ")
         );
         let purpose = "write krb5_use_kdcinfo = false into the section of its domain in /etc/sssd/sssd.conf, then";
-        let restart = ["systemctl", "restart", "sssd"];
-        let remove = Hint::command(["rm", "-f", &file]);
-        Some(fault(what).command(purpose, restart).hint(remove))
+        let fault = fault(what).typed(purpose, "systemctl restart sssd");
+        Some(fault.hint(Hint::command(["rm", "-f", &file])))
     }
 
     /// None of the servers is ours.
@@ -78,12 +75,11 @@ impl<'a> RealmStanza<'a> {
                 "krb5.conf names no kdc of {realm} that libkrb5 reads"
             ))
         };
-        finding.hint("have krb5.conf send it here").hint(install())
+        finding.typed("have krb5.conf send it here", INSTALL)
     }
 
     fn not_ours(&self, relation: &Relation, ours: &[Endpoint]) -> String {
-        let ours: Vec<_> = ours.iter().map(ToString::to_string).collect();
-        let (shown, realm, ours) = (relation.shown(), self.realm, ours.join(", "));
+        let (shown, realm, ours) = (relation.shown(), self.realm, joined(ours));
         format!("{shown} of {realm} is not loopkdc, which listens at {ours}")
     }
 
@@ -124,9 +120,8 @@ impl<'a> RealmStanza<'a> {
         let missing = ["IPv4", "IPv6"].into_iter().find(|family| {
             let is_one = |addr: SocketAddr| addr.is_ipv6() == (*family == "IPv6");
             let ours = ours.iter().cloned();
-            let ours: Vec<_> = ours
-                .filter(|of| of.addr.socket_addr().is_some_and(is_one))
-                .collect();
+            let ours = ours.filter(|of| of.addr.socket_addr().is_some_and(is_one));
+            let ours: Vec<_> = ours.collect();
             let mut kdcs = kdcs.iter();
             !ours.is_empty() && !kdcs.any(|of| is_one_of(&of.value, KDC_PORT, &ours))
         });
@@ -135,28 +130,18 @@ impl<'a> RealmStanza<'a> {
             "no kdc of {} is loopkdc's {family} address: on a network that has {family} alone, libkrb5 asks no other",
             self.realm
         );
-        Some(
-            warning(what)
-                .hint("have the stanza name it")
-                .hint(install()),
-        )
+        Some(warning(what).typed("have the stanza name it", INSTALL))
     }
 
     /// libkrb5's own client of KDC proxies, beside ours.
     fn native(&self) -> Option<Finding> {
         let named = SERVER_NAMES.iter().flat_map(|name| self.relations(name));
         let native = named.into_iter().find(|of| of.proxy().is_some())?;
-        let what = format!(
-            "{} of {} stands beside loopkdc: {PROXY_COST}",
-            native.shown(),
-            self.realm
-        );
+        let (shown, realm) = (native.shown(), self.realm);
+        let what = format!("{shown} of {realm} stands beside loopkdc: {PROXY_COST}");
         let finding = warning(what).in_file(native.place.position());
-        let only = INSTALL_ONLY.split(' ');
-        Some(finding.command(
-            "take that line out, or have all such lines made comments",
-            only,
-        ))
+        let purpose = "take that line out, or have all such lines made comments";
+        Some(finding.typed(purpose, INSTALL_ONLY))
     }
 
     /// MIT krb5 asks it again about each wrong password.
@@ -189,14 +174,12 @@ impl<'a> RealmStanza<'a> {
         let finding = match named.first() {
             _ if named.iter().any(|of| is_one_of(&of.value, port, ours)) => return None,
             Some(first) => warning(self.not_ours(first, ours)).in_file(first.place.position()),
-            None => warning(format!(
-                "{} has no {}: {}",
-                self.realm,
-                names.first()?,
-                missing?
-            )),
+            None => {
+                let (name, follows) = (names.first()?, missing?);
+                warning(format!("{} has no {name}: {follows}", self.realm))
+            }
         };
-        Some(finding.hint("have the stanza name it").hint(install()))
+        Some(finding.typed("have the stanza name it", INSTALL))
     }
 }
 
@@ -213,14 +196,12 @@ fn is_one_of(value: &str, usual_port: u16, endpoints: &[Endpoint]) -> bool {
 
 fn host_and_port(value: &str, usual_port: u16) -> Option<(&str, u16)> {
     let value = value.split([' ', '\t']).next().unwrap_or_default();
-    let bracketed = value
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'));
-    let (host, port) = match bracketed {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => value
-            .split_once(':')
-            .map_or((value, None), |(host, port)| (host, Some(port))),
+    let bracketed = value.strip_prefix('[');
+    let bracketed = bracketed.and_then(|rest| rest.split_once(']'));
+    let (host, port) = match (bracketed, value.split_once(':')) {
+        (Some((host, rest)), _) => (host, rest.strip_prefix(':')),
+        (None, Some((host, port))) => (host, Some(port)),
+        (None, None) => (value, None),
     };
     let port = port.map_or(Ok(usual_port), str::parse);
     Some((host, port.ok()?))
