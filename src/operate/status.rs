@@ -239,30 +239,29 @@ impl StatusError {
     #[must_use]
     pub fn failure(&self, daemon: DaemonKind) -> Failure {
         let fault = Finding::fault(self.to_string());
-        let (mode, own) = match daemon {
-            DaemonKind::Run => (
-                "status-mode under [listen]",
-                Some("or name its own socket, status-socket under [listen]"),
-            ),
-            DaemonKind::Gateway => ("unix-mode under [gateway]", None),
-        };
-        match self {
+        let fault = match self {
             Self::Denied(_) => {
+                let mode = match daemon {
+                    DaemonKind::Run => "status-mode under [listen]",
+                    DaemonKind::Gateway => "unix-mode under [gateway]",
+                };
                 let purpose = format!("{mode} says who may; or ask as root");
                 let fault = fault.command(purpose, daemon.as_root("status"));
-                Failure::of(Exit::Permission, fault)
+                return Failure::of(Exit::Permission, fault);
             }
-            Self::NoDaemon(_) => Failure::of(Exit::Unavailable, to_be_started(fault, daemon)),
+            Self::NoDaemon(_) => to_be_started(fault, daemon),
             Self::NoStatus(..) => {
-                let fault = fault.typed("see whether it hangs", &show_units(daemon));
-                Failure::of(Exit::Unavailable, fault.hints(own.map(Hint::from)))
+                let own = "or name its own socket, status-socket under [listen]";
+                let own = (daemon == DaemonKind::Run).then(|| Hint::from(own));
+                fault
+                    .typed("see whether it hangs", &show_units(daemon))
+                    .hints(own)
             }
             Self::Newer { .. } => {
-                let purpose = "use the command that came with it";
-                let fault = fault.typed(purpose, "type -a loopkdc");
-                Failure::of(Exit::Unavailable, fault)
+                fault.typed("use the command that came with it", "type -a loopkdc")
             }
-        }
+        };
+        Failure::of(Exit::Unavailable, fault)
     }
 }
 
