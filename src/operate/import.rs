@@ -66,8 +66,7 @@ fn decoded(octets: &[u8]) -> String {
 fn left_behind() -> Finding {
     let what =
         format!("once loopkdc serves these realms, this line and its like should go: {PROXY_COST}");
-    let only = INSTALL_ONLY.split(' ');
-    Finding::warning(what).command("have all such lines made comments", only)
+    Finding::warning(what).typed("have all such lines made comments", INSTALL_ONLY)
 }
 
 fn nothing(file: &Path) -> Failure {
@@ -156,10 +155,8 @@ impl ImportedConfig {
                 notes.extend(realm.notes.iter().cloned());
             } else {
                 let what = "names no KDC proxy, and is left out";
-                notes.push((
-                    realm.place.clone(),
-                    format!("realm {} {what}", realm.pattern),
-                ));
+                let what = format!("realm {} {what}", realm.pattern);
+                notes.push((realm.place.clone(), what));
             }
         }
         notes.sort();

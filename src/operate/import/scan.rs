@@ -42,11 +42,9 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
             && let Some(realm) = found.realm(realm, &relation.place)
             && let Some(why) = take_relation(relation, realm)
         {
-            let Relation {
-                name, value, place, ..
-            } = relation;
-            let what = format!("{name} = {}: {why}", text::line(value));
-            realm.notes.push((place.clone(), what));
+            let (name, value) = (&relation.name, text::line(&relation.value));
+            let what = format!("{name} = {value}: {why}");
+            realm.notes.push((relation.place.clone(), what));
         }
     }
 }
@@ -94,13 +92,8 @@ fn policy_lines<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (&'a str,
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.starts_with([';', '#']));
     lines.map(move |(text, line)| {
-        (
-            text,
-            FileLine {
-                file: file.clone(),
-                line,
-            },
-        )
+        let file = file.clone();
+        (text, FileLine { file, line })
     })
 }
 
@@ -138,20 +131,16 @@ fn policy<'a>(lines: impl Iterator<Item = (&'a str, FileLine)>, found: &mut Impo
 fn policy_line(line: &str, place: &FileLine, found: &mut ImportedConfig) {
     let Some((name, servers)) = policy_value(line) else {
         let form = "EXAMPLE.COM <https proxy.example.com:443:KdcProxy />";
-        return found.note(
-            place,
-            format!("{}: not in the form {form}", text::line(line)),
-        );
+        let what = format!("{}: not in the form {form}", text::line(line));
+        return found.note(place, what);
     };
     let suffix = if name.starts_with('.') { "*" } else { "" };
     let name = format!("{suffix}{}", name.to_ascii_uppercase());
     let Some(realm) = found.realm(&name, place) else {
         return;
     };
-    for server in servers
-        .split([' ', '\t', ','])
-        .filter(|server| !server.is_empty())
-    {
+    let servers = servers.split([' ', '\t', ',']);
+    for server in servers.filter(|server| !server.is_empty()) {
         match policy_proxy(server) {
             Some(proxy) => add(&mut realm.proxies, proxy),
             None => {
@@ -178,21 +167,15 @@ fn policy_value(line: &str) -> Option<(&str, &str)> {
 
 /// `host`, `host:port` or `host:port:path`; an address of IPv6 stands in brackets.
 fn policy_proxy(server: &str) -> Option<ProxyUrl> {
-    let end = server
-        .find(']')
-        .map(|bracket| bracket + 1)
-        .or_else(|| server.find(':'));
+    let bracket = server.find(']').map(|bracket| bracket + 1);
+    let end = bracket.or_else(|| server.find(':'));
     let (host, rest) = server.split_at(end.unwrap_or(server.len()));
-    let rest = if rest.is_empty() {
-        rest
-    } else {
-        rest.strip_prefix(':')?
-    };
+    let nothing = rest.is_empty().then_some("");
+    let rest = rest.strip_prefix(':').or(nothing)?;
     let (port, path) = rest.split_once(':').unwrap_or((rest, ""));
-    let port = if port.is_empty() {
-        443
-    } else {
-        port.parse::<u16>().ok()?
+    let port: u16 = match port {
+        "" => 443,
+        port => port.parse().ok()?,
     };
     let is_host = !host.contains(['/', '?', '#', '@', '\\']) && port > 0;
     let url = format!("https://{host}:{port}/{}", path.trim_start_matches('/'));

@@ -100,20 +100,16 @@ pub(super) fn insert(text: &[u8], form: PartForm, part: &str) -> Vec<u8> {
     let is_first = form == PartForm::Include || head.iter().all(stays);
     let at = if is_first { 0 } else { head.concat().len() };
     let (before, after) = text.split_at(at);
-    let newline = if before.is_empty() || before.ends_with(b"\n") {
-        ""
-    } else {
-        "\n"
-    };
+    let is_whole = before.is_empty() || before.ends_with(b"\n");
+    let newline = if is_whole { "" } else { "\n" };
     [before, newline.as_bytes(), part.as_bytes(), after].concat()
 }
 
 /// An `include` or an `includedir`, which a section ends before.
 fn is_include(line: &[u8]) -> bool {
     let words = [&b"include"[..], b"includedir"];
-    let rest = words.iter().filter_map(|word| line.strip_prefix(*word));
-    rest.into_iter()
-        .any(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))
+    let mut rest = words.iter().filter_map(|word| line.strip_prefix(*word));
+    rest.any(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))
 }
 
 fn is_comment(line: &[u8]) -> bool {
@@ -122,15 +118,11 @@ fn is_comment(line: &[u8]) -> bool {
 
 /// Our part: `content` between the markers, with what --remove is to know.
 pub(super) fn part(origin: Origin, content: &str) -> String {
-    let file = if origin.file_made {
-        format!("{FILE_MADE}\n")
-    } else {
-        String::new()
-    };
-    let directory = if origin.directory_made {
-        format!("{DIRECTORY_MADE}\n")
-    } else {
-        String::new()
-    };
-    format!("{BEGIN}\n{file}{directory}{content}{END}\n")
+    let notes = [
+        (origin.file_made, FILE_MADE),
+        (origin.directory_made, DIRECTORY_MADE),
+    ];
+    let notes = notes.into_iter().filter(|(is_so, _)| *is_so);
+    let notes: String = notes.map(|(_, note)| format!("{note}\n")).collect();
+    format!("{BEGIN}\n{notes}{content}{END}\n")
 }

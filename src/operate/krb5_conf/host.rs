@@ -68,11 +68,10 @@ impl FileSystem for Machine {
 /// The files that libkrb5 reads, the first before the others: those of KRB5_CONFIG, or the usual one.
 pub(crate) fn files(host: &dyn Host) -> Vec<String> {
     match host.variable("KRB5_CONFIG") {
-        Some(list) => list
-            .split(':')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        Some(list) => {
+            let paths = list.split(':').filter(|path| !path.is_empty());
+            paths.map(str::to_owned).collect()
+        }
         None => vec![FILE.to_owned()],
     }
 }

@@ -94,10 +94,8 @@ pub(super) fn install(
     let mut stanzas = Stanzas::from_config(config, form.unix || keeps_sockets)?;
     let part_form = plan.part_form(target, form.placement)?;
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {
-        plan.others
-            .profile
-            .relations
-            .append(&mut plan.directory_relations);
+        let relations = &mut plan.others.profile.relations;
+        relations.append(&mut plan.directory_relations);
     }
     stanzas.complete(&plan.others.profile);
     let taken_out = if form.only || plan.has_taken_out() {
@@ -171,16 +169,18 @@ impl Plan {
             let is_here = self.krb5_conf.path == Path::new(&*include.place.file);
             is_here && !include.is_late
         });
-        match placement {
-            Placement::DropIn if !target.has_includes => Err(errors::no_includes()),
-            Placement::DropIn => Ok(PartForm::Include),
-            Placement::Inline => Ok(PartForm::Inline),
-            Placement::Auto if !target.has_includes => Ok(PartForm::Inline),
-            Placement::Auto => Ok(self.form_before().unwrap_or(if stands_above {
-                PartForm::Include
-            } else {
-                PartForm::Inline
-            })),
+        match (placement, target.has_includes) {
+            (Placement::DropIn, false) => Err(errors::no_includes()),
+            (Placement::DropIn, true) => Ok(PartForm::Include),
+            (Placement::Inline, _) | (Placement::Auto, false) => Ok(PartForm::Inline),
+            (Placement::Auto, true) => {
+                let new = if stands_above {
+                    PartForm::Include
+                } else {
+                    PartForm::Inline
+                };
+                Ok(self.form_before().unwrap_or(new))
+            }
         }
     }
 
@@ -264,21 +264,17 @@ impl Plan {
 
     /// A copy of krb5.conf is kept from before there is anything of ours in it, until there is nothing any more.
     fn plan_copy(&mut self) {
-        let is_changed =
-            |file: &Option<Vec<u8>>| file.as_ref().is_some_and(|file| *file != self.rest);
-        let (was_changed, is_changed) = (
-            is_changed(&self.krb5_conf.is),
-            is_changed(&self.krb5_conf.should_be),
-        );
+        let differs = |file: &Vec<u8>| *file != self.rest;
+        let was_changed = self.krb5_conf.is.as_ref().is_some_and(differs);
+        let is_changed = self.krb5_conf.should_be.as_ref().is_some_and(differs);
         if is_changed && !was_changed && self.krb5_conf.is.is_some() {
             self.copy.should_be.clone_from(&self.krb5_conf.is);
         } else if !is_changed && self.copy.is.as_ref() == Some(&self.rest) {
             self.copy.should_be = None;
         } else if !is_changed && was_changed && self.copy.is.is_some() {
             let (copy, file) = (self.copy.path.display(), self.krb5_conf.path.display());
-            self.notes.push(format!(
-                "left {copy}, as {file} was changed since it was made"
-            ));
+            let note = format!("left {copy}, as {file} was changed since it was made");
+            self.notes.push(note);
         }
     }
 
@@ -410,14 +406,10 @@ fn include(directory: &Path) -> String {
 
 /// krb5.conf without our part: as it was, but for what was changed since.
 fn rest(split: &SplitFile, copy: &PlannedFile) -> Vec<u8> {
-    let rest = split.rest();
+    let (rest, is_inline) = (split.rest(), split.form == Some(PartForm::Inline));
     match &copy.is {
         // The line before our part had no end, and got one.
-        Some(before)
-            if split.form == Some(PartForm::Inline) && rest.strip_suffix(b"\n") == Some(before) =>
-        {
-            before.clone()
-        }
+        Some(before) if is_inline && rest.strip_suffix(b"\n") == Some(before) => before.clone(),
         _ => rest,
     }
 }

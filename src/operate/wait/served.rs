@@ -103,11 +103,8 @@ impl Served {
     /// # Errors
     /// It serves none of that.
     pub(super) fn choose(&self, wanted: Option<&str>) -> Result<Vec<Realm>, Failure> {
-        self.choose_by(wanted, || {
-            ClientConfig::of_this_machine()
-                .default_realm()
-                .map(str::to_owned)
-        })
+        let client = ClientConfig::of_this_machine;
+        self.choose_by(wanted, || client().default_realm().map(str::to_owned))
     }
 
     fn choose_by(
@@ -127,16 +124,13 @@ impl Served {
         if let Some(default) = default.filter(|realm| self.serves(realm)) {
             return Ok(vec![default]);
         }
-        let named: Vec<_> = self
-            .patterns
-            .iter()
-            .filter_map(RealmPattern::exact)
-            .collect();
+        let named = self.patterns.iter().filter_map(RealmPattern::exact);
+        let named: Vec<_> = named.cloned().collect();
         if named.is_empty() {
             let none = || unknown("no realm is named in the configuration".to_owned());
             return Err(self.mistake.clone().unwrap_or_else(none));
         }
-        Ok(named.into_iter().cloned().collect())
+        Ok(named)
     }
 
     fn serves(&self, realm: &Realm) -> bool {
@@ -147,12 +141,9 @@ impl Served {
 }
 
 fn unknown(what: String) -> Failure {
-    let fault = Finding::fault(what);
-    let fault = fault.typed("see which realms are served", "loopkdc check");
-    Failure::of(
-        Exit::Config,
-        fault.typed("and name one of them", "loopkdc wait REALM"),
-    )
+    let fault = Finding::fault(what).typed("see which realms are served", "loopkdc check");
+    let fault = fault.typed("and name one of them", "loopkdc wait REALM");
+    Failure::of(Exit::Config, fault)
 }
 
 async fn status(socket: &StatusSocket) -> Option<StatusDocument> {

@@ -66,11 +66,8 @@ impl<'a> ProfileReader<'a> {
         let outer = mem::replace(&mut self.at, inner);
         for (line, number) in text.split('\n').zip(1..) {
             self.at.place.line = number;
-            let names = self
-                .at
-                .sections
-                .iter()
-                .map(|name| size_of::<String>() + name.len());
+            let sections = self.at.sections.iter();
+            let names = sections.map(|name| size_of::<String>() + name.len());
             let taken = KEPT + line.len() + names.sum::<usize>();
             match self.octets_left.checked_sub(taken) {
                 Some(left) => self.octets_left = left,
@@ -82,10 +79,8 @@ impl<'a> ProfileReader<'a> {
             self.line(line);
         }
         if !self.is_full && self.at.sections.len() > 1 {
-            self.error(
-                ProfileErrorKind::Unclosed,
-                "a } is missing here, at the end",
-            );
+            let why = "a } is missing here, at the end";
+            self.error(ProfileErrorKind::Unclosed, why);
         }
         self.at = outer;
         self.open.pop();
@@ -95,8 +90,8 @@ impl<'a> ProfileReader<'a> {
         // To C, a string ends with its first NUL.
         let line = line.split('\0').next().unwrap_or_default();
         if line.len() > MAX_LINE {
-            let why =
-                format!("is longer than {MAX_LINE} octets, and MIT reads it as several lines");
+            let longer = format!("is longer than {MAX_LINE} octets");
+            let why = format!("{longer}, and MIT reads it as several lines");
             self.error(ProfileErrorKind::Mistake, why);
         } else if let Some(file) = directive(line, "include") {
             self.keep_include(file, false);

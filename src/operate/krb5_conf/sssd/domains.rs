@@ -55,11 +55,8 @@ pub(crate) fn domains(files: &mut dyn FileSystem) -> Vec<SssdDomain> {
     }
     let mut domains = settings.domains();
     // SSSD may try a realm, or may not, for all domains alike.
-    let asking = domains.clone();
-    let asking: Vec<_> = asking
-        .iter()
-        .filter(|of| of.asks_others.is_some())
-        .collect();
+    let mut asking = domains.clone();
+    asking.retain(|of| of.asks_others.is_some());
     for domain in &mut domains {
         let asks = asking.iter().find(|of| of.realm == domain.realm);
         domain.asks_others = asks.and_then(|of| of.asks_others.clone());
@@ -102,10 +99,8 @@ impl Settings {
 
     fn domains(&self) -> Vec<SssdDomain> {
         let listed = self.get("sssd", "domains").unwrap_or_default();
-        let mut names: Vec<_> = listed
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .collect();
+        let listed = listed.split(',').map(|name| name.trim().to_owned());
+        let mut names: Vec<_> = listed.collect();
         // `enabled` of the domain itself goes before the list.
         let mut enabled: Vec<_> = self.0.keys().filter(|(_, key)| key == "enabled").collect();
         enabled.sort_unstable();
@@ -118,10 +113,8 @@ impl Settings {
             }
         }
         names.retain(|name| self.is(name, "enabled", true));
-        names
-            .into_iter()
-            .filter_map(|name| self.domain(name))
-            .collect()
+        let domains = names.into_iter().filter_map(|name| self.domain(name));
+        domains.collect()
     }
 
     /// A switch of a domain.
@@ -167,22 +160,19 @@ impl Settings {
         let is_wrong =
             |(key, usual, needed): &(&str, bool, bool)| self.is(name, key, *usual) != *needed;
         let wrong: Vec<_> = needed.into_iter().filter(is_wrong).collect();
-        let file = wrong
+        let said = wrong.iter().find_map(|(key, ..)| find(key));
+        let instead = wrong
             .iter()
-            .find_map(|(key, ..)| find(key))
-            .map_or(file, |(_, file)| file);
+            .map(|(key, _, needed)| format!("{key} = {needed}"));
         (!wrong.is_empty()).then(|| AsksOthers {
-            file: file.to_owned(),
+            file: said.map_or(file, |(_, file)| file).to_owned(),
             whose: ["of trusted domains", "of theirs"],
             or: [
                 "where none of their users log in",
                 "subdomains_provider = none",
             ],
-            instead: wrong
-                .iter()
-                .map(|(key, _, needed)| format!("{key} = {needed}"))
-                .collect(),
-            section,
+            instead: instead.collect(),
+            section: section.clone(),
         })
     }
 
