@@ -6,7 +6,7 @@
 //!
 //! | part | what it looks at |
 //! |---|---|
-//! | `configuration`, [`krb5_conf`], `ports` with `sockets`, `daemon` | this machine, and the daemon on it |
+//! | `configuration`, [`krb5_conf`], `ports`, `daemon` | this machine, and the daemon on it |
 //! | `gateway`: `service_user`, `handshake` | the same for `loopkdc gateway`, and what it serves HTTPS with |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `connection`, `handshake` | a KDC proxy |
@@ -25,7 +25,6 @@ mod proxy;
 mod realm;
 mod report;
 mod service_user;
-mod sockets;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -161,12 +160,8 @@ async fn examine(
     let file = config.source.as_ref();
     let file = file.map_or_else(String::new, |file| file.display().to_string());
     let (count, warnings) = (config.realms.len(), config.warnings());
-    output.tell(configuration::valid(
-        DaemonKind::Run,
-        &file,
-        count,
-        warnings,
-    ));
+    let valid = configuration::valid(DaemonKind::Run, &file, count, warnings);
+    output.tell(valid);
     let read = ClientConfig::of_this_machine;
     let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read).await;
     let default_realm = client.as_ref().ok().and_then(ClientConfig::default_realm);

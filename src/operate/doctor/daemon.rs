@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::AskedRealm;
 use super::kdc::question;
-use super::sockets::Owner;
+use super::ports::Owner;
 use crate::config::endpoint::Endpoint;
 use crate::operate::kdc_client::exchange;
 use crate::operate::krb5_conf::host::systemd_is_at_work;

@@ -1,12 +1,30 @@
-//! The addresses that the configuration says to listen on, and who does.
+//! The addresses that the configuration says to listen on, and who does, as far as Linux tells: /proc/net says which socket,
+//! /proc/PID/fd whose it is.
+//!
+//! A process's name says little: anybody may call a program loopkdc, and where a port needs no privilege listen there before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-use super::sockets::{Owner, Protocol, SocketTable};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
+use crate::daemon::user;
 use crate::operate::krb5_conf::INSTALL;
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::status::{DaemonKind, StatusDocument};
+use crate::relay::text::short;
+
+const PROC: &str = "/proc";
+/// What processes of this program are called.
+const OURS: &str = "loopkdc";
+/// The program that listens for loopkdc until a client comes.
+const MANAGER: &str = "systemd";
+/// Where the manager puts what it starts, by whatever user (systemd.special(7), cgroups(7)).
+const UNITS: [&str; 2] = [
+    "/system.slice/loopkdc.service",
+    "/system.slice/loopkdc-gateway.service",
+];
 
 /// What is known of the ports.
 #[derive(Debug, Default)]
@@ -95,10 +113,8 @@ fn owners(
     if udp == tcp {
         return vec![(shown, udp)];
     }
-    vec![
-        (format!("{shown} (UDP)"), udp),
-        (format!("{shown} (TCP)"), tcp),
-    ]
+    let of = |protocol: &str| format!("{shown} ({protocol})");
+    vec![(of("UDP"), udp), (of("TCP"), tcp)]
 }
 
 fn finding(daemon: DaemonKind, owner: &Owner, addresses: &str, runs: bool, file: &str) -> Finding {
@@ -142,3 +158,185 @@ fn finding(daemon: DaemonKind, owner: &Owner, addresses: &str, runs: bool, file:
         Owner::Ours => ok("loopkdc's"),
     }
 }
+
+/// By what an address is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Udp,
+    Tcp,
+}
+
+/// What listens at an address; the later ones are the better news.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    #[default]
+    Nobody,
+    /// A program by another name.
+    Other(String),
+    /// A process that this user is not told, or whose name there is no reason to believe.
+    Unknown(String),
+    /// The service manager of this machine, or of the user who asks.
+    Manager,
+    /// The loopkdc of either.
+    Ours,
+}
+
+/// The sockets that listen, and whose they are, as far as whoever asks may look.
+#[derive(Debug, Default)]
+struct SocketTable {
+    udp: Vec<ListeningSocket>,
+    tcp: Vec<ListeningSocket>,
+    /// As proc_net_unix(5) has it.
+    unix: String,
+    /// The process that has a socket open, by the socket's inode.
+    processes: HashMap<u64, u32>,
+}
+
+/// The columns of /proc/net/tcp and udp that matter (proc_net_tcp(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListeningSocket {
+    local: SocketAddr,
+    inode: u64,
+}
+
+impl SocketTable {
+    /// None: this system has no such tables.
+    fn read() -> Option<Self> {
+        let read = |file: &str| fs::read_to_string(Path::new(PROC).join(file));
+        let both = |v4, v6| read(v4).map(|text| text + &read(v6).unwrap_or_default());
+        Some(Self {
+            udp: listening(&both("net/udp", "net/udp6").ok()?, Protocol::Udp),
+            tcp: listening(&both("net/tcp", "net/tcp6").ok()?, Protocol::Tcp),
+            unix: read("net/unix").unwrap_or_default(),
+            processes: open_sockets(Path::new(PROC)),
+        })
+    }
+
+    /// The owner of a socket at `address`, or at all addresses of the machine.
+    fn owner(&self, protocol: Protocol, address: SocketAddr) -> Owner {
+        let sockets = match protocol {
+            Protocol::Udp => &self.udp,
+            Protocol::Tcp => &self.tcp,
+        };
+        self.owner_of(receiver(sockets, address).map(|socket| socket.inode))
+    }
+
+    /// The owner of a Unix socket.
+    fn owner_of_unix(&self, path: &Path) -> Owner {
+        let path = path.to_string_lossy();
+        let mut lines = self.unix.lines();
+        self.owner_of(lines.find_map(|line| {
+            let columns = line.strip_suffix(&*path)?.strip_suffix(' ')?;
+            let columns: Vec<_> = columns.split_whitespace().collect();
+            // The fourth says that it listens: __SO_ACCEPTCON.
+            let [_, _, _, "00010000", _, _, inode] = columns.as_slice() else {
+                return None;
+            };
+            inode.parse().ok()
+        }))
+    }
+
+    fn owner_of(&self, inode: Option<u64>) -> Owner {
+        let Some(inode) = inode else {
+            return Owner::Nobody;
+        };
+        let id = self.processes.get(&inode);
+        let owner = id.and_then(|id| owner_by_process(Path::new(PROC), *id, user::id()));
+        owner.unwrap_or_else(|| Owner::Unknown("another user's process".to_owned()))
+    }
+}
+
+/// Which process has which socket open, as far as this user may look.
+fn open_sockets(proc: &Path) -> HashMap<u64, u32> {
+    let processes = fs::read_dir(proc).into_iter().flatten().flatten();
+    let mut ids: Vec<u32> = processes
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .collect();
+    ids.sort_unstable();
+    let open = ids.into_iter().flat_map(|id| {
+        let files = fs::read_dir(proc.join(format!("{id}/fd")));
+        let files = files.into_iter().flatten().flatten();
+        files.filter_map(move |file| Some((socket_inode(&fs::read_link(file.path()).ok()?)?, id)))
+    });
+    // The last one counts: a socket that the service manager holds, too, is the service's.
+    open.collect()
+}
+
+/// Of a link like `socket:[15623]`.
+fn socket_inode(link: &Path) -> Option<u64> {
+    let inode = link.to_str()?.strip_prefix("socket:[")?;
+    inode.strip_suffix(']')?.parse().ok()
+}
+
+/// The one that gets what comes for `address`: the exact one before one for all addresses.
+fn receiver(sockets: &[ListeningSocket], address: SocketAddr) -> Option<&ListeningSocket> {
+    let exact = sockets.iter().find(|socket| socket.local == address);
+    let takes_all = |socket: &&ListeningSocket| {
+        let ip = socket.local.ip();
+        // Linux does not tell if a socket for all of IPv6 takes IPv4 too; nearly all do.
+        socket.local.port() == address.port()
+            && ip.is_unspecified()
+            && (ip.is_ipv6() || address.is_ipv4())
+    };
+    exact.or_else(|| sockets.iter().find(takes_all))
+}
+
+fn listening(text: &str, protocol: Protocol) -> Vec<ListeningSocket> {
+    // TCP_LISTEN, and what UDP has for a socket without a peer.
+    let state = match protocol {
+        Protocol::Tcp => "0A",
+        Protocol::Udp => "07",
+    };
+    let sockets = text.lines().filter_map(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let column = |index: usize| columns.get(index).copied();
+        (column(3)? == state).then_some(())?;
+        Some(ListeningSocket {
+            local: address(column(1)?)?,
+            inode: column(9)?.parse().ok()?,
+        })
+    });
+    sockets.collect()
+}
+
+/// Words of 32 bits in the machine's own order of octets, and a port.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let words: Option<Vec<u32>> = (0..ip.len() / 8)
+        .map(|word| u32::from_str_radix(ip.get(word * 8..word * 8 + 8)?, 16).ok())
+        .collect();
+    let octets: Vec<u8> = words?.into_iter().flat_map(u32::to_ne_bytes).collect();
+    let ip: IpAddr = match <[u8; 4]>::try_from(octets.as_slice()) {
+        Ok(octets) => Ipv4Addr::from(octets).into(),
+        Err(_) => Ipv6Addr::from(<[u8; 16]>::try_from(octets.as_slice()).ok()?).into(),
+    };
+    Some((ip, u16::from_str_radix(port, 16).ok()?).into())
+}
+
+/// The owner of a process, as `asker` sees it. None: there is no such process, or it is not told.
+fn owner_by_process(proc: &Path, id: u32, asker: u32) -> Option<Owner> {
+    let folder = proc.join(id.to_string());
+    let read = |file| fs::read_to_string(folder.join(file)).ok();
+    let (name, status) = (read("comm")?, read("status")?);
+    let name = name.trim_end();
+    // The real one, and then the effective one (proc_pid_status(5)).
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let user: u32 = users.split_whitespace().nth(1)?.parse().ok()?;
+    let groups = read("cgroup").unwrap_or_default();
+    // A user makes groups by this name, too, below their own.
+    let is_unit = |line: &str| {
+        let group = line.splitn(3, ':').nth(2);
+        group.is_some_and(|group| UNITS.contains(&group))
+    };
+    let is_trusted = user == 0 || user == asker || groups.lines().any(is_unit);
+    let shown = format!("{} (process {id})", short(name, 15));
+    Some(match name {
+        OURS | MANAGER if !is_trusted => Owner::Unknown(format!("{shown} of user {user}")),
+        OURS => Owner::Ours,
+        MANAGER => Owner::Manager,
+        _ => Owner::Other(shown),
+    })
+}
+
+#[cfg(test)]
+mod tests;
