@@ -60,26 +60,34 @@ pub(super) fn chosen<'a>(
     default_realm: Option<&str>,
 ) -> (Vec<(Realm, &'a RealmEntry)>, Option<Finding>) {
     if let Some(text) = wanted {
-        return match one(config, file, text) {
-            Ok(found) => (vec![found], None),
-            Err(fault) => (Vec::new(), Some(*fault)),
+        let realm = Realm::parse(text.as_bytes());
+        let found = realm.as_ref().ok().and_then(|realm| find(config, realm));
+        let fault = match realm {
+            _ if found.is_some() => None,
+            Ok(realm) => {
+                let unknown = fault(format!("realm {realm} is not in {file}"));
+                Some(unknown.hint(example(realm.as_str(), file)))
+            }
+            Err(error) => {
+                let purpose = "name a realm as klist shows it, behind the @";
+                Some(fault(error.to_string()).typed(purpose, "loopkdc doctor EXAMPLE.COM"))
+            }
         };
+        return (found.into_iter().collect(), fault);
     }
     let default = default_realm.and_then(|text| Realm::parse(text.as_bytes()).ok());
     if let Some(default) = default.and_then(|realm| find(config, &realm)) {
         let left_out = left_out(config, &default.0);
         return (vec![default], left_out);
     }
-    let exact = config.realms.iter();
-    let exact = exact.filter_map(|entry| Some((entry.realm()?.clone(), entry)));
+    let entries = config.realms.iter();
+    let exact = entries.filter_map(|entry| Some((entry.realm()?.clone(), entry)));
     let exact: Vec<_> = exact.collect();
     let fault = exact.is_empty().then(|| {
+        let purpose = "or name one that a wildcard stands for";
         fault(format!("no realm is named in {file}"))
             .hint(example("EXAMPLE.COM", file))
-            .typed(
-                "or name one that a wildcard stands for",
-                "loopkdc doctor REALM",
-            )
+            .typed(purpose, "loopkdc doctor REALM")
     });
     (exact, fault)
 }
@@ -93,23 +101,6 @@ fn left_out(config: &Config, chosen: &Realm) -> Option<Finding> {
     let what = format!("{all}: not looked at, as default_realm is another");
     let skipped = Finding::skipped(Layer::Configuration, what);
     Some(skipped.hint(Hint::command(["loopkdc", "doctor", first])))
-}
-
-fn one<'a>(
-    config: &'a Config,
-    file: &str,
-    text: &str,
-) -> Result<(Realm, &'a RealmEntry), Box<Finding>> {
-    let realm = Realm::parse(text.as_bytes()).map_err(|error| {
-        Box::new(fault(error.to_string()).typed(
-            "name a realm as klist shows it, behind the @",
-            "loopkdc doctor EXAMPLE.COM",
-        ))
-    })?;
-    find(config, &realm).ok_or_else(|| {
-        let unknown = fault(format!("realm {realm} is not in {file}"));
-        Box::new(unknown.hint(example(realm.as_str(), file)))
-    })
 }
 
 /// What a configuration says of a realm.

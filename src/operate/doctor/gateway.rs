@@ -40,14 +40,12 @@ pub(super) async fn examine(
     let (count, warnings) = (config.realms.len(), config.warnings());
     output.tell(configuration::valid(GATEWAY, &file, count, warnings));
     machine(&config, &file, output).await;
-    let realms = match chosen(&config, realm, &file) {
-        Ok(realms) => realms,
-        Err(fault) => {
-            output.tell([*fault]);
-            output.skip_after(Layer::Tls, "there is no realm to look at");
-            return Some(file);
-        }
-    };
+    let realms = chosen(&config, realm);
+    if realms.is_empty() {
+        output.tell([no_realm(&file)]);
+        output.skip_after(Layer::Tls, "there is no realm to look at");
+        return Some(file);
+    }
     let examined = realms.into_iter().map(|entry| {
         let asked = AskedRealm::new(&entry.realm, entry.deadline, began);
         examine_realm(asked, entry)
@@ -98,26 +96,20 @@ fn files(config: &GatewayConfig) -> Vec<PathBuf> {
 }
 
 /// The realms to look at: the one that is `wanted`, or all.
-fn chosen<'a>(
-    config: &'a GatewayConfig,
-    wanted: Option<&str>,
-    file: &str,
-) -> Result<Vec<&'a KdcRealm>, Box<Finding>> {
+fn chosen<'a>(config: &'a GatewayConfig, wanted: Option<&str>) -> Vec<&'a KdcRealm> {
     let wanted = wanted.and_then(|wanted| Realm::parse(wanted.as_bytes()).ok());
     let is_it = |entry: &&KdcRealm| {
         let mut names = std::iter::once(&entry.realm).chain(&entry.aliases);
         let is_named = |wanted: &Realm| names.any(|name| name.key() == wanted.key());
         wanted.as_ref().is_none_or(is_named)
     };
-    let realms: Vec<_> = config.realms.iter().filter(is_it).collect();
-    if realms.is_empty() {
-        let fault = Finding::fault(format!("no such realm is in {file}")).on(Layer::Configuration);
-        let hint = format!(
-            "write into {file}:\n    [realms.\"EXAMPLE.COM\"]\n    kdcs = [\"dc1.example.com\"]"
-        );
-        return Err(Box::new(fault.hint(hint)));
-    }
-    Ok(realms)
+    config.realms.iter().filter(is_it).collect()
+}
+
+fn no_realm(file: &str) -> Finding {
+    let fault = Finding::fault(format!("no such realm is in {file}")).on(Layer::Configuration);
+    let table = "[realms.\"EXAMPLE.COM\"]\n    kdcs = [\"dc1.example.com\"]";
+    fault.hint(format!("write into {file}:\n    {table}"))
 }
 
 /// All that is to be said of a realm.
