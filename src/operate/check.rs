@@ -1,5 +1,6 @@
 //! `loopkdc check`: whether the configuration is valid, and what it says.
 
+use std::fmt;
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use crate::config::gateway::{
     AllowedCertificates, AllowedPreauth, GatewayConfig, KdcRealm, RealmPolicy, Serving,
     TrustedProxies,
 };
-use crate::config::{Config, Kdcs, Order, Proxies, ProxyUrl, RealmEntry, RealmPattern, Sources};
+use crate::config::{Config, Kdcs, Order, Proxies, RealmEntry, RealmPattern, Sources};
 use crate::relay::failure::Failure;
 use crate::relay::upstream::kdc::Transport;
 use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
@@ -112,11 +113,9 @@ fn proxied_realm(entry: &RealmEntry) -> Vec<String> {
 fn proxies(entry: &RealmEntry) -> Vec<String> {
     let discovery = match &entry.proxies {
         Proxies::Listed(ByService { kdc, kpasswd }) => {
-            let mut lines = numbered("", kdc);
-            if kpasswd != kdc {
-                lines.extend(numbered("kpasswd ", kpasswd));
-            }
-            return lines;
+            let others = kpasswd.iter().filter(|_| kpasswd != kdc).cloned();
+            let lines = numbered("", kdc.iter().cloned());
+            return lines.chain(numbered("kpasswd ", others)).collect();
         }
         Proxies::Discovered(discovery) => discovery,
     };
@@ -131,12 +130,15 @@ fn proxies(entry: &RealmEntry) -> Vec<String> {
     lines
 }
 
-fn numbered(service: &str, proxies: &[(ProxyUrl, bool)]) -> Vec<String> {
-    let lines = proxies.iter().zip(1..).map(|((proxy, primary), number)| {
-        let primary = if *primary { " (primary)" } else { "" };
-        format!("  {service}{number}. {proxy}{primary}")
-    });
-    lines.collect()
+/// A line for each, in the order in which they are tried; and whether it is a primary one.
+fn numbered<T: fmt::Display>(
+    service: &str,
+    servers: impl Iterator<Item = (T, bool)>,
+) -> impl Iterator<Item = String> {
+    servers.zip(1..).map(move |((server, is_primary), number)| {
+        let primary = if is_primary { " (primary)" } else { "" };
+        format!("  {service}{number}. {server}{primary}")
+    })
 }
 
 /// How requests get out, and which keys say more about that; no secret.
@@ -271,10 +273,8 @@ fn kdcs(realm: &Realm, kdcs: &Kdcs, services: ByService<bool>) -> Vec<String> {
         Kdcs::Listed(listed) => {
             for (service, list) in [("kdc", &listed.kdc), ("kpasswd", &listed.kpasswd)] {
                 lines.extend(list.is_none().then(|| not_offered(service)));
-                lines.extend(list.iter().flatten().zip(1..).map(|(kdc, number)| {
-                    let primary = if kdc.primary { " (primary)" } else { "" };
-                    format!("  {service} {number}. {kdc}{primary}")
-                }));
+                let list = list.iter().flatten().map(|kdc| (kdc, kdc.primary));
+                lines.extend(numbered(&format!("{service} "), list));
             }
         }
         Kdcs::Discovered(found) => {
