@@ -161,26 +161,23 @@ fn of_code(code: i32, service: Service, realm: &Realm) -> Finding {
     let fault = |text: &str| Finding::fault(what(text)).on(layer);
     let of_policy = "ask who runs it; the proxy may know the realm by another name: target-domain";
     let other_kdc = "who runs it should look after its KDCs; meanwhile list another in proxies";
-    let check = ["loopkdc", "check"];
+    let lead_here = "see whether proxies and target-domain lead to this realm's KDC";
+    let spell = "write the realm as its KDC has it, short names of it into aliases";
+    let nobody = format!("as expected, nobody called {NOBODY} gets a ticket");
     match (code, service) {
         // C_PRINCIPAL_UNKNOWN; some say of all whom they do not know ETYPE_NOSUPP, CLIENT_REVOKED, PREAUTH_FAILED or
         // PREAUTH_REQUIRED.
         (6 | 14 | 18 | 24 | 25, _) => {
-            let text = format!(
-                "the KDC answers for {name}; as expected, nobody called {NOBODY} gets a ticket"
-            );
-            Finding::ok(layer, what(&text))
+            let answers = format!("the KDC answers for {name}; {nobody}");
+            Finding::ok(layer, what(&answers))
         }
-        (7, Service::Kdc) => fault(&format!("the KDC does not know realm {realm}")).command(
-            "see whether proxies and target-domain lead to this realm's KDC",
-            check,
-        ),
+        (7, Service::Kdc) => {
+            fault(&format!("the KDC does not know realm {realm}")).typed(lead_here, "loopkdc check")
+        }
         (7, Service::Kpasswd) => fault("the KDC has no kadmin/changepw")
             .hint("passwords of this realm are changed in another way: ask who runs it"),
-        (68, _) => fault(&format!("the KDC is one of another realm than {realm}")).command(
-            "write the realm as its KDC has it, short names of it into aliases",
-            check,
-        ),
+        (68, _) => fault(&format!("the KDC is one of another realm than {realm}"))
+            .typed(spell, "loopkdc check"),
         (12, _) => Finding::warning(what("the proxy or the KDC forbids this by its policy"))
             .on(layer)
             .hint(of_policy),

@@ -101,7 +101,7 @@ impl ClientConfig {
             unreadable: (missing.len() == files.len()).then(|| why.join("; ")),
             sssd: sssd(host),
             sssd_logins: SssdLogins::read(host),
-            heimdal: host::heimdal(host),
+            heimdal: host::library(host, |name| name.starts_with(host::HEIMDAL), ""),
             java: java(host),
         }
     }

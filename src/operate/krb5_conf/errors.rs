@@ -49,10 +49,8 @@ pub(super) fn failed(path: &Path, done: &str, error: &io::Error, command: &str) 
                 .hint(ELSEWHERE)
         }
         _ => failure(Exit::Config, path, &can_not)
-            .command(
-                "see what is there, and how much room",
-                about("ls -ld", path),
-            )
+            .hint("see what is there, and how much room")
+            .hint(Hint::command(about("ls -ld", path)))
             .hint(Hint::command(about("df -h", path.parent().unwrap_or(path)))),
     }
 }

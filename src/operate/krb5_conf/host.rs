@@ -16,8 +16,8 @@ pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 const MAX_NAMES: usize = 32 * 1024;
 /// Where libraries are, and below which folders of an architecture's name.
 const LIBRARIES: [&str; 2] = ["/usr/lib64", "/usr/lib"];
-/// Heimdal 7's library.
-const HEIMDAL: &str = "libkrb5.so.26";
+/// Heimdal 7's library. It takes an include before the first section for a mistake, and reads nothing of the file.
+pub(crate) const HEIMDAL: &str = "libkrb5.so.26";
 
 /// Files, and the environment of a process.
 pub(crate) trait Host: FileSystem {
@@ -74,12 +74,6 @@ pub(crate) fn files(host: &dyn Host) -> Vec<String> {
         }
         None => vec![FILE.to_owned()],
     }
-}
-
-/// Heimdal's library, if it is installed. Version 7 takes an include before the first section for a mistake, and reads
-/// nothing of the file.
-pub(crate) fn heimdal(host: &mut dyn Host) -> Option<String> {
-    library(host, |name| name.starts_with(HEIMDAL), "")
 }
 
 /// The file of a library's folder, or of the folder `below` it, whose name fits.

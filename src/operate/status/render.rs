@@ -44,10 +44,8 @@ fn head(page: &mut Page, document: &StatusDocument) {
     };
     let load = document.load;
     let requests = format!("{} of {} requests", load.in_flight, load.max_in_flight);
-    let connections = format!(
-        "{} of {} connections",
-        load.connections, load.max_connections
-    );
+    let (open, most) = (load.connections, load.max_connections);
+    let connections = format!("{open} of {most} connections");
     let offered = |service: &&'static str| (*service, listeners(&document.listeners, service));
     let of_place = match document.daemon {
         DaemonKind::Run => ("network", network(&document.network, document.written_at)),

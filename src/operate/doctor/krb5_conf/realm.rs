@@ -71,9 +71,8 @@ impl<'a> RealmStanza<'a> {
             );
             fault(what).in_file(kdc.place.position())
         } else {
-            fault(format!(
-                "krb5.conf names no kdc of {realm} that libkrb5 reads"
-            ))
+            let none = format!("krb5.conf names no kdc of {realm}");
+            fault(format!("{none} that libkrb5 reads"))
         };
         finding.typed("have krb5.conf send it here", INSTALL)
     }
@@ -126,10 +125,9 @@ impl<'a> RealmStanza<'a> {
             !ours.is_empty() && !kdcs.any(|of| is_one_of(&of.value, KDC_PORT, &ours))
         });
         let family = missing?;
-        let what = format!(
-            "no kdc of {} is loopkdc's {family} address: on a network that has {family} alone, libkrb5 asks no other",
-            self.realm
-        );
+        let missing = format!("no kdc of {} is loopkdc's {family} address", self.realm);
+        let what =
+            format!("{missing}: on a network that has {family} alone, libkrb5 asks no other");
         Some(warning(what).typed("have the stanza name it", INSTALL))
     }
 

@@ -118,18 +118,16 @@ impl SssdLogins {
                 let masked = format!("{what}, as {PATH_UNIT} is masked");
                 Finding::skipped(Layer::Krb5Conf, masked)
             }
-            _ if !self.has_drop_ins => warning(what)
-                .typed("have it bring one", INSTALL)
-                .typed(
-                    "or, if it is to bring none",
-                    &format!("systemctl mask --now {PATH_UNIT}"),
-                )
-                .hint(Hint::typed(INSTALL)),
+            _ if !self.has_drop_ins => {
+                let mask = format!("systemctl mask --now {PATH_UNIT}");
+                warning(what)
+                    .typed("have it bring one", INSTALL)
+                    .typed("or, if it is to bring none", &mask)
+                    .hint(Hint::typed(INSTALL))
+            }
             Some((file, list)) => {
-                let reads = format!(
-                    "KRB5_CONFIG in {file} has SSSD read {}",
-                    list.escape_debug()
-                );
+                let list = list.escape_debug();
+                let reads = format!("KRB5_CONFIG in {file} has SSSD read {list}");
                 warning(format!("{what}: {reads}"))
                     .hint(format!("append to it there\n    :/run/{KRB5_CONF}"))
                     .typed("then", "systemctl daemon-reload")
@@ -146,11 +144,9 @@ impl SssdLogins {
         if self.is_stopped || self.told.lines().any(is_it) != can_be {
             let untold = format!("SSSD is not told whether {realm} can be reached");
             let restart = format!("systemctl restart {PATH_UNIT} loopkdc-sssd.service");
+            let status = format!("systemctl status {PATH_UNIT}");
             return warning(format!("{untold}: {PATH_UNIT} is not at work"))
-                .typed(
-                    "see why, and start it",
-                    &format!("systemctl status {PATH_UNIT}"),
-                )
+                .typed("see why, and start it", &status)
                 .hint(Hint::typed(&restart));
         }
         let what = if can_be {
