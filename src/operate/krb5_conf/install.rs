@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::block::{self, Origin, PartForm, SplitFile};
 use super::changes::{self, Change, FileChanges, PlannedFile};
-use super::others::{Others, changed, put_back, whole};
-use super::profile::Relation;
+use super::others::{self, changed, put_back, whole};
+use super::profile::{Profile, Relation};
 use super::stanzas::{MARK, Stanzas, has_socket};
 use super::{Form, Placement, errors};
 use crate::config::Config;
@@ -65,7 +65,10 @@ pub(super) struct Plan {
     split: SplitFile,
     /// krb5.conf as it was, but for what others changed since.
     rest: Vec<u8>,
-    others: Others,
+    /// What others say in krb5.conf and what that includes.
+    others: Profile,
+    /// The files of others from which lines were taken out before.
+    changed_before: BTreeSet<PathBuf>,
     /// What the files of others in krb5.conf.d say, even if nothing includes them.
     directory_relations: Vec<Relation>,
     /// The files of others from which lines are or were taken out.
@@ -94,10 +97,10 @@ pub(super) fn install(
     let mut stanzas = Stanzas::from_config(config, form.unix || keeps_sockets)?;
     let part_form = plan.part_form(target, form.placement)?;
     if part_form == PartForm::Include && !plan.leads_to_drop_in() {
-        let relations = &mut plan.others.profile.relations;
+        let relations = &mut plan.others.relations;
         relations.append(&mut plan.directory_relations);
     }
-    stanzas.complete(&plan.others.profile);
+    stanzas.complete(&plan.others);
     let taken_out = if form.only || plan.has_taken_out() {
         plan.rivals(&stanzas)
     } else {
@@ -141,16 +144,18 @@ impl Plan {
         let rest = rest(&split, &copy);
         let own = drop_ins.iter().filter(|drop_in| !drop_in.is_foreign);
         let own: Vec<_> = own.map(|drop_in| drop_in.file.path.as_path()).collect();
-        let mut others = Others::read(&krb5_conf.path, &rest, &own);
-        let in_directory = Others::read(&directory, include(&directory).as_bytes(), &own);
-        others.changed.extend(in_directory.changed);
+        let (others, mut changed_before) = others::read(&krb5_conf.path, &rest, &own);
+        let all = include(&directory);
+        let (in_directory, changed) = others::read(&directory, all.as_bytes(), &own);
+        changed_before.extend(changed);
         Ok(Self {
             command,
             has_directory: directory.is_dir(),
             wants_directory: directory.is_dir(),
             directory,
             others,
-            directory_relations: in_directory.profile.relations,
+            changed_before,
+            directory_relations: in_directory.relations,
             drop_ins,
             rest,
             copy,
@@ -164,7 +169,7 @@ impl Plan {
     /// How libkrb5 is to get to the stanzas. Programs that are confined (snap, firejail) may read krb5.conf and none of the files
     /// that it includes, and have no Kerberos at all then: so the first include is nobody's but the administrator's to write.
     fn part_form(&self, target: &Target, placement: Placement) -> Result<PartForm, Failure> {
-        let mut includes = self.others.profile.includes.iter();
+        let mut includes = self.others.includes.iter();
         let stands_above = includes.any(|include| {
             let is_here = self.krb5_conf.path == Path::new(&*include.place.file);
             is_here && !include.is_late
@@ -209,7 +214,7 @@ impl Plan {
     /// Lines of others are comments.
     fn has_taken_out(&self) -> bool {
         let is = self.krb5_conf.is.as_deref().unwrap_or_default();
-        !self.others.changed.is_empty() || put_back(is) != is
+        !self.changed_before.is_empty() || put_back(is) != is
     }
 
     /// `rest`: what krb5.conf is to say without our part.
@@ -293,7 +298,7 @@ impl Plan {
 
     /// libkrb5 gets to a drop-in by what stands in krb5.conf outside of our part.
     fn leads_to_drop_in(&self) -> bool {
-        let mut includes = self.others.profile.includes.iter();
+        let mut includes = self.others.includes.iter();
         let is_directory = includes.any(|include| {
             include.is_directory && whole(Path::new(&include.path)) == whole(&self.directory)
         });
@@ -303,14 +308,14 @@ impl Plan {
     /// Somebody else includes this file by its name.
     fn includes(&self, drop_in: &DropIn) -> bool {
         let path = whole(&drop_in.file.path);
-        let mut includes = self.others.profile.includes.iter();
+        let mut includes = self.others.includes.iter();
         includes.any(|include| !include.is_directory && whole(Path::new(&include.path)) == path)
     }
 
     /// The lines of others, by their files, that name servers of these realms.
     fn rivals(&mut self, stanzas: &Stanzas) -> Lines {
         let mut lines = Lines::new();
-        for rival in stanzas.rivals(&self.others.profile) {
+        for rival in stanzas.rivals(&self.others) {
             let (file, line) = (Path::new(&*rival.place.file), rival.place.line);
             lines.entry(file.to_owned()).or_default().insert(line);
             let (file, shown) = (file.display(), rival.shown());
@@ -322,7 +327,7 @@ impl Plan {
 
     /// Has these lines of the files that are included be comments, and all others be what they were.
     fn change_others(&mut self, lines: &Lines) -> Result<(), Failure> {
-        let paths = self.others.changed.iter().chain(lines.keys());
+        let paths = self.changed_before.iter().chain(lines.keys());
         let paths: BTreeSet<_> = paths.filter(|path| **path != self.krb5_conf.path).collect();
         for path in paths {
             let mut file = match PlannedFile::read(path.clone(), &self.command) {

@@ -13,29 +13,16 @@ use super::profile::{self, FileSystem, Profile};
 pub(super) const TAKEN_OUT: &str =
     "# taken out by \"loopkdc krb5-conf --install --only\", put back by --remove: ";
 
-/// What others say, and in which files.
-#[derive(Debug)]
-pub(super) struct Others {
-    pub(super) profile: Profile,
-    /// The files from which lines were taken out before.
-    pub(super) changed: BTreeSet<PathBuf>,
-}
-
-impl Others {
-    /// Reads the text of the file `path` and what that includes, as it was before lines were taken out. `own`: files that say
-    /// nothing, as they are ours.
-    pub(super) fn read(path: &Path, text: &[u8], own: &[&Path]) -> Self {
-        let mut files = Before {
-            own: own.iter().map(|path| whole(path)).collect(),
-            changed: BTreeSet::new(),
-        };
-        let text = String::from_utf8_lossy(text);
-        let profile = profile::read(&path.to_string_lossy(), &text, &mut files);
-        Self {
-            profile,
-            changed: files.changed,
-        }
-    }
+/// Reads the text of the file `path` and what that includes, as it was before lines were taken out; and from which files they were.
+/// `own`: files that say nothing, as they are ours.
+pub(super) fn read(path: &Path, text: &[u8], own: &[&Path]) -> (Profile, BTreeSet<PathBuf>) {
+    let mut files = Before {
+        own: own.iter().map(|path| whole(path)).collect(),
+        changed: BTreeSet::new(),
+    };
+    let text = String::from_utf8_lossy(text);
+    let profile = profile::read(&path.to_string_lossy(), &text, &mut files);
+    (profile, files.changed)
 }
 
 /// The files of this machine before there was anything of ours in them.
