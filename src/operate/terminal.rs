@@ -210,16 +210,12 @@ impl Page {
 
     /// Rows of cells, behind `indent` columns. A column is as wide as its widest cell; the last one is wrapped.
     pub fn table(&mut self, indent: usize, rows: &[Vec<Cell>]) {
-        let mut widths: Vec<usize> = Vec::new();
-        for row in rows {
-            let before = row.iter().take(row.len().saturating_sub(1));
-            for (index, width) in before.map(|cell| columns(&cell.text)).enumerate() {
-                match widths.get_mut(index) {
-                    Some(widest) => *widest = width.max(*widest),
-                    None => widths.push(width),
-                }
-            }
-        }
+        let width = |index: usize| {
+            let rows = rows.iter().filter(|row| index + 1 < row.len());
+            let cells = rows.filter_map(|row| row.get(index));
+            cells.map(|cell: &Cell| columns(&cell.text)).max()
+        };
+        let widths: Vec<_> = (0..).map_while(width).collect();
         for row in rows {
             let Some((last, before)) = row.split_last() else {
                 continue;

@@ -7,7 +7,7 @@
 mod served;
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -210,16 +210,13 @@ impl<'a> RealmWait<'a> {
         let Ok(question) = question(NOBODY, &self.realm, Service::Kdc, random()) else {
             return Asked::Unreachable;
         };
+        let nobody = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
         match exchange(listener, &question).await {
             Ok(reply) if !reply.is_of_loopkdc() => Asked::Reachable,
-            Err(error) if is_nobody(&error) => Asked::NoDaemon,
+            Err(error) if nobody.contains(&error.kind()) => Asked::NoDaemon,
             Ok(_) | Err(_) => Asked::Unreachable,
         }
     }
-}
-
-fn is_nobody(error: &io::Error) -> bool {
-    [ErrorKind::ConnectionRefused, ErrorKind::NotFound].contains(&error.kind())
 }
 
 /// The changes of the network, where they can be heard of.
