@@ -12,7 +12,7 @@ use crate::newcomer::as_installed;
 use crate::scene::{Diagnosis, PROGRAM, REALM, alone};
 use crate::support::clock::Clock;
 use crate::support::hints;
-use crate::support::netns::isolated;
+use crate::support::netns::{isolated_as, test_name};
 use crate::support::process::Process;
 use crate::support::realm::{Preauth, Realm};
 
@@ -178,171 +178,162 @@ fn succeeds(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {cried}");
 }
 
-fn with_a_machine(body: impl FnOnce(&mut Machine, &mut Realm)) {
-    alone(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let mut realm = Realm::start(dir.path(), REALM, 88, Preauth::Timestamp);
-        body(&mut Machine::new(dir.path()), &mut realm);
+/// To be called from a `#[test]` function with a closure, as `isolated` is.
+fn with_a_machine<F: FnOnce(&mut Machine, &mut Realm)>(body: F) {
+    isolated_as(&test_name::<F>(), || {
+        alone(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut realm = Realm::start(dir.path(), REALM, 88, Preauth::Timestamp);
+            body(&mut Machine::new(dir.path()), &mut realm);
+        });
     });
 }
 
 #[test]
 fn hints_alone_lead_to_a_gateway_that_is_well() {
-    isolated(|| {
-        with_a_machine(|machine, _| {
-            machine.certify(true, None);
-            let mut followed = Vec::new();
-            let mut found = machine.doctor();
-            while let Some(layer) = machine.follows(&found) {
-                followed.push(layer);
-                assert!(followed.len() < 5, "{followed:?} {found:#?}");
-                found = machine.doctor();
-            }
-            assert_eq!(
-                followed,
-                [Layer::Configuration, Layer::Daemon],
-                "{found:#?}"
-            );
-            assert_eq!(found.code, 0);
-            let is_well = |severity| [Severity::Ok, Severity::Skipped].contains(&severity);
-            let mut findings = found.findings.iter();
-            assert!(findings.all(|it| is_well(it.severity)), "{found:#?}");
-            found.finding("kpasswd", "skipped", "127.0.0.88:464 refuses no datagram");
-            for (layer, words) in [
-                ("configuration", "user 61184 and group 990, may read it all"),
-                ("ports", "127.0.0.1:8443, 127.0.0.1:9464: loopkdc's"),
-                ("ports", "for every user of this machine"),
-                ("daemon", "runs, process"),
-                (
-                    "tls",
-                    "kdcproxy.example.com < Example Issuing CA < Example Root",
-                ),
-                ("kdc", "(KRB-ERROR 6)"),
-                ("kdc", "127.0.0.88:88 answers over UDP, too"),
-                ("clock", "agrees"),
-                ("kpasswd", "127.0.0.88:464 takes connections"),
-            ] {
-                found.is_well(layer, words);
-            }
-        });
+    with_a_machine(|machine, _| {
+        machine.certify(true, None);
+        let mut followed = Vec::new();
+        let mut found = machine.doctor();
+        while let Some(layer) = machine.follows(&found) {
+            followed.push(layer);
+            assert!(followed.len() < 5, "{followed:?} {found:#?}");
+            found = machine.doctor();
+        }
+        assert_eq!(
+            followed,
+            [Layer::Configuration, Layer::Daemon],
+            "{found:#?}"
+        );
+        assert_eq!(found.code, 0);
+        let is_well = |severity| [Severity::Ok, Severity::Skipped].contains(&severity);
+        let mut findings = found.findings.iter();
+        assert!(findings.all(|it| is_well(it.severity)), "{found:#?}");
+        found.finding("kpasswd", "skipped", "127.0.0.88:464 refuses no datagram");
+        for (layer, words) in [
+            ("configuration", "user 61184 and group 990, may read it all"),
+            ("ports", "127.0.0.1:8443, 127.0.0.1:9464: loopkdc's"),
+            ("ports", "for every user of this machine"),
+            ("daemon", "runs, process"),
+            (
+                "tls",
+                "kdcproxy.example.com < Example Issuing CA < Example Root",
+            ),
+            ("kdc", "(KRB-ERROR 6)"),
+            ("kdc", "127.0.0.88:88 answers over UDP, too"),
+            ("clock", "agrees"),
+            ("kpasswd", "127.0.0.88:464 takes connections"),
+        ] {
+            found.is_well(layer, words);
+        }
     });
 }
 
 #[test]
 fn a_folder_that_the_service_may_not_look_into() {
-    isolated(|| {
-        with_a_machine(|machine, _| {
-            machine.certify(true, None);
-            fs::set_permissions("/etc/loopkdc", Permissions::from_mode(0o700)).unwrap();
-            let found = machine.doctor();
-            found.blames(
-                Layer::Configuration,
-                "group loopkdc, may not look into /etc/loopkdc",
-                "let its group: chgrp loopkdc /etc/loopkdc; chmod g+x /etc/loopkdc",
-            );
-        });
+    with_a_machine(|machine, _| {
+        machine.certify(true, None);
+        fs::set_permissions("/etc/loopkdc", Permissions::from_mode(0o700)).unwrap();
+        let found = machine.doctor();
+        found.blames(
+            Layer::Configuration,
+            "group loopkdc, may not look into /etc/loopkdc",
+            "let its group: chgrp loopkdc /etc/loopkdc; chmod g+x /etc/loopkdc",
+        );
     });
 }
 
 #[test]
 fn certificates_that_clients_refuse() {
-    isolated(|| {
-        with_a_machine(|machine, _| {
-            machine.certify(false, None);
-            machine.follows(&machine.doctor());
-            machine.start();
-            machine.doctor().tells(
-                Layer::Tls,
-                "warning",
-                "\"Example Issuing CA\", who signed the last, is not trusted here",
-                "append its certificate to /etc/loopkdc/gateway.pem",
-            );
-            let mid = fs::read_to_string(machine.dir.join("mid.pem")).unwrap();
-            let file = OpenOptions::new()
-                .append(true)
-                .open("/etc/loopkdc/gateway.pem");
-            file.unwrap().write_all(mid.as_bytes()).unwrap();
-            machine.doctor().finds_nothing();
-            // Another one than the gateway that runs has taken yet.
-            machine.gateway.as_ref().unwrap().signal("STOP");
-            machine.certify(true, None);
-            machine.gateway.as_ref().unwrap().signal("CONT");
-            let clock = Clock::new(&machine.dir.join("openssl"));
-            clock.set("-60d");
-            machine.certify(true, Some(&clock));
-            let found = machine.doctor();
-            found.blames(
-                Layer::Tls,
-                "the certificate expired at",
-                "openssl x509 -noout -dates -in /etc/loopkdc/gateway.pem",
-            );
-            fs::copy(machine.dir.join("root.key"), "/etc/loopkdc/gateway-key.pem").unwrap();
-            machine.doctor().blames(
-                Layer::Configuration,
-                "is not the one of the first certificate in",
-                "openssl pkey",
-            );
-        });
+    with_a_machine(|machine, _| {
+        machine.certify(false, None);
+        machine.follows(&machine.doctor());
+        machine.start();
+        machine.doctor().tells(
+            Layer::Tls,
+            "warning",
+            "\"Example Issuing CA\", who signed the last, is not trusted here",
+            "append its certificate to /etc/loopkdc/gateway.pem",
+        );
+        let mid = fs::read_to_string(machine.dir.join("mid.pem")).unwrap();
+        let file = OpenOptions::new()
+            .append(true)
+            .open("/etc/loopkdc/gateway.pem");
+        file.unwrap().write_all(mid.as_bytes()).unwrap();
+        machine.doctor().finds_nothing();
+        // Another one than the gateway that runs has taken yet.
+        machine.gateway.as_ref().unwrap().signal("STOP");
+        machine.certify(true, None);
+        machine.gateway.as_ref().unwrap().signal("CONT");
+        let clock = Clock::new(&machine.dir.join("openssl"));
+        clock.set("-60d");
+        machine.certify(true, Some(&clock));
+        let found = machine.doctor();
+        found.blames(
+            Layer::Tls,
+            "the certificate expired at",
+            "openssl x509 -noout -dates -in /etc/loopkdc/gateway.pem",
+        );
+        fs::copy(machine.dir.join("root.key"), "/etc/loopkdc/gateway-key.pem").unwrap();
+        machine.doctor().blames(
+            Layer::Configuration,
+            "is not the one of the first certificate in",
+            "openssl pkey",
+        );
     });
 }
 
 #[test]
 fn kdcs_that_do_not_serve() {
-    isolated(|| {
-        with_a_machine(|machine, realm| {
-            machine.certify(true, None);
-            machine.follows(&machine.doctor());
-            machine.configure(&["127.0.0.99", "127.0.0.88"]);
-            machine.start();
-            let found = machine.doctor();
-            found.finds_nothing();
-            found.tells(
-                Layer::Tcp,
-                "warning",
-                "127.0.0.99:88: cannot connect: Connection refused",
-                "kdcs",
-            );
-            let clock = Clock::new(&machine.dir.join("kdc"));
-            clock.set("-10m");
-            realm.goes_by(&clock);
-            let found = machine.doctor();
-            found.blames(Layer::Clock, "ahead of the KDC's", "timedatectl");
-            realm.kdc.terminate();
-            let found = machine.doctor();
-            found.blames(Layer::Tcp, "Connection refused", "kdcs");
-        });
+    with_a_machine(|machine, realm| {
+        machine.certify(true, None);
+        machine.follows(&machine.doctor());
+        machine.configure(&["127.0.0.99", "127.0.0.88"]);
+        machine.start();
+        let found = machine.doctor();
+        found.finds_nothing();
+        found.tells(
+            Layer::Tcp,
+            "warning",
+            "127.0.0.99:88: cannot connect: Connection refused",
+            "kdcs",
+        );
+        let clock = Clock::new(&machine.dir.join("kdc"));
+        clock.set("-10m");
+        realm.goes_by(&clock);
+        let found = machine.doctor();
+        found.blames(Layer::Clock, "ahead of the KDC's", "timedatectl");
+        realm.kdc.terminate();
+        let found = machine.doctor();
+        found.blames(Layer::Tcp, "Connection refused", "kdcs");
     });
 }
 
 #[test]
 fn kdcs_that_dns_does_not_name() {
-    isolated(|| {
-        with_a_machine(|machine, _| {
-            machine.certify(true, None);
-            machine.follows(&machine.doctor());
-            let file = "/etc/loopkdc/gateway.toml";
-            let text = fs::read_to_string(file).unwrap();
-            let (gateway, _) = text.split_once("kdcs = ").unwrap();
-            fs::write(file, format!("{gateway}discover = true\n")).unwrap();
-            machine.start();
-            let found = machine.doctor();
-            found.blames(Layer::Names, "", "else list them: kdcs = ");
-        });
+    with_a_machine(|machine, _| {
+        machine.certify(true, None);
+        machine.follows(&machine.doctor());
+        let file = "/etc/loopkdc/gateway.toml";
+        let text = fs::read_to_string(file).unwrap();
+        let (gateway, _) = text.split_once("kdcs = ").unwrap();
+        fs::write(file, format!("{gateway}discover = true\n")).unwrap();
+        machine.start();
+        let found = machine.doctor();
+        found.blames(Layer::Names, "", "else list them: kdcs = ");
     });
 }
 
 #[test]
 fn the_port_is_somebody_elses() {
-    isolated(|| {
-        with_a_machine(|machine, _| {
-            machine.certify(true, None);
-            machine.follows(&machine.doctor());
-            let _other = std::net::TcpListener::bind(ADDRESS).unwrap();
-            machine.doctor().blames(
-                Layer::Ports,
-                "127.0.0.1:8443: taken by",
-                "systemctl edit loopkdc-gateway.socket",
-            );
-        });
+    with_a_machine(|machine, _| {
+        machine.certify(true, None);
+        machine.follows(&machine.doctor());
+        let _other = std::net::TcpListener::bind(ADDRESS).unwrap();
+        machine.doctor().blames(
+            Layer::Ports,
+            "127.0.0.1:8443: taken by",
+            "systemctl edit loopkdc-gateway.socket",
+        );
     });
 }
