@@ -85,7 +85,7 @@ pub(super) const fn application(number: u32) -> Tag {
 }
 
 /// The tag of a field: `[n]`, EXPLICIT throughout RFC 4120.
-const fn context(number: u32) -> Tag {
+pub(super) const fn context(number: u32) -> Tag {
     Tag::ContextSpecific {
         constructed: true,
         number: TagNumber(number),

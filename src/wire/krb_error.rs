@@ -4,7 +4,7 @@ use super::asn1::{GeneralString, application, exactly, field, well_ordered};
 use super::message::{NotKerberos, Service};
 use super::principal::{PrincipalName, server_name};
 use super::realm::Realm;
-use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
+use der::asn1::{AnyRef, ApplicationRef, GeneralizedTime, OctetStringRef};
 use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +16,8 @@ pub const KDC_ERR_POLICY: i32 = 12;
 pub const KDC_ERR_CLIENT_REVOKED: i32 = 18;
 /// KDC_ERR_PREAUTH_FAILED: a wrong password, or a wrong code (RFC 4120 7.5.9).
 pub const KDC_ERR_PREAUTH_FAILED: i32 = 24;
+/// KDC_ERR_PREAUTH_REQUIRED: the client is to prove itself, and by what it may (RFC 4120 7.5.9).
+pub const KDC_ERR_PREAUTH_REQUIRED: i32 = 25;
 /// KDC_ERR_SVC_UNAVAILABLE: this KDC did not serve the request (RFC 4120 7.5.9). `relay/routes/resend.rs` decides what follows.
 pub const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
 /// KRB_AP_ERR_TKT_EXPIRED: a ticket has expired, by the KDC's clock (RFC 4120 7.5.9).
@@ -190,8 +192,16 @@ pub(super) fn is_of_loopkdc(input: &[u8]) -> bool {
     e_text.is_some_and(|text| text.starts_with(OWN_TEXT.as_bytes()))
 }
 
-fn fields(input: &[u8]) -> Option<&[u8]> {
+/// The fields of the KRB-ERROR that `input` is.
+pub(super) fn fields(input: &[u8]) -> Option<&[u8]> {
     exactly(exactly(input, application(NUMBER))?, Tag::Sequence)
+}
+
+/// The KRB-ERROR of these `fields`.
+pub(super) fn from_fields(fields: &[u8]) -> Option<Vec<u8>> {
+    let sequence = AnyRef::new(Tag::Sequence, fields).ok()?.to_der().ok()?;
+    let error = AnyRef::new(application(NUMBER), &sequence).ok()?;
+    error.to_der().ok()
 }
 
 #[cfg(test)]
