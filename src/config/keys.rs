@@ -504,6 +504,11 @@ key_table! {
     /// the name. Default: all.
     ALLOW_SERVICES = key("allow-services", List, Example(r#"["krbtgt/*", "kadmin/changepw", "HTTP/*"]"#));
 
+    /// Whether a name that nobody has is answered like somebody's, whose password is then wrong, as far as KDCs have answered others
+    /// since the gateway's start: so nobody learns who exists, nor that he has mistyped his name. How long that takes still tells,
+    /// and so do SPAKE, PKINIT and FAST.
+    HIDE_UNKNOWN_PRINCIPALS = key("hide-unknown-principals", Flag, Default("false"));
+
     /// "tcp": UDP only where TCP is refused. "udp": TCP only for what is too big for it, or where it is refused. krb5kdc
     /// closes each connection after one reply and is asked faster over UDP; Active Directory keeps connections.
     TRANSPORT = key("transport", Word(&["tcp", "udp"]), Default(r#""tcp""#));

@@ -17,6 +17,8 @@ pub struct RealmPolicy {
     pub deny_principals: Vec<NamePattern>,
     /// The only services that tickets may be asked for, if not all.
     pub allow_services: Option<Vec<NamePattern>>,
+    /// Nobody is told whose name is nobody's.
+    pub hides_unknown: bool,
 }
 
 /// Which preauthentication may come in.
@@ -53,6 +55,7 @@ impl RealmPolicy {
         }
         Ok(Self {
             preauth: table.get(&keys::PREAUTH)?,
+            hides_unknown: table.flag(&keys::HIDE_UNKNOWN_PRINCIPALS),
             deny_principals: patterns(&keys::DENY_PRINCIPALS)?,
             allow_services,
         })

@@ -116,3 +116,10 @@ fn services_that_logins_and_changes_need_are_missed() {
     );
     assert_eq!(warned("allow-services = [\"k*\"]"), none);
 }
+
+#[test]
+fn names_of_nobody_are_told_unless_a_realm_hides_them() {
+    assert!(!realm("kdcs = [\"k\"]").policy.hides_unknown);
+    let text = format!("{GATEWAY}[defaults]\nhide-unknown-principals = true\n{REALM}");
+    assert!(build(&text).realms[0].policy.hides_unknown);
+}
