@@ -14,6 +14,7 @@ mod routes;
 mod status;
 pub mod throttle;
 pub mod tls;
+pub mod unknown_principals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -128,8 +128,8 @@
 //!   held back. The kernel tells whose a peer is; who can't be told is one user with all who can't.
 //! * **Who behaves waits for a turn, and is not refused**: what a client asks beyond its bounds waits for two seconds, in the order in
 //!   which it came, within its deadline. A login costs nothing if it is right; until that is known no more are under way than may fail.
-//! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that turns out to be
-//!   nobody's. A copy of it is counted once. For one principal no more are tried from one network than lock an account. Clients are
+//! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that its client is
+//!   told to be nobody's. A copy of it is counted once. For one principal no more are tried from one network than lock an account. Clients are
 //!   told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY protocol, is
 //!   believed only if it is trusted.
 //! * **What a realm's policy refuses reaches no KDC** (`gateway/policy.rs`). It goes by what stands outside of FAST; what can't be

@@ -45,6 +45,7 @@ use crate::gateway::policy::CurrentPolicies;
 use crate::gateway::probe::Probe;
 use crate::gateway::throttle::{Client, Throttle};
 use crate::gateway::tls::Certificates;
+use crate::gateway::unknown_principals::UnknownPrincipals;
 use crate::relay::exchange::Exchange;
 use crate::relay::shares::{Holder, Shares};
 
@@ -125,6 +126,7 @@ pub struct ServeOptions {
 struct GatewayState {
     options: ServeOptions,
     exchange: Arc<Exchange>,
+    unknown: UnknownPrincipals,
     /// Octets of requests, from their arrival until nobody needs them any more.
     requests: Arc<Shares>,
     /// Octets of responses, until they are taken.
@@ -196,6 +198,7 @@ pub fn serve(
         http2: Shares::new(options.limits.max_http2),
         options,
         exchange: Arc::clone(exchange),
+        unknown: UnknownPrincipals::default(),
         tasks: tasks.clone(),
     });
     for listener in listeners {

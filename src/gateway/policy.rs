@@ -39,6 +39,13 @@ impl Policies {
         Self(policies)
     }
 
+    /// True if nobody is told whose name is nobody's in `realm`.
+    #[must_use]
+    pub fn hides_unknown(&self, realm: &Realm) -> bool {
+        let policy = self.0.get(&realm.key());
+        policy.is_some_and(|policy| policy.hides_unknown)
+    }
+
     /// The key of the configuration by which `message` is refused: that of the realm it is for, or of the one `inside`, by
     /// which a KDC of both goes.
     #[must_use]

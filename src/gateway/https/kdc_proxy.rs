@@ -17,7 +17,7 @@ use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
 use crate::wire::proxied::{self, Proxied, Unproxied};
-use crate::wire::{KerberosMessage, Kind, OuterName, Realm, Resend};
+use crate::wire::{KerberosMessage, Kind, OuterName, Realm, Reply, Resend};
 
 impl ConnContext {
     /// Answers the body of a request that may be relayed.
@@ -54,10 +54,11 @@ impl ConnContext {
         let login = self.login(&message, inside.as_ref(), client, arrival.at);
         let login = login.await?;
         let relayed = self.relay(message, arrival, login, held);
-        let answered = relayed.await?;
+        let (answered, instead) = relayed.await?;
         observed.set_answer(&answered);
         match answered.answer {
             Answer::Reply(reply) => {
+                let reply = instead.unwrap_or(reply);
                 let message = proxied::answer(reply.bytes(), had_length);
                 Ok(responses::reply(message))
             }
@@ -158,34 +159,33 @@ impl ConnContext {
             None => None,
         };
         let stake = throttle.stake(&client, &realm, at).await;
+        let policies = &self.state.options.policies;
         Ok(Some(Login {
             stake: stake.map_err(throttled)?,
             of_principal,
             client,
             realm,
             message: message.clone(),
+            hides_unknown: policies.borrow().hides_unknown(message.realm()),
         }))
     }
 
     /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
-    /// its turn is `held`, all the same.
+    /// its turn is `held`, all the same. With the answer comes what is told instead of it.
     async fn relay(
         &self,
         message: KerberosMessage,
         arrival: Arrival,
         login: Option<Login>,
         held: HeldRequest,
-    ) -> Result<Answered, ErrorResponse> {
+    ) -> Result<(Answered, Option<Reply>), ErrorResponse> {
         let state = Arc::clone(&self.state);
         let tasks = &self.state.tasks.tracker;
         let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
-            let exchange = &state.exchange;
-            let answered = exchange.answer(message, arrival).await;
-            if let Some(login) = login {
-                login.settle(&answered, exchange, &state.options.throttle);
-            }
+            let answered = state.exchange.answer(message, arrival).await;
+            let instead = login.and_then(|login| login.settle(&answered, &state));
             drop(held);
-            answered
+            (answered, instead)
         });
         let dropped = || {
             let text = "the request was dropped";

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::gateway::throttle::{Client, Stake, Throttle};
+use super::GatewayState;
+use crate::gateway::throttle::{Client, Stake};
 use crate::relay::answer::{Answer, Answered, Source};
 use crate::relay::exchange::Exchange;
 use crate::wire::krb_error::{
@@ -20,17 +21,40 @@ pub(super) struct Login {
     /// Whose principals are asked about.
     pub(super) realm: RealmKey,
     pub(super) message: KerberosMessage,
+    /// Nobody is told whose name is nobody's.
+    pub(super) hides_unknown: bool,
 }
 
 impl Login {
-    /// Takes what was at stake, if a KDC said that the password was wrong, that there were too many wrong ones, or that there is
-    /// nobody of this name.
-    pub(super) fn settle(self, answered: &Answered, exchange: &Exchange, throttle: &Throttle) {
-        // A copy is the same guess once more.
-        let is_copy = answered.source == Source::RetransmitCache;
-        let (Answer::Reply(reply), false) = (&answered.answer, is_copy) else {
-            return;
+    /// Takes what was at stake, if its client is told that the password was wrong, that there were too many wrong ones, or that there
+    /// is nobody of this name. Returns what it is told, where that is not what the KDC said.
+    pub(super) fn settle(self, answered: &Answered, state: &GatewayState) -> Option<Reply> {
+        let Answer::Reply(reply) = &answered.answer else {
+            return None;
         };
+        let instead = self.hidden(reply, state);
+        // A copy is the same guess once more.
+        if answered.source != Source::RetransmitCache {
+            self.charge(instead.as_ref().unwrap_or(reply), state);
+        }
+        instead
+    }
+
+    /// What is told instead of `reply`, if that is not to be told.
+    fn hidden(&self, reply: &Reply, state: &GatewayState) -> Option<Reply> {
+        // Under FAST it is sealed (RFC 6113 5.4.4).
+        let message = &self.message;
+        if !self.hides_unknown || message.outline()?.is_armored {
+            return None;
+        }
+        state.unknown.learn(message, reply);
+        let is_unknown = is_unknown_client(message, reply, &state.exchange);
+        let instead = is_unknown.then(|| state.unknown.imitate(message, reply));
+        instead.flatten()
+    }
+
+    fn charge(self, reply: &Reply, state: &GatewayState) {
+        let (exchange, throttle) = (&state.exchange, &state.options.throttle);
         let (now, is_guess) = (Instant::now(), self.message.resend() == Resend::Once);
         match reply.error_code() {
             // A KDC tells of a locked account without a password, too.
