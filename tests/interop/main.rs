@@ -19,6 +19,14 @@ mod support;
 #[allow(dead_code, reason = "each test binary uses its own share of this")]
 mod der;
 
+#[path = "../walk/messages.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own share of this"
+)]
+mod messages;
+
 #[macro_use]
 mod office;
 mod clients;
