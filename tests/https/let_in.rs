@@ -182,6 +182,29 @@ async fn a_name_pays_for_what_it_asks_and_what_proves_none_is_its_addresss() {
     assert!(held_up >= 3, "{held_up}");
 }
 
+/// Nine tenths of the places are more than an address may have.
+#[tokio::test]
+async fn a_connection_is_the_share_of_the_name_that_was_proved_over_it() {
+    let names: Vec<_> = (0..9).map(|number| format!("laptop{number}")).collect();
+    let lines: String = names
+        .iter()
+        .map(|name| line(name, "never", REALM))
+        .collect();
+    let mut setup = Setup::limits(|limits| limits.max_connections = 10);
+    setup.access = access(&lines);
+    let gateway = setup.start().await;
+    let mut connections = Vec::new();
+    for name in &names {
+        connections.push((One::plain(&gateway).await, name));
+        for (one, name) in &mut connections {
+            let lines = format!("Authorization: Bearer {name}\r\n");
+            let response = one.post(&lines, &body(REALM, REALM)).await;
+            assert_eq!(response.status, 200, "{name}");
+        }
+    }
+    assert_eq!(gateway.counters().evicted.get(), 0);
+}
+
 #[tokio::test]
 async fn who_comes_by_a_reverse_proxy_has_a_token_of_his_own() {
     let setup = Setup {

@@ -73,7 +73,7 @@ impl ConnTimer {
 
     /// The connection takes the share of `holder`; false if that has its part.
     pub(super) fn pass_to(&self, holder: Holder) -> bool {
-        self.slot.pass_to(holder)
+        self.slot.holder() == holder || self.slot.pass_to(holder)
     }
 
     /// Others make room before a connection whose first request is likely to be on its way.

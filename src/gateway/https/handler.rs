@@ -93,6 +93,11 @@ impl ConnContext {
             .and(grant.as_ref().ok())
             .and_then(Option::as_ref);
         let name = name.map(|grant| Arc::clone(&grant.name));
+        // From now on it is not the share of all behind its address, unless those come by a proxy.
+        let is_own = name.is_some() && self.state.payer(self.peer.address).is_some();
+        if is_own && !self.timer.pass_to(client.holder()) {
+            self.timer.close().cancel();
+        }
         let mut observed = self.observers(&request).begin(client.address, name);
         let handled = self
             .handle(request, client, grant, guard, &mut observed)
