@@ -17,6 +17,10 @@ use crate::relay::shares::Holder;
 /// How long an evicted connection takes to close and free its descriptor.
 const EVICTION: Duration = Duration::from_millis(1);
 
+/// Connections that are accepted before what else is due has its turn: one is served, and another that it has evicted ends, before
+/// many more come, or the runtime would fall behind with those of a flood and let all wait for seconds.
+const AT_ONCE: usize = 16;
+
 /// A connected client.
 pub(crate) type ClientStream = Either<TcpStream, UnixStream>;
 
@@ -25,6 +29,8 @@ impl StreamSocket {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
+                // Of one that was reset in the queue nobody can tell any more whose it was.
+                stream.peer_addr()?;
                 stream.set_nodelay(true)?;
                 Ok(Either::Left(stream))
             }
@@ -73,7 +79,10 @@ async fn accept(
     accepted: impl Fn(ClientStream, OwnedSemaphorePermit),
 ) {
     let mut backoff = AcceptBackoff::default();
-    loop {
+    for count in 1_usize.. {
+        if count.is_multiple_of(AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
         let stream = tokio::select! {
             biased;
             () = limit.until().cancelled() => return,
@@ -137,6 +146,7 @@ pub(crate) fn is_peer_error(error: &std::io::Error) -> bool {
             | Kind::Interrupted
             | Kind::NetworkDown
             | Kind::NetworkUnreachable
+            | Kind::NotConnected
             | Kind::PermissionDenied
             | Kind::TimedOut
     )
@@ -165,5 +175,67 @@ impl AcceptBackoff {
         if std::mem::take(&mut self.is_logged) {
             tracing::info!("requests are accepted again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::daemon::tasks::Tasks;
+    use crate::relay::answer::OnFailure;
+    use crate::relay::exchange::{Exchange, Routing};
+    use crate::relay::routes::Routes;
+
+    /// Accepts so many of those that wait at `listener`. Returns their ports, and how many there were at each turn of others.
+    async fn accepted(listener: TcpListener, many: usize) -> (Vec<Option<u16>>, Vec<usize>) {
+        let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
+        let limit = ConnLimit::new(1, &Exchange::new(routing, 1), &Tasks::default());
+        let (ports, mut turns) = (RefCell::new(Vec::new()), vec![0]);
+        let others = async {
+            while turns.last() < Some(&many) {
+                turns.push(ports.borrow().len());
+                yield_now().await;
+            }
+        };
+        let accepted =
+            |stream: ClientStream| ports.borrow_mut().push(peer(&stream).map(|at| at.port()));
+        let listener = StreamSocket::Tcp(listener);
+        tokio::select! {
+            biased;
+            () = accept(&listener, &limit, accepted) => {}
+            () = others => {}
+        }
+        (ports.into_inner(), turns)
+    }
+
+    #[tokio::test]
+    async fn few_of_a_flood_are_accepted_before_others_have_their_turn() {
+        const FLOOD: usize = 100;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut flood = Vec::new();
+        for _ in 0..FLOOD {
+            flood.push(TcpStream::connect(address).await.unwrap());
+        }
+        let (_, turns) = accepted(listener, FLOOD).await;
+        let most = turns.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(most <= Some(AT_ONCE), "{turns:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_was_reset_before_it_was_accepted_is_nobodys() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let reset = TcpSocket::new_v4().unwrap();
+        reset.set_zero_linger().unwrap();
+        drop(reset.connect(address).await.unwrap());
+        let client = TcpStream::connect(address).await.unwrap();
+        let (ports, _) = accepted(listener, 1).await;
+        assert_eq!(ports, [Some(client.local_addr().unwrap().port())]);
     }
 }
