@@ -170,6 +170,14 @@ impl GatewayState {
         self.payer(peer).map_or(Duration::ZERO, wait)
     }
 
+    /// The handshake of a connection that was admitted will never be done.
+    fn charge_for_no_handshake(&self, peer: Option<SocketAddr>) {
+        if let Some(payer) = self.payer(peer) {
+            let throttle = &self.options.throttle;
+            throttle.charge_for_no_handshake(&payer, Instant::now());
+        }
+    }
+
     /// Admits a connection over TLS, if who pays for it can.
     fn admits(&self, peer: Option<SocketAddr>) -> bool {
         let throttle = &self.options.throttle;

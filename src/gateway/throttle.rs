@@ -3,7 +3,8 @@
 //!
 //! A connection over TLS pays for its first request before the handshake, which costs more than most requests. MIT's client
 //! makes one for each message, and pays no more than a client that keeps one; a connection that brings no request has paid for
-//! nothing. There is nobody to give a reason to before the handshake, so one that can't pay is ended without a word. It is
+//! nothing, and one that ends before its handshake pays as much again as ten: thousands a second that say nothing would leave no time
+//! to accept others'. There is nobody to give a reason to before the handshake, so one that can't pay is ended without a word. It is
 //! the other end that pays, unless it is a trusted proxy: those make connections for many.
 //!
 //! Clients are hashed into a fixed number of slots, so that memory is bounded whatever comes and nothing needs sweeping.
@@ -40,6 +41,9 @@ const SITE: u32 = 128 - 48;
 /// Seconds for which a client that asks for the same nobody again learns nothing new, and pays nothing: a machine whose
 /// principal was deleted goes on to ask, and must not keep all behind its address from logging in.
 const NAME_KNOWN: u64 = 3600;
+
+/// Requests that a connection costs besides, if its handshake is never done.
+const NO_HANDSHAKE: u32 = 10;
 
 /// A client, as far as it can be told from others.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +158,12 @@ impl Throttle {
         let slot = self.client_slot(client);
         self.requests.take(slot, self.patience, now)?;
         Ok(self.wait(client, now))
+    }
+
+    /// Takes what it costs `client` that a connection has ended before its handshake was done.
+    pub fn charge_for_no_handshake(&self, client: &Client, now: Instant) {
+        let slot = self.client_slot(client);
+        self.requests.charge(slot, NO_HANDSHAKE, now);
     }
 
     /// How long what `client` was admitted for just now is to wait.

@@ -8,6 +8,7 @@ use loopkdc::config::gateway::{Quotas, TlsFiles};
 use loopkdc::gateway::tls::follow;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
@@ -129,6 +130,17 @@ async fn connections_that_bring_nothing_are_paid_for_before_the_handshake() {
     // Nobody leaves for who cannot pay.
     let response = other.post("", &body(Kind::Plain)).await;
     assert_eq!(response.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_costs_as_much_as_many_handshakes() {
+    let quotas = Quotas { burst: 12, ..FEW };
+    let gateway = Setup::quotas(quotas).start().await;
+    let mut silent = from(&gateway, 2).await;
+    silent.shutdown().await.unwrap();
+    assert_eq!(within(silent.read(&mut [0])).await.unwrap(), 0);
+    let shaken = hands_shaken(&gateway, 2).await;
+    assert!((1..5).contains(&shaken), "{shaken}");
 }
 
 #[tokio::test]

@@ -113,32 +113,33 @@ impl HttpConnection {
             return Box::pin(self.http1(stream, peer)).await;
         };
         let handshake = self.handshake(stream, peer.address, tls, wait);
-        if let Some((stream, place)) = Box::pin(handshake).await {
-            self.timer.shook_hands();
-            let session = stream.get_ref().1;
-            // RFC 9113 3.2: only ALPN says so.
-            let is_http2 = session.alpn_protocol() == Some(HTTP2);
-            let _place = place.filter(|_| is_http2);
-            peer.transport = "https";
-            let shown = session.peer_certificates().unwrap_or_default();
-            if shown
-                .iter()
-                .map(|certificate| certificate.len())
-                .sum::<usize>()
-                > MAX_CHAIN
-            {
-                self.state.exchange.counters().certificates_refused.add();
-                return;
-            }
-            let access = &self.state.options.access;
-            let leaf = shown.first();
-            peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));
-            let _first = self.shown.set(shown.to_vec());
-            if is_http2 {
-                Box::pin(self.http2(stream, peer)).await;
-            } else {
-                Box::pin(self.http1(stream, peer)).await;
-            }
+        let Some((stream, place)) = Box::pin(handshake).await else {
+            return self.state.charge_for_no_handshake(peer.address);
+        };
+        self.timer.shook_hands();
+        let session = stream.get_ref().1;
+        // RFC 9113 3.2: only ALPN says so.
+        let is_http2 = session.alpn_protocol() == Some(HTTP2);
+        let _place = place.filter(|_| is_http2);
+        peer.transport = "https";
+        let shown = session.peer_certificates().unwrap_or_default();
+        if shown
+            .iter()
+            .map(|certificate| certificate.len())
+            .sum::<usize>()
+            > MAX_CHAIN
+        {
+            self.state.exchange.counters().certificates_refused.add();
+            return;
+        }
+        let access = &self.state.options.access;
+        let leaf = shown.first();
+        peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));
+        let _first = self.shown.set(shown.to_vec());
+        if is_http2 {
+            Box::pin(self.http2(stream, peer)).await;
+        } else {
+            Box::pin(self.http1(stream, peer)).await;
         }
     }
 

@@ -100,7 +100,7 @@ impl Stake {
 
     /// It failed.
     pub fn lose(self, now: Instant) {
-        self.stakes.failures.charge(self.slot, now);
+        self.stakes.failures.charge(self.slot, 1, now);
     }
 }
 

@@ -115,6 +115,21 @@ fn a_connection_is_paid_for_by_its_address_and_its_request_by_a_name() {
     assert_eq!(prepaid(&at("192.0.2.1")), 100);
 }
 
+#[test]
+fn a_handshake_that_is_never_done_costs_ten_requests_but_seconds_at_the_most() {
+    let (throttle, now) = throttle(QUOTAS);
+    let client = at("192.0.2.1");
+    let after = |millis| now + Duration::from_millis(millis);
+    throttle.charge_for_no_handshake(&client, now);
+    assert_eq!(admitted(&throttle, &client, after(799)), 0);
+    assert_eq!(admitted(&throttle, &client, after(800)), 1);
+    for _ in 0..1000 {
+        throttle.charge_for_no_handshake(&client, after(800));
+    }
+    assert_eq!(admitted(&throttle, &client, after(10_899)), 0);
+    assert_eq!(admitted(&throttle, &client, after(10_900)), 1);
+}
+
 /// A stake of a login that waits for no others.
 fn stake(
     throttle: &Throttle,

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::{SLOTS, Slot, Wait};
 
+/// How long the clock takes at the most to bring what a bucket lacks.
+const MOST_LACKING: Duration = Duration::from_secs(10);
+
 /// A bucket of tokens for each slot, by the generic cell rate algorithm (ITU-T I.371): all that is kept of a bucket is when
 /// the clock will have filled it.
 pub(super) struct TokenBuckets {
@@ -65,10 +68,14 @@ impl TokenBuckets {
         self.full_at(slot).store(0, Ordering::Release);
     }
 
-    /// Takes a token, whether it is there or not.
-    pub(super) fn charge(&self, slot: Slot, now: Instant) {
+    /// Takes so many, whether they are there or not.
+    pub(super) fn charge(&self, slot: Slot, tokens: u32, now: Instant) {
         let now = self.since_start(now);
-        let charged = |full_at: u64| Some(full_at.max(now) + self.one);
+        let latest = now + self.all + nanos(MOST_LACKING);
+        let charged = |full_at: u64| {
+            let until = full_at.max(now) + self.one * u64::from(tokens);
+            Some(until.min(latest).max(full_at))
+        };
         let _ = self
             .full_at(slot)
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, charged);
