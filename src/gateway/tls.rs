@@ -79,6 +79,11 @@ impl ServerTls {
         })
     }
 
+    /// True if clients may show certificates.
+    pub(super) fn asks_for_certificates(&self) -> bool {
+        self.verifier.is_some()
+    }
+
     /// True if the certificates that a client has shown, its own first, are as good as they were in its handshake.
     pub(super) fn trusts(&self, chain: &[CertificateDer<'_>]) -> bool {
         let (Some(verifier), [leaf, others @ ..]) = (&self.verifier, chain) else {

@@ -4,18 +4,23 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use h2::client::{Builder, ResponseFuture, SendRequest};
+use loopkdc::gateway::https::HttpLimits;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 use crate::clients::{One, Two, tls, try_handshake};
 use crate::crowds::{CROWD, raise_limit_of_descriptors};
-use crate::gateway::files;
+use crate::gateway::{Setup, files};
 use crate::process::Process;
 use crate::{eventually, within};
 
@@ -121,28 +126,44 @@ async fn two_thousand_connections_over_tls_take_little_memory() {
     assert!(each < MOST, "{each} KiB");
 }
 
-/// A ClientHello that says 64 KiB, in records of their own.
-fn endless_hello() -> Vec<u8> {
-    let mut hello = vec![0; 0xffff];
-    hello[..4].copy_from_slice(&[1, 0, 0xff, 0xff]);
+/// A message of a handshake that says 64 KiB, in records of their own.
+fn endless(message: u8) -> Vec<u8> {
+    let mut octets = vec![0; 0xffff];
+    octets[..4].copy_from_slice(&[message, 0, 0xff, 0xff]);
     let record = |part: &[u8]| {
         let length = u16::try_from(part.len()).unwrap().to_be_bytes();
         [&[22, 3, 1], &length[..], part].concat()
     };
-    hello.chunks(4000).flat_map(record).collect()
+    octets.chunks(4000).flat_map(record).collect()
 }
 
-#[tokio::test]
-async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
+/// The ClientHello of a client that goes on without encryption.
+fn hello_of_tls_1_2() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// A crowd that says `first`, and then a `message` without an end, takes little memory, and gives it back.
+async fn takes_little_memory(first: &[u8], message: u8) {
     raise_limit_of_descriptors();
     let dir = tempfile::tempdir().unwrap();
     let (process, address) = start(dir.path(), UNBOUNDED);
-    let hello = endless_hello();
+    let octets = [first, &endless(message)].concat();
+    let (begin, rest) = octets.split_at(first.len() + 16_000);
     let before = resident(&process);
     let mut crowd = Vec::new();
     while crowd.len() < CROWD {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(&hello[..16_000]).await.unwrap();
+        stream.write_all(begin).await.unwrap();
         crowd.push(stream);
     }
     eventually(|| are_read(&process, address, CROWD)).await;
@@ -150,13 +171,34 @@ async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
     let each = held / CROWD as u64;
     for stream in &mut crowd {
         // It ends before all is sent.
-        drop(stream.write_all(&hello[16_000..]).await);
-        let end = within(stream.read(&mut [0])).await;
-        assert!(!end.is_ok_and(|read| read > 0), "an answer");
+        drop(stream.write_all(rest).await);
+        drop(within(stream.read_to_end(&mut Vec::new())).await);
     }
     drop(crowd);
     assert!(each < MOST, "{each} KiB");
     eventually(|| resident(&process).saturating_sub(before) < held / 3).await;
+}
+
+#[tokio::test]
+async fn hellos_without_an_end_take_little_memory_and_give_it_back() {
+    takes_little_memory(&[], 1).await;
+}
+
+#[tokio::test]
+async fn keys_without_an_end_take_little_memory_and_give_it_back() {
+    takes_little_memory(&hello_of_tls_1_2(), 16).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_goes_on_is_ended() {
+    let patient = |limits: &mut HttpLimits| limits.first_request = Duration::from_secs(3600);
+    let gateway = Setup::limits(patient).start().await;
+    for (first, message) in [(Vec::new(), 1), (hello_of_tls_1_2(), 16)] {
+        let mut stream = TcpStream::connect(gateway.tls).await.unwrap();
+        drop(stream.write_all(&[first, endless(message)].concat()).await);
+        // By a reset, as there is more to be read.
+        drop(within(stream.read_to_end(&mut Vec::new())).await);
+    }
 }
 
 /// Most KiB that clients get out of the gateway who take no answers: 16 MiB of those, and what connections hold with a hundred

@@ -1,33 +1,37 @@
-//! The first message of TLS: whoever connects may send what is held for it.
+//! The first message of TLS, and how much of a handshake is read: whoever connects may send what is held for it.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use rustls::server::{AcceptedAlert, Acceptor};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::StartHandshake;
 
-/// Most octets until it is there. Keys that no quantum computer breaks take two thousand and a ticket with certificates some
-/// more; rustls would hold 64 KiB.
-const MAX: usize = 16 * 1024;
+/// Most octets of it. Keys that no quantum computer breaks take two thousand and a ticket with certificates some more; rustls would
+/// hold 64 KiB of this and of each later message.
+const MAX: u64 = 16 * 1024;
 /// Octets that are read at once.
 const READ: usize = 4096;
 
-/// Reads a ClientHello from `stream`.
+/// Reads a ClientHello from `stream`. What comes of the handshake after it may be as long, it may be sent anew (RFC 8446 4.1.2), and have
+/// `certificates` octets more.
 ///
 /// # Errors
 /// The stream fails or ends, or what comes is no ClientHello or a longer one.
 pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-) -> io::Result<StartHandshake<S>> {
-    let (mut acceptor, mut left) = (Acceptor::default(), MAX);
-    while left > 0 {
-        let read = fill(&mut acceptor, &mut stream, left).await?;
-        left -= read;
+    stream: S,
+    certificates: usize,
+) -> io::Result<StartHandshake<BoundedStream<S>>> {
+    let (mut acceptor, mut stream) = (Acceptor::default(), BoundedStream { stream, left: MAX });
+    loop {
+        let read = fill(&mut acceptor, &mut stream).await?;
         match acceptor.accept() {
-            Ok(Some(accepted)) => return Ok(StartHandshake::from_parts(accepted, stream)),
+            Ok(Some(accepted)) => {
+                stream.left = MAX + certificates as u64;
+                return Ok(StartHandshake::from_parts(accepted, stream));
+            }
             Ok(None) if read == 0 => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(None) => {}
             Err((error, alert)) => {
@@ -36,19 +40,13 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     }
-    let text = "a ClientHello of more than 16 KiB";
-    Err(io::Error::new(ErrorKind::InvalidData, text))
 }
 
-/// Reads at most `most` octets for `acceptor`; none at the end of the stream. No room is taken for them before they come.
-async fn fill(
-    acceptor: &mut Acceptor,
-    stream: &mut (impl AsyncRead + Unpin),
-    most: usize,
-) -> io::Result<usize> {
+/// Reads what has come for `acceptor`; none at the end of the stream. No room is taken for it before it comes.
+async fn fill(acceptor: &mut Acceptor, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
     poll_fn(|context| {
         let mut octets = [0; READ];
-        let mut octets = ReadBuf::new(octets.split_at_mut(most.min(READ)).0);
+        let mut octets = ReadBuf::new(&mut octets);
         ready!(Pin::new(&mut *stream).poll_read(context, &mut octets))?;
         Poll::Ready(acceptor.read_tls(&mut octets.filled()))
     })
@@ -59,4 +57,63 @@ fn octets(mut alert: AcceptedAlert) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     alert.write_all(&mut octets)?;
     Ok(octets)
+}
+
+/// A stream that fails once more was read than may be.
+pub(super) struct BoundedStream<S> {
+    stream: S,
+    left: u64,
+}
+
+impl<S> BoundedStream<S> {
+    /// The handshake is done.
+    pub(super) fn lift(&mut self) {
+        self.left = u64::MAX;
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = octets.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, octets))?;
+        let read = (octets.filled().len() - before) as u64;
+        let left = self.left.checked_sub(read);
+        let too_long = || io::Error::new(ErrorKind::InvalidData, "too long a handshake");
+        self.left = left.ok_or_else(too_long)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, octets)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

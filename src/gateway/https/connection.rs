@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
-use super::client_hello;
+use super::client_hello::{self, BoundedStream};
 use super::conn_timer::ConnTimer;
 use super::handler::{ConnContext, ConnPeer, MAX_BODY};
 use super::http1::{self, Http1End};
@@ -53,6 +53,9 @@ const GOAWAY_TIME: Duration = Duration::from_secs(1);
 /// How much of what a refused client goes on to send is read, and for how long, so that the refusal is not lost in a reset.
 const DISCARD: u64 = 2 * MAX_BODY as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// A connection whose handshake is done.
+type HandshakenStream = Box<TlsStream<BoundedStream<ClientStream>>>;
 
 /// A connection that was accepted.
 pub(super) struct HttpConnection {
@@ -174,7 +177,7 @@ impl HttpConnection {
         address: Option<SocketAddr>,
         tls: Arc<ServerTls>,
         wait: Duration,
-    ) -> Option<(Box<TlsStream<ClientStream>>, Option<Share>)> {
+    ) -> Option<(HandshakenStream, Option<Share>)> {
         let accepted = timeout_at(self.first_request, async {
             sleep(wait).await;
             self.accept_tls(stream, address, &tls).await
@@ -194,8 +197,13 @@ impl HttpConnection {
         stream: ClientStream,
         address: Option<SocketAddr>,
         tls: &ServerTls,
-    ) -> io::Result<(Box<TlsStream<ClientStream>>, Option<Share>)> {
-        let hello = client_hello::read(stream).await?;
+    ) -> io::Result<(HandshakenStream, Option<Share>)> {
+        let certificates = if tls.asks_for_certificates() {
+            MAX_CHAIN
+        } else {
+            0
+        };
+        let hello = client_hello::read(stream, certificates).await?;
         let [http2, http1] = [HTTP2, HTTP1].map(|name| offers(&hello.client_hello(), name));
         let place = || self.state.http2.take(self.state.holder(address), 1);
         let place = if http2 { place() } else { None };
@@ -206,7 +214,8 @@ impl HttpConnection {
         } else {
             &tls.http1
         };
-        let stream = hello.into_stream(Arc::clone(config)).await?;
+        let mut stream = hello.into_stream(Arc::clone(config)).await?;
+        stream.get_mut().0.lift();
         Ok((Box::new(stream), place))
     }
 
