@@ -12,8 +12,12 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use loopkdc::gateway::https::HttpLimits;
+use rustls::crypto::cipher::OutboundPlainMessage;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion,
+    RootCertStore, SupportedCipherSuite,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -199,6 +203,34 @@ async fn a_handshake_that_goes_on_is_ended() {
         // By a reset, as there is more to be read.
         drop(within(stream.read_to_end(&mut Vec::new())).await);
     }
+    let stream = tls(gateway.tls, &[b"http/1.1"]).await;
+    let mut stream = goes_on(stream).await;
+    drop(within(stream.read_to_end(&mut Vec::new())).await);
+}
+
+/// Sends most of a KeyUpdate that says 64 KiB (RFC 8446 4.6.3), which may come at any time.
+async fn goes_on(stream: TlsStream<TcpStream>) -> TcpStream {
+    let (mut stream, session) = stream.into_inner();
+    let Some(SupportedCipherSuite::Tls13(suite)) = session.negotiated_cipher_suite() else {
+        panic!("TLS 1.2");
+    };
+    let secrets = session.dangerous_extract_secrets().unwrap();
+    let (first, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
+        panic!("another cipher");
+    };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    let mut octets = vec![0; 0xffff];
+    octets[..4].copy_from_slice(&[24, 0, 0xff, 0xff]);
+    for (number, fragment) in (first..).zip(octets.chunks(4000)) {
+        let plain = OutboundPlainMessage {
+            typ: ContentType::Handshake,
+            version: ProtocolVersion::TLSv1_2,
+            payload: fragment.into(),
+        };
+        let record = encrypter.encrypt(plain, number).unwrap().encode();
+        drop(stream.write_all(&record).await);
+    }
+    stream
 }
 
 /// Most KiB that clients get out of the gateway who take no answers: 16 MiB of those, and what connections hold with a hundred

@@ -3,15 +3,22 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use rustls::server::{AcceptedAlert, Acceptor};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
+use tokio_util::io::InspectReader;
 
 /// Most octets of it. Keys that no quantum computer breaks take two thousand and a ticket with certificates some more; rustls would
 /// hold 64 KiB of this and of each later message.
 const MAX: u64 = 16 * 1024;
+/// Most octets between any two of data, once the handshake is done: a record has 18 KiB (RFC 5246 6.2.3).
+const BETWEEN: u64 = 32 * 1024;
 /// Octets that are read at once.
 const READ: usize = 4096;
 
@@ -24,12 +31,13 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     certificates: usize,
 ) -> io::Result<StartHandshake<BoundedStream<S>>> {
-    let (mut acceptor, mut stream) = (Acceptor::default(), BoundedStream { stream, left: MAX });
+    let left = Arc::new(AtomicU64::new(MAX));
+    let (mut acceptor, mut stream) = (Acceptor::default(), BoundedStream { stream, left });
     loop {
         let read = fill(&mut acceptor, &mut stream).await?;
         match acceptor.accept() {
             Ok(Some(accepted)) => {
-                stream.left = MAX + certificates as u64;
+                stream.left.store(MAX + certificates as u64, Relaxed);
                 return Ok(StartHandshake::from_parts(accepted, stream));
             }
             Ok(None) if read == 0 => return Err(ErrorKind::UnexpectedEof.into()),
@@ -59,17 +67,21 @@ fn octets(mut alert: AcceptedAlert) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
+/// The stream of a handshake that is done. Messages like those of the handshake may come at any time, and are bounded in the same way.
+pub(super) fn done<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: Box<BoundedTls<S>>,
+) -> InspectReader<Box<BoundedTls<S>>, impl FnMut(&[u8])> {
+    let left = Arc::clone(&stream.get_ref().0.left);
+    left.store(BETWEEN, Relaxed);
+    InspectReader::new(stream, move |_: &[u8]| left.store(BETWEEN, Relaxed))
+}
+
+type BoundedTls<S> = TlsStream<BoundedStream<S>>;
+
 /// A stream that fails once more was read than may be.
 pub(super) struct BoundedStream<S> {
     stream: S,
-    left: u64,
-}
-
-impl<S> BoundedStream<S> {
-    /// The handshake is done.
-    pub(super) fn lift(&mut self) {
-        self.left = u64::MAX;
-    }
+    left: Arc<AtomicU64>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
@@ -81,9 +93,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
         let before = octets.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, octets))?;
         let read = (octets.filled().len() - before) as u64;
-        let left = self.left.checked_sub(read);
+        let left = self.left.load(Relaxed).checked_sub(read);
         let too_long = || io::Error::new(ErrorKind::InvalidData, "too long a handshake");
-        self.left = left.ok_or_else(too_long)?;
+        self.left.store(left.ok_or_else(too_long)?, Relaxed);
         Poll::Ready(Ok(()))
     }
 }

@@ -139,6 +139,7 @@ impl HttpConnection {
         let leaf = shown.first();
         peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));
         let _first = self.shown.set(shown.to_vec());
+        let stream = client_hello::done(stream);
         if is_http2 {
             Box::pin(self.http2(stream, peer)).await;
         } else {
@@ -214,8 +215,7 @@ impl HttpConnection {
         } else {
             &tls.http1
         };
-        let mut stream = hello.into_stream(Arc::clone(config)).await?;
-        stream.get_mut().0.lift();
+        let stream = hello.into_stream(Arc::clone(config)).await?;
         Ok((Box::new(stream), place))
     }
 
