@@ -4,13 +4,10 @@
 
 mod backoff;
 mod candidates;
-mod current;
 mod health;
 mod latency;
-mod pattern;
 mod record;
 mod resend;
-mod rtt;
 mod status;
 
 use std::cmp::Reverse;
@@ -18,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::current::Current;
+use self::candidates::Current;
 use self::health::{Health, Outage, Scope};
 use crate::relay::answer::{Cause, OnFailure};
 use crate::relay::quota::Quota;
@@ -27,8 +24,7 @@ use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
 pub(crate) use backoff::random;
-pub use candidates::{Candidates, Wanted};
-pub use pattern::RealmPattern;
+pub use candidates::{Candidates, RealmPattern, Wanted};
 pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
@@ -349,7 +345,7 @@ impl Routes {
             return asked + LOCAL_KDC_TIMEOUT;
         }
         if route.shared {
-            return asked + rtt::LATEST;
+            return asked + latency::LATEST;
         }
         let rtt = self.health.get(&id).map(|health| health.rtt);
         asked + rtt.unwrap_or_default().timeout(reused)

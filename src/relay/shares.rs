@@ -9,7 +9,6 @@
 //!
 //! Pure but for the waiting.
 
-mod holder;
 mod share;
 
 use std::cmp::Reverse;
@@ -19,9 +18,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use self::holder::Group;
-pub use self::holder::Holder;
-pub use self::share::{Share, accounted};
+use self::share::Group;
+pub use self::share::{Holder, Share, accounted};
 use crate::relay::sync::lock;
 
 /// How many times what is free one holder may have.

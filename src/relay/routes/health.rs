@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::{self, Backoff};
-use super::latency::Latency;
-use super::rtt::RttEstimator;
+use super::latency::{Latency, RttEstimator};
 use crate::relay::quota::Quota;
 use crate::relay::shares::Holder;
 use crate::relay::upstream::{Fault, Unsent};
