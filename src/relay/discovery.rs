@@ -5,7 +5,6 @@
 //! up by time ([`RelayHandle::keep_looking_up`]) and never for a request: those are anybody's on the Internet.
 
 mod lookup;
-mod on_demand;
 mod plan;
 mod state;
 
@@ -24,9 +23,9 @@ use crate::relay::status::{ClockReading, LookUpStatus};
 use crate::relay::sync::lock;
 use crate::relay::upstream::dns::DnsResults;
 use crate::relay::upstream::pool::UpstreamPool;
+use lookup::OnDemandResolver;
 pub(crate) use lookup::RealmLookup;
 use lookup::now;
-use on_demand::OnDemandResolver;
 pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.

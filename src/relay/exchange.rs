@@ -4,11 +4,9 @@
 //! one is taken through its upstreams. That is done in a task of its own, so that a client that hangs up
 //! strands nobody who joined it, and so that a panic ends that exchange alone.
 
-mod attempt;
 mod attempts;
 mod reachability;
 mod routing;
-mod status;
 mod task;
 
 use std::collections::{BTreeMap, VecDeque};

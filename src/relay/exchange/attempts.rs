@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Attempt;
+use self::records::Attempt;
 use super::task::{End, ExchangeTask};
 use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Source};

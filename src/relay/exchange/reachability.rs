@@ -1,4 +1,4 @@
-//! What the exchanges say of their realms: whether they can be reached.
+//! What the exchanges know of their realms: whether they can be reached, and all else that the status shows.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,9 +11,13 @@ use super::{Arrival, Exchange, Routing, now};
 use crate::relay::answer::Answer;
 use crate::relay::asking::OWN;
 use crate::relay::reachability::{HELD, LATE, Reachability, RetryReason};
-use crate::relay::routes::is_outage;
-use crate::relay::status::ExchangeOutcome;
-use crate::wire::{KerberosMessage, Kind, RealmKey, Reply, Service};
+use crate::relay::routes::{StatusContext, is_outage};
+use crate::relay::status::{
+    ClockReading, ExchangeOutcome, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus,
+    unix_ms,
+};
+use crate::relay::sync::lock;
+use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Reply, Service};
 
 impl Exchange {
     /// Which realms can be reached, now and as that changes.
@@ -143,5 +147,50 @@ impl ExchangeTask {
         }
         let realm = self.exchange.configured(self.message.realm())?;
         Some(realm.key())
+    }
+}
+
+impl Exchange {
+    /// The realms, whose candidates refer to the upstreams by their index. Requests wait for no longer than it takes to copy it.
+    pub(crate) fn realms_and_upstreams(
+        &self,
+        now: ClockReading,
+    ) -> (Vec<RealmStatus>, Vec<UpstreamStatus>) {
+        let routing = self.routing();
+        let upstreams = &routing.upstreams;
+        let routes = routing.routes();
+        let context = StatusContext { upstreams, now };
+        let changes = lock(&self.password_changes);
+        let mut realms = routes.realm_statuses(&changes, context);
+        let known = self.reachability.borrow();
+        for realm in &mut realms {
+            let name = Realm::parse(realm.name.as_str().as_bytes());
+            realm.reachable = name.ok().and_then(|name| known.of(&name.key()));
+        }
+        (realms, routes.upstream_statuses(context))
+    }
+
+    /// The network; its changes are `watched` for by somebody else.
+    pub(crate) fn network_status(&self, watched: bool) -> NetworkStatus {
+        let routing = self.routing();
+        let times = *lock(&self.network_times);
+        NetworkStatus {
+            watched,
+            changes: self.counters.networks.get(),
+            changed_at: times.changed.map(unix_ms),
+            sleeps: self.counters.sleeps.get(),
+            woke_at: times.woke.map(unix_ms),
+            captive_portal: routing.routes().is_behind_portal(&routing.upstreams),
+        }
+    }
+
+    /// Exchanges in progress, and the most that may be.
+    pub(crate) fn in_flight(&self) -> (u64, u64) {
+        (self.in_flight.held() as u64, self.max_in_flight as u64)
+    }
+
+    /// The last exchanges, the newest first.
+    pub(crate) fn recent_exchanges(&self) -> Vec<ExchangeRecord> {
+        lock(&self.recent).iter().cloned().collect()
     }
 }

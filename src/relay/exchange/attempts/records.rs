@@ -1,11 +1,14 @@
-//! What is kept and logged of attempts: the health of their upstreams, and why others had none.
+//! An attempt, what is kept and logged of it, and why others had none.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::Attempts;
-use crate::relay::exchange::attempt::Attempt;
+use crate::relay::answer::Source;
 use crate::relay::exchange::now;
 use crate::relay::routes::{StatusContext, UpstreamId};
-use crate::relay::status::{AttemptRecord, ClockReading, unix_ms};
-use crate::relay::upstream::Fault;
+use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
+use crate::relay::upstream::{Fault, SendState, Upstream};
 use crate::wire::{Realm, Resend};
 
 impl Attempts<'_> {
@@ -97,5 +100,52 @@ fn log_kdc_news(news: Option<(Realm, bool)>) {
         }
         Some((realm, false)) => tracing::info!(%realm, "a KDC of the realm can be reached again"),
         None => {}
+    }
+}
+
+/// One sending of the request to one upstream.
+#[derive(Clone)]
+pub(super) struct Attempt {
+    /// Its place among them.
+    pub(super) number: usize,
+    pub(super) id: UpstreamId,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) why: AttemptReason,
+    pub(super) started: Instant,
+    pub(super) sent: SendState,
+    /// Its fault, if it had one, and how long it took; none while it is under way.
+    pub(super) ended: Option<(Option<Text>, u64)>,
+}
+
+impl Attempt {
+    pub(super) fn source(&self) -> Source {
+        Source::Upstream(self.upstream.name().into())
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// Ends it with an outcome or a fault, and says so at debug. No principal, no secret.
+    pub(super) fn end(&mut self, outcome: Result<&str, Text>) {
+        let (upstream, why) = (self.upstream.name(), self.why);
+        let took_ms = millis(now().saturating_duration_since(self.started));
+        let shown = match &outcome {
+            Ok(outcome) => outcome,
+            Err(fault) => fault.as_str(),
+        };
+        tracing::debug!(upstream, %why, outcome = shown, ms = took_ms, "attempt");
+        self.ended = Some((outcome.err(), took_ms));
+    }
+
+    /// What the status shows of it.
+    pub(super) fn into_record(self) -> Option<AttemptRecord> {
+        let (fault, took_ms) = self.ended?;
+        Some(AttemptRecord {
+            upstream: self.upstream.name().into(),
+            why: self.why,
+            fault,
+            took_ms,
+        })
     }
 }
