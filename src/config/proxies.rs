@@ -8,8 +8,8 @@ use super::{kdcs, keys};
 use crate::relay::explain::UpstreamKind;
 use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::Discovery;
-pub use crate::relay::upstream::kkdcp::ProxyUrl;
-use crate::relay::upstream::kkdcp::UrlError;
+pub use crate::relay::upstream::dns::ProxyUrl;
+use crate::relay::upstream::dns::UrlError;
 use crate::wire::ByService;
 
 /// Has DNS asked for the proxies.

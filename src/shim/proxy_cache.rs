@@ -9,8 +9,8 @@ use tokio::task::spawn_blocking;
 use super::state_file::StateFile;
 use crate::config::state_places;
 use crate::relay::discovery::RelayHandle;
+use crate::relay::upstream::dns::ProxyUrl;
 use crate::relay::upstream::dns::{Discovery, DnsResults, RETRY, UpstreamTarget};
-use crate::relay::upstream::kkdcp::ProxyUrl;
 
 const FILE: StateFile = StateFile {
     name: "proxies.toml",

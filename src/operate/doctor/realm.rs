@@ -14,9 +14,9 @@ use crate::operate::terminal::joined;
 use crate::relay::explain::UpstreamKind;
 use crate::relay::finding::{Figure, Finding, Layer};
 use crate::relay::text::{short, urls};
+use crate::relay::upstream::dns::ProxyUrl;
 use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RefusedRecord};
 use crate::relay::upstream::kdc::{Permitted, Reach};
-use crate::relay::upstream::kkdcp::ProxyUrl;
 use crate::wire::ByService;
 
 /// A look-up in DNS gets this long, as a request waits for it.

@@ -1,7 +1,6 @@
 //! The way out to a KDC itself, over TCP or UDP (RFC 4120 7.2, RFC 3244 2).
 
 mod datagrams;
-mod dial;
 mod idle_conns;
 mod permitted;
 mod stream;
@@ -177,7 +176,7 @@ impl Kdc {
             Ok(Ok(turn)) => Some(turn),
             _ => return Err(BUSY),
         };
-        let connecting = dial::connect(addresses, self.reach, refused);
+        let connecting = stream::connect(addresses, self.reach, refused);
         let (stream, address) = in_time(within, connecting).await?;
         self.addresses.prefer(address.ip());
         Ok(TcpConn { stream, turn })

@@ -1,7 +1,5 @@
 //! The way out over HTTPS: a KDC proxy ([MS-KKDCP] 3.1).
 
-mod proxy_url;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +25,6 @@ use super::{LONG_REPLIES, Outgoing, SHORT_REPLY};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
 
 pub use super::refusal::Authorization;
-pub use proxy_url::{ProxyUrl, UrlError};
 
 /// How often a proxy may say something before it serves or refuses.
 const MAX_ROUNDS: usize = 4;

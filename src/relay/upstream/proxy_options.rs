@@ -10,24 +10,27 @@
 //!    `check_one_authorization` there, if it is sent as Authorization;
 //! 4. what shows it: `HeaderSource` a header that stands still; `KdcProxy::new`, `prepare` and `converse` in `kkdcp.rs` what is
 //!    made for each request or takes several rounds, as [`super::negotiate`] does; `SystemRoots::client` in `tls.rs` and
-//!    `tls/client_auth.rs` what TLS carries;
+//!    `ClientAuth` there what TLS carries;
 //! 5. `refusal.rs`: its `Authorization`, and how a server says that it wants it, as a [`Credential`](super::Credential). For that
 //!    `relay/explain.rs` has the words (`of_credential`, and hints in `of_status`), and `error_code` in `shim/render.rs` the code;
 //! 6. `operate/check.rs`, which lists what is configured; `tests/interop/out`; `packaging/doc/roaming.md` and `recipes.md`, and
 //!    `SECURITY.md`.
 
-mod client_certificate;
 mod request_headers;
+
+pub(super) use request_headers::HeaderSource;
+pub use request_headers::{Header, RequestHeaders, parse_header, parse_headers, parse_token};
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::client_certificate::ClientCertificate;
-pub(super) use self::request_headers::HeaderSource;
-pub use self::request_headers::{Header, RequestHeaders, parse_header, parse_headers, parse_token};
 use super::negotiate::Negotiate;
 use super::tls::Pin;
 
@@ -111,6 +114,46 @@ pub enum MinTls {
     /// TLS 1.3 (RFC 8446).
     #[serde(rename = "1.3")]
     Tls13,
+}
+
+/// A certificate, those that lead to its root, and its key.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// Where the certificate was read from.
+    pub file: PathBuf,
+    /// What TLS signs with.
+    pub(in crate::relay::upstream) certified: Arc<CertifiedKey>,
+}
+
+impl ClientCertificate {
+    /// # Errors
+    /// The key is of a kind that TLS cannot use, or is not that of the first certificate in `chain`.
+    pub fn new(
+        file: PathBuf,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?;
+        Ok(Self {
+            file,
+            certified: Arc::new(certified),
+        })
+    }
+}
+
+/// Certificates that are the same have the same key.
+impl PartialEq for ClientCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file && self.certified.cert == other.certified.cert
+    }
+}
+
+impl Eq for ClientCertificate {}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientCertificate({})", self.file.display())
+    }
 }
 
 #[cfg(test)]

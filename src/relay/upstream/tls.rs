@@ -1,21 +1,26 @@
 //! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
 
-mod client_auth;
-mod pin;
 mod verifier;
 
+pub(crate) use verifier::{Presented, Unpinned};
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use sha2::{Digest as _, Sha256};
+use webpki::EndEntityCert;
 
-pub(super) use self::client_auth::ClientAuth;
-pub use self::pin::Pin;
-use self::verifier::Verifier;
-pub(crate) use self::verifier::{Presented, Unpinned};
 use super::proxy_options::{MinTls, ProxyOptions};
+use verifier::Verifier;
 
 /// Has the random generator gather its entropy: AWS-LC takes a tenth of a second for that at its first use, which would
 /// otherwise be the first handshake, with a user waiting.
@@ -118,5 +123,104 @@ impl ClientTls {
     /// The server has asked for a client certificate.
     pub(crate) fn was_certificate_requested(&self) -> bool {
         self.client_auth.was_requested()
+    }
+}
+
+/// The certificate that there is, if any, and what the server did about it.
+#[derive(Debug)]
+pub(in crate::relay::upstream) struct ClientAuth {
+    certified: Option<Arc<CertifiedKey>>,
+    requested: AtomicBool,
+    served: AtomicBool,
+}
+
+impl ClientAuth {
+    fn new(certified: Option<Arc<CertifiedKey>>) -> Self {
+        Self {
+            certified,
+            requested: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+        }
+    }
+
+    /// The server has asked for a certificate.
+    pub(in crate::relay::upstream) fn was_requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    /// It has served a request, without a certificate perhaps: what else it refuses is for another reason.
+    pub(in crate::relay::upstream) fn set_served(&self) {
+        self.served.store(true, Ordering::Release);
+    }
+
+    /// It has asked, and nothing shows that it is content with what it got.
+    pub(in crate::relay::upstream) fn may_be_missing(&self) -> bool {
+        self.was_requested() && !self.served.load(Ordering::Acquire)
+    }
+}
+
+impl ResolvesClientCert for ClientAuth {
+    /// The authorities that the server names are not looked at: the list is often wrong, and there is one certificate to choose.
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.requested.store(true, Ordering::Release);
+        let certified = self.certified.as_ref()?;
+        certified.key.choose_scheme(schemes)?;
+        Some(Arc::clone(certified))
+    }
+
+    fn has_certs(&self) -> bool {
+        self.certified.is_some()
+    }
+}
+
+/// The SHA-256 of a certificate's SubjectPublicKeyInfo in DER (RFC 7469 2.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+impl Pin {
+    /// What `sha256/BASE64` stands for, as curl and others write it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hash = STANDARD.decode(text.strip_prefix("sha256/")?).ok()?;
+        hash.try_into().ok().map(Self)
+    }
+
+    fn of(spki: &[u8]) -> Self {
+        Self(Sha256::digest(spki).into())
+    }
+
+    /// The pin of a certificate's key, if it can be read.
+    pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let certificate = EndEntityCert::try_from(certificate).ok()?;
+        Some(Self::of(&certificate.subject_public_key_info()))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256/{}", STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pin({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_written_as_curl_writes_it() {
+        // RFC 7469 2.4 has no test vector; this is openssl's of 32 zero octets.
+        let text = "sha256/Zmh6rfhivXdsj8GLjp+OIAiXFIVu4jOzkCpZHQ1fKSU=";
+        let pin = Pin::parse(text).unwrap();
+        assert_eq!(pin, Pin::of(&[0; 32]));
+        assert_eq!(pin.to_string(), text);
+        for wrong in ["sha1/AAAA", "sha256/AAAA", "Zmh6", "sha256//", ""] {
+            assert_eq!(Pin::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -13,8 +13,8 @@ use url::Host;
 
 use super::{Discovery, RefusedRecord, UpstreamTarget};
 use crate::relay::explain::UpstreamKind;
+use crate::relay::upstream::dns::ProxyUrl;
 use crate::relay::upstream::kdc::Transport;
-use crate::relay::upstream::kkdcp::ProxyUrl;
 
 /// RFC 7553 4.1.
 pub(super) const URI: RecordType = RecordType::Unknown(256);

@@ -16,7 +16,7 @@ use rustls::{
 };
 use webpki::{Cert, EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::pin::Pin;
+use super::Pin;
 use crate::relay::sync::lock;
 use crate::relay::upstream::certificate;
 
