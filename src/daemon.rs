@@ -7,7 +7,6 @@ pub mod inherit;
 pub mod logging;
 pub(crate) mod notify;
 pub(crate) mod panics;
-pub(crate) mod signals;
 pub(crate) mod slots;
 pub(crate) mod status_path;
 pub mod status_socket;
@@ -19,7 +18,6 @@ use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::upstream::tls;
 use logging::ADMIN;
-use signals::{Signal, Signals};
 
 /// Threads for name look-ups: a resolver that hangs must not gather more of them than this.
 const BLOCKING: usize = 64;
@@ -107,5 +105,43 @@ pub(crate) fn log_mistake(failure: &Failure) {
 pub(crate) fn log_warnings(warnings: &[Finding]) {
     for warning in warnings {
         tracing::warn!(target: ADMIN, "{warning}");
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Stop,
+    Reload,
+}
+
+/// Those that have come since.
+pub(crate) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Bug, format!("cannot listen for signals: {error}"))
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
     }
 }

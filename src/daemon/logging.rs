@@ -1,15 +1,20 @@
-//! The log: lines on stderr.
+//! The log: lines on stderr, and how many of them in all.
 
-mod bounded;
-
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Stderr, Write as _, stderr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::OptionalWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use bounded::Bounded;
+use crate::relay::counters::LOG_LINES_LEFT_OUT;
+use crate::relay::quota::Quota;
+use crate::relay::sync::lock;
 
 /// The target of lines that only the administrator can cause: start, reload, stop, and what the configuration deserves to be
 /// told. All others are bounded in number.
@@ -45,10 +50,72 @@ fn targets(level: LevelFilter) -> Targets {
         .with_target("loopkdc", level)
 }
 
+/// Lines of info and above that are written at once, and the time in which one more may be: in no minute more than 120.
+const LINES: u32 = 60;
+const LINE: Duration = Duration::from_secs(1);
+
+/// Standard error, for as many lines of info and above as there may be; whoever asks for more than info wants them all.
+///
+/// Each kind of line has a bound of its own where it is told. This one holds whatever their number: of upstreams, of
+/// listeners, of faults that are yet to be met.
+#[derive(Debug)]
+struct Bounded(Mutex<Budget>);
+
+impl Default for Bounded {
+    fn default() -> Self {
+        Self(Mutex::new(Budget {
+            lines: Quota::new(LINES, LINE),
+            left_out: 0,
+        }))
+    }
+}
+
+impl<'a> MakeWriter<'a> for Bounded {
+    type Writer = OptionalWriter<Stderr>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OptionalWriter::some(stderr())
+    }
+
+    fn make_writer_for(&'a self, line: &Metadata<'_>) -> Self::Writer {
+        if *line.level() > Level::INFO || line.target() == ADMIN {
+            return self.make_writer();
+        }
+        let spent = lock(&self.0).spend(Instant::now());
+        let Some(left_out) = spent else {
+            LOG_LINES_LEFT_OUT.add();
+            return OptionalWriter::none();
+        };
+        if left_out > 0 {
+            // Where it can't be written, no line can.
+            let _ = writeln!(stderr(), "{left_out} lines were left out here");
+        }
+        self.make_writer()
+    }
+}
+
+#[derive(Debug)]
+struct Budget {
+    lines: Quota,
+    left_out: u64,
+}
+
+impl Budget {
+    /// How many lines were left out before this one, if it may be written.
+    fn spend(&mut self, now: Instant) -> Option<u64> {
+        if self.lines.spend(now) {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tracing::Level;
+
+    use super::*;
 
     #[test]
     fn libraries_warn_only_who_looks_for_it() {
@@ -75,5 +142,29 @@ mod tests {
             assert_eq!(enabled(level, "loopkdc::relay::exchange"), ours, "{level}");
             assert_eq!(enabled(level, "h2::proto"), theirs, "{level}");
         }
+    }
+
+    #[test]
+    fn no_minute_has_more_lines_than_it_may_and_who_is_left_out_is_told() {
+        let start = Instant::now();
+        let Bounded(budget) = Bounded::default();
+        let mut budget = budget.into_inner().unwrap();
+        // Ten lines a second, for three minutes.
+        let mut written: Vec<Duration> = Vec::new();
+        let mut told = 0;
+        for tenth in 0..1800 {
+            let at = Duration::from_millis(100 * tenth);
+            if let Some(left_out) = budget.spend(start + at) {
+                told += left_out;
+                written.push(at);
+            }
+        }
+        assert!(written.len() >= 60 + 170, "{}", written.len());
+        for from in &written {
+            let minute = *from..*from + Duration::from_secs(60);
+            let lines = written.iter().filter(|at| minute.contains(*at)).count();
+            assert!(lines <= 120, "{lines} from {from:?}");
+        }
+        assert_eq!(told + budget.left_out, 1800 - written.len() as u64);
     }
 }

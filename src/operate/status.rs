@@ -15,8 +15,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
 use crate::daemon::in_runtime;
-use crate::daemon::signals::{Signal, Signals};
 use crate::daemon::status_path::of_reader;
+use crate::daemon::{Signal, Signals};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
