@@ -1,9 +1,7 @@
 //! `loopkdc run`: a KDC on loopback, and the proxies that it reaches real ones by.
 
 mod last_good;
-mod listeners;
 mod peer_user;
-mod prepared;
 mod proxy_cache;
 mod reachable_file;
 mod render;
@@ -17,22 +15,24 @@ mod udp;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, Listen, Sources};
-use crate::daemon::bind::{ServiceListener, addresses, bind};
+use crate::daemon::bind::{ListenSocket, ServiceListener, addresses, bind};
 use crate::daemon::inherit::{Inherited, warn_of_unheld};
 use crate::daemon::logging::ADMIN;
+use crate::daemon::slots::ConnLimit;
 use crate::daemon::status_source::StatusSource;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::{self, descriptors, notify, status_socket};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
-use crate::relay::status::DaemonKind;
-use crate::shim::listeners::ListenLimits;
+use crate::relay::shares::Shares;
+use crate::relay::status::{DaemonKind, ListenerStatus};
 use crate::wire::Service;
-use prepared::Prepared;
-use run_daemon::RunDaemon;
+use peer_user::PeerUsers;
+use run_daemon::{Prepared, RunDaemon};
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
@@ -138,8 +138,8 @@ impl Relay {
         tasks.spawn(proxy_cache::keep(handle.clone()));
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
-        let (limits, shown) = (limits(&config.listen), listeners::statuses(&listeners));
-        let connections = listeners::serve(listeners, &exchange, limits, &tasks);
+        let (limits, shown) = (limits(&config.listen), statuses(&listeners));
+        let connections = serve(listeners, &exchange, limits, &tasks);
         let status = StatusSource::new(
             DaemonKind::Run,
             config.source.as_deref(),
@@ -184,4 +184,80 @@ fn limits(listen: &Listen) -> ListenLimits {
         max_in_flight: listen.max_in_flight,
         idle_timeout: listen.idle_timeout,
     }
+}
+
+/// The bounds of what clients may hold at once, over all sockets.
+#[derive(Clone, Copy, Debug)]
+struct ListenLimits {
+    /// A longer UDP reply is told to come over TCP instead, in octets.
+    udp_reply_max: usize,
+    /// Connections open at once.
+    max_connections: usize,
+    /// Datagrams waiting for their answers at once, of which no user gets all.
+    max_in_flight: usize,
+    /// How long a connection may be silent.
+    idle_timeout: Duration,
+}
+
+/// What all listeners share.
+#[derive(Clone, Debug)]
+struct ListenerContext {
+    exchange: Arc<Exchange>,
+    peers: Arc<PeerUsers>,
+    limits: ListenLimits,
+    /// Octets of long messages over streams.
+    long_messages: Arc<Shares>,
+    tasks: Tasks,
+}
+
+/// What a relay listens on, before it takes it over.
+fn statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
+    let status = |listener: &ServiceListener| ListenerStatus {
+        service: match listener.service {
+            Service::Kdc => "kdc".into(),
+            Service::Kpasswd => "kpasswd".into(),
+        },
+        transport: listener.transport().into(),
+        address: listener.address().trim_start_matches("unix:").into(),
+        inherited: listener.inherited,
+    };
+    listeners.iter().map(status).collect()
+}
+
+/// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered. Returns the
+/// connections of their clients.
+fn serve(
+    listeners: Vec<ServiceListener>,
+    exchange: &Arc<Exchange>,
+    limits: ListenLimits,
+    tasks: &Tasks,
+) -> ConnLimit {
+    let context = ListenerContext {
+        exchange: Arc::clone(exchange),
+        peers: Arc::new(PeerUsers::new()),
+        limits,
+        long_messages: Shares::new(stream::LONG_MESSAGES),
+        tasks: tasks.clone(),
+    };
+    let connections = ConnLimit::new(limits.max_connections, exchange, tasks);
+    let datagrams = Shares::new(limits.max_in_flight);
+    for ServiceListener {
+        service, socket, ..
+    } in listeners
+    {
+        let context = context.clone();
+        match socket {
+            ListenSocket::Udp(socket) => {
+                tasks
+                    .tracker
+                    .spawn(udp::serve(socket, service, context, datagrams.clone()))
+            }
+            ListenSocket::Stream(socket) => {
+                tasks
+                    .tracker
+                    .spawn(stream::serve(socket, service, context, connections.clone()))
+            }
+        };
+    }
+    connections
 }

@@ -14,7 +14,7 @@ use crate::daemon::bind::StreamSocket;
 use crate::daemon::slots::{ConnLimit, ConnSlot};
 use crate::relay::exchange::Arrival;
 use crate::relay::shares::{Share, accounted};
-use crate::shim::listeners::ListenerContext;
+use crate::shim::ListenerContext;
 use crate::shim::render::{self, OnStream};
 use crate::wire::{Deframer, FieldTooLong, KerberosMessage, MAX_REQUEST, Service};
 

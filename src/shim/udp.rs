@@ -10,7 +10,7 @@ use crate::daemon::accept::{AcceptBackoff, is_peer_error};
 use crate::daemon::panics;
 use crate::relay::exchange::Arrival;
 use crate::relay::shares::{Holder, Shares};
-use crate::shim::listeners::ListenerContext;
+use crate::shim::ListenerContext;
 use crate::shim::render;
 use crate::wire::{KerberosMessage, Service};
 

@@ -8,7 +8,7 @@ use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
 use crate::relay::shares::Shares;
-use crate::shim::listeners::ListenLimits;
+use crate::shim::ListenLimits;
 use crate::shim::peer_user::PeerUsers;
 
 /// What a listener shares that has no realms, and one place for a connection.
