@@ -3,7 +3,7 @@
 //! `document` reads the file by the table in `keys`: what is not in that table, or not as it says, is an error. What the values mean
 //! say `listen`, `realms`, `proxies`, `kdcs`, `proxy_options` with `negotiate` and `pem`, and for the other command `gateway`;
 //! `address` and `endpoint` read what several of them hold. `locate` finds the file, `read` reads it and those that it names, `error`
-//! and `excerpt` show how a rule is broken, and `warning` says what is valid and still worth a word.
+//! shows how a rule is broken, and `warning` says what is valid and still worth a word.
 //!
 //! A new key touches these places:
 //! 1. `keys`: the key in its table, with its documentation above it and marks for what is special about it,
@@ -23,7 +23,6 @@ mod address;
 mod document;
 pub(crate) mod endpoint;
 mod error;
-mod excerpt;
 pub mod gateway;
 mod kdcs;
 pub mod keys;

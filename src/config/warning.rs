@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::endpoint::EndpointAddr;
-use super::{Config, Proxies, RealmEntry, RealmPattern, excerpt};
+use super::error::excerpt;
+use super::{Config, Proxies, RealmEntry, RealmPattern};
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::upstream::proxy_options::ForwardProxy;
 
 /// Keys in `document` that do nothing any more. It is the text of the file `path`.
 pub(super) fn removed(document: &Document, path: &Path, text: &str) -> Vec<Finding> {
     let removed = |(name, span): &(&str, Range<usize>)| {
-        let (position, _) = excerpt::of(path, text, span);
+        let (position, _) = excerpt(path, text, span);
         Finding::warning(format!("{name} does nothing any more"))
             .in_file(position)
             .hint("delete the line")

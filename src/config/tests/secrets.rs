@@ -108,7 +108,7 @@ fn each_key_is_shown_or_not() {
             continue;
         };
         let line = format!("{key} = 5");
-        if crate::config::excerpt::line(&line) != line {
+        if crate::config::error::shown_line(&line) != line {
             masked.insert(key);
         }
     }
