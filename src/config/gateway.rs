@@ -117,7 +117,6 @@ impl GatewayConfig {
     }
 
     /// What is valid, and still worth a word.
-    #[must_use]
     pub fn warnings(&self) -> Vec<Finding> {
         let mut warnings = self.removed.clone();
         if self.realms.is_empty() {

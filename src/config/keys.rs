@@ -136,7 +136,6 @@ impl ConfigKey {
     }
 
     /// This is special about it.
-    #[must_use]
     pub fn is(&self, mark: Mark) -> bool {
         self.marks.contains(&mark)
     }

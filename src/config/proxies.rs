@@ -28,7 +28,6 @@ pub enum Proxies {
 
 impl Proxies {
     /// Those that are listed, each once, and last those for password changes alone: none if DNS is to name them.
-    #[must_use]
     pub fn listed(&self) -> Vec<&ProxyUrl> {
         let Self::Listed(ByService { kdc, kpasswd }) = self else {
             return Vec::new();

@@ -48,7 +48,6 @@ pub struct RealmEntry {
 
 impl RealmEntry {
     /// The one realm that it serves, unless its pattern is a wildcard.
-    #[must_use]
     pub fn realm(&self) -> Option<&Realm> {
         self.pattern.exact()
     }

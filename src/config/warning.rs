@@ -35,7 +35,6 @@ pub(super) fn exposed(file: &Path) -> Option<Finding> {
 
 impl Config {
     /// What is valid, and still worth a word.
-    #[must_use]
     pub fn warnings(&self) -> Vec<Finding> {
         let mut warnings = self.removed.clone();
         if self.realms.is_empty() {

@@ -57,7 +57,6 @@ pub enum StreamSocket {
 
 impl StreamSocket {
     /// Its address, for people.
-    #[must_use]
     pub fn address(&self) -> String {
         match self {
             Self::Tcp(socket) => shown(socket.local_addr()),
@@ -77,7 +76,6 @@ impl StreamSocket {
     }
 
     /// The transport's name.
-    #[must_use]
     pub fn transport(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
@@ -88,7 +86,6 @@ impl StreamSocket {
 
 impl ServiceListener {
     /// The transport's name.
-    #[must_use]
     pub fn transport(&self) -> &'static str {
         match &self.socket {
             ListenSocket::Udp(_) => "udp",
@@ -97,7 +94,6 @@ impl ServiceListener {
     }
 
     /// Its address, for people.
-    #[must_use]
     pub fn address(&self) -> String {
         match &self.socket {
             ListenSocket::Udp(socket) => shown(socket.local_addr()),
@@ -255,7 +251,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 /// The addresses that `listeners` serve `service` at, each once, for the line that says ready.
-#[must_use]
 pub fn addresses(listeners: &[ServiceListener], service: Service) -> String {
     let mut addresses: Vec<String> = listeners
         .iter()

@@ -35,7 +35,6 @@ pub(crate) struct HttpSockets {
 
 impl Inherited {
     /// Takes the sockets and their names out of the environment. To be called once, before there are threads.
-    #[must_use]
     pub fn from_env() -> Self {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         Self {

@@ -13,7 +13,6 @@ const FILE: &str = "status.sock";
 
 /// Where the socket of `daemon` is unless it is told: in the folder that the service manager made, else in the system's or, for who
 /// is not root, in the user's. None where there is neither.
-#[must_use]
 pub(crate) fn of_daemon(daemon: DaemonKind) -> Option<PathBuf> {
     place(
         daemon.unit(),
@@ -24,7 +23,6 @@ pub(crate) fn of_daemon(daemon: DaemonKind) -> Option<PathBuf> {
 }
 
 /// Where the socket of `daemon` is looked for, in this order: the user's own, then the system's.
-#[must_use]
 pub(crate) fn of_reader(daemon: DaemonKind) -> Vec<PathBuf> {
     let user = variable("XDG_RUNTIME_DIR");
     // After su(1) it may be another user's, who can have any words there.

@@ -119,7 +119,6 @@ impl From<&Fault> for Cause {
 
 impl Verdict {
     /// What went wrong, in words for a person: one line, no full stop, ASCII.
-    #[must_use]
     pub fn reason(&self) -> String {
         let realm = &self.realm;
         let what = match &self.cause {
@@ -144,7 +143,6 @@ impl Verdict {
     /// What a user is told whose password change met this verdict.
     ///
     /// "Not changed" is said only when nothing was sent; otherwise it is not known.
-    #[must_use]
     pub fn password_text(&self) -> String {
         let reason = self.reason();
         let then = if self.may_have_been_sent {

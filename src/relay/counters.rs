@@ -11,7 +11,6 @@ pub struct Counter(AtomicU64);
 
 impl Counter {
     /// None yet.
-    #[must_use]
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -27,7 +26,6 @@ impl Counter {
     }
 
     /// How many by now.
-    #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

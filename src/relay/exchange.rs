@@ -53,7 +53,6 @@ pub struct Arrival {
 
 impl Arrival {
     /// A request over `transport`, now.
-    #[must_use]
     pub fn now(transport: &'static str) -> Self {
         Self {
             at: now(),
@@ -102,7 +101,6 @@ struct NetworkTimes {
 
 impl Exchange {
     /// A relay that has at most `max_in_flight` exchanges under way at once.
-    #[must_use]
     pub fn new(routing: Routing, max_in_flight: usize) -> Arc<Self> {
         let exchange = Arc::new(Self {
             routing: RwLock::new(Arc::new(routing)),
@@ -125,7 +123,6 @@ impl Exchange {
     }
 
     /// What has been counted.
-    #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -261,7 +258,6 @@ impl Exchange {
     }
 
     /// True if no KDC of any realm has been reached since the start, or none can be as far as was seen lately.
-    #[must_use]
     pub fn is_cut_off(&self) -> bool {
         let routing = self.routing();
         let routes = routing.routes();
@@ -281,14 +277,12 @@ impl Exchange {
     }
 
     /// True if two names are of one realm, aliases included.
-    #[must_use]
     pub fn is_same_realm(&self, one: &Realm, other: &Realm) -> bool {
         self.routing().routes().is_same(one, other)
     }
 
     /// True if a message may name another realm `inside` than the one that it is addressed to. KDCs go by the realm inside, and may be
     /// those of realms that are not served here, or whose service is not.
-    #[must_use]
     pub fn serves_inside(&self, message: &KerberosMessage, inside: &Realm) -> bool {
         let routing = self.routing();
         let routes = routing.routes();
@@ -306,7 +300,6 @@ impl Exchange {
 
     /// The realm as it was configured, if it was, itself or as an alias: of those there are only so many, whatever
     /// clients ask for.
-    #[must_use]
     pub fn configured(&self, realm: &Realm) -> Option<Realm> {
         self.routing().routes().configured(realm).cloned()
     }
@@ -320,7 +313,6 @@ impl Exchange {
     }
 
     /// The upstreams by name, and whether each of them serves as far as is known; of those that share a name, whether all do.
-    #[must_use]
     pub fn upstreams(&self) -> BTreeMap<String, bool> {
         let routing = self.routing();
         let routes = routing.routes();

@@ -30,7 +30,6 @@ pub struct Clocks {
 
 impl Clocks {
     /// Both at this moment; elsewhere than on Linux they stand still, and no sleep is seen.
-    #[must_use]
     #[cfg(target_os = "linux")]
     pub fn now() -> Self {
         use rustix::time::{ClockId, clock_gettime};
@@ -41,7 +40,6 @@ impl Clocks {
     }
 
     /// Both at this moment; elsewhere than on Linux they stand still, and no sleep is seen.
-    #[must_use]
     #[cfg(not(target_os = "linux"))]
     pub fn now() -> Self {
         Self::default()
@@ -58,7 +56,6 @@ pub struct Sleep(Mutex<Duration>);
 
 impl Sleep {
     /// Counts from `now`.
-    #[must_use]
     pub fn since(now: Clocks) -> Self {
         Self(Mutex::new(now.slept()))
     }

@@ -210,14 +210,12 @@ impl Routes {
     }
 
     /// What is configured for `realm`, even if no upstream of it is known.
-    #[must_use]
     pub fn route(&self, realm: &Realm) -> Option<&Arc<Route>> {
         let index = self.find(&realm.key())?;
         self.routes.get(index).map(|state| &state.route)
     }
 
     /// The realm as it was configured, if it was, itself or as an alias.
-    #[must_use]
     pub fn configured(&self, realm: &Realm) -> Option<&Realm> {
         let index = self.find(&realm.key())?;
         self.routes.get(index)?.realm()
@@ -231,7 +229,6 @@ impl Routes {
     }
 
     /// The key of a realm's configured name, which all its aliases share.
-    #[must_use]
     pub fn realm_key(&self, realm: &Realm) -> RealmKey {
         self.configured(realm).unwrap_or(realm).key()
     }
@@ -245,7 +242,6 @@ impl Routes {
     }
 
     /// True if two names lead to the same route.
-    #[must_use]
     pub fn is_same(&self, one: &Realm, other: &Realm) -> bool {
         let route = self.find(&one.key());
         one.key() == other.key() || route.is_some() && route == self.find(&other.key())
@@ -260,7 +256,6 @@ impl Routes {
     /// True if no KDC of any realm can be reached, as far as was seen lately. Requests alone tell, so what was seen a
     /// while ago says nothing; and clients can cause other faults, but not that a connect fails. Password services are
     /// asked too seldom to tell.
-    #[must_use]
     pub fn is_cut_off(&self, now: Instant) -> bool {
         let kdcs = |state: &RouteState| state.route.upstreams.kdc.clone();
         let mut realms = self.routes.iter().filter_map(kdcs).peekable();
@@ -301,7 +296,6 @@ impl Routes {
     }
 
     /// True if `id` is known to fail, whoever asks.
-    #[must_use]
     pub fn is_down(&self, id: UpstreamId) -> bool {
         let outage = self.outage(id);
         outage.is_some_and(|outage| outage.scope == Scope::All)
@@ -323,7 +317,6 @@ impl Routes {
     }
 
     /// Until when `holder` waits for `id` before a verdict is given, if that is sooner than the deadline.
-    #[must_use]
     pub fn patience(&self, id: UpstreamId, holder: Holder, now: Instant) -> Option<Instant> {
         let silence = self.silence(id, holder);
         silence.map(|_| now + PATIENCE_AFTER_SILENCE)
@@ -331,7 +324,6 @@ impl Routes {
 
     /// When the answer of `id`, which was asked at `asked` over a `reused` connection or a new one, is late: then a harmless
     /// request is sent another way as well, and one that must not be sent twice is called back if it has not left yet.
-    #[must_use]
     pub fn late(
         &self,
         candidates: &Candidates,

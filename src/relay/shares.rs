@@ -110,7 +110,6 @@ struct Waiter {
 
 impl Shares {
     /// `all` that there is, in octets or in places; nobody holds any of it.
-    #[must_use]
     pub fn new(all: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Held {
             free: all,
@@ -148,7 +147,6 @@ impl Shares {
     }
 
     /// How many shares are held.
-    #[must_use]
     pub fn held(&self) -> usize {
         lock(&self.0).shares.len()
     }

@@ -71,7 +71,6 @@ pub struct Outgoing {
 
 impl Upstream {
     /// Where it is, for the log.
-    #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Proxy(proxy) => proxy.name(),
@@ -117,7 +116,6 @@ impl Upstream {
 
 impl Outgoing {
     /// A copy of `message` by itself: addressed to its realm, with no other upstream to go on to, and nobody's in particular.
-    #[must_use]
     pub fn new(message: KerberosMessage, reuse: ConnReuse) -> Self {
         Self {
             target_domain: message.realm().as_str().to_owned(),

@@ -160,14 +160,12 @@ impl Tokens {
     }
 
     /// What `token` is good for at `now`.
-    #[must_use]
     pub fn find(&self, token: &[u8], now: SystemTime) -> Option<&AllowedToken> {
         let found = self.0.get(&TokenHash(Sha256::digest(token).into()));
         found.filter(|token| token.until.is_none_or(|until| now <= until))
     }
 
     /// How many there are.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }

@@ -100,7 +100,6 @@ impl NamePattern {
     }
 
     /// True if it stands for `name`.
-    #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let name = folded(name);
         let [first, middle @ .., last] = &self.pieces[..] else {

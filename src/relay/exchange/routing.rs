@@ -34,7 +34,6 @@ pub struct Routing {
 
 impl Routing {
     /// `routes` speaks of `upstreams` by their place; `on_failure` is for realms that have no route.
-    #[must_use]
     pub fn new(routes: Routes, upstreams: Vec<Arc<Upstream>>, on_failure: OnFailure) -> Self {
         Self {
             routes: Mutex::new(routes),

@@ -37,7 +37,6 @@ pub struct Wanted {
 
 impl Wanted {
     /// Any upstream of `service`, for nobody in particular.
-    #[must_use]
     pub const fn any(service: Service) -> Self {
         Self {
             holder: Holder::Unknown,
@@ -50,7 +49,6 @@ impl Wanted {
 
 impl Candidates {
     /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
-    #[must_use]
     pub fn dclocator_hint(&self) -> Option<u32> {
         let configured = self.route.dclocator_hint;
         if self.wanted.primary {
@@ -61,7 +59,6 @@ impl Candidates {
 
     /// True if the primary is wanted and `id` is one that was not silent when last asked. It is worth waiting for: other KDCs may
     /// not have heard of a password change.
-    #[must_use]
     pub fn is_live_primary(&self, id: UpstreamId) -> bool {
         self.live_primary.contains(&id)
     }

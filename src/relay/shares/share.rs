@@ -99,7 +99,6 @@ impl Share {
     }
 
     /// Whose it is; unknown once it has given way.
-    #[must_use]
     pub fn holder(&self) -> Holder {
         let held = lock(&self.shares.0);
         let share = held.shares.get(&self.id);

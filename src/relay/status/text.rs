@@ -16,25 +16,21 @@ pub struct Text(Cow<'static, str>);
 
 impl Text {
     /// A word of this program's own.
-    #[must_use]
     pub const fn fixed(word: &'static str) -> Self {
         Self(Cow::Borrowed(word))
     }
 
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// `text` without what stands in URLs beside scheme, host and port: paths may be secrets, and passwords are.
-    #[must_use]
     pub fn of_origins(text: &str) -> Self {
         urls::origins(text).into()
     }
 
     /// What a fault is, less what only the log may say: it may name principals.
-    #[must_use]
     pub fn of_fault(fault: &Fault) -> Self {
         Self::of_origins(&explain::what(fault))
     }

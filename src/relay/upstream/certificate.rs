@@ -60,7 +60,6 @@ impl Validity {
     }
 
     /// The last moment at which it is valid.
-    #[must_use]
     pub fn not_after(&self) -> SystemTime {
         self.not_after.to_system_time()
     }

@@ -35,13 +35,11 @@ pub struct DnsResults {
 
 impl DnsResults {
     /// It leads nowhere.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kdc.is_empty() && self.kpasswd.is_empty()
     }
 
     /// What it found of one service.
-    #[must_use]
     pub fn get(&self, service: Service) -> &[UpstreamTarget] {
         match service {
             Service::Kdc => &self.kdc,
@@ -50,7 +48,6 @@ impl DnsResults {
     }
 
     /// Both lead to the same places for the same ends; the order, which chance decides within a priority, doesn't matter.
-    #[must_use]
     pub fn has_same_targets(&self, other: &Self) -> bool {
         let sets = |results: &Self| {
             let lists = [&results.kdc, &results.kpasswd, &results.primary];
@@ -84,7 +81,6 @@ impl UpstreamTarget {
     }
 
     /// Its URL, if it is a KDC proxy.
-    #[must_use]
     pub fn proxy(&self) -> Option<&ProxyUrl> {
         match self {
             Self::Kdc { .. } => None,
@@ -179,13 +175,11 @@ impl ProxyUrl {
     }
 
     /// The URL itself.
-    #[must_use]
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 
     /// Requests to it cross the network without TLS.
-    #[must_use]
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == "http"
     }

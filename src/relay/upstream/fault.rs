@@ -183,7 +183,6 @@ pub enum ForwardProxyFault {
 
 impl Fault {
     /// What it is if nothing came in time: of a request that surely never left, that the connection was not made.
-    #[must_use]
     pub fn out_of_time(may_have_left: bool) -> Self {
         if may_have_left {
             Self::Silent
@@ -194,7 +193,6 @@ impl Fault {
 
     /// Surely no KDC has served the request: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
-    #[must_use]
     pub fn surely_not_served(&self) -> bool {
         match self {
             Self::NotSent(_)
@@ -216,7 +214,6 @@ impl Fault {
     }
 
     /// It looks like a captive portal's doing: the network wants a login before it lets anything through.
-    #[must_use]
     pub fn is_portal(&self) -> bool {
         match self {
             Self::NotKerberos(what) => what.is_page(),
@@ -228,7 +225,6 @@ impl Fault {
 
 impl NotReply {
     /// It is made for people with browsers.
-    #[must_use]
     pub fn is_page(self) -> bool {
         matches!(self, Self::Redirect | Self::WebPage | Self::LoginRequired)
     }

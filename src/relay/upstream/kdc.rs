@@ -106,7 +106,6 @@ pub struct Kdc {
 
 impl Kdc {
     /// The KDC that `options` speak of; nothing is looked up or connected yet.
-    #[must_use]
     pub fn new(options: KdcOptions) -> Self {
         Self {
             transport: options.transport,
@@ -122,7 +121,6 @@ impl Kdc {
     }
 
     /// Its `host:port`, for the log.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.addresses.name()
     }

@@ -63,7 +63,6 @@ pub struct Head {
 impl KdcProxy {
     /// A proxy at `url`, spoken to with `tls` as `options` says; nothing is connected yet. `permitted` says which addresses its
     /// name may lead to.
-    #[must_use]
     pub fn new(url: Url, tls: ClientTls, options: &ProxyOptions, permitted: Permitted) -> Self {
         let host = url.host_str().unwrap_or_default();
         let names = Names::to(host, permitted);
@@ -81,7 +80,6 @@ impl KdcProxy {
     }
 
     /// The proxy's scheme, host and port, for the log: the path of some proxies is a secret.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }

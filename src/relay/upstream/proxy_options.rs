@@ -71,14 +71,12 @@ pub struct ForwardProxyUrl(Url);
 
 impl ForwardProxyUrl {
     /// The proxy at `url`, with its user and password if it wants them. `None` if the URL leads to no such proxy.
-    #[must_use]
     pub fn new(url: Url) -> Option<Self> {
         let leads = matches!(url.scheme(), "http" | "socks5h") && url.has_host();
         leads.then_some(Self(url))
     }
 
     /// It is told a user or a password.
-    #[must_use]
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()
     }

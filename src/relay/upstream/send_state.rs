@@ -25,7 +25,6 @@ struct Flags {
 
 impl SendState {
     /// It was given to a connection that stood before, and that may have ended without a word.
-    #[must_use]
     pub fn used_kept_connection(&self) -> bool {
         self.0.over_kept.load(Ordering::Acquire)
     }
@@ -35,7 +34,6 @@ impl SendState {
     }
 
     /// The body was asked for: its octets may have left.
-    #[must_use]
     pub fn may_have_left(&self) -> bool {
         self.0.octets.load(Ordering::Acquire) == SENT
     }

@@ -43,7 +43,6 @@ impl Eq for SystemRoots {}
 
 impl SystemRoots {
     /// Reads the roots of the system; those that cannot be read are left out, since others may do.
-    #[must_use]
     pub fn load() -> Self {
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
@@ -179,7 +178,6 @@ pub struct Pin([u8; 32]);
 
 impl Pin {
     /// What `sha256/BASE64` stands for, as curl and others write it.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let hash = STANDARD.decode(text.strip_prefix("sha256/")?).ok()?;
         hash.try_into().ok().map(Self)

@@ -79,7 +79,6 @@ impl Discovery {
     }
 
     /// Which addresses the names that are found may lead to.
-    #[must_use]
     pub fn permitted(&self) -> Permitted {
         Permitted::OtherHosts(self.networks.clone())
     }

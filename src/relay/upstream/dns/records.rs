@@ -220,7 +220,6 @@ impl Discovery {
     }
 
     /// Why this proxy is not asked, if it is not.
-    #[must_use]
     pub fn refuses(&self, proxy: &ProxyUrl) -> Option<String> {
         let url = proxy.as_url();
         let (is_bad_name, kind) = match url.host()? {

@@ -25,7 +25,6 @@ pub enum Permitted {
 
 impl Permitted {
     /// Why `address` is refused, if it is.
-    #[must_use]
     pub fn refuses(&self, address: IpAddr) -> Option<&'static str> {
         let Self::OtherHosts(allowed) = self else {
             return None;
