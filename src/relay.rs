@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub(crate) mod asking;
+pub(crate) mod clock;
 pub mod counters;
 pub(crate) mod discovery;
 pub mod exchange;

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use crate::daemon::slots::ConnLimit;
+use crate::relay::clock::{ClockReading, unix_ms};
 use crate::relay::counters::CountedBy;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
-    ClockReading, ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, SCHEMA,
-    StatusDocument, Text, configuration_problems, problems, unix_ms,
+    ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
+    configuration_problems, problems,
 };
 use crate::relay::sync::lock;
 
@@ -104,10 +105,7 @@ impl StatusSource {
 
     fn document(&self, certificate_until: Option<u64>) -> StatusDocument {
         let exchange = &self.relay.exchange;
-        let now = ClockReading {
-            instant: tokio::time::Instant::now().into_std(),
-            wall: SystemTime::now(),
-        };
+        let now = ClockReading::now();
         let (mut realms, upstreams) = exchange.realms_and_upstreams(now);
         for (realm, look_up) in self.relay.lookups(now) {
             let is_its = |name: &Text| name.as_str().eq_ignore_ascii_case(&realm);

@@ -16,16 +16,16 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::relay::clock::{ClockReading, now};
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::failure::Failure;
 use crate::relay::routes::Routes;
-use crate::relay::status::{ClockReading, LookUpStatus};
+use crate::relay::status::LookUpStatus;
 use crate::relay::sync::lock;
 use crate::relay::upstream::dns::DnsResults;
 use crate::relay::upstream::pool::UpstreamPool;
 use lookup::OnDemandResolver;
 pub(crate) use lookup::RealmLookup;
-use lookup::now;
 pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.

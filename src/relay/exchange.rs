@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source};
+use crate::relay::clock::now;
 use crate::relay::counters::Counters;
 use crate::relay::network::{Clocks, Sleep};
 use crate::relay::password_changes::PasswordChanges;
@@ -323,11 +324,6 @@ impl Exchange {
         }
         upstreams
     }
-}
-
-/// The runtime's clock, which a test can hold still.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

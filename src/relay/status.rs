@@ -12,14 +12,11 @@
 //! No principal, no path of a URL and no secret is in it. Realms that only clients have named stand in `exchanges` and, in
 //! quotes, in `problems`.
 
-mod daemon_kind;
 mod problems;
 mod text;
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use der::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
@@ -80,6 +77,43 @@ pub enum DaemonKind {
     Run,
     /// `loopkdc gateway`.
     Gateway,
+}
+
+impl DaemonKind {
+    /// What its unit and its folders are called.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Run => "loopkdc",
+            Self::Gateway => "loopkdc-gateway",
+        }
+    }
+
+    /// The `command` that is about it, as it is typed.
+    pub(crate) fn command(self, command: &str) -> impl Iterator<Item = &str> {
+        let option = (self == Self::Gateway).then_some("--gateway");
+        ["loopkdc", command].into_iter().chain(option)
+    }
+
+    /// The same by root.
+    pub(crate) fn as_root(self, command: &str) -> impl Iterator<Item = &str> {
+        ["sudo"].into_iter().chain(self.command(command))
+    }
+
+    /// What starts it without a service manager.
+    pub(crate) fn start(self) -> &'static str {
+        match self {
+            Self::Run => "loopkdc run",
+            Self::Gateway => "loopkdc gateway",
+        }
+    }
+
+    /// The table of its file that says where it listens.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Run => "[listen]",
+            Self::Gateway => "[gateway]",
+        }
+    }
 }
 
 /// A socket.
@@ -397,45 +431,4 @@ impl fmt::Display for AttemptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
-}
-
-/// One moment on both clocks: the relay keeps time by the one, and people by the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClockReading {
-    pub(crate) instant: Instant,
-    pub(crate) wall: SystemTime,
-}
-
-impl ClockReading {
-    pub(crate) fn now() -> Self {
-        Self {
-            instant: tokio::time::Instant::now().into_std(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    /// `instant` in milliseconds since 1970.
-    pub(crate) fn unix_ms_of(self, instant: Instant) -> u64 {
-        let wall = match instant.checked_duration_since(self.instant) {
-            Some(ahead) => self.wall.checked_add(ahead),
-            None => self.wall.checked_sub(self.instant.duration_since(instant)),
-        };
-        wall.map_or(0, unix_ms)
-    }
-}
-
-/// `time` in milliseconds since 1970.
-pub(crate) fn unix_ms(time: SystemTime) -> u64 {
-    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-/// A moment in milliseconds since 1970 as people read it, in UTC (RFC 3339).
-fn date(unix_ms: u64) -> String {
-    let date = DateTime::from_unix_duration(Duration::from_secs(unix_ms / 1000));
-    date.map_or_else(|_| "a later age".to_owned(), |date| date.to_string())
-}
-
-/// `time` in milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

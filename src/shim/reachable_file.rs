@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::tasks::Tasks;
 use crate::relay::asking::{AskSchedule, OWN, question};
+use crate::relay::clock::now;
 use crate::relay::exchange::{Arrival, Exchange};
 use crate::relay::reachability::{HELD, Reachability};
 use crate::relay::routes::random;
@@ -239,11 +240,6 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => pending().await,
     }
-}
-
-/// The runtime's clock, which a test can hold still.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

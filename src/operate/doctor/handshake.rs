@@ -14,8 +14,9 @@ use webpki::EndEntityCert;
 
 use crate::config::gateway::TlsFiles;
 use crate::operate::terminal::joined;
+use crate::relay::clock::unix_ms;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
-use crate::relay::status::{StatusDocument, unix_ms};
+use crate::relay::status::StatusDocument;
 use crate::relay::text::short;
 use crate::relay::upstream::CertificateFault;
 use crate::relay::upstream::certificate::{Validity, called};

@@ -10,11 +10,11 @@ use crate::config::endpoint::EndpointAddr;
 use crate::config::{Config, RealmPattern, Sources, StatusSocket};
 use crate::operate::doctor::krb5_conf::ClientConfig;
 use crate::operate::status;
+use crate::relay::clock::millis;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::Finding;
 use crate::relay::status::{
     DaemonKind, ExchangeOutcome, ExchangeRecord, ListenerStatus, RealmStatus, StatusDocument, Text,
-    millis,
 };
 use crate::wire::Realm;
 

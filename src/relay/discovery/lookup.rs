@@ -12,9 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::plan::RoutePlan;
 use super::state::{Learned, LookupScope, LookupState};
 use super::{RelayDirectory, RelayHandle};
+use crate::relay::clock::{ClockReading, now};
 use crate::relay::exchange::{Exchange, RealmResolver};
 use crate::relay::explain::UpstreamKind;
-use crate::relay::status::{ClockReading, LookUpStatus, RejectedName, Text};
+use crate::relay::status::{LookUpStatus, RejectedName, Text};
 use crate::relay::sync::lock;
 use crate::relay::text::{Quoted, listed};
 use crate::relay::upstream::dns::{Discovery, DnsResults, LookUpError, RETRY, UpstreamTarget};
@@ -213,11 +214,6 @@ impl RealmLookup {
     fn lock(&self) -> MutexGuard<'_, LookupProgress> {
         lock(&self.progress)
     }
-}
-
-/// The runtime's clock, which a test can hold still.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// How long a request waits for proxies of which none is known: as long as for the name, connect and TLS of one.

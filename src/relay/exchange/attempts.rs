@@ -13,9 +13,10 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use self::records::Attempt;
+use super::Routing;
 use super::task::{End, ExchangeTask};
-use super::{Routing, now};
 use crate::relay::answer::{Answer, Cause, Source};
+use crate::relay::clock::now;
 use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, UpstreamId};
 use crate::relay::status::{AttemptReason, Text};

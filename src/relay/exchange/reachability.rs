@@ -7,14 +7,14 @@ use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
 use super::task::{End, ExchangeTask};
-use super::{Arrival, Exchange, Routing, now};
+use super::{Arrival, Exchange, Routing};
 use crate::relay::answer::Answer;
 use crate::relay::asking::OWN;
+use crate::relay::clock::{ClockReading, now, unix_ms};
 use crate::relay::reachability::{HELD, LATE, Reachability, RetryReason};
 use crate::relay::routes::{StatusContext, is_outage};
 use crate::relay::status::{
-    ClockReading, ExchangeOutcome, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus,
-    unix_ms,
+    ExchangeOutcome, ExchangeRecord, NetworkStatus, RealmStatus, UpstreamStatus,
 };
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Kind, Realm, RealmKey, Reply, Service};

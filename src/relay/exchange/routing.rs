@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::future::BoxFuture;
 
-use super::{Exchange, now};
+use super::Exchange;
 use crate::relay::answer::{Answer, Cause, OnFailure, Verdict};
+use crate::relay::clock::now;
 use crate::relay::routes::{Routes, UpstreamId};
 use crate::relay::sync::lock;
 use crate::relay::upstream::Upstream;

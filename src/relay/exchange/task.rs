@@ -9,11 +9,12 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
-use super::{Arrival, Exchange, Routing, now};
+use super::{Arrival, Exchange, Routing};
 use crate::relay::answer::{Answer, Answered, Cause, Source};
+use crate::relay::clock::{millis, now, unix_ms};
 use crate::relay::retransmits::ExchangeTicket;
-use crate::relay::routes::Wanted;
-use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text, millis, unix_ms};
+use crate::relay::routes::{Candidates, Wanted};
+use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text};
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
 use crate::relay::upstream::{Fault, UserTurn};
@@ -93,9 +94,7 @@ impl ExchangeTask {
     /// Waits until it is its user's turn to ask the gateway that all users of this machine ask.
     async fn users_turn(&self) -> Result<Option<UserTurn>, Answer> {
         let routing = self.exchange.routing();
-        let (realm, wanted) = (self.message.realm(), self.wanted(&routing));
-        let candidates = routing.routes().candidates(realm, wanted, now());
-        let Ok(candidates) = candidates else {
+        let Ok(candidates) = self.candidates(&routing) else {
             return Ok(None);
         };
         let first = candidates.upstreams.first();
@@ -115,9 +114,7 @@ impl ExchangeTask {
         let networks = self.exchange.networks.subscribe();
         let routing = self.exchange.routing_for(&self.message, self.arrival).await;
         let counters = &self.exchange.counters;
-        let (realm, wanted) = (self.message.realm(), self.wanted(&routing));
-        let candidates = routing.routes().candidates(realm, wanted, now());
-        let candidates = match candidates {
+        let candidates = match self.candidates(&routing) {
             Ok(candidates) => candidates,
             Err(cause) => {
                 counters.no_upstream.add();
@@ -137,27 +134,28 @@ impl ExchangeTask {
             .await
     }
 
+    fn candidates(&self, routing: &Routing) -> Result<Candidates, Cause> {
+        let wanted = self.wanted(routing);
+        let routes = routing.routes();
+        routes.candidates(self.message.realm(), wanted, now())
+    }
+
     fn wanted(&self, routing: &Routing) -> Wanted {
-        let Arrival {
-            client,
-            holder,
-            primary,
-            rediscover,
-            ..
-        } = self.arrival;
+        let arrival = &self.arrival;
         let are_any = || {
             let changes = lock(&self.exchange.password_changes);
             changes.realms(now()).next().is_some()
         };
         let has_changed = || {
             let realm = routing.routes().realm_key(self.message.realm());
-            lock(&self.exchange.password_changes).is_recent(client, realm, now())
+            lock(&self.exchange.password_changes).is_recent(arrival.client, realm, now())
         };
         Wanted {
-            holder,
+            holder: arrival.holder,
             service: self.message.service(),
-            primary: primary || self.message.kind() == Kind::AsReq && are_any() && has_changed(),
-            rediscover,
+            primary: arrival.primary
+                || self.message.kind() == Kind::AsReq && are_any() && has_changed(),
+            rediscover: arrival.rediscover,
         }
     }
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use super::health::Health;
 use super::latency::Latency;
 use super::{Candidates, RouteState, Routes, UpstreamId, Wanted};
+use crate::relay::clock::ClockReading;
 use crate::relay::explain::explain;
 use crate::relay::password_changes::PasswordChanges;
 use crate::relay::shares::Holder;
 use crate::relay::status::{
-    CandidateState, CandidateStatus, ClockReading, FaultRecord, LatencyStatus, RealmStatus,
-    UpstreamStatus,
+    CandidateState, CandidateStatus, FaultRecord, LatencyStatus, RealmStatus, UpstreamStatus,
 };
 use crate::relay::upstream::{Fault, Upstream};
 use crate::wire::Service;

@@ -1,7 +1,7 @@
 mod holders;
 
 use super::*;
-use crate::relay::status::ClockReading;
+use crate::relay::clock::ClockReading;
 use crate::relay::upstream::{
     CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
 };

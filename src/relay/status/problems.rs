@@ -2,8 +2,9 @@
 
 use super::{
     CandidateStatus, ConfigurationStatus, DaemonKind, ExchangeOutcome, ExchangeRecord,
-    LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus, date,
+    LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus,
 };
+use crate::relay::clock::date;
 use crate::relay::explain::explain_error_code;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::toml;

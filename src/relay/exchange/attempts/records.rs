@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::Attempts;
 use crate::relay::answer::Source;
-use crate::relay::exchange::now;
+use crate::relay::clock::{ClockReading, millis, now, unix_ms};
 use crate::relay::routes::{StatusContext, UpstreamId};
-use crate::relay::status::{AttemptReason, AttemptRecord, ClockReading, Text, millis, unix_ms};
+use crate::relay::status::{AttemptReason, AttemptRecord, Text};
 use crate::relay::upstream::{Fault, SendState, Upstream};
 use crate::wire::{Realm, Resend};
 

@@ -5,8 +5,8 @@ use tokio::time::{Instant as Clock, sleep};
 use super::histories::{messages, upstreams};
 use super::*;
 use crate::relay::asking::OWN;
+use crate::relay::clock::ClockReading;
 use crate::relay::reachability::{LATE, Reachability};
-use crate::relay::status::ClockReading;
 use crate::relay::upstream::tests::scripted::{Act, End, Journal};
 use crate::relay::upstream::{ConnectError, Fault, Unsent};
 
