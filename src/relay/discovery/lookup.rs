@@ -10,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::RoutePlan;
-use super::state::{Learned, LookupScope, LookupState};
+use super::state::{Learned, LookupState};
 use super::{RelayDirectory, RelayHandle};
 use crate::relay::clock::{ClockReading, now};
 use crate::relay::exchange::{Exchange, RealmResolver};
@@ -39,14 +39,11 @@ struct LookupProgress {
 impl RealmLookup {
     /// Nothing was looked up yet; `known` is what is known all the same.
     pub(crate) fn new(discovery: Discovery, known: Option<DnsResults>) -> Arc<Self> {
-        let scope = match discovery.kind {
-            UpstreamKind::Kdc => LookupScope::OneNetwork,
-            UpstreamKind::Proxy => LookupScope::Everywhere,
-        };
+        let state = LookupState::new(discovery.kind, known);
         Arc::new(Self {
             discovery,
             progress: Mutex::new(LookupProgress {
-                state: LookupState::new(scope, known),
+                state,
                 under_way: None,
             }),
         })
@@ -56,8 +53,7 @@ impl RealmLookup {
     pub(super) fn inherit<'a>(&self, mut before: impl Iterator<Item = &'a Arc<Self>>) {
         let same = before.find(|before| before.discovery == self.discovery);
         if let Some(known) = same.and_then(|same| same.results()) {
-            let state = &mut self.lock().state;
-            *state = LookupState::new(state.scope, Some(known));
+            self.lock().state = LookupState::new(self.discovery.kind, Some(known));
         }
     }
 

@@ -3,24 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::relay::explain::UpstreamKind;
 use crate::relay::upstream::dns::{DnsResults, LookUpError, RETRY};
 
 /// How long it is believed that a zone names no KDC: a captive portal's name server says so as well.
 const NO_KDC: Duration = Duration::from_secs(300);
 
-/// Where what is found is of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LookupScope {
-    /// On the network that it was found on: each has its own answer, if only that there is nothing.
-    OneNetwork,
-    /// Everywhere, until something else is found: many zones are known to their own networks only.
-    Everywhere,
-}
-
 /// What is known by look-ups of one kind for one realm.
 #[derive(Debug)]
 pub(super) struct LookupState {
-    pub(super) scope: LookupScope,
+    /// What is known of KDCs is of use on the network that it was found on: each has its own answer, if only that there is nothing.
+    /// What is known of KDC proxies is everywhere, until something else is found: many zones are known to their own networks only.
+    kind: UpstreamKind,
     /// What DNS said last.
     pub(super) results: Option<DnsResults>,
     /// Why the last one failed, if it did.
@@ -44,16 +38,16 @@ pub(super) struct Learned {
 
 impl LookupState {
     /// Nothing was looked up yet; `known` is what is known all the same.
-    pub(super) fn new(scope: LookupScope, known: Option<DnsResults>) -> Self {
+    pub(super) fn new(kind: UpstreamKind, known: Option<DnsResults>) -> Self {
         let mut state = Self {
-            scope,
+            kind,
             results: known,
             failed: None,
             next: None,
             is_enough: false,
             network: 0,
         };
-        state.is_enough = scope == LookupScope::Everywhere && state.has_found();
+        state.is_enough = kind == UpstreamKind::Proxy && state.has_found();
         state
     }
 
@@ -91,17 +85,17 @@ impl LookupState {
 
     /// The routes have what was learnt on `network` from now on.
     pub(super) fn enter_routes(&mut self, network: u64) {
-        let is_enough = self.scope == LookupScope::OneNetwork || self.has_found();
+        let is_enough = self.kind == UpstreamKind::Kdc || self.has_found();
         self.is_enough |= network == self.network && is_enough;
     }
 
     /// Says whether these are other results than before, and how long they are believed.
     fn take(&mut self, results: DnsResults) -> (bool, Duration) {
-        let keeps = self.scope == LookupScope::Everywhere && results.is_empty() && self.has_found();
-        let good_for = match self.scope {
+        let keeps = self.kind == UpstreamKind::Proxy && results.is_empty() && self.has_found();
+        let good_for = match self.kind {
             _ if keeps || !results.is_empty() => results.good_for,
-            LookupScope::OneNetwork => results.good_for.min(NO_KDC),
-            LookupScope::Everywhere => RETRY,
+            UpstreamKind::Kdc => results.good_for.min(NO_KDC),
+            UpstreamKind::Proxy => RETRY,
         };
         let before = self.results.as_ref();
         let is_same = before.is_some_and(|before| before.has_same_targets(&results));
@@ -114,14 +108,14 @@ impl LookupState {
 
     /// A request has waited as long as it may. For what another network may have, one wait on each is enough.
     pub(super) fn wait_is_over(&mut self) {
-        self.is_enough |= self.scope == LookupScope::OneNetwork;
+        self.is_enough |= self.kind == UpstreamKind::Kdc;
     }
 
     /// The network is another one.
     pub(super) fn expire(&mut self) {
         self.network += 1;
         self.next = None;
-        self.is_enough &= self.scope == LookupScope::Everywhere;
+        self.is_enough &= self.kind == UpstreamKind::Proxy;
     }
 }
 

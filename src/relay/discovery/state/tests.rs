@@ -38,21 +38,21 @@ fn looked_up(due: &mut LookupState, answer: Result<DnsResults, LookUpError>, now
 #[test]
 fn requests_wait_until_the_routes_have_what_was_found() {
     let now = Instant::now();
-    for scope in [LookupScope::OneNetwork, LookupScope::Everywhere] {
-        let mut due = LookupState::new(scope, known(false));
+    for kind in [UpstreamKind::Kdc, UpstreamKind::Proxy] {
+        let mut due = LookupState::new(kind, known(false));
         let before = due.network;
         due.learn(before, Ok(results(true)), now);
-        assert!(!due.is_enough, "{scope:?}");
+        assert!(!due.is_enough, "{kind:?}");
         due.enter_routes(before);
-        assert!(due.is_enough, "{scope:?}");
+        assert!(due.is_enough, "{kind:?}");
     }
 }
 
 #[test]
 fn what_was_found_is_looked_up_again_when_it_has_run_out() {
     let now = Instant::now();
-    for scope in [LookupScope::OneNetwork, LookupScope::Everywhere] {
-        let mut due = LookupState::new(scope, known(false));
+    for kind in [UpstreamKind::Kdc, UpstreamKind::Proxy] {
+        let mut due = LookupState::new(kind, known(false));
         assert_eq!(next(&due, now), 0);
         assert!(!due.is_enough && !due.has_found());
         looked_up(&mut due, Ok(results(true)), now);
@@ -69,18 +69,18 @@ fn what_was_found_is_looked_up_again_when_it_has_run_out() {
         assert_eq!(failed, news(false));
         assert!(due.failed.is_some());
         assert_eq!(next(&due, now), 30);
-        assert!(due.is_enough && due.has_found(), "{scope:?}");
+        assert!(due.is_enough && due.has_found(), "{kind:?}");
     }
 }
 
 #[test]
 fn that_there_is_nothing_is_not_believed_for_long() {
     let now = Instant::now();
-    let mut kdcs = LookupState::new(LookupScope::OneNetwork, known(false));
+    let mut kdcs = LookupState::new(UpstreamKind::Kdc, known(false));
     looked_up(&mut kdcs, Ok(results(false)), now);
     assert_eq!(next(&kdcs, now), 300);
     assert!(kdcs.is_enough, "there is no KDC here");
-    let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
+    let mut proxies = LookupState::new(UpstreamKind::Proxy, known(false));
     looked_up(&mut proxies, Ok(results(false)), now);
     assert_eq!(next(&proxies, now), 30);
     assert!(!proxies.is_enough, "no request has a way");
@@ -89,7 +89,7 @@ fn that_there_is_nothing_is_not_believed_for_long() {
 #[test]
 fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     let now = Instant::now();
-    let mut due = LookupState::new(LookupScope::Everywhere, known(true));
+    let mut due = LookupState::new(UpstreamKind::Proxy, known(true));
     assert!(due.is_enough);
     due.expire();
     assert_eq!(next(&due, now), 0);
@@ -102,7 +102,7 @@ fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
 #[test]
 fn each_network_has_its_own_answer_and_is_waited_for_once() {
     let now = Instant::now();
-    let mut due = LookupState::new(LookupScope::OneNetwork, known(true));
+    let mut due = LookupState::new(UpstreamKind::Kdc, known(true));
     assert!(!due.is_enough, "found elsewhere, perhaps");
     due.wait_is_over();
     assert!(due.is_enough);
@@ -114,7 +114,7 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
     due.expire();
     looked_up(&mut due, Ok(results(false)), now);
     assert!(due.is_enough && !due.has_found());
-    let mut proxies = LookupState::new(LookupScope::Everywhere, known(false));
+    let mut proxies = LookupState::new(UpstreamKind::Proxy, known(false));
     proxies.wait_is_over();
     looked_up(&mut proxies, Err(LookUpError::TimedOut), now);
     assert!(!proxies.is_enough, "there is no other way");
@@ -123,7 +123,7 @@ fn each_network_has_its_own_answer_and_is_waited_for_once() {
 #[test]
 fn an_answer_to_a_question_on_another_network_does_not_count() {
     let now = Instant::now();
-    let mut due = LookupState::new(LookupScope::OneNetwork, known(false));
+    let mut due = LookupState::new(UpstreamKind::Kdc, known(false));
     let before = due.network;
     due.expire();
     assert_eq!(due.learn(before, Ok(results(true)), now), None);
