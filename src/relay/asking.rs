@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::relay::quota::Quota;
+use crate::relay::routes::pause;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Service, as_req};
 
 /// What a question has in the place of a transport.
@@ -87,9 +88,7 @@ impl AskSchedule {
     }
 
     fn pause(&self, chance: u64) -> Duration {
-        let doubled = self.first.saturating_mul(1 << self.asked.min(16));
-        let doubled = doubled.min(LONGEST);
-        doubled - doubled / 4 * u32::try_from(chance % 1024).unwrap_or(0) / 1024
+        pause(self.first, LONGEST, self.asked, chance)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::relay::shares::Holder;
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
-pub(crate) use backoff::random;
+pub(crate) use backoff::{pause, random};
 pub use candidates::{Candidates, RealmPattern, Wanted};
 pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};

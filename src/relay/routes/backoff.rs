@@ -22,13 +22,10 @@ impl Backoff {
         if self.last.is_some_and(|last| asked < last) {
             return;
         }
-        let doubled = SHORTEST
-            .saturating_mul(1 << self.failures.min(6))
-            .min(LONGEST);
-        let off = doubled / 4 * u32::try_from(chance % 1024).unwrap_or(0) / 1024;
+        let pause = pause(SHORTEST, LONGEST, self.failures, chance);
         self.failures = self.failures.saturating_add(1);
         self.last = Some(now);
-        self.until = Some(now + (doubled - off).max(SHORTEST));
+        self.until = Some(now + pause.max(SHORTEST));
     }
 
     /// When it failed last.
@@ -45,6 +42,12 @@ impl Backoff {
     pub(super) fn counts(&self, now: Instant) -> u32 {
         self.until(now).map_or(0, |_| self.failures)
     }
+}
+
+/// `first`, doubled so many `times` and at most `longest`, of which `chance`, any number, takes up to a quarter.
+pub(crate) fn pause(first: Duration, longest: Duration, times: u32, chance: u64) -> Duration {
+    let doubled = first.saturating_mul(1 << times.min(16)).min(longest);
+    doubled - doubled / 4 * u32::try_from(chance % 1024).unwrap_or(0) / 1024
 }
 
 /// A number that nobody foresees.

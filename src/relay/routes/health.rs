@@ -84,25 +84,29 @@ pub(super) struct Outage {
     pub(super) scope: Scope,
 }
 
+/// A fault at `now` of what `holder` asked at `asked`.
+#[derive(Clone, Copy)]
+pub(super) struct MetFault<'a> {
+    pub(super) fault: &'a Fault,
+    pub(super) holder: Holder,
+    pub(super) asked: Instant,
+    pub(super) now: Instant,
+}
+
 impl Outage {
-    /// One more fault, which `holder` met with what was asked at `asked`.
-    pub(super) fn extend(
-        before: Option<Self>,
-        fault: &Fault,
-        holder: Holder,
-        asked: Instant,
-        now: Instant,
-    ) -> Self {
-        let scope = Scope::of(fault, holder);
-        let mut outage = before.unwrap_or(Self {
-            fault: fault.clone(),
+    /// One more fault; brings the one before it.
+    pub(super) fn extend(outage: &mut Option<Self>, met: MetFault<'_>) -> Option<Fault> {
+        let before = outage.as_ref().map(|outage| outage.fault.clone());
+        let scope = Scope::of(met.fault, met.holder);
+        let outage = outage.get_or_insert_with(|| Self {
+            fault: met.fault.clone(),
             backoff: Backoff::default(),
             scope,
         });
-        outage.backoff.fail(asked, now, backoff::random());
-        outage.fault.clone_from(fault);
+        outage.backoff.fail(met.asked, met.now, backoff::random());
+        outage.fault.clone_from(met.fault);
         outage.scope = scope.after(outage.scope);
-        outage
+        before
     }
 }
 
@@ -167,19 +171,12 @@ impl Health {
             .is_some_and(|failed| now < failed + CUT_OFF)
     }
 
-    /// Takes note of silence since `asked`, if it is the upstream's, and says whether it is: a KDC drops a request that it
+    /// Takes note of silence since it was asked, if it is the upstream's, and says whether it is: a KDC drops a request that it
     /// cannot read, and what came to others meanwhile says more.
-    pub(super) fn met_silence(
-        &mut self,
-        fault: &Fault,
-        holder: Holder,
-        asked: Instant,
-        now: Instant,
-    ) -> bool {
-        let is_its_own = asked + SILENCE <= now && !self.responded_since(asked);
+    pub(super) fn met_silence(&mut self, met: MetFault<'_>) -> bool {
+        let is_its_own = met.asked + SILENCE <= met.now && !self.responded_since(met.asked);
         if is_its_own {
-            let before = self.silence.take();
-            self.silence = Some(Outage::extend(before, fault, holder, asked, now));
+            Outage::extend(&mut self.silence, met);
         }
         is_its_own
     }
@@ -197,17 +194,9 @@ impl Health {
 
     /// Marks it as down, for the longer the more often; says whether that is news: people do something else about what is no
     /// KDC proxy, or a captive portal, than about what they cannot reach.
-    pub(super) fn mark_down(
-        &mut self,
-        fault: &Fault,
-        holder: Holder,
-        asked: Instant,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn mark_down(&mut self, met: MetFault<'_>) -> bool {
         let is_other = |fault: &Fault| matches!(fault, Fault::NotKerberos(_));
-        let before = self.down.take();
-        let known = before.as_ref().map(|before| is_other(&before.fault));
-        self.down = Some(Outage::extend(before, fault, holder, asked, now));
-        known != Some(is_other(fault))
+        let before = Outage::extend(&mut self.down, met);
+        before.as_ref().map(is_other) != Some(is_other(met.fault))
     }
 }

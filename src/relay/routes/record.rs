@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::health::{Health, Outage, Scope};
-use super::{Candidates, Current, RouteState, Routes, UpstreamId, Wanted};
+use super::health::{Health, MetFault, Outage, Scope};
+use super::{Candidates, Current, RouteState, Routes, UpstreamId};
 use crate::relay::shares::Holder;
 use crate::relay::upstream::{Fault, Unsent};
 use crate::wire::{Realm, Service};
@@ -148,6 +148,12 @@ impl Routes {
         let health = self.health.entry(id).or_default();
         health.saw_fault(fault, asked, now);
         let (class, holder) = (FaultClass::of(fault), candidates.wanted.holder);
+        let met = MetFault {
+            fault,
+            holder,
+            asked,
+            now,
+        };
         let is_local = state.route.local_kdcs.contains(&id);
         state.local_kdc_unreachable |= is_local
             && matches!(class, FaultClass::Silent)
@@ -158,20 +164,18 @@ impl Routes {
             FaultClass::Misconfigured => true,
             FaultClass::Refuses => {
                 health.down = None;
-                state.refuse((candidates.wanted, id), fault, asked, now)
+                state.refuse((candidates.wanted.service, id), met)
             }
             FaultClass::Silent => {
-                let is_its_own = health.met_silence(fault, holder, asked, now);
+                let is_its_own = health.met_silence(met);
                 let counts = *fault != Fault::Silent || !state.route.shared;
-                is_its_own && counts && health.mark_down(fault, holder, asked, now)
+                is_its_own && counts && health.mark_down(met)
             }
-            FaultClass::Down => health.mark_down(fault, holder, asked, now),
+            FaultClass::Down => health.mark_down(met),
         };
         news && health.lines.spend(now)
     }
-}
 
-impl Routes {
     /// The realm of `candidates`, if the log has yet to say that all its KDCs are down (true), or, where it has said that, that one
     /// serves again.
     pub(crate) fn kdc_news(
@@ -194,27 +198,19 @@ impl Routes {
 
 impl RouteState {
     /// Marks an upstream as refusing a service of this realm; says whether that is news.
-    fn refuse(
-        &mut self,
-        (wanted, id): (Wanted, UpstreamId),
-        fault: &Fault,
-        asked: Instant,
-        now: Instant,
-    ) -> bool {
+    fn refuse(&mut self, (service, id): (Service, UpstreamId), met: MetFault<'_>) -> bool {
         if self.realm().is_none() {
             return false;
         }
-        let (holder, id) = (wanted.holder, (wanted.service, id));
-        let before = self.refusing.remove(&id);
         // Of both services it is one piece of news.
-        let others = self
-            .refusing
-            .iter()
-            .filter(|((_, other), _)| *other == id.1);
-        let mut told = others.map(|(_, other)| other).chain(&before);
-        let news = !told.any(|refusal| refusal.fault == *fault);
-        let refusal = Outage::extend(before, fault, holder, asked, now);
-        self.refusing.insert(id, refusal);
-        news
+        let is_told = |((_, of), refusal): (&(Service, UpstreamId), &Outage)| {
+            *of == id && refusal.fault == *met.fault
+        };
+        let is_news = !self.refusing.iter().any(is_told);
+        let mut refusal = self.refusing.remove(&(service, id));
+        Outage::extend(&mut refusal, met);
+        let refusal = refusal.map(|refusal| ((service, id), refusal));
+        self.refusing.extend(refusal);
+        is_news
     }
 }
