@@ -261,24 +261,6 @@ impl<'a> KdcRequest<'a> {
         }
     }
 
-    async fn over_udp(&self, addresses: &[SocketAddr]) -> Result<(Reply, SocketAddr), Fault> {
-        let Kdc {
-            unread, has_udp, ..
-        } = self.kdc;
-        let Outgoing { message, sent, .. } = self.outgoing;
-        let heard = datagrams::ask(addresses, message, sent, unread).await?;
-        has_udp.store(true, Ordering::Relaxed);
-        Ok(heard)
-    }
-
-    async fn over_tcp(&self, conn: TcpConn<'_>) -> Result<Reply, Fault> {
-        let Outgoing { message, sent, .. } = self.outgoing;
-        let Kdc {
-            idle, long_replies, ..
-        } = self.kdc;
-        stream::ask(conn, message, sent, idle, long_replies).await
-    }
-
     /// The same again over TCP (RFC 4120 7.2.1), and to no other address than the one that asked for it: another may be
     /// another KDC. Whatever comes of it, the request was seen.
     async fn again(&self, from: SocketAddr) -> Result<Reply, Fault> {

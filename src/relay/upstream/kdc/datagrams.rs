@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +13,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::is_refusal;
+use super::{KdcRequest, is_refusal};
+use crate::relay::upstream::Outgoing;
 use crate::relay::upstream::fault::{Fault, Unsent};
-use crate::relay::upstream::send_state::SendState;
 use crate::wire::{KerberosMessage, Reply, Resend, Service, krb_error};
 
 /// How long after a datagram the next copy goes out. Only what is harmless is sent again.
@@ -35,41 +36,42 @@ const AFTER_REPEAT: Duration = Duration::from_secs(1);
 
 type Heard = (SocketAddr, io::Result<Reply>);
 
-/// Asks the addresses in turn and brings the first reply, and who gave it; `unread` has the places of [`UNREAD`].
-///
-/// # Errors
-/// `NotSent` if each address said of each datagram that nobody is there to take it (ICMP port unreachable, which is
-/// UDP's refused connect: a KDC that took one would not have caused it), or it could not even leave.
-pub(super) async fn ask(
-    addresses: &[SocketAddr],
-    message: &KerberosMessage,
-    sent: &SendState,
-    unread: &Semaphore,
-) -> Result<(Reply, SocketAddr), Fault> {
-    let mut turn = timeout(READ_WAIT, unread.acquire())
-        .await
-        .ok()
-        .and_then(Result::ok);
-    sent.mark_sent()
-        .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let mut copies = Copies {
-        message,
-        addresses: addresses.iter().copied().collect(),
-        under_way: FuturesUnordered::new(),
-        may_have_arrived: 0,
-        last: io::ErrorKind::NotFound.into(),
-    };
-    let is_harmless = message.resend() == Resend::Harmless;
-    let mut pauses = RETRANSMITS.into_iter().filter(|_| is_harmless);
-    let mut pause = pauses.next();
-    loop {
-        copies.send(turn.take()).await?;
-        let limit = pause.unwrap_or(Duration::MAX);
-        match timeout(limit, copies.hear()).await {
-            Ok(Some(heard)) => return copies.unless_repeat(heard).await,
-            Ok(None) => {}
-            Err(_) => pause = pauses.next(),
-        }
+impl KdcRequest<'_> {
+    /// Asks the addresses in turn and brings the first reply, and who gave it.
+    ///
+    /// # Errors
+    /// `NotSent` if each address said of each datagram that nobody is there to take it (ICMP port unreachable, which is
+    /// UDP's refused connect: a KDC that took one would not have caused it), or it could not even leave.
+    pub(super) async fn over_udp(
+        &self,
+        addresses: &[SocketAddr],
+    ) -> Result<(Reply, SocketAddr), Fault> {
+        let (kdc, Outgoing { message, sent, .. }) = (self.kdc, self.outgoing);
+        let turn = timeout(READ_WAIT, kdc.unread.acquire()).await;
+        let mut turn = turn.ok().and_then(Result::ok);
+        sent.mark_sent()
+            .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
+        let mut copies = Copies {
+            message,
+            addresses: addresses.iter().copied().collect(),
+            under_way: FuturesUnordered::new(),
+            may_have_arrived: 0,
+            last: io::ErrorKind::NotFound.into(),
+        };
+        let is_harmless = message.resend() == Resend::Harmless;
+        let mut pauses = RETRANSMITS.into_iter().filter(|_| is_harmless);
+        let mut pause = pauses.next();
+        let heard = loop {
+            copies.send(turn.take()).await?;
+            let limit = pause.unwrap_or(Duration::MAX);
+            match timeout(limit, copies.hear()).await {
+                Ok(Some(heard)) => break copies.unless_repeat(heard).await?,
+                Ok(None) => {}
+                Err(_) => pause = pauses.next(),
+            }
+        };
+        kdc.has_udp.store(true, Ordering::Relaxed);
+        Ok(heard)
     }
 }
 

@@ -12,10 +12,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{self, interval_at, timeout};
 
 use super::idle_conns::IdleConns;
-use super::{CONNECT, Reach, is_refusal};
-use crate::relay::upstream::SHORT_REPLY;
+use super::{CONNECT, KdcRequest, Reach, is_refusal};
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
-use crate::relay::upstream::send_state::SendState;
+use crate::relay::upstream::{Outgoing, SHORT_REPLY};
 use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
 
 /// What is read at once: nearly all replies whole.
@@ -30,27 +29,24 @@ pub(super) struct TcpConn<'a> {
     pub(super) turn: Option<SemaphorePermit<'a>>,
 }
 
-/// Asks over this connection, and keeps it in `idle` if it is still open after the reply; a long one waits for its turn among
-/// `long_replies`.
-pub(super) async fn ask(
-    conn: TcpConn<'_>,
-    message: &KerberosMessage,
-    sent: &SendState,
-    idle: &IdleConns,
-    long_replies: &Semaphore,
-) -> Result<Reply, Fault> {
-    let TcpConn { mut stream, turn } = conn;
-    let kept = turn.is_none();
-    sent.mark_sent()
-        .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-    let mut reader = BufReader::with_capacity(ROOM, &mut stream);
-    let begun = begin(&mut reader, turn, message).await;
-    begun.map_err(|error| unheard(&error, kept, idle))?;
-    let octets = read_message(&mut reader, long_replies).await?;
-    let reply = Reply::parse(message.service(), octets)
-        .map_err(|_| Fault::NotKerberos(NotReply::NoReply))?;
-    idle.put(stream, kept, Instant::now())?;
-    Ok(reply)
+impl KdcRequest<'_> {
+    /// Asks over this connection, and keeps it if it is still open after the reply; a long one waits for its turn.
+    pub(super) async fn over_tcp(&self, conn: TcpConn<'_>) -> Result<Reply, Fault> {
+        let Outgoing { message, sent, .. } = self.outgoing;
+        let (idle, long_replies) = (&self.kdc.idle, &self.kdc.long_replies);
+        let TcpConn { mut stream, turn } = conn;
+        let kept = turn.is_none();
+        sent.mark_sent()
+            .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
+        let mut reader = BufReader::with_capacity(ROOM, &mut stream);
+        let begun = begin(&mut reader, turn, message).await;
+        begun.map_err(|error| unheard(&error, kept, idle))?;
+        let octets = read_message(&mut reader, long_replies).await?;
+        let reply = Reply::parse(message.service(), octets)
+            .map_err(|_| Fault::NotKerberos(NotReply::NoReply))?;
+        idle.put(stream, kept, Instant::now())?;
+        Ok(reply)
+    }
 }
 
 /// Sends the request, and waits for the first octets of an answer.
