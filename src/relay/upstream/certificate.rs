@@ -36,11 +36,7 @@ impl Validity {
         }
         next(fields)?;
         next(fields)?;
-        let mut times = next(fields)?.value();
-        Some(Self {
-            not_before: time(next(&mut times)?)?,
-            not_after: time(next(&mut times)?)?,
-        })
+        Self::read(&mut next(fields)?.value())
     }
 
     /// From when to when a list of revoked certificates in DER says which ones are (RFC 5280 5.1: thisUpdate, nextUpdate).
@@ -53,6 +49,11 @@ impl Validity {
             next(fields)?;
         }
         next(fields)?;
+        Self::read(fields)
+    }
+
+    /// The two times that come first in `fields`.
+    fn read(fields: &mut &[u8]) -> Option<Self> {
         Some(Self {
             not_before: time(next(fields)?)?,
             not_after: time(next(fields)?)?,
