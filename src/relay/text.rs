@@ -9,14 +9,12 @@
 //! | `toml` | from a configuration, what would end a string in it |
 
 pub(crate) mod json;
-mod quoted;
 pub(crate) mod shell;
 pub(crate) mod toml;
 pub(crate) mod urls;
 
 use std::borrow::Cow;
-
-pub(crate) use quoted::Quoted;
+use std::fmt::{self, Display};
 
 /// True if a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
 /// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
@@ -78,6 +76,28 @@ pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
 /// At most `max` characters of `text` in one line, each of which is seen.
 pub(crate) fn short(text: &str, max: usize) -> String {
     line(&cut(text, max)).into_owned()
+}
+
+/// A value that somebody else chose: quoted and escaped as in JSON unless it is plain, so that it can look like no other
+/// value, no second line, and no order to a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quoted<'a>(pub &'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:/@$*[]".contains(&octet);
+        let Self(text) = *self;
+        // "-" stands where there is nothing to say.
+        if text.bytes().all(is_plain) && !text.is_empty() && text != "-" {
+            return f.write_str(text);
+        }
+        let quoted = text.chars().map(|character| match character {
+            '"' | '\\' => format!("\\{character}"),
+            ' '..='~' => character.into(),
+            _ => escaped(character),
+        });
+        write!(f, "\"{}\"", quoted.collect::<String>())
+    }
 }
 
 #[cfg(test)]
