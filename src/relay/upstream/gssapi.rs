@@ -1,5 +1,5 @@
 //! `loopkdc gssapi`: asks the system's GSSAPI library for the tokens that a KDC proxy wants (RFC 4559). Started by
-//! `loopkdc run`, which talks to it over standard input and output as [`crate::relay::upstream`] says.
+//! `loopkdc run`, which talks to it over standard input and output as [`super::negotiate`] says.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
