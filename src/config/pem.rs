@@ -27,17 +27,21 @@ const OLD_ENCRYPTION: &str = "Proc-Type: 4,ENCRYPTED";
 
 /// The certificates in `file`: at least one.
 pub(super) fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&file.octets)
-        .collect::<Result<_, _>>()
-        .map_err(|error| file.error(format!("{file} is not PEM: {error}")))?;
-    if certificates.is_empty() {
+    all(file, "certificate", "x509")
+}
+
+/// All of one kind in `file`: at least one. `openssl`: its command that converts them.
+fn all<T: PemObject>(file: &NamedFile, kind: &str, openssl: &str) -> Result<Vec<T>, ConfigError> {
+    let all = T::pem_slice_iter(&file.octets).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|error| file.error(format!("{file} is not PEM: {error}")))?;
+    if all.is_empty() {
         let word = file.word();
-        let rule = format!("{file} holds no certificate in PEM");
+        let rule = format!("{file} holds no {kind} in PEM");
         return Err(file.error(rule).hint(format!(
-            "if it is in DER, convert it: openssl x509 -inform der -in {word} -out {word}.pem"
+            "if it is in DER, convert it: openssl {openssl} -inform der -in {word} -out {word}.pem"
         )));
     }
-    Ok(certificates)
+    Ok(all)
 }
 
 /// The certificates in `file` as roots of trust: at least one.
@@ -58,21 +62,13 @@ pub(super) fn roots(file: &NamedFile) -> Result<RootCertStore, ConfigError> {
 pub(super) fn revocation_lists(
     file: &NamedFile,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, ConfigError> {
-    let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&file.octets)
-        .collect::<Result<_, _>>()
-        .map_err(|error| file.error(format!("{file} is not PEM: {error}")))?;
+    let lists: Vec<CertificateRevocationListDer<'_>> =
+        all(file, "list of revoked certificates", "crl")?;
     for (index, list) in lists.iter().enumerate() {
         BorrowedCertRevocationList::from_der(list).map_err(|error| {
             let number = index + 1;
             file.error(format!("{file}: list {number} is of no use: {error}"))
         })?;
-    }
-    if lists.is_empty() {
-        let word = file.word();
-        let rule = format!("{file} holds no list of revoked certificates in PEM");
-        return Err(file.error(rule).hint(format!(
-            "if it is in DER, convert it: openssl crl -inform der -in {word} -out {word}.pem"
-        )));
     }
     Ok(lists)
 }
