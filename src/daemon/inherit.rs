@@ -48,17 +48,21 @@ impl Inherited {
     /// # Errors
     /// A socket whose name says no service, or that is neither UDP, TCP nor a Unix stream.
     pub fn listeners(mut self) -> Result<Vec<ServiceListener>, Failure> {
-        let count = self.sockets.len();
-        let names = [("kdc", Service::Kdc), ("kpasswd", Service::Kpasswd)];
-        let listener = |index| {
-            let (service, socket) = self.named(index, names)?;
-            Ok(ServiceListener {
+        let mut listeners = Vec::new();
+        for index in 0..self.sockets.len() {
+            let name = self.name(index);
+            let service = match name.as_str() {
+                "kdc" => Service::Kdc,
+                "kpasswd" => Service::Kpasswd,
+                _ => return Err(unnamed(&name, "kdc", "kpasswd")),
+            };
+            listeners.push(ServiceListener {
                 service,
-                socket,
+                socket: self.socket(index).map_err(|error| unusable(&name, error))?,
                 inherited: true,
-            })
-        };
-        (0..count).map(listener).collect()
+            });
+        }
+        Ok(listeners)
     }
 
     /// The sockets for HTTP. Must be called inside a runtime.
@@ -68,67 +72,44 @@ impl Inherited {
     pub(crate) fn http_sockets(mut self) -> Result<HttpSockets, Failure> {
         let mut sockets = HttpSockets::default();
         for index in 0..self.sockets.len() {
-            let name = self.names.get(index).cloned().unwrap_or_default();
-            let names = [("https", true), ("plain", false)];
-            let named = if name == KEPT {
-                (
-                    None,
-                    self.socket(index).map_err(|error| unusable(&name, error))?,
-                )
-            } else {
-                let (is_https, socket) = self.named(index, names)?;
-                (Some(is_https), socket)
+            let name = self.name(index);
+            let same = match name.as_str() {
+                KEPT => &mut sockets.kept,
+                "https" => &mut sockets.https,
+                "plain" => &mut sockets.plain,
+                _ => return Err(unnamed(&name, "https", "plain")),
             };
-            match named {
-                (None, ListenSocket::Stream(socket)) => sockets.kept.push(socket),
-                (Some(true), ListenSocket::Stream(socket)) => sockets.https.push(socket),
-                (Some(false), ListenSocket::Stream(socket)) if socket.is_local() => {
-                    sockets.plain.push(socket)
+            match self.socket(index).map_err(|error| unusable(&name, error))? {
+                ListenSocket::Udp(_) => return Err(unusable(&name, "HTTP is not served over UDP")),
+                ListenSocket::Stream(socket) if name == "plain" && !socket.is_local() => {
+                    return Err(remote(&name, &socket));
                 }
-                (_, ListenSocket::Stream(socket)) => return Err(remote(&name, &socket)),
-                (_, ListenSocket::Udp(_)) => {
-                    return Err(unusable(&name, "HTTP is not served over UDP"));
-                }
+                ListenSocket::Stream(socket) => same.push(socket),
             }
         }
         Ok(sockets)
     }
 
-    /// A socket, and what its name means.
-    fn named<T>(
-        &mut self,
-        index: usize,
-        names: [(&str, T); 2],
-    ) -> Result<(T, ListenSocket), Failure> {
-        let name = self.names.get(index).cloned().unwrap_or_default();
-        let [one, other] = names.each_ref().map(|(known, _)| (*known).to_owned());
-        let known = names.into_iter().find(|(known, _)| *known == name);
-        let (_, meaning) = known.ok_or_else(|| unnamed(&name, &one, &other))?;
-        let socket = self.socket(index).map_err(|error| unusable(&name, error))?;
-        Ok((meaning, socket))
+    fn name(&self, index: usize) -> String {
+        self.names.get(index).cloned().unwrap_or_default()
     }
 
     fn socket(&mut self, index: usize) -> io::Result<ListenSocket> {
-        if let Ok(Some(socket)) = self.sockets.take_tcp_listener(index) {
-            socket.set_nonblocking(true)?;
-            return Ok(ListenSocket::Stream(StreamSocket::Tcp(
-                TcpListener::from_std(socket)?,
-            )));
-        }
         if let Ok(Some(socket)) = self.sockets.take_udp_socket(index) {
             socket.set_nonblocking(true)?;
-            return Ok(ListenSocket::Udp(UdpSocket::from_std(socket)?));
+            return UdpSocket::from_std(socket).map(ListenSocket::Udp);
         }
-        if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
+        let stream = if let Ok(Some(socket)) = self.sockets.take_tcp_listener(index) {
             socket.set_nonblocking(true)?;
-            return Ok(ListenSocket::Stream(StreamSocket::Unix(
-                UnixListener::from_std(socket)?,
-            )));
-        }
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "neither UDP, TCP nor a Unix stream socket",
-        ))
+            TcpListener::from_std(socket).map(StreamSocket::Tcp)
+        } else if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
+            socket.set_nonblocking(true)?;
+            UnixListener::from_std(socket).map(StreamSocket::Unix)
+        } else {
+            let what = "neither UDP, TCP nor a Unix stream socket";
+            Err(io::Error::new(io::ErrorKind::Unsupported, what))
+        };
+        stream.map(ListenSocket::Stream)
     }
 }
 
