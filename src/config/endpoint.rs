@@ -129,18 +129,7 @@ pub(super) fn unix_path(path: &str, example: &str) -> Result<PathBuf, ConfigErro
 pub(super) struct AddressSet(HashSet<EndpointAddr>);
 
 impl AddressSet {
-    /// The addresses that were written, or the default ones. `check`: what else holds for them.
-    pub(super) fn endpoints(
-        &mut self,
-        list: &[Located<String>],
-        port: u16,
-        check: impl Fn(&EndpointAddr) -> Result<(), ConfigError>,
-    ) -> Result<Vec<Endpoint>, ConfigError> {
-        let endpoint = |written| self.endpoint(written, port, &check);
-        list.iter().map(endpoint).collect()
-    }
-
-    /// One of them.
+    /// An address that was written, or is a default one. `check`: what else holds for it.
     pub(super) fn endpoint(
         &mut self,
         written: &Located<String>,

@@ -46,6 +46,16 @@ pub(crate) struct Located<T> {
     pub(crate) place: ConfigPlace,
 }
 
+impl Located<String> {
+    /// The value of an option of the command line.
+    pub(crate) fn option(option: &str, value: &str) -> Self {
+        Self {
+            value: value.to_owned(),
+            place: ConfigPlace::option(option, value),
+        }
+    }
+}
+
 impl<T> Located<T> {
     /// A rule that this value breaks.
     pub(crate) fn error(&self, rule: impl Into<String>) -> ConfigError {

@@ -7,7 +7,7 @@ use super::Sources;
 use super::address::{KDC_PORT, KPASSWD_PORT};
 use super::document::ConfigSection;
 use super::endpoint::{AddressSet, Endpoint, EndpointAddr, unix_path};
-use super::error::{ConfigError, ConfigPlace, Located};
+use super::error::{ConfigError, Located};
 use super::keys::{self, ConfigKey};
 
 /// Where to listen, and the bounds on what clients hold there.
@@ -56,11 +56,19 @@ impl Listen {
             _ => Ok(()),
         };
         let mut addresses = AddressSet::default();
-        let kdc = given_or_written("--listen-kdc", &sources.listen_kdc, table, &keys::KDC);
-        let kdc = addresses.endpoints(&kdc, KDC_PORT, check)?;
-        let given = &sources.listen_kpasswd;
-        let kpasswd = given_or_written("--listen-kpasswd", given, table, &keys::KPASSWD);
-        let kpasswd = addresses.endpoints(&kpasswd, KPASSWD_PORT, check)?;
+        let mut endpoints = |option: &str, given: &[String], key: &ConfigKey, port| {
+            let located = |value: &String| Located::option(option, value);
+            let written = if given.is_empty() {
+                table.list(key)
+            } else {
+                given.iter().map(located).collect()
+            };
+            let endpoint = |written| addresses.endpoint(written, port, check);
+            written.iter().map(endpoint).collect::<Result<Vec<_>, _>>()
+        };
+        let (kdc, kpasswd) = (&sources.listen_kdc, &sources.listen_kpasswd);
+        let kdc = endpoints("--listen-kdc", kdc, &keys::KDC, KDC_PORT)?;
+        let kpasswd = endpoints("--listen-kpasswd", kpasswd, &keys::KPASSWD, KPASSWD_PORT)?;
         if kdc.is_empty() && kpasswd.is_empty() {
             let rule = "kdc and kpasswd are both empty: nothing would listen";
             return Err(table.error(&keys::KPASSWD, rule));
@@ -77,23 +85,6 @@ impl Listen {
             status_mode: table.mode(&keys::STATUS_MODE)?,
         })
     }
-}
-
-/// The addresses that were `given` on the command line if there are any, else the file's, else the default ones.
-fn given_or_written(
-    option: &str,
-    given: &[String],
-    table: &ConfigSection,
-    key: &ConfigKey,
-) -> Vec<Located<String>> {
-    if given.is_empty() {
-        return table.list(key);
-    }
-    let located = |value: &String| Located {
-        place: ConfigPlace::option(option, value),
-        value: value.clone(),
-    };
-    given.iter().map(located).collect()
 }
 
 fn status_socket(
