@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize as _};
 
 use super::document::{ConfigSection, Document, RealmSection};
 use super::error::{ConfigError, ConfigPlace, Located};
@@ -291,10 +291,7 @@ impl fmt::Display for RealmPattern {
 
 impl fmt::Display for OnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unreachable => "unreachable",
-            Self::Explain => "explain",
-        })
+        self.serialize(f)
     }
 }
 

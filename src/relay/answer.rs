@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::relay::explain;
 use crate::relay::upstream::{Fault, Unsent};
@@ -42,7 +42,7 @@ pub enum Source {
 }
 
 /// How a realm's failures look to an AS-REQ or TGS-REQ; kpasswd is always told in words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Like a KDC that cannot be reached, at once: only that lets PAM, SSSD and their like go offline.
