@@ -8,7 +8,6 @@ pub mod logging;
 pub(crate) mod notify;
 pub(crate) mod panics;
 pub(crate) mod slots;
-pub(crate) mod status_path;
 pub mod status_socket;
 pub(crate) mod status_source;
 pub mod tasks;

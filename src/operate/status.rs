@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
 use crate::daemon::in_runtime;
-use crate::daemon::status_path::of_reader;
+use crate::daemon::status_socket::known_paths;
 use crate::daemon::{Signal, Signals};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
@@ -152,7 +152,7 @@ pub enum StatusError {
 /// Why there is no status to show.
 pub async fn ask(daemon: DaemonKind, socket: Option<&Path>) -> Result<StatusReply, StatusError> {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
-    let paths = socket.map_or_else(|| of_reader(daemon), |socket| vec![socket.to_owned()]);
+    let paths = socket.map_or_else(|| known_paths(daemon), |socket| vec![socket.to_owned()]);
     for path in &paths {
         let read = timeout_at(deadline, read(path)).await;
         let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
