@@ -117,7 +117,7 @@ pub struct Relay {
     pub kpasswd: String,
     status: Arc<StatusSource>,
     /// What is in effect of `[listen]`: that of the start.
-    listen: Listen,
+    listen: Arc<Listen>,
     tasks: Tasks,
 }
 
@@ -138,19 +138,21 @@ impl Relay {
         tasks.spawn(proxy_cache::keep(handle.clone()));
         let kdc = addresses(&listeners, Service::Kdc);
         let kpasswd = addresses(&listeners, Service::Kpasswd);
-        let (limits, shown) = (limits(&config.listen), statuses(&listeners));
-        let connections = serve(listeners, &exchange, limits, &tasks);
+        let (listen, shown) = (Arc::new(config.listen.clone()), statuses(&listeners));
+        let max_connections = descriptors::for_clients(listen.max_connections);
+        let connections = ConnLimit::new(max_connections, &exchange, &tasks);
+        serve(listeners, &exchange, &listen, &connections, &tasks);
         let status = StatusSource::new(
             DaemonKind::Run,
             config.source.as_deref(),
             shown,
             handle.clone(),
             connections,
-            limits.max_connections,
+            max_connections,
         );
         Self {
             status: Arc::new(status),
-            listen: config.listen.clone(),
+            listen,
             exchange,
             kdc,
             kpasswd,
@@ -177,34 +179,12 @@ impl Relay {
     }
 }
 
-fn limits(listen: &Listen) -> ListenLimits {
-    ListenLimits {
-        udp_reply_max: listen.udp_reply_max_bytes,
-        max_connections: descriptors::for_clients(listen.max_connections),
-        max_in_flight: listen.max_in_flight,
-        idle_timeout: listen.idle_timeout,
-    }
-}
-
-/// The bounds of what clients may hold at once, over all sockets.
-#[derive(Clone, Copy, Debug)]
-struct ListenLimits {
-    /// A longer UDP reply is told to come over TCP instead, in octets.
-    udp_reply_max: usize,
-    /// Connections open at once.
-    max_connections: usize,
-    /// Datagrams waiting for their answers at once, of which no user gets all.
-    max_in_flight: usize,
-    /// How long a connection may be silent.
-    idle_timeout: Duration,
-}
-
 /// What all listeners share.
 #[derive(Clone, Debug)]
 struct ListenerContext {
     exchange: Arc<Exchange>,
     peers: Arc<PeerUsers>,
-    limits: ListenLimits,
+    listen: Arc<Listen>,
     /// Octets of long messages over streams.
     long_messages: Arc<Shares>,
     tasks: Tasks,
@@ -224,40 +204,35 @@ fn statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
     listeners.iter().map(status).collect()
 }
 
-/// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered. Returns the
-/// connections of their clients.
+/// Serves all `listeners` in `tasks`, until they stop; what is under way then is still answered.
 fn serve(
     listeners: Vec<ServiceListener>,
     exchange: &Arc<Exchange>,
-    limits: ListenLimits,
+    listen: &Arc<Listen>,
+    connections: &ConnLimit,
     tasks: &Tasks,
-) -> ConnLimit {
+) {
     let context = ListenerContext {
         exchange: Arc::clone(exchange),
         peers: Arc::new(PeerUsers::new()),
-        limits,
+        listen: Arc::clone(listen),
         long_messages: Shares::new(stream::LONG_MESSAGES),
         tasks: tasks.clone(),
     };
-    let connections = ConnLimit::new(limits.max_connections, exchange, tasks);
-    let datagrams = Shares::new(limits.max_in_flight);
+    // Those that wait for their answers at once, of which no user gets all.
+    let datagrams = Shares::new(listen.max_in_flight);
     for ServiceListener {
         service, socket, ..
     } in listeners
     {
-        let context = context.clone();
+        let (context, tracker) = (context.clone(), &tasks.tracker);
         match socket {
             ListenSocket::Udp(socket) => {
-                tasks
-                    .tracker
-                    .spawn(udp::serve(socket, service, context, datagrams.clone()))
+                tracker.spawn(udp::serve(socket, service, context, datagrams.clone()))
             }
             ListenSocket::Stream(socket) => {
-                tasks
-                    .tracker
-                    .spawn(stream::serve(socket, service, context, connections.clone()))
+                tracker.spawn(stream::serve(socket, service, context, connections.clone()))
             }
         };
     }
-    connections
 }

@@ -78,7 +78,7 @@ impl<'a> RunDaemon<'a> {
     /// Certificates that TLS cannot use; the old one stays.
     fn take(&mut self, config: &Config) -> Result<(), Failure> {
         self.relay.handle.configure(routes::plan(config))?;
-        let restart_needed = config.listen != self.relay.listen;
+        let restart_needed = config.listen != *self.relay.listen;
         let file = config.source.as_deref();
         self.relay.status.reloaded(file, restart_needed);
         if restart_needed {

@@ -92,7 +92,7 @@ impl StreamConnection {
 
     /// The next request, or nothing if the connection ends: closed, silent for too long, making room, or the daemon stops.
     async fn next(&mut self, deframer: &mut Deframer) -> Result<Option<Bytes>, FieldTooLong> {
-        let idle_timeout = self.context.limits.idle_timeout;
+        let idle_timeout = self.context.listen.idle_timeout;
         let leave = self.slot.close.clone();
         // From the first octet to the last: a client that trickles its request is as silent as one that says nothing.
         let deadline = tokio::time::sleep(idle_timeout);
@@ -205,7 +205,7 @@ impl StreamConnection {
             self.crowded_out();
             return false;
         }
-        let within = self.context.limits.idle_timeout;
+        let within = self.context.listen.idle_timeout;
         let counters = self.context.exchange.counters();
         tokio::select! {
             biased;

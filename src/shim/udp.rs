@@ -102,7 +102,10 @@ impl UdpListener {
     }
 
     async fn answer(self, message: KerberosMessage, peer: SocketAddr, holder: Holder) {
-        let (exchange, reply_max) = (&self.context.exchange, self.context.limits.udp_reply_max);
+        let ListenerContext {
+            exchange, listen, ..
+        } = &self.context;
+        let reply_max = listen.udp_reply_max_bytes;
         let arrival = Arrival {
             udp_peer: Some(peer),
             holder,

@@ -3,26 +3,22 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::config::{Config, Sources};
 use crate::daemon::tasks::Tasks;
 use crate::relay::answer::OnFailure;
 use crate::relay::exchange::{Exchange, Routing};
 use crate::relay::routes::Routes;
 use crate::relay::shares::Shares;
-use crate::shim::ListenLimits;
 use crate::shim::peer_user::PeerUsers;
 
 /// What a listener shares that has no realms, and one place for a connection.
 fn context() -> ListenerContext {
+    let config = Config::without_realms(&Sources::default()).unwrap();
     let routing = Routing::new(Routes::default(), Vec::new(), OnFailure::Unreachable);
     ListenerContext {
         exchange: Exchange::new(routing, 1),
         peers: Arc::new(PeerUsers::new()),
-        limits: ListenLimits {
-            udp_reply_max: 4096,
-            max_connections: 1,
-            max_in_flight: 1,
-            idle_timeout: Duration::from_secs(30),
-        },
+        listen: Arc::new(config.listen),
         long_messages: Shares::new(LONG_MESSAGES),
         tasks: Tasks::default(),
     }
