@@ -1,4 +1,5 @@
-//! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones.
+//! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones, pins (RFC 7469 2.6) and the
+//! certificate that is shown.
 
 mod verifier;
 
@@ -125,7 +126,8 @@ impl ClientTls {
     }
 }
 
-/// The certificate that there is, if any, and what the server did about it.
+/// The certificate that there is, if any, and what the server did about it: if it asks for one, that decides what it means that it
+/// refuses.
 #[derive(Debug)]
 pub(in crate::relay::upstream) struct ClientAuth {
     certified: Option<Arc<CertifiedKey>>,
