@@ -2,7 +2,6 @@
 //!
 //! Pure: the clock is an argument, and an upstream is a number that the caller knows the meaning of.
 
-mod backoff;
 mod candidates;
 mod health;
 mod latency;
@@ -23,8 +22,8 @@ use crate::relay::shares::Holder;
 use crate::relay::upstream::kdc::LOCAL_KDC_TIMEOUT;
 use crate::wire::{ByService, Realm, RealmKey, Service};
 
-pub(crate) use backoff::{pause, random};
 pub use candidates::{Candidates, RealmPattern, Wanted};
+pub(crate) use health::{pause, random};
 pub(crate) use record::is_outage;
 pub use resend::{Next, after, fault_in_reply};
 pub(crate) use status::StatusContext;
