@@ -37,14 +37,10 @@ fn realm(entry: &KdcRealm, max_in_flight: usize) -> RealmPlan {
                 kdc: services.kdc.then(Vec::new),
                 kpasswd: services.kpasswd.then(Vec::new),
             },
-            primary: Vec::new(),
-            local_kdcs: Vec::new(),
-            target_domain: None,
-            dclocator_hint: None,
             deadline: entry.deadline,
-            on_failure: OnFailure::default(),
             shared: true,
             serves_other_realms: entry.serves_other_realms,
+            ..Route::default()
         },
     }
 }

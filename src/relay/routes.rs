@@ -36,7 +36,7 @@ const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
 pub struct UpstreamId(pub usize);
 
 /// Where a realm's requests go, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Route {
     /// The ways out in the configured order; nothing for a service that is not offered. An empty list for one that is, of
     /// which none is known at the moment.

@@ -40,15 +40,12 @@ fn realm(entry: &RealmEntry, roots: &SystemRoots, cache: &ProxyCache) -> RealmPl
         sources: sources(entry, roots, cache),
         route: Route {
             upstreams: ByService::both(Some(Vec::new())),
-            primary: Vec::new(),
-            local_kdcs: Vec::new(),
             // Else it is the client's spelling, and proxies compare with regard to case.
             target_domain: entry.target_domain.clone().or(own_name),
             dclocator_hint: entry.dclocator_hint,
             deadline: entry.deadline,
             on_failure: entry.on_failure,
-            shared: false,
-            serves_other_realms: false,
+            ..Route::default()
         },
     }
 }

@@ -22,14 +22,8 @@ fn realm(name: &str) -> Realm {
 pub(crate) fn route_to(upstreams: Vec<UpstreamId>) -> Route {
     Route {
         upstreams: ByService::both(Some(upstreams)),
-        primary: Vec::new(),
-        local_kdcs: Vec::new(),
-        target_domain: None,
-        dclocator_hint: None,
         deadline: 9 * SECOND,
-        on_failure: OnFailure::Unreachable,
-        shared: false,
-        serves_other_realms: false,
+        ..Route::default()
     }
 }
 
