@@ -13,7 +13,6 @@
 //! quotes, in `problems`.
 
 mod problems;
-mod text;
 
 use std::fmt;
 
@@ -21,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::finding::Finding;
 
+pub use crate::relay::text::Text;
 pub(crate) use problems::{configuration_problems, problems};
-pub use text::Text;
 
 /// The schema that is written, and the newest that is understood.
 pub const SCHEMA: u32 = 2;

@@ -14,7 +14,12 @@ pub(crate) mod toml;
 pub(crate) mod urls;
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::explain;
+use super::upstream::Fault;
 
 /// True if a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
 /// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
@@ -83,7 +88,7 @@ pub(crate) fn short(text: &str, max: usize) -> String {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quoted<'a>(pub &'a str);
 
-impl Display for Quoted<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:/@$*[]".contains(&octet);
         let Self(text) = *self;
@@ -100,13 +105,58 @@ impl Display for Quoted<'_> {
     }
 }
 
+/// Text without anything that a terminal obeys or people don't see: whoever wrote it, no order and no second line is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String")]
+pub struct Text(Cow<'static, str>);
+
+impl Text {
+    /// A word of this program's own.
+    pub const fn fixed(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` without what stands in URLs beside scheme, host and port: paths may be secrets, and passwords are.
+    pub fn of_origins(text: &str) -> Self {
+        urls::origins(text).into()
+    }
+
+    /// What a fault is, less what only the log may say: it may name principals.
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self::of_origins(&explain::what(fault))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(line(text).into_owned().into())
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// One of each kind.
     const UNSEEN: &str = "\0\x1b\x7f\u{80}\u{9b}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\
-        \u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fffb}\u{1d173}\u{e0041}\u{e01ef}";
+    \u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fffb}\u{1d173}\u{e0041}\u{e01ef}";
 
     #[test]
     fn what_nobody_sees_is_shown_as_something() {
@@ -132,5 +182,18 @@ mod tests {
         assert_eq!(short("äbcd", 3), "äbc...");
         assert_eq!(short("a\u{1b}[2J", 2), "a\u{fffd}...");
         assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn what_is_read_is_as_harmless_as_what_is_written() {
+        let (text, expected) = (
+            "a\x1b[31mb\n\u{9b}2J\u{202e}x",
+            "a\u{fffd}[31mb\u{fffd}\u{fffd}2J\u{fffd}x",
+        );
+        assert_eq!(Text::from(text).as_str(), expected);
+        assert_eq!(Text::from(text.to_owned()).as_str(), expected);
+        let json = serde_json::to_string(text).unwrap();
+        let read: Text = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.as_str(), expected);
     }
 }
