@@ -1,7 +1,6 @@
 //! The way out to a KDC itself, over TCP or UDP (RFC 4120 7.2, RFC 3244 2).
 
 mod datagrams;
-mod idle_conns;
 mod permitted;
 mod stream;
 
@@ -22,8 +21,7 @@ use super::fault::{Fault, Unsent};
 use super::{LONG_REPLIES, Outgoing};
 use crate::relay::shares::Shares;
 use crate::wire::{Reply, Resend, Service, krb_error};
-use idle_conns::IdleConns;
-use stream::TcpConn;
+use stream::{IdleConns, TcpConn};
 
 pub use permitted::Permitted;
 
