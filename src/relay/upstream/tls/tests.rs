@@ -100,3 +100,15 @@ fn a_pin_is_checked_besides_all_that_is_checked_anyway() {
     // The two roots bear one name.
     assert_eq!(error, CertificateError::BadSignature.into());
 }
+
+#[test]
+fn a_pin_is_written_as_curl_writes_it() {
+    // RFC 7469 2.4 has no test vector; this is openssl's of 32 zero octets.
+    let text = "sha256/Zmh6rfhivXdsj8GLjp+OIAiXFIVu4jOzkCpZHQ1fKSU=";
+    let pin = Pin::parse(text).unwrap();
+    assert_eq!(pin, Pin::of(&[0; 32]));
+    assert_eq!(pin.to_string(), text);
+    for wrong in ["sha1/AAAA", "sha256/AAAA", "Zmh6", "sha256//", ""] {
+        assert_eq!(Pin::parse(wrong), None, "{wrong}");
+    }
+}
