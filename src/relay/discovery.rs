@@ -1,12 +1,14 @@
-//! Where requests go: as the configuration says, and as DNS says of the realms that it has looked up.
+//! Where requests go: as the configuration says, and as DNS says of the realms that it has looked up. A [`RoutePlan`] is what a command
+//! is configured to do with them.
 //!
 //! What DNS said last is kept for each realm, routes are made of it, and who runs the daemon is told. A tunnel's look-up begins
 //! when a request has come and what is known is too old ([`RoutePlan::on_demand`]): an idle laptop must not wake. A gateway looks
 //! up by time ([`RelayHandle::keep_looking_up`]) and never for a request: those are anybody's on the Internet.
 
 mod lookup;
-mod plan;
 mod state;
+
+pub(crate) use lookup::RealmLookup;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,17 +18,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::relay::clock::{ClockReading, now};
-use crate::relay::exchange::{Exchange, Routing};
-use crate::relay::failure::Failure;
-use crate::relay::routes::Routes;
-use crate::relay::status::LookUpStatus;
-use crate::relay::sync::lock;
-use crate::relay::upstream::dns::DnsResults;
-use crate::relay::upstream::pool::UpstreamPool;
+use super::answer::OnFailure;
+use super::clock::{ClockReading, now};
+use super::exchange::{Exchange, Routing};
+use super::failure::Failure;
+use super::routes::{RealmPattern, Route, Routes};
+use super::status::LookUpStatus;
+use super::sync::lock;
+use super::upstream::dns::{DnsResults, UpstreamTarget};
+use super::upstream::kdc::{Permitted, Reach};
+use super::upstream::pool::{PoolBuilder, UpstreamKey, UpstreamOptions, UpstreamPool};
+use crate::wire::{ByService, Realm, Service};
 use lookup::OnDemandResolver;
-pub(crate) use lookup::RealmLookup;
-pub(crate) use plan::{RealmPlan, RoutePlan, UpstreamNames, UpstreamSource};
 
 /// How long readiness waits for name servers: realms that are not looked up must not wait for those that are.
 const FIRST: Duration = Duration::from_secs(3);
@@ -152,6 +155,124 @@ impl RelayHandle {
 
     fn directory(&self) -> MutexGuard<'_, RelayDirectory> {
         lock(&self.directory)
+    }
+}
+
+/// What a command is configured to do with requests.
+#[derive(Debug, Default)]
+pub(crate) struct RoutePlan {
+    pub(crate) realms: Vec<RealmPlan>,
+    /// How a failure looks to clients that ask for a realm without a route.
+    pub(crate) on_failure: OnFailure,
+    /// A request begins the look-ups that are due, and waits for what it needs of them. Else no request causes one.
+    pub(crate) on_demand: bool,
+}
+
+/// A realm, or a wildcard, and where its upstreams are known from.
+#[derive(Debug)]
+pub(crate) struct RealmPlan {
+    pub(crate) pattern: RealmPattern,
+    pub(crate) aliases: Vec<Realm>,
+    /// In the order to try them.
+    pub(crate) sources: Vec<UpstreamSource>,
+    /// What is configured for it, with an empty list of upstreams for each service that is offered.
+    pub(crate) route: Route,
+}
+
+/// Where some upstreams of a realm are known from, and how they are asked.
+#[derive(Debug)]
+pub(crate) struct UpstreamSource {
+    pub(crate) names: UpstreamNames,
+    pub(crate) options: UpstreamOptions,
+}
+
+/// Where upstreams are known from.
+#[derive(Debug)]
+pub(crate) enum UpstreamNames {
+    /// The configuration, which says of each whether it takes writes.
+    Listed(ByService<Vec<(UpstreamTarget, bool)>>),
+    /// DNS.
+    LookedUp(Arc<RealmLookup>),
+}
+
+impl RoutePlan {
+    /// What is looked up.
+    fn lookups(&self) -> impl Iterator<Item = &Arc<RealmLookup>> {
+        self.realms.iter().flat_map(RealmPlan::lookups)
+    }
+
+    /// The routes to all that is known at the moment.
+    ///
+    /// # Errors
+    /// Certificates that TLS cannot use.
+    fn routes(&self, pool: &mut PoolBuilder<'_>) -> Result<Routes, Failure> {
+        let mut routes = Routes::default();
+        for realm in &self.realms {
+            routes.add(&realm.pattern, &realm.aliases, realm.route(pool)?);
+        }
+        Ok(routes)
+    }
+}
+
+impl RealmPlan {
+    fn lookups(&self) -> impl Iterator<Item = &Arc<RealmLookup>> {
+        self.sources
+            .iter()
+            .filter_map(|source| match &source.names {
+                UpstreamNames::Listed(_) => None,
+                UpstreamNames::LookedUp(lookup) => Some(lookup),
+            })
+    }
+
+    fn route(&self, pool: &mut PoolBuilder<'_>) -> Result<Route, Failure> {
+        let mut route = self.route.clone();
+        for service in [Service::Kdc, Service::Kpasswd] {
+            let Some(upstreams) = route.upstreams.get_mut(service) else {
+                continue;
+            };
+            for UpstreamSource { names, options } in &self.sources {
+                for (target, is_primary) in names.of(service) {
+                    let id = pool.id(UpstreamKey {
+                        target,
+                        permitted: names.permitted(),
+                        options: options.clone(),
+                    })?;
+                    upstreams.push(id);
+                    route.primary.extend(is_primary.then_some(id));
+                    route.local_kdcs.extend(is_local(options).then_some(id));
+                }
+            }
+        }
+        Ok(route)
+    }
+}
+
+/// These are KDCs of a network that this machine may or may not be on.
+fn is_local(options: &UpstreamOptions) -> bool {
+    matches!(options, UpstreamOptions::Kdc { reach, .. } if *reach == Reach::OnSomeNetworks)
+}
+
+impl UpstreamNames {
+    fn of(&self, service: Service) -> Vec<(UpstreamTarget, bool)> {
+        match self {
+            Self::Listed(listed) => listed.get(service).clone(),
+            Self::LookedUp(lookup) => {
+                let Some(results) = lookup.results() else {
+                    return Vec::new();
+                };
+                let targets = results.get(service).iter();
+                let marked = targets.map(|it| (it.clone(), results.primary.contains(it)));
+                marked.collect()
+            }
+        }
+    }
+
+    /// What a name in DNS stands for may change from one moment to the next: each address is judged when it is used.
+    fn permitted(&self) -> Permitted {
+        match self {
+            Self::Listed(_) => Permitted::Any,
+            Self::LookedUp(lookup) => lookup.discovery.permitted(),
+        }
     }
 }
 

@@ -9,9 +9,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::plan::RoutePlan;
 use super::state::{Learned, LookupState};
-use super::{RelayDirectory, RelayHandle};
+use super::{RelayDirectory, RelayHandle, RoutePlan};
 use crate::relay::clock::{ClockReading, now};
 use crate::relay::exchange::{Exchange, RealmResolver};
 use crate::relay::explain::UpstreamKind;
