@@ -129,27 +129,16 @@ impl RealmReader<'_> {
     }
 
     fn ca(&self, table: &ConfigSection, is_given: bool) -> Result<Option<CaFile>, ConfigError> {
-        if let (true, Some(path)) = (is_given, self.given_ca) {
-            let option = ConfigPlace::Option("--ca".to_owned());
-            let loaded = CaFile::load(path).map_err(|error| error.at(&option));
-            return self.or_kept(loaded, path).map(Some);
-        }
-        let Some(written) = table.written(&keys::CA_FILE) else {
-            return Ok(None);
+        let given = self.given_ca.filter(|_| is_given);
+        let (path, place) = match (given, table.written(&keys::CA_FILE)) {
+            (Some(path), _) => (path.to_owned(), ConfigPlace::Option("--ca".to_owned())),
+            (None, Some(written)) => (read::path(self.base, &written)?, written.place),
+            (None, None) => return Ok(None),
         };
-        let path = read::path(self.base, &written)?;
-        let file = NamedFile::read(&keys::CA_FILE, path.clone(), written.place);
+        let file = NamedFile::read(&keys::CA_FILE, path.clone(), place);
         let loaded = file.and_then(|file| CaFile::new(&file));
-        self.or_kept(loaded, &path).map(Some)
-    }
-
-    fn or_kept(
-        &self,
-        loaded: Result<CaFile, ConfigError>,
-        path: &Path,
-    ) -> Result<CaFile, ConfigError> {
         let kept = || self.kept_ca.iter().find(|ca| ca.path == path).cloned();
-        loaded.or_else(|error| kept().ok_or(error))
+        loaded.or_else(|error| kept().ok_or(error)).map(Some)
     }
 
     /// Checks `[defaults]`, even if no realm makes use of it.
