@@ -1,9 +1,9 @@
 //! The configuration: text becomes values that are already valid, or an error that points at the text.
 //!
 //! `document` reads the file by the table in `keys`: what is not in that table, or not as it says, is an error. What the values mean
-//! say `listen`, `realms`, `proxies`, `kdcs`, `proxy_options` with `negotiate` and `pem`, and for the other command `gateway`;
-//! `address` and `endpoint` read what several of them hold. `locate` finds the file, `read` reads it and those that it names, `error`
-//! shows how a rule is broken, and `warning` says what is valid and still worth a word.
+//! say `listen`, `realms`, `proxies`, `kdcs`, `proxy_options` with `pem`, and for the other command `gateway`; `endpoint` reads what
+//! several of them hold. `locate` finds the file, `read` reads it and those that it names, `error` shows how a rule is broken, and
+//! `warnings` say what is valid and still worth a word.
 //!
 //! A new key touches these places:
 //! 1. `keys`: the key in its table, with its documentation above it and marks for what is special about it,
@@ -14,12 +14,11 @@
 //! 5. `CHANGELOG.md`, and
 //! 6. `WRITE_MANUALS=1 cargo nextest run --all-features --test shipped manuals`, which writes the examples and the manuals.
 //!
-//! Besides: `operate::check`, if it changes where requests go or what they show; `warning`, if a value is valid and risky;
+//! Besides: `operate::check`, if it changes where requests go or what they show; `warnings`, if a value is valid and risky;
 //! `config/tests/example.rs`, if it names a file, and `bounds` in `config/gateway/tests/example.rs`, if its default is to be that of
 //! the example; `packaging/doc`, if people must know of it before they look it up. A key of a table in `kdcs` stands in
 //! `keys::KDC_PARTS` and its value in `KdcAddr`, one of a gateway's `listen` in `keys::LISTEN_PARTS` and `Endpoint`. One that goes is named in `keys::REMOVED`.
 
-mod address;
 mod document;
 pub(crate) mod endpoint;
 mod error;
@@ -28,35 +27,38 @@ mod kdcs;
 pub mod keys;
 mod listen;
 mod locate;
-mod negotiate;
 mod pem;
 mod proxies;
 mod proxy_options;
 pub(crate) mod read;
 mod realms;
-mod warning;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-
-pub use address::KdcAddr;
-pub(crate) use address::{KDC_PORT, KPASSWD_PORT};
 pub(crate) use error::ConfigError;
-pub use kdcs::{Direct, Kdcs, Order};
+pub use kdcs::{Direct, KdcAddr, Kdcs, Order};
+pub(crate) use kdcs::{KDC_PORT, KPASSWD_PORT};
 pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use pem::CaFile;
 pub use proxies::{Proxies, ProxyUrl};
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
+
+use serde::{Deserialize, Serialize};
+
 use crate::relay::failure::Failure;
-use crate::relay::finding::Finding;
+use crate::relay::finding::{Finding, Hint};
+use crate::relay::upstream::proxy_options::ForwardProxy;
 use document::Document;
+use endpoint::EndpointAddr;
+use error::excerpt;
 
 /// All that the command line says about the configuration. Kept by a daemon, to read the file again.
 #[derive(Debug, Clone, Default)]
@@ -209,7 +211,90 @@ impl Config {
             default_on_failure,
             source: path.file_name().map(|_| path.to_owned()),
             text: ConfigText(text.to_owned()),
-            removed: warning::removed(&document, path, text),
+            removed: removed(&document, path, text),
         })
     }
+}
+
+/// Keys in `document` that do nothing any more. It is the text of the file `path`.
+fn removed(document: &Document, path: &Path, text: &str) -> Vec<Finding> {
+    let removed = |(name, span): &(&str, Range<usize>)| {
+        let (position, _) = excerpt(path, text, span);
+        Finding::warning(format!("{name} does nothing any more"))
+            .in_file(position)
+            .hint("delete the line")
+    };
+    document.removed.iter().map(removed).collect()
+}
+
+/// What to say of a file with a secret that everybody may read.
+fn exposed(file: &Path) -> Option<Finding> {
+    let is_exposed = fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);
+    let name = file.display().to_string();
+    let what = format!("any local user may read {name}, which holds a secret");
+    let warning = Finding::warning(what).hint(Hint::command(["chmod", "o=", &name]));
+    is_exposed.then_some(warning)
+}
+
+impl Config {
+    /// What is valid, and still worth a word.
+    pub fn warnings(&self) -> Vec<Finding> {
+        let mut warnings = self.removed.clone();
+        if self.realms.is_empty() {
+            warnings.push(Finding::warning("no realm is configured: to every client it will look as if no KDC could be reached"));
+        }
+        let endpoints = self.listen.kdc.iter().chain(&self.listen.kpasswd);
+        let remote = endpoints.filter(|endpoint| matches!(endpoint.addr, EndpointAddr::Remote(_)));
+        warnings.extend(remote.map(|endpoint| {
+            Finding::warning(format!(
+                "{endpoint} is not a loopback address: other machines can use this tunnel"
+            ))
+        }));
+        warnings.extend(self.realms.iter().flat_map(of_realm));
+        warnings.extend(self.secret_files().into_iter().filter_map(exposed));
+        warnings
+    }
+
+    fn secret_files(&self) -> BTreeSet<&Path> {
+        let mut files = BTreeSet::new();
+        for entry in &self.realms {
+            let options = &entry.proxy_options;
+            files.extend(options.secret_files.iter().map(PathBuf::as_path));
+            let has_password = matches!(&options.forward_proxy, ForwardProxy::Url(proxy) if proxy.has_credentials());
+            files.extend(self.source.as_deref().filter(|_| has_password));
+        }
+        files
+    }
+}
+
+fn of_realm(entry: &RealmEntry) -> Vec<Finding> {
+    let pattern = &entry.pattern;
+    let warning = |what: String| Finding::warning(what).of(pattern);
+    let mut warnings = Vec::new();
+    match pattern {
+        RealmPattern::Any => warnings.push(warning(
+            "realm * lets any local user choose the realm that the proxy is asked about".to_owned(),
+        )),
+        // Realms differ by letter case (RFC 4120 6.1), and a proxy may take the name literally.
+        RealmPattern::Exact(realm)
+            if entry.target_domain.is_none()
+                && realm.as_str().contains(|c: char| c.is_ascii_lowercase()) =>
+        {
+            warnings.push(warning(format!("realm {realm} is sent to the proxy in this spelling, and most realms are upper case")));
+        }
+        _ => {}
+    }
+    if let Proxies::Discovered(discovery) = &entry.proxies
+        && discovery.plaintext
+    {
+        warnings.push(warning(format!(
+            "realm {pattern} may go in plain text to any proxy that DNS names"
+        )));
+    }
+    let listed = entry.proxies.listed().into_iter();
+    let plain = listed.filter(|proxy| proxy.is_plaintext());
+    warnings.extend(
+        plain.map(|proxy| warning(format!("realm {pattern} goes to {proxy} in plain text"))),
+    );
+    warnings
 }

@@ -28,7 +28,7 @@ use super::endpoint::LoopbackAddr;
 use super::error::ConfigError;
 use super::kdcs::{self, Kdcs};
 use super::realms::{RealmNames, RealmPattern};
-use super::{keys, locate, warning};
+use super::{exposed, keys, locate, removed};
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::upstream::kdc::Transport;
@@ -111,7 +111,7 @@ impl GatewayConfig {
             realms: realms
                 .map(|table| KdcRealm::read(table, &mut names))
                 .collect::<Result<_, _>>()?,
-            removed: warning::removed(document, source, text),
+            removed: removed(document, source, text),
             source: source.to_owned(),
         })
     }
@@ -143,7 +143,7 @@ impl GatewayConfig {
             warnings.push(Finding::warning(warning).hint(hint));
         }
         let tokens = self.serving.tokens.as_ref();
-        warnings.extend(tokens.and_then(|tokens| warning::exposed(tokens.path())));
+        warnings.extend(tokens.and_then(|tokens| exposed(tokens.path())));
         warnings.extend(self.exposes_metrics());
         let clients = self.serving.clients.iter();
         warnings.extend(clients.flat_map(|client| self.unserved(client)));

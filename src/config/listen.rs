@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Sources;
-use super::address::{KDC_PORT, KPASSWD_PORT};
 use super::document::ConfigSection;
 use super::endpoint::{AddressSet, Endpoint, EndpointAddr, unix_path};
 use super::error::{ConfigError, Located};
+use super::kdcs::{KDC_PORT, KPASSWD_PORT};
 use super::keys::{self, ConfigKey};
 
 /// Where to listen, and the bounds on what clients hold there.

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::access::{self, AllowedCertificates, TokensFile};
 use super::tls::TlsFiles;
-use crate::config::address::network;
 use crate::config::document::ConfigSection;
 use crate::config::endpoint::{AddressSet, Endpoint, EndpointAddr};
 use crate::config::error::{ConfigError, Located};
+use crate::config::kdcs::network;
 use crate::config::keys;
 
 const HTTPS_PORT: u16 = 443;

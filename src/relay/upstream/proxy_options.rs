@@ -6,7 +6,7 @@
 //! 2. `config/keys.rs`: its key, marked as `SendsSecret` (or as `Proof`, if it gives nothing away), so that it goes to no proxy that
 //!    it is not meant for; as `SecretFile`, if it names a file that holds a secret; and as `Masked`, if a secret may be written
 //!    there by mistake; and the text of `any-realm`, which lists what is this machine's alone;
-//! 3. `config/proxy_options.rs`, or what it calls (`negotiate.rs` for tickets, `pem.rs` for certificates), which reads it;
+//! 3. `config/proxy_options.rs`, or what it calls (`pem.rs` for certificates), which reads it;
 //!    `check_one_authorization` there, if it is sent as Authorization;
 //! 4. what shows it: `HeaderSource` a header that stands still; `KdcProxy::new`, `prepare` and `converse` in `kkdcp.rs` what is
 //!    made for each request or takes several rounds, as [`super::negotiate`] does; `SystemRoots::client` in `tls.rs` and
