@@ -121,11 +121,9 @@ impl<'a> Attempts<'a> {
         ];
         let timers = timers.into_iter();
         let timers = timers.filter_map(|(due, event)| Some((due?, event)));
-        let deadline = (self.deadline, Event::Deadline);
-        let first = |one: (Instant, _), other: (Instant, _)| {
-            if other.0 < one.0 { other } else { one }
-        };
-        let (due, event) = timers.fold(deadline, first);
+        let first = timers.min_by_key(|(due, _)| *due);
+        let first = first.filter(|(due, _)| *due < self.deadline);
+        let (due, event) = first.unwrap_or((self.deadline, Event::Deadline));
         tokio::select! {
             biased;
             Some((attempt, outcome)) = self.under_way.next() => Event::Ended(attempt, outcome),
