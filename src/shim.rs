@@ -5,8 +5,6 @@ mod peer_user;
 mod proxy_cache;
 mod reachable_file;
 mod render;
-#[cfg(target_os = "linux")]
-mod roaming;
 mod routes;
 mod run_daemon;
 mod state_file;
@@ -15,7 +13,8 @@ mod udp;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::Ordering;
 
 use crate::config::{Config, Listen, Sources};
 use crate::daemon::bind::{ListenSocket, ServiceListener, addresses, bind};
@@ -60,11 +59,7 @@ async fn start<'a>(
     let relay = Relay::serve(&config, prepared.handle, listeners);
     relay.status.set_read_at(prepared.read_at);
     #[cfg(target_os = "linux")]
-    roaming::follow(
-        &relay.exchange,
-        relay.status.watches_network(),
-        &relay.tasks,
-    );
+    relay.follow_network();
     if let Some(socket) = prepared.status_socket {
         relay.show_status(socket);
     }
@@ -171,6 +166,32 @@ impl Relay {
             &self.exchange,
             &self.tasks,
         );
+    }
+
+    /// Has the exchange hear of each change of the network; the status says whether it does.
+    #[cfg(target_os = "linux")]
+    fn follow_network(&self) {
+        let mut changes = match crate::relay::network::Changes::open() {
+            Ok(changes) => changes,
+            Err(error) => {
+                // Then a dead connection is found by the first request that waits on it.
+                tracing::warn!(%error, "changes of the network can't be heard of");
+                return;
+            }
+        };
+        let exchange = Arc::clone(&self.exchange);
+        let hears = Arc::clone(self.status.watches_network());
+        hears.store(true, Ordering::Relaxed);
+        self.tasks.spawn(async move {
+            let error = loop {
+                match changes.next().await {
+                    Ok(()) => exchange.network_changed(),
+                    Err(error) => break error,
+                }
+            };
+            tracing::warn!(%error, "changes of the network are no longer heard of");
+            hears.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Stops listening, and lets what is under way end.
