@@ -1,6 +1,6 @@
 //! The look-up of one realm: one at a time, and what came of it.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -52,13 +52,13 @@ impl RealmLookup {
     pub(super) fn inherit<'a>(&self, mut before: impl Iterator<Item = &'a Arc<Self>>) {
         let same = before.find(|before| before.discovery == self.discovery);
         if let Some(known) = same.and_then(|same| same.results()) {
-            self.lock().state = LookupState::new(self.discovery.kind, Some(known));
+            lock(&self.progress).state = LookupState::new(self.discovery.kind, Some(known));
         }
     }
 
     /// How it stands with it.
     pub(super) fn status(&self, now: ClockReading) -> LookUpStatus {
-        let state = &self.lock().state;
+        let state = &lock(&self.progress).state;
         let found = state.results.as_ref();
         let names = |targets: Option<&Vec<UpstreamTarget>>| {
             let names = targets.into_iter().flatten().map(ToString::to_string);
@@ -82,12 +82,12 @@ impl RealmLookup {
 
     /// What DNS said last.
     pub(super) fn results(&self) -> Option<DnsResults> {
-        self.lock().state.results.clone()
+        lock(&self.progress).state.results.clone()
     }
 
     /// Requests can do without the look-up under way.
     pub(super) fn is_enough(&self) -> bool {
-        self.lock().state.is_enough
+        lock(&self.progress).state.is_enough
     }
 
     pub(super) fn is_of_kdcs(&self) -> bool {
@@ -96,7 +96,7 @@ impl RealmLookup {
 
     /// There is something to go by.
     pub(super) fn has_found(&self) -> bool {
-        self.lock().state.has_found()
+        lock(&self.progress).state.has_found()
     }
 
     /// Waits until there is enough to go by, while a look-up may bring it and until `deadline`.
@@ -106,14 +106,14 @@ impl RealmLookup {
                 return;
             };
             if timeout_at(deadline.into(), ended.changed()).await.is_err() {
-                return self.lock().state.wait_is_over();
+                return lock(&self.progress).state.wait_is_over();
             }
         }
     }
 
     /// Begins a look-up, if one is due; brings what ends with the one under way, if one is.
     pub(super) fn begin(self: &Arc<Self>, relay: &RelayHandle) -> Option<watch::Receiver<()>> {
-        let mut progress = self.lock();
+        let mut progress = lock(&self.progress);
         if let Some((ended, _)) = &progress.under_way
             && ended.has_changed().is_ok()
         {
@@ -140,7 +140,7 @@ impl RealmLookup {
                 // That the look-up has ended is an error of the channel.
                 let _ = ended.changed().await;
             }
-            let next = self.lock().state.next;
+            let next = lock(&self.progress).state.next;
             sleep_until(next.unwrap_or_else(|| now() + RETRY).into()).await;
         }
     }
@@ -151,20 +151,22 @@ impl RealmLookup {
         let answer = self.discovery.look_up().await;
         // Nothing is waited for from here on: a task that is called off has done all of it or nothing.
         let is_wanted = relay.wants(self);
-        let learned = self.lock().state.learn(network, answer.clone(), now());
+        let learned = lock(&self.progress)
+            .state
+            .learn(network, answer.clone(), now());
         let Some(learned) = learned.filter(|_| is_wanted) else {
             return;
         };
         if learned.is_news {
             relay.reroute(self);
         }
-        self.lock().state.enter_routes(network);
+        lock(&self.progress).state.enter_routes(network);
         self.log(learned, &answer);
     }
 
     /// The network is another one: the next request has this looked up anew, by the name servers of now.
     pub(super) fn expire(&self) {
-        let mut progress = self.lock();
+        let mut progress = lock(&self.progress);
         progress.state.expire();
         progress.under_way = None;
     }
@@ -204,10 +206,6 @@ impl RealmLookup {
             let (name, why) = (Quoted(&refused.name), &refused.why);
             tracing::warn!(%realm, %name, %why, "found in DNS and not asked");
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LookupProgress> {
-        lock(&self.progress)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -81,7 +81,7 @@ impl Addresses {
             (Some(Err((kind, text))), None) => return Err(io::Error::new(kind, text)),
             (None, None) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        let preferred = self.lock().preferred;
+        let preferred = lock(&self.state).preferred;
         let mut addresses = found.to_vec();
         addresses.sort_by_key(|address| preferred != Some(address.ip()));
         Ok(addresses)
@@ -89,7 +89,7 @@ impl Addresses {
 
     /// `address` works, if it is one of these.
     pub(super) fn prefer(&self, address: IpAddr) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let known = state.known.as_deref().unwrap_or_default();
         if known.iter().any(|known| known.ip() == address) {
             state.preferred = Some(address);
@@ -99,14 +99,14 @@ impl Addresses {
 
     /// No address works: perhaps the name has others by now. A look-up that has not ended yet may tell.
     pub(super) fn doubt(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let lookup = state.lookup.as_ref();
         state.doubted |= lookup.is_some_and(|(lookup, _)| lookup.borrow().is_some());
     }
 
     /// The network is another one: its name servers are asked, and what those of before said is used if they are silent.
     pub(super) fn forget(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         *state = AddressState {
             known: state.known.take(),
             under_way: state.under_way,
@@ -116,7 +116,7 @@ impl Addresses {
 
     /// The look-up under way or that of last, or one that begins now; and what is known meanwhile.
     fn lookup(&self, now: Instant) -> (AddressLookup, Option<Arc<[SocketAddr]>>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let known = state.known.clone();
         let last = state.lookup.as_ref();
         let last = last.filter(|(lookup, since)| match &*lookup.borrow() {
@@ -134,10 +134,6 @@ impl Addresses {
         let (name, permitted) = (self.name.clone(), self.permitted.clone());
         tokio::spawn(run(name, permitted, Arc::clone(&self.state), ends));
         (lookup, known)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, AddressState> {
-        lock(&self.state)
     }
 }
 

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
@@ -100,7 +100,7 @@ impl Negotiator {
 
     /// `message` asks for the ticket that a token is being made of: sent to the proxy, it would wait for itself.
     pub(super) fn is_looping(&self, message: &KerberosMessage) -> bool {
-        let mut fetch = self.fetch();
+        let mut fetch = lock(&self.fetch);
         let is_looping = fetch.under_way && self.asks_for_ticket(message);
         fetch.looped |= is_looping;
         is_looping
@@ -133,16 +133,16 @@ impl Negotiator {
 
     async fn first_token(self: Arc<Self>) -> Result<Conversation, Unsent> {
         let mut process = self.process.lock().await;
-        if let Some((at, why)) = &self.fetch().failed
+        if let Some((at, why)) = &lock(&self.fetch).failed
             && at.elapsed() < FAILED
         {
             return Err(why.clone());
         }
-        self.fetch().under_way = true;
+        lock(&self.fetch).under_way = true;
         let token = self.ask(&mut process, "begin\n").await;
         let token = token.and_then(|token| token.ok_or("the GSSAPI library makes no token".into()));
         // The library may have got it from another KDC all the same.
-        let looped = std::mem::take(&mut *self.fetch()).looped;
+        let looped = std::mem::take(&mut *lock(&self.fetch)).looped;
         let token = token.map_err(|why| {
             if looped {
                 Unsent::TicketLoop
@@ -151,7 +151,7 @@ impl Negotiator {
             }
         });
         let failed = token.as_ref().err();
-        self.fetch().failed = failed.map(|why| (Instant::now(), why.clone()));
+        lock(&self.fetch).failed = failed.map(|why| (Instant::now(), why.clone()));
         drop(process);
         token.map(|(context, token)| Conversation {
             negotiator: self,
@@ -180,10 +180,6 @@ impl Negotiator {
             GssapiAnswer::Done => Ok(None),
             GssapiAnswer::Failed(why) => Err(why),
         }
-    }
-
-    fn fetch(&self) -> MutexGuard<'_, TokenFetch> {
-        lock(&self.fetch)
     }
 }
 

@@ -19,5 +19,5 @@ async fn a_look_up_that_the_configuration_no_longer_asks_for_is_not_repeated() {
     let lookup = proxies(silent.local_addr().unwrap());
     lookup.wait(&relay, now() + Duration::from_secs(20)).await;
     assert_eq!(relay.exchange.counters().look_ups.get(), 1);
-    assert!(lookup.lock().state.failed.is_some());
+    assert!(lock(&lookup.progress).state.failed.is_some());
 }

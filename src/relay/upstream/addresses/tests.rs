@@ -11,7 +11,7 @@ async fn a_name_is_looked_up_again_after_a_while_and_in_doubt() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
     let then = Instant::now();
     let is_new = async |after: Duration| {
-        let before = addresses.lock().lookup.clone();
+        let before = lock(&addresses.state).lookup.clone();
         let (lookup, _) = addresses.lookup(then + after);
         assert!(ended(lookup.clone()).await.is_ok());
         before.is_none_or(|(before, _)| !before.same_channel(&lookup))
@@ -33,7 +33,7 @@ async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
     let hanging: AddressLookup = watch::Sender::new(None).subscribe();
     let now = Instant::now();
-    addresses.lock().lookup = Some((hanging.clone(), now));
+    lock(&addresses.state).lookup = Some((hanging.clone(), now));
     let almost = LOOK_UP_TIMEOUT - Duration::from_millis(1);
     assert!(addresses.lookup(now + almost).0.same_channel(&hanging));
     assert!(
@@ -42,7 +42,7 @@ async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
             .0
             .same_channel(&hanging)
     );
-    let mut state = addresses.lock();
+    let mut state = lock(&addresses.state);
     state.lookup = Some((hanging.clone(), now));
     state.under_way = AT_ONCE;
     drop(state);
@@ -59,9 +59,9 @@ async fn a_look_up_that_hangs_is_joined_for_as_long_as_anybody_waits() {
 async fn a_doubt_is_about_what_was_found_and_not_about_what_is_still_asked() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
     let hanging: AddressLookup = watch::Sender::new(None).subscribe();
-    addresses.lock().lookup = Some((hanging, Instant::now()));
+    lock(&addresses.state).lookup = Some((hanging, Instant::now()));
     addresses.doubt();
-    assert!(!addresses.lock().doubted);
+    assert!(!lock(&addresses.state).doubted);
 }
 
 #[tokio::test]
@@ -69,12 +69,12 @@ async fn what_was_found_when_all_had_given_up_is_known() {
     let addresses = Addresses::new("127.0.0.1:88".to_owned(), Permitted::Any, Reach::Always);
     drop(addresses.lookup(Instant::now()));
     let known = async {
-        while addresses.lock().known.is_none() {
+        while lock(&addresses.state).known.is_none() {
             tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(10), known).await.unwrap();
-    assert_eq!(addresses.lock().under_way, 0);
+    assert_eq!(lock(&addresses.state).under_way, 0);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn the_address_that_works_comes_first() {
     let found = ["192.0.2.1:88", "[2001:db8::1]:88"].map(|address| address.parse().unwrap());
     let lookup = watch::Sender::new(Some(Ok(Arc::from(found)))).subscribe();
     {
-        let mut state = addresses.lock();
+        let mut state = lock(&addresses.state);
         state.lookup = Some((lookup, Instant::now()));
         state.known = Some(Arc::from(found));
     }

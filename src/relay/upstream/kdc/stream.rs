@@ -4,7 +4,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -189,7 +189,7 @@ impl IdleConns {
     /// A kept connection that fits, if there is one. A request that must not be sent twice takes none to a KDC that has
     /// not shown that it keeps them open: the end may be on its way.
     pub(super) fn take(&self, reuse: ConnReuse, now: Instant) -> Option<TcpStream> {
-        let mut kept = self.lock();
+        let mut kept = lock(&self.0);
         let age = match reuse {
             ConnReuse::Any => FORGOTTEN,
             ConnReuse::KnownAlive if kept.keeps_open => JUST_HEARD,
@@ -226,7 +226,7 @@ impl IdleConns {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return Ok(()),
         }
-        let mut kept = self.lock();
+        let mut kept = lock(&self.0);
         kept.keeps_open |= again;
         if kept.streams.len() >= MAX_IDLE {
             kept.streams.remove(0);
@@ -237,16 +237,12 @@ impl IdleConns {
 
     /// A kept connection turned out to have been closed.
     pub(super) fn found_closed(&self) {
-        self.lock().keeps_open = false;
+        lock(&self.0).keeps_open = false;
     }
 
     /// Closes all that is kept; whether it keeps connections open is still known.
     pub(super) fn forget(&self) {
-        self.lock().streams.clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, IdleState> {
-        lock(&self.0)
+        lock(&self.0).streams.clear();
     }
 }
 
@@ -315,7 +311,7 @@ mod tests {
         idle.put(first, true, then).unwrap();
         drop(peer);
         assert!(idle.take(ConnReuse::Any, then).is_some());
-        assert!(!idle.lock().keeps_open);
+        assert!(!lock(&idle.0).keeps_open);
     }
 
     #[tokio::test]
@@ -337,10 +333,10 @@ mod tests {
             idle.put(stream, false, then).unwrap();
             peers.push(peer);
         }
-        assert_eq!(idle.lock().streams.len(), MAX_IDLE);
+        assert_eq!(lock(&idle.0).streams.len(), MAX_IDLE);
         let (stream, mut peer) = connection(&listener).await;
         peer.write_all(b"more").unwrap();
         assert!(idle.put(stream, false, then).is_err());
-        assert_eq!(idle.lock().streams.len(), MAX_IDLE);
+        assert_eq!(lock(&idle.0).streams.len(), MAX_IDLE);
     }
 }

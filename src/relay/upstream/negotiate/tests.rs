@@ -102,7 +102,7 @@ async fn a_failure_is_told_to_all_who_come_soon_after() {
     assert_eq!(why(negotiator.begin().await), "no key");
     // Later it is tried again.
     let long_ago = Instant::now().checked_sub(2 * FAILED).unwrap();
-    negotiator.fetch().failed.as_mut().unwrap().0 = long_ago;
+    lock(&negotiator.fetch).failed.as_mut().unwrap().0 = long_ago;
     negotiator.begin().await.unwrap();
 }
 
@@ -131,7 +131,7 @@ async fn a_process_that_ends_or_talks_nonsense_is_replaced() {
             "if [ -e {mark} ]; then read ask; echo token 1 YQ==; else : >{mark}; {script}; fi"
         ));
         assert_eq!(why(negotiator.begin().await), words, "{script}");
-        negotiator.fetch().failed = None;
+        lock(&negotiator.fetch).failed = None;
         negotiator.begin().await.unwrap();
     }
 }
@@ -161,7 +161,7 @@ async fn while_fetching(
         pipe.display()
     ));
     let (begun, ()) = tokio::join!(negotiator.begin(), async {
-        while !negotiator.fetch().under_way {
+        while !lock(&negotiator.fetch).under_way {
             tokio::task::yield_now().await;
         }
         meanwhile(&negotiator);
