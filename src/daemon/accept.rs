@@ -203,7 +203,7 @@ mod tests {
             }
         };
         let accepted =
-            |stream: ClientStream| ports.borrow_mut().push(peer(&stream).map(|at| at.port()));
+            |stream: ClientStream, _| ports.borrow_mut().push(peer(&stream).map(|at| at.port()));
         let listener = StreamSocket::Tcp(listener);
         tokio::select! {
             biased;
