@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 pub use self::stakes::Stake;
 use self::stakes::Stakes;
@@ -44,6 +44,13 @@ const NAME_KNOWN: u64 = 3600;
 
 /// Requests that a connection costs besides, if its handshake is never done.
 const NO_HANDSHAKE: u32 = 10;
+
+/// Waits until it is `due`. The runtime's timers count milliseconds: what is due at once would wait for one.
+pub(super) async fn wait_until(due: Instant) {
+    if due > Instant::now() {
+        sleep_until(due.into()).await;
+    }
+}
 
 /// A client, as far as it can be told from others.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ use crate::daemon::accept::{self, ClientStream};
 use crate::daemon::panics::CatchingExecutor;
 use crate::daemon::slots::ConnSlot;
 use crate::gateway::metrics::GaugeGuard;
+use crate::gateway::throttle::wait_until;
 use crate::gateway::tls::{Certificates, HTTP1, HTTP2, ServerTls};
 use crate::relay::shares::Share;
 
@@ -180,7 +181,7 @@ impl HttpConnection {
         wait: Duration,
     ) -> Option<(HandshakenStream, Option<Share>)> {
         let accepted = timeout_at(self.first_request, async {
-            sleep(wait).await;
+            wait_until((Instant::now() + wait).into_std()).await;
             self.accept_tls(stream, address, &tls).await
         });
         let accepted = self.unless_closed(accepted).await?.ok()?;

@@ -14,7 +14,7 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::GatewayState;
 use super::bodies::BodyReader;
@@ -24,7 +24,7 @@ use super::untaken;
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::access::Grant;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
-use crate::gateway::throttle::{Client, Turn};
+use crate::gateway::throttle::{Client, Turn, wait_until};
 use crate::relay::exchange::Arrival;
 use crate::wire::MAX_REQUEST;
 
@@ -205,7 +205,7 @@ impl ConnContext {
         guard: &mut RequestGuard,
     ) -> Result<(Bytes, Arrival, HeldRequest), ErrorResponse> {
         let throttle = &self.state.options.throttle;
-        let turn = sleep(self.admit(client)?);
+        let due = Instant::now() + self.admit(client)?;
         refusal?;
         let _place = throttle.queue(client).map_err(ErrorResponse::throttled)?;
         let body = self.body(request, client).await?;
@@ -215,7 +215,7 @@ impl ConnContext {
             holder: client.holder(),
             ..Arrival::now(self.peer.transport)
         };
-        turn.await;
+        wait_until(due).await;
         let turn = throttle.begin(client, arrival.at).await;
         let turn = turn.map_err(ErrorResponse::throttled)?;
         Ok((body, arrival, turn))
@@ -237,7 +237,7 @@ impl ConnContext {
         let admitted = self.admit(client).inspect_err(|refusal| {
             self.count(refusal.status);
         });
-        sleep(admitted?).await;
+        wait_until(Instant::now() + admitted?).await;
         Ok(())
     }
 

@@ -402,3 +402,10 @@ async fn a_right_password_ends_what_wrong_ones_began() {
         right.win();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_waits_for_no_tick() {
+    let began = tokio::time::Instant::now();
+    wait_until(began.into_std()).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
