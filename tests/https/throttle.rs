@@ -525,6 +525,7 @@ async fn a_guess_counts_even_if_nobody_waits_for_the_answer() {
 async fn nobody_takes_all_places_of_a_kdc_even_by_hanging_up() {
     let quotas = Quotas {
         in_flight: 2,
+        patience: Duration::ZERO,
         ..Quotas::default()
     };
     let setup = Setup {
@@ -556,6 +557,32 @@ async fn nobody_takes_all_places_of_a_kdc_even_by_hanging_up() {
     let (other, ()) = tokio::join!(other.post(lines, &body), release);
     assert_eq!(other.status, 200);
     assert_eq!(post(&gateway, Http::Two, &body).await.status, 200);
+}
+
+/// What one client asks the KDC, of which that drops a part: no login waits for these until their deadline.
+#[tokio::test]
+async fn what_a_kdc_is_silent_on_keeps_no_other_request_of_its_client_waiting_for_long() {
+    let quotas = Quotas {
+        in_flight: 2,
+        failures_per_minute: 1,
+        failure_burst: 3,
+        patience: crate::PATIENCE,
+        ..Quotas::default()
+    };
+    let setup = Setup {
+        act: Act::RefuseLater,
+        deadline: crate::PATIENCE,
+        ..Setup::quotas(quotas)
+    };
+    let gateway = setup.start().await;
+    let at_once = [Kind::Plain, Kind::Plain, Kind::Preauth, Kind::Preauth];
+    let asked = at_once.map(|kind| async move { post(&gateway, Http::Two, &body(kind)).await });
+    let release = async {
+        eventually(|| gateway.kdc.asked() == 4).await;
+        gateway.kdc.release.add_permits(4);
+    };
+    let (answers, ()) = tokio::join!(join_all(asked), release);
+    assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
 /// A connection and a login each, as MIT's client makes them.

@@ -1,10 +1,12 @@
 //! A POST to the KDC proxy ([MS-KKDCP] 3.2.5.1): what it is answered with, and what its client is charged for it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use tokio::time::timeout;
 
 use super::handler::{ConnContext, HandlerResult, HeldRequest};
 use super::login::Login;
@@ -16,6 +18,7 @@ use crate::gateway::policy;
 use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
+use crate::relay::shares::SILENT;
 use crate::wire::proxied::{self, Proxied, Unproxied};
 use crate::wire::{KerberosMessage, Kind, OuterName, Realm, Reply, Resend};
 
@@ -171,20 +174,27 @@ impl ConnContext {
     }
 
     /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
-    /// its turn is `held`, all the same. With the answer comes what is told instead of it.
+    /// its turn is `held`, all the same. On what a KDC is silent for a second the others of its client don't wait: it goes on at the
+    /// cost of its place there. With the answer comes what is told instead of it.
     async fn relay(
         &self,
         message: KerberosMessage,
         arrival: Arrival,
-        login: Option<Login>,
+        mut login: Option<Login>,
         held: HeldRequest,
     ) -> Result<(Answered, Option<Reply>), ErrorResponse> {
         let state = Arc::clone(&self.state);
         let tasks = &self.state.tasks.tracker;
         let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
-            let answered = state.exchange.answer(message, arrival).await;
+            let mut answered = pin!(state.exchange.answer(message, arrival));
+            let answered = if let Ok(answered) = timeout(SILENT, &mut answered).await {
+                answered
+            } else {
+                drop(held);
+                login.iter_mut().for_each(Login::met_silence);
+                answered.await
+            };
             let instead = login.and_then(|login| login.settle(&answered, &state));
-            drop(held);
             (answered, instead)
         });
         let dropped = || {

@@ -40,6 +40,13 @@ impl Login {
         instead
     }
 
+    /// The KDC is silent. A password may still turn out to be wrong.
+    pub(super) fn met_silence(&mut self) {
+        if self.message.resend() == Resend::Harmless {
+            self.stake.release();
+        }
+    }
+
     /// What is told instead of `reply`, if that is not to be told.
     fn hidden(&self, reply: &Reply, state: &GatewayState) -> Option<Reply> {
         // Under FAST it is sealed (RFC 6113 5.4.4).

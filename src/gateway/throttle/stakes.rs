@@ -27,6 +27,7 @@ pub(super) struct Stakes {
 pub struct Stake {
     stakes: Arc<Stakes>,
     slot: Slot,
+    is_released: bool,
 }
 
 impl Stakes {
@@ -64,6 +65,7 @@ impl Stakes {
             Ok(_) => Ok(Stake {
                 stakes: Arc::clone(self),
                 slot,
+                is_released: false,
             }),
             Err(under_way) => Err((Wait(wait(under_way)), under_way)),
         }
@@ -102,12 +104,19 @@ impl Stake {
     pub fn lose(self, now: Instant) {
         self.stakes.failures.charge(self.slot, 1, now);
     }
+
+    /// No others wait for it any more; it costs as much if it fails.
+    pub fn release(&mut self) {
+        if !std::mem::replace(&mut self.is_released, true) {
+            let under_way = self.stakes.under_way(self.slot);
+            under_way.fetch_sub(1, Ordering::AcqRel);
+            self.stakes.returned(self.slot).notify_waiters();
+        }
+    }
 }
 
 impl Drop for Stake {
     fn drop(&mut self) {
-        let under_way = self.stakes.under_way(self.slot);
-        under_way.fetch_sub(1, Ordering::AcqRel);
-        self.stakes.returned(self.slot).notify_waiters();
+        self.release();
     }
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{GivesWay, Shares};
 use crate::relay::sync::lock;
 
-/// Nearly all answers take less.
-const SILENT: Duration = Duration::from_secs(1);
+/// Nearly all answers take less: who has none by then makes room for others.
+pub(crate) const SILENT: Duration = Duration::from_secs(1);
 
 /// A part that is held, until this is dropped or gives way.
 #[derive(Debug)]
