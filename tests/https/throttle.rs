@@ -576,7 +576,7 @@ async fn what_a_kdc_is_silent_on_keeps_no_other_request_of_its_client_waiting_fo
     };
     let gateway = setup.start().await;
     let at_once = [Kind::Plain, Kind::Plain, Kind::Preauth, Kind::Preauth];
-    let asked = at_once.map(|kind| async move { post(&gateway, Http::Two, &body(kind)).await });
+    let asked = at_once.map(async |kind| post(&gateway, Http::Two, &body(kind)).await);
     let release = async {
         eventually(|| gateway.kdc.asked() == 4).await;
         gateway.kdc.release.add_permits(4);
