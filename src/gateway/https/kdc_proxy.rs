@@ -147,7 +147,7 @@ impl ConnContext {
         };
         // What tries no password can't have tried a wrong one.
         let is_guess = message.resend() == Resend::Once;
-        let outline = message.outline().filter(|_| is_guess);
+        let outline = is_guess.then(|| message.outline()).flatten();
         let name = match outline.map(|outline| outline.client) {
             Some(OuterName::Text(name)) if name != policy::ANONYMOUS => Some(name),
             // Whose a KDC takes them for is not known: they are bounded together.
