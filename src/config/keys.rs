@@ -443,9 +443,8 @@ key_table! {
     /// And how many at once after a pause.
     CLIENT_BURST = key("client-burst", Integer(1..=1_000_000), Default("600"));
 
-    /// Requests of one client that may be under way at once. Sixteen times as many wait for their turn, up
-    /// to two seconds; more are answered 429. What a KDC drops without a word takes one of max-in-flight-per-kdc until its
-    /// deadline: nobody may have more than an eighth of them. 0: as many as it likes.
+    /// Requests of one client that may be under way at once, but for those that a KDC has been silent on for a second. Sixteen times
+    /// as many wait for their turn, up to two seconds; more are answered 429. 0: as many as it likes.
     CLIENT_MAX_IN_FLIGHT = key("client-max-in-flight", Integer(0..=65536), Default("16"));
 
     /// Logins with a wrong password, and names that nobody has, that one client address may try in one realm in a minute for
