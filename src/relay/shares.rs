@@ -256,6 +256,9 @@ impl Held {
         let after = gives_way.as_ref().map(|way| (way.is_stranger, way.since));
         let gave_way = std::mem::replace(&mut share.gives_way, gives_way);
         let before = gave_way.as_ref().map(|way| (way.is_stranger, way.since));
+        if (before, after) == (None, None) {
+            return None;
+        }
         let holder = share.holder;
         self.change(holder, |held| {
             if let Some((is_stranger, since)) = before {
