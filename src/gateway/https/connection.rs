@@ -287,8 +287,8 @@ impl HttpConnection {
         std::future::pending().await
     }
 
-    /// Waits until the connection is evicted, its client is distrusted or the daemon stops. Who has just connected then still has a moment to ask: a restart
-    /// must not cost them their request.
+    /// Waits until the connection is evicted, its client is distrusted or the daemon stops. Who has just connected then still has a
+    /// moment to ask: a restart must not cost them their request.
     async fn closing(&self) {
         tokio::select! {
             () = self.timer.close().cancelled() => {}
