@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::share::Group;
-pub(crate) use self::share::SILENT;
+pub(crate) use self::share::when_silent;
 pub use self::share::{Holder, Share, accounted};
 use crate::relay::sync::lock;
 

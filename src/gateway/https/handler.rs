@@ -31,7 +31,7 @@ use crate::wire::MAX_REQUEST;
 /// Most octets of a body, the envelope included: what kdcproxy takes too.
 pub(super) const MAX_BODY: usize = MAX_REQUEST;
 
-/// What a request holds until it is answered, even if its client has gone: its client's turn.
+/// What a request holds until it is answered or the KDC is silent for a second, even if its client has gone: its client's turn.
 pub(super) type HeldRequest = Turn;
 
 pub(super) type HandlerResult = Result<Response<Full<Bytes>>, ErrorResponse>;

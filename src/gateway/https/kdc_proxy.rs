@@ -1,12 +1,10 @@
 //! A POST to the KDC proxy ([MS-KKDCP] 3.2.5.1): what it is answered with, and what its client is charged for it.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use tokio::time::timeout;
 
 use super::handler::{ConnContext, HandlerResult, HeldRequest};
 use super::login::Login;
@@ -18,7 +16,7 @@ use crate::gateway::policy;
 use crate::gateway::throttle::Client;
 use crate::relay::answer::{Answer, Answered};
 use crate::relay::exchange::Arrival;
-use crate::relay::shares::SILENT;
+use crate::relay::shares::when_silent;
 use crate::wire::proxied::{self, Proxied, Unproxied};
 use crate::wire::{KerberosMessage, Kind, OuterName, Realm, Reply, Resend};
 
@@ -186,15 +184,15 @@ impl ConnContext {
         let state = Arc::clone(&self.state);
         let tasks = &self.state.tasks.tracker;
         let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
-            let mut answered = pin!(state.exchange.answer(message, arrival));
-            let answered = if let Ok(answered) = timeout(SILENT, &mut answered).await {
-                answered
-            } else {
-                drop(held);
+            let mut held = Some(held);
+            let answer = state.exchange.answer(message, arrival);
+            let answered = when_silent(answer, || {
+                held = None;
                 login.iter_mut().for_each(Login::met_silence);
-                answered.await
-            };
+            });
+            let answered = answered.await;
             let instead = login.and_then(|login| login.settle(&answered, &state));
+            drop(held);
             (answered, instead)
         });
         let dropped = || {

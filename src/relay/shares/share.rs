@@ -13,7 +13,17 @@ use super::{GivesWay, Shares};
 use crate::relay::sync::lock;
 
 /// Nearly all answers take less: who has none by then makes room for others.
-pub(crate) const SILENT: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Waits for `answer`; what is to be done once there is none for a second is `then`.
+pub(crate) async fn when_silent<T>(answer: impl Future<Output = T>, then: impl FnOnce()) -> T {
+    let mut answer = pin!(answer);
+    if let Ok(answer) = timeout(SILENT, &mut answer).await {
+        return answer;
+    }
+    then();
+    answer.await
+}
 
 /// A part that is held, until this is dropped or gives way.
 #[derive(Debug)]
@@ -67,12 +77,7 @@ impl Share {
         answer: impl Future<Output = T>,
         evicted: CancellationToken,
     ) -> T {
-        let mut answer = pin!(answer);
-        if let Ok(answer) = timeout(SILENT, &mut answer).await {
-            return answer;
-        }
-        self.give_way(evicted);
-        answer.await
+        when_silent(answer, || self.give_way(evicted)).await
     }
 
     /// From now on it is another's; false if it would be more than his part: then it has ended.
