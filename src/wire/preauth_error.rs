@@ -20,14 +20,14 @@ const MAX_DEPTH: usize = 10;
 /// KDC_ERR_PREAUTH_REQUIRED or KDC_ERR_PREAUTH_FAILED, and whom it was said to.
 #[derive(Clone, Debug)]
 pub struct PreauthError {
-    asked: Asked,
+    asked: ClientAndEtypes,
     code: i32,
     error: Vec<u8>,
 }
 
-/// What such an answer goes by.
+/// What such an answer goes by: of the request, the client and the encryption types.
 #[derive(Clone, Debug)]
-struct Asked {
+struct ClientAndEtypes {
     /// The part of a salt that is the client's.
     name: Vec<u8>,
     /// `etype [8]` of the body.
@@ -41,7 +41,7 @@ impl PreauthError {
     pub fn read(request: &KerberosMessage, reply: &Reply) -> Option<Self> {
         let code = reply.error_code()?;
         let read = Self {
-            asked: Asked::read(request)?,
+            asked: ClientAndEtypes::read(request)?,
             code,
             error: reply.bytes().to_vec(),
         };
@@ -60,7 +60,7 @@ impl PreauthError {
     /// was said to the same question, or else to another.
     #[must_use]
     pub fn imitate(known: &[Self], request: &KerberosMessage, unknown: &Reply) -> Option<Reply> {
-        let asked = Asked::read(request)?;
+        let asked = ClientAndEtypes::read(request)?;
         let code = match request.resend() {
             Resend::Once => KDC_ERR_PREAUTH_FAILED,
             Resend::Harmless => KDC_ERR_PREAUTH_REQUIRED,
@@ -115,7 +115,7 @@ impl PreauthError {
     }
 }
 
-impl Asked {
+impl ClientAndEtypes {
     fn read(request: &KerberosMessage) -> Option<Self> {
         let (_, kdc_req) = read_kdc_req(request.bytes())?;
         let body = body(kdc_req)?;
