@@ -108,13 +108,13 @@
 //!   its health is asked for before the first reply since its start, as load balancers send it nobody before.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
-//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16 KiB
-//!   while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a ClientHello by 16 KiB,
-//!   and by as much what comes of its handshake after it, without certificates, the answers that they do not take by as much as their
-//!   requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by 16 of them in one, what
-//!   is known of those clients by 4 MiB, their changes of passwords by 1 MiB, what KDCs have told clients
-//!   of a realm that hides names by 64 KiB; over streams, requests and replies that are longer than
-//!   8 KiB by 16 MiB; connections, datagrams and exchanges by number.
+//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16
+//!   KiB while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a
+//!   ClientHello by 16 KiB, and by as much what comes of its handshake after it, without certificates, the answers that they do not
+//!   take by as much as their requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by
+//!   16 of them in one, what is known of those clients by 4 MiB, their changes of passwords by 1 MiB, what KDCs have told clients
+//!   of a realm that hides names by 64 KiB; over streams, requests and replies that are longer than 8 KiB by 16 MiB; connections,
+//!   datagrams and exchanges by number.
 //! * **What all share, nobody holds alone** ([`relay::shares`]): of connections, of those that speak HTTP/2 and of these octets
 //!   one client has at most four times what is free. Who can be spared gives way: of the largest holder first, the longest silent, and
 //!   those of whom nothing is known before those that have asked. What gives way is an idle connection, a body that has not come,
@@ -128,12 +128,13 @@
 //!   and what it asks of a KDC proxy, which sees one client, is shared out by uid, and less than a gateway grants at its
 //!   defaults. Who asks for more waits four seconds, and is refused; that says nothing of the realm. Root logs everybody in, and is not
 //!   held back. The kernel tells whose a peer is; who can't be told is one user with all who can't.
-//! * **Who behaves waits for a turn, and is not refused**: what a client asks beyond its bounds waits for two seconds, in the order in
-//!   which it came, within its deadline. A login costs nothing if it is right; until that is known no more are under way than may fail.
-//! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that its client is
-//!   told to be nobody's. A copy of it is counted once. For one principal no more are tried from one network than lock an account. Clients are
-//!   told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY protocol, is
-//!   believed only if it is trusted.
+//! * **Who behaves waits for a turn, and is not refused**: what a client asks beyond its bounds waits for two seconds, in the order
+//!   in which it came, within its deadline, and a second at most for what a KDC is silent on. A login costs nothing if it is right;
+//!   until that is known no more are under way than may fail.
+//! * **A password that was tried is counted** at the gateway, even if its client hangs up, and so is a name that its client is told
+//!   to be nobody's. A copy of it is counted once. For one principal no more are tried from one network than lock an account.
+//!   Clients are told apart by the name that they have proved, or else by address, and a reverse proxy, or a balancer by the PROXY
+//!   protocol, is believed only if it is trusted.
 //! * **What a realm's policy refuses reaches no KDC** (`gateway/policy.rs`). It goes by what stands outside of FAST; what can't be
 //!   read for sure is refused. Without a policy nothing of a message is read for it.
 //! * **A gateway that is restarted refuses nobody**: the service manager keeps its ports open for the next one, and the one that ends
