@@ -127,25 +127,29 @@ impl HttpConnection {
         let _place = place.filter(|_| is_http2);
         peer.transport = "https";
         let shown = session.peer_certificates().unwrap_or_default();
-        if shown
-            .iter()
-            .map(|certificate| certificate.len())
-            .sum::<usize>()
-            > MAX_CHAIN
-        {
-            self.state.exchange.counters().certificates_refused.add();
+        if !self.keeps(shown) {
             return;
         }
         let access = &self.state.options.access;
         let leaf = shown.first();
         peer.certificate = leaf.and_then(|leaf| access.by_certificate(leaf));
-        let _first = self.shown.set(shown.to_vec());
         let stream = client_hello::done(stream);
         if is_http2 {
             Box::pin(self.http2(stream, peer)).await;
         } else {
             Box::pin(self.http1(stream, peer)).await;
         }
+    }
+
+    /// Keeps the certificates that the client has shown; false if they are too long.
+    fn keeps(&self, shown: &[CertificateDer<'static>]) -> bool {
+        let octets: usize = shown.iter().map(|certificate| certificate.len()).sum();
+        if octets > MAX_CHAIN {
+            self.state.exchange.counters().certificates_refused.add();
+            return false;
+        }
+        let _first = self.shown.set(shown.to_vec());
+        true
     }
 
     /// Whose connection it is by its balancer's word; nothing of one that is not served. Over TLS a client pays for it, as for one
