@@ -232,7 +232,7 @@ impl Exchange {
                     ticket,
                     answered: sender,
                 };
-                tokio::spawn(task.run());
+                tokio::spawn(Box::pin(task.run()));
                 return self.wait(receiver, message).await;
             }
         };

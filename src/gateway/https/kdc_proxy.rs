@@ -1,5 +1,6 @@
 //! A POST to the KDC proxy ([MS-KKDCP] 3.2.5.1): what it is answered with, and what its client is charged for it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -185,7 +186,7 @@ impl ConnContext {
         let tasks = &self.state.tasks.tracker;
         let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
             let mut held = Some(held);
-            let answer = state.exchange.answer(message, arrival);
+            let answer = pin!(state.exchange.answer(message, arrival));
             let answered = when_silent(answer, || {
                 held = None;
                 login.iter_mut().for_each(Login::met_silence);

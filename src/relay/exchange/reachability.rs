@@ -1,6 +1,5 @@
 //! What the exchanges know of their realms: whether they can be reached, and all else that the status shows.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -81,15 +80,16 @@ fn waited(arrival: &Arrival) -> Duration {
 impl ExchangeTask {
     /// Takes the request through its upstreams, and records what that says of the realm.
     pub(super) async fn exchange_and_record(&self) -> End {
+        // In a box: tasks are copied on their way into the runtime, and this is most of one.
+        let mut exchange = Box::pin(self.exchange());
         let Some(realm) = self.watched_realm() else {
-            return self.exchange().await;
+            return exchange.await;
         };
         if self.message.kind() == Kind::AsReq {
             self.update(|known| known.asked(now()));
         }
         let asked = self.begun;
         let fail = || self.update(|known| known.failed(&realm, asked));
-        let mut exchange = pin!(self.exchange());
         let end = match timeout_at((asked + LATE).into(), &mut exchange).await {
             Ok(end) => end,
             Err(_) => {

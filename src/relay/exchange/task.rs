@@ -1,6 +1,7 @@
 //! The task of one exchange: for all who ask the same, it takes the request through its upstreams.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -129,9 +130,8 @@ impl ExchangeTask {
         };
         let evicted = CancellationToken::new();
         let attempts = Attempts::new(self, &routing, networks, candidates, deadline);
-        place
-            .hold_for(attempts.run(&evicted), evicted.clone())
-            .await
+        let answer = pin!(attempts.run(&evicted));
+        place.hold_for(answer, evicted.clone()).await
     }
 
     fn candidates(&self, routing: &Routing) -> Result<Candidates, Cause> {

@@ -1,7 +1,7 @@
 //! A part of what is shared, whose it is, and what is counted together.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,12 @@ use crate::relay::sync::lock;
 /// Nearly all answers take less: who has none by then makes room for others.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// Waits for `answer`; what is to be done once there is none for a second is `then`.
-pub(crate) async fn when_silent<T>(answer: impl Future<Output = T>, then: impl FnOnce()) -> T {
-    let mut answer = pin!(answer);
+/// Waits for `answer`; what is to be done once there is none for a second is `then`. It stays where it is pinned: each function
+/// that took it by value would hold it twice.
+pub(crate) async fn when_silent<F: Future>(
+    mut answer: Pin<&mut F>,
+    then: impl FnOnce(),
+) -> F::Output {
     if let Ok(answer) = timeout(SILENT, &mut answer).await {
         return answer;
     }
@@ -72,11 +75,11 @@ impl Share {
 
     /// Waits for `answer`. One that takes longer than a second holds this no more: it gives way to others, and `evicted` is cancelled
     /// when it has.
-    pub async fn hold_for<T>(
+    pub async fn hold_for<F: Future>(
         &self,
-        answer: impl Future<Output = T>,
+        answer: Pin<&mut F>,
         evicted: CancellationToken,
-    ) -> T {
+    ) -> F::Output {
         when_silent(answer, || self.give_way(evicted)).await
     }
 

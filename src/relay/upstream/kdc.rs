@@ -6,6 +6,7 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -145,13 +146,13 @@ impl Kdc {
             kdc: self,
             outgoing,
         };
-        let reply = async {
+        let reply = pin!(async {
             match (self.reach, self.transport) {
                 (Reach::OnSomeNetworks, _) => request.if_there().await,
                 (Reach::Always, Transport::TcpFirst) => request.tcp_first().await,
                 (Reach::Always, Transport::UdpFirst) => request.udp_first().await,
             }
-        };
+        });
         // It drops what it can't read, without a word over UDP: that must not keep others from being asked.
         place.hold_for(reply, CancellationToken::new()).await
     }
