@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::either::Either;
@@ -62,11 +63,7 @@ pub(crate) async fn accept_each<F: Future<Output = ()> + Send + 'static>(
         if let Some(holder) = admit(&stream)
             && let Some(slot) = limit.acquire(holder)
         {
-            let served = serve(stream, slot);
-            let served = async move {
-                served.await;
-                drop(descriptor);
-            };
+            let served = serve(stream, slot).map(|()| drop(descriptor));
             panics::spawn_catching(limit.tasks(), limit.exchange(), served);
         }
     };

@@ -38,16 +38,22 @@ pub(crate) fn spawn_catching<T: Send + 'static>(
     exchange: &Arc<Exchange>,
     task: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<Option<T>> {
-    tasks.spawn(catch_async(Arc::clone(exchange), task))
+    // In a box: a task is copied eight times on its way into the runtime and out of it.
+    tasks.spawn(Box::pin(catch_async(Arc::clone(exchange), task)))
 }
 
-/// What tasks share is behind locks that no panic poisons, or is written whole.
-async fn catch_async<T>(exchange: Arc<Exchange>, task: impl Future<Output = T>) -> Option<T> {
-    let ended = AssertUnwindSafe(task).catch_unwind().await;
-    if ended.is_err() {
-        exchange.counters().panicked.add();
-    }
-    ended.ok()
+/// What tasks share is behind locks that no panic poisons, or is written whole. No `async fn`, which would have room for `task`
+/// twice.
+fn catch_async<T>(
+    exchange: Arc<Exchange>,
+    task: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(task).catch_unwind().map(move |ended| {
+        if ended.is_err() {
+            exchange.counters().panicked.add();
+        }
+        ended.ok()
+    })
 }
 
 /// What `work` returns; nothing if it panics, which is counted.
