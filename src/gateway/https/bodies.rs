@@ -5,9 +5,11 @@
 //! who declares much and sends nothing keeps nobody out. They are there at once or not at all: what waits for them would lie
 //! in the buffers of HTTP/2, uncounted.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;
@@ -20,60 +22,65 @@ use crate::relay::shares::{Holder, Share, Shares, accounted};
 /// Octets that shares grow by. The first ones are taken before anything comes, for the request itself.
 const STEP: usize = 1024;
 
-/// Reads the body of a request.
-pub(super) struct BodyReader {
-    share: Share,
-    /// Cancelled when its octets are given to others.
-    evicted: CancellationToken,
-    held: usize,
+/// The octets of a body that have come, and what it holds of what all may.
+struct BodyOctets {
     octets: Vec<u8>,
+    held: usize,
 }
 
-impl BodyReader {
-    /// Has a body of `holder` begin.
-    pub(super) fn begin(budget: &Arc<Shares>, holder: Holder) -> Result<Self, ErrorResponse> {
-        let share = budget.take(holder, STEP);
-        let share = share.ok_or_else(ErrorResponse::overloaded)?;
-        let evicted = CancellationToken::new();
-        share.give_way(evicted.clone());
-        Ok(Self {
-            share,
-            evicted,
-            held: STEP,
-            octets: Vec::new(),
-        })
-    }
-
-    /// Reads a body of at most [`MAX_BODY`], whatever length it declares. Its octets are accounted for until nobody needs
-    /// them any more.
-    pub(super) async fn read(mut self, mut body: Incoming) -> Result<Bytes, ErrorResponse> {
-        let evicted = self.evicted.clone();
-        let coming = evicted.run_until_cancelled(async {
-            while let Some(frame) = body.frame().await {
-                let cut = |_| ErrorResponse::new(StatusCode::BAD_REQUEST, "the body is cut short");
-                // Trailers say nothing here.
-                let data = frame.map_err(cut)?.into_data().unwrap_or_default();
-                if self.octets.len() + data.len() > MAX_BODY {
-                    return Err(ErrorResponse::too_large());
-                }
-                self.reserve(data.len())
-                    .ok_or_else(ErrorResponse::overloaded)?;
-                self.octets.extend_from_slice(&data);
-            }
-            Ok(())
-        });
-        coming.await.unwrap_or(Ok(()))?;
-        if self.share.hold() {
-            Ok(accounted(self.octets, self.share))
+/// Reads a body of `holder` of at most [`MAX_BODY`], whatever length it declares. Its octets are accounted for until nobody needs
+/// them any more.
+pub(super) async fn read(
+    budget: &Arc<Shares>,
+    holder: Holder,
+    body: Incoming,
+) -> Result<Bytes, ErrorResponse> {
+    let share = budget.take(holder, STEP);
+    let share = share.ok_or_else(ErrorResponse::overloaded)?;
+    let mut read = BodyOctets {
+        octets: Vec::new(),
+        held: STEP,
+    };
+    {
+        let mut coming = pin!(read.read(body, &share));
+        // Nearly all have come whole, and have no time to give way.
+        if let Some(come) = poll_immediate(&mut coming).await {
+            come?;
         } else {
-            Err(ErrorResponse::overloaded())
+            let evicted = CancellationToken::new();
+            share.give_way(evicted.clone());
+            evicted
+                .run_until_cancelled(coming)
+                .await
+                .unwrap_or(Ok(()))?;
         }
     }
+    if !share.hold() {
+        return Err(ErrorResponse::overloaded());
+    }
+    Ok(accounted(read.octets, share))
+}
 
-    fn reserve(&mut self, octets: usize) -> Option<()> {
+impl BodyOctets {
+    async fn read(&mut self, mut body: Incoming, share: &Share) -> Result<(), ErrorResponse> {
+        while let Some(frame) = body.frame().await {
+            let cut = |_| ErrorResponse::new(StatusCode::BAD_REQUEST, "the body is cut short");
+            // Trailers say nothing here.
+            let data = frame.map_err(cut)?.into_data().unwrap_or_default();
+            if self.octets.len() + data.len() > MAX_BODY {
+                return Err(ErrorResponse::too_large());
+            }
+            self.reserve(data.len(), share)
+                .ok_or_else(ErrorResponse::overloaded)?;
+            self.octets.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, octets: usize, share: &Share) -> Option<()> {
         let needed = (self.octets.len() + octets).next_multiple_of(STEP);
         if needed > self.held {
-            self.share.grow(needed - self.held).then_some(())?;
+            share.grow(needed - self.held).then_some(())?;
             self.held = needed;
         }
         // A vector that grows by itself doubles.

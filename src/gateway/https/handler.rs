@@ -16,11 +16,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::GatewayState;
-use super::bodies::BodyReader;
 use super::conn_timer::{ConnTimer, RequestGuard};
 use super::responses::{self, ErrorResponse};
 use super::untaken;
+use super::{GatewayState, bodies};
 use crate::config::gateway::HEALTH_PATH;
 use crate::gateway::access::Grant;
 use crate::gateway::observers::{NOBODY, ObservedRequest, Observers};
@@ -307,8 +306,8 @@ impl ConnContext {
         }
         // Many streams may wait for their bodies: not with headers that are not needed any more.
         let body = request.into_body();
-        let reader = BodyReader::begin(&self.state.requests, client.holder())?;
-        let read = timeout(self.state.options.limits.body, reader.read(body)).await;
+        let read = bodies::read(&self.state.requests, client.holder(), body);
+        let read = timeout(self.state.options.limits.body, read).await;
         read.unwrap_or_else(|_| {
             let text = "the body did not come in time";
             Err(ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, text))
