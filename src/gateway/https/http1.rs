@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Cursor};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,8 +201,8 @@ impl<S: AsyncRead + Unpin> HeadReader<S> {
 
     /// Reads more; false at the end of the stream. Memory is taken once there is something to put there.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        let mut octets = [0; READ];
-        let mut octets = ReadBuf::new(&mut octets);
+        let mut octets = [MaybeUninit::uninit(); READ];
+        let mut octets = ReadBuf::uninit(&mut octets);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut octets));
         let octets = octets.filled();
         // A vector that grows by itself doubles.
