@@ -1,10 +1,10 @@
 //! KRB-ERROR (RFC 4120 5.9.1): written for our own verdicts, read from upstream.
 
-use super::asn1::{GeneralString, application, exactly, field, well_ordered};
+use super::asn1::{Element, GeneralString, application, exactly, field, well_ordered};
 use super::message::{NotKerberos, Service};
 use super::principal::{PrincipalName, server_name};
 use super::realm::Realm;
-use der::asn1::{AnyRef, ApplicationRef, GeneralizedTime, OctetStringRef};
+use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
 use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
 use std::time::{Duration, SystemTime};
 
@@ -199,9 +199,10 @@ pub(super) fn fields(input: &[u8]) -> Option<&[u8]> {
 
 /// The KRB-ERROR of these `fields`.
 pub(super) fn from_fields(fields: &[u8]) -> Option<Vec<u8>> {
-    let sequence = AnyRef::new(Tag::Sequence, fields).ok()?.to_der().ok()?;
-    let error = AnyRef::new(application(NUMBER), &sequence).ok()?;
-    error.to_der().ok()
+    let (mut sequence, mut error) = (Vec::new(), Vec::new());
+    Element::new(Tag::Sequence, fields).encode(&mut sequence)?;
+    Element::new(application(NUMBER), &sequence).encode(&mut error)?;
+    Some(error)
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ pub(super) fn padata<'a>(kdc_req: &'a [u8]) -> impl Iterator<Item = PaData<'a>> 
         Some(Some(list)) => (list, None),
     };
     let items = elements(list).map(|item| {
-        let fields = item.filter(|item| item.header().tag() == Tag::Sequence);
-        let fields = fields.map_or(&[][..], |item| item.value());
+        let fields = item.and_then(|item| item.inside(Tag::Sequence));
+        let fields = fields.unwrap_or_default();
         PaData {
             kind: field(fields, 1).and_then(|kind| i32::from_der(kind).ok()),
             value: field(fields, 2).and_then(|value| inside(value, Tag::OctetString)),

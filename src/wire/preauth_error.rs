@@ -3,10 +3,9 @@
 //! What tells them apart besides the code is the e-text and the METHOD-DATA in the e-data (RFC 4120 7.5.9), in which a salt stands
 //! for each type of key: by default the realm and the components of the name (RFC 4120 4).
 
-use der::asn1::AnyRef;
 use der::{Encode, Tag};
 
-use super::asn1::{context, elements, exactly, field};
+use super::asn1::{Element, context, elements, exactly, field};
 use super::krb_error::{self, KDC_ERR_PREAUTH_FAILED, KDC_ERR_PREAUTH_REQUIRED};
 use super::message::{KerberosMessage, Resend, Service, body, read_kdc_req};
 use super::principal::MAX_NAME;
@@ -70,16 +69,17 @@ impl PreauthError {
         let mut fields = Vec::new();
         for element in elements(krb_error::fields(unknown.bytes())?) {
             let element = element?;
-            match element.header().tag() {
-                tag if tag == context(6) => encode(tag, &code.to_der().ok()?, &mut fields)?,
-                tag if tag == context(11) || tag == context(12) => {}
-                _ => element.encode_to_vec(&mut fields).map(drop).ok()?,
+            let is = |number| element.inside(context(number)).is_some();
+            if is(6) {
+                element.with(&code.to_der().ok()?).encode(&mut fields)?;
+            } else if !is(11) && !is(12) {
+                element.encode(&mut fields)?;
             }
         }
         for number in [11, 12] {
             if let Some(value) = field(krb_error::fields(&model.error)?, number) {
                 let value = model.salted(value, &asked.name, 0)?;
-                encode(context(number), &value, &mut fields)?;
+                Element::new(context(number), &value).encode(&mut fields)?;
             }
         }
         let error = krb_error::from_fields(&fields)?;
@@ -100,7 +100,7 @@ impl PreauthError {
             let replaced = self.salt(value, name);
             let replaced = replaced.or_else(|| self.salted(value, name, depth + 1));
             let value = replaced.as_deref().unwrap_or(value);
-            encode(element.header().tag(), value, &mut salted)?;
+            element.with(value).encode(&mut salted)?;
         }
         Some(salted)
     }
@@ -130,11 +130,6 @@ impl ClientAndEtypes {
         let etypes = field(body, 8)?.to_vec();
         (name.len() <= MAX_NAME).then_some(Self { name, etypes })
     }
-}
-
-fn encode(tag: Tag, value: &[u8], to: &mut Vec<u8>) -> Option<()> {
-    let element = AnyRef::new(tag, value).ok()?;
-    element.encode_to_vec(to).map(drop).ok()
 }
 
 #[cfg(test)]
@@ -168,14 +163,14 @@ mod tests {
     fn unknown(reply: &Reply) -> Reply {
         let mut fields = Vec::new();
         for element in elements(krb_error::fields(reply.bytes()).unwrap()).flatten() {
-            let tag = element.header().tag();
-            if tag == context(6) {
-                encode(tag, b"\x02\x01\x06", &mut fields).unwrap();
-            } else if tag == context(11) {
-                encode(tag, b"\x1b\x10CLIENT_NOT_FOUND", &mut fields).unwrap();
-            } else if tag != context(12) {
-                element.encode_to_vec(&mut fields).unwrap();
-            }
+            let is = |number| element.inside(context(number)).is_some();
+            let unknown = match (is(6), is(11), is(12)) {
+                (true, ..) => element.with(b"\x02\x01\x06"),
+                (_, true, _) => element.with(b"\x1b\x10CLIENT_NOT_FOUND"),
+                (.., true) => continue,
+                _ => element,
+            };
+            unknown.encode(&mut fields).unwrap();
         }
         parsed(&fields)
     }

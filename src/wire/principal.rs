@@ -1,8 +1,7 @@
 //! Names of principals: as we send them, and as text for people.
 
-use super::asn1::{GeneralString, elements, field, inside};
+use super::asn1::{Element, GeneralString, elements, field, inside};
 use super::message::Service;
-use der::asn1::AnyRef;
 use der::{Sequence, Tag};
 
 /// NT-PRINCIPAL and NT-SRV-INST (RFC 4120 6.2); the latter for krbtgt/REALM and kadmin/changepw alike.
@@ -48,8 +47,7 @@ pub(super) fn text(input: &[u8]) -> Option<String> {
     let components = inside(field(name, 1)?, Tag::Sequence)?;
     let mut text = None;
     for component in elements(components) {
-        let component =
-            component.filter(|component| component.header().tag() == Tag::GeneralString)?;
+        let component = component?.inside(Tag::GeneralString)?;
         let text = match &mut text {
             None => text.insert(String::new()),
             Some(text) => {
@@ -57,7 +55,7 @@ pub(super) fn text(input: &[u8]) -> Option<String> {
                 text
             }
         };
-        for character in characters(component.value()) {
+        for character in characters(component) {
             escape(character, text);
             if text.len() > MAX_NAME {
                 break;
@@ -79,9 +77,9 @@ pub(super) fn unescaped(input: &[u8]) -> Option<String> {
     if components.is_empty() || components.len() > 2 * MAX_NAME {
         return None;
     }
-    let component = |component: Option<AnyRef<'_>>| {
-        let component = component.filter(|it| it.header().tag() == Tag::GeneralString)?;
-        let text = str::from_utf8(component.value()).ok()?;
+    let component = |component: Option<Element<'_>>| {
+        let component = component?.inside(Tag::GeneralString)?;
+        let text = str::from_utf8(component).ok()?;
         (!text.contains(char::is_control)).then(|| text.to_owned())
     };
     let text: Option<Vec<_>> = elements(components).map(component).collect();

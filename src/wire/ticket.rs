@@ -44,10 +44,7 @@ impl<'a> Ticket<'a> {
     fn granting_realm(&self) -> Option<Realm> {
         let sname = inside(field(self.fields, 2)?, Tag::Sequence)?;
         let names = inside(field(sname, 1)?, Tag::Sequence)?;
-        let mut names = elements(names).map(|name| {
-            let name = name?;
-            (name.header().tag() == Tag::GeneralString).then(|| name.value())
-        });
+        let mut names = elements(names).map(|name| name?.inside(Tag::GeneralString));
         if names.next()?? != b"krbtgt" {
             return None;
         }

@@ -12,11 +12,10 @@ mod tests;
 
 use std::fmt;
 
-use der::asn1::AnyRef;
-use der::{Decode, Tag};
+use der::Tag;
 
 use self::shapes::{AP_REQ, AS_REQ, Field, KRB_PRIV, PA_FX_FAST_REQUEST, Shape, TGS_REQ};
-use super::asn1::{application, elements, split_field};
+use super::asn1::{Element, application, elements, split_field};
 use super::kpasswd::Frame;
 use super::message::{KerberosMessage, Kind, read_kdc_req};
 use super::padata::{PA_FX_FAST, PA_TGS_REQ, armor_ap_req, padata};
@@ -91,18 +90,15 @@ fn check_padata(message: &KerberosMessage) -> Result<(), Invalid> {
 impl Shape {
     /// Checks that `input`, the content of `field`, is one such element and nothing else.
     fn check_encoded(&self, field: &'static str, input: &[u8]) -> Result<(), Invalid> {
-        let element = AnyRef::from_der(input).map_err(|_| broken(field))?;
+        let element = Element::whole(input).ok_or(broken(field))?;
         self.check(field, element)
     }
 
-    fn check(&self, field: &'static str, element: AnyRef<'_>) -> Result<(), Invalid> {
-        let content = |tag| {
-            let is_it = element.header().tag() == tag;
-            is_it.then(|| element.value()).ok_or(broken(field))
-        };
+    fn check(&self, field: &'static str, element: Element<'_>) -> Result<(), Invalid> {
+        let content = |tag| element.inside(tag).ok_or(broken(field));
         match self {
             Self::Primitive(holds) => holds(element).then_some(()).ok_or(broken(field)),
-            Self::Exactly(number) if element.decode_as() == Ok(*number) => Ok(()),
+            Self::Exactly(number) if element.decode_as() == Some(*number) => Ok(()),
             Self::Exactly(_) => Err(broken(field)),
             Self::SequenceOf(shape) => elements(content(Tag::Sequence)?)
                 .try_for_each(|element| shape.check(field, element.ok_or(broken(field))?)),

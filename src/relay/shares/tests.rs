@@ -158,7 +158,8 @@ async fn an_answer_that_takes_longer_than_a_second_is_waited_for_without_a_share
     let (first, evicted) = (shares.take(USER, 1).unwrap(), CancellationToken::new());
     let sleep = |millis| tokio::time::sleep(Duration::from_millis(millis));
     let answer = async {
-        first.hold_for(sleep(2000), evicted.clone()).await;
+        let answer = pin!(sleep(2000));
+        first.hold_for(answer, evicted.clone()).await;
         assert!(evicted.is_cancelled());
     };
     let other = async {

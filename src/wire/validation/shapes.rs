@@ -1,11 +1,13 @@
 //! RFC 4120's ASN.1 as data, and what RFC 6113 adds to it in the clear.
 
 use der::Tag;
-use der::asn1::{AnyRef, BitStringRef};
+use der::asn1::BitStringRef;
+
+use crate::wire::asn1::Element;
 
 /// What an element must be.
 pub(super) enum Shape {
-    Primitive(fn(AnyRef<'_>) -> bool),
+    Primitive(fn(Element<'_>) -> bool),
     /// An INTEGER with this value.
     Exactly(i32),
     SequenceOf(&'static Self),
@@ -16,27 +18,28 @@ pub(super) enum Shape {
     Application(u32, &'static [Field]),
 }
 
-const INT32: Shape = Shape::Primitive(|element| element.decode_as::<i32>().is_ok());
+const INT32: Shape = Shape::Primitive(|element| element.decode_as::<i32>().is_some());
 
 /// UInt32 (RFC 4120 5.2.4), which Windows and MIT krb5 may write as a signed number.
 const UINT32: Shape = Shape::Primitive(|element| {
-    element.decode_as::<u32>().is_ok() || element.decode_as::<i32>().is_ok()
+    element.decode_as::<u32>().is_some() || element.decode_as::<i32>().is_some()
 });
 
 /// KerberosFlags (RFC 4120 5.2.8), of any length: old clients send fewer than 32.
-const FLAGS: Shape = Shape::Primitive(|element| element.decode_as::<BitStringRef<'_>>().is_ok());
+const FLAGS: Shape = Shape::Primitive(|element| element.decode_as::<BitStringRef<'_>>().is_some());
 
-const OCTETS: Shape = Shape::Primitive(|element| element.header().tag() == Tag::OctetString);
+const OCTETS: Shape = Shape::Primitive(|element| element.inside(Tag::OctetString).is_some());
 
 /// KerberosString and Realm (RFC 4120 5.2.1).
-const STRING: Shape = Shape::Primitive(|element| element.header().tag() == Tag::GeneralString);
+const STRING: Shape = Shape::Primitive(|element| element.inside(Tag::GeneralString).is_some());
 
 /// KerberosTime (RFC 4120 5.2.3): without fractions of a second, in UTC. Of any year: `der` knows those since 1970 alone, and
 /// the epoch of Windows is 1601.
 const TIME: Shape = Shape::Primitive(|element| {
     let is_time = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit) && digits.len() == 14;
-    element.header().tag() == Tag::GeneralizedTime
-        && element.value().strip_suffix(b"Z").is_some_and(is_time)
+    let time = element.inside(Tag::GeneralizedTime);
+    time.and_then(|time| time.strip_suffix(b"Z"))
+        .is_some_and(is_time)
 });
 
 /// A field of a SEQUENCE.
