@@ -29,6 +29,8 @@ pub trait RealmResolver: fmt::Debug + Send + Sync {
 pub struct Routing {
     routes: Mutex<Routes>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
+    /// The users of this machine share what some of them grant it.
+    pub(super) has_user_shares: bool,
     pub(super) on_failure: OnFailure,
     pub(super) resolver: Option<Arc<dyn RealmResolver>>,
 }
@@ -38,6 +40,9 @@ impl Routing {
     pub fn new(routes: Routes, upstreams: Vec<Arc<Upstream>>, on_failure: OnFailure) -> Self {
         Self {
             routes: Mutex::new(routes),
+            has_user_shares: upstreams
+                .iter()
+                .any(|upstream| upstream.user_shares().is_some()),
             upstreams,
             on_failure,
             resolver: None,

@@ -95,6 +95,9 @@ impl ExchangeTask {
     /// Waits until it is its user's turn to ask the gateway that all users of this machine ask.
     async fn users_turn(&self) -> Result<Option<UserTurn>, Answer> {
         let routing = self.exchange.routing();
+        if !routing.has_user_shares {
+            return Ok(None);
+        }
         let Ok(candidates) = self.candidates(&routing) else {
             return Ok(None);
         };
