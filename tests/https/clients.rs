@@ -41,6 +41,13 @@ pub async fn try_handshake(
     protocols: &[&[u8]],
     identity: Option<Identity>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connector = TlsConnector::from(config(protocols, identity));
+    within(connector.connect(name, stream)).await
+}
+
+/// What is trusted and offered there.
+pub fn config(protocols: &[&[u8]], identity: Option<Identity>) -> Arc<ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(trusted().as_bytes()).unwrap();
     roots.add(root).unwrap();
@@ -58,9 +65,7 @@ pub async fn try_handshake(
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     // For who goes on by hand.
     config.enable_secret_extraction = true;
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    within(connector.connect(name, stream)).await
+    Arc::new(config)
 }
 
 /// How HTTP is spoken.

@@ -1,8 +1,13 @@
 //! What requests say of their length, and what they had better not.
 
-use hyper::StatusCode;
+use std::io::{Read, Write};
 
-use crate::clients::{Http, One, Two, assert_refused};
+use hyper::StatusCode;
+use rustls::ClientConnection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::clients::{Http, One, Two, assert_refused, config};
 use crate::gateway::Gateway;
 use crate::messages::{Kind, REALM, envelope, framed};
 
@@ -274,4 +279,46 @@ async fn post_ok(gateway: &Gateway) -> u16 {
     crate::clients::post(gateway, Http::One, &body())
         .await
         .status
+}
+
+/// Sends what `tls` has to say, in one go.
+async fn send(tls: &mut ClientConnection, stream: &mut TcpStream) {
+    let mut octets = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut octets).unwrap();
+    }
+    stream.write_all(&octets).await.unwrap();
+}
+
+/// Reads what has come for `tls`.
+async fn read(tls: &mut ClientConnection, stream: &mut TcpStream) {
+    let mut octets = Vec::new();
+    assert!(crate::within(stream.read_buf(&mut octets)).await.unwrap() > 0);
+    let mut octets = &octets[..];
+    while !octets.is_empty() {
+        tls.read_tls(&mut octets).unwrap();
+        tls.process_new_packets().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_may_come_with_the_end_of_the_handshake() {
+    let gateway = Gateway::new().await;
+    let mut stream = TcpStream::connect(gateway.tls).await.unwrap();
+    let name = "127.0.0.1".try_into().unwrap();
+    let mut tls = ClientConnection::new(config(&[b"http/1.1"], None), name).unwrap();
+    tls.set_buffer_limit(None);
+    while tls.is_handshaking() {
+        send(&mut tls, &mut stream).await;
+        read(&mut tls, &mut stream).await;
+    }
+    let head = format!("POST /KdcProxy HTTP/1.1\r\nHost: g\r\nContent-Length: {MAX}\r\n\r\n");
+    let request = [head.as_bytes(), &[0; MAX]].concat();
+    tls.writer().write_all(&request).unwrap();
+    send(&mut tls, &mut stream).await;
+    let mut answer = [0; 12];
+    while tls.reader().read(&mut answer).is_err() {
+        read(&mut tls, &mut stream).await;
+    }
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }

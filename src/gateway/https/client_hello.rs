@@ -17,7 +17,10 @@ use tokio_util::io::InspectReader;
 /// Most octets of it. Keys that no quantum computer breaks take two thousand and a ticket with certificates some more; rustls would
 /// hold 64 KiB of this and of each later message.
 const MAX: u64 = 16 * 1024;
-/// Most octets between any two of data, once the handshake is done: a record has 18 KiB (RFC 5246 6.2.3).
+/// Most octets of a record (RFC 5246 6.2.3). One of data may come with the end of the handshake, and is read whole before that is
+/// known to be done.
+const RECORD: u64 = 18 * 1024;
+/// Most octets between any two of data, once the handshake is done.
 const BETWEEN: u64 = 32 * 1024;
 /// Octets that are read at once.
 const READ: usize = 4096;
@@ -37,7 +40,9 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
         let read = fill(&mut acceptor, &mut stream).await?;
         match acceptor.accept() {
             Ok(Some(accepted)) => {
-                stream.left.store(MAX + certificates as u64, Relaxed);
+                stream
+                    .left
+                    .store(MAX + RECORD + certificates as u64, Relaxed);
                 return Ok(StartHandshake::from_parts(accepted, stream));
             }
             Ok(None) if read == 0 => return Err(ErrorKind::UnexpectedEof.into()),
@@ -78,7 +83,7 @@ pub(super) fn done<S: AsyncRead + AsyncWrite + Unpin>(
 
 type BoundedTls<S> = TlsStream<BoundedStream<S>>;
 
-/// A stream that fails once more was read than may be.
+/// A stream that fails once more was read than may be, and from then on.
 pub(super) struct BoundedStream<S> {
     stream: S,
     left: Arc<AtomicU64>,
@@ -94,9 +99,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
         ready!(Pin::new(&mut self.stream).poll_read(context, octets))?;
         let read = (octets.filled().len() - before) as u64;
         let left = self.left.load(Relaxed).checked_sub(read);
+        self.left.store(left.unwrap_or(0), Relaxed);
         let too_long = || io::Error::new(ErrorKind::InvalidData, "too long a handshake");
-        self.left.store(left.ok_or_else(too_long)?, Relaxed);
-        Poll::Ready(Ok(()))
+        Poll::Ready(left.map(drop).ok_or_else(too_long))
     }
 }
 
