@@ -164,6 +164,21 @@ impl<'a> Element<'a> {
         self.value
     }
 
+    /// Its number, if it is an INTEGER (X.690 8.3) of at most 32 bits and a sign.
+    pub(super) fn integer(self) -> Option<i64> {
+        let octets = self.inside(Tag::Integer)?;
+        let is_shortest = match octets {
+            [] => false,
+            [0x00, second, ..] => second & 0x80 != 0,
+            [0xff, second, ..] => second & 0x80 == 0,
+            _ => true,
+        };
+        let is_negative = octets.first().is_some_and(|first| first & 0x80 != 0);
+        let fold = |number, octet: &u8| number << 8 | i64::from(*octet);
+        let number = octets.iter().fold(-i64::from(is_negative), fold);
+        (is_shortest && octets.len() <= 5).then_some(number)
+    }
+
     /// What it says, if it is of this type.
     pub(super) fn decode_as<T: FixedTag + DecodeValue<'a>>(self) -> Option<T> {
         let value = self.inside(T::TAG)?;
@@ -238,7 +253,6 @@ pub(super) fn well_ordered(sequence: &[u8]) -> bool {
 mod tests {
     use der::Decode;
     use der::asn1::AnyRef;
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -248,29 +262,81 @@ mod tests {
         Some((element.header().tag(), element.value(), rest))
     }
 
-    proptest! {
-        #[test]
-        fn elements_are_read_as_der_reads_them(
-            tag in prop_oneof![Just(0x30), Just(0x04), Just(0x1b), 0x60..0x7f_u8, 0xa0..0xbf_u8],
-            length in prop_oneof![Just(vec![]), proptest::collection::vec(any::<u8>(), 0..6)],
-            long in 0x7e..0x87_u8,
-            value in proptest::collection::vec(any::<u8>(), 0..300),
-        ) {
-            let own = u8::try_from(value.len()).unwrap_or_default();
-            for length in [vec![own], vec![0x81, own], vec![0x82, 0, own], [vec![long], length].concat()] {
-                let input = [vec![tag], length, value.clone()].concat();
-                let read = Element::split(&input);
-                let by_der = by_der(&input);
-                prop_assert_eq!(read.is_some(), by_der.is_some(), "{:x?}", input);
-                if let (Some((element, rest)), Some((tag, value, rest_by_der))) = (read, by_der) {
-                    prop_assert_eq!(element.inside(tag), Some(value));
-                    prop_assert_eq!(rest, rest_by_der);
-                    prop_assert_eq!(element.inside(Tag::Boolean), None);
-                    let mut encoded = Vec::new();
-                    element.encode(&mut encoded).unwrap();
-                    prop_assert_eq!(&encoded, &input[..input.len() - rest.len()]);
+    fn encoded(element: Element<'_>) -> Vec<u8> {
+        let mut octets = Vec::new();
+        element.encode(&mut octets).unwrap();
+        octets
+    }
+
+    #[test]
+    fn elements_are_read_as_der_reads_them() {
+        let lengths: [&[u8]; 20] = [
+            &[],
+            &[0],
+            &[1],
+            &[0x7f],
+            &[0x80],
+            &[0x81],
+            &[0x81, 0],
+            &[0x81, 0x7f],
+            &[0x81, 0x80],
+            &[0x81, 0xff],
+            &[0x82, 0, 0xff],
+            &[0x82, 1, 0],
+            &[0x82, 0xff, 0xff],
+            &[0x83, 0, 1, 0],
+            &[0x83, 1, 0, 0],
+            &[0x84, 0, 1, 0, 0],
+            &[0x84, 1, 0, 0, 0],
+            &[0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x85, 0, 0, 0, 0, 1],
+            &[0xff],
+        ];
+        let octets = vec![0; 0x1_0001];
+        let mut read = 0;
+        for identifier in [0x02, 0x04, 0x1b, 0x30, 0x60, 0x7e, 0xa0, 0xbe] {
+            for length in lengths {
+                for behind in [
+                    0, 1, 2, 126, 127, 128, 255, 256, 257, 0xffff, 0x1_0000, 0x1_0001,
+                ] {
+                    let input = [&[identifier], length, &octets[..behind]].concat();
+                    let (own, by_der) = (Element::split(&input), by_der(&input));
+                    assert_eq!(
+                        own.is_some(),
+                        by_der.is_some(),
+                        "{identifier:x} {length:x?} {behind}"
+                    );
+                    if let (Some((element, rest)), Some((tag, value, behind))) = (own, by_der) {
+                        assert_eq!(element.inside(tag), Some(value));
+                        assert_eq!(element.inside(Tag::Boolean), None);
+                        assert_eq!(rest, behind);
+                        assert_eq!(encoded(element), input[..input.len() - rest.len()]);
+                        read += 1;
+                    }
                 }
             }
+        }
+        assert!(read > 200, "{read}");
+    }
+
+    #[test]
+    fn numbers_are_read_as_der_reads_them() {
+        let mut numbers = vec![Vec::new()];
+        for start in 0..6_u32 {
+            let longest = numbers
+                .iter()
+                .filter(|octets| octets.len() == start as usize);
+            let longer = longest.flat_map(|octets: &Vec<u8>| {
+                [0x00, 0x01, 0x7f, 0x80, 0xff].map(|octet| [&octets[..], &[octet]].concat())
+            });
+            let longer: Vec<_> = longer.collect();
+            numbers.extend(longer);
+        }
+        for octets in &numbers {
+            let element = Element::new(Tag::Integer, octets);
+            let by_der = i64::from_der(&encoded(element)).ok();
+            let by_der = by_der.filter(|_| octets.len() <= 5);
+            assert_eq!(element.integer(), by_der, "{octets:x?}");
         }
     }
 }

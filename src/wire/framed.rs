@@ -106,9 +106,9 @@ impl Deframer {
         Ok(message)
     }
 
-    /// True if nothing is pending: the stream may end here without cutting a message.
-    pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+    /// Octets that are pending: the stream may end where there are none without cutting a message.
+    pub fn held(&self) -> usize {
+        self.buffer.len()
     }
 }
 
@@ -140,11 +140,11 @@ mod tests {
         assert_eq!(deframer.next(), Ok(Some(Bytes::new())));
         assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"bc"))));
         assert_eq!(deframer.next(), Ok(None));
-        assert!(!deframer.is_empty());
+        assert_ne!(deframer.held(), 0);
         deframer.buffer().get_mut().extend_from_slice(b"e");
         assert_eq!(deframer.next(), Ok(Some(Bytes::from_static(b"de"))));
         assert_eq!(deframer.next(), Ok(None));
-        assert!(deframer.is_empty());
+        assert_eq!(deframer.held(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pre-authentication data: what may be repeated, and whose realm an anonymous FAST request means.
 
-use super::asn1::{elements, field, inside};
+use super::asn1::{Element, elements, field, inside};
 use super::message::Resend;
 use super::outline::OuterPreauth;
 use super::realm::Realm;
@@ -46,7 +46,8 @@ pub(super) fn padata<'a>(kdc_req: &'a [u8]) -> impl Iterator<Item = PaData<'a>> 
         let fields = item.and_then(|item| item.inside(Tag::Sequence));
         let fields = fields.unwrap_or_default();
         PaData {
-            kind: field(fields, 1).and_then(|kind| i32::from_der(kind).ok()),
+            kind: field(fields, 1)
+                .and_then(|kind| Element::whole(kind)?.integer()?.try_into().ok()),
             value: field(fields, 2).and_then(|value| inside(value, Tag::OctetString)),
         }
     });

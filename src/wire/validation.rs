@@ -98,7 +98,7 @@ impl Shape {
         let content = |tag| element.inside(tag).ok_or(broken(field));
         match self {
             Self::Primitive(holds) => holds(element).then_some(()).ok_or(broken(field)),
-            Self::Exactly(number) if element.decode_as() == Some(*number) => Ok(()),
+            Self::Exactly(number) if element.integer() == Some(i64::from(*number)) => Ok(()),
             Self::Exactly(_) => Err(broken(field)),
             Self::SequenceOf(shape) => elements(content(Tag::Sequence)?)
                 .try_for_each(|element| shape.check(field, element.ok_or(broken(field))?)),

@@ -18,12 +18,15 @@ pub(super) enum Shape {
     Application(u32, &'static [Field]),
 }
 
-const INT32: Shape = Shape::Primitive(|element| element.decode_as::<i32>().is_some());
+const INT32: Shape = Shape::Primitive(|element| is_within(element, i32::MIN, i32::MAX.into()));
 
 /// UInt32 (RFC 4120 5.2.4), which Windows and MIT krb5 may write as a signed number.
-const UINT32: Shape = Shape::Primitive(|element| {
-    element.decode_as::<u32>().is_some() || element.decode_as::<i32>().is_some()
-});
+const UINT32: Shape = Shape::Primitive(|element| is_within(element, i32::MIN, u32::MAX.into()));
+
+fn is_within(element: Element<'_>, least: i32, most: i64) -> bool {
+    let number = element.integer();
+    number.is_some_and(|number| (least.into()..=most).contains(&number))
+}
 
 /// KerberosFlags (RFC 4120 5.2.8), of any length: old clients send fewer than 32.
 const FLAGS: Shape = Shape::Primitive(|element| element.decode_as::<BitStringRef<'_>>().is_some());
