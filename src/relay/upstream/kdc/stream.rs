@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::SockRef;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{self, interval_at, timeout};
@@ -20,10 +20,8 @@ use crate::relay::sync::lock;
 use crate::relay::upstream::conn_pool::ConnReuse;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
 use crate::relay::upstream::{Outgoing, SHORT_REPLY};
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply};
+use crate::wire::{Deframer, KerberosMessage, MAX_REPLY, Reply};
 
-/// What is read at once: nearly all replies whole.
-const ROOM: usize = 4096;
 /// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
 const ACCEPTED: Duration = Duration::from_millis(50);
 
@@ -43,10 +41,10 @@ impl KdcRequest<'_> {
         let kept = turn.is_none();
         sent.mark_sent()
             .map_err(|_| Fault::NotSent(Unsent::HandedBack))?;
-        let mut reader = BufReader::with_capacity(ROOM, &mut stream);
-        let begun = begin(&mut reader, turn, message).await;
+        let mut replies = Deframer::new(MAX_REPLY);
+        let begun = begin(&mut stream, turn, message, &mut replies).await;
         begun.map_err(|error| unheard(&error, kept, idle))?;
-        let octets = read_message(&mut reader, long_replies).await?;
+        let octets = read_reply(&mut stream, replies, long_replies).await?;
         let reply = Reply::parse(message.service(), octets)
             .map_err(|_| Fault::NotKerberos(NotReply::NoReply))?;
         idle.put(stream, kept, Instant::now())?;
@@ -56,17 +54,18 @@ impl KdcRequest<'_> {
 
 /// Sends the request, and waits for the first octets of an answer.
 async fn begin(
-    reader: &mut BufReader<&mut TcpStream>,
+    stream: &mut TcpStream,
     turn: Option<SemaphorePermit<'_>>,
     message: &KerberosMessage,
+    replies: &mut Deframer,
 ) -> io::Result<()> {
     // In one write: some KDCs read the length and the message together or not at all.
-    reader.write_all(message.framed().as_bytes()).await?;
+    stream.write_all(message.framed().as_bytes()).await?;
     if turn.is_some() {
-        let _ = timeout(ACCEPTED, reader.get_ref().readable()).await;
+        let _ = timeout(ACCEPTED, stream.readable()).await;
         drop(turn);
     }
-    if reader.fill_buf().await?.is_empty() {
+    if stream.read_buf(&mut replies.buffer()).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(())
@@ -86,32 +85,29 @@ fn unheard(error: &io::Error, kept: bool, idle: &IdleConns) -> Fault {
     }
 }
 
-/// One message, which is refused before it is read if it is too long, and must be all that is there.
-async fn read_message(
-    reader: &mut BufReader<&mut TcpStream>,
+/// One reply, which is refused before it is read if it is too long, and must be all that is there. It goes on without a turn as
+/// long as it has not shown to be long: what is only promised holds nothing.
+async fn read_reply(
+    stream: &mut TcpStream,
+    mut replies: Deframer,
     long_replies: &Semaphore,
 ) -> Result<Bytes, Fault> {
-    let length = reader.read_u32().await.map_err(|_| Fault::Unanswered)?;
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if length > MAX_REPLY {
-        return Err(Fault::NotKerberos(NotReply::Oversized));
+    let mut turn = None;
+    loop {
+        let oversized = |_| Fault::NotKerberos(NotReply::Oversized);
+        match replies.next().map_err(oversized)? {
+            Some(reply) if replies.held() == 0 => return Ok(reply),
+            Some(_) => return Err(Fault::NotKerberos(NotReply::TrailingOctets)),
+            None => {}
+        }
+        if turn.is_none() && replies.held() > SHORT_REPLY {
+            turn = long_replies.acquire().await.ok();
+        }
+        let read = stream.read_buf(&mut replies.buffer()).await;
+        if read.unwrap_or(0) == 0 {
+            return Err(Fault::Unanswered);
+        }
     }
-    let _turn = if length > SHORT_REPLY {
-        long_replies.acquire().await.ok()
-    } else {
-        None
-    };
-    // A length that is only promised reserves no more than an answer usually takes.
-    let mut octets = Vec::with_capacity(length.min(ROOM));
-    let read = reader.take(length as u64).read_to_end(&mut octets).await;
-    if read.is_err() || octets.len() < length {
-        return Err(Fault::Unanswered);
-    }
-    if !reader.buffer().is_empty() {
-        return Err(Fault::NotKerberos(NotReply::TrailingOctets));
-    }
-    // The reply will be kept: without what a long one has reserved beyond its end.
-    Ok(octets.into_boxed_slice().into())
 }
 
 /// Connects to the first address that takes the connection. One that is silent holds up the next for a moment only, and is
