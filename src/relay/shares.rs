@@ -34,7 +34,7 @@ pub struct Shares(Mutex<Held>);
 struct Held {
     free: usize,
     next_id: u64,
-    shares: HashMap<u64, HeldShare>,
+    shares: BTreeMap<u64, HeldShare>,
     groups: HashMap<Group, HeldByGroup>,
     /// Those of them that have something to give way: with most strangers first, and those that have most first.
     orders: [BTreeSet<(EvictionRank, Group)>; 2],
@@ -115,7 +115,7 @@ impl Shares {
         Arc::new(Self(Mutex::new(Held {
             free: all,
             next_id: 0,
-            shares: HashMap::new(),
+            shares: BTreeMap::new(),
             groups: HashMap::new(),
             orders: Default::default(),
             strangers: 0,
@@ -213,11 +213,12 @@ impl Held {
     fn begin(&mut self, id: u64, holder: Holder, amount: usize) {
         let share = HeldShare {
             holder,
-            amount: 0,
+            amount,
             gives_way: None,
         };
         self.shares.insert(id, share);
-        self.add(id, amount);
+        self.free -= amount;
+        self.change(holder, |held| held.amount += amount);
     }
 
     fn add(&mut self, id: u64, amount: usize) {
@@ -276,11 +277,21 @@ impl Held {
 
     /// Takes back what share `id` holds, unless it has given way. Returns how it would have.
     fn end(&mut self, id: u64) -> Option<GivesWay> {
-        let gave_way = self.set_gives_way(id, None);
-        let share = self.shares.remove(&id)?;
-        self.free += share.amount;
-        self.change(share.holder, |held| held.amount -= share.amount);
-        gave_way
+        let HeldShare {
+            holder,
+            amount,
+            gives_way,
+        } = self.shares.remove(&id)?;
+        let gave_way = gives_way.as_ref().map(|way| (way.is_stranger, way.since));
+        self.free += amount;
+        self.strangers -= usize::from(gave_way.is_some_and(|(is_stranger, _)| is_stranger));
+        self.change(holder, |held| {
+            held.amount -= amount;
+            if let Some((is_stranger, since)) = gave_way {
+                held.order(is_stranger).remove(&since);
+            }
+        });
+        gives_way
     }
 
     /// Ends the share that is the first to give way, of those groups that have at least so much, or of `own`.

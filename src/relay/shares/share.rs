@@ -116,8 +116,14 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        drop(lock(&self.shares.0).end(self.id));
-        self.shares.serve_waiting();
+        let mut held = lock(&self.shares.0);
+        let ended = held.end(self.id);
+        let is_awaited = !held.waiting.is_empty();
+        drop(held);
+        drop(ended);
+        if is_awaited {
+            self.shares.serve_waiting();
+        }
     }
 }
 
@@ -175,14 +181,11 @@ impl Holder {
             Self::Address(address) => Self::Address(address.to_canonical()),
             other => other,
         };
-        let (single, networks) = match holder {
-            Self::Address(IpAddr::V6(address)) => (None, Some(address.to_bits())),
-            holder => (Some(Group::Holder(holder)), None),
+        let groups = match holder {
+            Self::Address(IpAddr::V6(address)) => IPV6_PREFIXES
+                .map(|prefix| Some(Group::Network(prefix, address.to_bits() >> (128 - prefix)))),
+            holder => [Some(Group::Holder(holder)), None, None],
         };
-        let network = |prefix, bits: u128| Group::Network(prefix, bits >> (128 - prefix));
-        let networks = networks.into_iter();
-        let networks =
-            networks.flat_map(move |bits| IPV6_PREFIXES.map(|prefix| network(prefix, bits)));
-        single.into_iter().chain(networks)
+        groups.into_iter().flatten()
     }
 }
