@@ -1,7 +1,7 @@
 //! A request and its reply over UDP (RFC 4120 7.2.1).
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use socket2::SockRef;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::SemaphorePermit;
@@ -183,10 +184,8 @@ async fn hear(socket: &UdpSocket, service: Service) -> io::Result<Reply> {
 
 /// One datagram, or the error that is pending.
 fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
-    // Many may be waited for at once: the buffer is needed for a moment only.
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    let length = (&*SockRef::from(socket)).read(&mut buffer)?;
-    Ok(Bytes::copy_from_slice(
-        buffer.get(..length).unwrap_or_default(),
-    ))
+    // Many may be waited for at once: the buffer is needed for a moment only, and nobody has to clear it.
+    let mut buffer = Vec::with_capacity(MAX_DATAGRAM);
+    recv(socket, spare_capacity(&mut buffer), RecvFlags::empty())?;
+    Ok(Bytes::copy_from_slice(&buffer))
 }
