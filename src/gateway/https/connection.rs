@@ -1,9 +1,12 @@
 //! One connection: TLS, the version of HTTP, and its end.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http2;
@@ -14,7 +17,6 @@ use rustls::server::ClientHello;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
 use super::client_hello::{self, BoundedStream};
@@ -54,6 +56,32 @@ const GOAWAY_TIME: Duration = Duration::from_secs(1);
 /// How much of what a refused client goes on to send is read, and for how long, so that the refusal is not lost in a reset.
 const DISCARD: u64 = 2 * MAX_BODY as u64;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// No further request is to be served over a connection. Its task alone says so, and looks anew then: nobody is to be woken.
+#[derive(Default)]
+pub(super) struct WindDown(AtomicBool);
+
+impl WindDown {
+    fn begin(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Waits until it begins.
+    pub(super) async fn begun(&self) {
+        poll_fn(|_| {
+            if self.has_begun() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
 
 /// A connection whose handshake is done.
 type HandshakenStream = Box<TlsStream<BoundedStream<ClientStream>>>;
@@ -228,7 +256,7 @@ impl HttpConnection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (context, wind_down) = (self.context(peer), CancellationToken::new());
+        let (context, wind_down) = (self.context(peer), WindDown::default());
         let serve = http1::serve(stream, &context, &wind_down);
         let Some(Http1End {
             mut stream,
@@ -252,7 +280,7 @@ impl HttpConnection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (context, wind_down) = (self.context(peer), CancellationToken::new());
+        let (context, wind_down) = (self.context(peer), WindDown::default());
         let mut builder = http2::Builder::new(CatchingExecutor(Arc::clone(&self.state.exchange)));
         builder
             .max_concurrent_streams(STREAMS)
@@ -268,7 +296,7 @@ impl HttpConnection {
         let serve = async {
             tokio::select! {
                 biased;
-                () = wind_down.cancelled() => {
+                () = wind_down.begun() => {
                     connection.as_mut().graceful_shutdown();
                     drop((&mut connection).await);
                 }
@@ -313,31 +341,31 @@ impl HttpConnection {
     }
 
     /// Runs `serve` to its end; or drops it, where the connection is evicted, its timer expires, or a response that is not taken
-    /// gives way. Cancels `wind_down` once no further request is to be served, for the daemon stops, a response is owed before
+    /// gives way. Begins to `wind_down` once no further request is to be served, for the daemon stops, a response is owed before
     /// the connection makes room, or too many are not taken.
     async fn until_closed<T>(
         &self,
         serve: impl Future<Output = T>,
-        wind_down: &CancellationToken,
+        wind_down: &WindDown,
     ) -> Option<T> {
         let mut serve = pin!(serve);
         loop {
             tokio::select! {
                 biased;
-                () = self.closing(), if !wind_down.is_cancelled() => {
+                () = self.closing(), if !wind_down.has_begun() => {
                     if !self.state.tasks.stop.is_cancelled() && !self.timer.owes_response() {
                         return None;
                     }
-                    wind_down.cancel();
+                    wind_down.begin();
                     self.timer.shorten(GOAWAY_TIME);
                 }
                 end = &mut serve => return Some(end),
                 () = self.timer.untaken().cancelled() => return None,
                 () = self.timer.expired() => {
-                    if wind_down.is_cancelled() || !self.timer.is_crowded() {
+                    if wind_down.has_begun() || !self.timer.is_crowded() {
                         return None;
                     }
-                    wind_down.cancel();
+                    wind_down.begin();
                     self.timer.shorten(GOAWAY_TIME);
                 }
             }

@@ -22,9 +22,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, ReadBuf, Take};
-use tokio_util::sync::CancellationToken;
 
-use super::connection::MAX_HEADERS;
+use super::connection::{MAX_HEADERS, WindDown};
 use super::handler::ConnContext;
 
 /// Octets that are read at once before hyper is there: nearly all requests whole.
@@ -44,7 +43,7 @@ pub(super) struct Http1End<S> {
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     context: &Arc<ConnContext>,
-    wind_down: &CancellationToken,
+    wind_down: &WindDown,
 ) -> Http1End<S> {
     let buffer = Vec::new();
     let mut reader = HeadReader { buffer, stream };
@@ -77,7 +76,7 @@ async fn serve_request<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     HeadReader { buffer, stream }: HeadReader<S>,
     head: RequestHead,
     context: &Arc<ConnContext>,
-    wind_down: &CancellationToken,
+    wind_down: &WindDown,
 ) -> (RequestStream<S>, hyper::Result<()>) {
     let body = Arc::new(AtomicU64::new(0));
     let stream = RequestStream {
@@ -104,7 +103,7 @@ async fn serve_request<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let end = tokio::select! {
         biased;
         end = &mut connection => end,
-        () = wind_down.cancelled() => {
+        () = wind_down.begun() => {
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
@@ -168,11 +167,11 @@ struct HeadReader<S> {
 
 impl<S: AsyncRead + Unpin> HeadReader<S> {
     /// The head of the next request; nothing if the stream ends before it, or once `wind_down` says so and none is begun.
-    async fn next_head(&mut self, wind_down: &CancellationToken) -> Option<RequestHead> {
+    async fn next_head(&mut self, wind_down: &WindDown) -> Option<RequestHead> {
         tokio::select! {
             biased;
             head = self.read_head() => head,
-            () = wind_down.cancelled() => {
+            () = wind_down.begun() => {
                 if self.buffer.is_empty() {
                     return None;
                 }
