@@ -4,6 +4,7 @@ pub mod answer;
 pub(crate) mod asking;
 pub(crate) mod clock;
 pub mod counters;
+pub(crate) mod detach;
 pub(crate) mod discovery;
 pub mod exchange;
 pub mod explain;

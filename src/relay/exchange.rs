@@ -1,8 +1,8 @@
 //! Where a request becomes an answer.
 //!
 //! Whatever the way in: a copy of a request under way joins it, one answered a moment ago is answered again, and a new
-//! one is taken through its upstreams. That is done in a task of its own, so that a client that hangs up
-//! strands nobody who joined it, and so that a panic ends that exchange alone.
+//! one is taken through its upstreams. A client that hangs up strands nobody who joined it, and a panic ends that exchange
+//! alone.
 
 mod attempts;
 mod reachability;
@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use self::task::ExchangeTask;
+use self::task::{ExchangeTask, RunningExchange};
 use crate::relay::answer::{Answered, Cause, Source};
 use crate::relay::clock::now;
 use crate::relay::counters::Counters;
@@ -232,8 +232,8 @@ impl Exchange {
                     ticket,
                     answered: sender,
                 };
-                tokio::spawn(Box::pin(task.run()));
-                return self.wait(receiver, message).await;
+                let answered = RunningExchange::new(task).answer(receiver).await;
+                return answered.unwrap_or_else(|| self.unanswered(message));
             }
         };
         let source = Source::RetransmitCache;
@@ -244,10 +244,14 @@ impl Exchange {
     async fn wait(&self, mut waiting: Waiting, message: &KerberosMessage) -> Answered {
         let answered = waiting.wait_for(Option::is_some).await;
         let answered = answered.ok().and_then(|answered| answered.clone());
-        answered.unwrap_or_else(|| Answered {
+        answered.unwrap_or_else(|| self.unanswered(message))
+    }
+
+    fn unanswered(&self, message: &KerberosMessage) -> Answered {
+        Answered {
             answer: self.routing().verdict(message, Cause::Unanswered, true),
             source: Source::Nobody,
-        })
+        }
     }
 
     /// Takes each lock that requests take, one after the other: does not return while somebody holds one for good.

@@ -1,5 +1,6 @@
 //! What the exchanges know of their realms: whether they can be reached, and all else that the status shows.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -80,8 +81,7 @@ fn waited(arrival: &Arrival) -> Duration {
 impl ExchangeTask {
     /// Takes the request through its upstreams, and records what that says of the realm.
     pub(super) async fn exchange_and_record(&self) -> End {
-        // In a box: tasks are copied on their way into the runtime, and this is most of one.
-        let mut exchange = Box::pin(self.exchange());
+        let mut exchange = pin!(self.exchange());
         let Some(realm) = self.watched_realm() else {
             return exchange.await;
         };

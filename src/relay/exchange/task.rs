@@ -1,10 +1,14 @@
-//! The task of one exchange: for all who ask the same, it takes the request through its upstreams.
+//! One exchange: for all who ask the same, it takes the request through its upstreams.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +17,7 @@ use super::attempts::Attempts;
 use super::{Arrival, Exchange, Routing};
 use crate::relay::answer::{Answer, Answered, Cause, Source};
 use crate::relay::clock::{millis, now, unix_ms};
+use crate::relay::detach::DetachOnDrop;
 use crate::relay::retransmits::ExchangeTicket;
 use crate::relay::routes::{Candidates, Wanted};
 use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text};
@@ -24,7 +29,7 @@ use crate::wire::{KerberosMessage, Kind};
 /// So many exchanges are remembered for the status.
 const MAX_RECENT: usize = 50;
 
-/// The task of one exchange.
+/// What one exchange does.
 pub(super) struct ExchangeTask {
     pub(super) exchange: Arc<Exchange>,
     pub(super) message: KerberosMessage,
@@ -69,6 +74,35 @@ impl End {
             },
             _ => ExchangeOutcome::Failed,
         }
+    }
+}
+
+/// An exchange that runs where the first who asked waits for it. What is left of it when he has his answer, or has gone, goes on by
+/// itself.
+pub(super) struct RunningExchange(DetachOnDrop<()>);
+
+impl RunningExchange {
+    pub(super) fn new(task: ExchangeTask) -> Self {
+        // A panic in it has its verdict told, and is nobody else's.
+        let run = AssertUnwindSafe(task.run()).catch_unwind();
+        Self(DetachOnDrop::new(run.map(drop)))
+    }
+
+    /// Runs it until it is `answered`.
+    pub(super) async fn answer(
+        mut self,
+        answered: watch::Receiver<Option<Answered>>,
+    ) -> Option<Answered> {
+        poll_fn(|context| {
+            let has_ended = self.0.poll_unpin(context).is_ready();
+            let answered = answered.borrow().clone();
+            if answered.is_some() || has_ended {
+                Poll::Ready(answered)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
     }
 }
 
