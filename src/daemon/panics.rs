@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::daemon::accept::ACCEPT_BACKOFF;
+use crate::relay::detach::DetachOnDrop;
 use crate::relay::exchange::Exchange;
 
 /// Has panics logged from now on, within the bounds of the log.
@@ -40,6 +41,15 @@ pub(crate) fn spawn_catching<T: Send + 'static>(
 ) -> JoinHandle<Option<T>> {
     // In a box: a task is copied eight times on its way into the runtime and out of it.
     tasks.spawn(Box::pin(catch_async(Arc::clone(exchange), task)))
+}
+
+/// Runs `task` among `tasks` as well, but where it is waited for, and by itself only if nobody waits any more.
+pub(crate) fn run_catching<T: Send + 'static>(
+    tasks: &TaskTracker,
+    exchange: &Arc<Exchange>,
+    task: impl Future<Output = T> + Send + 'static,
+) -> DetachOnDrop<Option<T>> {
+    DetachOnDrop::new(tasks.track_future(catch_async(Arc::clone(exchange), task)))
 }
 
 /// What tasks share is behind locks that no panic poisons, or is written whole. No `async fn`, which would have room for `task`

@@ -172,8 +172,8 @@ impl ConnContext {
         }))
     }
 
-    /// Relays in a task of its own, which goes on if no client waits for the answer any more: its password was tried, and
-    /// its turn is `held`, all the same. On what a KDC is silent for a second the others of its client don't wait: it goes on at the
+    /// Relays, and goes on if no client waits for the answer any more: its password was tried, and its turn is `held`, all the
+    /// same. On what a KDC is silent for a second the others of its client don't wait: it goes on at the
     /// cost of its place there. With the answer comes what is told instead of it.
     async fn relay(
         &self,
@@ -184,7 +184,7 @@ impl ConnContext {
     ) -> Result<(Answered, Option<Reply>), ErrorResponse> {
         let state = Arc::clone(&self.state);
         let tasks = &self.state.tasks.tracker;
-        let relayed = panics::spawn_catching(tasks, &self.state.exchange, async move {
+        let relayed = panics::run_catching(tasks, &self.state.exchange, async move {
             let mut held = Some(held);
             let answer = pin!(state.exchange.answer(message, arrival));
             let answered = when_silent(answer, || {
@@ -200,6 +200,6 @@ impl ConnContext {
             let text = "the request was dropped";
             ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, text)
         };
-        relayed.await.ok().flatten().ok_or_else(dropped)
+        relayed.await.ok_or_else(dropped)
     }
 }
