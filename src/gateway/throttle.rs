@@ -164,7 +164,7 @@ impl Throttle {
         }
         let slot = self.client_slot(client);
         self.requests.take(slot, self.patience, now)?;
-        Ok(self.wait(client, now))
+        Ok(self.requests.wait_for(slot, 0, now))
     }
 
     /// Takes what it costs `client` that a connection has ended before its handshake was done.

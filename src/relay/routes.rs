@@ -10,7 +10,7 @@ mod resend;
 mod status;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(crate) use status::StatusContext;
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_secs(2);
 
 /// An upstream, by its place in the caller's list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamId(pub usize);
 
 /// Where a realm's requests go, and how.
@@ -68,7 +68,7 @@ pub struct Routes {
     exact: HashMap<RealmKey, usize>,
     /// In upper case, the longest first; the last may be the empty one, which every realm has.
     suffixes: Vec<(String, usize)>,
-    health: HashMap<UpstreamId, Health>,
+    health: BTreeMap<UpstreamId, Health>,
     /// When the network changed last: what was asked before that says nothing of this one.
     forgotten: Option<Instant>,
 }

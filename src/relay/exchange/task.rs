@@ -168,7 +168,7 @@ impl ExchangeTask {
         let evicted = CancellationToken::new();
         let attempts = Attempts::new(self, &routing, networks, candidates, deadline);
         let answer = pin!(attempts.run(&evicted));
-        place.hold_for(answer, evicted.clone()).await
+        place.hold_for(answer, || evicted.clone()).await
     }
 
     fn candidates(&self, routing: &Routing) -> Result<Candidates, Cause> {

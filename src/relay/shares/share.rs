@@ -73,14 +73,14 @@ impl Share {
         self.shares.serve_waiting();
     }
 
-    /// Waits for `answer`. One that takes longer than a second holds this no more: it gives way to others, and `evicted` is cancelled
-    /// when it has.
+    /// Waits for `answer`. One that takes longer than a second holds this no more: it gives way to others, and what `evicted` makes is
+    /// cancelled when it has.
     pub async fn hold_for<F: Future>(
         &self,
         answer: Pin<&mut F>,
-        evicted: CancellationToken,
+        evicted: impl FnOnce() -> CancellationToken,
     ) -> F::Output {
-        when_silent(answer, || self.give_way(evicted)).await
+        when_silent(answer, || self.give_way(evicted())).await
     }
 
     /// From now on it is another's; false if it would be more than his part: then it has ended.

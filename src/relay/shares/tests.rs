@@ -159,7 +159,7 @@ async fn an_answer_that_takes_longer_than_a_second_is_waited_for_without_a_share
     let sleep = |millis| tokio::time::sleep(Duration::from_millis(millis));
     let answer = async {
         let answer = pin!(sleep(2000));
-        first.hold_for(answer, evicted.clone()).await;
+        first.hold_for(answer, || evicted.clone()).await;
         assert!(evicted.is_cancelled());
     };
     let other = async {

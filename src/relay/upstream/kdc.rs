@@ -154,7 +154,7 @@ impl Kdc {
             }
         });
         // It drops what it can't read, without a word over UDP: that must not keep others from being asked.
-        place.hold_for(reply, CancellationToken::new()).await
+        place.hold_for(reply, CancellationToken::new).await
     }
 
     async fn look_up(&self) -> Result<Vec<SocketAddr>, Fault> {
