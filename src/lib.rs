@@ -27,7 +27,7 @@
 //! |---|---|
 //! | [`shim`] or [`gateway`] | octets arrive, take a slot and are cut into messages |
 //! | [`wire::KerberosMessage::parse`] | the message is recognised and its realm read; nobody reads raw octets for meaning after that |
-//! | [`relay::exchange::Exchange::answer`] | looks for earlier copies, and takes what is new through its upstreams in a task of its own |
+//! | [`relay::exchange::Exchange::answer`] | looks for earlier copies, and takes what is new through its upstreams, whether or not its client still waits |
 //! | [`relay::retransmits`] | a copy of a request under way joins it; one that was answered a moment ago is answered again |
 //! | [`relay::routes`] | realm to ordered upstreams, their health, and the one rule of what may be sent again |
 //! | [`relay::upstream`] | a POST to a KDC proxy, or TCP and UDP to a KDC; if there is no reply, a [`relay::upstream::Fault`] says what the other side may have seen |
