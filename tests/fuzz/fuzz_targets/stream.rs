@@ -42,7 +42,7 @@ fn deframe<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<boo
             }
         }
     }
-    (messages, Ok(deframer.is_empty()))
+    (messages, Ok(deframer.held() == 0))
 }
 
 /// `stream` in pieces of `sizes`, and what is left in one.
