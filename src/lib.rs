@@ -110,7 +110,7 @@
 //!   left; one that does not answer has them all come last until a reply or another network.
 //! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16
 //!   KiB while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a
-//!   ClientHello by 16 KiB, and by as much what comes of its handshake after it, without certificates, the answers that they do not
+//!   ClientHello by 16 KiB, and by 24 what comes of its handshake after it, without certificates, the answers that they do not
 //!   take by as much as their requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by
 //!   16 of them in one, what is known of those clients by 4 MiB, their changes of passwords by 1 MiB, what KDCs have told clients
 //!   of a realm that hides names by 64 KiB; over streams, requests and replies that are longer than 8 KiB by 16 MiB; connections,

@@ -17,15 +17,15 @@ use tokio_util::io::InspectReader;
 /// Most octets of it. Keys that no quantum computer breaks take two thousand and a ticket with certificates some more; rustls would
 /// hold 64 KiB of this and of each later message.
 const MAX: u64 = 16 * 1024;
-/// Most octets of a record (RFC 5246 6.2.3). One of data may come with the end of the handshake, and is read whole before that is
-/// known to be done.
-const RECORD: u64 = 18 * 1024;
+/// Most octets of what follows it. A record of data may come with the end of the handshake, and is read whole, up to 18 KiB (RFC 5246
+/// 6.2.3), before that is known to be done.
+const REST: u64 = 24 * 1024;
 /// Most octets between any two of data, once the handshake is done.
 const BETWEEN: u64 = 32 * 1024;
 /// Octets that are read at once.
 const READ: usize = 4096;
 
-/// Reads a ClientHello from `stream`. What comes of the handshake after it may be as long, it may be sent anew (RFC 8446 4.1.2), and have
+/// Reads a ClientHello from `stream`. What comes of the handshake after it is bounded too: it may be sent anew (RFC 8446 4.1.2), and have
 /// `certificates` octets more.
 ///
 /// # Errors
@@ -40,9 +40,7 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
         let read = fill(&mut acceptor, &mut stream).await?;
         match acceptor.accept() {
             Ok(Some(accepted)) => {
-                stream
-                    .left
-                    .store(MAX + RECORD + certificates as u64, Relaxed);
+                stream.left.store(REST + certificates as u64, Relaxed);
                 return Ok(StartHandshake::from_parts(accepted, stream));
             }
             Ok(None) if read == 0 => return Err(ErrorKind::UnexpectedEof.into()),

@@ -27,8 +27,8 @@ CLIENT, ATTACKER = 1000, 2000
 LISTEN, BIG_PORT = 1088, 8443
 PREFIX = "2001:db8"
 # What their bounds allow (see lib.rs), in MiB: 8 of its own, 16 + 16 + 8 for requests, untaken answers and kept replies, 3 for what
-# is known of clients, and 28 KiB for each of 4,096 connections in its handshake. For 1,024 on a laptop it is less.
-GATEWAY_MIB, RUN_MIB = 164, 96
+# is known of clients, and 36 KiB for each of 4,096 connections in its handshake. For 1,024 on a laptop it is less.
+GATEWAY_MIB, RUN_MIB = 195, 96
 CROWDS = (40, 80)
 
 GATEWAY_CONF = """\
