@@ -100,7 +100,7 @@ async fn read_reply(
             Some(_) => return Err(Fault::NotKerberos(NotReply::TrailingOctets)),
             None => {}
         }
-        if turn.is_none() && replies.held() > SHORT_REPLY {
+        if turn.is_none() && replies.held() >= SHORT_REPLY {
             turn = long_replies.acquire().await.ok();
         }
         let read = stream.read_buf(&mut replies.buffer()).await;
