@@ -139,6 +139,23 @@ mod tests {
         tasks.wait().await;
     }
 
+    #[tokio::test]
+    async fn a_stop_waits_for_what_nobody_else_waits_for() {
+        let (tasks, exchange) = (TaskTracker::new(), exchange());
+        let (go_on, told) = tokio::sync::oneshot::channel();
+        let mut run = run_catching(&tasks, &exchange, told);
+        assert!((&mut run).now_or_never().is_none());
+        drop(run);
+        tasks.close();
+        tokio::task::yield_now().await;
+        assert!(tasks.wait().now_or_never().is_none());
+        go_on.send(()).unwrap();
+        tasks.wait().await;
+        let panics = run_catching(&tasks, &exchange, async { panic!("a fault of our own") });
+        assert_eq!(panics.await, None::<()>);
+        assert_eq!(exchange.counters().panicked.get(), 1);
+    }
+
     #[test]
     fn a_panic_in_a_call_is_counted() {
         let exchange = exchange();

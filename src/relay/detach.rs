@@ -39,3 +39,36 @@ impl<T> Drop for DetachOnDrop<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_goes_on() {
+        let (go_on, told) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
+        let mut run = DetachOnDrop::new(async {
+            told.await.unwrap();
+            done.send(()).unwrap();
+        });
+        assert!((&mut run).now_or_never().is_none());
+        yield_now().await;
+        drop(run);
+        go_on.send(()).unwrap();
+        is_done.await.unwrap();
+    }
+
+    #[test]
+    fn without_a_runtime_it_ends() {
+        let (done, mut is_done) = oneshot::channel::<()>();
+        drop(DetachOnDrop::new(async move {
+            std::future::pending::<()>().await;
+            drop(done);
+        }));
+        assert!(is_done.try_recv().is_err());
+    }
+}

@@ -275,7 +275,7 @@ impl ExchangeTask {
 }
 
 impl Drop for ExchangeTask {
-    /// A task that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
+    /// One that ends without a word panicked. What it had sent is not known, and must not be sent again by the copy
     /// that the client sends next.
     fn drop(&mut self) {
         if self.answered.borrow().is_none() {
