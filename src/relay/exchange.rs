@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use self::task::{ExchangeTask, RunningExchange};
+use self::task::ExchangeTask;
 use crate::relay::answer::{Answered, Cause, Source};
 use crate::relay::clock::now;
 use crate::relay::counters::Counters;
@@ -232,7 +232,7 @@ impl Exchange {
                     ticket,
                     answered: sender,
                 };
-                let answered = RunningExchange::new(task).answer(receiver).await;
+                let answered = task.until_answered(receiver).await;
                 return answered.unwrap_or_else(|| self.unanswered(message));
             }
         };

@@ -77,24 +77,18 @@ impl End {
     }
 }
 
-/// An exchange that runs where the first who asked waits for it. What is left of it when he has his answer, or has gone, goes on by
-/// itself.
-pub(super) struct RunningExchange(DetachOnDrop<()>);
-
-impl RunningExchange {
-    pub(super) fn new(task: ExchangeTask) -> Self {
-        // A panic in it has its verdict told, and is nobody else's.
-        let run = AssertUnwindSafe(task.run()).catch_unwind();
-        Self(DetachOnDrop::new(run.map(drop)))
-    }
-
-    /// Runs it until it is `answered`.
-    pub(super) async fn answer(
-        mut self,
+impl ExchangeTask {
+    /// Runs where the first who asked waits for it, until it is `answered`. What is left of it then, or when he has gone, goes on by
+    /// itself. No `async fn`: that would hold the exchange twice.
+    pub(super) fn until_answered(
+        self,
         answered: watch::Receiver<Option<Answered>>,
-    ) -> Option<Answered> {
-        poll_fn(|context| {
-            let has_ended = self.0.poll_unpin(context).is_ready();
+    ) -> impl Future<Output = Option<Answered>> {
+        // A panic in it has its verdict told, and is nobody else's.
+        let run = AssertUnwindSafe(self.run()).catch_unwind();
+        let mut run = DetachOnDrop::new(run.map(drop));
+        poll_fn(move |context| {
+            let has_ended = run.poll_unpin(context).is_ready();
             let answered = answered.borrow().clone();
             if answered.is_some() || has_ended {
                 Poll::Ready(answered)
@@ -102,12 +96,9 @@ impl RunningExchange {
                 Poll::Pending
             }
         })
-        .await
     }
-}
 
-impl ExchangeTask {
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         let mut end = match self.users_turn().await {
             Ok(turn) => {
                 // Waiting for it says nothing of the realm.
