@@ -1,7 +1,7 @@
 //! RFC 4120's ASN.1 as data, and what RFC 6113 adds to it in the clear.
 
 use der::Tag;
-use der::asn1::BitStringRef;
+use der::asn1::{AnyRef, BitStringRef};
 
 use crate::wire::asn1::Element;
 
@@ -29,7 +29,11 @@ fn is_within(element: Element<'_>, least: i32, most: i64) -> bool {
 }
 
 /// KerberosFlags (RFC 4120 5.2.8), of any length: old clients send fewer than 32.
-const FLAGS: Shape = Shape::Primitive(|element| element.decode_as::<BitStringRef<'_>>().is_some());
+const FLAGS: Shape = Shape::Primitive(|element| {
+    let bits = element.inside(Tag::BitString);
+    let bits = bits.and_then(|bits| AnyRef::new(Tag::BitString, bits).ok());
+    bits.is_some_and(|bits| bits.decode_as::<BitStringRef<'_>>().is_ok())
+});
 
 const OCTETS: Shape = Shape::Primitive(|element| element.inside(Tag::OctetString).is_some());
 
