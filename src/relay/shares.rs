@@ -217,8 +217,7 @@ impl Held {
             gives_way: None,
         };
         self.shares.insert(id, share);
-        self.free -= amount;
-        self.change(holder, |held| held.amount += amount);
+        self.spend(holder, amount);
     }
 
     fn add(&mut self, id: u64, amount: usize) {
@@ -226,8 +225,12 @@ impl Held {
             return;
         };
         share.amount += amount;
-        self.free -= amount;
         let holder = share.holder;
+        self.spend(holder, amount);
+    }
+
+    fn spend(&mut self, holder: Holder, amount: usize) {
+        self.free -= amount;
         self.change(holder, |held| held.amount += amount);
     }
 
