@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -56,8 +57,8 @@ pub(super) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
 /// Reads what has come for `acceptor`; none at the end of the stream. No room is taken for it before it comes.
 async fn fill(acceptor: &mut Acceptor, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
     poll_fn(|context| {
-        let mut octets = [0; READ];
-        let mut octets = ReadBuf::new(&mut octets);
+        let mut octets = [MaybeUninit::uninit(); READ];
+        let mut octets = ReadBuf::uninit(&mut octets);
         ready!(Pin::new(&mut *stream).poll_read(context, &mut octets))?;
         Poll::Ready(acceptor.read_tls(&mut octets.filled()))
     })
