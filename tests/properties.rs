@@ -220,7 +220,7 @@ proptest! {
             out.extend(whole_messages(&mut deframer));
         }
         prop_assert_eq!(out, messages);
-        prop_assert!(deframer.held() == 0);
+        prop_assert_eq!(deframer.held(), 0);
     }
 
     #[test]

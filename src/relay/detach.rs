@@ -42,7 +42,7 @@ impl<T> Drop for DetachOnDrop<T> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
+    use tokio::sync::oneshot::{self, error::TryRecvError};
     use tokio::task::yield_now;
 
     use super::*;
@@ -69,6 +69,6 @@ mod tests {
             std::future::pending::<()>().await;
             drop(done);
         }));
-        assert!(is_done.try_recv().is_err());
+        assert_eq!(is_done.try_recv(), Err(TryRecvError::Closed));
     }
 }

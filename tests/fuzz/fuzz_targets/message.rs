@@ -60,7 +60,7 @@ fn check_request(service: Service, request: &KerberosMessage, bytes: &Bytes) {
         .get_mut()
         .extend_from_slice(request.framed().as_bytes());
     assert_eq!(deframer.next(), Ok(Some(bytes.clone())));
-    assert!(deframer.held() == 0);
+    assert_eq!(deframer.held(), 0);
 }
 
 fn check_reply(service: Service, reply: &Reply, bytes: &Bytes) {
