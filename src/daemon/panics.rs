@@ -39,7 +39,7 @@ pub(crate) fn spawn_catching<T: Send + 'static>(
     exchange: &Arc<Exchange>,
     task: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<Option<T>> {
-    // In a box: a task is copied eight times on its way into the runtime and out of it.
+    // In a box: a task is copied several times on its way into the runtime and out of it.
     tasks.spawn(Box::pin(catch_async(Arc::clone(exchange), task)))
 }
 

@@ -173,8 +173,8 @@ impl ConnContext {
     }
 
     /// Relays, and goes on if no client waits for the answer any more: its password was tried, and its turn is `held`, all the
-    /// same. On what a KDC is silent for a second the others of its client don't wait: it goes on at the
-    /// cost of its place there. With the answer comes what is told instead of it.
+    /// same. On what a KDC is silent for a second the others of its client don't wait: it goes on at the cost of its place there.
+    /// With the answer comes what is told instead of it.
     async fn relay(
         &self,
         message: KerberosMessage,
