@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::SemaphorePermit;
@@ -63,7 +64,7 @@ impl KdcRequest<'_> {
         let mut pauses = RETRANSMITS.into_iter().filter(|_| is_harmless);
         let mut pause = pauses.next();
         let heard = loop {
-            copies.send(turn.take()).await?;
+            copies.send(turn.take())?;
             let limit = pause.unwrap_or(Duration::MAX);
             match timeout(limit, copies.hear()).await {
                 Ok(Some(heard)) => break copies.unless_repeat(heard).await?,
@@ -89,9 +90,9 @@ struct Copies<'a> {
 
 impl<'a> Copies<'a> {
     /// Sends one copy to the next address that a datagram can leave for; `turn` is given back once the KDC has read it.
-    async fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
+    fn send(&mut self, mut turn: Option<SemaphorePermit<'a>>) -> Result<(), Fault> {
         while let Some(address) = self.addresses.pop_front() {
-            match send(address, self.message).await {
+            match send(address, self.message) {
                 Ok(socket) => {
                     let (service, turn) = (self.message.service(), turn.take());
                     self.under_way.push(Box::pin(async move {
@@ -158,15 +159,20 @@ impl<'a> Copies<'a> {
     }
 }
 
-/// A socket of its own for each copy: it hears that address alone, and its ICMP errors.
-async fn send(address: SocketAddr, message: &KerberosMessage) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    socket.send(message.bytes()).await?;
+/// A socket of its own for each copy: it hears that address alone, and its ICMP errors. The datagram leaves last, as what fails here
+/// counts as not sent; and without a wait, as a new socket has room.
+fn send(address: SocketAddr, message: &KerberosMessage) -> io::Result<UdpSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    // The kernel chooses the port.
+    socket.connect(&address.into())?;
+    let socket = net::UdpSocket::from(socket);
+    socket.set_nonblocking(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    SockRef::from(&socket).send(message.bytes())?;
     Ok(socket)
 }
 
