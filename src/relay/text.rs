@@ -25,6 +25,10 @@ use super::upstream::Fault;
 /// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
 /// shown (Default_Ignorable_Code_Point in DerivedCoreProperties.txt), with the annotation marks.
 pub(crate) fn is_unseen(character: char) -> bool {
+    // Nearly all text is of these.
+    if matches!(character, ' '..='~') {
+        return false;
+    }
     character.is_control()
         || matches!(
             character,
