@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -340,35 +340,42 @@ impl HttpConnection {
         }
     }
 
-    /// Runs `serve` to its end; or drops it, where the connection is evicted, its timer expires, or a response that is not taken
-    /// gives way. Begins to `wind_down` once no further request is to be served, for the daemon stops, a response is owed before
-    /// the connection makes room, or too many are not taken.
+    /// Runs `serve` to its end, or until the connection [ends](Self::ended) otherwise.
     async fn until_closed<T>(
         &self,
         serve: impl Future<Output = T>,
         wind_down: &WindDown,
     ) -> Option<T> {
-        let mut serve = pin!(serve);
+        // A set asks those alone that were woken: this is polled for each request, and what ends a connection seldom has news.
+        let mut ended = FuturesUnordered::from_iter([self.ended(wind_down)]);
+        tokio::select! {
+            biased;
+            _ = ended.next() => None,
+            end = serve => Some(end),
+        }
+    }
+
+    /// Waits until the connection is evicted, its timer expires, or a response that is not taken gives way. Begins to `wind_down` once
+    /// no further request is to be served, for the daemon stops, a response is owed before the connection makes room, or too many are
+    /// not taken.
+    async fn ended(&self, wind_down: &WindDown) {
         loop {
             tokio::select! {
                 biased;
                 () = self.closing(), if !wind_down.has_begun() => {
                     if !self.state.tasks.stop.is_cancelled() && !self.timer.owes_response() {
-                        return None;
+                        return;
                     }
-                    wind_down.begin();
-                    self.timer.shorten(GOAWAY_TIME);
                 }
-                end = &mut serve => return Some(end),
-                () = self.timer.untaken().cancelled() => return None,
+                () = self.timer.untaken().cancelled() => return,
                 () = self.timer.expired() => {
                     if wind_down.has_begun() || !self.timer.is_crowded() {
-                        return None;
+                        return;
                     }
-                    wind_down.begin();
-                    self.timer.shorten(GOAWAY_TIME);
                 }
             }
+            wind_down.begin();
+            self.timer.shorten(GOAWAY_TIME);
         }
     }
 }
