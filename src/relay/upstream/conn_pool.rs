@@ -80,16 +80,24 @@ struct IdleTimeout {
 }
 
 impl IdleTimeout {
-    /// Well less than what the server grants: a request on its way when the time is up would be lost.
+    /// Well less than what the server grants: a request on its way when the time is up would be lost. One that was just heard is
+    /// alive, unless another was closed that soon.
     fn known_alive(&self, idle: Duration) -> bool {
         let shown = self.advertised.unwrap_or(self.outlasted);
         let granted = self.closed.map_or(shown, |closed| closed.min(shown));
-        idle <= JUST_HEARD || idle < granted / 2
+        idle <= JUST_HEARD && !self.closes_at_once() || idle < granted / 2
     }
 
+    fn closes_at_once(&self) -> bool {
+        self.closed.is_some_and(|closed| closed <= JUST_HEARD)
+    }
+
+    /// A server that closes some milliseconds after each answer does so sooner or later by chance: that some outlast others shows
+    /// nothing.
     fn outlasted(&mut self, idle: Duration) {
         self.outlasted = self.outlasted.max(idle);
-        self.closed = self.closed.filter(|closed| *closed > idle);
+        let may_be_chance = idle <= JUST_HEARD;
+        self.closed = self.closed.filter(|closed| *closed > idle || may_be_chance);
     }
 
     fn found_closed(&mut self, idle: Duration) {
@@ -256,6 +264,9 @@ impl PooledConn {
         let mut kept = lock(&self.pool);
         if self.was_reused() {
             kept.timeout.outlasted(self.idle);
+        } else if self.is_kept() {
+            // It was closed in time to be seen.
+            kept.timeout.found_closed(self.idle);
         }
         kept.timeout.advertised = keep_alive.or(kept.timeout.advertised);
         self.silent_since = Instant::now();

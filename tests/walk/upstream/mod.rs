@@ -107,8 +107,8 @@ pub struct Seen {
     pub handshakes: usize,
     /// What was agreed on in each handshake.
     pub agreed: Vec<(ProtocolVersion, NamedGroup)>,
-    /// Connections of which both ends are known to be closed, after [`Upstream::hang_up`].
-    pub hung_up: usize,
+    /// Connections that have ended: after [`Upstream::hang_up`] both ends are known to be closed.
+    pub ended: usize,
     pub posts: Vec<Post>,
 }
 
@@ -271,6 +271,6 @@ impl Upstream {
         let before = self.seen();
         let token = std::mem::take(&mut *self.shared.hang_up.lock().unwrap());
         token.cancel();
-        self.until(|seen| seen.hung_up == before.handshakes).await;
+        self.until(|seen| seen.ended == before.handshakes).await;
     }
 }

@@ -69,12 +69,15 @@ impl Shared {
         tokio::select! {
             biased;
             () = hang_up.cancelled() => {}
-            ended = self.talk(&mut stream, number) => return ended.carry_out(&stream),
+            ended = self.talk(&mut stream, number) => {
+                ended.carry_out(&stream);
+                return self.count(|seen| seen.ended += 1);
+            }
         }
         let _ = stream.shutdown().await;
         // Ends with the other side's FIN, or with its reset.
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-        self.count(|seen| seen.hung_up += 1);
+        self.count(|seen| seen.ended += 1);
     }
 
     async fn talk(&self, stream: &mut TlsStream<TcpStream>, number: usize) -> Ended {

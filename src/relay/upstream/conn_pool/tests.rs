@@ -54,6 +54,20 @@ fn a_connection_that_was_closed_sooner_counts_for_more_than_words() {
 }
 
 #[test]
+fn where_a_connection_was_closed_at_once_none_is_alive_for_being_just_heard() {
+    let mut timeout = IdleTimeout {
+        advertised: Some(60 * SECOND),
+        ..IdleTimeout::default()
+    };
+    timeout.found_closed(SECOND * 6 / 10);
+    assert_eq!(alive_until(&timeout), 2);
+    timeout.outlasted(SECOND);
+    assert_eq!(alive_until(&timeout), 2, "by chance");
+    timeout.outlasted(SECOND * 11 / 10);
+    assert_eq!(alive_until(&timeout), 299);
+}
+
+#[test]
 fn a_connection_that_was_closed_counts_for_more_than_older_experience() {
     let mut timeout = IdleTimeout::default();
     timeout.outlasted(60 * SECOND);
