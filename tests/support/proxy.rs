@@ -164,6 +164,35 @@ impl KdcProxy {
         }
     }
 
+    /// Starts kdcproxy for these realms on 127.0.0.1:`port` under uWSGI, with its files in `dir`: it closes each connection some moments
+    /// after its answer, and does not say so unless `options` tell it to.
+    pub(crate) fn under_uwsgi(
+        dir: &Path,
+        port: u16,
+        routes: &[Route],
+        options: &[&str],
+    ) -> KdcProxy {
+        let (dir, address) = (dir.join(format!("proxy-{port}")), loopback(port));
+        fs::create_dir(&dir).unwrap();
+        certify(&dir);
+        fs::write(dir.join("kdcproxy.conf"), configuration(routes)).unwrap();
+        let mut command = Command::new("uwsgi");
+        command
+            .env("KDCPROXY_CONFIG", dir.join("kdcproxy.conf"))
+            .current_dir(&dir)
+            .args(["--plugins", "http,python3", "--master", "--die-on-term"])
+            .arg(format!("--https={address},leaf.pem,leaf.key"))
+            .args(["--module", "kdcproxy:application"])
+            .args(options);
+        KdcProxy {
+            address,
+            url: url(address),
+            ca_file: dir.join("ca.pem"),
+            process: Process::start("uwsgi", &mut command, "spawned uWSGI http"),
+            request: "] POST ",
+        }
+    }
+
     /// Its address as configurations have it.
     pub(crate) fn url(&self) -> String {
         self.url.clone()
