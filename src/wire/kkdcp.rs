@@ -4,6 +4,11 @@ use super::asn1::{GeneralString, IntegerFlags};
 use super::framed::{Framed, LENGTH};
 use der::{Decode, Encode, Sequence};
 
+/// The identifier octets on the way to a message.
+const SEQUENCE: u8 = 0x30;
+const FIELD_0: u8 = 0xa0;
+const OCTET_STRING: u8 = 0x04;
+
 /// KDC-PROXY-MESSAGE, its fields named as in [MS-KKDCP] 2.2.2.
 #[derive(Clone, Debug, Eq, PartialEq, Sequence)]
 pub struct KdcProxyMessage<'a> {
@@ -25,15 +30,16 @@ impl<'a> KdcProxyMessage<'a> {
     /// is right: the first four octets of a bare message never tell the number of those that follow
     /// (RFC 4120's begin above 2^30, kpasswd's with a length in the upper two octets).
     pub fn message(&self) -> (&'a [u8], bool) {
-        let framed = self.kerb_message.split_first_chunk::<LENGTH>();
-        match framed {
-            Some((length, rest))
-                if u32::try_from(rest.len()) == Ok(u32::from_be_bytes(*length)) =>
-            {
-                (rest, true)
-            }
-            _ => (self.kerb_message, false),
+        unframed(self.kerb_message)
+    }
+}
+
+fn unframed(kerb_message: &[u8]) -> (&[u8], bool) {
+    match kerb_message.split_first_chunk::<LENGTH>() {
+        Some((length, rest)) if u32::try_from(rest.len()) == Ok(u32::from_be_bytes(*length)) => {
+            (rest, true)
         }
+        _ => (kerb_message, false),
     }
 }
 
@@ -65,6 +71,37 @@ pub fn decode(body: &[u8]) -> Result<KdcProxyMessage<'_>, der::Error> {
     KdcProxyMessage::from_der(body)
 }
 
+/// The Kerberos message in the body of an answer, without its length. MIT krb5 reads answers generously, and so there are proxies whose
+/// answers nobody else can read: fields beside the message are not looked at, lengths may take more octets than they need (X.690
+/// 8.1.3.5), and white space may follow.
+pub fn message_in_answer(body: &[u8]) -> Option<&[u8]> {
+    let (envelope, rest) = split(body, SEQUENCE)?;
+    let (field, _) = split(envelope, FIELD_0)?;
+    let (kerb_message, _) = split(field, OCTET_STRING)?;
+    rest.iter()
+        .all(u8::is_ascii_whitespace)
+        .then(|| unframed(kerb_message).0)
+}
+
+/// The value of the element of BER that `input` begins with, if it has this `identifier` and a length, and what follows it.
+fn split(input: &[u8], identifier: u8) -> Option<(&[u8], &[u8])> {
+    let ([first, length], rest) = input.split_first_chunk()?;
+    let (length, rest) = match *length {
+        short @ ..=0x7f => (usize::from(short), rest),
+        long @ 0x81..=0xfe => {
+            let (octets, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            let mut octets = octets.iter().map(|octet| usize::from(*octet));
+            let length = octets.try_fold(0, |length: usize, octet| {
+                length.checked_mul(0x100)?.checked_add(octet)
+            });
+            (length?, rest)
+        }
+        _ => return None,
+    };
+    let value = rest.split_at_checked(length)?;
+    (*first == identifier).then_some(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +127,41 @@ mod tests {
         assert_eq!(decoded.dclocator_hint, Some(IntegerFlags(u32::MAX)));
         let bare = sequence(&[&field(0, &octets(b"\0\0\0\x03abc"))]);
         assert_eq!(decode(&bare).unwrap().target_domain, None);
+    }
+
+    #[test]
+    fn an_answer_is_read_as_mit_krb5_reads_it() {
+        let message = field(0, &octets(b"\0\0\0\x03abc"));
+        let answer = sequence(&[&message]);
+        let odd = [
+            answer.clone(),
+            sequence(&[&field(0, &octets(b"abc"))]),
+            [&answer[..], b"\r\n \t"].concat(),
+            [&[0x30, 0x81, message.len() as u8], &message[..]].concat(),
+            [&[0x30, 0x84, 0, 0, 0, message.len() as u8], &message[..]].concat(),
+            sequence(&[&message, &field(1, &octets(b"\xff"))]),
+            sequence(&[
+                &message,
+                &field(2, b"\x02\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+            ]),
+            sequence(&[&message, &field(3, &integer(1))]),
+            sequence(&[&message, b"\x05"]),
+        ];
+        for body in odd {
+            assert_eq!(message_in_answer(&body), Some(&b"abc"[..]), "{body:x?}");
+        }
+        for end in 0..answer.len() {
+            assert_eq!(message_in_answer(&answer[..end]), None, "{end}");
+        }
+        for none in [
+            [&answer[..], b"<"].concat(),
+            sequence(&[&field(1, &octets(b"abc"))]),
+            field(0, &octets(b"abc")),
+            [&[0x30, 0x80], &message[..], b"\0\0"].concat(),
+            [&[0x30, 0xff], &[0xff; 127][..]].concat(),
+        ] {
+            assert_eq!(message_in_answer(&none), None, "{none:x?}");
+        }
     }
 
     #[test]
