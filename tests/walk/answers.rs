@@ -86,6 +86,83 @@ async fn an_answer_may_be_chunked_or_end_with_its_connection() {
     }
 }
 
+/// What comes of a login of each kind through an upstream that does this.
+async fn relayed(http: Http, act: &Act) -> Vec<Vec<u8>> {
+    let upstream = Plan::always(act.clone()).speaking(http).start();
+    let relay = Setup::by(&[&upstream]).start();
+    let mut relayed = Vec::new();
+    for kind in [Kind::Plain, Kind::Preauth] {
+        let answer = relay.ask(Transport::Udp, &kind.request(REALM)).await;
+        relayed.push(answer.message().to_vec());
+    }
+    relayed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_whole_may_end_without_tls_saying_so() {
+    let reply = as_rep();
+    let body = envelope(&framed(&reply), None);
+    for head in [
+        "HTTP/1.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
+    ] {
+        let act = Act::Cut([head.as_bytes(), &body].concat());
+        assert_eq!(relayed(Http::One, &act).await, [&*reply; 2], "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_read_as_mit_krb5_reads_it() {
+    let reply = as_rep();
+    let body = envelope(&framed(&reply), None);
+    let [0x30, length @ ..=0x70, inside @ ..] = &body[..] else {
+        panic!("{body:x?}");
+    };
+    let longer = |more: &[u8]| {
+        let length = length + more.len() as u8;
+        [&[0x30, 0x84, 0, 0, 0, length], inside, more].concat()
+    };
+    for odd in [
+        [&body[..], b"\r\n"].concat(),
+        longer(b""),
+        longer(b"\xa3\x03\x02\x01\x07"),
+        longer(b"\xa2\x07\x02\x05\xff\xff\xff\xff\xff"),
+    ] {
+        for http in Http::BOTH {
+            let act = Act::Respond(Page::kerberos(odd.clone()));
+            assert_eq!(relayed(http, &act).await, [&*reply; 2], "{odd:x?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_counts_whatever_its_status() {
+    let reply = krb_error(25, None);
+    for status in [201, 207, 400, 401, 404, 429, 500, 503] {
+        let page = Page {
+            status,
+            ..Page::reply(&reply)
+        };
+        for http in Http::BOTH {
+            let told = relayed(http, &Act::Respond(page.clone())).await;
+            assert_eq!(told, [&*reply; 2], "{status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_have_hundreds_of_headers_and_long_ones_in_lines() {
+    let reply = as_rep();
+    let mut head = "HTTP/1.1 200 OK\r\nconnection: close\r\nvia: one,\r\n two\r\n".to_owned();
+    for number in 0..300 {
+        head.push_str(&format!("x-added-{number}: on the way\r\n"));
+    }
+    let body = envelope(&framed(&reply), None);
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let act = Act::Octets([head.as_bytes(), &body].concat());
+    assert_eq!(relayed(Http::One, &act).await, [&*reply; 2]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_1_2_and_1_3_will_do() {
     for tls in [&rustls::version::TLS12, &rustls::version::TLS13] {

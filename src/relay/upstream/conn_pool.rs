@@ -25,6 +25,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const JUST_HEARD: Duration = Duration::from_secs(1);
 /// Idle HTTP/1.1 connections kept to one proxy: more than a burst of one laptop needs.
 const MAX_IDLE: usize = 64;
+/// Headers that an answer may have.
+const MAX_HEADERS: usize = 1000;
 /// A request under way asks a silent HTTP/2 connection for a sign of life this often, and waits this long for it.
 const PING_EVERY: Duration = Duration::from_secs(1);
 const PING_ANSWERED: Duration = Duration::from_secs(1);
@@ -166,6 +168,9 @@ impl ConnPool {
             .referer(false)
             .user_agent(concat!("loopkdc/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
+            // What stands before a proxy may add its own, and fold them (RFC 9112 5.2).
+            .http1_max_headers(MAX_HEADERS)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
             // Probes on idle connections would wake the radio; what may go over them is decided by their age.

@@ -30,6 +30,8 @@ pub use super::refusal::Authorization;
 const MAX_ROUNDS: usize = 4;
 /// What an envelope may add to the largest reply: tags, lengths, an echoed target-domain and hint.
 const MAX_ENVELOPE: usize = MAX_REPLY + 1024;
+/// How long the body of a refusal is waited for, which may have a reply in it all the same.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// What a request shows, from files and from the GSSAPI library, comes within this time or not at all: longer than a token may
 /// take.
 const PREPARED: Duration = Duration::from_secs(6);
@@ -215,41 +217,54 @@ impl KdcProxy {
         reply
     }
 
-    /// The reply to a request of `service`, by the answer's status, head and body.
+    /// The reply to a request of `service`, by the answer's status, head and body. Where a Kerberos reply came, its status says
+    /// nothing: some proxies send one with a KRB-ERROR that is not 200.
     ///
     /// # Errors
     /// What it is instead of a reply.
     pub async fn read_reply(
         &self,
-        response: Response,
+        mut response: Response,
         service: Service,
         authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        let headers = response.headers();
+        let headers = std::mem::take(response.headers_mut());
+        let is_page = refusal::is_page(&headers);
         match response.status().as_u16() {
-            200 => {
-                let is_page = refusal::is_page(headers);
-                decode(service, &self.read_body(response).await?, is_page)
-            }
+            200..=299 => decode(service, &self.read_body(response).await?, is_page),
             // RFC 6585 6: Network Authentication Required.
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => {
                 let auth = &self.client_auth;
-                Err(refusal::of_status(status, headers, auth, authorization))
+                let refused = refusal::of_status(status, &headers, auth, authorization);
+                if is_page {
+                    return Err(refused);
+                }
+                let body = timeout(REFUSAL, self.read_body(response)).await;
+                let body = body.ok().and_then(Result::ok);
+                let reply = body.and_then(|body| decode(service, &body, is_page).ok());
+                reply.ok_or(refused)
             }
             _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
     }
 
-    /// The body, which is capped before it is buffered.
+    /// The body, which is capped before it is buffered. One that ends with its connection, without a word, is there whole if the
+    /// message in it is.
     async fn read_body(&self, mut response: Response) -> Result<Bytes, Fault> {
         let oversized = Fault::NotKerberos(NotReply::Oversized);
         if response.content_length() > Some(MAX_ENVELOPE as u64) {
             return Err(oversized);
         }
         let (mut octets, mut turn) = (BytesMut::new(), None);
-        while let Some(chunk) = response.chunk().await.map_err(|_| Fault::Unanswered)? {
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(_) if kkdcp::message_in_answer(&octets).is_some() => break,
+                Err(_) => return Err(Fault::Unanswered),
+            };
             let length = octets.len() + chunk.len();
             if length > MAX_ENVELOPE {
                 return Err(oversized);
@@ -314,14 +329,25 @@ impl Head {
 }
 
 fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> {
-    let message = kkdcp::decode(body).map_err(|_| match (body, is_page) {
+    let reply = kkdcp::message_in_answer(body).ok_or(match (body, is_page) {
         ([], _) => Fault::NotKerberos(NotReply::Empty),
         (_, true) => Fault::NotKerberos(NotReply::WebPage),
         _ => Fault::NotKerberos(NotReply::NoEnvelope),
     })?;
-    let (reply, _) = message.message();
     Reply::parse(service, Bytes::copy_from_slice(reply))
         .map_err(|_| Fault::NotKerberos(NotReply::NoReplyInside))
+}
+
+/// True if the connection ends after this answer, as the server says (RFC 9112 9.3).
+fn is_last(response: &Response) -> bool {
+    let says = |option: &str| {
+        let values = response.headers().get_all(CONNECTION).into_iter();
+        let mut options = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        options.any(|said| said.trim().eq_ignore_ascii_case(option))
+    };
+    says("close") || response.version() < Version::HTTP_11 && !says("keep-alive")
 }
 
 /// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).

@@ -42,6 +42,11 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
             stream.shutdown().await?;
             return Ok(Some(Ended::Closed));
         }
+        Move::Cut(octets) => {
+            stream.write_all(&octets).await?;
+            stream.flush().await?;
+            return Ok(Some(Ended::Closed));
+        }
         Move::Endless => stream_endlessly(stream).await?,
         Move::Silence | Move::Freeze => std::future::pending().await,
         Move::End(ended) => return Ok(Some(ended)),

@@ -66,7 +66,7 @@ async fn answer(
             send(&mut respond, &page);
             return After::Leave;
         }
-        Move::Octets(_) => unreachable!("HTTP/1.1 only"),
+        Move::Octets(_) | Move::Cut(_) => unreachable!("HTTP/1.1 only"),
         Move::Endless => return stream_endlessly(&mut respond).await,
         Move::Silence => std::future::pending().await,
         Move::Freeze => return After::Freeze,

@@ -18,6 +18,8 @@ pub enum Act {
     Respond(Page),
     /// These octets, and the end of the connection; HTTP/1.1 only.
     Octets(Vec<u8>),
+    /// The same, but that TLS does not say that it is the end (RFC 8446 6.1).
+    Cut(Vec<u8>),
     /// 200, and a body that never ends.
     Endless,
     /// Nothing, ever; HTTP/2 answers pings.
@@ -114,6 +116,7 @@ pub(super) enum Move {
     Respond(Page),
     RespondAndLeave(Page),
     Octets(Vec<u8>),
+    Cut(Vec<u8>),
     Endless,
     Silence,
     Freeze,
@@ -139,6 +142,7 @@ pub(super) async fn settle(act: Act, post: &Post) -> Move {
             Act::LastReply(message) => return Move::RespondAndLeave(Page::reply(&message)),
             Act::Respond(page) => return Move::Respond(page),
             Act::Octets(octets) => return Move::Octets(octets),
+            Act::Cut(octets) => return Move::Cut(octets),
             Act::Endless => return Move::Endless,
             Act::Silence => return Move::Silence,
             Act::Freeze => return Move::Freeze,
