@@ -335,6 +335,10 @@ key_table! {
     /// The oldest version of TLS that will do.
     MIN_TLS = key("min-tls", Word(&["1.2", "1.3"]), Default(r#""1.2""#));
 
+    /// The newest version of HTTP that is spoken to the KDC proxy. "2" is spoken where the proxy offers it; one that wants 1.1 for Kerberos,
+    /// as IIS does with auth = "negotiate", says so at the first request, and "1.1" saves that one.
+    HTTP_VERSION = key("http-version", Word(&["1.1", "2"]), Default(r#""2""#));
+
     /// Lets realm "*" be asked about with what is this machine's alone: client certificate, headers-file, bearer token,
     /// tickets. Without it such a configuration is refused, as any local user could use them for a realm of their choice.
     ANY_REALM = key("any-realm", Flag, Default("false"));

@@ -31,6 +31,7 @@ pub(super) fn read(table: &ConfigSection, base: &Path) -> Result<ProxyOptions, C
         negotiate: negotiate(table, base)?,
         pins: pins(table)?,
         min_tls: table.get(&keys::MIN_TLS)?,
+        http_version: table.get(&keys::HTTP_VERSION)?,
         secret_files: secret_files(table, base)?,
     })
 }

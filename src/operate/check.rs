@@ -14,7 +14,7 @@ use crate::config::gateway::{
 use crate::config::{Config, Kdcs, Order, Proxies, RealmEntry, RealmPattern, Sources};
 use crate::relay::failure::Failure;
 use crate::relay::upstream::kdc::Transport;
-use crate::relay::upstream::proxy_options::{ForwardProxy, MinTls, ProxyOptions};
+use crate::relay::upstream::proxy_options::{ForwardProxy, HttpVersion, MinTls, ProxyOptions};
 use crate::wire::{ByService, Realm};
 
 /// Prints the report on `loopkdc run` on stdout and the warnings on stderr.
@@ -159,6 +159,10 @@ fn outbound(options: &ProxyOptions) -> Vec<String> {
         ("auth", options.negotiate.is_some()),
         ("pins", !options.pins.is_empty()),
         ("min-tls", options.min_tls != MinTls::default()),
+        (
+            "http-version",
+            options.http_version != HttpVersion::default(),
+        ),
     ];
     let set = keys.into_iter().filter(|(_, is_set)| *is_set);
     let set = joined(set.map(|(key, _)| key));

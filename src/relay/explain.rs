@@ -197,7 +197,7 @@ fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
         Unsent::TooLong => fault(Layer::Tcp, "too long for a datagram, and TCP is refused")
             .hint("have its TCP port opened")
             .hint(another(key)),
-        Unsent::HandedBack => http("the connection closed before the request was sent"),
+        Unsent::HandedBack => http("the request was handed back unread"),
         Unsent::Ended => http("a reused connection had ended before the request was sent"),
         Unsent::Busy => http("too many requests are under way to it").hint(another(key)),
     }

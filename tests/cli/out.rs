@@ -21,6 +21,7 @@ fn check_shows_how_requests_get_out_and_no_secret() {
         bearer-token-file = "token.txt"
         pins = ["sha256/Zmh6rfhivXdsj8GLjp+OIAiXFIVu4jOzkCpZHQ1fKSU="]
         min-tls = "1.3"
+        http-version = "1.1"
         [realms."OTHER.EXAMPLE"]
         proxies = ["https://kdcproxy.example.com"]
         http-proxy = "environment"
@@ -39,7 +40,7 @@ fn check_shows_how_requests_get_out_and_no_secret() {
             "  1. https://kdcproxy.example.com/KdcProxy",
             "  deadline 9 s, on-failure unreachable",
             "  by way of http://proxy.example.com:3128",
-            "  with headers, headers-file, bearer-token-file, pins, min-tls",
+            "  with headers, headers-file, bearer-token-file, pins, min-tls, http-version",
             "realm OTHER.EXAMPLE",
             "  1. https://kdcproxy.example.com/KdcProxy",
             "  deadline 9 s, on-failure unreachable",

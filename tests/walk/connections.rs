@@ -223,7 +223,6 @@ async fn a_connection_that_the_server_promised_to_keep_is_alive_after_a_second()
 async fn what_http2_hands_back_is_not_sent_twice_if_that_could_harm() {
     for act in [
         Act::GoAway,
-        Act::ResetStream(Reason::REFUSED_STREAM),
         Act::ResetStream(Reason::CANCEL),
         Act::ResetStream(Reason::INTERNAL_ERROR),
     ] {
@@ -267,7 +266,6 @@ async fn what_http2_hands_back_is_not_sent_twice_if_that_could_harm() {
 async fn what_http2_hands_back_goes_elsewhere_if_it_is_harmless() {
     for act in [
         Act::GoAway,
-        Act::ResetStream(Reason::REFUSED_STREAM),
         Act::ResetStream(Reason::CANCEL),
         Act::ResetStream(Reason::INTERNAL_ERROR),
     ] {
@@ -279,6 +277,99 @@ async fn what_http2_hands_back_goes_elsewhere_if_it_is_harmless() {
             assert_eq!((first.posts(), second.posts()), (1, 1), "{act:?} {kind:?}");
         }
     }
+}
+
+/// What is sent over a connection that the server is closing just then is lost. Once that has happened, a password goes over none that
+/// was heard a moment ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_closes_at_once_costs_one_password() {
+    for http in Http::BOTH {
+        let plan = Plan::new(|post| match post.on_connection {
+            1 => post.granted(),
+            _ => Act::Close,
+        });
+        let upstream = plan.speaking(http).start();
+        let relay = Setup::by(&[&upstream]).start();
+        granted(&relay, Kind::Plain).await;
+        let lost = relay
+            .ask(Transport::Tcp, &Kind::Preauth.request(REALM))
+            .await;
+        assert_eq!(lost, Heard::Reset, "{http:?}");
+        for _ in 0..3 {
+            granted(&relay, Kind::Plain).await;
+            granted(&relay, Kind::Preauth).await;
+        }
+    }
+}
+
+/// Nobody has looked at it then (RFC 9113 8.7), whatever it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_http2_hands_back_unread_goes_again_once_over_another_connection() {
+    for (kind, kept) in Kind::ALL
+        .into_iter()
+        .flat_map(|kind| [(kind, 0), (kind, 1)])
+    {
+        let plan = Plan::new(move |post| match post.number - kept {
+            1 => Act::ResetStream(Reason::REFUSED_STREAM),
+            _ => post.granted(),
+        });
+        let first = plan.speaking(Http::Two).start();
+        let relay = Setup::by(&[&first]).start();
+        for _ in 0..kept {
+            granted(&relay, Kind::Plain).await;
+        }
+        granted(&relay, kind).await;
+        let seen = first.seen();
+        assert_eq!(
+            (seen.posts.len(), seen.connections),
+            (kept + 2, 2),
+            "{kind:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_back_unread_twice_goes_elsewhere() {
+    let act = Act::ResetStream(Reason::REFUSED_STREAM);
+    for kind in Kind::ALL {
+        let first = Plan::always(act.clone()).speaking(Http::Two).start();
+        let second = Plan::granting().start();
+        let relay = Setup::by(&[&first, &second]).start();
+        granted(&relay, kind).await;
+        assert_eq!((first.posts(), second.posts()), (2, 1), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_wants_http_1_1_is_spoken_to_in_it_from_then_on() {
+    for kind in Kind::ALL {
+        let plan = Plan::new(|post| match post.connection {
+            1 => Act::ResetStream(Reason::HTTP_1_1_REQUIRED),
+            _ => Act::LastReply(match post.granted() {
+                Act::Reply(reply) => reply,
+                other => panic!("{other:?}"),
+            }),
+        });
+        let upstream = plan.start();
+        let relay = Setup::by(&[&upstream]).start();
+        granted(&relay, kind).await;
+        granted(&relay, kind).await;
+        let seen = upstream.seen();
+        assert_eq!((seen.posts.len(), seen.connections), (3, 3), "{kind:?}");
+        let hosts = seen.posts.iter().map(|post| post.header("host").is_empty());
+        // HTTP/2 has another field for it (RFC 9113 8.3.1).
+        assert_eq!(hosts.collect::<Vec<_>>(), [true, false, false]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_1_is_spoken_alone_where_the_configuration_says_so() {
+    let upstream = Plan::granting().start();
+    let relay = Setup::by(&[&upstream])
+        .defaults("http-version = \"1.1\"")
+        .start();
+    granted(&relay, Kind::Plain).await;
+    assert!(!upstream.seen().posts[0].header("host").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,10 +80,11 @@ fn in_use_it_is_valid_and_says_the_defaults() {
     assert!(entry.direct.is_none() && plain.direct.is_none());
     let out = &entry.proxy_options;
     assert_eq!(
-        (&out.forward_proxy, out.min_tls),
+        (&out.forward_proxy, out.min_tls, out.http_version),
         (
             &plain.proxy_options.forward_proxy,
-            plain.proxy_options.min_tls
+            plain.proxy_options.min_tls,
+            plain.proxy_options.http_version
         )
     );
     assert!(out.client_certificate.is_some());

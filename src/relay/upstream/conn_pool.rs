@@ -5,7 +5,7 @@
 //! what may go over which is decided here. A client whose connection was seen to close connects anew by itself: that is
 //! a fresh connection, and the counter in its connector tells.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use tower::util::MapRequestLayer;
 
 use super::addresses::{Addresses, Names};
 use super::fault::{ConnectError, Fault, Unsent};
-use super::proxy_options::ForwardProxy;
+use super::proxy_options::{ForwardProxy, HttpVersion};
 
 use crate::relay::sync::lock;
 
@@ -51,6 +51,8 @@ pub(super) struct ConnPool {
     tls: ClientConfig,
     pub(super) names: Arc<Names>,
     pub(super) forward_proxy: ForwardProxy,
+    /// The proxy has said that it wants no HTTP/2.
+    wants_http1: AtomicBool,
     kept: Mutex<Arc<Mutex<KeptConns>>>,
 }
 
@@ -114,8 +116,20 @@ impl ConnPool {
             tls,
             names: Arc::new(names),
             forward_proxy,
+            wants_http1: AtomicBool::new(false),
             kept: Mutex::default(),
         }
+    }
+
+    /// The proxy has closed a connection within a second after an answer that did not say so.
+    pub(super) fn closes_at_once(&self) -> bool {
+        lock(&lock(&self.kept)).timeout.closes_at_once()
+    }
+
+    /// From now on the proxy is spoken to in HTTP/1.1, on whatever network: that is how it is set up.
+    pub(super) fn set_wants_http1(&self) {
+        self.wants_http1.store(true, Ordering::Relaxed);
+        lock(&lock(&self.kept)).shared = None;
     }
 
     /// Closes all kept connections, those in use with their requests, and forgets how long such connections last here.
@@ -160,8 +174,12 @@ impl ConnPool {
     }
 
     fn client(&self, connects: Arc<AtomicU32>) -> reqwest::Result<Client> {
+        let mut tls = self.tls.clone();
+        if self.wants_http1.load(Ordering::Relaxed) {
+            tls.alpn_protocols = HttpVersion::Http1.alpn();
+        }
         let builder = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::clone(&self.names))
             .redirect(redirect::Policy::none())
             .retry(retry::never())

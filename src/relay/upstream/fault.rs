@@ -80,7 +80,7 @@ pub enum Unsent {
     TicketLoop,
     /// It fits into no datagram, and there is no other way: says nothing about the upstream.
     TooLong,
-    /// A living connection handed the request back before its body was asked for.
+    /// A living connection handed the request back before its body was asked for, or the server did so unread.
     HandedBack,
     /// A reused connection ended before the body was asked for: most likely it had ended long before, unheard.
     Ended,

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
-use reqwest::{Body, Response, StatusCode};
+use h2::Reason;
+use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
+use reqwest::{Body, Response, StatusCode, Version};
 use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::addresses::{Addresses, Names};
-use super::conn_pool::{ConnPool, PooledConn};
+use super::conn_pool::{ConnPool, ConnReuse, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
@@ -95,8 +96,8 @@ impl KdcProxy {
         self.conns.forget();
     }
 
-    /// Sends one request, exactly once, and reads its reply; or once more, when a proxy that there is no other beside has said to
-    /// come back in a moment. `seen` is told the head of each answer as it comes.
+    /// Sends one request, exactly once, and reads its reply; or once more, when the proxy has handed it back unread, or one that there is
+    /// no other beside has said to come back in a moment. `seen` is told the head of each answer as it comes.
     ///
     /// Name, connect and TLS are bounded in time here; the rest is the caller's, who drops the future when time is up.
     ///
@@ -110,12 +111,13 @@ impl KdcProxy {
         let Outgoing { message, sent, .. } = &outgoing;
         let (mut conversation, mut headers) = self.prepare(message).await?;
         let authorization = Authorization::of(conversation.is_some(), &headers);
-        let conn = self.conns.checkout(outgoing.reuse, Instant::now())?;
+        let mut conn = self.conns.checkout(outgoing.reuse, Instant::now())?;
         if conn.is_kept() {
             sent.set_kept_connection();
         }
         let envelope = Bytes::from(outgoing.envelope());
         let mut may_wait = !outgoing.others && conversation.is_none();
+        let mut may_repeat = true;
         for _ in 0..MAX_ROUNDS {
             if let Some(conversation) = &conversation {
                 headers.insert(AUTHORIZATION, conversation.token());
@@ -125,8 +127,17 @@ impl KdcProxy {
                 .headers(headers.clone())
                 .header(CONTENT_TYPE, "application/kerberos")
                 .body(Body::wrap(FlaggedBody::new(envelope.clone(), sent.clone())));
-            let response = request.send().await;
-            let response = response.map_err(|error| self.classify_error(&error, sent, &conn))?;
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => match refusal::unread(&error).filter(|_| may_repeat) {
+                    Some(why) => {
+                        may_repeat = false;
+                        conn = self.connect_anew(why)?;
+                        continue;
+                    }
+                    None => return Err(self.classify_error(&error, sent, &conn)),
+                },
+            };
             seen(&response);
             if let Some(wait) = refusal::retry_after(&response).filter(|_| may_wait) {
                 may_wait = false;
@@ -140,6 +151,14 @@ impl KdcProxy {
             }
         }
         Err(Fault::AuthenticationRequired(Credential::OtherTicket))
+    }
+
+    /// A connection for a request that came back unread.
+    fn connect_anew(&self, why: Reason) -> Result<PooledConn, Fault> {
+        if why == Reason::HTTP_1_1_REQUIRED {
+            self.conns.set_wants_http1();
+        }
+        self.conns.checkout(ConnReuse::Never, Instant::now())
     }
 
     /// Gets what a request shows: the first token, if tokens are wanted, and headers, which may be in files.
@@ -283,6 +302,9 @@ impl KdcProxy {
     /// It is called back first: what is said not to have left never will.
     fn classify_error(&self, error: &reqwest::Error, sent: &SendState, conn: &PooledConn) -> Fault {
         let is_withdrawn = sent.withdraw();
+        if refusal::unread(error).is_some() {
+            return Fault::NotSent(Unsent::HandedBack);
+        }
         if conn.was_reused() {
             conn.found_closed();
             return if is_withdrawn {

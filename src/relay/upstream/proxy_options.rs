@@ -49,6 +49,8 @@ pub struct ProxyOptions {
     pub pins: Vec<Pin>,
     /// The oldest version of TLS that will do.
     pub min_tls: MinTls,
+    /// The newest version of HTTP that is spoken.
+    pub http_version: HttpVersion,
     /// The files that all this was read from which nobody else should read.
     pub secret_files: Vec<PathBuf>,
 }
@@ -112,6 +114,29 @@ pub enum MinTls {
     /// TLS 1.3 (RFC 8446).
     #[serde(rename = "1.3")]
     Tls13,
+}
+
+/// The newest version of HTTP that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum HttpVersion {
+    /// HTTP/1.1 (RFC 9112), whatever the server offers.
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2 (RFC 9113), where the server offers it.
+    #[default]
+    #[serde(rename = "2")]
+    Http2,
+}
+
+impl HttpVersion {
+    /// What is offered in the handshake (RFC 7301), the best first.
+    pub(super) fn alpn(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2", b"http/1.1"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
 }
 
 /// A certificate, those that lead to its root, and its key.

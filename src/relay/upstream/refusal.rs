@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use h2::Reason;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -43,6 +44,20 @@ impl Authorization {
             Self::None
         }
     }
+}
+
+/// Why a server of HTTP/2 has not looked at a request, if it says that it has not (RFC 9113 7, 8.7): it refused the stream, serves none
+/// above another one, or wants HTTP/1.1.
+pub(super) fn unread(error: &reqwest::Error) -> Option<Reason> {
+    let error: &h2::Error = causes(error).find_map(|cause| cause.downcast_ref())?;
+    let reason = error.reason().filter(|_| error.is_remote())?;
+    let is_unread = match reason {
+        Reason::REFUSED_STREAM => error.is_reset(),
+        // What stands below the last one that is served ends with the connection, by another error.
+        Reason::NO_ERROR => error.is_go_away(),
+        reason => reason == Reason::HTTP_1_1_REQUIRED,
+    };
+    is_unread.then_some(reason)
 }
 
 /// What an HTTP status of 400 or above says.

@@ -107,7 +107,7 @@ impl SystemRoots {
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
             .with_client_cert_resolver(Arc::clone(&client_auth) as _);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = options.http_version.alpn();
         Ok(ClientTls {
             config,
             client_auth,
