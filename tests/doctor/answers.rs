@@ -3,7 +3,7 @@
 use loopkdc::relay::finding::{Figure, Layer, Severity};
 
 use crate::scene::{Scene, UNKNOWN, answering, error};
-use crate::upstream::{Act, Page, Plan};
+use crate::upstream::{Act, Http, Page, Plan};
 
 /// Everything is well.
 #[tokio::test(flavor = "multi_thread")]
@@ -308,4 +308,27 @@ async fn the_second_proxy_serves() {
     let down = format!("https://{}", down.address());
     let refused = found.finding("tcp", "fault", "refused");
     assert_eq!(refused.subject.upstream, Some(down));
+}
+
+/// As kdcproxy does under uWSGI, and as it does once it is told to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_closes_its_connections_without_a_word_is_told() {
+    let closing = |headers: &'static str| {
+        let plan = Plan::new(move |_| {
+            let Page { body, .. } = Page::reply(&error(UNKNOWN, 0));
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {length}\r\n\r\n");
+            Act::Cut([head.as_bytes(), &body].concat())
+        });
+        plan.speaking(Http::One).start()
+    };
+    let found = Scene::by(&closing("")).diagnose();
+    found.says(
+        Layer::Http,
+        "warning",
+        "closes connections right after an answer",
+        "under uWSGI with --add-header 'Connection: close'",
+    );
+    let told = closing("connection: close\r\n");
+    Scene::by(&told).diagnose().finds_nothing();
 }

@@ -112,7 +112,7 @@ impl ProxyCheck<'_> {
         let client = KdcProxy::new(url, tls.clone(), &entry.proxy_options, permitted);
         let ask = async |service, found: &mut Vec<Finding>| match service {
             Service::Kdc => self.ask(&client, &tls, found).await,
-            Service::Kpasswd => self.ask_again(&client).await,
+            Service::Kpasswd => self.ask_again(&client, found).await,
         };
         ask_for_both(self.context.asked, found, ask).await
     }
@@ -182,8 +182,12 @@ impl ProxyCheck<'_> {
         reply
     }
 
-    /// Asks for the ticket that a change of the password takes.
-    async fn ask_again(&self, client: &KdcProxy) -> Result<TimedReply, Finding> {
+    /// Asks for the ticket that a change of the password takes, over the same connection if it is still there.
+    async fn ask_again(
+        &self,
+        client: &KdcProxy,
+        found: &mut Vec<Finding>,
+    ) -> Result<TimedReply, Finding> {
         let limit = self.context.asked.left() / 2;
         let ask = |reuse| self.post(client, Service::Kpasswd, reuse, limit);
         let (_, mut reply) = ask(ConnReuse::Any).await?;
@@ -193,6 +197,15 @@ impl ProxyCheck<'_> {
         ) = reply
         {
             (_, reply) = ask(ConnReuse::Never).await?;
+        }
+        if client.closes_at_once() {
+            let closes = "it closes connections right after an answer, and does not say so";
+            found.push(
+                Finding::warning(closes)
+                    .on(Layer::Http)
+                    .hint("the first login after a start may fail; each one after it takes a connection of its own")
+                    .hint("ask who runs it to have it say so: under uWSGI with --add-header 'Connection: close'"),
+            );
         }
         reply.map_err(|fault| explain(&fault, self.name))
     }

@@ -87,6 +87,11 @@ impl KdcProxy {
         &self.name
     }
 
+    /// The proxy has closed a connection within a second after an answer that did not say so.
+    pub fn closes_at_once(&self) -> bool {
+        self.conns.closes_at_once()
+    }
+
     pub(super) fn user_shares(&self) -> &UserShares {
         &self.user_shares
     }
@@ -224,10 +229,11 @@ impl KdcProxy {
             let names = &self.conns.names;
             names.each(|addresses| addresses.prefer(address.ip()));
         }
+        let is_last = is_last(&response);
         let reply = self.read_reply(response, service, authorization).await;
         match &reply {
             Ok(_) => {
-                conn.give_back(true);
+                conn.give_back(!is_last);
                 self.client_auth.set_served();
             }
             Err(Fault::NotKerberos(_) | Fault::Unanswered) => {}
