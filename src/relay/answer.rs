@@ -209,6 +209,7 @@ mod tests {
                     NotReply::NoEnvelope,
                     NotReply::NoReplyInside,
                     NotReply::NoReply,
+                    NotReply::OtherReply,
                     NotReply::TrailingOctets,
                     NotReply::Unproven,
                 ]

@@ -150,6 +150,29 @@ async fn a_reply_counts_whatever_its_status() {
     }
 }
 
+/// Octets that come before a request are no answer to it, whatever they look like.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_an_answer_is_not_that_of_the_next_request() {
+    let stale = envelope(&framed(&as_rep()), None);
+    let length = stale.len();
+    let stale = [
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(),
+        &stale,
+    ]
+    .concat();
+    let (reply, rounds) = (as_rep(), 3);
+    let body = envelope(&framed(&reply), None);
+    let page =
+        Page::kerberos([&body[..], &stale].concat()).with("content-length", body.len().to_string());
+    let upstream = Plan::always(Act::Respond(page)).speaking(Http::One).start();
+    let relay = Setup::by(&[&upstream]).start();
+    for kind in [Kind::Plain, Kind::Preauth].repeat(rounds) {
+        let answer = relay.ask(Transport::Udp, &kind.request(REALM)).await;
+        assert_eq!(answer.message(), reply, "{kind:?}");
+    }
+    assert_eq!(upstream.seen().connections, 2 * rounds);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_may_have_hundreds_of_headers_and_long_ones_in_lines() {
     let reply = as_rep();

@@ -8,7 +8,7 @@ use crate::certificates::Leaf;
 use crate::clients::Heard;
 use crate::messages::{
     Kind, REALM, as_rep, changed, envelope, framed, kpasswd_error, krb_error, said, set_version,
-    told,
+    tgs_rep, told,
 };
 use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
@@ -198,6 +198,11 @@ faults! {
     an_oversize_body: body(vec![0x30; MAX_REPLY + 4096]) => 86 PORTAL, Perhaps;
     an_endless_body: || Plan::always(Act::Endless) => 86 PORTAL, Perhaps;
     an_oversize_declared: page(Page::kerberos(vec![0x30]).with("content-length", "9999999")) => 86 PORTAL, Perhaps;
+    a_reply_that_says_it_is_too_long: || Plan::always(Act::Reply(krb_error(52, None))) => 86 "what answered is no KDC", Perhaps;
+    the_reply_to_another_kind_of_request: || Plan::new(|post| Act::Reply(match post.message()[0] {
+        0x6c => as_rep(),
+        _ => tgs_rep(),
+    })) => 86 "what answered is no KDC", Perhaps;
     the_other_service_s_reply: || Plan::new(|post| Act::Reply(match post.message()[0] {
         0x6a | 0x6c => changed(),
         _ => as_rep(),

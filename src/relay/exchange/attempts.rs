@@ -268,8 +268,8 @@ impl<'a> Attempts<'a> {
 
     /// A reply that does not answer the request is a fault.
     fn judge(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
-        let (reply, service) = (outcome?, self.message.service());
-        routes::fault_in_reply(&reply, service, self.count_sent()).map_or(Ok(reply), Err)
+        let (reply, request) = (outcome?, self.message.kind());
+        routes::fault_in_reply(&reply, request, self.count_sent()).map_or(Ok(reply), Err)
     }
 
     /// The attempts of which something may have left.

@@ -1,7 +1,7 @@
 //! The resend rule: what may be sent again.
 
-use crate::relay::upstream::{Fault, Unsent};
-use crate::wire::{Reply, Resend, Service, krb_error};
+use crate::relay::upstream::{Fault, NotReply, Unsent};
+use crate::wire::{Kind, Reply, ReplyKind, Resend, krb_error};
 
 /// What may follow a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,20 @@ pub enum Next {
     Stop,
 }
 
-/// The fault that a reply stands for, if it does not answer the request: KDC_ERR_SVC_UNAVAILABLE (RFC 4120 7.5.9), after which
-/// libkrb5 asks its next KDC too; or KRB_AP_ERR_REPEAT (RFC 4120 3.2.3), if the KDC has met another of our `attempts` at the
-/// same request, whose answer is the one that counts.
+/// The fault that a reply stands for, if it does not answer the request: one to another kind of request, or one that says that it is
+/// too long, which it is not over TCP; KDC_ERR_SVC_UNAVAILABLE (RFC 4120 7.5.9), after which libkrb5 asks its next KDC too; or
+/// KRB_AP_ERR_REPEAT (RFC 4120 3.2.3), if the KDC has met another of our `attempts` at the same request, whose answer is the one that
+/// counts.
 #[must_use]
-pub fn fault_in_reply(reply: &Reply, service: Service, attempts: usize) -> Option<Fault> {
+pub fn fault_in_reply(reply: &Reply, request: Kind, attempts: usize) -> Option<Fault> {
+    let other = Fault::NotKerberos(NotReply::OtherReply);
+    match (request, reply.kind()) {
+        (Kind::AsReq, ReplyKind::TgsRep) | (Kind::TgsReq, ReplyKind::AsRep) => return Some(other),
+        _ => {}
+    }
     match reply.error_code()? {
-        krb_error::KDC_ERR_SVC_UNAVAILABLE if service == Service::Kdc => Some(Fault::NotServed),
+        krb_error::KRB_ERR_RESPONSE_TOO_BIG => Some(other),
+        krb_error::KDC_ERR_SVC_UNAVAILABLE if request != Kind::Kpasswd => Some(Fault::NotServed),
         krb_error::KRB_AP_ERR_REPEAT if attempts > 1 => Some(Fault::Repeat),
         _ => None,
     }

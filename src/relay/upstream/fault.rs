@@ -145,6 +145,8 @@ pub enum NotReply {
     NoReplyInside,
     /// From a KDC, no Kerberos reply.
     NoReply,
+    /// A Kerberos reply, and none to such a request.
+    OtherReply,
     /// Octets after the reply.
     TrailingOctets,
     /// A KDC proxy's answer to a ticket that does not prove who it is (RFC 4559).
