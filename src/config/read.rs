@@ -12,7 +12,7 @@ use super::document::ConfigSection;
 use super::error::{ConfigError, ConfigPlace, Located};
 use super::keys::{ConfigKey, Mark};
 use crate::relay::failure::Exit;
-use crate::relay::text::shell;
+use crate::relay::text::{self, shell};
 
 /// The whole file, unless it has more than `most` octets.
 pub(crate) fn at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -73,7 +73,9 @@ fn blocker(path: &Path) -> PathBuf {
 
 /// Why the file at `path` was not read. `what`: the key or option that names it.
 pub(crate) fn describe(error: &io::Error, what: &str, path: &Path) -> ConfigError {
-    let name = path.display();
+    // Whoever named the file may be somebody else.
+    let name = path.to_string_lossy();
+    let name = text::line(&name);
     if is_missing(error) {
         return ConfigError::new(format!("{what} {name} does not exist"));
     }
@@ -83,15 +85,14 @@ pub(crate) fn describe(error: &io::Error, what: &str, path: &Path) -> ConfigErro
     let blocker = blocker(path);
     let rule = "may not be read by this user";
     let show = if blocker == path { "ls -l" } else { "ls -ld" };
-    ConfigError::new(format!(
-        "{what} {name} {rule}: {} blocks",
-        blocker.display()
-    ))
-    .hint(format!(
-        "see who may pass: {show} {}",
-        shell::path(&blocker)
-    ))
-    .exit(Exit::Permission)
+    let blocker = blocker.to_string_lossy();
+    let blocker = text::line(&blocker);
+    ConfigError::new(format!("{what} {name} {rule}: {blocker} blocks"))
+        .hint(format!(
+            "see who may pass: {show} {}",
+            shell::word(&blocker)
+        ))
+        .exit(Exit::Permission)
 }
 
 /// What stands before the name of a credential of systemd's (`LoadCredential=` in systemd.exec(5)).

@@ -1,6 +1,7 @@
 //! `loopkdc import`: what other clients' files say of KDC proxies becomes our configuration.
 //!
-//! `scan` reads a text: it is pure, and files are opened here.
+//! `scan` reads a text: it is pure, and files are opened here. What a file says is shown by the rules of
+//! [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
 
 mod scan;
 
@@ -32,23 +33,30 @@ pub fn import(file: &Path) -> Result<(), Failure> {
             .hint("name the krb5.conf of another client")
             .hint(Hint::typed("loopkdc import /etc/krb5.conf"))
     })?;
+    let (warnings, configuration) = imported(file, &octets);
+    warnings.iter().for_each(terminal::print_warning);
+    terminal::print(&configuration?);
+    Ok(())
+}
+
+/// What is to be known of a file that holds `octets`, and the configuration that it amounts to.
+pub fn imported(file: &Path, octets: &[u8]) -> (Vec<Finding>, Result<String, Failure>) {
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let mut found = scan(&path.to_string_lossy(), &decoded(&octets), &mut Machine);
+    let mut found = scan(&path.to_string_lossy(), &decoded(octets), &mut Machine);
     found.check_ca_files();
-    for (place, what) in found.notes() {
-        terminal::print_warning(&Finding::warning(what).in_file(place.position()));
-    }
+    let notes = found.notes().into_iter();
+    let warning = |(place, what): Note| Finding::warning(what).in_file(place.position());
+    let mut warnings: Vec<_> = notes.map(warning).collect();
+    let name = file.to_string_lossy();
+    let (name, version) = (text::line(&name), env!("CARGO_PKG_VERSION"));
     if !found.has_proxies() {
-        return Err(nothing(file));
+        return (warnings, Err(nothing(&name)));
     }
     if let Some(place) = &found.native {
-        terminal::print_warning(&left_behind().in_file(place.position()));
+        warnings.push(left_behind().in_file(place.position()));
     }
-    let (name, version) = (file.display().to_string(), env!("CARGO_PKG_VERSION"));
-    terminal::print(&format!(
-        "# Made from {name:?} by \"loopkdc import\", version {version}.\n{found}"
-    ));
-    Ok(())
+    let head = format!("# Made from {name:?} by \"loopkdc import\", version {version}.\n");
+    (warnings, Ok(format!("{head}{found}")))
 }
 
 /// UTF-16 as Windows writes it, or UTF-8. What is neither stands in comments, or is told where it is met.
@@ -69,8 +77,8 @@ fn left_behind() -> Finding {
     Finding::warning(what).typed("have all such lines made comments", INSTALL_ONLY)
 }
 
-fn nothing(file: &Path) -> Failure {
-    Failure::new(Exit::Config, format!("{} names no KDC proxy that can be taken", file.display()))
+fn nothing(file: &str) -> Failure {
+    Failure::new(Exit::Config, format!("{file} names no KDC proxy that can be taken"))
         .hint("in a krb5.conf, import takes \"kdc = https://…\" of [realms]")
         .hint(r"of Windows, it takes an export (.reg) of HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers, or lines like: EXAMPLE.COM <https proxy.example.com:443:KdcProxy />")
         .hint("to write a configuration by hand, two lines do: config.example.toml shows every key")
@@ -147,7 +155,7 @@ impl ImportedConfig {
         self.realms.values().any(ImportedRealm::has_proxies)
     }
 
-    /// What is to be known, in the order of the lines.
+    /// What is to be known, in the order of the lines, each note in one: they quote the file.
     fn notes(&self) -> Vec<Note> {
         let mut notes = self.notes.clone();
         for realm in self.realms.values() {
@@ -160,7 +168,8 @@ impl ImportedConfig {
             }
         }
         notes.sort();
-        notes
+        let line = |(place, what): Note| (place, text::line(&what).into_owned());
+        notes.into_iter().map(line).collect()
     }
 }
 

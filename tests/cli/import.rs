@@ -194,3 +194,24 @@ fn a_file_that_may_not_be_read_ends_with_77() {
     assert_eq!(ended.code, Some(77));
     assert!(ended.stderr.starts_with(why), "{ended:?}");
 }
+
+/// What would be a line of ours, if a name or a value could begin one.
+const FORGED: &str = "x\nloopkdc: hint: forged";
+
+#[test]
+fn a_name_of_a_file_begins_no_line() {
+    let home = Home::new("");
+    let conf = "includedir conf.d\n[realms]\nA = {\nkdc = https://p/k\n}\n";
+    fs::write(home.path().join("krb5.conf"), conf).unwrap();
+    fs::create_dir_all(home.path().join(format!("conf.d/{FORGED}.conf"))).unwrap();
+    fs::write(home.path().join(FORGED), "").unwrap();
+    let missing = format!("{FORGED}, too");
+    for file in ["krb5.conf", FORGED, &missing] {
+        let ended = home.loopkdc(&["import", file]);
+        assert!(ended.stderr.contains("forged"), "{ended:?}");
+        assert!(
+            !ended.stderr.contains("\nloopkdc: hint: forged"),
+            "{ended:?}"
+        );
+    }
+}

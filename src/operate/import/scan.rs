@@ -54,7 +54,7 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
     let value = relation.value.as_str();
     if relation.name == "http_anchors" {
         let file = value.strip_prefix("FILE:");
-        let file = file.filter(|file| !file.contains(char::is_control) && realm.ca_file.is_none());
+        let file = file.filter(|file| !file.contains(text::is_unseen) && realm.ca_file.is_none());
         let Some(file) = file else {
             return Some("set ca-file to one file that holds all these certificates".to_owned());
         };
