@@ -16,6 +16,8 @@ mod answer;
 mod configuration;
 
 use bytes::Bytes;
+use loopkdc::config::{Config, Sources};
+use loopkdc::operate::import;
 use loopkdc::wire::{
     Deframer, Framed, GeneralString, IntegerFlags, KdcProxyMessage, KerberosMessage, MAX_REPLY,
     MAX_REQUEST, Realm, Reply, Service, kkdcp, kpasswd, krb_error,
@@ -100,6 +102,115 @@ fn configurations() -> impl Strategy<Value = String> {
     })
 }
 
+/// What would be a line of ours, if what stands in a file could begin one.
+const FORGED: [&str; 5] = [
+    "\nloopkdc: hint: FORGED\n",
+    "\\nloopkdc: hint: FORGED",
+    "&#10;loopkdc: hint: FORGED",
+    "\rloopkdc: hint: FORGED\u{2028}",
+    "\u{1b}[2J\u{9b}1A\u{202e}FORGED",
+];
+/// What the files of others are made of.
+const FOREIGN: [&str; 32] = [
+    "\n",
+    "\"",
+    " = ",
+    "}\n",
+    "[realms]\nEXAMPLE.COM = {\n",
+    "kdc = ",
+    "http_anchors = FILE:",
+    "http_anchors = \"DIR:",
+    "kpasswd_server = ",
+    "https://p/",
+    "kkdcp://q",
+    "include /nonexistent/",
+    "[HKEY_LOCAL_MACHINE\\Kerberos\\KdcProxy\\ProxyServers]\n",
+    "[HKEY_CURRENT_USER\\",
+    "]\n",
+    "\"example.com\"=\"",
+    "\"KdcProxyServer_Enabled\"=dword:00000000",
+    "ForceProxy : 1",
+    "=hex(1):",
+    "example.com ",
+    "<https ",
+    "p.example.com:443:KdcProxy",
+    " />",
+    "&lt;https q /&gt;",
+    "<!--",
+    "-->",
+    "\n# ",
+    "\nkdcproxyname:s:",
+    "<dict><key>preferredKDCs</key>",
+    "<string>",
+    "<key>Realm</key>",
+    "</dict>",
+];
+
+/// A file of somebody else's, in any encoding.
+fn foreign_files() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop_oneof![
+        6 => select(FOREIGN.to_vec()).prop_map(str::to_owned),
+        2 => select(FORGED.to_vec()).prop_map(str::to_owned),
+        1 => "\\PC{0,4}",
+    ];
+    let octets = prop_oneof![
+        3 => Just(Vec::new()),
+        1 => vec(any::<u8>(), 0..40),
+        1 => Just(b"PReg\x01\0\0\0".to_vec()),
+    ];
+    (octets, vec(words, 0..40), 0..3).prop_map(|(octets, words, encoding)| {
+        let text = words.concat();
+        let text: Vec<u8> = match encoding {
+            0 => text.into_bytes(),
+            1 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            _ => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        };
+        [octets, text].concat()
+    })
+}
+
+/// Whoever wrote the file, each line that `loopkdc import` prints begins as it means it to, and all of it is seen.
+fn check_imported(octets: &[u8]) {
+    let (warnings, configuration) = import::imported(Path::new("/f"), octets);
+    for warning in warnings {
+        let message = warning.message("warning");
+        let begins = |line: &str| {
+            ["loopkdc: warning: ", "loopkdc: hint: have all such lines"]
+                .iter()
+                .any(|begin| line.starts_with(begin))
+        };
+        assert!(message.split('\n').all(begins), "{message:?}");
+        assert!(
+            !message.replace('\n', "").contains(char::is_control),
+            "{message:?}"
+        );
+    }
+    match configuration {
+        Ok(text) => {
+            let begins = [
+                "# ",
+                "[defaults]",
+                "direct = ",
+                "[realms.\"",
+                "proxies = [",
+                "primary-proxies = [",
+                "kpasswd-proxies = [",
+                "    \"https://",
+                "]",
+            ];
+            let is_ours =
+                |line: &str| line.is_empty() || begins.iter().any(|begin| line.starts_with(begin));
+            assert!(text.split('\n').all(is_ours), "{text:?}");
+            assert!(
+                !text.replace('\n', "").contains(char::is_control),
+                "{text:?}"
+            );
+            Config::parse(Path::new("/f.toml"), &text, &Sources::default()).unwrap();
+        }
+        Err(failure) => assert!(!failure.to_string().contains("FORGED"), "{failure}"),
+    }
+}
+
 fn services() -> impl Strategy<Value = Service> {
     select(vec![Service::Kdc, Service::Kpasswd])
 }
@@ -152,6 +263,11 @@ proptest! {
     #[test]
     fn any_configuration_means_something_or_is_an_error_that_points_at_it(text in configurations()) {
         configuration::check(text.as_bytes());
+    }
+
+    #[test]
+    fn no_file_that_is_imported_forges_a_line(octets in prop_oneof![foreign_files(), vec(any::<u8>(), 0..300)]) {
+        check_imported(&octets);
     }
 
     #[test]
