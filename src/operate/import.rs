@@ -1,8 +1,9 @@
 //! `loopkdc import`: what other clients' files say of KDC proxies becomes our configuration.
 //!
-//! `scan` reads a text: it is pure, and files are opened here. What a file says is shown by the rules of
-//! [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
+//! `decode` makes a text of a file's octets, and `scan` reads it: both are pure, and files are opened here. What a file says is
+//! shown by the rules of [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
 
+mod decode;
 mod scan;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::routes::RealmPattern;
 use crate::relay::text::{self, toml};
+use decode::decoded;
 use scan::scan;
 
 /// Prints the configuration that the file amounts to on stdout, and on stderr what of it was left out, and why.
@@ -57,17 +59,6 @@ pub fn imported(file: &Path, octets: &[u8]) -> (Vec<Finding>, Result<String, Fai
     }
     let head = format!("# Made from {name:?} by \"loopkdc import\", version {version}.\n");
     (warnings, Ok(format!("{head}{found}")))
-}
-
-/// UTF-16 as Windows writes it, or UTF-8. What is neither stands in comments, or is told where it is met.
-fn decoded(octets: &[u8]) -> String {
-    if let Some(units) = octets.strip_prefix(b"\xff\xfe") {
-        let (pairs, _) = units.as_chunks();
-        let units: Vec<_> = pairs.iter().copied().map(u16::from_le_bytes).collect();
-        return String::from_utf16_lossy(&units);
-    }
-    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    String::from_utf8_lossy(octets).into_owned()
 }
 
 /// The lines that were taken would stand beside ours.

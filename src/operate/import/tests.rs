@@ -1,5 +1,6 @@
 //! What is read of each form, and that our own parser takes what is written of it.
 
+mod decode;
 mod krb5_conf;
 mod windows;
 
@@ -7,7 +8,6 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::decoded;
 use super::scan::scan;
 use crate::config::{Config, Proxies, ProxyUrl, Sources};
 use crate::operate::krb5_conf::disk::{Disk, told};
@@ -43,21 +43,6 @@ fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
     realms
         .chain(notes.map(|(place, what)| told(&place, &what)))
         .collect()
-}
-
-#[test]
-fn windows_writes_utf_16() {
-    let utf_16 = |text: &str| -> Vec<u8> {
-        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
-        b"\xff\xfe".iter().copied().chain(units).collect()
-    };
-    assert_eq!(decoded(&utf_16("Ä\r\nb")), "Ä\r\nb");
-    assert_eq!(decoded(b"\xef\xbb\xbfb"), "b");
-    assert_eq!(decoded(b"# caf\xe9\nb"), "# caf\u{fffd}\nb");
-    // What is not as Windows writes it does no harm.
-    for octets in [&b"\xff\xfea\0b"[..], b"\xff\xfe\x00\xd8", b"\xfe\xff\0a"] {
-        assert_eq!(imported(&decoded(octets), &[]), [""; 0]);
-    }
 }
 
 /// Words that these files are made of, and a few that they are not.

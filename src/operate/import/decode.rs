@@ -1,0 +1,93 @@
+//! Octets become text: UTF-8, UTF-16 of either order, or Windows-1252, with or without a mark.
+
+use crate::relay::text;
+
+/// What Windows-1252 has from 0x80 to 0x9f, where ISO 8859-1 has controls. The rest is the same.
+const WINDOWS_1252: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
+/// How a Registry.pol begins ([MS-GPREG] 2.2.1).
+const REGISTRY_POL: &[u8] = b"PReg\x01\0\0\0";
+/// What a DWORD's type is ([MS-GPREG] 2.2.1).
+const REG_DWORD: [u8; 4] = 4_u32.to_le_bytes();
+/// What `octets` say in any of these encodings: where they fit none, there are characters that stand for nothing.
+pub(super) fn decoded(octets: &[u8]) -> String {
+    if let Some(entries) = octets.strip_prefix(REGISTRY_POL) {
+        return registry_pol(entries);
+    }
+    for (mark, unit) in [
+        (b"\xff\xfe", u16::from_le_bytes as fn([u8; 2]) -> u16),
+        (b"\xfe\xff", u16::from_be_bytes),
+    ] {
+        if let Some(octets) = octets.strip_prefix(mark) {
+            return utf_16(octets, unit);
+        }
+    }
+    // Text of any kind has none, but for the high octets of UTF-16.
+    let zeros = |first: usize| {
+        let octets = octets.iter().skip(first).step_by(2);
+        octets.filter(|octet| **octet == 0).count()
+    };
+    let (even, odd) = (zeros(0), zeros(1));
+    if even + odd > octets.len() / 8 {
+        let unit = if odd > even {
+            u16::from_le_bytes
+        } else {
+            u16::from_be_bytes
+        };
+        return utf_16(octets, unit);
+    }
+    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
+    let ansi = |octet: &u8| match octet {
+        0x80..=0x9f => WINDOWS_1252.chars().nth(usize::from(octet - 0x80)),
+        _ => Some(char::from(*octet)),
+    };
+    match str::from_utf8(octets) {
+        Ok(text) => text.to_owned(),
+        Err(_) => octets.iter().filter_map(ansi).collect(),
+    }
+}
+
+fn utf_16(octets: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let (pairs, _) = octets.as_chunks();
+    let units: Vec<_> = pairs.iter().copied().map(unit).collect();
+    String::from_utf16_lossy(&units)
+}
+
+/// A line for each entry, as an export has it; what is none is read as it stands.
+fn registry_pol(mut octets: &[u8]) -> String {
+    let mut lines = String::new();
+    while let Some((line, rest)) = registry_pol_entry(octets) {
+        lines.push_str(&text::line(&line));
+        lines.push('\n');
+        octets = rest;
+    }
+    lines + &utf_16(octets, u16::from_le_bytes)
+}
+
+/// `[key;value;type;size;data]` in UTF-16, the first two with a NUL at the end ([MS-GPREG] 2.2.1).
+fn registry_pol_entry(octets: &[u8]) -> Option<(String, &[u8])> {
+    let (_, rest) = terminated(octets.strip_prefix(b"[\0")?)?;
+    let (name, rest) = terminated(rest)?;
+    let (kind, rest) = rest.split_first_chunk::<4>()?;
+    let (size, rest) = rest.strip_prefix(b";\0")?.split_first_chunk::<4>()?;
+    let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+    let (data, rest) = rest.strip_prefix(b";\0")?.split_at_checked(size)?;
+    let line = match data.first_chunk() {
+        Some(number) if *kind == REG_DWORD => {
+            format!("\"{name}\"=dword:{:08x}", u32::from_le_bytes(*number))
+        }
+        _ => {
+            let data = utf_16(data, u16::from_le_bytes);
+            format!("\"{name}\"=\"{}\"", data.trim_end_matches('\0'))
+        }
+    };
+    Some((line, rest.strip_prefix(b"]\0")?))
+}
+
+/// A text of a Registry.pol, and what stands behind its semicolon.
+fn terminated(octets: &[u8]) -> Option<(String, &[u8])> {
+    let (pairs, _) = octets.as_chunks::<2>();
+    let end = 2 * pairs.iter().position(|pair| *pair == [0, 0])?;
+    let (text, rest) = octets.split_at_checked(end)?;
+    let rest = rest.strip_prefix(b"\0\0;\0")?;
+    Some((utf_16(text, u16::from_le_bytes), rest))
+}
