@@ -134,9 +134,12 @@ pub enum Command {
     /// Make a configuration of a krb5.conf or of Windows' list of proxies
     #[command(after_help = IMPORT_HELP)]
     Import {
-        /// A krb5.conf, a registry export (.reg), or lines of a realm and <https … />
+        /// A krb5.conf, any text with a realm and <https … />, a registry.pol, a .mobileconfig or an .rdp
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Proxies that stand there without their realm, as in an .rdp, are for this one
+        #[arg(long, value_name = "REALM")]
+        realm: Option<String>,
     },
     /// Print or install what krb5.conf has to say to send the realms here
     #[command(after_help = KRB5_CONF_HELP)]

@@ -63,7 +63,7 @@ fn command(command: Command) -> Result<Exit, Failure> {
             json,
             config,
         } => return doctor::doctor(kind(gateway), realm.as_deref(), config, json),
-        Command::Import { file } => import::import(&file),
+        Command::Import { file, realm } => import::import(&file, realm.as_deref()),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]
         Command::Gssapi { service, principal } => {

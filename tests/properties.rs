@@ -170,8 +170,8 @@ fn foreign_files() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Whoever wrote the file, each line that `loopkdc import` prints begins as it means it to, and all of it is seen.
-fn check_imported(octets: &[u8]) {
-    let (warnings, configuration) = import::imported(Path::new("/f"), octets);
+fn check_imported(octets: &[u8], realm: Option<&str>) {
+    let (warnings, configuration) = import::imported(Path::new("/f"), octets, realm);
     for warning in warnings {
         let message = warning.message("warning");
         let begins = |line: &str| {
@@ -266,8 +266,8 @@ proptest! {
     }
 
     #[test]
-    fn no_file_that_is_imported_forges_a_line(octets in prop_oneof![foreign_files(), vec(any::<u8>(), 0..300)]) {
-        check_imported(&octets);
+    fn no_file_that_is_imported_forges_a_line(octets in prop_oneof![foreign_files(), vec(any::<u8>(), 0..300)], realm in proptest::option::of("[A-Z.*]{1,9}")) {
+        check_imported(&octets, realm.as_deref());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! shown by the rules of [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
 
 mod decode;
+mod names;
+mod policy;
 mod scan;
 
 #[cfg(test)]
@@ -24,39 +26,52 @@ use crate::relay::text::{self, toml};
 use decode::decoded;
 use scan::scan;
 
+/// What is shown of a text of the file, in characters: a file may be one line.
+const MAX_SHOWN: usize = 200;
+
 /// Prints the configuration that the file amounts to on stdout, and on stderr what of it was left out, and why.
+/// `realm` is that of proxies that stand without one.
 ///
 /// # Errors
 /// A file that can't be read, or says nothing of KDC proxies.
-pub fn import(file: &Path) -> Result<(), Failure> {
+pub fn import(file: &Path, realm: Option<&str>) -> Result<(), Failure> {
     let octets = read::at_most(file, MAX_FILE).map_err(|error| {
         let failure = read::describe(&error, "the file", file).into_failure(None);
         failure
             .hint("name the krb5.conf of another client")
             .hint(Hint::typed("loopkdc import /etc/krb5.conf"))
     })?;
-    let (warnings, configuration) = imported(file, &octets);
+    let (warnings, configuration) = imported(file, &octets, realm);
     warnings.iter().for_each(terminal::print_warning);
     terminal::print(&configuration?);
     Ok(())
 }
 
 /// What is to be known of a file that holds `octets`, and the configuration that it amounts to.
-pub fn imported(file: &Path, octets: &[u8]) -> (Vec<Finding>, Result<String, Failure>) {
+pub fn imported(
+    file: &Path,
+    octets: &[u8],
+    realm: Option<&str>,
+) -> (Vec<Finding>, Result<String, Failure>) {
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let mut found = scan(&path.to_string_lossy(), &decoded(octets), &mut Machine);
+    let mut found = scan(
+        &path.to_string_lossy(),
+        &decoded(octets),
+        realm,
+        &mut Machine,
+    );
     found.check_ca_files();
     let notes = found.notes().into_iter();
     let warning = |(place, what): Note| Finding::warning(what).in_file(place.position());
     let mut warnings: Vec<_> = notes.map(warning).collect();
-    let name = file.to_string_lossy();
-    let (name, version) = (text::line(&name), env!("CARGO_PKG_VERSION"));
     if !found.has_proxies() {
-        return (warnings, Err(nothing(&name)));
+        return (warnings, Err(nothing(file, &found)));
     }
     if let Some(place) = &found.native {
         warnings.push(left_behind().in_file(place.position()));
     }
+    let name = file.to_string_lossy();
+    let (name, version) = (text::line(&name), env!("CARGO_PKG_VERSION"));
     let head = format!("# Made from {name:?} by \"loopkdc import\", version {version}.\n");
     (warnings, Ok(format!("{head}{found}")))
 }
@@ -68,11 +83,30 @@ fn left_behind() -> Finding {
     Finding::warning(what).typed("have all such lines made comments", INSTALL_ONLY)
 }
 
-fn nothing(file: &str) -> Failure {
-    Failure::new(Exit::Config, format!("{file} names no KDC proxy that can be taken"))
+fn nothing(file: &Path, found: &ImportedConfig) -> Failure {
+    let file = file.to_string_lossy();
+    let what = format!("{} names no KDC proxy that can be taken", text::line(&file));
+    let failure = Failure::new(Exit::Config, what);
+    if found.lacks_realm {
+        let command = ["loopkdc", "import", "--realm", "EXAMPLE.COM", &file];
+        return failure.command("say which realm the proxy is for", command);
+    }
+    failure
         .hint("in a krb5.conf, import takes \"kdc = https://…\" of [realms]")
-        .hint(r"of Windows, it takes an export (.reg) of HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers, or lines like: EXAMPLE.COM <https proxy.example.com:443:KdcProxy />")
+        .hint("of Windows, it takes any text with a realm and <https proxy.example.com:443:KdcProxy />: an export (.reg, registry.pol, XML), or what a tool shows")
         .hint("to write a configuration by hand, two lines do: config.example.toml shows every key")
+}
+
+/// As much of a text of the file as is shown.
+fn shown(text: &str) -> String {
+    text::short(text.trim(), MAX_SHOWN)
+}
+
+/// Adds a proxy behind those before it, unless it is one of them.
+fn add(list: &mut Vec<ProxyUrl>, proxy: ProxyUrl) {
+    if !list.contains(&proxy) {
+        list.push(proxy);
+    }
 }
 
 /// What a file says that `loopkdc run` can do, and what it can't.
@@ -81,6 +115,10 @@ struct ImportedConfig {
     realms: HashMap<String, ImportedRealm>,
     /// Where a krb5.conf names the first proxy that was taken.
     native: Option<FileLine>,
+    /// The realm of proxies that stand without one, if it was given.
+    given: Option<String>,
+    /// Some proxies do, and it was not.
+    lacks_realm: bool,
     /// What was left out outside of any realm, and why.
     notes: Vec<Note>,
 }
@@ -89,8 +127,8 @@ struct ImportedConfig {
 #[derive(Debug)]
 struct ImportedRealm {
     pattern: RealmPattern,
-    /// Where it stands first.
-    place: FileLine,
+    /// Where it stands first, and behind how many others: a file may be one line.
+    place: (FileLine, usize),
     /// No URL twice.
     proxies: Vec<ProxyUrl>,
     /// Likewise.
@@ -115,16 +153,35 @@ impl ImportedConfig {
     fn realm(&mut self, name: &str, place: &FileLine) -> Option<&mut ImportedRealm> {
         match RealmPattern::parse(name) {
             Ok(pattern) => {
+                let place = (place.clone(), self.realms.len());
                 let realm = self.realms.entry(pattern.key());
-                Some(realm.or_insert_with(|| ImportedRealm::new(pattern, place.clone())))
+                Some(realm.or_insert_with(|| ImportedRealm::new(pattern, place)))
             }
             Err(error) => {
                 let why = error.into_failure(None);
-                let what = format!("realm {}: {}", text::line(name), why.message());
+                let what = format!("realm {}: {}", shown(name), why.message());
                 self.note(place, what);
                 None
             }
         }
+    }
+
+    /// The realm of this name, or that which was given. None, and a note on `what`, if there is neither.
+    fn realm_or_given(
+        &mut self,
+        name: Option<&str>,
+        what: &str,
+        place: &FileLine,
+    ) -> Option<&mut ImportedRealm> {
+        if let Some(name) = name.map(str::to_owned).or_else(|| self.given.clone()) {
+            return self.realm(&name, place);
+        }
+        self.lacks_realm = true;
+        self.note(
+            place,
+            format!("{what}: no realm stands with it, and no --realm says one"),
+        );
+        None
     }
 
     /// Leaves files out that hold no certificates.
@@ -155,7 +212,7 @@ impl ImportedConfig {
             } else {
                 let what = "names no KDC proxy, and is left out";
                 let what = format!("realm {} {what}", realm.pattern);
-                notes.push((realm.place.clone(), what));
+                notes.push((realm.place.0.clone(), what));
             }
         }
         notes.sort();
@@ -165,7 +222,7 @@ impl ImportedConfig {
 }
 
 impl ImportedRealm {
-    fn new(pattern: RealmPattern, place: FileLine) -> Self {
+    fn new(pattern: RealmPattern, place: (FileLine, usize)) -> Self {
         Self {
             pattern,
             place,

@@ -195,6 +195,33 @@ fn a_file_that_may_not_be_read_ends_with_77() {
     assert!(ended.stderr.starts_with(why), "{ended:?}");
 }
 
+#[test]
+fn a_file_of_remote_desktop_takes_its_realm_from_the_command_line() {
+    let home = Home::new("");
+    let dir = home.path().display();
+    let rdp = "full address:s:rds.example.com\r\nkdcproxyname:s:kps.example.com:8443\r\n";
+    let octets = rdp.encode_utf16().flat_map(u16::to_le_bytes);
+    let octets: Vec<u8> = b"\xff\xfe".iter().copied().chain(octets).collect();
+    fs::write(home.path().join("desktop.rdp"), octets).unwrap();
+    let ended = home.loopkdc(&["import", "desktop.rdp"]);
+    let stderr = format!(
+        "\
+loopkdc: warning: {dir}/desktop.rdp:2: kdcproxyname:s:kps.example.com:8443: no realm stands with it, and no --realm says one
+loopkdc: error: desktop.rdp names no KDC proxy that can be taken
+loopkdc: hint: say which realm the proxy is for: loopkdc import --realm EXAMPLE.COM desktop.rdp
+"
+    );
+    assert_eq!(
+        (ended.code, ended.stdout, ended.stderr),
+        (Some(78), String::new(), stderr)
+    );
+    let ended = home.loopkdc(&["import", "--realm", "EXAMPLE.COM", "desktop.rdp"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let checked = checked(&home, &ended.stdout);
+    let realm = "realm EXAMPLE.COM\n  1. https://kps.example.com:8443/KdcProxy\n";
+    assert!(checked.stdout.contains(realm), "{checked:?}");
+}
+
 /// What would be a line of ours, if a name or a value could begin one.
 const FORGED: &str = "x\nloopkdc: hint: forged";
 

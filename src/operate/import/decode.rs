@@ -1,4 +1,5 @@
-//! Octets become text: UTF-8, UTF-16 of either order, or Windows-1252, with or without a mark.
+//! Octets become text: UTF-8, UTF-16 of either order, or Windows-1252, with or without a mark; and what a text may have its
+//! brackets escaped by.
 
 use crate::relay::text;
 
@@ -8,6 +9,27 @@ const WINDOWS_1252: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}
 const REGISTRY_POL: &[u8] = b"PReg\x01\0\0\0";
 /// What a DWORD's type is ([MS-GPREG] 2.2.1).
 const REG_DWORD: [u8; 4] = 4_u32.to_le_bytes();
+/// Twice escaped is what stands in XML within XML, as a policy of an MDM does.
+const MAX_ESCAPED: usize = 3;
+/// XML, JSON as PowerShell writes it, and cmd. Intune has U+F000 between a name and its value. `<https://…>` is no value of
+/// the policy but a link.
+const ESCAPED: [(&str, &str); 14] = [
+    ("&lt;", "<"),
+    ("&#60;", "<"),
+    ("&#x3c;", "<"),
+    ("&#x3C;", "<"),
+    (r"\u003c", "<"),
+    ("^<", "<"),
+    ("&gt;", ">"),
+    (r"\u003e", ">"),
+    ("^>", ">"),
+    ("&quot;", "\""),
+    ("&#xF000;", "\u{f000}"),
+    ("&#xf000;", "\u{f000}"),
+    ("&amp;", "&"),
+    ("<https://", " https://"),
+];
+
 /// What `octets` say in any of these encodings: where they fit none, there are characters that stand for nothing.
 pub(super) fn decoded(octets: &[u8]) -> String {
     if let Some(entries) = octets.strip_prefix(REGISTRY_POL) {
@@ -90,4 +112,15 @@ fn terminated(octets: &[u8]) -> Option<(String, &[u8])> {
     let (text, rest) = octets.split_at_checked(end)?;
     let rest = rest.strip_prefix(b"\0\0;\0")?;
     Some((utf_16(text, u16::from_le_bytes), rest))
+}
+
+/// `text` with its brackets and quotes themselves.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut plain = text.to_owned();
+    for _ in 0..MAX_ESCAPED {
+        for (escaped, character) in ESCAPED {
+            plain = plain.replace(escaped, character);
+        }
+    }
+    plain
 }

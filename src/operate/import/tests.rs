@@ -2,6 +2,7 @@
 
 mod decode;
 mod krb5_conf;
+mod rdp;
 mod windows;
 
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::wire::ByService;
 /// asterisk, and others for password changes; and then the notes.
 #[track_caller]
 fn imported(text: &str, disk: &[(&str, &str)]) -> Vec<String> {
-    let mut found = scan("/etc/krb5.conf", text, &mut Disk::with(disk));
+    let mut found = scan("/etc/krb5.conf", text, None, &mut Disk::with(disk));
     found.check_ca_files();
     let written = found.to_string();
     let read = Config::parse(Path::new("written.toml"), &written, &Sources::default());
