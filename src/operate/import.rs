@@ -119,6 +119,8 @@ struct ImportedConfig {
     given: Option<String>,
     /// Some proxies do, and it was not.
     lacks_realm: bool,
+    /// Windows asks no KDC itself there.
+    is_direct_ruled_out: bool,
     /// What was left out outside of any realm, and why.
     notes: Vec<Note>,
 }
@@ -258,6 +260,10 @@ impl ImportedRealm {
 /// The configuration: realms in the order in which they come first.
 impl fmt::Display for ImportedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_direct_ruled_out {
+            let reason = "With ForceProxy, Windows asks no KDC itself.";
+            writeln!(f, "\n[defaults]\n# {reason}\ndirect = \"never\"")?;
+        }
         let realms = self.realms.values().filter(|realm| realm.has_proxies());
         let mut realms: Vec<_> = realms.collect();
         realms.sort_by_key(|realm| &realm.place);

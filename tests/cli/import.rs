@@ -222,6 +222,19 @@ loopkdc: hint: say which realm the proxy is for: loopkdc import --realm EXAMPLE.
     assert!(checked.stdout.contains(realm), "{checked:?}");
 }
 
+#[test]
+fn a_policy_without_direct_is_a_configuration_without_it() {
+    let home = Home::new("");
+    let policy = "example.com : <https kps.example.com />\nForceProxy : 1\n";
+    fs::write(home.path().join("policy.txt"), policy).unwrap();
+    let ended = home.loopkdc(&["import", "policy.txt"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let defaults =
+        "\n[defaults]\n# With ForceProxy, Windows asks no KDC itself.\ndirect = \"never\"\n";
+    assert!(ended.stdout.contains(defaults), "{ended:?}");
+    assert_eq!(checked(&home, &ended.stdout).code, Some(0));
+}
+
 /// What would be a line of ours, if a name or a value could begin one.
 const FORGED: &str = "x\nloopkdc: hint: forged";
 

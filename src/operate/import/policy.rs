@@ -18,6 +18,8 @@ const VALUE: &str = "<https";
 const FORM: &str = "not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />";
 /// The policy's own value, which switches it off if it is 0.
 const ENABLED: &str = "kdcproxyserver_enabled";
+/// Another, with which Windows asks no KDC itself.
+const FORCE_PROXY: &str = "forceproxy";
 
 /// True if `text` has values, or should have.
 pub(super) fn is_policy(text: &str) -> bool {
@@ -226,6 +228,8 @@ fn switches(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
                 &place,
                 format!("{}: Windows follows no list there", shown(line)),
             );
+        } else if switch(FORCE_PROXY) == Some(true) {
+            found.is_direct_ruled_out = true;
         }
         if line.is_empty() {
             above = None;

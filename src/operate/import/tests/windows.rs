@@ -369,3 +369,39 @@ fn what_switches_the_list_off_is_told_in_each_form() {
         );
     }
 }
+
+#[test]
+fn a_forced_proxy_rules_direct_out() {
+    let of = |text: &str| {
+        let text = format!("a.b <https p />\n\n{text}\n");
+        let found = scan("/f", &text, None, &mut Disk::default()).to_string();
+        imported(&text, &[]);
+        found.starts_with("\n[defaults]\n# With ForceProxy, Windows asks no KDC itself.\ndirect = \"never\"\n\n[realms.\"A.B\"]\n")
+    };
+    for set in [
+        "\"ForceProxy\"=dword:00000001",
+        "reg add HKLM\\x\\Parameters /v ForceProxy /t REG_DWORD /d 1 /f",
+        "    ForceProxy    REG_DWORD    0x1",
+        "ForceProxy : 1",
+        "Computer\nSoftware\\x\nForceProxy\nDWORD:1",
+        "<q1:Name>ForceProxy</q1:Name>\n<q1:Number>1</q1:Number>",
+        "<Properties name=\"ForceProxy\" type=\"REG_DWORD\" value=\"00000001\"/>",
+        "New-ItemProperty -Path $x -Name \"ForceProxy\" -Type DWORD -Value 1 -Force",
+        "Value : 1\nType : DWord\nValueName : ForceProxy\nHasValue : True",
+    ] {
+        assert!(of(set), "{set}");
+        let (unset, commented) = (
+            set.replace('1', "0"),
+            format!("; {}", set.replace('\n', "\n; ")),
+        );
+        assert!(!of(&unset), "{unset}");
+        assert!(!of(&commented), "{commented}");
+    }
+    for other in [
+        "Remove-ItemProperty -Path $x -Name ForceProxy -Force",
+        "\"ForceProxy\"=-\n\"Other\"=dword:00000001",
+        "Value : 1\nValueName : Other\n\nValueName : ForceProxy",
+    ] {
+        assert!(!of(other), "{other}");
+    }
+}
