@@ -4,6 +4,7 @@
 //! shown by the rules of [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
 
 mod decode;
+mod mobileconfig;
 mod names;
 mod policy;
 mod scan;

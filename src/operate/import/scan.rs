@@ -1,4 +1,4 @@
-//! What a text says of KDC proxies: a krb5.conf, Windows' policy, or a file of Remote Desktop.
+//! What a text says of KDC proxies: a krb5.conf, Windows' policy, an Apple profile, or a file of Remote Desktop.
 //!
 //! Of a krb5.conf it is `kdc = https://…` in the stanzas of `[realms]`, as MIT krb5 reads them, and the same of `primary_kdc`,
 //! `master_kdc` and `kpasswd_server`.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::decode::unescaped;
 use super::policy::{is_policy, policy, take_servers};
-use super::{ImportedConfig, ImportedRealm, add, shown};
+use super::{ImportedConfig, ImportedRealm, add, mobileconfig, shown};
 use crate::config::ProxyUrl;
 use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
 use crate::relay::text::is_unseen;
@@ -30,10 +30,13 @@ pub(super) fn scan(
     let plain = format!("\n{}", unescaped(text));
     let file = Arc::from(path);
     let is_rdp = plain.contains(&format!("\n{RDP_PROXY}"));
+    let is_profile = plain.contains("<key>") && plain.contains(mobileconfig::KDCS);
     if is_policy(&plain) {
         policy(&file, &plain, &mut found);
     } else if is_rdp {
         rdp(&file, &plain, &mut found);
+    } else if is_profile {
+        apple(&file, &plain, &mut found);
     } else {
         krb5_conf(&profile::read(path, text, files), &mut found);
     }
@@ -51,6 +54,23 @@ fn rdp(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
             .filter(|server| !server.is_empty())
         {
             take_servers(found, None, &shown(line), server, &place);
+        }
+    }
+}
+
+fn apple(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
+    for payload in mobileconfig::payloads(text) {
+        for (line, kdc) in payload.kdcs {
+            let relation = Relation {
+                sections: Vec::new(),
+                name: mobileconfig::KDCS.to_owned(),
+                value: kdc.to_owned(),
+                place: FileLine {
+                    file: file.clone(),
+                    line,
+                },
+            };
+            take(&relation, payload.realm, found);
         }
     }
 }
@@ -105,7 +125,7 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
     };
     let shown = proxy.to_string();
     let list = match &*relation.name {
-        "kdc" => &mut realm.proxies,
+        "kdc" | mobileconfig::KDCS => &mut realm.proxies,
         "kpasswd_server" => &mut realm.kpasswd_proxies,
         _ => &mut realm.primary_proxies,
     };

@@ -1,5 +1,6 @@
 //! What is read of each form, and that our own parser takes what is written of it.
 
+mod apple;
 mod decode;
 mod krb5_conf;
 mod rdp;
