@@ -68,6 +68,7 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l config -d 'Re
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l gateway -d 'Look at `loopkdc gateway` here and at its KDCs, not at `loopkdc run`'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -l json -d 'Say it in JSON, for programs'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -l realm -d 'Proxies that stand there without their realm, as in an .rdp, are for this one' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -s h -l help -d 'Print help'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l sssd -d 'Write what SSSD reads besides: of use to loopkdc-sssd.service alone' -r
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l config -d 'Read this file, not the usual ones' -r -F
