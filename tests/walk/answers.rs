@@ -1,5 +1,6 @@
 //! What counts as an answer, in all the forms that KDC proxies give it.
 
+use crate::clients::Heard;
 use crate::messages::{Kind, REALM, as_rep, envelope, framed, kpasswd_error, krb_error};
 use crate::relay::{Reached, Setup, Transport};
 use crate::upstream::{Act, Gate, Http, Page, Plan};
@@ -133,6 +134,22 @@ async fn an_answer_is_read_as_mit_krb5_reads_it() {
             assert_eq!(relayed(http, &act).await, [&*reply; 2], "{odd:x?}");
         }
     }
+}
+
+/// What a KDC has said of a password may be on its way behind any status: it goes nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_breaks_off_where_a_reply_may_be_is_none() {
+    let page = Page {
+        status: 400,
+        ..Page::reply(&krb_error(24, None))
+    };
+    let act = Act::Respond(page.with("content-length", "1000"));
+    let first = Plan::always(act).speaking(Http::One).start();
+    let second = Plan::granting().start();
+    let relay = Setup::by(&[&first, &second]).start();
+    let login = Kind::Preauth.request(REALM);
+    assert_eq!(relay.ask(Transport::Tcp, &login).await, Heard::Reset);
+    assert_eq!((first.posts(), second.posts()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,7 +198,7 @@ impl ProxyCheck<'_> {
         {
             (_, reply) = ask(ConnReuse::Never).await?;
         }
-        if client.closes_at_once() {
+        if client.has_closed_unsaid() {
             let closes = "it closes connections right after an answer, and does not say so";
             found.push(
                 Finding::warning(closes)

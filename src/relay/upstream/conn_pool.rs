@@ -18,6 +18,7 @@ use super::fault::{ConnectError, Fault, Unsent};
 use super::proxy_options::{ForwardProxy, HttpVersion};
 
 use crate::relay::sync::lock;
+use crate::wire::Resend;
 
 /// Name, connect and TLS together.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -63,6 +64,8 @@ struct KeptConns {
     /// HTTP/2: all requests at once.
     shared: Option<Arc<Connection>>,
     timeout: IdleTimeout,
+    /// One was found closed.
+    closed_unsaid: bool,
 }
 
 #[derive(Debug)]
@@ -81,30 +84,27 @@ struct IdleTimeout {
     outlasted: Duration,
     /// The shortest that one has not: something on the way may close sooner than the server says.
     closed: Option<Duration>,
+    /// A request that may not be sent again was lost over one that was just heard.
+    closes_at_once: bool,
 }
 
 impl IdleTimeout {
     /// Well less than what the server grants: a request on its way when the time is up would be lost. One that was just heard is
-    /// alive, unless another was closed that soon.
+    /// alive. Neither holds where a server closes some milliseconds after each answer, as when it does is chance.
     fn known_alive(&self, idle: Duration) -> bool {
         let shown = self.advertised.unwrap_or(self.outlasted);
         let granted = self.closed.map_or(shown, |closed| closed.min(shown));
-        idle <= JUST_HEARD && !self.closes_at_once() || idle < granted / 2
+        !self.closes_at_once && (idle <= JUST_HEARD || idle < granted / 2)
     }
 
-    fn closes_at_once(&self) -> bool {
-        self.closed.is_some_and(|closed| closed <= JUST_HEARD)
-    }
-
-    /// A server that closes some milliseconds after each answer does so sooner or later by chance: that some outlast others shows
-    /// nothing.
     fn outlasted(&mut self, idle: Duration) {
         self.outlasted = self.outlasted.max(idle);
-        let may_be_chance = idle <= JUST_HEARD;
-        self.closed = self.closed.filter(|closed| *closed > idle || may_be_chance);
+        self.closed = self.closed.filter(|closed| *closed > idle);
+        self.closes_at_once &= idle <= JUST_HEARD;
     }
 
-    fn found_closed(&mut self, idle: Duration) {
+    fn found_closed(&mut self, idle: Duration, lost: Resend) {
+        self.closes_at_once |= lost == Resend::Once && idle <= JUST_HEARD;
         self.outlasted = self.outlasted.min(idle);
         self.closed = Some(self.closed.map_or(idle, |closed| closed.min(idle)));
     }
@@ -121,9 +121,9 @@ impl ConnPool {
         }
     }
 
-    /// The proxy has closed a connection within a second after an answer that did not say so.
-    pub(super) fn closes_at_once(&self) -> bool {
-        lock(&lock(&self.kept)).timeout.closes_at_once()
+    /// The proxy has closed a kept connection, and did not say so.
+    pub(super) fn has_closed_unsaid(&self) -> bool {
+        lock(&lock(&self.kept)).closed_unsaid
     }
 
     /// From now on the proxy is spoken to in HTTP/1.1, on whatever network: that is how it is set up.
@@ -275,9 +275,10 @@ impl PooledConn {
 
     /// The reused connection had been closed: such a time of idleness is more than the server grants, and those that
     /// have been idle for longer would only cost a request each to find out.
-    pub(super) fn found_closed(&self) {
+    pub(super) fn found_closed(&self, lost: Resend) {
         let mut kept = lock(&self.pool);
-        kept.timeout.found_closed(self.idle);
+        kept.timeout.found_closed(self.idle, lost);
+        kept.closed_unsaid = true;
         let heard = self.conn.last_heard();
         kept.idle.retain(|conn| conn.last_heard() > heard);
     }
@@ -287,10 +288,9 @@ impl PooledConn {
         let mut kept = lock(&self.pool);
         if self.was_reused() {
             kept.timeout.outlasted(self.idle);
-        } else if self.is_kept() {
-            // It was closed in time to be seen.
-            kept.timeout.found_closed(self.idle);
         }
+        // In HTTP/2 servers say so.
+        kept.closed_unsaid |= version != Version::HTTP_2 && self.is_kept() && !self.was_reused();
         kept.timeout.advertised = keep_alive.or(kept.timeout.advertised);
         self.silent_since = Instant::now();
         *lock(&self.conn.last_heard) = self.silent_since;

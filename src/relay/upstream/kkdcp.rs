@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
-use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
+use reqwest::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SERVER,
+    TRANSFER_ENCODING,
+};
 use reqwest::{Body, Response, StatusCode, Version};
 use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
@@ -19,11 +22,12 @@ use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
 use super::proxy_options::{HeaderSource, ProxyOptions};
 use super::refusal;
-use super::send_state::{FlaggedBody, SendState};
+use super::send_state::FlaggedBody;
 use super::tls::{ClientAuth, ClientTls};
 use super::user_shares::UserShares;
 use super::{LONG_REPLIES, Outgoing, SHORT_REPLY};
-use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Service, kkdcp};
+use crate::wire::krb_error::KDC_ERR_SVC_UNAVAILABLE;
+use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Resend, Service, kkdcp};
 
 pub use super::refusal::Authorization;
 
@@ -87,9 +91,9 @@ impl KdcProxy {
         &self.name
     }
 
-    /// The proxy has closed a connection within a second after an answer that did not say so.
-    pub fn closes_at_once(&self) -> bool {
-        self.conns.closes_at_once()
+    /// The proxy has closed a kept connection, and did not say so.
+    pub fn has_closed_unsaid(&self) -> bool {
+        self.conns.has_closed_unsaid()
     }
 
     pub(super) fn user_shares(&self) -> &UserShares {
@@ -134,16 +138,20 @@ impl KdcProxy {
                 .body(Body::wrap(FlaggedBody::new(envelope.clone(), sent.clone())));
             let response = match request.send().await {
                 Ok(response) => response,
-                Err(error) => match refusal::unread(&error).filter(|_| may_repeat) {
-                    Some(why) => {
+                Err(error) => match refusal::unread(&error, message.resend()) {
+                    Some(why) if may_repeat => {
                         may_repeat = false;
+                        sent.set_handed_back();
                         conn = self.connect_anew(why)?;
                         continue;
                     }
-                    None => return Err(self.classify_error(&error, sent, &conn)),
+                    _ => return Err(self.classify_error(&error, &outgoing, &conn)),
                 },
             };
+            // From now on a conversation is this connection's.
+            may_repeat = false;
             seen(&response);
+            may_wait &= !is_kerberos(response.headers());
             if let Some(wait) = refusal::retry_after(&response).filter(|_| may_wait) {
                 may_wait = false;
                 drop(self.read_body(response).await);
@@ -196,7 +204,7 @@ impl KdcProxy {
         conversation: Option<&mut Conversation>,
     ) -> Result<Option<Response>, Fault> {
         let is_refused = response.status() == StatusCode::UNAUTHORIZED;
-        let is_answer = response.status() == StatusCode::OK;
+        let is_answer = response.status().is_success();
         let token = negotiate::token_in(response.headers());
         let (Some(conversation), Some(token), true) = (conversation, token, is_refused | is_answer)
         else {
@@ -267,9 +275,16 @@ impl KdcProxy {
                     return Err(refused);
                 }
                 let body = timeout(REFUSAL, self.read_body(response)).await;
-                let body = body.ok().and_then(Result::ok);
-                let reply = body.and_then(|body| decode(service, &body, is_page).ok());
-                reply.ok_or(refused)
+                match body.ok().and_then(Result::ok) {
+                    // "Not served" says no more than the status does.
+                    Some(body) => decode(service, &body, is_page)
+                        .ok()
+                        .filter(|reply| reply.error_code() != Some(KDC_ERR_SVC_UNAVAILABLE))
+                        .ok_or(refused),
+                    // What a KDC has said of it was on its way.
+                    None if is_kerberos(&headers) => Err(Fault::Unanswered),
+                    None => Err(refused),
+                }
             }
             _ => Err(Fault::NotKerberos(NotReply::OddStatus)),
         }
@@ -306,13 +321,21 @@ impl KdcProxy {
     /// What an error before the answer's head says of the request.
     ///
     /// It is called back first: what is said not to have left never will.
-    fn classify_error(&self, error: &reqwest::Error, sent: &SendState, conn: &PooledConn) -> Fault {
-        let is_withdrawn = sent.withdraw();
-        if refusal::unread(error).is_some() {
+    fn classify_error(
+        &self,
+        error: &reqwest::Error,
+        outgoing: &Outgoing,
+        conn: &PooledConn,
+    ) -> Fault {
+        let is_withdrawn = outgoing.sent.withdraw();
+        if refusal::unread(error, Resend::Once).is_some() {
             return Fault::NotSent(Unsent::HandedBack);
         }
         if conn.was_reused() {
-            conn.found_closed();
+            // Of what was silent it is not known that it was closed.
+            let is_lost = !is_withdrawn && !error.is_timeout();
+            let lost = outgoing.message.resend();
+            conn.found_closed(if is_lost { lost } else { Resend::Harmless });
             return if is_withdrawn {
                 Fault::NotSent(Unsent::Ended)
             } else {
@@ -375,7 +398,17 @@ fn is_last(response: &Response) -> bool {
             .flat_map(|value| value.split(','));
         options.any(|said| said.trim().eq_ignore_ascii_case(option))
     };
-    says("close") || response.version() < Version::HTTP_11 && !says("keep-alive")
+    let has_end =
+        response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
+    let is_http1 = response.version() < Version::HTTP_2;
+    let is_old = response.version() < Version::HTTP_11;
+    says("close") || is_http1 && !has_end || is_old && !says("keep-alive")
+}
+
+/// True if the body is a KDC-PROXY-MESSAGE by its name.
+fn is_kerberos(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/kerberos"))
 }
 
 /// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).

@@ -15,6 +15,7 @@ use rustls::{AlertDescription, CertificateError};
 use super::fault::{CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
 use super::proxy_options::ForwardProxy;
 use super::tls::{ClientAuth, Unpinned};
+use crate::wire::Resend;
 
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
 const TUNNEL: &str = "tunnel error: ";
@@ -46,14 +47,15 @@ impl Authorization {
     }
 }
 
-/// Why a server of HTTP/2 has not looked at a request, if it says that it has not (RFC 9113 7, 8.7): it refused the stream, serves none
-/// above another one, or wants HTTP/1.1.
-pub(super) fn unread(error: &reqwest::Error) -> Option<Reason> {
+/// Why a server of HTTP/2 has not looked at a request, if it says that it has not: its stream is above the last one that is served (RFC
+/// 9113 6.8), or it wants HTTP/1.1, which servers find out before anything else. That it refused the stream should say so too (8.7);
+/// but HAProxy says that of whatever brought no answer, so it goes for a harmless request alone.
+pub(super) fn unread(error: &reqwest::Error, resend: Resend) -> Option<Reason> {
     let error: &h2::Error = causes(error).find_map(|cause| cause.downcast_ref())?;
     let reason = error.reason().filter(|_| error.is_remote())?;
     let is_unread = match reason {
-        Reason::REFUSED_STREAM => error.is_reset(),
-        // What stands below the last one that is served ends with the connection, by another error.
+        Reason::REFUSED_STREAM => error.is_reset() && resend == Resend::Harmless,
+        // What stands below the last one ends with the connection, by another error.
         Reason::NO_ERROR => error.is_go_away(),
         reason => reason == Reason::HTTP_1_1_REQUIRED,
     };

@@ -47,6 +47,13 @@ impl SendState {
             != Err(SENT)
     }
 
+    /// The other side has handed it back unread: it has not left yet.
+    pub(super) fn set_handed_back(&self) {
+        let octets = &self.0.octets;
+        let _ = octets.compare_exchange(SENT, HELD, Ordering::AcqRel, Ordering::Acquire);
+        self.0.over_kept.store(false, Ordering::Release);
+    }
+
     /// The octets leave now.
     ///
     /// # Errors
@@ -130,6 +137,18 @@ mod tests {
         assert!(!sent.withdraw());
         assert!(body.is_end_stream());
         assert!(poll(&mut body).is_none());
+    }
+
+    #[test]
+    fn what_was_handed_back_has_not_left_and_can_be_called_back() {
+        let (mut body, sent) = body();
+        sent.set_kept_connection();
+        assert!(poll(&mut body).unwrap().is_ok());
+        sent.set_handed_back();
+        assert!(!sent.may_have_left() && !sent.used_kept_connection());
+        assert!(sent.withdraw());
+        sent.set_handed_back();
+        assert!(sent.mark_sent().is_err(), "called back is called back");
     }
 
     #[test]
