@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
-use crate::certificates::{Clients, Leaf, server, signed};
+use crate::certificates::{Clients, Leaf, server, shown, signed};
 use crate::kdc::{Act, Kdc};
 use crate::messages::REALM;
 
@@ -41,7 +41,7 @@ pub const NEIGHBOUR: &str = "NEIGHBOUR.EXAMPLE";
 /// TLS with a new certificate.
 pub fn certificate() -> Arc<ServerTls> {
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-    let config = server(Leaf::Right, Clients::NotAsked, &versions, &[]);
+    let config = server(shown(Leaf::Right), Clients::NotAsked, &versions, &[]);
     Arc::new(ServerTls::new(config, None))
 }
 

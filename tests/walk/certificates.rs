@@ -8,7 +8,7 @@ use rcgen::{
     IsCa, KeyPair, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -105,23 +105,29 @@ fn verifier(clients: Clients) -> Arc<dyn ClientCertVerifier> {
     }
 }
 
+/// A chain, the server's own first, and its key.
+pub type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What an upstream with such a certificate shows.
+pub fn shown(leaf: Leaf) -> Shown {
+    let (certificate, key) = signed(leaf);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    (vec![certificate.der().clone()], key)
+}
+
 /// TLS of these versions for an upstream on 127.0.0.1 that speaks `protocols`.
 pub fn server(
-    leaf: Leaf,
+    (chain, key): Shown,
     clients: Clients,
     tls: &[&'static SupportedProtocolVersion],
     protocols: &[&str],
 ) -> ServerConfig {
-    let (certificate, key) = signed(leaf);
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder
         .with_protocol_versions(tls)
         .unwrap()
         .with_client_cert_verifier(verifier(clients));
-    let mut config = builder
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let mut config = builder.with_single_cert(chain, key).unwrap();
     config.alpn_protocols = protocols
         .iter()
         .map(|protocol| protocol.as_bytes().to_vec())

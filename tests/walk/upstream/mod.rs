@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::play::{Act, Gate, Page};
 use self::serve::{Ended, Speaker};
-use crate::certificates::{self, Clients, Leaf};
+use crate::certificates::{self, Clients, Leaf, Shown};
 use crate::der::dig;
 use crate::messages::{as_rep, changed, tgs_rep};
 use crate::within;
@@ -119,7 +119,7 @@ type Doors = Box<dyn Fn(usize) -> Door + Send + Sync>;
 pub struct Plan {
     script: Script,
     doors: Doors,
-    leaf: Leaf,
+    shown: Shown,
     clients: Clients,
     tls: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<&'static str>,
@@ -146,7 +146,7 @@ impl Plan {
         Self {
             script: Box::new(script),
             doors: Box::new(|_| Door::Open),
-            leaf: Leaf::Right,
+            shown: certificates::shown(Leaf::Right),
             clients: Clients::NotAsked,
             tls: rustls::ALL_VERSIONS.to_vec(),
             protocols: vec!["h2", "http/1.1"],
@@ -177,8 +177,13 @@ impl Plan {
         self
     }
 
-    pub fn showing(mut self, leaf: Leaf) -> Self {
-        self.leaf = leaf;
+    pub fn showing(self, leaf: Leaf) -> Self {
+        self.presenting(certificates::shown(leaf))
+    }
+
+    /// It shows another certificate than the tests' authority makes.
+    pub fn presenting(mut self, shown: Shown) -> Self {
+        self.shown = shown;
         self
     }
 
@@ -214,7 +219,7 @@ impl Plan {
                 script: self.script,
                 doors: self.doors,
                 tls: Arc::new(certificates::server(
-                    self.leaf,
+                    self.shown,
                     self.clients,
                     &self.tls,
                     &self.protocols,
