@@ -3,12 +3,12 @@
 //! The log, `loopkdc status`, `loopkdc doctor`, e-text and what `kpasswd` prints are views of these. Hints name the next command
 //! or the key of the configuration that matters; none holds what only the log may say: no principal, no path of a URL.
 
+mod tls;
+
 use std::fmt;
 
 use super::finding::{Figure, Finding, Hint, Layer};
-use super::upstream::{
-    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
-};
+use super::upstream::{ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent};
 
 /// What an upstream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,6 @@ impl fmt::Display for Fault {
             }
             Self::NotSent(
                 Unsent::NoCredential(why)
-                | Unsent::Untrusted(CertificateFault::Other(why))
                 | Unsent::Connect(
                     ConnectError::Name(why)
                     | ConnectError::NotPermitted(why)
@@ -187,7 +186,7 @@ fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
     match unsent {
         Unsent::Connect(error) => of_connect(error, upstream),
         Unsent::ConnectTimeout => no_connection(Layer::Tcp, ": timed out", upstream),
-        Unsent::Untrusted(why) => of_certificate(why),
+        Unsent::Untrusted(why) => tls::of_certificate(*why),
         Unsent::ForwardProxy { fault, .. } => of_forward_proxy(*fault, upstream),
         Unsent::NoCredential(_) => http("the credential that it wants is not available")
             .typed("see why", "journalctl -u loopkdc")
@@ -226,11 +225,7 @@ fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
         ConnectError::Unreachable(_) => {
             fault(Layer::Tcp, "").typed("see where this machine's routes lead", "ip route")
         }
-        ConnectError::NotTls => fault(Layer::Tls, ": what answers speaks no TLS")
-            .hint(format!("see whether {key} names the right port"))
-            .hint(LOG_IN),
-        ConnectError::TlsVersion => fault(Layer::Tls, ": no version or cipher of TLS in common")
-            .hint("lower min-tls, or have the server's TLS renewed"),
+        ConnectError::Tls(why) => tls::of_handshake(*why, upstream),
         ConnectError::Other(_) => no_connection(Layer::Tcp, "", upstream),
     }
 }
@@ -244,33 +239,6 @@ fn no_connection(layer: Layer, why: &str, upstream: &str) -> Finding {
         UpstreamKind::Kdc => found,
         UpstreamKind::Proxy => {
             found.hint("where a proxy leads out of the network, name it in http-proxy")
-        }
-    }
-}
-
-/// Of the certificate itself nothing is quoted: it may be anybody's. The doctor, which saw it, quotes names and dates
-/// (`operate/doctor/handshake.rs`).
-fn of_certificate(why: &CertificateFault) -> Finding {
-    let untrusted = |why: &str| {
-        let what = format!("certificate not trusted, perhaps a captive portal's: {why}");
-        fault(Layer::Tls, what).hint(LOG_IN)
-    };
-    let by_clock = |why: &str| {
-        untrusted(&format!("{why}, or the clock here is wrong"))
-            .typed("else see whether the clock is right", "timedatectl")
-            .hint("else who runs it has to renew the certificate")
-    };
-    match why {
-        CertificateFault::UnknownIssuer => untrusted("signed by an unknown authority")
-            .hint("else name the authority's certificate in ca-file"),
-        CertificateFault::WrongName => untrusted("made out to another name")
-            .hint("else write into proxies the name in the certificate"),
-        CertificateFault::Expired => by_clock("expired"),
-        CertificateFault::NotYetValid => by_clock("not valid yet"),
-        CertificateFault::NotPinned => untrusted("no key of its chain is among the pins")
-            .hint("else, if its key was replaced on purpose, put the new one into pins"),
-        CertificateFault::Other(_) => {
-            untrusted("it cannot be verified").hint("else who runs it has to renew the certificate")
         }
     }
 }

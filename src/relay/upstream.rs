@@ -19,6 +19,7 @@ mod send_state;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tls;
+pub(crate) mod tls_errors;
 mod user_shares;
 
 use crate::relay::shares::Holder;
@@ -27,7 +28,8 @@ use crate::wire::{self, KerberosMessage, Reply};
 pub(crate) use addresses::look_up;
 pub use conn_pool::ConnReuse;
 pub use fault::{
-    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
+    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, TlsFault,
+    Unsent,
 };
 pub use send_state::SendState;
 pub(crate) use user_shares::{UserShares, UserTurn};

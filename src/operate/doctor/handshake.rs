@@ -90,7 +90,7 @@ pub(super) fn chain(presented: &Presented, now: SystemTime) -> Finding {
 /// have to say.
 pub(super) fn untrusted(
     mut finding: Finding,
-    why: &CertificateFault,
+    why: CertificateFault,
     presented: &Presented,
     (host, table): (&str, &str),
     now: SystemTime,
@@ -130,7 +130,7 @@ pub(super) fn untrusted(
             finding.figure = validity.map(|it| Figure::Days(days(it.not_after(), now)));
             finding
         }
-        CertificateFault::NotYetValid | CertificateFault::Other(_) => finding,
+        _ => finding,
     }
 }
 

@@ -22,6 +22,7 @@ use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy};
 use crate::relay::upstream::proxy_options::ForwardProxy;
 use crate::relay::upstream::tls::{ClientTls, Presented};
+use crate::relay::upstream::tls_errors::words;
 use crate::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
 use crate::wire::Service;
 
@@ -93,7 +94,7 @@ impl ProxyCheck<'_> {
         let RealmContext { entry, roots, .. } = self.context;
         let extra = entry.ca.as_ref().map_or(&[][..], |ca| &ca.certs);
         let tls = roots.client(extra, &entry.proxy_options).map_err(|error| {
-            Finding::fault(format!("TLS cannot be set up: {error}"))
+            Finding::fault(format!("TLS cannot be set up: {}", words(&error)))
                 .on(Layer::Tls)
                 .hint("install the system's roots (ca-certificates), or set ca-file")
         })?;
@@ -250,7 +251,7 @@ impl ProxyCheck<'_> {
             let host = self.url.as_url().host_str().unwrap_or_default();
             let table = self.context.table();
             let now = SystemTime::now();
-            finding = handshake::untrusted(finding, why, presented, (host, &table), now);
+            finding = handshake::untrusted(finding, *why, presented, (host, &table), now);
         }
         if let Some(to) = head.and_then(|head| head.leads_to.as_ref()) {
             let what = format!("{}, to {}", finding.what, short(to, 80));

@@ -3,7 +3,8 @@ mod holders;
 use super::*;
 use crate::relay::clock::ClockReading;
 use crate::relay::upstream::{
-    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, Unsent,
+    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, TlsFault,
+    Unsent,
 };
 use crate::wire::Resend;
 

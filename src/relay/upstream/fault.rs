@@ -1,5 +1,6 @@
 //! What the other side may have seen of a request that brought no reply.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -99,30 +100,73 @@ pub enum ConnectError {
     Refused,
     /// No route leads to it, in the system's words.
     Unreachable(Arc<str>),
-    /// What answered the handshake speaks no TLS.
-    NotTls,
-    /// The other side has no version or no cipher of TLS that will do here.
-    TlsVersion,
-    /// Anything else, TLS included, in the library's words.
+    /// The handshake of TLS failed.
+    Tls(TlsFault),
+    /// Anything else, in the library's words.
     Other(Arc<str>),
 }
 
+/// Why a handshake failed, but for the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// What answered speaks no TLS.
+    NotTls,
+    /// The other side has no version, no cipher or no group of TLS that will do here.
+    NothingInCommon,
+    /// The other side speaks neither HTTP/2 nor HTTP/1.1 (RFC 7301).
+    NoHttp,
+    /// The other side showed no certificate.
+    NoCertificate,
+    /// The other side ended it with this alert (RFC 8446 6).
+    Alert(u8),
+    /// What the other side sent breaks the rules of TLS.
+    RulesBroken,
+    /// Anything else.
+    Other,
+}
+
 /// Why a certificate is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateFault {
     /// No authority that is trusted here has signed it.
     UnknownIssuer,
     /// It is for another name.
     WrongName,
+    /// It is for no name: a CN does not count (RFC 9525 2).
+    NoName,
     /// It has expired, by the clock here.
     Expired,
     /// It is not valid yet, by the clock here.
     NotYetValid,
     /// None of its chain's keys is pinned.
     NotPinned,
-    /// Anything else, in the library's words.
-    Other(Arc<str>),
+    /// It is an authority's, and is not trusted itself.
+    Authority,
+    /// One of its chain is signed by one that is no authority's.
+    SignedByNoAuthority,
+    /// An authority of its chain may not sign it (RFC 5280 4.2.1.9, 4.2.1.10).
+    Constrained,
+    /// It is not for servers (RFC 5280 4.2.1.12).
+    WrongPurpose,
+    /// It is of another version than 3 (RFC 5280 4.1.2.1).
+    OldVersion,
+    /// It is signed by an algorithm that will not do, such as SHA-1.
+    UnsupportedSignature,
+    /// A key of its chain is too short an RSA key.
+    ShortKey,
+    /// One of its chain has a critical extension that is not known here.
+    CriticalExtension,
+    /// Its chain is longer than is looked at.
+    LongChain,
+    /// It, or an authority of its chain, has been revoked.
+    Revoked,
+    /// It cannot be read.
+    Malformed,
+    /// Anything else.
+    Other,
 }
+
+impl Error for CertificateFault {}
 
 /// What came in the place of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::kdc::{Kdc, KdcOptions, Permitted, Reach, Transport};
 use super::kkdcp::KdcProxy;
 use super::proxy_options::ProxyOptions;
 use super::tls::SystemRoots;
+use super::tls_errors;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::routes::UpstreamId;
 
@@ -58,7 +59,7 @@ impl UpstreamKey {
                 },
             ) => {
                 let tls = roots.client(extra, options);
-                let tls = tls.map_err(|error| bug(error.to_string()))?;
+                let tls = tls.map_err(|error| bug(tls_errors::words(&error)))?;
                 let url = url.as_url().clone();
                 let proxy = KdcProxy::new(url, tls, options, permitted.clone());
                 Ok(Upstream::Proxy(Box::new(proxy)))

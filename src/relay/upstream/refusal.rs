@@ -9,12 +9,13 @@ use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Response, StatusCode};
+use rustls::AlertDescription;
 use rustls::client::ResolvesClientCert as _;
-use rustls::{AlertDescription, CertificateError};
 
-use super::fault::{CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
+use super::fault::{ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
 use super::proxy_options::ForwardProxy;
-use super::tls::{ClientAuth, Unpinned};
+use super::tls::ClientAuth;
+use super::tls_errors;
 use crate::wire::Resend;
 
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
@@ -132,34 +133,16 @@ pub(super) fn unsent(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
 }
 
 fn unconnected(error: &reqwest::Error, via: &ForwardProxy) -> Unsent {
-    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, PeerIncompatible};
-    match tls_error(error) {
-        Some(InvalidCertificate(error)) => return Unsent::Untrusted(untrusted(error)),
-        Some(InvalidMessage(_)) => return Unsent::Connect(ConnectError::NotTls),
-        Some(PeerIncompatible(_) | AlertReceived(AlertDescription::ProtocolVersion)) => {
-            return Unsent::Connect(ConnectError::TlsVersion);
-        }
-        _ => {}
-    }
     if let Some(unsent) = forward_proxy(error, via) {
         return unsent;
+    }
+    if let Some(error) = tls_error(error) {
+        return tls_errors::unsent(error);
     }
     // The system's or the look-up's own error lies at the bottom.
     match io_error(error) {
         Some(error) => error.into(),
         None => Unsent::Connect(ConnectError::Other(root_cause(error).into())),
-    }
-}
-
-fn untrusted(error: &CertificateError) -> CertificateFault {
-    use CertificateError as Why;
-    match error {
-        Why::UnknownIssuer | Why::BadSignature => CertificateFault::UnknownIssuer,
-        Why::NotValidForName | Why::NotValidForNameContext { .. } => CertificateFault::WrongName,
-        Why::Expired | Why::ExpiredContext { .. } => CertificateFault::Expired,
-        Why::NotValidYet | Why::NotValidYetContext { .. } => CertificateFault::NotYetValid,
-        Why::Other(other) if other.0.is::<Unpinned>() => CertificateFault::NotPinned,
-        error => CertificateFault::Other(error.to_string().into()),
     }
 }
 
@@ -189,7 +172,9 @@ fn forward_proxy(error: &reqwest::Error, via: &ForwardProxy) -> Option<Unsent> {
         | "server does not support user/pass authentication"
         | "server implements authentication incorrectly" => (password, text.to_owned()),
         "failed to create underlying connection" => {
-            (ForwardProxyFault::Unreachable, root_cause(error))
+            let detail = tls_error(error).map(tls_errors::words);
+            let detail = detail.unwrap_or_else(|| root_cause(error));
+            (ForwardProxyFault::Unreachable, detail)
         }
         "unsuccessful" => (
             ForwardProxyFault::Refused,

@@ -30,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 use webpki::{Cert, EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::certificate;
+use super::fault::CertificateFault;
 use super::proxy_options::{MinTls, ProxyOptions};
 use crate::relay::sync::lock;
 
@@ -227,18 +228,6 @@ pub(crate) struct Presented {
     pub(crate) root: Option<String>,
 }
 
-/// The chain is good, and no key in it is pinned.
-#[derive(Debug)]
-pub(crate) struct Unpinned;
-
-impl fmt::Display for Unpinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no key of its certificates is among the pins")
-    }
-}
-
-impl std::error::Error for Unpinned {}
-
 /// Checks what rustls itself checks, and then the pins.
 #[derive(Debug)]
 struct Verifier {
@@ -294,6 +283,11 @@ impl Verifier {
     }
 }
 
+/// What rustls has no word for.
+fn refused(why: CertificateFault) -> Error {
+    CertificateError::Other(OtherError(Arc::new(why))).into()
+}
+
 /// The pin of a trust anchor, of whose SubjectPublicKeyInfo it has the content alone.
 fn root_key(anchor: &TrustAnchor<'_>) -> Option<Pin> {
     let spki = AnyRef::new(Tag::Sequence, &anchor.subject_public_key_info).ok()?;
@@ -320,7 +314,7 @@ impl ServerCertVerifier for Verifier {
         if self.pins.is_empty() || self.path(&leaf, sent, now, &is_pinned).is_ok() {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(CertificateError::Other(OtherError(Arc::new(Unpinned))).into())
+        Err(refused(CertificateFault::NotPinned))
     }
 
     fn verify_tls12_signature(

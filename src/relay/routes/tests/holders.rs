@@ -76,7 +76,7 @@ fn what_no_request_can_cause_moves_all_at_once() {
     let connect = |why| Fault::NotSent(Unsent::Connect(why));
     for fault in [
         connect(ConnectError::Refused),
-        connect(ConnectError::NotTls),
+        connect(ConnectError::Tls(TlsFault::NotTls)),
         Fault::NotSent(Unsent::ConnectTimeout),
         Fault::Lifeless,
         Fault::AuthenticationRequired(Credential::Token),

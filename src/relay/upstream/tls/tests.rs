@@ -70,7 +70,7 @@ fn any_key_of_the_chain_may_be_pinned() {
     let Error::InvalidCertificate(CertificateError::Other(why)) = unpinned else {
         panic!("{unpinned}");
     };
-    assert!(why.0.is::<Unpinned>());
+    assert_eq!(why.0.downcast_ref(), Some(&CertificateFault::NotPinned));
 }
 
 #[test]
