@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
+use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{DateTime, Decode, Tag, Tagged};
 
 use crate::relay::text::short;
@@ -14,6 +14,10 @@ const KNOWN_BY: [ObjectIdentifier; 3] = [
     ObjectIdentifier::new_unwrap("2.5.4.10"),
     ObjectIdentifier::new_unwrap("2.5.4.11"),
 ];
+/// rsaEncryption (RFC 3279 2.3.1).
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// So many octets has the modulus of the shortest RSA key that rustls verifies with.
+const MIN_MODULUS: usize = 2048 / 8;
 /// As much of a name is shown.
 const MAX_NAME: usize = 64;
 
@@ -102,6 +106,21 @@ pub(crate) fn called(mut name: &[u8]) -> Option<String> {
     }
     let by = |kind: &ObjectIdentifier| found.iter().find(|(known, _)| known == kind);
     KNOWN_BY.iter().find_map(by).map(|(_, text)| text.clone())
+}
+
+/// The SubjectPublicKeyInfo (RFC 5280 4.1) whose content is `spki` has an RSA key that is too short for rustls; `None` if it cannot
+/// be read.
+pub(super) fn is_short_rsa(mut spki: &[u8]) -> Option<bool> {
+    let spki = &mut spki;
+    let algorithm = next(spki)?;
+    if next(&mut algorithm.value())?.decode_as::<ObjectIdentifier>() != Ok(RSA) {
+        return Some(false);
+    }
+    let key = next(spki)?.decode_as::<BitStringRef<'_>>().ok()?;
+    let key = AnyRef::from_der(key.as_bytes()?).ok()?;
+    let modulus = next(&mut key.value())?.value();
+    let significant = modulus.iter().skip_while(|octet| **octet == 0);
+    Some(significant.count() < MIN_MODULUS)
 }
 
 fn next<'a>(rest: &mut &'a [u8]) -> Option<AnyRef<'a>> {

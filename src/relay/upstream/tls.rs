@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::asn1::AnyRef;
-use der::{Encode as _, Tag};
+use der::{Decode as _, Encode as _, Tag};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     ResolvesClientCert, verify_server_cert_signed_by_trust_anchor, verify_server_name,
@@ -258,6 +258,30 @@ impl Verifier {
             || root_key(path.anchor()).is_some_and(|key| self.pins.contains(&key))
     }
 
+    /// `error`, or that a key of the chain is too short: of what such a key has signed rustls says no more than that it is wrong.
+    fn reason<'a>(
+        &self,
+        error: Error,
+        chain: impl Iterator<Item = &'a CertificateDer<'a>>,
+    ) -> Error {
+        let is_short = |spki: &[u8]| certificate::is_short_rsa(spki) == Some(true);
+        let is_short_rooted = |certificate: EndEntityCert<'_>| {
+            let spki = certificate.subject_public_key_info();
+            let spki = AnyRef::from_der(&spki).map(|spki| is_short(spki.value()));
+            let mut roots = self.roots.roots.iter();
+            spki == Ok(true)
+                || roots.any(|root| {
+                    *root.subject == *certificate.issuer()
+                        && is_short(&root.subject_public_key_info)
+                })
+        };
+        let mut chain = chain.filter_map(|it| EndEntityCert::try_from(it).ok());
+        if error == CertificateError::BadSignature.into() && chain.any(is_short_rooted) {
+            return refused(CertificateFault::ShortKey);
+        }
+        error
+    }
+
     /// A chain from the roots to the leaf that `accepts` accepts. What a server sends besides such a chain says nothing:
     /// anybody can send anybody's certificate along.
     fn path<'a>(
@@ -307,7 +331,9 @@ impl ServerCertVerifier for Verifier {
         *lock(&self.presented) = all.map(|each| each.clone().into_owned()).collect();
         let parsed = ParsedCertificate::try_from(leaf)?;
         let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, sent, now, algorithms)?;
+        let trusted =
+            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, sent, now, algorithms);
+        trusted.map_err(|error| self.reason(error, std::iter::once(leaf).chain(sent)))?;
         verify_server_name(&parsed, name)?;
         let leaf = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
         let is_pinned = |path: &VerifiedPath<'_>| self.is_pinned(path);
@@ -324,6 +350,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(message, leaf, signed, &self.algorithms)
+            .map_err(|error| self.reason(error, std::iter::once(leaf)))
     }
 
     fn verify_tls13_signature(
@@ -333,6 +360,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, leaf, signed, &self.algorithms)
+            .map_err(|error| self.reason(error, std::iter::once(leaf)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
