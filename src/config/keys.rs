@@ -248,7 +248,7 @@ key_table! {
     PROXIES = key("proxies", ListOr("discover"), Example(r#"["https://kdcproxy.example.com/KdcProxy"]"#))
         .marked(&[ShowsHosts]);
 
-    /// Certificates (PEM) trusted for these proxies besides the system's, relative to this file.
+    /// Certificates (PEM) trusted for these proxies besides the system's, of authorities or of a proxy itself, relative to this file.
     CA_FILE = key("ca-file", Text, Example(r#""example-ca.pem""#));
 
     /// The most a request may take: shorter, and a busy KDC is given up; longer, and logins hang. One-time passwords that a

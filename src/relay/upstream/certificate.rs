@@ -64,6 +64,11 @@ impl Validity {
         })
     }
 
+    /// The first moment at which it is valid.
+    pub(crate) fn not_before(&self) -> SystemTime {
+        self.not_before.to_system_time()
+    }
+
     /// The last moment at which it is valid.
     pub fn not_after(&self) -> SystemTime {
         self.not_after.to_system_time()
@@ -78,7 +83,7 @@ impl Validity {
     pub(crate) fn warning(&self, now: SystemTime) -> Option<String> {
         if now > self.not_after() {
             Some(format!("the certificate expired at {}", self.not_after))
-        } else if now < self.not_before.to_system_time() {
+        } else if now < self.not_before() {
             Some(format!(
                 "the certificate is valid from {} only",
                 self.not_before

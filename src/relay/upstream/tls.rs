@@ -1,11 +1,12 @@
 //! TLS towards KDC proxies: rustls on aws-lc-rs, the system's roots and the configured ones, and the certificate that is shown.
 //!
-//! Those servers are believed that rustls believes, if pins are configured with a pinned key in their chain (RFC 7469 2.6). What was
-//! presented last is kept for those who look into a fault.
+//! Those servers are believed that rustls believes, and those whose very certificate is configured, if pins are configured with a
+//! pinned key in their chain (RFC 7469 2.6). What was presented last is kept for those who look into a fault.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,7 +30,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 use webpki::{Cert, EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::certificate;
+use super::certificate::{self, Validity};
 use super::fault::CertificateFault;
 use super::proxy_options::{MinTls, ProxyOptions};
 use crate::relay::sync::lock;
@@ -69,6 +70,7 @@ impl SystemRoots {
     pub(crate) fn judge(&self, certificates: Vec<CertificateDer<'static>>) -> Presented {
         let verifier = Verifier {
             roots: Arc::clone(&self.0),
+            itself: Vec::new(),
             algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
             pins: Vec::new(),
             presented: Mutex::new(certificates),
@@ -96,6 +98,7 @@ impl SystemRoots {
         let provider = aws_lc_rs::default_provider();
         let verifier = Arc::new(Verifier {
             roots,
+            itself: extra.to_vec(),
             algorithms: provider.signature_verification_algorithms,
             pins: options.pins.clone(),
             presented: Mutex::default(),
@@ -232,6 +235,9 @@ pub(crate) struct Presented {
 #[derive(Debug)]
 struct Verifier {
     roots: Arc<RootCertStore>,
+    /// A server that presents one of these is believed for that alone. `openssl req -x509` makes authorities, which no chain may
+    /// begin with, and OpenSSL and GnuTLS believe them as servers if they are trusted.
+    itself: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
     /// Empty: any key will do.
     pins: Vec<Pin>,
@@ -248,6 +254,41 @@ impl Verifier {
             certificate::called(&path.anchor().subject)
         });
         Presented { certificates, root }
+    }
+
+    /// The server's certificate is one that is trusted, or there is a chain from it to a root; and by the clock it is valid.
+    fn trust(
+        &self,
+        leaf: &CertificateDer<'_>,
+        parsed: &ParsedCertificate<'_>,
+        sent: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if !self.itself.contains(leaf) {
+            let algorithms = self.algorithms.all;
+            return verify_server_cert_signed_by_trust_anchor(
+                parsed,
+                &self.roots,
+                sent,
+                now,
+                algorithms,
+            );
+        }
+        let validity = Validity::of(leaf).ok_or(CertificateError::BadEncoding)?;
+        let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        if now > validity.not_after() {
+            return Err(CertificateError::Expired.into());
+        }
+        if now < validity.not_before() {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        Ok(())
+    }
+
+    /// The server's certificate is one that is trusted, and its own key is pinned.
+    fn is_pinned_itself(&self, leaf: &CertificateDer<'_>) -> bool {
+        let is_pinned = |key| self.pins.contains(&key);
+        self.itself.contains(leaf) && Pin::of_certificate(leaf).is_some_and(is_pinned)
     }
 
     fn is_pinned(&self, path: &VerifiedPath<'_>) -> bool {
@@ -330,14 +371,15 @@ impl ServerCertVerifier for Verifier {
         let all = std::iter::once(leaf).chain(sent);
         *lock(&self.presented) = all.map(|each| each.clone().into_owned()).collect();
         let parsed = ParsedCertificate::try_from(leaf)?;
-        let algorithms = self.algorithms.all;
-        let trusted =
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, sent, now, algorithms);
+        let trusted = self.trust(leaf, &parsed, sent, now);
         trusted.map_err(|error| self.reason(error, std::iter::once(leaf).chain(sent)))?;
         verify_server_name(&parsed, name)?;
+        if self.pins.is_empty() || self.is_pinned_itself(leaf) {
+            return Ok(ServerCertVerified::assertion());
+        }
         let leaf = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
         let is_pinned = |path: &VerifiedPath<'_>| self.is_pinned(path);
-        if self.pins.is_empty() || self.path(&leaf, sent, now, &is_pinned).is_ok() {
+        if self.path(&leaf, sent, now, &is_pinned).is_ok() {
             return Ok(ServerCertVerified::assertion());
         }
         Err(refused(CertificateFault::NotPinned))

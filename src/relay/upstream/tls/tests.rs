@@ -1,4 +1,7 @@
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData,
+    date_time_ymd,
+};
 use rustls::crypto::aws_lc_rs;
 
 use super::*;
@@ -41,6 +44,7 @@ fn verify(chain: &Chain, also_sent: &[CertificateDer<'static>], pins: &[Pin]) ->
     roots.add(chain.root.der().clone()).unwrap();
     let verifier = Verifier {
         roots: Arc::new(roots),
+        itself: Vec::new(),
         algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
         pins: pins.to_vec(),
         presented: Mutex::default(),
@@ -99,6 +103,71 @@ fn a_pin_is_checked_besides_all_that_is_checked_anyway() {
     let error = verify(&strange, &[], &[pin(&strange.key)]).unwrap_err();
     // The two roots bear one name.
     assert_eq!(error, CertificateError::BadSignature.into());
+}
+
+/// What `openssl req -x509` makes: an authority that is a server's own certificate, valid from and until these years.
+fn authority_itself(key: &KeyPair, years: (i32, i32)) -> CertificateDer<'static> {
+    let mut params = CertificateParams::new(["proxy.example".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = date_time_ymd(years.0, 1, 1);
+    params.not_after = date_time_ymd(years.1, 1, 1);
+    params.self_signed(key).unwrap().der().clone()
+}
+
+#[test]
+fn a_certificate_that_is_configured_is_trusted_for_its_name_and_its_time() {
+    let key = KeyPair::generate().unwrap();
+    let valid = authority_itself(&key, (2001, 2190));
+    let verify = |configured: &CertificateDer<'static>, name: &'static str, pins: &[Pin]| {
+        let options = ProxyOptions {
+            pins: pins.to_vec(),
+            ..ProxyOptions::default()
+        };
+        let none = SystemRoots(Arc::new(RootCertStore::empty()));
+        let tls = none
+            .client(std::slice::from_ref(configured), &options)
+            .unwrap();
+        let name = ServerName::try_from(name).unwrap();
+        let now = UnixTime::now();
+        let shown = |leaf| tls.verifier.verify_server_cert(leaf, &[], &name, &[], now);
+        let verified = shown(configured);
+        // Another of the same name and key is another.
+        let other = shown(&authority_itself(&key, (2001, 2191))).unwrap_err();
+        let Error::InvalidCertificate(why) = other else {
+            panic!("{other}");
+        };
+        assert_eq!(CertificateFault::from(&why), CertificateFault::Authority);
+        verified.map(drop)
+    };
+    verify(&valid, "proxy.example", &[]).unwrap();
+    verify(&valid, "proxy.example", &[pin(&key)]).unwrap();
+    for (certificate, name, pins, why) in [
+        (&valid, "other.example", None, CertificateFault::WrongName),
+        (
+            &valid,
+            "proxy.example",
+            Some(Pin([7; 32])),
+            CertificateFault::NotPinned,
+        ),
+        (
+            &authority_itself(&key, (2001, 2002)),
+            "proxy.example",
+            None,
+            CertificateFault::Expired,
+        ),
+        (
+            &authority_itself(&key, (2190, 2191)),
+            "proxy.example",
+            None,
+            CertificateFault::NotYetValid,
+        ),
+    ] {
+        let error = verify(certificate, name, pins.as_slice()).unwrap_err();
+        let Error::InvalidCertificate(error) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(CertificateFault::from(&error), why);
+    }
 }
 
 #[test]
