@@ -27,6 +27,9 @@ const SOON: i64 = 14;
 const DAY: i64 = 86_400;
 /// As many names of a certificate are shown.
 const MAX_NAMES: usize = 4;
+/// What names a certificate that is to be trusted.
+const CA_FILE: &str = "ca-file = \"FILE.pem\"";
+/// What is to be done about the gateway's own.
 const RENEW: &str = "renew it; the gateway reads the file again by itself. See what it holds";
 
 /// Shakes hands over `stream`; what was agreed on: version, key exchange, suite and ALPN.
@@ -99,19 +102,8 @@ pub(super) fn untrusted(
         return finding;
     };
     match why {
-        CertificateFault::UnknownIssuer => {
-            let root = format!("\"{}\"", root(presented));
-            let is_own =
-                format!("if {root} is your own authority, name its certificate in {table}");
-            finding.hints.truncate(1);
-            finding
-                .reworded(format!(
-                    "certificate signed by {root}, which is not trusted here"
-                ))
-                .hint(format!("else, {is_own}"))
-                .hint(Hint::key("ca-file = \"FILE.pem\""))
-                .hint("else somebody may be intercepting the connection: ask who runs it")
-        }
+        CertificateFault::UnknownIssuer => signed_by_stranger(finding, presented, table),
+        CertificateFault::Authority => authority(finding, leaf, table),
         CertificateFault::WrongName => {
             let names = joined(names(leaf));
             let what = match names.as_str() {
@@ -132,6 +124,36 @@ pub(super) fn untrusted(
         }
         _ => finding,
     }
+}
+
+fn signed_by_stranger(mut finding: Finding, presented: &Presented, table: &str) -> Finding {
+    let root = format!("\"{}\"", root(presented));
+    let is_own = format!("if {root} is your own authority, name its certificate in {table}");
+    finding.hints.truncate(1);
+    let mut finding = finding
+        .reworded(format!(
+            "certificate signed by {root}, which is not trusted here"
+        ))
+        .hint(format!("else, {is_own}"))
+        .hint(Hint::key(CA_FILE));
+    if !presented.certificates.last().is_some_and(is_own_issuer) {
+        let below = "else, if that is below one that is trusted, who runs it has to append its certificate to the server's";
+        finding = finding.hint(below);
+    }
+    finding.hint("else somebody may be intercepting the connection: ask who runs it")
+}
+
+fn authority(mut finding: Finding, leaf: &CertificateDer<'static>, table: &str) -> Finding {
+    let name = subject(leaf);
+    let file = format!("get it from who runs it, and name it in {table}");
+    finding.hints.truncate(1);
+    finding
+        .reworded(format!(
+            "certificate of {name} is an authority's own (CA:TRUE), not in ca-file"
+        ))
+        .hint(format!("else, if it is the proxy's own, {file}"))
+        .hint(Hint::key(CA_FILE))
+        .hint("else who runs it has to renew the certificate, with CA:FALSE")
 }
 
 /// The issuer of the last certificate, which vouches for the chain.
