@@ -41,6 +41,7 @@ mod krb5_conf;
 mod machine;
 mod names;
 mod newcomer;
+mod openssl;
 mod ports;
 mod transcript;
 mod ways_out;
