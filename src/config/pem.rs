@@ -17,8 +17,25 @@ use super::document::ConfigSection;
 use super::error::{ConfigError, ConfigPlace};
 use super::keys;
 use super::read::NamedFile;
+use crate::relay::text::short;
 use crate::relay::upstream::proxy_options::ClientCertificate;
+use crate::relay::upstream::tls_errors;
 
+/// What Windows and editors on it begin UTF-8 and then PEM with: no reader of PEM takes the line for a beginning.
+const MARKED_PEM: &[u8] = b"\xef\xbb\xbf-----BEGIN ";
+/// What UTF-16 begins with, in either order of octets.
+const UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+/// What OpenSSL reads as certificates too (openssl-x509(1)).
+const OPENSSLS_OWN: [&[u8]; 2] = [
+    b"-----BEGIN TRUSTED CERTIFICATE-----",
+    b"-----BEGIN X509 CERTIFICATE-----",
+];
+/// CMS of old (RFC 7468 8).
+const BEGIN_PKCS7: &[u8] = b"-----BEGIN PKCS7-----";
+/// id-signedData (RFC 5652 5.1), in DER.
+const SIGNED_DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+/// As much of what a section is called is shown.
+const MAX_LABEL: usize = 64;
 /// PKCS#8's own armour (RFC 7468 11).
 const BEGIN_ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 const END_ENCRYPTED: &str = "-----END ENCRYPTED PRIVATE KEY-----";
@@ -32,16 +49,60 @@ pub(super) fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'stati
 
 /// All of one kind in `file`: at least one. `openssl`: its command that converts them.
 fn all<T: PemObject>(file: &NamedFile, kind: &str, openssl: &str) -> Result<Vec<T>, ConfigError> {
+    let word = file.word();
+    if let Some((form, command)) = other_form(&file.octets, &word, openssl) {
+        let hint = format!("convert it, and name {word}.pem instead: {command}");
+        return Err(file.error(format!("{file} {form}")).hint(hint));
+    }
     let all = T::pem_slice_iter(&file.octets).collect::<Result<Vec<_>, _>>();
-    let all = all.map_err(|error| file.error(format!("{file} is not PEM: {error}")))?;
+    let all = all.map_err(|error| not_pem(file, &error))?;
     if all.is_empty() {
-        let word = file.word();
         let rule = format!("{file} holds no {kind} in PEM");
-        return Err(file.error(rule).hint(format!(
-            "if it is in DER, convert it: openssl {openssl} -inform der -in {word} -out {word}.pem"
-        )));
+        let hint = "name a file in which a line begins with -----BEGIN";
+        return Err(file.error(rule).hint(hint));
     }
     Ok(all)
+}
+
+/// What a file is whose certificates a reader of PEM (RFC 7468) passes over, and the command that makes a file of them that it
+/// reads.
+fn other_form(octets: &[u8], word: &str, kind: &str) -> Option<(&'static str, String)> {
+    let holds = |part: &[u8]| octets.windows(part.len()).any(|found| found == part);
+    // A SEQUENCE (X.690 8.1) too long for a length of one octet: text may begin with its tag, a zero.
+    let is_der = matches!(octets, [0x30, 0x80..=0x84, ..]);
+    let openssl = |what: &str| format!("openssl {what} -in {word} -out {word}.pem");
+    // It reads all that OpenSSL calls certificates, and writes them as others do.
+    let store = || format!("openssl storeutl -certs -out {word}.pem {word}");
+    if UTF16.iter().any(|mark| octets.starts_with(mark)) {
+        let command = format!("iconv -f utf-16 -t utf-8 {word} >{word}.pem");
+        Some(("is in UTF-16", command))
+    } else if octets.starts_with(MARKED_PEM) {
+        Some(("begins with a byte order mark", store()))
+    } else if OPENSSLS_OWN.iter().any(|begin| holds(begin)) {
+        Some(("holds certificates in OpenSSL's own form", store()))
+    } else if holds(BEGIN_PKCS7) {
+        Some(("holds PKCS #7", openssl("pkcs7 -print_certs")))
+    } else if is_der && holds(SIGNED_DATA) {
+        let command = openssl("pkcs7 -inform der -print_certs");
+        Some(("is PKCS #7 in DER", command))
+    } else {
+        let command = || openssl(&format!("{kind} -inform der"));
+        is_der.then(|| ("is in DER", command()))
+    }
+}
+
+/// Why `file` is not PEM.
+fn not_pem(file: &NamedFile, error: &pem::Error) -> ConfigError {
+    let why = match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = short(&String::from_utf8_lossy(end_marker), MAX_LABEL);
+            format!("the line -----END {label}----- is missing")
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line that begins with ----- has no end".into(),
+        pem::Error::Base64Decode(_) => "what stands between its lines is not base64".into(),
+        _ => "it cannot be read".into(),
+    };
+    file.error(format!("{file} is not PEM: {why}"))
 }
 
 /// The certificates in `file` as roots of trust: at least one.
@@ -50,9 +111,8 @@ pub(super) fn roots(file: &NamedFile) -> Result<RootCertStore, ConfigError> {
     for (index, certificate) in certificates(file)?.into_iter().enumerate() {
         let number = index + 1;
         roots.add(certificate).map_err(|error| {
-            file.error(format!(
-                "{file}: certificate {number} is of no use: {error}"
-            ))
+            let why = tls_errors::words(&error);
+            file.error(format!("{file}: certificate {number} is of no use: {why}"))
         })?;
     }
     Ok(roots)
@@ -67,10 +127,25 @@ pub(super) fn revocation_lists(
     for (index, list) in lists.iter().enumerate() {
         BorrowedCertRevocationList::from_der(list).map_err(|error| {
             let number = index + 1;
-            file.error(format!("{file}: list {number} is of no use: {error}"))
+            let why = of_list(&error);
+            file.error(format!("{file}: list {number} is of no use: {why}"))
         })?;
     }
     Ok(lists)
+}
+
+/// What is wrong with a list of revoked certificates.
+fn of_list(error: &webpki::Error) -> &'static str {
+    use webpki::Error;
+    match error {
+        Error::UnsupportedCrlVersion => "of an older version than 2",
+        Error::UnsupportedDeltaCrl => "it says only what has changed since another",
+        Error::UnsupportedIndirectCrl => "it speaks for other authorities too",
+        Error::UnsupportedCriticalExtension => "it has a critical extension that is not known here",
+        Error::UnsupportedCrlIssuingDistributionPoint
+        | Error::UnsupportedRevocationReasonsPartitioning => "it is a part of another",
+        _ => "it breaks the rules of X.509 (RFC 5280)",
+    }
 }
 
 /// The first private key in `file`. `locked`: what to do where one is encrypted and there is no passphrase.
@@ -95,7 +170,7 @@ pub(super) fn private_key(
                 "if it is in DER, convert it: (umask 077; openssl pkey -inform der -in {word} -out {word}.pem)"
             ))
         }
-        error => file.error(format!("{file} is not PEM: {error}")),
+        error => not_pem(file, &error),
     })
 }
 
@@ -155,9 +230,12 @@ pub(super) fn mismatch(
             ))
         }
         rustls::Error::InvalidCertificate(_) => certificate.error(format!(
-            "the first certificate in {chain} is of no use: {error}"
+            "the first certificate in {chain} is of no use: {}",
+            tls_errors::words(error)
         )),
-        error => key.error(format!("{key} is of no use: {error}")),
+        _ => key.error(format!(
+            "{key} is of no use: TLS signs with RSA of 2048 bits or more, ECDSA and Ed25519"
+        )),
     }
 }
 

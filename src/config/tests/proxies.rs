@@ -1,6 +1,7 @@
 //! What is refused of proxies, of the certificates that vouch for them, and of the command line.
 
 use std::fs;
+use std::process::Command;
 
 use super::{REALM, build, build_with, certificate, error, error_with, given, refused, warnings};
 use crate::config::{Config, Proxies, Sources};
@@ -284,13 +285,75 @@ fn with_ca(pem: &str) -> String {
 #[test]
 fn a_ca_file_without_certificates() {
     assert_eq!(
-        with_ca("\x30\x03\x02\x01\x01"),
+        with_ca("0: Certificate\n"),
         "loopkdc: error: config.toml:3:11: ca-file ca.pem holds no certificate in PEM
   |
 3 | ca-file = \"ca.pem\"
   |           ^^^^^^^^
-loopkdc: hint: if it is in DER, convert it: openssl x509 -inform der -in ca.pem -out ca.pem.pem"
+loopkdc: hint: name a file in which a line begins with -----BEGIN"
     );
+}
+
+/// Two certificates by openssl in another form, what is said of that, and that it is well once the command of the hint was typed.
+#[test]
+fn a_ca_file_in_another_form_is_named_with_the_command_that_converts_it() {
+    let forms = [
+        (
+            "(printf '\\357\\273\\277'; cat a b) >ca.pem",
+            "begins with a byte order mark",
+        ),
+        ("iconv -f utf-8 -t utf-16 two >ca.pem", "is in UTF-16"),
+        (
+            "for n in a b; do openssl x509 -in $n -trustout -addtrust serverAuth; done >ca.pem",
+            "holds certificates in OpenSSL's own form",
+        ),
+        (
+            "sed 's/CERTIFICATE/X509 CERTIFICATE/' two >ca.pem",
+            "holds certificates in OpenSSL's own form",
+        ),
+        (
+            "openssl crl2pkcs7 -nocrl -certfile two -out ca.pem",
+            "holds PKCS #7",
+        ),
+        (
+            "openssl crl2pkcs7 -nocrl -certfile two -outform der -out ca.pem",
+            "is PKCS #7 in DER",
+        ),
+    ];
+    let one = ("openssl x509 -in a -outform der -out ca.pem", "is in DER");
+    for ((script, form), count) in forms.map(|form| (form, 2)).into_iter().chain([(one, 1)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |script: &str| {
+            let mut sh = Command::new("sh");
+            let output = sh.args(["-e", "-c", script]).current_dir(&dir).output();
+            let output = output.unwrap();
+            let cried = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{script}: {cried}");
+        };
+        let file = dir.path().join("config.toml");
+        let load = |name: &str| {
+            fs::write(&file, format!("{REALM}ca-file = \"{name}\"\n")).unwrap();
+            Config::load(&Sources {
+                file: Some(file.clone()),
+                ..Sources::default()
+            })
+        };
+        run("for n in a b; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key -out $n -subj /CN=$n
+            done; cat a b >two");
+        run(script);
+        let shown = load("ca.pem").unwrap_err().to_string();
+        let shown = shown.replace(&format!("{}/", dir.path().display()), "");
+        let (error, hint) = shown.split_once("\nloopkdc: hint: ").unwrap();
+        assert!(
+            error.contains(&format!("ca-file ca.pem {form}\n")),
+            "{shown}"
+        );
+        let command = hint.strip_prefix("convert it, and name ca.pem.pem instead: ");
+        run(command.unwrap());
+        let config = load("ca.pem.pem").unwrap();
+        let ca = config.realms[0].ca.as_ref().unwrap();
+        assert_eq!(ca.certs.len(), count, "{script}");
+    }
 }
 
 #[test]
@@ -298,7 +361,7 @@ fn a_ca_file_cut_short() {
     let whole = certificate();
     let shown = with_ca(&whole[..whole.len() - 10]);
     assert!(
-        shown.starts_with("loopkdc: error: config.toml:3:11: ca-file ca.pem is not PEM: "),
+        shown.starts_with("loopkdc: error: config.toml:3:11: ca-file ca.pem is not PEM: the line -----END CERTIFICATE----- is missing\n"),
         "{shown}"
     );
 }
@@ -311,7 +374,7 @@ fn a_ca_file_whose_second_certificate_is_none() {
     ));
     assert!(
         shown.starts_with(
-            "loopkdc: error: config.toml:3:11: ca-file ca.pem: certificate 2 is of no use: "
+            "loopkdc: error: config.toml:3:11: ca-file ca.pem: certificate 2 is of no use: it breaks the rules of X.509 (RFC 5280)\n"
         ),
         "{shown}"
     );

@@ -319,17 +319,16 @@ fn a_key_is_that_of_its_certificate() {
 #[test]
 fn commands_have_names_in_quotes_that_need_them() {
     let dir = certificate_and_key();
-    dir.write("it's mine.pem", "nothing");
+    dir.write("it's mine.pem", "-----BEGIN TRUSTED CERTIFICATE-----\n");
     for (key, also) in [
         ("ca-file", ""),
         ("client-certificate", "client-key = \"own-key.pem\"\n"),
     ] {
         let lines = format!("{key} = \"it's mine.pem\"\n{also}");
         let shown = dir.realm(&lines).unwrap_err();
-        let words = format!("{key} it's mine.pem holds no certificate in PEM\n");
+        let words = format!("{key} it's mine.pem holds certificates in OpenSSL's own form\n");
         assert!(shown.contains(&words), "{shown}");
-        let words =
-            "openssl x509 -inform der -in 'it'\\''s mine.pem' -out 'it'\\''s mine.pem'.pem\n";
+        let words = "openssl storeutl -certs -out 'it'\\''s mine.pem'.pem 'it'\\''s mine.pem'\n";
         assert!(format!("{shown}\n").contains(words), "{shown}");
     }
 }

@@ -164,7 +164,7 @@ fn what_is_wrong_is_told_of_the_file_that_is_to_be_mended() {
             &*key,
             CERTIFICATE,
             "no certificate",
-            "openssl x509 -inform der",
+            "begins with -----BEGIN",
         ),
         (&*key, &*key, CERTIFICATE, "no certificate", ""),
         (
