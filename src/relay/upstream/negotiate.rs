@@ -17,12 +17,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::fault::Unsent;
+use super::refusal;
 use crate::relay::sync::lock;
 use crate::wire::{KerberosMessage, Kind, Service};
 
@@ -212,11 +213,10 @@ impl Conversation {
 
 /// The token in an answer (RFC 4559 4.1), if there is one: base64, as it came.
 pub(super) fn token_in(headers: &HeaderMap) -> Option<&str> {
-    let mut challenges = headers.get_all(WWW_AUTHENTICATE).iter();
-    challenges.find_map(|challenge| {
-        let (scheme, token) = challenge.to_str().ok()?.split_once(' ')?;
-        let token = token.trim();
-        (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
+    let mut challenges = refusal::challenges(headers);
+    challenges.find_map(|(scheme, token)| {
+        let is_it = scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && !token.is_empty();
+        std::str::from_utf8(token).ok().filter(|_| is_it)
     })
 }
 

@@ -98,14 +98,7 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.
 fn unauthorized(headers: &HeaderMap, authorization: Authorization) -> Option<Credential> {
     let offers = |scheme: &str| {
-        let mut challenges = headers.get_all(WWW_AUTHENTICATE).into_iter();
-        // Each field may hold several, with commas between them and inside of them.
-        challenges.any(|field| {
-            let field = String::from_utf8_lossy(field.as_bytes());
-            let words = field.split(',').map(|part| part.trim_start());
-            let mut schemes = words.map(|part| part.split([' ', '=']).next().unwrap_or_default());
-            schemes.any(|word| word.eq_ignore_ascii_case(scheme))
-        })
+        challenges(headers).any(|(offered, _)| offered.eq_ignore_ascii_case(scheme.as_bytes()))
     };
     let takes_token = ["bearer", "basic"].iter().any(|scheme| offers(scheme));
     match authorization {
@@ -114,6 +107,29 @@ fn unauthorized(headers: &HeaderMap, authorization: Authorization) -> Option<Cre
         Authorization::None if offers("negotiate") => Some(Credential::Ticket),
         Authorization::None => takes_token.then_some(Credential::Token),
     }
+}
+
+/// The challenges of an answer (RFC 9110 11.6.1): their schemes, and what follows each up to a comma. A field may hold several, and there
+/// are commas as well between the parameters of one, and in quotes.
+pub(super) fn challenges(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let fields = headers.get_all(WWW_AUTHENTICATE).into_iter();
+    let parts = fields.flat_map(|field| {
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        field.as_bytes().split(move |octet| {
+            let ends = *octet == b',' && !is_quoted;
+            is_quoted ^= *octet == b'"' && !is_escaped;
+            is_escaped = *octet == b'\\' && is_quoted && !is_escaped;
+            ends
+        })
+    });
+    parts.filter_map(|part| {
+        let part = part.trim_ascii();
+        let end = part.iter().position(|octet| b" =".contains(octet));
+        let (scheme, rest) = part.split_at_checked(end.unwrap_or(part.len()))?;
+        let rest = rest.trim_ascii_start();
+        // Else it is a parameter of the one before.
+        (!scheme.is_empty() && !rest.starts_with(b"=")).then_some((scheme, rest))
+    })
 }
 
 /// True if the answer is a web page, which no KDC proxy gives itself.

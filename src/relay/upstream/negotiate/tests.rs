@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use reqwest::header::WWW_AUTHENTICATE;
 use tempfile::TempDir;
 
 use super::*;
@@ -258,11 +259,22 @@ fn a_token_stands_behind_its_scheme() {
         }
         token_in(&headers).map(str::to_owned)
     };
-    assert_eq!(
-        token(&["Basic realm=x", "negotiate YQ=="]).as_deref(),
-        Some("YQ==")
-    );
-    for none in [&["Negotiate"][..], &["Negotiate "], &["Bearer YQ=="], &[]] {
+    for challenges in [
+        &["Basic realm=x", "negotiate YQ=="][..],
+        // Several may stand in one field (RFC 9110 11.6.1).
+        &[r#"Basic realm="a, b", Negotiate YQ=="#],
+        &["Negotiate YQ==, Basic realm=x"],
+        &[r#"Basic realm="a\", Negotiate Yg==", charset = UTF-8, Negotiate YQ=="#],
+    ] {
+        assert_eq!(token(challenges).as_deref(), Some("YQ=="), "{challenges:?}");
+    }
+    for none in [
+        &["Negotiate"][..],
+        &["Negotiate "],
+        &["Bearer YQ=="],
+        &[r#"Basic realm="x, Negotiate YQ==""#],
+        &[],
+    ] {
         assert_eq!(token(none), None, "{none:?}");
     }
 }
