@@ -22,6 +22,8 @@ pub mod tls;
 pub(crate) mod tls_errors;
 mod user_shares;
 
+use std::time::{Duration, Instant};
+
 use crate::relay::shares::Holder;
 use crate::wire::{self, KerberosMessage, Reply};
 
@@ -69,6 +71,8 @@ pub struct Outgoing {
     pub sent: SendState,
     /// There is another upstream to go on to.
     pub others: bool,
+    /// Until when an answer is waited for, if that is known.
+    pub deadline: Option<Instant>,
 }
 
 impl Upstream {
@@ -127,7 +131,14 @@ impl Outgoing {
             reuse,
             sent: SendState::default(),
             others: false,
+            deadline: None,
         }
+    }
+
+    /// True if as much time is left after a wait as it takes: else its end would be told as silence.
+    fn has_time_for(&self, wait: Duration) -> bool {
+        self.deadline
+            .is_none_or(|deadline| Instant::now() + 2 * wait < deadline)
     }
 
     /// The KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2).

@@ -317,6 +317,28 @@ async fn http_502_from_the_only_upstream_is_asked_once_more() {
     }
 }
 
+/// 503 is waited for where that is harmless: it may be said of what has been passed on.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_503_is_waited_for_if_it_says_how_long() {
+    let busy = Page::html(503).with("retry-after", "1");
+    for (kind, is_granted) in [
+        (Kind::Plain, true),
+        (Kind::Tgs, true),
+        (Kind::Preauth, false),
+    ] {
+        let busy = busy.clone();
+        let plan = Plan::new(move |post| match post.number {
+            1 => Act::Respond(busy.clone()),
+            _ => post.granted(),
+        });
+        let upstream = plan.start();
+        let relay = Setup::by(&[&upstream]).start();
+        let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        assert_eq!(answer != Heard::Reset, is_granted, "{kind:?}");
+        assert_eq!(upstream.posts() > 1, is_granted, "{kind:?}");
+    }
+}
+
 /// A gateway that has had too much says when there is room again; where another proxy is there, that one is asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn http_429_is_waited_for_where_nobody_else_can_be_asked() {
@@ -342,6 +364,16 @@ async fn http_429_is_waited_for_where_nobody_else_can_be_asked() {
             .message();
         assert_eq!((first.posts(), second.posts()), (1, 1), "{kind:?}");
     }
+    // How long is not always said.
+    let untold = Plan::new(|post| match post.number {
+        1 => Act::status(429),
+        _ => post.granted(),
+    });
+    let untold = untold.start();
+    let relay = Setup::by(&[&untold]).start();
+    let login = Kind::Preauth.request(REALM);
+    let answer = relay.ask(Transport::Tcp, &login).await;
+    assert_eq!(answer.message()[0], Kind::Preauth.reply()[0]);
     // No client waits for a minute.
     let locked = busy("60").start();
     let relay = Setup::by(&[&locked]).start();

@@ -159,6 +159,7 @@ impl<'a> Attempts<'a> {
             reuse,
             sent: sent.clone(),
             others: !self.untried.is_empty(),
+            deadline: Some(self.deadline),
         };
         let attempt = Attempt {
             number: self.attempts.len(),

@@ -9,7 +9,7 @@ use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SERVER,
     TRANSFER_ENCODING,
 };
-use reqwest::{Body, Response, StatusCode, Version};
+use reqwest::{Body, RequestBuilder, Response, StatusCode, Version};
 use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -22,7 +22,7 @@ use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
 use super::proxy_options::{HeaderSource, ProxyOptions};
 use super::refusal;
-use super::send_state::FlaggedBody;
+use super::send_state::{FlaggedBody, SendState};
 use super::tls::{ClientAuth, ClientTls};
 use super::user_shares::UserShares;
 use super::{LONG_REPLIES, Outgoing, SHORT_REPLY};
@@ -131,18 +131,13 @@ impl KdcProxy {
             if let Some(conversation) = &conversation {
                 headers.insert(AUTHORIZATION, conversation.token());
             }
-            let request = conn.client().post(self.url.clone());
-            let request = request
-                .headers(headers.clone())
-                .header(CONTENT_TYPE, "application/kerberos")
-                .body(Body::wrap(FlaggedBody::new(envelope.clone(), sent.clone())));
-            let response = match request.send().await {
+            let body = FlaggedBody::new(envelope.clone(), sent.clone());
+            let response = match self.request(&conn, &headers, body).send().await {
                 Ok(response) => response,
                 Err(error) => match refusal::unread(&error, message.resend()) {
                     Some(why) if may_repeat => {
                         may_repeat = false;
-                        sent.set_handed_back();
-                        conn = self.connect_anew(why)?;
+                        conn = self.connect_anew(why, sent)?;
                         continue;
                     }
                     _ => return Err(self.classify_error(&error, &outgoing, &conn)),
@@ -152,7 +147,8 @@ impl KdcProxy {
             may_repeat = false;
             seen(&response);
             may_wait &= !is_kerberos(response.headers());
-            if let Some(wait) = refusal::retry_after(&response).filter(|_| may_wait) {
+            let wait = refusal::retry_after(&response, message.resend());
+            if let Some(wait) = wait.filter(|wait| may_wait && outgoing.has_time_for(*wait)) {
                 may_wait = false;
                 drop(self.read_body(response).await);
                 sleep(wait).await;
@@ -166,8 +162,17 @@ impl KdcProxy {
         Err(Fault::AuthenticationRequired(Credential::OtherTicket))
     }
 
+    fn request(&self, conn: &PooledConn, headers: &HeaderMap, body: FlaggedBody) -> RequestBuilder {
+        let request = conn.client().post(self.url.clone());
+        request
+            .headers(headers.clone())
+            .header(CONTENT_TYPE, "application/kerberos")
+            .body(Body::wrap(body))
+    }
+
     /// A connection for a request that came back unread.
-    fn connect_anew(&self, why: Reason) -> Result<PooledConn, Fault> {
+    fn connect_anew(&self, why: Reason, sent: &SendState) -> Result<PooledConn, Fault> {
+        sent.set_handed_back();
         if why == Reason::HTTP_1_1_REQUIRED {
             self.conns.set_wants_http1();
         }

@@ -24,6 +24,8 @@ const SOCKS: &str = "SOCKS error: ";
 
 /// Most seconds of a wait that a client of a KDC, which has others to ask, bears as well.
 const SHORT_WAIT: u64 = 2;
+/// Seconds of a wait of which nothing is said.
+const UNTOLD_WAIT: u64 = 1;
 
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +89,18 @@ pub(super) fn of_status(
     }
 }
 
-/// How long a client that asked too much is to wait until it asks again (RFC 6585 4), if it can: nobody was asked for it then.
-pub(super) fn retry_after(response: &Response) -> Option<Duration> {
-    let is_it = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    let seconds = response.headers().get(RETRY_AFTER).filter(|_| is_it)?;
-    let seconds = seconds.to_str().ok()?.parse().ok()?;
+/// How long a client is to wait until it asks again, if it can: one that asked too much (RFC 6585 4), for which nobody was asked then;
+/// or one of many (RFC 9110 15.6.4) with a harmless request, as what stands before a KDC proxy may say so of what it has passed on.
+pub(super) fn retry_after(response: &Response, resend: Resend) -> Option<Duration> {
+    let told = response.headers().get(RETRY_AFTER);
+    let seconds = match (response.status(), told) {
+        (StatusCode::TOO_MANY_REQUESTS, None) => UNTOLD_WAIT,
+        (StatusCode::TOO_MANY_REQUESTS, Some(told)) => told.to_str().ok()?.parse().ok()?,
+        (StatusCode::SERVICE_UNAVAILABLE, Some(told)) if resend == Resend::Harmless => {
+            told.to_str().ok()?.parse().ok()?
+        }
+        _ => return None,
+    };
     (seconds <= SHORT_WAIT).then_some(Duration::from_secs(seconds))
 }
 
