@@ -1,7 +1,7 @@
 //! `loopkdc import`: what other clients' files say of KDC proxies becomes our configuration.
 //!
 //! `decode` makes a text of a file's octets, and `scan` reads it: both are pure, and files are opened here. What a file says is
-//! shown by the rules of [`crate::relay::text`] alone, each text in one line, so that no file writes a line that looks like ours.
+//! shown by the rules of `relay::text` alone, each text in one line, so that no file writes a line that looks like ours.
 
 mod decode;
 mod mobileconfig;
