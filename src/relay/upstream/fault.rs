@@ -41,14 +41,14 @@ pub enum Fault {
     ClosedAfterCertificateRequest,
     /// The request may have been sent, and time ran out without an octet of an answer.
     Silent,
-    /// The upstream answered with this HTTP status other than 200.
+    /// The upstream answered with this HTTP status, 400 or above, and no Kerberos reply.
     Status(u16),
-    /// The same, 400 or above, with a web page: a captive portal's, or that of what stands in front of the KDC proxy.
+    /// The same with a web page: a captive portal's, or that of what stands in front of the KDC proxy.
     Page(u16),
     /// The upstream refused the request for want of a credential: 401, 403, or a TLS alert. No KDC proxy asks a KDC
     /// before.
     AuthenticationRequired(Credential),
-    /// HTTP 200 or a redirect without a Kerberos reply in it: a captive portal, or no KDC proxy.
+    /// HTTP 2xx or a redirect without a Kerberos reply in it, or with one to another request: a captive portal, or no KDC proxy.
     NotKerberos(NotReply),
     /// KRB-ERROR 29 (KDC_ERR_SVC_UNAVAILABLE): this KDC did not serve the request.
     NotServed,
@@ -189,7 +189,7 @@ pub enum NotReply {
     NoReplyInside,
     /// From a KDC, no Kerberos reply.
     NoReply,
-    /// A Kerberos reply, and none to such a request.
+    /// A reply to another kind of request, or one that says that it is too long for UDP.
     OtherReply,
     /// Octets after the reply.
     TrailingOctets,
