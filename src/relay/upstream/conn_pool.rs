@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Proxy, Version, redirect, retry};
+use reqwest::header::{CONNECTION, HeaderMap, TRANSFER_ENCODING};
+use reqwest::{Client, Proxy, Response, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
@@ -319,6 +320,30 @@ impl Drop for PooledConn {
                 .take_if(|shared| Arc::ptr_eq(shared, &self.conn));
         }
     }
+}
+
+/// True if the connection ends after this answer, as the server says (RFC 9112 9.3).
+pub(super) fn is_last(response: &Response) -> bool {
+    let says = |option: &str| {
+        let values = response.headers().get_all(CONNECTION).into_iter();
+        let mut options = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        options.any(|said| said.trim().eq_ignore_ascii_case(option))
+    };
+    let has_end =
+        response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
+    let is_http1 = response.version() < Version::HTTP_2;
+    let is_old = response.version() < Version::HTTP_11;
+    says("close") || is_http1 && !has_end || is_old && !says("keep-alive")
+}
+
+/// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).
+pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let mut parameters = value.split(',').map(str::trim);
+    let seconds = parameters.find_map(|parameter| parameter.strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -5,18 +5,15 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
-use reqwest::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SERVER,
-    TRANSFER_ENCODING,
-};
-use reqwest::{Body, RequestBuilder, Response, StatusCode, Version};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
+use reqwest::{Body, RequestBuilder, Response, StatusCode};
 use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::addresses::{Addresses, Names};
-use super::conn_pool::{ConnPool, ConnReuse, PooledConn};
+use super::conn_pool::{self, ConnPool, ConnReuse, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
@@ -146,7 +143,7 @@ impl KdcProxy {
             // From now on a conversation is this connection's.
             may_repeat = false;
             seen(&response);
-            may_wait &= !is_kerberos(response.headers());
+            may_wait &= !refusal::is_kerberos(response.headers());
             let wait = refusal::retry_after(&response, message.resend());
             if let Some(wait) = wait.filter(|wait| may_wait && outgoing.has_time_for(*wait)) {
                 may_wait = false;
@@ -237,12 +234,15 @@ impl KdcProxy {
         service: Service,
         authorization: Authorization,
     ) -> Result<Reply, Fault> {
-        conn.saw_response(response.version(), keep_alive(response.headers()));
+        conn.saw_response(
+            response.version(),
+            conn_pool::keep_alive(response.headers()),
+        );
         if let Some(address) = response.remote_addr() {
             let names = &self.conns.names;
             names.each(|addresses| addresses.prefer(address.ip()));
         }
-        let is_last = is_last(&response);
+        let is_last = conn_pool::is_last(&response);
         let reply = self.read_reply(response, service, authorization).await;
         match &reply {
             Ok(_) => {
@@ -287,7 +287,7 @@ impl KdcProxy {
                         .filter(|reply| reply.error_code() != Some(KDC_ERR_SVC_UNAVAILABLE))
                         .ok_or(refused),
                     // What a KDC has said of it was on its way.
-                    None if is_kerberos(&headers) => Err(Fault::Unanswered),
+                    None if refusal::is_kerberos(&headers) => Err(Fault::Unanswered),
                     None => Err(refused),
                 }
             }
@@ -392,36 +392,6 @@ fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> 
     })?;
     Reply::parse(service, Bytes::copy_from_slice(reply))
         .map_err(|_| Fault::NotKerberos(NotReply::NoReplyInside))
-}
-
-/// True if the connection ends after this answer, as the server says (RFC 9112 9.3).
-fn is_last(response: &Response) -> bool {
-    let says = |option: &str| {
-        let values = response.headers().get_all(CONNECTION).into_iter();
-        let mut options = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
-        options.any(|said| said.trim().eq_ignore_ascii_case(option))
-    };
-    let has_end =
-        response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
-    let is_http1 = response.version() < Version::HTTP_2;
-    let is_old = response.version() < Version::HTTP_11;
-    says("close") || is_http1 && !has_end || is_old && !says("keep-alive")
-}
-
-/// True if the body is a KDC-PROXY-MESSAGE by its name.
-fn is_kerberos(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/kerberos"))
-}
-
-/// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).
-fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
-    let mut parameters = value.split(',').map(str::trim);
-    let seconds = parameters.find_map(|parameter| parameter.strip_prefix("timeout="))?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -89,16 +89,16 @@ pub(super) fn of_status(
     }
 }
 
-/// How long a client is to wait until it asks again, if it can: one that asked too much (RFC 6585 4), for which nobody was asked then;
-/// or one of many (RFC 9110 15.6.4) with a harmless request, as what stands before a KDC proxy may say so of what it has passed on.
+/// How long a client is to wait until it asks again, if it can. If it has asked too much (RFC 6585 4), nobody was asked for it then;
+/// where the server has too much to do (RFC 9110 15.6.4), what stands before a KDC proxy may say so of what it has passed on: only a
+/// harmless request waits for that.
 pub(super) fn retry_after(response: &Response, resend: Resend) -> Option<Duration> {
     let told = response.headers().get(RETRY_AFTER);
+    let told = told.map(|seconds| seconds.to_str().ok()?.parse().ok());
     let seconds = match (response.status(), told) {
         (StatusCode::TOO_MANY_REQUESTS, None) => UNTOLD_WAIT,
-        (StatusCode::TOO_MANY_REQUESTS, Some(told)) => told.to_str().ok()?.parse().ok()?,
-        (StatusCode::SERVICE_UNAVAILABLE, Some(told)) if resend == Resend::Harmless => {
-            told.to_str().ok()?.parse().ok()?
-        }
+        (StatusCode::TOO_MANY_REQUESTS, Some(told)) => told?,
+        (StatusCode::SERVICE_UNAVAILABLE, Some(told)) if resend == Resend::Harmless => told?,
         _ => return None,
     };
     (seconds <= SHORT_WAIT).then_some(Duration::from_secs(seconds))
@@ -143,9 +143,19 @@ pub(super) fn challenges(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[
 
 /// True if the answer is a web page, which no KDC proxy gives itself.
 pub(super) fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let kind = kind.unwrap_or_default().to_ascii_lowercase();
-    kind.starts_with(b"text/html") || kind.starts_with(b"application/xhtml")
+    is_of(headers, b"text/html") || is_of(headers, b"application/xhtml")
+}
+
+/// True if the body is a KDC-PROXY-MESSAGE by its name.
+pub(super) fn is_kerberos(headers: &HeaderMap) -> bool {
+    is_of(headers, b"application/kerberos")
+}
+
+/// True if the body's media type begins so, which is in lower case; its own letter case is no matter (RFC 9110 8.3.1).
+fn is_of(headers: &HeaderMap, kind: &[u8]) -> bool {
+    let own = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let own = own.and_then(|own| own.get(..kind.len()));
+    own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
 }
 
 /// Why a request was not sent.
