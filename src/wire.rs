@@ -28,6 +28,7 @@ pub use message::{ByService, KerberosMessage, Kind, MAX_REQUEST, NotKerberos, Re
 pub use outline::{OuterName, OuterPreauth, Outline};
 pub use preauth_error::PreauthError;
 pub use proxied::Proxied;
+pub(crate) use realm::is_unseen;
 pub use realm::{Realm, RealmError, RealmKey};
 pub use reply::{MAX_REPLY, Reply, ReplyKind};
 pub use validation::Invalid;

@@ -247,6 +247,9 @@ impl Routes {
     }
 
     fn find(&self, realm: &RealmKey) -> Option<usize> {
+        if realm.is_nobodys() {
+            return None;
+        }
         let has = |(suffix, _): &&(String, usize)| realm.as_str().ends_with(suffix);
         let by_suffix = || self.suffixes.iter().find(has).map(|(_, route)| route);
         self.exact.get(realm).or_else(by_suffix).copied()

@@ -20,25 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::explain;
 use super::upstream::Fault;
-
-/// True if a terminal obeys `character` instead of showing it, or people don't see it: controls of ASCII and ISO 6429, what
-/// turns the direction of writing (UAX #9), what begins a line, and what Unicode says is to be ignored where it cannot be
-/// shown (Default_Ignorable_Code_Point in DerivedCoreProperties.txt), with the annotation marks.
-pub(crate) fn is_unseen(character: char) -> bool {
-    // Nearly all text is of these.
-    if matches!(character, ' '..='~') {
-        return false;
-    }
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
-}
+pub(crate) use crate::wire::is_unseen;
 
 /// `text` in one line, each character of which is seen.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {

@@ -44,7 +44,7 @@ pub const KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: i32 = 86;
 /// `[APPLICATION 30]`.
 pub(super) const NUMBER: u32 = 30;
 
-/// The realm of an error about a message whose realm could not be read: the field is not optional.
+/// The realm of an error about a message whose realm could not be read or is none: the field is not optional.
 /// No domain is called that, and Java, which refuses the colon of RFC 6111's names, takes it.
 const NO_REALM: &str = "-";
 
@@ -101,6 +101,7 @@ pub(super) fn encode_with_data(
     (e_text, e_data): (Option<&str>, Option<&[u8]>),
     now: SystemTime,
 ) -> Vec<u8> {
+    let realm = realm.filter(|realm| !realm.key().is_nobodys());
     let realm = realm.map_or(NO_REALM, Realm::as_str).as_bytes();
     let e_text = e_text.map(ia5);
     let encoded = kerberos_time(now).and_then(|(stime, susec)| {

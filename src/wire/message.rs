@@ -2,7 +2,7 @@
 
 use super::asn1::{application, field, inside};
 use super::framed::Framed;
-use super::realm::{Realm, RealmError};
+use super::realm::Realm;
 use super::validation::{self, Invalid};
 use super::{kpasswd, padata, principal};
 use bytes::Bytes;
@@ -107,12 +107,6 @@ impl fmt::Display for NotKerberos {
 }
 
 impl std::error::Error for NotKerberos {}
-
-impl From<RealmError> for NotKerberos {
-    fn from(error: RealmError) -> Self {
-        Self(error.0)
-    }
-}
 
 /// A request that was recognised: what it is, where it belongs, and its octets as they came.
 #[derive(Clone, Debug)]
@@ -284,7 +278,7 @@ fn body_realm(kdc_req: &[u8]) -> Result<Realm, NotKerberos> {
     let body = body(kdc_req).ok_or(NotKerberos("the request has no body"))?;
     let realm = field(body, 2).and_then(|realm| inside(realm, Tag::GeneralString));
     let realm = realm.ok_or(NotKerberos("the request's body has no realm"))?;
-    Ok(Realm::parse(realm)?)
+    Ok(Realm::of_request(realm))
 }
 
 #[cfg(test)]
@@ -344,12 +338,20 @@ mod tests {
             10,
             &[&field(4, &sequence(&[&field(2, &octets(b"EXAMPLE.COM"))]))],
         );
-        for bytes in [no_body, no_realm, other_type, kdc_req(10, &[], ""), vec![]] {
+        for bytes in [no_body, no_realm, other_type, vec![]] {
             assert!(kdc(bytes).is_err());
         }
         let cut = kdc_req(10, &[], "EXAMPLE.COM");
         for end in 0..cut.len() {
             assert!(kdc(cut[..end].to_vec()).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_request_for_what_is_no_realm_is_one_for_nobodys() {
+        for realm in ["", "A\nB", &"A".repeat(256)] {
+            let request = kdc(kdc_req(10, &[], realm)).unwrap();
+            assert!(request.realm().key().is_nobodys(), "{realm:?}");
         }
     }
 

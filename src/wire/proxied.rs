@@ -104,12 +104,14 @@ pub fn answer(reply: &Bytes, had_length: bool) -> Vec<u8> {
 fn recognise(octets: Bytes) -> Result<KerberosMessage, NotKerberos> {
     let message = KerberosMessage::parse(Service::Kdc, octets.clone())
         .or_else(|_| KerberosMessage::parse(Service::Kpasswd, octets))?;
-    // On the Internet one octet more is no slip of a client's.
-    if is_whole(&message) {
-        Ok(message)
-    } else {
-        Err(NotKerberos("octets after the message"))
+    // On the Internet neither is a slip of a client's: one octet more, and a realm by which policies would not go as a KDC does.
+    if !is_whole(&message) {
+        return Err(NotKerberos("octets after the message"));
     }
+    if message.realm().key().is_nobodys() {
+        return Err(NotKerberos("its realm is none"));
+    }
+    Ok(message)
 }
 
 /// True if the length that the message declares for itself is that of its octets.

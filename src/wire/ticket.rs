@@ -32,7 +32,8 @@ impl<'a> Ticket<'a> {
 
     /// The realm that issued the ticket and accepts it (`realm [1]`, RFC 4120 5.3).
     pub(super) fn realm(&self) -> Option<Realm> {
-        Realm::parse(inside(field(self.fields, 1)?, Tag::GeneralString)?).ok()
+        let realm = inside(field(self.fields, 1)?, Tag::GeneralString)?;
+        Some(Realm::of_request(realm))
     }
 
     /// The realm whose KDC reads this ticket: X for krbtgt/X (RFC 4120 7.3), else the ticket's own.

@@ -80,6 +80,40 @@ fn unknown_realm() {
     });
 }
 
+/// kdcproxy reads no realm that is not ASCII.
+#[test]
+fn a_realm_in_utf_8_through_the_gateway() {
+    isolated(|| {
+        let dir = tempdir().unwrap();
+        let realm = Realm::start(dir.path(), "M\u{dc}NCHEN.LAB", 88, Preauth::Spake);
+        let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
+        let _loopkdc = Loopkdc::start(dir.path(), &[(realm.name, &proxy)]);
+        let client = Client::by_drop_in(dir.path(), &[realm.name]);
+
+        let kinit = format!("kinit user@{}", realm.name);
+        client.run(&kinit, &[PASSWORD]).succeeds();
+        let (kpasswd, new) = (format!("kpasswd user@{}", realm.name), "a newer horse");
+        client.run(&kpasswd, &[PASSWORD, new, new]).succeeds();
+    });
+}
+
+#[test]
+fn a_strange_realm_that_is_not_ascii_takes_no_time() {
+    isolated(|| {
+        let dir = tempdir().unwrap();
+        let realm = Realm::start(dir.path(), "EXAMPLE.COM", 88, Preauth::Spake);
+        let proxy = KdcProxy::start(dir.path(), 8443, &[Route::to(&realm)]);
+        let _loopkdc = Loopkdc::start(dir.path(), &[(realm.name, &proxy)]);
+        let strange = "M\u{dc}NCHEN.LAB";
+        let client = Client::by_drop_in(dir.path(), &[strange]);
+
+        let kinit = client.run(&format!("kinit user@{strange}"), &[PASSWORD]);
+        kinit
+            .fails_with("Cannot contact any KDC for realm")
+            .within(Duration::from_millis(500));
+    });
+}
+
 /// A user of one realm gets a ticket of the other's service: by a referral ticket of its own KDC, then from the other KDC.
 fn cross_realm(way: Way, maker: Maker) {
     let dir = tempdir().unwrap();

@@ -69,6 +69,21 @@ async fn a_realm_without_upstream_looks_unreachable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_realm_looks_unreachable_under_a_wildcard_too() {
+    let upstream = Plan::granting().start();
+    let relay = Setup::new().realm("*", &[&upstream], "").start();
+    for realm in ["", "A\nB", "A\u{202e}B", &"A".repeat(256)] {
+        for kind in [Kind::Plain, Kind::Tgs] {
+            let request = kind.request(realm);
+            let answer = relay.ask(Transport::Udp, &request).await.message();
+            assert_eq!(said(&answer).code, 52, "{realm:?}");
+            assert_eq!(relay.ask(Transport::Tcp, &request).await, Heard::Reset);
+        }
+    }
+    assert_eq!(upstream.seen().connections, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_realm_without_upstream_is_explained() {
     let upstream = Plan::granting().start();
     let relay = Setup::by(&[&upstream])

@@ -80,11 +80,11 @@ loopkdc: error: f.toml:2:17: target-domain belongs to one realm: it can't stand 
   |                 ^^^
 loopkdc: hint: move it under the realm: [realms."EXAMPLE.COM"]
 "#;
-    a_target_domain_that_no_realm_can_have: "[realms.\"A\"]\nproxies = [\"https://p\"]\ntarget-domain = \"Ä\"\n" => r#"
-loopkdc: error: f.toml:3:17: the realm holds a character that is not printable ASCII
+    a_target_domain_that_no_realm_can_have: "[realms.\"A\"]\nproxies = [\"https://p\"]\ntarget-domain = \"\\u202e\"\n" => r#"
+loopkdc: error: f.toml:3:17: the realm holds a character that cannot be shown
   |
-3 | target-domain = "Ä"
-  |                 ^^^
+3 | target-domain = "\u202e"
+  |                 ^^^^^^^^
 "#;
     a_deadline_of_hours: "[realms.\"A\"]\nproxies = [\"https://p\"]\ndeadline-seconds = 121\n" => r#"
 loopkdc: error: f.toml:3:20: deadline-seconds goes from 1 to 120, 121 is outside

@@ -82,7 +82,7 @@ fn a_registry_pol_is_read_entry_by_entry() {
             "A.COM https://abc.ab.com/KdcProxy",
             "*.B.COM https://q/KdcProxy",
             "line 1: \"KdcProxyServer_Enabled\"=dword:00000000: Windows follows no list there",
-            "line 5: realm CORP\u{fffd}\u{fffd}: the realm holds a character that is not printable ASCII",
+            "line 5: realm CORP\u{fffd}\u{fffd}: the realm holds a character that cannot be shown",
         ]
     );
     assert!(

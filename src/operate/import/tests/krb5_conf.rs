@@ -93,8 +93,8 @@ fn a_realm_without_a_proxy_is_told_in_one_line() {
     );
     assert_eq!(inside("default_domain = example.com"), [""; 0]);
     assert_eq!(
-        imported("[realms]\nÄ = {\nkdc = https://p/k\n}\n", &[]),
-        ["line 3: realm Ä: the realm holds a character that is not printable ASCII"]
+        imported("[realms]\nA\u{202e} = {\nkdc = https://p/k\n}\n", &[]),
+        ["line 3: realm A\u{fffd}: the realm holds a character that cannot be shown"]
     );
 }
 
