@@ -71,9 +71,9 @@
 //!   pings within a second, or acknowledges octets within two (TCP_USER_TIMEOUT). After an exchange that ended in silence an
 //!   upstream gets 2 s from who met it, until an octet of an answer arrives from it.
 //! * **A harmless request does not wait for a late upstream**, by the measure of its answers before: between half a second and
-//!   three, one if none is known (RFC 6298). It goes over a fresh connection beside a kept one, and then to the next proxy;
-//!   KRB_AP_ERR_REPEAT to such an attempt is no answer. A gateway, whose many clients would only ask a busy KDC twice, goes to
-//!   the next KDC after three seconds.
+//!   three, one if none is known (RFC 6298): the next proxy is asked as well; KRB_AP_ERR_REPEAT to such an attempt is no answer. A
+//!   gateway, whose many clients would only ask busy KDCs twice, goes to the next KDC after three seconds. The one that is late gets
+//!   no second copy while its connection shows life: it has too much to do already.
 //! * **An upstream that fails is ranked behind the others** for a second and, failing on, for up to a minute, for the one realm
 //!   that it refuses or for all; if all are, the one that failed least is tried. A reply ends that, and so does another
 //!   network. What a request could have brought about (silence, a status, an end without an answer) counts for who met it alone, until

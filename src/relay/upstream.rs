@@ -41,6 +41,9 @@ pub(crate) use user_shares::{UserShares, UserTurn};
 const LONG_REPLIES: usize = 8;
 /// What is no longer needs no turn.
 const SHORT_REPLY: usize = 16 * 1024;
+/// The system ends a connection on which nobody acknowledges what was sent. Where it does not, one that is dead looks like one whose
+/// other end thinks.
+const TCP_TELLS_OF_SILENCE: bool = cfg!(target_os = "linux");
 
 /// A way out.
 #[derive(Debug)]

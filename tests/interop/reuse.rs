@@ -7,7 +7,7 @@ use tempfile::tempdir;
 use crate::recorded::isolated;
 use crate::support::client::Client;
 use crate::support::loopkdc::{Loopkdc, stanza};
-use crate::support::proxy::{self, KdcProxy, Route};
+use crate::support::proxy::{self, KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 use crate::support::relay::Relay;
 
@@ -38,6 +38,37 @@ fn ten_kvno_cost_at_most_one_handshake() {
         let new = relay.connections() - connections;
         assert!(new <= 1, "{new} new connections for ten tickets");
     });
+}
+
+/// A KDC that takes four seconds is alive, and so are the connections to it.
+#[test]
+fn a_kdc_that_is_slow_is_asked_once() {
+    for maker in [Maker::Ours, Maker::Kdcproxy] {
+        isolated(|| {
+            let dir = tempdir().unwrap();
+            let realm = Realm::start(dir.path(), "EXAMPLE.COM", 88, Preauth::Timestamp);
+            let path = Relay::start(realm.kdc_address(), Duration::ZERO);
+            let kdc = path.address;
+            let route = Route {
+                kdc,
+                ..Route::to(&realm)
+            };
+            let proxy = KdcProxy::of(maker, dir.path(), 8443, &[route]);
+            let _loopkdc = Loopkdc::start(dir.path(), &[(realm.name, &proxy)]);
+            let client = Client::by_drop_in(dir.path(), &[realm.name]);
+
+            client.run("kinit user@EXAMPLE.COM", &[PASSWORD]).succeeds();
+            proxy.was_asked(2);
+            let slow = Duration::from_secs(4);
+            path.delays(slow);
+            let service = "kvno host/a.example.com@EXAMPLE.COM";
+            let kvno = client.run(service, &[]);
+            assert!(kvno.took >= slow, "{:?}", kvno.took);
+            kvno.succeeds();
+            proxy.was_asked(3);
+            assert_eq!(path.connections(), 3, "copies to the KDC");
+        });
+    }
 }
 
 /// kdcproxy under uWSGI closes each connection some milliseconds after its answer, and no header says so: a password that is on its way

@@ -186,7 +186,8 @@ impl<'a> Attempts<'a> {
         true
     }
 
-    /// The last attempt is late: a kept connection may be dead without a word, and else the upstream may be.
+    /// The last attempt is late: its upstream is slow, or its connection is dead without a word. Who is slow is not asked twice, and of
+    /// a dead connection its end is told soon enough.
     fn hedge(&mut self) {
         self.late = None;
         let Some(attempt) = self.attempts.last() else {
@@ -198,15 +199,11 @@ impl<'a> Attempts<'a> {
             return self.retry_unsent(upstream);
         }
         self.put_local_kdcs_last(upstream);
-        if over_kept {
-            self.start(AttemptReason::Hedge, upstream, ConnReuse::Never);
-            return;
-        }
         if self.must_stay_with(upstream) {
             return;
         }
         let routes = self.routing.routes();
-        let late = routes.late(&self.candidates, upstream, false, started);
+        let late = routes.late(&self.candidates, upstream, over_kept, started);
         drop(routes);
         if late > now() {
             self.late = Some(late);

@@ -14,6 +14,7 @@ use reqwest::{Client, Proxy, Response, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
+use super::TCP_TELLS_OF_SILENCE;
 use super::addresses::{Addresses, Names};
 use super::fault::{ConnectError, Fault, Unsent};
 use super::proxy_options::{ForwardProxy, HttpVersion};
@@ -32,14 +33,15 @@ const MAX_HEADERS: usize = 1000;
 /// A request under way asks a silent HTTP/2 connection for a sign of life this often, and waits this long for it.
 const PING_EVERY: Duration = Duration::from_secs(1);
 const PING_ANSWERED: Duration = Duration::from_secs(1);
-/// Octets that nobody has acknowledged by then went to nobody: HTTP/1.1's only sign of life.
+/// Octets that nobody has acknowledged by then went to nobody: HTTP/1.1's only sign of life. Linux counts from when it repeats them for
+/// the first time, so that it is two seconds in all.
 #[cfg(target_os = "linux")]
-const ACKNOWLEDGED: Duration = Duration::from_secs(2);
+const ACKNOWLEDGED: Duration = Duration::from_millis(1750);
 
 /// Which kept connections a request may reuse; without one, a new one is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnReuse {
-    /// Any: a request that may be sent again loses nothing if it turns out to be closed.
+    /// Any whose end is told: a request that may be sent again loses nothing if it turns out to be closed.
     Any,
     /// One that is surely alive: for a request that may not be sent again.
     KnownAlive,
@@ -215,16 +217,17 @@ impl ConnPool {
 
 impl KeptConns {
     fn take(&mut self, reuse: ConnReuse, now: Instant) -> Option<Arc<Connection>> {
-        let fits = |conn: &Arc<Connection>| match reuse {
-            ConnReuse::Any => true,
-            ConnReuse::KnownAlive => self.timeout.known_alive(conn.idle(now)),
+        let fits = |conn: &Arc<Connection>, tells_of_silence| match reuse {
+            ConnReuse::Any if tells_of_silence => true,
+            ConnReuse::Any | ConnReuse::KnownAlive => self.timeout.known_alive(conn.idle(now)),
             ConnReuse::Never => false,
         };
-        let shared = self.shared.as_ref().filter(|conn| fits(conn));
+        // HTTP/2 has pings.
+        let shared = self.shared.as_ref().filter(|conn| fits(conn, true));
         if shared.is_some() {
             return shared.cloned();
         }
-        self.idle.pop_if(|conn| fits(conn))
+        self.idle.pop_if(|conn| fits(conn, TCP_TELLS_OF_SILENCE))
     }
 
     fn put(&mut self, conn: Arc<Connection>) {

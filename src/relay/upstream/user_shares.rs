@@ -19,7 +19,7 @@ use crate::wire::{KerberosMessage, Kind, Reply, Resend};
 const ROOT: Holder = Holder::User(0);
 
 /// Requests under way, or begun in the time of [`PACE`]: six of one user, and 250 a second. A gateway has
-/// `client-max-in-flight` of them, twice as many, as one that is silent may go there once more, and `client-requests-per-second`.
+/// `client-max-in-flight` of them, twice as many, as one whose connection died may go there once more, and `client-requests-per-second`.
 const REQUESTS: usize = 7;
 const PACE: Duration = Duration::from_millis(24);
 /// Logins under way, or failed within [`FORGIVEN`]: thirteen of one user. A gateway has `failed-login-burst` of them, and forgives

@@ -119,11 +119,23 @@ async fn the_newest_request_gets_the_place_of_the_one_that_waits_longest_for_sil
     assert_eq!(known.get("scripted"), Some(&true), "it is not to blame");
 }
 
-/// A kept connection may be dead without a word.
+/// Who is slow must not be asked twice; that a connection is dead is its own fault, in the time of a sign of life.
 #[tokio::test(start_paused = true)]
-async fn a_new_connection_beside_a_kept_one_is_a_hedge() {
-    let acts = vec![act(true, 0, End::Silence), act(false, 20, REPLY)];
-    assert_eq!(reasons(&told(vec![acts]).await), [First, Hedge]);
+async fn only_a_dead_connection_has_its_request_sent_again_to_the_same_upstream() {
+    for kept in [true, false] {
+        let slow = told(vec![vec![act(kept, 4000, REPLY), act(kept, 20, REPLY)]]).await;
+        assert_eq!((reasons(&slow), slow.krb_error), (Vec::new(), Some(25)));
+    }
+    let dead = act(true, 2000, End::Fault(Fault::ReusedConnectionClosed));
+    let record = told(vec![vec![dead, act(true, 20, REPLY)]]).await;
+    assert_eq!(reasons(&record), [First, Failover]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_one_that_is_late_over_a_kept_connection_another_is_asked() {
+    let late = vec![act(true, 4000, REPLY), act(true, 20, REPLY)];
+    let record = told(vec![late, new(20, REPLY)]).await;
+    assert_eq!(reasons(&record), [First, Hedge]);
 }
 
 #[tokio::test(start_paused = true)]

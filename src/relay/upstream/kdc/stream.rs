@@ -19,7 +19,7 @@ use super::{CONNECT, KdcRequest, Reach, is_refusal};
 use crate::relay::sync::lock;
 use crate::relay::upstream::conn_pool::ConnReuse;
 use crate::relay::upstream::fault::{Fault, NotReply, Unsent};
-use crate::relay::upstream::{Outgoing, SHORT_REPLY};
+use crate::relay::upstream::{Outgoing, SHORT_REPLY, TCP_TELLS_OF_SILENCE};
 use crate::wire::{Deframer, KerberosMessage, MAX_REPLY, Reply};
 
 /// A KDC that has not replied this long after the connect thinks, and has accepted the connection long ago.
@@ -187,9 +187,9 @@ impl IdleConns {
     pub(super) fn take(&self, reuse: ConnReuse, now: Instant) -> Option<TcpStream> {
         let mut kept = lock(&self.0);
         let age = match reuse {
-            ConnReuse::Any => FORGOTTEN,
-            ConnReuse::KnownAlive if kept.keeps_open => JUST_HEARD,
-            ConnReuse::KnownAlive | ConnReuse::Never => return None,
+            ConnReuse::Any if TCP_TELLS_OF_SILENCE => FORGOTTEN,
+            ConnReuse::Any | ConnReuse::KnownAlive if kept.keeps_open => JUST_HEARD,
+            ConnReuse::Any | ConnReuse::KnownAlive | ConnReuse::Never => return None,
         };
         while let Some((stream, heard)) = kept.streams.pop() {
             let idle = now.saturating_duration_since(heard);
