@@ -108,13 +108,13 @@
 //!   its health is asked for before the first reply since its start, as load balancers send it nobody before.
 //! * **KDCs that may not be on this network cost a moment once**: they are asked over TCP alone, 300 ms long, before anything has
 //!   left; one that does not answer has them all come last until a reply or another network.
-//! * **Memory is bounded in octets**: requests by 128 KiB, replies by 1 MiB, of which eight of one upstream may be longer than 16
-//!   KiB while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs it any more, a
-//!   ClientHello by 16 KiB, and by 24 what comes of its handshake after it, without certificates, the answers that they do not
-//!   take by as much as their requests, each counted as the stream that it holds, 8 KiB for each connection, and after a second by
-//!   16 of them in one, what is known of those clients by 4 MiB, their changes of passwords by 1 MiB, what KDCs have told clients
-//!   of a realm that hides names by 64 KiB; over streams, requests and replies that are longer than 8 KiB by 16 MiB; connections,
-//!   datagrams and exchanges by number.
+//! * **Memory is bounded in octets**: requests and replies by 1 MiB each, of which eight replies of one upstream may be
+//!   longer than 16 KiB while they come, kept replies by 8 MiB, what the gateway's clients send by 16 MiB until nobody needs
+//!   it any more, a ClientHello by 16 KiB, and by 24 what comes of its handshake after it, without certificates, the answers
+//!   that they do not take by as much as their requests, each counted as the stream that it holds, 8 KiB for each connection,
+//!   and after a second by 16 of them in one, what is known of those clients by 4 MiB, their changes of passwords by 1 MiB,
+//!   what KDCs have told clients of a realm that hides names by 64 KiB; over streams, requests and replies that are longer
+//!   than 8 KiB by 16 MiB; connections, datagrams and exchanges by number.
 //! * **What all share, nobody holds alone** ([`relay::shares`]): of connections, of those that speak HTTP/2 and of these octets
 //!   one client has at most four times what is free. Who can be spared gives way: of the largest holder first, the longest silent, and
 //!   those of whom nothing is known before those that have asked. What gives way is an idle connection, a body that has not come,

@@ -281,7 +281,7 @@ fn of_status(status: u16) -> Finding {
             .hint("correct the path of the URL in proxies, which mostly is /KdcProxy")
             .hint("if it is right, ask who runs it whether it serves the realm"),
         413 => http("it takes no requests of this length")
-            .hint("have its limit raised to 128 KiB")
+            .hint("have its limit raised to 1 MiB")
             .hint(another),
         429 => http("it has had too many requests or wrong passwords from this address")
             .hint("wait a minute; others may be behind the same router")

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use der::Tag;
 use std::fmt;
 
-/// Most octets of a request, without its length: what kdcproxy takes too.
-pub const MAX_REQUEST: usize = 128 * 1024;
+/// Most octets of a request, without its length: what krb5kdc takes too, but for that. A TGS-REQ may hold two tickets, and one
+/// of Active Directory's has 64 KiB where its PAC is long.
+pub const MAX_REQUEST: usize = 1024 * 1024;
 
 /// Which of the two protocols a socket speaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -128,7 +129,7 @@ impl KerberosMessage {
     /// Longer than [`MAX_REQUEST`], or not a request of this service with a realm in it.
     pub fn parse(service: Service, bytes: Bytes) -> Result<Self, NotKerberos> {
         if bytes.len() > MAX_REQUEST {
-            return Err(NotKerberos("the request is longer than 128 KiB"));
+            return Err(NotKerberos("the request is longer than 1 MiB"));
         }
         match service {
             Service::Kdc => Self::parse_kdc_req(bytes),
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_at_most_128_kib() {
+    fn a_request_has_at_most_1_mib() {
         let mut bytes = kdc_req(10, &[], "EXAMPLE.COM");
         bytes.resize(MAX_REQUEST, 0);
         assert!(kdc(bytes.clone()).is_ok());

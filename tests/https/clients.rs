@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> One<S> {
 
     /// Takes a 413 without waiting for the end of the connection.
     pub async fn refused_while_it_sends(&mut self) {
-        while !self.buffer.ends_with(b"KiB\n") {
+        while !self.buffer.ends_with(b"MiB\n") {
             assert!(self.read().await, "no response: {:?}", self.buffer);
         }
         assert!(self.buffer.starts_with(b"HTTP/1.1 413 "));

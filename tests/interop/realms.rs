@@ -1,9 +1,12 @@
 //! More than one realm, and none.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use tempfile::tempdir;
 
+use crate::messages::{PA_REQ_ENC_PA_REP, REALM, as_req, framed, said};
 use crate::office::Way;
 use crate::recorded::isolated;
 use crate::support::client::Client;
@@ -94,6 +97,25 @@ fn a_realm_in_utf_8_through_the_gateway() {
         client.run(&kinit, &[PASSWORD]).succeeds();
         let (kpasswd, new) = (format!("kpasswd user@{}", realm.name), "a newer horse");
         client.run(&kpasswd, &[PASSWORD, new, new]).succeeds();
+    });
+}
+
+/// As long as krb5kdc takes it: it says that it knows no such user.
+#[test]
+fn a_request_of_a_megabyte() {
+    isolated(|| {
+        let dir = tempdir().unwrap();
+        let realm = Realm::start(dir.path(), REALM, 88, Preauth::Spake);
+        let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
+        let _loopkdc = Loopkdc::start(dir.path(), &[(realm.name, &proxy)]);
+        let request = as_req(REALM, &[PA_REQ_ENC_PA_REP; 20_000]).bytes;
+        assert!(request.len() > 1_000_000, "{}", request.len());
+        let mut stream = TcpStream::connect(("127.0.0.1", 88)).unwrap();
+        stream.write_all(&framed(&request)).unwrap();
+        let mut reply = Vec::new();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut reply).unwrap();
+        assert_eq!(said(&reply[4..]).code, 6);
     });
 }
 

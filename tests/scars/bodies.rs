@@ -49,8 +49,8 @@ async fn in_frames(gateway: &Gateway) -> usize {
 
 /// CVE-2015-5159: kdcproxy read whatever a POST brought into memory.
 ///
-/// Here a body has 128 KiB, whether it declares its length or not, and a connection two such bodies: `gateway::https`'s
-/// `MAX_BODY` and `BODIES`.
+/// Here a body has 1 MiB, whether it declares its length or not, and all bodies together 16: `gateway::https`'s `MAX_BODY` and
+/// `relay::shares`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_without_end_is_not_kept() {
     let kdc = granting().start().await;

@@ -38,7 +38,7 @@ pub(super) const MAX_HEADERS: usize = 16 * 1024;
 /// many they may.
 const STREAMS: u32 = 100;
 /// What an HTTP/2 connection may send before it is read, over all its streams.
-const WINDOW: u32 = 2 * MAX_BODY as u32;
+const WINDOW: u32 = 256 * 1024;
 /// And each of its streams: nearly all requests whole.
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// What of an answer waits in a stream for its client to take it.

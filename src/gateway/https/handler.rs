@@ -27,8 +27,8 @@ use crate::gateway::throttle::{Client, Turn, wait_until};
 use crate::relay::exchange::Arrival;
 use crate::wire::MAX_REQUEST;
 
-/// Most octets of a body, the envelope included: what kdcproxy takes too.
-pub(super) const MAX_BODY: usize = MAX_REQUEST;
+/// Most octets of a body: the envelope is a request and a realm.
+pub(super) const MAX_BODY: usize = MAX_REQUEST + 1024;
 
 /// What a request holds until it is answered or the KDC is silent for a second, even if its client has gone: its client's turn.
 pub(super) type HeldRequest = Turn;

@@ -77,7 +77,7 @@ impl ErrorResponse {
     }
 
     pub(super) fn too_large() -> Self {
-        let text = "the body is longer than 128 KiB";
+        let text = "the body is longer than 1 MiB";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     }
 
