@@ -107,7 +107,7 @@ impl From<&Fault> for Cause {
                 | Unsent::NoCredential(_)
                 | Unsent::TicketLoop,
             )
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::Status(_)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
@@ -196,7 +196,10 @@ mod tests {
         let faults = unsent
             .map(Fault::NotSent)
             .into_iter()
-            .chain([Fault::ClosedAfterCertificateRequest, Fault::NotServed])
+            .chain([
+                Fault::ClosedWanting(Credential::Certificate),
+                Fault::NotServed,
+            ])
             .chain(statuses.map(Fault::Status))
             .chain(statuses.map(Fault::Page))
             .chain(

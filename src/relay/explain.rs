@@ -90,7 +90,7 @@ fn is_for_users(fault: &Fault) -> bool {
         Fault::NotSent(Unsent::ForwardProxy { fault, .. }) => *fault != ForwardProxyFault::Refused,
         Fault::NotSent(unsent) => matches!(unsent, Unsent::Untrusted(_) | Unsent::TicketLoop),
         Fault::AuthenticationRequired(_)
-        | Fault::ClosedAfterCertificateRequest
+        | Fault::ClosedWanting(_)
         | Fault::NotKerberos(_)
         | Fault::Page(_) => true,
         Fault::ReusedConnectionClosed
@@ -164,9 +164,14 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
         Fault::Unanswered | Fault::Lifeless => http("the connection failed before the answer")
             .hint("its log may say why")
             .hint(another(key)),
-        Fault::ClosedAfterCertificateRequest => of_credential(Credential::Certificate).reworded(
-            "the connection failed before the answer, and it asks for a TLS client certificate",
-        ),
+        Fault::ClosedWanting(credential) => {
+            let finding = of_credential(*credential);
+            let what = format!(
+                "the connection failed before the answer, and {}",
+                finding.what
+            );
+            finding.reworded(what)
+        }
         Fault::Silent => http("no answer in time")
             .hint(another(key))
             .hint("if it needs longer than others, raise deadline-seconds"),
@@ -367,6 +372,11 @@ fn of_credential(credential: Credential) -> Finding {
                 .command(purpose, end)
                 .hint("else who runs it knows which it takes")
         }
+        Credential::UnaskedCertificate => tls(
+            "it did not ask for the client certificate in the handshake, and serves nobody without",
+        )
+        .hint("ask who runs it to have it ask at once: loopkdc-recipes(7) has Apache and http.sys")
+        .hint("if it wants none, remove client-certificate: then it says what else it is"),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::loopkdc::{Loopkdc, stanza};
 use crate::support::proxy::{self, KdcProxy, Maker, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm};
 use crate::support::relay::Relay;
+use crate::table::{About, Software, comes_through};
 
 /// Ten service tickets, each by a client process of its own.
 #[test]
@@ -67,6 +68,12 @@ fn a_kdc_that_is_slow_is_asked_once() {
             kvno.succeeds();
             proxy.was_asked(3);
             assert_eq!(path.connections(), 3, "copies to the KDC");
+            let gunicorn = [
+                Software::debian("kdcproxy", "python3-kdcproxy"),
+                Software::debian("gunicorn", "gunicorn"),
+            ];
+            let what = "kdcproxy under gunicorn, and a KDC that takes four seconds";
+            comes_through(About::Proxies, what, &gunicorn);
         });
     }
 }
@@ -88,5 +95,11 @@ fn a_proxy_that_closes_without_a_word_costs_one_login_at_most() {
         });
         let failed = failed.count();
         assert!(failed <= 1, "{failed} logins of 20 failed");
+        let software = [
+            Software::debian("kdcproxy", "python3-kdcproxy"),
+            Software::debian("uWSGI", "uwsgi-core"),
+        ];
+        let what = "kdcproxy under uWSGI, which closes each connection without a word";
+        comes_through(About::Proxies, what, &software);
     });
 }

@@ -29,6 +29,7 @@ pub(crate) enum About {
     Clients,
     Kdcs,
     Exchanges,
+    Proxies,
     /// RFC 3244.
     Passwords,
     /// RFC 4559.
@@ -40,10 +41,11 @@ pub(crate) enum About {
 }
 
 impl About {
-    const ALL: [(About, &'static str); 7] = [
+    const ALL: [(About, &'static str); 8] = [
         (About::Clients, "Clients"),
         (About::Kdcs, "KDCs"),
         (About::Exchanges, "Exchanges"),
+        (About::Proxies, "KDC proxies, and what stands before them"),
         (About::Passwords, "Passwords (RFC 3244)"),
         (About::Web, "Web logins (RFC 4559)"),
         (About::Delegation, "Delegation by policy (RFC 5896)"),

@@ -1,4 +1,4 @@
-//! Apache with mod_auth_gssapi: it wants a ticket for everything that it serves (RFC 4559).
+//! Apache, which may want a ticket for everything that it serves (RFC 4559), by mod_auth_gssapi.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,13 +8,9 @@ use std::process::Command;
 use super::process::Process;
 
 /// What every such server loads.
-const MODULES: [&str; 5] = [
-    "mpm_event",
-    "authn_core",
-    "authz_core",
-    "authz_user",
-    "auth_gssapi",
-];
+const MODULES: [&str; 3] = ["mpm_event", "authn_core", "authz_core"];
+/// What it loads to want tickets.
+pub(crate) const TICKETS: [&str; 2] = ["authz_user", "auth_gssapi"];
 
 /// What sets one server apart from another.
 pub(crate) struct Site<'a> {
@@ -26,17 +22,29 @@ pub(crate) struct Site<'a> {
     pub(crate) log: &'a str,
     /// Lines of its own, for all of it.
     pub(crate) lines: &'a str,
-    /// And for what it wants a ticket for.
+    /// And for what it serves.
     pub(crate) location: &'a str,
 }
 
-/// Starts it with its files in `dir`, which lies in `above`: `keytab` is there already.
+/// The lines by which it wants a ticket, with `keytab` in `dir`.
+pub(crate) fn wants_ticket(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "AuthType GSSAPI\nAuthName tickets\nGssapiCredStore keytab:{dir}/keytab\n\
+         Require valid-user\n"
+    )
+}
+
+/// Starts it with its files in `dir`, which lies in `above`.
 pub(crate) fn start(dir: &Path, above: &Path, site: &Site) -> Process {
     let conf = dir.join("apache.conf");
     fs::write(&conf, configuration(dir, site)).unwrap();
     // It serves as a user of its own, who has to get there.
-    for (path, mode) in [(above, 0o755), (&dir.join("keytab"), 0o644)] {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let keytab = dir.join("keytab");
+    for (path, mode) in [(above, 0o755), (&keytab, 0o644)] {
+        if path.exists() {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
     }
     let mut command = Command::new("/usr/sbin/apache2");
     command
@@ -75,12 +83,6 @@ fn configuration(dir: &Path, site: &Site) -> String {
          LogFormat \"{log}\" line\n\
          CustomLog /dev/stdout line\n\
          {lines}\n\
-         <Location />\n\
-         AuthType GSSAPI\n\
-         AuthName tickets\n\
-         GssapiCredStore keytab:{dir}/keytab\n\
-         {location}\n\
-         Require valid-user\n\
-         </Location>\n"
+         <Location />\n{location}\n</Location>\n"
     )
 }

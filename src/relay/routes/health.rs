@@ -49,7 +49,7 @@ impl Scope {
             Fault::NotSent(_)
             | Fault::Lifeless
             | Fault::AuthenticationRequired(_)
-            | Fault::ClosedAfterCertificateRequest => true,
+            | Fault::ClosedWanting(_) => true,
             Fault::NotKerberos(what) => what.is_page(),
             // Pages, too, say 504.
             _ => false,
@@ -146,7 +146,7 @@ impl Health {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::Silent => {}
         }
         match fault {

@@ -47,7 +47,7 @@ impl FaultClass {
             )
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::NotKerberos(_) => Self::Down,
         }
     }

@@ -65,7 +65,7 @@ fn faults() -> Vec<Fault> {
         Fault::ClosedWithoutReply,
         Fault::Unanswered,
         Fault::Lifeless,
-        Fault::ClosedAfterCertificateRequest,
+        Fault::ClosedWanting(Credential::Certificate),
         Fault::Silent,
         Fault::Page(400),
         Fault::Page(403),
@@ -101,7 +101,7 @@ fn faults() -> Vec<Fault> {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::Silent
             | Fault::Status(_)
             | Fault::Page(_)
@@ -275,7 +275,7 @@ fn a_fault_marks_what_it_says_something_about() {
             Fault::NotSent(_)
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::NotKerberos(_) => [true, true, true, false],
         };
         let expected = Marks {
@@ -319,7 +319,7 @@ fn an_upstream_is_silent_until_it_is_heard() {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::Silent => false,
         };
         assert_eq!(desk.is_silent(A), !heard, "{fault:?}");
@@ -421,7 +421,7 @@ fn the_resend_rule() {
             Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::ClosedAfterCertificateRequest
+            | Fault::ClosedWanting(_)
             | Fault::Silent
             | Fault::Status(_)
             | Fault::Page(_)

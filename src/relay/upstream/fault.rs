@@ -36,9 +36,9 @@ pub enum Fault {
     Unanswered,
     /// The same, and no sign of life came before: no answer to a ping, or octets that nobody acknowledged.
     Lifeless,
-    /// The same, over a fresh connection for which the upstream had asked for a certificate that there is none of: most
-    /// likely that is why it ended.
-    ClosedAfterCertificateRequest,
+    /// The same, over a fresh connection to an upstream that has served nothing yet, and has asked for a certificate that there is none
+    /// of, or for none where there is one: most likely that is why it ended.
+    ClosedWanting(Credential),
     /// The request may have been sent, and time ran out without an octet of an answer.
     Silent,
     /// The upstream answered with this HTTP status, 400 or above, and no Kerberos reply.
@@ -212,6 +212,9 @@ pub enum Credential {
     Certificate,
     /// Another certificate than the one that it was shown.
     OtherCertificate,
+    /// The certificate that there is, and that it has not asked for in the handshake. What asks later, by renegotiation or after the
+    /// handshake of TLS 1.3 (RFC 8446 4.6.2), is not understood.
+    UnaskedCertificate,
 }
 
 /// How a proxy on the way to an upstream stands in the way.
@@ -250,7 +253,7 @@ impl Fault {
             | Self::ClosedWithoutReply
             | Self::Unanswered
             | Self::Lifeless
-            | Self::ClosedAfterCertificateRequest
+            | Self::ClosedWanting(_)
             | Self::Silent
             | Self::Status(_)
             | Self::Page(_)

@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use h2::Reason;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, RequestBuilder, Response, StatusCode};
-use rustls::client::ResolvesClientCert as _;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use url::Url;
@@ -357,8 +356,8 @@ impl KdcProxy {
             }
             return Fault::NotSent(refusal::unsent(error, &self.conns.forward_proxy));
         }
-        if self.client_auth.may_be_missing() && !self.client_auth.has_certs() {
-            return Fault::ClosedAfterCertificateRequest;
+        if let Some(credential) = self.client_auth.unmet() {
+            return Fault::ClosedWanting(credential);
         }
         if error.is_timeout() {
             return Fault::Lifeless;

@@ -73,13 +73,15 @@ pub(super) fn of_status(
     authorization: Authorization,
 ) -> Fault {
     let is_page = is_page(headers);
+    let unmet = client_auth.unmet();
     let wants = match status {
         401 => unauthorized(headers, authorization),
+        403 if unmet == Some(Credential::UnaskedCertificate) => unmet,
         // Behind Apache it says the one, behind nginx the other; in their own words, not in a KDC proxy's.
         400 | 403 if client_auth.has_certs() => (client_auth.was_requested()
             && (status == 403 || is_page))
             .then_some(Credential::OtherCertificate),
-        400 | 403 => (is_page && client_auth.may_be_missing()).then_some(Credential::Certificate),
+        400 | 403 => unmet.filter(|_| is_page),
         _ => None,
     };
     match wants {

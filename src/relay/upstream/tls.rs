@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use webpki::{Cert, EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::certificate::{self, Validity};
-use super::fault::CertificateFault;
+use super::fault::{CertificateFault, Credential};
 use super::proxy_options::{MinTls, ProxyOptions};
 use crate::relay::sync::lock;
 
@@ -166,6 +166,18 @@ impl ClientAuth {
     /// It has served a request, without a certificate perhaps: what else it refuses is for another reason.
     pub(in crate::relay::upstream) fn set_served(&self) {
         self.served.store(true, Ordering::Release);
+    }
+
+    /// For want of what certificate an upstream may refuse or end what it is asked, if it has served nothing yet.
+    pub(in crate::relay::upstream) fn unmet(&self) -> Option<Credential> {
+        if self.served.load(Ordering::Acquire) {
+            return None;
+        }
+        match (self.has_certs(), self.was_requested()) {
+            (false, true) => Some(Credential::Certificate),
+            (true, false) => Some(Credential::UnaskedCertificate),
+            _ => None,
+        }
     }
 
     /// It has asked, and nothing shows that it is content with what it got.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::apache::{self, Site};
+use super::{PLAIN, plain_gateway};
+use crate::support::apache::{self, Site, TICKETS, wants_ticket};
 use crate::support::authority::Authority;
 use crate::support::netns::bind_over;
 use crate::support::process::Process;
@@ -13,8 +14,6 @@ use crate::support::realm::Realm;
 /// The front end's name, and the address that it has.
 pub(super) const HOST: &str = "kdcproxy.example.com";
 const ADDRESS: &str = "127.0.0.80";
-/// Where the gateway behind it takes plain HTTP.
-const PLAIN: u16 = 8080;
 
 /// A front end, and the gateway behind it.
 pub(super) struct Front {
@@ -40,7 +39,7 @@ impl Front {
             keytab.display()
         ));
         assert!(said.contains("added to keytab"), "{said}");
-        let gateway = KdcProxy::gateway(&own, PLAIN, &gateway(routes));
+        let gateway = KdcProxy::gateway(&own, PLAIN, &plain_gateway(routes));
         let process = apache(&own, dir);
         Front {
             process,
@@ -59,15 +58,6 @@ impl Front {
     }
 }
 
-fn gateway(routes: &[Route]) -> String {
-    let realms = crate::support::proxy::gateway(0, routes);
-    let (_, realms) = realms.split_once("[realms").unwrap();
-    format!(
-        "[gateway]\nlisten = []\nplain-listen = [\"127.0.0.1:{PLAIN}\"]\n\
-         trusted-proxies = [\"127.0.0.1\"]\n[realms{realms}"
-    )
-}
-
 fn apache(dir: &Path, above: &Path) -> Process {
     let files = dir.display();
     let lines = format!(
@@ -76,10 +66,10 @@ fn apache(dir: &Path, above: &Path) -> Process {
     );
     let site = Site {
         listen: &format!("{ADDRESS}:443"),
-        modules: &["proxy", "proxy_http", "ssl"],
+        modules: &[&["proxy", "proxy_http", "ssl"], &TICKETS[..]].concat(),
         log: "user=%u status=%>s",
         lines: &lines,
-        location: "",
+        location: &wants_ticket(dir),
     };
     apache::start(dir, above, &site)
 }

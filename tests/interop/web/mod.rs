@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::office::Office;
-use crate::support::apache::{self, Site};
+use crate::support::apache::{self, Site, TICKETS, wants_ticket};
 use crate::support::client::{Client, Outcome};
 use crate::support::netns::bind_over;
 use crate::support::process::Process;
@@ -66,13 +66,15 @@ fn apache(dir: &Path, above: &Path) -> Process {
     let files = dir.display();
     let site = Site {
         listen: &format!("{ADDRESS}:80"),
-        modules: &["dir", "include"],
+        modules: &[&["dir", "include"], &TICKETS[..]].concat(),
         log: "%{Host}i user=%u status=%>s token=%{Authorization}i",
         lines: &format!("DocumentRoot {files}/pages\nDirectoryIndex index.html"),
         location: &format!(
-            "Options +Includes\nForceType text/html\nSetOutputFilter INCLUDES\n\
+            "{}\
+             Options +Includes\nForceType text/html\nSetOutputFilter INCLUDES\n\
              GssapiConnectionBound On\nGssapiSignalPersistentAuth On\nGssapiUseS4U2Proxy Off\n\
-             GssapiDelegCcacheDir {files}/delegated"
+             GssapiDelegCcacheDir {files}/delegated",
+            wants_ticket(dir)
         ),
     };
     apache::start(dir, above, &site)
