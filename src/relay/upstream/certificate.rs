@@ -113,6 +113,28 @@ pub(crate) fn called(mut name: &[u8]) -> Option<String> {
     KNOWN_BY.iter().find_map(by).map(|(_, text)| text.clone())
 }
 
+/// By which octets a token is bound to a connection to who presents `certificate` (RFC 5929 4, with the prefix of RFC 5056 2.1): the
+/// certificate's hash by the algorithm that signed it, and by SHA-256 for MD5 and SHA-1. Nothing if that has no one hash.
+pub(super) fn channel_bindings(certificate: &[u8]) -> Option<Vec<u8>> {
+    use sha2::{Digest as _, Sha256, Sha384, Sha512};
+    let fields = AnyRef::from_der(certificate).ok()?;
+    let fields = &mut fields.value();
+    next(fields)?;
+    let algorithm: ObjectIdentifier = next(&mut next(fields)?.value())?.decode_as().ok()?;
+    // PKCS #1 (RFC 8017 A.2.4), and ECDSA (RFC 5758 3.2).
+    let hash = match &*algorithm.to_string() {
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.2.840.10045.4.1"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.3.2" => Sha256::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(certificate).to_vec(),
+        _ => return None,
+    };
+    Some([b"tls-server-end-point:", &*hash].concat())
+}
+
 /// The SubjectPublicKeyInfo (RFC 5280 4.1) whose content is `spki` has an RSA key that is too short for rustls; `None` if it cannot
 /// be read.
 pub(super) fn is_short_rsa(mut spki: &[u8]) -> Option<bool> {
@@ -171,6 +193,26 @@ mod tests {
         assert_eq!(named(&[(DnType::CountryName, "DE")]), None);
         assert_eq!(named(&[]), None);
         assert_eq!(called(b"\x31\x05\x30"), None);
+    }
+
+    /// Of each algorithm by which certificates are signed (RFC 5929 4.1).
+    #[test]
+    fn tokens_are_bound_by_the_hash_that_signed_the_certificate() {
+        for (algorithm, octets) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, Some(32)),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, Some(48)),
+            (&rcgen::PKCS_ED25519, None),
+        ] {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let certificate = CertificateParams::default().self_signed(&key).unwrap();
+            let bindings = channel_bindings(certificate.der());
+            let hash = bindings.as_deref().map(|octets| {
+                let hash = octets.strip_prefix(b"tls-server-end-point:");
+                hash.unwrap().len()
+            });
+            assert_eq!(hash, octets, "{algorithm:?}");
+        }
+        assert_eq!(channel_bindings(b"\x30\x02\x30"), None);
     }
 
     #[test]

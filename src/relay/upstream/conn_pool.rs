@@ -55,6 +55,8 @@ pub(super) struct ConnPool {
     tls: ClientConfig,
     pub(super) names: Arc<Names>,
     pub(super) forward_proxy: ForwardProxy,
+    /// Answers come with the certificate of who gave them.
+    tells_certificates: bool,
     /// The proxy has said that it wants no HTTP/2.
     wants_http1: AtomicBool,
     kept: Mutex<Arc<Mutex<KeptConns>>>,
@@ -114,11 +116,17 @@ impl IdleTimeout {
 }
 
 impl ConnPool {
-    pub(super) fn new(tls: ClientConfig, forward_proxy: ForwardProxy, names: Names) -> Self {
+    pub(super) fn new(
+        tls: ClientConfig,
+        forward_proxy: ForwardProxy,
+        names: Names,
+        tells_certificates: bool,
+    ) -> Self {
         Self {
             tls,
             names: Arc::new(names),
             forward_proxy,
+            tells_certificates,
             wants_http1: AtomicBool::new(false),
             kept: Mutex::default(),
         }
@@ -189,6 +197,7 @@ impl ConnPool {
             .referer(false)
             .user_agent(concat!("loopkdc/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
+            .tls_info(self.tells_certificates)
             // What stands before a proxy may add its own, and fold them (RFC 9112 5.2).
             .http1_max_headers(MAX_HEADERS)
             .http1_allow_obsolete_multiline_headers_in_responses(true)

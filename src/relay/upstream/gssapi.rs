@@ -49,10 +49,13 @@ pub fn serve(service: &str, principal: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a token is bound to.
+type Bindings = Option<Vec<u8>>;
+
 struct Library {
     service: Name,
     principal: Option<Name>,
-    contexts: BTreeMap<u64, ClientCtx>,
+    contexts: BTreeMap<u64, (ClientCtx, Bindings)>,
     last: u64,
     /// The last call made a token.
     works: bool,
@@ -61,31 +64,40 @@ struct Library {
 impl Library {
     fn answer(&mut self, line: &str) -> Result<String, String> {
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["begin"] => self.begin(),
+            ["begin"] => self.begin(None),
+            ["begin", bindings] => {
+                let bindings = STANDARD.decode(bindings);
+                self.begin(Some(bindings.map_err(|_| "its bindings are no base64")?))
+            }
             ["go-on", number, token] => self.go_on(number, token),
             _ => Err("nothing is asked".to_owned()),
         }
     }
 
-    fn begin(&mut self) -> Result<String, String> {
+    fn begin(&mut self, bindings: Bindings) -> Result<String, String> {
         // SPNEGO does not say what Kerberos has against it: unless all is well, that is asked first, once.
         if !std::mem::take(&mut self.works) {
-            self.context(GSS_MECH_KRB5).map_err(in_words)?;
+            self.context(GSS_MECH_KRB5, None).map_err(in_words)?;
         }
-        let (context, token) = self.context(GSS_MECH_SPNEGO).map_err(in_words)?;
+        let made = self.context(GSS_MECH_SPNEGO, bindings.as_deref());
+        let (context, token) = made.map_err(in_words)?;
         let token = token.ok_or("the GSSAPI library makes no token")?;
         self.works = true;
         if self.contexts.len() >= MAX_CONTEXTS {
             self.contexts.pop_first();
         }
         self.last += 1;
-        self.contexts.insert(self.last, context);
+        self.contexts.insert(self.last, (context, bindings));
         Ok(answer(self.last, &token))
     }
 
     /// A context by this mechanism, with its first token. The credentials are looked for anew: a keytab or a cache may have
     /// been renewed.
-    fn context(&self, mechanism: Oid<'static>) -> Result<(ClientCtx, Option<Buf>), Error> {
+    fn context(
+        &self,
+        mechanism: Oid<'static>,
+        bindings: Option<&[u8]>,
+    ) -> Result<(ClientCtx, Option<Buf>), Error> {
         let own = Cred::acquire(
             self.principal.as_ref(),
             None,
@@ -96,7 +108,7 @@ impl Library {
         // Integrity, so that what mechanisms there were to choose from can be protected (RFC 4178 5).
         let flags = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
         let mut context = ClientCtx::new(Some(own), service, flags, Some(mechanism));
-        let token = context.step(None, None)?;
+        let token = context.step(None, bindings)?;
         Ok((context, token))
     }
 
@@ -104,13 +116,13 @@ impl Library {
         let number = number.parse().map_err(|_| "no number")?;
         let token = STANDARD.decode(token);
         let token = token.map_err(|_| "its token is no base64")?;
-        let mut context = self
+        let (mut context, bindings) = self
             .contexts
             .remove(&number)
             .ok_or("it is forgotten by now")?;
-        let next = context.step(Some(&token), None).map_err(in_words)?;
-        if let Some(next) = next {
-            self.contexts.insert(number, context);
+        let next = context.step(Some(&token), bindings.as_deref());
+        if let Some(next) = next.map_err(in_words)? {
+            self.contexts.insert(number, (context, bindings));
             return Ok(answer(number, &next));
         }
         let flags = context.flags().map_err(in_words)?;

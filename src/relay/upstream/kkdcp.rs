@@ -74,7 +74,12 @@ impl KdcProxy {
             negotiator: negotiate.map(|whose| Arc::new(Negotiator::new(whose, host))),
             name: url.origin().ascii_serialization(),
             url,
-            conns: ConnPool::new(tls.config, options.forward_proxy.clone(), names),
+            conns: ConnPool::new(
+                tls.config,
+                options.forward_proxy.clone(),
+                names,
+                negotiate.is_some(),
+            ),
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
             user_shares: UserShares::default(),
@@ -196,9 +201,9 @@ impl KdcProxy {
         prepared.await.unwrap_or_else(late).map_err(Fault::NotSent)
     }
 
-    /// Takes the token in the answer, if there is one. Nothing if the proxy wants the next: before the last it has asked
-    /// nobody else, so that the request is sent again with it (RFC 4559 4.1), over the connection that the conversation is
-    /// about.
+    /// Takes the token in the answer, if there is one. Nothing if the proxy wants the next, or one that is bound to it: before the
+    /// last it has asked nobody else, so that the request is sent again with it (RFC 4559 4.1), over the connection that the
+    /// conversation is about.
     async fn converse(
         &self,
         response: Response,
@@ -206,9 +211,17 @@ impl KdcProxy {
     ) -> Result<Option<Response>, Fault> {
         let is_refused = response.status() == StatusCode::UNAUTHORIZED;
         let is_answer = response.status().is_success();
-        let token = negotiate::token_in(response.headers());
-        let (Some(conversation), Some(token), true) = (conversation, token, is_refused | is_answer)
-        else {
+        let Some(conversation) = conversation else {
+            return Ok(Some(response));
+        };
+        if conversation.is_unbound(&response) {
+            // To its end, so that the connection is there for the next.
+            drop(self.read_body(response).await);
+            *conversation = conversation.anew().await.map_err(Fault::NotSent)?;
+            return Ok(None);
+        }
+        let token = negotiate::token_in(response.headers()).filter(|_| is_refused | is_answer);
+        let Some(token) = token else {
             return Ok(Some(response));
         };
         let is_over = conversation.go_on(token).await;
@@ -218,7 +231,6 @@ impl KdcProxy {
         match is_over {
             Ok(true) if is_answer => Ok(Some(response)),
             _ if is_answer => Err(Fault::NotKerberos(NotReply::Unproven)),
-            // To its end, so that the connection is there for the next.
             Ok(false) if self.read_body(response).await.is_ok() => Ok(None),
             _ => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
         }

@@ -7,7 +7,7 @@
 //!
 //! | asked | answered |
 //! |---|---|
-//! | `begin` | `token NUMBER BASE64`: a first token, and the number of its context |
+//! | `begin`, or `begin BASE64` with what it is bound to | `token NUMBER BASE64`: a first token, and the number of its context |
 //! | `go-on NUMBER BASE64` | `token NUMBER BASE64`, or `done NUMBER` once both sides are known to each other |
 //! | either | `failed TEXT` |
 
@@ -17,11 +17,16 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::tls::TlsInfo;
+use reqwest::{Response, StatusCode};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::certificate::channel_bindings;
 use super::fault::Unsent;
 use super::refusal;
 use crate::relay::sync::lock;
@@ -65,9 +70,15 @@ pub(super) struct Negotiator {
     /// One call at a time: the library works through them one after the other anyway.
     process: tokio::sync::Mutex<Option<GssapiProcess>>,
     fetch: Mutex<TokenFetch>,
+    /// What tokens are bound to (RFC 5929 4), once the proxy has shown its certificate. Some take no others, so that nobody in between
+    /// can show them as his own.
+    bindings: Mutex<Bindings>,
     /// How long a call may take.
     patience: Duration,
 }
+
+/// What a token is bound to, in base64.
+type Bindings = Option<Arc<str>>;
 
 /// The getting of first tokens.
 #[derive(Debug, Default)]
@@ -84,6 +95,7 @@ pub(super) struct Conversation {
     negotiator: Arc<Negotiator>,
     context: u64,
     token: HeaderValue,
+    bindings: Bindings,
 }
 
 impl Negotiator {
@@ -95,6 +107,7 @@ impl Negotiator {
             service: format!("HTTP/{host}"),
             process: tokio::sync::Mutex::default(),
             fetch: Mutex::default(),
+            bindings: Mutex::default(),
             patience: TOKEN,
         }
     }
@@ -140,7 +153,12 @@ impl Negotiator {
             return Err(why.clone());
         }
         lock(&self.fetch).under_way = true;
-        let token = self.ask(&mut process, "begin\n").await;
+        let bindings = lock(&self.bindings).clone();
+        let question = match &bindings {
+            Some(bindings) => format!("begin {bindings}\n"),
+            None => "begin\n".to_owned(),
+        };
+        let token = self.ask(&mut process, &question).await;
         let token = token.and_then(|token| token.ok_or("the GSSAPI library makes no token".into()));
         // The library may have got it from another KDC all the same.
         let looped = std::mem::take(&mut *lock(&self.fetch)).looped;
@@ -158,6 +176,7 @@ impl Negotiator {
             negotiator: self,
             context,
             token,
+            bindings,
         })
     }
 
@@ -185,6 +204,25 @@ impl Negotiator {
 }
 
 impl Conversation {
+    /// Notes whom an answer is of. True if it refuses a token that was not bound to him: another one may do.
+    pub(super) fn is_unbound(&self, response: &Response) -> bool {
+        let info = response.extensions().get::<TlsInfo>();
+        let certificate = info.and_then(TlsInfo::peer_certificate);
+        let bindings = certificate.and_then(channel_bindings);
+        let bindings = bindings.map(|octets| STANDARD.encode(octets).into());
+        let is_other = bindings != self.bindings;
+        *lock(&self.negotiator.bindings) = bindings;
+        is_other && response.status() == StatusCode::UNAUTHORIZED
+    }
+
+    /// Another one with the same proxy.
+    ///
+    /// # Errors
+    /// There is no token, and why.
+    pub(super) async fn anew(&self) -> Result<Self, Unsent> {
+        self.negotiator.begin().await
+    }
+
     /// The Authorization header.
     pub(super) fn token(&self) -> HeaderValue {
         self.token.clone()

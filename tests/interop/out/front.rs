@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::{PLAIN, plain_gateway};
 use crate::support::apache::{self, Site, TICKETS, wants_ticket};
@@ -25,6 +26,16 @@ pub(super) struct Front {
 impl Front {
     /// Starts both for `routes`. Tickets for the front end are those of `realm`.
     pub(super) fn start(dir: &Path, realm: &Realm, routes: &[Route]) -> Front {
+        Front::by(apache, dir, realm, routes)
+    }
+
+    /// The same with another front end: with its files in a folder of its own, which lies in `dir`.
+    pub(super) fn by(
+        start: fn(&Path, &Path) -> Process,
+        dir: &Path,
+        realm: &Realm,
+        routes: &[Route],
+    ) -> Front {
         let own = dir.join("front");
         fs::create_dir(&own).unwrap();
         let hosts = format!("127.0.0.1 localhost\n::1 localhost\n{ADDRESS} {HOST}\n");
@@ -40,7 +51,7 @@ impl Front {
         ));
         assert!(said.contains("added to keytab"), "{said}");
         let gateway = KdcProxy::gateway(&own, PLAIN, &plain_gateway(routes));
-        let process = apache(&own, dir);
+        let process = start(&own, dir);
         Front {
             process,
             gateway,
@@ -58,7 +69,7 @@ impl Front {
     }
 }
 
-fn apache(dir: &Path, above: &Path) -> Process {
+pub(super) fn apache(dir: &Path, above: &Path) -> Process {
     let files = dir.display();
     let lines = format!(
         "SSLEngine On\nSSLCertificateFile {files}/leaf.pem\nSSLCertificateKeyFile {files}/leaf.key\n\
@@ -72,4 +83,21 @@ fn apache(dir: &Path, above: &Path) -> Process {
         location: &wants_ticket(dir),
     };
     apache::start(dir, above, &site)
+}
+
+/// One that takes tickets alone that are bound to its certificate.
+pub(super) fn bound(dir: &Path, _: &Path) -> Process {
+    let program = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/interop/programs/bound.py"
+    );
+    let mut command = Command::new("/usr/bin/python3");
+    command
+        .args([program, ADDRESS])
+        .args(["leaf.pem", "leaf.key"].map(|name| dir.join(name)))
+        .arg(PLAIN.to_string())
+        .env("KRB5_KTNAME", dir.join("keytab"))
+        .env("KRB5_CONFIG", "/dev/null")
+        .env("KRB5RCACHENAME", "none:");
+    Process::start("the front end", &mut command, "ready")
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::front::{Front, HOST};
+use super::front::{self, Front, HOST};
 use crate::recorded;
 use crate::support::client::{Client, Outcome};
 use crate::support::loopkdc::Loopkdc;
 use crate::support::netns::isolated;
+use crate::support::process::Process;
 use crate::support::proxy::{KdcProxy, Route};
 use crate::support::realm::{PASSWORD, Preauth, Realm, SERVICE};
 
@@ -50,9 +51,13 @@ const WELL: Own = Own {
 
 impl Scene {
     fn open(own: &Own) -> Scene {
+        Scene::behind(front::apache, own)
+    }
+
+    fn behind(start: fn(&Path, &Path) -> Process, own: &Own) -> Scene {
         let dir = tempfile::tempdir().unwrap();
         let realm = Realm::start(dir.path(), REALM, 88, Preauth::Timestamp);
-        let front = Front::start(dir.path(), &realm, &[Route::to(&realm)]);
+        let front = Front::by(start, dir.path(), &realm, &[Route::to(&realm)]);
         give_keytab(&realm, dir.path());
         let config = front.stanza(REALM) + own.lines;
         let mut client = Client::by_drop_in(dir.path(), &[REALM]);
@@ -143,6 +148,17 @@ fn a_users_messages_come_through_with_the_laptops_tickets() {
             !scene.loopkdc.process.log().contains("Negotiate "),
             "a token is no line's business"
         );
+    });
+}
+
+/// As IIS does where extended protection is required. Before the first answer nobody knows its certificate.
+#[test]
+fn a_front_end_that_wants_tickets_bound_to_its_certificate_is_shown_them() {
+    isolated(|| {
+        let scene = Scene::behind(front::bound, &WELL);
+        scene.serves();
+        scene.front.process.wait_for_count("status=200", 8);
+        assert_eq!(scene.front.process.count("status=401"), 1);
     });
 }
 

@@ -86,7 +86,7 @@ fn pool() -> ConnPool {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    ConnPool::new(tls, ForwardProxy::None, Names::default())
+    ConnPool::new(tls, ForwardProxy::None, Names::default(), false)
 }
 
 /// Keeps connections last heard that long ago.
