@@ -174,7 +174,16 @@ impl<'a> Received<'a> {
 
 /// `crealm [7]` of the KRB-ERROR that `input` is. Nothing if there is none that can be read.
 pub(super) fn client_realm(input: &[u8]) -> Option<Realm> {
-    Realm::parse(exactly(field(fields(input)?, 7)?, Tag::GeneralString)?).ok()
+    realm_in(input, 7)
+}
+
+/// `realm [9]`, likewise: the server's.
+pub(super) fn realm(input: &[u8]) -> Option<Realm> {
+    realm_in(input, 9)
+}
+
+fn realm_in(input: &[u8], number: u32) -> Option<Realm> {
+    Realm::parse(exactly(field(fields(input)?, number)?, Tag::GeneralString)?).ok()
 }
 
 /// `stime [4]` with `susec [5]` of the KRB-ERROR that `input` is: the server's clock. Nothing if there is none that can be read.

@@ -6,6 +6,7 @@ use super::kpasswd::{Frame, KRB_PRIV, claims_success};
 use super::krb_error::{self, Received};
 use super::message::{NotKerberos, Service};
 use super::realm::Realm;
+use super::ticket::Ticket;
 use bytes::Bytes;
 use der::Tag;
 use std::fmt;
@@ -93,6 +94,16 @@ impl Reply {
         krb_error::client_realm(&self.bytes)
     }
 
+    /// The realm of the KDC that says this: that of the ticket that it grants, or of its KRB-ERROR (RFC 4120 5.4.2, 5.9.1). Nothing if
+    /// that can't be read, or of a kpasswd reply.
+    pub fn realm(&self) -> Option<Realm> {
+        match self.kind {
+            ReplyKind::AsRep | ReplyKind::TgsRep => Ticket::of_kdc_rep(&self.bytes)?.realm(),
+            ReplyKind::KrbError => krb_error::realm(&self.bytes),
+            ReplyKind::Kpasswd => None,
+        }
+    }
+
     /// The reply as it came, without a stream's length.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -153,7 +164,9 @@ fn refuse_claimed_success(error: &Received<'_>) -> Result<(), NotKerberos> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tests::handmade::{field, integer, kpasswd_frame, message, octets, string};
+    use crate::wire::tests::handmade::{
+        field, integer, kpasswd_frame, message, octets, string, ticket,
+    };
 
     fn kdc(bytes: Vec<u8>) -> Result<Reply, NotKerberos> {
         Reply::parse(Service::Kdc, bytes.into())
@@ -226,6 +239,21 @@ mod tests {
             assert!(odd.client_realm().is_none());
         }
         assert!(kdc(error(68, None)).unwrap().client_realm().is_none());
+    }
+
+    #[test]
+    fn a_reply_says_whose_it_is() {
+        let realm = |bytes| kdc(bytes).unwrap().realm().map(|realm| realm.to_string());
+        for number in [11, 13] {
+            let client = field(3, &string("CLIENT.EXAMPLE"));
+            let ticket = field(5, &ticket("EXAMPLE.COM", &["krbtgt", "OTHER.EXAMPLE"]));
+            let rep = message(number, &[&client, &ticket]);
+            assert_eq!(realm(rep).as_deref(), Some("EXAMPLE.COM"));
+            assert_eq!(realm(message(number, &[&client])), None);
+        }
+        let parts = [7, 9].map(|number| field(number, &string(&format!("R{number}"))));
+        let error = message(30, &[&field(6, &integer(25)), &parts.concat()]);
+        assert_eq!(realm(error).as_deref(), Some("R9"));
     }
 
     #[test]

@@ -19,7 +19,17 @@ impl<'a> Ticket<'a> {
     /// The ticket of the AP-REQ that `input` begins with (`ticket [3]`, RFC 4120 5.5.1).
     pub(super) fn of_ap_req(input: &'a [u8]) -> Option<Self> {
         let ap_req = inside(inside(input, AP_REQ)?, Tag::Sequence)?;
-        let mut reader = SliceReader::new(field(ap_req, 3)?).ok()?;
+        Self::read(field(ap_req, 3)?)
+    }
+
+    /// The ticket of the AS-REP or TGS-REP that `input` is (`ticket [5]`, RFC 4120 5.4.2).
+    pub(super) fn of_kdc_rep(input: &'a [u8]) -> Option<Self> {
+        let rep = inside(input, application(11)).or_else(|| inside(input, application(13)));
+        Self::read(field(inside(rep?, Tag::Sequence)?, 5)?)
+    }
+
+    fn read(input: &'a [u8]) -> Option<Self> {
+        let mut reader = SliceReader::new(input).ok()?;
         let der = reader.tlv_bytes().ok()?;
         let fields = inside(inside(der, TICKET)?, Tag::Sequence)?;
         Some(Self { der, fields })
