@@ -45,6 +45,8 @@ pub struct Route {
     pub primary: Vec<UpstreamId>,
     /// Those among them that are KDCs of a network that this machine may or may not be on.
     pub local_kdcs: Vec<UpstreamId>,
+    /// Those among them that were found in DNS and have replied, and that it names no more: for where the others lead nowhere.
+    pub second_choice: Vec<UpstreamId>,
     /// The target-domain to send; without one the client's spelling of the realm is sent.
     pub target_domain: Option<String>,
     /// The dclocator-hint to send ([MS-KKDCP] 2.2.2).
@@ -185,6 +187,7 @@ impl Routes {
             !chosen,
             wanted.rediscover && is_current,
             state.rank(id),
+            state.route.second_choice.contains(&id),
             !is_current,
         )
     }

@@ -220,6 +220,21 @@ fn upstreams_are_tried_in_order_and_the_one_that_works_is_stayed_with() {
 }
 
 #[test]
+fn the_second_choice_comes_after_the_others_even_if_it_serves() {
+    let mut desk = Desk::new();
+    let second = Route {
+        second_choice: vec![A],
+        ..route(1, &[A, B])
+    };
+    desk.routes.add(&exact("TWO"), &[], second);
+    assert_eq!(desk.order("TWO"), [B, A]);
+    desk.reply("TWO", A);
+    assert_eq!(desk.order("TWO"), [B, A]);
+    desk.fault("TWO", B, &Fault::Unanswered);
+    assert_eq!(desk.order("TWO"), [A, B]);
+}
+
+#[test]
 fn when_all_are_down_the_one_that_served_is_tried_first() {
     let mut desk = Desk::new();
     desk.reply("OTHER", B);
