@@ -46,8 +46,8 @@ struct RelayDirectory {
     plan: Arc<RoutePlan>,
     /// Every upstream in use, so that new routes keep the connections to those that stay.
     upstreams: UpstreamPool,
-    /// Told when DNS names other KDC proxies than before.
-    other_proxies: Arc<Notify>,
+    /// Told when other KDC proxies than before have been found and have replied.
+    proven_proxies: Arc<Notify>,
 }
 
 impl RelayHandle {
@@ -81,17 +81,14 @@ impl RelayHandle {
         Ok(())
     }
 
-    /// DNS says something else than before to `lookup`: requests go where it says.
-    fn reroute(&self, lookup: &RealmLookup) {
+    /// DNS says something else than before, or what it said counts for something else: requests go where it says.
+    fn reroute(&self) {
         // Under its lock: of two changes the later one must stay.
         let mut directory = self.directory();
         let plan = Arc::clone(&directory.plan);
         match self.routing(&plan, &mut directory.upstreams) {
             Ok(routing) => self.exchange.reroute(routing),
             Err(error) => tracing::error!("requests go where they went before: {error}"),
-        }
-        if !lookup.is_of_kdcs() {
-            directory.other_proxies.notify_one();
         }
     }
 
@@ -138,14 +135,14 @@ impl RelayHandle {
         statuses.collect()
     }
 
-    /// Waits until DNS names other KDC proxies than before; brings those that it names, by realm.
-    pub(crate) async fn other_proxies(&self) -> Vec<(String, DnsResults)> {
-        let notify = Arc::clone(&self.directory().other_proxies);
+    /// Waits until other KDC proxies than before have been found and have replied; brings all that did, by realm.
+    pub(crate) async fn proven_proxies(&self) -> Vec<(String, DnsResults)> {
+        let notify = Arc::clone(&self.directory().proven_proxies);
         notify.notified().await;
         let plan = self.plan();
         let of_proxies = plan.lookups().filter(|lookup| !lookup.is_of_kdcs());
         let results = of_proxies
-            .filter_map(|lookup| Some((lookup.discovery.realm.clone(), lookup.results()?)));
+            .filter_map(|lookup| Some((lookup.discovery.realm.clone(), lookup.proven()?)));
         results.collect()
     }
 
@@ -231,7 +228,11 @@ impl RealmPlan {
                 continue;
             };
             for UpstreamSource { names, options } in &self.sources {
-                for (target, is_primary) in names.of(service) {
+                let first = names.of(service).into_iter();
+                let second = names.second_choice(service).into_iter();
+                let second = second.map(|target| (target, false, true));
+                let first = first.map(|(target, is_primary)| (target, is_primary, false));
+                for (target, is_primary, is_second) in first.chain(second) {
                     let id = pool.id(UpstreamKey {
                         target,
                         permitted: names.permitted(),
@@ -240,6 +241,7 @@ impl RealmPlan {
                     upstreams.push(id);
                     route.primary.extend(is_primary.then_some(id));
                     route.local_kdcs.extend(is_local(options).then_some(id));
+                    route.second_choice.extend(is_second.then_some(id));
                 }
             }
         }
@@ -265,6 +267,18 @@ impl UpstreamNames {
                 marked.collect()
             }
         }
+    }
+
+    /// Those that have replied, and that DNS names no more.
+    fn second_choice(&self, service: Service) -> Vec<UpstreamTarget> {
+        let Self::LookedUp(lookup) = self else {
+            return Vec::new();
+        };
+        let proven = lookup.proven().unwrap_or_default();
+        let mut targets = proven.get(service).to_vec();
+        let results = lookup.results().unwrap_or_default();
+        targets.retain(|target| !results.get(service).contains(target));
+        targets
     }
 
     /// What a name in DNS stands for may change from one moment to the next: each address is judged when it is used.

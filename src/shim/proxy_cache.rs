@@ -1,4 +1,4 @@
-//! What DNS said last of KDC proxies, kept for the next start: that may be where no name server knows.
+//! What DNS said last of KDC proxies that have replied, kept for the next start: that may be where no name server knows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,12 +37,12 @@ struct CachedRealm {
     primary: Vec<String>,
 }
 
-/// Writes down what DNS says of KDC proxies, each time that it is something else, away from those who wait. That this fails is
-/// told once: a zone may change as often as it likes.
+/// Writes down what DNS said of KDC proxies that have replied, each time that it is something else, away from those who wait. That
+/// this fails is told once: a zone may change as often as it likes.
 pub(super) async fn keep(relay: RelayHandle) {
     let mut had_failed = false;
     loop {
-        let cache = ProxyCache::of(&relay.other_proxies().await);
+        let cache = ProxyCache::of(&relay.proven_proxies().await);
         let Ok(written) = spawn_blocking(move || FILE.write(&state_places(), &cache)).await else {
             return;
         };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::scene::{FIRST, LONG, LOOPBACK, SECOND, Scene, change_network};
+use crate::scene::{FIRST, LONG, LOOPBACK, SECOND, Scene, change_network, ways_to};
 use crate::support::netns::isolated;
 
 const SOON: Duration = Duration::from_secs(1);
@@ -55,6 +55,41 @@ fn the_next_start_needs_no_zone() {
             memory.contains("\"https://proxy.test/KdcProxy\""),
             "{memory}"
         );
+    });
+}
+
+/// Names proxies that nobody has heard of, one after the other: one that is not there, and one that knows another realm. And at
+/// home the name server knows nothing.
+#[test]
+fn a_network_that_lies_leads_astray_for_no_longer_than_it_is_there() {
+    isolated(|| {
+        let scene = Scene::new();
+        let proxy = scene.proxy("proxy.test", FIRST);
+        found_before(&scene);
+        let memory = fs::read_to_string(scene.memory()).unwrap();
+        let loopkdc = scene.loopkdc(&discover());
+        let mut asked = 2;
+        for is_there in [false, true] {
+            let _stranger = is_there.then(|| scene.strangers_proxy("second.test", SECOND));
+            scene.lead(LONG, &[(10, "https://second.test")]);
+            change_network(&loopkdc);
+            scene.kinit().succeeds();
+            asked += 2;
+            proxy.was_asked(asked);
+            let ways = ways_to(&loopkdc, "kdc").into_iter().map(|(name, _)| name);
+            // The one that fails is shown behind the other.
+            let ways: Vec<_> = ways.collect();
+            assert_eq!(ways, ["https://proxy.test", "https://second.test"]);
+
+            scene.names.forgets("_kerberos.EXAMPLE.COM");
+            change_network(&loopkdc);
+            scene.kinit().succeeds();
+            asked += 2;
+            proxy.was_asked(asked);
+            let ways = ways_to(&loopkdc, "kdc");
+            assert_eq!(ways, [("https://proxy.test".to_owned(), false)]);
+        }
+        assert_eq!(fs::read_to_string(scene.memory()).unwrap(), memory);
     });
 }
 

@@ -58,6 +58,19 @@ impl Scene {
 
     /// Starts `loopkdc gateway` as the proxy of this name, in front of the realm.
     pub(crate) fn proxy(&self, name: &str, host: u8) -> KdcProxy {
+        self.proxy_to(Route::to(&self.realm), name, host)
+    }
+
+    /// The same for another realm alone.
+    pub(crate) fn strangers_proxy(&self, name: &str, host: u8) -> KdcProxy {
+        let route = Route {
+            realm: "OTHER.TEST".to_owned(),
+            ..Route::to(&self.realm)
+        };
+        self.proxy_to(route, name, host)
+    }
+
+    fn proxy_to(&self, route: Route, name: &str, host: u8) -> KdcProxy {
         let listen = [SocketAddr::from(([127, 0, 0, host], 443))];
         let place = Place {
             listen: &listen,
@@ -65,7 +78,7 @@ impl Scene {
             authority: &self.authority,
         };
         let dir = self.dir.path().join(name);
-        KdcProxy::at(Maker::Ours, &dir, place, &[Route::to(&self.realm)])
+        KdcProxy::at(Maker::Ours, &dir, place, &[route])
     }
 
     /// Starts the program with these lines about the realm.

@@ -10,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::state::{Learned, LookupState};
-use super::{RelayDirectory, RelayHandle, RoutePlan};
+use super::{RealmPlan, RelayDirectory, RelayHandle, RoutePlan};
 use crate::relay::clock::{ClockReading, now};
 use crate::relay::exchange::{Exchange, RealmResolver};
 use crate::relay::explain::UpstreamKind;
@@ -50,9 +50,11 @@ impl RealmLookup {
 
     /// Takes over what was found by the one of `before` that asked the same.
     pub(super) fn inherit<'a>(&self, mut before: impl Iterator<Item = &'a Arc<Self>>) {
-        let same = before.find(|before| before.discovery == self.discovery);
-        if let Some(known) = same.and_then(|same| same.results()) {
-            lock(&self.progress).state = LookupState::new(self.discovery.kind, Some(known));
+        if let Some(same) = before.find(|before| before.discovery == self.discovery)
+            && same.results().is_some()
+        {
+            let state = lock(&same.progress).state.clone();
+            lock(&self.progress).state = state.inherited();
         }
     }
 
@@ -85,6 +87,11 @@ impl RealmLookup {
         lock(&self.progress).state.results.clone()
     }
 
+    /// What DNS said last of KDC proxies of which one has replied.
+    pub(super) fn proven(&self) -> Option<DnsResults> {
+        lock(&self.progress).state.proven.clone()
+    }
+
     /// Requests can do without the look-up under way.
     pub(super) fn is_enough(&self) -> bool {
         lock(&self.progress).state.is_enough
@@ -113,6 +120,10 @@ impl RealmLookup {
 
     /// Begins a look-up, if one is due; brings what ends with the one under way, if one is.
     pub(super) fn begin(self: &Arc<Self>, relay: &RelayHandle) -> Option<watch::Receiver<()>> {
+        let is_rerouting_due = lock(&self.progress).state.take_rerouting();
+        if is_rerouting_due {
+            relay.reroute();
+        }
         let mut progress = lock(&self.progress);
         if let Some((ended, _)) = &progress.under_way
             && ended.has_changed().is_ok()
@@ -158,7 +169,7 @@ impl RealmLookup {
             return;
         };
         if learned.is_news {
-            relay.reroute(self);
+            relay.reroute();
         }
         lock(&self.progress).state.enter_routes(network);
         self.log(learned, &answer);
@@ -219,24 +230,43 @@ pub(super) struct OnDemandResolver {
     pub(super) plan: Arc<RoutePlan>,
 }
 
-impl RealmResolver for OnDemandResolver {
-    fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
+impl OnDemandResolver {
+    fn plan_of(&self, realm: &Realm) -> Option<&RealmPlan> {
         let name = realm.as_str();
         let is_its = |lookup: &Arc<RealmLookup>| lookup.discovery.realm.eq_ignore_ascii_case(name);
         let mut realms = self.plan.realms.iter();
-        let plan = realms.find(|plan| plan.lookups().any(is_its))?;
-        let lookups: Vec<_> = plan.lookups().cloned().collect();
-        let lists_some = plan.sources.len() > lookups.len();
-        let relay = RelayHandle {
+        realms.find(|plan| plan.lookups().any(is_its))
+    }
+
+    fn relay(&self, exchange: &Arc<Exchange>) -> RelayHandle {
+        RelayHandle {
             exchange: Arc::clone(exchange),
             directory: Arc::clone(&self.directory),
-        };
+        }
+    }
+}
+
+impl RealmResolver for OnDemandResolver {
+    fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>> {
+        let plan = self.plan_of(realm)?;
+        let lookups: Vec<_> = plan.lookups().cloned().collect();
+        let lists_some = plan.sources.len() > lookups.len();
+        let relay = self.relay(exchange);
         // All at once, whichever is waited for.
         let mut is_awaited = false;
         for lookup in &lookups {
             is_awaited |= lookup.begin(&relay).is_some() && !lookup.is_enough();
         }
         is_awaited.then(|| wait(lookups, lists_some, relay).boxed())
+    }
+
+    fn replied(&self, realm: &Realm, upstream: &str, exchange: &Arc<Exchange>) {
+        let mut lookups = self.plan_of(realm).into_iter().flat_map(RealmPlan::lookups);
+        if lookups.any(|lookup| lock(&lookup.progress).state.prove(upstream)) {
+            let relay = self.relay(exchange);
+            relay.reroute();
+            relay.directory().proven_proxies.notify_one();
+        }
     }
 
     fn network_changed(&self) {
@@ -251,13 +281,13 @@ async fn wait(lookups: Vec<Arc<RealmLookup>>, mut has_others: bool, relay: Relay
         kdcs.wait(&relay, began + LOCAL_KDC_TIMEOUT).await;
         has_others |= kdcs.has_found();
     }
-    // Where there are KDCs to try, they may be what is needed.
-    let patience = if has_others {
-        LOCAL_KDC_TIMEOUT
-    } else {
-        PROXIES
-    };
     for proxies in lookups.iter().filter(|lookup| !lookup.is_of_kdcs()) {
+        // Where there are KDCs to try, or proxies of before, they may be what is needed.
+        let patience = if has_others || proxies.has_found() {
+            LOCAL_KDC_TIMEOUT
+        } else {
+            PROXIES
+        };
         proxies.wait(&relay, began + patience).await;
     }
 }

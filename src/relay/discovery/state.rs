@@ -10,13 +10,18 @@ use crate::relay::upstream::dns::{DnsResults, LookUpError, RETRY};
 const NO_KDC: Duration = Duration::from_secs(300);
 
 /// What is known by look-ups of one kind for one realm.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LookupState {
     /// What is known of KDCs is of use on the network that it was found on: each has its own answer, if only that there is nothing.
-    /// What is known of KDC proxies is everywhere, until something else is found: many zones are known to their own networks only.
+    /// What is known of KDC proxies is everywhere, once one of them has replied for the realm: many zones are known to their own
+    /// networks only, and a network that lies about one is to lead nobody astray on the next.
     kind: UpstreamKind,
     /// What DNS said last.
     pub(super) results: Option<DnsResults>,
+    /// What it said last of KDC proxies of which one has replied: where the others lead nowhere, requests go there.
+    pub(super) proven: Option<DnsResults>,
+    /// The routes still lead where DNS said on another network.
+    is_rerouting_due: bool,
     /// Why the last one failed, if it did.
     pub(super) failed: Option<LookUpError>,
     /// When the next one is due. At once if there was none on this network.
@@ -37,18 +42,58 @@ pub(super) struct Learned {
 }
 
 impl LookupState {
-    /// Nothing was looked up yet; `known` is what is known all the same.
+    /// Nothing was looked up yet; `known` is what is known all the same, if on another network.
     pub(super) fn new(kind: UpstreamKind, known: Option<DnsResults>) -> Self {
-        let mut state = Self {
+        Self {
             kind,
+            proven: known.clone().filter(|_| kind == UpstreamKind::Proxy),
             results: known,
+            is_rerouting_due: false,
             failed: None,
             next: None,
             is_enough: false,
             network: 0,
+        }
+    }
+
+    /// Another configuration asks the same: what is known still holds, and is looked up anew.
+    pub(super) fn inherited(self) -> Self {
+        Self {
+            is_enough: self.kind == UpstreamKind::Proxy && self.has_found(),
+            failed: None,
+            next: None,
+            network: 0,
+            ..self
+        }
+    }
+
+    /// What DNS said last is of KDC proxies, none of which has replied yet.
+    pub(super) fn is_unproven(&self) -> bool {
+        let is_other = |results: &DnsResults| {
+            let proven = self.proven.as_ref();
+            proven.is_none_or(|proven| !proven.has_same_targets(results))
         };
-        state.is_enough = kind == UpstreamKind::Proxy && state.has_found();
-        state
+        let results = self.results.as_ref().filter(|found| !found.is_empty());
+        self.kind == UpstreamKind::Proxy && results.is_some_and(is_other)
+    }
+
+    /// The upstream of this name has replied for the realm. Says whether what DNS said last is proven by that, and takes the place
+    /// of what was before.
+    pub(super) fn prove(&mut self, upstream: &str) -> bool {
+        let results = self.results.as_ref().filter(|_| self.is_unproven());
+        let is_named = results.is_some_and(|found| {
+            let mut names = found.kdc.iter().chain(&found.kpasswd);
+            names.any(|target| target.to_string() == upstream)
+        });
+        if is_named {
+            self.proven = self.results.clone();
+        }
+        is_named
+    }
+
+    /// The routes are to be made anew before the next request.
+    pub(super) fn take_rerouting(&mut self) -> bool {
+        std::mem::take(&mut self.is_rerouting_due)
     }
 
     /// A request that comes now is to bring about a look-up.
@@ -85,8 +130,9 @@ impl LookupState {
 
     /// The routes have what was learnt on `network` from now on.
     pub(super) fn enter_routes(&mut self, network: u64) {
-        let is_enough = self.kind == UpstreamKind::Kdc || self.has_found();
-        self.is_enough |= network == self.network && is_enough;
+        if network == self.network {
+            self.wait_is_over();
+        }
     }
 
     /// Says whether these are other results than before, and how long they are believed.
@@ -106,16 +152,20 @@ impl LookupState {
         (is_news, good_for)
     }
 
-    /// A request has waited as long as it may. For what another network may have, one wait on each is enough.
+    /// A request has waited as long as it may. One wait on each network is enough, but where no request has a way without it.
     pub(super) fn wait_is_over(&mut self) {
-        self.is_enough |= self.kind == UpstreamKind::Kdc;
+        self.is_enough |= self.kind == UpstreamKind::Kdc || self.has_found();
     }
 
-    /// The network is another one.
+    /// The network is another one. What was found on the last one alone goes with it.
     pub(super) fn expire(&mut self) {
         self.network += 1;
         self.next = None;
-        self.is_enough &= self.kind == UpstreamKind::Proxy;
+        self.is_enough = false;
+        if self.is_unproven() {
+            self.results = self.proven.clone();
+            self.is_rerouting_due = true;
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub trait RealmResolver: fmt::Debug + Send + Sync {
     /// anywhere; there is nothing to wait for if enough is known.
     fn resolve(&self, realm: &Realm, exchange: &Arc<Exchange>) -> Option<BoxFuture<'static, ()>>;
 
+    /// `upstream` has brought a reply of `realm`, as it was configured.
+    fn replied(&self, realm: &Realm, upstream: &str, exchange: &Arc<Exchange>);
+
     /// The network is another one: the next request has everything looked up anew.
     fn network_changed(&self);
 }

@@ -24,7 +24,7 @@ use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text}
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
 use crate::relay::upstream::{Fault, UserTurn};
-use crate::wire::{KerberosMessage, Kind};
+use crate::wire::{KerberosMessage, Kind, Reply};
 
 /// So many exchanges are remembered for the status.
 const MAX_RECENT: usize = 50;
@@ -112,6 +112,9 @@ impl ExchangeTask {
             Err(verdict) => End::unsent(verdict),
         };
         self.record(&mut end);
+        if let (Some(Answer::Reply(reply)), Source::Upstream(name)) = (&end.answer, &end.source) {
+            self.tell_resolver(name, reply);
+        }
         if let Some(answer) = end.answer {
             self.settle(answer, end.source);
         }
@@ -184,6 +187,20 @@ impl ExchangeTask {
             primary: arrival.primary
                 || self.message.kind() == Kind::AsReq && are_any() && has_changed(),
             rediscover: arrival.rediscover,
+        }
+    }
+
+    /// Who looks up where the realm's requests go is told that this upstream is one of its.
+    fn tell_resolver(&self, upstream: &str, reply: &Reply) {
+        let (exchange, realm) = (&self.exchange, self.message.realm());
+        let routing = exchange.routing();
+        if let Some(resolver) = &routing.resolver
+            && let Some(configured) = exchange.configured(realm)
+            && reply
+                .realm()
+                .is_some_and(|of| exchange.is_same_realm(&of, realm))
+        {
+            resolver.replied(&configured, upstream, exchange);
         }
     }
 

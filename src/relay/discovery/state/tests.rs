@@ -12,9 +12,16 @@ fn next(due: &LookupState, now: Instant) -> u64 {
 
 /// What is good for an hour.
 fn results(found: bool) -> DnsResults {
-    let name = "dc1.example.com:88".to_owned();
+    leading_to(found.then_some("dc1.example.com:88"))
+}
+
+/// The same to this place.
+fn leading_to(name: Option<&str>) -> DnsResults {
     let transport = Transport::TcpFirst;
-    let target = found.then_some(UpstreamTarget::Kdc { name, transport });
+    let target = name.map(|name| UpstreamTarget::Kdc {
+        name: name.to_owned(),
+        transport,
+    });
     DnsResults {
         kdc: target.into_iter().collect(),
         kpasswd: Vec::new(),
@@ -90,13 +97,51 @@ fn that_there_is_nothing_is_not_believed_for_long() {
 fn what_holds_everywhere_outlasts_a_network_that_does_not_know_it() {
     let now = Instant::now();
     let mut due = LookupState::new(UpstreamKind::Proxy, known(true));
-    assert!(due.is_enough);
+    for answer in [Ok(results(false)), Err(LookUpError::TimedOut)] {
+        assert_eq!(next(&due, now), 0);
+        assert!(!due.is_enough, "this network is asked first");
+        looked_up(&mut due, answer, now);
+        assert!(due.is_enough && due.has_found());
+        due.expire();
+    }
+    due.wait_is_over();
+    assert!(due.is_enough, "and not waited for long");
+}
+
+/// The place of what requests try first, and of what they try where that leads nowhere.
+fn choices(due: &LookupState) -> [Option<String>; 2] {
+    [&due.results, &due.proven].map(|results| Some(results.as_ref()?.kdc.first()?.to_string()))
+}
+
+#[test]
+fn what_a_network_says_of_proxies_counts_elsewhere_only_once_one_has_replied() {
+    let (now, [home, stranger]) = (Instant::now(), ["home:443", "stranger:443"]);
+    let mut due = LookupState::new(UpstreamKind::Proxy, None);
+    looked_up(&mut due, Ok(leading_to(Some(home))), now);
+    assert_eq!(choices(&due), [Some(home.to_owned()), None]);
+    assert!(!due.prove("another:443") && due.prove(home));
+    assert!(!due.prove(home), "that is no news");
+
     due.expire();
-    assert_eq!(next(&due, now), 0);
-    assert!(due.is_enough && due.has_found());
+    assert!(!due.take_rerouting());
+    looked_up(&mut due, Ok(leading_to(Some(stranger))), now);
+    let both = [stranger, home].map(|name| Some(name.to_owned()));
+    assert_eq!(choices(&due), both);
+    assert!(!due.prove(home), "it is the stranger's list that is new");
+    let again = due.clone().inherited();
+    assert_eq!(choices(&again), both, "another configuration");
+    due.expire();
+    assert!(due.take_rerouting() && !due.take_rerouting());
+    let of_home = [home, home].map(|name| Some(name.to_owned()));
+    assert_eq!(choices(&due), of_home);
     looked_up(&mut due, Ok(results(false)), now);
-    assert_eq!(next(&due, now), 3600);
-    assert!(due.is_enough && due.has_found());
+    assert_eq!(choices(&due), of_home);
+
+    looked_up(&mut due, Ok(leading_to(Some(stranger))), now);
+    assert!(due.prove(stranger));
+    due.expire();
+    let of_stranger = [stranger, stranger].map(|name| Some(name.to_owned()));
+    assert_eq!(choices(&due), of_stranger);
 }
 
 #[test]

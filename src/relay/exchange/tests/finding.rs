@@ -39,6 +39,8 @@ impl RealmResolver for Scripted {
         }
     }
 
+    fn replied(&self, _: &Realm, _: &str, _: &Arc<Exchange>) {}
+
     fn network_changed(&self) {
         *lock(&self.expired) += 1;
     }
