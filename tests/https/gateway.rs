@@ -183,14 +183,10 @@ impl Setup {
         let mut routes = Routes::default();
         let route = Route {
             upstreams: self.upstreams,
-            primary: Vec::new(),
-            local_kdcs: Vec::new(),
-            target_domain: None,
-            dclocator_hint: None,
             deadline: self.deadline,
-            on_failure: OnFailure::Unreachable,
             shared: true,
             serves_other_realms: self.serves_other_realms,
+            ..Route::default()
         };
         let [realm, alias] = [REALM, ALIAS].map(|name| Realm::parse(name.as_bytes()).unwrap());
         let mut neighbour = route.clone();
