@@ -1,6 +1,13 @@
 //! The UDP way in: a datagram, an answer (RFC 4120 7.2.1).
 
-use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+mod packet_info;
+
+#[cfg(target_os = "linux")]
+use packet_info::turn_on;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,7 +33,7 @@ pub(crate) async fn serve(
     places: Arc<Shares>,
 ) {
     let listener = UdpListener {
-        socket: Arc::new(socket),
+        socket: Arc::new(DatagramSocket::new(socket)),
         service,
         context,
     };
@@ -36,9 +43,72 @@ pub(crate) async fn serve(
 
 #[derive(Clone)]
 struct UdpListener {
-    socket: Arc<UdpSocket>,
+    socket: Arc<DatagramSocket>,
     service: Service,
     context: ListenerContext,
+}
+
+#[cfg(not(target_os = "linux"))]
+fn turn_on(_: &UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[derive(Debug)]
+struct DatagramSocket {
+    socket: UdpSocket,
+    /// It is bound to all addresses of this machine, and tells of each datagram which one it came to.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux is asked to tell it")
+    )]
+    tells_address: bool,
+}
+
+/// Where a datagram came from, and to which address of this machine, if that is told.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    peer: SocketAddr,
+    own: Option<IpAddr>,
+}
+
+impl DatagramSocket {
+    fn new(socket: UdpSocket) -> Self {
+        let address = socket.local_addr();
+        let is_for_all = address.is_ok_and(|address| address.ip().is_unspecified());
+        let turned_on = is_for_all.then(|| turn_on(&socket));
+        if let Some(Err(error)) = &turned_on {
+            tracing::warn!(%error, "answers over UDP may come from another address than was asked");
+        }
+        Self {
+            socket,
+            tells_address: matches!(turned_on, Some(Ok(()))),
+        }
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Ends)> {
+        #[cfg(target_os = "linux")]
+        if self.tells_address {
+            let (length, peer, own) = packet_info::receive(&self.socket, buffer).await?;
+            return Ok((length, Ends { peer, own }));
+        }
+        let (length, peer) = self.socket.recv_from(buffer).await?;
+        Ok((length, Ends { peer, own: None }))
+    }
+
+    async fn send(&self, octets: &[u8], Ends { peer, own }: Ends) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(own) = own {
+            return packet_info::send(&self.socket, octets, peer, own).await;
+        }
+        self.socket.send_to(octets, peer).await.map(drop)
+    }
+
+    /// Where it was asked.
+    fn asked(&self, ends: Ends) -> io::Result<SocketAddr> {
+        let own = self.socket.local_addr()?;
+        let ip = ends.own.unwrap_or(own.ip());
+        Ok(SocketAddr::new(ip, own.port()))
+    }
 }
 
 impl UdpListener {
@@ -49,13 +119,13 @@ impl UdpListener {
             let received = tokio::select! {
                 biased;
                 () = self.context.tasks.stop.cancelled() => return,
-                received = self.socket.recv_from(&mut buffer) => received,
+                received = self.socket.receive(&mut buffer) => received,
             };
             match received {
-                Ok((length, peer)) => {
+                Ok((length, ends)) => {
                     backoff.reset();
                     let octets = buffer.get(..length).unwrap_or_default();
-                    self.take(octets, peer, places);
+                    self.take(octets, ends, places);
                 }
                 // An ICMP answer to a reply whose client has gone.
                 Err(error) if is_peer_error(&error) => {
@@ -67,11 +137,11 @@ impl UdpListener {
     }
 
     /// Has a datagram answered, if there is a place for one more of its user.
-    fn take(&self, octets: &[u8], peer: SocketAddr, places: &Arc<Shares>) {
+    fn take(&self, octets: &[u8], ends: Ends, places: &Arc<Shares>) {
         let ListenerContext {
             exchange, tasks, ..
         } = &self.context;
-        let holder = self.sender(peer);
+        let holder = self.sender(ends);
         let Some(place) = places.take(holder, 1) else {
             // The client asks again in a second, or over TCP.
             exchange.counters().dropped.add();
@@ -83,15 +153,15 @@ impl UdpListener {
         };
         let listener = self.clone();
         panics::spawn_catching(&tasks.tracker, exchange, async move {
-            listener.answer(message, peer, holder).await;
+            listener.answer(message, ends, holder).await;
             drop(place);
         });
     }
 
-    fn sender(&self, peer: SocketAddr) -> Holder {
-        let own = self.socket.local_addr();
+    fn sender(&self, ends: Ends) -> Holder {
+        let own = self.socket.asked(ends);
         own.map_or(Holder::Unknown, |own| {
-            self.context.peers.of_datagram(own, peer)
+            self.context.peers.of_datagram(own, ends.peer)
         })
     }
 
@@ -101,13 +171,13 @@ impl UdpListener {
         panics::catch(&self.context.exchange, parse).flatten()
     }
 
-    async fn answer(self, message: KerberosMessage, peer: SocketAddr, holder: Holder) {
+    async fn answer(self, message: KerberosMessage, ends: Ends, holder: Holder) {
         let ListenerContext {
             exchange, listen, ..
         } = &self.context;
         let reply_max = listen.udp_reply_max_bytes;
         let arrival = Arrival {
-            udp_peer: Some(peer),
+            udp_peer: Some(ends.peer),
             holder,
             ..Arrival::now("udp")
         };
@@ -116,7 +186,7 @@ impl UdpListener {
             exchange.counters().too_big_for_udp.add();
         }
         let datagram = render::datagram(&message, answered.answer, reply_max);
-        if let Err(error) = self.socket.send_to(&datagram, peer).await {
+        if let Err(error) = self.socket.send(&datagram, ends).await {
             tracing::debug!(%error, "sending a datagram");
         }
     }

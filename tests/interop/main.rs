@@ -29,6 +29,7 @@ mod messages;
 
 #[macro_use]
 mod office;
+mod addresses;
 mod clients;
 mod differences;
 mod discovery;
