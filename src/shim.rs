@@ -221,6 +221,7 @@ fn statuses(listeners: &[ServiceListener]) -> Vec<ListenerStatus> {
         transport: listener.transport().into(),
         address: listener.address().trim_start_matches("unix:").into(),
         inherited: listener.inherited,
+        awaits_address: false,
     };
     listeners.iter().map(status).collect()
 }

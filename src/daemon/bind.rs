@@ -180,6 +180,16 @@ fn lacks_address(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47))
 }
 
+/// True if `address` is one of UDP or TCP that no interface of this machine has at the moment.
+pub(crate) fn is_absent(address: &str) -> bool {
+    let absent = |mut address: SocketAddr| {
+        address.set_port(0);
+        let probe = std::net::UdpSocket::bind(address);
+        probe.is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+    };
+    address.parse().is_ok_and(absent)
+}
+
 /// For port 0, a port that is free for UDP too.
 fn inet(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
     for _ in 1..PORTS_TRIED {

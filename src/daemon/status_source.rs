@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crate::daemon::bind;
 use crate::daemon::slots::ConnLimit;
 use crate::relay::clock::{ClockReading, unix_ms};
 use crate::relay::counters::CountedBy;
@@ -128,7 +129,7 @@ impl StatusSource {
             written_at: unix_ms(now.wall),
             started_at: unix_ms(self.started),
             uptime_seconds: self.uptime(now).as_secs(),
-            listeners: self.listeners.clone(),
+            listeners: self.listeners.iter().map(by_now).collect(),
             configuration: lock(&self.configuration).clone(),
             load: LoadStatus {
                 in_flight,
@@ -155,6 +156,14 @@ impl StatusSource {
             return now.wall.duration_since(self.started).unwrap_or_default();
         }
         since
+    }
+}
+
+/// Addresses come and go with the networks that they are on.
+fn by_now(listener: &ListenerStatus) -> ListenerStatus {
+    ListenerStatus {
+        awaits_address: bind::is_absent(listener.address.as_str()),
+        ..listener.clone()
     }
 }
 

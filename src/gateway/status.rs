@@ -25,6 +25,7 @@ pub(super) fn listener(
         transport: socket.transport().into(),
         address: socket.address().trim_start_matches("unix:").into(),
         inherited,
+        awaits_address: false,
     }
 }
 

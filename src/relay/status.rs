@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::relay::finding::Finding;
 
 pub use crate::relay::text::Text;
-pub(crate) use problems::{configuration_problems, problems};
+pub(crate) use problems::{configuration_problems, of_listeners, problems};
 
 /// The schema that is written, and the newest that is understood.
 pub const SCHEMA: u32 = 2;
@@ -89,6 +89,9 @@ pub struct ListenerStatus {
     pub address: Text,
     /// The service manager handed it over; else it was bound here.
     pub inherited: bool,
+    /// No interface of this machine has its address at the moment: it serves once one has.
+    #[serde(default)]
+    pub awaits_address: bool,
 }
 
 /// The configuration.

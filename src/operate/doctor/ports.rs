@@ -12,7 +12,7 @@ use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::daemon::user;
 use crate::operate::krb5_conf::INSTALL;
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::{DaemonKind, StatusDocument};
+use crate::relay::status::{DaemonKind, StatusDocument, of_listeners};
 use crate::relay::text::short;
 
 const PROC: &str = "/proc";
@@ -52,7 +52,14 @@ pub(super) fn examine<'a>(
     }
     let sockets = sockets.unwrap_or_default();
     let mut addresses: BTreeMap<Owner, Vec<String>> = BTreeMap::new();
+    let listeners = status.map_or(&[][..], |status| &status.listeners);
+    let awaited: Vec<_> = listeners.iter().filter(|of| of.awaits_address).collect();
+    ports.findings = of_listeners(listeners);
     for endpoint in endpoints {
+        let shown = endpoint.to_string();
+        if awaited.iter().any(|of| of.address.as_str() == shown) {
+            continue;
+        }
         let owners = owners(daemon, endpoint, &sockets, status);
         if owners.iter().any(|(_, owner)| may_be_ours(owner)) {
             ports.ours.push(endpoint.clone());

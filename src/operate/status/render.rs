@@ -81,7 +81,14 @@ fn listeners(listeners: &[ListenerStatus], service: &str) -> String {
     if listeners.is_empty() {
         return "not offered".to_owned();
     }
-    let name = |of: &ListenerStatus| format!("{} {}", of.transport, of.address);
+    let name = |of: &ListenerStatus| {
+        let when = if of.awaits_address {
+            " (not there yet)"
+        } else {
+            ""
+        };
+        format!("{} {}{when}", of.transport, of.address)
+    };
     let names = joined(listeners.iter().map(name));
     if listeners.iter().all(|listener| listener.inherited) {
         return format!("{names}, from the service manager");

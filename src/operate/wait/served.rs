@@ -161,6 +161,7 @@ pub(super) fn listeners(document: &StatusDocument) -> Vec<EndpointAddr> {
     let address = |listener: &ListenerStatus| {
         let address = listener.address.as_str();
         match listener.transport.as_str() {
+            _ if listener.awaits_address => None,
             "tcp" => address.parse().ok().map(EndpointAddr::Remote),
             "unix" => Some(EndpointAddr::Unix(address.into())),
             _ => None,

@@ -2,12 +2,12 @@
 
 use super::{
     CandidateStatus, ConfigurationStatus, DaemonKind, ExchangeOutcome, ExchangeRecord,
-    LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus,
+    ListenerStatus, LookUpStatus, NetworkStatus, RealmStatus, StatusDocument, UpstreamStatus,
 };
 use crate::relay::clock::date;
 use crate::relay::explain::explain_error_code;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
-use crate::relay::text::toml;
+use crate::relay::text::{Text, toml};
 
 /// Longer names are no realm's that anybody configures.
 const MAX_REALM_LENGTH: usize = 64;
@@ -23,6 +23,7 @@ pub(crate) fn problems(document: &StatusDocument) -> Vec<Finding> {
     if is_run {
         problems.extend(of_network(&document.network));
     }
+    problems.extend(of_listeners(&document.listeners));
     problems.extend(of_certificate(document));
     for realm in &document.realms {
         problems.extend(of_look_ups(realm, is_run));
@@ -86,6 +87,20 @@ pub(crate) fn configuration_problems(
         );
     }
     problems
+}
+
+/// Where nobody can ask at the moment.
+pub(crate) fn of_listeners(listeners: &[ListenerStatus]) -> Vec<Finding> {
+    let awaited = listeners.iter().filter(|listener| listener.awaits_address);
+    let mut addresses: Vec<_> = awaited.map(|listener| &listener.address).collect();
+    addresses.dedup();
+    let problem = |address: &Text| {
+        let what = format!("{address}: no interface of this machine has this address");
+        let hint = "it is served once one has; see which there are";
+        let problem = Finding::warning(what).on(Layer::Ports);
+        problem.command(hint, ["ip", "address"])
+    };
+    addresses.into_iter().map(problem).collect()
 }
 
 /// What clients refuse, or will soon.
