@@ -204,7 +204,7 @@ key_table! {
     /// Where the KDC service answers, over UDP and TCP: what "kdc =" in krb5.conf names. Both, because "localhost" means ::1
     /// too. A default ::1 is skipped on a machine without IPv6, one written here is not. "unix:/run/loopkdc.sock" is a Unix
     /// socket, for MIT 1.22 and later ("kdc = /run/loopkdc.sock"); not below /run/loopkdc, which systemd removes with the
-    /// service. An empty list: the service is not offered.
+    /// service. An empty list: the service is not offered. An address that is not loopback may come later (on Linux).
     KDC = key("kdc", List, Default(r#"["127.0.0.1:88", "[::1]:88"]"#));
 
     /// The same for password changes: what "kpasswd_server =" names.

@@ -104,7 +104,8 @@ impl ServiceListener {
 
 /// Binds what `endpoint` asks for: UDP and TCP of one port, or a Unix socket with `unix_mode`.
 ///
-/// An optional endpoint that this machine has no address for gives no listener, and a line in the log.
+/// An optional endpoint that this machine has no address for gives no listener, and a line in the log. On Linux one for other machines
+/// gives listeners that serve once an interface has its address, such as a bridge's or a VPN's, and a warning.
 ///
 /// # Errors
 /// A [`Failure`] that says what to do. Must be called inside a runtime.
@@ -113,9 +114,11 @@ pub fn bind(
     endpoint: &Endpoint,
     unix_mode: u32,
 ) -> Result<Vec<ServiceListener>, Failure> {
-    let bound = match endpoint.addr.socket_addr() {
-        Some(addr) => inet(addr),
-        None => stream(endpoint, unix_mode).map(|socket| vec![ListenSocket::Stream(socket)]),
+    let bound = match &endpoint.addr {
+        EndpointAddr::Loopback(addr) => inet(addr.get(), false),
+        EndpointAddr::Remote(addr) => inet(*addr, false).or_else(|error| awaited(*addr, error)),
+        EndpointAddr::Unix(path) => unix(path, unix_mode)
+            .map(|socket| vec![ListenSocket::Stream(StreamSocket::Unix(socket))]),
     };
     let sockets = unless_lacking(bound, endpoint, Purpose::Service(service))?.unwrap_or_default();
     let listener = |socket| ServiceListener {
@@ -180,6 +183,16 @@ fn lacks_address(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47))
 }
 
+/// The same where `error` is that this machine has no such address: on Linux one may come later.
+fn awaited(addr: SocketAddr, error: io::Error) -> io::Result<Vec<ListenSocket>> {
+    if cfg!(not(target_os = "linux")) || error.kind() != ErrorKind::AddrNotAvailable {
+        return Err(error);
+    }
+    let sockets = inet(addr, true)?;
+    tracing::warn!(target: ADMIN, %addr, "no interface of this machine has this address: it is served once one has");
+    Ok(sockets)
+}
+
 /// True if `address` is one of UDP or TCP that no interface of this machine has at the moment.
 pub(crate) fn is_absent(address: &str) -> bool {
     let absent = |mut address: SocketAddr| {
@@ -191,26 +204,26 @@ pub(crate) fn is_absent(address: &str) -> bool {
 }
 
 /// For port 0, a port that is free for UDP too.
-fn inet(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
+fn inet(addr: SocketAddr, is_awaited: bool) -> io::Result<Vec<ListenSocket>> {
     for _ in 1..PORTS_TRIED {
-        match both(addr) {
+        match both(addr, is_awaited) {
             Err(error) if addr.port() == 0 && error.kind() == ErrorKind::AddrInUse => {}
             bound => return bound,
         }
     }
-    both(addr)
+    both(addr, is_awaited)
 }
 
 fn stream(endpoint: &Endpoint, unix_mode: u32) -> io::Result<StreamSocket> {
     match &endpoint.addr {
-        EndpointAddr::Loopback(addr) => tcp(addr.get()).map(StreamSocket::Tcp),
-        EndpointAddr::Remote(addr) => tcp(*addr).map(StreamSocket::Tcp),
+        EndpointAddr::Loopback(addr) => tcp(addr.get(), false).map(StreamSocket::Tcp),
+        EndpointAddr::Remote(addr) => tcp(*addr, false).map(StreamSocket::Tcp),
         EndpointAddr::Unix(path) => unix(path, unix_mode).map(StreamSocket::Unix),
     }
 }
 
-fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
-    let tcp = socket(addr, Type::STREAM, Protocol::TCP)?;
+fn tcp(addr: SocketAddr, is_awaited: bool) -> io::Result<TcpListener> {
+    let tcp = socket(addr, is_awaited, Type::STREAM, Protocol::TCP)?;
     // A daemon that restarts must not wait for its old connections' TIME_WAIT.
     tcp.set_reuse_address(true)?;
     tcp.bind(&addr.into())?;
@@ -219,10 +232,10 @@ fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// TCP first: with port 0, UDP then takes the port that it was given.
-fn both(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
-    let tcp = tcp(addr)?;
+fn both(addr: SocketAddr, is_awaited: bool) -> io::Result<Vec<ListenSocket>> {
+    let tcp = tcp(addr, is_awaited)?;
     let addr = tcp.local_addr()?;
-    let udp = socket(addr, Type::DGRAM, Protocol::UDP)?;
+    let udp = socket(addr, is_awaited, Type::DGRAM, Protocol::UDP)?;
     // What the system grants of it: a burst that overflows costs each of its clients a second.
     udp.set_recv_buffer_size(RECEIVE_BUFFER)?;
     udp.bind(&addr.into())?;
@@ -232,8 +245,20 @@ fn both(addr: SocketAddr) -> io::Result<Vec<ListenSocket>> {
     ])
 }
 
-fn socket(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+/// `is_awaited`: it can be bound before an interface has the address (IP_FREEBIND, ip(7)).
+fn socket(
+    addr: SocketAddr,
+    is_awaited: bool,
+    kind: Type,
+    protocol: Protocol,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+    #[cfg(target_os = "linux")]
+    if is_awaited && addr.is_ipv6() {
+        socket.set_freebind_v6(true)?;
+    } else if is_awaited {
+        socket.set_freebind_v4(true)?;
+    }
     if addr.is_ipv6() {
         // IPv4 has sockets of its own.
         socket.set_only_v6(true)?;

@@ -97,6 +97,29 @@ fn a_tunnel_of_someone_else_is_known_by_its_answers() {
     });
 }
 
+/// A bridge's or a VPN's, which comes later. The others are the daemon's, and it is asked there.
+#[test]
+fn an_address_that_is_not_there_yet() {
+    isolated(|| {
+        alone(|| {
+            Runtime::new().unwrap().block_on(async {
+                let upstream = answering(UNKNOWN, 0).start();
+                let scene = Scene::with(&[upstream.url()], "");
+                let scene = scene.with_instead(
+                    "[listen]\nkdc = [",
+                    "[listen]\nallow-remote-clients = true\nkdc = [\"172.17.0.1:88\", ",
+                );
+                let scene = scene.calling(&upstream).with_daemon();
+                let found = block_in_place(|| scene.diagnose());
+                let words = "172.17.0.1:88: no interface of this machine has this address";
+                found.says(Layer::Ports, "warning", words, "ip address");
+                found.is_well("daemon", "it brings the KDC's answer");
+                found.finds_nothing();
+            });
+        });
+    });
+}
+
 /// A machine that listens there alone, and has no status.
 fn listening(proxy: &str, address: &str) -> Scene {
     let scene = Scene::with(&[proxy.to_owned()], "");
