@@ -227,8 +227,8 @@ mod tests {
         let longest = RequestRecord {
             client: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
             name: Some("x".repeat(255).into()),
-            realm: Some(Realm::parse(&[b'"'; 255]).unwrap()),
-            inside: Some(Realm::parse(&[b'"'; 255]).unwrap()),
+            realm: Some(Realm::parse("\u{dc}".repeat(127).as_bytes()).unwrap()),
+            inside: Some(Realm::parse("\u{dc}".repeat(127).as_bytes()).unwrap()),
             source: Source::Upstream("x".repeat(255).into()),
             error_code: Some(i32::MIN),
             elapsed: Duration::MAX,

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use loopkdc_fuzz::wire::proxied::{self, Proxied};
-use loopkdc_fuzz::wire::{Framed, Kind, MAX_REQUEST, Reply, Resend, Service, kkdcp};
+use loopkdc_fuzz::wire::{Framed, Kind, MAX_REQUEST, Realm, Reply, Resend, Service, kkdcp};
 
 const DOMAIN: &str = "Example.Com";
 
@@ -71,9 +71,9 @@ fn check_message(proxied: &Proxied, body: &[u8]) {
     // What goes to logs and to a KDC's name.
     let other = proxied.other_realm.as_ref();
     for realm in [Some(message.realm()), other].into_iter().flatten() {
-        let realm = realm.as_str();
-        assert!((1..=255).contains(&realm.len()));
-        assert!(realm.bytes().all(|octet| (0x20..=0x7e).contains(&octet)));
+        let read = Realm::parse(realm.as_str().as_bytes()).map(|read| read.key());
+        assert_eq!(read, Ok(realm.key()));
+        assert!(!realm.as_str().contains(char::is_control));
     }
     assert!(other.is_none_or(|other| other.key() != message.realm().key()));
     if let Some(name) = message.client_name() {
