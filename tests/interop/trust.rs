@@ -68,6 +68,7 @@ fn tickets_larger_than_64_kib(transport: &str) {
     let indicators: String = (0..45).map(indicator).collect();
     let more = More {
         stanza: &indicators,
+        admin: "addprinc -pw other +requires_preauth -allow_svr other\n",
         ..More::default()
     };
     let realm = Realm::with(dir.path(), REALM, 88, Preauth::Spake, more);
@@ -89,6 +90,12 @@ fn tickets_larger_than_64_kib(transport: &str) {
     // Here the request is as large.
     let kvno = client.run(&format!("kvno {SERVICE}"), &[]);
     assert!(kvno.succeeds().largest_reply() > 65_536);
+    // And with two of them in it (RFC 4120 3.7) twice as large.
+    let cache = dir.path().join("of-other").display().to_string();
+    let kinit = client.run(&format!("kinit -c {cache} other@{REALM}"), &["other"]);
+    kinit.succeeds();
+    let kvno = client.run(&format!("kvno --u2u {cache} other@{REALM}"), &[]);
+    kvno.succeeds();
     let asked = transport.to_uppercase();
     shown(&format!(
         "AS and TGS: tickets of more than 64 KiB, over UDP and then TCP, of a KDC asked over {asked}"
