@@ -38,11 +38,16 @@ fn who_asks_one_of_many_addresses_is_answered_from_there() {
         let proxy = KdcProxy::of(Maker::Ours, dir.path(), 8443, &[Route::to(&realm)]);
         let client = asks_at(dir.path(), "127.0.0.2");
         let realms = stanza(REALM, &proxy.url(), &proxy);
-        let listen = "[listen]\nkdc = [\"0.0.0.0:8888\"]\nallow-remote-clients = true\n";
+        let listen = "[listen]\nallow-remote-clients = true\n\
+             kdc = [\"0.0.0.0:8888\", \"[::]:8888\"]\n";
+        let six = dir.path().join("six");
+        fs::create_dir(&six).unwrap();
         {
             let _loopkdc = Loopkdc::with_config(dir.path(), &(listen.to_owned() + &realms));
-            let kinit = client.run("kinit user@EXAMPLE.COM", &[PASSWORD]);
-            kinit.succeeds().within(SOON);
+            for client in [&client, &asks_at(&six, "[::1]")] {
+                let kinit = client.run("kinit user@EXAMPLE.COM", &[PASSWORD]);
+                kinit.succeeds().within(SOON);
+            }
         }
         // For IPv6 and IPv4 at once.
         let sockets = [("kdc", "[::]:8888")];
