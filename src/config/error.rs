@@ -2,6 +2,7 @@
 //! what may be a secret has an asterisk for each of its characters. The key at the line's beginning alone says what is shown; a line
 //! without one is masked.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -178,7 +179,17 @@ fn is_header(line: &str) -> bool {
 /// Of URLs, `line` tells no more than the host; nothing else in it may be more than that.
 fn are_hosts(line: &str) -> bool {
     let mut words = line.split(['"', '\'', ' ', '\t', ',', '[', ']']);
-    words.all(|word| word.contains("://") || !word.contains(['/', '\\', '@', '?', '#']))
+    words.all(|word| {
+        word.contains("://")
+            || !word.contains(['/', '\\', '@', '?', '#']) && !has_windows_path(word)
+    })
+}
+
+/// It has a path as `host:port:path`.
+fn has_windows_path(word: &str) -> bool {
+    let path = word.splitn(3, ':').nth(2);
+    path.is_some_and(|path| !path.eq_ignore_ascii_case("KdcProxy"))
+        && word.parse::<Ipv6Addr>().is_err()
 }
 
 /// A key stands outside of quotes in `value`, other than those of the tables that a value may be made of.

@@ -198,13 +198,31 @@ fn proxy(
     Ok(proxy)
 }
 
+/// The URL that is meant by what is none: without its scheme, as Apple has it, or as Windows does (`<https host:port:path />`).
+fn meant(text: &str) -> Option<String> {
+    let bare = text.trim_start_matches("<https").trim_end_matches("/>");
+    let bare = bare.trim();
+    let bare = match bare.split_once("://") {
+        Some((scheme, rest)) if ["https", "kkdcp"].contains(&&*scheme.to_ascii_lowercase()) => rest,
+        Some(_) => return None,
+        None => bare.trim_start_matches('/'),
+    };
+    let host = bare.find(']').map_or(0, |end| end + 1);
+    let (host, rest) = bare.split_at(host + bare.get(host..)?.find(':').unwrap_or_default());
+    let of_windows = rest.strip_prefix(':').and_then(|rest| rest.split_once(':'));
+    let url = match of_windows {
+        Some(("", path)) => format!("https://{host}/{path}"),
+        Some((port, path)) => format!("https://{host}:{port}/{path}"),
+        None => format!("https://{bare}"),
+    };
+    ProxyUrl::read(&url).ok().map(|_| url)
+}
+
 impl ProxyUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let hint = if text.contains("://") || text.is_empty() {
-            format!("write it like {EXAMPLE}")
-        } else {
-            let url = format!("\"https://{}\"", text.trim_start_matches('/'));
-            format!("write {}", without_secrets(&url))
+        let hint = match meant(text) {
+            Some(url) => format!("write {}", without_secrets(&format!("{url:?}"))),
+            None => format!("write it like {EXAMPLE}"),
         };
         let rule = |error| match error {
             UrlError::NoUrl(error) => format!("not a URL: {error}"),

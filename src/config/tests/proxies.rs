@@ -30,6 +30,20 @@ loopkdc: error: f.toml:2:12: a proxy is an https:// URL
   |            ^^^^^^^^^^^^
 loopkdc: hint: write it like "https://kdcproxy.example.com/KdcProxy"
 "#;
+    a_proxy_as_apple_writes_it: "[defaults]\nproxies = [\"kkdcp://kps.example.com/KdcProxy\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL
+  |
+2 | proxies = ["kkdcp://kps.example.com/KdcProxy"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write "https://kps.example.com/KdcProxy"
+"#;
+    a_proxy_as_windows_writes_it: "[defaults]\nproxies = [\"kps.example.com:443:KdcProxy\"]\n" => r#"
+loopkdc: error: f.toml:2:12: a proxy is an https:// URL
+  |
+2 | proxies = ["kps.example.com:443:KdcProxy"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+loopkdc: hint: write "https://kps.example.com:443/KdcProxy"
+"#;
     a_proxy_without_a_host: "[defaults]\nproxies = [\"https://:443/KdcProxy\"]\n" => r#"
 loopkdc: error: f.toml:2:12: not a URL: empty host
   |
@@ -182,6 +196,42 @@ fn allowed(config: &Config) -> Option<(bool, Permitted)> {
     match &config.realms[0].proxies {
         Proxies::Listed(_) => None,
         Proxies::Discovered(discovery) => Some(allowed(discovery)),
+    }
+}
+
+#[test]
+fn the_url_that_is_meant_is_told() {
+    for (written, meant) in [
+        (
+            "<https kps.example.com::KdcProxy />",
+            "https://kps.example.com/KdcProxy",
+        ),
+        (
+            "https://kps.example.com:443:KdcProxy",
+            "https://kps.example.com:443/KdcProxy",
+        ),
+        ("KKDCP://kps.example.com", "https://kps.example.com"),
+        (
+            "//kps.example.com/KdcProxy",
+            "https://kps.example.com/KdcProxy",
+        ),
+        (
+            "[2001:db8::1]:443:KdcProxy",
+            "https://[2001:db8::1]:443/KdcProxy",
+        ),
+        (
+            "kps.example.com:443:jet/t0ken",
+            "https://kps.example.com:443/***/*****",
+        ),
+        // None is.
+        (
+            "kps.example.com:https:KdcProxy",
+            "https://kdcproxy.example.com/KdcProxy",
+        ),
+        ("<https  />", "https://kdcproxy.example.com/KdcProxy"),
+    ] {
+        let error = error(&format!("[defaults]\nproxies = [{written:?}]\n"));
+        assert!(error.ends_with(&format!("{meant:?}")), "{written}: {error}");
     }
 }
 
