@@ -16,6 +16,7 @@ use super::keys::ValueKind::{
     self, Address, Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Tables, Text, Word,
 };
 use super::keys::{ADDRESS, ConfigKey, KeyTable, Mark, Preset, REMOVED, Schema};
+use crate::relay::text::closest;
 
 /// A file.
 #[derive(Debug, Default)]
@@ -145,11 +146,10 @@ fn table_of<'t, 'i>(
 fn unknown_key(name: &Name<'_>, known: &[&str]) -> ConfigError {
     let written = name.get_ref();
     let error = ConfigError::new(format!("unknown key `{written}`")).at(&place(name));
-    let distance = |known: &&&str| strsim::damerau_levenshtein(written, known);
-    match known.iter().min_by_key(distance) {
-        Some(closest) if distance(&closest) <= 2 => error.hint(format!("did you mean {closest}?")),
-        Some(_) => error.hint(format!("the keys known here are {}", known.join(", "))),
-        None => error,
+    match closest(written, known.iter().copied()) {
+        Some(closest) => error.hint(format!("did you mean {closest}?")),
+        None if known.is_empty() => error,
+        None => error.hint(format!("the keys known here are {}", known.join(", "))),
     }
 }
 

@@ -10,6 +10,8 @@ use Mark::{Masked, OfOneRealm, Proof, SecretFile, SendsSecret, ShowsHosts};
 use Preset::{Default, Example};
 use ValueKind::{Addresses, Flag, Flags, Integer, List, ListOr, Mode, Ports, Tables, Text, Word};
 
+use crate::relay::text::is_similar;
+
 /// A key of the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigKey {
@@ -120,8 +122,8 @@ pub static GATEWAY: Schema = Schema {
 pub(super) const REMOVED: [&str; 1] = ["exit-when-idle-seconds"];
 
 impl ConfigKey {
-    /// The key of this name, in whichever table.
-    pub(super) fn named(name: &str) -> Option<&'static Self> {
+    /// All of them, of whichever table.
+    fn all() -> impl Iterator<Item = &'static Self> {
         let tables = [
             &LISTEN,
             &RUN_REALM,
@@ -131,8 +133,15 @@ impl ConfigKey {
             &LISTEN_PARTS,
             &CLIENT_PARTS,
         ];
-        let mut keys = tables.into_iter().flat_map(|table| table.keys);
-        keys.find(|key| key.name == name).copied()
+        tables.into_iter().flat_map(|table| table.keys).copied()
+    }
+
+    /// The key of this name, or one that may be meant: of those, one whose value is a secret sooner than another.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        let similar = || Self::all().filter(|key| is_similar(name, key.name));
+        let secret = || similar().find(|key| key.is(Masked));
+        let exact = Self::all().find(|key| key.name == name);
+        exact.or_else(secret).or_else(|| similar().next())
     }
 
     /// This is special about it.

@@ -22,6 +22,9 @@ use super::explain;
 use super::upstream::Fault;
 pub(crate) use crate::wire::is_unseen;
 
+/// Letters that are wrong, missing, too much or in each other's place in a name that is misspelt.
+const MAX_SLIPS: usize = 2;
+
 /// `text` in one line, each character of which is seen.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     seen(text, is_unseen)
@@ -67,6 +70,35 @@ pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
 /// At most `max` characters of `text` in one line, each of which is seen.
 pub(crate) fn short(text: &str, max: usize) -> String {
     line(&cut(text, max)).into_owned()
+}
+
+/// The one of `known` that `written` is most likely a misspelling of.
+pub(crate) fn closest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let known = known.into_iter().filter(|known| is_similar(written, known));
+    known.min_by_key(|known| distance(written, known))
+}
+
+/// No more than a slip of the pen lies between two names. It is in no part that is too short for one: US.EXAMPLE.COM is meant to be no
+/// EU.EXAMPLE.COM.
+pub(crate) fn is_similar(one: &str, other: &str) -> bool {
+    let is_close = |one: &str, other: &str| {
+        let (length, other_length) = (one.chars().count(), other.chars().count());
+        length.abs_diff(other_length) <= MAX_SLIPS
+            && distance(one, other) <= MAX_SLIPS.min(length.max(other_length) / 3)
+    };
+    let (parts, others) = (one.split('.'), other.split('.'));
+    if parts.clone().count() != others.clone().count() {
+        return distance(&one.replace('.', ""), &other.replace('.', "")) == 0;
+    }
+    let mut pairs = parts.zip(others);
+    is_close(one, other) && pairs.all(|(one, other)| is_close(one, other))
+}
+
+fn distance(one: &str, other: &str) -> usize {
+    strsim::damerau_levenshtein(&one.to_ascii_lowercase(), &other.to_ascii_lowercase())
 }
 
 /// A value that somebody else chose: quoted and escaped as in JSON unless it is plain, so that it can look like no other
@@ -153,6 +185,23 @@ mod tests {
         }
         for text in ["plain, ünïcode", "日本語", "עברית", "\u{fffd}", "e\u{301}"] {
             assert_eq!(line(text), text);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_known() {
+        for (written, expected) in [
+            ("EXAMPEL.COM", Some("EXAMPLE.COM")),
+            ("EXAMPLE.CO", Some("EXAMPLE.COM")),
+            ("examplecom", Some("EXAMPLE.COM")),
+            ("CROP", Some("CORP")),
+            ("EXAMPLE.ORG", None),
+            ("B.EXAMPLE.COM", None),
+            ("EU.CORP", None),
+            ("", None),
+        ] {
+            let known = ["CORP", "US.CORP", "A.EXAMPLE.COM", "EXAMPLE.COM"];
+            assert_eq!(closest(written, known), expected, "{written}");
         }
     }
 

@@ -28,6 +28,9 @@ fn no_error_repeats_a_token() {
         "[realms.\"A\"]\nkdcs = [{ address = \"k\", password = \"t0ken\" }]",
         "[defaults]\nt0ken=",
         "[defaults]\nheader = [\"Authorization: Bearer t0ken\"]",
+        "[defaults]\nproxys = [\"https://one/jet/KdcProxy/t0ken\"]",
+        "[defaults]\nheaders-fil = \"t0ken\"",
+        "[defaults]\nproxys = [] headers = [\"t0ken\"]",
         "[defaults]\nbearer-token = \"t0ken\"",
         "[defaults]\nclient-key-passphrase = \"t0ken\"",
         "[defaults]\n\"client-key-password\" = 't0ken'",
@@ -47,6 +50,7 @@ fn no_error_repeats_a_token() {
         "[realms.\"A\"]\nproxies = [\n\"https://one/t0ken\",\n\"one/t0ken\"]",
         "[realms.\"A\"]\nproxies = [\"one/jet/KdcProxy/t0ken\"",
         "[realms.\"A\"]\nproxies = [\"one:443/jet/KdcProxy/t0ken\"]",
+        "[realms.\"A\"]\nproxies = [\"one:443:t0ken\"]",
         "[realms.\"A\"]\nproxies = ['https://one\\t0ken', \"ftp://two\"]",
         "[realms.\"A\"]\nproxies = [\"https://one/jet/KdcProxy?t0ken#\"]",
         "[realms.\"A\"]\nproxies = [\"https://user:t0ken@one/\"]",
@@ -84,6 +88,12 @@ fn what_is_no_secret_is_shown() {
             "\"https://one/KdcProxy\", \"ftp://two\", \"discover\"",
         ),
         ("[relms.\"A\"]\nproxies = []", "[relms.\"A\"]"),
+        // By the rule of the key that is meant.
+        (
+            "[defaults]\nproxys = [\"https://one/KdcProxy\"]",
+            "proxys = [\"https://one/KdcProxy\"]",
+        ),
+        ("[defaults]\nCA_File = \"ca.pem\"", "CA_File = \"ca.pem\""),
     ] {
         let error = error(text);
         assert!(error.contains(shown), "{error}");

@@ -21,9 +21,16 @@ loopkdc: hint: did you mean realms?
     a_key_that_is_misspelt: "[listen]\nmax-conections = 1\n" => r#"
 loopkdc: error: f.toml:2:1: unknown key `max-conections`
   |
-2 | max-conections = *
+2 | max-conections = 1
   | ^^^^^^^^^^^^^^
 loopkdc: hint: did you mean max-connections?
+"#;
+    a_key_in_the_spelling_of_others: "[defaults]\nCA_File = \"ca.pem\"\n" => r#"
+loopkdc: error: f.toml:2:1: unknown key `CA_File`
+  |
+2 | CA_File = "ca.pem"
+  | ^^^^^^^
+loopkdc: hint: did you mean ca-file?
 "#;
     a_realm_without_quotes: "[realms.EXAMPLE.COM]\nproxies = [\"https://p\"]\n" => r#"
 loopkdc: error: f.toml:1:17: unknown key `COM`
