@@ -6,7 +6,7 @@ use crate::config::{Config, RealmEntry};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::status::DaemonKind;
-use crate::relay::text::toml;
+use crate::relay::text::{closest, toml};
 use crate::wire::Realm;
 
 /// How long it may take to read it, and to decrypt a key.
@@ -65,8 +65,14 @@ pub(super) fn chosen<'a>(
         let fault = match realm {
             _ if found.is_some() => None,
             Ok(realm) => {
-                let unknown = fault(format!("realm {realm} is not in {file}"));
-                Some(unknown.hint(example(realm.as_str(), file)))
+                let what = format!("realm {realm} is not in {file}");
+                let unknown = match similar(config, realm.as_str()) {
+                    Some(other) => fault(format!("{what}, which has {other}"))
+                        .command("if that is meant", ["loopkdc", "doctor", other])
+                        .hint(format!("else {}", example(realm.as_str(), file))),
+                    None => fault(what).hint(example(realm.as_str(), file)),
+                };
+                Some(unknown)
             }
             Err(error) => {
                 let purpose = "name a realm as klist shows it, behind the @";
@@ -76,20 +82,38 @@ pub(super) fn chosen<'a>(
         return (found.into_iter().collect(), fault);
     }
     let default = default_realm.and_then(|text| Realm::parse(text.as_bytes()).ok());
-    if let Some(default) = default.and_then(|realm| find(config, &realm)) {
+    if let Some(default) = default.as_ref().and_then(|realm| find(config, realm)) {
         let left_out = left_out(config, &default.0);
         return (vec![default], left_out);
     }
     let entries = config.realms.iter();
     let exact = entries.filter_map(|entry| Some((entry.realm()?.clone(), entry)));
     let exact: Vec<_> = exact.collect();
-    let fault = exact.is_empty().then(|| {
+    if exact.is_empty() {
         let purpose = "or name one that a wildcard stands for";
-        fault(format!("no realm is named in {file}"))
+        let fault = fault(format!("no realm is named in {file}"))
             .hint(example("EXAMPLE.COM", file))
-            .typed(purpose, "loopkdc doctor REALM")
-    });
-    (exact, fault)
+            .typed(purpose, "loopkdc doctor REALM");
+        return (exact, Some(fault));
+    }
+    let misspelt = default.and_then(|default| misspelt_default(config, file, default.as_str()));
+    (exact, misspelt)
+}
+
+/// Names without @REALM belong to a realm of which the configuration has one that is called nearly so.
+fn misspelt_default(config: &Config, file: &str, default: &str) -> Option<Finding> {
+    let other = similar(config, default)?;
+    let what = format!("default_realm {default} of krb5.conf is not in {file}, which has {other}");
+    let instead = format!("if that is meant, write in krb5.conf: default_realm = {other}");
+    let else_write = format!("else {}", example(default, file));
+    Some(fault(what).hint(instead).hint(else_write))
+}
+
+/// The name of a realm, or another name of one, that is meant by what is none.
+pub(super) fn similar<'a>(config: &'a Config, realm: &str) -> Option<&'a str> {
+    let entries = config.realms.iter();
+    let names = entries.flat_map(|entry| entry.realm().into_iter().chain(&entry.aliases));
+    closest(realm, names.map(Realm::as_str))
 }
 
 /// That realms of the configuration beside `chosen` are not looked at, though nobody has asked for that one alone.
@@ -179,6 +203,32 @@ mod tests {
         let said = said.unwrap();
         assert_eq!(said.severity, Severity::Skipped);
         assert!(said.what.starts_with("EXAMPLE.COM: not looked at"));
+    }
+
+    #[test]
+    fn a_realm_like_one_that_is_there_is_told_with_it() {
+        for (wanted, default, what, advice) in [
+            (
+                Some("EXAMPEL.COM"),
+                None,
+                "realm EXAMPEL.COM is not in config.toml, which has EXAMPLE.COM",
+                "if that is meant: loopkdc doctor EXAMPLE.COM; else write into config.toml:",
+            ),
+            (
+                None,
+                Some("EXAMPLE.CMO"),
+                "default_realm EXAMPLE.CMO of krb5.conf is not in config.toml, which has EXAMPLE.COM",
+                "if that is meant, write in krb5.conf: default_realm = EXAMPLE.COM; else write into config.toml:",
+            ),
+        ] {
+            let (_, fault) = names(CONFIG, wanted, default);
+            let fault = fault.unwrap();
+            assert_eq!(
+                (fault.severity, fault.what.as_str()),
+                (Severity::Fault, what)
+            );
+            assert!(fault.advice().starts_with(advice), "{fault}");
+        }
     }
 
     #[test]
