@@ -16,6 +16,7 @@ use crate::relay::finding::Finding;
 use crate::relay::status::{
     DaemonKind, ExchangeOutcome, ExchangeRecord, ListenerStatus, RealmStatus, StatusDocument, Text,
 };
+use crate::relay::text::closest;
 use crate::wire::Realm;
 
 /// How long the daemon is asked which realms it serves.
@@ -118,11 +119,16 @@ impl Served {
             if self.serves(&realm) {
                 return Ok(vec![realm]);
             }
-            return Err(unknown(format!("realm {realm} is not configured")));
+            return Err(self.unknown(&format!("realm {realm}"), realm.as_str()));
         }
         let default = default_realm().and_then(|text| parse(&text).ok());
-        if let Some(default) = default.filter(|realm| self.serves(realm)) {
-            return Ok(vec![default]);
+        match default {
+            Some(default) if self.serves(&default) => return Ok(vec![default]),
+            Some(default) if self.similar(default.as_str()).is_some() => {
+                let what = format!("default_realm {default} of krb5.conf");
+                return Err(self.unknown(&what, default.as_str()));
+            }
+            _ => {}
         }
         let named = self.patterns.iter().filter_map(RealmPattern::exact);
         let named: Vec<_> = named.cloned().collect();
@@ -131,6 +137,24 @@ impl Served {
             return Err(self.mistake.clone().unwrap_or_else(none));
         }
         Ok(named)
+    }
+
+    /// `what` is not served, and what is meant by that name.
+    fn unknown(&self, what: &str, name: &str) -> Failure {
+        let none = format!("{what} is not configured");
+        let Some(other) = self.similar(name) else {
+            return unknown(none);
+        };
+        let fault = Finding::fault(format!("{none}, and {other} is"))
+            .command("if that is meant", ["loopkdc", "wait", other])
+            .typed("else see which realms are served", "loopkdc check");
+        Failure::of(Exit::Config, fault)
+    }
+
+    fn similar(&self, name: &str) -> Option<&str> {
+        let patterns = self.patterns.iter().chain(&self.aliases);
+        let realms = patterns.filter_map(RealmPattern::exact);
+        closest(name, realms.map(Realm::as_str))
     }
 
     fn serves(&self, realm: &Realm) -> bool {
@@ -243,10 +267,18 @@ mod tests {
     fn what_is_not_served_would_be_waited_for_in_vain() {
         for (wanted, what) in [
             ("NOWHERE", "realm NOWHERE is not configured"),
+            (
+                "EXAMPEL.COM",
+                "realm EXAMPEL.COM is not configured, and EXAMPLE.COM is",
+            ),
+            ("CROP", "realm CROP is not configured, and CORP is"),
             ("", "the realm is empty"),
         ] {
             assert_eq!(chosen(Some(wanted), None).unwrap_err(), what);
         }
+        let mistaken = chosen(None, Some("EXAMPEL.COM")).unwrap_err();
+        let what = "default_realm EXAMPEL.COM of krb5.conf is not configured, and EXAMPLE.COM is";
+        assert_eq!(mistaken, what);
         let wildcard = served("[realms.\"*.EXAMPLE.COM\"]\nproxies = [\"https://c.example.com\"]");
         let failure = wildcard.choose_by(None, || None).unwrap_err();
         assert_eq!(failure.exit(), Exit::Config);
