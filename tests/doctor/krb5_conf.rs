@@ -60,6 +60,36 @@ fn ways_that_lead_elsewhere() {
     }
 }
 
+/// Two names that a slip of the pen lies between: which of them is right, nobody but the user knows.
+#[test]
+fn a_realm_that_is_misspelt() {
+    let ours = stanza("kdc = 127.0.0.1");
+    let default = format!("[libdefaults]\ndefault_realm = EXAMPEL.COM\n{ours}");
+    for (text, realms, words, advice) in [
+        (
+            &ours,
+            &["EXAMPEL.COM"][..],
+            "realm EXAMPEL.COM is not in ",
+            "if that is meant: loopkdc doctor EXAMPLE.COM; else write into ",
+        ),
+        (
+            &default,
+            &[],
+            "default_realm EXAMPEL.COM of krb5.conf is not in ",
+            "write in krb5.conf: default_realm = EXAMPLE.COM; else write into ",
+        ),
+        (
+            &ours.replace(REALM, "EXAMPEL.COM"),
+            &[],
+            "the stanza is of EXAMPEL.COM, and the configuration names EXAMPLE.COM",
+            "correct whichever is misspelt",
+        ),
+    ] {
+        let found = scene(text).doctor_here(realms);
+        found.is_at_fault(Layer::Configuration, words, advice);
+    }
+}
+
 #[test]
 fn a_file_that_is_not_there() {
     let scene = scene("");

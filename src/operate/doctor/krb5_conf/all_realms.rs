@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ClientConfig, fault, is_true, warning};
 use crate::config::Config;
-use crate::operate::doctor::configuration::find;
+use crate::operate::doctor::configuration::{find, similar};
 use crate::operate::krb5_conf::host::FILE;
 use crate::operate::krb5_conf::profile::{ProfileError, ProfileErrorKind, Relation};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
@@ -121,7 +121,9 @@ fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {
         }
         None => "krb5.conf has no default_realm: names without @REALM belong to none".to_owned(),
     };
-    Some(default(said, &what, &format!("default_realm = {first}")))
+    let meant = said.and_then(|of| similar(config, &of.value));
+    let instead = format!("default_realm = {}", meant.unwrap_or(first.as_str()));
+    Some(default(said, &what, &instead))
 }
 
 /// A switch of look-ups in DNS is on, and what that costs. `usual`: what it is if nothing is said.

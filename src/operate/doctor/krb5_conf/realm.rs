@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use super::{ClientConfig, PUBCONF, fault, is_true, warning};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
+use crate::operate::doctor::configuration::find;
 use crate::operate::krb5_conf::profile::{PROXY_COST, Relation, SERVER_NAMES};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_ONLY};
 use crate::operate::terminal::joined;
 use crate::relay::finding::{Finding, Hint, Layer};
+use crate::relay::text::is_similar;
 use crate::wire::Realm;
 
 pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> Vec<Finding> {
@@ -20,7 +22,7 @@ pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> 
     let is_own = |of: &&Relation| is_one_of(&of.value, KDC_PORT, ours);
     let own = kdcs.iter().position(is_own);
     let Some((before, [own, ..])) = own.and_then(|own| kdcs.split_at_checked(own)) else {
-        findings.push(stanza.elsewhere(&kdcs, ours));
+        findings.push(stanza.elsewhere(&kdcs, config));
         return findings;
     };
     findings.push(stanza.here(before, own));
@@ -61,15 +63,23 @@ impl<'a> RealmStanza<'a> {
     }
 
     /// None of the servers is ours.
-    fn elsewhere(&self, kdcs: &[&Relation], ours: &[Endpoint]) -> Finding {
-        let realm = self.realm;
+    fn elsewhere(&self, kdcs: &[&Relation], config: &Config) -> Finding {
+        let (realm, ours) = (self.realm, &config.listen.kdc);
+        let is_other_case = |name: &str| name.eq_ignore_ascii_case(realm);
+        let is_misspelt = |name: &str| is_similar(name, realm) && !is_served(config, name);
         let finding = if let Some(first) = kdcs.first() {
             fault(self.not_ours(first, ours)).in_file(first.place.position())
-        } else if let Some((name, kdc)) = self.other_spelling() {
+        } else if let Some((name, kdc)) = self.stanza_of(is_other_case) {
             let what = format!(
                 "the stanza is of {name}, and to libkrb5 {realm} is another realm, as letter case counts"
             );
             fault(what).in_file(kdc.place.position())
+        } else if let Some((name, kdc)) = self.stanza_of(is_misspelt) {
+            let what = format!("the stanza is of {name}, and the configuration names {realm}");
+            fault(what)
+                .on(Layer::Configuration)
+                .in_file(kdc.place.position())
+                .hint("correct whichever is misspelt, in krb5.conf or in [realms] of the configuration")
         } else {
             let none = format!("krb5.conf names no kdc of {realm}");
             fault(format!("{none} that libkrb5 reads"))
@@ -82,14 +92,14 @@ impl<'a> RealmStanza<'a> {
         format!("{shown} of {realm} is not loopkdc, which listens at {ours}")
     }
 
-    /// A stanza whose name differs in letter case.
-    fn other_spelling(&self) -> Option<(&'a str, &'a Relation)> {
+    /// The stanza of a realm whose name is such a one.
+    fn stanza_of(&self, is_it: impl Fn(&str) -> bool) -> Option<(&'a str, &'a Relation)> {
         self.client.profile.relations.iter().find_map(|of| {
             let [section, name] = of.sections.as_slice() else {
                 return None;
             };
-            let is_other = name != self.realm && name.eq_ignore_ascii_case(self.realm);
-            (section == "realms" && of.name == "kdc" && is_other).then_some((name.as_str(), of))
+            let is_one = section == "realms" && of.name == "kdc" && is_it(name);
+            is_one.then_some((name.as_str(), of))
         })
     }
 
@@ -179,6 +189,12 @@ impl<'a> RealmStanza<'a> {
         };
         Some(finding.typed("have the stanza name it", INSTALL))
     }
+}
+
+/// The configuration serves the realm of this name.
+fn is_served(config: &Config, name: &str) -> bool {
+    let realm = Realm::parse(name.as_bytes());
+    realm.is_ok_and(|realm| find(config, &realm).is_some())
 }
 
 /// Something of ours listens where `value` leads, as MIT krb5 1.22 reads it: a path, or a host that may have a port.

@@ -32,6 +32,9 @@ fn another_default_realm() {
         "/etc/krb5.conf:10: default_realm = ATHENA.MIT.EDU is none of loopkdc's realms: names without @REALM belong to it",
         "in the place of that line, write\n    default_realm = EXAMPLE.COM",
     );
+    let second = format!("{CONFIG}[realms.\"ATHENA.MIT.ED\"]\nproxies = [\"https://p\"]\n");
+    let (_, _, hint) = super::wrong_with(&[(FILE, &text)], &second);
+    assert!(hint.ends_with("default_realm = ATHENA.MIT.ED"), "{hint}");
     for realm in ["*", "*.MIT.EDU"] {
         is_fine(
             &text,
