@@ -34,6 +34,7 @@ const TOOLS: &[&str] = &[
     "openssl",
     "resolvectl",
     "rm",
+    "sed",
     "sudo",
     "systemctl",
     "timedatectl",

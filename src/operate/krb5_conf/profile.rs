@@ -98,6 +98,24 @@ pub(crate) enum ProfileErrorKind {
     Final,
     /// MIT may take it: it is more than is read here.
     Limit,
+    /// What MIT passes by, though it was meant: a file that begins with a byte order mark.
+    ByteOrderMark,
+    /// Sections with blanks before them.
+    Indented,
+    /// A stanza in one line.
+    OneLine,
+    /// All of a file, for the sake of a module's word.
+    Module,
+}
+
+impl ProfileErrorKind {
+    /// What may have been meant to lead here is not read.
+    pub(crate) fn is_passed_by(self) -> bool {
+        matches!(
+            self,
+            Self::ByteOrderMark | Self::Indented | Self::OneLine | Self::Module
+        )
+    }
 }
 
 /// What files say, in their order, and what is wrong with them.

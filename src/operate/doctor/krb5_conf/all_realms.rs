@@ -8,7 +8,7 @@ use crate::operate::doctor::configuration::{find, similar};
 use crate::operate::krb5_conf::host::FILE;
 use crate::operate::krb5_conf::profile::{ProfileError, ProfileErrorKind, Relation};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
-use crate::relay::finding::Finding;
+use crate::relay::finding::{Finding, Hint};
 use crate::relay::text::{line, toml};
 use crate::wire::Realm;
 
@@ -51,31 +51,52 @@ pub(super) fn files(client: &ClientConfig) -> Vec<Finding> {
     findings
 }
 
-fn mistake(error: &ProfileError) -> Finding {
-    let (finding, consequence, hint): (fn(String) -> Finding, _, _) = match error.kind {
+/// What is wrong with a line, what follows of it, and how it is mended.
+pub(super) fn mistake(error: &ProfileError) -> Finding {
+    let is_fatal = matches!(
+        error.kind,
+        ProfileErrorKind::Mistake | ProfileErrorKind::Include
+    );
+    let finding = if is_fatal { fault } else { warning };
+    let (consequence, hint) = match error.kind {
         ProfileErrorKind::Mistake | ProfileErrorKind::Include => (
-            fault,
             "libkrb5 gives the whole configuration up for that",
             "mend that line, or make what it is to include: krb5.conf(5) says how it is written",
         ),
         ProfileErrorKind::Unclosed => (
-            warning,
             "Java and Heimdal give the file up for that",
             "write the missing }",
         ),
         ProfileErrorKind::Final => (
-            warning,
             "MIT krb5 1.22 and later ignore what other parts say of it",
             "take the * away",
         ),
         ProfileErrorKind::Limit => (
-            warning,
             "what libkrb5 finds there is not looked at here",
             "take out of krb5.conf what nobody needs, or see for yourself what it says there",
         ),
+        ProfileErrorKind::ByteOrderMark | ProfileErrorKind::Indented => (
+            "libkrb5 passes by all up to a line that begins with a [",
+            "take out what stands before it",
+        ),
+        ProfileErrorKind::OneLine => (
+            "to libkrb5 it is no stanza",
+            "write what stands between { and } in krb5.conf into lines of its own",
+        ),
+        ProfileErrorKind::Module => (
+            "libkrb5 takes nothing else from the file",
+            "take that line out, or have what it names say whom to ask",
+        ),
     };
     let what = format!("{}, and {consequence}", error.why);
-    finding(what).in_file(error.place.position()).hint(hint)
+    let finding = finding(what).in_file(error.place.position()).hint(hint);
+    let script = match error.kind {
+        ProfileErrorKind::ByteOrderMark => r"s/^\xEF\xBB\xBF//",
+        ProfileErrorKind::Indented => r"s/^[[:space:]]*\[/[/",
+        _ => return finding,
+    };
+    let sed = ["sed", "-i", "--follow-symlinks", script, &error.place.file];
+    finding.hint(Hint::command(sed))
 }
 
 /// What `[libdefaults]` says to all realms.

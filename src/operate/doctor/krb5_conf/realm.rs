@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::all_realms::mistake;
 use super::{ClientConfig, PUBCONF, fault, is_true, warning};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::{Config, KDC_PORT, KPASSWD_PORT};
@@ -82,7 +83,10 @@ impl<'a> RealmStanza<'a> {
                 .hint("correct whichever is misspelt, in krb5.conf or in [realms] of the configuration")
         } else {
             let none = format!("krb5.conf names no kdc of {realm}");
-            fault(format!("{none} that libkrb5 reads"))
+            let errors = self.client.profile.errors.iter();
+            let passed_by = errors.filter(|error| error.kind.is_passed_by());
+            let remedies = passed_by.flat_map(|error| mistake(error).hints);
+            fault(format!("{none} that libkrb5 reads")).hints(remedies)
         };
         finding.typed("have krb5.conf send it here", INSTALL)
     }

@@ -100,12 +100,41 @@ impl<'a> ProfileReader<'a> {
             self.keep_include(directory, true);
             self.include_directory(directory);
         } else if !self.at.has_begun && directive(line, "module").is_some() {
-            self.give_up("takes the configuration from a module, which is not asked");
+            let why = "has a module say what libkrb5 is to know";
+            self.error(ProfileErrorKind::Module, why);
+            self.is_full = true;
         } else if self.at.has_begun || line.starts_with('[') {
             self.at.has_begun = true;
             if let Err(why) = self.content(line) {
                 self.error(ProfileErrorKind::Mistake, why);
             }
+        } else {
+            self.before_sections(line);
+        }
+    }
+
+    /// Tells what was meant for a section, or an include. The next one after it is no better, and so the first is told alone.
+    fn before_sections(&mut self, line: &str) {
+        let marked = line.strip_prefix('\u{feff}');
+        let is_include = |line| {
+            ["include", "includedir"]
+                .iter()
+                .any(|word| directive(line, word).is_some())
+        };
+        let (kind, why) = match marked {
+            Some(line) if line.starts_with('[') || is_include(line) => (
+                ProfileErrorKind::ByteOrderMark,
+                "begins with a byte order mark",
+            ),
+            None if line.trim_start_matches(is_blank).starts_with('[') => {
+                (ProfileErrorKind::Indented, "has blanks before the [")
+            }
+            _ => return,
+        };
+        let is_told =
+            |error: &ProfileError| error.kind == kind && error.place.file == self.at.place.file;
+        if !self.profile.errors.iter().any(is_told) {
+            self.error(kind, why);
         }
     }
 
@@ -227,6 +256,12 @@ impl<'a> ProfileReader<'a> {
             self.at.wants_brace = bare.is_empty();
             self.at.sections.push(name);
         } else {
+            if bare.starts_with('{') {
+                self.error(
+                    ProfileErrorKind::OneLine,
+                    "has a { and what it is about in one line",
+                );
+            }
             self.profile.relations.push(Relation {
                 sections: self.at.sections.clone(),
                 name,

@@ -24,7 +24,7 @@ fn reads(text: &str, expected: &[&str]) {
 #[test]
 fn sections_relations_and_comments() {
     reads(
-        "kdc = before any section\n [a]\n[a] \r\n# x = y\n  ; x = y\n\tb = c # d \t\r\n\nb =e=f\nb={\n{ = not a brace alone\n}\n",
+        "kdc = before any section\n[a] \r\n# x = y\n  ; x = y\n\tb = c # d \t\r\n\nb =e=f\nb={\n{ = not a brace alone\n}\n",
         &["a/b=c # d", "a/b=e=f", "a/b/{=not a brace alone"],
     );
 }
@@ -41,7 +41,12 @@ fn quoted_values_end_with_their_quote() {
 fn braces_nest_and_may_stand_in_the_next_line() {
     reads(
         "[a]\nb = {\nc = {\nd = e\n} rest\n}\nf =\n  { rest\ng = h\n}\ni = { j = k }\n",
-        &["a/b/c/d=e", "a/f/g=h", "a/i={ j = k }"],
+        &[
+            "a/b/c/d=e",
+            "a/f/g=h",
+            "a/i={ j = k }",
+            "line 11: has a { and what it is about in one line",
+        ],
     );
 }
 
@@ -87,12 +92,30 @@ fn mistakes_are_told_and_passed_by() {
 }
 
 #[test]
+fn what_was_meant_to_begin_a_section_is_told_once() {
+    reads(
+        "# comment\n\t[a]\nb = c\n [d]\ne = f\n[g]\n [h]\ni = j\n",
+        &["h/i=j", "line 2: has blanks before the ["],
+    );
+    for marked in [
+        "[a]\nb = c\n",
+        "include /nowhere\n",
+        "includedir /nowhere\n",
+    ] {
+        reads(
+            &format!("\u{feff}{marked}[d]\ne = f\n"),
+            &["d/e=f", "line 1: begins with a byte order mark"],
+        );
+    }
+    // What would have been passed by all the same.
+    reads("\u{feff}# comment\nb = c\n[d]\ne = f\n", &["d/e=f"]);
+}
+
+#[test]
 fn a_module_takes_the_files_place() {
     reads(
         "module x:y\n[a]\nb = c\n",
-        &[
-            "line 1: takes the configuration from a module, which is not asked: nothing is read from here on",
-        ],
+        &["line 1: has a module say what libkrb5 is to know"],
     );
     reads(
         "[a]\nmodule x = y\nmodule = z\n",

@@ -40,6 +40,41 @@ fn a_mistake() {
 }
 
 #[test]
+fn what_libkrb5_passes_by() {
+    let all = "libkrb5 passes by all up to a line that begins with a [";
+    let before = "take out what stands before it: sed -i --follow-symlinks";
+    for (text, what, hint) in [
+        (
+            format!(" [appdefaults]\n{}", good()),
+            format!("/etc/krb5.conf:1: has blanks before the [, and {all}"),
+            format!("{before} 's/^[[:space:]]*\\[/[/' /etc/krb5.conf"),
+        ),
+        (
+            format!("\u{feff}[appdefaults]\n{}", good()),
+            format!("/etc/krb5.conf:1: begins with a byte order mark, and {all}"),
+            format!("{before} 's/^\\xEF\\xBB\\xBF//' /etc/krb5.conf"),
+        ),
+        (
+            format!("{}OTHER.TEST = {{ kdc = 127.0.0.1 }}\n", good()),
+            "/etc/krb5.conf:11: has a { and what it is about in one line, and to libkrb5 it is no stanza"
+                .to_owned(),
+            "write what stands between { and } in krb5.conf into lines of its own".to_owned(),
+        ),
+    ] {
+        warns(wrong(&text), &what, &hint);
+    }
+    // Its remedy is the first thing to do about what is not found.
+    let findings = said_of(&[(FILE, &format!("module /m.so:x\n{}", good()))], CONFIG);
+    let advice: Vec<_> = findings.iter().map(Finding::advice).take(2).collect();
+    let remedy = "take that line out, or have what it names say whom to ask";
+    assert_eq!(advice[0], remedy);
+    assert!(
+        advice[1].starts_with(&format!("{remedy}; have krb5.conf")),
+        "{advice:?}"
+    );
+}
+
+#[test]
 fn more_than_is_read_here() {
     let many = "include /empty\n".repeat(257);
     warns(
