@@ -14,6 +14,9 @@ use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::is_similar;
 use crate::wire::Realm;
 
+/// What becomes of lines that name other servers.
+const TAKE_OUT: &str = "take that line out, or have all such lines made comments";
+
 pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> Vec<Finding> {
     let ours = &config.listen.kdc;
     let realm = realm.as_str();
@@ -22,13 +25,14 @@ pub(super) fn examine(client: &ClientConfig, config: &Config, realm: &Realm) -> 
     let kdcs = stanza.relations("kdc");
     let is_own = |of: &&Relation| is_one_of(&of.value, KDC_PORT, ours);
     let own = kdcs.iter().position(is_own);
-    let Some((before, [own, ..])) = own.and_then(|own| kdcs.split_at_checked(own)) else {
+    let Some((before, [own, behind @ ..])) = own.and_then(|own| kdcs.split_at_checked(own)) else {
         findings.push(stanza.elsewhere(&kdcs, config));
         return findings;
     };
     findings.push(stanza.here(before, own));
     findings.extend(stanza.other_family(&kdcs, ours));
     findings.extend(stanza.native());
+    findings.extend(stanza.name_behind(behind, ours));
     findings.extend(stanza.primary_kdc(ours));
     findings.extend(stanza.kpasswd_server(&config.listen.kpasswd));
     findings
@@ -152,8 +156,23 @@ impl<'a> RealmStanza<'a> {
         let (shown, realm) = (native.shown(), self.realm);
         let what = format!("{shown} of {realm} stands beside loopkdc: {PROXY_COST}");
         let finding = warning(what).in_file(native.place.position());
-        let purpose = "take that line out, or have all such lines made comments";
-        Some(finding.typed(purpose, INSTALL_ONLY))
+        Some(finding.typed(TAKE_OUT, INSTALL_ONLY))
+    }
+
+    /// Names of other servers are looked up while ours is waited for (k5_sendto of MIT krb5).
+    fn name_behind(&self, behind: &[&Relation], ours: &[Endpoint]) -> Option<Finding> {
+        let is_name = |of: &&&Relation| {
+            let host = host_and_port(&of.value, KDC_PORT).map_or(&*of.value, |(host, _)| host);
+            let is_elsewhere = of.proxy().is_none() && !of.value.starts_with('/');
+            is_elsewhere && host.parse::<IpAddr>().is_err() && !is_one_of(&of.value, KDC_PORT, ours)
+        };
+        let name = behind.iter().find(is_name)?;
+        let (shown, realm) = (name.shown(), self.realm);
+        let what = format!(
+            "{shown} of {realm} stands behind loopkdc: when a proxy takes longer than a second, libkrb5 looks that name up, for 10 s where no name server answers"
+        );
+        let finding = warning(what).in_file(name.place.position());
+        Some(finding.typed(TAKE_OUT, INSTALL_ONLY))
     }
 
     /// MIT krb5 asks it again about each wrong password.

@@ -116,6 +116,31 @@ fn a_proxy_beside_ours() {
 }
 
 #[test]
+fn a_name_behind_ours() {
+    for line in [
+        "kdc = dc1.example.com",
+        "kdc = tcp/127.0.0.1",
+        "kdc = dc1:88 # old",
+    ] {
+        warns(
+            wrong(&but(&format!("{line}\n{REST}"))),
+            &format!(
+                "/etc/krb5.conf:7: {line} of EXAMPLE.COM stands behind loopkdc: when a proxy takes longer than a second, libkrb5 looks that name up, for 10 s where no name server answers"
+            ),
+            "take that line out, or have all such lines made comments: loopkdc krb5-conf --install --only",
+        );
+    }
+    for line in [
+        "kdc = 192.0.2.1",
+        "kdc = [2001:db8::1]:88",
+        "kdc = localhost",
+        "kdc = /run/x",
+    ] {
+        is_fine(&[(FILE, &but(&format!("{line}\n{REST}")))], CONFIG);
+    }
+}
+
+#[test]
 fn no_primary_kdc() {
     let file = but("kpasswd_server = 127.0.0.1");
     warns(
