@@ -60,6 +60,34 @@ fn ways_that_lead_elsewhere() {
     }
 }
 
+#[test]
+fn ways_that_are_passed_by() {
+    let ours = stanza("kdc = 127.0.0.1");
+    for (text, words, advice) in [
+        (format!(" {ours}"), "has blanks before the [", "sed -i"),
+        (
+            format!("\u{feff}{ours}"),
+            "begins with a byte order mark",
+            "sed -i",
+        ),
+        (
+            ours.replace('\n', " ").replace("[realms]", "[realms]\n"),
+            "has a { and what it is about in one line",
+            "into lines of its own",
+        ),
+        (
+            format!("module /m.so:x\n{ours}"),
+            "has a module say what libkrb5 is to know",
+            "take that line out",
+        ),
+    ] {
+        let found = scene(&text).doctor_here(&[]);
+        found.says(Layer::Krb5Conf, "warning", words, advice);
+        let words = "names no kdc of EXAMPLE.COM that libkrb5 reads";
+        found.is_at_fault(Layer::Krb5Conf, words, advice);
+    }
+}
+
 /// Two names that a slip of the pen lies between: which of them is right, nobody but the user knows.
 #[test]
 fn a_realm_that_is_misspelt() {
@@ -110,6 +138,11 @@ fn ways_that_cost_time() {
             format!("kdc = 127.0.0.2\n{ours}"),
             "is asked before loopkdc",
             "above it",
+        ),
+        (
+            format!("{ours}kdc = tcp/127.0.0.1\n"),
+            "stands behind loopkdc: when a proxy takes longer than a second",
+            "loopkdc krb5-conf --install --only",
         ),
         (
             ours.to_owned(),
