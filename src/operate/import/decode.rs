@@ -1,5 +1,5 @@
 //! Octets become text: UTF-8, UTF-16 of either order, or Windows-1252, with or without a mark; and what a text may have its
-//! brackets escaped by.
+//! brackets escaped by, or its values written in hexadecimal.
 
 use crate::relay::text;
 
@@ -8,7 +8,9 @@ const WINDOWS_1252: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}
 /// How a Registry.pol begins ([MS-GPREG] 2.2.1).
 const REGISTRY_POL: &[u8] = b"PReg\x01\0\0\0";
 /// What a DWORD's type is ([MS-GPREG] 2.2.1).
-const REG_DWORD: [u8; 4] = 4_u32.to_le_bytes();
+const REG_DWORD: u32 = 4;
+/// How a value in hexadecimal begins in an export (.reg), before its type.
+const HEXADECIMAL: &str = "=hex(";
 /// Twice escaped is what stands in XML within XML, as a policy of an MDM does.
 const MAX_ESCAPED: usize = 3;
 /// XML, JSON as PowerShell writes it, and cmd. Intune has U+F000 between a name and its value. `<https://…>` is no value of
@@ -32,9 +34,13 @@ const ESCAPED: [(&str, &str); 14] = [
 
 /// What `octets` say in any of these encodings: where they fit none, there are characters that stand for nothing.
 pub(super) fn decoded(octets: &[u8]) -> String {
-    if let Some(entries) = octets.strip_prefix(REGISTRY_POL) {
-        return registry_pol(entries);
+    match octets.strip_prefix(REGISTRY_POL) {
+        Some(entries) => registry_pol(entries),
+        None => without_hexadecimal(&text_of(octets)),
     }
+}
+
+fn text_of(octets: &[u8]) -> String {
     for (mark, unit) in [
         (b"\xff\xfe", u16::from_le_bytes as fn([u8; 2]) -> u16),
         (b"\xfe\xff", u16::from_be_bytes),
@@ -93,16 +99,54 @@ fn registry_pol_entry(octets: &[u8]) -> Option<(String, &[u8])> {
     let (size, rest) = rest.strip_prefix(b";\0")?.split_first_chunk::<4>()?;
     let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
     let (data, rest) = rest.strip_prefix(b";\0")?.split_at_checked(size)?;
-    let line = match data.first_chunk() {
-        Some(number) if *kind == REG_DWORD => {
-            format!("\"{name}\"=dword:{:08x}", u32::from_le_bytes(*number))
-        }
+    let data = value(u32::from_le_bytes(*kind), data, |data| {
+        utf_16(data, u16::from_le_bytes)
+    });
+    Some((format!("\"{name}\"={data}"), rest.strip_prefix(b"]\0")?))
+}
+
+/// A value as an export has it where it is not in hexadecimal. The texts of a list stand side by side.
+fn value(kind: u32, data: &[u8], text_of: impl Fn(&[u8]) -> String) -> String {
+    match data.first_chunk() {
+        Some(number) if kind == REG_DWORD => format!("dword:{:08x}", u32::from_le_bytes(*number)),
         _ => {
-            let data = utf_16(data, u16::from_le_bytes);
-            format!("\"{name}\"=\"{}\"", data.trim_end_matches('\0'))
+            let text = text_of(data);
+            let text = text.trim_end_matches('\0').replace('\0', " ");
+            format!("\"{}\"", text::line(&text))
         }
+    }
+}
+
+/// An export's `text`, with what it has in hexadecimal as it stands for it.
+fn without_hexadecimal(text: &str) -> String {
+    let mut pieces = text.split(HEXADECIMAL);
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match hexadecimal(piece) {
+            Some((value, rest)) => plain.extend(["=", &value, rest]),
+            None => plain.extend([HEXADECIMAL, piece]),
+        }
+    }
+    plain
+}
+
+/// A value, `1):3c,00,\`, which goes on in the next line behind a backslash, with as many line feeds; and what stands behind it.
+/// Exports have UTF-16 there, and older ones (REGEDIT4) the same as around it.
+fn hexadecimal(piece: &str) -> Option<(String, &str)> {
+    let (kind, rest) = piece.split_once("):")?;
+    let kind = u32::from_str_radix(kind, 16).ok()?;
+    let mut feeds = rest.match_indices('\n').map(|(feed, _)| feed);
+    let is_end = |feed: &usize| {
+        let line = rest.get(..*feed).unwrap_or_default();
+        !line.trim_end_matches([' ', '\t', '\r']).ends_with('\\')
     };
-    Some((line, rest.strip_prefix(b"]\0")?))
+    let (digits, rest) = rest.split_at_checked(feeds.find(is_end).unwrap_or(rest.len()))?;
+    let octets = digits.split(',').map(|octet| {
+        let octet = octet.trim_matches(|c: char| c == '\\' || c.is_whitespace());
+        u8::from_str_radix(octet, 16).ok()
+    });
+    let value = value(kind, &octets.collect::<Option<Vec<_>>>()?, text_of);
+    Some((value + &"\n".repeat(digits.matches('\n').count()), rest))
 }
 
 /// A text of a Registry.pol, and what stands behind its semicolon.

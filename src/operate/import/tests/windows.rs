@@ -1,6 +1,7 @@
 //! The list of the Windows policy.
 
 use super::imported;
+use crate::operate::import::decode::decoded;
 use crate::operate::import::scan::scan;
 use crate::operate::krb5_conf::disk::Disk;
 
@@ -9,7 +10,7 @@ use crate::operate::krb5_conf::disk::Disk;
 fn exported(values: &str) -> Vec<String> {
     let key = r"[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers]";
     let text = format!("Windows Registry Editor Version 5.00\r\n\r\n{key}\r\n{values}\r\n");
-    imported(&text, &[])
+    imported(&decoded(text.as_bytes()), &[])
 }
 
 #[test]
@@ -105,11 +106,51 @@ fn a_list_that_is_switched_off_is_told() {
     );
 }
 
+/// Octets as an export has them, ten to a line.
+fn hexadecimal(octets: &[u8]) -> String {
+    let lines = octets.chunks(10).map(|octets| {
+        let octets: Vec<_> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        octets.join(",")
+    });
+    lines.collect::<Vec<_>>().join(",\\\r\n  ")
+}
+
 #[test]
-fn values_in_hexadecimal_are_told() {
+fn values_in_hexadecimal_are_read_as_what_they_are() {
+    let utf_16 = |text: &str| {
+        let octets: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        hexadecimal(&octets)
+    };
+    let ansi = hexadecimal(b"<https s />\0");
+    let values = format!(
+        "\"a.b\"=hex(1):{}\r\n\"c.d\"=hex(2):{}\r\n\".e.f\"=hex(7):{}\r\n\"g.h\"=hex(1):{ansi}\r\n\"i.j\"=hex(1):3c,0\\x,00\r\n\
+         \"KdcProxyServer_Enabled\"=hex(4):00,00,00,00\r\n\"ForceProxy\"=hex(4):00,00,00,00",
+        utf_16("<https p:443:x />\0"),
+        utf_16("<https q />\0"),
+        utf_16("<https r\0t />\0\0"),
+    );
+    let line = |begin: &str| {
+        4 + values
+            .lines()
+            .position(|line| line.starts_with(begin))
+            .unwrap()
+    };
     assert_eq!(
-        exported("\"a.b\"=hex(1):3c,00,68,00,\\\r\n  74,00"),
-        ["line 4: \"a.b\"=hex(1): not read in hexadecimal, only as text"]
+        exported(&values),
+        [
+            "A.B https://p/x".to_owned(),
+            "C.D https://q/KdcProxy".to_owned(),
+            "*.E.F https://r/KdcProxy https://t/KdcProxy".to_owned(),
+            "G.H https://s/KdcProxy".to_owned(),
+            format!(
+                "line {}: \"i.j\"=hex(1):3c,0\\x,00: not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />",
+                line("\"i.j")
+            ),
+            format!(
+                "line {}: \"KdcProxyServer_Enabled\"=dword:00000000: Windows follows no list there",
+                line("\"KdcProxyServer")
+            ),
+        ]
     );
 }
 
