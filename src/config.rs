@@ -42,6 +42,7 @@ pub(crate) use kdcs::{KDC_PORT, KPASSWD_PORT};
 pub use listen::{Listen, StatusSocket};
 pub(crate) use locate::state_places;
 pub use pem::CaFile;
+pub(crate) use pem::is_signed_data;
 pub use proxies::{Proxies, ProxyUrl};
 pub use realms::{OnFailure, RealmEntry, RealmPattern};
 

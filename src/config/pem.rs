@@ -67,9 +67,7 @@ fn all<T: PemObject>(file: &NamedFile, kind: &str, openssl: &str) -> Result<Vec<
 /// What a file is whose certificates a reader of PEM (RFC 7468) passes over, and the command that makes a file of them that it
 /// reads.
 fn other_form(octets: &[u8], word: &str, kind: &str) -> Option<(&'static str, String)> {
-    let holds = |part: &[u8]| octets.windows(part.len()).any(|found| found == part);
-    // A SEQUENCE (X.690 8.1) too long for a length of one octet: text may begin with its tag, a zero.
-    let is_der = matches!(octets, [0x30, 0x80..=0x84, ..]);
+    let holds = |part: &[u8]| holds(octets, part);
     let openssl = |what: &str| format!("openssl {what} -in {word} -out {word}.pem");
     // It reads all that OpenSSL calls certificates, and writes them as others do.
     let store = || format!("openssl storeutl -certs -out {word}.pem {word}");
@@ -82,13 +80,27 @@ fn other_form(octets: &[u8], word: &str, kind: &str) -> Option<(&'static str, St
         Some(("holds certificates in OpenSSL's own form", store()))
     } else if holds(BEGIN_PKCS7) {
         Some(("holds PKCS #7", openssl("pkcs7 -print_certs")))
-    } else if is_der && holds(SIGNED_DATA) {
+    } else if is_signed_data(octets) {
         let command = openssl("pkcs7 -inform der -print_certs");
         Some(("is PKCS #7 in DER", command))
     } else {
         let command = || openssl(&format!("{kind} -inform der"));
-        is_der.then(|| ("is in DER", command()))
+        is_der(octets).then(|| ("is in DER", command()))
     }
+}
+
+fn holds(octets: &[u8], part: &[u8]) -> bool {
+    octets.windows(part.len()).any(|found| found == part)
+}
+
+/// True for a SEQUENCE (X.690 8.1) too long for a length of one octet: text may begin with its tag, a zero.
+fn is_der(octets: &[u8]) -> bool {
+    matches!(octets, [0x30, 0x80..=0x84, ..])
+}
+
+/// True for what is signed, or certificates alone, in DER or BER (RFC 5652 5.1).
+pub(crate) fn is_signed_data(octets: &[u8]) -> bool {
+    is_der(octets) && holds(octets, SIGNED_DATA)
 }
 
 /// Why `file` is not PEM.

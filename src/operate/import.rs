@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{CaFile, ProxyUrl, read};
+use crate::config::{CaFile, ProxyUrl, is_signed_data, read};
 use crate::operate::krb5_conf::profile::{FileLine, PROXY_COST};
 use crate::operate::krb5_conf::{INSTALL_ONLY, MAX_FILE, Machine};
 use crate::operate::terminal;
@@ -27,6 +27,8 @@ use crate::relay::text::{self, toml};
 use decode::decoded;
 use scan::scan;
 
+/// How Apple's property list begins in its binary form.
+const BINARY_PLIST: &[u8] = b"bplist0";
 /// What is shown of a text of the file, in characters: a file may be one line.
 const MAX_SHOWN: usize = 200;
 
@@ -54,6 +56,9 @@ pub fn imported(
     octets: &[u8],
     realm: Option<&str>,
 ) -> (Vec<Finding>, Result<String, Failure>) {
+    if let Some(failure) = no_text(&file.to_string_lossy(), octets) {
+        return (Vec::new(), Err(failure));
+    }
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let mut found = scan(
         &path.to_string_lossy(),
@@ -75,6 +80,26 @@ pub fn imported(
     let (name, version) = (text::line(&name), env!("CARGO_PKG_VERSION"));
     let head = format!("# Made from {name:?} by \"loopkdc import\", version {version}.\n");
     (warnings, Ok(format!("{head}{found}")))
+}
+
+/// What a profile is that is none yet, and the commands that make a text of it. What is signed may be in pieces.
+fn no_text(file: &str, octets: &[u8]) -> Option<Failure> {
+    let text = format!("{file}.xml");
+    let is = |form| Failure::new(Exit::Config, format!("{} is {form}", text::line(file)));
+    let to_xml = ["plistutil", "-i", file, "-o", &text];
+    let on_a_mac = ["plutil", "-convert", "xml1", "-o", &text, file];
+    let content = "openssl smime -verify -inform DER -noverify";
+    let content = content.split(' ').chain(["-in", file, "-out", &text]);
+    let failure = if octets.starts_with(BINARY_PLIST) {
+        is("in Apple's binary form")
+            .command("make a text of it", to_xml)
+            .command("or on a Mac", on_a_mac)
+    } else if is_signed_data(octets) {
+        is("signed").command("make a text of it", content)
+    } else {
+        return None;
+    };
+    Some(failure.command("and then", ["loopkdc", "import", &text]))
 }
 
 /// The lines that were taken would stand beside ours.

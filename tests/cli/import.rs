@@ -1,7 +1,9 @@
 //! `loopkdc import`: other clients' files become a configuration that `loopkdc check` takes.
 
 use std::fs;
+use std::process::Command;
 
+use super::hints::assert_leads_on;
 use super::{Ended, Home};
 
 const KRB5_CONF: &str = "\
@@ -220,6 +222,64 @@ loopkdc: hint: say which realm the proxy is for: loopkdc import --realm EXAMPLE.
     let checked = checked(&home, &ended.stdout);
     let realm = "realm EXAMPLE.COM\n  1. https://kps.example.com:8443/KdcProxy\n";
     assert!(checked.stdout.contains(realm), "{checked:?}");
+}
+
+/// A profile of Apple's Kerberos extension.
+const PROFILE: &str = "<?xml version=\"1.0\"?>
+<plist version=\"1.0\"><dict>
+<key>preferredKDCs</key><array><string>kkdcp://kps.example.com/KdcProxy</string></array>
+<key>Realm</key><string>EXAMPLE.COM</string>
+</dict></plist>
+";
+
+/// What a command says on stdout.
+fn shell(home: &Home, line: &str) -> String {
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", line]).current_dir(home.path()).output();
+    let ended = Ended::new(&output.unwrap());
+    assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
+    ended.stdout
+}
+
+#[test]
+fn a_profile_that_is_no_text_is_told_with_what_makes_it_one() {
+    let home = Home::new("");
+    fs::write(home.path().join("plain"), PROFILE).unwrap();
+    shell(
+        &home,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key -subj /CN=x -out cert",
+    );
+    let signed = "-signer cert -inkey key -nodetach -outform DER -in plain -out \"it's signed\"";
+    for (making, form) in [
+        (
+            "plistutil -f bin -i plain -o \"it's signed\"".to_owned(),
+            "in Apple's binary form",
+        ),
+        (format!("openssl smime -sign {signed}"), "signed"),
+        // In pieces, each with a head.
+        (format!("openssl cms -sign -stream {signed}"), "signed"),
+    ] {
+        shell(&home, &making);
+        let ended = home.loopkdc(&["import", "it's signed"]);
+        let error = format!("loopkdc: error: it's signed is {form}\n");
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
+        let hints = ended.stderr.strip_prefix(&error);
+        let mut hints = hints.unwrap_or_else(|| panic!("{ended:?}")).lines();
+        let made = hints
+            .next()
+            .and_then(|hint| hint.split_once(": make a text of it: "));
+        shell(&home, made.unwrap().1);
+        let again = hints
+            .next_back()
+            .and_then(|hint| hint.split_once(": and then: loopkdc"));
+        let again = format!("{}{}", env!("CARGO_BIN_EXE_loopkdc"), again.unwrap().1);
+        let checked = checked(&home, &shell(&home, &again));
+        let realm = "realm EXAMPLE.COM\n  1. https://kps.example.com/KdcProxy\n";
+        assert!(checked.stdout.contains(realm), "{checked:?}");
+        for hint in ended.stderr.lines().skip(1) {
+            assert_leads_on(hint.strip_prefix("loopkdc: hint: ").unwrap());
+        }
+    }
 }
 
 #[test]

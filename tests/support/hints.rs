@@ -32,6 +32,8 @@ const TOOLS: &[&str] = &[
     "klist",
     "ls",
     "openssl",
+    "plistutil",
+    "plutil",
     "resolvectl",
     "rm",
     "sed",
