@@ -16,6 +16,8 @@ use crate::operate::krb5_conf::profile::FileLine;
 const VALUE: &str = "<https";
 /// What it should look like.
 const FORM: &str = "not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />";
+/// What is told of a value there.
+pub(super) const IN_COMMENT: &str = "in a comment, and left out";
 /// The policy's own value, which switches it off if it is 0.
 const ENABLED: &str = "kdcproxyserver_enabled";
 /// Another, with which Windows asks no KDC itself.
@@ -95,7 +97,7 @@ impl<'a> PolicyReader<'a> {
         let elsewhere = self.key.filter(|key| !is_list_key(key));
         let (name, rest) = nearest(before, servers, after);
         if self.is_comment || self.is_markup_comment {
-            let what = format!("{value}: in a comment, and left out");
+            let what = format!("{value}: {IN_COMMENT}");
             self.found.note(&self.place, what);
         } else if let Some(key) = elsewhere {
             let what = format!("{value}: not in force under {}", shown(key));
@@ -156,7 +158,7 @@ fn policy_proxy(server: &str) -> Option<ProxyUrl> {
 }
 
 /// Lines of scripts, exports and LGPO's text.
-fn is_comment(line: &str) -> bool {
+pub(super) fn is_comment(line: &str) -> bool {
     let is_remark = |word: &str| word.eq_ignore_ascii_case("rem") || word == "::";
     line.starts_with([';', '#']) || line.split_whitespace().next().is_some_and(is_remark)
 }
@@ -196,7 +198,10 @@ fn unread(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
 }
 
 /// The lines of the file.
-fn lines<'a>(file: &Arc<str>, text: &'a str) -> impl Iterator<Item = (&'a str, FileLine)> {
+pub(super) fn lines<'a>(
+    file: &Arc<str>,
+    text: &'a str,
+) -> impl Iterator<Item = (&'a str, FileLine)> {
     let lines = text.split('\n').map(str::trim).zip(0..);
     let file = file.clone();
     lines.map(move |(text, line)| {

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use super::decode::unescaped;
-use super::policy::{is_policy, policy, take_servers};
+use super::policy::{IN_COMMENT, is_comment, is_policy, lines, policy, take_servers};
 use super::{ImportedConfig, ImportedRealm, add, mobileconfig, shown};
 use crate::config::ProxyUrl;
 use crate::operate::krb5_conf::profile::{self, FileLine, FileSystem, Relation, SERVER_NAMES};
 use crate::relay::text::is_unseen;
 
-/// A setting of Remote Desktop (.rdp): its type is that of text.
+/// A setting of Remote Desktop (.rdp), in lower case: its type is that of text.
 const RDP_PROXY: &str = "kdcproxyname:s:";
 
 /// Reads the text of the file `path`. `realm` is that of proxies that stand without one.
@@ -29,31 +29,42 @@ pub(super) fn scan(
     // An empty line first, so that each line of the file is behind a line feed.
     let plain = format!("\n{}", unescaped(text));
     let file = Arc::from(path);
-    let is_rdp = plain.contains(&format!("\n{RDP_PROXY}"));
-    let is_profile = plain.contains("<key>") && plain.contains(mobileconfig::KDCS);
-    if is_policy(&plain) {
+    let has_policy = is_policy(&plain);
+    if has_policy {
         policy(&file, &plain, &mut found);
-    } else if is_rdp {
+    }
+    let has_rdp = plain.to_ascii_lowercase().contains(RDP_PROXY);
+    if has_rdp {
         rdp(&file, &plain, &mut found);
-    } else if is_profile {
+    }
+    let has_payloads = plain.contains("<key>") && plain.contains(mobileconfig::KDCS);
+    if has_payloads {
         apple(&file, &plain, &mut found);
-    } else {
-        krb5_conf(&profile::read(path, text, files), &mut found);
+    }
+    let is_other = has_policy || has_rdp || has_payloads;
+    if !is_other || names_servers(text) {
+        let mut profile = profile_of(path, text, files);
+        // The rest of what is something else is no krb5.conf with mistakes.
+        profile.errors.retain(|_| !is_other);
+        krb5_conf(&profile, &mut found);
     }
     found
 }
 
+/// Settings of Remote Desktop stand in a line each, or side by side, behind semicolons, where a host pool has them.
 fn rdp(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
-    for (line, number) in text.split('\n').map(str::trim).zip(0..) {
-        let place = FileLine {
-            file: file.clone(),
-            line: number,
-        };
-        if let Some(server) = line
-            .strip_prefix(RDP_PROXY)
-            .filter(|server| !server.is_empty())
-        {
-            take_servers(found, None, &shown(line), server, &place);
+    for (line, place) in lines(file, text) {
+        let lower = line.to_ascii_lowercase();
+        for (at, name) in lower.match_indices(RDP_PROXY) {
+            let setting = line.get(at..).unwrap_or_default();
+            let is_end = |c: char| c.is_whitespace() || r#";"'\"#.contains(c);
+            let setting = setting.split(is_end).next().unwrap_or_default();
+            let server = setting.get(name.len()..).unwrap_or_default();
+            if is_comment(line) {
+                found.note(&place, format!("{}: {IN_COMMENT}", shown(line)));
+            } else if !server.is_empty() {
+                take_servers(found, None, &shown(setting), server, &place);
+            }
         }
     }
 }
@@ -75,6 +86,26 @@ fn apple(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
     }
 }
 
+/// True for a text with lines that name KDC proxies as a krb5.conf does.
+fn names_servers(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.any(|line| line.contains("://") && SERVER_NAMES.iter().any(|name| line.starts_with(name)))
+}
+
+/// What a krb5.conf says, or stanzas of it that somebody quotes without the head of their section.
+fn profile_of(path: &str, text: &str, files: &mut dyn FileSystem) -> profile::Profile {
+    let has_sections = text.lines().any(|line| line.trim_start().starts_with('['));
+    if has_sections || !names_servers(text) {
+        return profile::read(path, text, files);
+    }
+    let mut profile = profile::read(path, &format!("[realms]\n{text}"), files);
+    let relations = profile.relations.iter_mut().map(|one| &mut one.place);
+    let errors = profile.errors.iter_mut().map(|one| &mut one.place);
+    let own = relations.chain(errors).filter(|place| *place.file == *path);
+    own.for_each(|place| place.line = place.line.saturating_sub(1));
+    profile
+}
+
 fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     for error in &profile.errors {
         found.note(&error.place, error.why.clone());
@@ -83,11 +114,12 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
     let native = profile.relations.iter().find(is_native);
     found.native = native.map(|of| of.place.clone());
     for relation in &profile.relations {
-        if let [section, realm] = relation.sections.as_slice()
+        if let [section, realm @ ..] = relation.sections.as_slice()
             && section == "realms"
+            && realm.len() < 2
             && (relation.name == "http_anchors" || SERVER_NAMES.contains(&&*relation.name))
         {
-            take(relation, Some(realm), found);
+            take(relation, realm.first().map(String::as_str), found);
         }
     }
 }

@@ -28,6 +28,27 @@ fn proxies_keep_their_order_and_stand_there_once() {
 }
 
 #[test]
+fn a_stanza_is_read_without_the_head_of_its_section() {
+    assert_eq!(
+        imported(
+            "# As a mail quotes it.\n  A.B = {\n  kdc = https://p\n  kdc = dc1\n  }\nkdc = kkdcp://q/x\n",
+            &[]
+        ),
+        [
+            "A.B https://p/KdcProxy",
+            "line 3: kdc = https://p: https://p/KdcProxy here",
+            "line 4: kdc = dc1: no KDC proxy; KDCs themselves belong to direct and kdcs",
+            "line 6: kdc = kkdcp://q/x: no realm stands with it, and no --realm says one",
+        ]
+    );
+    // What is none of it is no krb5.conf with mistakes.
+    assert_eq!(
+        imported("A mail.\nSee https://kdc.example.com/\n", &[]),
+        [""; 0]
+    );
+}
+
+#[test]
 fn a_server_that_is_no_proxy_is_told_beside_those_that_are() {
     let none = "no KDC proxy; KDCs themselves belong to direct and kdcs";
     assert_eq!(

@@ -446,3 +446,18 @@ fn a_forced_proxy_rules_direct_out() {
         assert!(!of(other), "{other}");
     }
 }
+
+#[test]
+fn a_text_of_several_forms_is_read_in_each() {
+    let text = "a.b <https p />\n\nkdcproxyname:s:q\n<dict><key>preferredKDCs</key><string>kkdcp://r/x</string></dict>\n\n[realms]\nC.D = {\nkdc = https://s/x\n}\n";
+    let nameless = "no realm stands with it, and no --realm says one";
+    assert_eq!(
+        imported(text, &[]),
+        [
+            "A.B https://p/KdcProxy".to_owned(),
+            "C.D https://s/x".to_owned(),
+            format!("line 3: kdcproxyname:s:q: {nameless}"),
+            format!("line 4: preferredKDCs = kkdcp://r/x: {nameless}"),
+        ]
+    );
+}
