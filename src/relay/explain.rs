@@ -38,6 +38,9 @@ impl UpstreamKind {
     }
 }
 
+/// The hint if a KDC proxy may have no KDC of the realm.
+const OTHER_NAME: &str =
+    "ask who runs it whether it serves the realm, perhaps by another name (target-domain)";
 /// Stands for a KDC proxy whose name is not told: of it the kind alone matters.
 const ANY_PROXY: &str = "https://";
 /// The hint if a captive portal may be in the way.
@@ -161,9 +164,17 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
         Fault::ClosedWithoutReply => http("it closed the connection without an answer")
             .hint("if it does so again, its log says why")
             .hint(another(key)),
-        Fault::Unanswered | Fault::Lifeless => http("the connection failed before the answer")
-            .hint("its log may say why")
-            .hint(another(key)),
+        Fault::Unanswered | Fault::Lifeless => {
+            let failed = http("the connection failed before the answer");
+            let failed = failed.hint("its log may say why").hint(another(key));
+            match (fault, UpstreamKind::of(upstream)) {
+                // KPSSVC has no other word for that.
+                (Fault::Unanswered, UpstreamKind::Proxy) => failed.hint(format!(
+                    "if it is Windows', and always does so: it may not know this realm; {OTHER_NAME}"
+                )),
+                _ => failed,
+            }
+        }
         Fault::ClosedWanting(credential) => {
             let finding = of_credential(*credential);
             let what = format!(
@@ -284,15 +295,19 @@ fn of_status(status: u16) -> Finding {
         ),
         404 | 405 | 410 => http("it has no KDC proxy at this path, or does not serve this realm")
             .hint("correct the path of the URL in proxies, which mostly is /KdcProxy")
-            .hint("if it is right, ask who runs it whether it serves the realm"),
+            .hint(format!("if that is right, {OTHER_NAME}")),
         413 => http("it takes no requests of this length")
-            .hint("have its limit raised to 1 MiB")
+            .hint("ask who runs it to take 1 MiB: in nginx by client_max_body_size 1m")
             .hint(another),
         429 => http("it has had too many requests or wrong passwords from this address")
             .hint("wait a minute; others may be behind the same router")
             .hint(another),
-        // What kdcproxy and others say when no KDC answers them.
-        502..=504 => fault(Layer::Kdc, "it reaches no KDC")
+        // kdcproxy says so when no KDC answers it, and of a realm that it has none of.
+        503 => fault(Layer::Kdc, "it reaches no KDC, or does not serve this realm")
+            .hint(OTHER_NAME)
+            .hint("who runs it should look after its KDCs")
+            .hint(another),
+        502 | 504 => fault(Layer::Kdc, "it reaches no KDC")
             .hint("who runs it should look after its KDCs")
             .hint(another),
         500..=599 => http("it failed").hint("its log says why").hint(another),

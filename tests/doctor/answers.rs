@@ -159,7 +159,7 @@ async fn no_answer_over_http() {
     found.is_at_fault(
         Layer::Http,
         "the connection failed before the answer",
-        "proxies",
+        "if it is Windows', and always does so: it may not know this realm",
     );
 }
 
@@ -196,7 +196,12 @@ async fn what_answers_is_no_kdc_proxy() {
 async fn no_kdc_behind_it() {
     let upstream = status(503).start();
     let found = Scene::by(&upstream).diagnose();
-    found.is_at_fault(Layer::Kdc, "it reaches no KDC (HTTP 503)", "proxies");
+    let words = "it reaches no KDC, or does not serve this realm (HTTP 503)";
+    found.is_at_fault(
+        Layer::Kdc,
+        words,
+        "ask who runs it whether it serves the realm",
+    );
     found.is_well("http", "HTTP/2.0");
 }
 

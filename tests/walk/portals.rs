@@ -18,10 +18,6 @@ fn pages() -> Vec<(Page, &'static str)> {
         (Page::html(200), "captive portal: a web page"),
         (Page::html(511), "captive portal: HTTP 511"),
         (
-            Page::html(404),
-            "a web page came instead of an answer (HTTP 404), perhaps a captive portal's",
-        ),
-        (
             Page::html(503),
             "a web page came instead of an answer (HTTP 503), perhaps a captive portal's",
         ),

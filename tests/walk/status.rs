@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
         case(
             Plan::always(Act::Reset),
             "the connection failed before the answer",
-            "proxies",
+            "it may not know this realm",
         ),
         case(
             Plan::always(Act::Close),
@@ -158,7 +158,7 @@ fn cases() -> Vec<Case> {
         case(
             page(bare(413)),
             "no requests of this length (HTTP 413)",
-            "proxies",
+            "client_max_body_size 1m",
         ),
         case(
             page(bare(429)),
@@ -168,7 +168,7 @@ fn cases() -> Vec<Case> {
         case(page(bare(500)), "it failed (HTTP 500)", "its log"),
         case(
             page(bare(503)),
-            "it reaches no KDC (HTTP 503)",
+            "it reaches no KDC, or does not serve this realm (HTTP 503)",
             "look after its KDCs",
         ),
         case(
@@ -178,8 +178,8 @@ fn cases() -> Vec<Case> {
         ),
         case(
             page(Page::html(404)),
-            "a web page came instead of an answer (HTTP 404)",
-            browser,
+            "no KDC proxy at this path, or does not serve this realm (HTTP 404)",
+            "ask who runs it whether it serves the realm",
         ),
         case(
             page(Page::html(502)),

@@ -86,7 +86,8 @@ pub(super) fn of_status(
     };
     match wants {
         Some(credential) => Fault::AuthenticationRequired(credential),
-        None if is_page => Fault::Page(status),
+        // A portal has no use for these: they are of what serves the proxy's name, in whatever words.
+        None if is_page && !matches!(status, 404 | 405 | 410 | 413) => Fault::Page(status),
         None => Fault::Status(status),
     }
 }
