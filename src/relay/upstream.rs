@@ -36,6 +36,8 @@ pub use fault::{
 pub use send_state::SendState;
 pub(crate) use user_shares::{UserShares, UserTurn};
 
+/// What requests to KDC proxies call themselves, where `headers` says nothing else.
+pub(crate) const OUR_USER_AGENT: &str = concat!("loopkdc/", env!("CARGO_PKG_VERSION"));
 /// So many long replies are read from one upstream at once: others wait for their turn, until their deadline. One that promises much
 /// and ends nothing would have each request hold as much as the longest reply.
 const LONG_REPLIES: usize = 8;

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::{HeaderValue, USER_AGENT};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
@@ -15,21 +16,24 @@ use super::handshake;
 use super::kdc::{TimedReply, ask_for_both, no_question, question};
 use super::realm::{Examined, ReplyTimes};
 use crate::relay::explain::explain;
-use crate::relay::finding::{Figure, Finding, Layer};
+use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::short;
 use crate::relay::upstream::dns::ProxyUrl;
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy};
-use crate::relay::upstream::proxy_options::ForwardProxy;
+use crate::relay::upstream::proxy_options::{ForwardProxy, ProxyOptions};
 use crate::relay::upstream::tls::{ClientTls, Presented};
 use crate::relay::upstream::tls_errors::words;
-use crate::relay::upstream::{ConnReuse, Fault, Outgoing, Unsent};
+use crate::relay::upstream::{ConnReuse, Fault, OUR_USER_AGENT, Outgoing, Unsent};
 use crate::wire::Service;
 
 /// Name, connect and TLS together, as the daemon has it.
 const CONNECT: Duration = Duration::from_secs(3);
 /// What the doctor itself may add to the deadline, discovery included.
 const OWN: Duration = Duration::from_millis(4500);
+
+/// What MIT krb5's own client of KDC proxies calls itself.
+const MIT: &str = "kerberos/1.0";
 
 /// What there is to find of a proxy.
 const LAYERS: [Layer; 8] = [
@@ -153,7 +157,13 @@ impl ProxyCheck<'_> {
         let (head, reply) = posted.await?;
         let presented = tls.presented();
         let is_trusted = !matches!(reply, Err(Fault::NotSent(Unsent::Untrusted(_))));
-        let reply = reply.map_err(|fault| self.explain(&fault, head.as_ref(), &presented, found));
+        let reply = match reply {
+            Ok(reply) => Ok(reply),
+            Err(fault) => match self.refused_for_its_name(&fault, tls).await {
+                Some(refused) => Err(refused),
+                None => Err(self.explain(&fault, head.as_ref(), &presented, found)),
+            },
+        };
         let reached = match &reply {
             Ok(_) => Layer::Kdc,
             Err(fault) => fault.subject.layer.unwrap_or(Layer::Http),
@@ -181,6 +191,31 @@ impl ProxyCheck<'_> {
             found.push(Finding::ok(Layer::Envelope, what));
         }
         reply
+    }
+
+    /// A filter before the proxy takes requests of MIT krb5's, and not those that it has refused by this `fault`.
+    async fn refused_for_its_name(&self, fault: &Fault, tls: &ClientTls) -> Option<Finding> {
+        let (Fault::Status(status @ (403 | 406)) | Fault::Page(status)) = *fault else {
+            return None;
+        };
+        let mut options = ProxyOptions::clone(&self.context.entry.proxy_options);
+        let headers = &mut options.headers.fixed;
+        if headers.iter().any(|(name, _)| *name == USER_AGENT) {
+            return None;
+        }
+        headers.push((USER_AGENT, HeaderValue::from_static(MIT)));
+        let (url, permitted) = (self.url.as_url().clone(), self.permitted.clone());
+        let client = KdcProxy::new(url, tls.clone(), &options, permitted);
+        let limit = self.context.asked.left() / 2;
+        let posted = self.post(&client, Service::Kdc, ConnReuse::Never, limit);
+        let (_, reply) = posted.await.ok()?;
+        reply.ok()?;
+        let what = format!("it refuses requests by their User-Agent, {OUR_USER_AGENT}");
+        let refused = Finding::fault(what).on(Layer::Http);
+        let refused = refused.figure(Figure::Status(status));
+        let refused =
+            refused.hint("it takes what MIT krb5's requests show: beside what headers has");
+        Some(refused.hint(Hint::key(format!("headers = [\"User-Agent: {MIT}\"]"))))
     }
 
     /// Asks for the ticket that a change of the password takes, over the same connection if it is still there.

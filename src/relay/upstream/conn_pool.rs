@@ -14,10 +14,10 @@ use reqwest::{Client, Proxy, Response, Version, redirect, retry};
 use rustls::ClientConfig;
 use tower::util::MapRequestLayer;
 
-use super::TCP_TELLS_OF_SILENCE;
 use super::addresses::{Addresses, Names};
 use super::fault::{ConnectError, Fault, Unsent};
 use super::proxy_options::{ForwardProxy, HttpVersion};
+use super::{OUR_USER_AGENT, TCP_TELLS_OF_SILENCE};
 
 use crate::relay::sync::lock;
 use crate::wire::Resend;
@@ -195,7 +195,7 @@ impl ConnPool {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
-            .user_agent(concat!("loopkdc/", env!("CARGO_PKG_VERSION")))
+            .user_agent(OUR_USER_AGENT)
             .connect_timeout(CONNECT)
             .tls_info(self.tells_certificates)
             // What stands before a proxy may add its own, and fold them (RFC 9112 5.2).
