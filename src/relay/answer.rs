@@ -216,6 +216,7 @@ mod tests {
             .chain(
                 [
                     NotReply::Redirect,
+                    NotReply::Moved,
                     NotReply::WebPage,
                     NotReply::LoginRequired,
                     NotReply::OddStatus,

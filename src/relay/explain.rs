@@ -328,6 +328,7 @@ fn of_page(status: u16) -> Finding {
 fn of_not_reply(what: NotReply, key: &str) -> Finding {
     let (layer, came) = match what {
         NotReply::Redirect => (Layer::Http, "a redirect"),
+        NotReply::Moved => (Layer::Http, "a redirect to another path"),
         NotReply::WebPage => (Layer::Http, "a web page"),
         NotReply::LoginRequired => (Layer::Http, "HTTP 511"),
         NotReply::OddStatus => (Layer::Http, "an HTTP status without an answer"),
@@ -351,6 +352,9 @@ fn of_not_reply(what: NotReply, key: &str) -> Finding {
     let finding = fault(layer, format!("what answered is no {perhaps}: {came}"));
     match what {
         what if what.is_page() => finding.hint(LOG_IN).hint("else correct the URL in proxies"),
+        NotReply::Moved => {
+            finding.hint("correct the path of the URL in proxies: it may lack a slash at its end")
+        }
         // What proves nothing may be anybody's.
         NotReply::Unproven => finding
             .hint("who runs it should look after its keytab")

@@ -18,6 +18,7 @@ use super::realm::{Examined, ReplyTimes};
 use crate::relay::explain::explain;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
 use crate::relay::text::short;
+use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::ProxyUrl;
 use crate::relay::upstream::kdc::Permitted;
 use crate::relay::upstream::kkdcp::{Head, KdcProxy};
@@ -291,6 +292,11 @@ impl ProxyCheck<'_> {
         if let Some(to) = head.and_then(|head| head.leads_to.as_ref()) {
             let what = format!("{}, to {}", finding.what, short(to, 80));
             finding = finding.reworded(what);
+        }
+        if head.is_some_and(|head| head.slash_is_missing) {
+            let url = format!("\"{}/\"", self.url);
+            let hint = format!("write {} into proxies", without_secrets(&url));
+            finding.hints.insert(0, hint.into());
         }
         finding
     }

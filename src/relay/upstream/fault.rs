@@ -173,6 +173,8 @@ impl Error for CertificateFault {}
 pub enum NotReply {
     /// HTTP 3xx.
     Redirect,
+    /// The same, to the same host, which has proved its name: no portal's.
+    Moved,
     /// HTML.
     WebPage,
     /// HTTP 511 (RFC 6585 6).

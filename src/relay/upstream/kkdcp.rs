@@ -61,6 +61,8 @@ pub struct Head {
     pub server: Option<String>,
     /// Where it leads away to, if it does: scheme, host and port.
     pub leads_to: Option<String>,
+    /// It leads to the same path with a slash at its end.
+    pub slash_is_missing: bool,
 }
 
 impl KdcProxy {
@@ -283,6 +285,7 @@ impl KdcProxy {
             200..=299 => decode(service, &self.read_body(response).await?, is_page),
             // RFC 6585 6: Network Authentication Required.
             511 => Err(Fault::NotKerberos(NotReply::LoginRequired)),
+            300..=399 if is_moved(&self.url, &headers) => Err(Fault::NotKerberos(NotReply::Moved)),
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => {
                 let auth = &self.client_auth;
@@ -384,15 +387,29 @@ impl Head {
             let value = response.headers().get(name)?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let location = text(LOCATION).and_then(|location| response.url().join(&location).ok());
+        let location = location(response.url(), response.headers());
+        let is_longer = |to: &Url| to.path() == format!("{}/", response.url().path());
         Self {
             status: response.status().as_u16(),
             version: format!("{:?}", response.version()),
             server: text(SERVER),
+            slash_is_missing: location.as_ref().is_some_and(is_longer),
             // What follows may be a secret.
             leads_to: location.map(|url| url.origin().ascii_serialization()),
         }
     }
+}
+
+/// Where an answer leads to, if it does.
+fn location(url: &Url, headers: &HeaderMap) -> Option<Url> {
+    let location = String::from_utf8_lossy(headers.get(LOCATION)?.as_bytes());
+    url.join(&location).ok()
+}
+
+/// The host of this URL leads to another of its own paths, whatever it takes for its scheme and port where TLS ends before it.
+fn is_moved(url: &Url, headers: &HeaderMap) -> bool {
+    let location = location(url, headers);
+    url.scheme() == "https" && location.is_some_and(|to| to.host() == url.host())
 }
 
 fn decode(service: Service, body: &[u8], is_page: bool) -> Result<Reply, Fault> {
