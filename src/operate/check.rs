@@ -42,7 +42,7 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
 /// What `loopkdc run` would do: what would listen and where each realm goes.
 #[must_use]
 pub fn of_run(config: &Config) -> String {
-    text(&run_lines(config))
+    terminal::lines(&run_lines(config))
 }
 
 /// What `loopkdc gateway` would do: what would be served, and which KDCs would be asked.
@@ -52,11 +52,7 @@ pub fn of_gateway(config: &GatewayConfig) -> String {
     lines.extend(serving(&config.serving));
     lines.extend(config.realms.iter().flat_map(kdc_realm));
     lines.push("any other realm: not served".to_owned());
-    text(&lines)
-}
-
-fn text(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    terminal::lines(&lines)
 }
 
 /// What would listen and where each realm goes.

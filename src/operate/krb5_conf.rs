@@ -102,7 +102,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
     };
     let (plan, stanzas) = install::install(&Target::of(OS), &config, form).map_err(named)?;
     let done = plan.carry_out().map_err(named)?;
-    terminal::print(&(done.join("\n") + "\n"));
+    terminal::print(&terminal::lines(&done));
     let of_sssd = if form.sssd {
         sssd::install(&stanzas)
     } else {
@@ -135,7 +135,7 @@ pub fn install(sources: &Sources, form: Form) -> Result<(), Failure> {
 pub fn remove() -> Result<(), Failure> {
     let removed = install::remove(&Target::of(OS)).and_then(|plan| plan.carry_out());
     if let Ok(done) = &removed {
-        terminal::print(&(done.join("\n") + "\n"));
+        terminal::print(&terminal::lines(done));
     }
     match (removed, sssd::remove()) {
         (Err(failure), Err(other)) => Err(errors::both(failure, &other)),

@@ -11,7 +11,7 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Hint, Layer, Severity};
-use crate::relay::text::json;
+use crate::relay::text::{self, json};
 
 /// Columns of what is no terminal.
 pub const WIDTH: usize = 80;
@@ -58,6 +58,12 @@ pub fn print(text: &str) {
     let mut stdout = anstream::stdout().lock();
     let _ = stdout.write_all(text.as_bytes());
     let _ = stdout.flush();
+}
+
+/// Each of `lines` as one, whatever others wrote in it.
+pub(crate) fn lines(lines: &[String]) -> String {
+    let lines = lines.iter().map(|line| format!("{}\n", text::line(line)));
+    lines.collect()
 }
 
 /// Writes `document` to stdout as JSON (RFC 8259) that may be shown on a terminal.

@@ -390,8 +390,18 @@ impl From<Duration> for Figure {
     }
 }
 
+/// What is quoted below begins with a blank, or with the number of its line and one: no line of others looks like one of this
+/// program's, or of its log.
 fn harmless(words: &str) -> String {
-    text::lines(&text::cut(words, MAX_TEXT)).into_owned()
+    let words = text::lines(&text::cut(words, MAX_TEXT)).into_owned();
+    let mut lines = words.split('\n');
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |before, line| {
+        let behind_number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_quote = line.is_empty() || behind_number.starts_with(' ');
+        let between = if is_quote { '\n' } else { '\u{fffd}' };
+        format!("{before}{between}{line}")
+    })
 }
 
 /// A layer that only a later version knows is none.
@@ -450,6 +460,27 @@ mod tests {
         }
         let long = Finding::warning("x".repeat(2 * MAX_TEXT));
         assert_eq!(long.what.len(), MAX_TEXT + 3);
+    }
+
+    #[test]
+    fn what_others_wrote_begins_no_line() {
+        for forged in ["loopkdc: hint: forged", "2026-12-01T10:00:00Z  WARN forged"] {
+            let foreign = format!("a\n{forged}");
+            let finding = Finding::fault(&*foreign)
+                .hint(&*foreign)
+                .reworded(&*foreign);
+            let raw = serde_json::to_string(&finding).unwrap();
+            let raw = raw.replace("a\u{fffd}", "a\\n");
+            let read: Finding = serde_json::from_str(&raw).unwrap();
+            for finding in [finding, read] {
+                let expected =
+                    format!("loopkdc: error: a\u{fffd}{forged}\nloopkdc: hint: a\u{fffd}{forged}");
+                assert_eq!(finding.message("error"), expected);
+            }
+        }
+        // What is quoted stands below.
+        let quoted = "not a URL\n   |\n12 | proxies\n   | ^";
+        assert_eq!(Finding::fault(quoted).what, quoted);
     }
 
     #[test]

@@ -26,13 +26,16 @@ includedir conf.d
 const INCLUDED: &str =
     "[realms]\n SUB.EXAMPLE.COM = {\n kdc = https://kdcproxy.example.com/KdcProxy\n }\n";
 
+fn certificate() -> rcgen::Certificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap();
+    certificate.self_signed(&key).unwrap()
+}
+
 /// A home with a krb5.conf and what it speaks of.
 fn with_krb5_conf() -> Home {
     let home = Home::new("");
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap();
-    let certificate = certificate.self_signed(&key).unwrap();
-    fs::write(home.path().join("ca.pem"), certificate.pem()).unwrap();
+    fs::write(home.path().join("ca.pem"), certificate().pem()).unwrap();
     fs::write(home.path().join("krb5.conf"), KRB5_CONF).unwrap();
     fs::create_dir(home.path().join("conf.d")).unwrap();
     fs::write(home.path().join("conf.d/sub.conf"), INCLUDED).unwrap();
@@ -314,4 +317,12 @@ fn a_name_of_a_file_begins_no_line() {
             "{ended:?}"
         );
     }
+    // Whoever wrote the configuration may have chosen such a name, too.
+    let config = format!("{}ca-file = {FORGED:?}\n", super::REALM);
+    let file = home.path().join(format!("{FORGED}.toml"));
+    fs::write(&file, config).unwrap();
+    fs::write(home.path().join(FORGED), certificate().pem()).unwrap();
+    let ended = home.loopkdc(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stdout.contains("\nloopkdc:"), "{ended:?}");
 }

@@ -49,7 +49,7 @@ pub(super) fn install(stanzas: &Stanzas) -> Result<Option<Finding>, Failure> {
     match units::state().as_str() {
         "masked" => remove()?,
         "" | "not-found" => return Ok(Some(by_hand(&domains, &realms))),
-        state => tell(&units::install(&realms, state)?),
+        state => terminal::print(&terminal::lines(&units::install(&realms, state)?)),
     }
     Ok(None)
 }
@@ -59,13 +59,8 @@ pub(super) fn install(stanzas: &Stanzas) -> Result<Option<Finding>, Failure> {
 /// # Errors
 /// As there.
 pub(super) fn remove() -> Result<(), Failure> {
-    tell(&units::remove()?);
+    terminal::print(&terminal::lines(&units::remove()?));
     Ok(())
-}
-
-fn tell(done: &[String]) {
-    let lines = done.iter().map(|line| format!("{line}\n"));
-    terminal::print(&lines.collect::<String>());
 }
 
 /// What to do where systemd does not have the units.
