@@ -23,8 +23,13 @@ use crate::relay::upstream::tls_errors;
 
 /// What Windows and editors on it begin UTF-8 and then PEM with: no reader of PEM takes the line for a beginning.
 const MARKED_PEM: &[u8] = b"\xef\xbb\xbf-----BEGIN ";
-/// What UTF-16 begins with, in either order of octets.
-const UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+/// What UTF-16 begins with, in either order of octets, and what PEM does in it if that is left out; what iconv(1) calls it.
+const UTF16: [(&[u8], &str); 4] = [
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"-\0-\0", "utf-16le"),
+    (b"\0-\0-", "utf-16be"),
+];
 /// What OpenSSL reads as certificates too (openssl-x509(1)).
 const OPENSSLS_OWN: [&[u8]; 2] = [
     b"-----BEGIN TRUSTED CERTIFICATE-----",
@@ -71,8 +76,9 @@ fn other_form(octets: &[u8], word: &str, kind: &str) -> Option<(&'static str, St
     let openssl = |what: &str| format!("openssl {what} -in {word} -out {word}.pem");
     // It reads all that OpenSSL calls certificates, and writes them as others do.
     let store = || format!("openssl storeutl -certs -out {word}.pem {word}");
-    if UTF16.iter().any(|mark| octets.starts_with(mark)) {
-        let command = format!("iconv -f utf-16 -t utf-8 {word} >{word}.pem");
+    let mut utf16 = UTF16.iter();
+    if let Some((_, from)) = utf16.find(|(begin, _)| octets.starts_with(begin)) {
+        let command = format!("iconv -f {from} -t utf-8 {word} >{word}.pem");
         Some(("is in UTF-16", command))
     } else if octets.starts_with(MARKED_PEM) {
         Some(("begins with a byte order mark", store()))
@@ -83,6 +89,8 @@ fn other_form(octets: &[u8], word: &str, kind: &str) -> Option<(&'static str, St
     } else if is_signed_data(octets) {
         let command = openssl("pkcs7 -inform der -print_certs");
         Some(("is PKCS #7 in DER", command))
+    } else if is_pfx(octets) {
+        Some(("is PKCS #12", openssl("pkcs12 -nokeys")))
     } else {
         let command = || openssl(&format!("{kind} -inform der"));
         is_der(octets).then(|| ("is in DER", command()))
@@ -101,6 +109,12 @@ fn is_der(octets: &[u8]) -> bool {
 /// True for what is signed, or certificates alone, in DER or BER (RFC 5652 5.1).
 pub(crate) fn is_signed_data(octets: &[u8]) -> bool {
     is_der(octets) && holds(octets, SIGNED_DATA)
+}
+
+/// True for a PFX, which begins with its version (RFC 7292 4).
+fn is_pfx(octets: &[u8]) -> bool {
+    let version = octets.get(..8).unwrap_or_default();
+    is_der(octets) && holds(version, b"\x02\x01\x03\x30")
 }
 
 /// Why `file` is not PEM.

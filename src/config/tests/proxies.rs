@@ -353,6 +353,12 @@ fn a_ca_file_in_another_form_is_named_with_the_command_that_converts_it() {
             "begins with a byte order mark",
         ),
         ("iconv -f utf-8 -t utf-16 two >ca.pem", "is in UTF-16"),
+        ("iconv -f utf-8 -t utf-16le two >ca.pem", "is in UTF-16"),
+        ("iconv -f utf-8 -t utf-16be two >ca.pem", "is in UTF-16"),
+        (
+            "openssl pkcs12 -export -nokeys -in two -out ca.pem -passout pass:pw",
+            "is PKCS #12",
+        ),
         (
             "for n in a b; do openssl x509 -in $n -trustout -addtrust serverAuth; done >ca.pem",
             "holds certificates in OpenSSL's own form",
@@ -399,7 +405,9 @@ fn a_ca_file_in_another_form_is_named_with_the_command_that_converts_it() {
             "{shown}"
         );
         let command = hint.strip_prefix("convert it, and name ca.pem.pem instead: ");
-        run(command.unwrap());
+        // It would ask for the passphrase.
+        let command = command.unwrap().replace("pkcs12", "pkcs12 -passin pass:pw");
+        run(&command);
         let config = load("ca.pem.pem").unwrap();
         let ca = config.realms[0].ca.as_ref().unwrap();
         assert_eq!(ca.certs.len(), count, "{script}");
