@@ -102,10 +102,15 @@ impl Machine {
     }
 
     fn doctor(&self) -> Diagnosis {
+        self.doctor_of(&[])
+    }
+
+    fn doctor_of(&self, realms: &[&str]) -> Diagnosis {
         let mut command = Command::new(PROGRAM);
         let path = std::env::var("PATH").unwrap();
         command
             .args(["doctor", "--gateway", "--json"])
+            .args(realms)
             .env("PATH", format!("{}:{path}", self.dir.join("bin").display()))
             .env("SSL_CERT_FILE", self.dir.join("root.pem"))
             .env("HOME", &self.dir)
@@ -226,6 +231,17 @@ fn hints_alone_lead_to_a_gateway_that_is_well() {
         ] {
             found.is_well(layer, words);
         }
+    });
+}
+
+#[test]
+fn a_realm_that_is_misspelt() {
+    with_a_machine(|machine, _| {
+        machine.certify(true, None);
+        let found = machine.doctor_of(&["EXAMPEL.COM"]);
+        let words = "realm EXAMPEL.COM is not in /etc/loopkdc/gateway.toml, which has EXAMPLE.COM";
+        let advice = "if that is meant: loopkdc doctor --gateway EXAMPLE.COM; else write into ";
+        found.blames(Layer::Configuration, words, advice);
     });
 }
 

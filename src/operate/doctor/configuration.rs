@@ -65,14 +65,9 @@ pub(super) fn chosen<'a>(
         let fault = match realm {
             _ if found.is_some() => None,
             Ok(realm) => {
-                let what = format!("realm {realm} is not in {file}");
-                let unknown = match similar(config, realm.as_str()) {
-                    Some(other) => fault(format!("{what}, which has {other}"))
-                        .command("if that is meant", ["loopkdc", "doctor", other])
-                        .hint(format!("else {}", example(realm.as_str(), file))),
-                    None => fault(what).hint(example(realm.as_str(), file)),
-                };
-                Some(unknown)
+                let write = example(realm.as_str(), file);
+                let other = similar(config, realm.as_str());
+                Some(unknown(DaemonKind::Run, &realm, file, other, &write))
             }
             Err(error) => {
                 let purpose = "name a realm as klist shows it, behind the @";
@@ -98,6 +93,23 @@ pub(super) fn chosen<'a>(
     }
     let misspelt = default.and_then(|default| misspelt_default(config, file, default.as_str()));
     (exact, misspelt)
+}
+
+/// The configuration has no such realm, and perhaps an `other` that is meant; else one is to be written.
+pub(super) fn unknown(
+    daemon: DaemonKind,
+    realm: &Realm,
+    file: &str,
+    other: Option<&str>,
+    write: &str,
+) -> Finding {
+    let what = format!("realm {realm} is not in {file}");
+    let Some(other) = other else {
+        return fault(what).hint(write);
+    };
+    fault(format!("{what}, which has {other}"))
+        .command("if that is meant", daemon.command("doctor").chain([other]))
+        .hint(format!("else {write}"))
 }
 
 /// Names without @REALM belong to a realm of which the configuration has one that is called nearly so.

@@ -14,6 +14,7 @@ use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::DaemonKind;
+use crate::relay::text::closest;
 use crate::relay::upstream::kdc::{Permitted, Reach};
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::{Realm, Service};
@@ -42,7 +43,7 @@ pub(super) async fn examine(
     machine(&config, &file, output).await;
     let realms = chosen(&config, realm);
     if realms.is_empty() {
-        output.tell([no_realm(&file)]);
+        output.tell([no_realm(&config, &file, realm)]);
         output.skip_after(Layer::Tls, "there is no realm to look at");
         return Some(file);
     }
@@ -106,10 +107,18 @@ fn chosen<'a>(config: &'a GatewayConfig, wanted: Option<&str>) -> Vec<&'a KdcRea
     config.realms.iter().filter(is_it).collect()
 }
 
-fn no_realm(file: &str) -> Finding {
-    let fault = Finding::fault(format!("no such realm is in {file}")).on(Layer::Configuration);
+fn no_realm(config: &GatewayConfig, file: &str, wanted: Option<&str>) -> Finding {
     let table = "[realms.\"EXAMPLE.COM\"]\n    kdcs = [\"dc1.example.com\"]";
-    fault.hint(format!("write into {file}:\n    {table}"))
+    let write = format!("write into {file}:\n    {table}");
+    let wanted = wanted.and_then(|wanted| Realm::parse(wanted.as_bytes()).ok());
+    let Some(wanted) = wanted else {
+        let fault = Finding::fault(format!("no realm is named in {file}"));
+        return fault.on(Layer::Configuration).hint(write);
+    };
+    let realms = config.realms.iter();
+    let names = realms.flat_map(|entry| std::iter::once(&entry.realm).chain(&entry.aliases));
+    let other = closest(wanted.as_str(), names.map(Realm::as_str));
+    configuration::unknown(GATEWAY, &wanted, file, other, &write)
 }
 
 /// All that is to be said of a realm.
