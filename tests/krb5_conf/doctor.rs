@@ -75,6 +75,7 @@ fn kinit_comes_here_where_nothing_is_at_fault() {
             trace.contains("127.0.0.1:88\n")
         };
         let good = stanza(&["127.0.0.1"]);
+        fs::write("/etc/good.conf", &good).unwrap();
         for text in [
             good.clone(),
             stanza(&["127.0.0.1:88"]),
@@ -104,6 +105,7 @@ fn kinit_comes_here_where_nothing_is_at_fault() {
             format!("include /nowhere\n{good}"),
             format!("{good}}}\n"),
             format!("module /nowhere:x\n{good}"),
+            "include /etc/good.conf\nmodule /nowhere:x\n".to_owned(),
             "[realms]\nEXAMPLE.COM = { kdc = 127.0.0.1 }\n".to_owned(),
         ] {
             assert!(!comes(&text), "{text}");

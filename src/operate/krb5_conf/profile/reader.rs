@@ -102,6 +102,7 @@ impl<'a> ProfileReader<'a> {
         } else if !self.at.has_begun && directive(line, "module").is_some() {
             let why = "has a module say what libkrb5 is to know";
             self.error(ProfileErrorKind::Module, why);
+            self.profile.relations.clear();
             self.is_full = true;
         } else if self.at.has_begun || line.starts_with('[') {
             self.at.has_begun = true;

@@ -117,6 +117,11 @@ fn a_module_takes_the_files_place() {
         "module x:y\n[a]\nb = c\n",
         &["line 1: has a module say what libkrb5 is to know"],
     );
+    // That of what it has included before, too.
+    assert_eq!(
+        shown("include /b\nmodule x:y\n", &[("/b", "[a]\nb = c\n")]),
+        ["line 2: has a module say what libkrb5 is to know"]
+    );
     reads(
         "[a]\nmodule x = y\nmodule = z\n",
         &["a/module=z", "line 2: one word must stand before the ="],
