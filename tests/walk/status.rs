@@ -196,6 +196,11 @@ fn cases() -> Vec<Case> {
             "captive portal: a redirect",
             browser,
         ),
+        case(
+            page(Page::html(301).with("location", "/KdcProxy/")),
+            "no KDC proxy: a redirect to another path",
+            "it may lack a slash at its end",
+        ),
         case(page(Page::html(511)), "captive portal: HTTP 511", browser),
         case(
             page(Page::kerberos(Vec::new())),
