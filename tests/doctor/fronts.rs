@@ -52,8 +52,15 @@ impl Front {
     fn diagnose(&self, path: &str, lines: &str) -> Diagnosis {
         let mut scene = Scene::with(&[format!("https://localhost{path}")], lines);
         fs::copy(&self.proxy.ca_file, scene.path("ca.pem")).unwrap();
-        let url = "https://kdcproxy.example.com".to_owned();
-        scene.usual.push(("https://localhost".to_owned(), url));
+        let usual = [
+            ("https://localhost", "https://kdcproxy.example.com"),
+            (
+                concat!("loopkdc/", env!("CARGO_PKG_VERSION")),
+                "loopkdc/1.0.0",
+            ),
+        ];
+        let usual = usual.map(|(one, usual)| (one.to_owned(), usual.to_owned()));
+        scene.usual.extend(usual);
         scene.with_daemon().doctor_here(&[])
     }
 }

@@ -215,7 +215,7 @@ impl ProxyCheck<'_> {
         let refused = Finding::fault(what).on(Layer::Http);
         let refused = refused.figure(Figure::Status(status));
         let refused =
-            refused.hint("it takes what MIT krb5's requests show: beside what headers has");
+            refused.hint("have requests call themselves as MIT krb5's do, beside what headers has");
         Some(refused.hint(Hint::key(format!("headers = [\"User-Agent: {MIT}\"]"))))
     }
 
@@ -296,7 +296,7 @@ impl ProxyCheck<'_> {
         if head.is_some_and(|head| head.slash_is_missing) {
             let url = format!("\"{}/\"", self.url);
             let hint = format!("write {} into proxies", without_secrets(&url));
-            finding.hints.insert(0, hint.into());
+            finding.hints = vec![hint.into()];
         }
         finding
     }
