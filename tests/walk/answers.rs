@@ -167,20 +167,20 @@ async fn a_reply_counts_whatever_its_status() {
     }
 }
 
+/// An answer that nobody has asked for.
+fn stale() -> Vec<u8> {
+    let body = envelope(&framed(&as_rep()), None);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), &body].concat()
+}
+
 /// Octets that come before a request are no answer to it, whatever they look like.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_follows_an_answer_is_not_that_of_the_next_request() {
-    let stale = envelope(&framed(&as_rep()), None);
-    let length = stale.len();
-    let stale = [
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(),
-        &stale,
-    ]
-    .concat();
     let (reply, rounds) = (as_rep(), 3);
     let body = envelope(&framed(&reply), None);
-    let page =
-        Page::kerberos([&body[..], &stale].concat()).with("content-length", body.len().to_string());
+    let page = Page::kerberos([&body[..], &stale()].concat())
+        .with("content-length", body.len().to_string());
     let upstream = Plan::always(Act::Respond(page)).speaking(Http::One).start();
     let relay = Setup::by(&[&upstream]).start();
     for kind in [Kind::Plain, Kind::Preauth].repeat(rounds) {
@@ -188,6 +188,34 @@ async fn what_follows_an_answer_is_not_that_of_the_next_request() {
         assert_eq!(answer.message(), reply, "{kind:?}");
     }
     assert_eq!(upstream.seen().connections, 2 * rounds);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_ends_with_what_nobody_has_asked_for() {
+    for kind in [Kind::Plain, Kind::Preauth] {
+        let gate = Gate::shut();
+        let plan = {
+            let gate = gate.clone();
+            Plan::new(move |post| match post.number {
+                1 => Act::ReplyAndMore(as_rep(), gate.clone(), stale()),
+                _ => post.granted(),
+            })
+        };
+        let upstream = plan.speaking(Http::One).start();
+        let relay = Setup::by(&[&upstream]).start();
+        relay.ask(Transport::Tcp, &Kind::Plain.request(REALM)).await;
+        gate.open();
+        upstream.until(|seen| seen.ended == 1).await;
+        let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        assert_eq!(answer.message()[0], kind.reply()[0], "{kind:?}");
+        let asked = upstream
+            .seen()
+            .posts
+            .iter()
+            .map(|post| post.connection)
+            .collect::<Vec<_>>();
+        assert_eq!(asked, [1, 2], "{kind:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -341,6 +341,40 @@ async fn what_http2_refuses_twice_goes_elsewhere_if_it_is_harmless() {
     }
 }
 
+/// What is above the last stream was not processed (RFC 9113 6.8): a password goes again as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_above_the_last_stream_goes_again_once_over_another_connection() {
+    for (kind, kept) in Kind::ALL
+        .into_iter()
+        .flat_map(|kind| [(kind, 0), (kind, 1)])
+    {
+        let plan = Plan::new(move |post| match post.number - kept {
+            1 => Act::GoAwayBefore,
+            _ => post.granted(),
+        });
+        let upstream = plan.speaking(Http::Two).start();
+        let relay = Setup::by(&[&upstream]).start();
+        for _ in 0..kept {
+            granted(&relay, Kind::Plain).await;
+        }
+        granted(&relay, kind).await;
+        let seen = upstream.seen();
+        let counted = (seen.posts.len(), seen.connections);
+        assert_eq!(counted, (kept + 2, 2), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_above_the_last_stream_twice_goes_elsewhere() {
+    for kind in Kind::ALL {
+        let first = Plan::always(Act::GoAwayBefore).speaking(Http::Two).start();
+        let second = Plan::granting().start();
+        let relay = Setup::by(&[&first, &second]).start();
+        granted(&relay, kind).await;
+        assert_eq!((first.posts(), second.posts()), (2, 1), "{kind:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_wants_http_1_1_is_spoken_to_in_it_from_then_on() {
     for kind in Kind::ALL {

@@ -37,6 +37,12 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
             respond(stream, &page.with("connection", "close")).await?;
             return Ok(Some(Ended::Closed));
         }
+        Move::RespondAndMore(page, gate, more) => {
+            respond(stream, &page).await?;
+            gate.passed().await;
+            stream.write_all(&more).await?;
+            stream.flush().await?;
+        }
         Move::Octets(octets) => {
             stream.write_all(&octets).await?;
             stream.shutdown().await?;
@@ -50,7 +56,7 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
         Move::Endless => stream_endlessly(stream).await?,
         Move::Silence | Move::Freeze => std::future::pending().await,
         Move::End(ended) => return Ok(Some(ended)),
-        Move::ResetStream(_) | Move::GoAway => unreachable!("HTTP/2 only"),
+        Move::ResetStream(_) | Move::GoAway | Move::GoAwayBefore => unreachable!("HTTP/2 only"),
     }
     Ok(None)
 }

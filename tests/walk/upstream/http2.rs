@@ -8,6 +8,7 @@ use h2::server::{SendResponse, handshake};
 use h2::{Reason, RecvStream};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -16,11 +17,11 @@ use super::{Ended, Speaker};
 
 /// Answers requests until the script or the client ends the connection.
 pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_>) -> Ended {
-    let Ok(mut connection) = handshake(stream).await else {
+    let Ok(mut connection) = handshake(&mut *stream).await else {
         return Ended::Closed;
     };
     let mut playing = FuturesUnordered::new();
-    loop {
+    let last = loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => playing.push(answer(request, respond, speaker)),
@@ -31,10 +32,22 @@ pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_
                 After::Freeze => std::future::pending().await,
                 After::Leave => connection.graceful_shutdown(),
                 After::GoAway => connection.abrupt_shutdown(Reason::NO_ERROR),
+                After::GoAwayBefore(stream) => break stream.saturating_sub(2),
                 After::End(ended) => return ended,
             },
         }
-    }
+    };
+    drop((connection, playing));
+    // GOAWAY (RFC 9113 6.8) by hand: h2 has looked at all that came.
+    let frame = [
+        &[0, 0, 8, 7, 0, 0, 0, 0, 0][..],
+        &last.to_be_bytes(),
+        &[0; 4],
+    ]
+    .concat();
+    let _ = stream.write_all(&frame).await;
+    let _ = stream.flush().await;
+    Ended::Closed
 }
 
 /// What a request means for its connection.
@@ -43,6 +56,8 @@ enum After {
     Freeze,
     Leave,
     GoAway,
+    /// The stream's number.
+    GoAwayBefore(u32),
     End(Ended),
 }
 
@@ -66,13 +81,14 @@ async fn answer(
             send(&mut respond, &page);
             return After::Leave;
         }
-        Move::Octets(_) | Move::Cut(_) => unreachable!("HTTP/1.1 only"),
+        Move::Octets(_) | Move::Cut(_) | Move::RespondAndMore(..) => unreachable!("HTTP/1.1 only"),
         Move::Endless => return stream_endlessly(&mut respond).await,
         Move::Silence => std::future::pending().await,
         Move::Freeze => return After::Freeze,
         Move::End(ended) => return After::End(ended),
         Move::ResetStream(reason) => respond.send_reset(reason),
         Move::GoAway => return After::GoAway,
+        Move::GoAwayBefore => return After::GoAwayBefore(respond.stream_id().into()),
     }
     After::Nothing
 }

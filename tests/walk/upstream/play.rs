@@ -36,6 +36,10 @@ pub enum Act {
     LastReply(Vec<u8>),
     /// GOAWAY instead of an answer, and the end of the connection; HTTP/2 only.
     GoAway,
+    /// The same, and it says that the request before this one was the last that it looked at.
+    GoAwayBefore,
+    /// The reply, and these octets once the gate is open, which nobody has asked for; HTTP/1.1 only.
+    ReplyAndMore(Vec<u8>, Gate, Vec<u8>),
     /// The same, once the gate is open.
     After(Gate, Box<Act>),
     /// What the KDC at this address says over TCP.
@@ -123,6 +127,8 @@ pub(super) enum Move {
     End(Ended),
     ResetStream(h2::Reason),
     GoAway,
+    GoAwayBefore,
+    RespondAndMore(Page, Gate, Vec<u8>),
 }
 
 /// Waits for gates and KDCs.
@@ -150,6 +156,10 @@ pub(super) async fn settle(act: Act, post: &Post) -> Move {
             Act::Close => return Move::End(Ended::Closed),
             Act::ResetStream(reason) => return Move::ResetStream(reason),
             Act::GoAway => return Move::GoAway,
+            Act::GoAwayBefore => return Move::GoAwayBefore,
+            Act::ReplyAndMore(reply, gate, more) => {
+                return Move::RespondAndMore(Page::reply(&reply), gate, more);
+            }
         }
     }
 }
