@@ -103,8 +103,8 @@ fn a_realm_that_is_misspelt() {
         (
             &default,
             &[],
-            "default_realm EXAMPEL.COM of krb5.conf is not in ",
-            "write in krb5.conf: default_realm = EXAMPLE.COM; else write into ",
+            "default_realm = EXAMPEL.COM is none of the realms in ",
+            "default_realm = EXAMPLE.COM; else write into ",
         ),
         (
             &ours.replace(REALM, "EXAMPEL.COM"),

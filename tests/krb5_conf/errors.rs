@@ -237,3 +237,18 @@ fn owner_mode_and_attributes_are_kept() {
         });
     });
 }
+
+/// The stanza of a misspelt realm is no use, and what is misspelt may be either.
+#[test]
+fn a_default_realm_that_differs_by_a_slip() {
+    isolated(|| {
+        scene(|_| {
+            let slip = DEBIANS.replace("ATHENA.MIT.EDU\n\n", "EXAMPEL.COM\n\n");
+            fs::write("/etc/krb5.conf", slip).unwrap();
+            let ended = krb5_conf(&["--install"]);
+            let told = "default_realm = EXAMPEL.COM is none of the realms in /etc/loopkdc/config.toml, which has EXAMPLE.COM\n\
+                loopkdc: hint: if that is meant, write in the place of that line";
+            assert!(ended.stderr.contains(told), "{ended:?}");
+        });
+    });
+}

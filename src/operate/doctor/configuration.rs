@@ -91,8 +91,7 @@ pub(super) fn chosen<'a>(
             .typed(purpose, "loopkdc doctor REALM");
         return (exact, Some(fault));
     }
-    let misspelt = default.and_then(|default| misspelt_default(config, file, default.as_str()));
-    (exact, misspelt)
+    (exact, None)
 }
 
 /// The configuration has no such realm, and perhaps an `other` that is meant; else one is to be written.
@@ -110,15 +109,6 @@ pub(super) fn unknown(
     fault(format!("{what}, which has {other}"))
         .command("if that is meant", daemon.command("doctor").chain([other]))
         .hint(format!("else {write}"))
-}
-
-/// Names without @REALM belong to a realm of which the configuration has one that is called nearly so.
-fn misspelt_default(config: &Config, file: &str, default: &str) -> Option<Finding> {
-    let other = similar(config, default)?;
-    let what = format!("default_realm {default} of krb5.conf is not in {file}, which has {other}");
-    let instead = format!("if that is meant, write in krb5.conf: default_realm = {other}");
-    let else_write = format!("else {}", example(default, file));
-    Some(fault(what).hint(instead).hint(else_write))
 }
 
 /// The name of a realm, or another name of one, that is meant by what is none.
@@ -140,7 +130,7 @@ fn left_out(config: &Config, chosen: &Realm) -> Option<Finding> {
 }
 
 /// What a configuration says of a realm.
-fn example(realm: &str, file: &str) -> String {
+pub(super) fn example(realm: &str, file: &str) -> String {
     let realm = toml::string(realm);
     format!(
         "write into {file}:\n    [realms.{realm}]\n    proxies = [\"https://kdcproxy.example.com/KdcProxy\"]"
@@ -219,28 +209,15 @@ mod tests {
 
     #[test]
     fn a_realm_like_one_that_is_there_is_told_with_it() {
-        for (wanted, default, what, advice) in [
-            (
-                Some("EXAMPEL.COM"),
-                None,
-                "realm EXAMPEL.COM is not in config.toml, which has EXAMPLE.COM",
-                "if that is meant: loopkdc doctor EXAMPLE.COM; else write into config.toml:",
-            ),
-            (
-                None,
-                Some("EXAMPLE.CMO"),
-                "default_realm EXAMPLE.CMO of krb5.conf is not in config.toml, which has EXAMPLE.COM",
-                "if that is meant, write in krb5.conf: default_realm = EXAMPLE.COM; else write into config.toml:",
-            ),
-        ] {
-            let (_, fault) = names(CONFIG, wanted, default);
-            let fault = fault.unwrap();
-            assert_eq!(
-                (fault.severity, fault.what.as_str()),
-                (Severity::Fault, what)
-            );
-            assert!(fault.advice().starts_with(advice), "{fault}");
-        }
+        let (_, fault) = names(CONFIG, Some("EXAMPEL.COM"), None);
+        let fault = fault.unwrap();
+        let what = "realm EXAMPEL.COM is not in config.toml, which has EXAMPLE.COM";
+        assert_eq!(
+            (fault.severity, fault.what.as_str()),
+            (Severity::Fault, what)
+        );
+        let advice = "if that is meant: loopkdc doctor EXAMPLE.COM; else write into config.toml:";
+        assert!(fault.advice().starts_with(advice), "{fault}");
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub fn examine(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<
 /// Of that, what is said of the files and of these realms in them.
 #[must_use]
 pub fn files_and_stanzas(client: &ClientConfig, config: &Config, realms: &[Realm]) -> Vec<Finding> {
-    let mut findings = all_realms::files(client);
+    let misspelt = all_realms::misspelt_default(client, config);
+    let mut findings: Vec<_> = misspelt.into_iter().collect();
+    findings.extend(all_realms::files(client));
     for realm in realms {
         findings.extend(realm::examine(client, config, realm));
     }

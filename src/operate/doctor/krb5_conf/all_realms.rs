@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{ClientConfig, fault, is_true, warning};
 use crate::config::Config;
-use crate::operate::doctor::configuration::{find, similar};
+use crate::operate::doctor::configuration::{example, find, similar};
 use crate::operate::krb5_conf::host::FILE;
 use crate::operate::krb5_conf::profile::{ProfileError, ProfileErrorKind, Relation};
 use crate::operate::krb5_conf::{INSTALL, INSTALL_INLINE};
-use crate::relay::finding::{Finding, Hint};
+use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::text::{line, toml};
 use crate::wire::Realm;
 
@@ -128,11 +128,34 @@ fn default(said: Option<&Relation>, what: &str, instead: &str) -> Finding {
     }
 }
 
+/// Names without @REALM belong to a realm of which the configuration has one that is called nearly so.
+pub(super) fn misspelt_default(client: &ClientConfig, config: &Config) -> Option<Finding> {
+    let said = client.default("default_realm")?;
+    let realm = Realm::parse(said.value.as_bytes()).ok()?;
+    let other = similar(config, realm.as_str()).filter(|_| find(config, &realm).is_none())?;
+    let file = config.source.as_ref()?.display().to_string();
+    let what = format!(
+        "{} is none of the realms in {file}, which has {other}",
+        said.shown()
+    );
+    let fault = Finding::fault(what).on(Layer::Configuration);
+    let instead =
+        format!("if that is meant, write in the place of that line\n    default_realm = {other}");
+    let otherwise = format!("else {}", example(realm.as_str(), &file));
+    Some(
+        fault
+            .in_file(said.place.position())
+            .hint(instead)
+            .hint(otherwise),
+    )
+}
+
 fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {
     let first = config.realms.iter().find_map(|entry| entry.realm())?;
     let said = client.default("default_realm");
     let realm = said.and_then(|of| Realm::parse(of.value.as_bytes()).ok());
-    if realm.is_some_and(|realm| find(config, &realm).is_some()) {
+    let is_one = realm.is_some_and(|realm| find(config, &realm).is_some());
+    if is_one || misspelt_default(client, config).is_some() {
         return None;
     }
     let what = match said {
@@ -142,9 +165,7 @@ fn default_realm(client: &ClientConfig, config: &Config) -> Option<Finding> {
         }
         None => "krb5.conf has no default_realm: names without @REALM belong to none".to_owned(),
     };
-    let meant = said.and_then(|of| similar(config, &of.value));
-    let instead = format!("default_realm = {}", meant.unwrap_or(first.as_str()));
-    Some(default(said, &what, &instead))
+    Some(default(said, &what, &format!("default_realm = {first}")))
 }
 
 /// A switch of look-ups in DNS is on, and what that costs. `usual`: what it is if nothing is said.

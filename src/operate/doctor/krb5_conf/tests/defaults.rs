@@ -1,5 +1,7 @@
 //! What is said to all realms.
 
+use crate::relay::finding::Severity;
+
 use super::{CONFIG, FILE, STANZA, warns, wrong};
 
 /// With these lines of `[libdefaults]` and no others.
@@ -33,8 +35,14 @@ fn another_default_realm() {
         "in the place of that line, write\n    default_realm = EXAMPLE.COM",
     );
     let second = format!("{CONFIG}[realms.\"ATHENA.MIT.ED\"]\nproxies = [\"https://p\"]\n");
-    let (_, _, hint) = super::wrong_with(&[(FILE, &text)], &second);
-    assert!(hint.ends_with("default_realm = ATHENA.MIT.ED"), "{hint}");
+    let (severity, what, hint) = super::wrong_with(&[(FILE, &text)], &second);
+    assert_eq!(severity, Severity::Fault);
+    assert_eq!(
+        what,
+        "/etc/krb5.conf:10: default_realm = ATHENA.MIT.EDU is none of the realms in config.toml, which has ATHENA.MIT.ED"
+    );
+    let one = "if that is meant, write in the place of that line\n    default_realm = ATHENA.MIT.ED; else write into config.toml:\n";
+    assert!(hint.starts_with(one), "{hint}");
     for realm in ["*", "*.MIT.EDU"] {
         is_fine(
             &text,
