@@ -81,14 +81,18 @@ pub(crate) fn closest<'a>(
     known.min_by_key(|known| distance(written, known))
 }
 
-/// No more than a slip of the pen lies between two names. It is in no part that is too short for one: US.EXAMPLE.COM is meant to be no
-/// EU.EXAMPLE.COM.
+/// No more than a slip of the pen lies between two names. It is in no part that is too short for one, and in no number: whoever means
+/// US.EXAMPLE.COM or LAB2.TEST has no EU.EXAMPLE.COM or LAB1.TEST in mind.
 pub(crate) fn is_similar(one: &str, other: &str) -> bool {
     let is_close = |one: &str, other: &str| {
         let (length, other_length) = (one.chars().count(), other.chars().count());
         length.abs_diff(other_length) <= MAX_SLIPS
             && distance(one, other) <= MAX_SLIPS.min(length.max(other_length) / 3)
     };
+    let digits = |name: &str| name.replace(|sign: char| !sign.is_ascii_digit(), "");
+    if digits(one) != digits(other) {
+        return false;
+    }
     let (parts, others) = (one.split('.'), other.split('.'));
     if parts.clone().count() != others.clone().count() {
         return distance(&one.replace('.', ""), &other.replace('.', "")) == 0;
@@ -198,6 +202,8 @@ mod tests {
             ("EXAMPLE.ORG", None),
             ("B.EXAMPLE.COM", None),
             ("EU.CORP", None),
+            // Whoever numbers realms has several.
+            ("CORP2", None),
             ("", None),
         ] {
             let known = ["CORP", "US.CORP", "A.EXAMPLE.COM", "EXAMPLE.COM"];
