@@ -93,12 +93,14 @@ impl From<&Fault> for Cause {
                 | Unsent::ConnectTimeout
                 | Unsent::Ended
                 | Unsent::HandedBack
+                | Unsent::Unprocessed
                 | Unsent::TooLong,
             ) => Self::Unreachable,
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::Silent
             | Fault::Repeat => Self::Unanswered,
             Fault::NotSent(

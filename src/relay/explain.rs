@@ -100,6 +100,7 @@ fn is_for_users(fault: &Fault) -> bool {
         | Fault::ClosedWithoutReply
         | Fault::Unanswered
         | Fault::Lifeless
+        | Fault::StreamRefused
         | Fault::Silent
         | Fault::Status(_)
         | Fault::NotServed
@@ -175,6 +176,7 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
                 _ => failed,
             }
         }
+        Fault::StreamRefused => of_http_2("it refuses requests over HTTP/2 (REFUSED_STREAM)"),
         Fault::ClosedWanting(credential) => {
             let finding = of_credential(*credential);
             let what = format!(
@@ -213,9 +215,19 @@ fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
             .hint("have its TCP port opened")
             .hint(another(key)),
         Unsent::HandedBack => http("the request was handed back unread"),
+        Unsent::Unprocessed => of_http_2("it hands requests back unread (HTTP/2 GOAWAY)"),
         Unsent::Ended => http("a reused connection had ended before the request was sent"),
         Unsent::Busy => http("too many requests are under way to it").hint(another(key)),
     }
+}
+
+/// What may be so over HTTP/2 alone.
+fn of_http_2(what: &str) -> Finding {
+    http(what)
+        .hint("if it does so each time, have it asked over HTTP/1.1")
+        .hint(Hint::key("http-version = \"1.1\""))
+        .hint("if that is no better, ask who runs it: its log says why")
+        .hint(another("proxies"))
 }
 
 fn of_connect(error: &ConnectError, upstream: &str) -> Finding {

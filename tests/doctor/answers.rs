@@ -1,5 +1,6 @@
 //! What a KDC proxy answers, and what the KDC behind it does.
 
+use h2::Reason;
 use loopkdc::relay::finding::{Figure, Layer, Severity};
 
 use crate::scene::{Scene, UNKNOWN, answering, error};
@@ -161,6 +162,24 @@ async fn no_answer_over_http() {
         "the connection failed before the answer",
         "if it is Windows', and always does so: it may not know this realm",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_hands_everything_back() {
+    for (act, words) in [
+        (
+            Act::GoAwayBefore,
+            "it hands requests back unread (HTTP/2 GOAWAY)",
+        ),
+        (
+            Act::ResetStream(Reason::REFUSED_STREAM),
+            "it refuses requests over HTTP/2 (REFUSED_STREAM)",
+        ),
+    ] {
+        let upstream = Plan::always(act).speaking(Http::Two).start();
+        let found = Scene::by(&upstream).diagnose();
+        found.is_at_fault(Layer::Http, words, "http-version");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -366,6 +366,15 @@ async fn what_is_above_the_last_stream_goes_again_once_over_another_connection()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_above_the_last_stream_twice_goes_elsewhere() {
+    let first = Plan::always(Act::GoAwayBefore).speaking(Http::Two).start();
+    let relay = Setup::by(&[&first]).start();
+    let change = Kind::Change.request(REALM);
+    let answer = relay.ask(Transport::Tcp, &change).await;
+    let told = crate::messages::told(&answer.message());
+    assert!(
+        told.words.contains("Your password was not changed"),
+        "{told:?}"
+    );
     for kind in Kind::ALL {
         let first = Plan::always(Act::GoAwayBefore).speaking(Http::Two).start();
         let second = Plan::granting().start();

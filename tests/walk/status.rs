@@ -6,6 +6,7 @@ use std::time::Instant;
 use std::{fs, io};
 
 use futures_util::future::join_all;
+use h2::Reason;
 use loopkdc::relay::finding::Finding;
 use loopkdc::wire::MAX_REPLY;
 use serde_json::Value;
@@ -221,6 +222,16 @@ fn cases() -> Vec<Case> {
             Plan::always(Act::Reply(krb_error(29, None))),
             "not available (KRB-ERROR 29)",
             "look after that KDC",
+        ),
+        case(
+            Plan::always(Act::GoAwayBefore).speaking(Http::Two),
+            "it hands requests back unread (HTTP/2 GOAWAY)",
+            "http-version = \"1.1\"",
+        ),
+        case(
+            Plan::always(Act::ResetStream(Reason::REFUSED_STREAM)).speaking(Http::Two),
+            "it refuses requests over HTTP/2 (REFUSED_STREAM)",
+            "http-version = \"1.1\"",
         ),
         case(
             Plan::always(Act::Octets(b"SSH-2.0-elsewhere\r\n".to_vec())).speaking(Http::One),

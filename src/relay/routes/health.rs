@@ -146,6 +146,7 @@ impl Health {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent => {}
         }

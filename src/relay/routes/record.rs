@@ -43,10 +43,12 @@ impl FaultClass {
                 Unsent::Connect(_)
                 | Unsent::Untrusted(_)
                 | Unsent::ForwardProxy { .. }
-                | Unsent::NoCredential(_),
+                | Unsent::NoCredential(_)
+                | Unsent::Unprocessed,
             )
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::NotKerberos(_) => Self::Down,
         }

@@ -58,6 +58,7 @@ fn faults() -> Vec<Fault> {
         Fault::NotSent(Unsent::NoCredential("no file".into())),
         Fault::NotSent(Unsent::TicketLoop),
         Fault::NotSent(Unsent::HandedBack),
+        Fault::NotSent(Unsent::Unprocessed),
         Fault::NotSent(Unsent::Ended),
         Fault::NotSent(Unsent::TooLong),
         Fault::NotSent(Unsent::Busy),
@@ -65,6 +66,7 @@ fn faults() -> Vec<Fault> {
         Fault::ClosedWithoutReply,
         Fault::Unanswered,
         Fault::Lifeless,
+        Fault::StreamRefused,
         Fault::ClosedWanting(Credential::Certificate),
         Fault::Silent,
         Fault::Page(400),
@@ -93,6 +95,7 @@ fn faults() -> Vec<Fault> {
                 | Unsent::NoCredential(_)
                 | Unsent::TicketLoop
                 | Unsent::HandedBack
+                | Unsent::Unprocessed
                 | Unsent::Ended
                 | Unsent::Busy
                 | Unsent::TooLong,
@@ -101,6 +104,7 @@ fn faults() -> Vec<Fault> {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent
             | Fault::Status(_)
@@ -290,6 +294,7 @@ fn a_fault_marks_what_it_says_something_about() {
             Fault::NotSent(_)
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::NotKerberos(_) => [true, true, true, false],
         };
@@ -334,6 +339,7 @@ fn an_upstream_is_silent_until_it_is_heard() {
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent => false,
         };
@@ -436,6 +442,7 @@ fn the_resend_rule() {
             Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
+            | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent
             | Fault::Status(_)

@@ -39,6 +39,9 @@ pub enum Fault {
     /// The same, over a fresh connection to an upstream that has served nothing yet, and has asked for a certificate that there is none
     /// of, or for none where there is one: most likely that is why it ended.
     ClosedWanting(Credential),
+    /// A server of HTTP/2 refused the request's stream (RFC 9113 8.7), and if it was harmless once more over another connection. Nobody has looked
+    /// at it then, if that is so: HAProxy says it of whatever brought no answer.
+    StreamRefused,
     /// The request may have been sent, and time ran out without an octet of an answer.
     Silent,
     /// The upstream answered with this HTTP status, 400 or above, and no Kerberos reply.
@@ -81,8 +84,10 @@ pub enum Unsent {
     TicketLoop,
     /// It fits into no datagram, and there is no other way: says nothing about the upstream.
     TooLong,
-    /// A living connection handed the request back before its body was asked for, or the server did so unread.
+    /// A living connection handed the request back before its body was asked for.
     HandedBack,
+    /// A server of HTTP/2 has not processed it, by its own word, nor over another connection (RFC 9113 6.8).
+    Unprocessed,
     /// A reused connection ended before the body was asked for: most likely it had ended long before, unheard.
     Ended,
     /// As many requests as it may have at once are under way to this upstream already.
@@ -255,6 +260,7 @@ impl Fault {
             | Self::ClosedWithoutReply
             | Self::Unanswered
             | Self::Lifeless
+            | Self::StreamRefused
             | Self::ClosedWanting(_)
             | Self::Silent
             | Self::Status(_)

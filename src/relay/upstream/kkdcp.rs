@@ -347,8 +347,10 @@ impl KdcProxy {
         conn: &PooledConn,
     ) -> Fault {
         let is_withdrawn = outgoing.sent.withdraw();
-        if refusal::unread(error, Resend::Once).is_some() {
-            return Fault::NotSent(Unsent::HandedBack);
+        match refusal::unread(error, Resend::Harmless) {
+            Some(Reason::REFUSED_STREAM) => return Fault::StreamRefused,
+            Some(_) => return Fault::NotSent(Unsent::Unprocessed),
+            None => {}
         }
         if conn.was_reused() {
             // Of what was silent it is not known that it was closed.
