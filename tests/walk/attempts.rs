@@ -6,7 +6,7 @@ use crate::daemon::Daemon;
 use crate::messages::{Kind, REALM, USER};
 use crate::relay::{Reached, Setup, Transport};
 use crate::status::document;
-use crate::upstream::{Act, Plan, Upstream};
+use crate::upstream::{Act, Http, Plan, Upstream};
 
 /// A relay by a proxy that is busy and one that serves, and what it says of one request of each of `kinds`.
 async fn said(first: Plan, second: Plan, kinds: &[Kind]) -> (String, Value, [Upstream; 2]) {
@@ -107,4 +107,23 @@ async fn what_must_not_be_sent_twice_is_said_not_to_go_on() {
     let why_not = "why_not=\"what may have been sent must not be sent twice\"";
     assert_eq!(count(&log, &[&passed_over, why_not]), 1, "{log}");
     assert_eq!(attempts(&document), Vec::<[&str; 3]>::new());
+}
+
+/// Nobody looked at the first of the two.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_handed_back_unprocessed_and_goes_again_is_one_attempt() {
+    let plan = Plan::new(|post| match post.number {
+        1 => Act::GoAwayBefore,
+        _ => post.granted(),
+    });
+    let kinds = [Kind::Preauth];
+    let (log, _, [first, second]) = said(plan.speaking(Http::Two), Plan::granting(), &kinds).await;
+    assert_eq!((first.posts(), second.posts()), (2, 0));
+    let attempt = format!("upstream=\"{}\"", origin(&first));
+    assert_eq!(
+        count(&log, &["DEBUG attempt", &attempt, "why=first"]),
+        1,
+        "{log}"
+    );
+    assert_eq!(count(&log, &["DEBUG attempt"]), 1, "{log}");
 }
