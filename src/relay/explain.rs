@@ -41,6 +41,9 @@ impl UpstreamKind {
 /// The hint if a KDC proxy may have no KDC of the realm.
 const OTHER_NAME: &str =
     "ask who runs it whether it serves the realm, perhaps by another name (target-domain)";
+/// The hint if a filter may stand before a KDC proxy.
+const FILTERED: &str =
+    "a filter before it may want the User-Agent of other requests: headers sets it";
 /// Stands for a KDC proxy whose name is not told: of it the kind alone matters.
 const ANY_PROXY: &str = "https://";
 /// The hint if a captive portal may be in the way.
@@ -304,7 +307,8 @@ fn of_status(status: u16) -> Finding {
         ),
         403 => http("it forbids this").hint(
             "who runs it knows why: it may know the realm by another name (target-domain), or want client-certificate",
-        ),
+        )
+        .hint(FILTERED),
         404 | 405 | 410 => http("it has no KDC proxy at this path, or does not serve this realm")
             .hint("correct the path of the URL in proxies, which mostly is /KdcProxy")
             .hint(format!("if that is right, {OTHER_NAME}")),
@@ -335,6 +339,7 @@ fn of_page(status: u16) -> Finding {
     .figure(Figure::Status(status))
     .hint(LOG_IN)
     .hint("else see whether proxies names the right URL, and ask who runs it")
+    .hints((status == 403).then(|| FILTERED.into()))
 }
 
 fn of_not_reply(what: NotReply, key: &str) -> Finding {

@@ -152,6 +152,11 @@ fn cases() -> Vec<Case> {
         ),
         case(page(bare(403)), "forbids this (HTTP 403)", "target-domain"),
         case(
+            page(bare(403)),
+            "forbids this (HTTP 403)",
+            "User-Agent of other requests: headers",
+        ),
+        case(
             page(bare(404)),
             "no KDC proxy at this path, or does not serve this realm (HTTP 404)",
             "correct the path",
@@ -175,7 +180,7 @@ fn cases() -> Vec<Case> {
         case(
             page(Page::html(403)),
             "a web page came instead of an answer (HTTP 403)",
-            browser,
+            "User-Agent of other requests: headers",
         ),
         case(
             page(Page::html(404)),
