@@ -97,6 +97,10 @@ impl<'a> RealmStanza<'a> {
 
     fn not_ours(&self, relation: &Relation, ours: &[Endpoint]) -> String {
         let (shown, realm, ours) = (relation.shown(), self.realm, joined(ours));
+        if let Some((transport @ ("tcp" | "udp"), _)) = relation.value.split_once('/') {
+            let is_name = format!("is a name to MIT krb5, with the {transport}/, and is looked up");
+            return format!("{shown} of {realm} {is_name}: Heimdal alone knows it for a transport");
+        }
         format!("{shown} of {realm} is not loopkdc, which listens at {ours}")
     }
 

@@ -40,16 +40,22 @@ fn another_spelling() {
 
 #[test]
 fn another_server() {
-    for server in [
-        "dc1.example.com",
-        "https://p/KdcProxy",
-        "udp/127.0.0.1",
-        "127.0.0.1:1088",
-    ] {
+    for server in ["dc1.example.com", "https://p/KdcProxy", "127.0.0.1:1088"] {
         let what = format!(
             "/etc/krb5.conf:6: kdc = {server} of EXAMPLE.COM is not loopkdc, which listens at 127.0.0.1:88, [::1]:88"
         );
         let stanza = stanza(&format!("kdc = {server}"));
+        faults(wrong(&stanza), &what, INSTALL);
+    }
+}
+
+#[test]
+fn a_transport_before_the_server() {
+    for transport in ["tcp", "udp"] {
+        let what = format!(
+            "/etc/krb5.conf:6: kdc = {transport}/127.0.0.1 of EXAMPLE.COM is a name to MIT krb5, with the {transport}/, and is looked up: Heimdal alone knows it for a transport"
+        );
+        let stanza = stanza(&format!("kdc = {transport}/127.0.0.1"));
         faults(wrong(&stanza), &what, INSTALL);
     }
 }
