@@ -6,6 +6,7 @@ use super::keys::ConfigKey;
 use super::realms::{CliRealm, RealmPattern};
 use super::{kdcs, keys};
 use crate::relay::explain::UpstreamKind;
+use crate::relay::text::closest;
 use crate::relay::text::urls::without_secrets;
 use crate::relay::upstream::dns::Discovery;
 pub use crate::relay::upstream::dns::ProxyUrl;
@@ -198,15 +199,16 @@ fn proxy(
     Ok(proxy)
 }
 
-/// The URL that is meant by what is none: without its scheme, as Apple has it, or as Windows does (`<https host:port:path />`).
+/// The URL that is meant by what is none: with another scheme or none, as Apple has it, or as Windows does (`<https host:port:path />`).
 fn meant(text: &str) -> Option<String> {
     let bare = text.trim_start_matches("<https").trim_end_matches("/>");
-    let bare = bare.trim();
-    let bare = match bare.split_once("://") {
-        Some((scheme, rest)) if ["https", "kkdcp"].contains(&&*scheme.to_ascii_lowercase()) => rest,
-        Some(_) => return None,
-        None => bare.trim_start_matches('/'),
-    };
+    let bare = bare.trim().replace('\\', "/");
+    let (scheme, bare) = bare.split_once("//").unwrap_or(("", &bare));
+    let scheme = scheme.trim_end_matches(':');
+    if !scheme.is_empty() && closest(scheme, ["https", "kkdcp"]).is_none() {
+        return None;
+    }
+    let bare = bare.trim_start_matches('/');
     let host = bare.find(']').map_or(0, |end| end + 1);
     let (host, rest) = bare.split_at(host + bare.get(host..)?.find(':').unwrap_or_default());
     let of_windows = rest.strip_prefix(':').and_then(|rest| rest.split_once(':'));

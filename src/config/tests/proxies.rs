@@ -223,6 +223,15 @@ fn the_url_that_is_meant_is_told() {
             "kps.example.com:443:jet/t0ken",
             "https://kps.example.com:443/***/*****",
         ),
+        (
+            "https//kps.example.com/KdcProxy",
+            "https://kps.example.com/KdcProxy",
+        ),
+        ("htps://kps.example.com", "https://kps.example.com"),
+        (
+            r"\\kps.example.com\KdcProxy",
+            "https://kps.example.com/KdcProxy",
+        ),
         // None is.
         (
             "kps.example.com:https:KdcProxy",
