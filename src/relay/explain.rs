@@ -41,6 +41,8 @@ impl UpstreamKind {
 /// The hint if a KDC proxy may have no KDC of the realm.
 const OTHER_NAME: &str =
     "ask who runs it whether it serves the realm, perhaps by another name (target-domain)";
+/// What a server of TLS lacks that has nothing in common with this program.
+const SWITCH_ON: &str = "who runs it has to switch on TLS 1.3, or ECDHE ciphers of TLS 1.2";
 /// The hint if a filter may stand before a KDC proxy.
 const FILTERED: &str =
     "a filter before it may want the User-Agent of other requests: headers sets it";
@@ -257,7 +259,12 @@ fn of_connect(error: &ConnectError, upstream: &str) -> Finding {
             fault(Layer::Tcp, "").typed("see where this machine's routes lead", "ip route")
         }
         ConnectError::Tls(why) => tls::of_handshake(*why, upstream),
-        ConnectError::Other(_) => no_connection(Layer::Tcp, "", upstream),
+        ConnectError::Other(_) => {
+            // Windows ends it without a word if there is nothing in common.
+            let is_proxy = UpstreamKind::of(upstream) == UpstreamKind::Proxy;
+            let ciphers = is_proxy.then(|| format!("where curl gets further, {SWITCH_ON}").into());
+            no_connection(Layer::Tcp, "", upstream).hints(ciphers)
+        }
     }
 }
 

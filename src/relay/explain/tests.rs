@@ -53,7 +53,7 @@ fn what_cannot_be_connected_to_is_told_by_its_reason() {
             io::Error::new(ErrorKind::UnexpectedEof, "tls handshake eof"),
             PROXY,
             "cannot connect: tls handshake eof",
-            "see how far it gets: curl -v https://kdcproxy.example.com:8443/; where a proxy leads out of the network, name it in http-proxy",
+            "see how far it gets: curl -v https://kdcproxy.example.com:8443/; where a proxy leads out of the network, name it in http-proxy; where curl gets further, who runs it has to switch on TLS 1.3, or ECDHE ciphers of TLS 1.2",
         ),
     ] {
         let finding = explain(&connect(error), upstream);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{LOG_IN, UpstreamKind, another, fault, no_connection, probe};
+use super::{LOG_IN, SWITCH_ON, UpstreamKind, another, fault, no_connection, probe};
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::upstream::{CertificateFault, TlsFault};
 
@@ -90,9 +90,9 @@ pub(super) fn of_handshake(why: TlsFault, upstream: &str) -> Finding {
         TlsFault::NotTls | TlsFault::NoHttp => found
             .hint(format!("see whether {key} names the right port"))
             .hint(LOG_IN),
-        TlsFault::NothingInCommon => found.hint(
-            "if min-tls is 1.3, lower it; else who runs it has to switch on TLS 1.3, or ECDHE ciphers of TLS 1.2",
-        ),
+        TlsFault::NothingInCommon => {
+            found.hint(format!("if min-tls is 1.3, lower it; else {SWITCH_ON}"))
+        }
         TlsFault::NoCertificate => found
             .hint("who runs it has to give it a certificate")
             .hint(another(key)),
