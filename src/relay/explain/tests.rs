@@ -1,6 +1,7 @@
 use std::io::{self, ErrorKind};
 
 use super::*;
+use crate::relay::upstream::NotReply;
 
 const PROXY: &str = "https://kdcproxy.example.com:8443";
 const KDC: &str = "[2001:db8::1]:88";

@@ -12,7 +12,7 @@
 //!    made for each request or takes several rounds, as [`super::negotiate`] does; `SystemRoots::client` in `tls.rs` and
 //!    `ClientAuth` there what TLS carries;
 //! 5. `refusal.rs`: its `Authorization`, and how a server says that it wants it, as a [`Credential`](super::Credential). For that
-//!    `relay/explain.rs` has the words (`of_credential`, and hints in `of_status`), and `error_code` in `shim/render.rs` the code;
+//!    `relay/explain.rs` has the words (`of_credential`, and hints in its `answers`), and `error_code` in `shim/render.rs` the code;
 //! 6. `operate/check.rs`, which lists what is configured; `tests/interop/out`; `packaging/doc/roaming.md` and `recipes.md`, and
 //!    `SECURITY.md`.
 
