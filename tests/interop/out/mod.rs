@@ -6,6 +6,7 @@ mod forward;
 mod front;
 #[cfg(feature = "negotiate")]
 mod negotiate;
+mod others;
 
 use crate::support::proxy::{self, Route};
 
