@@ -111,7 +111,7 @@ const FORGED: [&str; 5] = [
     "\u{1b}[2J\u{9b}1A\u{202e}FORGED",
 ];
 /// What the files of others are made of.
-const FOREIGN: [&str; 32] = [
+const FOREIGN: [&str; 34] = [
     "\n",
     "\"",
     " = ",
@@ -131,6 +131,8 @@ const FOREIGN: [&str; 32] = [
     "\"KdcProxyServer_Enabled\"=dword:00000000",
     "ForceProxy : 1",
     "=hex(1):",
+    "3c,00,68,00,74,00,74,00,70,00,73,00,20,00,70,00,\\\r\n  20,00,2f,00,3e,00,0a,00,00,00\n",
+    "kdc = kkdcp://q\n",
     "example.com ",
     "<https ",
     "p.example.com:443:KdcProxy",
@@ -146,6 +148,9 @@ const FOREIGN: [&str; 32] = [
     "</dict>",
 ];
 
+/// How a signed profile begins.
+const SIGNED: &[u8] = b"\x30\x82\x01\0\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+
 /// A file of somebody else's, in any encoding.
 fn foreign_files() -> impl Strategy<Value = Vec<u8>> {
     let words = prop_oneof![
@@ -156,7 +161,7 @@ fn foreign_files() -> impl Strategy<Value = Vec<u8>> {
     let octets = prop_oneof![
         3 => Just(Vec::new()),
         1 => vec(any::<u8>(), 0..40),
-        1 => Just(b"PReg\x01\0\0\0".to_vec()),
+        1 => select(vec![&b"PReg\x01\0\0\0"[..], b"bplist00", SIGNED]).prop_map(<[u8]>::to_vec),
     ];
     (octets, vec(words, 0..40), 0..3).prop_map(|(octets, words, encoding)| {
         let text = words.concat();

@@ -88,8 +88,8 @@ fn apple(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
 
 /// True for a text with lines that name KDC proxies as a krb5.conf does.
 fn names_servers(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_start);
-    lines.any(|line| line.contains("://") && SERVER_NAMES.iter().any(|name| line.starts_with(name)))
+    let mut relations = text.lines().filter_map(|line| line.split_once('='));
+    relations.any(|(name, value)| SERVER_NAMES.contains(&name.trim()) && value.contains("://"))
 }
 
 /// What a krb5.conf says, or stanzas of it that somebody quotes without the head of their section.

@@ -43,7 +43,7 @@ fn a_stanza_is_read_without_the_head_of_its_section() {
     );
     // What is none of it is no krb5.conf with mistakes.
     assert_eq!(
-        imported("A mail.\nSee https://kdc.example.com/\n", &[]),
+        imported("A mail.\nkdc: https://kdc.example.com/\n", &[]),
         [""; 0]
     );
 }
