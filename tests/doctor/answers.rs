@@ -168,7 +168,7 @@ async fn no_answer_over_http() {
 async fn it_hands_everything_back() {
     for (act, words) in [
         (
-            Act::GoAwayBefore,
+            Act::GoAwayBefore(Reason::NO_ERROR),
             "it hands requests back unread (HTTP/2 GOAWAY)",
         ),
         (

@@ -1,5 +1,6 @@
 //! "Why did this request go to the second proxy?" is answered by the log and by the status.
 
+use h2::Reason;
 use serde_json::Value;
 
 use crate::daemon::Daemon;
@@ -113,7 +114,7 @@ async fn what_must_not_be_sent_twice_is_said_not_to_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_handed_back_unprocessed_and_goes_again_is_one_attempt() {
     let plan = Plan::new(|post| match post.number {
-        1 => Act::GoAwayBefore,
+        1 => Act::GoAwayBefore(Reason::NO_ERROR),
         _ => post.granted(),
     });
     let kinds = [Kind::Preauth];

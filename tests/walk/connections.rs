@@ -222,7 +222,8 @@ async fn a_connection_that_the_server_promised_to_keep_is_alive_after_a_second()
 #[tokio::test(flavor = "multi_thread")]
 async fn what_http2_hands_back_is_not_sent_twice_if_that_could_harm() {
     for act in [
-        Act::GoAway,
+        Act::GoAway(Reason::NO_ERROR),
+        Act::GoAway(Reason::ENHANCE_YOUR_CALM),
         // HAProxy says that as well of what it has passed on.
         Act::ResetStream(Reason::REFUSED_STREAM),
         Act::ResetStream(Reason::CANCEL),
@@ -267,7 +268,8 @@ async fn what_http2_hands_back_is_not_sent_twice_if_that_could_harm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_http2_hands_back_goes_elsewhere_if_it_is_harmless() {
     for act in [
-        Act::GoAway,
+        Act::GoAway(Reason::NO_ERROR),
+        Act::GoAway(Reason::ENHANCE_YOUR_CALM),
         Act::ResetStream(Reason::CANCEL),
         Act::ResetStream(Reason::INTERNAL_ERROR),
     ] {
@@ -348,8 +350,9 @@ async fn what_is_above_the_last_stream_goes_again_once_over_another_connection()
         .into_iter()
         .flat_map(|kind| [(kind, 0), (kind, 1)])
     {
+        let reason = [Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM][kept];
         let plan = Plan::new(move |post| match post.number - kept {
-            1 => Act::GoAwayBefore,
+            1 => Act::GoAwayBefore(reason),
             _ => post.granted(),
         });
         let upstream = plan.speaking(Http::Two).start();
@@ -366,7 +369,9 @@ async fn what_is_above_the_last_stream_goes_again_once_over_another_connection()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_above_the_last_stream_twice_goes_elsewhere() {
-    let first = Plan::always(Act::GoAwayBefore).speaking(Http::Two).start();
+    let first = Plan::always(Act::GoAwayBefore(Reason::NO_ERROR))
+        .speaking(Http::Two)
+        .start();
     let relay = Setup::by(&[&first]).start();
     let change = Kind::Change.request(REALM);
     let answer = relay.ask(Transport::Tcp, &change).await;
@@ -376,7 +381,9 @@ async fn what_is_above_the_last_stream_twice_goes_elsewhere() {
         "{told:?}"
     );
     for kind in Kind::ALL {
-        let first = Plan::always(Act::GoAwayBefore).speaking(Http::Two).start();
+        let first = Plan::always(Act::GoAwayBefore(Reason::NO_ERROR))
+            .speaking(Http::Two)
+            .start();
         let second = Plan::granting().start();
         let relay = Setup::by(&[&first, &second]).start();
         granted(&relay, kind).await;

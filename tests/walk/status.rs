@@ -229,7 +229,7 @@ fn cases() -> Vec<Case> {
             "look after that KDC",
         ),
         case(
-            Plan::always(Act::GoAwayBefore).speaking(Http::Two),
+            Plan::always(Act::GoAwayBefore(Reason::NO_ERROR)).speaking(Http::Two),
             "it hands requests back unread (HTTP/2 GOAWAY)",
             "http-version = \"1.1\"",
         ),

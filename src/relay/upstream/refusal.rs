@@ -57,9 +57,9 @@ pub(super) fn unread(error: &reqwest::Error, resend: Resend) -> Option<Reason> {
     let error: &h2::Error = causes(error).find_map(|cause| cause.downcast_ref())?;
     let reason = error.reason().filter(|_| error.is_remote())?;
     let is_unread = match reason {
-        Reason::REFUSED_STREAM => error.is_reset() && resend == Resend::Harmless,
-        // What stands below the last one ends with the connection, by another error.
-        Reason::NO_ERROR => error.is_go_away(),
+        // Whatever the reason: what stands below the last one ends with the connection, by another error.
+        _ if error.is_go_away() => true,
+        Reason::REFUSED_STREAM => resend == Resend::Harmless,
         reason => reason == Reason::HTTP_1_1_REQUIRED,
     };
     is_unread.then_some(reason)

@@ -56,7 +56,9 @@ async fn answer_one(stream: &mut Stream<'_>, speaker: Speaker<'_>) -> io::Result
         Move::Endless => stream_endlessly(stream).await?,
         Move::Silence | Move::Freeze => std::future::pending().await,
         Move::End(ended) => return Ok(Some(ended)),
-        Move::ResetStream(_) | Move::GoAway | Move::GoAwayBefore => unreachable!("HTTP/2 only"),
+        Move::ResetStream(_) | Move::GoAway(_) | Move::GoAwayBefore(_) => {
+            unreachable!("HTTP/2 only")
+        }
     }
     Ok(None)
 }

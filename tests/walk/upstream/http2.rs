@@ -21,7 +21,7 @@ pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_
         return Ended::Closed;
     };
     let mut playing = FuturesUnordered::new();
-    let last = loop {
+    let (last, reason) = loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => playing.push(answer(request, respond, speaker)),
@@ -31,8 +31,8 @@ pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_
                 After::Nothing => {}
                 After::Freeze => std::future::pending().await,
                 After::Leave => connection.graceful_shutdown(),
-                After::GoAway => connection.abrupt_shutdown(Reason::NO_ERROR),
-                After::GoAwayBefore(stream) => break stream.saturating_sub(2),
+                After::GoAway(reason) => connection.abrupt_shutdown(reason),
+                After::GoAwayBefore(stream, reason) => break (stream.saturating_sub(2), reason),
                 After::End(ended) => return ended,
             },
         }
@@ -42,7 +42,7 @@ pub(super) async fn serve(stream: &mut TlsStream<TcpStream>, speaker: Speaker<'_
     let frame = [
         &[0, 0, 8, 7, 0, 0, 0, 0, 0][..],
         &last.to_be_bytes(),
-        &[0; 4],
+        &u32::from(reason).to_be_bytes(),
     ]
     .concat();
     let _ = stream.write_all(&frame).await;
@@ -55,9 +55,9 @@ enum After {
     Nothing,
     Freeze,
     Leave,
-    GoAway,
+    GoAway(Reason),
     /// The stream's number.
-    GoAwayBefore(u32),
+    GoAwayBefore(u32, Reason),
     End(Ended),
 }
 
@@ -87,8 +87,10 @@ async fn answer(
         Move::Freeze => return After::Freeze,
         Move::End(ended) => return After::End(ended),
         Move::ResetStream(reason) => respond.send_reset(reason),
-        Move::GoAway => return After::GoAway,
-        Move::GoAwayBefore => return After::GoAwayBefore(respond.stream_id().into()),
+        Move::GoAway(reason) => return After::GoAway(reason),
+        Move::GoAwayBefore(reason) => {
+            return After::GoAwayBefore(respond.stream_id().into(), reason);
+        }
     }
     After::Nothing
 }

@@ -35,9 +35,9 @@ pub enum Act {
     /// The reply, and word that it is the connection's last: `connection: close`, or GOAWAY.
     LastReply(Vec<u8>),
     /// GOAWAY instead of an answer, and the end of the connection; HTTP/2 only.
-    GoAway,
+    GoAway(h2::Reason),
     /// The same, and it says that the request before this one was the last that it looked at.
-    GoAwayBefore,
+    GoAwayBefore(h2::Reason),
     /// The reply, and these octets once the gate is open, which nobody has asked for; HTTP/1.1 only.
     ReplyAndMore(Vec<u8>, Gate, Vec<u8>),
     /// The same, once the gate is open.
@@ -126,8 +126,8 @@ pub(super) enum Move {
     Freeze,
     End(Ended),
     ResetStream(h2::Reason),
-    GoAway,
-    GoAwayBefore,
+    GoAway(h2::Reason),
+    GoAwayBefore(h2::Reason),
     RespondAndMore(Page, Gate, Vec<u8>),
 }
 
@@ -155,8 +155,8 @@ pub(super) async fn settle(act: Act, post: &Post) -> Move {
             Act::Reset => return Move::End(Ended::Reset),
             Act::Close => return Move::End(Ended::Closed),
             Act::ResetStream(reason) => return Move::ResetStream(reason),
-            Act::GoAway => return Move::GoAway,
-            Act::GoAwayBefore => return Move::GoAwayBefore,
+            Act::GoAway(reason) => return Move::GoAway(reason),
+            Act::GoAwayBefore(reason) => return Move::GoAwayBefore(reason),
             Act::ReplyAndMore(reply, gate, more) => {
                 return Move::RespondAndMore(Page::reply(&reply), gate, more);
             }
