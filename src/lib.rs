@@ -52,9 +52,9 @@
 //!   works once, a password change reported as failed may have been done. An AS-REQ is harmless only if every padata type
 //!   in it is on a list of those that carry no preauthentication. What may have left is a type:
 //!   [`relay::upstream::Fault::NotSent`] is claimed only for a failed connect or handshake, a body that was never asked for,
-//!   or datagrams each of which its host or a firewall returned (ICMP port unreachable); and a request of which the user is
-//!   told that it was not sent is called back first. To a KDC that refuses TCP, such a request goes over UDP only once that
-//!   KDC has answered something.
+//!   a stream of HTTP/2 that its server has not processed (RFC 9113 6.8), or datagrams each of which its host or a firewall
+//!   returned (ICMP port unreachable); and a request of which the user is told that it was not sent is called back first. To a KDC
+//!   that refuses TCP, such a request goes over UDP only once that KDC has answered something.
 //! * **After a change of a password, logins reach a KDC that knows it** ([MS-KKDCP] 4.2, steps 20 to 25). For ten minutes AS-REQs of
 //!   that realm, at a gateway those of the same client, go to the upstream that takes writes, and proxies are told by the
 //!   dclocator-hint that it is wanted. What may have reached it goes to no other, not even if it is harmless: a replica that

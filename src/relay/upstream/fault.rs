@@ -22,8 +22,8 @@ use std::sync::Arc;
 /// `tests/fuzz/src/answer.rs` says which may come of an answer, and `causes()` in the tests of `answer.rs` lists the causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Surely nothing was sent: the connection or its handshake failed, the body was never asked for, or each datagram
-    /// was returned as one that nobody was there to take.
+    /// Surely nobody has it: the connection or its handshake failed, the body was never asked for, a server of HTTP/2 has not
+    /// processed it, or each datagram was returned as one that nobody was there to take.
     NotSent(Unsent),
     /// A reused connection ended before an octet of the answer: most likely the server had closed it
     /// while it was idle. The request may have been seen; it says nothing about the upstream's health.
