@@ -191,7 +191,10 @@ fn unread(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
             continue;
         }
         // Hexadecimal that stands for something is text by now.
-        if line.contains("https") || line.contains("=hex(") {
+        if ["https", "=\"", "=hex("]
+            .iter()
+            .any(|sign| line.contains(sign))
+        {
             found.note(&place, format!("{}: {FORM}", shown(line)));
         }
     }
