@@ -64,14 +64,19 @@ fn text_of(octets: &[u8]) -> String {
         return utf_16(octets, unit);
     }
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let ansi = |octet: &u8| match octet {
+    str::from_utf8(octets).map_or_else(|_| ansi(octets), str::to_owned)
+}
+
+fn ansi(octets: &[u8]) -> String {
+    let character = |octet: &u8| match octet {
         0x80..=0x9f => WINDOWS_1252.chars().nth(usize::from(octet - 0x80)),
         _ => Some(char::from(*octet)),
     };
-    match str::from_utf8(octets) {
-        Ok(text) => text.to_owned(),
-        Err(_) => octets.iter().filter_map(ansi).collect(),
-    }
+    octets.iter().filter_map(character).collect()
+}
+
+fn utf_16_le(octets: &[u8]) -> String {
+    utf_16(octets, u16::from_le_bytes)
 }
 
 fn utf_16(octets: &[u8], unit: fn([u8; 2]) -> u16) -> String {
@@ -88,7 +93,7 @@ fn registry_pol(mut octets: &[u8]) -> String {
         lines.push('\n');
         octets = rest;
     }
-    lines + &utf_16(octets, u16::from_le_bytes)
+    lines + &utf_16_le(octets)
 }
 
 /// `[key;value;type;size;data]` in UTF-16, the first two with a NUL at the end ([MS-GPREG] 2.2.1).
@@ -99,14 +104,12 @@ fn registry_pol_entry(octets: &[u8]) -> Option<(String, &[u8])> {
     let (size, rest) = rest.strip_prefix(b";\0")?.split_first_chunk::<4>()?;
     let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
     let (data, rest) = rest.strip_prefix(b";\0")?.split_at_checked(size)?;
-    let data = value(u32::from_le_bytes(*kind), data, |data| {
-        utf_16(data, u16::from_le_bytes)
-    });
+    let data = value(u32::from_le_bytes(*kind), data, utf_16_le);
     Some((format!("\"{name}\"={data}"), rest.strip_prefix(b"]\0")?))
 }
 
 /// A value as an export has it where it is not in hexadecimal. The texts of a list stand side by side.
-fn value(kind: u32, data: &[u8], text_of: impl Fn(&[u8]) -> String) -> String {
+fn value(kind: u32, data: &[u8], text_of: fn(&[u8]) -> String) -> String {
     match data.first_chunk() {
         Some(number) if kind == REG_DWORD => format!("dword:{:08x}", u32::from_le_bytes(*number)),
         _ => {
@@ -117,12 +120,14 @@ fn value(kind: u32, data: &[u8], text_of: impl Fn(&[u8]) -> String) -> String {
     }
 }
 
-/// An export's `text`, with what it has in hexadecimal as it stands for it.
+/// An export's `text`, with what it has in hexadecimal as it stands for it: in UTF-16, and in ANSI in older ones.
 fn without_hexadecimal(text: &str) -> String {
+    let is_old = text.starts_with("REGEDIT4");
+    let text_of = if is_old { ansi } else { utf_16_le };
     let mut pieces = text.split(HEXADECIMAL);
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        match hexadecimal(piece) {
+        match hexadecimal(piece, text_of) {
             Some((value, rest)) => plain.extend(["=", &value, rest]),
             None => plain.extend([HEXADECIMAL, piece]),
         }
@@ -131,8 +136,7 @@ fn without_hexadecimal(text: &str) -> String {
 }
 
 /// A value, `1):3c,00,\`, which goes on in the next line behind a backslash, with as many line feeds; and what stands behind it.
-/// Exports have UTF-16 there, and older ones (REGEDIT4) the same as around it.
-fn hexadecimal(piece: &str) -> Option<(String, &str)> {
+fn hexadecimal(piece: &str, text_of: fn(&[u8]) -> String) -> Option<(String, &str)> {
     let (kind, rest) = piece.split_once("):")?;
     let kind = u32::from_str_radix(kind, 16).ok()?;
     let mut feeds = rest.match_indices('\n').map(|(feed, _)| feed);
@@ -155,7 +159,7 @@ fn terminated(octets: &[u8]) -> Option<(String, &[u8])> {
     let end = 2 * pairs.iter().position(|pair| *pair == [0, 0])?;
     let (text, rest) = octets.split_at_checked(end)?;
     let rest = rest.strip_prefix(b"\0\0;\0")?;
-    Some((utf_16(text, u16::from_le_bytes), rest))
+    Some((utf_16_le(text), rest))
 }
 
 /// `text` with its brackets and quotes themselves.

@@ -8,8 +8,14 @@ use crate::operate::krb5_conf::disk::Disk;
 /// What is read of an export with these values, the first of which is in its line 4.
 #[track_caller]
 fn exported(values: &str) -> Vec<String> {
+    exported_by("Windows Registry Editor Version 5.00", values)
+}
+
+/// The same of an export of another version.
+#[track_caller]
+fn exported_by(version: &str, values: &str) -> Vec<String> {
     let key = r"[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers]";
-    let text = format!("Windows Registry Editor Version 5.00\r\n\r\n{key}\r\n{values}\r\n");
+    let text = format!("{version}\r\n\r\n{key}\r\n{values}\r\n");
     imported(&decoded(text.as_bytes()), &[])
 }
 
@@ -55,7 +61,7 @@ fn values_that_lead_nowhere_are_told() {
     assert_eq!(
         exported(
             "@=\"<https p />\"\r\n\"a.b\"=\"https://p/KdcProxy\"\r\n\"a.b\"=\"<https p /><https q />\"\r\n\"a.b\"=\"<httpsp />\"\r\n\
-             \"c.d\"=\"<https />\"\r\n\"a.b\"=dword:00000001\r\n; https: a comment\r\n\r\n\"*.*.b\"=\"<https p />\"\r\nnonsense"
+             \"c.d\"=\"<https />\"\r\n\"a.b\"=dword:00000001\r\n; https: a comment\r\n\r\n\"*.*.b\"=\"<https p />\"\r\nnonsense\r\n\"e.f\"=\"p\""
         ),
         [
             "A.B https://p/KdcProxy".to_owned(),
@@ -65,6 +71,7 @@ fn values_that_lead_nowhere_are_told() {
             format!("line 7: <httpsp />\": {form}"),
             "line 8: realm C.D names no KDC proxy, and is left out".to_owned(),
             "line 12: realm *.*.B: * stands alone or before a dot".to_owned(),
+            format!("line 14: \"e.f\"=\"p\": {form}"),
         ]
     );
 }
@@ -121,9 +128,8 @@ fn values_in_hexadecimal_are_read_as_what_they_are() {
         let octets: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         hexadecimal(&octets)
     };
-    let ansi = hexadecimal(b"<https s />\0");
     let values = format!(
-        "\"a.b\"=hex(1):{}\r\n\"c.d\"=hex(2):{}\r\n\".e.f\"=hex(7):{}\r\n\"g.h\"=hex(1):{ansi}\r\n\"i.j\"=hex(1):3c,0\\x,00\r\n\
+        "\"a.b\"=hex(1):{}\r\n\"c.d\"=hex(2):{}\r\n\".e.f\"=hex(7):{}\r\n\"i.j\"=hex(1):3c,0\\x,00\r\n\
          \"KdcProxyServer_Enabled\"=hex(4):00,00,00,00\r\n\"ForceProxy\"=hex(4):00,00,00,00",
         utf_16("<https p:443:x />\0"),
         utf_16("<https q />\0"),
@@ -141,7 +147,6 @@ fn values_in_hexadecimal_are_read_as_what_they_are() {
             "A.B https://p/x".to_owned(),
             "C.D https://q/KdcProxy".to_owned(),
             "*.E.F https://r/KdcProxy https://t/KdcProxy".to_owned(),
-            "G.H https://s/KdcProxy".to_owned(),
             format!(
                 "line {}: \"i.j\"=hex(1):3c,0\\x,00: not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />",
                 line("\"i.j")
@@ -152,6 +157,12 @@ fn values_in_hexadecimal_are_read_as_what_they_are() {
             ),
         ]
     );
+    let value = format!(
+        "\"a.b\"=hex(7):{}",
+        hexadecimal(b"<https s\0t:443:\xe4 />\0\0")
+    );
+    let found = exported_by("REGEDIT4", &value);
+    assert_eq!(found, ["A.B https://s/KdcProxy https://t/%C3%A4"]);
 }
 
 #[test]
