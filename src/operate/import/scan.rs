@@ -54,16 +54,20 @@ pub(super) fn scan(
 /// Settings of Remote Desktop stand in a line each, or side by side, behind semicolons, where a host pool has them.
 fn rdp(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
     for (line, place) in lines(file, text) {
-        let lower = line.to_ascii_lowercase();
-        for (at, name) in lower.match_indices(RDP_PROXY) {
-            let setting = line.get(at..).unwrap_or_default();
+        let (lower, is_comment) = (line.to_ascii_lowercase(), is_comment(line));
+        let mut pieces = lower.split(RDP_PROXY);
+        let mut at = pieces.next().map_or(0, str::len);
+        for piece in pieces {
+            let begin = at + RDP_PROXY.len();
+            at = begin + piece.len();
             let is_end = |c: char| c.is_whitespace() || r#";"'\"#.contains(c);
-            let setting = setting.split(is_end).next().unwrap_or_default();
-            let server = setting.get(name.len()..).unwrap_or_default();
-            if is_comment(line) {
+            let server = line.get(begin..at).unwrap_or_default();
+            let server = server.split(is_end).next().unwrap_or_default();
+            if is_comment {
                 found.note(&place, format!("{}: {IN_COMMENT}", shown(line)));
             } else if !server.is_empty() {
-                take_servers(found, None, &shown(setting), server, &place);
+                let setting = shown(&format!("{RDP_PROXY}{server}"));
+                take_servers(found, None, &setting, server, &place);
             }
         }
     }
