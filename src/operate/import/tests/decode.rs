@@ -1,6 +1,7 @@
 //! Octets that become text.
 
 use super::imported;
+use super::windows::{exported, exported_by};
 use crate::operate::import::decode::decoded;
 
 const TEXT: &str = "\"a.b\"=\"<https p:443:\u{e4} />\"\r\n; \u{20ac}\r\n";
@@ -102,4 +103,53 @@ fn a_registry_pol_is_read_entry_by_entry() {
         imported(&cut, &[]).contains(&"C.D https://r/KdcProxy".to_owned()),
         "{cut}"
     );
+}
+
+/// Octets as an export has them, ten to a line.
+fn hexadecimal(octets: &[u8]) -> String {
+    let lines = octets.chunks(10).map(|octets| {
+        let octets: Vec<_> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        octets.join(",")
+    });
+    lines.collect::<Vec<_>>().join(",\\\r\n  ")
+}
+
+#[test]
+fn values_in_hexadecimal_are_read_as_what_they_are() {
+    let utf_16 = |text: &str| hexadecimal(&utf_16(text, u16::to_le_bytes));
+    let values = format!(
+        "\"a.b\"=hex(1):{}\r\n\"c.d\"=hex(2):{}\r\n\".e.f\"=hex(7):{}\r\n\"i.j\"=hex(1):3c,0\\x,00\r\n\
+         \"KdcProxyServer_Enabled\"=hex(4):00,00,00,00\r\n\"ForceProxy\"=hex(4):00,00,00,00",
+        utf_16("<https p:443:x />\0"),
+        utf_16("<https q />\0"),
+        utf_16("<https r\0t />\0\0"),
+    );
+    let line = |begin: &str| {
+        4 + values
+            .lines()
+            .position(|line| line.starts_with(begin))
+            .unwrap()
+    };
+    assert_eq!(
+        exported(&values),
+        [
+            "A.B https://p/x".to_owned(),
+            "C.D https://q/KdcProxy".to_owned(),
+            "*.E.F https://r/KdcProxy https://t/KdcProxy".to_owned(),
+            format!(
+                "line {}: \"i.j\"=hex(1):3c,0\\x,00: not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />",
+                line("\"i.j")
+            ),
+            format!(
+                "line {}: \"KdcProxyServer_Enabled\"=dword:00000000: Windows follows no list there",
+                line("\"KdcProxyServer")
+            ),
+        ]
+    );
+    let value = format!(
+        "\"a.b\"=hex(7):{}",
+        hexadecimal(b"<https s\0t:443:\xe4 />\0\0")
+    );
+    let found = exported_by("REGEDIT4", &value);
+    assert_eq!(found, ["A.B https://s/KdcProxy https://t/%C3%A4"]);
 }

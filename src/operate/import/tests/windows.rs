@@ -7,13 +7,13 @@ use crate::operate::krb5_conf::disk::Disk;
 
 /// What is read of an export with these values, the first of which is in its line 4.
 #[track_caller]
-fn exported(values: &str) -> Vec<String> {
+pub(super) fn exported(values: &str) -> Vec<String> {
     exported_by("Windows Registry Editor Version 5.00", values)
 }
 
 /// The same of an export of another version.
 #[track_caller]
-fn exported_by(version: &str, values: &str) -> Vec<String> {
+pub(super) fn exported_by(version: &str, values: &str) -> Vec<String> {
     let key = r"[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\Kerberos\KdcProxy\ProxyServers]";
     let text = format!("{version}\r\n\r\n{key}\r\n{values}\r\n");
     imported(&decoded(text.as_bytes()), &[])
@@ -111,58 +111,6 @@ fn a_list_that_is_switched_off_is_told() {
             format!("line 6: {off}: Windows follows no list there"),
         ]
     );
-}
-
-/// Octets as an export has them, ten to a line.
-fn hexadecimal(octets: &[u8]) -> String {
-    let lines = octets.chunks(10).map(|octets| {
-        let octets: Vec<_> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        octets.join(",")
-    });
-    lines.collect::<Vec<_>>().join(",\\\r\n  ")
-}
-
-#[test]
-fn values_in_hexadecimal_are_read_as_what_they_are() {
-    let utf_16 = |text: &str| {
-        let octets: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        hexadecimal(&octets)
-    };
-    let values = format!(
-        "\"a.b\"=hex(1):{}\r\n\"c.d\"=hex(2):{}\r\n\".e.f\"=hex(7):{}\r\n\"i.j\"=hex(1):3c,0\\x,00\r\n\
-         \"KdcProxyServer_Enabled\"=hex(4):00,00,00,00\r\n\"ForceProxy\"=hex(4):00,00,00,00",
-        utf_16("<https p:443:x />\0"),
-        utf_16("<https q />\0"),
-        utf_16("<https r\0t />\0\0"),
-    );
-    let line = |begin: &str| {
-        4 + values
-            .lines()
-            .position(|line| line.starts_with(begin))
-            .unwrap()
-    };
-    assert_eq!(
-        exported(&values),
-        [
-            "A.B https://p/x".to_owned(),
-            "C.D https://q/KdcProxy".to_owned(),
-            "*.E.F https://r/KdcProxy https://t/KdcProxy".to_owned(),
-            format!(
-                "line {}: \"i.j\"=hex(1):3c,0\\x,00: not in the form EXAMPLE.COM <https proxy.example.com:443:KdcProxy />",
-                line("\"i.j")
-            ),
-            format!(
-                "line {}: \"KdcProxyServer_Enabled\"=dword:00000000: Windows follows no list there",
-                line("\"KdcProxyServer")
-            ),
-        ]
-    );
-    let value = format!(
-        "\"a.b\"=hex(7):{}",
-        hexadecimal(b"<https s\0t:443:\xe4 />\0\0")
-    );
-    let found = exported_by("REGEDIT4", &value);
-    assert_eq!(found, ["A.B https://s/KdcProxy https://t/%C3%A4"]);
 }
 
 #[test]
