@@ -8,7 +8,14 @@ const LABELS: [&str; 4] = ["v", "name", "valuename", "realm"];
 /// No name stands there if it is one of these, which head a column.
 const HEADINGS: [&str; 4] = ["value", "data", "type", "name"];
 /// What may stand between a name and its value.
-const TYPES: [&str; 3] = ["REG_SZ", "REG_EXPAND_SZ", "SZ"];
+const TYPES: [&str; 6] = [
+    "REG_SZ",
+    "REG_EXPAND_SZ",
+    "REG_MULTI_SZ",
+    "SZ",
+    "EXSZ",
+    "MULTISZ",
+];
 /// Names of files look like those of domains, but for their ends.
 const FILE_ENDS: [&str; 13] = [
     "admx", "bat", "cmd", "conf", "csv", "exe", "html", "json", "pol", "ps1", "reg", "txt", "xml",

@@ -176,6 +176,14 @@ const FORMS: &[(&str, &str)] = &[
         "; a comment\n\nComputer\nSoftware\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\Kerberos\\KdcProxy\\ProxyServers\nexample.com\nSZ:<https p.example.com:443:kdcproxy />\n",
     ),
     (
+        "EXAMPLE.COM",
+        "Computer\nSoftware\\x\nexample.com\nEXSZ:<https p.example.com:443:kdcproxy />\n",
+    ),
+    (
+        "CORP",
+        "HKEY_LOCAL_MACHINE\\x\n    CORP    REG_MULTI_SZ    <https p.example.com:443:kdcproxy />\n",
+    ),
+    (
         "*",
         "Computer\nSoftware\\x\n*\nSZ:<https p.example.com:443:kdcproxy />\n",
     ),
