@@ -5,8 +5,10 @@
 
 /// Behind these stands a name: options of reg.exe and of PowerShell, attributes and elements of XML, the policy editor.
 const LABELS: [&str; 4] = ["v", "name", "valuename", "realm"];
-/// No name stands there if it is one of these, which head a column.
-const HEADINGS: [&str; 4] = ["value", "data", "type", "name"];
+/// No name stands there if it is one of these, which head a column or a line.
+const HEADINGS: [&str; 10] = [
+    "value", "data", "type", "name", "kdc", "kkdcp", "proxy", "server", "servers", "url",
+];
 /// What may stand between a name and its value.
 const TYPES: [&str; 6] = [
     "REG_SZ",
@@ -112,7 +114,7 @@ fn name_in<'a>(line: &'a str, is_wanted: impl Fn(&&'a str) -> bool) -> Option<&'
     let placed = match *words {
         // As reg.exe shows it.
         [name, kind] if TYPES.contains(&kind) && is_name(name) => Some(name),
-        [name] if is_upper_case(name) && !TYPES.contains(&name) => Some(name),
+        [name] if is_upper_case(name) => Some(name),
         [.., "*"] => Some("*"),
         _ => None,
     };
@@ -122,8 +124,6 @@ fn name_in<'a>(line: &'a str, is_wanted: impl Fn(&&'a str) -> bool) -> Option<&'
 
 /// Names behind a label, and where they end. No part of a phrase is one: "-Name Default Domain Policy".
 fn labelled(line: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_one_of =
-        |list: &[&str], word: &str| list.iter().any(|one| one.eq_ignore_ascii_case(word));
     let pairs = words(line).zip(words(line).skip(1));
     pairs.filter_map(move |((label_end, label), (end, name))| {
         let between = line.get(label_end..end.checked_sub(name.len())?)?;
@@ -156,7 +156,12 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// A name without a dot that is no word of somebody's language.
 fn is_upper_case(word: &str) -> bool {
-    is_name(word) && !word.contains(char::is_lowercase)
+    let is_other = is_one_of(&HEADINGS, word) || is_one_of(&TYPES, word);
+    is_name(word) && !word.contains(char::is_lowercase) && !is_other
+}
+
+fn is_one_of(list: &[&str], word: &str) -> bool {
+    list.iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
 /// The name of a domain, or of all below one: `.example.com`.

@@ -220,6 +220,10 @@ const FORMS: &[(&str, &str)] = &[
     // As people write it down.
     (
         "EXAMPLE.COM",
+        "Realm example.com\nKDC: <https p.example.com:443:kdcproxy />\n",
+    ),
+    (
+        "EXAMPLE.COM",
         "example.com -> <https p.example.com:443:kdcproxy />",
     ),
     (
@@ -296,6 +300,7 @@ fn words_that_are_no_names_of_realms_are_none() {
         "the realm is ",
         "the name of the realm of users: ",
         "Value name  Value\n",
+        "PROXY: ",
     ] {
         assert_eq!(
             imported(&format!("{before}<https p />"), &[]),
