@@ -112,8 +112,8 @@ fn name_in<'a>(line: &'a str, is_wanted: impl Fn(&&'a str) -> bool) -> Option<&'
     let mut domains = words.iter().rev().filter_map(|word| domain(word));
     let labelled = || labelled(line).last().map(|(_, name)| name);
     let placed = match *words {
-        // As reg.exe shows it.
-        [name, kind] if TYPES.contains(&kind) && is_name(name) => Some(name),
+        // As reg.exe shows it, and not behind what its type is called.
+        [name, kind] if TYPES.contains(&kind) && is_name(name) && !line.contains(':') => Some(name),
         [name] if is_upper_case(name) => Some(name),
         [.., "*"] => Some("*"),
         _ => None,
@@ -131,7 +131,7 @@ fn labelled(line: &str) -> impl Iterator<Item = (usize, &str)> {
         let is_phrase =
             next.starts_with(' ') && next.trim_start().starts_with(char::is_alphanumeric);
         let is_marked = label.starts_with(['-', '/']) || !between.trim().is_empty();
-        let is_single = is_marked && is_name(name) && !is_one_of(&HEADINGS, name) && !is_phrase;
+        let is_single = is_marked && is_value_name(name) && !is_phrase;
         let label = label.trim_start_matches(['-', '/']).rsplit(':').next()?;
         let name = domain(name).or(Some(name).filter(|name| is_single || is_upper_case(name)));
         let name = name.filter(|_| is_one_of(&LABELS, label));
@@ -156,8 +156,12 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// A name without a dot that is no word of somebody's language.
 fn is_upper_case(word: &str) -> bool {
-    let is_other = is_one_of(&HEADINGS, word) || is_one_of(&TYPES, word);
-    is_name(word) && !word.contains(char::is_lowercase) && !is_other
+    is_value_name(word) && !word.contains(char::is_lowercase) && !is_one_of(&TYPES, word)
+}
+
+/// A name that heads nothing.
+fn is_value_name(word: &str) -> bool {
+    is_name(word) && !is_one_of(&HEADINGS, word)
 }
 
 fn is_one_of(list: &[&str], word: &str) -> bool {

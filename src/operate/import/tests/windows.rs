@@ -170,6 +170,15 @@ const FORMS: &[(&str, &str)] = &[
         "EXAMPLE.COM",
         "Wertname:\n  example.com\nWert:\n  <https p.example.com:443:kdcproxy />\n",
     ),
+    // The registry's editor, exporting text.
+    (
+        "EXAMPLE.COM",
+        "Key Name:          HKEY_LOCAL_MACHINE\\SOFTWARE\\ProxyServers\nClass Name:        <NO CLASS>\nLast Write Time:   12/1/2026 - 10:00 AM\nValue 0\n  Name:            example.com\n  Type:            REG_SZ\n  Data:            <https p.example.com:443:kdcproxy />\n\n",
+    ),
+    (
+        "EXAMPLE.COM",
+        "Wert 0\n  Name:            example.com\n  Typ:             REG_SZ\n  Daten:           <https p.example.com:443:kdcproxy />\n",
+    ),
     // LGPO.exe /parse.
     (
         "EXAMPLE.COM",
