@@ -215,23 +215,31 @@ pub(super) fn lines<'a>(
 
 /// Takes what the policy's numbers say.
 fn switches(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
-    let mut lines = lines(file, text).peekable();
+    let all: Vec<_> = lines(file, text).collect();
     // The last number that stands with "Value", as Get-GPRegistryValue shows it before the name.
     let mut above = None;
-    while let Some((line, place)) = lines.next() {
+    for (index, (line, place)) in all.iter().enumerate() {
         if is_comment(line) {
             continue;
         }
         let lower = line.to_ascii_lowercase();
-        let next = lines.peek().map(|(next, _)| next.to_ascii_lowercase());
+        let below = || {
+            let below = all.iter().skip(index + 1);
+            let mut below = below.map(|(line, _)| line.to_ascii_lowercase());
+            let next = below.next()?;
+            // The registry's editor has the type between.
+            if next.ends_with("reg_dword") {
+                return number(&below.next()?);
+            }
+            number(&next).filter(|_| has_number(&next))
+        };
         let switch = |name: &str| {
             let behind = lower.rsplit_once(name).map(|(_, behind)| number(behind))?;
-            let next = next.as_deref().filter(|next| has_number(next));
-            behind.or_else(|| next.and_then(number)).or(above)
+            behind.or_else(below).or(above)
         };
         if switch(ENABLED) == Some(false) {
             found.note(
-                &place,
+                place,
                 format!("{}: Windows follows no list there", shown(line)),
             );
         } else if switch(FORCE_PROXY) == Some(true) {
@@ -239,8 +247,10 @@ fn switches(file: &Arc<str>, text: &str, found: &mut ImportedConfig) {
         }
         if line.is_empty() {
             above = None;
-        } else if lower.starts_with("value") {
-            above = number(&lower).or(above);
+        } else if let Some((name, value)) = lower.split_once(':')
+            && name.trim_end() == "value"
+        {
+            above = number(value).or(above);
         }
     }
 }

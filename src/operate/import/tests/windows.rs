@@ -410,6 +410,7 @@ fn a_forced_proxy_rules_direct_out() {
         "<Properties name=\"ForceProxy\" type=\"REG_DWORD\" value=\"00000001\"/>",
         "New-ItemProperty -Path $x -Name \"ForceProxy\" -Type DWORD -Value 1 -Force",
         "Value : 1\nType : DWord\nValueName : ForceProxy\nHasValue : True",
+        "Value 3\n  Name:            ForceProxy\n  Type:            REG_DWORD\n  Data:            0x1",
     ] {
         assert!(of(set), "{set}");
         let (unset, commented) = (
@@ -423,6 +424,7 @@ fn a_forced_proxy_rules_direct_out() {
         "Remove-ItemProperty -Path $x -Name ForceProxy -Force",
         "\"ForceProxy\"=-\n\"Other\"=dword:00000001",
         "Value : 1\nValueName : Other\n\nValueName : ForceProxy",
+        "Value 1\n  Name:            ForceProxy\n  Type:            REG_DWORD\n  Data:            0x0",
     ] {
         assert!(!of(other), "{other}");
     }
