@@ -165,7 +165,9 @@ struct ImportedRealm {
     kpasswd_proxies: Vec<ProxyUrl>,
     /// With where it was named.
     ca_file: Option<(FileLine, PathBuf)>,
-    /// What was left out, or means something else here.
+    /// What was meant for a proxy and is none that can be taken.
+    refused: Vec<Note>,
+    /// What else was left out, or means something else here.
     notes: Vec<Note>,
 }
 
@@ -235,6 +237,7 @@ impl ImportedConfig {
     fn notes(&self) -> Vec<Note> {
         let mut notes = self.notes.clone();
         for realm in self.realms.values() {
+            notes.extend(realm.refused.iter().cloned());
             if realm.has_proxies() {
                 notes.extend(realm.notes.iter().cloned());
             } else {
@@ -258,6 +261,7 @@ impl ImportedRealm {
             primary_proxies: Vec::new(),
             kpasswd_proxies: Vec::new(),
             ca_file: None,
+            refused: Vec::new(),
             notes: Vec::new(),
         }
     }

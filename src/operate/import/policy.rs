@@ -130,7 +130,7 @@ pub(super) fn take_servers(
             Some(proxy) => add(&mut realm.proxies, proxy),
             None => {
                 let what = format!("{}: not in the form host:port:path", shown(server));
-                realm.notes.push((place.clone(), what));
+                realm.refused.push((place.clone(), what));
             }
         }
     }

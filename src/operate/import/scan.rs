@@ -132,7 +132,7 @@ fn krb5_conf(profile: &profile::Profile, found: &mut ImportedConfig) {
 fn take(relation: &Relation, realm: Option<&str>, found: &mut ImportedConfig) {
     let line = shown(&format!("{} = {}", relation.name, relation.value));
     if let Some(realm) = found.realm_or_given(realm, &line, &relation.place)
-        && let Some(why) = take_relation(relation, realm)
+        && let Some(why) = take_relation(relation, &line, realm)
     {
         realm
             .notes
@@ -140,8 +140,8 @@ fn take(relation: &Relation, realm: Option<&str>, found: &mut ImportedConfig) {
     }
 }
 
-/// Adds what a line of a realm's stanza says; returns what is to be known of it.
-fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<String> {
+/// Adds what a line of a realm's stanza says, which is shown as `line`; returns what is to be known of it.
+fn take_relation(relation: &Relation, line: &str, realm: &mut ImportedRealm) -> Option<String> {
     let value = relation.value.as_str();
     if relation.name == "http_anchors" {
         let file = value.strip_prefix("FILE:");
@@ -157,7 +157,12 @@ fn take_relation(relation: &Relation, realm: &mut ImportedRealm) -> Option<Strin
     };
     let proxy = match ProxyUrl::parse(&format!("https://{rest}")) {
         Ok(proxy) => proxy,
-        Err(error) => return Some(error.into_failure(None).message().to_owned()),
+        Err(error) => {
+            let why = error.into_failure(None);
+            let what = format!("{line}: {}", why.message());
+            realm.refused.push((relation.place.clone(), what));
+            return None;
+        }
     };
     let shown = proxy.to_string();
     let list = match &*relation.name {

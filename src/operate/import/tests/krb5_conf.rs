@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::imported;
 
+const NO_USER: &str = "a proxy's URL has no user name, password or fragment: none would be sent";
+
 /// What is read of the stanza of one realm, the first line of which is line 3.
 #[track_caller]
 fn inside(lines: &str) -> Vec<String> {
@@ -188,6 +190,25 @@ fn apples_scheme_is_that_of_https() {
             "line 3: kdc = kkdcp://p/k: https://p/k here",
             "line 4: kpasswd_server = kkdcp://p/k: https://p/k here",
             "line 5: kdc = kkdcp://q: https://q/KdcProxy here",
+        ]
+    );
+}
+
+#[test]
+fn a_proxy_that_cannot_be_taken_is_told_though_its_realm_is_left_out() {
+    let left_out = "names no KDC proxy, and is left out";
+    assert_eq!(
+        inside("kdc = https://u@p/k\nkdc = dc1"),
+        [
+            format!("line 3: kdc = https://u@p/k: {NO_USER}"),
+            format!("line 3: realm EXAMPLE.COM {left_out}"),
+        ]
+    );
+    assert_eq!(
+        imported("a.b <https $Fqdn />\n", &[]),
+        [
+            "line 1: $Fqdn: not in the form host:port:path".to_owned(),
+            format!("line 1: realm A.B {left_out}"),
         ]
     );
 }
