@@ -93,23 +93,23 @@ impl From<&Fault> for Cause {
                 | Unsent::ConnectTimeout
                 | Unsent::Ended
                 | Unsent::HandedBack
-                | Unsent::Unprocessed
                 | Unsent::TooLong,
             ) => Self::Unreachable,
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
-            | Fault::StreamRefused
             | Fault::Silent
             | Fault::Repeat => Self::Unanswered,
             Fault::NotSent(
                 Unsent::Untrusted(_)
                 | Unsent::ForwardProxy { .. }
                 | Unsent::NoCredential(_)
-                | Unsent::TicketLoop,
+                | Unsent::TicketLoop
+                | Unsent::Unprocessed,
             )
             | Fault::ClosedWanting(_)
+            | Fault::StreamRefused
             | Fault::Status(_)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
@@ -193,6 +193,7 @@ mod tests {
             forward_proxy(ForwardProxyFault::Refused),
             Unsent::NoCredential(none()),
             Unsent::TicketLoop,
+            Unsent::Unprocessed,
         ];
         let statuses = [400, 401, 403, 404, 413, 429, 500, 503, 599];
         let faults = unsent
@@ -200,6 +201,7 @@ mod tests {
             .into_iter()
             .chain([
                 Fault::ClosedWanting(Credential::Certificate),
+                Fault::StreamRefused,
                 Fault::NotServed,
             ])
             .chain(statuses.map(Fault::Status))
