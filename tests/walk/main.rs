@@ -39,6 +39,7 @@ mod crowds;
 mod failover;
 mod faults;
 mod flood;
+mod handed_back;
 mod limits;
 mod manager;
 mod portals;
