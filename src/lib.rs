@@ -124,6 +124,9 @@
 //! * **Who is let in is known before a KDC is asked** (`gateway/access.rs`): by a certificate that is on no list of revoked ones, of lists
 //!   that are not past their time, or by a token; for the realm that is asked for and the one inside. No TLS session in which a
 //!   client could have shown a certificate is resumed, and a connection ends when its certificate is revoked.
+//! * **A KDC proxy gets what it can take**: 64 requests under way, and after it has said that it has too much to do (429, or 503 with
+//!   Retry-After), no more than it took beside what it refused, for ten seconds. What it refused so has reached no KDC: where nobody
+//!   else is there, it waits and goes again, a password too; but a 503 may stand for what was passed on, and is final for one.
 //! * **No user of a machine keeps the others from Kerberos** ([`relay::upstream`]'s `user_shares`): what clients of `loopkdc run` hold,
 //!   and what it asks of a KDC proxy, which sees one client, is shared out by uid, and less than a gateway grants at its
 //!   defaults. Who asks for more waits four seconds, and is refused; that says nothing of the realm. Root logs everybody in, and is not

@@ -12,6 +12,7 @@ pub mod gssapi;
 pub mod kdc;
 pub mod kkdcp;
 pub mod negotiate;
+mod places;
 pub(crate) mod pool;
 pub mod proxy_options;
 mod refusal;

@@ -11,7 +11,7 @@ use crate::clients::{Heard, Stream};
 use crate::daemon::{Daemon, with_descriptors};
 use crate::messages::{Kind, REALM, framed, told};
 use crate::relay::{Reached, Setup, Transport};
-use crate::upstream::{Gate, Http, Plan};
+use crate::upstream::{Act, Gate, Http, Plan};
 
 /// All kinds of requests are served over both transports.
 async fn all_served(relay: &impl Reached) {
@@ -192,4 +192,29 @@ async fn many_clients_at_once_are_all_answered() {
         join_all(clients).await;
         assert_eq!(upstream.posts(), count);
     }
+}
+
+/// A proxy that serves eight at once, and refuses what is more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_has_too_much_of_comes_again_when_it_has_less() {
+    let gate = Gate::shut();
+    let served = gate.clone();
+    let plan = Plan::new(move |post| match post.number {
+        1..=8 => post.granted().after(&served),
+        9..=40 => Act::status(429),
+        _ => post.granted(),
+    });
+    let upstream = plan.start();
+    let relay = Setup::by(&[&upstream]).start();
+    let login = Kind::Preauth;
+    let clients = (0..40).map(|_| async {
+        let answer = relay.ask(Transport::Tcp, &login.request(REALM)).await;
+        assert_eq!(answer.message()[0], login.reply()[0]);
+    });
+    let all_came = async {
+        upstream.until_posts(40).await;
+        gate.open();
+    };
+    tokio::join!(join_all(clients), all_came);
+    assert_eq!(upstream.posts(), 40 + 32);
 }

@@ -8,7 +8,7 @@ use h2::Reason;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, SERVER};
 use reqwest::{Body, RequestBuilder, Response, StatusCode};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 use url::Url;
 
 use super::addresses::{Addresses, Names};
@@ -16,6 +16,7 @@ use super::conn_pool::{self, ConnPool, ConnReuse, PooledConn};
 use super::fault::{Credential, Fault, NotReply, Unsent};
 use super::kdc::Permitted;
 use super::negotiate::{self, Conversation, Negotiator};
+use super::places::{Place, Places};
 use super::proxy_options::{HeaderSource, ProxyOptions};
 use super::refusal;
 use super::send_state::{FlaggedBody, SendState};
@@ -27,6 +28,10 @@ use crate::wire::{KerberosMessage, MAX_REPLY, Reply, Resend, Service, kkdcp};
 
 pub use super::refusal::Authorization;
 
+/// How long a request waits for a place under way, where another upstream would serve it.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
+/// What would have a place later, would have no answer by its deadline.
+const PLACE_MARGIN: Duration = Duration::from_millis(100);
 /// How often a proxy may say something before it serves or refuses.
 const MAX_ROUNDS: usize = 4;
 /// What an envelope may add to the largest reply: tags, lengths, an echoed target-domain and hint.
@@ -47,6 +52,7 @@ pub struct KdcProxy {
     negotiator: Option<Arc<Negotiator>>,
     client_auth: Arc<ClientAuth>,
     user_shares: UserShares,
+    places: Places,
     long_replies: Semaphore,
 }
 
@@ -85,6 +91,7 @@ impl KdcProxy {
             headers: HeaderSource::new(&options.headers),
             client_auth: tls.client_auth,
             user_shares: UserShares::default(),
+            places: Places::default(),
             long_replies: Semaphore::new(LONG_REPLIES),
         }
     }
@@ -108,8 +115,8 @@ impl KdcProxy {
         self.conns.forget();
     }
 
-    /// Sends one request, exactly once, and reads its reply; or once more, when the proxy has handed it back unread, or one that there is
-    /// no other beside has said to come back in a moment. `seen` is told the head of each answer as it comes.
+    /// Sends one request, exactly once, and reads its reply; or again, when the proxy has handed it back unread, or one that there is
+    /// no other beside has said that it has too much to do. `seen` is told the head of each answer as it comes.
     ///
     /// Name, connect and TLS are bounded in time here; the rest is the caller's, who drops the future when time is up.
     ///
@@ -120,7 +127,47 @@ impl KdcProxy {
         outgoing: Outgoing,
         mut seen: impl FnMut(&Response) + Send,
     ) -> Result<Reply, Fault> {
-        let Outgoing { message, sent, .. } = &outgoing;
+        let mut place = self.place(&outgoing).await?;
+        let mut least_wait = Duration::ZERO;
+        loop {
+            let mut wait = None;
+            let reply = place
+                .hold_for(self.send_once(&outgoing, &mut seen, &mut wait))
+                .await;
+            let (Err(fault), Some(wait)) = (&reply, wait) else {
+                return reply;
+            };
+            place.was_refused(Instant::now());
+            let wait = least_wait.max(wait);
+            if outgoing.others || !outgoing.has_time_for(wait) {
+                return reply;
+            }
+            // Nobody was asked for it.
+            outgoing.sent.set_handed_back();
+            sleep(wait).await;
+            least_wait = (2 * wait).max(refusal::UNTOLD_WAIT);
+            place = self.place(&outgoing).await.map_err(|_| fault.clone())?;
+        }
+    }
+
+    /// A place among the requests under way; in time for an answer, or for another upstream.
+    async fn place(&self, outgoing: &Outgoing) -> Result<Place<'_>, Fault> {
+        let until = match outgoing.deadline {
+            Some(deadline) if !outgoing.others => deadline - PLACE_MARGIN,
+            _ => Instant::now() + PLACE_TIMEOUT,
+        };
+        let place = timeout_at(until.into(), self.places.take()).await;
+        place.map_err(|_| Fault::NotSent(Unsent::Busy))
+    }
+
+    /// Sends it, once; or once more, handed back unread. `wait` is for how long the proxy will have none of it, if it says so.
+    async fn send_once(
+        &self,
+        outgoing: &Outgoing,
+        seen: &mut (impl FnMut(&Response) + Send),
+        wait: &mut Option<Duration>,
+    ) -> Result<Reply, Fault> {
+        let Outgoing { message, sent, .. } = outgoing;
         let (mut conversation, mut headers) = self.prepare(message).await?;
         let authorization = Authorization::of(conversation.is_some(), &headers);
         let mut conn = self.conns.checkout(outgoing.reuse, Instant::now())?;
@@ -128,7 +175,6 @@ impl KdcProxy {
             sent.set_kept_connection();
         }
         let envelope = Bytes::from(outgoing.envelope());
-        let mut may_wait = !outgoing.others && conversation.is_none();
         let mut may_repeat = true;
         for _ in 0..MAX_ROUNDS {
             if let Some(conversation) = &conversation {
@@ -143,20 +189,13 @@ impl KdcProxy {
                         conn = self.connect_anew(why, sent)?;
                         continue;
                     }
-                    _ => return Err(self.classify_error(&error, &outgoing, &conn)),
+                    _ => return Err(self.classify_error(&error, outgoing, &conn)),
                 },
             };
             // From now on a conversation is this connection's.
             may_repeat = false;
             seen(&response);
-            may_wait &= !refusal::is_kerberos(response.headers());
-            let wait = refusal::retry_after(&response, message.resend());
-            if let Some(wait) = wait.filter(|wait| may_wait && outgoing.has_time_for(*wait)) {
-                may_wait = false;
-                drop(self.read_body(response).await);
-                sleep(wait).await;
-                continue;
-            }
+            *wait = refusal::retry_after(&response, message.resend());
             if let Some(response) = self.converse(response, conversation.as_mut()).await? {
                 let service = message.service();
                 return self.receive(response, conn, service, authorization).await;

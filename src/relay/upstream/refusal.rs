@@ -22,10 +22,8 @@ use crate::wire::Resend;
 const TUNNEL: &str = "tunnel error: ";
 const SOCKS: &str = "SOCKS error: ";
 
-/// Most seconds of a wait that a client of a KDC, which has others to ask, bears as well.
-const SHORT_WAIT: u64 = 2;
-/// Seconds of a wait of which nothing is said.
-const UNTOLD_WAIT: u64 = 1;
+/// A wait of which nothing is said.
+pub(super) const UNTOLD_WAIT: Duration = Duration::from_secs(1);
 
 /// What a request showed as its Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +95,16 @@ pub(super) fn of_status(
 /// harmless request waits for that.
 pub(super) fn retry_after(response: &Response, resend: Resend) -> Option<Duration> {
     let told = response.headers().get(RETRY_AFTER);
-    let told = told.map(|seconds| seconds.to_str().ok()?.parse().ok());
-    let seconds = match (response.status(), told) {
-        (StatusCode::TOO_MANY_REQUESTS, None) => UNTOLD_WAIT,
-        (StatusCode::TOO_MANY_REQUESTS, Some(told)) => told?,
-        (StatusCode::SERVICE_UNAVAILABLE, Some(told)) if resend == Resend::Harmless => told?,
-        _ => return None,
-    };
-    (seconds <= SHORT_WAIT).then_some(Duration::from_secs(seconds))
+    let told = told.map(|seconds| {
+        let seconds: u32 = seconds.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds.into()))
+    });
+    match (response.status(), told) {
+        (StatusCode::TOO_MANY_REQUESTS, None) => Some(UNTOLD_WAIT),
+        (StatusCode::TOO_MANY_REQUESTS, Some(told)) => told,
+        (StatusCode::SERVICE_UNAVAILABLE, Some(told)) if resend == Resend::Harmless => told,
+        _ => None,
+    }
 }
 
 /// What a 401 asks for (RFC 9110 11.6.1), the best of it first.

@@ -1,6 +1,7 @@
 //! Ways out to a KDC proxy that not everybody reaches: behind another proxy, and behind a front end that wants tickets.
 
 mod asks_later;
+mod counts;
 mod forward;
 #[cfg(feature = "negotiate")]
 mod front;
