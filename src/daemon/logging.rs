@@ -1,6 +1,7 @@
 //! The log: lines on stderr, and how many of them in all.
 
-use std::io::{IsTerminal, Stderr, Write as _, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
+use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -22,19 +23,36 @@ pub(crate) const ADMIN: &str = "loopkdc::admin";
 
 /// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
-    // The journal stamps each line itself.
+    let is_journal = std::env::var("JOURNAL_STREAM").is_ok_and(|name| is_stream(&name, stderr()));
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(Bounded::default())
+        .with_writer(Bounded::new(is_journal))
         .with_ansi(stderr().is_terminal())
         .with_target(false);
     let registry = tracing_subscriber::registry().with(targets(level));
-    let done = if std::env::var_os("JOURNAL_STREAM").is_some() {
+    // The journal stamps each line itself.
+    let done = if is_journal {
         registry.with(lines.without_time()).try_init()
     } else {
         registry.with(lines).try_init()
     };
     // A second call, as tests make it, changes nothing.
     drop(done);
+}
+
+/// `name`, a device and an inode, is `stream`'s (JOURNAL_STREAM in systemd.exec(5)): who is started below a service inherits the
+/// variable, and may write somewhere else.
+fn is_stream(name: &str, stream: impl AsFd) -> bool {
+    rustix::fs::fstat(stream).is_ok_and(|stat| name == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// What the journal, and nobody else, wants before a line of `level` (sd-daemon(3)).
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
+    }
 }
 
 /// Which lines are written. The libraries' never below warn, as they may name what they carry; and at warn, which the
@@ -59,38 +77,65 @@ const LINE: Duration = Duration::from_secs(1);
 /// Each kind of line has a bound of its own where it is told. This one holds whatever their number: of upstreams, of
 /// listeners, of faults that are yet to be met.
 #[derive(Debug)]
-struct Bounded(Mutex<Budget>);
+struct Bounded {
+    budget: Mutex<Budget>,
+    is_journal: bool,
+}
 
-impl Default for Bounded {
-    fn default() -> Self {
-        Self(Mutex::new(Budget {
-            lines: Quota::new(LINES, LINE),
-            left_out: 0,
-        }))
+impl Bounded {
+    fn new(is_journal: bool) -> Self {
+        let lines = Quota::new(LINES, LINE);
+        let budget = Mutex::new(Budget { lines, left_out: 0 });
+        Self { budget, is_journal }
+    }
+
+    fn line(&self, level: Level) -> Prefixed {
+        Prefixed(if self.is_journal { priority(level) } else { "" })
+    }
+}
+
+/// Standard error, with this before each line, and in one piece, as others write there too.
+#[derive(Debug)]
+struct Prefixed(&'static str);
+
+impl Write for Prefixed {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let lines = text.split_inclusive(|octet| *octet == b'\n');
+        let prefixed: Vec<u8> = lines
+            .flat_map(|line| [self.0.as_bytes(), line].concat())
+            .collect();
+        stderr().write_all(&prefixed)?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        stderr().flush()
     }
 }
 
 impl<'a> MakeWriter<'a> for Bounded {
-    type Writer = OptionalWriter<Stderr>;
+    type Writer = OptionalWriter<Prefixed>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        OptionalWriter::some(stderr())
+        OptionalWriter::some(self.line(Level::INFO))
     }
 
     fn make_writer_for(&'a self, line: &Metadata<'_>) -> Self::Writer {
         if *line.level() > Level::INFO || line.target() == ADMIN {
-            return self.make_writer();
+            return OptionalWriter::some(self.line(*line.level()));
         }
-        let spent = lock(&self.0).spend(Instant::now());
+        let spent = lock(&self.budget).spend(Instant::now());
         let Some(left_out) = spent else {
             LOG_LINES_LEFT_OUT.add();
             return OptionalWriter::none();
         };
         if left_out > 0 {
             // Where it can't be written, no line can.
-            let _ = writeln!(stderr(), "{left_out} lines were left out here");
+            let _ = self
+                .line(Level::INFO)
+                .write_all(format!("{left_out} lines were left out here\n").as_bytes());
         }
-        self.make_writer()
+        OptionalWriter::some(self.line(*line.level()))
     }
 }
 
@@ -147,8 +192,7 @@ mod tests {
     #[test]
     fn no_minute_has_more_lines_than_it_may_and_who_is_left_out_is_told() {
         let start = Instant::now();
-        let Bounded(budget) = Bounded::default();
-        let mut budget = budget.into_inner().unwrap();
+        let mut budget = Bounded::new(false).budget.into_inner().unwrap();
         // Ten lines a second, for three minutes.
         let mut written: Vec<Duration> = Vec::new();
         let mut told = 0;

@@ -13,7 +13,7 @@ use crate::daemon::{Daemon, PROGRAM};
 use crate::messages::{Kind, REALM};
 use crate::relay::{Reached, Setup, Transport};
 use crate::starting::run;
-use crate::upstream::Plan;
+use crate::upstream::{Plan, Upstream};
 
 /// Where a service manager hears from a process.
 pub(crate) struct Manager {
@@ -182,4 +182,36 @@ async fn an_inherited_socket_without_a_service_ends_it_with_78() {
             "{said}"
         );
     }
+}
+
+/// A daemon of which its service manager says that it writes to the journal, if `name` is `stderr`'s.
+fn journaled(name: &str, upstream: &Upstream) -> Daemon {
+    let start = format!("JOURNAL_STREAM={name} exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(start).arg(PROGRAM);
+    Daemon::start_by(command, Setup::by(&[upstream]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_told_how_urgent_a_line_is_and_nobody_else() {
+    let upstream = Plan::granting().start();
+    let daemon = journaled("$(stat -L -c %d:%i /proc/self/fd/2)", &upstream);
+    daemon.write("nothing that can be read");
+    daemon.reload("configuration");
+    daemon
+        .ask(Transport::Tcp, &Kind::Plain.request(REALM))
+        .await
+        .message();
+    let (_, log) = daemon.terminate();
+    for (start, word) in [
+        ("<6> INFO ", " ready "),
+        ("<7>DEBUG ", "attempt"),
+        ("<3>ERROR ", "configuration"),
+    ] {
+        let mut lines = log.lines().filter(|line| line.starts_with(start));
+        assert!(lines.any(|line| line.contains(word)), "{start} {log}");
+    }
+    assert!(log.lines().all(|line| line.starts_with('<')), "{log}");
+    let (_, log) = journaled("1:1", &upstream).terminate();
+    assert!(log.contains(" INFO ") && !log.contains("<6>"), "{log}");
 }
