@@ -86,7 +86,7 @@ struct RouteState {
     /// One of the local KDCs did not answer: all of them are asked last on this network, so that waiting for them costs a moment
     /// once.
     local_kdc_unreachable: bool,
-    /// Where this relay is many clients': the log says that all its KDCs are down.
+    /// The log says that all its upstreams are down.
     is_told_lost: bool,
     lines: Quota,
 }

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use crate::certificates::Leaf;
 use crate::clients::Heard;
+use crate::daemon::Daemon;
 use crate::messages::{Kind, REALM, krb_error, said};
 use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Gate, Http, Page, Plan, Upstream};
@@ -383,4 +384,26 @@ async fn http_429_is_waited_for_where_nobody_else_can_be_asked() {
         .ask(Transport::Tcp, &Kind::Preauth.request(REALM))
         .await;
     assert_eq!(locked.posts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_realm_that_loses_its_last_proxy_is_told_once_and_so_is_its_return() {
+    let [mut first, second] = [(); 2].map(|()| Plan::granting().start_down());
+    let relay = Daemon::start(Setup::by(&[&first, &second]));
+    let request = Kind::Plain.request(REALM);
+    for _ in 0..3 {
+        relay.ask(Transport::Tcp, &request).await;
+    }
+    first.open();
+    for kind in Kind::ALL {
+        let answer = relay.ask(Transport::Tcp, &kind.request(REALM)).await;
+        drop(answer);
+    }
+    let (_, log) = relay.terminate();
+    for line in [
+        "WARN no KDC of the realm can be reached any more realm=EXAMPLE.COM",
+        "INFO a KDC of the realm can be reached again realm=EXAMPLE.COM",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
 }

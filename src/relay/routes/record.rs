@@ -178,19 +178,23 @@ impl Routes {
         news && health.lines.spend(now)
     }
 
-    /// The realm of `candidates`, if the log has yet to say that all its KDCs are down (true), or, where it has said that, that one
-    /// serves again.
+    /// The realm of `candidates`, if the log has yet to say that all its upstreams are down (true), or, where it has said that and one
+    /// `has_replied`, that one serves again. Another network alone, of which nothing is known, is no return.
     pub(crate) fn kdc_news(
         &mut self,
         candidates: &Candidates,
+        has_replied: bool,
         now: Instant,
     ) -> Option<(Realm, bool)> {
         let state = self.routes.get(candidates.index)?;
-        let kdcs = state.route.upstreams.kdc.as_ref()?;
-        let are_down = !kdcs.is_empty() && kdcs.iter().all(|id| self.is_down(*id));
-        let is_lost = state.route.shared && are_down;
+        let upstreams = state.route.upstreams.kdc.as_ref()?;
+        let is_out = |id: &UpstreamId| {
+            self.is_down(*id) || state.local_kdc_unreachable && state.route.local_kdcs.contains(id)
+        };
+        let is_lost = !upstreams.is_empty() && upstreams.iter().all(is_out);
         let state = self.routes.get_mut(candidates.index)?;
-        if is_lost == state.is_told_lost || is_lost && !state.lines.spend(now) {
+        let is_news = is_lost != state.is_told_lost && (is_lost || has_replied);
+        if !is_news || is_lost && !state.lines.spend(now) {
             return None;
         }
         state.is_told_lost = is_lost;

@@ -784,29 +784,24 @@ fn a_realm_of_which_no_kdc_is_known_is_cut_off() {
 }
 
 #[test]
-fn a_gateways_realm_that_loses_its_last_kdc_is_told_once_and_so_is_its_return() {
+fn a_realm_that_loses_its_last_upstream_is_told_once_and_so_is_its_return() {
     let (mut routes, now) = (Routes::default(), Instant::now());
-    let shared = Route {
-        shared: true,
-        ..route(1, &[A, B])
-    };
-    routes.add(&exact("ONE"), &[], shared);
-    routes.add(&exact("OTHER"), &[], route(2, &[A, B]));
-    let [one, other] = ["ONE", "OTHER"].map(|name| {
-        let found = routes.candidates(&realm(name), KDC, now);
-        found.unwrap()
-    });
+    routes.add(&exact("ONE"), &[], route(1, &[A, B]));
+    let one = routes.candidates(&realm("ONE"), KDC, now).unwrap();
     let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
     routes.record_fault(&one, A, &refused, now, now);
-    assert!(routes.kdc_news(&one, now).is_none());
+    assert!(routes.kdc_news(&one, false, now).is_none());
     let mut told = 0;
     for _ in 0..20 {
         routes.record_fault(&one, A, &refused, now, now);
         routes.record_fault(&one, B, &refused, now, now);
-        let news = routes.kdc_news(&one, now);
-        assert!(routes.kdc_news(&one, now).is_none(), "it is told once");
+        let news = routes.kdc_news(&one, false, now);
+        assert!(
+            routes.kdc_news(&one, false, now).is_none(),
+            "it is told once"
+        );
         routes.record_reply(&one, B, now);
-        let back = routes.kdc_news(&one, now);
+        let back = routes.kdc_news(&one, true, now);
         assert_eq!(back.is_some(), news.is_some());
         if let (Some((lost, true)), Some((back, false))) = (news, back) {
             assert_eq!(
@@ -817,11 +812,23 @@ fn a_gateways_realm_that_loses_its_last_kdc_is_told_once_and_so_is_its_return() 
         }
     }
     assert_eq!(told, 10, "and not without end");
-    routes.record_fault(&other, B, &refused, now, now);
-    assert!(
-        routes.kdc_news(&other, now).is_none(),
-        "a laptop has others to ask"
-    );
+}
+
+#[test]
+fn another_network_alone_brings_no_realm_back() {
+    let (mut routes, now) = (Routes::default(), Instant::now());
+    routes.add(&exact("ONE"), &[], route(1, &[A, B]));
+    let one = routes.candidates(&realm("ONE"), KDC, now).unwrap();
+    let refused = Fault::NotSent(Unsent::Connect(ConnectError::Refused));
+    for id in [A, B] {
+        routes.record_fault(&one, id, &refused, now, now);
+    }
+    assert!(matches!(routes.kdc_news(&one, false, now), Some((_, true))));
+    routes.forget(now);
+    routes.record_fault(&one, A, &refused, now, now);
+    assert!(routes.kdc_news(&one, false, now).is_none());
+    routes.record_reply(&one, B, now);
+    assert!(matches!(routes.kdc_news(&one, true, now), Some((_, false))));
 }
 
 /// New routes, on which B and C stand in each other's places and A is gone.

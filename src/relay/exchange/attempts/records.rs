@@ -24,7 +24,7 @@ impl Attempts<'_> {
         let (id, started) = (attempt.id, attempt.started);
         let mut routes = self.routing.routes();
         let is_news = routes.record_fault(&self.candidates, id, fault, started, now());
-        let kdc_news = routes.kdc_news(&self.candidates, now());
+        let kdc_news = routes.kdc_news(&self.candidates, false, now());
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
@@ -40,7 +40,7 @@ impl Attempts<'_> {
         let mut routes = self.routing.routes();
         routes.record_latency(id, took, is_round_trip);
         let is_news = routes.record_reply(&self.candidates, id, now);
-        let kdc_news = routes.kdc_news(&self.candidates, now);
+        let kdc_news = routes.kdc_news(&self.candidates, true, now);
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
@@ -92,7 +92,7 @@ impl Attempts<'_> {
     }
 }
 
-/// Who runs a gateway is to hear of a realm that it can serve no more.
+/// Who runs it is to hear of a realm that it can serve no more, whether its KDCs are behind proxies or not.
 fn log_kdc_news(news: Option<(Realm, bool)>) {
     match news {
         Some((realm, true)) => {
