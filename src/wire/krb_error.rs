@@ -6,6 +6,7 @@ use super::principal::{PrincipalName, server_name};
 use super::realm::Realm;
 use der::asn1::{ApplicationRef, GeneralizedTime, OctetStringRef};
 use der::{Decode, Encode, Sequence, Tag, TagMode, TagNumber};
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// KDC_ERR_C_PRINCIPAL_UNKNOWN: the client is not in the database; from some of Active Directory's KDCs a referral too (RFC 4120 7.5.9).
@@ -40,6 +41,54 @@ pub const KDC_ERR_WRONG_REALM: i32 = 68;
 pub const KRB_AP_ERR_IAKERB_KDC_NOT_FOUND: i32 = 85;
 /// KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: the KDC did not answer (draft-ietf-kitten-iakerb 5).
 pub const KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE: i32 = 86;
+
+/// A code for people: by its name, if it has one, and its number (RFC 4120 7.5.9, RFC 4556 3.1.3, RFC 6113 5.3).
+#[derive(Clone, Copy, Debug)]
+pub struct NamedCode(pub i32);
+
+impl fmt::Display for NamedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.iter().find(|(code, _)| *code == self.0) {
+            Some((code, name)) => write!(f, "{name} ({code})"),
+            None => write!(f, "KRB-ERROR {}", self.0),
+        }
+    }
+}
+
+/// Those that users of today's KDCs meet.
+const NAMES: &[(i32, &str)] = &[
+    (KDC_ERR_C_PRINCIPAL_UNKNOWN, "KDC_ERR_C_PRINCIPAL_UNKNOWN"),
+    (7, "KDC_ERR_S_PRINCIPAL_UNKNOWN"),
+    (9, "KDC_ERR_NULL_KEY"),
+    (KDC_ERR_POLICY, "KDC_ERR_POLICY"),
+    (13, "KDC_ERR_BADOPTION"),
+    (14, "KDC_ERR_ETYPE_NOSUPP"),
+    (16, "KDC_ERR_PADATA_TYPE_NOSUPP"),
+    (KDC_ERR_CLIENT_REVOKED, "KDC_ERR_CLIENT_REVOKED"),
+    (23, "KDC_ERR_KEY_EXPIRED"),
+    (KDC_ERR_PREAUTH_FAILED, "KDC_ERR_PREAUTH_FAILED"),
+    (KDC_ERR_PREAUTH_REQUIRED, "KDC_ERR_PREAUTH_REQUIRED"),
+    (KDC_ERR_SVC_UNAVAILABLE, "KDC_ERR_SVC_UNAVAILABLE"),
+    (31, "KRB_AP_ERR_BAD_INTEGRITY"),
+    (KRB_AP_ERR_TKT_EXPIRED, "KRB_AP_ERR_TKT_EXPIRED"),
+    (KRB_AP_ERR_TKT_NYV, "KRB_AP_ERR_TKT_NYV"),
+    (KRB_AP_ERR_REPEAT, "KRB_AP_ERR_REPEAT"),
+    (KRB_AP_ERR_SKEW, "KRB_AP_ERR_SKEW"),
+    (41, "KRB_AP_ERR_MODIFIED"),
+    (KRB_ERR_RESPONSE_TOO_BIG, "KRB_ERR_RESPONSE_TOO_BIG"),
+    (KRB_ERR_GENERIC, "KRB_ERR_GENERIC"),
+    (KRB_ERR_FIELD_TOOLONG, "KRB_ERR_FIELD_TOOLONG"),
+    (KDC_ERR_WRONG_REALM, "KDC_ERR_WRONG_REALM"),
+    (
+        KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
+        "KRB_AP_ERR_IAKERB_KDC_NOT_FOUND",
+    ),
+    (
+        KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
+        "KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE",
+    ),
+    (91, "KDC_ERR_MORE_PREAUTH_DATA_REQUIRED"),
+];
 
 /// `[APPLICATION 30]`.
 pub(super) const NUMBER: u32 = 30;
@@ -254,6 +303,13 @@ mod tests {
         let reply = Reply::parse(Service::Kdc, bytes.into()).unwrap();
         assert_eq!(reply.kind(), ReplyKind::KrbError);
         assert_eq!(reply.error_code(), Some(86));
+    }
+
+    #[test]
+    fn a_code_is_shown_by_its_name() {
+        assert_eq!(NamedCode(24).to_string(), "KDC_ERR_PREAUTH_FAILED (24)");
+        assert_eq!(NamedCode(-7).to_string(), "KRB-ERROR -7");
+        assert!(NAMES.is_sorted_by(|one, next| one.0 < next.0));
     }
 
     #[test]
