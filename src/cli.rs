@@ -22,7 +22,8 @@ const STATUS_HELP: &str = "\
 The usual places: loopkdc/status.sock (loopkdc-gateway/status.sock) in
 $XDG_RUNTIME_DIR, then in /run. Under [listen], status-socket sets another and
 status-mode who may read it; that is unix-mode for a gateway.
-KRB-ERROR 25 is no failure: the KDC wants a password, which comes next.
+KDC_ERR_PREAUTH_REQUIRED (25) is no failure: the KDC wants a password, which
+comes next.
 
 Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
 permission, 78 bad usage";

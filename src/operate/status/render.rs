@@ -8,6 +8,7 @@ use crate::relay::status::{
     RealmStatus, StatusDocument, Text,
 };
 use crate::relay::text::{Quoted, short};
+use crate::wire::krb_error::NamedCode;
 
 /// Of the last exchanges so many are shown.
 const MAX_EXCHANGES: usize = 10;
@@ -282,7 +283,7 @@ fn exchanges(page: &mut Page, document: &StatusDocument) {
 fn exchange(exchange: &ExchangeRecord, now: u64) -> Vec<Cell> {
     let realm = Quoted(exchange.realm.as_str()).to_string();
     let (style, outcome) = match (exchange.outcome, exchange.krb_error, &exchange.fault) {
-        (ExchangeOutcome::Replied, Some(code), _) => (style::PLAIN, format!("KRB-ERROR {code}")),
+        (ExchangeOutcome::Replied, Some(code), _) => (style::PLAIN, NamedCode(code).to_string()),
         (ExchangeOutcome::Replied, None, _) => (style::PLAIN, "replied".to_owned()),
         (_, _, Some(fault)) => (style::BAD, fault.to_string()),
         (outcome, _, None) => (style::BAD, outcome.to_string()),
