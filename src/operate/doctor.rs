@@ -52,6 +52,8 @@ use report::DoctorOutput;
 const OWN: Duration = Duration::from_secs(5);
 /// Of that, to say what was found.
 const TELL: Duration = Duration::from_millis(200);
+/// The least that another question is worth asking in.
+const LEAST: Duration = Duration::from_millis(300);
 /// What is asked of this machine itself is asked for no longer.
 const MACHINE: Duration = Duration::from_millis(1200);
 /// One realm's look-ups and handshakes must not hold up another's.
@@ -120,6 +122,11 @@ impl<'a> AskedRealm<'a> {
     fn left(&self) -> Duration {
         let end = self.began + OWN + self.deadline - TELL;
         end.saturating_duration_since(Instant::now())
+    }
+
+    /// Another question is worth asking.
+    fn has_time(&self) -> bool {
+        self.left() >= LEAST
     }
 }
 

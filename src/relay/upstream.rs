@@ -141,10 +141,10 @@ impl Outgoing {
         }
     }
 
-    /// True if as much time is left after a wait as it takes: else its end would be told as silence.
+    /// True if it is known that as much time is left after a wait as it takes: else its end would be told as silence.
     fn has_time_for(&self, wait: Duration) -> bool {
         self.deadline
-            .is_none_or(|deadline| Instant::now() + 2 * wait < deadline)
+            .is_some_and(|deadline| Instant::now() + 2 * wait < deadline)
     }
 
     /// The KDC-PROXY-MESSAGE ([MS-KKDCP] 2.2.2).

@@ -1,18 +1,24 @@
 //! Changing passwords (RFC 3244): the frame around AP-REQ and KRB-PRIV, and how a failure is told.
 
-use super::asn1::{application, inside};
+use std::time::SystemTime;
+
+use der::{Encode as _, Tag};
+
+use super::asn1::{Element, application, context, inside};
 use super::krb_error::{self, encode_with_data};
 use super::message::{NotKerberos, Service};
+use super::principal::server_name;
 use super::realm::Realm;
-use super::ticket::Ticket;
-use std::time::SystemTime;
+use super::ticket::{AP_REQ, TICKET, Ticket};
 
 /// The version of the original protocol, in MIT's requests and in all replies here.
 const VERSION_1: u16 = 1;
 /// The version with a target's name (RFC 3244 2), in requests of Heimdal and Windows.
 const VERSION_SET: u16 = 0xff80;
 /// KRB_PRIV (RFC 4120 5.7.1).
-pub(super) const KRB_PRIV: der::Tag = application(21);
+pub(super) const KRB_PRIV: Tag = application(21);
+/// aes256-cts-hmac-sha1-96 (RFC 3962 7).
+const AES256: u8 = 18;
 /// KRB5_KPASSWD_HARDERROR (RFC 3244 2): the one code after which no client asks for the password again.
 const HARD_ERROR: [u8; 2] = [0, 2];
 /// Most octets of a text to the user: a few lines, so that the reply fits any datagram.
@@ -60,12 +66,49 @@ pub(super) fn version_and_ap_req(input: &[u8]) -> Option<&[u8]> {
     input.get(2..6 + frame.ap.len())
 }
 
-/// A request whose AP-REQ is `octets`, without a KRB-PRIV: whoever reads it says that it is none.
-pub(crate) fn broken_request(octets: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(octets.len()).unwrap_or_default();
-    let words = [length.saturating_add(6), VERSION_1, length];
-    let head = words.into_iter().flat_map(u16::to_be_bytes);
-    head.chain(octets.iter().copied()).collect()
+/// A request that nobody can have made and that changes no password: where a ticket, an authenticator and a KRB-PRIV are encrypted,
+/// these octets stand, `chance` for one. A password server that lives says so in its answer.
+pub(crate) fn undecryptable_request(realm: &Realm, chance: &[u8]) -> Vec<u8> {
+    let number = |field, number| part(context(field), &[&part(Tag::Integer, &[&[number]])]);
+    let encrypted = |field| {
+        let cipher = part(context(2), &[&part(Tag::OctetString, &[chance])]);
+        let data = part(Tag::Sequence, &[&number(0, AES256), &cipher]);
+        part(context(field), &[&data])
+    };
+    let realm = realm.as_str().as_bytes();
+    // Fails on lengths beyond 32 bits only.
+    let server = server_name(Service::Kpasswd, realm).to_der();
+    let ticket = [
+        number(0, 5),
+        part(context(1), &[&part(Tag::GeneralString, &[realm])]),
+        part(context(2), &[&server.unwrap_or_default()]),
+        encrypted(3),
+    ];
+    let ap_req = [
+        number(0, 5),
+        number(1, 14),
+        part(context(2), &[&part(Tag::BitString, &[&[0; 5]])]),
+        part(context(3), &[&message(TICKET, &ticket)]),
+        encrypted(4),
+    ];
+    let krb_priv = [number(0, 5), number(1, 21), encrypted(3)];
+    let [ap_req, krb_priv] = [message(AP_REQ, &ap_req), message(KRB_PRIV, &krb_priv)];
+    let lengths = [6 + ap_req.len() + krb_priv.len(), ap_req.len()];
+    let [all, first] = lengths.map(|length| u16::try_from(length).unwrap_or_default());
+    let head = [all, VERSION_1, first].map(u16::to_be_bytes);
+    [head.as_flattened(), &ap_req, &krb_priv].concat()
+}
+
+/// What `parts` are inside of `tag`, in DER.
+fn part(tag: Tag, parts: &[&[u8]]) -> Vec<u8> {
+    let (mut octets, value) = (Vec::new(), parts.concat());
+    // It is shorter than DER allows.
+    let _ = Element::new(tag, &value).encode(&mut octets);
+    octets
+}
+
+fn message(tag: Tag, fields: &[Vec<u8>]) -> Vec<u8> {
+    part(tag, &[&part(Tag::Sequence, &[&fields.concat()])])
 }
 
 /// A failure in kpasswd's own frame: AP-REP length 0, then a KRB-ERROR with `krb_code` whose e-data
@@ -141,6 +184,16 @@ mod tests {
             let expected = ticket("EXAMPLE.COM", &["kadmin", "changepw"]);
             assert_eq!(request.ticket(), Some(&expected[..]));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_decrypted_is_a_change_all_the_same() {
+        let realm = Realm::parse("MÜNCHEN.LAB".as_bytes()).unwrap();
+        let request = parse(undecryptable_request(&realm, &[7; 64])).unwrap();
+        assert_eq!(request.realm().as_str(), "MÜNCHEN.LAB");
+        assert_eq!(request.validate(), Ok(()));
+        let other = parse(undecryptable_request(&realm, &[8; 64])).unwrap();
+        assert_ne!(request.identity(), other.identity());
     }
 
     /// A copy from another address of the client's has another KRB-PRIV.

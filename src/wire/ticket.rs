@@ -7,7 +7,7 @@ use der::{Reader, SliceReader, Tag};
 /// AP-REQ (RFC 4120 5.5.1).
 pub(super) const AP_REQ: Tag = application(14);
 /// Ticket (RFC 4120 5.3).
-const TICKET: Tag = application(1);
+pub(super) const TICKET: Tag = application(1);
 
 /// A ticket inside a message: its octets, and the fields that are not encrypted.
 pub(super) struct Ticket<'a> {

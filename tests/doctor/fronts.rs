@@ -15,7 +15,7 @@ use crate::support::realm::{Preauth, Realm};
 /// A realm, kdcproxy, and nginx before it; and a folder for the files of all.
 struct Front {
     _dir: tempfile::TempDir,
-    _realm: Realm,
+    realm: Realm,
     proxy: KdcProxy,
     _nginx: Process,
 }
@@ -42,7 +42,7 @@ impl Front {
         let nginx = nginx(files, lines);
         Self {
             _dir: dir,
-            _realm: realm,
+            realm,
             proxy,
             _nginx: nginx,
         }
@@ -150,5 +150,21 @@ fn a_realm_that_kdcproxy_knows_by_another_name() {
         found.is_at_fault(Layer::Kdc, words, "perhaps by another name (target-domain)");
         let mended = front.diagnose("/KdcProxy", "target-domain = \"OTHER.TEST\"");
         mended.finds_nothing();
+    });
+}
+
+#[test]
+fn a_password_server_that_is_dead() {
+    isolated(|| {
+        let mut front = Front::with("location /KdcProxy { PROXY }");
+        let found = front.diagnose("/KdcProxy", "");
+        found.finds_nothing();
+        found.is_well("kpasswd", "the password server answers");
+        assert_eq!(front.realm.failed_attempts("user"), 0);
+        front.realm.kadmind.terminate();
+        let found = front.diagnose("/KdcProxy", "");
+        found.is_well("kdc", "KRB-ERROR 6");
+        let words = "no password server answers: ";
+        found.is_at_fault(Layer::Kpasswd, words, "password server (kadmind)");
     });
 }

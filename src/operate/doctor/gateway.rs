@@ -161,7 +161,7 @@ async fn examine_kdc(
     (examined.times.is_some(), findings.collect())
 }
 
-/// The same of where passwords are changed: none is.
+/// The same of where passwords are changed; none is.
 async fn password_server(
     asked: AskedRealm<'_>,
     name: String,
@@ -172,6 +172,14 @@ async fn password_server(
     match timeout(asked.left(), connected).await {
         Ok(Ok(stream)) => {
             if let Ok(address) = stream.peer_addr() {
+                drop(stream);
+                let finding = kdc::change_nothing(asked, &name, permitted).await;
+                let purpose = "start kadmind there, or see whether kpasswd-servers names where passwords are changed";
+                found.push(if is_fault(&finding) {
+                    finding.command(purpose, GATEWAY.command("check"))
+                } else {
+                    finding
+                });
                 found.push(kdc::over_udp(asked, Service::Kpasswd, address).await);
             }
         }

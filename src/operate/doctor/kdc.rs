@@ -18,7 +18,7 @@ use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, Outgoing};
-use crate::wire::kpasswd::broken_request;
+use crate::wire::kpasswd::undecryptable_request;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
 
 /// The client principal asked for: a name that nobody has, and that says in the KDC's log what this was.
@@ -37,8 +37,6 @@ const LAYERS: [Layer; 5] = [
 ];
 /// Until a KDC that is near has taken a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
-/// The least that a second question is worth asking in.
-const LEAST: Duration = Duration::from_millis(300);
 /// Until an answer over UDP has come to each of two datagrams.
 const UDP: Duration = Duration::from_secs(1);
 const AWAY: &str = "it is not on this network, which is no fault";
@@ -49,6 +47,16 @@ const AWAY: &str = "it is not on this network, which is no fault";
 /// The realm cannot be asked for.
 pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessage, NotKerberos> {
     asking::question(NOBODY, realm, service, random())
+}
+
+/// A change of a password that changes none, with which a password server shows that it is there.
+///
+/// # Errors
+/// The realm cannot be asked for.
+pub(super) fn empty_change(realm: &Realm) -> Result<KerberosMessage, NotKerberos> {
+    let chance = [random(); 8].map(u64::to_be_bytes);
+    let octets = undecryptable_request(realm, chance.as_flattened());
+    KerberosMessage::parse(Service::Kpasswd, octets.into())
 }
 
 /// The realm cannot be asked for.
@@ -72,7 +80,7 @@ pub(super) async fn ask_for_both(
     }
     found.extend([finding, first.clock()]);
     let cold = first.took();
-    if asked.left() < LEAST {
+    if !asked.has_time() {
         return Ok(ReplyTimes { cold, warm: cold });
     }
     let (finding, warm) = match ask(Service::Kpasswd, found).await {
@@ -81,6 +89,24 @@ pub(super) async fn ask_for_both(
     };
     found.push(finding);
     Ok(ReplyTimes { cold, warm })
+}
+
+/// What came of an [`empty_change`] that was sent to `name`: a server that lives answers, whatever it says.
+pub(super) fn of_password_server(heard: Result<TimedReply, Fault>, name: &str) -> Finding {
+    match heard {
+        Ok(answer) => {
+            Finding::ok(Layer::Kpasswd, "the password server answers").figure(answer.took())
+        }
+        Err(fault) => {
+            let finding = explain(&fault, name).on(Layer::Kpasswd);
+            let what = format!("no password server answers: {}", finding.what);
+            let finding = Finding {
+                hints: Vec::new(),
+                ..finding
+            };
+            finding.reworded(what)
+        }
+    }
 }
 
 /// A reply, and when it was asked for and came, by the clock here.
@@ -231,13 +257,7 @@ async fn look(
             Finding::skipped(layer, format!("{}: {AWAY}", fault.what))
         }
     })?;
-    let kdc = Kdc::new(kdc::KdcOptions {
-        name: name.to_owned(),
-        transport: Transport::TcpFirst,
-        max_in_flight: 1,
-        permitted: permitted.clone(),
-        reach,
-    });
+    let kdc = client(name, permitted, reach);
     let ask = async |service, _: &mut Vec<Finding>| {
         let message = question(asked.realm, service).map_err(no_question)?;
         // krb5kdc closes each connection after one reply.
@@ -253,43 +273,54 @@ async fn look(
     Ok(times)
 }
 
-/// Whether the server at `address` answers over UDP, too. What one for changes of passwords is sent changes none, and most say
-/// nothing to it.
+/// Sends the password server at `name` what changes nothing.
+pub(super) async fn change_nothing(
+    asked: AskedRealm<'_>,
+    name: &str,
+    permitted: &Permitted,
+) -> Finding {
+    let message = match empty_change(asked.realm) {
+        Ok(message) => message,
+        Err(why) => return no_question(why),
+    };
+    let client = client(name, permitted, Reach::Always);
+    let outgoing = Outgoing::new(message, ConnReuse::Never);
+    let heard = TimedReply::wait(asked.left() / 2, client.send(&outgoing)).await;
+    of_password_server(heard, name)
+}
+
+fn client(name: &str, permitted: &Permitted, reach: Reach) -> Kdc {
+    Kdc::new(kdc::KdcOptions {
+        name: name.to_owned(),
+        transport: Transport::TcpFirst,
+        max_in_flight: 1,
+        permitted: permitted.clone(),
+        reach,
+    })
+}
+
+/// Whether the server at `address` answers over UDP, too.
 pub(super) async fn over_udp(
     asked: AskedRealm<'_>,
     service: Service,
     address: SocketAddr,
 ) -> Finding {
-    let message = match question(asked.realm, service) {
+    let layer = asked_for(service).0;
+    let message = match service {
+        Service::Kdc => question(asked.realm, service),
+        Service::Kpasswd => empty_change(asked.realm),
+    };
+    let message = match message {
         Ok(message) => message,
         Err(why) => return no_question(why),
     };
-    let (octets, layer, refuses, else_open) = match service {
-        Service::Kdc => {
-            let octets = message.bytes().to_vec();
-            (
-                octets,
-                Layer::Kdc,
-                "does not answer over UDP",
-                "; else open the firewall",
-            )
-        }
-        Service::Kpasswd => {
-            let octets = broken_request(message.bytes());
-            (octets, Layer::Kpasswd, "takes no datagrams", "")
-        }
-    };
-    match ask_over_udp(asked, address, &octets).await {
+    match ask_over_udp(asked, address, message.bytes()).await {
         Ok(took) => Finding::ok(layer, format!("{address} answers over UDP, too")).figure(took),
-        Err(error) if service == Service::Kpasswd && error.kind() == ErrorKind::TimedOut => {
-            let silent = "refuses no datagram, and says nothing to what changes no password";
-            Finding::skipped(layer, format!("{address} {silent}"))
-        }
-        Err(error) => Finding::warning(format!("{address} {refuses}: {error}"))
+        Err(error) => Finding::warning(format!("{address} does not answer over UDP: {error}"))
             .on(layer)
-            .hint(format!(
-                "what is asked over TCP needs no UDP: transport = \"tcp\"{else_open}"
-            )),
+            .hint(
+                "what is asked over TCP needs no UDP: transport = \"tcp\"; else open the firewall",
+            ),
     }
 }
 

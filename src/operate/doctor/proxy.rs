@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use super::RealmContext;
 use super::connection;
 use super::handshake;
-use super::kdc::{TimedReply, ask_for_both, no_question, question};
+use super::kdc::{
+    TimedReply, ask_for_both, empty_change, no_question, of_password_server, question,
+};
 use super::realm::{Examined, ReplyTimes};
 use crate::relay::explain::explain;
 use crate::relay::finding::{Figure, Finding, Hint, Layer};
@@ -26,7 +28,7 @@ use crate::relay::upstream::proxy_options::{ForwardProxy, ProxyOptions};
 use crate::relay::upstream::tls::{ClientTls, Presented};
 use crate::relay::upstream::tls_errors::words;
 use crate::relay::upstream::{ConnReuse, Fault, OUR_USER_AGENT, Outgoing, Unsent};
-use crate::wire::Service;
+use crate::wire::{KerberosMessage, Service};
 
 /// Name, connect and TLS together, as the daemon has it.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -54,6 +56,8 @@ struct ProxyCheck<'a> {
     url: &'a ProxyUrl,
     name: &'a str,
     permitted: &'a Permitted,
+    /// Changes of passwords go there.
+    takes_changes: bool,
     /// What stands between, if anything does.
     forward: Option<String>,
 }
@@ -64,7 +68,7 @@ type ProxyAnswer = (Option<Head>, Result<TimedReply, Fault>);
 /// Looks at the proxy at `url`; how fast it is, if it serves.
 pub(super) async fn examine(
     context: RealmContext<'_>,
-    url: &ProxyUrl,
+    (url, takes_changes): (&ProxyUrl, bool),
     permitted: &Permitted,
 ) -> Examined {
     let name = url.as_url().origin().ascii_serialization();
@@ -73,6 +77,7 @@ pub(super) async fn examine(
         url,
         name: &name,
         permitted,
+        takes_changes,
         forward: forward_proxy(&context.entry.proxy_options.forward_proxy, url),
     };
     let mut found = Vec::new();
@@ -120,7 +125,28 @@ impl ProxyCheck<'_> {
             Service::Kdc => self.ask(&client, &tls, found).await,
             Service::Kpasswd => self.ask_again(&client, found).await,
         };
-        ask_for_both(self.context.asked, found, ask).await
+        let times = ask_for_both(self.context.asked, found, ask).await?;
+        if self.takes_changes && self.context.asked.has_time() {
+            found.push(self.change_nothing(&client).await?);
+        }
+        Ok(times)
+    }
+
+    /// Whether the proxy leads to a password server.
+    async fn change_nothing(&self, client: &KdcProxy) -> Result<Finding, Finding> {
+        let asked = self.context.asked;
+        let message = empty_change(asked.realm).map_err(no_question)?;
+        let (_, heard) = self
+            .post(client, message, ConnReuse::Any, asked.left())
+            .await;
+        let is_dead = heard.is_err();
+        let finding = of_password_server(heard, self.name);
+        if !is_dead {
+            return Ok(finding);
+        }
+        let finding =
+            finding.hint("ask who runs it to look after the password server (kadmind) of its KDC");
+        Ok(finding.hint("if another proxy leads to one, list that: kpasswd-proxies"))
     }
 
     /// The doctor's own connection, as far as it gets.
@@ -154,8 +180,9 @@ impl ProxyCheck<'_> {
         found: &mut Vec<Finding>,
     ) -> Result<TimedReply, Finding> {
         let limit = self.context.entry.deadline.min(self.context.asked.left());
-        let posted = self.post(client, Service::Kdc, ConnReuse::Never, limit);
-        let (head, reply) = posted.await?;
+        let message = question(self.context.asked.realm, Service::Kdc).map_err(no_question)?;
+        let posted = self.post(client, message, ConnReuse::Never, limit);
+        let (head, reply) = posted.await;
         let presented = tls.presented();
         let is_trusted = !matches!(reply, Err(Fault::NotSent(Unsent::Untrusted(_))));
         let reply = match reply {
@@ -208,8 +235,9 @@ impl ProxyCheck<'_> {
         let (url, permitted) = (self.url.as_url().clone(), self.permitted.clone());
         let client = KdcProxy::new(url, tls.clone(), &options, permitted);
         let limit = self.context.asked.left() / 2;
-        let posted = self.post(&client, Service::Kdc, ConnReuse::Never, limit);
-        let (_, reply) = posted.await.ok()?;
+        let message = question(self.context.asked.realm, Service::Kdc).ok()?;
+        let posted = self.post(&client, message, ConnReuse::Never, limit);
+        let (_, reply) = posted.await;
         reply.ok()?;
         let what = format!("it refuses requests by their User-Agent, {OUR_USER_AGENT}");
         let refused = Finding::fault(what).on(Layer::Http);
@@ -225,15 +253,16 @@ impl ProxyCheck<'_> {
         client: &KdcProxy,
         found: &mut Vec<Finding>,
     ) -> Result<TimedReply, Finding> {
-        let limit = self.context.asked.left() / 2;
-        let ask = |reuse| self.post(client, Service::Kpasswd, reuse, limit);
-        let (_, mut reply) = ask(ConnReuse::Any).await?;
+        let asked = self.context.asked;
+        let message = question(asked.realm, Service::Kpasswd).map_err(no_question)?;
+        let ask = |reuse| self.post(client, message.clone(), reuse, asked.left() / 2);
+        let (_, mut reply) = ask(ConnReuse::Any).await;
         // That says no more than that a server closes its connections early, which the daemon makes up for.
         if let Err(
             Fault::ReusedConnectionClosed | Fault::NotSent(Unsent::Ended | Unsent::HandedBack),
         ) = reply
         {
-            (_, reply) = ask(ConnReuse::Never).await?;
+            (_, reply) = ask(ConnReuse::Never).await;
         }
         if client.has_closed_unsaid() {
             let closes = "it closes connections right after an answer, and does not say so";
@@ -250,14 +279,13 @@ impl ProxyCheck<'_> {
     async fn post(
         &self,
         client: &KdcProxy,
-        service: Service,
+        message: KerberosMessage,
         reuse: ConnReuse,
         limit: Duration,
-    ) -> Result<ProxyAnswer, Finding> {
+    ) -> ProxyAnswer {
         let RealmContext { asked, entry, .. } = self.context;
-        let realm = asked.realm;
-        let target = entry.target_domain.as_deref().unwrap_or(realm.as_str());
-        let message = question(realm, service).map_err(no_question)?;
+        let realm = asked.realm.as_str();
+        let target = entry.target_domain.as_deref().unwrap_or(realm);
         let outgoing = Outgoing {
             target_domain: target.to_owned(),
             dclocator_hint: entry.dclocator_hint,
@@ -266,7 +294,7 @@ impl ProxyCheck<'_> {
         let mut head = None;
         let sending = client.send(outgoing, |seen| head = Some(Head::of(seen)));
         let reply = TimedReply::wait(limit, sending).await;
-        Ok((head, reply))
+        (head, reply)
     }
 
     /// The fault of the daemon's client, with what the answer and the certificates show besides.

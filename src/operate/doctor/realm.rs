@@ -100,18 +100,25 @@ async fn upstreams(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
 async fn proxies(context: RealmContext<'_>) -> (Vec<Finding>, Vec<Examined>) {
     let mut findings = Vec::new();
     let proxies = &context.entry.proxies;
-    let (urls, logins, permitted) = match proxies {
+    let (by_service, permitted) = match proxies {
         Proxies::Listed(listed) => {
-            let urls = proxies.listed().into_iter().cloned().collect();
-            (urls, listed.kdc.len(), Permitted::Any)
+            let urls =
+                |listed: &[(ProxyUrl, _)]| listed.iter().map(|(url, _)| url.clone()).collect();
+            let ByService { kdc, kpasswd } = listed;
+            let (kdc, kpasswd) = (urls(kdc), urls(kpasswd));
+            (ByService { kdc, kpasswd }, Permitted::Any)
         }
         Proxies::Discovered(discovery) => {
             let found = look_up_and_report(discovery, Reach::Always, &mut findings).await;
-            (all(&found), found.kdc.len(), discovery.permitted())
+            (urls_in(&found), discovery.permitted())
         }
     };
-    let urls = urls.iter();
-    let examined = urls.map(|url| proxy::examine(context, url, &permitted));
+    let ByService { kdc, kpasswd } = &by_service;
+    let logins = kdc.len();
+    let others = kpasswd.iter().filter(|url| !kdc.contains(url));
+    let urls = kdc.iter().chain(others);
+    let examined =
+        urls.map(|url| proxy::examine(context, (url, kpasswd.contains(url)), &permitted));
     let mut examined = join_all(examined).await;
     // What is for password changes alone makes no login.
     for proxy in examined.iter_mut().skip(logins) {
@@ -156,14 +163,18 @@ fn names<T: ToString>(servers: impl IntoIterator<Item = T>) -> Vec<String> {
     names.collect()
 }
 
-/// Those for logins, and those for password changes that are none of them.
-fn all(found: &DnsResults) -> Vec<ProxyUrl> {
-    let mut all: Vec<ProxyUrl> = Vec::new();
-    for proxy in found.kdc.iter().chain(&found.kpasswd) {
-        let proxy = proxy.proxy().filter(|proxy| !all.contains(proxy));
-        all.extend(proxy.cloned());
-    }
-    all
+/// The KDC proxies among what DNS names, each once.
+fn urls_in(found: &DnsResults) -> ByService<Vec<ProxyUrl>> {
+    let [kdc, kpasswd] = [&found.kdc, &found.kpasswd].map(|targets| {
+        let mut urls: Vec<ProxyUrl> = Vec::new();
+        for url in targets.iter().filter_map(|target| target.proxy()) {
+            if !urls.contains(url) {
+                urls.push(url.clone());
+            }
+        }
+        urls
+    });
+    ByService { kdc, kpasswd }
 }
 
 /// What DNS says of the realm's upstreams.
