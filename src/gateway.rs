@@ -224,7 +224,6 @@ impl Gateway {
         let restart_needed = config.serving != self.serving;
         if let Some(status) = &self.status {
             status.reloaded(Some(&config.source), restart_needed);
-            notify::status("");
         }
         if restart_needed {
             tracing::warn!(target: ADMIN,
@@ -248,7 +247,7 @@ impl Daemon for Gateway {
         let taken = config.and_then(|config| self.take(&config));
         taken.inspect_err(|failure| {
             if let Some(status) = &self.status {
-                notify::status(&status.failed(failure, false));
+                status.failed(failure, false);
             }
         })
     }

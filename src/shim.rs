@@ -67,6 +67,7 @@ async fn start<'a>(
         reachable_file::keep(file, &relay.exchange, &relay.tasks);
     }
     notify::keep_alive(&relay.exchange, &relay.tasks);
+    relay.status.follow(&relay.tasks);
     let mut daemon = RunDaemon::new(relay, sources, prepared.listen, is_managed);
     daemon.begin(&config, prepared.mistake);
     let Relay { kdc, kpasswd, .. } = &daemon.relay;

@@ -5,18 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use crate::daemon::bind;
 use crate::daemon::slots::ConnLimit;
+use crate::daemon::tasks::Tasks;
+use crate::daemon::{bind, notify};
 use crate::relay::clock::{ClockReading, unix_ms};
 use crate::relay::counters::CountedBy;
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
-    ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, SCHEMA, StatusDocument, Text,
-    configuration_problems, problems,
+    ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, RealmStatus, SCHEMA,
+    StatusDocument, Text, configuration_problems, problems,
 };
 use crate::relay::sync::lock;
+
+/// Between two lines for the service manager.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Most characters of one: systemd reads no more than 4096 octets.
+const MAX_LINE: usize = 1000;
 
 /// What is known of the daemon as a whole.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub(crate) struct StatusSource {
     max_connections: usize,
     configuration: Mutex<ConfigurationStatus>,
     watches_network: Arc<AtomicBool>,
+    /// The line that the service manager shows.
+    shown: Mutex<String>,
 }
 
 impl StatusSource {
@@ -58,6 +66,7 @@ impl StatusSource {
                 restart_needed: false,
             }),
             watches_network: Arc::default(),
+            shown: Mutex::default(),
         }
     }
 
@@ -79,10 +88,12 @@ impl StatusSource {
         configuration.failed_at = None;
         configuration.error = None;
         configuration.restart_needed = restart_needed;
+        drop(configuration);
+        self.show();
     }
 
-    /// The configuration was read again and cannot be used, or not without a restart. Returns what that means, in one line.
-    pub(crate) fn failed(&self, failure: &Failure, restart_needed: bool) -> String {
+    /// The configuration was read again and cannot be used, or not without a restart.
+    pub(crate) fn failed(&self, failure: &Failure, restart_needed: bool) {
         // The further lines show what is written there, which is not for everybody.
         let what = failure.finding().placed();
         let what = what.lines().next().unwrap_or_default();
@@ -90,9 +101,60 @@ impl StatusSource {
         configuration.failed_at = Some(unix_ms(SystemTime::now()));
         configuration.error = Some(Text::of_origins(what));
         configuration.restart_needed |= restart_needed;
-        let problems = configuration_problems(self.daemon, &configuration);
-        let problem = problems.into_iter().next();
-        problem.map_or_else(String::new, |problem| problem.what)
+        drop(configuration);
+        self.show();
+    }
+
+    /// Has the service manager, if there is one, show in `tasks` what becomes of the realms.
+    pub(crate) fn follow(self: &Arc<Self>, tasks: &Tasks) {
+        if !notify::is_expected() {
+            return;
+        }
+        let (source, mut changes) = (Arc::clone(self), self.relay.exchange.reachability());
+        tasks.spawn(async move {
+            while changes.changed().await.is_ok() {
+                source.show();
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+    }
+
+    fn show(&self) {
+        let mut shown = lock(&self.shown);
+        let line = self.line();
+        if *shown != line {
+            notify::status(&line);
+            *shown = line;
+        }
+    }
+
+    /// That the configuration has a mistake, or else what is known of the realms, those that can't be reached first.
+    fn line(&self) -> String {
+        {
+            let configuration = lock(&self.configuration);
+            let mut problems = configuration_problems(self.daemon, &configuration).into_iter();
+            let mistake = problems.next().filter(|_| configuration.error.is_some());
+            if let Some(mistake) = mistake {
+                return mistake.what;
+            }
+        }
+        let exchange = &self.relay.exchange;
+        let (mut realms, upstreams) = exchange.realms_and_upstreams(ClockReading::now());
+        realms.sort_by_key(|realm| realm.reachable);
+        let state = |realm: &RealmStatus| {
+            let next = realm
+                .kdc
+                .first()
+                .and_then(|next| upstreams.get(next.upstream));
+            let state = match (realm.reachable?, next) {
+                (true, Some(next)) => format!("active, {}", next.name.as_str()),
+                (true, None) => "active".to_owned(),
+                (false, _) => "no KDC can be reached".to_owned(),
+            };
+            Some(format!("{}: {state}", realm.name.as_str()))
+        };
+        let states: Vec<_> = realms.iter().filter_map(state).collect();
+        states.join("; ").chars().take(MAX_LINE).collect()
     }
 
     /// The document as it is written to the socket. A gateway's certificate is valid until then.

@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigText, Listen, Sources, state_places};
 use crate::daemon::bind::ServiceListener;
 use crate::daemon::logging::ADMIN;
 use crate::daemon::status_socket::{self, StatusListener};
-use crate::daemon::{Daemon, log_mistake, log_warnings, notify};
+use crate::daemon::{Daemon, log_mistake, log_warnings};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 
@@ -84,9 +84,7 @@ impl<'a> RunDaemon<'a> {
         if restart_needed {
             tracing::warn!(target: ADMIN, "what [listen] says now holds after a restart");
         }
-        if self.mistake.take().is_some() {
-            notify::status("");
-        }
+        self.mistake = None;
         self.took(config, restart_needed);
         Ok(())
     }
@@ -104,7 +102,7 @@ impl<'a> RunDaemon<'a> {
     /// Says that there is a mistake to those who ask for the status, and to the service manager.
     fn tell(&mut self, mistake: Mistake) {
         let restart_needed = mistake.unopened.is_some();
-        notify::status(&self.relay.status.failed(&mistake.failure, restart_needed));
+        self.relay.status.failed(&mistake.failure, restart_needed);
         self.mistake = Some(mistake);
     }
 

@@ -13,7 +13,7 @@ use crate::daemon::{Daemon, PROGRAM};
 use crate::messages::{Kind, REALM};
 use crate::relay::{Reached, Setup, Transport};
 use crate::starting::run;
-use crate::upstream::{Plan, Upstream};
+use crate::upstream::{Act, Plan, Upstream};
 
 /// Where a service manager hears from a process.
 pub(crate) struct Manager {
@@ -55,22 +55,54 @@ impl Manager {
         let text = str::from_utf8(&buffer[..length]).unwrap();
         text.lines().map(str::to_owned).collect()
     }
+
+    /// What it hears next that is not what the realms are like, which is told when there is time.
+    fn hear_of_the_daemon(&self) -> Vec<String> {
+        let is_of_realms = |heard: &Vec<String>| heard[0].starts_with("STATUS=");
+        let mut heard = std::iter::repeat_with(|| self.hear());
+        heard.find(|heard| !is_of_realms(heard)).unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_manager_hears_ready_reloading_and_stopping() {
     let upstream = Plan::granting().start();
     let (manager, relay) = Manager::start(Setup::by(&[&upstream]));
-    assert_eq!(manager.hear(), ["READY=1"]);
+    assert_eq!(manager.hear_of_the_daemon(), ["READY=1"]);
     relay
         .ask(Transport::Tcp, &Kind::Plain.request(REALM))
         .await
         .message();
     relay.reload("configuration read again");
-    let reloading = manager.hear();
+    let reloading = manager.hear_of_the_daemon();
     assert_eq!(reloading[0], "RELOADING=1");
     assert!(reloading[1].starts_with("MONOTONIC_USEC="), "{reloading:?}");
+    assert_eq!(manager.hear_of_the_daemon(), ["READY=1"]);
+    relay.terminate();
+    assert_eq!(manager.hear_of_the_daemon(), ["STOPPING=1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_shows_which_realms_can_be_reached_and_by_what() {
+    let first = Plan::new(|post| match post.number {
+        1 => post.granted(),
+        _ => Act::status(403),
+    });
+    let [mut first, mut second] = [first, Plan::granting()].map(Plan::start_down);
+    let (manager, relay) = Manager::start(Setup::by(&[&first, &second]));
     assert_eq!(manager.hear(), ["READY=1"]);
+    let ask = async |kind: Kind| drop(relay.ask(Transport::Tcp, &kind.request(REALM)).await);
+    ask(Kind::Plain).await;
+    let lost = format!("STATUS={REALM}: no KDC can be reached");
+    assert_eq!(manager.hear(), [lost]);
+    first.open();
+    ask(Kind::Tgs).await;
+    let active = |proxy: &Upstream| format!("STATUS={REALM}: active, https://{}", proxy.address());
+    assert_eq!(manager.hear(), [active(&first)]);
+    second.open();
+    ask(Kind::Preauth).await;
+    assert_eq!(manager.hear(), [active(&second)]);
+    // Each was told once.
     relay.terminate();
     assert_eq!(manager.hear(), ["STOPPING=1"]);
 }
@@ -98,7 +130,7 @@ async fn a_service_manager_that_watches_somebody_else_hears_nothing() {
         .await
         .message();
     relay.terminate();
-    assert_eq!(manager.hear(), ["STOPPING=1"]);
+    assert_eq!(manager.hear_of_the_daemon(), ["STOPPING=1"]);
 }
 
 /// A command that starts the program with two sockets of a service manager, blocking as systemd's are: descriptors 3 and 4.

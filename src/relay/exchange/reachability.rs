@@ -25,6 +25,11 @@ impl Exchange {
         self.reachability.subscribe()
     }
 
+    /// Has those who watch look again: what can be reached may be so by another way.
+    pub(super) fn route_changed(&self) {
+        self.reachability.send_modify(|_| {});
+    }
+
     /// How often the network became another one: to be watched.
     pub(crate) fn network_changes(&self) -> watch::Receiver<u64> {
         self.networks.subscribe()

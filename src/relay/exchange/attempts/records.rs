@@ -28,6 +28,7 @@ impl Attempts<'_> {
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
+            self.task.exchange.route_changed();
         }
         log_kdc_news(kdc_news);
     }
@@ -44,6 +45,7 @@ impl Attempts<'_> {
         drop(routes);
         if is_news {
             tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
+            self.task.exchange.route_changed();
         }
         log_kdc_news(kdc_news);
     }
