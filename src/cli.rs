@@ -12,8 +12,7 @@ use crate::relay::failure::{Exit, Failure};
 
 const AFTER_HELP: &str = "\
 The file is that of --config, else config.toml (gateway.toml) in the user's
-configuration folder for loopkdc, else in /etc/loopkdc. Or go without one:
-  loopkdc run --realm EXAMPLE.COM=https://kdcproxy.example.com/KdcProxy
+configuration folder for loopkdc, else in /etc/loopkdc; run --realm needs none.
 
 Exit codes: 0 done, 10 to 22 what doctor found, 69 no daemon answers, 70 a bug,
 75 the time is up, 77 no permission, 78 bad configuration or usage";
@@ -57,7 +56,7 @@ The exit code is 0 if there is no fault, else that of the first layer with one:
 
 /// Kerberos from anywhere: a KDC on loopback that reaches real ones over HTTPS
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true, arg_required_else_help = false, after_help = AFTER_HELP)]
+#[command(version, subcommand_required = true, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

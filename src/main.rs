@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
 use loopkdc::config::Sources;
 use loopkdc::daemon::logging;
@@ -98,12 +99,13 @@ fn krb5_conf(args: Krb5ConfArgs) -> Result<(), Failure> {
     }
 }
 
-/// To clap, `--help` and `--version` are errors, too: those that go to stdout.
+/// To clap, `--help` and `--version` are errors, too: those that go to stdout. Who types the name alone is told what there is.
 fn unparsed(error: &clap::Error) -> Result<Exit, Failure> {
-    if error.use_stderr() {
+    let is_bare = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.use_stderr() && !is_bare {
         return Err(cli::usage(error));
     }
     // A reader that is gone needs no help.
     let _ = error.print();
-    Ok(Exit::Ok)
+    Ok(if is_bare { Exit::Config } else { Exit::Ok })
 }

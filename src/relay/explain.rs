@@ -68,7 +68,8 @@ pub(crate) fn what(fault: &Fault) -> String {
 
 /// What an error that a KDC replied with says about this machine, if it does.
 pub fn explain_error_code(code: i32) -> Option<Finding> {
-    let what = "the KDC says that the clock here is more than five minutes off (KRB-ERROR 37)";
+    let what =
+        "the KDC says that the clock here is more than five minutes off: KRB_AP_ERR_SKEW (37)";
     // KRB_AP_ERR_SKEW (RFC 4120 7.5.9).
     (code == 37).then(|| set_clock(fault(Layer::Clock, what)))
 }
@@ -195,10 +196,14 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
         Fault::Page(status) => answers::of_page(*status),
         Fault::AuthenticationRequired(credential) => of_credential(*credential),
         Fault::NotKerberos(what) => answers::of_not_reply(*what, key),
-        Fault::NotServed => kdc("its KDC says that it is not available (KRB-ERROR 29)")
-            .hint("who runs it should look after that KDC")
-            .hint(another(key)),
-        Fault::Repeat => kdc("only the copy of a repeated request was answered (KRB-ERROR 34)"),
+        Fault::NotServed => {
+            kdc("its KDC says that it is not available: KDC_ERR_SVC_UNAVAILABLE (29)")
+                .hint("who runs it should look after that KDC")
+                .hint(another(key))
+        }
+        Fault::Repeat => {
+            kdc("only the copy of a repeated request was answered: KRB_AP_ERR_REPEAT (34)")
+        }
     }
 }
 

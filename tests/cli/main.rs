@@ -225,7 +225,6 @@ fn a_bad_command_line_ends_with_78() {
         &["run", "--confg", "x"][..],
         &["run", "--realm", "A"],
         &["run", "--realm", "A=https://p", "--listen-kdc", "88"],
-        &[],
     ] {
         let ended = home.loopkdc(args);
         assert_eq!(
@@ -238,10 +237,18 @@ fn a_bad_command_line_ends_with_78() {
 }
 
 #[test]
+fn the_name_alone_tells_what_there_is() {
+    let ended = Home::new("").loopkdc(&[]);
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.stderr.contains("\n  doctor "), "{ended:?}");
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     let home = Home::new("");
     for args in [
         &["--help"][..],
+        &["help", "status"],
         &["run", "--help"],
         &["check", "-h"],
         &["--version"],

@@ -163,7 +163,7 @@ fn a_password_server_that_is_dead() {
         assert_eq!(front.realm.failed_attempts("user"), 0);
         front.realm.kadmind.terminate();
         let found = front.diagnose("/KdcProxy", "");
-        found.is_well("kdc", "KRB-ERROR 6");
+        found.is_well("kdc", "KDC_ERR_C_PRINCIPAL_UNKNOWN (6)");
         let words = "no password server answers: ";
         found.is_at_fault(Layer::Kpasswd, words, "password server (kadmind)");
     });

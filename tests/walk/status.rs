@@ -225,7 +225,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Plan::always(Act::Reply(krb_error(29, None))),
-            "not available (KRB-ERROR 29)",
+            "not available: KDC_ERR_SVC_UNAVAILABLE (29)",
             "look after that KDC",
         ),
         case(

@@ -19,6 +19,7 @@ use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
 use crate::relay::upstream::{ConnReuse, Fault, Outgoing};
 use crate::wire::kpasswd::undecryptable_request;
+use crate::wire::krb_error::NamedCode;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
 
 /// The client principal asked for: a name that nobody has, and that says in the KDC's log what this was.
@@ -183,7 +184,7 @@ impl TimedReply {
 /// RFC 4120 7.5.9.
 fn of_code(code: i32, service: Service, realm: &Realm) -> Finding {
     let (layer, name) = asked_for(service);
-    let what = |text: &str| format!("{text} (KRB-ERROR {code})");
+    let what = |text: &str| format!("{text}: {}", NamedCode(code));
     let fault = |text: &str| Finding::fault(what(text)).on(layer);
     let of_policy = "ask who runs it; the proxy may know the realm by another name: target-domain";
     let other_kdc = "who runs it should look after its KDCs; meanwhile list another in proxies";

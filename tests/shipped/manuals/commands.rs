@@ -8,7 +8,9 @@ use loopkdc::cli::Cli;
 use crate::text;
 
 fn program() -> Command {
-    let mut program = Cli::command().term_width(80);
+    // That there is help, no page needs to say.
+    let program = Cli::command().disable_help_subcommand(true);
+    let mut program = program.term_width(80);
     program.build();
     program
 }
