@@ -63,7 +63,9 @@ fn all<T: PemObject>(file: &NamedFile, kind: &str, openssl: &str) -> Result<Vec<
     let all = all.map_err(|error| not_pem(file, &error))?;
     if all.is_empty() {
         let rule = format!("{file} holds no {kind} in PEM");
-        let hint = "name a file in which a line begins with -----BEGIN";
+        let hint = format!(
+            "see what it holds, and name a file in which a line begins with -----BEGIN: cat {word}"
+        );
         return Err(file.error(rule).hint(hint));
     }
     Ok(all)

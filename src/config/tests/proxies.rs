@@ -349,7 +349,7 @@ fn a_ca_file_without_certificates() {
   |
 3 | ca-file = \"ca.pem\"
   |           ^^^^^^^^
-loopkdc: hint: name a file in which a line begins with -----BEGIN"
+loopkdc: hint: see what it holds, and name a file in which a line begins with -----BEGIN: cat ca.pem"
     );
 }
 
