@@ -21,7 +21,7 @@ struct Front {
 }
 
 /// Where kdcproxy listens.
-const BEHIND: u16 = 8443;
+pub(crate) const BEHIND: u16 = 8443;
 
 impl Front {
     /// `lines`: what nginx's server says besides; PROXY stands for what hands requests on.
@@ -66,7 +66,7 @@ impl Front {
 }
 
 /// Starts nginx on the port of HTTPS, with kdcproxy's own certificate in `files`.
-fn nginx(files: &Path, lines: &str) -> Process {
+pub(crate) fn nginx(files: &Path, lines: &str) -> Process {
     let shown = files.display();
     let lines = lines.replace(
         "PROXY",

@@ -44,6 +44,7 @@ mod names;
 mod newcomer;
 mod openssl;
 mod ports;
+mod setups;
 mod transcript;
 mod ways_out;
 

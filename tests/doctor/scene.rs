@@ -355,11 +355,18 @@ impl Diagnosis {
     /// `layer` is not well, by this finding, and its hint can be followed. It is one for the table.
     #[track_caller]
     pub fn says(&self, layer: Layer, severity: &str, words: &str, advice: &str) {
+        let finding = self.names(layer, severity, words, advice);
+        table::write(finding, |text| self.usual(text));
+    }
+
+    /// The same of what stands in the table already.
+    #[track_caller]
+    pub fn names(&self, layer: Layer, severity: &str, words: &str, advice: &str) -> &Finding {
         let name = json(layer);
         let finding = self.finding(name.as_str().unwrap(), severity, words);
         assert!(finding.advice().contains(advice), "{finding:#?}");
         hints::assert_finding_leads_on(finding);
-        table::write(finding, |text| self.usual(text));
+        finding
     }
 
     fn usual(&self, text: &str) -> String {
