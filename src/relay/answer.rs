@@ -67,6 +67,8 @@ pub enum Cause {
     HeldBack,
     /// Nothing came back in time.
     Unanswered,
+    /// The connection that the request went over ended, and nothing had come back.
+    Closed,
     /// Any other fault of the last upstream asked.
     Fault(Fault),
 }
@@ -95,12 +97,10 @@ impl From<&Fault> for Cause {
                 | Unsent::HandedBack
                 | Unsent::TooLong,
             ) => Self::Unreachable,
-            Fault::ReusedConnectionClosed
-            | Fault::ClosedWithoutReply
-            | Fault::Unanswered
-            | Fault::Lifeless
-            | Fault::Silent
-            | Fault::Repeat => Self::Unanswered,
+            Fault::ReusedConnectionClosed | Fault::ClosedWithoutReply | Fault::Unanswered => {
+                Self::Closed
+            }
+            Fault::Lifeless | Fault::Silent | Fault::Repeat => Self::Unanswered,
             Fault::NotSent(
                 Unsent::Untrusted(_)
                 | Unsent::ForwardProxy { .. }
@@ -133,6 +133,9 @@ impl Verdict {
             Cause::Unreachable => format!("no KDC proxy for realm {realm} can be reached"),
             Cause::Unanswered => {
                 format!("the KDC proxy for realm {realm} did not answer in time")
+            }
+            Cause::Closed => {
+                format!("the KDC proxy for realm {realm} closed the connection without an answer")
             }
             Cause::Fault(fault) => {
                 let words = explain::in_short(fault);
@@ -240,6 +243,7 @@ mod tests {
             Cause::NotOffered,
             Cause::Unreachable,
             Cause::Unanswered,
+            Cause::Closed,
             Cause::Overloaded,
             Cause::HeldBack,
         ];
@@ -263,9 +267,9 @@ mod tests {
             (Fault::NotSent(Unsent::Ended), Cause::Unreachable),
             (Fault::NotSent(Unsent::TooLong), Cause::Unreachable),
             (Fault::NotSent(Unsent::Busy), Cause::Overloaded),
-            (Fault::ReusedConnectionClosed, Cause::Unanswered),
-            (Fault::ClosedWithoutReply, Cause::Unanswered),
-            (Fault::Unanswered, Cause::Unanswered),
+            (Fault::ReusedConnectionClosed, Cause::Closed),
+            (Fault::ClosedWithoutReply, Cause::Closed),
+            (Fault::Unanswered, Cause::Closed),
             (Fault::Lifeless, Cause::Unanswered),
             (Fault::Silent, Cause::Unanswered),
             (Fault::Repeat, Cause::Unanswered),

@@ -20,6 +20,7 @@ const UNREACHABLE: &str = "can be reached";
 const UNTRUSTED: &str = "certificate not trusted, perhaps a captive portal's: ";
 const PORTAL: &str = "what answered is no KDC proxy";
 const UNANSWERED: &str = "did not answer in time";
+const CLOSED: &str = "closed the connection without an answer";
 
 /// What a KDC may have seen of a request that met the fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,8 +177,8 @@ faults! {
     an_untrusted_certificate: leaf(Leaf::Untrusted) => 86 UNTRUSTED, Nothing;
     // Whether the request was written before the reset arrived is chance.
     reset_before_the_request: door(Door::ResetAfterHandshake) => 86 "", ByChance;
-    reset_after_the_request: || Plan::always(Act::Reset) => 86 UNANSWERED, Perhaps;
-    closed_after_the_request: || Plan::always(Act::Close) => 86 UNANSWERED, Perhaps;
+    reset_after_the_request: || Plan::always(Act::Reset) => 86 CLOSED, Perhaps;
+    closed_after_the_request: || Plan::always(Act::Close) => 86 CLOSED, Perhaps;
     http_400: status(400) => 86 "HTTP 400", Nothing;
     http_401: status(401) => 86 "HTTP 401", Nothing;
     http_403: status(403) => 12 "HTTP 403", Nothing;
@@ -300,5 +301,5 @@ async fn krb_error_29_alone_is_a_verdict() {
 async fn what_is_no_http_may_have_been_a_kdc_s_all_the_same() {
     let plan = Plan::always(Act::Octets(b"SSH-2.0-elsewhere\r\n".to_vec()));
     let upstream = plan.speaking(Http::One).start();
-    Shown::start(upstream, 86, UNANSWERED, Perhaps).run().await;
+    Shown::start(upstream, 86, CLOSED, Perhaps).run().await;
 }

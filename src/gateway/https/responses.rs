@@ -114,7 +114,7 @@ impl From<&Verdict> for ErrorResponse {
                 format!("this service of realm {realm} is not offered here"),
             ),
             Cause::Overloaded | Cause::HeldBack => return Self::overloaded(),
-            Cause::Unanswered => (
+            Cause::Unanswered | Cause::Closed => (
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("the KDC of realm {realm} did not answer"),
             ),
