@@ -382,8 +382,12 @@ const STATUS: &str = "systemctl show --property=StatusText --value loopkdc";
 
 /// Waits until the daemon has nothing more to say of its configuration.
 fn mended(booted: &Booted) {
+    shown(booted, |status| !status.contains("configuration"));
+}
+
+fn shown(booted: &Booted, is_right: impl Fn(&str) -> bool) {
     let began = Instant::now();
-    while booted.run(STATUS).contains("configuration") {
+    while !is_right(&booted.run(STATUS)) {
         assert!(began.elapsed() < PATIENCE);
     }
 }
@@ -433,6 +437,9 @@ fn a_mistake_costs_nobody_a_ticket() {
         fs::write(&file, &right).unwrap();
         mended(booted);
         booted.run(&log_in);
+        shown(booted, |status| {
+            status.starts_with("EXAMPLE.COM: active, https://")
+        });
         // As the upgrade has said.
         booted.run("systemctl try-restart loopkdc.service");
         assert_ne!(process(), before);
