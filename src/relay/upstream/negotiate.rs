@@ -72,13 +72,13 @@ pub(super) struct Negotiator {
     fetch: Mutex<TokenFetch>,
     /// What tokens are bound to (RFC 5929 4), once the proxy has shown its certificate. Some take no others, so that nobody in between
     /// can show them as his own.
-    bindings: Mutex<Bindings>,
+    bindings: Mutex<ToldBindings>,
     /// How long a call may take.
     patience: Duration,
 }
 
 /// What a token is bound to, in base64.
-type Bindings = Option<Arc<str>>;
+type ToldBindings = Option<Arc<str>>;
 
 /// The getting of first tokens.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ pub(super) struct Conversation {
     negotiator: Arc<Negotiator>,
     context: u64,
     token: HeaderValue,
-    bindings: Bindings,
+    bindings: ToldBindings,
 }
 
 impl Negotiator {
