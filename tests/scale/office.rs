@@ -40,6 +40,10 @@ impl Office {
         let recorder = Recorder::start(RECORDER, realm.kdc_address());
         let gateways = [0, 1].map(|which| gateway(dir.path(), which));
         let haproxy = balancer::start(dir.path());
+        // HAProxy has asked for their health, and they have asked their KDC: what it is kept from later says nothing of them.
+        for gateway in &gateways {
+            gateway.process.wait_for("transport=\"own\"");
+        }
         let ca = dir.path().join("ca.pem");
         let config = format!(
             "[realms.\"{REALM}\"]\nproxies = [\"https://{NAME}/KdcProxy\"]\nca-file = \"{}\"\n",
