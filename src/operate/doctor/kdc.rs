@@ -55,8 +55,8 @@ pub(super) fn question(realm: &Realm, service: Service) -> Result<KerberosMessag
 /// # Errors
 /// The realm cannot be asked for.
 pub(super) fn empty_change(realm: &Realm) -> Result<KerberosMessage, NotKerberos> {
-    let chance = [random(); 8].map(u64::to_be_bytes);
-    let octets = undecryptable_request(realm, chance.as_flattened());
+    let chance = [NOBODY.as_bytes(), &random().to_be_bytes()].concat();
+    let octets = undecryptable_request(realm, &chance);
     KerberosMessage::parse(Service::Kpasswd, octets.into())
 }
 
