@@ -189,7 +189,9 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
             );
             finding.reworded(what)
         }
-        Fault::Silent => http("no answer in time")
+        // Who showed no life was found out before.
+        Fault::Silent => kdc("it took the request, and did not answer in time")
+            .hint("who runs it should look after its KDCs")
             .hint(another(key))
             .hint("if it needs longer than others, raise deadline-seconds"),
         Fault::Status(status) => answers::of_status(*status),

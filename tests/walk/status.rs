@@ -122,7 +122,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Plan::always(Act::Silence),
-            "no answer in time",
+            "it took the request, and did not answer in time",
             "deadline-seconds",
         ),
         case(

@@ -17,7 +17,7 @@ use crate::relay::explain::{explain, explain_error_code, set_clock};
 use crate::relay::finding::{Figure, Finding, Layer, Severity};
 use crate::relay::routes::random;
 use crate::relay::upstream::kdc::{self, Kdc, Permitted, Reach, Transport};
-use crate::relay::upstream::{ConnReuse, Fault, Outgoing};
+use crate::relay::upstream::{ConnReuse, Fault, Outgoing, SendState};
 use crate::wire::kpasswd::undecryptable_request;
 use crate::wire::krb_error::NamedCode;
 use crate::wire::{KerberosMessage, NotKerberos, Realm, Reply, Service};
@@ -119,18 +119,20 @@ pub(super) struct TimedReply {
 }
 
 impl TimedReply {
-    /// What `sending` a question brings.
+    /// What `sending` a question brings, of which `sent` knows whether it has left.
     ///
     /// # Errors
-    /// What it brings instead, or [`Fault::Silent`] if it takes longer than `limit`.
+    /// What it brings instead, or that it takes longer than `limit`.
     pub(super) async fn wait(
         limit: Duration,
+        sent: &SendState,
         sending: impl Future<Output = Result<Reply, Fault>>,
     ) -> Result<Self, Fault> {
         let asked = SystemTime::now();
         let reply = timeout(limit, sending).await;
+        let late = |_| Err(Fault::out_of_time(sent.may_have_left()));
         Ok(Self {
-            reply: reply.unwrap_or(Err(Fault::Silent))?,
+            reply: reply.unwrap_or_else(late)?,
             asked,
             came: SystemTime::now(),
         })
@@ -264,7 +266,7 @@ async fn look(
         // krb5kdc closes each connection after one reply.
         let outgoing = Outgoing::new(message, ConnReuse::Never);
         let sending = kdc.send(&outgoing);
-        let reply = TimedReply::wait(asked.left(), sending).await;
+        let reply = TimedReply::wait(asked.left(), &outgoing.sent, sending).await;
         reply.map_err(|fault| explain(&fault, name).on(Layer::Kdc))
     };
     let times = ask_for_both(asked, found, ask).await?;
@@ -286,7 +288,8 @@ pub(super) async fn change_nothing(
     };
     let client = client(name, permitted, Reach::Always);
     let outgoing = Outgoing::new(message, ConnReuse::Never);
-    let heard = TimedReply::wait(asked.left() / 2, client.send(&outgoing)).await;
+    let sending = client.send(&outgoing);
+    let heard = TimedReply::wait(asked.left() / 2, &outgoing.sent, sending).await;
     of_password_server(heard, name)
 }
 

@@ -289,13 +289,11 @@ impl ProxyCheck<'_> {
         let outgoing = Outgoing {
             target_domain: target.to_owned(),
             dclocator_hint: entry.dclocator_hint,
-            // Else it would wait at a proxy that has too much to do until its refusal is taken for silence.
-            deadline: Some(Instant::now() + limit),
             ..Outgoing::new(message, reuse)
         };
-        let mut head = None;
+        let (mut head, sent) = (None, outgoing.sent.clone());
         let sending = client.send(outgoing, |seen| head = Some(Head::of(seen)));
-        let reply = TimedReply::wait(limit, sending).await;
+        let reply = TimedReply::wait(limit, &sent, sending).await;
         (head, reply)
     }
 

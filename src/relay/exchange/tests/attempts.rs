@@ -178,7 +178,10 @@ async fn what_has_not_left_when_the_network_changes_is_called_back() {
 async fn an_exchange_that_ends_in_silence_says_so_of_each_attempt() {
     let silence = || new(0, End::Silence);
     let record = told(vec![silence(), silence()]).await;
-    assert_eq!(faults(&record), [Some("no answer in time"); 2]);
+    assert_eq!(
+        faults(&record),
+        [Some("it took the request, and did not answer in time"); 2]
+    );
 }
 
 #[tokio::test(start_paused = true)]
