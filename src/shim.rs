@@ -23,7 +23,7 @@ use crate::daemon::logging::ADMIN;
 use crate::daemon::slots::ConnLimit;
 use crate::daemon::status_source::StatusSource;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::{self, descriptors, notify, status_socket};
+use crate::daemon::{self, descriptors, notify, status_socket, user};
 use crate::relay::discovery::RelayHandle;
 use crate::relay::exchange::Exchange;
 use crate::relay::failure::Failure;
@@ -35,6 +35,9 @@ use run_daemon::{Prepared, RunDaemon};
 
 /// One user's requests, of which one that computes must not hold up the next.
 const THREADS: usize = 2;
+
+/// How it is started by who is not root, on the ports of Kerberos.
+const ROOTLESS: &str = "systemctl enable --now loopkdc; or as any user, after setcap cap_net_bind_service=+ep \"$(command -v loopkdc)\"";
 
 /// Runs the daemon until a signal stops it. In the file `reachable` it says which realms can be reached.
 ///
@@ -72,6 +75,9 @@ async fn start<'a>(
     daemon.begin(&config, prepared.mistake);
     let Relay { kdc, kpasswd, .. } = &daemon.relay;
     tracing::info!(target: ADMIN, %kdc, %kpasswd, "ready");
+    if !is_managed && user::is_root() {
+        tracing::info!(target: ADMIN, "this stays root, which it need not be: {ROOTLESS}");
+    }
     Ok(daemon)
 }
 

@@ -145,6 +145,24 @@ fn port_0_is_a_port_that_is_free_for_udp_too() {
     });
 }
 
+/// A service manager's is another user's, or confined.
+#[test]
+fn who_starts_it_as_root_by_hand_is_told_that_it_needs_no_root() {
+    for (is_managed, told) in [(false, 1), (true, 0)] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--realm", "EXAMPLE.COM=https://kdcproxy.example.com"]);
+        command.args(["--listen-kdc", "127.0.0.1:0"]);
+        command.args(["--listen-kpasswd", "127.0.0.1:0"]);
+        if is_managed {
+            command.env("NOTIFY_SOCKET", "/nowhere");
+        }
+        let mut process = Process::start("loopkdc run", &mut command, " ready ");
+        process.terminate();
+        let words = "this stays root, which it need not be: systemctl enable --now loopkdc";
+        assert_eq!(process.count(words), told);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     let upstream = Plan::granting().start();
