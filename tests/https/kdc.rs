@@ -8,7 +8,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::messages::{as_rep, changed, framed, krb_error, referral, tgs_rep};
+use loopkdc::wire::{KerberosMessage, Service};
+
+use crate::messages::{as_rep, changed, framed, krb_error, krb_error_of, referral, tgs_rep};
 
 /// What it does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +67,7 @@ impl Kdc {
                             Act::NotServing => krb_error(29, None),
                             Act::Long => krb_error(60, Some(&vec![0; 120_000])),
                             Act::Babble => b"220 ready".to_vec(),
-                            Act::Refuse(code) => krb_error(code, None),
+                            Act::Refuse(code) => krb_error_of(&realm(&request), code),
                             Act::Refer => referral(6, "CHILD.EXAMPLE"),
                             Act::RefuseLater => {
                                 released.acquire().await.unwrap().forget();
@@ -91,6 +93,13 @@ impl Kdc {
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// The realm that `request` asks for.
+fn realm(request: &[u8]) -> String {
+    let parse = |service| KerberosMessage::parse(service, request.to_vec().into());
+    let request = parse(Service::Kdc).or_else(|_| parse(Service::Kpasswd));
+    request.unwrap().realm().as_str().to_owned()
 }
 
 fn fitting(request: &[u8]) -> Vec<u8> {

@@ -241,15 +241,25 @@ pub fn changed() -> Vec<u8> {
 /// KRB-ERROR (RFC 4120 5.9.1).
 pub fn krb_error(code: i32, e_data: Option<&[u8]>) -> Vec<u8> {
     let e_data = e_data.map(|e_data| field(12, &octets(e_data)));
-    error(code, None, e_data)
+    error(REALM, code, None, e_data)
 }
 
 /// KDC_ERR_WRONG_REALM, or what some of Active Directory's KDCs say instead: the client is in this realm (RFC 6806 7).
 pub fn referral(code: i32, realm: &str) -> Vec<u8> {
-    error(code, Some(field(7, &text(realm))), None)
+    error(REALM, code, Some(field(7, &text(realm))), None)
 }
 
-fn error(code: i32, client_realm: Option<Vec<u8>>, e_data: Option<Vec<u8>>) -> Vec<u8> {
+/// KRB-ERROR of the KDC of `realm`.
+pub fn krb_error_of(realm: &str, code: i32) -> Vec<u8> {
+    error(realm, code, None, None)
+}
+
+fn error(
+    realm: &str,
+    code: i32,
+    client_realm: Option<Vec<u8>>,
+    e_data: Option<Vec<u8>>,
+) -> Vec<u8> {
     let mut parts = vec![
         field(0, &integer(5)),
         field(1, &integer(30)),
@@ -259,8 +269,8 @@ fn error(code: i32, client_realm: Option<Vec<u8>>, e_data: Option<Vec<u8>>) -> V
     ];
     parts.extend(client_realm);
     parts.extend([
-        field(9, &text(REALM)),
-        field(10, &principal(&["krbtgt", REALM])),
+        field(9, &text(realm)),
+        field(10, &principal(&["krbtgt", realm])),
     ]);
     parts.extend(e_data);
     application(30, &sequence(&parts))

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::certificates::{Clients, Leaf};
 use crate::daemon::{Daemon, PROGRAM};
 use crate::forward::{Forward, Gate};
-use crate::messages::{Kind, REALM, USER, krb_error};
+use crate::messages::{Kind, REALM, USER, krb_error_of};
 use crate::relay::{Reached, Setup, Transport};
 use crate::support::hints::assert_leads_on;
 use crate::support::process::{PATIENCE, Process};
@@ -224,7 +224,7 @@ fn cases() -> Vec<Case> {
             "correct proxies",
         ),
         case(
-            Plan::always(Act::Reply(krb_error(29, None))),
+            Plan::new(|post| Act::Reply(krb_error_of(&post.target_domain().unwrap(), 29))),
             "not available: KDC_ERR_SVC_UNAVAILABLE (29)",
             "look after that KDC",
         ),
