@@ -7,8 +7,8 @@ use loopkdc::wire::MAX_REPLY;
 use crate::certificates::Leaf;
 use crate::clients::Heard;
 use crate::messages::{
-    Kind, REALM, as_rep, changed, envelope, framed, kpasswd_error, krb_error, said, set_version,
-    tgs_rep, told,
+    Kind, REALM, as_rep, changed, envelope, framed, kpasswd_error, krb_error, krb_error_of, said,
+    set_version, tgs_rep, told,
 };
 use crate::relay::{Reached, Running, Setup, Transport};
 use crate::upstream::{Act, Door, Http, Page, Plan, Upstream};
@@ -200,6 +200,7 @@ faults! {
     an_endless_body: || Plan::always(Act::Endless) => 86 PORTAL, Perhaps;
     an_oversize_declared: page(Page::kerberos(vec![0x30]).with("content-length", "9999999")) => 86 PORTAL, Perhaps;
     a_reply_that_says_it_is_too_long: || Plan::always(Act::Reply(krb_error(52, None))) => 86 "what answered is no KDC", Perhaps;
+    another_realm_s_krb_error: || Plan::always(Act::Reply(krb_error_of("OTHER.EXAMPLE", 25))) => 86 "what answered is no KDC", Perhaps;
     the_reply_to_another_kind_of_request: || Plan::new(|post| Act::Reply(match post.message()[0] {
         0x6c => as_rep(),
         _ => tgs_rep(),

@@ -21,7 +21,7 @@ use crate::relay::counters::Counters;
 use crate::relay::routes::{self, Candidates, Next, UpstreamId};
 use crate::relay::status::{AttemptReason, Text};
 use crate::relay::upstream::{ConnReuse, Fault, NotReply, Outgoing, SendState, Unsent};
-use crate::wire::{KerberosMessage, Kind, Reply, Resend};
+use crate::wire::{KerberosMessage, Kind, Realm, Reply, Resend, krb_error};
 
 /// However often the network changes, no request has more attempts.
 const MAX_ATTEMPTS: usize = 8;
@@ -267,7 +267,33 @@ impl<'a> Attempts<'a> {
     /// A reply that does not answer the request is a fault.
     fn judge(&self, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
         let (reply, request) = (outcome?, self.message.kind());
+        if self.is_of_another_realm(&reply) {
+            return Err(Fault::NotKerberos(NotReply::OtherReply));
+        }
         routes::fault_in_reply(&reply, request, self.count_sent()).map_or(Ok(reply), Err)
+    }
+
+    /// The KRB-ERROR is of the KDC of another realm than was asked, and no referral (RFC 6806 7). A name without a dot says nothing:
+    /// Active Directory is asked by its short name and answers by the long one, and Heimdal writes that it knows none.
+    fn is_of_another_realm(&self, reply: &Reply) -> bool {
+        let code = reply.error_code();
+        let Some(realm) = code.and_then(|_| reply.realm()) else {
+            return false;
+        };
+        let message = self.message;
+        if code == Some(krb_error::KDC_ERR_WRONG_REALM) || realm.key() == message.realm().key() {
+            return false;
+        }
+        let inside = KerberosMessage::parse(message.service(), message.bytes().clone());
+        let inside =
+            inside.map_or_else(|_| message.realm().clone(), |inside| inside.realm().clone());
+        let target = self.candidates.route.target_domain.as_deref();
+        let target = target.and_then(|domain| Realm::parse(domain.as_bytes()).ok());
+        let asked = [Some(message.realm().clone()), Some(inside), target];
+        let is_zone = |realm: &Realm| realm.as_str().contains('.');
+        let is_other =
+            |asked: Realm| is_zone(&asked) && !self.routing.routes().is_same(&asked, &realm);
+        is_zone(&realm) && asked.into_iter().flatten().all(is_other)
     }
 
     /// The attempts of which something may have left.

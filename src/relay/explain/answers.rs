@@ -69,7 +69,10 @@ pub(super) fn of_not_reply(what: NotReply, key: &str) -> Finding {
         NotReply::NoEnvelope => (Layer::Envelope, "no KDC-PROXY-MESSAGE"),
         NotReply::NoReplyInside => (Layer::Envelope, "no Kerberos reply inside"),
         NotReply::NoReply => (Layer::Kdc, "no Kerberos reply"),
-        NotReply::OtherReply => (Layer::Kdc, "the reply to another request"),
+        NotReply::OtherReply => (
+            Layer::Kdc,
+            "the reply to another request, or of another realm's KDC",
+        ),
         NotReply::TrailingOctets => (Layer::Kdc, "octets after the reply"),
         NotReply::Unproven => (
             Layer::Http,
