@@ -23,7 +23,7 @@ pub(crate) const ADMIN: &str = "loopkdc::admin";
 
 /// Sends our own lines of `level` and above to stderr, and the libraries' worst.
 pub fn init(level: LevelFilter) {
-    let is_journal = std::env::var("JOURNAL_STREAM").is_ok_and(|name| is_stream(&name, stderr()));
+    let is_journal = is_journal();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Bounded::new(is_journal))
         .with_ansi(stderr().is_terminal())
@@ -37,6 +37,15 @@ pub fn init(level: LevelFilter) {
     };
     // A second call, as tests make it, changes nothing.
     drop(done);
+}
+
+/// What stands before a line of `level` on stderr: nothing, unless the journal reads that.
+pub(crate) fn journal_priority(level: Level) -> &'static str {
+    if is_journal() { priority(level) } else { "" }
+}
+
+fn is_journal() -> bool {
+    std::env::var("JOURNAL_STREAM").is_ok_and(|name| is_stream(&name, stderr()))
 }
 
 /// `name`, a device and an inode, is `stream`'s (JOURNAL_STREAM in systemd.exec(5)): who is started below a service inherits the

@@ -8,7 +8,9 @@ use std::io::{self, IsTerminal, Write as _};
 
 use anstyle::Style;
 use textwrap::{Options, WordSeparator, WordSplitter};
+use tracing::Level;
 
+use crate::daemon::logging::journal_priority;
 use crate::relay::failure::Failure;
 use crate::relay::finding::{Finding, Hint, Layer, Severity};
 use crate::relay::text::{self, json};
@@ -73,17 +75,17 @@ pub fn print_json(document: &impl serde::Serialize) {
 
 /// Writes why a command ends to stderr: on a terminal as wide as that, else a line for each thing that is said.
 pub fn print_error(failure: &Failure) {
-    notice("error", style::BAD, failure.finding());
+    notice("error", Level::ERROR, style::BAD, failure.finding());
 }
 
 /// Writes what is to be known besides to stderr, as [`print_error`] does.
 pub fn print_warning(finding: &Finding) {
-    notice("warning", style::WARNING, finding);
+    notice("warning", Level::WARN, style::WARNING, finding);
 }
 
-fn notice(word: &str, style: Style, finding: &Finding) {
+fn notice(word: &str, level: Level, style: Style, finding: &Finding) {
     if !io::stderr().is_terminal() {
-        eprintln!("{}", finding.message(word));
+        eprintln!("{}{}", journal_priority(level), finding.message(word));
         return;
     }
     let mut page = Page::new(width());
