@@ -256,6 +256,20 @@ impl Config {
         warnings
     }
 
+    /// All files that it stands in.
+    pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
+        let of_realm = |entry: &RealmEntry| {
+            let options = &entry.proxy_options;
+            let certificate = options.client_certificate.iter();
+            let ca = entry.ca.iter().map(|ca| ca.path.clone());
+            let certificate = certificate.map(|certificate| certificate.file.clone());
+            let secrets = options.secret_files.clone();
+            ca.chain(certificate).chain(secrets).collect::<Vec<_>>()
+        };
+        let files = self.realms.iter().flat_map(of_realm);
+        self.source.iter().cloned().chain(files).collect()
+    }
+
     fn secret_files(&self) -> BTreeSet<&Path> {
         let mut files = BTreeSet::new();
         for entry in &self.realms {

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod import;
 mod kdc_client;
 pub mod krb5_conf;
+mod service_user;
 pub mod status;
 pub mod terminal;
 pub mod wait;

@@ -11,6 +11,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,6 +115,18 @@ impl GatewayConfig {
             removed: removed(document, source, text),
             source: source.to_owned(),
         })
+    }
+
+    /// All files that it stands in.
+    pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
+        let Serving { tls, tokens, .. } = &self.serving;
+        let tls = tls.iter().flat_map(|tls| {
+            let needed = [&tls.certificate, &tls.key].into_iter();
+            needed.chain(&tls.client_ca).chain(&tls.client_crl)
+        });
+        let files = std::iter::once(&self.source).chain(tls).cloned();
+        let tokens = tokens.iter().map(|tokens| tokens.path().to_owned());
+        files.chain(tokens).collect()
     }
 
     /// What is valid, and still worth a word.

@@ -1,10 +1,12 @@
 //! `loopkdc check`: whether the configuration is valid, and what it says.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::service_user;
 use super::terminal::{self, joined};
 use crate::config::endpoint::Endpoint;
 use crate::config::gateway::{
@@ -13,6 +15,8 @@ use crate::config::gateway::{
 };
 use crate::config::{Config, Kdcs, Order, Proxies, RealmEntry, RealmPattern, Sources};
 use crate::relay::failure::Failure;
+use crate::relay::finding::Severity;
+use crate::relay::status::DaemonKind;
 use crate::relay::upstream::kdc::Transport;
 use crate::relay::upstream::proxy_options::{ForwardProxy, HttpVersion, MinTls, ProxyOptions};
 use crate::wire::{ByService, Realm};
@@ -25,6 +29,9 @@ pub fn run(sources: &Sources) -> Result<(), Failure> {
     let config = Config::load(sources)?;
     terminal::print(&of_run(&config));
     config.warnings().iter().for_each(terminal::print_warning);
+    if let Some(source) = &config.source {
+        warn_of_unreadable(DaemonKind::Run, source, &config.files());
+    }
     Ok(())
 }
 
@@ -36,7 +43,17 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
     let config = GatewayConfig::load(file)?;
     terminal::print(&of_gateway(&config));
     config.warnings().iter().for_each(terminal::print_warning);
+    warn_of_unreadable(DaemonKind::Gateway, &config.source, &config.files());
     Ok(())
+}
+
+/// Prints what the service could not read, which is for root alone to see.
+fn warn_of_unreadable(daemon: DaemonKind, source: &Path, files: &BTreeSet<PathBuf>) {
+    let findings = service_user::examine(daemon, source, files, None);
+    let faults = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Fault);
+    faults.for_each(terminal::print_warning);
 }
 
 /// What `loopkdc run` would do: what would listen and where each realm goes.

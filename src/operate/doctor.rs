@@ -7,7 +7,7 @@
 //! | part | what it looks at |
 //! |---|---|
 //! | `configuration`, [`krb5_conf`], `ports`, `daemon` | this machine, and the daemon on it |
-//! | `gateway`: `service_user`, `handshake` | the same for `loopkdc gateway`, and what it serves HTTPS with |
+//! | `gateway`: `handshake` | the same for `loopkdc gateway`, and what it serves HTTPS with |
 //! | `realm` | what a realm's requests could go by, all of it side by side |
 //! | `proxy`: `connection`, `handshake` | a KDC proxy |
 //! | `kdc` | a KDC, and what it replies by whatever way |
@@ -24,9 +24,9 @@ mod ports;
 mod proxy;
 mod realm;
 mod report;
-mod service_user;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,10 +38,10 @@ pub use report::DoctorReport;
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::operate::status::{self, StatusError, StatusReply};
-use crate::operate::terminal;
+use crate::operate::{service_user, terminal};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::DaemonKind;
+use crate::relay::status::{DaemonKind, StatusDocument};
 use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
@@ -169,6 +169,11 @@ async fn examine(
     let (count, warnings) = (config.realms.len(), config.warnings());
     let valid = configuration::valid(DaemonKind::Run, &file, count, warnings);
     output.tell(valid);
+    let heard = ask(DaemonKind::Run).await;
+    if let Some(source) = &config.source {
+        let status = heard.as_ref().ok().map(|heard| &heard.document);
+        output.tell(readable(DaemonKind::Run, source, config.files(), status).await);
+    }
     let read = ClientConfig::of_this_machine;
     let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read).await;
     let default_realm = client.as_ref().ok().and_then(ClientConfig::default_realm);
@@ -180,7 +185,6 @@ async fn examine(
         Ok(client) => krb5_conf::examine(client, &config, &names),
         Err(late) => vec![*late.clone()],
     });
-    let heard = ask(DaemonKind::Run).await;
     let sockets = machine(&config, &file, &heard, output);
     if realms.is_empty() {
         output.skip_after(Layer::Daemon, "there is no realm to look at");
@@ -270,6 +274,20 @@ async fn within<T: Send + 'static>(
             Err(Box::new(fault))
         }
     }
+}
+
+/// What of `files`, of the configuration `source`, the service may not read.
+async fn readable(
+    daemon: DaemonKind,
+    source: &Path,
+    files: BTreeSet<PathBuf>,
+    status: Option<&StatusDocument>,
+) -> Vec<Finding> {
+    let (source, pid) = (source.to_owned(), status.map(|status| status.pid));
+    let read = within(MACHINE, Layer::Configuration, "a file", move || {
+        service_user::examine(daemon, &source, &files, pid)
+    });
+    read.await.unwrap_or_else(|late| vec![*late])
 }
 
 /// Looks at this machine; where the KDC service of the daemon that runs can be asked, or of whoever is in its place.

@@ -52,7 +52,7 @@ impl Machine {
         let unit = Path::new(env!("CARGO_MANIFEST_DIR"));
         let unit = unit.join("packaging/systemd/loopkdc-gateway.service");
         let text = format!(
-            "#!/bin/sh\necho LoadState=loaded\ngrep -E '^(User|Group|SupplementaryGroups)=' {}\n",
+            "#!/bin/sh\necho LoadState=loaded\ngrep -E '^(ExecStart|User|Group|SupplementaryGroups)=' {}\n",
             unit.display()
         );
         fs::create_dir(self.dir.join("bin")).unwrap();

@@ -25,6 +25,7 @@ const TOOLS: &[&str] = &[
     "curl",
     "findmnt",
     "getent",
+    "install",
     "ip",
     "journalctl",
     "kdestroy",

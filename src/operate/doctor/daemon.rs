@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -12,10 +13,11 @@ use super::kdc::question;
 use super::ports::Owner;
 use crate::config::endpoint::Endpoint;
 use crate::operate::kdc_client::exchange;
-use crate::operate::krb5_conf::host::systemd_is_at_work;
+use crate::operate::krb5_conf::host::{property, systemctl_says, systemd_is_at_work};
 use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::{DaemonKind, StatusDocument, configuration_problems};
+use crate::relay::text;
 use crate::wire::{Reply, Service};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -75,21 +77,57 @@ fn unheard(daemon: DaemonKind, owner: &Owner) -> Finding {
             "set status-socket under [listen], and see",
             "loopkdc status",
         ),
-        Owner::Manager => Finding::ok(Layer::Daemon, "it starts when the first client comes"),
+        Owner::Manager => failed(daemon)
+            .unwrap_or_else(|| Finding::ok(Layer::Daemon, "it starts when the first client comes")),
         Owner::Unknown(_) => {
             let who = "another process holds its ports, or systemd until the first client comes";
             warning(format!("{unit} does not answer; {who}"))
                 .typed("see", &format!("systemctl status {unit}.socket"))
         }
-        Owner::Nobody | Owner::Other(_) => {
+        Owner::Nobody | Owner::Other(_) => failed(daemon).unwrap_or_else(|| {
             let start = if systemd_is_at_work() {
                 format!("systemctl enable --now {unit}")
             } else {
                 daemon.start().to_owned()
             };
             Finding::fault(format!("{unit} does not run")).typed("start it", &start)
-        }
+        }),
     }
+}
+
+/// Why one of its units has failed, if one has (systemctl(1), systemd.service(5)).
+fn failed(daemon: DaemonKind) -> Option<Finding> {
+    let unit = daemon.unit();
+    let units = ["service", "socket"].map(|kind| format!("{unit}.{kind}"));
+    units.iter().find_map(|unit| {
+        let what = "Result,ExecMainStatus,InvocationID";
+        let said = systemctl_says(&["show", "-p", what, unit]);
+        let result = property(&said, "Result").filter(|result| *result != "success")?;
+        let why = last_error(property(&said, "InvocationID")?).unwrap_or_else(|| {
+            let status = property(&said, "ExecMainStatus").unwrap_or("unknown");
+            format!("{result}, status {status}")
+        });
+        let fault = Finding::fault(format!("{unit} has failed: {why}"));
+        let log = fault.typed("see its log", &format!("journalctl -u {unit} -n 20"));
+        Some(log.typed("start it anew", &format!("systemctl restart {unit}")))
+    })
+}
+
+/// The last error of a unit's start in the journal, by what systemd calls that start, as far as this user may read it: the process's
+/// own, or else the first that systemd has of it.
+fn last_error(invocation: &str) -> Option<String> {
+    let errors = |field: &str| {
+        let mut journal = Command::new("journalctl");
+        journal.args(["--quiet", "--output=cat", "--priority=err"]);
+        let of_start = format!("{field}={invocation}");
+        let output = journal.arg(of_start).stdin(Stdio::null()).output();
+        String::from_utf8_lossy(&output.map_or_else(|_| Vec::new(), |output| output.stdout))
+            .into_owned()
+    };
+    let (own, of_manager) = (errors("_SYSTEMD_INVOCATION_ID"), errors("INVOCATION_ID"));
+    let line = own.lines().last().or_else(|| of_manager.lines().next())?;
+    let error = line.strip_prefix("loopkdc: error: ").unwrap_or(line);
+    Some(text::line(error).into_owned())
 }
 
 fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {

@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, MACHINE, ask, kdc, load, tell_each, within};
-use super::{configuration, connection, daemon, handshake, ports, service_user};
+use super::{AskedRealm, ask, kdc, load, readable, tell_each};
+use super::{configuration, connection, daemon, handshake, ports};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
-use crate::config::gateway::{GatewayConfig, KdcRealm, Serving};
+use crate::config::gateway::{GatewayConfig, KdcRealm};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::DaemonKind;
 use crate::relay::text::closest;
@@ -60,11 +60,7 @@ async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) 
     let serving = &config.serving;
     let heard = ask(GATEWAY).await;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
-    let (files, pid) = (files(config), status.map(|status| status.pid));
-    let read = within(MACHINE, Layer::Configuration, "a file", move || {
-        service_user::examine(&files, pid)
-    });
-    output.tell(read.await.unwrap_or_else(|late| vec![*late]));
+    output.tell(readable(GATEWAY, &config.source, config.files(), status).await);
     let metrics = serving.metrics.map(EndpointAddr::of);
     let metrics = metrics.map(Endpoint::needed);
     let endpoints = serving.https.iter().chain(&serving.plain).chain(&metrics);
@@ -82,18 +78,6 @@ async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) 
         let (roots, now) = (SystemRoots::load(), SystemTime::now());
         output.tell(handshake::own_certificate(tls, &roots, status, now));
     }
-}
-
-/// All that the service reads.
-fn files(config: &GatewayConfig) -> Vec<PathBuf> {
-    let Serving { tls, tokens, .. } = &config.serving;
-    let tls = tls.iter().flat_map(|tls| {
-        let needed = [&tls.certificate, &tls.key].into_iter();
-        needed.chain(&tls.client_ca).chain(&tls.client_crl)
-    });
-    let files = std::iter::once(&config.source).chain(tls).cloned();
-    let tokens = tokens.iter().map(|tokens| tokens.path().to_owned());
-    files.chain(tokens).collect()
 }
 
 /// The realms to look at: the one that is `wanted`, or all.

@@ -111,6 +111,14 @@ pub(crate) fn systemctl_says(words: &[&str]) -> String {
     String::from_utf8_lossy(&stdout.unwrap_or_default()).into_owned()
 }
 
+/// A property in what `systemctl show` said; none if it is empty.
+pub(crate) fn property<'a>(said: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.next().filter(|value| !value.is_empty())
+}
+
 /// # Errors
 /// There is no systemctl here.
 pub(super) fn systemctl(words: &[&str]) -> io::Result<Output> {

@@ -2,6 +2,7 @@
 
 mod booted;
 mod deb;
+mod eyes;
 mod login;
 mod renew;
 mod root;
