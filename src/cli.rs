@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
@@ -260,6 +261,14 @@ impl RunArgs {
     pub fn reachable_file(&self) -> Option<PathBuf> {
         let file = self.reachable_file.clone();
         file.filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// Where the configuration of a daemon comes from that was started by these words.
+    pub fn sources_of(words: Vec<OsString>) -> Option<Sources> {
+        match Cli::try_parse_from(words).ok()?.command {
+            Command::Run(args) => Some(args.sources()),
+            _ => None,
+        }
     }
 
     /// Where the configuration comes from.

@@ -228,6 +228,15 @@ fn removed(document: &Document, path: &Path, text: &str) -> Vec<Finding> {
     document.removed.iter().map(removed).collect()
 }
 
+/// The commands read `file` without being told to.
+pub(crate) fn is_usual(file: &Path) -> bool {
+    let is_first = |usual: &locate::Usual| {
+        let first = usual.places().into_iter().find(|place| place.exists());
+        first.is_some_and(|first| first == file)
+    };
+    [locate::RUN, locate::GATEWAY].iter().any(is_first)
+}
+
 /// What to say of a file with a secret that everybody may read.
 fn exposed(file: &Path) -> Option<Finding> {
     let is_exposed = fs::metadata(file).is_ok_and(|file| file.mode() & 0o004 != 0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs};
+use loopkdc::cli::{self, Cli, Command, Krb5ConfArgs, RunArgs};
 use loopkdc::config::Sources;
 use loopkdc::daemon::logging;
 use loopkdc::operate::{check, doctor, import, krb5_conf, status, terminal, wait};
@@ -63,7 +63,10 @@ fn command(command: Command) -> Result<Exit, Failure> {
             gateway,
             json,
             config,
-        } => return doctor::doctor(kind(gateway), realm.as_deref(), config, json),
+        } => {
+            let read_words = RunArgs::sources_of;
+            return doctor::doctor(kind(gateway), realm.as_deref(), config, json, read_words);
+        }
         Command::Import { file, realm } => import::import(&file, realm.as_deref()),
         Command::Krb5Conf(args) => krb5_conf(args),
         #[cfg(feature = "negotiate")]

@@ -230,5 +230,6 @@ fn by_now(listener: &ListenerStatus) -> ListenerStatus {
 }
 
 fn file_name(file: &Path) -> Text {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     file.display().to_string().into()
 }

@@ -37,6 +37,7 @@ pub use report::DoctorReport;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, RealmEntry, Sources};
+use crate::operate::circumstances::{self, Circumstances, ReadWords};
 use crate::operate::status::{self, StatusError, StatusReply};
 use crate::operate::{service_user, terminal};
 use crate::relay::failure::{Exit, Failure};
@@ -56,6 +57,8 @@ const TELL: Duration = Duration::from_millis(200);
 const LEAST: Duration = Duration::from_millis(300);
 /// What is asked of this machine itself is asked for no longer.
 const MACHINE: Duration = Duration::from_millis(1200);
+/// Where the configuration stands if it is in no file.
+const COMMAND_LINE: &str = "the daemon's command line";
 /// One realm's look-ups and handshakes must not hold up another's.
 const THREADS: usize = 2;
 
@@ -64,7 +67,7 @@ const THREADS: usize = 2;
 /// | argument | if it is none |
 /// |---|---|
 /// | `realm` | the default realm of krb5.conf, or all of the configuration; of a gateway's always all |
-/// | `file`, the configuration | the usual places |
+/// | `file`, the configuration | what the daemon was started with, which `read_words` reads; else the usual places |
 ///
 /// # Errors
 /// The runtime cannot be started.
@@ -73,6 +76,7 @@ pub fn doctor(
     realm: Option<&str>,
     file: Option<PathBuf>,
     as_json: bool,
+    read_words: ReadWords,
 ) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -83,7 +87,7 @@ pub fn doctor(
     let mut output = DoctorOutput::new(as_json);
     let read = runtime.block_on(async {
         match daemon {
-            DaemonKind::Run => examine(realm, file, &mut output).await,
+            DaemonKind::Run => examine(realm, file, read_words, &mut output).await,
             DaemonKind::Gateway => gateway::examine(realm, file, &mut output).await,
         }
     });
@@ -152,26 +156,35 @@ impl RealmContext<'_> {
 async fn examine(
     realm: Option<&str>,
     file: Option<PathBuf>,
+    read_words: ReadWords,
     output: &mut DoctorOutput,
 ) -> Option<String> {
     let began = Instant::now();
-    let read = |file| Config::load(&Sources::of_file(file));
+    let heard = ask(DaemonKind::Run).await;
+    let status = heard.as_ref().ok().map(|heard| &heard.document);
+    let running = status.filter(|_| file.is_none());
+    let running = running.and_then(|status| circumstances::sources_of(status.pid, read_words));
+    let sources = running.unwrap_or_else(|| Sources::of_file(named(file, status)));
+    output.circumstances = Circumstances::new(sources.file.as_deref(), status);
+    let file = sources.file.clone();
+    let read = move |_| Config::load(&sources);
     let config = match load(DaemonKind::Run, file, read).await {
         Ok(config) => config,
         Err(fault) => {
             output.tell([*fault]);
-            daemon_without_configuration(output).await;
+            daemon_without_configuration(heard.as_ref().ok(), output);
             return None;
         }
     };
     let file = config.source.as_ref();
-    let file = file.map_or_else(String::new, |file| file.display().to_string());
+    let file = file.map_or_else(
+        || COMMAND_LINE.to_owned(),
+        |file| file.display().to_string(),
+    );
     let (count, warnings) = (config.realms.len(), config.warnings());
     let valid = configuration::valid(DaemonKind::Run, &file, count, warnings);
     output.tell(valid);
-    let heard = ask(DaemonKind::Run).await;
     if let Some(source) = &config.source {
-        let status = heard.as_ref().ok().map(|heard| &heard.document);
         output.tell(readable(DaemonKind::Run, source, config.files(), status).await);
     }
     let read = ClientConfig::of_this_machine;
@@ -204,16 +217,22 @@ async fn examine(
     Some(file)
 }
 
+/// The `file` that was given, or else that of the daemon that runs.
+fn named(file: Option<PathBuf>, status: Option<&StatusDocument>) -> Option<PathBuf> {
+    let running = || Some(status?.configuration.file.as_ref()?.as_str().into());
+    file.or_else(running)
+}
+
 /// The daemon may serve what it has read before.
-async fn daemon_without_configuration(output: &mut DoctorOutput) {
+fn daemon_without_configuration(heard: Option<&StatusReply>, output: &mut DoctorOutput) {
     let why = "there is no configuration to go by";
-    match ask(DaemonKind::Run).await {
-        Ok(heard) => {
+    match heard {
+        Some(heard) => {
             output.skip([Layer::Krb5Conf, Layer::Ports], why);
             output.tell(daemon::goes_on(&heard.document));
             output.skip_after(Layer::Daemon, why);
         }
-        Err(_) => output.skip_after(Layer::Configuration, why),
+        None => output.skip_after(Layer::Configuration, why),
     }
 }
 

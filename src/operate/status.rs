@@ -14,9 +14,12 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
+use crate::config::{Config, Sources, StatusSocket};
 use crate::daemon::in_runtime;
 use crate::daemon::status_socket::known_paths;
 use crate::daemon::{Signal, Signals};
+use crate::operate::circumstances::Circumstances;
+use crate::operate::krb5_conf::host::systemd_is_at_work;
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
@@ -146,13 +149,45 @@ pub enum StatusError {
     },
 }
 
-/// Asks `daemon` at `socket`, or else at the usual places. Takes five seconds at most.
+/// Asks `daemon` at `socket`, or else at the usual places and where the usual configuration says. Takes five seconds at most.
 ///
 /// # Errors
 /// Why there is no status to show.
 pub async fn ask(daemon: DaemonKind, socket: Option<&Path>) -> Result<StatusReply, StatusError> {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
-    let paths = socket.map_or_else(|| known_paths(daemon), |socket| vec![socket.to_owned()]);
+    if let Some(socket) = socket {
+        return ask_at(vec![socket.to_owned()], deadline).await;
+    }
+    match ask_at(known_paths(daemon), deadline).await {
+        Err(StatusError::NoDaemon(mut paths)) if daemon == DaemonKind::Run => {
+            // Its own place, if the configuration names one.
+            let configured = tokio::task::spawn_blocking(configured_socket);
+            let Ok(Ok(Some(own))) = timeout_at(deadline, configured).await else {
+                return Err(StatusError::NoDaemon(paths));
+            };
+            paths.push(own.clone());
+            match ask_at(vec![own], deadline).await {
+                Err(StatusError::NoDaemon(_)) => Err(StatusError::NoDaemon(paths)),
+                asked => asked,
+            }
+        }
+        asked => asked,
+    }
+}
+
+/// The status-socket of the configuration in the usual places.
+fn configured_socket() -> Option<PathBuf> {
+    match Config::load(&Sources::default()).ok()?.listen.status_socket {
+        StatusSocket::At(path) => Some(path),
+        _ => None,
+    }
+}
+
+/// Asks at each of `paths` until a daemon answers.
+async fn ask_at(
+    paths: Vec<PathBuf>,
+    deadline: tokio::time::Instant,
+) -> Result<StatusReply, StatusError> {
     for path in &paths {
         let read = timeout_at(deadline, read(path)).await;
         let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
@@ -198,7 +233,10 @@ fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
             json,
         });
     }
-    let document = serde_json::from_str(&json).map_err(not_json)?;
+    let mut document: StatusDocument = serde_json::from_str(&json).map_err(not_json)?;
+    let circumstances = Circumstances::new(None, Some(&document));
+    let problems = std::mem::take(&mut document.problems).into_iter();
+    document.problems = problems.map(|problem| circumstances.fit(problem)).collect();
     Ok(StatusReply { json, document })
 }
 
@@ -267,6 +305,9 @@ impl StatusError {
 
 /// `fault`, and how `daemon` is started, which does not answer.
 pub(super) fn to_be_started(fault: Finding, daemon: DaemonKind) -> Finding {
+    if !systemd_is_at_work() {
+        return fault.typed("start one", daemon.start());
+    }
     fault
         .typed("see whether its units are active", &show_units(daemon))
         .typed("or start one here", daemon.start())

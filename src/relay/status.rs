@@ -97,7 +97,7 @@ pub struct ListenerStatus {
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationStatus {
-    /// Its file; null if the command line says all.
+    /// Its file, by its absolute name; null if the command line says all.
     pub file: Option<Text>,
     /// When it was read last and found valid; of one that was kept from an earlier start, when it was read first. Null: it never was,
     /// and no realm is served.

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,9 +79,9 @@ fn without_a_daemon_it_says_where_it_looked_and_how_to_start_one() {
     drop(UnixListener::bind(home.socket()).unwrap());
     home.refused("no daemon answers at ");
     let told = home.ask(&[]).stderr;
-    for hint in ["systemctl status loopkdc.socket", "loopkdc run"] {
-        assert!(told.contains(hint), "{told}");
-    }
+    let units = told.contains("systemctl status loopkdc.socket");
+    assert_eq!(units, Path::new("/run/systemd/system").exists(), "{told}");
+    assert!(told.contains("loopkdc run"), "{told}");
 }
 
 #[test]
@@ -102,6 +102,21 @@ fn the_users_own_place_comes_before_the_systems() {
         .env("XDG_RUNTIME_DIR", home.path())
         .output();
     let told = Ended::new(&output.unwrap());
+    assert!(
+        told.stderr.contains("the daemon is loopkdc 9.9"),
+        "{told:?}"
+    );
+}
+
+/// That of the configuration, which nobody has to repeat.
+#[test]
+fn the_socket_is_where_the_configuration_says() {
+    let home = Home::new("").answering(says(b"{\"schema\": 3, \"version\": \"9.9\"}"));
+    let folder = home.path().join(".config/loopkdc");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = format!("[listen]\nstatus-socket = {:?}\n", home.socket());
+    std::fs::write(folder.join("config.toml"), text).unwrap();
+    let told = home.loopkdc(&["status"]);
     assert!(
         told.stderr.contains("the daemon is loopkdc 9.9"),
         "{told:?}"

@@ -98,7 +98,7 @@ fn a_realm_that_is_misspelt() {
             &ours,
             &["EXAMPEL.COM"][..],
             "realm EXAMPEL.COM is not in ",
-            "if that is meant: loopkdc doctor EXAMPLE.COM; else write into ",
+            "if that is meant: loopkdc doctor EXAMPLE.COM --config /",
         ),
         (
             &default,
@@ -258,7 +258,11 @@ fn the_default_realm_is_looked_at_alone() {
         finding.what,
         "EXAMPLE.COM: not looked at, as default_realm is another"
     );
-    assert_eq!(finding.advice(), "loopkdc doctor EXAMPLE.COM");
+    let advice = format!(
+        "loopkdc doctor EXAMPLE.COM --config {}",
+        scene.config().display()
+    );
+    assert_eq!(finding.advice(), advice);
     let asked = scene.doctor_here(&[REALM]);
     assert_eq!(asked.all("configuration", "skipped").count(), 0);
     assert_eq!(realms(scene), "EXAMPLE.ORG");

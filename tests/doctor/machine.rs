@@ -181,7 +181,7 @@ async fn a_daemon_that_goes_by_something_else() {
     read_anew(&scene, &listen, "holds after a restart");
     let found = scene.diagnose();
     let words = "[listen] was changed, which takes effect after a restart";
-    found.says(Layer::Daemon, "warning", words, "systemctl restart loopkdc");
+    found.says(Layer::Daemon, "warning", words, "kill ");
 
     // By another name it is the same.
     let args = ["--config", "config.toml"].map(ToOwned::to_owned);
@@ -251,6 +251,46 @@ fn in_the_place_of(scene: &mut Scene, version: &str) -> UnixListener {
         }
     });
     UnixListener::bind(scene.path("kdc.sock")).unwrap()
+}
+
+/// Without a word about it, it is what the daemon was started with that is looked at; and hints can be typed anywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_daemon_was_started_with_is_looked_at() {
+    let upstream = answering(UNKNOWN, 0).start();
+    let scene = Scene::with(&[upstream.url()], "");
+    let realm = format!("{REALM}={}", upstream.url());
+    let [kdc, kpasswd] =
+        ["kdc", "kpasswd"].map(|name| format!("unix:{}", scene.path(name).display()) + ".sock");
+    let by_words = [
+        ["--realm", &realm, "--ca", "ca.pem"],
+        ["--listen-kdc", &kdc, "--listen-kpasswd", &kpasswd],
+    ]
+    .concat();
+    let elsewhere = |scene: &Scene, realms: &[&str]| {
+        let mut command = scene.command();
+        command
+            .args(["doctor", "--json"])
+            .args(realms)
+            .current_dir("/");
+        block_in_place(|| scene.report(command))
+    };
+    let mut scene = scene.with_daemon_by(&by_words);
+    let found = elsewhere(&scene, &[]);
+    found.is_well("configuration", "the daemon's command line: valid, 1 realm");
+    found.finds_nothing();
+
+    scene.stop_daemon();
+    let scene = scene.with_daemon_by(&["--config", "config.toml"]);
+    let found = elsewhere(&scene, &[]);
+    let config = scene.config().display().to_string();
+    found.is_well("configuration", &format!("{config}: valid, 1 realm"));
+    found.finds_nothing();
+    let found = elsewhere(&scene, &["EXAMPEL.COM"]);
+    let advice = found
+        .finding("configuration", "fault", "EXAMPEL.COM")
+        .advice();
+    let hinted = format!("loopkdc doctor EXAMPLE.COM --config {config}");
+    assert!(advice.contains(&hinted), "{advice}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

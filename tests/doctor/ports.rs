@@ -249,7 +249,7 @@ fn a_port_that_the_daemon_does_not_listen_on() {
         found.is_at_fault(
             Layer::Ports,
             "127.0.0.1:1088: nobody listens, and loopkdc should",
-            "systemctl restart loopkdc",
+            "holds after a restart: kill ",
         );
     });
 }

@@ -80,6 +80,8 @@ impl Scene {
                 "start it: loopkdc run".to_owned(),
                 "start it: systemctl enable --now loopkdc".to_owned(),
             ),
+            // What is the usual file is not named.
+            (format!(" --config {file}"), String::new()),
             (file, "/etc/loopkdc/config.toml".to_owned()),
             (
                 format!("{}/", dir.path().display()),
@@ -142,9 +144,15 @@ impl Scene {
     }
 
     /// Starts a daemon that goes by the configuration.
-    pub fn with_daemon(mut self) -> Self {
+    pub fn with_daemon(self) -> Self {
+        let config = self.config().display().to_string();
+        self.with_daemon_by(&["--config", &config])
+    }
+
+    /// Starts a daemon with these words.
+    pub fn with_daemon_by(mut self, words: &[&str]) -> Self {
         let mut command = self.command();
-        command.arg("run").arg("--config").arg(self.config());
+        command.arg("run").args(words);
         // Where the doctor looks for its socket.
         command.env("RUNTIME_DIRECTORY", self.path("run/loopkdc"));
         command.env("STATE_DIRECTORY", self.path("state"));
@@ -285,7 +293,8 @@ impl Scene {
         self.report(command)
     }
 
-    fn report(&self, command: Command) -> Diagnosis {
+    /// What it says to this command of it.
+    pub fn report(&self, command: Command) -> Diagnosis {
         Diagnosis {
             usual: self.usual.clone(),
             ..Diagnosis::of(command)

@@ -28,6 +28,7 @@ const TOOLS: &[&str] = &[
     "install",
     "ip",
     "journalctl",
+    "kill",
     "kdestroy",
     "kinit",
     "klist",

@@ -8,10 +8,12 @@ use tokio::time::timeout;
 
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, ask, kdc, load, readable, tell_each};
+use super::{AskedRealm, ask, kdc, load, named, readable, tell_each};
 use super::{configuration, connection, daemon, handshake, ports};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm};
+use crate::operate::circumstances::Circumstances;
+use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::DaemonKind;
 use crate::relay::text::closest;
@@ -29,6 +31,10 @@ pub(super) async fn examine(
 ) -> Option<String> {
     let began = Instant::now();
     let read = |file: Option<PathBuf>| GatewayConfig::load(file.as_deref());
+    let heard = ask(GATEWAY).await;
+    let status = heard.as_ref().ok().map(|heard| &heard.document);
+    let file = named(file, status);
+    output.circumstances = Circumstances::new(file.as_deref(), status);
     let config = match load(GATEWAY, file, read).await {
         Ok(config) => config,
         Err(fault) => {
@@ -40,7 +46,7 @@ pub(super) async fn examine(
     let file = config.source.display().to_string();
     let (count, warnings) = (config.realms.len(), config.warnings());
     output.tell(configuration::valid(GATEWAY, &file, count, warnings));
-    machine(&config, &file, output).await;
+    machine(&config, &file, &heard, output).await;
     let realms = chosen(&config, realm);
     if realms.is_empty() {
         output.tell([no_realm(&config, &file, realm)]);
@@ -56,9 +62,13 @@ pub(super) async fn examine(
 }
 
 /// What is to be said of this machine, and of the gateway on it.
-async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) {
+async fn machine(
+    config: &GatewayConfig,
+    file: &str,
+    heard: &Result<StatusReply, StatusError>,
+    output: &mut DoctorOutput,
+) {
     let serving = &config.serving;
-    let heard = ask(GATEWAY).await;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
     output.tell(readable(GATEWAY, &config.source, config.files(), status).await);
     let metrics = serving.metrics.map(EndpointAddr::of);
@@ -73,7 +83,7 @@ async fn machine(config: &GatewayConfig, file: &str, output: &mut DoctorOutput) 
         let what = format!("http://{addr}/metrics: {whose}");
         output.tell([Finding::ok(Layer::Ports, what)]);
     }
-    output.tell(daemon::examine(GATEWAY, &heard, &ports.owner, file));
+    output.tell(daemon::examine(GATEWAY, heard, &ports.owner, file));
     if let Some(tls) = &serving.tls {
         let (roots, now) = (SystemRoots::load(), SystemTime::now());
         output.tell(handshake::own_certificate(tls, &roots, status, now));

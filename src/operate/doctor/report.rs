@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::operate::circumstances::Circumstances;
 use crate::operate::terminal::{self, Page, style};
 use crate::relay::failure::Exit;
 use crate::relay::finding::{Finding, Layer, Severity};
@@ -57,17 +58,24 @@ pub(super) fn is_fault(finding: &Finding) -> bool {
 pub(super) struct DoctorOutput {
     as_json: bool,
     findings: Vec<Finding>,
+    /// For the commands of hints.
+    pub(super) circumstances: Circumstances,
 }
 
 impl DoctorOutput {
     pub(super) fn new(as_json: bool) -> Self {
-        let findings = Vec::new();
-        Self { as_json, findings }
+        Self {
+            as_json,
+            findings: Vec::new(),
+            circumstances: Circumstances::default(),
+        }
     }
 
     pub(super) fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
         let told = self.findings.len();
-        self.findings.extend(findings);
+        let findings = findings.into_iter();
+        let fitting = findings.map(|finding| self.circumstances.fit(finding));
+        self.findings.extend(fitting);
         if !self.as_json {
             let (before, new) = self.findings.split_at(told);
             terminal::print(&drawn(terminal::width(), before.last(), new));
