@@ -150,6 +150,7 @@ impl Gateway {
             relay,
             tasks,
         );
+        status.follow(tasks);
         let reached = probe::until_reached(Arc::clone(exchange), probe);
         self.tasks.spawn(reached);
         notify::keep_alive(exchange, &self.tasks);

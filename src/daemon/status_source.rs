@@ -14,8 +14,8 @@ use crate::relay::discovery::RelayHandle;
 use crate::relay::failure::Failure;
 use crate::relay::network::Clocks;
 use crate::relay::status::{
-    ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus, RealmStatus, SCHEMA,
-    StatusDocument, Text, configuration_problems, problems,
+    CandidateState, CandidateStatus, ConfigurationStatus, DaemonKind, ListenerStatus, LoadStatus,
+    RealmStatus, SCHEMA, StatusDocument, Text, configuration_problems, problems,
 };
 use crate::relay::sync::lock;
 
@@ -140,6 +140,10 @@ impl StatusSource {
         }
         let exchange = &self.relay.exchange;
         let (mut realms, upstreams) = exchange.realms_and_upstreams(ClockReading::now());
+        if self.daemon == DaemonKind::Gateway {
+            let by_kdcs = |realm: &mut RealmStatus| realm.reachable = reachable_by(&realm.kdc);
+            realms.iter_mut().for_each(by_kdcs);
+        }
         realms.sort_by_key(|realm| realm.reachable);
         let state = |realm: &RealmStatus| {
             let next = realm
@@ -218,6 +222,15 @@ impl StatusSource {
             return now.wall.duration_since(self.started).unwrap_or_default();
         }
         since
+    }
+}
+
+/// Whether a gateway's realm can be reached, by what is known of its KDCs; nothing if the next one was not asked yet.
+fn reachable_by(kdcs: &[CandidateStatus]) -> Option<bool> {
+    match kdcs.first()?.state {
+        CandidateState::Active | CandidateState::Up => Some(true),
+        CandidateState::Untried => None,
+        _ => Some(false),
     }
 }
 

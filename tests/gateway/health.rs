@@ -1,6 +1,7 @@
 //! A gateway and its KDCs coming and going: what load balancers are told, and what the log says.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,10 +43,20 @@ fn a_gateway_finds_its_kdc_by_itself_and_says_that_it_is_gone() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loopkdc"));
         command.args(["gateway", "--config"]).arg(&config);
         command.env("RUNTIME_DIRECTORY", dir.path());
+        let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        command.env("NOTIFY_SOCKET", dir.path().join("notify"));
+        let wait_until_shown = |state: &str| {
+            let (expected, mut heard) = (format!("STATUS={REALM}: {state}"), [0; 4096]);
+            while !heard.starts_with(expected.as_bytes()) {
+                manager.recv(&mut heard).unwrap();
+            }
+        };
         let gateway = Process::start("loopkdc gateway", &mut command, "ready");
         let lost = "WARN no KDC of the realm can be reached any more realm=EXAMPLE.COM";
         assert_eq!(health(), 503);
         gateway.wait_for(lost);
+        wait_until_shown("no KDC can be reached");
         let mut realm = Realm::start(dir.path(), REALM, 88, Preauth::Timestamp);
         let until = Instant::now() + PATIENCE;
         while health() == 503 {
@@ -54,6 +65,7 @@ fn a_gateway_finds_its_kdc_by_itself_and_says_that_it_is_gone() {
         }
         assert!(realm.kdc.log().contains("loopkdc-gateway@EXAMPLE.COM"));
         gateway.wait_for("INFO a KDC of the realm can be reached again realm=EXAMPLE.COM");
+        wait_until_shown("active, 127.0.0.88:88");
         realm.kdc.terminate();
         for _ in 0..3 {
             assert_eq!(log_in(), 502);
