@@ -155,7 +155,7 @@ impl Collector for Readings {
             )?;
             ConstCounter::new(counted.value).encode(metric)?;
         }
-        let help = "Whether an upstream serves, as far as the last requests to it tell.";
+        let help = "Whether a KDC serves, as far as the last requests to it tell.";
         let gauge = MetricType::Gauge;
         let mut metric = encoder.encode_descriptor("upstream_up", help, None, gauge)?;
         for (name, is_up) in self.exchange.upstreams() {

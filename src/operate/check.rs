@@ -88,7 +88,7 @@ fn run_lines(config: &Config) -> Vec<String> {
     let mut patterns = realms.iter().map(|entry| &entry.pattern);
     if !patterns.any(|pattern| matches!(pattern, RealmPattern::Any)) {
         let on_failure = config.default_on_failure;
-        let other = "any other realm: no upstream";
+        let other = "any other realm: no proxy";
         lines.push(format!("{other}, on-failure {on_failure}"));
     }
     lines

@@ -121,7 +121,7 @@ counters! {
     replayed: Both,
     /// Answers that the retransmit cache forgot before their time, to stay within its octets.
     forgotten: Both,
-    /// Requests for a realm, or a service of one, of which no upstream is configured or known.
+    /// Requests for a realm, or a service of one, of which no proxy or KDC is configured or known.
     no_upstream: Both,
     /// Requests that found no place among `max-in-flight` in time, or gave theirs to others after a second without an answer.
     overloaded: Both,
@@ -129,11 +129,11 @@ counters! {
     held_back: Run,
     /// Look-ups in DNS of where a realm's requests go, which requests brought about.
     look_ups: Both,
-    /// Attempts: requests handed to an upstream.
+    /// Attempts: requests handed to a proxy or KDC.
     attempts: Both,
     /// Attempts made because an answer was late or the network changed.
     raced: Both,
-    /// Answers of upstreams that are longer than a reply may be.
+    /// Answers of proxies and KDCs that are longer than a reply may be.
     reply_too_long: Both,
     /// Replies that are longer than `udp-reply-max-bytes`: the client was told to come back over TCP.
     too_big_for_udp: Run,
@@ -141,7 +141,7 @@ counters! {
     asked: Both,
     /// Exchanges that ended with a reply.
     replied: Both,
-    /// Exchanges that asked an upstream and got no reply.
+    /// Exchanges that asked a proxy or KDC and got no reply.
     failed: Both,
     /// Exchanges, connections and listeners that ended in a panic.
     panicked: Both,

@@ -22,7 +22,7 @@ pub enum UpstreamKind {
 
 impl UpstreamKind {
     /// Of the upstream that the log calls `name`.
-    fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         if name.contains("://") {
             Self::Proxy
         } else {
@@ -36,6 +36,16 @@ impl UpstreamKind {
             Self::Proxy => "proxies",
             Self::Kdc => "kdcs",
         }
+    }
+}
+
+/// As people call it.
+impl fmt::Display for UpstreamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy => "proxy",
+            Self::Kdc => "KDC",
+        })
     }
 }
 

@@ -352,9 +352,9 @@ impl fmt::Display for ExchangeOutcome {
         f.write_str(match self {
             Self::Replied => "replied",
             Self::Failed => "no answer",
-            Self::NoUpstream => "no upstream for the realm",
+            Self::NoUpstream => "no proxy or KDC for the realm",
             Self::NotOffered => "this service of the realm is not offered",
-            Self::UpstreamUnknown => "no upstream is known at the moment",
+            Self::UpstreamUnknown => "no proxy or KDC is known at the moment",
             Self::Overloaded => "too many requests are under way",
             Self::Other => "an outcome of a later version",
         })

@@ -48,7 +48,7 @@ realm B.TEST
 realm C.TEST
   1. https://p/KdcProxy
   deadline 9 s, on-failure unreachable
-any other realm: no upstream, on-failure unreachable
+any other realm: no proxy, on-failure unreachable
 ";
     assert_eq!(shown, expected);
 }
@@ -67,7 +67,7 @@ realm A.TEST
   proxies: URI records of _kerberos.A.TEST and _kpasswd.A.TEST, else SRV records of _kerberos._https.A.TEST
   also allowed: 10.0.0.0/8
   deadline 9 s, on-failure unreachable
-any other realm: no upstream, on-failure unreachable
+any other realm: no proxy, on-failure unreachable
 ";
     assert_eq!(shown, expected);
 }

@@ -150,7 +150,7 @@ realm EXAMPLE.COM
   1. https://kdcproxy.example.com/KdcProxy
   deadline 9 s, on-failure unreachable
   trusts besides the system's roots: ca.pem (certificates: 1)
-any other realm: no upstream, on-failure unreachable
+any other realm: no proxy, on-failure unreachable
 ";
     assert_eq!(
         ended,

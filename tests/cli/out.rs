@@ -45,7 +45,7 @@ fn check_shows_how_requests_get_out_and_no_secret() {
             "  1. https://kdcproxy.example.com/KdcProxy",
             "  deadline 9 s, on-failure unreachable",
             "  by way of what HTTPS_PROXY, ALL_PROXY and NO_PROXY say",
-            "any other realm: no upstream, on-failure unreachable",
+            "any other realm: no proxy, on-failure unreachable",
         ]
     );
     assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");

@@ -63,7 +63,7 @@ async fn a_failover_is_told_with_the_fault_before_it_and_then_with_why_the_first
     assert_eq!(attempt(&second, &["why=failover", replied]), 1, "{log}");
     // The second request has no reason to go to the first.
     assert_eq!(attempt(&second, &["why=first", replied]), 1, "{log}");
-    let passed_over = format!("DEBUG upstream passed over upstream=\"{first}\"");
+    let passed_over = format!("DEBUG proxy passed over upstream=\"{first}\"");
     let why_not = "why_not=\"refuses this realm\" retry_ms=";
     assert_eq!(count(&log, &[&passed_over, why_not]), 1, "{log}");
 
@@ -104,7 +104,7 @@ async fn what_must_not_be_sent_twice_is_said_not_to_go_on() {
     let (log, document, upstreams) =
         said(Plan::always(Act::Close), Plan::granting(), &[Kind::Preauth]).await;
     let second = origin(&upstreams[1]);
-    let passed_over = format!("DEBUG upstream passed over upstream=\"{second}\"");
+    let passed_over = format!("DEBUG proxy passed over upstream=\"{second}\"");
     let why_not = "why_not=\"what may have been sent must not be sent twice\"";
     assert_eq!(count(&log, &[&passed_over, why_not]), 1, "{log}");
     assert_eq!(attempts(&document), Vec::<[&str; 3]>::new());

@@ -57,7 +57,7 @@ async fn a_portal_is_told_as_one_and_is_over_as_soon_as_it_lets_others_through()
                     .count()
             };
             assert_eq!(count(logged), 1, "{log}");
-            assert_eq!(count("upstream up again"), 1, "{log}");
+            assert_eq!(count("proxy up again"), 1, "{log}");
         }
     }
 }

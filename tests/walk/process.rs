@@ -193,12 +193,12 @@ async fn the_log_tells_exchanges_and_changes_but_no_principal() {
         1,
         "{log}"
     );
-    assert_eq!(count(&["INFO upstream down", "HTTP 503"]), 1, "{log}");
+    assert_eq!(count(&["INFO proxy down", "HTTP 503"]), 1, "{log}");
     assert_eq!(
-        count(&["INFO upstream down", "captive portal: a web page"]),
+        count(&["INFO proxy down", "captive portal: a web page"]),
         1,
         "{log}"
     );
-    assert_eq!(count(&["INFO upstream up again"]), 1, "{log}");
+    assert_eq!(count(&["INFO proxy up again"]), 1, "{log}");
     assert!(!log.contains(USER) && !log.contains("changepw"), "{log}");
 }

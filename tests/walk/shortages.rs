@@ -171,7 +171,7 @@ async fn a_clock_that_is_set_back_and_forth_costs_no_request() {
             "{time}: {log}"
         );
     }
-    assert_eq!(relay.process.count("upstream down"), 0);
+    assert_eq!(relay.process.count("proxy down"), 0);
 }
 
 /// Before the certificate's own time no proxy can be believed; that is told, and over when the clock is right.

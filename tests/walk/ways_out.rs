@@ -258,7 +258,7 @@ async fn the_log_names_the_proxy_and_no_password() {
     );
     assert!(
         log.lines()
-            .any(|line| line.contains("INFO upstream down") && line.contains(&told)),
+            .any(|line| line.contains("INFO proxy down") && line.contains(&told)),
         "{log}"
     );
     assert!(!log.contains("s3cret"), "{log}");

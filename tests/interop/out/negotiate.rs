@@ -111,9 +111,9 @@ impl Scene {
         let kinit = self.kinit();
         assert!(kinit.took < Duration::from_secs(3), "{:?}", kinit.took);
         kinit.fails_with("Cannot contact any KDC");
-        self.loopkdc.process.wait_for("INFO upstream down");
+        self.loopkdc.process.wait_for("INFO proxy down");
         let log = self.loopkdc.process.log();
-        let told = log.lines().find(|line| line.contains("INFO upstream down"));
+        let told = log.lines().find(|line| line.contains("INFO proxy down"));
         assert!(told.is_some_and(|line| line.contains(why)), "{log}");
         assert_eq!(self.front.gateway.process.count(" client="), 0);
     }

@@ -139,7 +139,7 @@ fn the_configuration_is_valid_and_says_nothing_yet() {
             .arg(file))
     };
     let report = check(&file);
-    assert!(report.contains("any other realm: no upstream"), "{report}");
+    assert!(report.contains("any other realm: no proxy"), "{report}");
     assert!(!report.contains("\nrealm "), "{report}");
 
     let dir = tempfile::tempdir().unwrap();

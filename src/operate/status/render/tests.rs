@@ -234,7 +234,7 @@ last exchanges
     3 s ago  AS-REQ   EXAMPLE.COM    udp  12 ms  kdcproxy.example.com: replied
     3 s ago  AS-REQ   EXAMPLE.COM    udp  12 ms  kdcproxy.example.com:
                                                  KDC_ERR_PREAUTH_REQUIRED (25)
-  1 min ago  TGS-REQ  \"OTHER \\\"X\\\"\"  tcp   0 ms  no upstream for the realm
+  1 min ago  TGS-REQ  \"OTHER \\\"X\\\"\"  tcp   0 ms  no proxy or KDC for the realm
   1 min ago  TGS-REQ  EXAMPLE.COM    tcp   0 ms  KRB_AP_ERR_SKEW (37)
 "
     );

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Attempts;
 use crate::relay::answer::Source;
 use crate::relay::clock::{ClockReading, millis, now, unix_ms};
+use crate::relay::explain::UpstreamKind;
 use crate::relay::routes::{StatusContext, UpstreamId};
 use crate::relay::status::{AttemptReason, AttemptRecord, Text};
 use crate::relay::upstream::{Fault, SendState, Upstream};
@@ -27,7 +28,8 @@ impl Attempts<'_> {
         let kdc_news = routes.kdc_news(&self.candidates, false, now());
         drop(routes);
         if is_news {
-            tracing::info!(upstream = attempt.upstream.name(), %fault, "upstream down");
+            let upstream = attempt.upstream.name();
+            tracing::info!(upstream, %fault, "{} down", UpstreamKind::of(upstream));
             self.task.exchange.route_changed();
         }
         log_kdc_news(kdc_news);
@@ -44,7 +46,8 @@ impl Attempts<'_> {
         let kdc_news = routes.kdc_news(&self.candidates, true, now);
         drop(routes);
         if is_news {
-            tracing::info!(upstream = attempt.upstream.name(), "upstream up again");
+            let upstream = attempt.upstream.name();
+            tracing::info!(upstream, "{} up again", UpstreamKind::of(upstream));
             self.task.exchange.route_changed();
         }
         log_kdc_news(kdc_news);
@@ -80,8 +83,10 @@ impl Attempts<'_> {
     }
 
     fn log_passed_over(&self, upstream: UpstreamId, why_not: &str, retry_ms: Option<u64>) {
-        let upstream = self.routing.upstream(upstream).map(|each| each.name());
-        tracing::debug!(upstream, why_not, retry_ms, "upstream passed over");
+        if let Some(upstream) = self.routing.upstream(upstream).map(|each| each.name()) {
+            let kind = UpstreamKind::of(upstream);
+            tracing::debug!(upstream, why_not, retry_ms, "{kind} passed over");
+        }
     }
 
     /// What came of each, if there was more than one: else the exchange itself says it.
