@@ -34,6 +34,7 @@ mod table;
 
 mod answers;
 mod bounds;
+mod broken;
 mod fronts;
 mod gateway;
 mod handshakes;

@@ -20,8 +20,8 @@ const EXAMPLE: &str = "https://kdcproxy.example.com/KdcProxy";
 const MOST: usize = 10;
 
 /// What the user knows, and what was started so far.
-struct Newcomer<'a> {
-    scene: Scene,
+pub(crate) struct Newcomer<'a> {
+    pub(crate) scene: Scene,
     proxy: &'a KdcProxy,
     daemon: Option<Process>,
     /// What each hint was about.
@@ -33,14 +33,7 @@ fn leads_to_a_ticket(maker: Maker) {
     let realm = Realm::start(dir.path(), REALM, 88, Preauth::Spake);
     let proxy = KdcProxy::of(maker, dir.path(), 8443, &[Route::to(&realm)]);
     as_installed(dir.path());
-    let mut scene = Scene::bare();
-    scene.reads_etc = true;
-    let mut newcomer = Newcomer {
-        scene,
-        proxy: &proxy,
-        daemon: None,
-        followed: Vec::new(),
-    };
+    let mut newcomer = Newcomer::new(&proxy);
     newcomer.does_as_told();
     logs_in(&newcomer.scene);
     let followed = newcomer.followed.join(" ");
@@ -90,23 +83,47 @@ fn run(program: &str, args: &[&str]) {
     assert!(status.success(), "{program} {args:?}");
 }
 
-impl Newcomer<'_> {
+impl<'a> Newcomer<'a> {
+    pub(crate) fn new(proxy: &'a KdcProxy) -> Self {
+        let mut scene = Scene::bare();
+        scene.reads_etc = true;
+        Self {
+            scene,
+            proxy,
+            daemon: None,
+            followed: Vec::new(),
+        }
+    }
+
+    /// Has a shell do this to the machine.
+    pub(crate) fn shell(&self, how: &str) {
+        let mut shell = Command::new("sh");
+        self.scene.surround(&mut shell);
+        let status = shell.args(["-ec", how]).status();
+        assert!(status.unwrap().success(), "{how}");
+    }
+
+    /// The daemon ends.
+    pub(crate) fn stops(&mut self) {
+        self.daemon = None;
+    }
+
     /// Asks the doctor and does what it says, until there is no fault.
-    fn does_as_told(&mut self) {
+    pub(crate) fn does_as_told(&mut self) {
         for _ in 0..MOST {
             let found = self.scene.doctor(&[REALM.to_owned()]);
             let Some(fault) = first_fault(&found) else {
                 return;
             };
-            self.follows(&fault.hints);
+            self.follows(&fault.hints, fault);
             let layer = serde_json::to_value(fault.subject.layer).unwrap();
             self.followed.push(layer.as_str().unwrap().to_owned());
         }
         panic!("still ill after {:?}: {}", self.followed, self.scene.text());
     }
 
-    /// Does the first thing that the hints say and that can be done.
-    fn follows(&mut self, hints: &[Hint]) {
+    /// Does the first thing that these hints of `finding` say and that can be done.
+    pub(crate) fn follows(&mut self, hints: &[Hint], finding: &Finding) {
         // The file in which what follows is to be written.
         let mut file = None;
         for hint in hints {
@@ -116,6 +133,11 @@ impl Newcomer<'_> {
                     if let Some((_, into)) = words.split_once("write into ") {
                         let file = into.split([' ', ':']).next().unwrap();
                         return self.writes(file, &lines.replace(EXAMPLE, &self.proxy.url()));
+                    }
+                    if words.ends_with("write in the place of that line") {
+                        let place = finding.subject.file.as_ref().unwrap();
+                        let (line, lines) = (place.line.unwrap(), lines.trim());
+                        return self.shell(&format!("sed -i '{line}c {lines}' {}", place.path));
                     }
                     file = words.rsplit_once("] of ").map(|(_, file)| file).or(file);
                 }
@@ -131,24 +153,14 @@ impl Newcomer<'_> {
     }
 
     fn types(&mut self, words: &[String]) {
-        match words.join(" ").as_str() {
-            "loopkdc run" | "systemctl enable --now loopkdc" => self.starts(),
-            typed if typed.starts_with("kill -HUP ") => {
-                let daemon = self.daemon.as_ref().expect("it runs");
-                assert!(
-                    Command::new("sh")
-                        .args(["-c", typed])
-                        .status()
-                        .unwrap()
-                        .success()
-                );
-                daemon.wait_for("configuration read again");
-            }
-            typed => {
-                assert_eq!(words[0], "loopkdc");
-                let status = self.scene.command().args(&words[1..]).status();
-                assert!(status.unwrap().success(), "{typed}");
-            }
+        let typed = Hint::command(words).to_string();
+        if ["loopkdc run", "systemctl enable --now loopkdc"].contains(&&*typed) {
+            return self.starts();
+        }
+        self.shell(&typed);
+        if typed.starts_with("kill -HUP ") {
+            let daemon = self.daemon.as_ref().expect("it runs");
+            daemon.wait_for("configuration read again");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A configuration, a daemon that goes by it, and what the doctor says.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,12 +57,15 @@ pub fn error(code: i32, behind: i64) -> Vec<u8> {
     krb_error::encode(code, None, Service::Kdc, None, now)
 }
 
-/// Runs `body` where no other daemon's status can be read.
+/// Runs `body` where no other daemon's status can be read, and no process beside its own is seen. It is to be called inside
+/// `isolated`.
 pub fn alone(body: impl FnOnce()) {
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "tmpfs", "/run"])
-        .status();
-    assert!(mounted.unwrap().success());
+    for (kind, folder) in [("tmpfs", "/run"), ("proc", "/proc")] {
+        let mounted = Command::new("mount")
+            .args(["-t", kind, kind, folder])
+            .status();
+        assert!(mounted.unwrap().success());
+    }
     body();
 }
 
@@ -184,6 +187,12 @@ impl Scene {
     /// The program, with nothing of the caller's own.
     pub fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
+        self.surround(&mut command);
+        command
+    }
+
+    /// Has a command see this machine, and find the program by its name.
+    pub fn surround(&self, command: &mut Command) {
         for name in ["XDG_CONFIG_HOME", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name);
         }
@@ -196,7 +205,9 @@ impl Scene {
         } else {
             command.env("KRB5_CONFIG", self.path("krb5.conf"))
         };
-        command
+        let path = std::env::var("PATH").unwrap_or_default();
+        let own = Path::new(PROGRAM).parent().unwrap().display();
+        command.env("PATH", format!("{own}:{path}"));
     }
 
     /// The same, once this stands in its configuration in the place of that.

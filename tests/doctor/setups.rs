@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::process::Command;
 
 use loopkdc::relay::finding::{Finding, Hint, Layer};
 use rcgen::{CertificateParams, date_time_ymd};
@@ -124,6 +125,7 @@ impl Site {
         let found = scene.doctor_here(&[]);
         let finding = found.names(setup.layer, "fault", setup.words, setup.hint);
         assert_eq!(found.code, i32::from(setup.layer.exit_code()), "{found:#?}");
+        shows_what_is_hinted(&scene, finding);
         let logged = match setup.logged {
             "" => setup.words,
             logged => logged,
@@ -147,6 +149,26 @@ impl Site {
             Mend::Keys(files) => with_keys(scene, finding, files),
         };
         mended.with_daemon().doctor_here(&[]).finds_nothing();
+    }
+}
+
+/// Each command of the hints can be typed as it is printed: these look, and change nothing.
+fn shows_what_is_hinted(scene: &Scene, finding: &Finding) {
+    for hint in &finding.hints {
+        let Hint::Command(words) = hint else { continue };
+        // It wants a systemd, whose test is in the packages'.
+        if words[0] == "timedatectl" {
+            continue;
+        }
+        let mut shell = Command::new("sh");
+        scene.surround(&mut shell);
+        let shown = shell.args(["-c", &hint.to_string()]).output().unwrap();
+        // Most fail as what they look at does; but there is such a command.
+        let code = shown.status.code();
+        assert!(
+            ![Some(126), Some(127), None].contains(&code),
+            "{hint}: {shown:?}"
+        );
     }
 }
 
@@ -349,6 +371,36 @@ fn what_the_user_has_written() {
                         "location /KdcProxy { if ($http_authorization != \"Bearer s3cret\") { add_header WWW-Authenticate Bearer always; return 401; } PROXY }",
                         "it wants a token or a password (HTTP 401)",
                         "bearer-token-file",
+                    )
+                },
+                Setup {
+                    url: "kkdcp://localhost/KdcProxy",
+                    mend: Mend::Ours("kkdcp:", "https:"),
+                    ..file(
+                        "",
+                        "a proxy is an https:// URL",
+                        "write \"https://localhost/KdcProxy\"",
+                        Mend::Theirs,
+                    )
+                },
+                Setup {
+                    url: "https://[::1]:444/KdcProxy",
+                    layer: Layer::Tcp,
+                    mend: Mend::Ours("[::1]:444", "localhost"),
+                    ..refusing(
+                        SERVING,
+                        "cannot connect: Connection refused",
+                        "proxies names the right port",
+                    )
+                },
+                Setup {
+                    layer: Layer::Tcp,
+                    lines: "http-proxy = \"http://127.0.0.1:80\"",
+                    mend: Mend::Ours("http-proxy = \"http://127.0.0.1:80\"", ""),
+                    ..refusing(
+                        "listen 127.0.0.1:80; location /KdcProxy { PROXY }",
+                        "does not connect to the KDC proxy",
+                        "have it allow connections to localhost",
                     )
                 },
                 file(

@@ -57,6 +57,7 @@ const DEEDS: &[&str] = &[
     "take out of krb5.conf what nobody needs",
     "take that line out",
     "take the line out",
+    "write \"https://",
     "write the missing }",
 ];
 /// Words with hyphens that are no keys.
