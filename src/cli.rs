@@ -25,8 +25,8 @@ status-mode who may read it; that is unix-mode for a gateway.
 KDC_ERR_PREAUTH_REQUIRED (25) is no failure: the KDC wants a password, which
 comes next.
 
-Exit codes: 0 shown, whatever the problems, 69 no daemon answers, 77 no
-permission, 78 bad usage";
+Exit codes: 0 shown, whatever the problems, or systemd waits for its first
+client, 69 no daemon answers, 77 no permission, 78 bad usage";
 
 const WAIT_HELP: &str = "\
 It asks the daemon as a client does, for a ticket in the name of nobody and

@@ -19,7 +19,7 @@ use crate::daemon::in_runtime;
 use crate::daemon::status_socket::known_paths;
 use crate::daemon::{Signal, Signals};
 use crate::operate::circumstances::Circumstances;
-use crate::operate::krb5_conf::host::systemd_is_at_work;
+use crate::operate::krb5_conf::host::{is_waited_for, systemd_is_at_work};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
@@ -32,15 +32,19 @@ const REDRAW: Duration = Duration::from_secs(1);
 /// Empties the screen, and goes to its first column of its first line (ECMA-48 8.3.39, 8.3.21).
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Shows people once what `daemon` at `socket`, or else at the usual places, says of itself.
+/// Shows people once what `daemon` at `socket`, or else at the usual places, says of itself; or that systemd waits for its first client.
 ///
 /// # Errors
 /// There is none that answers.
 pub fn print(daemon: DaemonKind, socket: Option<&Path>) -> Result<(), Failure> {
     in_runtime(1, async {
-        let reply = ask(daemon, socket).await;
-        let reply = reply.map_err(|error| error.failure(daemon))?;
-        terminal::print(&render(&reply.document, terminal::width()));
+        match ask(daemon, socket).await {
+            Ok(reply) => terminal::print(&render(&reply.document, terminal::width())),
+            Err(StatusError::NoDaemon(_)) if socket.is_none() && is_waited_for(daemon) => {
+                terminal::print("waiting: systemd starts it when the first client comes\n");
+            }
+            Err(error) => return Err(error.failure(daemon)),
+        }
         Ok(())
     })
 }

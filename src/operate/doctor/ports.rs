@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::daemon::user;
 use crate::operate::krb5_conf::INSTALL;
+use crate::operate::krb5_conf::host::held_addresses;
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::status::{DaemonKind, StatusDocument, of_listeners};
 use crate::relay::text::short;
@@ -43,7 +44,7 @@ pub(super) fn examine<'a>(
     file: &str,
     status: Option<&StatusDocument>,
 ) -> Ports {
-    let sockets = SocketTable::read();
+    let sockets = SocketTable::read(daemon);
     let mut ports = Ports::default();
     if sockets.is_none() && status.is_none() {
         let untold = Finding::skipped(Layer::Ports, "this system does not tell who listens");
@@ -97,12 +98,10 @@ fn owners(
         let mut listeners = status.iter().flat_map(|status| &status.listeners);
         listeners.any(|of| of.address.as_str() == address && of.transport.as_str() == transport)
     };
-    let owner = |transport: &str, found: Owner| {
-        if is_told(transport) {
-            Owner::Ours
-        } else {
-            found
-        }
+    let owner = |transport: &str, found: Owner| match found {
+        _ if is_told(transport) => Owner::Ours,
+        Owner::Unknown(_) if sockets.held.iter().any(|held| held == address) => Owner::Manager,
+        found => found,
     };
     let address = match &endpoint.addr {
         EndpointAddr::Loopback(address) => address.get(),
@@ -197,6 +196,8 @@ struct SocketTable {
     unix: String,
     /// The process that has a socket open, by the socket's inode.
     processes: HashMap<u64, u32>,
+    /// Where systemd listens for the daemon: whose else's its sockets are, root alone may see.
+    held: Vec<String>,
 }
 
 /// The columns of /proc/net/tcp and udp that matter (proc_net_tcp(5)).
@@ -208,7 +209,7 @@ struct ListeningSocket {
 
 impl SocketTable {
     /// None: this system has no such tables.
-    fn read() -> Option<Self> {
+    fn read(daemon: DaemonKind) -> Option<Self> {
         let read = |file: &str| fs::read_to_string(Path::new(PROC).join(file));
         let both = |v4, v6| read(v4).map(|text| text + &read(v6).unwrap_or_default());
         Some(Self {
@@ -216,6 +217,7 @@ impl SocketTable {
             tcp: listening(&both("net/tcp", "net/tcp6").ok()?, Protocol::Tcp),
             unix: read("net/unix").unwrap_or_default(),
             processes: open_sockets(Path::new(PROC)),
+            held: held_addresses(daemon),
         })
     }
 

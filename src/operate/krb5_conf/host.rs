@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::profile::FileSystem;
 use crate::config::read;
+use crate::relay::status::DaemonKind;
 
 /// The usual file.
 pub(crate) const FILE: &str = "/etc/krb5.conf";
@@ -103,6 +104,40 @@ pub(crate) fn systemd_is_at_work() -> bool {
 pub(super) fn socket_units() -> String {
     let show = ["show", "--property=UnitFileState,Listen"];
     systemctl_says(&[&show[..], &["loopkdc.socket", "loopkdc-kpasswd.socket"]].concat())
+}
+
+/// Where systemd listens for `daemon` at the moment, the machine's or the own one of who asks: it tells everybody.
+pub(crate) fn held_addresses(daemon: DaemonKind) -> Vec<String> {
+    let units = match daemon {
+        DaemonKind::Run => &["loopkdc.socket", "loopkdc-kpasswd.socket"][..],
+        DaemonKind::Gateway => &["loopkdc-gateway.socket"],
+    };
+    let of_unit = |said: &str| {
+        let is_active = property(said, "ActiveState") == Some("active");
+        let listen = said.lines().filter_map(|line| line.strip_prefix("Listen="));
+        let addresses = listen.filter_map(|listen| Some(listen.rsplit_once(" (")?.0.to_owned()));
+        addresses.filter(|_| is_active).collect::<Vec<_>>()
+    };
+    let of_manager = |option: &'static str| {
+        let show = [option, "show", "--property=ActiveState,Listen"];
+        let said = systemctl_says(&[&show[..], units].concat());
+        said.split("\n\n").flat_map(of_unit).collect::<Vec<_>>()
+    };
+    ["--system", "--user"]
+        .into_iter()
+        .flat_map(of_manager)
+        .collect()
+}
+
+/// systemd starts `daemon` when the first client comes, and none has come.
+pub(crate) fn is_waited_for(daemon: DaemonKind) -> bool {
+    let service = format!("{}.service", daemon.unit());
+    let rests = |option| {
+        let said = systemctl_says(&[option, "show", "--property=LoadState,ActiveState", &service]);
+        let state = [property(&said, "LoadState"), property(&said, "ActiveState")];
+        state == [Some("loaded"), Some("inactive")]
+    };
+    !held_addresses(daemon).is_empty() && ["--system", "--user"].into_iter().any(rests)
 }
 
 /// What systemctl says to these words; nothing where there is no systemctl.

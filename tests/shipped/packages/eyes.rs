@@ -1,6 +1,6 @@
 //! What root is told of the service: which files it may not read, and why it has failed.
 
-use super::booted::{Booted, Installed};
+use super::booted::{Booted, Installed, LOGIN};
 use super::tickets;
 use crate::support::netns::isolated;
 
@@ -90,5 +90,32 @@ fn a_service_that_has_failed_is_told_with_its_last_error() {
         booted.run("systemctl restart loopkdc.service");
         let (code, said) = doctor(booted);
         assert_eq!(code, Some(0), "{said}");
+    });
+}
+
+/// Before the first client comes there is nothing wrong, for whoever asks.
+#[test]
+fn who_waits_for_the_first_client_is_well() {
+    isolated(|| {
+        let installed = &Installed::new();
+        let booted = &installed.booted;
+        booted.run("loopkdc krb5-conf --install");
+        booted.run(LOGIN);
+        let waiting = "waiting: systemd starts it when the first client comes\n";
+        assert_eq!(booted.run("loopkdc status"), waiting);
+        assert_eq!(installed.as_somebody("loopkdc status"), waiting);
+        // Nobody has asked yet: the doctor does.
+        let said = installed.as_somebody("loopkdc doctor");
+        for accusation in ["FAULT", "warn"] {
+            assert!(!said.contains(accusation), "{said}");
+        }
+        assert!(
+            said.contains("systemd, which starts loopkdc when a client comes"),
+            "{said}"
+        );
+        let said = installed.as_somebody("loopkdc doctor");
+        assert!(said.contains("loopkdc's\n"), "{said}");
+        let said = installed.as_somebody("loopkdc status");
+        assert!(said.contains("EXAMPLE.COM"), "{said}");
     });
 }

@@ -16,7 +16,7 @@ const TCP6: &str = "\
 ";
 
 fn table() -> SocketTable {
-    SocketTable::read().unwrap()
+    SocketTable::read(DaemonKind::Run).unwrap()
 }
 
 /// The process of this test.
