@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::clients::Heard;
 use crate::daemon::Daemon;
-use crate::messages::{Kind, REALM, USER};
+use crate::messages::{Kind, REALM, USER, krb_error_of};
 use crate::relay::{Reached, Setup, Transport};
 use crate::upstream::{Act, Gate, Plan, Upstream};
 
@@ -153,6 +153,7 @@ async fn the_log_tells_exchanges_and_changes_but_no_principal() {
     let upstream = Plan::new(|post| match post.number {
         2..=4 => Act::status(503),
         5..=6 => Act::status(200),
+        9 => Act::Reply(krb_error_of("OTHER.EXAMPLE", 25)),
         _ => post.granted(),
     })
     .start();
@@ -188,7 +189,7 @@ async fn the_log_tells_exchanges_and_changes_but_no_principal() {
             "DEBUG exchange",
             "kind=AS-REQ",
             "realm=OTHER.EXAMPLE",
-            "outcome=\"replied\""
+            "outcome=\"KDC_ERR_PREAUTH_REQUIRED (25)\""
         ]),
         1,
         "{log}"

@@ -1,6 +1,5 @@
 //! One exchange: for all who ask the same, it takes the request through its upstreams.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -24,6 +23,7 @@ use crate::relay::status::{AttemptRecord, ExchangeOutcome, ExchangeRecord, Text}
 use crate::relay::sync::lock;
 use crate::relay::text::Quoted;
 use crate::relay::upstream::{Fault, UserTurn};
+use crate::wire::krb_error::NamedCode;
 use crate::wire::{KerberosMessage, Kind, Reply};
 
 /// So many exchanges are remembered for the status.
@@ -249,14 +249,22 @@ impl ExchangeTask {
         let (kind, realm) = (self.message.kind(), self.message.realm().as_str());
         let (transport, took_ms) = (self.arrival.transport, millis(self.arrival.at.elapsed()));
         let fault = end.fault.as_ref();
-        let shown: &dyn fmt::Display = fault.map_or(&outcome, |fault| fault);
+        let krb_error = match &end.answer {
+            Some(Answer::Reply(reply)) => reply.error_code(),
+            _ => None,
+        };
+        let shown = match (fault, krb_error) {
+            (Some(fault), _) => fault.to_string(),
+            (None, Some(code)) => NamedCode(code).to_string(),
+            (None, None) => outcome.to_string(),
+        };
         tracing::debug!(
             %kind,
             realm = %Quoted(realm),
             transport,
             upstream,
             // As text, which is quoted in the line.
-            outcome = shown.to_string(),
+            outcome = shown,
             ms = took_ms,
             "exchange"
         );
@@ -269,10 +277,7 @@ impl ExchangeTask {
             outcome,
             // The log alone may name principals.
             fault: fault.map(Text::of_fault),
-            krb_error: match &end.answer {
-                Some(Answer::Reply(reply)) => reply.error_code(),
-                _ => None,
-            },
+            krb_error,
             took_ms,
             attempts: std::mem::take(&mut end.attempts),
         };
