@@ -85,7 +85,9 @@ pub fn print_warning(finding: &Finding) {
 
 fn notice(word: &str, level: Level, style: Style, finding: &Finding) {
     if !io::stderr().is_terminal() {
-        eprintln!("{}{}", journal_priority(level), finding.message(word));
+        let priority = journal_priority(level);
+        let lines = finding.message(word);
+        lines.lines().for_each(|line| eprintln!("{priority}{line}"));
         return;
     }
     let mut page = Page::new(width());

@@ -216,18 +216,22 @@ async fn an_inherited_socket_without_a_service_ends_it_with_78() {
     }
 }
 
-/// A daemon of which its service manager says that it writes to the journal, if `name` is `stderr`'s.
-fn journaled(name: &str, upstream: &Upstream) -> Daemon {
+/// The name of a program's own stderr.
+const STDERR: &str = "$(stat -L -c %d:%i /proc/self/fd/2)";
+
+/// A start of the program of which its service manager says that it writes to the journal, if `name` is its stderr's.
+fn journaled(name: &str) -> Command {
     let start = format!("JOURNAL_STREAM={name} exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.arg("-c").arg(start).arg(PROGRAM);
-    Daemon::start_by(command, Setup::by(&[upstream]))
+    command
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_journal_is_told_how_urgent_a_line_is_and_nobody_else() {
     let upstream = Plan::granting().start();
-    let daemon = journaled("$(stat -L -c %d:%i /proc/self/fd/2)", &upstream);
+    let start = |name| Daemon::start_by(journaled(name), Setup::by(&[&upstream]));
+    let daemon = start(STDERR);
     daemon.write("nothing that can be read");
     daemon.reload("configuration");
     daemon
@@ -244,6 +248,10 @@ async fn the_journal_is_told_how_urgent_a_line_is_and_nobody_else() {
         assert!(lines.any(|line| line.contains(word)), "{start} {log}");
     }
     assert!(log.lines().all(|line| line.starts_with('<')), "{log}");
-    let (_, log) = journaled("1:1", &upstream).terminate();
+    let (_, log) = start("1:1").terminate();
     assert!(log.contains(" INFO ") && !log.contains("<6>"), "{log}");
+    // Before there is a log, too.
+    let (_, said) = run(journaled(STDERR).args(["run", "--config", "/nowhere"]));
+    assert!(said.contains("<3>loopkdc: error: "), "{said}");
+    assert!(said.lines().all(|line| line.starts_with("<3>")), "{said}");
 }
