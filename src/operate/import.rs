@@ -23,6 +23,7 @@ use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Hint};
 use crate::relay::routes::RealmPattern;
+use crate::relay::text::urls::without_passwords;
 use crate::relay::text::{self, toml};
 use decode::decoded;
 use scan::scan;
@@ -123,9 +124,17 @@ fn nothing(file: &Path, found: &ImportedConfig) -> Failure {
         .hint("to write a configuration by hand, two lines do: config.example.toml shows every key")
 }
 
-/// As much of a text of the file as is shown.
+/// As much of a text of the file as is shown: no password, behind a scheme or, as Windows has it, without one.
 fn shown(text: &str) -> String {
-    text::short(text.trim(), MAX_SHOWN)
+    let text = without_passwords(text.trim());
+    let words = text.split_inclusive([' ', '\t', ',']).map(|word| {
+        let (user, host) = word.split_at(word.rfind('@').unwrap_or_default());
+        if user.contains("://") {
+            return word.to_owned();
+        }
+        "*".repeat(user.chars().count()) + host
+    });
+    text::short(&words.collect::<String>(), MAX_SHOWN)
 }
 
 /// Adds a proxy behind those before it, unless it is one of them.

@@ -326,3 +326,42 @@ fn a_name_of_a_file_begins_no_line() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(!ended.stdout.contains("\nloopkdc:"), "{ended:?}");
 }
+
+#[test]
+fn no_password_of_the_file_is_shown() {
+    let home = Home::new("");
+    let proxy = "jane:s3cret@kdcproxy.example.com";
+    let long = "x".repeat(200);
+    for (place, text) in [
+        (
+            "krb5.conf",
+            format!("[realms]\nA.EXAMPLE = {{\n kdc = https://{proxy}/KdcProxy\n}}\n"),
+        ),
+        (
+            "krb5.conf",
+            format!("[realms]\nA.EXAMPLE = {{\n kdc = https://h/\n kdc = {proxy}\n}}\n"),
+        ),
+        (
+            "krb5.conf",
+            format!("[realms]\nA.EXAMPLE = {{\n kdc = https://{proxy}{long}@h/\n}}\n"),
+        ),
+        (
+            "policy.txt",
+            format!("A.EXAMPLE <https {proxy}:443:KdcProxy />\n"),
+        ),
+        (
+            "policy.txt",
+            format!("A.EXAMPLE <https h:443,{proxy}:443:KdcProxy />\n"),
+        ),
+        ("server.rdp", format!("kdcproxyname:s:{proxy}\n")),
+    ] {
+        fs::write(home.path().join(place), &text).unwrap();
+        let ended = home.loopkdc(&["import", "--realm", "A.EXAMPLE", place]);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(said.contains("***"), "{text}{said}");
+        assert!(
+            !said.contains("s3cret") && !said.contains("jane"),
+            "{text}{said}"
+        );
+    }
+}

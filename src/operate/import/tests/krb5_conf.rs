@@ -63,7 +63,7 @@ fn a_server_that_is_no_proxy_is_told_beside_those_that_are() {
             "EXAMPLE.COM https://p/k".to_owned(),
             format!("line 4: kdc = tcp/dc1: {none}"),
             format!("line 5: kdc = /run/kdc.sock: {none}"),
-            "line 6: kdc = https://user@q/k: a proxy's URL has no user name, password or fragment: none would be sent".to_owned(),
+            "line 6: kdc = https://****@q/k: a proxy's URL has no user name, password or fragment: none would be sent".to_owned(),
             "line 7: kdc = https://q/k#x: a proxy's URL has no user name, password or fragment: none would be sent".to_owned(),
             format!("line 8: kdc = http://q/k: {none}"),
             format!("line 9: primary_kdc = dc1: {none}"),
