@@ -1,14 +1,18 @@
 //! The log: lines on stderr, and how many of them in all.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::writer::OptionalWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -16,6 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::relay::counters::LOG_LINES_LEFT_OUT;
 use crate::relay::quota::Quota;
 use crate::relay::sync::lock;
+use crate::relay::text;
 
 /// The target of lines that only the administrator can cause: start, reload, stop, and what the configuration deserves to be
 /// told. All others are bounded in number.
@@ -26,6 +31,7 @@ pub fn init(level: LevelFilter) {
     let is_journal = is_journal();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Bounded::new(is_journal))
+        .fmt_fields(debug_fn(write_field).delimited(" "))
         .with_ansi(stderr().is_terminal())
         .with_target(false);
     let registry = tracing_subscriber::registry().with(targets(level));
@@ -37,6 +43,15 @@ pub fn init(level: LevelFilter) {
     };
     // A second call, as tests make it, changes nothing.
     drop(done);
+}
+
+/// A value may be a name that somebody chose, of a file say: it is in one line. What a mistake in the configuration is has several.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    match field.name() {
+        "message" => writer.write_str(&text::lines(&value)),
+        name => write!(writer, "{name}={}", text::line(&value)),
+    }
 }
 
 /// What stands before a line of `level` on stderr: nothing, unless the journal reads that.

@@ -158,3 +158,13 @@ async fn nothing_is_asked_unless_the_file_is_wanted() {
     reachable(Some(true));
     assert_eq!(upstream.posts(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_of_a_file_begins_a_line_of_the_log() {
+    let upstream = Plan::granting().start();
+    let mut command = Command::new(PROGRAM);
+    command.env(VARIABLE, "/nowhere/a\n WARN forged\u{1b}[2J");
+    let (_, log) = Daemon::start_by(command, Setup::by(&[&upstream])).terminate();
+    let told = "can't be said file=/nowhere/a\u{fffd} WARN forged\u{fffd}[2J";
+    assert!(log.contains(told), "{log}");
+}
