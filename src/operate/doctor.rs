@@ -260,13 +260,17 @@ async fn load<C: Send + 'static>(
     loaded.map_err(|failure| Box::new(configuration::unusable(daemon, &failure)))
 }
 
-/// What the daemon says of itself, if it does within a moment.
+/// What the daemon of this network says of itself, if it does within a moment.
 async fn ask(daemon: DaemonKind) -> Result<StatusReply, StatusError> {
     let asked = timeout(MACHINE, status::ask(daemon, None)).await;
-    asked.unwrap_or_else(|_| {
+    let asked = asked.unwrap_or_else(|_| {
         let why = "it does not answer in time".to_owned();
         Err(StatusError::NoStatus("its status socket".into(), why))
-    })
+    });
+    match asked {
+        Ok(reply) if !ports::are_here(&reply.document) => Err(StatusError::NoDaemon(Vec::new())),
+        asked => asked,
+    }
 }
 
 /// What `read` finds on this machine.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
 use std::thread;
 
 use loopkdc::relay::finding::Layer;
@@ -70,6 +71,27 @@ fn ports_of_someone_else() {
         // Whoever it is, it is asked as a client would.
         let words = "asked at 127.0.0.1:88, it says that no KDC can be reached";
         found.finding("daemon", "skipped", words);
+    });
+}
+
+/// A container may share /run with its host, whose daemon is of no use to it.
+#[test]
+fn a_daemon_in_another_network_is_none_here() {
+    isolated(|| {
+        alone(|| {
+            let text = format!("[listen]\nkpasswd = []\n{}", realm(REALM));
+            let scene = Scene::configured(&text).with_daemon();
+            let here = scene.doctor_here(&[]);
+            here.is_well("daemon", "runs, process");
+            let config = scene.config().display().to_string();
+            let doctor = "ip link set lo up; exec loopkdc doctor --json --config \"$0\"";
+            let mut command = Command::new("unshare");
+            scene.surround(&mut command);
+            command.args(["--net", "sh", "-c", doctor, &config]);
+            let there = scene.report(command);
+            there.finding("daemon", "fault", "loopkdc does not run");
+            there.is_well("ports", "127.0.0.1:88: free");
+        });
     });
 }
 

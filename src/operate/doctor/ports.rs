@@ -4,16 +4,16 @@
 //! A process's name says little: anybody may call a program loopkdc, and where a port needs no privilege listen there before it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::{fs, io};
 
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::daemon::user;
 use crate::operate::krb5_conf::INSTALL;
 use crate::operate::krb5_conf::host::held_addresses;
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::{DaemonKind, StatusDocument, of_listeners};
+use crate::relay::status::{DaemonKind, ListenerStatus, StatusDocument, of_listeners};
 use crate::relay::text::short;
 
 const PROC: &str = "/proc";
@@ -83,6 +83,24 @@ pub(super) fn examine<'a>(
 
 fn may_be_ours(owner: &Owner) -> bool {
     matches!(owner, Owner::Unknown(_) | Owner::Manager | Owner::Ours)
+}
+
+/// The daemon that says `status` listens in this network: in a container that shares /run it may be the host's or a neighbour's.
+pub(super) fn are_here(status: &StatusDocument) -> bool {
+    let Some((udp, tcp)) = listening_here() else {
+        return true;
+    };
+    let sockets = |of: &ListenerStatus| match of.transport.as_str() {
+        "udp" => &udp,
+        _ => &tcp,
+    };
+    let addresses = status.listeners.iter().filter(|of| !of.awaits_address);
+    let mut addresses = addresses
+        .filter_map(|of| Some((sockets(of), of.address.as_str().parse().ok()?)))
+        .peekable();
+    // What listens on Unix sockets alone is in no network.
+    addresses.peek().is_none()
+        || addresses.any(|(sockets, address)| receiver(sockets, address).is_some())
 }
 
 /// The owner of `endpoint`; if UDP and TCP have different ones, that of each. A gateway has no UDP.
@@ -210,11 +228,10 @@ struct ListeningSocket {
 impl SocketTable {
     /// None: this system has no such tables.
     fn read(daemon: DaemonKind) -> Option<Self> {
-        let read = |file: &str| fs::read_to_string(Path::new(PROC).join(file));
-        let both = |v4, v6| read(v4).map(|text| text + &read(v6).unwrap_or_default());
+        let (udp, tcp) = listening_here()?;
         Some(Self {
-            udp: listening(&both("net/udp", "net/udp6").ok()?, Protocol::Udp),
-            tcp: listening(&both("net/tcp", "net/tcp6").ok()?, Protocol::Tcp),
+            udp,
+            tcp,
             unix: read("net/unix").unwrap_or_default(),
             processes: open_sockets(Path::new(PROC)),
             held: held_addresses(daemon),
@@ -288,6 +305,18 @@ fn receiver(sockets: &[ListeningSocket], address: SocketAddr) -> Option<&Listeni
             && (ip.is_ipv6() || address.is_ipv4())
     };
     exact.or_else(|| sockets.iter().find(takes_all))
+}
+
+fn read(file: &str) -> io::Result<String> {
+    fs::read_to_string(Path::new(PROC).join(file))
+}
+
+/// The sockets of this network that listen, over UDP and over TCP. None: this system has no such tables.
+fn listening_here() -> Option<(Vec<ListeningSocket>, Vec<ListeningSocket>)> {
+    let both = |v4, v6| read(v4).map(|text| text + &read(v6).unwrap_or_default());
+    let udp = listening(&both("net/udp", "net/udp6").ok()?, Protocol::Udp);
+    let tcp = listening(&both("net/tcp", "net/tcp6").ok()?, Protocol::Tcp);
+    Some((udp, tcp))
 }
 
 fn listening(text: &str, protocol: Protocol) -> Vec<ListeningSocket> {
