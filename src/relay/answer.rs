@@ -61,7 +61,7 @@ pub enum Cause {
     NotOffered,
     /// No upstream of the realm is known at the moment, or none could be reached.
     Unreachable,
-    /// As many requests as may be are under way already, here or to the last upstream asked.
+    /// As many requests as may be are under way here already.
     Overloaded,
     /// The same of one user, or too many of his logins have failed.
     HeldBack,
@@ -89,7 +89,6 @@ pub struct Verdict {
 impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
         match fault {
-            Fault::NotSent(Unsent::Busy) => Self::Overloaded,
             Fault::NotSent(
                 Unsent::Connect(_)
                 | Unsent::ConnectTimeout
@@ -106,7 +105,8 @@ impl From<&Fault> for Cause {
                 | Unsent::ForwardProxy { .. }
                 | Unsent::NoCredential(_)
                 | Unsent::TicketLoop
-                | Unsent::Unprocessed,
+                | Unsent::Unprocessed
+                | Unsent::Busy,
             )
             | Fault::ClosedWanting(_)
             | Fault::StreamRefused
@@ -197,6 +197,7 @@ mod tests {
             Unsent::NoCredential(none()),
             Unsent::TicketLoop,
             Unsent::Unprocessed,
+            Unsent::Busy,
         ];
         let statuses = [400, 401, 403, 404, 413, 429, 500, 503, 599];
         let faults = unsent
@@ -261,12 +262,13 @@ mod tests {
 
     #[test]
     fn the_cause_is_what_the_fault_says() {
+        let busy = Fault::NotSent(Unsent::Busy);
         for (fault, cause) in [
             (Fault::NotSent(Unsent::ConnectTimeout), Cause::Unreachable),
             (Fault::NotSent(Unsent::HandedBack), Cause::Unreachable),
             (Fault::NotSent(Unsent::Ended), Cause::Unreachable),
             (Fault::NotSent(Unsent::TooLong), Cause::Unreachable),
-            (Fault::NotSent(Unsent::Busy), Cause::Overloaded),
+            (busy.clone(), Cause::Fault(busy)),
             (Fault::ReusedConnectionClosed, Cause::Closed),
             (Fault::ClosedWithoutReply, Cause::Closed),
             (Fault::Unanswered, Cause::Closed),

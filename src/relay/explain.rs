@@ -237,7 +237,10 @@ fn of_unsent(unsent: &Unsent, upstream: &str) -> Finding {
         Unsent::HandedBack => http("the request was handed back unread"),
         Unsent::Unprocessed => of_http_2("it hands requests back unread (HTTP/2 GOAWAY)"),
         Unsent::Ended => http("a reused connection had ended before the request was sent"),
-        Unsent::Busy => http("too many requests are under way to it").hint(another(key)),
+        Unsent::Busy => {
+            http("its places were all taken, and this request waited for its turn in vain")
+                .hint(another(key))
+        }
     }
 }
 

@@ -218,3 +218,31 @@ async fn what_a_proxy_has_too_much_of_comes_again_when_it_has_less() {
     tokio::join!(join_all(clients), all_came);
     assert_eq!(upstream.posts(), 40 + 32);
 }
+
+/// For ten seconds after a refusal one request is under way at a time, and is given a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_in_vain_for_a_turn_at_a_proxy_is_told_that_and_not_that_it_refused() {
+    let gate = Gate::shut();
+    let plan = Plan::new(move |post| match post.number {
+        1 => Act::status(429),
+        2 => post.granted(),
+        _ => post.granted().after(&gate),
+    });
+    let upstream = plan.start();
+    let setup = Setup::new().realm(REALM, &[&upstream], "deadline-seconds = 3");
+    let relay = setup.start();
+    let login = Kind::Plain.request(REALM);
+    relay.ask(Transport::Tcp, &login).await.message();
+    let changes = (0..6).map(|_| async {
+        let change = Kind::Change.request(REALM);
+        told(&relay.ask(Transport::Tcp, &change).await.message()).words
+    });
+    let words = join_all(changes).await;
+    let waited = "its places were all taken, and this request waited for its turn in vain. \
+                  Your password was not changed";
+    let waiting = words.iter().filter(|words| words.contains(waited)).count();
+    assert_eq!(waiting + upstream.posts() - 2, 6, "{words:?}");
+    assert!(waiting >= 2, "{words:?}");
+    let has_refused = |words: &String| words.contains("too many");
+    assert!(!words.iter().any(has_refused), "{words:?}");
+}

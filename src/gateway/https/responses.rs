@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 
 use crate::gateway::throttle::Wait;
 use crate::relay::answer::{Cause, Verdict};
-use crate::relay::upstream::Fault;
+use crate::relay::upstream::{Fault, Unsent};
 
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
@@ -113,7 +113,9 @@ impl From<&Verdict> for ErrorResponse {
                 StatusCode::FORBIDDEN,
                 format!("this service of realm {realm} is not offered here"),
             ),
-            Cause::Overloaded | Cause::HeldBack => return Self::overloaded(),
+            Cause::Overloaded | Cause::HeldBack | Cause::Fault(Fault::NotSent(Unsent::Busy)) => {
+                return Self::overloaded();
+            }
             Cause::Unanswered | Cause::Closed => (
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("the KDC of realm {realm} did not answer"),
