@@ -243,8 +243,24 @@ _loopkdc() {
     esac
 }
 
+_loopkdc_words() {
+    local words=""
+    _loopkdc "$@"
+    [[ "$2" == -* ]] && return 0
+    case "${COMP_CWORD},${COMP_WORDS[1]},$3" in
+        1,*) words="help run gateway check status wait doctor import krb5-conf" ;;
+        *,help,help) words="run gateway check status wait doctor import krb5-conf" ;;
+        *,doctor,--config|*,wait,--config|*,wait,--timeout) return 0 ;;
+        *,doctor,*|*,wait,*|*,import,--realm)
+            words=$(loopkdc check 2>/dev/null | sed -n 's/^realm \([^ *]*\).*/\1/p') ;;
+        *,import,*) COMPREPLY=() && return 0 ;;
+        *) return 0 ;;
+    esac
+    COMPREPLY=( $(compgen -W "${words}" -- "$2") )
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _loopkdc -o nosort -o bashdefault -o default loopkdc
+    complete -F _loopkdc_words -o nosort -o bashdefault -o default loopkdc
 else
-    complete -F _loopkdc -o bashdefault -o default loopkdc
+    complete -F _loopkdc_words -o bashdefault -o default loopkdc
 fi

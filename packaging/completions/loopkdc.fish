@@ -80,3 +80,12 @@ complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l drop-in -d
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l only -d 'With --install, make comments of what else names servers of these realms'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -l unix -d 'Name the Unix sockets among the listeners, for MIT krb5 1.22 and later'
 complete -c loopkdc -n "__fish_loopkdc_using_subcommand krb5-conf" -s h -l help -d 'Print help'
+
+function __fish_loopkdc_realms
+    loopkdc check 2>/dev/null | string replace -rf '^realm ([^ *]+).*' '$1'
+end
+
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "help" -d 'Print help, or that of a command'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand help" -f -a "run gateway check status wait doctor import krb5-conf"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor wait" -f -a "(__fish_loopkdc_realms)"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -l realm -r -f -a "(__fish_loopkdc_realms)"

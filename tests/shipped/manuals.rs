@@ -10,6 +10,7 @@ mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use loopkdc::config::keys::{GATEWAY, RUN};
@@ -193,19 +194,67 @@ fn completions_are_read_by_their_shells() {
             .arg("-n")
             .arg(packaging("completions").join(name)));
     }
-    let completed = run(Command::new("bash")
-        .args([
-            "-c",
-            r#"
-        . "$0"
-        COMP_WORDS=(loopkdc ch) COMP_CWORD=1
-        _loopkdc loopkdc ch loopkdc
-        echo "${COMPREPLY[*]}"
-    "#,
-        ])
-        .arg(packaging("completions/loopkdc.bash")));
-    assert_eq!(completed, "check\n");
 }
+
+/// What is offered for the last of these words, by the shells that can be asked.
+#[test]
+fn commands_realms_and_files_are_completed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/loopkdc");
+    fs::create_dir_all(&folder).unwrap();
+    let realm =
+        |name: &str| format!("[realms.\"{name}\"]\nproxies = [\"https://kdcproxy.example.com\"]\n");
+    let realms = ["EXAMPLE.COM", "EXAMPLE.ORG", "*.EXAMPLE.NET"].map(realm);
+    fs::write(folder.join("config.toml"), realms.concat()).unwrap();
+    fs::write(home.path().join("there.toml"), "").unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_loopkdc")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let offered = |shell: &str, words: &str| {
+        let (script, name) = match shell {
+            "bash" => (BASH, "loopkdc.bash"),
+            _ => (FISH, "loopkdc.fish"),
+        };
+        let mut command = Command::new(shell);
+        command.arg("-c").arg(script).env("LINE", words);
+        command.env("SCRIPT", packaging("completions").join(name));
+        command.env("PATH", &path).env("HOME", home.path());
+        command
+            .env_remove("XDG_CONFIG_HOME")
+            .current_dir(home.path());
+        let offered = run(&mut command);
+        offered
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for shell in ["bash", "fish"] {
+        let offers = |words: &str, expected: &[&str]| {
+            assert_eq!(offered(shell, words), expected, "{shell}: {words}");
+        };
+        offers("loopkdc ch", &["check"]);
+        offers("loopkdc he", &["help"]);
+        offers("loopkdc help st", &["status"]);
+        offers("loopkdc doctor EX", &["EXAMPLE.COM", "EXAMPLE.ORG"]);
+        offers("loopkdc wait EXAMPLE.O", &["EXAMPLE.ORG"]);
+        offers("loopkdc import --realm EXAMPLE.C", &["EXAMPLE.COM"]);
+        offers("loopkdc check --config the", &["there.toml"]);
+        offers("loopkdc import the", &["there.toml"]);
+    }
+}
+
+/// Bash asks the function, and offers files itself where that has nothing.
+const BASH: &str = r#"
+. "$SCRIPT"
+COMP_WORDS=($LINE) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_loopkdc_words loopkdc "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+[ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[-1]}"))
+echo "${COMPREPLY[*]}"
+"#;
+/// Each with what it is for behind a tab.
+const FISH: &str = r#"
+source $SCRIPT
+complete -C $LINE | cut -f 1
+"#;
 
 /// What the recipes say of loopkdc's configuration is read by it.
 #[test]

@@ -64,20 +64,75 @@ fn page(command: &Command) -> (String, String) {
     (format!("{name}.8"), page)
 }
 
-/// The scripts' names and texts.
+/// The scripts' names and texts: what clap makes of the command line, and what the words mean that are no options.
 pub(super) fn completions() -> Vec<(String, String)> {
-    let shells = [
-        (Shell::Bash, "loopkdc.bash"),
-        (Shell::Zsh, "_loopkdc"),
-        (Shell::Fish, "loopkdc.fish"),
-    ];
-    let script = |(shell, name): (Shell, &str)| {
+    let names: Vec<_> = visible()
+        .get_subcommands()
+        .map(|each| each.get_name().to_owned())
+        .collect();
+    let commands = names.join(" ");
+    let script = |shell: Shell| {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut visible(), "loopkdc", &mut script);
-        (name.to_owned(), String::from_utf8(script).unwrap())
+        String::from_utf8(script).unwrap()
     };
-    shells.into_iter().map(script).collect()
+    let bash = script(Shell::Bash).replace("complete -F _loopkdc ", "complete -F _loopkdc_words ");
+    let (made, register) = bash.rsplit_once("\nif [[").unwrap();
+    let words = BASH.replace("COMMANDS", &commands);
+    let bash = format!("{made}{words}\nif [[{register}");
+    let zsh = script(Shell::Zsh).replacen("\n_loopkdc() {", &format!("{ZSH}\n_loopkdc() {{"), 1);
+    let is_of_realm = |line: &&str| line.contains("::realm -- ") || line.contains(":REALM:");
+    let with_realms = |line: &str| match Some(line).filter(is_of_realm) {
+        Some(line) => line.replace(":_default'", ":_loopkdc_realms'") + "\n",
+        None => format!("{line}\n"),
+    };
+    let zsh = zsh.lines().map(with_realms).collect();
+    let fish = script(Shell::Fish) + &FISH.replace("COMMANDS", &commands);
+    let scripts = [
+        ("loopkdc.bash", bash),
+        ("_loopkdc", zsh),
+        ("loopkdc.fish", fish),
+    ];
+    scripts
+        .map(|(name, script)| (name.to_owned(), script))
+        .into()
 }
+
+/// Realms are those of the configuration that is found without being told. Where a file is meant, bash has a default of its own.
+const BASH: &str = r#"
+_loopkdc_words() {
+    local words=""
+    _loopkdc "$@"
+    [[ "$2" == -* ]] && return 0
+    case "${COMP_CWORD},${COMP_WORDS[1]},$3" in
+        1,*) words="help COMMANDS" ;;
+        *,help,help) words="COMMANDS" ;;
+        *,doctor,--config|*,wait,--config|*,wait,--timeout) return 0 ;;
+        *,doctor,*|*,wait,*|*,import,--realm)
+            words=$(loopkdc check 2>/dev/null | sed -n 's/^realm \([^ *]*\).*/\1/p') ;;
+        *,import,*) COMPREPLY=() && return 0 ;;
+        *) return 0 ;;
+    esac
+    COMPREPLY=( $(compgen -W "${words}" -- "$2") )
+}
+"#;
+const ZSH: &str = r#"
+_loopkdc_realms() {
+    local -a realms
+    realms=(${(f)"$(loopkdc check 2>/dev/null | sed -n 's/^realm \([^ *]*\).*/\1/p')"})
+    compadd -a realms
+}
+"#;
+const FISH: &str = r#"
+function __fish_loopkdc_realms
+    loopkdc check 2>/dev/null | string replace -rf '^realm ([^ *]+).*' '$1'
+end
+
+complete -c loopkdc -n "__fish_loopkdc_needs_command" -f -a "help" -d 'Print help, or that of a command'
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand help" -f -a "COMMANDS"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand doctor wait" -f -a "(__fish_loopkdc_realms)"
+complete -c loopkdc -n "__fish_loopkdc_using_subcommand import" -l realm -r -f -a "(__fish_loopkdc_realms)"
+"#;
 
 /// Without the commands that are of use to the program alone: completions would offer them.
 fn visible() -> Command {
