@@ -345,7 +345,9 @@ impl Purpose {
 
     fn elsewhere(self) -> String {
         let by_option = |option, free| {
-            format!("or listen elsewhere with {option} {free}, and name that port in krb5.conf")
+            format!(
+                "or listen elsewhere with {option} {free}, and name that port in krb5.conf; above 1023 any user of this machine can be there first"
+            )
         };
         match self {
             Self::Service(Service::Kdc) => by_option("--listen-kdc", "127.0.0.1:8888"),

@@ -251,6 +251,10 @@ fn a_user_has_a_tunnel_without_root() {
             as_somebody("systemctl --user is-active loopkdc"),
             "active\n"
         );
+        // What the documents say of the time before the login.
+        booted.run("systemctl stop user@1000; loginctl enable-linger somebody");
+        // 8888 in hexadecimal.
+        booted.wait_for("grep -q :22B8 /proc/net/tcp");
     });
 }
 
