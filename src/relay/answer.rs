@@ -110,7 +110,7 @@ impl From<&Fault> for Cause {
             )
             | Fault::ClosedWanting(_)
             | Fault::StreamRefused
-            | Fault::Status(_)
+            | Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
@@ -208,7 +208,7 @@ mod tests {
                 Fault::StreamRefused,
                 Fault::NotServed,
             ])
-            .chain(statuses.map(Fault::Status))
+            .chain(statuses.map(Fault::status))
             .chain(statuses.map(Fault::Page))
             .chain(
                 [
@@ -276,7 +276,7 @@ mod tests {
             (Fault::Silent, Cause::Unanswered),
             (Fault::Repeat, Cause::Unanswered),
             (Fault::NotServed, Cause::Fault(Fault::NotServed)),
-            (Fault::Status(403), Cause::Fault(Fault::Status(403))),
+            (Fault::status(403), Cause::Fault(Fault::status(403))),
         ] {
             assert_eq!(Cause::from(&fault), cause, "{fault:?}");
         }
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn reasons_name_the_realm_and_the_status() {
-        let failed = verdict(Cause::Fault(Fault::Status(599)), true);
+        let failed = verdict(Cause::Fault(Fault::status(599)), true);
         assert!(failed.reason().ends_with("(HTTP 599)"));
         for cause in causes() {
             let names = verdict(cause.clone(), true).reason().contains("RRR");

@@ -9,7 +9,7 @@ mod tls;
 use std::fmt;
 
 use super::finding::{Finding, Hint, Layer};
-use super::upstream::{ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
+use super::upstream::{ConnectError, Credential, Fault, ForwardProxyFault, OwnWords, Unsent};
 
 /// What an upstream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn is_for_users(fault: &Fault) -> bool {
         | Fault::Lifeless
         | Fault::StreamRefused
         | Fault::Silent
-        | Fault::Status(_)
+        | Fault::Status(..)
         | Fault::NotServed
         | Fault::Repeat => false,
     }
@@ -132,11 +132,14 @@ fn probe(upstream: &str) -> Hint {
     Hint::command(["curl", "-v", &url])
 }
 
-/// In the words of the log: with what libraries and other hosts said.
+/// In the words of the log: with what libraries and other hosts said, and by `{:#}` without what an upstream says to people.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = of_fault(self, ANY_PROXY).what;
         let detail = match self {
+            Self::Status(_, OwnWords(Some(said))) if !f.alternate() => {
+                return write!(f, "{words}; in its own words: \"{said}\"");
+            }
             Self::NotSent(Unsent::ForwardProxy { proxy, detail, .. }) => {
                 words = words.replacen("forward proxy", proxy, 1);
                 detail
@@ -204,7 +207,7 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
             .hint("who runs it should look after its KDCs")
             .hint(another(key))
             .hint("if it needs longer than others, raise deadline-seconds"),
-        Fault::Status(status) => answers::of_status(*status),
+        Fault::Status(status, _) => answers::of_status(*status),
         Fault::Page(status) => answers::of_page(*status),
         Fault::AuthenticationRequired(credential) => of_credential(*credential),
         Fault::NotKerberos(what) => answers::of_not_reply(*what, key),

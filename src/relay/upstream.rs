@@ -31,8 +31,8 @@ use crate::wire::{self, KerberosMessage, Reply};
 pub(crate) use addresses::look_up;
 pub use conn_pool::ConnReuse;
 pub use fault::{
-    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, TlsFault,
-    Unsent,
+    CertificateFault, ConnectError, Credential, Fault, ForwardProxyFault, NotReply, OwnWords,
+    TlsFault, Unsent,
 };
 pub use send_state::SendState;
 pub(crate) use user_shares::{UserShares, UserTurn};

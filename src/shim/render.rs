@@ -104,7 +104,7 @@ fn error_code(cause: &Cause) -> i32 {
         Cause::NoUpstream | Cause::NotOffered => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
         // [MS-KKDCP] 3.1.5.3.
         Cause::Fault(
-            Fault::Status(403)
+            Fault::Status(403, _)
             | Fault::Page(403)
             | Fault::AuthenticationRequired(Credential::OtherCertificate),
         ) => krb_error::KDC_ERR_POLICY,
@@ -144,8 +144,8 @@ mod tests {
         (Cause::NoUpstream, 85),
         (Cause::NotOffered, 85),
         (Cause::Unreachable, 86),
-        (Cause::Fault(Fault::Status(403)), 12),
-        (Cause::Fault(Fault::Status(503)), 86),
+        (Cause::Fault(Fault::status(403)), 12),
+        (Cause::Fault(Fault::status(503)), 86),
         (Cause::Fault(Fault::NotKerberos(NotReply::WebPage)), 86),
         (Cause::Unanswered, 86),
         (Cause::Fault(Fault::NotServed), 86),

@@ -124,6 +124,23 @@ fn requests_that_are_too_long_for_it() {
     });
 }
 
+/// One line of it, however long it is, and nothing that a terminal obeys.
+#[test]
+fn what_a_front_says_itself_is_shown() {
+    isolated(|| {
+        let text = format!(
+            "closed\u{1b}[2J till 6, {}\nloopkdc: hint: forged",
+            "x".repeat(200)
+        );
+        let front = Front::with(&format!(
+            "location /KdcProxy {{ default_type text/plain; return 403 \"{text}\"; }}"
+        ));
+        let found = front.diagnose("/KdcProxy", "");
+        let words = "it forbids this (HTTP 403); in its own words: \"closed\u{fffd}[2J till 6, xxx";
+        found.is_at_fault(Layer::Http, words, "who runs it knows why");
+    });
+}
+
 /// As filters do that know the browsers and the scripts of their day.
 #[test]
 fn a_filter_that_refuses_our_user_agent() {
@@ -146,7 +163,7 @@ fn a_realm_that_kdcproxy_knows_by_another_name() {
     isolated(|| {
         let front = Front::to("OTHER.TEST", "location /KdcProxy { PROXY }");
         let found = front.diagnose("/KdcProxy", "");
-        let words = "it reaches no KDC, or does not serve this realm (HTTP 503)";
+        let words = "it reaches no KDC, or does not serve this realm (HTTP 503); in its own words: \"Can't find remote (EXAMPLE.COM AS-REQ";
         found.is_at_fault(Layer::Kdc, words, "perhaps by another name (target-domain)");
         let mended = front.diagnose("/KdcProxy", "target-domain = \"OTHER.TEST\"");
         mended.finds_nothing();

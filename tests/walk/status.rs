@@ -71,6 +71,13 @@ fn bare(status: u16) -> Page {
     }
 }
 
+/// And in these.
+fn in_words(status: u16, words: &str) -> Page {
+    let body = words.as_bytes().to_vec();
+    let page = bare(status).with("content-type", "Text/Plain");
+    Page { body, ..page }
+}
+
 fn cases() -> Vec<Case> {
     let wants = |scheme: &str| page(bare(401).with("www-authenticate", scheme));
     let browser = "open any page in a browser";
@@ -175,6 +182,11 @@ fn cases() -> Vec<Case> {
         case(
             page(bare(503)),
             "it reaches no KDC, or does not serve this realm (HTTP 503)",
+            "look after its KDCs",
+        ),
+        case(
+            page(in_words(502, "closed till 6, see https://h/token\nforged")),
+            "it reaches no KDC (HTTP 502); in its own words: \"closed till 6, see https://h\"",
             "look after its KDCs",
         ),
         case(
@@ -296,6 +308,9 @@ async fn each_fault_is_named_and_its_hint_leads_on() {
     );
     let (_, log) = daemon.terminate();
     assert!(log.contains("panicked: 0"), "{log}");
+    let mut of_words = log.lines().filter(|line| line.contains("own words"));
+    assert!(log.contains("own words"), "{log}");
+    assert!(of_words.all(|line| line.contains(" DEBUG ")), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,7 +223,7 @@ impl ProxyCheck<'_> {
 
     /// A filter before the proxy takes requests of MIT krb5's, and not those that it has refused by this `fault`.
     async fn refused_for_its_name(&self, fault: &Fault, tls: &ClientTls) -> Option<Finding> {
-        let (Fault::Status(status @ (403 | 406)) | Fault::Page(status)) = *fault else {
+        let (Fault::Status(status @ (403 | 406), _) | Fault::Page(status)) = *fault else {
             return None;
         };
         let mut options = ProxyOptions::clone(&self.context.entry.proxy_options);

@@ -117,7 +117,7 @@ fn portals_are_known_by_their_pages() {
         assert!(finding.advice().contains("browser"));
     }
     for fault in [
-        Fault::Status(403),
+        Fault::status(403),
         Fault::NotKerberos(NotReply::NoEnvelope),
         Fault::Silent,
     ] {

@@ -130,7 +130,7 @@ impl Health {
     /// connected to. The fault itself is remembered, unless it tells of one connection or one attempt and is over.
     pub(super) fn saw_fault(&mut self, fault: &Fault, asked: Instant, now: Instant) {
         match fault {
-            Fault::Status(_)
+            Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)

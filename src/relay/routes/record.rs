@@ -28,14 +28,14 @@ impl FaultClass {
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Repeat
-            | Fault::Status(400 | 413)
+            | Fault::Status(400 | 413, _)
             | Fault::Page(400 | 413)
             | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) => {
                 Self::Nothing
             }
             Fault::NotSent(Unsent::TicketLoop) => Self::Misconfigured,
             Fault::NotServed
-            | Fault::Status(_)
+            | Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_) => Self::Refuses,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => Self::Silent,

@@ -49,7 +49,7 @@ pub fn after(fault: &Fault, resend: Resend) -> Next {
         (fault, _) if fault.surely_not_served() => Next::OtherUpstream,
         (Fault::Repeat, _) | (_, Resend::Once) => Next::Stop,
         (Fault::ReusedConnectionClosed, Resend::Harmless) => Next::FreshConnection,
-        (Fault::Status(502) | Fault::Page(502), Resend::Harmless) => Next::OtherOrSame,
+        (Fault::Status(502, _) | Fault::Page(502), Resend::Harmless) => Next::OtherOrSame,
         (_, Resend::Harmless) => Next::OtherUpstream,
     }
 }

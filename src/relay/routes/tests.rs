@@ -73,13 +73,13 @@ fn faults() -> Vec<Fault> {
         Fault::Page(403),
         Fault::Page(502),
         Fault::AuthenticationRequired(Credential::Ticket),
-        Fault::Status(400),
-        Fault::Status(403),
-        Fault::Status(413),
-        Fault::Status(499),
-        Fault::Status(500),
-        Fault::Status(502),
-        Fault::Status(503),
+        Fault::status(400),
+        Fault::status(403),
+        Fault::status(413),
+        Fault::status(499),
+        Fault::status(500),
+        Fault::status(502),
+        Fault::status(503),
         Fault::NotKerberos(NotReply::WebPage),
         Fault::NotServed,
         Fault::Repeat,
@@ -107,7 +107,7 @@ fn faults() -> Vec<Fault> {
             | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent
-            | Fault::Status(_)
+            | Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
@@ -277,7 +277,7 @@ fn a_fault_marks_what_it_says_something_about() {
             Fault::ReusedConnectionClosed
             | Fault::ClosedWithoutReply
             | Fault::Repeat
-            | Fault::Status(400 | 413)
+            | Fault::Status(400 | 413, _)
             | Fault::Page(400 | 413)
             | Fault::NotSent(Unsent::HandedBack | Unsent::Ended | Unsent::Busy | Unsent::TooLong) => {
                 [false; 4]
@@ -285,7 +285,7 @@ fn a_fault_marks_what_it_says_something_about() {
             // Of this machine.
             Fault::NotSent(Unsent::TicketLoop) => [true, false, false, false],
             // Of one realm.
-            Fault::Status(_)
+            Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotServed => [true, true, false, false],
@@ -310,7 +310,7 @@ fn a_fault_marks_what_it_says_something_about() {
 
 #[test]
 fn under_a_wildcard_a_refusal_says_nothing_about_other_realms() {
-    for fault in [Fault::Status(403), Fault::Status(503), Fault::NotServed] {
+    for fault in [Fault::status(403), Fault::status(503), Fault::NotServed] {
         let nothing = Marks {
             told: false,
             behind_here: false,
@@ -328,7 +328,7 @@ fn an_upstream_is_silent_until_it_is_heard() {
         desk.fault("ONE", A, &Fault::Silent);
         desk.fault("ONE", A, &fault);
         let heard = match fault {
-            Fault::Status(_)
+            Fault::Status(..)
             | Fault::Page(_)
             | Fault::AuthenticationRequired(_)
             | Fault::NotKerberos(_)
@@ -433,19 +433,19 @@ fn the_resend_rule() {
             Fault::NotSent(Unsent::Ended) => [FreshConnection; 2],
             // Surely not sent, refused before any KDC was asked, or not served by the KDC's own word.
             Fault::NotSent(_)
-            | Fault::Status(400..=499)
+            | Fault::Status(400..=499, _)
             | Fault::Page(400..=499)
             | Fault::AuthenticationRequired(_)
             | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
-            Fault::Status(502) | Fault::Page(502) => [OtherOrSame, Stop],
+            Fault::Status(502, _) | Fault::Page(502) => [OtherOrSame, Stop],
             Fault::ClosedWithoutReply
             | Fault::Unanswered
             | Fault::Lifeless
             | Fault::StreamRefused
             | Fault::ClosedWanting(_)
             | Fault::Silent
-            | Fault::Status(_)
+            | Fault::Status(..)
             | Fault::Page(_)
             | Fault::NotKerberos(_) => [OtherUpstream, Stop],
             Fault::ReusedConnectionClosed => [FreshConnection, Stop],
@@ -482,7 +482,7 @@ fn a_captive_portal_is_told_of_an_upstream_that_was_down_before() {
 #[test]
 fn a_refusal_is_told_once_for_each_realm_and_reason() {
     let mut desk = Desk::new();
-    let [forbidden, failing] = [403, 503].map(Fault::Status);
+    let [forbidden, failing] = [403, 503].map(Fault::status);
     assert!(desk.fault("ONE", A, &forbidden));
     assert!(!desk.fault("ONE", A, &forbidden));
     assert!(desk.fault("OTHER", A, &forbidden));
@@ -498,7 +498,7 @@ fn a_refusal_is_told_once_for_each_realm_and_reason() {
 fn an_upstream_that_refuses_is_down_no_longer() {
     let mut desk = Desk::new();
     desk.fault("ONE", A, &Fault::Unanswered);
-    desk.fault("ONE", A, &Fault::Status(403));
+    desk.fault("ONE", A, &Fault::status(403));
     assert_eq!(desk.order("ONE"), [B, A]);
     assert_eq!(desk.order("OTHER"), [A, B, C]);
 }
@@ -508,7 +508,7 @@ fn who_makes_an_upstream_fail_and_serve_in_turn_does_not_fill_the_log() {
     let mut desk = Desk::new();
     let mut lines = 0;
     for _ in 0..1800 {
-        lines += u64::from(desk.fault("ONE", A, &Fault::Status(503)));
+        lines += u64::from(desk.fault("ONE", A, &Fault::status(503)));
         lines += u64::from(desk.reply("ONE", A));
     }
     // An hour: ten at once, and then one a minute.
@@ -904,7 +904,7 @@ fn one_request_that_went_elsewhere_takes_no_others_along() {
     desk.reply("OTHER", A);
     desk.reply("OTHER", B);
     assert_eq!(desk.order("OTHER"), [A, B, C]);
-    desk.fault("OTHER", A, &Fault::Status(403));
+    desk.fault("OTHER", A, &Fault::status(403));
     desk.reply("OTHER", B);
     desk.reply("OTHER", A);
     assert_eq!(desk.order("OTHER"), [B, A, C], "until it failed");
@@ -942,7 +942,7 @@ fn if_all_are_down_the_one_that_failed_least_is_tried_first() {
 fn a_realm_that_is_refused_again_and_again_is_put_behind_for_longer() {
     let mut desk = Desk::new();
     for _ in 0..3 {
-        desk.fault("ONE", A, &Fault::Status(503));
+        desk.fault("ONE", A, &Fault::status(503));
     }
     desk.now += 2 * SECOND;
     assert_eq!(desk.order("ONE"), [B, A]);
@@ -956,7 +956,7 @@ fn on_another_network_nothing_is_known_of_anybody() {
     let mut desk = Desk::new();
     desk.reply("ONE", B);
     desk.fault("ONE", A, &Fault::Silent);
-    desk.fault("OTHER", A, &Fault::Status(503));
+    desk.fault("OTHER", A, &Fault::status(503));
     desk.routes.forget(desk.now);
     assert_eq!(desk.order("ONE"), [A, B]);
     assert_eq!(desk.order("OTHER"), [A, B, C]);
@@ -1063,7 +1063,7 @@ fn who_refuses_one_service_serves_the_other() {
     let change = desk.routes.candidates(&realm("ONE"), kpasswd, desk.now);
     let (change, asked) = (change.unwrap(), desk.now);
     desk.now += SECOND;
-    let refused = Fault::Status(503);
+    let refused = Fault::status(503);
     desk.routes
         .record_fault(&change, A, &refused, asked, desk.now);
     assert_eq!(desk.order("ONE"), [A, B]);

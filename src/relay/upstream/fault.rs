@@ -44,8 +44,8 @@ pub enum Fault {
     StreamRefused,
     /// The request may have been sent, and time ran out without an octet of an answer.
     Silent,
-    /// The upstream answered with this HTTP status, 400 or above, and no Kerberos reply.
-    Status(u16),
+    /// The upstream answered with this HTTP status, 400 or above, and no Kerberos reply; what it says of that, if it does.
+    Status(u16, OwnWords),
     /// The same with a web page: a captive portal's, or that of what stands in front of the KDC proxy.
     Page(u16),
     /// The upstream refused the request for want of a credential: 401, 403, or a TLS alert. No KDC proxy asks a KDC
@@ -59,6 +59,18 @@ pub enum Fault {
     /// it answers the copy, not the request.
     Repeat,
 }
+
+/// A line of an upstream's own, for people: what two of them say beside the same status makes no two faults.
+#[derive(Clone, Debug, Default)]
+pub struct OwnWords(pub Option<Arc<str>>);
+
+impl PartialEq for OwnWords {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for OwnWords {}
 
 /// What kept a request from being sent at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,12 +259,17 @@ impl Fault {
         }
     }
 
+    /// An HTTP status, without a word beside it.
+    pub const fn status(status: u16) -> Self {
+        Self::Status(status, OwnWords(None))
+    }
+
     /// Surely no KDC has served the request: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
     pub fn surely_not_served(&self) -> bool {
         match self {
             Self::NotSent(_)
-            | Self::Status(400..=499)
+            | Self::Status(400..=499, _)
             | Self::Page(400..=499)
             | Self::AuthenticationRequired(_)
             | Self::NotServed => true,
@@ -263,7 +280,7 @@ impl Fault {
             | Self::StreamRefused
             | Self::ClosedWanting(_)
             | Self::Silent
-            | Self::Status(_)
+            | Self::Status(..)
             | Self::Page(_)
             | Self::NotKerberos(_)
             | Self::Repeat => false,

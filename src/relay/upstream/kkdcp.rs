@@ -328,7 +328,7 @@ impl KdcProxy {
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => {
                 let auth = &self.client_auth;
-                let refused = refusal::of_status(status, &headers, auth, authorization);
+                let mut refused = refusal::of_status(status, &headers, auth, authorization);
                 if is_page {
                     return Err(refused);
                 }
@@ -338,7 +338,12 @@ impl KdcProxy {
                     Some(body) => decode(service, &body, is_page)
                         .ok()
                         .filter(|reply| reply.error_code() != Some(KDC_ERR_SVC_UNAVAILABLE))
-                        .ok_or(refused),
+                        .ok_or_else(|| {
+                            if let Fault::Status(_, words) = &mut refused {
+                                *words = refusal::own_words(&headers, &body);
+                            }
+                            refused
+                        }),
                     // What a KDC has said of it was on its way.
                     None if refusal::is_kerberos(&headers) => Err(Fault::Unanswered),
                     None => Err(refused),

@@ -12,15 +12,19 @@ use reqwest::{Response, StatusCode};
 use rustls::AlertDescription;
 use rustls::client::ResolvesClientCert as _;
 
-use super::fault::{ConnectError, Credential, Fault, ForwardProxyFault, Unsent};
+use super::fault::{ConnectError, Credential, Fault, ForwardProxyFault, OwnWords, Unsent};
 use super::proxy_options::ForwardProxy;
 use super::tls::ClientAuth;
 use super::tls_errors;
+use crate::relay::text::{self, urls};
 use crate::wire::Resend;
 
 /// What reqwest's HTTP and SOCKS connectors begin their texts with; their types are their own.
 const TUNNEL: &str = "tunnel error: ";
 const SOCKS: &str = "SOCKS error: ";
+
+/// Most characters of what an upstream says itself.
+const MAX_WORDS: usize = 120;
 
 /// A wait of which nothing is said.
 pub(super) const UNTOLD_WAIT: Duration = Duration::from_secs(1);
@@ -86,7 +90,7 @@ pub(super) fn of_status(
         Some(credential) => Fault::AuthenticationRequired(credential),
         // A portal has no use for these: they are of what serves the proxy's name, in whatever words.
         None if is_page && !matches!(status, 404 | 405 | 410 | 413) => Fault::Page(status),
-        None => Fault::Status(status),
+        None => Fault::status(status),
     }
 }
 
@@ -147,6 +151,14 @@ pub(super) fn challenges(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[
 /// True if the answer is a web page, which no KDC proxy gives itself.
 pub(super) fn is_page(headers: &HeaderMap) -> bool {
     is_of(headers, b"text/html") || is_of(headers, b"application/xhtml")
+}
+
+/// The first line of a body that is for people to read, as they are shown it: of URLs the origins.
+pub(super) fn own_words(headers: &HeaderMap, body: &[u8]) -> OwnWords {
+    let text = String::from_utf8_lossy(body);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.next().filter(|_| is_of(headers, b"text/plain"));
+    OwnWords(line.map(|line| text::short(&urls::origins(line), MAX_WORDS).into()))
 }
 
 /// True if the body is a KDC-PROXY-MESSAGE by its name.

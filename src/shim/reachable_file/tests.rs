@@ -276,7 +276,7 @@ async fn each_network_is_asked_on_at_once_whatever_was_known() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_doubt_is_asked_about_at_once() {
-    let odd = End::Fault(crate::relay::upstream::Fault::Status(400));
+    let odd = End::Fault(crate::relay::upstream::Fault::status(400));
     let scene = Scene::new(vec![reply(), odd.clone(), reply(), odd.clone(), odd]);
     scene.until_it_says("EXAMPLE.COM\n").await;
     scene.asks().await;

@@ -29,7 +29,8 @@ impl Attempts<'_> {
         drop(routes);
         if is_news {
             let upstream = attempt.upstream.name();
-            tracing::info!(upstream, %fault, "{} down", UpstreamKind::of(upstream));
+            let (kind, fault) = (UpstreamKind::of(upstream), format_args!("{fault:#}"));
+            tracing::info!(upstream, %fault, "{kind} down");
             self.task.exchange.route_changed();
         }
         log_kdc_news(kdc_news);

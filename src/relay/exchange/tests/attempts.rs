@@ -202,7 +202,7 @@ async fn the_last_fifty_exchanges_are_told_the_newest_first() {
 /// A 502 may be asked again for want of another proxy, and the hedge is one.
 #[tokio::test(start_paused = true)]
 async fn an_upstream_is_not_asked_again_while_a_hedge_is_under_way() {
-    let bad_gateway = End::Fault(Fault::Status(502));
+    let bad_gateway = End::Fault(Fault::status(502));
     let first = vec![act(false, 1500, bad_gateway), act(false, 20, REPLY)];
     let record = told(vec![first, new(900, REPLY)]).await;
     assert_eq!(reasons(&record), [First, Hedge]);

@@ -55,7 +55,7 @@ fn end() -> impl Strategy<Value = End> {
         1 => Just(End::Fault(Fault::Unanswered)),
         1 => Just(End::Fault(Fault::ClosedWithoutReply)),
         1 => Just(End::Fault(Fault::NotKerberos(NotReply::Redirect))),
-        2 => prop::sample::select(vec![400, 403, 500, 502, 503]).prop_map(|status| End::Fault(Fault::Status(status))),
+        2 => prop::sample::select(vec![400, 403, 500, 502, 503]).prop_map(|status| End::Fault(Fault::status(status))),
         6 => prop::sample::select(vec![25, 25, 25, 29, 34]).prop_map(End::Error),
         2 => Just(End::Success),
     ]

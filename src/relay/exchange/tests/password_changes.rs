@@ -184,7 +184,7 @@ async fn a_login_that_may_have_reached_the_primary_goes_nowhere_else() {
     for end in [
         End::Silence,
         End::Fault(Fault::Unanswered),
-        End::Fault(Fault::Status(503)),
+        End::Fault(Fault::status(503)),
     ] {
         let mut scene = Scene::new([vec![], vec![act(end.clone())]]);
         scene.change().await;
@@ -194,7 +194,7 @@ async fn a_login_that_may_have_reached_the_primary_goes_nowhere_else() {
         assert_eq!(went, (PRIMARY, WRITABLE), "{end:?}");
     }
     // Once more where it was.
-    let bad_gateway = End::Fault(Fault::Status(502));
+    let bad_gateway = End::Fault(Fault::status(502));
     let mut scene = Scene::new([vec![], vec![act(bad_gateway)]]);
     scene.change().await;
     assert_eq!(scene.login().await, [(PRIMARY, WRITABLE); 2]);
@@ -268,7 +268,7 @@ async fn a_login_that_surely_did_not_reach_the_primary_goes_on() {
     for (end, posts) in [
         (End::Unsent(Unsent::Connect(ConnectError::Refused)), 1),
         (End::Unsent(Unsent::Busy), 1),
-        (End::Fault(Fault::Status(403)), 2),
+        (End::Fault(Fault::status(403)), 2),
         (End::Error(29), 2),
     ] {
         let mut scene = Scene::new([vec![], vec![act(end.clone())]]);

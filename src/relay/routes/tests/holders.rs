@@ -50,7 +50,7 @@ impl Scene {
 
 /// What an odd request can bring about.
 const ODD: [Fault; 5] = [
-    Fault::Status(504),
+    Fault::status(504),
     Fault::Page(502),
     Fault::Unanswered,
     Fault::Silent,
@@ -122,7 +122,7 @@ fn who_was_served_elsewhere_stays_there_and_nobody_with_him() {
     scene.reply(OTHER, A);
     assert_eq!((scene.first(USER), scene.first(OTHER)), (B, A));
     for holder in [USER, OTHER] {
-        scene.fault(holder, &Fault::Status(504));
+        scene.fault(holder, &Fault::status(504));
     }
     scene.reply(OTHER, B);
     scene.now += 100 * SECOND;
