@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::relay::answer::{Answer, Cause, OnFailure, Verdict};
 use crate::relay::upstream::{Credential, Fault};
-use crate::wire::{Framed, KerberosMessage, Service, kpasswd, krb_error};
+use crate::wire::{Framed, KerberosMessage, Kind, Service, kpasswd, krb_error};
 
 /// What is written to a stream.
 pub(crate) enum OnStream {
@@ -39,9 +39,7 @@ pub(crate) fn datagram(message: &KerberosMessage, answer: Answer, reply_max: usi
     }
     match answer {
         Answer::Reply(reply) => reply.bytes().clone(),
-        Answer::Verdict(verdict) => {
-            in_words(message.service(), &verdict).unwrap_or_else(|| too_big(message))
-        }
+        Answer::Verdict(verdict) => in_words(message, &verdict).unwrap_or_else(|| too_big(message)),
     }
 }
 
@@ -49,10 +47,9 @@ pub(crate) fn datagram(message: &KerberosMessage, answer: Answer, reply_max: usi
 pub(crate) fn on_stream(message: &KerberosMessage, answer: &Answer) -> OnStream {
     match answer {
         Answer::Reply(reply) => OnStream::Reply(Framed::wrap(reply.bytes()).as_bytes().clone()),
-        Answer::Verdict(verdict) => in_words(message.service(), verdict)
-            .map_or(OnStream::Reset, |error| {
-                OnStream::Reply(Framed::wrap(&error).as_bytes().clone())
-            }),
+        Answer::Verdict(verdict) => in_words(message, verdict).map_or(OnStream::Reset, |error| {
+            OnStream::Reply(Framed::wrap(&error).as_bytes().clone())
+        }),
     }
 }
 
@@ -82,9 +79,10 @@ fn too_big(message: &KerberosMessage) -> Bytes {
 }
 
 /// The KRB-ERROR for a verdict that is told in words, if it is.
-fn in_words(service: Service, verdict: &Verdict) -> Option<Bytes> {
+fn in_words(message: &KerberosMessage, verdict: &Verdict) -> Option<Bytes> {
+    let service = message.service();
     let (code, realm, now) = (
-        error_code(&verdict.cause),
+        error_code(message.kind(), &verdict.cause),
         Some(&verdict.realm),
         SystemTime::now(),
     );
@@ -98,9 +96,11 @@ fn in_words(service: Service, verdict: &Verdict) -> Option<Bytes> {
     Some(error.into())
 }
 
-/// Codes that no client takes for a reason to ask again: 29 sends Heimdal into a loop, 68 gokrb5.
-fn error_code(cause: &Cause) -> i32 {
+/// Codes that no client takes for a reason to ask again: 29 sends Heimdal into a loop, 68 gokrb5. Of all of them MIT's library shows the
+/// text of KRB_ERR_GENERIC alone, and of that only in the answer to a TGS-REQ: else its own words for the code have to do.
+fn error_code(kind: Kind, cause: &Cause) -> i32 {
     match cause {
+        _ if kind == Kind::TgsReq => krb_error::KRB_ERR_GENERIC,
         Cause::NoUpstream | Cause::NotOffered => krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
         // [MS-KKDCP] 3.1.5.3.
         Cause::Fault(

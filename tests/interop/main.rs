@@ -34,6 +34,7 @@ mod clients;
 mod differences;
 mod discovery;
 mod exchanges;
+mod explained;
 mod gateway;
 mod heimdal;
 mod indicators;

@@ -6,9 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::machine;
-use crate::office::Office;
 use crate::recorded::isolated;
-use crate::support::client::Outcome;
+use crate::support::client::{Client, Outcome};
 use crate::support::realm::{PASSWORD, SERVICE};
 use crate::table::{About, Software, comes_through};
 
@@ -18,14 +17,14 @@ const FOLDER: &str = "java-17-openjdk-";
 const USER: &str = "user@EXAMPLE.COM";
 
 /// Runs the program from its source: Java compiles it in memory.
-fn login(office: &Office, args: &[&str]) -> Outcome {
+pub(crate) fn login(client: &Client, args: &[&str]) -> Outcome {
     let source = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/interop/programs/Login.java"
     );
     let mut command = Command::new(java());
     command.arg(source).args(args);
-    office.client.finish(command, &[])
+    client.finish(command, &[])
 }
 
 fn java() -> PathBuf {
@@ -46,7 +45,7 @@ fn login_and_a_context_with_a_service() {
         let office = machine::office();
         let keytab = office.keytab(&[SERVICE]);
         let args = [USER, PASSWORD, SERVICE, keytab.to_str().unwrap()];
-        let login = login(&office, &args).succeeds();
+        let login = login(&office.client, &args).succeeds();
         login
             .says("ticket of krbtgt/EXAMPLE.COM@EXAMPLE.COM")
             .says("host/a.example.com@EXAMPLE.COM was called by user@EXAMPLE.COM")
@@ -59,7 +58,7 @@ fn login_and_a_context_with_a_service() {
 fn wrong_password() {
     isolated(|| {
         let office = machine::office();
-        login(&office, &[USER, "battery staple"])
+        login(&office.client, &[USER, "battery staple"])
             .fails_with("Pre-authentication information was invalid (24)");
         let user = office.realm.admin("getprinc user");
         assert!(user.contains("Failed password attempts: 1"), "{user}");
@@ -73,7 +72,7 @@ fn tunnel_down() {
     isolated(|| {
         let mut office = machine::office();
         office.proxy.process.terminate();
-        let login = login(&office, &[USER, PASSWORD]);
+        let login = login(&office.client, &[USER, PASSWORD]);
         login
             .fails_with("login: Connection reset")
             .within(Duration::from_secs(15));

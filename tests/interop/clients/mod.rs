@@ -3,7 +3,7 @@
 mod gokrb5;
 mod gssapi;
 mod impacket;
-mod java;
+pub(crate) mod java;
 pub(crate) mod machine;
 mod mit;
 mod nfs;
