@@ -59,6 +59,8 @@ const LEAST: Duration = Duration::from_millis(300);
 const MACHINE: Duration = Duration::from_millis(1200);
 /// Where the configuration stands if it is in no file.
 const COMMAND_LINE: &str = "the daemon's command line";
+/// What the configuration's finding is shown as.
+const CONFIG_LINE: &str = "the line config";
 /// One realm's look-ups and handshakes must not hold up another's.
 const THREADS: usize = 2;
 
@@ -160,7 +162,8 @@ async fn examine(
     output: &mut DoctorOutput,
 ) -> Option<String> {
     let began = Instant::now();
-    let heard = ask(DaemonKind::Run).await;
+    let asked = ask(DaemonKind::Run);
+    let heard = output.wait_for("the status", MACHINE, asked).await;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
     let running = status.filter(|_| file.is_none());
     let running = running.and_then(|status| circumstances::sources_of(status.pid, read_words));
@@ -168,7 +171,11 @@ async fn examine(
     output.circumstances = Circumstances::new(sources.file.as_deref(), status);
     let file = sources.file.clone();
     let read = move |_| Config::load(&sources);
-    let config = match load(DaemonKind::Run, file, read).await {
+    let load = load(DaemonKind::Run, file, read);
+    let config = match output
+        .wait_for(CONFIG_LINE, configuration::LIMIT, load)
+        .await
+    {
         Ok(config) => config,
         Err(fault) => {
             output.tell([*fault]);
@@ -188,7 +195,8 @@ async fn examine(
         output.tell(readable(DaemonKind::Run, source, config.files(), status).await);
     }
     let read = ClientConfig::of_this_machine;
-    let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read).await;
+    let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read);
+    let client = output.wait_for("the line krb5.conf", MACHINE, client).await;
     let default_realm = client.as_ref().ok().and_then(ClientConfig::default_realm);
     let (realms, said) = configuration::chosen(&config, &file, realm, default_realm);
     output.tell(said);
@@ -211,7 +219,7 @@ async fn examine(
             roots: &roots,
             file: &file,
         };
-        realm::examine(context, &sockets)
+        (context.asked, realm::examine(context, &sockets))
     });
     tell_each(examined, output).await;
     Some(file)
@@ -237,13 +245,16 @@ fn daemon_without_configuration(heard: Option<&StatusReply>, output: &mut Doctor
 }
 
 /// Says what is found of realms, which are looked at side by side, in their order.
-async fn tell_each(
-    examined: impl Iterator<Item = impl Future<Output = Vec<Finding>>>,
+async fn tell_each<'a>(
+    examined: impl Iterator<Item = (AskedRealm<'a>, impl Future<Output = Vec<Finding>>)>,
     output: &mut DoctorOutput,
 ) {
-    let mut examined: FuturesOrdered<_> = examined.collect();
-    while let Some(findings) = examined.next().await {
-        output.tell(findings);
+    let (asked, mut examined): (Vec<_>, FuturesOrdered<_>) = examined.unzip();
+    for asked in asked {
+        let lines = format!("the lines of {}", asked.realm);
+        let found = output.wait_for(&lines, asked.left() + TELL, examined.next());
+        let found = found.await;
+        output.tell(found.into_iter().flatten());
     }
 }
 

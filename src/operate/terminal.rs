@@ -62,6 +62,30 @@ pub fn print(text: &str) {
     let _ = stdout.flush();
 }
 
+/// A line at the end of what a terminal shows that is blank again, and written over, once it is dropped. In a pipe it is none.
+#[derive(Debug)]
+pub(crate) struct PassingLine(usize);
+
+impl PassingLine {
+    pub(crate) fn show(text: &str) -> Self {
+        if !io::stdout().is_terminal() {
+            return Self(0);
+        }
+        // A line that is full would be two.
+        let text = text::short(text, width() - "...".len() - 1);
+        print(&format!("{text}\r"));
+        Self(columns(&text))
+    }
+}
+
+impl Drop for PassingLine {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            print(&format!("{}\r", " ".repeat(self.0)));
+        }
+    }
+}
+
 /// Each of `lines` as one, whatever others wrote in it.
 pub(crate) fn lines(lines: &[String]) -> String {
     let lines = lines.iter().map(|line| format!("{}\n", text::line(line)));

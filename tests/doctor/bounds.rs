@@ -1,5 +1,6 @@
 //! However it is with the network, the doctor comes back.
 
+use std::process::Command;
 use std::time::Duration;
 
 use loopkdc::relay::finding::{Finding, Severity};
@@ -41,4 +42,33 @@ async fn silence_is_bounded() {
             "{name}: {found:#?}"
         );
     }
+}
+
+/// What the doctor writes on a terminal.
+fn on_a_terminal(scene: &Scene, words: &str) -> String {
+    let config = scene.config();
+    let doctor = format!("loopkdc doctor {words} --config {}", config.display());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--command", &doctor, "/dev/null"]);
+    scene.surround(&mut script);
+    String::from_utf8(script.output().unwrap().stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_shows_what_is_waited_for_until_it_is_there() {
+    let upstream = Plan::always(Act::Silence).start();
+    let scene = Scene::with(&[upstream.url()], "").with_daemon();
+    let waiting = "waiting for the lines of EXAMPLE.COM, for up to ";
+    let (shown, json) = tokio::task::block_in_place(|| {
+        assert!(!scene.text().contains("waiting for"));
+        (on_a_terminal(&scene, ""), on_a_terminal(&scene, "--json"))
+    });
+    let (_, then) = shown.split_once(waiting).expect(&shown);
+    let (limit, then) = then.split_once(" s\r").expect(&shown);
+    assert!((1..=7).contains(&limit.parse().unwrap()), "{limit}");
+    // It is written over before anything else is written.
+    let (blank, _) = then.split_once('\r').expect(&shown);
+    let length = waiting.len() + limit.len() + " s".len();
+    assert_eq!(blank, " ".repeat(length), "{shown}");
+    assert!(!json.contains("waiting for"), "{json}");
 }

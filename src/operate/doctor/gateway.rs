@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, ask, kdc, load, named, readable, tell_each};
+use super::{AskedRealm, CONFIG_LINE, MACHINE, ask, kdc, load, named, readable, tell_each};
 use super::{configuration, connection, daemon, handshake, ports};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm};
@@ -31,11 +31,15 @@ pub(super) async fn examine(
 ) -> Option<String> {
     let began = Instant::now();
     let read = |file: Option<PathBuf>| GatewayConfig::load(file.as_deref());
-    let heard = ask(GATEWAY).await;
+    let heard = output.wait_for("the status", MACHINE, ask(GATEWAY)).await;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
     let file = named(file, status);
     output.circumstances = Circumstances::new(file.as_deref(), status);
-    let config = match load(GATEWAY, file, read).await {
+    let load = load(GATEWAY, file, read);
+    let config = match output
+        .wait_for(CONFIG_LINE, configuration::LIMIT, load)
+        .await
+    {
         Ok(config) => config,
         Err(fault) => {
             output.tell([*fault]);
@@ -55,7 +59,7 @@ pub(super) async fn examine(
     }
     let examined = realms.into_iter().map(|entry| {
         let asked = AskedRealm::new(&entry.realm, entry.deadline, began);
-        examine_realm(asked, entry)
+        (asked, examine_realm(asked, entry))
     });
     tell_each(examined, output).await;
     Some(file)

@@ -1,14 +1,20 @@
 //! What the doctor found: drawn on a terminal as it comes, or one JSON document at the end, and an exit status.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::operate::circumstances::Circumstances;
-use crate::operate::terminal::{self, Page, style};
+use crate::operate::terminal::{self, Page, PassingLine, style};
 use crate::relay::failure::Exit;
 use crate::relay::finding::{Finding, Layer, Severity};
 
 /// The version of the JSON: one more whenever something that was there is not, or means something else.
 const SCHEMA: u32 = 2;
+/// What comes so soon is not seen to be waited for.
+const SOON: Duration = Duration::from_millis(200);
 
 /// All that was found.
 ///
@@ -80,6 +86,23 @@ impl DoctorOutput {
             let (before, new) = self.findings.split_at(told);
             terminal::print(&drawn(terminal::width(), before.last(), new));
         }
+    }
+
+    /// Waits for `found`; who looks on is shown which `lines` are waited for, and how long that may take.
+    pub(super) async fn wait_for<T>(
+        &self,
+        lines: &str,
+        limit: Duration,
+        found: impl Future<Output = T>,
+    ) -> T {
+        let mut found = pin!(found);
+        if let Ok(found) = timeout(SOON, &mut found).await {
+            return found;
+        }
+        let seconds = limit.as_secs_f64().ceil();
+        let text = format!("waiting for {lines}, for up to {seconds} s");
+        let _passing = (!self.as_json).then(|| PassingLine::show(&text));
+        found.await
     }
 
     /// The layers after `layer` are not looked at, and why.
