@@ -112,7 +112,7 @@ impl From<&Fault> for Cause {
             | Fault::StreamRefused
             | Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotKerberos(_)
             | Fault::NotServed => Self::Fault(fault.clone()),
         }
@@ -219,7 +219,7 @@ mod tests {
                     Credential::Certificate,
                     Credential::OtherCertificate,
                 ]
-                .map(Fault::AuthenticationRequired),
+                .map(Fault::wants),
             )
             .chain(
                 [

@@ -106,7 +106,7 @@ fn is_for_users(fault: &Fault) -> bool {
     match fault {
         Fault::NotSent(Unsent::ForwardProxy { fault, .. }) => *fault != ForwardProxyFault::Refused,
         Fault::NotSent(unsent) => matches!(unsent, Unsent::Untrusted(_) | Unsent::TicketLoop),
-        Fault::AuthenticationRequired(_)
+        Fault::AuthenticationRequired(..)
         | Fault::ClosedWanting(_)
         | Fault::NotKerberos(_)
         | Fault::Page(_) => true,
@@ -137,7 +137,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = of_fault(self, ANY_PROXY).what;
         let detail = match self {
-            Self::Status(_, OwnWords(Some(said))) if !f.alternate() => {
+            Self::Status(_, OwnWords(Some(said)))
+            | Self::AuthenticationRequired(_, OwnWords(Some(said)))
+                if !f.alternate() =>
+            {
                 return write!(f, "{words}; in its own words: \"{said}\"");
             }
             Self::NotSent(Unsent::ForwardProxy { proxy, detail, .. }) => {
@@ -209,7 +212,7 @@ fn of_fault(fault: &Fault, upstream: &str) -> Finding {
             .hint("if it needs longer than others, raise deadline-seconds"),
         Fault::Status(status, _) => answers::of_status(*status),
         Fault::Page(status) => answers::of_page(*status),
-        Fault::AuthenticationRequired(credential) => of_credential(*credential),
+        Fault::AuthenticationRequired(credential, _) => of_credential(*credential),
         Fault::NotKerberos(what) => answers::of_not_reply(*what, key),
         Fault::NotServed => {
             kdc("its KDC says that it is not available: KDC_ERR_SVC_UNAVAILABLE (29)")

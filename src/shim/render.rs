@@ -106,7 +106,7 @@ fn error_code(kind: Kind, cause: &Cause) -> i32 {
         Cause::Fault(
             Fault::Status(403, _)
             | Fault::Page(403)
-            | Fault::AuthenticationRequired(Credential::OtherCertificate),
+            | Fault::AuthenticationRequired(Credential::OtherCertificate, _),
         ) => krb_error::KDC_ERR_POLICY,
         _ => krb_error::KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
     }

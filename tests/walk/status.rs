@@ -153,6 +153,11 @@ fn cases() -> Vec<Case> {
             "bearer-token-file",
         ),
         case(
+            page(in_words(401, "expired").with("www-authenticate", "Bearer")),
+            "wants a token or a password (HTTP 401); in its own words: \"expired\"",
+            "bearer-token-file",
+        ),
+        case(
             page(bare(401)),
             "to be shown who asks, in a way",
             "headers-file",

@@ -48,7 +48,7 @@ impl Scope {
         let is_anybodys = match fault {
             Fault::NotSent(_)
             | Fault::Lifeless
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::ClosedWanting(_) => true,
             Fault::NotKerberos(what) => what.is_page(),
             // Pages, too, say 504.
@@ -132,7 +132,7 @@ impl Health {
         match fault {
             Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => self.saw_response(now),

@@ -37,7 +37,7 @@ impl FaultClass {
             Fault::NotServed
             | Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_) => Self::Refuses,
+            | Fault::AuthenticationRequired(..) => Self::Refuses,
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => Self::Silent,
             Fault::NotSent(
                 Unsent::Connect(_)

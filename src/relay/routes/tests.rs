@@ -72,7 +72,7 @@ fn faults() -> Vec<Fault> {
         Fault::Page(400),
         Fault::Page(403),
         Fault::Page(502),
-        Fault::AuthenticationRequired(Credential::Ticket),
+        Fault::wants(Credential::Ticket),
         Fault::status(400),
         Fault::status(403),
         Fault::status(413),
@@ -109,7 +109,7 @@ fn faults() -> Vec<Fault> {
             | Fault::Silent
             | Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => {}
@@ -287,7 +287,7 @@ fn a_fault_marks_what_it_says_something_about() {
             // Of one realm.
             Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotServed => [true, true, false, false],
             // Of the upstream.
             Fault::Silent | Fault::NotSent(Unsent::ConnectTimeout) => [true; 4],
@@ -330,7 +330,7 @@ fn an_upstream_is_silent_until_it_is_heard() {
         let heard = match fault {
             Fault::Status(..)
             | Fault::Page(_)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotKerberos(_)
             | Fault::NotServed
             | Fault::Repeat => true,
@@ -435,7 +435,7 @@ fn the_resend_rule() {
             Fault::NotSent(_)
             | Fault::Status(400..=499, _)
             | Fault::Page(400..=499)
-            | Fault::AuthenticationRequired(_)
+            | Fault::AuthenticationRequired(..)
             | Fault::NotServed => [OtherUpstream; 2],
             // A KDC may have seen it.
             Fault::Status(502, _) | Fault::Page(502) => [OtherOrSame, Stop],

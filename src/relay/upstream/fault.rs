@@ -49,8 +49,8 @@ pub enum Fault {
     /// The same with a web page: a captive portal's, or that of what stands in front of the KDC proxy.
     Page(u16),
     /// The upstream refused the request for want of a credential: 401, 403, or a TLS alert. No KDC proxy asks a KDC
-    /// before.
-    AuthenticationRequired(Credential),
+    /// before. What it says of that, if it does.
+    AuthenticationRequired(Credential, OwnWords),
     /// HTTP 2xx or a redirect without a Kerberos reply in it, or with one to another request: a captive portal, or no KDC proxy.
     NotKerberos(NotReply),
     /// KRB-ERROR 29 (KDC_ERR_SVC_UNAVAILABLE): this KDC did not serve the request.
@@ -264,6 +264,11 @@ impl Fault {
         Self::Status(status, OwnWords(None))
     }
 
+    /// A refusal for want of this, without a word beside it.
+    pub const fn wants(credential: Credential) -> Self {
+        Self::AuthenticationRequired(credential, OwnWords(None))
+    }
+
     /// Surely no KDC has served the request: not sent, refused with a 4xx (no KDC proxy contacts a KDC before
     /// one), or not served by the KDC's own word.
     pub fn surely_not_served(&self) -> bool {
@@ -271,7 +276,7 @@ impl Fault {
             Self::NotSent(_)
             | Self::Status(400..=499, _)
             | Self::Page(400..=499)
-            | Self::AuthenticationRequired(_)
+            | Self::AuthenticationRequired(..)
             | Self::NotServed => true,
             Self::ReusedConnectionClosed
             | Self::ClosedWithoutReply

@@ -201,7 +201,7 @@ impl KdcProxy {
                 return self.receive(response, conn, service, authorization).await;
             }
         }
-        Err(Fault::AuthenticationRequired(Credential::OtherTicket))
+        Err(Fault::wants(Credential::OtherTicket))
     }
 
     fn request(&self, conn: &PooledConn, headers: &HeaderMap, body: FlaggedBody) -> RequestBuilder {
@@ -273,7 +273,7 @@ impl KdcProxy {
             Ok(true) if is_answer => Ok(Some(response)),
             _ if is_answer => Err(Fault::NotKerberos(NotReply::Unproven)),
             Ok(false) if self.read_body(response).await.is_ok() => Ok(None),
-            _ => Err(Fault::AuthenticationRequired(Credential::OtherTicket)),
+            _ => Err(Fault::wants(Credential::OtherTicket)),
         }
     }
 
@@ -328,7 +328,7 @@ impl KdcProxy {
             300..=399 => Err(Fault::NotKerberos(NotReply::Redirect)),
             status @ 400..=599 => {
                 let auth = &self.client_auth;
-                let mut refused = refusal::of_status(status, &headers, auth, authorization);
+                let refused = refusal::of_status(status, &headers, auth, authorization);
                 if is_page {
                     return Err(refused);
                 }
@@ -338,12 +338,7 @@ impl KdcProxy {
                     Some(body) => decode(service, &body, is_page)
                         .ok()
                         .filter(|reply| reply.error_code() != Some(KDC_ERR_SVC_UNAVAILABLE))
-                        .ok_or_else(|| {
-                            if let Fault::Status(_, words) = &mut refused {
-                                *words = refusal::own_words(&headers, &body);
-                            }
-                            refused
-                        }),
+                        .ok_or_else(|| refusal::in_own_words(refused, &headers, &body)),
                     // What a KDC has said of it was on its way.
                     None if refusal::is_kerberos(&headers) => Err(Fault::Unanswered),
                     None => Err(refused),
@@ -409,7 +404,7 @@ impl KdcProxy {
         }
         if let Some(credential) = refusal::wants_certificate(error, &self.client_auth, is_withdrawn)
         {
-            return Fault::AuthenticationRequired(credential);
+            return Fault::wants(credential);
         }
         if is_withdrawn {
             if error.is_connect() {

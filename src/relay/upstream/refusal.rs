@@ -87,7 +87,7 @@ pub(super) fn of_status(
         _ => None,
     };
     match wants {
-        Some(credential) => Fault::AuthenticationRequired(credential),
+        Some(credential) => Fault::wants(credential),
         // A portal has no use for these: they are of what serves the proxy's name, in whatever words.
         None if is_page && !matches!(status, 404 | 405 | 410 | 413) => Fault::Page(status),
         None => Fault::status(status),
@@ -153,12 +153,17 @@ pub(super) fn is_page(headers: &HeaderMap) -> bool {
     is_of(headers, b"text/html") || is_of(headers, b"application/xhtml")
 }
 
-/// The first line of a body that is for people to read, as they are shown it: of URLs the origins.
-pub(super) fn own_words(headers: &HeaderMap, body: &[u8]) -> OwnWords {
+/// `refused`, and the first line of a body that is for people to read, as they are shown it: of URLs the origins.
+pub(super) fn in_own_words(refused: Fault, headers: &HeaderMap, body: &[u8]) -> Fault {
     let text = String::from_utf8_lossy(body);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.next().filter(|_| is_of(headers, b"text/plain"));
-    OwnWords(line.map(|line| text::short(&urls::origins(line), MAX_WORDS).into()))
+    let words = OwnWords(line.map(|line| text::short(&urls::origins(line), MAX_WORDS).into()));
+    match refused {
+        Fault::Status(status, _) => Fault::Status(status, words),
+        Fault::AuthenticationRequired(wanted, _) => Fault::AuthenticationRequired(wanted, words),
+        refused => refused,
+    }
 }
 
 /// True if the body is a KDC-PROXY-MESSAGE by its name.

@@ -68,13 +68,13 @@ fn check_any(service: Service, octets: &[u8], authorization: Authorization) {
                     assert_eq!(same, status);
                     assert_eq!(fault.surely_not_served(), (400..500).contains(&status));
                 }
-                Fault::AuthenticationRequired(Credential::OtherToken) => {
+                Fault::AuthenticationRequired(Credential::OtherToken, _) => {
                     assert_eq!((authorization, status), (Authorization::Token, 401))
                 }
-                Fault::AuthenticationRequired(Credential::OtherTicket) => {
+                Fault::AuthenticationRequired(Credential::OtherTicket, _) => {
                     assert_eq!((authorization, status), (Authorization::Ticket, 401))
                 }
-                Fault::AuthenticationRequired(Credential::Token | Credential::Ticket) => {
+                Fault::AuthenticationRequired(Credential::Token | Credential::Ticket, _) => {
                     assert_eq!((authorization, status), (Authorization::None, 401));
                 }
                 other => panic!("{other:?} of an answer with {status}"),

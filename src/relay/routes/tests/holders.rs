@@ -79,7 +79,7 @@ fn what_no_request_can_cause_moves_all_at_once() {
         connect(ConnectError::Tls(TlsFault::NotTls)),
         Fault::NotSent(Unsent::ConnectTimeout),
         Fault::Lifeless,
-        Fault::AuthenticationRequired(Credential::Token),
+        Fault::wants(Credential::Token),
         Fault::NotKerberos(NotReply::WebPage),
     ] {
         let mut scene = Scene::new();

@@ -128,10 +128,7 @@ async fn a_conversation_goes_on_over_its_connection_and_the_request_with_it() {
 async fn a_conversation_without_end_is_a_refusal() {
     let proxy = Scripted::start(vec![wants_more("theirs"); MAX_ROUNDS]);
     let (answer, heard) = proxy.asked(&in_rounds(MAX_ROUNDS + 1)).await;
-    assert_eq!(
-        answer.unwrap_err(),
-        Fault::AuthenticationRequired(Credential::OtherTicket)
-    );
+    assert_eq!(answer.unwrap_err(), Fault::wants(Credential::OtherTicket));
     assert_eq!(heard.len(), MAX_ROUNDS);
 }
 
@@ -143,10 +140,7 @@ async fn a_proxy_that_has_heard_all_and_wants_more_refuses() {
             .to_owned(),
     ] {
         let (answer, heard) = Scripted::start(vec![refusal]).asked(&in_rounds(1)).await;
-        assert_eq!(
-            answer.unwrap_err(),
-            Fault::AuthenticationRequired(Credential::OtherTicket)
-        );
+        assert_eq!(answer.unwrap_err(), Fault::wants(Credential::OtherTicket));
         assert_eq!(heard.len(), 1);
     }
 }
