@@ -322,3 +322,35 @@ fn root_cause(error: &reqwest::Error) -> String {
     let text = causes(error).last().map(ToString::to_string);
     text.unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_text_one_line_is_shown_and_nothing_that_a_terminal_obeys() {
+        let long = "x".repeat(200);
+        for (kind, body, expected) in [
+            ("text/plain", "\n no \nforged", Some("no".to_owned())),
+            (
+                "text/plain; charset=utf-8",
+                "a\u{1b}[2J",
+                Some("a\u{fffd}[2J".to_owned()),
+            ),
+            (
+                "text/plain",
+                &long,
+                Some(format!("{}...", &long[..MAX_WORDS])),
+            ),
+            ("text/plain", "", None),
+            ("application/json", "{}", None),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            let refused = in_own_words(Fault::status(503), &headers, body.as_bytes());
+            let Fault::Status(503, OwnWords(words)) = refused else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(words.as_deref(), expected.as_deref(), "{body:?}");
+        }
+    }
+}
