@@ -158,3 +158,24 @@ pub(super) fn close(response: &mut Response<Full<Bytes>>) {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::answer::OnFailure;
+    use crate::wire::Realm;
+
+    #[test]
+    fn who_finds_no_place_at_a_kdc_is_told_to_come_later() {
+        let busy = Fault::NotSent(Unsent::Busy);
+        let verdict = Verdict {
+            cause: Cause::from(&busy),
+            may_have_been_sent: false,
+            on_failure: OnFailure::default(),
+            realm: Realm::parse(b"EXAMPLE.COM").unwrap(),
+        };
+        let response = ErrorResponse::from(&verdict);
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.header, Some((RETRY_AFTER, LATER.into())));
+    }
+}
