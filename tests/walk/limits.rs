@@ -280,7 +280,7 @@ async fn the_log_takes_so_many_lines_and_no_more_however_many_upstreams_there_ar
     let (_, log) = relay.terminate();
     let told = log
         .lines()
-        .filter(|line| line.contains("INFO upstream "))
+        .filter(|line| line.contains("INFO proxy "))
         .count();
     let most = 60 + took.as_secs() as usize + 1;
     assert!((60..=most).contains(&told), "{told} lines in {took:?}");
