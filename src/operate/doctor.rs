@@ -38,11 +38,11 @@ pub use report::DoctorReport;
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, RealmEntry, Sources};
 use crate::operate::circumstances::{self, Circumstances, ReadWords};
-use crate::operate::status::{self, StatusError, StatusReply};
+use crate::operate::status::{self, DaemonProcess, StatusError, StatusReply};
 use crate::operate::{service_user, terminal};
 use crate::relay::failure::{Exit, Failure};
 use crate::relay::finding::{Finding, Layer};
-use crate::relay::status::{DaemonKind, StatusDocument};
+use crate::relay::status::DaemonKind;
 use crate::relay::text::toml;
 use crate::relay::upstream::tls::SystemRoots;
 use crate::wire::Realm;
@@ -164,11 +164,11 @@ async fn examine(
     let began = Instant::now();
     let asked = ask(DaemonKind::Run);
     let heard = output.wait_for("the status", MACHINE, asked).await;
-    let status = heard.as_ref().ok().map(|heard| &heard.document);
-    let running = status.filter(|_| file.is_none());
-    let running = running.and_then(|status| circumstances::sources_of(status.pid, read_words));
-    let sources = running.unwrap_or_else(|| Sources::of_file(named(file, status)));
-    output.circumstances = Circumstances::new(sources.file.as_deref(), status);
+    let process = heard.as_ref().ok().map(|heard| heard.process);
+    let running = heard.as_ref().ok().filter(|_| file.is_none());
+    let running = running.and_then(|heard| circumstances::sources_of(heard, read_words));
+    let sources = running.unwrap_or_else(|| Sources::of_file(file));
+    output.circumstances = Circumstances::new(sources.file.as_deref(), process);
     let file = sources.file.clone();
     let read = move |_| Config::load(&sources);
     let load = load(DaemonKind::Run, file, read);
@@ -192,7 +192,7 @@ async fn examine(
     let valid = configuration::valid(DaemonKind::Run, &file, count, warnings);
     output.tell(valid);
     if let Some(source) = &config.source {
-        output.tell(readable(DaemonKind::Run, source, config.files(), status).await);
+        output.tell(readable(DaemonKind::Run, source, config.files(), process).await);
     }
     let read = ClientConfig::of_this_machine;
     let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read);
@@ -223,12 +223,6 @@ async fn examine(
     });
     tell_each(examined, output).await;
     Some(file)
-}
-
-/// The `file` that was given, or else that of the daemon that runs.
-fn named(file: Option<PathBuf>, status: Option<&StatusDocument>) -> Option<PathBuf> {
-    let running = || Some(status?.configuration.file.as_ref()?.as_str().into());
-    file.or_else(running)
 }
 
 /// The daemon may serve what it has read before.
@@ -279,7 +273,7 @@ async fn ask(daemon: DaemonKind) -> Result<StatusReply, StatusError> {
         Err(StatusError::NoStatus("its status socket".into(), why))
     });
     match asked {
-        Ok(reply) if !ports::are_here(&reply.document) => Err(StatusError::NoDaemon(Vec::new())),
+        Ok(reply) if !ports::are_here(&reply) => Err(StatusError::NoDaemon(Vec::new())),
         asked => asked,
     }
 }
@@ -315,9 +309,9 @@ async fn readable(
     daemon: DaemonKind,
     source: &Path,
     files: BTreeSet<PathBuf>,
-    status: Option<&StatusDocument>,
+    process: Option<DaemonProcess>,
 ) -> Vec<Finding> {
-    let (source, pid) = (source.to_owned(), status.map(|status| status.pid));
+    let (source, pid) = (source.to_owned(), process.and_then(|process| process.pid));
     let read = within(MACHINE, Layer::Configuration, "a file", move || {
         service_user::examine(daemon, &source, &files, pid)
     });

@@ -1,6 +1,6 @@
 //! A daemon's files with the eyes of the user that it runs as, which is seldom that of whoever asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::{fmt, fs};
 
 use crate::daemon::user;
+use crate::operate::circumstances::process_folder;
 use crate::operate::krb5_conf::host::{property, systemctl_says};
 use crate::relay::finding::{Finding, Hint, Layer};
 use crate::relay::status::DaemonKind;
@@ -95,7 +96,10 @@ pub(super) fn examine(
         faults.extend(skipped("setpriv(1) does not work here"));
         return faults;
     };
-    faults.extend(denied.iter().map(|path| service.of_denied(daemon, path)));
+    let stops = denied
+        .iter()
+        .map(|(stop, file)| service.of_denied(daemon, source, stop, file));
+    faults.extend(stops);
     if faults.is_empty() {
         let what = format!("{service} may read it all");
         return vec![Finding::ok(Layer::Configuration, what)];
@@ -115,7 +119,7 @@ fn hider(hides: &[(&'static str, &'static [&'static str])], file: &Path) -> Opti
 
 /// Of the process itself (proc_pid_status(5)).
 fn of_process(pid: u32) -> Option<ServiceUser> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = fs::read_to_string(process_folder(pid)?.join("status")).ok()?;
     let words = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.map(|line| line.split_whitespace().collect::<Vec<_>>())
@@ -165,8 +169,10 @@ impl Unit {
 
     /// It starts the daemon with this configuration, as far as its words say.
     fn reads(&self, source: &Path) -> bool {
-        let source = source.to_string_lossy();
-        self.start.split_whitespace().any(|word| word == source)
+        let source = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
+        let words = self.start.split_whitespace();
+        let mut files = words.map(|word| Path::new(word.strip_prefix("--config=").unwrap_or(word)));
+        files.any(|file| file == source)
     }
 }
 
@@ -188,10 +194,10 @@ impl ServiceUser {
         groups.find(lasts)
     }
 
-    /// `path` is a file that it may not read, or a folder on the way to one.
-    fn of_denied(&self, daemon: DaemonKind, path: &Path) -> Finding {
-        let shown = path.display().to_string();
-        let (may, rights) = if path.is_dir() {
+    /// It may not read `stop`, which is `file`, or look into a folder on the way to that.
+    fn of_denied(&self, daemon: DaemonKind, source: &Path, stop: &Path, file: &Path) -> Finding {
+        let shown = stop.display().to_string();
+        let (may, rights) = if stop.is_dir() {
             ("look into", "g+x")
         } else {
             ("read", "g+r")
@@ -201,6 +207,10 @@ impl ServiceUser {
         let Some(group) = self.lasting_group() else {
             return to_have_a_group(fault, daemon);
         };
+        // Others may have a say in who looks into the folders of the system and of people.
+        if stop.is_dir() && !stop.starts_with(FOLDER) {
+            return to_lie_elsewhere(fault, group, source, file);
+        }
         let fault = fault.command("let its group", ["chgrp", group, &shown]);
         fault.hint(Hint::command(["chmod", rights, &shown]))
     }
@@ -208,7 +218,7 @@ impl ServiceUser {
     /// `file` is below a folder that `hider` hides.
     fn of_hidden(&self, daemon: DaemonKind, source: &Path, file: &Path, hider: &str) -> Finding {
         let unit = daemon.unit();
-        let (shown, source) = (file.display(), source.display());
+        let shown = file.display();
         let what = format!(
             "{shown} can't be seen by the service: {hider}= of {unit}.service hides its folder"
         );
@@ -216,15 +226,11 @@ impl ServiceUser {
         let Some(group) = self.lasting_group() else {
             return to_have_a_group(fault, daemon);
         };
-        let copy = Path::new(FOLDER).join(file.file_name().unwrap_or_default());
-        let (shown, copy) = (shown.to_string(), copy.display().to_string());
-        let words = ["install", "-D", "-m", "640", "-g", group, &shown, &copy];
-        let named = format!("and name {copy} in {source}");
-        fault.command("put it elsewhere", words).hint(named)
+        to_lie_elsewhere(fault, group, source, file)
     }
 
-    /// What of `files` it may not read, or the first folder on the way that stops it. None: it can't be tried.
-    fn denied(&self, files: &[&PathBuf]) -> Option<BTreeSet<PathBuf>> {
+    /// What of `files` it may not read, behind the first folder on the way that stops it, or itself. None: it can't be tried.
+    fn denied<'a>(&self, files: &[&'a PathBuf]) -> Option<BTreeMap<PathBuf, &'a PathBuf>> {
         let ways: Vec<Vec<PathBuf>> = files.iter().map(|file| way(file)).collect();
         let mut command = Command::new("setpriv");
         command
@@ -243,16 +249,37 @@ impl ServiceUser {
         let said = output.stdout.split(|octet| *octet == 0);
         let said = said.map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
         let said: BTreeSet<_> = said.collect();
-        let first = |way: &Vec<PathBuf>| way.iter().find(|part| said.contains(*part)).cloned();
-        Some(ways.iter().filter_map(first).collect())
+        let stop = |way: &Vec<PathBuf>| way.iter().find(|part| said.contains(*part)).cloned();
+        let stops = ways.iter().zip(files);
+        Some(
+            stops
+                .filter_map(|(way, file)| Some((stop(way)?, *file)))
+                .collect(),
+        )
     }
 }
 
 /// `fault`, and how `daemon` gets a group that files can be given to.
 fn to_have_a_group(fault: Finding, daemon: DaemonKind) -> Finding {
     let unit = daemon.unit();
-    let purpose = "below [Service] write SupplementaryGroups=loopkdc";
+    let group = match daemon {
+        DaemonKind::Run => "loopkdc-client",
+        DaemonKind::Gateway => "loopkdc",
+    };
+    let purpose = format!("below [Service] write SupplementaryGroups={group}");
     fault.typed(purpose, &format!("systemctl edit {unit}"))
+}
+
+/// `fault`, and where `file`, which `source` names, is the service's to read.
+fn to_lie_elsewhere(fault: Finding, group: &str, source: &Path, file: &Path) -> Finding {
+    let copy = Path::new(FOLDER).join(file.file_name().unwrap_or_default());
+    let (shown, copy) = (file.display().to_string(), copy.display().to_string());
+    let words = ["install", "-D", "-m", "640", "-g", group, &shown, &copy];
+    let named = match file == source {
+        true => format!("and name {copy} behind --config in the unit: systemctl edit"),
+        false => format!("and name {copy} in {}", source.display()),
+    };
+    fault.command("put it elsewhere", words).hint(named)
 }
 
 /// The folders on the way to `file` and the file, by its name and, behind links, by its real one.
@@ -291,10 +318,10 @@ mod tests {
         let named = "LoadState=loaded\nUser=kdcproxy\nGroup=\nSupplementaryGroups=\n";
         let unit = Unit::parse(named).unwrap();
         assert_eq!(unit.user, user("kdcproxy", "kdcproxy", ""));
-        let dynamic = "LoadState=loaded\nDynamicUser=yes\nUser=loopkdc-run\nGroup=loopkdc-run\nSupplementaryGroups=loopkdc\n";
+        let dynamic = "LoadState=loaded\nDynamicUser=yes\nUser=loopkdc-run\nGroup=loopkdc-run\nSupplementaryGroups=loopkdc-client\n";
         let unit = Unit::parse(dynamic).unwrap();
-        assert_eq!(unit.user, user(DYNAMIC, DYNAMIC, "loopkdc"));
-        assert_eq!(unit.user.lasting_group(), Some("loopkdc"));
+        assert_eq!(unit.user, user(DYNAMIC, DYNAMIC, "loopkdc-client"));
+        assert_eq!(unit.user.lasting_group(), Some("loopkdc-client"));
         assert_eq!(user("61300", "61300", "").lasting_group(), None);
         for none in ["LoadState=not-found\nGroup=loopkdc\n", ""] {
             assert_eq!(Unit::parse(none), None);
@@ -307,7 +334,7 @@ mod tests {
         let unit = Unit::parse(said).unwrap();
         assert_eq!(unit.pid, 7);
         assert!(unit.reads(Path::new("/etc/loopkdc/config.toml")));
-        assert!(!unit.reads(Path::new("config.toml")));
+        assert!(!unit.reads(Path::new("/etc/loopkdc/other.toml")));
         let hidden = |file: &str| hider(&unit.hides, Path::new(file));
         assert_eq!(hidden("/root/ca.pem"), Some("ProtectHome"));
         for seen in ["/rooted/ca.pem", "/tmp/ca.pem", "/etc/loopkdc/ca.pem"] {

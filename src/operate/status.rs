@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
+use tokio::net::unix::UCred;
 use tokio::time::timeout_at;
 
 use crate::config::{Config, Sources, StatusSocket};
 use crate::daemon::in_runtime;
 use crate::daemon::status_socket::known_paths;
+use crate::daemon::user;
 use crate::daemon::{Signal, Signals};
 use crate::operate::circumstances::Circumstances;
 use crate::operate::krb5_conf::host::{is_waited_for, systemd_is_at_work};
@@ -131,6 +133,25 @@ pub struct StatusReply {
     pub json: String,
     /// What it says.
     pub document: StatusDocument,
+    /// Who has said so, by the kernel's word.
+    pub process: DaemonProcess,
+}
+
+/// Who listens at a status socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DaemonProcess {
+    /// Its number here: none if that is another one than it says itself, as of one in another namespace.
+    pub pid: Option<u32>,
+    /// Its user.
+    pub user: Option<u32>,
+}
+
+impl DaemonProcess {
+    /// Whoever asks may do what it says: it is root's or their own.
+    pub(super) fn is_trusted(self) -> bool {
+        self.user
+            .is_some_and(|user| user == 0 || user == user::id())
+    }
 }
 
 /// Why there is no status to show.
@@ -195,7 +216,7 @@ async fn ask_at(
     for path in &paths {
         let read = timeout_at(deadline, read(path)).await;
         let error = match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
-            Ok(octets) => return parse(path, octets),
+            Ok((octets, peer)) => return parse(path, octets, peer),
             Err(error) => error,
         };
         return Err(match error.kind() {
@@ -214,15 +235,16 @@ async fn ask_at(
 }
 
 /// All that comes, but no more than an octet too much.
-async fn read(path: &Path) -> io::Result<Vec<u8>> {
+async fn read(path: &Path) -> io::Result<(Vec<u8>, UCred)> {
     let stream = tokio::net::UnixStream::connect(path).await?;
+    let peer = stream.peer_cred()?;
     let mut octets = Vec::new();
     let mut stream = stream.take(MAX_DOCUMENT as u64 + 1);
     stream.read_to_end(&mut octets).await?;
-    Ok(octets)
+    Ok((octets, peer))
 }
 
-fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
+fn parse(path: &Path, octets: Vec<u8>, peer: UCred) -> Result<StatusReply, StatusError> {
     let no_status = |why: String| StatusError::NoStatus(path.to_owned(), why);
     if octets.len() > MAX_DOCUMENT {
         return Err(no_status(format!("more than {MAX_DOCUMENT} octets came")));
@@ -238,10 +260,19 @@ fn parse(path: &Path, octets: Vec<u8>) -> Result<StatusReply, StatusError> {
         });
     }
     let mut document: StatusDocument = serde_json::from_str(&json).map_err(not_json)?;
-    let circumstances = Circumstances::new(None, Some(&document));
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    let process = DaemonProcess {
+        pid: pid.filter(|pid| *pid == document.pid),
+        user: Some(peer.uid()),
+    };
+    let circumstances = Circumstances::new(None, Some(process));
     let problems = std::mem::take(&mut document.problems).into_iter();
     document.problems = problems.map(|problem| circumstances.fit(problem)).collect();
-    Ok(StatusReply { json, document })
+    Ok(StatusReply {
+        json,
+        document,
+        process,
+    })
 }
 
 /// What every schema has.

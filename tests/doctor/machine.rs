@@ -1,18 +1,21 @@
 //! This machine: the configuration and the daemon.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::thread;
 
 use loopkdc::relay::finding::Layer;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 
 use crate::ports::open_to_all;
 use crate::scene::{REALM, Scene, UNKNOWN, alone, answering};
 use crate::support::netns::isolated;
+use crate::support::process::Process;
 use crate::upstream::Plan;
 
 pub(crate) fn realm(name: &str) -> String {
@@ -278,6 +281,7 @@ async fn what_the_daemon_was_started_with_is_looked_at() {
     let found = elsewhere(&scene, &[]);
     found.is_well("configuration", "the daemon's command line: valid, 1 realm");
     found.finds_nothing();
+    assert_eq!(found.all("daemon", "warning").count(), 0, "{found:#?}");
 
     scene.stop_daemon();
     let scene = scene.with_daemon_by(&["--config", "config.toml"]);
@@ -291,6 +295,67 @@ async fn what_the_daemon_was_started_with_is_looked_at() {
         .advice();
     let hinted = format!("loopkdc doctor EXAMPLE.COM --config {config}");
     assert!(advice.contains(&hinted), "{advice}");
+}
+
+/// Nobody in particular, at the status socket: says what stands in a file.
+const FORGER: &str = "import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print('forged', flush=True)
+while True:
+    client, _ = listener.accept()
+    client.sendall(open(sys.argv[2], 'rb').read())
+    client.close()";
+
+/// Root reads no file that a daemon names which somebody has taken over, and is not told to end a process that it says it is.
+#[test]
+fn who_speaks_for_the_daemon_is_not_believed_for_it() {
+    isolated(|| {
+        alone(|| {
+            let mut scene = Scene::configured(&realm(REALM)).with_daemon();
+            open_to_all(&scene);
+            let told = scene.command().args(["status", "--json"]).output().unwrap();
+            scene.stop_daemon();
+            let mut forged: Value = serde_json::from_slice(&told.stdout).unwrap();
+            let theirs = scene.path("theirs.toml");
+            fs::write(&theirs, realm("FORGED.EXAMPLE")).unwrap();
+            forged["configuration"]["file"] = theirs.display().to_string().into();
+            forged["configuration"]["restart_needed"] = true.into();
+            forged["pid"] = 1.into();
+            forged["listeners"] = Value::Array(Vec::new());
+            fs::write(scene.path("forged.json"), forged.to_string()).unwrap();
+            fs::set_permissions(scene.path("run/loopkdc"), Permissions::from_mode(0o777)).unwrap();
+            let mut python = Command::new("setpriv");
+            python
+                .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+                .args(["/usr/bin/python3", "-c", FORGER])
+                .args([
+                    scene.path("run/loopkdc/status.sock"),
+                    scene.path("forged.json"),
+                ]);
+            let _forger = Process::start("forger", &mut python, "forged");
+            let usual = scene.path(".config/loopkdc");
+            fs::create_dir_all(&usual).unwrap();
+            fs::copy(scene.config(), usual.join("config.toml")).unwrap();
+            let found = scene.doctor(&[]);
+            found.is_well(
+                "configuration",
+                ".config/loopkdc/config.toml: valid, 1 realm",
+            );
+            found.says(
+                Layer::Daemon,
+                "warning",
+                "it goes by ",
+                "loopkdc doctor --config",
+            );
+            let said = format!("{:?}", found.findings);
+            assert!(
+                !said.contains("FORGED") && !said.contains("\"kill\""),
+                "{said}"
+            );
+        });
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

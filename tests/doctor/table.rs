@@ -49,7 +49,7 @@ fn advice(hints: &[Hint], usual: impl Fn(&str) -> String) -> String {
             (Some(Hint::Command(_)), Hint::Command(_)) => "; ",
             _ => "\n.br\n",
         });
-        let shown = usual(&hint.to_string());
+        let shown = any_process(&usual(&hint.to_string()));
         advice.push_str(&match hint {
             Hint::Command(_) => format!("\\fB{}\\fR", roff(&shown)),
             _ => paragraph(&shown),
@@ -62,12 +62,13 @@ fn advice(hints: &[Hint], usual: impl Fn(&str) -> String) -> String {
 /// Which process it is differs from run to run.
 fn any_process(what: &str) -> String {
     let is_digit = |c: char| c.is_ascii_digit();
-    match what.split_once("process ") {
-        Some((before, after)) if after.starts_with(is_digit) => {
-            format!("{before}process 512{}", after.trim_start_matches(is_digit))
-        }
-        _ => what.to_owned(),
-    }
+    let words = ["process ", "kill -HUP ", "kill -TERM "];
+    let found = words.into_iter().find_map(|word| {
+        let (before, after) = what.split_once(word)?;
+        let rest = after.strip_prefix(is_digit)?.trim_start_matches(is_digit);
+        Some(format!("{before}{word}512{rest}"))
+    });
+    found.unwrap_or_else(|| what.to_owned())
 }
 
 /// And so does when a configuration was good.

@@ -204,7 +204,13 @@ fn commands_realms_and_files_are_completed() {
     fs::create_dir_all(&folder).unwrap();
     let realm =
         |name: &str| format!("[realms.\"{name}\"]\nproxies = [\"https://kdcproxy.example.com\"]\n");
-    let realms = ["EXAMPLE.COM", "EXAMPLE.ORG", "*.EXAMPLE.NET"].map(realm);
+    let realms = [
+        "EXAMPLE.COM",
+        "EXAMPLE.ORG",
+        "*.EXAMPLE.NET",
+        "$(touch${IFS}pwned)X",
+    ]
+    .map(realm);
     fs::write(folder.join("config.toml"), realms.concat()).unwrap();
     fs::write(home.path().join("there.toml"), "").unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_loopkdc")).parent().unwrap();
@@ -236,6 +242,8 @@ fn commands_realms_and_files_are_completed() {
         offers("loopkdc help st", &["status"]);
         offers("loopkdc doctor EX", &["EXAMPLE.COM", "EXAMPLE.ORG"]);
         offers("loopkdc wait EXAMPLE.O", &["EXAMPLE.ORG"]);
+        assert!(!offered(shell, "loopkdc doctor $").is_empty());
+        assert!(!home.path().join("pwned").exists(), "{shell}");
         offers("loopkdc import --realm EXAMPLE.C", &["EXAMPLE.COM"]);
         offers("loopkdc check --config the", &["there.toml"]);
         offers("loopkdc import the", &["there.toml"]);

@@ -196,15 +196,18 @@ fn they_start_what_there_is() {
     }
 }
 
-/// The group that the gateway's unit wants is made as the file beside it says.
+/// The groups that the units want are made as the file beside them says.
 #[test]
-fn the_group_of_the_gateway_is_made() {
+fn the_groups_of_the_units_are_made() {
     let root = tempdir().unwrap();
     fs::create_dir(root.path().join("etc")).unwrap();
     run(Command::new("systemd-sysusers")
         .arg(format!("--root={}", root.path().display()))
         .arg(packaging("systemd/loopkdc.sysusers")));
     let groups = fs::read_to_string(root.path().join("etc/group")).unwrap();
-    assert!(groups.contains("loopkdc:"), "{groups}");
+    for group in ["\nloopkdc:", "\nloopkdc-client:"] {
+        assert!(format!("\n{groups}").contains(group), "{groups}");
+    }
     assert!(unit("loopkdc-gateway.service").contains("\nGroup=loopkdc\n"));
+    assert!(unit("loopkdc.service").contains("\nSupplementaryGroups=loopkdc-client\n"));
 }

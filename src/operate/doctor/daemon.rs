@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::AskedRealm;
 use super::kdc::question;
 use super::ports::Owner;
+use super::{AskedRealm, COMMAND_LINE};
 use crate::config::endpoint::Endpoint;
 use crate::operate::kdc_client::exchange;
 use crate::operate::krb5_conf::host::{property, systemctl_says, systemd_is_at_work};
@@ -116,17 +116,21 @@ fn failed(daemon: DaemonKind) -> Option<Finding> {
 /// The last error of a unit's start in the journal, by what systemd calls that start, as far as this user may read it: the process's
 /// own, or else the first that systemd has of it.
 fn last_error(invocation: &str) -> Option<String> {
-    let errors = |field: &str| {
+    let errors = |fields: &[&str]| {
         let mut journal = Command::new("journalctl");
         journal.args(["--quiet", "--output=cat", "--priority=err"]);
-        let of_start = format!("{field}={invocation}");
-        let output = journal.arg(of_start).stdin(Stdio::null()).output();
+        let output = journal.args(fields).stdin(Stdio::null()).output();
         String::from_utf8_lossy(&output.map_or_else(|_| Vec::new(), |output| output.stdout))
             .into_owned()
     };
-    let (own, of_manager) = (errors("_SYSTEMD_INVOCATION_ID"), errors("INVOCATION_ID"));
-    let line = own.lines().last().or_else(|| of_manager.lines().next())?;
-    let error = line.strip_prefix("loopkdc: error: ").unwrap_or(line);
+    let own = errors(&[&format!("_SYSTEMD_INVOCATION_ID={invocation}")]);
+    // What has no underscore, anybody can write.
+    let of_manager = errors(&["_PID=1", &format!("INVOCATION_ID={invocation}")]);
+    let mut told = own
+        .lines()
+        .filter_map(|line| line.strip_prefix("loopkdc: error: "));
+    let error = told.next_back().or(own.lines().next_back());
+    let error = error.or_else(|| of_manager.lines().next())?;
     Some(text::line(error).into_owned())
 }
 
@@ -149,6 +153,7 @@ fn of_status(status: &StatusDocument, file: &str) -> Vec<Finding> {
             let other = warning(format!("it goes by {read}, and what follows by {file}"));
             findings.push(other.command("look at the same", doctor));
         }
+        None if file == COMMAND_LINE => {}
         None => {
             let what = format!("it goes by its command line, and what follows by {file}");
             let run = ["loopkdc", "run", "--config", file];

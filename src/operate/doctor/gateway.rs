@@ -8,11 +8,11 @@ use tokio::time::timeout;
 
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, CONFIG_LINE, MACHINE, ask, kdc, load, named, readable, tell_each};
+use super::{AskedRealm, CONFIG_LINE, MACHINE, ask, kdc, load, readable, tell_each};
 use super::{configuration, connection, daemon, handshake, ports};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm};
-use crate::operate::circumstances::Circumstances;
+use crate::operate::circumstances::{self, Circumstances};
 use crate::operate::status::{StatusError, StatusReply};
 use crate::relay::finding::{Finding, Layer, Severity};
 use crate::relay::status::DaemonKind;
@@ -32,9 +32,10 @@ pub(super) async fn examine(
     let began = Instant::now();
     let read = |file: Option<PathBuf>| GatewayConfig::load(file.as_deref());
     let heard = output.wait_for("the status", MACHINE, ask(GATEWAY)).await;
-    let status = heard.as_ref().ok().map(|heard| &heard.document);
-    let file = named(file, status);
-    output.circumstances = Circumstances::new(file.as_deref(), status);
+    let running = heard.as_ref().ok();
+    let sources = running.and_then(|heard| circumstances::sources_of(heard, |_| None));
+    let file = file.or(sources.and_then(|sources| sources.file));
+    output.circumstances = Circumstances::new(file.as_deref(), running.map(|it| it.process));
     let load = load(GATEWAY, file, read);
     let config = match output
         .wait_for(CONFIG_LINE, configuration::LIMIT, load)
@@ -74,7 +75,8 @@ async fn machine(
 ) {
     let serving = &config.serving;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
-    output.tell(readable(GATEWAY, &config.source, config.files(), status).await);
+    let process = heard.as_ref().ok().map(|heard| heard.process);
+    output.tell(readable(GATEWAY, &config.source, config.files(), process).await);
     let metrics = serving.metrics.map(EndpointAddr::of);
     let metrics = metrics.map(Endpoint::needed);
     let endpoints = serving.https.iter().chain(&serving.plain).chain(&metrics);

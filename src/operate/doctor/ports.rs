@@ -10,8 +10,10 @@ use std::{fs, io};
 
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::daemon::user;
+use crate::operate::circumstances::process_folder;
 use crate::operate::krb5_conf::INSTALL;
-use crate::operate::krb5_conf::host::held_addresses;
+use crate::operate::krb5_conf::host::{MANAGERS, held_addresses};
+use crate::operate::status::StatusReply;
 use crate::relay::finding::{Finding, Layer};
 use crate::relay::status::{DaemonKind, ListenerStatus, StatusDocument, of_listeners};
 use crate::relay::text::short;
@@ -85,8 +87,13 @@ fn may_be_ours(owner: &Owner) -> bool {
     matches!(owner, Owner::Unknown(_) | Owner::Manager | Owner::Ours)
 }
 
-/// The daemon that says `status` listens in this network: in a container that shares /run it may be the host's or a neighbour's.
-pub(super) fn are_here(status: &StatusDocument) -> bool {
+/// The daemon that says this of itself is in this network: in a container that shares /run it may be the host's or a neighbour's.
+pub(super) fn are_here(reply: &StatusReply) -> bool {
+    let network = |pid| fs::read_link(process_folder(pid)?.join("ns/net")).ok();
+    if let Some(its) = reply.process.pid.and_then(network) {
+        return Some(its) == network(std::process::id());
+    }
+    let status = &reply.document;
     let Some((udp, tcp)) = listening_here() else {
         return true;
     };
@@ -234,7 +241,10 @@ impl SocketTable {
             tcp,
             unix: read("net/unix").unwrap_or_default(),
             processes: open_sockets(Path::new(PROC)),
-            held: held_addresses(daemon),
+            held: MANAGERS
+                .iter()
+                .flat_map(|manager| held_addresses(manager, daemon))
+                .collect(),
         })
     }
 

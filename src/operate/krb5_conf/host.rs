@@ -106,8 +106,11 @@ pub(super) fn socket_units() -> String {
     systemctl_says(&[&show[..], &["loopkdc.socket", "loopkdc-kpasswd.socket"]].concat())
 }
 
-/// Where systemd listens for `daemon` at the moment, the machine's or the own one of who asks: it tells everybody.
-pub(crate) fn held_addresses(daemon: DaemonKind) -> Vec<String> {
+/// The machine's systemd, and the own one of who asks.
+pub(crate) const MANAGERS: [&str; 2] = ["--system", "--user"];
+
+/// Where a systemd listens for `daemon` at the moment, which it tells everybody.
+pub(crate) fn held_addresses(manager: &str, daemon: DaemonKind) -> Vec<String> {
     let units = match daemon {
         DaemonKind::Run => &["loopkdc.socket", "loopkdc-kpasswd.socket"][..],
         DaemonKind::Gateway => &["loopkdc-gateway.socket"],
@@ -118,26 +121,21 @@ pub(crate) fn held_addresses(daemon: DaemonKind) -> Vec<String> {
         let addresses = listen.filter_map(|listen| Some(listen.rsplit_once(" (")?.0.to_owned()));
         addresses.filter(|_| is_active).collect::<Vec<_>>()
     };
-    let of_manager = |option: &'static str| {
-        let show = [option, "show", "--property=ActiveState,Listen"];
-        let said = systemctl_says(&[&show[..], units].concat());
-        said.split("\n\n").flat_map(of_unit).collect::<Vec<_>>()
-    };
-    ["--system", "--user"]
-        .into_iter()
-        .flat_map(of_manager)
-        .collect()
+    let show = [manager, "show", "--property=ActiveState,Listen"];
+    let said = systemctl_says(&[&show[..], units].concat());
+    said.split("\n\n").flat_map(of_unit).collect()
 }
 
 /// systemd starts `daemon` when the first client comes, and none has come.
 pub(crate) fn is_waited_for(daemon: DaemonKind) -> bool {
     let service = format!("{}.service", daemon.unit());
-    let rests = |option| {
-        let said = systemctl_says(&[option, "show", "--property=LoadState,ActiveState", &service]);
-        let state = [property(&said, "LoadState"), property(&said, "ActiveState")];
-        state == [Some("loaded"), Some("inactive")]
+    let rests = |manager: &&str| {
+        let show = [manager, "show", "--property=ActiveState", &service];
+        let said = systemctl_says(&show);
+        property(&said, "ActiveState") == Some("inactive")
     };
-    !held_addresses(daemon).is_empty() && ["--system", "--user"].into_iter().any(rests)
+    let waits = |manager: &&str| !held_addresses(manager, daemon).is_empty() && rests(manager);
+    MANAGERS.iter().any(waits)
 }
 
 /// What systemctl says to these words; nothing where there is no systemctl.

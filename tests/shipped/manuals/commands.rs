@@ -109,7 +109,12 @@ _loopkdc_words() {
         *,help,help) words="COMMANDS" ;;
         *,doctor,--config|*,wait,--config|*,wait,--timeout) return 0 ;;
         *,doctor,*|*,wait,*|*,import,--realm)
-            words=$(loopkdc check 2>/dev/null | sed -n 's/^realm \([^ *]*\).*/\1/p') ;;
+            COMPREPLY=()
+            # A realm may have a name that means something to the shell.
+            while IFS= read -r words; do
+                [[ "${words}" == "$2"* ]] && COMPREPLY+=( "$(printf '%q' "${words}")" )
+            done < <(loopkdc check 2>/dev/null | sed -n 's/^realm \([^ *]*\).*/\1/p')
+            return 0 ;;
         *,import,*) COMPREPLY=() && return 0 ;;
         *) return 0 ;;
     esac
