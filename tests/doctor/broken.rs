@@ -181,6 +181,8 @@ fn a_port_that_is_taken_is_freed() {
             let mut python = Command::new("python3");
             python.args(["-c", TAKER]).stdin(Stdio::null());
             let mut taker = Process::start("python3", &mut python, "taken");
+            let python = ("python3".to_owned(), "krb5kdc".to_owned());
+            newcomer.scene.usual.push(python);
             let found = newcomer.scene.doctor(&[]);
             let words = format!(
                 "127.0.0.1:88 (TCP): taken by python3 (process {})",

@@ -338,11 +338,19 @@ fn who_speaks_for_the_daemon_is_not_believed_for_it() {
             let usual = scene.path(".config/loopkdc");
             fs::create_dir_all(&usual).unwrap();
             fs::copy(scene.config(), usual.join("config.toml")).unwrap();
+            let usual = scene
+                .path(".config/loopkdc/config.toml")
+                .display()
+                .to_string();
+            scene
+                .usual
+                .insert(0, (usual, "/etc/loopkdc/config.toml".to_owned()));
+            let theirs = theirs.display().to_string();
+            scene
+                .usual
+                .insert(0, (theirs, "/etc/loopkdc/other.toml".to_owned()));
             let found = scene.doctor(&[]);
-            found.is_well(
-                "configuration",
-                ".config/loopkdc/config.toml: valid, 1 realm",
-            );
+            found.is_well("configuration", "/etc/loopkdc/config.toml: valid, 1 realm");
             found.says(
                 Layer::Daemon,
                 "warning",
