@@ -350,7 +350,10 @@ fn who_speaks_for_the_daemon_is_not_believed_for_it() {
                 .usual
                 .insert(0, (theirs, "/etc/loopkdc/other.toml".to_owned()));
             let found = scene.doctor(&[]);
-            found.is_well("configuration", "/etc/loopkdc/config.toml: valid, 1 realm");
+            found.is_well(
+                "configuration",
+                ".config/loopkdc/config.toml: valid, 1 realm",
+            );
             found.says(
                 Layer::Daemon,
                 "warning",
