@@ -1,4 +1,4 @@
-//! nginx in front of a gateway, which refuses what would be one too many at once.
+//! nginx in front of a gateway, which refuses what would be one too many at once, or says later that there was too much to do.
 
 use std::fs;
 use std::path::Path;
@@ -19,16 +19,15 @@ use crate::table::{About, Software, comes_through};
 
 const AT_ONCE: usize = 40;
 
-/// Starts nginx with its files in `dir`.
-fn front(dir: &Path) -> Process {
+/// Starts nginx with its files in `dir`, and these lines for its server.
+fn front(dir: &Path, lines: &str) -> Process {
     let files = dir.display();
     let configuration = format!(
         "daemon off;\nuser root;\npid {files}/nginx.pid;\nerror_log stderr notice;\nevents {{}}\n\
          http {{\n  log_format status status=$status;\n  access_log {files}/access.log status;\n\
          limit_conn_zone $server_name zone=all:1m;\n  limit_conn_status 429;\n\
          server {{\n    listen 127.0.0.1:8443 ssl;\n    server_name localhost;\n    ssl_certificate {files}/leaf.pem;\n\
-         ssl_certificate_key {files}/leaf.key;\n    limit_conn all 1;\n\
-         location /KdcProxy {{ proxy_pass http://127.0.0.1:{PLAIN}; }}\n  }}\n}}\n"
+         ssl_certificate_key {files}/leaf.key;\n{lines}  }}\n}}\n"
     );
     let file = dir.join("nginx.conf");
     fs::write(&file, configuration).unwrap();
@@ -47,7 +46,8 @@ fn a_crowd_gets_its_tickets_of_a_proxy_that_serves_one_at_a_time() {
         authority.certify(dir, &["localhost"]);
         let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Timestamp);
         let gateway = KdcProxy::gateway(dir, PLAIN, &plain_gateway(&[Route::to(&realm)]));
-        let _nginx = front(dir);
+        let passes_on = format!("location /KdcProxy {{ proxy_pass http://127.0.0.1:{PLAIN}; }}\n");
+        let _nginx = front(dir, &format!("limit_conn all 1;\n{passes_on}"));
         let url = "https://localhost:8443/KdcProxy";
         let _loopkdc = Loopkdc::with_config(dir, &stanza(realm.name, url, &gateway));
         let client = Client::by_drop_in(dir, &[realm.name]);
@@ -65,5 +65,38 @@ fn a_crowd_gets_its_tickets_of_a_proxy_that_serves_one_at_a_time() {
         let what = "nginx: requests refused with 429, as there were too many at once (limit_conn)";
         let nginx = Software::rolling("nginx", "nginx-light");
         comes_through(About::Proxies, what, &[nginx]);
+    });
+}
+
+/// Why a password does not go again after a 503, whatever it says: the KDC may have it by then, as here.
+#[test]
+fn what_is_too_much_for_a_front_may_have_reached_the_kdc() {
+    isolated(|| {
+        let dir = tempdir().unwrap();
+        let dir = dir.path();
+        let authority = Authority::new();
+        authority.write(&dir.join("ca.pem"));
+        authority.certify(dir, &["localhost"]);
+        let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Timestamp);
+        let gateway = KdcProxy::gateway(dir, PLAIN, &plain_gateway(&[Route::to(&realm)]));
+        let gives_up = format!(
+            "location /KdcProxy {{ proxy_pass http://127.0.0.1:{PLAIN}; proxy_read_timeout 1s; error_page 504 = @busy; }}\n\
+             location @busy {{ add_header Retry-After 1 always; return 503; }}\n"
+        );
+        let _nginx = front(dir, &gives_up);
+        let url = "https://localhost:8443/KdcProxy";
+        let _loopkdc = Loopkdc::with_config(dir, &stanza(realm.name, url, &gateway));
+        let client = Client::by_drop_in(dir, &[realm.name]);
+        let mut kinit = client.begin("kinit user@EXAMPLE.COM");
+        kinit.asks("Password for user@EXAMPLE.COM");
+        realm.kdc.signal("STOP");
+        kinit.types(&[PASSWORD]);
+        kinit.ends().fails_with("Cannot contact any KDC");
+        realm.kdc.signal("CONT");
+        realm.kdc.wait_for("ISSUE: authtime");
+        assert_eq!(realm.kdc.count("AS_REQ ("), 2);
+        let statuses = fs::read_to_string(dir.join("access.log")).unwrap();
+        let refused = statuses.matches("status=503").count();
+        assert_eq!((statuses.lines().count(), refused), (2, 1), "{statuses}");
     });
 }
