@@ -163,7 +163,10 @@ impl Gateway {
         Ok(ServeOptions {
             path: serving.path.clone(),
             is_strict: serving.is_strict,
-            limits: HttpLimits::new(descriptors::for_clients(serving.max_connections)),
+            limits: HttpLimits::new(
+                descriptors::for_clients(serving.max_connections),
+                serving.idle_timeout,
+            ),
             throttle: Throttle::new(&serving.quotas, Instant::now()),
             trusted: serving.trusted.clone(),
             access: self.access()?,

@@ -441,6 +441,10 @@ key_table! {
     /// Connections at once, of all clients: bounds memory and file descriptors.
     GATEWAY_MAX_CONNECTIONS = key("max-connections", Integer(1..=65536), Default("4096"));
 
+    /// A connection without a request is kept for so long, which clients are told: a password that is typed meanwhile needs no
+    /// handshake. Where all connections are in use, one that is idle makes room sooner.
+    GATEWAY_IDLE_TIMEOUT_SECONDS = key("idle-timeout-seconds", Integer(1..=3600), Default("300"));
+
     /// Requests being answered at once, of all clients.
     GATEWAY_MAX_IN_FLIGHT = key("max-in-flight", Integer(1..=65536), Default("1024"));
 

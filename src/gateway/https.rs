@@ -76,18 +76,18 @@ pub struct HttpLimits {
     pub waiting: usize,
     /// Octets of answers that clients have not taken, over all connections, except the first short one of each.
     pub answers: usize,
-    /// From an answer to the end of the next request's headers, the time to take the answer included; and from any answer
-    /// until it is taken, whatever else is asked meanwhile. Fixed: the key `idle-timeout-seconds` is of `loopkdc run` alone.
+    /// From an answer to the end of the next request's headers, the time to take the answer included; and, where it is less than half a
+    /// minute, from any answer until it is taken, whatever else is asked meanwhile.
     pub idle_timeout: Duration,
 }
 
 impl HttpLimits {
     /// Ten seconds are four retransmits of a lost packet, and more than any client waits for its answer; kept connections
-    /// cost a slot each, and half a minute spans the pauses of a login. 16 MiB are 8,000 requests as they usually are. An
+    /// cost a slot each, which they lose to others where there is none left. 16 MiB are 8,000 requests as they usually are. An
     /// HTTP/2 connection holds 31 KiB while nothing is asked, HTTP/1.1 12 KiB: a gateway with many clients gets few requests
     /// from each, for which HTTP/1.1 does as well.
     #[must_use]
-    pub fn new(max_connections: usize) -> Self {
+    pub fn new(max_connections: usize, idle_timeout: Duration) -> Self {
         Self {
             max_connections,
             max_http2: 128,
@@ -95,7 +95,7 @@ impl HttpLimits {
             body: Duration::from_secs(10),
             waiting: 16 * 1024 * 1024,
             answers: 16 * 1024 * 1024,
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout,
         }
     }
 }

@@ -39,6 +39,9 @@ pub(crate) use user_shares::{UserShares, UserTurn};
 
 /// What requests to KDC proxies call themselves, where `headers` says nothing else.
 pub(crate) const OUR_USER_AGENT: &str = concat!("loopkdc/", env!("CARGO_PKG_VERSION"));
+/// Where a server of HTTP/1.1 says for how long it keeps an idle connection, and where a gateway of ours says so over HTTP/2.
+pub(crate) const KEEP_ALIVE: &str = "keep-alive";
+pub(crate) const OUR_KEEP_ALIVE: &str = "loopkdc-keep-alive";
 /// So many long replies are read from one upstream at once: others wait for their turn, until their deadline. One that promises much
 /// and ends nothing would have each request hold as much as the longest reply.
 const LONG_REPLIES: usize = 8;

@@ -8,7 +8,7 @@ use h2::client::ResponseFuture;
 use hyper::StatusCode;
 use tokio::net::TcpStream;
 
-use crate::clients::{Http, One, Two, ask, assert_refused, post, tls};
+use crate::clients::{Http, One, Response, Two, ask, assert_refused, post, tls};
 use crate::gateway::{Gateway, Setup, certificate};
 use crate::kdc::Act;
 use crate::messages::{Kind, REALM, envelope, framed};
@@ -35,6 +35,27 @@ async fn the_connection_that_was_silent_for_longest_makes_room() {
     assert_eq!(response.status, 200);
     first.ended().await;
     assert_eq!(gateway.counters().evicted.get(), 1);
+}
+
+/// Who has a connection of its own knows how long it is kept; what comes by a reverse proxy has one of that proxy's, of which nothing is
+/// said. The test is of what a client can go by: a password over a connection that may be closed is lost.
+#[tokio::test]
+async fn clients_are_told_how_long_their_connection_is_kept() {
+    let told = |response: &Response| {
+        let header = |name| response.header(name).map(str::to_owned);
+        (header("keep-alive"), header("loopkdc-keep-alive"))
+    };
+    let some = || Some("timeout=30".to_owned());
+    let gateway = Gateway::new().await;
+    let one = post(&gateway, Http::One, &body()).await;
+    assert_eq!(told(&one), (some(), None));
+    let two = post(&gateway, Http::Two, &body()).await;
+    assert_eq!(told(&two), (None, some()));
+    let behind = Setup::limits(|_| ()).trusting("127.0.0.1/32").start().await;
+    for http in [Http::One, Http::Two] {
+        let response = post(&behind, http, &body()).await;
+        assert_eq!(told(&response), (None, None), "{http:?}");
+    }
 }
 
 /// Its first request is likely to be on its way, and others may be many.

@@ -108,7 +108,7 @@ impl Default for Setup {
             deadline: Duration::from_millis(300),
             was_reached: true,
             kdc: None,
-            limits: HttpLimits::new(64),
+            limits: HttpLimits::new(64, Duration::from_secs(30)),
             access_log: None,
             quotas: Quotas::default(),
             trusted: TrustedProxies::default(),

@@ -54,6 +54,8 @@ pub struct Serving {
     pub threads: Option<usize>,
     /// Connections open at once, over all addresses.
     pub max_connections: usize,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
     /// Requests being answered at once.
     pub max_in_flight: usize,
     /// The same by one KDC.
@@ -162,6 +164,7 @@ impl Serving {
             is_strict: table.get::<String>(&keys::VALIDATE)? == "strict",
             threads: table.written(&keys::THREADS).map(|threads| threads.value),
             max_connections: table.get(&keys::GATEWAY_MAX_CONNECTIONS)?,
+            idle_timeout: table.seconds(&keys::GATEWAY_IDLE_TIMEOUT_SECONDS)?,
             max_in_flight: table.get(&keys::GATEWAY_MAX_IN_FLIGHT)?,
             max_in_flight_per_kdc: table.get(&keys::MAX_IN_FLIGHT_PER_KDC)?,
             quotas: Quotas {

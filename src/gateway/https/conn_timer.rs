@@ -30,6 +30,9 @@ pub(super) struct ConnTimer {
     untaken: CancellationToken,
 }
 
+/// How long a response may take to be taken: four retransmits of a lost packet, twice.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What is under way over a connection.
 struct ConnActivity {
     /// Requests whose headers have come, and that are not answered.
@@ -59,11 +62,16 @@ impl ConnTimer {
                 grace: Instant::now(),
             }),
             crowded: Notify::new(),
-            response_timeout: idle_timeout,
+            response_timeout: idle_timeout.min(RESPONSE_TIMEOUT),
             slot,
             asked: CancellationToken::new(),
             untaken: CancellationToken::new(),
         })
+    }
+
+    /// For how long the connection is kept without a request, as it is now.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        lock(&self.activity).idle_timeout
     }
 
     /// Cancelled when the connection is evicted, or the daemon stops.

@@ -123,6 +123,9 @@ impl ConnContext {
         }
         if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
             responses::close(&mut response);
+        } else if !self.state.options.trusted.believes(self.peer.address) {
+            // A reverse proxy's client has another connection.
+            responses::keep(&mut response, version, self.timer.idle_timeout());
         }
         observed.end(response.status());
         response

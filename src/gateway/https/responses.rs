@@ -1,15 +1,17 @@
 //! The responses of the gateway: a status, and a line of text for the person who looks.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 
 use crate::gateway::throttle::Wait;
 use crate::relay::answer::{Cause, Verdict};
-use crate::relay::upstream::{Fault, Unsent};
+use crate::relay::upstream::{Fault, KEEP_ALIVE, OUR_KEEP_ALIVE, Unsent};
 
 /// What [MS-KKDCP] bodies are sent as by everyone; it names no type.
 const KERBEROS: HeaderValue = HeaderValue::from_static("application/kerberos");
@@ -151,6 +153,17 @@ pub(super) fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
+}
+
+/// Says for how long the connection of HTTP `version` is kept after `response`.
+pub(super) fn keep(response: &mut Response<Full<Bytes>>, version: Version, time: Duration) {
+    let header = match version {
+        Version::HTTP_2 => OUR_KEEP_ALIVE,
+        _ => KEEP_ALIVE,
+    };
+    if let Ok(value) = format!("timeout={}", time.as_secs()).try_into() {
+        response.headers_mut().insert(header, value);
+    }
 }
 
 /// Has an HTTP/1 connection end after `response`.

@@ -17,7 +17,7 @@ use tower::util::MapRequestLayer;
 use super::addresses::{Addresses, Names};
 use super::fault::{ConnectError, Fault, Unsent};
 use super::proxy_options::{ForwardProxy, HttpVersion};
-use super::{OUR_USER_AGENT, TCP_TELLS_OF_SILENCE};
+use super::{KEEP_ALIVE, OUR_KEEP_ALIVE, OUR_USER_AGENT, TCP_TELLS_OF_SILENCE};
 
 use crate::relay::sync::lock;
 use crate::wire::Resend;
@@ -350,9 +350,13 @@ pub(super) fn is_last(response: &Response) -> bool {
     says("close") || is_http1 && !has_end || is_old && !says("keep-alive")
 }
 
-/// For how long an HTTP/1.1 server says that it keeps idle connections (RFC 2068 19.7.1.1, still in use).
+/// For how long a server says that it keeps idle connections: in HTTP/1.1's Keep-Alive (RFC 2068 19.7.1.1, still in use), or over HTTP/2,
+/// where that is not allowed (RFC 9113 8.2.2), as a gateway of ours.
 pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let value = headers
+        .get(KEEP_ALIVE)
+        .or_else(|| headers.get(OUR_KEEP_ALIVE))?;
+    let value = value.to_str().ok()?;
     let mut parameters = value.split(',').map(str::trim);
     let seconds = parameters.find_map(|parameter| parameter.strip_prefix("timeout="))?;
     seconds.trim().parse().ok().map(Duration::from_secs)

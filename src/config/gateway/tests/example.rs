@@ -38,7 +38,11 @@ fn in_use_it_is_valid_and_says_the_defaults() {
         } = serving.quotas;
         (
             serving.unix_mode,
-            (serving.path.clone(), serving.is_strict),
+            (
+                serving.path.clone(),
+                serving.is_strict,
+                serving.idle_timeout,
+            ),
             [
                 serving.max_connections,
                 serving.max_in_flight,
