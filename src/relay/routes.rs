@@ -9,7 +9,6 @@ mod record;
 mod resend;
 mod status;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,8 +67,8 @@ pub struct Route {
 pub struct Routes {
     routes: Vec<RouteState>,
     exact: HashMap<RealmKey, usize>,
-    /// In upper case, the longest first; the last may be the empty one, which every realm has.
-    suffixes: Vec<(String, usize)>,
+    /// In upper case, from a dot on; the empty one every realm has.
+    suffixes: HashMap<String, usize>,
     health: BTreeMap<UpstreamId, Health>,
     /// When the network changed last: what was asked before that says nothing of this one.
     forgotten: Option<Instant>,
@@ -103,12 +102,12 @@ impl Routes {
             }
             RealmPattern::Suffix(suffix) => {
                 let suffix = suffix.key().as_str().to_owned();
-                self.suffixes.push((suffix, index));
+                self.suffixes.entry(suffix).or_insert(index);
             }
-            RealmPattern::Any => self.suffixes.push((String::new(), index)),
+            RealmPattern::Any => {
+                self.suffixes.entry(String::new()).or_insert(index);
+            }
         }
-        let length = |(suffix, _): &(String, usize)| Reverse(suffix.len());
-        self.suffixes.sort_by_key(length);
         self.routes.push(RouteState {
             pattern: pattern.clone(),
             aliases: aliases.to_vec(),
@@ -253,8 +252,14 @@ impl Routes {
         if realm.is_nobodys() {
             return None;
         }
-        let has = |(suffix, _): &&(String, usize)| realm.as_str().ends_with(suffix);
-        let by_suffix = || self.suffixes.iter().find(has).map(|(_, route)| route);
+        let text = realm.as_str();
+        // The longest first.
+        let from_dots = text.match_indices('.').filter_map(|(at, _)| text.get(at..));
+        let by_suffix = || {
+            from_dots
+                .chain([""])
+                .find_map(|suffix| self.suffixes.get(suffix))
+        };
         self.exact.get(realm).or_else(by_suffix).copied()
     }
 
