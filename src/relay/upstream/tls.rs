@@ -3,9 +3,10 @@
 //! Those servers are believed that rustls believes, and those whose very certificate is configured, if pins are configured with a
 //! pinned key in their chain (RFC 7469 2.6). What was presented last is kept for those who look into a fault.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -44,11 +45,15 @@ pub fn warm_up() {
 
 /// The system's roots, read once for all upstreams.
 #[derive(Clone, Debug)]
-pub struct SystemRoots(Arc<RootCertStore>);
+pub struct SystemRoots {
+    alone: Arc<RootCertStore>,
+    /// With certificates beside them: each set once, of however many upstreams it is.
+    extended: Arc<Mutex<HashMap<Vec<CertificateDer<'static>>, Weak<RootCertStore>>>>,
+}
 
 impl PartialEq for SystemRoots {
     fn eq(&self, other: &Self) -> bool {
-        self.0.roots == other.0.roots
+        Arc::ptr_eq(&self.alone, &other.alone) || self.alone.roots == other.alone.roots
     }
 }
 
@@ -63,13 +68,39 @@ impl SystemRoots {
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        Self(Arc::new(roots))
+        Self::of(roots)
+    }
+
+    fn of(roots: RootCertStore) -> Self {
+        Self {
+            alone: Arc::new(roots),
+            extended: Arc::default(),
+        }
+    }
+
+    /// These and `extra`.
+    fn with(&self, extra: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, Error> {
+        if extra.is_empty() {
+            return Ok(Arc::clone(&self.alone));
+        }
+        let mut extended = lock(&self.extended);
+        if let Some(known) = extended.get(extra).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let mut roots = RootCertStore::clone(&self.alone);
+        for certificate in extra {
+            roots.add(certificate.clone())?;
+        }
+        let roots = Arc::new(roots);
+        extended.retain(|_, roots| roots.strong_count() > 0);
+        extended.insert(extra.to_vec(), Arc::downgrade(&roots));
+        Ok(roots)
     }
 
     /// What a server presents with this chain, its own certificate first: by which of these roots it is believed, if by any.
     pub(crate) fn judge(&self, certificates: Vec<CertificateDer<'static>>) -> Presented {
         let verifier = Verifier {
-            roots: Arc::clone(&self.0),
+            roots: Arc::clone(&self.alone),
             itself: Vec::new(),
             algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
             pins: Vec::new(),
@@ -87,10 +118,7 @@ impl SystemRoots {
         extra: &[CertificateDer<'static>],
         options: &ProxyOptions,
     ) -> Result<ClientTls, rustls::Error> {
-        let mut roots = Arc::clone(&self.0);
-        for certificate in extra {
-            Arc::make_mut(&mut roots).add(certificate.clone())?;
-        }
+        let roots = self.with(extra)?;
         let versions = match options.min_tls {
             MinTls::Tls12 => &[&TLS13, &TLS12][..],
             MinTls::Tls13 => &[&TLS13],

@@ -123,7 +123,7 @@ fn a_certificate_that_is_configured_is_trusted_for_its_name_and_its_time() {
             pins: pins.to_vec(),
             ..ProxyOptions::default()
         };
-        let none = SystemRoots(Arc::new(RootCertStore::empty()));
+        let none = SystemRoots::of(RootCertStore::empty());
         let tls = none
             .client(std::slice::from_ref(configured), &options)
             .unwrap();
@@ -180,4 +180,22 @@ fn a_pin_is_written_as_curl_writes_it() {
     for wrong in ["sha1/AAAA", "sha256/AAAA", "Zmh6", "sha256//", ""] {
         assert_eq!(Pin::parse(wrong), None, "{wrong}");
     }
+}
+
+/// Ten thousand realms with a `ca-file` each hold the system's roots once, if it is the same.
+#[test]
+fn roots_with_the_same_certificates_beside_them_are_held_once() {
+    let key = KeyPair::generate().unwrap();
+    let [one, other] = [2190, 2191].map(|until| authority_itself(&key, (2001, until)));
+    let roots = SystemRoots::of(RootCertStore::empty());
+    let with = |certificate| roots.with(std::slice::from_ref(certificate)).unwrap();
+    let first = with(&one);
+    assert_eq!(first.len(), 1);
+    assert!(Arc::ptr_eq(&first, &with(&one)));
+    let second = with(&other);
+    assert!(!Arc::ptr_eq(&first, &second) && second.len() == 1);
+    drop((first, second));
+    // What nobody has any more is forgotten.
+    let _third = with(&one);
+    assert_eq!(lock(&roots.extended).len(), 1);
 }
