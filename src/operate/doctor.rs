@@ -164,25 +164,7 @@ async fn examine(
     let began = Instant::now();
     let asked = ask(DaemonKind::Run);
     let heard = output.wait_for("the status", MACHINE, asked).await;
-    let process = heard.as_ref().ok().map(|heard| heard.process);
-    let running = heard.as_ref().ok().filter(|_| file.is_none());
-    let running = running.and_then(|heard| circumstances::sources_of(heard, read_words));
-    let sources = running.unwrap_or_else(|| Sources::of_file(file));
-    output.circumstances = Circumstances::new(sources.file.as_deref(), process);
-    let file = sources.file.clone();
-    let read = move |_| Config::load(&sources);
-    let load = load(DaemonKind::Run, file, read);
-    let config = match output
-        .wait_for(CONFIG_LINE, configuration::LIMIT, load)
-        .await
-    {
-        Ok(config) => config,
-        Err(fault) => {
-            output.tell([*fault]);
-            daemon_without_configuration(heard.as_ref().ok(), output);
-            return None;
-        }
-    };
+    let config = configured(file, read_words, &heard, output).await?;
     let file = config.source.as_ref();
     let file = file.map_or_else(
         || COMMAND_LINE.to_owned(),
@@ -192,6 +174,7 @@ async fn examine(
     let valid = configuration::valid(DaemonKind::Run, &file, count, warnings);
     output.tell(valid);
     if let Some(source) = &config.source {
+        let process = heard.as_ref().ok().map(|heard| heard.process);
         output.tell(readable(DaemonKind::Run, source, config.files(), process).await);
     }
     let read = ClientConfig::of_this_machine;
@@ -211,18 +194,54 @@ async fn examine(
         output.skip_after(Layer::Daemon, "there is no realm to look at");
         return Some(file);
     }
+    examine_realms(&realms, &file, &sockets, began, output).await;
+    Some(file)
+}
+
+/// The configuration in `file`, or else what the daemon that was `heard` was started with. Nothing if it can't be used, which is told.
+async fn configured(
+    file: Option<PathBuf>,
+    read_words: ReadWords,
+    heard: &Result<StatusReply, StatusError>,
+    output: &mut DoctorOutput,
+) -> Option<Config> {
+    let heard = heard.as_ref().ok();
+    let running = heard.filter(|_| file.is_none());
+    let running = running.and_then(|heard| circumstances::sources_of(heard, read_words));
+    let sources = running.unwrap_or_else(|| Sources::of_file(file));
+    let process = heard.map(|heard| heard.process);
+    output.circumstances = Circumstances::new(sources.file.as_deref(), process);
+    let file = sources.file.clone();
+    let load = load(DaemonKind::Run, file, move |_| Config::load(&sources));
+    let waited = output.wait_for(CONFIG_LINE, configuration::LIMIT, load);
+    match waited.await {
+        Ok(config) => Some(config),
+        Err(fault) => {
+            output.tell([*fault]);
+            daemon_without_configuration(heard, output);
+            None
+        }
+    }
+}
+
+async fn examine_realms(
+    realms: &[(Realm, &RealmEntry)],
+    file: &str,
+    sockets: &[Endpoint],
+    began: Instant,
+    output: &mut DoctorOutput,
+) {
     let roots = SystemRoots::load();
     let examined = realms.iter().map(|(realm, entry)| {
         let context = RealmContext {
             asked: AskedRealm::new(realm, entry.deadline, began),
             entry,
             roots: &roots,
-            file: &file,
+            file,
         };
-        (context.asked, realm::examine(context, &sockets))
+        (context.asked, realm::examine(context, sockets))
     });
     tell_each(examined, output).await;
-    Some(file)
 }
 
 /// The daemon may serve what it has read before.

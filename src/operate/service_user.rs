@@ -86,25 +86,15 @@ pub(super) fn examine(
             .for_each(|it| it.hints.push(doctor.clone()));
         return skipped;
     }
-    let (hidden, seen): (Vec<_>, Vec<_>) =
-        files.iter().partition(|file| hider(&hides, file).is_some());
-    let mut faults: Vec<_> = hidden
-        .into_iter()
-        .filter_map(|file| Some(service.of_hidden(daemon, source, file, hider(&hides, file)?)))
-        .collect();
-    let Some(denied) = service.denied(&seen) else {
-        faults.extend(skipped("setpriv(1) does not work here"));
-        return faults;
-    };
-    let stops = denied
-        .iter()
-        .map(|(stop, file)| service.of_denied(daemon, source, stop, file));
-    faults.extend(stops);
-    if faults.is_empty() {
-        let what = format!("{service} may read it all");
-        return vec![Finding::ok(Layer::Configuration, what)];
+    let faults = service.faults(daemon, source, files, &hides);
+    match faults {
+        None => skipped("setpriv(1) does not work here"),
+        Some(faults) if faults.is_empty() => {
+            let what = format!("{service} may read it all");
+            vec![Finding::ok(Layer::Configuration, what)]
+        }
+        Some(faults) => faults,
     }
-    faults
 }
 
 /// What hides `file`, by its name or by its real one.
@@ -192,6 +182,24 @@ impl ServiceUser {
             !group.is_empty() && !number.is_ok_and(|number| DYNAMICS.contains(&number))
         };
         groups.find(lasts)
+    }
+
+    /// What of `files` it can't read. None: it can't be tried.
+    fn faults(
+        &self,
+        daemon: DaemonKind,
+        source: &Path,
+        files: &BTreeSet<PathBuf>,
+        hides: &[(&'static str, &'static [&'static str])],
+    ) -> Option<Vec<Finding>> {
+        let (hidden, seen): (Vec<_>, Vec<_>) =
+            files.iter().partition(|file| hider(hides, file).is_some());
+        let hidden = hidden.into_iter();
+        let hidden = hidden
+            .filter_map(|file| Some(self.of_hidden(daemon, source, file, hider(hides, file)?)));
+        let denied = self.denied(&seen)?.into_iter();
+        let denied = denied.map(|(stop, file)| self.of_denied(daemon, source, &stop, file));
+        Some(hidden.chain(denied).collect())
     }
 
     /// It may not read `stop`, which is `file`, or look into a folder on the way to that.

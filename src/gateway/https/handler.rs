@@ -116,19 +116,24 @@ impl ConnContext {
         let overloaded = &self.state.exchange.counters().overloaded;
         let budget = (&self.state.responses, client.holder());
         let mut response = untaken::account(response, budget, &self.timer, overloaded);
+        self.end_or_keep(&mut response, version, close);
+        observed.end(response.status());
+        response
+    }
+
+    /// Has `response` say what becomes of its connection, which it is the last over if that is to `close`.
+    fn end_or_keep(&self, response: &mut Response<Full<Bytes>>, version: Version, close: bool) {
         if version < Version::HTTP_11 {
             // MIT's client speaks HTTP/1.0 and reads until the connection ends, whatever it may have asked for. hyper
             // goes by the version where a client asks to keep the connection, and by the header where it does not.
             *response.version_mut() = Version::HTTP_10;
         }
         if version < Version::HTTP_11 || (version == Version::HTTP_11 && close) {
-            responses::close(&mut response);
+            responses::close(response);
         } else if !self.state.options.trusted.believes(self.peer.address) {
             // A reverse proxy's client has another connection.
-            responses::keep(&mut response, version, self.timer.idle_timeout());
+            responses::keep(response, version, self.timer.idle_timeout());
         }
-        observed.end(response.status());
-        response
     }
 
     /// Load balancers look often, and for nobody.
