@@ -21,6 +21,7 @@ use crate::daemon::status_socket::known_paths;
 use crate::daemon::user;
 use crate::daemon::{Signal, Signals};
 use crate::operate::circumstances::Circumstances;
+use crate::operate::doctor::ports::are_here;
 use crate::operate::krb5_conf::host::{is_waited_for, systemd_is_at_work};
 use crate::operate::terminal;
 use crate::relay::failure::{Exit, Failure};
@@ -183,7 +184,13 @@ pub async fn ask(daemon: DaemonKind, socket: Option<&Path>) -> Result<StatusRepl
     if let Some(socket) = socket {
         return ask_at(vec![socket.to_owned()], deadline).await;
     }
-    match ask_at(known_paths(daemon), deadline).await {
+    let known = known_paths(daemon);
+    let asked = match ask_at(known.clone(), deadline).await {
+        // Of another network, whatever is shared with it.
+        Ok(reply) if !are_here(&reply) => Err(StatusError::NoDaemon(known)),
+        asked => asked,
+    };
+    match asked {
         Err(StatusError::NoDaemon(mut paths)) if daemon == DaemonKind::Run => {
             // Its own place, if the configuration names one.
             let configured = tokio::task::spawn_blocking(configured_socket);

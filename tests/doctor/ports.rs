@@ -90,6 +90,12 @@ fn a_daemon_in_another_network_is_none_here() {
             command.args(["--net", "sh", "-c", doctor, &config]);
             let there = scene.report(command);
             there.finding("daemon", "fault", "loopkdc does not run");
+            let mut status = Command::new("unshare");
+            scene.surround(&mut status);
+            let status = status.args(["--net", "loopkdc", "status"]).output();
+            assert_eq!(status.unwrap().status.code(), Some(69));
+            let status = scene.command().arg("status").output();
+            assert_eq!(status.unwrap().status.code(), Some(0));
             there.is_well("ports", "127.0.0.1:88: free");
         });
     });

@@ -88,7 +88,7 @@ fn may_be_ours(owner: &Owner) -> bool {
 }
 
 /// The daemon that says this of itself is in this network: in a container that shares /run it may be the host's or a neighbour's.
-pub(super) fn are_here(reply: &StatusReply) -> bool {
+pub(in crate::operate) fn are_here(reply: &StatusReply) -> bool {
     let network = |pid| fs::read_link(process_folder(pid)?.join("ns/net")).ok();
     if let Some(its) = reply.process.pid.and_then(network) {
         return Some(its) == network(std::process::id());
