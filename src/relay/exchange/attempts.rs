@@ -284,6 +284,7 @@ impl<'a> Attempts<'a> {
         if code == Some(krb_error::KDC_ERR_WRONG_REALM) || realm.key() == message.realm().key() {
             return false;
         }
+        // A gateway is asked for a target-domain, and KDCs answer for the realm in the message.
         let inside = KerberosMessage::parse(message.service(), message.bytes().clone());
         let inside =
             inside.map_or_else(|_| message.realm().clone(), |inside| inside.realm().clone());
