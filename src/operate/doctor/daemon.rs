@@ -100,10 +100,10 @@ fn failed(daemon: DaemonKind) -> Option<Finding> {
     let unit = daemon.unit();
     let units = ["service", "socket"].map(|kind| format!("{unit}.{kind}"));
     units.iter().find_map(|unit| {
-        let what = "Result,ExecMainStatus,InvocationID";
+        let what = "Result,ExecMainStatus,InactiveExitTimestamp,InvocationID";
         let said = systemctl_says(&["show", "-p", what, unit]);
         let result = property(&said, "Result").filter(|result| *result != "success")?;
-        let why = last_error(property(&said, "InvocationID")?).unwrap_or_else(|| {
+        let why = last_error(unit, &said).unwrap_or_else(|| {
             let status = property(&said, "ExecMainStatus").unwrap_or("unknown");
             format!("{result}, status {status}")
         });
@@ -113,9 +113,11 @@ fn failed(daemon: DaemonKind) -> Option<Finding> {
     })
 }
 
-/// The last error of a unit's start in the journal, by what systemd calls that start, as far as this user may read it: the process's
-/// own, or else the first that systemd has of it.
-fn last_error(invocation: &str) -> Option<String> {
+/// The last error in the journal since the start of `unit` of which systemd has `said` this, as far as this user may read it: the
+/// process's own, or else the first that systemd has of it. Of a process that ends at once the journal may know the unit alone.
+fn last_error(unit: &str, said: &str) -> Option<String> {
+    let since = format!("--since={}", property(said, "InactiveExitTimestamp")?);
+    let invocation = property(said, "InvocationID")?;
     let errors = |fields: &[&str]| {
         let mut journal = Command::new("journalctl");
         journal.args(["--quiet", "--output=cat", "--priority=err"]);
@@ -123,7 +125,7 @@ fn last_error(invocation: &str) -> Option<String> {
         String::from_utf8_lossy(&output.map_or_else(|_| Vec::new(), |output| output.stdout))
             .into_owned()
     };
-    let own = errors(&[&format!("_SYSTEMD_INVOCATION_ID={invocation}")]);
+    let own = errors(&[&since, &format!("_SYSTEMD_UNIT={unit}")]);
     // What has no underscore, anybody can write.
     let of_manager = errors(&["_PID=1", &format!("INVOCATION_ID={invocation}")]);
     let mut told = own
