@@ -14,6 +14,7 @@ use crate::config::gateway::{
     TrustedProxies,
 };
 use crate::config::{Config, Kdcs, Order, Proxies, RealmEntry, RealmPattern, Sources};
+use crate::daemon::user;
 use crate::relay::failure::Failure;
 use crate::relay::finding::Severity;
 use crate::relay::status::DaemonKind;
@@ -49,6 +50,9 @@ pub fn gateway(file: Option<&Path>) -> Result<(), Failure> {
 
 /// Prints what the service could not read, which is for root alone to see.
 fn warn_of_unreadable(daemon: DaemonKind, source: &Path, files: &BTreeSet<PathBuf>) {
+    if !user::is_root() {
+        return;
+    }
     let findings = service_user::examine(daemon, source, files, None);
     let faults = findings
         .iter()

@@ -86,15 +86,27 @@ pub(super) fn examine(
             .for_each(|it| it.hints.push(doctor.clone()));
         return skipped;
     }
-    let faults = service.faults(daemon, source, files, &hides);
-    match faults {
-        None => skipped("setpriv(1) does not work here"),
-        Some(faults) if faults.is_empty() => {
-            let what = format!("{service} may read it all");
-            vec![Finding::ok(Layer::Configuration, what)]
-        }
-        Some(faults) => faults,
+    let (hidden, seen): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| hider(&hides, file).is_some());
+    let hidden = hidden.into_iter().filter_map(|file| {
+        let hider = hider(&hides, file)?;
+        Some(service.of_hidden(daemon, source, file, hider))
+    });
+    let denied = service.denied(&seen).map_or_else(
+        || skipped("setpriv(1) does not work here"),
+        |denied| {
+            let stops = denied.iter();
+            let fault =
+                |(stop, file): (&PathBuf, &&PathBuf)| service.of_denied(daemon, source, stop, file);
+            stops.map(fault).collect()
+        },
+    );
+    let mut findings: Vec<_> = hidden.chain(denied).collect();
+    if findings.is_empty() {
+        let what = format!("{service} may read it all");
+        findings.push(Finding::ok(Layer::Configuration, what));
     }
+    findings
 }
 
 /// What hides `file`, by its name or by its real one.
@@ -182,24 +194,6 @@ impl ServiceUser {
             !group.is_empty() && !number.is_ok_and(|number| DYNAMICS.contains(&number))
         };
         groups.find(lasts)
-    }
-
-    /// What of `files` it can't read. None: it can't be tried.
-    fn faults(
-        &self,
-        daemon: DaemonKind,
-        source: &Path,
-        files: &BTreeSet<PathBuf>,
-        hides: &[(&'static str, &'static [&'static str])],
-    ) -> Option<Vec<Finding>> {
-        let (hidden, seen): (Vec<_>, Vec<_>) =
-            files.iter().partition(|file| hider(hides, file).is_some());
-        let hidden = hidden.into_iter();
-        let hidden = hidden
-            .filter_map(|file| Some(self.of_hidden(daemon, source, file, hider(hides, file)?)));
-        let denied = self.denied(&seen)?.into_iter();
-        let denied = denied.map(|(stop, file)| self.of_denied(daemon, source, &stop, file));
-        Some(hidden.chain(denied).collect())
     }
 
     /// It may not read `stop`, which is `file`, or look into a folder on the way to that.
