@@ -36,67 +36,65 @@ fn front(dir: &Path, lines: &str) -> Process {
     Process::start("nginx", &mut nginx, "start worker process")
 }
 
+/// Has `body` use a realm behind a gateway behind nginx with these lines, in which GATEWAY stands for the gateway; nginx's files are
+/// in the folder.
+fn behind(lines: &str, body: impl FnOnce(&Path, &Realm, &Client)) {
+    let dir = tempdir().unwrap();
+    let dir = dir.path();
+    let authority = Authority::new();
+    authority.write(&dir.join("ca.pem"));
+    authority.certify(dir, &["localhost"]);
+    let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Timestamp);
+    let gateway = KdcProxy::gateway(dir, PLAIN, &plain_gateway(&[Route::to(&realm)]));
+    let gateway_url = format!("http://127.0.0.1:{PLAIN}");
+    let _nginx = front(dir, &lines.replace("GATEWAY", &gateway_url));
+    let url = "https://localhost:8443/KdcProxy";
+    let _loopkdc = Loopkdc::with_config(dir, &stanza(realm.name, url, &gateway));
+    let client = Client::by_drop_in(dir, &[realm.name]);
+    body(dir, &realm, &client);
+}
+
 #[test]
 fn a_crowd_gets_its_tickets_of_a_proxy_that_serves_one_at_a_time() {
+    let one_at_a_time = "limit_conn all 1;\nlocation /KdcProxy { proxy_pass GATEWAY; }\n";
     isolated(|| {
-        let dir = tempdir().unwrap();
-        let dir = dir.path();
-        let authority = Authority::new();
-        authority.write(&dir.join("ca.pem"));
-        authority.certify(dir, &["localhost"]);
-        let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Timestamp);
-        let gateway = KdcProxy::gateway(dir, PLAIN, &plain_gateway(&[Route::to(&realm)]));
-        let passes_on = format!("location /KdcProxy {{ proxy_pass http://127.0.0.1:{PLAIN}; }}\n");
-        let _nginx = front(dir, &format!("limit_conn all 1;\n{passes_on}"));
-        let url = "https://localhost:8443/KdcProxy";
-        let _loopkdc = Loopkdc::with_config(dir, &stanza(realm.name, url, &gateway));
-        let client = Client::by_drop_in(dir, &[realm.name]);
-        thread::scope(|scope| {
-            for number in 0..AT_ONCE {
-                let cache = dir.join(number.to_string());
-                let line = format!("kinit -c {} user@{}", cache.display(), realm.name);
-                let client = &client;
-                scope.spawn(move || client.run(&line, &[PASSWORD]).succeeds());
-            }
+        behind(one_at_a_time, |dir, realm, client| {
+            thread::scope(|scope| {
+                for number in 0..AT_ONCE {
+                    let cache = dir.join(number.to_string());
+                    let line = format!("kinit -c {} user@{}", cache.display(), realm.name);
+                    scope.spawn(move || client.run(&line, &[PASSWORD]).succeeds());
+                }
+            });
+            let statuses = fs::read_to_string(dir.join("access.log")).unwrap();
+            assert!(statuses.contains("status=429"), "nginx refused nothing");
+            assert_eq!(realm.kdc.count("ISSUE: authtime"), AT_ONCE);
+            let what =
+                "nginx: requests refused with 429, as there were too many at once (limit_conn)";
+            let nginx = Software::rolling("nginx", "nginx-light");
+            comes_through(About::Proxies, what, &[nginx]);
         });
-        let statuses = fs::read_to_string(dir.join("access.log")).unwrap();
-        assert!(statuses.contains("status=429"), "nginx refused nothing");
-        assert_eq!(realm.kdc.count("ISSUE: authtime"), AT_ONCE);
-        let what = "nginx: requests refused with 429, as there were too many at once (limit_conn)";
-        let nginx = Software::rolling("nginx", "nginx-light");
-        comes_through(About::Proxies, what, &[nginx]);
     });
 }
 
 /// Why a password does not go again after a 503, whatever it says: the KDC may have it by then, as here.
 #[test]
 fn what_is_too_much_for_a_front_may_have_reached_the_kdc() {
+    let gives_up = "location /KdcProxy { proxy_pass GATEWAY; proxy_read_timeout 1s; error_page 504 = @busy; }\n\
+                    location @busy { add_header Retry-After 1 always; return 503; }\n";
     isolated(|| {
-        let dir = tempdir().unwrap();
-        let dir = dir.path();
-        let authority = Authority::new();
-        authority.write(&dir.join("ca.pem"));
-        authority.certify(dir, &["localhost"]);
-        let realm = Realm::start(dir, "EXAMPLE.COM", 88, Preauth::Timestamp);
-        let gateway = KdcProxy::gateway(dir, PLAIN, &plain_gateway(&[Route::to(&realm)]));
-        let gives_up = format!(
-            "location /KdcProxy {{ proxy_pass http://127.0.0.1:{PLAIN}; proxy_read_timeout 1s; error_page 504 = @busy; }}\n\
-             location @busy {{ add_header Retry-After 1 always; return 503; }}\n"
-        );
-        let _nginx = front(dir, &gives_up);
-        let url = "https://localhost:8443/KdcProxy";
-        let _loopkdc = Loopkdc::with_config(dir, &stanza(realm.name, url, &gateway));
-        let client = Client::by_drop_in(dir, &[realm.name]);
-        let mut kinit = client.begin("kinit user@EXAMPLE.COM");
-        kinit.asks("Password for user@EXAMPLE.COM");
-        realm.kdc.signal("STOP");
-        kinit.types(&[PASSWORD]);
-        kinit.ends().fails_with("Cannot contact any KDC");
-        realm.kdc.signal("CONT");
-        realm.kdc.wait_for("ISSUE: authtime");
-        assert_eq!(realm.kdc.count("AS_REQ ("), 2);
-        let statuses = fs::read_to_string(dir.join("access.log")).unwrap();
-        let refused = statuses.matches("status=503").count();
-        assert_eq!((statuses.lines().count(), refused), (2, 1), "{statuses}");
+        behind(gives_up, |dir, realm, client| {
+            let mut kinit = client.begin("kinit user@EXAMPLE.COM");
+            kinit.asks("Password for user@EXAMPLE.COM");
+            realm.kdc.signal("STOP");
+            kinit.types(&[PASSWORD]);
+            kinit.ends().fails_with("Cannot contact any KDC");
+            realm.kdc.signal("CONT");
+            realm.kdc.wait_for("ISSUE: authtime");
+            assert_eq!(realm.kdc.count("AS_REQ ("), 2);
+            let statuses = fs::read_to_string(dir.join("access.log")).unwrap();
+            let refused = statuses.matches("status=503").count();
+            assert_eq!((statuses.lines().count(), refused), (2, 1), "{statuses}");
+        });
     });
 }
