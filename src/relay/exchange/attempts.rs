@@ -286,14 +286,13 @@ impl<'a> Attempts<'a> {
         }
         // A gateway is asked for a target-domain, and KDCs answer for the realm in the message.
         let inside = KerberosMessage::parse(message.service(), message.bytes().clone());
-        let inside =
-            inside.map_or_else(|_| message.realm().clone(), |inside| inside.realm().clone());
         let target = self.candidates.route.target_domain.as_deref();
         let target = target.and_then(|domain| Realm::parse(domain.as_bytes()).ok());
-        let asked = [Some(message.realm().clone()), Some(inside), target];
+        let inside = inside.as_ref().ok().map(KerberosMessage::realm);
+        let asked = [Some(message.realm()), inside, target.as_ref()];
         let is_zone = |realm: &Realm| realm.as_str().contains('.');
         let is_other =
-            |asked: Realm| is_zone(&asked) && !self.routing.routes().is_same(&asked, &realm);
+            |asked: &Realm| is_zone(asked) && !self.routing.routes().is_same(asked, &realm);
         is_zone(&realm) && asked.into_iter().flatten().all(is_other)
     }
 
