@@ -30,7 +30,7 @@ pub(super) struct ConnTimer {
     untaken: CancellationToken,
 }
 
-/// How long a response may take to be taken: four retransmits of a lost packet, twice.
+/// How long a response may take to be taken, however long connections are kept: several retransmits of a lost packet.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is under way over a connection.
