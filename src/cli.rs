@@ -264,7 +264,7 @@ impl RunArgs {
     }
 
     /// Where the configuration of a daemon comes from that was started by these words.
-    pub fn sources_of(words: Vec<OsString>) -> Option<Sources> {
+    pub fn read_words(words: Vec<OsString>) -> Option<Sources> {
         match Cli::try_parse_from(words).ok()?.command {
             Command::Run(args) => Some(args.sources()),
             _ => None,

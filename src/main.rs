@@ -64,8 +64,8 @@ fn command(command: Command) -> Result<Exit, Failure> {
             json,
             config,
         } => {
-            let read_words = RunArgs::sources_of;
-            return doctor::doctor(kind(gateway), realm.as_deref(), config, json, read_words);
+            let (kind, realm) = (kind(gateway), realm.as_deref());
+            return doctor::doctor(kind, realm, config, json, RunArgs::read_words);
         }
         Command::Import { file, realm } => import::import(&file, realm.as_deref()),
         Command::Krb5Conf(args) => krb5_conf(args),

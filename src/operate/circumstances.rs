@@ -124,7 +124,7 @@ impl Manager {
         };
         let groups = process_folder(pid).map(|folder| fs::read_to_string(folder.join("cgroup")));
         let groups = groups.and_then(Result::ok).unwrap_or_default();
-        let is_others = !user::is_root() && process.user != Some(user::id());
+        let is_others = !user::is_root() && process.user != user::id();
         let mut groups = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
         let of_unit = |group: &&str| {
             let unit = group.rsplit('/').next();

@@ -175,7 +175,7 @@ async fn examine(
     output.tell(valid);
     if let Some(source) = &config.source {
         let process = heard.as_ref().ok().map(|heard| heard.process);
-        output.tell(readable(DaemonKind::Run, source, config.files(), process).await);
+        output.tell(unreadable(DaemonKind::Run, source, config.files(), process).await);
     }
     let read = ClientConfig::of_this_machine;
     let client = within(MACHINE, Layer::Krb5Conf, "krb5.conf", read);
@@ -320,7 +320,7 @@ async fn within<T: Send + 'static>(
 }
 
 /// What of `files`, of the configuration `source`, the service may not read.
-async fn readable(
+async fn unreadable(
     daemon: DaemonKind,
     source: &Path,
     files: BTreeSet<PathBuf>,

@@ -139,19 +139,18 @@ pub struct StatusReply {
 }
 
 /// Who listens at a status socket.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct DaemonProcess {
     /// Its number here: none if that is another one than it says itself, as of one in another namespace.
     pub pid: Option<u32>,
     /// Its user.
-    pub user: Option<u32>,
+    pub user: u32,
 }
 
 impl DaemonProcess {
     /// Whoever asks may do what it says: it is root's or their own.
     pub(super) fn is_trusted(self) -> bool {
-        self.user
-            .is_some_and(|user| user == 0 || user == user::id())
+        self.user == 0 || self.user == user::id()
     }
 }
 
@@ -270,7 +269,7 @@ fn parse(path: &Path, octets: Vec<u8>, peer: UCred) -> Result<StatusReply, Statu
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
     let process = DaemonProcess {
         pid: pid.filter(|pid| *pid == document.pid),
-        user: Some(peer.uid()),
+        user: peer.uid(),
     };
     let circumstances = Circumstances::new(None, Some(process));
     let problems = std::mem::take(&mut document.problems).into_iter();

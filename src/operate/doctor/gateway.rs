@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::realm::kdc_names;
 use super::report::{DoctorOutput, is_fault};
-use super::{AskedRealm, CONFIG_LINE, MACHINE, ask, kdc, load, readable, tell_each};
+use super::{AskedRealm, CONFIG_LINE, MACHINE, ask, kdc, load, tell_each, unreadable};
 use super::{configuration, connection, daemon, handshake, ports};
 use crate::config::endpoint::{Endpoint, EndpointAddr};
 use crate::config::gateway::{GatewayConfig, KdcRealm};
@@ -76,7 +76,7 @@ async fn machine(
     let serving = &config.serving;
     let status = heard.as_ref().ok().map(|heard| &heard.document);
     let process = heard.as_ref().ok().map(|heard| heard.process);
-    output.tell(readable(GATEWAY, &config.source, config.files(), process).await);
+    output.tell(unreadable(GATEWAY, &config.source, config.files(), process).await);
     let metrics = serving.metrics.map(EndpointAddr::of);
     let metrics = metrics.map(Endpoint::needed);
     let endpoints = serving.https.iter().chain(&serving.plain).chain(&metrics);

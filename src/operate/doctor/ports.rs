@@ -239,7 +239,7 @@ impl SocketTable {
         Some(Self {
             udp,
             tcp,
-            unix: read("net/unix").unwrap_or_default(),
+            unix: table("net/unix").unwrap_or_default(),
             processes: open_sockets(Path::new(PROC)),
             held: MANAGERS
                 .iter()
@@ -319,13 +319,14 @@ fn receiver(sockets: &[ListeningSocket], address: SocketAddr) -> Option<&Listeni
     exact.or_else(|| sockets.iter().find(takes_all))
 }
 
-fn read(file: &str) -> io::Result<String> {
+/// One of the tables of this network.
+fn table(file: &str) -> io::Result<String> {
     fs::read_to_string(Path::new(PROC).join(file))
 }
 
 /// The sockets of this network that listen, over UDP and over TCP. None: this system has no such tables.
 fn listening_here() -> Option<(Vec<ListeningSocket>, Vec<ListeningSocket>)> {
-    let both = |v4, v6| read(v4).map(|text| text + &read(v6).unwrap_or_default());
+    let both = |v4, v6| table(v4).map(|text| text + &table(v6).unwrap_or_default());
     let udp = listening(&both("net/udp", "net/udp6").ok()?, Protocol::Udp);
     let tcp = listening(&both("net/tcp", "net/tcp6").ok()?, Protocol::Tcp);
     Some((udp, tcp))
